@@ -1,0 +1,416 @@
+//! A job as the rest of the crate sees it: validated, with every default filled in. Made by `jobfile` only.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::schedule::Schedule;
+
+/// The longest name of a job or lock.
+pub(crate) const NAME_MAX: usize = 64;
+
+/// The name of a job or lock: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, not all digits. Safe as a file name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name(Rc<str>);
+
+impl Name {
+    /// Checks a name. The error is a sentence fragment that says what is wrong.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut chars = text.chars();
+        match chars.next() {
+            None => return Err("is empty"),
+            Some(first) if !first.is_ascii_alphanumeric() => return Err("must begin with a letter or digit"),
+            Some(_) => {}
+        }
+        if !chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
+            return Err("may hold only letters, digits, `.`, `_` and `-`");
+        }
+        if text.len() > NAME_MAX {
+            return Err("is longer than 64 characters");
+        }
+        if text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err("is all digits, which could be taken for a run's id");
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a job executes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CommandLine {
+    /// Text for the job's shell; the run's arguments are `$1 ...`, `$0` is the job's name.
+    Shell(Box<str>),
+    /// A program and its arguments, executed as they are; the run's arguments are appended.
+    Exec(Box<[Box<str>]>),
+}
+
+/// A job of the jobfile.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// Its name.
+    pub(crate) name: Name,
+    /// What it executes.
+    pub(crate) command: CommandLine,
+    /// Its schedules with the text they were written as; empty for a job that only takes items.
+    pub(crate) schedules: Box<[(Box<str>, Schedule)]>,
+    /// The IANA name of its schedules' zone; none: the file's, else the system's.
+    pub(crate) timezone: Option<Rc<str>>,
+    /// Everything else; equal policies are shared, so that ten thousand jobs stay small.
+    pub(crate) policy: Rc<Policy>,
+}
+
+/// A value of the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum EnvValue {
+    /// The text as it is.
+    Text(Box<str>),
+    /// `{ file = "..." }`: read for each attempt, never recorded.
+    File(Box<str>),
+}
+
+/// What an occurrence does when its job is busy (spec.md section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Overlap {
+    /// Recorded as skipped.
+    Skip,
+    /// Waits if none waits yet, else skipped.
+    QueueOne,
+    /// Waits.
+    QueueAll,
+    /// The oldest run gets the stop sequence, the new one starts.
+    Replace,
+    /// No limit.
+    Allow,
+}
+
+/// What happens to missed occurrences (spec.md section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CatchUp {
+    /// Recorded as skipped.
+    None,
+    /// The newest one runs.
+    Last,
+    /// Up to 100 run.
+    All,
+}
+
+/// What becomes of processes that a finished attempt leaves running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Leftovers {
+    /// They are left alone.
+    Leave,
+    /// They are killed.
+    Kill,
+}
+
+/// What a new occurrence does to an older occurrence of its job that is `retrying`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum OnNext {
+    /// The older one ends `failed (superseded)`.
+    Supersede,
+    /// Both go their way.
+    Keep,
+}
+
+/// Attempts after the first that a policy grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RetryMax {
+    /// This many.
+    Times(u32),
+    /// As many as it takes.
+    Unlimited,
+}
+
+/// How a job is retried (spec.md section 6).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Retry {
+    /// Further attempts after the first.
+    pub(crate) max: RetryMax,
+    /// Delay before the second attempt.
+    pub(crate) delay: Duration,
+    /// Each further delay is the one before times this, in thousandths (2000 is twice).
+    pub(crate) factor_milli: u32,
+    /// No delay is longer than this.
+    pub(crate) max_delay: Duration,
+    /// The delay is shortened by up to this share, in thousandths.
+    pub(crate) jitter_milli: u32,
+    /// From the start of the first attempt: no retry starts later.
+    pub(crate) give_up_after: Option<Duration>,
+    /// What a new occurrence does to an older one that is retrying.
+    pub(crate) on_next: OnNext,
+    /// Whether a lost attempt may be retried.
+    pub(crate) lost: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max: RetryMax::Times(0),
+            delay: Duration::from_secs(10),
+            factor_milli: 2000,
+            max_delay: Duration::from_secs(3600),
+            jitter_milli: 250,
+            give_up_after: None,
+            on_next: OnNext::Supersede,
+            lost: true,
+        }
+    }
+}
+
+/// A share of starts over time: a bucket of `burst` that refills in `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rate {
+    /// How many.
+    pub(crate) burst: u32,
+    /// In which time.
+    pub(crate) per: Duration,
+}
+
+/// Resource limits of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Limits {
+    /// `RLIMIT_CPU`.
+    pub(crate) cpu_time: Option<Duration>,
+    /// `RLIMIT_NOFILE`.
+    pub(crate) open_files: Option<u64>,
+    /// `RLIMIT_NPROC`.
+    pub(crate) processes: Option<u64>,
+    /// `RLIMIT_FSIZE`, in bytes.
+    pub(crate) file_size: Option<u64>,
+    /// `RLIMIT_AS`, in bytes.
+    pub(crate) address_space: Option<u64>,
+    /// cgroup `memory.max`, in bytes.
+    pub(crate) memory: Option<u64>,
+}
+
+/// How long ended runs are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Keep {
+    /// Succeeded, skipped and cancelled ones, by age of their end.
+    pub(crate) succeeded: Duration,
+    /// Failed ones that were acknowledged, by age of their end.
+    pub(crate) failed: Duration,
+    /// Ended runs of the job, by number.
+    pub(crate) runs: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        const DAY: u64 = 86_400;
+        Self { succeeded: Duration::from_secs(30 * DAY), failed: Duration::from_secs(180 * DAY), runs: 100_000 }
+    }
+}
+
+/// When mail is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum MailOn {
+    /// When a run gave up or is late.
+    Failure,
+    /// Whenever there is output, as cron does.
+    Output,
+}
+
+/// How long a job may be without a success before it is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ExpectEvery {
+    /// Three occurrences in a row without a success.
+    Auto,
+    /// This time.
+    Span(Duration),
+}
+
+/// The commands that hear of a job's runs (spec.md section 9).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Hooks {
+    /// A run gave up.
+    pub(crate) on_failure: Option<CommandLine>,
+    /// The first success after that.
+    pub(crate) on_recovery: Option<CommandLine>,
+    /// A run succeeded.
+    pub(crate) on_success: Option<CommandLine>,
+    /// An attempt failed, whatever follows.
+    pub(crate) on_attempt_failure: Option<CommandLine>,
+    /// The job is late.
+    pub(crate) on_late: Option<CommandLine>,
+}
+
+/// All keys of a job but its name, command and schedules, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Policy {
+    /// The shell of a [`CommandLine::Shell`].
+    pub(crate) shell: Box<[Box<str>]>,
+    /// False: occurrences are not planned.
+    pub(crate) enabled: bool,
+    /// For people.
+    pub(crate) description: Option<Box<str>>,
+    /// Former names.
+    pub(crate) was: Box<[Name]>,
+    /// What a busy job does with an occurrence.
+    pub(crate) overlap: Overlap,
+    /// How many runs may run at once; at least 1; meaningless under [`Overlap::Allow`].
+    pub(crate) concurrency: u32,
+    /// A further lock; may contain `{1}`.
+    pub(crate) lock: Option<Box<str>>,
+    /// Higher is claimed first.
+    pub(crate) priority: i8,
+    /// Starts over time.
+    pub(crate) rate: Option<Rate>,
+    /// Adding beyond it is refused.
+    pub(crate) backlog_max: Option<u32>,
+    /// How it is retried.
+    pub(crate) retry: Retry,
+    /// For each attempt.
+    pub(crate) timeout: Option<Duration>,
+    /// The first signal of the stop sequence (a number of signal(7)).
+    pub(crate) stop_signal: i32,
+    /// From that signal to KILL.
+    pub(crate) stop_grace: Duration,
+    /// What becomes of processes left running.
+    pub(crate) leftovers: Leftovers,
+    /// Exit codes of success.
+    pub(crate) success_exit: Box<[u8]>,
+    /// Exit codes of "nothing to do".
+    pub(crate) skip_exit: Box<[u8]>,
+    /// Exit codes that no retry can help.
+    pub(crate) no_retry_exit: Box<[u8]>,
+    /// What happens to missed occurrences.
+    pub(crate) catch_up: CatchUp,
+    /// An occurrence not started within this is skipped.
+    pub(crate) start_deadline: Option<Duration>,
+    /// The start is delayed by a fixed share of this.
+    pub(crate) jitter: Duration,
+    /// Working directory; none: the home of the user, `/` if it has none.
+    pub(crate) cwd: Option<Box<str>>,
+    /// File mode creation mask.
+    pub(crate) umask: u32,
+    /// As nice(1).
+    pub(crate) nice: i32,
+    /// Whose rights the command has.
+    pub(crate) user: Option<Box<str>>,
+    /// Its group.
+    pub(crate) group: Option<Box<str>>,
+    /// Added to the environment, in the order of names.
+    pub(crate) env: Box<[(Box<str>, EnvValue)]>,
+    /// A file of `NAME=value` lines.
+    pub(crate) env_file: Option<Box<str>>,
+    /// Whether the supervisor's environment is passed on; none: yes unless `user` is given.
+    pub(crate) inherit_env: Option<bool>,
+    /// Resource limits.
+    pub(crate) limits: Limits,
+    /// Standard input.
+    pub(crate) stdin: Option<Box<str>>,
+    /// Bytes of output kept for each attempt, head and tail together.
+    pub(crate) output_max: u64,
+    /// The job that gets this one's lines.
+    pub(crate) feeds: Option<Name>,
+    /// Path or glob whose files become runs.
+    pub(crate) watch: Option<Box<str>>,
+    /// Template of a run's key.
+    pub(crate) key: Option<Box<str>>,
+    /// How long a key is held after a success.
+    pub(crate) key_for: Duration,
+    /// A longer attempt is late.
+    pub(crate) expect_within: Option<Duration>,
+    /// A longer time without success is late.
+    pub(crate) expect_every: ExpectEvery,
+    /// Who hears of its runs.
+    pub(crate) hooks: Hooks,
+    /// Who gets mail.
+    pub(crate) mailto: Option<Box<str>>,
+    /// When.
+    pub(crate) mail_on: MailOn,
+    /// At most one `on_failure` and mail in it.
+    pub(crate) hook_interval: Duration,
+    /// Retention.
+    pub(crate) keep: Keep,
+}
+
+impl Policy {
+    /// How many runs of the job may run at once; none is no limit.
+    pub(crate) fn running_max(&self) -> Option<u32> {
+        match self.overlap {
+            Overlap::Allow => None,
+            Overlap::Skip | Overlap::QueueOne | Overlap::QueueAll | Overlap::Replace => Some(self.concurrency),
+        }
+    }
+}
+
+/// What the supervisor does with running attempts when it is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnStop {
+    /// They get time to end, then the stop sequence.
+    Finish,
+    /// It leaves at once and the next one adopts them.
+    Detach,
+}
+
+/// A thing that tells an outside monitor that the supervisor is alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeartbeatTarget {
+    /// A command that is executed.
+    Command(CommandLine),
+    /// A file that is touched.
+    File(Box<str>),
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// `key=value`.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The top-level keys of a jobfile; none means that the default of the machine is taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// IANA name of the zone of all schedules.
+    pub(crate) timezone: Option<Rc<str>>,
+    /// Where the store, locks, slots and output are.
+    pub(crate) state_dir: Option<Box<str>>,
+    /// Attempts at once over all jobs.
+    pub(crate) max_running: Option<u32>,
+    /// What a stop does.
+    pub(crate) on_stop: Option<OnStop>,
+    /// How long a stop may take.
+    pub(crate) stop_timeout: Option<Duration>,
+    /// Bytes of large output kept over all jobs.
+    pub(crate) output_total_max: Option<u64>,
+    /// Whether commands' output is copied to standard output.
+    pub(crate) forward_output: Option<bool>,
+    /// Where Prometheus text is written.
+    pub(crate) metrics_file: Option<Box<str>>,
+    /// Sign of life.
+    pub(crate) heartbeat: Option<(HeartbeatTarget, Duration)>,
+    /// Seed of `H` and `jitter`; none: the machine id.
+    pub(crate) hash_seed: Option<Box<str>>,
+    /// How log lines are written.
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_safe_as_a_file_name_and_is_no_run_id() {
+        for good in ["a", "A9", "db.backup_2-x", "9lives", &"x".repeat(64)] {
+            assert!(Name::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".hidden", "-x", "_x", "a/b", "a b", "ä", "123", "a\0", "..", &"x".repeat(65)] {
+            assert!(Name::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The rules of jobctl, pure: no clock, no I/O, no randomness; every function takes `now` as an argument.
+//!
+//! Imports nothing of the crate but itself, and from outside only std, chrono and (in `schedule`) cron.
+
+pub(crate) mod job;
+pub(crate) mod retry;
+pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod time;

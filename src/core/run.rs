@@ -1,0 +1,272 @@
+//! The words of a run: its states, what ended its attempts, what became of it and why (spec.md section 1).
+//!
+//! Each enum has one spelling (`as_str`, `parse`) and one number (`code`, `from_code`, what the store keeps); the numbers are
+//! part of the store's format and are never given to another word.
+
+use std::fmt;
+
+/// Defines an enum whose variants have a word for people and a number for the store.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// All variants, in the order of their numbers.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word, as in JSON, help and man page.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The number the store keeps for it.
+            pub(crate) const fn code(self) -> i64 {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The variant of a number; none if no variant has it.
+            pub(crate) const fn from_code(code: i64) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The variant of a word; none if no variant has it.
+            pub(crate) fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|variant| variant.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Where a run stands.
+    State {
+        /// Due later, or waiting for another run.
+        Scheduled = 1 "scheduled",
+        /// Due, waiting for its place, lock, rate or `max_running`.
+        Queued = 2 "queued",
+        /// Claimed; on disk before the process exists.
+        Running = 3 "running",
+        /// An attempt failed and the policy grants another, later.
+        Retrying = 4 "retrying",
+        /// The last attempt's exit code is in `success_exit`.
+        Succeeded = 5 "succeeded",
+        /// Gave up.
+        Failed = 6 "failed",
+        /// Never executed, or the command said "nothing to do".
+        Skipped = 7 "skipped",
+        /// Not wanted any more.
+        Cancelled = 8 "cancelled",
+    }
+}
+
+impl State {
+    /// Whether the run has ended: it does not change any more unless somebody asks for it.
+    pub(crate) const fn is_ended(self) -> bool {
+        match self {
+            Self::Scheduled | Self::Queued | Self::Running | Self::Retrying => false,
+            Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled => true,
+        }
+    }
+}
+
+words! {
+    /// Why a run failed, was skipped or was cancelled.
+    Reason {
+        /// Failed: the last attempt's exit code is not in `success_exit`. Skipped: it is in `skip_exit`.
+        Exit = 1 "exit",
+        /// Failed: the last attempt was killed by a signal that nobody here sent.
+        Signal = 2 "signal",
+        /// Failed: the last attempt ran into its timeout.
+        Timeout = 3 "timeout",
+        /// Failed: the last attempt could not be started.
+        Spawn = 4 "spawn",
+        /// Failed: what became of the last attempt cannot be known.
+        Lost = 5 "lost",
+        /// Failed: a stop of the supervisor ended its attempt and the job has no retries.
+        Shutdown = 6 "shutdown",
+        /// Failed: the next retry would be later than `give_up_after`.
+        GiveUpAfter = 7 "give_up_after",
+        /// Failed: a new occurrence took its place while it was retrying.
+        Superseded = 8 "superseded",
+        /// Failed: its keeper was lost more than three times.
+        Poison = 9 "poison",
+        /// Skipped: another run of the job was in the way.
+        Overlap = 10 "overlap",
+        /// Skipped: its time was over before it could start.
+        Missed = 11 "missed",
+        /// Skipped: the job was paused.
+        Paused = 12 "paused",
+        /// Skipped: the job is gone from the jobfile.
+        JobRemoved = 13 "job_removed",
+        /// Skipped: the supervisor only watches.
+        Shadow = 14 "shadow",
+        /// Cancelled: somebody asked for it.
+        ByHand = 15 "by_hand",
+        /// Cancelled: `overlap = "replace"` or `--on-conflict replace`.
+        Replaced = 16 "replaced",
+        /// Cancelled: a run it waited for ended otherwise than succeeded.
+        Dependency = 17 "dependency",
+        /// Cancelled: not started before `--expires`.
+        Expired = 18 "expired",
+    }
+}
+
+words! {
+    /// Where a run came from.
+    Cause {
+        /// An occurrence of the job's schedule.
+        Schedule = 1 "schedule",
+        /// An occurrence that was missed and is caught up.
+        CatchUp = 2 "catch_up",
+        /// By hand or from another program.
+        Enqueue = 3 "enqueue",
+        /// A line of another job's output.
+        Feed = 4 "feed",
+        /// A file in a watched path.
+        Watch = 5 "watch",
+        /// `jobctl exec`.
+        Exec = 6 "exec",
+    }
+}
+
+impl Cause {
+    /// Whether the run is an occurrence of a schedule (as opposed to an item).
+    pub(crate) const fn is_occurrence(self) -> bool {
+        match self {
+            Self::Schedule | Self::CatchUp => true,
+            Self::Enqueue | Self::Feed | Self::Watch | Self::Exec => false,
+        }
+    }
+}
+
+words! {
+    /// How an attempt ended, without the detail (which is in [`Outcome`]).
+    OutcomeKind {
+        /// The command ended by itself.
+        Exited = 1 "exited",
+        /// A signal ended the command.
+        Signaled = 2 "signaled",
+        /// The timeout of the job ended the command.
+        TimedOut = 3 "timed_out",
+        /// The command never ran.
+        SpawnFailed = 4 "spawn_failed",
+        /// The keeper is gone and left no word of the end.
+        Lost = 5 "lost",
+    }
+}
+
+/// The fact of how an attempt ended. What it means for the run is decided in `core::retry`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The command ended by itself with this code.
+    Exited(u8),
+    /// This signal ended the command.
+    Signaled(i32),
+    /// The timeout ended it, whatever it answered to the stop sequence.
+    TimedOut {
+        /// Its exit code, if it still gave one.
+        exit_code: Option<u8>,
+        /// The signal that ended it, if one did.
+        signal: Option<i32>,
+    },
+    /// It could not be started: 127 for a missing program, 126 for one that is not executable, none for anything else.
+    SpawnFailed {
+        /// 126, 127 or none.
+        exit_code: Option<u8>,
+        /// What could not be done and why, for people.
+        error: String,
+    },
+    /// Not knowable: the keeper was killed or the machine went down.
+    Lost,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub(crate) const fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Exited(_) => OutcomeKind::Exited,
+            Self::Signaled(_) => OutcomeKind::Signaled,
+            Self::TimedOut { .. } => OutcomeKind::TimedOut,
+            Self::SpawnFailed { .. } => OutcomeKind::SpawnFailed,
+            Self::Lost => OutcomeKind::Lost,
+        }
+    }
+
+    /// The exit code, where there is one.
+    pub(crate) const fn exit_code(&self) -> Option<u8> {
+        match self {
+            Self::Exited(code) => Some(*code),
+            Self::TimedOut { exit_code, .. } | Self::SpawnFailed { exit_code, .. } => *exit_code,
+            Self::Signaled(_) | Self::Lost => None,
+        }
+    }
+
+    /// The signal that ended the command, where one did.
+    pub(crate) const fn signal(&self) -> Option<i32> {
+        match self {
+            Self::Signaled(signal) => Some(*signal),
+            Self::TimedOut { signal, .. } => *signal,
+            Self::Exited(_) | Self::SpawnFailed { .. } | Self::Lost => None,
+        }
+    }
+}
+
+/// What became of a run (the ended states of spec.md section 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The last attempt succeeded.
+    Succeeded,
+    /// Gave up, and why.
+    Failed(Reason),
+    /// Never executed, or nothing to do, and why.
+    Skipped(Reason),
+    /// Not wanted any more, and why.
+    Cancelled(Reason),
+}
+
+impl Verdict {
+    /// The state the run has from now on.
+    pub(crate) const fn state(self) -> State {
+        match self {
+            Self::Succeeded => State::Succeeded,
+            Self::Failed(_) => State::Failed,
+            Self::Skipped(_) => State::Skipped,
+            Self::Cancelled(_) => State::Cancelled,
+        }
+    }
+
+    /// Why; none for a success.
+    pub(crate) const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Succeeded => None,
+            Self::Failed(reason) | Self::Skipped(reason) | Self::Cancelled(reason) => Some(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_and_every_number_comes_back() {
+        for &state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+            assert_eq!(State::from_code(state.code()), Some(state));
+        }
+        for &reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(State::parse("Running"), None);
+        assert_eq!(State::from_code(0), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Points in time as the rest of the crate passes them around: wall clock for the record, monotonic for durations and deadlines.
+//!
+//! Asks no clock (that is `os::clock`) and knows no zone (that is `core::schedule::Zone`).
+
+use std::time::Duration;
+
+/// A point of the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+///
+/// Arithmetic saturates, so that no clock however wrong can make it panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Wall(i64);
+
+impl Wall {
+    /// Makes a point from milliseconds since the epoch.
+    pub(crate) const fn from_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Makes a point from seconds since the epoch.
+    pub(crate) const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded towards the past.
+    pub(crate) const fn secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The time that passed since `earlier`; zero if `earlier` is later.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        let ms = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+}
+
+impl std::ops::Add<Duration> for Wall {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span_ms(span)))
+    }
+}
+
+impl std::ops::Sub<Duration> for Wall {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span_ms(span)))
+    }
+}
+
+/// A span in whole milliseconds, rounded up so that a deadline is never early.
+fn span_ms(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
+/// A point of the kernel's monotonic clock (`CLOCK_MONOTONIC`): the same for all processes of one boot, meaningless after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mono(Duration);
+
+impl Mono {
+    /// Makes a point from the time since the clock's zero.
+    pub(crate) const fn from_duration(since_zero: Duration) -> Self {
+        Self(since_zero)
+    }
+
+    /// The time since the clock's zero.
+    pub(crate) const fn as_duration(self) -> Duration {
+        self.0
+    }
+
+    /// The time that passed since `earlier`; zero if `earlier` is later.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl std::ops::Add<Duration> for Mono {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+}
+
+/// Both clocks, read together once at the beginning of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// For the record and for schedules.
+    pub(crate) wall: Wall,
+    /// For durations, timeouts and deadlines.
+    pub(crate) mono: Mono,
+}

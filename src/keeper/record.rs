@@ -1,0 +1,104 @@
+//! What a keeper leaves behind about the attempt it works on: enough to finish the books without it.
+
+use std::time::Duration;
+
+use crate::core::time::{Mono, Wall};
+
+/// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its beginning, the rest goes
+/// round in the `tail_max` bytes behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutputLayout {
+    /// Bytes kept from the beginning.
+    pub(crate) head_max: u64,
+    /// Bytes kept from the end.
+    pub(crate) tail_max: u64,
+}
+
+impl OutputLayout {
+    /// Splits `output_max` into head and tail.
+    pub(crate) fn of(output_max: u64) -> Self {
+        Self { head_max: output_max / 2, tail_max: output_max - output_max / 2 }
+    }
+}
+
+/// A process that cannot be mistaken for another of the same boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessId {
+    /// Its number.
+    pub(crate) pid: i32,
+    /// Its start time in clock ticks since boot (field 22 of /proc/PID/stat).
+    pub(crate) start_ticks: u64,
+}
+
+/// Who or what began the stop sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopCause {
+    /// The timeout of the order.
+    Timeout,
+    /// A TERM sent to the keeper.
+    Signal,
+}
+
+/// How the main process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By itself, with this code.
+    Exited(u8),
+    /// By this signal.
+    Signaled(i32),
+    /// It never ran.
+    SpawnFailed {
+        /// 127: no such program; 126: not executable; none: anything else.
+        exit_code: Option<u8>,
+        /// What could not be done and why, for people.
+        error: String,
+    },
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// How the main process ended.
+    pub(crate) end: End,
+    /// Wall time of the end.
+    pub(crate) ended_at: Wall,
+    /// From start to end on the monotonic clock.
+    pub(crate) duration: Duration,
+    /// CPU time in user mode, of the main process and what it waited for (wait4(2)).
+    pub(crate) user: Duration,
+    /// CPU time in the kernel, likewise.
+    pub(crate) system: Duration,
+    /// Largest resident set, in KiB, likewise.
+    pub(crate) max_rss_kib: u64,
+    /// What could not be ended or was left behind, for people.
+    pub(crate) remark: Option<String>,
+}
+
+/// The record of a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// /proc/sys/kernel/random/boot_id.
+    pub(crate) boot_id: String,
+    /// The keeper that wrote it.
+    pub(crate) keeper: ProcessId,
+    /// The run, attempt and claim of the order.
+    pub(crate) run: i64,
+    /// See [`super::order::Order::attempt`].
+    pub(crate) attempt: u32,
+    /// See [`super::order::Order::claim`].
+    pub(crate) claim: i64,
+    /// Written before the command exists.
+    pub(crate) started_at: Wall,
+    /// The same on the monotonic clock of `boot_id`.
+    pub(crate) started_mono: Mono,
+    /// The command's main process; none until it exists.
+    pub(crate) command: Option<ProcessId>,
+    /// Why it was stopped, if it was.
+    pub(crate) stopped: Option<StopCause>,
+    /// How output is laid out.
+    pub(crate) layout: OutputLayout,
+    /// Bytes of output so far, kept or not. Not covered by the checksum: it moves while the command runs.
+    pub(crate) output_total: u64,
+    /// The end; none while it works.
+    pub(crate) ending: Option<Ending>,
+}

@@ -1,0 +1,6 @@
+//! jobctl: replaces crontab on one machine, with retries.
+
+mod core;
+mod keeper;
+
+fn main() {}
