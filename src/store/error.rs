@@ -1,0 +1,92 @@
+//! What can go wrong with the store, each with its way out.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why the store did not do it.
+#[derive(Debug)]
+pub(crate) enum StoreError {
+    /// There is no store yet; only `run` and `enqueue` make one.
+    Missing(PathBuf),
+    /// Another process holds it locked for longer than one waits.
+    Locked(PathBuf),
+    /// The file is something else.
+    Foreign(PathBuf),
+    /// Made by a newer jobctl.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Made by an older jobctl; only `run` migrates.
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// SQLite says that its pages do not fit together.
+    Damaged(PathBuf, String),
+    /// The file is on a network file system, where locks cannot be trusted.
+    Network(PathBuf),
+    /// Anything else: disk, permission.
+    Failed {
+        /// What was tried.
+        action: &'static str,
+        /// SQLite's word.
+        source: rusqlite::Error,
+    },
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => write!(f, "{}: there is no store yet", path.display()),
+            Self::Locked(path) => write!(f, "{}: locked by another process for more than 5 s", path.display()),
+            Self::Foreign(path) => write!(f, "{}: not a store of jobctl", path.display()),
+            Self::Newer { path, found, known } => {
+                write!(f, "{}: made by a newer jobctl (version {found}, this one knows {known})", path.display())
+            }
+            Self::Older { path, found } => write!(f, "{}: made by an older jobctl (version {found})", path.display()),
+            Self::Damaged(path, why) => write!(f, "{}: damaged: {why}", path.display()),
+            Self::Network(path) => write!(f, "{}: on a network file system, where locks do not hold", path.display()),
+            Self::Failed { action, source } => write!(f, "cannot {action}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed { source, .. } => Some(source),
+            Self::Missing(_)
+            | Self::Locked(_)
+            | Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Damaged(..)
+            | Self::Network(_) => None,
+        }
+    }
+}
+
+impl StoreError {
+    /// What a person can do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing(_) => Some("start the supervisor with `jobctl run`, or add a first item with `jobctl enqueue`"),
+            Self::Locked(_) => Some("`fuser` on the file names the process that holds it"),
+            Self::Foreign(_) => Some("move the file away, or name another state directory with --state-dir"),
+            Self::Newer { .. } => Some("use that jobctl, or name another state directory with --state-dir"),
+            Self::Older { .. } => Some("start `jobctl run` once, which migrates it"),
+            Self::Damaged(..) => {
+                Some("stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away")
+            }
+            Self::Network(_) => Some("put the state directory on a local disk with state_dir or --state-dir"),
+            Self::Failed { .. } => None,
+        }
+    }
+}

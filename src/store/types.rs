@@ -1,0 +1,267 @@
+//! What the store takes and gives: rows as the rest of the crate sees them. No SQL here.
+
+use crate::core::run::{Cause, OutcomeKind, Reason, State};
+use crate::core::time::Wall;
+
+/// A run with everything that is known of it (the run object of spec.md section 10).
+///
+/// `started_at`, `outcome`, `exit_code`, `signal`, `error` and `duration_ms` are those of the newest attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunRow {
+    /// Its number, never used again.
+    pub(crate) id: i64,
+    /// The job's number in the store.
+    pub(crate) job_id: i64,
+    /// The job's name.
+    pub(crate) job: String,
+    /// Where it stands.
+    pub(crate) state: State,
+    /// Why it failed, was skipped or cancelled.
+    pub(crate) reason: Option<Reason>,
+    /// The run in its way, or that replaced or superseded it.
+    pub(crate) by: Option<i64>,
+    /// Where it came from.
+    pub(crate) cause: Cause,
+    /// The instant its schedule names; of a stretch the first one.
+    pub(crate) scheduled_at: Option<Wall>,
+    /// The last instant of a stretch of skipped occurrences.
+    pub(crate) last_scheduled_at: Option<Wall>,
+    /// How many occurrences it stands for.
+    pub(crate) count: i64,
+    /// When it may start; none while it waits for other runs.
+    pub(crate) due_at: Option<Wall>,
+    /// When it was put down.
+    pub(crate) created_at: Wall,
+    /// Start of the newest attempt.
+    pub(crate) started_at: Option<Wall>,
+    /// When it ended.
+    pub(crate) ended_at: Option<Wall>,
+    /// The newest attempt's number; 0 before the first.
+    pub(crate) attempt: u32,
+    /// How many attempts it may have; none is no limit.
+    pub(crate) max_attempts: Option<u32>,
+    /// Attempts that count against `max_attempts`.
+    pub(crate) charged: u32,
+    /// How often its keeper was lost.
+    pub(crate) lost: u32,
+    /// How the newest attempt ended.
+    pub(crate) outcome: Option<OutcomeKind>,
+    /// Its exit code.
+    pub(crate) exit_code: Option<u8>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// What went wrong, for people.
+    pub(crate) error: Option<String>,
+    /// How long the newest attempt took.
+    pub(crate) duration_ms: Option<i64>,
+    /// Arguments, as bytes: they need not be UTF-8.
+    pub(crate) args: Vec<Vec<u8>>,
+    /// What makes it unique.
+    pub(crate) key: Option<String>,
+    /// Higher is claimed first.
+    pub(crate) priority: i8,
+    /// When a person took note of its failure.
+    pub(crate) acked: Option<Wall>,
+    /// When it was asked to stop, while it runs.
+    pub(crate) stop_asked: bool,
+    /// The slot of its newest attempt.
+    pub(crate) slot: Option<u32>,
+    /// Which claim of the run its newest attempt is.
+    pub(crate) claim: i64,
+}
+
+/// An attempt of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AttemptRow {
+    /// Counted from 1.
+    pub(crate) attempt: u32,
+    /// When it was started.
+    pub(crate) started_at: Option<Wall>,
+    /// When it ended; none while it runs.
+    pub(crate) ended_at: Option<Wall>,
+    /// How it ended.
+    pub(crate) outcome: Option<OutcomeKind>,
+    /// Its exit code.
+    pub(crate) exit_code: Option<u8>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// What went wrong, for people.
+    pub(crate) error: Option<String>,
+    /// On the monotonic clock.
+    pub(crate) duration_ms: Option<i64>,
+    /// CPU time in user mode.
+    pub(crate) user_ms: Option<i64>,
+    /// CPU time in the kernel.
+    pub(crate) system_ms: Option<i64>,
+    /// Largest resident set.
+    pub(crate) max_rss_kib: Option<i64>,
+    /// Bytes it wrote, kept or not.
+    pub(crate) output_bytes: Option<i64>,
+    /// Its main process.
+    pub(crate) pid: Option<i32>,
+}
+
+/// A job as the store knows it, with its counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JobRow {
+    /// Its number in the store.
+    pub(crate) id: i64,
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether the jobfile last loaded has it.
+    pub(crate) present: bool,
+    /// Since when it is paused, by itself.
+    pub(crate) paused_at: Option<Wall>,
+    /// Until when; none is until `resume`.
+    pub(crate) paused_until: Option<Wall>,
+    /// Where an `@every` grid begins.
+    pub(crate) grid_at: Option<Wall>,
+    /// Runs that are due later.
+    pub(crate) scheduled: i64,
+    /// Runs that wait.
+    pub(crate) queued: i64,
+    /// Runs that run.
+    pub(crate) running: i64,
+    /// Runs that will be tried again.
+    pub(crate) retrying: i64,
+    /// Failed runs that nobody has acknowledged.
+    pub(crate) failed: i64,
+    /// The run that last started or ended.
+    pub(crate) last_run: Option<i64>,
+    /// When a run of it last succeeded.
+    pub(crate) last_success_at: Option<Wall>,
+}
+
+/// What is written down of the supervisor. Whether it lives is not a matter of the store (see `os::wake`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SupervisorRow {
+    /// Its process.
+    pub(crate) pid: Option<i32>,
+    /// When it became ready.
+    pub(crate) since: Option<Wall>,
+    /// The jobfile it was given.
+    pub(crate) jobfile: Option<String>,
+    /// Why that is not the one in force.
+    pub(crate) jobfile_error: Option<String>,
+    /// Its version.
+    pub(crate) version: Option<String>,
+    /// Since when everything is paused.
+    pub(crate) paused_at: Option<Wall>,
+    /// Until when.
+    pub(crate) paused_until: Option<Wall>,
+}
+
+/// The output of an attempt, as far as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// Bytes the command wrote.
+    pub(crate) total: u64,
+    /// The beginning.
+    pub(crate) head: Vec<u8>,
+    /// The end; what is missing between the two is `total - head.len() - tail.len()` bytes.
+    pub(crate) tail: Vec<u8>,
+}
+
+/// A set of runs (the filters of spec.md section 10); all that are given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// Only these states; empty is all.
+    pub(crate) states: Vec<State>,
+    /// Only this job.
+    pub(crate) job: Option<String>,
+    /// Created at or after.
+    pub(crate) since: Option<Wall>,
+    /// Created before.
+    pub(crate) until: Option<Wall>,
+    /// Only this exit code.
+    pub(crate) exit: Option<u8>,
+    /// Only this key.
+    pub(crate) key: Option<String>,
+    /// Only failures that nobody has acknowledged.
+    pub(crate) failed: bool,
+}
+
+/// An item to be added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewItem {
+    /// Arguments.
+    pub(crate) args: Vec<Vec<u8>>,
+    /// What makes it unique.
+    pub(crate) key: Option<String>,
+}
+
+/// What all items of one addition have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Addition<'a> {
+    /// The job's name.
+    pub(crate) job: &'a str,
+    /// When they may start; `created_at` for at once.
+    pub(crate) due_at: Wall,
+    /// Higher is claimed first.
+    pub(crate) priority: i8,
+    /// Attempts of a fresh budget; none is no limit.
+    pub(crate) max_attempts: Option<u32>,
+    /// Refused beyond this many waiting.
+    pub(crate) backlog_max: Option<u32>,
+    /// Where they come from.
+    pub(crate) cause: Cause,
+    /// The time of the call.
+    pub(crate) created_at: Wall,
+}
+
+/// The id of an added item, or of the one that has its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Added {
+    /// The run's id.
+    pub(crate) id: i64,
+    /// Whether it was there before.
+    pub(crate) existing: bool,
+}
+
+/// What became of an addition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Enqueued {
+    /// One for each item, in the order given.
+    Added(Vec<Added>),
+    /// Nothing was added: so many wait already.
+    BacklogFull {
+        /// How many wait.
+        waiting: i64,
+    },
+}
+
+/// What a verb on one run answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Done.
+    Done,
+    /// The run runs: it was asked to stop, the supervisor does it.
+    Asked,
+    /// There is no such run.
+    NoSuchRun,
+    /// Its state forbids it.
+    Refused(Box<RunRow>),
+    /// Another run holds its key.
+    KeyHeld {
+        /// That run.
+        by: i64,
+    },
+}
+
+/// Whether `retry` may run a success again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Force {
+    /// Refused.
+    No,
+    /// As asked with `--force`.
+    Yes,
+}
+
+/// What is paused or resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// Everything.
+    All,
+    /// One job.
+    Job(&'a str),
+}
