@@ -1,7 +1,31 @@
 //! jobctl: replaces crontab on one machine, with retries.
+//!
+//! Parse, dispatch, print error and hint, exit code. Nothing else.
 
+mod cli;
+mod cmd;
 mod core;
 mod keeper;
+mod os;
 mod store;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Color};
+use cmd::output::Out;
+
+fn main() -> ExitCode {
+    let answer = match Cli::try_parse() {
+        Ok(cli) => cmd::answer(cli),
+        Err(error) => cmd::usage::answer(&error, &mut Out::standard(Color::Auto)),
+    };
+    match answer {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.code.into()
+        }
+    }
+}

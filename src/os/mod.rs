@@ -1,0 +1,6 @@
+//! The thin edge to the kernel: a file for each thing, no policy. Imports only `core`.
+
+pub(crate) mod clock;
+pub(crate) mod paths;
+pub(crate) mod terminal;
+pub(crate) mod wake;
