@@ -283,9 +283,6 @@ pub(crate) struct Retry {
     /// Ids of the runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
-    /// Which ones.
-    #[command(flatten)]
-    pub(crate) filters: Filters,
     /// With --failed: also the older failed occurrences
     #[arg(long, requires = "failed")]
     pub(crate) all: bool,
@@ -295,6 +292,9 @@ pub(crate) struct Retry {
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
 }
 
 /// `jobctl cancel`.
@@ -303,12 +303,12 @@ pub(crate) struct Cancel {
     /// Ids of the runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
-    /// Which ones.
-    #[command(flatten)]
-    pub(crate) filters: Filters,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
 }
 
 /// `jobctl ack`.
@@ -317,12 +317,12 @@ pub(crate) struct Ack {
     /// Ids of the runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
-    /// Which ones.
-    #[command(flatten)]
-    pub(crate) filters: Filters,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
 }
 
 /// `jobctl wait`.
