@@ -19,7 +19,9 @@ impl Name {
         let mut chars = text.chars();
         match chars.next() {
             None => return Err("is empty"),
-            Some(first) if !first.is_ascii_alphanumeric() => return Err("must begin with a letter or digit"),
+            Some(first) if !first.is_ascii_alphanumeric() => {
+                return Err("must begin with a letter or digit");
+            }
             Some(_) => {}
         }
         if !chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
@@ -208,7 +210,11 @@ pub(crate) struct Keep {
 impl Default for Keep {
     fn default() -> Self {
         const DAY: u64 = 86_400;
-        Self { succeeded: Duration::from_secs(30 * DAY), failed: Duration::from_secs(180 * DAY), runs: 100_000 }
+        Self {
+            succeeded: Duration::from_secs(30 * DAY),
+            failed: Duration::from_secs(180 * DAY),
+            runs: 100_000,
+        }
     }
 }
 
@@ -341,7 +347,9 @@ impl Policy {
     pub(crate) fn running_max(&self) -> Option<u32> {
         match self.overlap {
             Overlap::Allow => None,
-            Overlap::Skip | Overlap::QueueOne | Overlap::QueueAll | Overlap::Replace => Some(self.concurrency),
+            Overlap::Skip | Overlap::QueueOne | Overlap::QueueAll | Overlap::Replace => {
+                Some(self.concurrency)
+            }
         }
     }
 }
@@ -409,7 +417,19 @@ mod tests {
         for good in ["a", "A9", "db.backup_2-x", "9lives", &"x".repeat(64)] {
             assert!(Name::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", ".hidden", "-x", "_x", "a/b", "a b", "ä", "123", "a\0", "..", &"x".repeat(65)] {
+        for bad in [
+            "",
+            ".hidden",
+            "-x",
+            "_x",
+            "a/b",
+            "a b",
+            "ä",
+            "123",
+            "a\0",
+            "..",
+            &"x".repeat(65),
+        ] {
             assert!(Name::parse(bad).is_err(), "{bad}");
         }
     }
