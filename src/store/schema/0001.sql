@@ -118,6 +118,7 @@ CREATE INDEX run_failed ON run(job) WHERE state = 6 AND acked IS NULL;
 CREATE INDEX run_stop ON run(stop) WHERE state = 3 AND stop IS NOT NULL;
 CREATE UNIQUE INDEX run_key ON run(job, key) WHERE key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL));
 CREATE UNIQUE INDEX run_occurrence ON run(job, scheduled_at) WHERE scheduled_at IS NOT NULL AND state < 5;
+CREATE INDEX job_paused ON job(id) WHERE paused_at IS NOT NULL;
 CREATE INDEX job_queued ON job(id) WHERE queued > 0;
 
 CREATE TRIGGER run_inserted AFTER INSERT ON run BEGIN
