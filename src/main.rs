@@ -2,5 +2,6 @@
 
 mod core;
 mod keeper;
+mod os;
 
 fn main() {}
