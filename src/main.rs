@@ -5,6 +5,7 @@
 mod cli;
 mod cmd;
 mod core;
+mod jobfile;
 mod keeper;
 mod os;
 mod store;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::schedule::Schedule;
 
+/// The number of TERM in signal(7).
+const SIGTERM: i32 = 15;
 /// The longest name of a job or lock.
 pub(crate) const NAME_MAX: usize = 64;
 
@@ -19,7 +21,9 @@ impl Name {
         let mut chars = text.chars();
         match chars.next() {
             None => return Err("is empty"),
-            Some(first) if !first.is_ascii_alphanumeric() => return Err("must begin with a letter or digit"),
+            Some(first) if !first.is_ascii_alphanumeric() => {
+                return Err("must begin with a letter or digit");
+            }
             Some(_) => {}
         }
         if !chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
@@ -208,7 +212,11 @@ pub(crate) struct Keep {
 impl Default for Keep {
     fn default() -> Self {
         const DAY: u64 = 86_400;
-        Self { succeeded: Duration::from_secs(30 * DAY), failed: Duration::from_secs(180 * DAY), runs: 100_000 }
+        Self {
+            succeeded: Duration::from_secs(30 * DAY),
+            failed: Duration::from_secs(180 * DAY),
+            runs: 100_000,
+        }
     }
 }
 
@@ -336,12 +344,64 @@ pub(crate) struct Policy {
     pub(crate) keep: Keep,
 }
 
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            shell: Box::from([Box::from("/bin/sh"), Box::from("-c")]),
+            enabled: true,
+            description: None,
+            was: Box::default(),
+            overlap: Overlap::Skip,
+            concurrency: 1,
+            lock: None,
+            priority: 0,
+            rate: None,
+            backlog_max: None,
+            retry: Retry::default(),
+            timeout: None,
+            stop_signal: SIGTERM,
+            stop_grace: Duration::from_secs(10),
+            leftovers: Leftovers::Leave,
+            success_exit: Box::from([0]),
+            skip_exit: Box::default(),
+            no_retry_exit: Box::default(),
+            catch_up: CatchUp::None,
+            start_deadline: None,
+            jitter: Duration::ZERO,
+            cwd: None,
+            umask: 0o022,
+            nice: 0,
+            user: None,
+            group: None,
+            env: Box::default(),
+            env_file: None,
+            inherit_env: None,
+            limits: Limits::default(),
+            stdin: None,
+            output_max: 1 << 20,
+            feeds: None,
+            watch: None,
+            key: None,
+            key_for: Duration::ZERO,
+            expect_within: None,
+            expect_every: ExpectEvery::Auto,
+            hooks: Hooks::default(),
+            mailto: None,
+            mail_on: MailOn::Failure,
+            hook_interval: Duration::from_secs(300),
+            keep: Keep::default(),
+        }
+    }
+}
+
 impl Policy {
     /// How many runs of the job may run at once; none is no limit.
     pub(crate) fn running_max(&self) -> Option<u32> {
         match self.overlap {
             Overlap::Allow => None,
-            Overlap::Skip | Overlap::QueueOne | Overlap::QueueAll | Overlap::Replace => Some(self.concurrency),
+            Overlap::Skip | Overlap::QueueOne | Overlap::QueueAll | Overlap::Replace => {
+                Some(self.concurrency)
+            }
         }
     }
 }
@@ -409,7 +469,19 @@ mod tests {
         for good in ["a", "A9", "db.backup_2-x", "9lives", &"x".repeat(64)] {
             assert!(Name::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", ".hidden", "-x", "_x", "a/b", "a b", "ä", "123", "a\0", "..", &"x".repeat(65)] {
+        for bad in [
+            "",
+            ".hidden",
+            "-x",
+            "_x",
+            "a/b",
+            "a b",
+            "ä",
+            "123",
+            "a\0",
+            "..",
+            &"x".repeat(65),
+        ] {
             assert!(Name::parse(bad).is_err(), "{bad}");
         }
     }

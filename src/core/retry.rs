@@ -88,11 +88,15 @@ impl Policy {
 
     /// The verdict that an exit code gives by itself.
     fn verdict_by_exit(&self, outcome: &Outcome) -> Option<Verdict> {
-        let Outcome::Exited(code) = outcome else { return None };
+        let Outcome::Exited(code) = outcome else {
+            return None;
+        };
         if self.success_exit.contains(code) {
             return Some(Verdict::Succeeded);
         }
-        self.skip_exit.contains(code).then_some(Verdict::Skipped(Reason::Exit))
+        self.skip_exit
+            .contains(code)
+            .then_some(Verdict::Skipped(Reason::Exit))
     }
 
     fn next_after_failure(&self, ended: &Ended<'_>) -> Next {
@@ -100,15 +104,23 @@ impl Policy {
         if ended.lost > LOST_MAX {
             return Next::Finish(Verdict::Failed(Reason::Poison));
         }
-        let is_final = ended.outcome.exit_code().is_some_and(|code| self.no_retry_exit.contains(&code))
+        let is_final = ended
+            .outcome
+            .exit_code()
+            .is_some_and(|code| self.no_retry_exit.contains(&code))
             || (*ended.outcome == Outcome::Lost && !self.retry.lost)
             || ended.attempts_max.is_some_and(|max| ended.charged >= max);
         if is_final {
             return Next::Finish(Verdict::Failed(reason));
         }
-        let at = ended.ended_at + self.retry.delay_after(ended.charged, jitter_seed(ended.run, ended.attempt));
+        let at = ended.ended_at
+            + self
+                .retry
+                .delay_after(ended.charged, jitter_seed(ended.run, ended.attempt));
         match self.retry.give_up_after {
-            Some(limit) if at > ended.first_started_at + limit => Next::Finish(Verdict::Failed(Reason::GiveUpAfter)),
+            Some(limit) if at > ended.first_started_at + limit => {
+                Next::Finish(Verdict::Failed(Reason::GiveUpAfter))
+            }
             _ => Next::RetryAt(at),
         }
     }
@@ -127,7 +139,8 @@ impl Retry {
             delay_ms = next_ms;
         }
         let delay_ms = delay_ms.min(max_ms);
-        let shorter_ms = delay_ms * u128::from(self.jitter_milli) / 1000 * u128::from(seed % 1000) / 1000;
+        let shorter_ms =
+            delay_ms * u128::from(self.jitter_milli) / 1000 * u128::from(seed % 1000) / 1000;
         Duration::from_millis(u64::try_from(delay_ms - shorter_ms).unwrap_or(u64::MAX))
     }
 }
@@ -145,7 +158,8 @@ fn failure_reason(outcome: &Outcome) -> Reason {
 
 /// Mixes run and attempt into a number without pattern (the finalizer of `SplitMix64`).
 fn jitter_seed(run: i64, attempt: u32) -> u64 {
-    let mut z = run.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(attempt).wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mut z = run.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ u64::from(attempt).wrapping_mul(0xD1B5_4A32_D192_ED03);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)

@@ -17,7 +17,10 @@ pub(crate) struct OutputLayout {
 impl OutputLayout {
     /// Splits `output_max` into head and tail.
     pub(crate) fn of(output_max: u64) -> Self {
-        Self { head_max: output_max / 2, tail_max: output_max - output_max / 2 }
+        Self {
+            head_max: output_max / 2,
+            tail_max: output_max - output_max / 2,
+        }
     }
 }
 

@@ -32,7 +32,9 @@ pub(crate) enum StoreError {
     Damaged(PathBuf, String),
     /// The file is on a network file system, where locks cannot be trusted.
     Network(PathBuf),
-    /// Anything else: disk, permission.
+    /// The file or its directory cannot be used: permission, disk.
+    Unreadable(PathBuf, std::io::Error),
+    /// Anything else.
     Failed {
         /// What was tried.
         action: &'static str,
@@ -45,14 +47,31 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(path) => write!(f, "{}: there is no store yet", path.display()),
-            Self::Locked(path) => write!(f, "{}: locked by another process for more than 5 s", path.display()),
+            Self::Locked(path) => write!(
+                f,
+                "{}: locked by another process for more than 5 s",
+                path.display()
+            ),
             Self::Foreign(path) => write!(f, "{}: not a store of jobctl", path.display()),
             Self::Newer { path, found, known } => {
-                write!(f, "{}: made by a newer jobctl (version {found}, this one knows {known})", path.display())
+                write!(
+                    f,
+                    "{}: made by a newer jobctl (version {found}, this one knows {known})",
+                    path.display()
+                )
             }
-            Self::Older { path, found } => write!(f, "{}: made by an older jobctl (version {found})", path.display()),
+            Self::Older { path, found } => write!(
+                f,
+                "{}: made by an older jobctl (version {found})",
+                path.display()
+            ),
             Self::Damaged(path, why) => write!(f, "{}: damaged: {why}", path.display()),
-            Self::Network(path) => write!(f, "{}: on a network file system, where locks do not hold", path.display()),
+            Self::Network(path) => write!(
+                f,
+                "{}: on a network file system, where locks do not hold",
+                path.display()
+            ),
+            Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Failed { action, source } => write!(f, "cannot {action}: {source}"),
         }
     }
@@ -62,6 +81,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Failed { source, .. } => Some(source),
+            Self::Unreadable(_, error) => Some(error),
             Self::Missing(_)
             | Self::Locked(_)
             | Self::Foreign(_)
@@ -77,16 +97,24 @@ impl StoreError {
     /// What a person can do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Missing(_) => Some("start the supervisor with `jobctl run`, or add a first item with `jobctl enqueue`"),
+            Self::Missing(_) => Some(
+                "start the supervisor with `jobctl run`, or add a first item with `jobctl enqueue`",
+            ),
             Self::Locked(_) => Some("`fuser` on the file names the process that holds it"),
-            Self::Foreign(_) => Some("move the file away, or name another state directory with --state-dir"),
-            Self::Newer { .. } => Some("use that jobctl, or name another state directory with --state-dir"),
-            Self::Older { .. } => Some("start `jobctl run` once, which migrates it"),
-            Self::Damaged(..) => {
-                Some("stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away")
+            Self::Foreign(_) => {
+                Some("move the file away, or name another state directory with --state-dir")
             }
-            Self::Network(_) => Some("put the state directory on a local disk with state_dir or --state-dir"),
-            Self::Failed { .. } => None,
+            Self::Newer { .. } => {
+                Some("use that jobctl, or name another state directory with --state-dir")
+            }
+            Self::Older { .. } => Some("start `jobctl run` once, which migrates it"),
+            Self::Damaged(..) => Some(
+                "stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away",
+            ),
+            Self::Network(_) => {
+                Some("put the state directory on a local disk with state_dir or --state-dir")
+            }
+            Self::Unreadable(..) | Self::Failed { .. } => None,
         }
     }
 }

@@ -4,9 +4,30 @@
 //! expects, and its name says so. Nothing here asks the clock.
 
 mod error;
+mod open;
+mod read;
+mod registry;
+mod rows;
+mod steer;
+mod turn;
 mod types;
 
+#[cfg(test)]
+mod conformance;
+
+use std::path::PathBuf;
+
 pub(crate) use error::StoreError;
+pub(crate) use open::FILE_NAME;
+pub(crate) use read::read_ring;
 pub(crate) use types::{
-    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Force, JobRow, NewItem, Output, RunRow, Scope, SupervisorRow,
+    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, JobRow, KnownJob,
+    NewItem, NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,
 };
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    conn: rusqlite::Connection,
+    path: PathBuf,
+}

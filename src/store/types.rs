@@ -1,6 +1,7 @@
 //! What the store takes and gives: rows as the rest of the crate sees them. No SQL here.
 
-use crate::core::run::{Cause, OutcomeKind, Reason, State};
+use crate::core::retry::{Next, Stopped};
+use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
 /// A run with everything that is known of it (the run object of spec.md section 10).
@@ -62,12 +63,14 @@ pub(crate) struct RunRow {
     pub(crate) priority: i8,
     /// When a person took note of its failure.
     pub(crate) acked: Option<Wall>,
-    /// When it was asked to stop, while it runs.
-    pub(crate) stop_asked: bool,
+    /// Who asked it to stop, while it runs.
+    pub(crate) stop: Option<Stopped>,
     /// The slot of its newest attempt.
     pub(crate) slot: Option<u32>,
     /// Which claim of the run its newest attempt is.
     pub(crate) claim: i64,
+    /// When the first attempt of its budget started, where that is not the newest one.
+    pub(crate) first_started_at: Option<Wall>,
 }
 
 /// An attempt of a run.
@@ -126,6 +129,8 @@ pub(crate) struct JobRow {
     pub(crate) retrying: i64,
     /// Failed runs that nobody has acknowledged.
     pub(crate) failed: i64,
+    /// Runs that have ended and are still kept.
+    pub(crate) ended: i64,
     /// The run that last started or ended.
     pub(crate) last_run: Option<i64>,
     /// When a run of it last succeeded.
@@ -264,4 +269,127 @@ pub(crate) enum Scope<'a> {
     All,
     /// One job.
     Job(&'a str),
+}
+
+/// The number of a wish to stop, as the store keeps it.
+pub(super) const fn stopped_code(stopped: Stopped) -> i64 {
+    match stopped {
+        Stopped::ByHand => 1,
+        Stopped::Replaced => 2,
+        Stopped::Shutdown => 3,
+    }
+}
+
+/// The wish of a number.
+pub(super) const fn stopped_from_code(code: i64) -> Option<Stopped> {
+    match code {
+        1 => Some(Stopped::ByHand),
+        2 => Some(Stopped::Replaced),
+        3 => Some(Stopped::Shutdown),
+        _ => None,
+    }
+}
+
+/// An occurrence that is to be executed.
+#[derive(Clone, Debug)]
+pub(crate) struct NewOccurrence {
+    /// The job.
+    pub(crate) job_id: i64,
+    /// Schedule or catch-up.
+    pub(crate) cause: Cause,
+    /// The instant the schedule names.
+    pub(crate) scheduled_at: Wall,
+    /// The same with the job's jitter.
+    pub(crate) due_at: Wall,
+    /// The job's priority.
+    pub(crate) priority: i8,
+    /// The job's budget.
+    pub(crate) max_attempts: Option<u32>,
+    /// The time of the turn.
+    pub(crate) now: Wall,
+}
+
+/// One occurrence or a stretch of them that is not executed.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSkip {
+    /// The job.
+    pub(crate) job_id: i64,
+    /// Schedule or catch-up.
+    pub(crate) cause: Cause,
+    /// The first instant.
+    pub(crate) scheduled_at: Wall,
+    /// The last one, where there are several.
+    pub(crate) last_scheduled_at: Option<Wall>,
+    /// How many.
+    pub(crate) count: i64,
+    /// Why.
+    pub(crate) reason: Reason,
+    /// The run in the way.
+    pub(crate) by: Option<i64>,
+    /// Since when the cause has been the same one: a row from before is another stretch. None: every call is one of its own.
+    pub(crate) same_since: Option<Wall>,
+    /// The time of the turn.
+    pub(crate) now: Wall,
+}
+
+/// What an attempt cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// On the monotonic clock.
+    pub(crate) duration_ms: i64,
+    /// CPU time in user mode.
+    pub(crate) user_ms: i64,
+    /// CPU time in the kernel.
+    pub(crate) system_ms: i64,
+    /// Largest resident set.
+    pub(crate) max_rss_kib: i64,
+    /// Bytes of output.
+    pub(crate) output_bytes: i64,
+}
+
+/// The end of an attempt and what follows.
+#[derive(Clone, Debug)]
+pub(crate) struct Finish<'a> {
+    /// The run.
+    pub(crate) run: i64,
+    /// The claim the attempt was started under.
+    pub(crate) claim: i64,
+    /// Whether the run is an occurrence.
+    pub(crate) is_occurrence: bool,
+    /// How it ended.
+    pub(crate) outcome: &'a Outcome,
+    /// What could not be ended or was left behind, for people.
+    pub(crate) remark: Option<&'a str>,
+    /// What follows.
+    pub(crate) next: Next,
+    /// When it started, as the keeper saw it.
+    pub(crate) started_at: Option<Wall>,
+    /// When it ended.
+    pub(crate) ended_at: Wall,
+    /// What it cost; none if that cannot be known.
+    pub(crate) usage: Option<Usage>,
+    /// Its main process.
+    pub(crate) pid: Option<i32>,
+}
+
+/// A job's row as planning needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KnownJob {
+    /// Its number in the store.
+    pub(crate) id: i64,
+    /// All occurrences up to here are decided.
+    pub(crate) watermark: Option<Wall>,
+    /// Where an `@every` grid begins.
+    pub(crate) grid_at: Option<Wall>,
+}
+
+/// What is too old to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PruneLimits {
+    /// Succeeded, skipped and cancelled runs that ended before.
+    pub(crate) succeeded_before: Wall,
+    /// Acknowledged failures that ended before.
+    pub(crate) failed_before: Wall,
+    /// Ended runs beyond this number.
+    pub(crate) runs_max: i64,
 }

@@ -1,0 +1,590 @@
+//! The promises of the store, through its verbs, on real SQLite.
+
+use super::types::{Finish, NewOccurrence, NewSkip, PruneLimits, Usage};
+use super::{Addition, Answer, Enqueued, Filter, Force, NewItem, Output, RunRow, Scope, Store};
+use crate::core::retry::{Next, Stopped};
+use crate::core::run::{Cause, Outcome, Reason, State, Verdict};
+use crate::core::time::Wall;
+
+const NOW: Wall = Wall::from_secs(1_800_000_000);
+
+fn later(secs: i64) -> Wall {
+    Wall::from_ms(NOW.ms() + secs * 1000)
+}
+
+fn addition(job: &str) -> Addition<'_> {
+    Addition {
+        job,
+        due_at: NOW,
+        priority: 0,
+        max_attempts: Some(1),
+        backlog_max: None,
+        cause: Cause::Enqueue,
+        created_at: NOW,
+    }
+}
+
+fn item(arg: &str) -> NewItem {
+    NewItem {
+        args: vec![arg.as_bytes().to_vec()],
+        key: None,
+    }
+}
+
+fn add(store: &mut Store, job: &str, arg: &str) -> i64 {
+    match store.enqueue(&addition(job), [item(arg)]).unwrap() {
+        Enqueued::Added(added) => added[0].id,
+        Enqueued::BacklogFull { .. } => panic!("no limit was set"),
+    }
+}
+
+fn run(store: &Store, id: i64) -> RunRow {
+    store.run(id).unwrap().expect("the run is there")
+}
+
+fn claim(store: &Store, id: i64) -> RunRow {
+    assert!(store.claim_if_queued(&run(store, id), 0, NOW).unwrap());
+    run(store, id)
+}
+
+fn finish(store: &Store, row: &RunRow, outcome: &Outcome, next: Next) -> bool {
+    store
+        .finish_if_running(&Finish {
+            run: row.id,
+            claim: row.claim,
+            is_occurrence: row.cause.is_occurrence(),
+            outcome,
+            remark: None,
+            next,
+            started_at: None,
+            ended_at: later(2),
+            usage: Some(Usage {
+                duration_ms: 2000,
+                user_ms: 1,
+                system_ms: 2,
+                max_rss_kib: 3,
+                output_bytes: 4,
+            }),
+            pid: Some(77),
+        })
+        .unwrap()
+}
+
+/// Counts anew what the triggers count along the way.
+fn assert_counters_are_true(store: &Store) {
+    for job in store.jobs().unwrap() {
+        let count = |states: &[State]| {
+            let filter = Filter {
+                states: states.to_vec(),
+                job: Some(job.name.clone()),
+                ..Filter::default()
+            };
+            i64::try_from(store.ids(&filter).unwrap().len()).unwrap()
+        };
+        let unacked = Filter {
+            failed: true,
+            job: Some(job.name.clone()),
+            ..Filter::default()
+        };
+        assert_eq!(job.scheduled, count(&[State::Scheduled]), "scheduled");
+        assert_eq!(job.queued, count(&[State::Queued]), "queued");
+        assert_eq!(job.running, count(&[State::Running]), "running");
+        assert_eq!(job.retrying, count(&[State::Retrying]), "retrying");
+        assert_eq!(
+            job.failed,
+            i64::try_from(store.ids(&unacked).unwrap().len()).unwrap(),
+            "failed"
+        );
+        assert_eq!(
+            job.ended,
+            count(&[
+                State::Succeeded,
+                State::Failed,
+                State::Skipped,
+                State::Cancelled
+            ]),
+            "ended"
+        );
+    }
+}
+
+#[test]
+fn items_come_back_in_the_order_given_and_are_queued() {
+    let mut store = Store::in_memory();
+    let Enqueued::Added(added) = store.enqueue(&addition("a"), ["x", "y"].map(item)).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(
+        added.iter().map(|a| a.existing).collect::<Vec<_>>(),
+        [false, false]
+    );
+    assert_eq!(run(&store, added[0].id).args, [b"x".to_vec()]);
+    assert_eq!(run(&store, added[1].id).args, [b"y".to_vec()]);
+    assert_eq!(run(&store, added[1].id).state, State::Queued);
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn a_full_backlog_adds_nothing_and_says_how_many_wait() {
+    let mut store = Store::in_memory();
+    let limited = Addition {
+        backlog_max: Some(2),
+        ..addition("a")
+    };
+    assert!(matches!(
+        store.enqueue(&limited, [item("1")]).unwrap(),
+        Enqueued::Added(_)
+    ));
+    assert_eq!(
+        store.enqueue(&limited, [item("2"), item("3")]).unwrap(),
+        Enqueued::BacklogFull { waiting: 1 }
+    );
+    assert_eq!(store.runs(&Filter::default(), None).unwrap().len(), 1);
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn a_key_is_held_while_unfinished_or_failed_and_free_after_a_success_or_an_acknowledgement() {
+    let mut store = Store::in_memory();
+    let keyed = || NewItem {
+        args: vec![],
+        key: Some("k".into()),
+    };
+    let mut add_keyed = |store: &mut Store| match store.enqueue(&addition("a"), [keyed()]).unwrap()
+    {
+        Enqueued::Added(added) => added[0],
+        Enqueued::BacklogFull { .. } => panic!(),
+    };
+    let first = add_keyed(&mut store);
+    assert!(!first.existing);
+    let again = add_keyed(&mut store);
+    assert!(again.existing && again.id == first.id);
+    let row = claim(&store, first.id);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(1),
+        Next::Finish(Verdict::Failed(Reason::Exit)),
+    );
+    assert!(
+        add_keyed(&mut store).existing,
+        "an unacknowledged failure holds its key"
+    );
+    assert_eq!(
+        store.ack_if_failed(first.id, later(3)).unwrap(),
+        Answer::Done
+    );
+    let second = add_keyed(&mut store);
+    assert!(!second.existing);
+    assert_eq!(
+        store
+            .retry_if_ended(first.id, Some(1), later(4), Force::No)
+            .unwrap(),
+        Answer::KeyHeld { by: second.id }
+    );
+}
+
+#[test]
+fn a_claim_is_given_once_and_an_end_counts_once() {
+    let mut store = Store::in_memory();
+    let id = add(&mut store, "a", "x");
+    let queued = run(&store, id);
+    let claimed = claim(&store, id);
+    assert!(!store.claim_if_queued(&queued, 1, NOW).unwrap());
+    assert_eq!(
+        (claimed.attempt, claimed.slot, claimed.state),
+        (1, Some(0), State::Running)
+    );
+    assert!(finish(
+        &store,
+        &claimed,
+        &Outcome::Exited(0),
+        Next::Finish(Verdict::Succeeded)
+    ));
+    assert!(!finish(
+        &store,
+        &claimed,
+        &Outcome::Exited(1),
+        Next::Finish(Verdict::Failed(Reason::Exit))
+    ));
+    let ended = run(&store, id);
+    assert_eq!(
+        (ended.state, ended.exit_code, ended.duration_ms),
+        (State::Succeeded, Some(0), Some(2000))
+    );
+    assert_eq!(store.job("a").unwrap().unwrap().last_run, Some(id));
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn an_end_under_an_older_claim_is_not_believed() {
+    let mut store = Store::in_memory();
+    let id = add(&mut store, "a", "x");
+    let first = claim(&store, id);
+    assert!(store.unclaim_if_running(id, first.claim).unwrap());
+    assert_eq!(
+        (run(&store, id).attempt, run(&store, id).state),
+        (0, State::Queued)
+    );
+    let second = claim(&store, id);
+    assert_ne!(first.claim, second.claim);
+    assert!(!finish(
+        &store,
+        &first,
+        &Outcome::Lost,
+        Next::Finish(Verdict::Failed(Reason::Lost))
+    ));
+    assert_eq!(run(&store, id).state, State::Running);
+}
+
+#[test]
+fn attempts_are_kept_and_a_claim_taken_back_leaves_no_trace() {
+    let mut store = Store::in_memory();
+    let id = add(&mut store, "a", "x");
+    let row = claim(&store, id);
+    finish(&store, &row, &Outcome::Exited(3), Next::RetryAt(later(10)));
+    assert_eq!(run(&store, id).state, State::Retrying);
+    assert_eq!(store.next_due_at().unwrap(), Some(later(10)));
+    assert!(store.queue_due(later(9)).unwrap().is_empty());
+    assert_eq!(store.queue_due(later(10)).unwrap().len(), 1);
+    let second = claim(&store, id);
+    assert_eq!((second.attempt, second.charged), (2, 1));
+    assert_eq!(
+        store
+            .attempts(id)
+            .unwrap()
+            .iter()
+            .map(|a| a.exit_code)
+            .collect::<Vec<_>>(),
+        [Some(3), None]
+    );
+    assert!(store.unclaim_if_running(id, second.claim).unwrap());
+    assert_eq!(
+        store
+            .attempts(id)
+            .unwrap()
+            .iter()
+            .map(|a| a.exit_code)
+            .collect::<Vec<_>>(),
+        [Some(3)]
+    );
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn a_retry_by_hand_grants_a_fresh_budget_and_clears_the_acknowledgement() {
+    let mut store = Store::in_memory();
+    let id = add(&mut store, "a", "x");
+    assert!(matches!(
+        store.retry_if_ended(id, Some(3), NOW, Force::No).unwrap(),
+        Answer::Refused(_)
+    ));
+    let row = claim(&store, id);
+    assert!(matches!(
+        store.retry_if_ended(id, Some(3), NOW, Force::No).unwrap(),
+        Answer::Refused(_)
+    ));
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(3),
+        Next::Finish(Verdict::Failed(Reason::Exit)),
+    );
+    store.ack_if_failed(id, later(3)).unwrap();
+    assert_eq!(
+        store
+            .retry_if_ended(id, Some(3), later(4), Force::No)
+            .unwrap(),
+        Answer::Done
+    );
+    let queued = run(&store, id);
+    assert_eq!(
+        (queued.state, queued.max_attempts, queued.acked),
+        (State::Queued, Some(4), None)
+    );
+    let again = claim(&store, id);
+    assert_eq!((again.attempt, again.first_started_at), (2, Some(NOW)));
+    finish(
+        &store,
+        &again,
+        &Outcome::Exited(0),
+        Next::Finish(Verdict::Succeeded),
+    );
+    assert!(matches!(
+        store.retry_if_ended(id, Some(3), NOW, Force::No).unwrap(),
+        Answer::Refused(_)
+    ));
+    assert_eq!(
+        store.retry_if_ended(id, Some(3), NOW, Force::Yes).unwrap(),
+        Answer::Done
+    );
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn cancel_ends_what_waits_and_asks_what_runs() {
+    let mut store = Store::in_memory();
+    let (waits, runs) = (add(&mut store, "a", "x"), add(&mut store, "a", "y"));
+    let row = claim(&store, runs);
+    assert_eq!(
+        store.cancel_if_unfinished(waits, later(1)).unwrap(),
+        Answer::Done
+    );
+    assert_eq!(run(&store, waits).reason, Some(Reason::ByHand));
+    assert_eq!(
+        store.cancel_if_unfinished(runs, later(1)).unwrap(),
+        Answer::Asked
+    );
+    assert_eq!(store.stops_asked().unwrap(), [(runs, row.claim)]);
+    assert_eq!(run(&store, runs).stop, Some(Stopped::ByHand));
+    assert!(matches!(
+        store.cancel_if_unfinished(waits, later(1)).unwrap(),
+        Answer::Refused(_)
+    ));
+    assert_eq!(
+        store.cancel_if_unfinished(99, later(1)).unwrap(),
+        Answer::NoSuchRun
+    );
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn the_queue_gives_by_priority_then_due_time_then_id() {
+    let mut store = Store::in_memory();
+    let low = add(&mut store, "a", "low");
+    let early = Addition {
+        due_at: later(-5),
+        created_at: NOW,
+        ..addition("a")
+    };
+    let Enqueued::Added(early) = store.enqueue(&early, [item("early")]).unwrap() else {
+        panic!()
+    };
+    let high = Addition {
+        priority: 5,
+        ..addition("a")
+    };
+    let Enqueued::Added(high) = store.enqueue(&high, [item("high")]).unwrap() else {
+        panic!()
+    };
+    let job = store.job("a").unwrap().unwrap().id;
+    let mut order = Vec::new();
+    while let Some(head) = store.queue_head(job).unwrap() {
+        order.push(head.id);
+        claim(&store, head.id);
+    }
+    assert_eq!(order, [high[0].id, early[0].id, low]);
+}
+
+#[test]
+fn skips_of_one_cause_in_a_row_are_one_row() {
+    let mut store = Store::in_memory();
+    add(&mut store, "other", "x");
+    let job_id = store
+        .register_job("a", &[], Some("* * * * *"), NOW)
+        .unwrap()
+        .id;
+    let skip = |secs: i64, by: i64| NewSkip {
+        job_id,
+        cause: Cause::Schedule,
+        scheduled_at: later(secs),
+        last_scheduled_at: None,
+        count: 1,
+        reason: Reason::Overlap,
+        by: Some(by),
+        same_since: Some(NOW),
+        now: later(secs),
+    };
+    let first = store.record_skip(&skip(0, 1)).unwrap();
+    assert_eq!(store.record_skip(&skip(60, 1)).unwrap(), first);
+    assert_ne!(store.record_skip(&skip(120, 2)).unwrap(), first);
+    let row = run(&store, first);
+    assert_eq!(
+        (row.count, row.last_scheduled_at, row.by),
+        (2, Some(later(60)), Some(1))
+    );
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn a_success_of_an_occurrence_acknowledges_earlier_failed_occurrences_only() {
+    let mut store = Store::in_memory();
+    let job_id = store.register_job("a", &[], Some("x"), NOW).unwrap().id;
+    let occurrence = |secs: i64| NewOccurrence {
+        job_id,
+        cause: Cause::Schedule,
+        scheduled_at: later(secs),
+        due_at: later(secs),
+        priority: 0,
+        max_attempts: Some(1),
+        now: later(secs),
+    };
+    let by_hand = add(&mut store, "a", "x");
+    let row = claim(&store, by_hand);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(1),
+        Next::Finish(Verdict::Failed(Reason::Exit)),
+    );
+    let bad = store.insert_occurrence(&occurrence(0)).unwrap();
+    let row = claim(&store, bad);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(1),
+        Next::Finish(Verdict::Failed(Reason::Exit)),
+    );
+    let good = store.insert_occurrence(&occurrence(60)).unwrap();
+    let row = claim(&store, good);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(0),
+        Next::Finish(Verdict::Succeeded),
+    );
+    assert!(run(&store, bad).acked.is_some());
+    assert!(run(&store, by_hand).acked.is_none());
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn an_edited_schedule_begins_anew_and_an_unchanged_one_keeps_its_watermark() {
+    let store = Store::in_memory();
+    let first = store
+        .register_job("a", &[], Some("@every 1h"), NOW)
+        .unwrap();
+    assert_eq!((first.watermark, first.grid_at), (Some(NOW), Some(NOW)));
+    assert_eq!(
+        store
+            .register_job("a", &[], Some("@every 1h"), later(60))
+            .unwrap(),
+        first
+    );
+    store.move_watermark(first.id, later(30)).unwrap();
+    assert_eq!(
+        store
+            .register_job("a", &[], Some("@every 1h"), later(60))
+            .unwrap()
+            .watermark,
+        Some(later(30))
+    );
+    assert_eq!(
+        store
+            .register_job("a", &[], Some("@every 2h"), later(60))
+            .unwrap()
+            .watermark,
+        Some(later(60))
+    );
+    let renamed = store
+        .register_job("b", &["a"], Some("@every 2h"), later(90))
+        .unwrap();
+    assert_eq!((renamed.id, renamed.watermark), (first.id, Some(later(60))));
+    assert!(store.job("a").unwrap().is_none());
+}
+
+#[test]
+fn pruning_spares_the_unfinished_the_unacknowledged_and_the_newest() {
+    let mut store = Store::in_memory();
+    let ids: Vec<i64> = (0..5)
+        .map(|n| add(&mut store, "a", &n.to_string()))
+        .collect();
+    for (n, &id) in ids.iter().enumerate().take(4) {
+        let row = claim(&store, id);
+        let next = if n == 0 {
+            Verdict::Failed(Reason::Exit)
+        } else {
+            Verdict::Succeeded
+        };
+        finish(&store, &row, &Outcome::Exited(0), Next::Finish(next));
+    }
+    store
+        .save_output(
+            ids[1],
+            1,
+            &Output {
+                total: 1,
+                head: b"x".to_vec(),
+                tail: vec![],
+            },
+        )
+        .unwrap();
+    let limits = PruneLimits {
+        succeeded_before: later(100),
+        failed_before: later(100),
+        runs_max: 1000,
+    };
+    assert_eq!(
+        store.prune(run(&store, ids[0]).job_id, 0, &limits).unwrap(),
+        None
+    );
+    let left: Vec<i64> = store.ids(&Filter::default()).unwrap();
+    assert_eq!(left, [ids[0], ids[3], ids[4]]);
+    assert_eq!(store.output(ids[1], 1).unwrap(), None);
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn a_pause_is_remembered_until_it_is_ended() {
+    let mut store = Store::in_memory();
+    assert!(!store.pause(Scope::Job("a"), None, NOW).unwrap());
+    store.know_job("a").unwrap();
+    assert!(store.pause(Scope::Job("a"), Some(later(60)), NOW).unwrap());
+    let row = store.job("a").unwrap().unwrap();
+    assert_eq!(
+        (row.paused_at, row.paused_until),
+        (Some(NOW), Some(later(60)))
+    );
+    assert!(store.resume(Scope::Job("a")).unwrap());
+    assert_eq!(store.job("a").unwrap().unwrap().paused_at, None);
+    store.pause(Scope::All, None, NOW).unwrap();
+    assert_eq!(store.supervisor().unwrap().paused_at, Some(NOW));
+    store.resume(Scope::All).unwrap();
+    assert_eq!(store.supervisor().unwrap().paused_at, None);
+}
+
+#[test]
+fn a_rolled_back_turn_never_was() {
+    let mut store = Store::in_memory();
+    let id = add(&mut store, "a", "x");
+    store.begin().unwrap();
+    claim(&store, id);
+    store.rollback();
+    assert_eq!(run(&store, id).state, State::Queued);
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn no_question_of_the_loop_scans_the_runs() {
+    let store = Store::in_memory();
+    let questions = [
+        "SELECT min(due_at) FROM run WHERE state IN (1, 4)",
+        "SELECT id FROM job WHERE queued > 0",
+        "SELECT id FROM run WHERE job = 1 AND state = 2 ORDER BY priority DESC, due_at, id LIMIT 1",
+        "SELECT id, claim FROM run WHERE state = 3 AND stop IS NOT NULL",
+        "UPDATE run SET state = 2 WHERE state IN (1, 4) AND due_at <= 1 RETURNING job",
+        "UPDATE run SET state = 6 WHERE state = 4 AND job = 1 AND cause IN (1, 2) AND id <> 3",
+        "SELECT id FROM run WHERE job = 1 ORDER BY id DESC LIMIT 20",
+        "UPDATE run SET acked = 1 WHERE job = (SELECT job FROM run WHERE id = 1) AND state = 6 AND acked IS NULL AND id < 9",
+    ];
+    for question in questions {
+        let mut plan = store
+            .conn
+            .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
+            .unwrap();
+        let steps: Vec<String> = plan
+            .query_map([], |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let plan = steps.join("; ");
+        let scans = steps
+            .iter()
+            .any(|step| step.starts_with("SCAN run") && !step.contains("INDEX"));
+        assert!(
+            !scans && !plan.contains("TEMP B-TREE"),
+            "{question}: {plan}"
+        );
+    }
+}

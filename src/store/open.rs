@@ -1,0 +1,370 @@
+//! Opening, making and migrating the store's file.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::{Store, StoreError};
+
+/// The file in the state directory.
+pub(crate) const FILE_NAME: &str = "jobctl.db";
+
+/// "jobc": what `file(1)` and SQLite's header say of whose file it is.
+const APPLICATION_ID: i64 = 0x6A6F_6263;
+
+/// The schema, one step a version; a step that has been released is never edited.
+const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
+
+/// How long a verb waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Prepared statements that are kept; there are fewer different ones.
+const STATEMENTS_KEPT: usize = 96;
+
+/// Magic numbers of statfs(2) for file systems on which flock and shared memory are not those of this machine.
+const NETWORK_FILE_SYSTEMS: [i64; 7] = [
+    0x6969,
+    0x517B,
+    0xFF53_4D42,
+    0xFE53_4D42,
+    0x564C,
+    0x6165_6676,
+    0x0102_1997,
+];
+
+impl Store {
+    /// Opens the store of a state directory for reading. Never writes, never blocks the supervisor.
+    pub(crate) fn open_read(state_dir: &Path) -> Result<Self, StoreError> {
+        let path = existing(state_dir)?;
+        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let store = Self { conn, path };
+        store.check_version()?;
+        Ok(store)
+    }
+
+    /// Opens the store of a state directory for reading and writing; it must exist.
+    pub(crate) fn open_write(state_dir: &Path) -> Result<Self, StoreError> {
+        let path = existing(state_dir)?;
+        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let store = Self { conn, path };
+        store.check_version()?;
+        store.configure()?;
+        Ok(store)
+    }
+
+    /// Opens the store for `run` and `enqueue`: makes it where there is none, migrates an older one.
+    pub(crate) fn create(state_dir: &Path) -> Result<Self, StoreError> {
+        let path = state_dir.join(FILE_NAME);
+        refuse_network(&path, state_dir)?;
+        make_private(&path)?;
+        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut store = Self { conn, path };
+        store.migrate(SCHEMA)?;
+        store.configure()?;
+        Ok(store)
+    }
+
+    /// A store in memory, for tests of other rooms.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let conn = Connection::open_in_memory().expect("memory is there");
+        let mut store = Self {
+            conn,
+            path: PathBuf::from(":memory:"),
+        };
+        store.migrate(SCHEMA).expect("the schema is valid");
+        store
+    }
+
+    /// Device and inode of the file, to notice that it was deleted or replaced while in use.
+    pub(crate) fn file_identity(&self) -> Option<(u64, u64)> {
+        fs::metadata(&self.path)
+            .ok()
+            .map(|meta| (meta.dev(), meta.ino()))
+    }
+
+    /// How long later verbs wait for another process's transaction.
+    pub(crate) fn set_busy_timeout(&self, timeout: Duration) -> Result<(), StoreError> {
+        self.conn
+            .busy_timeout(timeout)
+            .map_err(|e| self.failed("set the busy timeout", e))
+    }
+
+    /// Turns SQLite's answer into one of ours.
+    pub(super) fn failed(&self, action: &'static str, source: rusqlite::Error) -> StoreError {
+        classify(&self.path, action, source)
+    }
+
+    fn configure(&self) -> Result<(), StoreError> {
+        let set = |pragma: &str, value: &str| {
+            self.conn
+                .pragma_update(None, pragma, value)
+                .map_err(|e| self.failed("configure the store", e))
+        };
+        set("journal_mode", "WAL")?;
+        set("synchronous", "FULL")?;
+        set("foreign_keys", "OFF")?;
+        set("temp_store", "MEMORY")?;
+        set("cache_size", "-1024")?;
+        self.conn
+            .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Ok(())
+    }
+
+    fn pragma(&self, name: &str) -> Result<i64, StoreError> {
+        self.conn
+            .pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|e| self.failed("read the store", e))
+    }
+
+    fn check_version(&self) -> Result<(), StoreError> {
+        if self.pragma("application_id")? != APPLICATION_ID {
+            return Err(StoreError::Foreign(self.path.clone()));
+        }
+        let (found, known) = (self.pragma("user_version")?, version_of(SCHEMA));
+        if found > known {
+            return Err(StoreError::Newer {
+                path: self.path.clone(),
+                found,
+                known,
+            });
+        }
+        if found < known {
+            return Err(StoreError::Older {
+                path: self.path.clone(),
+                found,
+            });
+        }
+        self.conn
+            .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Ok(())
+    }
+
+    /// Brings the file to the newest of `steps`, in one transaction, after a copy was made of what is there.
+    fn migrate(&mut self, steps: &[&str]) -> Result<(), StoreError> {
+        let (id, found) = (self.pragma("application_id")?, self.pragma("user_version")?);
+        let is_empty = self.pragma("schema_version")? == 0 && id == 0;
+        if !is_empty && id != APPLICATION_ID {
+            return Err(StoreError::Foreign(self.path.clone()));
+        }
+        let known = version_of(steps);
+        if found > known {
+            return Err(StoreError::Newer {
+                path: self.path.clone(),
+                found,
+                known,
+            });
+        }
+        if found == known {
+            return Ok(());
+        }
+        if !is_empty {
+            self.copy_before_migration(found)?;
+        }
+        self.apply(steps)
+    }
+
+    fn apply(&mut self, steps: &[&str]) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let failed = |e| classify(&path, "migrate the store", e);
+        let tx = self
+            .conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        // Another process may have done it while this one waited for the lock.
+        let found: i64 = tx
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(failed)?;
+        let done = usize::try_from(found).unwrap_or(0).min(steps.len());
+        for step in &steps[done..] {
+            tx.execute_batch(step).map_err(failed)?;
+        }
+        tx.pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(failed)?;
+        tx.pragma_update(None, "user_version", version_of(steps))
+            .map_err(failed)?;
+        tx.commit().map_err(failed)
+    }
+
+    fn copy_before_migration(&self, found: i64) -> Result<(), StoreError> {
+        let copy = self.path.with_extension(format!("db.v{found}"));
+        if copy.exists() {
+            return Ok(());
+        }
+        self.conn
+            .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
+            .map(|_| ())
+            .map_err(|e| self.failed("copy the store before migrating it", e))
+    }
+}
+
+fn version_of(steps: &[&str]) -> i64 {
+    i64::try_from(steps.len()).unwrap_or(i64::MAX)
+}
+
+fn existing(state_dir: &Path) -> Result<PathBuf, StoreError> {
+    let path = state_dir.join(FILE_NAME);
+    refuse_network(&path, state_dir)?;
+    match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() && meta.len() == 0 => Err(StoreError::Missing(path)),
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Missing(path))
+        }
+        Err(error) => Err(StoreError::Unreadable(path, error)),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the room that opens the store"
+)]
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    // NOFOLLOW concerns every part of the path, so links above the state directory are resolved first.
+    let real = path
+        .parent()
+        .and_then(|dir| fs::canonicalize(dir).ok())
+        .map(|dir| dir.join(FILE_NAME));
+    let conn = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
+        .map_err(|e| classify(path, "open the store", e))?;
+    conn.busy_timeout(BUSY)
+        .map_err(|e| classify(path, "open the store", e))?;
+    Ok(conn)
+}
+
+/// Makes an empty file with mode 0600 where there is none, so that no umask can open the store to others.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
+        .open(path)
+        .map(drop)
+        .map_err(|error| StoreError::Unreadable(path.to_path_buf(), error))
+}
+
+fn refuse_network(path: &Path, state_dir: &Path) -> Result<(), StoreError> {
+    let Ok(stat) = nix::sys::statfs::statfs(state_dir) else {
+        return Ok(());
+    };
+    if NETWORK_FILE_SYSTEMS.contains(&i64::from(stat.filesystem_type().0)) {
+        return Err(StoreError::Network(path.to_path_buf()));
+    }
+    Ok(())
+}
+
+fn classify(path: &Path, action: &'static str, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            StoreError::Locked(path.to_path_buf())
+        }
+        Some(ErrorCode::NotADatabase) => StoreError::Foreign(path.to_path_buf()),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            StoreError::Damaged(path.to_path_buf(), source.to_string())
+        }
+        Some(_) | None => StoreError::Failed { action, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(dir: &Path, sql: &str) {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(sql).unwrap();
+        conn.execute("VACUUM INTO ?1", [dir.join(FILE_NAME).to_string_lossy()])
+            .unwrap();
+    }
+
+    fn fresh_dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("jobctl-open-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
+        let dir = fresh_dir("foreign");
+        raw(&dir, "CREATE TABLE somebody(x)");
+        let before = fs::read(dir.join(FILE_NAME)).unwrap();
+        assert!(matches!(Store::create(&dir), Err(StoreError::Foreign(_))));
+        assert!(matches!(
+            Store::open_write(&dir),
+            Err(StoreError::Foreign(_))
+        ));
+        assert_eq!(fs::read(dir.join(FILE_NAME)).unwrap(), before);
+        fs::write(
+            dir.join(FILE_NAME),
+            b"this is a letter, not a database, and longer than a header of SQLite's is",
+        )
+        .unwrap();
+        assert!(matches!(Store::create(&dir), Err(StoreError::Foreign(_))));
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_newer_store_is_refused_and_left_as_it_is() {
+        let dir = fresh_dir("newer");
+        raw(
+            &dir,
+            &format!(
+                "CREATE TABLE t(x); PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 99"
+            ),
+        );
+        let before = fs::read(dir.join(FILE_NAME)).unwrap();
+        assert!(matches!(
+            Store::create(&dir),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+        assert!(matches!(
+            Store::open_read(&dir),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+        assert_eq!(fs::read(dir.join(FILE_NAME)).unwrap(), before);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn an_older_store_is_copied_and_then_migrated_in_one_step() {
+        let dir = fresh_dir("older");
+        drop(Store::create(&dir).unwrap());
+        let path = dir.join(FILE_NAME);
+        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        let mut store = Store {
+            conn,
+            path: path.clone(),
+        };
+        let steps = [SCHEMA[0], "ALTER TABLE job ADD COLUMN colour TEXT"];
+        store.migrate(&steps).unwrap();
+        assert_eq!(store.pragma("user_version").unwrap(), 2);
+        assert!(dir.join("jobctl.db.v1").exists());
+        store
+            .conn
+            .execute("INSERT INTO job(name, colour) VALUES ('a', 'red')", [])
+            .unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn there_is_no_store_to_read_before_somebody_made_one() {
+        let dir = fresh_dir("missing");
+        assert!(matches!(
+            Store::open_read(&dir),
+            Err(StoreError::Missing(_))
+        ));
+        assert!(matches!(
+            Store::open_write(&dir),
+            Err(StoreError::Missing(_))
+        ));
+        assert!(!dir.join(FILE_NAME).exists());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

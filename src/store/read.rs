@@ -1,0 +1,279 @@
+//! Questions to the store. None of them scans the runs: counters, pointers and indexes answer.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+
+use super::rows::{self, ATTEMPT_COLUMNS, JOB_COLUMNS, RUN_COLUMNS};
+use super::types::{AttemptRow, Filter, JobRow, Output, RunRow, SupervisorRow};
+use super::{Store, StoreError};
+use crate::core::run::State;
+use crate::core::time::Wall;
+
+impl Store {
+    /// The run of an id.
+    pub(crate) fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
+        let sql =
+            format!("SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1");
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_row([id], rows::run).optional())
+            .map_err(|e| self.failed("read a run", e))
+    }
+
+    /// The runs of a filter, newest first.
+    pub(crate) fn runs(
+        &self,
+        filter: &Filter,
+        limit: Option<u32>,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let (clause, mut values) = where_clause(filter);
+        values.push(Value::Integer(limit.map_or(-1, i64::from)));
+        let sql = format!(
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE {clause} ORDER BY run.id DESC LIMIT ?"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| {
+                query
+                    .query_map(params_from_iter(values), rows::run)?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// The ids of the runs of a filter, oldest first.
+    pub(crate) fn ids(&self, filter: &Filter) -> Result<Vec<i64>, StoreError> {
+        let (clause, values) = where_clause(filter);
+        let sql = format!(
+            "SELECT run.id FROM run JOIN job ON job.id = run.job WHERE {clause} ORDER BY run.id"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| {
+                query
+                    .query_map(params_from_iter(values), |row| row.get(0))?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// The attempts of a run, first to newest.
+    pub(crate) fn attempts(&self, run: i64) -> Result<Vec<AttemptRow>, StoreError> {
+        let sql = format!(
+            "SELECT {ATTEMPT_COLUMNS} FROM (SELECT * FROM attempt WHERE run = ?1 UNION ALL \
+             SELECT id, attempt, started_at, started_at + duration_ms, outcome, exit_code, signal, duration_ms, user_ms, \
+             system_ms, max_rss_kib, output_bytes, pid, error FROM run WHERE id = ?1 AND attempt > 0) ORDER BY attempt"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_map([run], rows::attempt)?.collect())
+            .map_err(|e| self.failed("read attempts", e))
+    }
+
+    /// All jobs the store knows, by name.
+    pub(crate) fn jobs(&self) -> Result<Vec<JobRow>, StoreError> {
+        self.conn
+            .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM job ORDER BY name"))
+            .and_then(|mut query| query.query_map([], rows::job)?.collect())
+            .map_err(|e| self.failed("read jobs", e))
+    }
+
+    /// The job of a name.
+    pub(crate) fn job(&self, name: &str) -> Result<Option<JobRow>, StoreError> {
+        self.conn
+            .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM job WHERE name = ?1"))
+            .and_then(|mut query| query.query_row([name], rows::job).optional())
+            .map_err(|e| self.failed("read a job", e))
+    }
+
+    /// The newest run of a job that has an attempt.
+    pub(crate) fn newest_attempted(&self, job: &str) -> Result<Option<i64>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "SELECT run.id FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) AND attempt > 0 \
+                 ORDER BY run.id DESC LIMIT 1",
+            )
+            .and_then(|mut query| query.query_row([job], |row| row.get(0)).optional())
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// What the supervisor wrote down of itself.
+    pub(crate) fn supervisor(&self) -> Result<SupervisorRow, StoreError> {
+        Ok(SupervisorRow {
+            pid: self.meta::<i32>("supervisor_pid")?,
+            since: self.meta("supervisor_since")?.map(Wall::from_ms),
+            jobfile: self.meta("jobfile")?,
+            jobfile_error: self.meta("jobfile_error")?,
+            version: self.meta("version")?,
+            paused_at: self.meta("paused_at")?.map(Wall::from_ms),
+            paused_until: self.meta("paused_until")?.map(Wall::from_ms),
+        })
+    }
+
+    /// The last good jobfile, main file first; empty if there never was one.
+    pub(crate) fn jobfile_copy(&self) -> Result<Vec<(PathBuf, String)>, StoreError> {
+        self.conn
+            .prepare("SELECT path, text FROM source ORDER BY position")
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| {
+                        Ok((PathBuf::from(row.get::<_, String>(0)?), row.get(1)?))
+                    })?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read the copy of the jobfile", e))
+    }
+
+    /// A number that is another one after somebody else has committed.
+    pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
+        self.conn
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .map_err(|e| self.failed("read the store", e))
+    }
+
+    /// The output of an attempt; none if it wrote nothing, or if it is not in the store yet.
+    pub(crate) fn output(&self, run: i64, attempt: u32) -> Result<Option<Output>, StoreError> {
+        let row = self
+            .conn
+            .prepare_cached("SELECT total, head_max, tail_max, head, tail FROM output WHERE run = ?1 AND attempt = ?2")
+            .and_then(|mut query| query.query_row(params![run, attempt], stored_output).optional())
+            .map_err(|e| self.failed("read output", e))?;
+        match row {
+            None => Ok(None),
+            Some(StoredOutput::Inline(output)) => Ok(Some(output)),
+            Some(StoredOutput::File {
+                total,
+                head_max,
+                tail_max,
+            }) => {
+                let path = self.output_file(run, attempt);
+                read_ring(&path, total, head_max, tail_max)
+                    .map(Some)
+                    .map_err(|error| StoreError::Unreadable(path, error))
+            }
+        }
+    }
+
+    /// Where large output of an attempt is kept.
+    pub(crate) fn output_file(&self, run: i64, attempt: u32) -> PathBuf {
+        self.path
+            .with_file_name("output")
+            .join(format!("{run}.{attempt}"))
+    }
+
+    /// A value of the table `meta`.
+    pub(super) fn meta<T: rusqlite::types::FromSql>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")
+            .and_then(|mut query| {
+                query
+                    .query_row([key], |row| row.get::<_, Option<T>>(0))
+                    .optional()
+            })
+            .map(Option::flatten)
+            .map_err(|e| self.failed("read the store", e))
+    }
+}
+
+enum StoredOutput {
+    Inline(Output),
+    File {
+        total: u64,
+        head_max: u64,
+        tail_max: u64,
+    },
+}
+
+fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
+    let total = row.get::<_, i64>(0)?.cast_unsigned();
+    Ok(match row.get::<_, Option<Vec<u8>>>(3)? {
+        Some(head) => StoredOutput::Inline(Output {
+            total,
+            head,
+            tail: row.get::<_, Option<_>>(4)?.unwrap_or_default(),
+        }),
+        None => StoredOutput::File {
+            total,
+            head_max: row.get::<_, i64>(1)?.cast_unsigned(),
+            tail_max: row.get::<_, i64>(2)?.cast_unsigned(),
+        },
+    })
+}
+
+/// Reads output that is laid out as a keeper writes it: `head_max` bytes from the beginning, then a ring of `tail_max`.
+pub(crate) fn read_ring(
+    path: &std::path::Path,
+    total: u64,
+    head_max: u64,
+    tail_max: u64,
+) -> std::io::Result<Output> {
+    let file = File::open(path)?;
+    let read_at = |offset: u64, len: u64| -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(len).map_err(std::io::Error::other)?];
+        file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    };
+    let head = read_at(0, total.min(head_max))?;
+    let behind_head = total.saturating_sub(head_max);
+    let tail = if behind_head <= tail_max {
+        read_at(head_max, behind_head)?
+    } else {
+        let oldest = behind_head % tail_max;
+        let mut tail = read_at(head_max + oldest, tail_max - oldest)?;
+        tail.extend(read_at(head_max, oldest)?);
+        tail
+    };
+    Ok(Output { total, head, tail })
+}
+
+/// SQL and values of a filter.
+fn where_clause(filter: &Filter) -> (String, Vec<Value>) {
+    let mut parts = vec!["1".to_owned()];
+    let mut values = Vec::new();
+    if !filter.states.is_empty() {
+        let codes: Vec<String> = filter
+            .states
+            .iter()
+            .map(|state| state.code().to_string())
+            .collect();
+        parts.push(format!("run.state IN ({})", codes.join(",")));
+        // Said once more so that the partial index of unfinished runs can serve.
+        if filter.states.iter().all(|state| !state.is_ended()) {
+            parts.push(format!("run.state < {}", State::Succeeded.code()));
+        }
+    }
+    if filter.failed {
+        parts.push(format!(
+            "run.state = {} AND run.acked IS NULL",
+            State::Failed.code()
+        ));
+    }
+    if let Some(job) = &filter.job {
+        parts.push("run.job = (SELECT id FROM job WHERE name = ?)".into());
+        values.push(Value::Text(job.clone()));
+    }
+    if let Some(since) = filter.since {
+        parts.push("run.created_at >= ?".into());
+        values.push(Value::Integer(since.ms()));
+    }
+    if let Some(until) = filter.until {
+        parts.push("run.created_at < ?".into());
+        values.push(Value::Integer(until.ms()));
+    }
+    if let Some(exit) = filter.exit {
+        parts.push("run.exit_code = ?".into());
+        values.push(Value::Integer(exit.into()));
+    }
+    if let Some(key) = &filter.key {
+        parts.push("run.key = ?".into());
+        values.push(Value::Text(key.clone()));
+    }
+    (parts.join(" AND "), values)
+}

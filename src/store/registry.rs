@@ -1,0 +1,230 @@
+//! Jobs and jobfile as the store keeps them: names, watermarks, the last good copy; and retention.
+
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::types::{KnownJob, PruneLimits, SupervisorRow};
+use super::{Store, StoreError, rows};
+use crate::core::time::Wall;
+
+/// Rows that one batch of pruning looks at.
+const PRUNE_BATCH: i64 = 500;
+
+impl Store {
+    /// Makes the row of a job of the jobfile, or finds it by its name or a former one.
+    ///
+    /// `schedule` is what its occurrences depend on, as text; where that is another than before (or the job is new), the past is
+    /// no concern of it: watermark and grid begin at `now`.
+    pub(crate) fn register_job(
+        &self,
+        name: &str,
+        was: &[&str],
+        schedule: Option<&str>,
+        now: Wall,
+    ) -> Result<KnownJob, StoreError> {
+        self.register(name, was, schedule, now)
+            .map_err(|e| self.failed("register a job", e))
+    }
+
+    fn register(
+        &self,
+        name: &str,
+        was: &[&str],
+        schedule: Option<&str>,
+        now: Wall,
+    ) -> rusqlite::Result<KnownJob> {
+        for former in was {
+            self.conn
+                .prepare_cached(
+                    "UPDATE OR IGNORE job SET name = ?1 WHERE name = ?2 AND NOT EXISTS (SELECT 1 FROM job WHERE name = ?1)",
+                )?
+                .execute([name, former])?;
+        }
+        let found = self
+            .conn
+            .prepare_cached(
+                "SELECT id, schedule, watermark, grid_at, present FROM job WHERE name = ?1",
+            )?
+            .query_row([name], |row| {
+                let same = row.get::<_, Option<String>>(1)?.as_deref() == schedule;
+                let known = KnownJob {
+                    id: row.get(0)?,
+                    watermark: rows::wall(row, 2)?,
+                    grid_at: rows::wall(row, 3)?,
+                };
+                Ok((known, same, row.get::<_, bool>(4)?))
+            })
+            .optional()?;
+        match found {
+            Some((known, true, true)) => Ok(known),
+            Some((known, ..)) => {
+                self.conn
+                    .prepare_cached("UPDATE job SET schedule = ?2, watermark = ?3, grid_at = ?3, present = 1 WHERE id = ?1")?
+                    .execute(params![known.id, schedule, now.ms()])?;
+                Ok(KnownJob {
+                    watermark: Some(now),
+                    grid_at: Some(now),
+                    ..known
+                })
+            }
+            None => {
+                self.conn
+                    .prepare_cached("INSERT INTO job(name, schedule, watermark, grid_at) VALUES (?1, ?2, ?3, ?3)")?
+                    .execute(params![name, schedule, now.ms()])?;
+                Ok(KnownJob {
+                    id: self.conn.last_insert_rowid(),
+                    watermark: Some(now),
+                    grid_at: Some(now),
+                })
+            }
+        }
+    }
+
+    /// Marks the jobs that are not among `present` as gone. Their ids, of those that were not gone before.
+    pub(crate) fn mark_absent(
+        &self,
+        present: &std::collections::HashSet<i64>,
+    ) -> Result<Vec<i64>, StoreError> {
+        let ids: Vec<i64> = self
+            .conn
+            .prepare_cached("SELECT id FROM job WHERE present = 1")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .map_err(|e| self.failed("read jobs", e))?;
+        let gone: Vec<i64> = ids.into_iter().filter(|id| !present.contains(id)).collect();
+        for id in &gone {
+            self.conn
+                .prepare_cached("UPDATE job SET present = 0, schedule = NULL WHERE id = ?1")
+                .and_then(|mut update| update.execute([id]))
+                .map_err(|e| self.failed("mark a job as gone", e))?;
+        }
+        Ok(gone)
+    }
+
+    /// Keeps the sources of a good jobfile, if they are others than those that are kept.
+    pub(crate) fn save_jobfile(&self, sources: &[(PathBuf, String)]) -> Result<(), StoreError> {
+        if self.jobfile_copy()? == sources {
+            return Ok(());
+        }
+        let save = || -> rusqlite::Result<()> {
+            self.conn.execute("DELETE FROM source", [])?;
+            for (position, (path, text)) in sources.iter().enumerate() {
+                self.conn.execute(
+                    "INSERT INTO source(position, path, text) VALUES (?1, ?2, ?3)",
+                    params![
+                        i64::try_from(position).unwrap_or(i64::MAX),
+                        path.to_string_lossy(),
+                        text
+                    ],
+                )?;
+            }
+            Ok(())
+        };
+        save().map_err(|e| self.failed("keep a copy of the jobfile", e))
+    }
+
+    /// Writes down what `status` says of the supervisor; a pause is not touched.
+    pub(crate) fn save_supervisor(&self, supervisor: &SupervisorRow) -> Result<(), StoreError> {
+        self.set_meta(
+            "supervisor_pid",
+            supervisor.pid.as_ref().map(|pid| pid as _),
+        )?;
+        self.set_meta(
+            "supervisor_since",
+            supervisor.since.map(Wall::ms).as_ref().map(|ms| ms as _),
+        )?;
+        self.set_meta("jobfile", supervisor.jobfile.as_ref().map(|text| text as _))?;
+        self.set_meta(
+            "jobfile_error",
+            supervisor.jobfile_error.as_ref().map(|text| text as _),
+        )?;
+        self.set_meta("version", supervisor.version.as_ref().map(|text| text as _))
+    }
+
+    /// The machine this store belongs to, as it was first written down.
+    pub(crate) fn machine_id(&self) -> Result<Option<String>, StoreError> {
+        self.meta("machine_id")
+    }
+
+    /// The boot in which `@reboot` jobs were last started or first seen.
+    pub(crate) fn boot_id(&self) -> Result<Option<String>, StoreError> {
+        self.meta("boot_id")
+    }
+
+    /// Removes ended runs of a job that are older than their limits, a batch at a time, beginning behind `cursor`. Never an
+    /// unacknowledged failure, nor the newest run of the job. Where the next batch begins; none if this was the last.
+    pub(crate) fn prune(
+        &self,
+        job_id: i64,
+        cursor: i64,
+        limits: &PruneLimits,
+    ) -> Result<Option<i64>, StoreError> {
+        self.prune_batch(job_id, cursor, limits)
+            .map_err(|e| self.failed("remove old runs", e))
+    }
+
+    fn prune_batch(
+        &self,
+        job_id: i64,
+        cursor: i64,
+        limits: &PruneLimits,
+    ) -> rusqlite::Result<Option<i64>> {
+        let (ended, last, newest): (i64, Option<i64>, Option<i64>) = self
+            .conn
+            .prepare_cached("SELECT ended, last_run, (SELECT max(id) FROM run WHERE job = ?1) FROM job WHERE id = ?1")?
+            .query_row([job_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut surplus = ended - limits.runs_max;
+        let mut batch = self.conn.prepare_cached(
+            "SELECT id, state, ended_at, acked FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let candidates: Vec<(i64, i64, Option<i64>, Option<i64>)> = batch
+            .query_map(params![job_id, cursor, PRUNE_BATCH], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let mut seen = cursor;
+        for &(id, state, ended_at, acked) in &candidates {
+            seen = id;
+            let is_kept = state < 5
+                || Some(id) == last
+                || Some(id) == newest
+                || (state == 6 && acked.is_none());
+            if is_kept {
+                continue;
+            }
+            let limit = if state == 6 {
+                limits.failed_before
+            } else {
+                limits.succeeded_before
+            };
+            let is_old = ended_at.is_some_and(|ended_at| ended_at < limit.ms());
+            if !is_old && surplus <= 0 {
+                return Ok(None);
+            }
+            self.delete_run(id)?;
+            surplus -= 1;
+        }
+        let is_full = candidates.len() == usize::try_from(PRUNE_BATCH).unwrap_or(0);
+        Ok(is_full.then_some(seen))
+    }
+
+    fn delete_run(&self, id: i64) -> rusqlite::Result<()> {
+        let files: Vec<u32> = self
+            .conn
+            .prepare_cached("SELECT attempt FROM output WHERE run = ?1 AND head IS NULL")?
+            .query_map([id], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for attempt in files {
+            // A file that is gone already is what was wanted.
+            let _ = std::fs::remove_file(self.output_file(id, attempt));
+        }
+        for sql in [
+            "DELETE FROM output WHERE run = ?1",
+            "DELETE FROM attempt WHERE run = ?1",
+            "DELETE FROM run WHERE id = ?1",
+        ] {
+            self.conn.prepare_cached(sql)?.execute([id])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Rows of SQL to rows of ours and back: columns, numbers of words, encoded arguments.
+
+use rusqlite::Row;
+
+use super::types::{AttemptRow, JobRow, RunRow};
+use crate::core::run::{Cause, OutcomeKind, Reason, State};
+use crate::core::time::Wall;
+
+/// What [`run`] reads, in its order; from `run JOIN job ON job.id = run.job`.
+pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, run.state, run.reason, run.\"by\", run.cause, run.scheduled_at, \
+     run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
+     run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, run.key, run.priority, \
+     run.acked, run.stop, run.slot, run.claim, run.first_started_at";
+
+/// Reads a run from [`RUN_COLUMNS`].
+pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    let state = word(row, 3, State::from_code)?;
+    let ended_at = wall(row, 13)?;
+    Ok(RunRow {
+        id: row.get(0)?,
+        job_id: row.get(1)?,
+        job: row.get(2)?,
+        state,
+        reason: word_or_none(row, 4, Reason::from_code)?,
+        by: row.get(5)?,
+        cause: word(row, 6, Cause::from_code)?,
+        scheduled_at: wall(row, 7)?,
+        last_scheduled_at: wall(row, 8)?,
+        count: row.get::<_, Option<i64>>(9)?.unwrap_or(1),
+        due_at: wall(row, 10)?,
+        created_at: Wall::from_ms(row.get(11)?),
+        started_at: wall(row, 12)?,
+        ended_at: if state.is_ended() { ended_at } else { None },
+        attempt: row.get(14)?,
+        max_attempts: row.get(15)?,
+        charged: row.get(16)?,
+        lost: row.get::<_, Option<u32>>(17)?.unwrap_or(0),
+        outcome: word_or_none(row, 18, OutcomeKind::from_code)?,
+        exit_code: row.get(19)?,
+        signal: row.get(20)?,
+        error: row.get(21)?,
+        duration_ms: row.get(22)?,
+        args: row
+            .get::<_, Option<Vec<u8>>>(23)?
+            .map(|blob| decode_args(&blob))
+            .unwrap_or_default(),
+        key: row.get(24)?,
+        priority: row.get(25)?,
+        acked: wall(row, 26)?,
+        stop: word_or_none(row, 27, super::types::stopped_from_code)?,
+        slot: row.get(28)?,
+        claim: row.get(29)?,
+        first_started_at: wall(row, 30)?,
+    })
+}
+
+/// What [`attempt`] reads, in its order; from the view `attempts` or either of its tables.
+pub(super) const ATTEMPT_COLUMNS: &str = "attempt, started_at, ended_at, outcome, exit_code, signal, error, duration_ms, user_ms, \
+     system_ms, max_rss_kib, output_bytes, pid";
+
+/// Reads an attempt from [`ATTEMPT_COLUMNS`].
+pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    Ok(AttemptRow {
+        attempt: row.get(0)?,
+        started_at: wall(row, 1)?,
+        ended_at: wall(row, 2)?,
+        outcome: word_or_none(row, 3, OutcomeKind::from_code)?,
+        exit_code: row.get(4)?,
+        signal: row.get(5)?,
+        error: row.get(6)?,
+        duration_ms: row.get(7)?,
+        user_ms: row.get(8)?,
+        system_ms: row.get(9)?,
+        max_rss_kib: row.get(10)?,
+        output_bytes: row.get(11)?,
+        pid: row.get(12)?,
+    })
+}
+
+/// What [`job`] reads, in its order; from `job`.
+pub(super) const JOB_COLUMNS: &str = "id, name, present, paused_at, paused_until, grid_at, scheduled, queued, running, retrying, \
+     failed, ended, last_run, last_success_at";
+
+/// Reads a job from [`JOB_COLUMNS`].
+pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    Ok(JobRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        present: row.get(2)?,
+        paused_at: wall(row, 3)?,
+        paused_until: wall(row, 4)?,
+        grid_at: wall(row, 5)?,
+        scheduled: row.get(6)?,
+        queued: row.get(7)?,
+        running: row.get(8)?,
+        retrying: row.get(9)?,
+        failed: row.get(10)?,
+        ended: row.get(11)?,
+        last_run: row.get(12)?,
+        last_success_at: wall(row, 13)?,
+    })
+}
+
+/// Arguments as one blob, each ended by a NUL (which no argument can hold); none if there are none.
+pub(super) fn encode_args(args: &[Vec<u8>]) -> Option<Vec<u8>> {
+    if args.is_empty() {
+        return None;
+    }
+    let mut blob = Vec::with_capacity(args.iter().map(|arg| arg.len() + 1).sum());
+    for arg in args {
+        blob.extend_from_slice(arg);
+        blob.push(0);
+    }
+    Some(blob)
+}
+
+fn decode_args(blob: &[u8]) -> Vec<Vec<u8>> {
+    let mut args: Vec<Vec<u8>> = blob.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
+    args.pop();
+    args
+}
+
+/// A point in time from a column that may be null.
+pub(super) fn wall(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Wall>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Wall::from_ms))
+}
+
+fn word<T>(row: &Row<'_>, column: usize, from_code: fn(i64) -> Option<T>) -> rusqlite::Result<T> {
+    let code = row.get(column)?;
+    from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+fn word_or_none<T>(
+    row: &Row<'_>,
+    column: usize,
+    from_code: fn(i64) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    match row.get::<_, Option<i64>>(column)? {
+        None => Ok(None),
+        Some(_) => word(row, column, from_code).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_come_back_as_they_were() {
+        for args in [
+            vec![],
+            vec![b"".to_vec()],
+            vec![b"a".to_vec(), vec![], vec![0xFF, b'\n']],
+        ] {
+            assert_eq!(
+                encode_args(&args)
+                    .map(|blob| decode_args(&blob))
+                    .unwrap_or_default(),
+                args
+            );
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! The verbs of the supervisor. All of one turn of its loop are one transaction: `begin`, verbs, `commit` or `rollback`.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::rows::{self, RUN_COLUMNS};
+use super::steer::FRESH_BUDGET;
+use super::types::{Finish, NewOccurrence, NewSkip, Output, RunRow, stopped_code};
+use super::{Store, StoreError};
+use crate::core::retry::{Next, Stopped};
+use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::time::Wall;
+
+impl Store {
+    /// Begins the turn's transaction.
+    pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        self.batch("begin a turn", "BEGIN IMMEDIATE")
+    }
+
+    /// Puts the turn on disk; when this returns it is there.
+    pub(crate) fn commit(&self) -> Result<(), StoreError> {
+        self.batch("commit a turn", "COMMIT")
+    }
+
+    /// Undoes the turn. Harmless where none was begun.
+    pub(crate) fn rollback(&self) {
+        if !self.conn.is_autocommit() {
+            // A failed ROLLBACK leaves a transaction that SQLite itself has undone already.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+    }
+
+    fn batch(&self, action: &'static str, sql: &str) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(|_| ())
+            .map_err(|e| self.failed(action, e))
+    }
+
+    fn change(
+        &self,
+        action: &'static str,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<usize, StoreError> {
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(|e| self.failed(action, e))
+    }
+
+    /// Puts down an occurrence that is to be executed. Its id.
+    pub(crate) fn insert_occurrence(&self, new: &NewOccurrence) -> Result<i64, StoreError> {
+        let state = if new.due_at > new.now {
+            State::Scheduled
+        } else {
+            State::Queued
+        };
+        self.change(
+            "plan an occurrence",
+            "INSERT INTO run(job, state, cause, created_at, scheduled_at, due_at, priority, max_attempts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                new.job_id,
+                state.code(),
+                new.cause.code(),
+                new.now.ms(),
+                new.scheduled_at.ms(),
+                new.due_at.ms(),
+                new.priority,
+                new.max_attempts
+            ],
+        )?;
+        Ok(self.conn.last_insert_rowid())
+    }
+
+    /// Puts down occurrences that are not executed, as one row: a former row of the same cause is extended if it is still the
+    /// job's newest run.
+    pub(crate) fn record_skip(&self, skip: &NewSkip) -> Result<i64, StoreError> {
+        let last = skip
+            .last_scheduled_at
+            .map_or(skip.scheduled_at.ms(), Wall::ms);
+        let extended: Option<i64> = self
+            .conn
+            .prepare_cached(
+                "UPDATE run SET count = coalesce(count, 1) + ?5, last_scheduled_at = ?4 \
+                 WHERE id = (SELECT max(id) FROM run WHERE job = ?1) AND state = 7 AND reason = ?2 AND \"by\" IS ?3 \
+                 AND scheduled_at IS NOT NULL AND created_at >= ?6 RETURNING id",
+            )
+            .and_then(|mut update| {
+                let since = skip.same_since.map_or(i64::MAX, Wall::ms);
+                update
+                    .query_row(params![skip.job_id, skip.reason.code(), skip.by, last, skip.count, since], |row| row.get(0))
+                    .optional()
+            })
+            .map_err(|e| self.failed("record a skip", e))?;
+        if let Some(id) = extended {
+            return Ok(id);
+        }
+        let count = (skip.count > 1).then_some(skip.count);
+        self.change(
+            "record a skip",
+            "INSERT INTO run(job, state, cause, created_at, scheduled_at, ended_at, reason, \"by\", count, last_scheduled_at) \
+             VALUES (?1, 7, ?2, ?3, ?4, ?3, ?5, ?6, ?7, ?8)",
+            params![
+                skip.job_id,
+                skip.cause.code(),
+                skip.now.ms(),
+                skip.scheduled_at.ms(),
+                skip.reason.code(),
+                skip.by,
+                count,
+                skip.last_scheduled_at.map(Wall::ms)
+            ],
+        )?;
+        Ok(self.conn.last_insert_rowid())
+    }
+
+    /// Says that all occurrences of a job up to `at` are decided. Never moves back unless `at` is told to be final.
+    pub(crate) fn move_watermark(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
+        self.change(
+            "move a watermark",
+            "UPDATE job SET watermark = ?2 WHERE id = ?1",
+            params![job_id, at.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Queues what was due later and is due now. The jobs concerned.
+    pub(crate) fn queue_due(&self, now: Wall) -> Result<Vec<i64>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "UPDATE run SET state = 2 WHERE state IN (1, 4) AND due_at <= ?1 RETURNING job",
+            )
+            .and_then(|mut update| update.query_map([now.ms()], |row| row.get(0))?.collect())
+            .map_err(|e| self.failed("queue what is due", e))
+    }
+
+    /// When the next run that is due later falls due.
+    pub(crate) fn next_due_at(&self) -> Result<Option<Wall>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT min(due_at) FROM run WHERE state IN (1, 4)")
+            .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)))
+            .map_err(|e| self.failed("read what is due", e))
+    }
+
+    /// Jobs that have queued runs.
+    pub(crate) fn queued_jobs(&self) -> Result<Vec<i64>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT id FROM job WHERE queued > 0")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// The first queued run of a job that is not among `but`: by priority, then due time, then id.
+    pub(crate) fn queue_head(&self, job_id: i64) -> Result<Option<RunRow>, StoreError> {
+        let sql = format!(
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2 \
+             ORDER BY run.priority DESC, run.due_at, run.id LIMIT 1"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_row([job_id], rows::run).optional())
+            .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// How many runs of a job are queued.
+    pub(crate) fn queued_count(&self, job_id: i64) -> Result<i64, StoreError> {
+        self.conn
+            .prepare_cached("SELECT queued FROM job WHERE id = ?1")
+            .and_then(|mut query| query.query_row([job_id], |row| row.get(0)))
+            .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// Claims a queued run for a slot: its next attempt is on record before a process exists. False: it is not queued any more.
+    pub(crate) fn claim_if_queued(
+        &self,
+        run: &RunRow,
+        slot: u32,
+        now: Wall,
+    ) -> Result<bool, StoreError> {
+        if run.attempt > 0 {
+            self.keep_attempt(run.id)?;
+        }
+        let changed = self.change(
+            "claim a run",
+            "UPDATE run SET state = 3, slot = ?2, claim = claim + 1, attempt = attempt + 1, started_at = ?3, ended_at = NULL, \
+             first_started_at = CASE WHEN attempt = 0 THEN NULL WHEN first_started_at = ?4 THEN ?3 \
+                 ELSE coalesce(first_started_at, started_at) END, \
+             outcome = NULL, exit_code = NULL, signal = NULL, error = NULL, duration_ms = NULL, user_ms = NULL, \
+             system_ms = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, stop = NULL \
+             WHERE id = ?1 AND state = 2",
+            params![run.id, slot, now.ms(), FRESH_BUDGET],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn keep_attempt(&self, run: i64) -> Result<(), StoreError> {
+        self.change(
+            "keep an attempt",
+            "INSERT OR REPLACE INTO attempt(run, attempt, started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, \
+             system_ms, max_rss_kib, output_bytes, pid, error) \
+             SELECT id, attempt, started_at, started_at + duration_ms, outcome, exit_code, signal, duration_ms, user_ms, \
+             system_ms, max_rss_kib, output_bytes, pid, error FROM run WHERE id = ?1 AND state = 2",
+            [run],
+        )
+        .map(|_| ())
+    }
+
+    /// Takes a claim back that never became a process: the run is queued again and the attempt never was.
+    pub(crate) fn unclaim_if_running(&self, run: i64, claim: i64) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "take back a claim",
+            "UPDATE run SET state = 2, attempt = attempt - 1, stop = NULL, \
+             (started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib, output_bytes, pid, \
+              error) = (SELECT started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib, \
+              output_bytes, pid, error FROM attempt WHERE attempt.run = run.id AND attempt.attempt = run.attempt - 1) \
+             WHERE id = ?1 AND state = 3 AND claim = ?2",
+            params![run, claim],
+        )?;
+        self.change(
+            "take back a claim",
+            "DELETE FROM attempt WHERE run = ?1 AND attempt = (SELECT attempt FROM run WHERE id = ?1 AND state = 2)",
+            [run],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Writes down the end of an attempt and what follows. False: the run is not running under this claim any more.
+    pub(crate) fn finish_if_running(&self, finish: &Finish<'_>) -> Result<bool, StoreError> {
+        let (state, reason, due_at, charge) = match finish.next {
+            Next::Finish(verdict) => (verdict.state(), verdict.reason(), None, 1),
+            Next::RetryAt(at) => (State::Retrying, None, Some(at), 1),
+            Next::Requeue => (State::Queued, None, Some(finish.ended_at), 0),
+        };
+        let error = match finish.outcome {
+            Outcome::SpawnFailed { error, .. } => Some(error.as_str()),
+            Outcome::Exited(_)
+            | Outcome::Signaled(_)
+            | Outcome::TimedOut { .. }
+            | Outcome::Lost => finish.remark,
+        };
+        let is_lost = *finish.outcome == Outcome::Lost;
+        let usage = finish.usage;
+        let changed = self.change(
+            "finish an attempt",
+            "UPDATE run SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), charged = charged + ?6, \
+             lost = CASE WHEN ?7 THEN coalesce(lost, 0) + 1 ELSE lost END, ended_at = ?8, outcome = ?9, exit_code = ?10, \
+             signal = ?11, error = ?12, duration_ms = ?13, user_ms = ?14, system_ms = ?15, max_rss_kib = ?16, \
+             output_bytes = ?17, pid = ?18, started_at = coalesce(?19, started_at), stop = NULL, slot = NULL \
+             WHERE id = ?1 AND state = 3 AND claim = ?2",
+            params![
+                finish.run,
+                finish.claim,
+                state.code(),
+                reason.map(Reason::code),
+                due_at.map(Wall::ms),
+                charge,
+                is_lost,
+                finish.ended_at.ms(),
+                finish.outcome.kind().code(),
+                finish.outcome.exit_code(),
+                finish.outcome.signal(),
+                error,
+                usage.map(|usage| usage.duration_ms),
+                usage.map(|usage| usage.user_ms),
+                usage.map(|usage| usage.system_ms),
+                usage.map(|usage| usage.max_rss_kib),
+                usage.map(|usage| usage.output_bytes),
+                finish.pid,
+                finish.started_at.map(Wall::ms),
+            ],
+        )?;
+        if changed == 1 && finish.next == Next::Finish(Verdict::Succeeded) && finish.is_occurrence {
+            self.acknowledge_earlier(finish)?;
+        }
+        Ok(changed == 1)
+    }
+
+    /// A success of an occurrence acknowledges the earlier failed occurrences of its job.
+    fn acknowledge_earlier(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
+        self.change(
+            "acknowledge failures",
+            "UPDATE run SET acked = ?3 WHERE job = (SELECT job FROM run WHERE id = ?1) AND state = 6 AND acked IS NULL \
+             AND cause IN (1, 2) AND id < ?2",
+            params![finish.run, finish.run, finish.ended_at.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Keeps small output in the store.
+    pub(crate) fn save_output(
+        &self,
+        run: i64,
+        attempt: u32,
+        output: &Output,
+    ) -> Result<(), StoreError> {
+        let tail = (!output.tail.is_empty()).then_some(&output.tail);
+        self.change(
+            "save output",
+            "INSERT OR REPLACE INTO output(run, attempt, total, head, tail) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![run, attempt, output.total.cast_signed(), output.head, tail],
+        )
+        .map(|_| ())
+    }
+
+    /// Says that the output of an attempt is a file of its own.
+    pub(crate) fn save_output_file(
+        &self,
+        run: i64,
+        attempt: u32,
+        total: u64,
+        layout: (u64, u64),
+    ) -> Result<(), StoreError> {
+        self.change(
+            "save output",
+            "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![run, attempt, total.cast_signed(), layout.0.cast_signed(), layout.1.cast_signed()],
+        )
+        .map(|_| ())
+    }
+
+    /// Ends the occurrences of a job that are retrying: a new one, `by`, takes their place. How many.
+    pub(crate) fn supersede_retrying(
+        &self,
+        job_id: i64,
+        by: i64,
+        now: Wall,
+    ) -> Result<usize, StoreError> {
+        self.change(
+            "supersede a run",
+            "UPDATE run SET state = 6, reason = ?3, \"by\" = ?2, ended_at = ?4 \
+             WHERE state = 4 AND job = ?1 AND cause IN (1, 2) AND id <> ?2",
+            params![job_id, by, Reason::Superseded.code(), now.ms()],
+        )
+    }
+
+    /// Skips occurrences of a job that are queued for longer than their start deadline allows. How many.
+    pub(crate) fn skip_overdue(
+        &self,
+        job_id: i64,
+        scheduled_before: Wall,
+        now: Wall,
+    ) -> Result<usize, StoreError> {
+        self.change(
+            "skip overdue occurrences",
+            "UPDATE run SET state = 7, reason = ?3, ended_at = ?4 \
+             WHERE job = ?1 AND state = 2 AND scheduled_at < ?2 AND cause IN (1, 2) AND attempt = 0",
+            params![job_id, scheduled_before.ms(), Reason::Missed.code(), now.ms()],
+        )
+    }
+
+    /// Ends the waiting occurrences of a job that is gone from the jobfile; its items stay. How many.
+    pub(crate) fn skip_removed(&self, job_id: i64, now: Wall) -> Result<usize, StoreError> {
+        self.change(
+            "skip the occurrences of a removed job",
+            "UPDATE run SET state = 7, reason = ?2, ended_at = ?3 WHERE state < 5 AND state IN (1, 2, 4) AND job = ?1 \
+             AND cause IN (1, 2)",
+            params![job_id, Reason::JobRemoved.code(), now.ms()],
+        )
+    }
+
+    /// Ends a run that waits because another one takes its place (`overlap = "replace"`).
+    pub(crate) fn replace_if_queued(
+        &self,
+        run: i64,
+        by: i64,
+        now: Wall,
+    ) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "replace a run",
+            "UPDATE run SET state = 8, reason = ?2, \"by\" = ?3, ended_at = ?4 WHERE id = ?1 AND state = 2",
+            params![run, Reason::Replaced.code(), by, now.ms()],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Writes down who wants a running attempt to end; `by` is the run that takes its place.
+    pub(crate) fn ask_stop(
+        &self,
+        run: i64,
+        stopped: Stopped,
+        by: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let changed = self.change(
+            "ask a run to stop",
+            "UPDATE run SET stop = ?2, \"by\" = ?3 WHERE id = ?1 AND state = 3 AND stop IS NULL",
+            params![run, stopped_code(stopped), by],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Running runs that somebody wants to end: run and claim.
+    pub(crate) fn stops_asked(&self) -> Result<Vec<(i64, i64)>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT id, claim FROM run WHERE state = 3 AND stop IS NOT NULL")
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read who is to stop", e))
+    }
+
+    /// Writes down that no supervisor was there.
+    pub(crate) fn record_downtime(&self, from: Wall, to: Wall) -> Result<(), StoreError> {
+        self.change(
+            "record downtime",
+            "INSERT INTO downtime(from_at, to_at) VALUES (?1, ?2)",
+            params![from.ms(), to.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Sets or clears a value of the table `meta`.
+    pub(crate) fn set_meta(
+        &self,
+        key: &str,
+        value: Option<&dyn rusqlite::ToSql>,
+    ) -> Result<(), StoreError> {
+        match value {
+            Some(value) => self.change(
+                "write the store",
+                "INSERT OR REPLACE INTO meta(key, value) VALUES (?1, ?2)",
+                params![key, value],
+            ),
+            None => self.change("write the store", "DELETE FROM meta WHERE key = ?1", [key]),
+        }
+        .map(|_| ())
+    }
+}
