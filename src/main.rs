@@ -2,6 +2,7 @@
 
 mod core;
 mod keeper;
+mod os;
 mod store;
 
 fn main() {}

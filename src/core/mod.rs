@@ -1,7 +1,8 @@
 //! The rules of jobctl, pure: no clock, no I/O, no randomness; every function takes `now` as an argument.
 //!
-//! Imports nothing of the crate but itself, and from outside only std, chrono and (in `schedule`) cron.
+//! Imports nothing of the crate but itself, and from outside only std, chrono, cron (in `schedule`) and humantime (in `duration`).
 
+pub(crate) mod duration;
 pub(crate) mod job;
 pub(crate) mod retry;
 pub(crate) mod run;

@@ -1,0 +1,1 @@
+//! Properties of the schedule, against an independent brute force.
