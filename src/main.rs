@@ -1,6 +1,7 @@
 //! jobctl: replaces crontab on one machine, with retries.
 
 mod core;
+mod jobfile;
 mod keeper;
 mod os;
 mod store;

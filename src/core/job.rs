@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::schedule::Schedule;
 
+/// The number of TERM in signal(7).
+const SIGTERM: i32 = 15;
 /// The longest name of a job or lock.
 pub(crate) const NAME_MAX: usize = 64;
 
@@ -340,6 +342,56 @@ pub(crate) struct Policy {
     pub(crate) hook_interval: Duration,
     /// Retention.
     pub(crate) keep: Keep,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            shell: Box::from([Box::from("/bin/sh"), Box::from("-c")]),
+            enabled: true,
+            description: None,
+            was: Box::default(),
+            overlap: Overlap::Skip,
+            concurrency: 1,
+            lock: None,
+            priority: 0,
+            rate: None,
+            backlog_max: None,
+            retry: Retry::default(),
+            timeout: None,
+            stop_signal: SIGTERM,
+            stop_grace: Duration::from_secs(10),
+            leftovers: Leftovers::Leave,
+            success_exit: Box::from([0]),
+            skip_exit: Box::default(),
+            no_retry_exit: Box::default(),
+            catch_up: CatchUp::None,
+            start_deadline: None,
+            jitter: Duration::ZERO,
+            cwd: None,
+            umask: 0o022,
+            nice: 0,
+            user: None,
+            group: None,
+            env: Box::default(),
+            env_file: None,
+            inherit_env: None,
+            limits: Limits::default(),
+            stdin: None,
+            output_max: 1 << 20,
+            feeds: None,
+            watch: None,
+            key: None,
+            key_for: Duration::ZERO,
+            expect_within: None,
+            expect_every: ExpectEvery::Auto,
+            hooks: Hooks::default(),
+            mailto: None,
+            mail_on: MailOn::Failure,
+            hook_interval: Duration::from_secs(300),
+            keep: Keep::default(),
+        }
+    }
 }
 
 impl Policy {

@@ -1,0 +1,137 @@
+//! Readers of what a job does and when: commands, schedules and their zones.
+
+use std::rc::Rc;
+
+use toml::de::DeValue;
+
+use super::scope::Owner;
+use super::value::{Value, did_you_mean};
+use crate::core::job::CommandLine;
+use crate::core::schedule::{HashSeed, Schedule};
+
+/// The longest argument the kernel passes to a program, in bytes.
+const ARGUMENT_MAX: usize = 131_071;
+
+impl<'a> Value<'a> {
+    /// What is executed: text for a shell, or a program and its arguments.
+    pub(super) fn command(&self) -> Option<CommandLine> {
+        if matches!(self.node.get_ref(), DeValue::Array(_)) {
+            return self.program().map(CommandLine::Exec);
+        }
+        let text = self.words()?;
+        self.fits_argument(text)?;
+        Some(CommandLine::Shell(text.into()))
+    }
+
+    /// A program and its arguments.
+    pub(super) fn program(&self) -> Option<Box<[Box<str>]>> {
+        let words = self.each("a string", |item| {
+            item.text().and_then(|word| item.fits_argument(word))
+        })?;
+        if words
+            .first()
+            .is_none_or(|program| program.trim().is_empty())
+        {
+            self.complain(
+                "names no program",
+                Some("write the program first, then its arguments".to_owned()),
+            );
+            return None;
+        }
+        Some(words.into_iter().map(Box::from).collect())
+    }
+
+    /// Checks that the kernel can pass a text to a program.
+    pub(super) fn fits_argument(&self, text: &'a str) -> Option<&'a str> {
+        if text.len() > ARGUMENT_MAX {
+            let hint = "put it into a script, and call that".to_owned();
+            self.complain(
+                format_args!("{} bytes, more than {ARGUMENT_MAX}", text.len()),
+                Some(hint),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The name of a time zone.
+    pub(super) fn timezone(&self) -> Option<Rc<str>> {
+        let text = self.words()?;
+        match (self.scope.env.zones)(text) {
+            Ok(()) => Some(text.into()),
+            Err((message, suggestion)) => {
+                self.complain(message, suggestion.as_deref().map(did_you_mean));
+                None
+            }
+        }
+    }
+
+    /// Schedules with the text they were written as.
+    pub(super) fn schedules(&self) -> Option<Box<[(Box<str>, Schedule)]>> {
+        if !matches!(self.node.get_ref(), DeValue::Array(_)) {
+            return self.schedule().map(|schedule| Box::from([schedule]));
+        }
+        let schedules = self.each("a string", Value::schedule)?;
+        if schedules.is_empty() {
+            self.complain(
+                "is empty",
+                Some("leave `schedule` out for a job that only takes items".to_owned()),
+            );
+            return None;
+        }
+        Some(schedules.into())
+    }
+
+    fn schedule(&self) -> Option<(Box<str>, Schedule)> {
+        let text = self.text()?;
+        let job = match self.scope.owner {
+            Owner::Job(name) => name,
+            Owner::Top | Owner::Defaults => "",
+        };
+        match Schedule::parse(
+            text,
+            HashSeed {
+                seed: self.scope.hash_seed,
+                job,
+            },
+        ) {
+            Ok(schedule) => Some((text.into(), schedule)),
+            Err(error) => {
+                self.complain_at(
+                    self.offset_inside(text, error.position),
+                    error.message,
+                    error.hint,
+                );
+                None
+            }
+        }
+    }
+
+    /// Where a byte of a string's value stands in the file; where escapes make that hard to say, the string's begin.
+    fn offset_inside(&self, text: &str, position: usize) -> usize {
+        let span = self.node.span();
+        let raw = self
+            .scope
+            .text
+            .as_str()
+            .get(span.clone())
+            .unwrap_or_default();
+        let quote = ["\"\"\"", "'''", "\"", "'"]
+            .into_iter()
+            .find(|quote| raw.starts_with(quote));
+        let Some(body) = quote.and_then(|quote| raw.strip_prefix(quote)) else {
+            return span.start;
+        };
+        let body = if quote.is_some_and(|quote| quote.len() == 3) {
+            body.trim_start_matches(['\r', '\n'])
+        } else {
+            body
+        };
+        let has_no_escapes = body.starts_with(text) && text.is_char_boundary(position);
+        if has_no_escapes {
+            span.start + (raw.len() - body.len()) + position
+        } else {
+            span.start
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! From parsed files to jobs: settings, `[defaults]`, then each job over them.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::Environment;
+use super::between;
+use super::keys::{self, Draft, JOB, TOP};
+use super::problem::{Findings, NoteKind};
+use super::scope::{Owner, Scope};
+use super::text::Document;
+use super::units;
+use super::value::Value;
+use crate::core::job::{CommandLine, Job, Name, Policy, Settings};
+
+/// Jobs of a jobfile with all it includes.
+const JOBS_MAX: usize = 10_000;
+
+/// A job, and where it stands in its file.
+pub(super) struct Entry<'a> {
+    /// Its name.
+    pub(super) name: Name,
+    /// Its table and all that its values have in common.
+    pub(super) table: Table<'a>,
+    /// The byte where its name stands.
+    pub(super) offset: usize,
+    /// What was read of it, over the defaults.
+    pub(super) draft: Draft,
+}
+
+/// A table of keys of a job.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    /// What its values have in common.
+    pub(super) scope: Scope<'a>,
+    keys: &'a DeTable<'a>,
+    is_broken: bool,
+}
+
+impl<'a> Table<'a> {
+    /// Where the value of a key begins, if it is in this table.
+    pub(super) fn offset(&self, key: &str) -> Option<usize> {
+        self.keys.get(key).map(|node| node.span().start)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    fn value(&self, key: &str) -> Option<Value<'a>> {
+        let node = self.keys.get(key)?;
+        Some(Value {
+            scope: self.scope,
+            name: key.to_owned(),
+            wants: "",
+            node,
+        })
+    }
+}
+
+/// Reads everything; what is wrong is in `findings`, and then the result is not to be used.
+pub(super) fn assemble<'a>(
+    documents: &'a [Document<'a>],
+    env: &'a Environment<'a>,
+    findings: &'a Findings,
+) -> (Settings, Vec<Job>) {
+    let mut settings = Settings::default();
+    let Some(main) = documents.first() else {
+        return (settings, Vec::new());
+    };
+    let scope = Scope {
+        text: main.text,
+        owner: Owner::Top,
+        env,
+        hash_seed: env.machine_id,
+        findings,
+    };
+    scope.read("", &main.table, TOP, &mut settings);
+    for document in documents.iter().skip(1) {
+        check_included(
+            document,
+            Scope {
+                text: document.text,
+                ..scope
+            },
+        );
+    }
+    let hash_seed = hash_seed_of(main).unwrap_or(env.machine_id);
+    let reader = Reader::new(Scope { hash_seed, ..scope }, main);
+    let mut entries = Vec::new();
+    for document in documents {
+        reader.read_jobs(document, &mut entries);
+    }
+    check_count(&entries);
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    let is_whole = documents.iter().all(|document| !document.is_broken);
+    between::check(&entries, is_whole);
+    (settings, finish(entries))
+}
+
+/// The seed as the file has it; an unusable one is reported by whoever reads the key.
+fn hash_seed_of<'a>(main: &'a Document<'_>) -> Option<&'a str> {
+    main.table
+        .get("hash_seed")
+        .and_then(|node| node.get_ref().as_str())
+}
+
+fn check_included(document: &Document<'_>, scope: Scope<'_>) {
+    for key in document.table.keys().filter(|key| key.get_ref() != "jobs") {
+        let name = key.get_ref().as_ref();
+        let known = TOP.iter().any(|row| row.name == name);
+        let hint = if known {
+            Some(format!("write `{name}` in the main file"))
+        } else {
+            keys::hint_for_unknown(name, vec!["jobs"])
+        };
+        let message = format!(
+            "an included file holds [jobs.NAME] only, not `{}`",
+            name.escape_debug()
+        );
+        scope.report(key.span().start, message, hint);
+    }
+}
+
+fn check_count(entries: &[Entry<'_>]) {
+    if let Some(entry) = entries.get(JOBS_MAX) {
+        let message = format!("{} jobs, more than {JOBS_MAX}", entries.len());
+        entry.table.scope.report(entry.offset, message, None);
+    }
+}
+
+/// Reads jobs over the defaults.
+struct Reader<'a> {
+    scope: Scope<'a>,
+    base: Draft,
+    defaults: Option<Table<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(top: Scope<'a>, main: &'a Document<'a>) -> Self {
+        let scope = Scope {
+            owner: Owner::Defaults,
+            ..top
+        };
+        let mut base = Draft::default();
+        let table = main
+            .table
+            .get("defaults")
+            .and_then(|node| node.get_ref().as_table());
+        let defaults = table.map(|keys| Table {
+            scope,
+            keys,
+            is_broken: main.is_broken,
+        });
+        if let Some(table) = &defaults {
+            scope.read("", table.keys, JOB, &mut base);
+            if let Some(offset) = table.offset("was") {
+                scope.report(
+                    offset,
+                    "`was` cannot be a default: a former name belongs to one job",
+                    None,
+                );
+            }
+            check_overlap(table, None);
+        }
+        Self {
+            scope: top,
+            base,
+            defaults,
+        }
+    }
+
+    fn read_jobs(&self, document: &'a Document<'a>, into: &mut Vec<Entry<'a>>) {
+        let scope = Scope {
+            text: document.text,
+            ..self.scope
+        };
+        let Some(node) = document.table.get("jobs") else {
+            return;
+        };
+        let DeValue::Table(jobs) = node.get_ref() else {
+            return;
+        };
+        for (key, node) in jobs {
+            let scope = Scope {
+                owner: Owner::Job(key.get_ref().as_ref()),
+                ..scope
+            };
+            let name = check_name(key, scope);
+            let Some(keys) = node.get_ref().as_table() else {
+                scope.report(
+                    key.span().start,
+                    "expected a table",
+                    not_a_job_hint(key.get_ref()),
+                );
+                continue;
+            };
+            let table = Table {
+                scope,
+                keys,
+                is_broken: document.is_broken,
+            };
+            let draft = self.read_job(&table, key.span().start);
+            into.extend(name.map(|name| Entry {
+                name,
+                table,
+                offset: key.span().start,
+                draft,
+            }));
+        }
+    }
+
+    fn read_job(&self, table: &Table<'a>, offset: usize) -> Draft {
+        let mut draft = self.base.clone();
+        let defaults = self.defaults.as_ref();
+        let inherited =
+            defaults.filter(|defaults| !table.has("schedule") && defaults.has("schedule"));
+        // The defaults' schedule is read anew, because `H` depends on the job. What is wrong with it was said there.
+        if let Some(defaults) = inherited.filter(|_| !self.base.schedules.is_empty()) {
+            let scope = Scope {
+                owner: table.scope.owner,
+                ..defaults.scope
+            };
+            let again = Table { scope, ..*defaults }
+                .value("schedule")
+                .and_then(|value| value.schedules());
+            draft.schedules = again.unwrap_or_default();
+        }
+        table.scope.read("", table.keys, JOB, &mut draft);
+        let has_command =
+            table.has("command") || defaults.is_some_and(|defaults| defaults.has("command"));
+        if !has_command && !table.is_broken {
+            table.scope.report(
+                offset,
+                "has no `command`",
+                Some("write `command = \"...\"`".to_owned()),
+            );
+        }
+        check_overlap(table, defaults);
+        check_exit_codes(table, offset, &draft.policy);
+        warn_of_pipe(table, offset, &draft);
+        draft
+    }
+}
+
+fn check_name(key: &Spanned<DeString<'_>>, scope: Scope<'_>) -> Option<Name> {
+    let parsed = Name::parse(key.get_ref());
+    if let Err(reason) = parsed {
+        let hint = "a name is a letter or digit, then letters, digits, `.`, `_` and `-`, at most 64 in all";
+        scope.report(
+            key.span().start,
+            format_args!("the name {reason}"),
+            Some(hint.to_owned()),
+        );
+    }
+    parsed.ok()
+}
+
+fn not_a_job_hint(name: &str) -> Option<String> {
+    let is_key = JOB.iter().any(|row| row.name == name);
+    is_key.then(|| format!("`{name}` is a key of a job: write it under [jobs.NAME]"))
+}
+
+/// `concurrency` would be silently without effect under `overlap = "allow"`, unless the job overrides a default by it.
+fn check_overlap(table: &Table<'_>, defaults: Option<&Table<'_>>) {
+    let allows = |table: &Table<'_>| {
+        table
+            .keys
+            .get("overlap")
+            .and_then(|node| node.get_ref().as_str())
+            .map(|overlap| overlap == "allow")
+    };
+    let allowed = allows(table).or_else(|| defaults.and_then(allows));
+    if let (Some(true), Some(offset)) = (allowed, table.offset("concurrency")) {
+        let hint = "take out either: `allow` means no limit".to_owned();
+        table.scope.report(
+            offset,
+            "`concurrency` stands beside `overlap = \"allow\"`",
+            Some(hint),
+        );
+    }
+}
+
+/// An exit code has one meaning.
+fn check_exit_codes(table: &Table<'_>, offset: usize, policy: &Policy) {
+    let meanings = [
+        ("success_exit", &policy.success_exit),
+        ("skip_exit", &policy.skip_exit),
+        ("no_retry_exit", &policy.no_retry_exit),
+    ];
+    for (index, (key, codes)) in meanings.iter().enumerate() {
+        for (other, others) in meanings.iter().skip(index + 1) {
+            if let Some(code) = codes.iter().find(|code| others.contains(code)) {
+                let offset = table.offset(other).or(table.offset(key)).unwrap_or(offset);
+                let message = format!("exit code {code} is both in `{key}` and in `{other}`");
+                table.scope.report(
+                    offset,
+                    message,
+                    Some("take it out of one of them".to_owned()),
+                );
+            }
+        }
+    }
+}
+
+fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
+    let Some(CommandLine::Shell(text)) = &draft.command else {
+        return;
+    };
+    let has_pipefail = text.contains("pipefail")
+        || draft
+            .policy
+            .shell
+            .iter()
+            .any(|word| word.contains("pipefail"));
+    if !has_pipefail && units::has_pipe(text) {
+        let message = "`command` has a pipe, and its shell counts only the last command's failure";
+        let hint = "write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`".to_owned();
+        table.scope.note(
+            NoteKind::Warning,
+            table.offset("command").unwrap_or(offset),
+            message,
+            Some(hint),
+        );
+    }
+}
+
+/// Shares equal policies.
+fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
+    let mut policies: HashSet<Rc<Policy>> = HashSet::new();
+    let mut jobs = Vec::with_capacity(entries.len());
+    for Entry { name, draft, .. } in entries {
+        let Draft {
+            command,
+            schedules,
+            timezone,
+            policy,
+        } = draft;
+        let policy = policies
+            .get(&policy)
+            .cloned()
+            .unwrap_or_else(|| Rc::new(policy));
+        policies.insert(Rc::clone(&policy));
+        jobs.extend(command.map(|command| Job {
+            name,
+            command,
+            schedules,
+            timezone,
+            policy,
+        }));
+    }
+    jobs
+}

@@ -1,0 +1,158 @@
+//! Rules between jobs: names given twice, former names, feeds, and files of locks that would be one and the same.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::assemble::Entry;
+use super::units;
+use super::value::did_you_mean;
+use crate::core::job::Name;
+
+/// Checks all jobs, sorted by name, against each other. In files with syntax errors a job may be there unread: then none is missed.
+pub(super) fn check(entries: &[Entry<'_>], is_whole: bool) {
+    let mut jobs: HashMap<&str, &Entry<'_>> = HashMap::new();
+    for entry in entries {
+        match jobs.get(entry.name.as_str()) {
+            Some(first) => {
+                let there = first.table.scope.text.place(first.offset);
+                entry.table.scope.report(
+                    entry.offset,
+                    format_args!("is also defined at {there}"),
+                    None,
+                );
+            }
+            None => drop(jobs.insert(entry.name.as_str(), entry)),
+        }
+    }
+    check_was(entries, &jobs);
+    if is_whole {
+        check_feeds(entries, &jobs);
+    }
+    check_places(entries, &jobs);
+    check_locks(entries, &jobs);
+}
+
+type Jobs<'e, 'a> = HashMap<&'e str, &'e Entry<'a>>;
+
+/// The place of a key, else of the job's name.
+fn offset(entry: &Entry<'_>, key: &str) -> usize {
+    entry.table.offset(key).unwrap_or(entry.offset)
+}
+
+fn report(entry: &Entry<'_>, key: &str, message: String, hint: Option<String>) {
+    entry.table.scope.report(offset(entry, key), message, hint);
+}
+
+fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
+    let mut claimed: HashMap<&Name, &Entry<'_>> = HashMap::new();
+    for entry in entries {
+        for former in &entry.draft.policy.was {
+            if jobs.contains_key(former.as_str()) {
+                let hint = "a job that goes on beside this one keeps its own history".to_owned();
+                report(
+                    entry,
+                    "was",
+                    format!("was {:?}: there is a job of that name", former.as_str()),
+                    Some(hint),
+                );
+            }
+            if let Some(first) = claimed.insert(former, entry) {
+                let there = first.table.scope.text.place(offset(first, "was"));
+                let message = format!(
+                    "was {:?}: is also claimed by job `{}` at {there}",
+                    former.as_str(),
+                    first.name
+                );
+                report(entry, "was", message, None);
+            }
+        }
+    }
+}
+
+fn check_feeds(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
+    for entry in entries {
+        let Some(fed) = &entry.draft.policy.feeds else {
+            continue;
+        };
+        if *fed == entry.name {
+            report(
+                entry,
+                "feeds",
+                format!("feeds {:?}: a job cannot feed itself", fed.as_str()),
+                None,
+            );
+        } else if !jobs.contains_key(fed.as_str()) {
+            let hint = units::nearest(fed.as_str(), jobs.keys().copied()).map(did_you_mean);
+            report(
+                entry,
+                "feeds",
+                format!("feeds {:?}: there is no such job", fed.as_str()),
+                hint,
+            );
+        }
+    }
+}
+
+/// The job, and the number, of which this is the name of a place: `a.3` is the third place of `a` if it has that many.
+fn place_of<'e, 'a>(name: &str, jobs: &Jobs<'e, 'a>) -> Option<&'e Entry<'a>> {
+    let (job, number) = name.rsplit_once('.')?;
+    let number: u32 = number
+        .parse()
+        .ok()
+        .filter(|parsed: &u32| parsed.to_string() == number)?;
+    let max = |entry: &&Entry<'_>| entry.draft.policy.running_max().filter(|max| *max > 1);
+    jobs.get(job)
+        .copied()
+        .filter(|entry| max(entry).is_some_and(|max| (1..=max).contains(&number)))
+}
+
+/// Places of a job with `concurrency` are locked in `JOB.1.lock`, `JOB.2.lock` ...; a job `JOB.1` would lock the same file.
+fn check_places(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
+    for entry in entries {
+        if let Some(other) = place_of(entry.name.as_str(), jobs) {
+            let there = other.table.scope.text.place(other.offset);
+            let message = format!(
+                "its lock `{}.lock` is also one of job `{}` at {there}",
+                entry.name, other.name
+            );
+            entry
+                .table
+                .scope
+                .report(entry.offset, message, Some("take another name".to_owned()));
+        }
+    }
+}
+
+/// A lock `x` is locked in `lock-x.lock`; a job `lock-x` would lock the same file.
+fn check_locks(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
+    let mut locks: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
+    for entry in entries {
+        if let Some(lock) = &entry.draft.policy.lock {
+            locks.entry(lock).or_insert(entry);
+        }
+    }
+    for (lock, entry) in locks {
+        let file = format!("lock-{lock}");
+        let taken = match file.split_once("{1}") {
+            None => jobs
+                .get(file.as_str())
+                .copied()
+                .or_else(|| place_of(&file, jobs)),
+            Some((before, _)) => entries
+                .iter()
+                .find(|entry| entry.name.as_str().starts_with(before)),
+        };
+        if let Some(other) = taken {
+            let there = other.table.scope.text.place(other.offset);
+            let message = format!(
+                "lock {lock:?}: its file `{file}.lock` is also the lock of job `{}` at {there}",
+                other.name
+            );
+            report(
+                entry,
+                "lock",
+                message,
+                Some("take another name for either".to_owned()),
+            );
+        }
+    }
+}

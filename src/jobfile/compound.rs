@@ -1,0 +1,354 @@
+//! Readers of values that have rules of their own: tables, names, notations, and what one key says of another.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::keys::{ENV_VALUE, HEARTBEAT, LOCK_TEMPLATE, RETRY};
+use super::problem::NoteKind;
+use super::units;
+use super::value::{Value, did_you_mean};
+use crate::core::job::{CommandLine, EnvValue, HeartbeatTarget, Name, Rate, Retry, RetryMax};
+
+/// Variables a job may set.
+const ENV_COUNT_MAX: usize = 1000;
+/// Further attempts a number may grant; more is "unlimited".
+const RETRIES_MAX: i64 = 1_000_000;
+
+/// Reports anything but a table; its content is read elsewhere.
+pub(super) fn expect_table(value: &Value<'_>) {
+    match value.node.get_ref() {
+        DeValue::Table(_) => {}
+        DeValue::Array(_) => {
+            value.complain_of_type(Some("write [...] around the name, not [[...]]".to_owned()))
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => value.complain_of_type(None),
+    }
+}
+
+/// A shell: a program that takes the text after `-c`, or all the words before the text.
+pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
+    if matches!(value.node.get_ref(), DeValue::Array(_)) {
+        return value.program();
+    }
+    let text = value.fits_argument(value.words()?)?;
+    if text.contains(char::is_whitespace) {
+        let words: Vec<_> = text.split_whitespace().collect();
+        value.complain(
+            "is one word of many",
+            Some(format!("write `shell = {words:?}`")),
+        );
+        return None;
+    }
+    Some(Box::from([Box::from(text), Box::from("-c")]))
+}
+
+/// Former names of a job.
+pub(super) fn was(value: &Value<'_>) -> Option<Box<[Name]>> {
+    value
+        .each("a string", Value::job_name)
+        .map(Vec::into_boxed_slice)
+}
+
+/// The name of a lock, or its template.
+pub(super) fn lock(value: &Value<'_>) -> Option<Box<str>> {
+    let text = value.text()?;
+    match units::check_lock(text) {
+        Ok(is_template) => {
+            if is_template {
+                value
+                    .scope
+                    .note_status("lock = \"...{1}...\"", LOCK_TEMPLATE, value.offset());
+            }
+            Some(text.into())
+        }
+        Err(reason) => {
+            value.complain(
+                reason,
+                Some("a lock is named like a job; only `{1}` stands for an argument".to_owned()),
+            );
+            None
+        }
+    }
+}
+
+/// Starts over time.
+pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
+    units::parse_rate(value.text()?)
+        .map_err(|usage| value.complain("is not a rate", Some(usage.to_owned())))
+        .ok()
+}
+
+/// A `retry` table as far as it was read.
+#[derive(Default)]
+pub(super) struct RetryDraft {
+    /// `max`, where it was given.
+    pub(super) max: Option<RetryMax>,
+    /// The rest.
+    pub(super) retry: Retry,
+}
+
+/// A number of further attempts, or the whole policy.
+pub(super) fn retry(value: &Value<'_>) -> Option<Retry> {
+    let mut draft = RetryDraft::default();
+    if matches!(value.node.get_ref(), DeValue::Table(_)) {
+        value.table(RETRY, &mut draft)?;
+        check_retry(&draft, value);
+    } else {
+        draft.max = Some(times(value)?);
+    }
+    Some(Retry {
+        max: draft.max.unwrap_or(RetryMax::Times(0)),
+        ..draft.retry
+    })
+}
+
+/// A number of further attempts.
+pub(super) fn times(value: &Value<'_>) -> Option<RetryMax> {
+    if value.node.get_ref().as_str() == Some("unlimited") {
+        value.complain(
+            "stands alone",
+            Some("write `retry = { max = \"unlimited\" }`".to_owned()),
+        );
+        return None;
+    }
+    value.number(0..=RETRIES_MAX).map(RetryMax::Times)
+}
+
+fn check_retry(draft: &RetryDraft, value: &Value<'_>) {
+    if draft.retry.delay > draft.retry.max_delay {
+        let (delay, max) = (draft.retry.delay, draft.retry.max_delay);
+        let delay = humantime::format_duration(delay);
+        let message = format!(
+            "`delay` {delay} is longer than `max_delay` {}",
+            humantime::format_duration(max)
+        );
+        value.complain(
+            message,
+            Some(format!("write `max_delay = \"{delay}\"` or more")),
+        );
+    }
+    if draft.max.is_none() && !value.has("max") {
+        let message = format!("`{}` has no `max`, so that nothing is retried", value.name);
+        let hint = "write `max = 3`, or `max = \"unlimited\"`".to_owned();
+        value
+            .scope
+            .note(NoteKind::Warning, value.offset(), message, Some(hint));
+    }
+}
+
+/// The number of a signal.
+pub(super) fn signal(value: &Value<'_>) -> Option<i32> {
+    let text = value.text()?;
+    let number = units::parse_signal(text);
+    if number.is_none() {
+        let names: Vec<_> = units::SIGNALS.iter().map(|(name, _)| *name).collect();
+        let upper = text.to_ascii_uppercase();
+        let near = units::nearest(
+            upper.strip_prefix("SIG").unwrap_or(&upper),
+            names.iter().copied(),
+        );
+        value.complain(
+            format_args!("is not one of {}", names.join(", ")),
+            near.map(did_you_mean),
+        );
+    }
+    number
+}
+
+/// Exit codes, sorted, each once.
+pub(super) fn exit_codes(value: &Value<'_>) -> Option<Box<[u8]>> {
+    let mut codes: Vec<u8> = value.each("a whole number", |item| item.number(0..=255))?;
+    codes.sort_unstable();
+    codes.dedup();
+    Some(codes.into())
+}
+
+/// Exit codes of which there must be one.
+pub(super) fn success_exit(value: &Value<'_>) -> Option<Box<[u8]>> {
+    let codes = exit_codes(value)?;
+    if codes.is_empty() {
+        value.complain(
+            "is empty, so that the job could never succeed",
+            Some("write `[0]`".to_owned()),
+        );
+        return None;
+    }
+    Some(codes)
+}
+
+/// A file mode creation mask.
+pub(super) fn umask(value: &Value<'_>) -> Option<u32> {
+    let mask = units::parse_umask(value.text()?);
+    if mask.is_none() {
+        value.complain(
+            "is not an octal mask",
+            Some("write \"022\", up to \"0777\"".to_owned()),
+        );
+    }
+    mask
+}
+
+/// The name of a user or group.
+pub(super) fn account(value: &Value<'_>) -> Option<Box<str>> {
+    let text = value.words()?;
+    if text
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ','))
+    {
+        value.complain("is not the name of an account", None);
+        return None;
+    }
+    Some(text.into())
+}
+
+/// Whom mail goes to.
+pub(super) fn address(value: &Value<'_>) -> Option<Box<str>> {
+    let text = value.words()?;
+    if text.starts_with('-') || text.chars().any(char::is_control) {
+        value.complain(
+            "is not a mail address",
+            Some("write `ops@example.org`, or a local user".to_owned()),
+        );
+        return None;
+    }
+    Some(text.into())
+}
+
+/// Adds variables to those there are; a name that is there gets the new value.
+pub(super) fn env(into: &mut Box<[(Box<str>, EnvValue)]>, value: &Value<'_>) {
+    let DeValue::Table(table) = value.node.get_ref() else {
+        value.complain_of_type(None);
+        return;
+    };
+    let mut merged: BTreeMap<Box<str>, EnvValue> = std::mem::take(into).into_iter().collect();
+    for (key, node) in table {
+        let name = key.get_ref().as_ref();
+        check_env_name(name, key.span().start, value);
+        let full = format!("{}.{name}", value.name);
+        let item = Value {
+            scope: value.scope,
+            name: full,
+            wants: "a string or { file = \"...\" }",
+            node,
+        };
+        if let Some(item) = env_value(&item) {
+            merged.insert(name.into(), item);
+        }
+    }
+    if merged.len() > ENV_COUNT_MAX {
+        value.complain(
+            format_args!("{} variables, more than {ENV_COUNT_MAX}", merged.len()),
+            None,
+        );
+    }
+    *into = merged.into_iter().collect();
+}
+
+fn check_env_name(name: &str, offset: usize, value: &Value<'_>) {
+    let reason = match name {
+        "" => "is empty",
+        _ if name.contains('=') => "holds `=`",
+        _ if name.contains('\0') => "holds a NUL character",
+        _ if name.starts_with("JOBCTL_") => "is set by jobctl itself",
+        _ => return,
+    };
+    let message = format!("{}: the name {name:?} {reason}", value.name);
+    value
+        .scope
+        .report(offset, message, Some("take another name".to_owned()));
+}
+
+fn env_value(value: &Value<'_>) -> Option<EnvValue> {
+    if matches!(value.node.get_ref(), DeValue::Table(_)) {
+        let mut file = None;
+        value.table(ENV_VALUE, &mut file)?;
+        if file.is_none() && !value.has("file") {
+            value.complain(
+                "has no `file`",
+                Some("write `{ file = \"/run/secrets/...\" }`".to_owned()),
+            );
+        }
+        return file.map(EnvValue::File);
+    }
+    value
+        .text()
+        .and_then(|text| value.fits_argument(text))
+        .map(|text| EnvValue::Text(text.into()))
+}
+
+/// A path or glob to watch.
+pub(super) fn watch(value: &Value<'_>) -> Option<Box<str>> {
+    let path = value.path()?;
+    if let Err(error) = glob::Pattern::new(&path) {
+        value.complain(format_args!("is not a glob: {}", error.msg), None);
+        return None;
+    }
+    Some(path)
+}
+
+/// The template of a run's key.
+pub(super) fn key_template(value: &Value<'_>) -> Option<Box<str>> {
+    let text = value.words()?;
+    units::check_key_template(text)
+        .map_err(|usage| value.complain("is not a template", Some(usage.to_owned())))
+        .ok()
+        .map(|()| text.into())
+}
+
+/// A span of whole seconds, at least one.
+pub(super) fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
+    let span = value.duration()?;
+    if span.subsec_nanos() != 0 {
+        value.complain("is not in whole seconds", None);
+        return None;
+    }
+    Some(span)
+}
+
+/// A `heartbeat` table as far as it was read.
+#[derive(Default)]
+pub(super) struct HeartbeatDraft {
+    /// `command`.
+    pub(super) command: Option<CommandLine>,
+    /// `file`.
+    pub(super) file: Option<Box<str>>,
+    /// `every`.
+    pub(super) every: Option<Duration>,
+}
+
+/// What says that the supervisor lives, and how often.
+pub(super) fn heartbeat(value: &Value<'_>) -> Option<(HeartbeatTarget, Duration)> {
+    let mut draft = HeartbeatDraft::default();
+    value.table(HEARTBEAT, &mut draft)?;
+    if !value.has("every") {
+        value.complain("has no `every`", Some("write `every = \"1m\"`".to_owned()));
+    }
+    if value.has("command") == value.has("file") {
+        value.complain(
+            "has not one of `command` and `file`",
+            Some("write either of them".to_owned()),
+        );
+        return None;
+    }
+    let target = draft
+        .command
+        .map(HeartbeatTarget::Command)
+        .or(draft.file.map(HeartbeatTarget::File));
+    target.zip(draft.every)
+}
+
+impl Value<'_> {
+    /// Whether this table has a key, right or wrong.
+    fn has(&self, key: &str) -> bool {
+        self.node
+            .get_ref()
+            .as_table()
+            .is_some_and(|table| table.contains_key(key))
+    }
+}

@@ -1,0 +1,149 @@
+//! `include`: the files that a jobfile names, found and read in a fixed order.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::problem::{Findings, Problem};
+use super::text::{Document, ReadError, Text};
+
+/// Files that may be included.
+const FILES_MAX: usize = 1000;
+
+/// As a shell does it: `*` matches neither `/` nor the dot of a hidden file, so no editor's lock or swap file is read.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// Reads what a jobfile includes, sorted by path, each file once and never the jobfile itself.
+/// Patterns of a wrong type are passed over: whoever reads the key reports them.
+pub(super) fn read_all(main: &Document<'_>, findings: &Findings) -> Vec<Text> {
+    let mut found = BTreeMap::new();
+    let items = main
+        .table
+        .get("include")
+        .and_then(|node| node.get_ref().as_array());
+    for item in items.into_iter().flatten() {
+        let Some(pattern) = item.get_ref().as_str() else {
+            continue;
+        };
+        let at = Place {
+            main,
+            item,
+            pattern,
+            findings,
+        };
+        for path in at.expand() {
+            found.entry(path).or_insert(at);
+        }
+    }
+    let mut seen: HashSet<PathBuf> = fs::canonicalize(main.text.path()).into_iter().collect();
+    found.retain(|path, _| fs::canonicalize(path).map_or(true, |file| seen.insert(file)));
+    if let Some((_, at)) = found.iter().nth(FILES_MAX) {
+        at.report(
+            format_args!("{} files are included, more than {FILES_MAX}", found.len()),
+            None,
+        );
+        return Vec::new();
+    }
+    found
+        .iter()
+        .filter_map(|(path, at)| at.read(path))
+        .collect()
+}
+
+/// An element of `include`.
+#[derive(Clone, Copy)]
+struct Place<'p, 'a> {
+    main: &'p Document<'a>,
+    item: &'p Spanned<DeValue<'a>>,
+    pattern: &'p str,
+    findings: &'p Findings,
+}
+
+impl Place<'_, '_> {
+    fn report(&self, reason: impl std::fmt::Display, hint: Option<&str>) {
+        let place = self.main.text.place(self.item.span().start);
+        let message = format!("include {:?}: {reason}", self.pattern);
+        self.findings.problem(Problem {
+            place,
+            job: None,
+            message,
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    /// The files of a pattern; a path without wildcards is itself, whether it exists or not.
+    fn expand(&self) -> Vec<PathBuf> {
+        let base = self.main.text.path().parent().unwrap_or(Path::new(""));
+        if !self.pattern.contains(['*', '?', '[']) {
+            return vec![base.join(self.pattern)];
+        }
+        let Some(base) = base.to_str() else {
+            self.report(
+                "the directory of the jobfile is not UTF-8",
+                Some("name each file without wildcards"),
+            );
+            return Vec::new();
+        };
+        let whole = Path::new(&Pattern::escape(base)).join(self.pattern);
+        let matches = whole.to_str().map(|whole| glob::glob_with(whole, OPTIONS));
+        match matches {
+            Some(Ok(paths)) => paths.filter_map(|path| self.found(path)).collect(),
+            Some(Err(error)) => {
+                self.report(format_args!("not a glob: {}", error.msg), None);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn found(&self, path: Result<PathBuf, glob::GlobError>) -> Option<PathBuf> {
+        match path {
+            Ok(path) => (!path.is_dir()).then_some(path),
+            Err(error) => {
+                self.report(
+                    format_args!("{}: {}", error.path().display(), error.error()),
+                    None,
+                );
+                None
+            }
+        }
+    }
+
+    fn read(&self, path: &Path) -> Option<Text> {
+        // A named pipe would keep the reader waiting for its writer.
+        let is_file = fs::metadata(path).map(|data| data.is_file());
+        let text = match is_file {
+            Ok(true) => Text::read(path),
+            Ok(false) => Err(ReadError::Io(io::Error::other("not a file"))),
+            Err(error) => Err(ReadError::Io(error)),
+        };
+        match text {
+            Ok(text) => Some(text),
+            Err(ReadError::Refused(problem)) => {
+                self.findings.problem(problem);
+                None
+            }
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "a pattern such as \"jobs.d/*.toml\" may match nothing";
+                self.report(format_args!("there is no {}", path.display()), Some(hint));
+                None
+            }
+            Err(ReadError::Io(error)) => {
+                self.report(
+                    format_args!("{} cannot be read: {error}", path.display()),
+                    None,
+                );
+                None
+            }
+        }
+    }
+}

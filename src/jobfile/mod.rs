@@ -1,0 +1,160 @@
+//! The jobfile: text of TOML files to validated jobs (spec.md section 2).
+//!
+//! All or nothing: either every key of every file is right, or all that is wrong is reported at once, each with its place.
+//! Reads files, but asks no clock, no zone and no account: what it needs from outside comes in as [`Environment`].
+
+mod action;
+mod assemble;
+mod between;
+mod compound;
+mod include;
+mod keys;
+mod problem;
+mod scope;
+mod text;
+mod units;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::core::job::{Job, Settings};
+use problem::Findings;
+pub(crate) use problem::{Note, NoteKind, Place, Problem};
+use text::{Document, ReadError, Text};
+
+/// A commented jobfile to begin with; it loads as it is.
+pub(crate) const STARTER: &str = include_str!("starter.toml");
+
+/// A file of a jobfile as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// The file, as it was named or found.
+    pub(crate) path: PathBuf,
+    /// Its text, without a byte order mark.
+    pub(crate) text: String,
+}
+
+/// Validated jobs and settings.
+#[derive(Debug)]
+pub(crate) struct Jobfile {
+    /// The top-level keys.
+    pub(crate) settings: Settings,
+    /// The jobs, sorted by name.
+    pub(crate) jobs: Vec<Job>,
+    /// The main file, then the included ones: what [`load_sources`] makes the same of.
+    pub(crate) sources: Vec<Source>,
+    /// What `check` says, in the order of files and lines.
+    pub(crate) notes: Vec<Note>,
+    blockers: Vec<Problem>,
+}
+
+/// Answers whether a time zone is known; if not, what is wrong and the name that was probably meant.
+pub(crate) type Zones<'a> = dyn Fn(&str) -> Result<(), (String, Option<String>)> + 'a;
+
+/// What parsing needs from outside.
+#[derive(Clone, Copy)]
+pub(crate) struct Environment<'a> {
+    /// What `H` is computed from where the jobfile has no `hash_seed`.
+    pub(crate) machine_id: &'a str,
+    /// The time zones of the system.
+    pub(crate) zones: &'a Zones<'a>,
+}
+
+/// Why a jobfile could not be loaded.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// There is no such file.
+    Missing(PathBuf),
+    /// The system refused to read it.
+    Unreadable(io::Error),
+    /// It is wrong: all that is, in the order of files and lines; never empty.
+    Problems(Vec<Problem>),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => write!(f, "{}: there is no such file", path.display()),
+            Self::Unreadable(error) => write!(f, "the jobfile cannot be read: {error}"),
+            Self::Problems(problems) => {
+                for (index, problem) in problems.iter().enumerate() {
+                    let newline = if index == 0 { "" } else { "\n" };
+                    write!(f, "{newline}{problem}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable(error) => Some(error),
+            Self::Missing(_) | Self::Problems(_) => None,
+        }
+    }
+}
+
+/// Reads and validates a jobfile and what it includes.
+pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadError> {
+    let main = Text::read(path).map_err(|error| match error {
+        ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            LoadError::Missing(path.to_owned())
+        }
+        ReadError::Io(error) => LoadError::Unreadable(error),
+        ReadError::Refused(problem) => LoadError::Problems(vec![problem]),
+    })?;
+    let findings = Findings::default();
+    let included = include::read_all(&Document::parse(&main, &Findings::default()), &findings);
+    let texts = std::iter::once(main).chain(included).collect();
+    assemble(texts, env, findings).map_err(LoadError::Problems)
+}
+
+/// Validates files that were read before, without touching the disk: the first one is the main file.
+pub(crate) fn load_sources(
+    sources: &[Source],
+    env: &Environment<'_>,
+) -> Result<Jobfile, Vec<Problem>> {
+    let findings = Findings::default();
+    let texts = sources.iter().filter_map(|source| {
+        Text::new(&source.path, &source.text)
+            .map_err(|problem| findings.problem(problem))
+            .ok()
+    });
+    let texts = texts.collect();
+    assemble(texts, env, findings)
+}
+
+/// What `run` refuses: keys that would make jobs do something wrong as long as this version does not act upon them.
+pub(crate) fn blockers(jobfile: &Jobfile) -> Vec<Problem> {
+    jobfile.blockers.clone()
+}
+
+fn assemble(
+    texts: Vec<Text>,
+    env: &Environment<'_>,
+    findings: Findings,
+) -> Result<Jobfile, Vec<Problem>> {
+    let documents: Vec<_> = texts
+        .iter()
+        .map(|text| Document::parse(text, &findings))
+        .collect();
+    let (settings, jobs) = assemble::assemble(&documents, env, &findings);
+    drop(documents);
+    let files: Vec<_> = texts.iter().map(Text::path).collect();
+    let (notes, blockers) = findings.into_parts(&files)?;
+    let sources = texts.into_iter().map(Text::into_source).collect();
+    Ok(Jobfile {
+        settings,
+        jobs,
+        sources,
+        notes,
+        blockers,
+    })
+}

@@ -1,0 +1,164 @@
+//! What is wrong with a jobfile, or worth a word, and where: problems refuse it, notes are said by `check`.
+//!
+//! Nothing is printed here; a [`Problem`] and a [`Note`] know only how they read.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file, as it was named.
+    pub(crate) file: PathBuf,
+    /// From 1; 0 means the file as a whole.
+    pub(crate) line: u32,
+    /// In characters, from 1; 0 means the file as a whole.
+    pub(crate) column: u32,
+}
+
+impl Place {
+    /// The file as a whole.
+    pub(crate) fn whole(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file.display()),
+            line => write!(f, "{}:{line}:{}", self.file.display(), self.column),
+        }
+    }
+}
+
+/// Why a jobfile is refused. Reads as `FILE:LINE:COLUMN: job `NAME`: what is wrong`, then a line `hint: ...` where one helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Where.
+    pub(crate) place: Place,
+    /// The job it is about, by the name it was given.
+    pub(crate) job: Option<String>,
+    /// What is wrong: the object first, lower case.
+    pub(crate) message: String,
+    /// What to write instead.
+    pub(crate) hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_finding(f, &self.place, self.job.as_deref(), &self.message)?;
+        write_hint(f, self.hint.as_deref())
+    }
+}
+
+/// What kind of word a [`Note`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoteKind {
+    /// A key that this version reads and validates, but does not act upon.
+    NotInEffect,
+    /// Something that would surprise.
+    Warning,
+}
+
+/// A word about a jobfile that is valid; reads as a [`Problem`] does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// What kind of word.
+    pub(crate) kind: NoteKind,
+    /// Where.
+    pub(crate) place: Place,
+    /// The job it is about.
+    pub(crate) job: Option<String>,
+    /// The word.
+    pub(crate) message: String,
+    /// What to write instead.
+    pub(crate) hint: Option<String>,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_finding(f, &self.place, self.job.as_deref(), &self.message)?;
+        write_hint(f, self.hint.as_deref())
+    }
+}
+
+fn write_finding(
+    f: &mut fmt::Formatter<'_>,
+    place: &Place,
+    job: Option<&str>,
+    message: &str,
+) -> fmt::Result {
+    write!(f, "{place}: ")?;
+    if let Some(job) = job {
+        write!(f, "job `{}`: ", job.escape_debug())?;
+    }
+    f.write_str(message)
+}
+
+fn write_hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {
+    match hint {
+        Some(hint) => write!(f, "\nhint: {hint}"),
+        None => Ok(()),
+    }
+}
+
+/// Collects what is found while jobfiles are read; shared by all readers, so that one error does not hide another.
+#[derive(Default)]
+pub(super) struct Findings {
+    problems: RefCell<Vec<Problem>>,
+    notes: RefCell<Vec<Note>>,
+    blockers: RefCell<Vec<Problem>>,
+}
+
+impl Findings {
+    /// Adds a reason to refuse the jobfile.
+    pub(super) fn problem(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Adds a word for `check`.
+    pub(super) fn note(&self, note: Note) {
+        self.notes.borrow_mut().push(note);
+    }
+
+    /// Adds a reason for `run` to refuse a jobfile that is valid.
+    pub(super) fn blocker(&self, blocker: Problem) {
+        self.blockers.borrow_mut().push(blocker);
+    }
+
+    /// The problems, else the notes and blockers, each in the order of `files` and then of place.
+    pub(super) fn into_parts(
+        self,
+        files: &[&Path],
+    ) -> Result<(Vec<Note>, Vec<Problem>), Vec<Problem>> {
+        let order: HashMap<&Path, usize> = files
+            .iter()
+            .enumerate()
+            .map(|(index, file)| (*file, index))
+            .collect();
+        let rank = |place: &Place| {
+            (
+                order.get(place.file.as_path()).copied(),
+                place.line,
+                place.column,
+            )
+        };
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| rank(&problem.place));
+        problems.dedup();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (mut notes, mut blockers) = (self.notes.into_inner(), self.blockers.into_inner());
+        notes.sort_by_key(|note| rank(&note.place));
+        blockers.sort_by_key(|blocker| rank(&blocker.place));
+        Ok((notes, blockers))
+    }
+}

@@ -1,0 +1,164 @@
+//! Whose keys are read, where they stand, and how what is wrong with them is said.
+
+use std::fmt::Display;
+
+use toml::de::DeTable;
+
+use super::Environment;
+use super::keys::{self, Key, Status};
+use super::problem::{Findings, Note, NoteKind, Problem};
+use super::text::Text;
+use super::value::Value;
+
+/// Whose keys are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner<'a> {
+    /// The file's.
+    Top,
+    /// Those of `[defaults]`.
+    Defaults,
+    /// Those of a job, by the name it was given.
+    Job(&'a str),
+}
+
+/// What all values of a table have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    /// Where they stand.
+    pub(super) text: &'a Text,
+    /// Whose they are.
+    pub(super) owner: Owner<'a>,
+    /// What parsing needs from outside.
+    pub(super) env: &'a Environment<'a>,
+    /// What `H` is computed from, beside the job's name.
+    pub(super) hash_seed: &'a str,
+    /// Where errors go.
+    pub(super) findings: &'a Findings,
+}
+
+impl<'a> Scope<'a> {
+    fn job(&self) -> Option<String> {
+        match self.owner {
+            Owner::Top | Owner::Defaults => None,
+            Owner::Job(name) => Some(name.to_owned()),
+        }
+    }
+
+    fn message(&self, message: impl Display) -> String {
+        match self.owner {
+            Owner::Top | Owner::Job(_) => message.to_string(),
+            Owner::Defaults => format!("defaults: {message}"),
+        }
+    }
+
+    /// Describes what is wrong at a byte of the text.
+    pub(super) fn problem(
+        &self,
+        offset: usize,
+        message: impl Display,
+        hint: Option<String>,
+    ) -> Problem {
+        Problem {
+            place: self.text.place(offset),
+            job: self.job(),
+            message: self.message(message),
+            hint,
+        }
+    }
+
+    /// Reports what is wrong at a byte of the text.
+    pub(super) fn report(&self, offset: usize, message: impl Display, hint: Option<String>) {
+        self.findings.problem(self.problem(offset, message, hint));
+    }
+
+    /// Notes something at a byte of the text.
+    pub(super) fn note(
+        &self,
+        kind: NoteKind,
+        offset: usize,
+        message: impl Display,
+        hint: Option<String>,
+    ) {
+        let Problem {
+            place,
+            job,
+            message,
+            hint,
+        } = self.problem(offset, message, hint);
+        self.findings.note(Note {
+            kind,
+            place,
+            job,
+            message,
+            hint,
+        });
+    }
+
+    /// Notes what a key that was set does in this version.
+    pub(super) fn note_status(&self, name: &str, status: Status, offset: usize) {
+        match status {
+            Status::InEffect => {}
+            Status::Later => self.note(
+                NoteKind::NotInEffect,
+                offset,
+                format!("`{name}` is not in effect yet"),
+                None,
+            ),
+            Status::Blocker => {
+                let message =
+                    format!("`{name}` is not in effect yet, and without it this would be wrong");
+                self.note(
+                    NoteKind::NotInEffect,
+                    offset,
+                    &message,
+                    Some("`jobctl run` refuses this jobfile".to_owned()),
+                );
+                let hint =
+                    format!("take `{name}` out, or wait for the version of jobctl that knows it");
+                self.findings
+                    .blocker(self.problem(offset, message, Some(hint)));
+            }
+        }
+    }
+
+    /// Reads all keys of a table into `into`; `prefix` is what stands before their names in messages.
+    pub(super) fn read<T>(
+        &self,
+        prefix: &str,
+        table: &'a DeTable<'a>,
+        keys: &'static [Key<T>],
+        into: &mut T,
+    ) {
+        for (key, node) in table {
+            let (name, offset) = (key.get_ref().as_ref(), key.span().start);
+            let full = if prefix.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{prefix}.{name}")
+            };
+            match keys.iter().find(|row| row.name == name) {
+                Some(row) => {
+                    self.note_status(&full, row.status, offset);
+                    (row.read)(
+                        into,
+                        &Value {
+                            scope: *self,
+                            name: full,
+                            wants: row.wants,
+                            node,
+                        },
+                    );
+                }
+                None => {
+                    let hint =
+                        keys::hint_for_unknown(name, keys.iter().map(|row| row.name).collect());
+                    self.report(
+                        offset,
+                        format_args!("unknown key `{}`", full.escape_debug()),
+                        hint,
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The text of a jobfile: reading it within its limits, its lines, and its TOML with the place of each value.
+//!
+//! Knows no key; what a value means is decided by the other rooms.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Source;
+use super::problem::{Findings, Place, Problem};
+
+/// The longest jobfile, in bytes.
+const SIZE_MAX: usize = 4 << 20;
+/// The deepest nesting of tables and arrays.
+const DEPTH_MAX: usize = 32;
+/// Syntax errors reported of one file: what follows the first ones is mostly their echo.
+const SYNTAX_ERRORS_MAX: usize = 100;
+
+/// Why a file could not be read.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The system refused.
+    Io(io::Error),
+    /// Its content cannot be a jobfile.
+    Refused(Problem),
+}
+
+/// The text of a file and where its lines begin.
+#[derive(Debug)]
+pub(super) struct Text {
+    path: PathBuf,
+    text: String,
+    line_starts: Vec<usize>,
+}
+
+impl Text {
+    /// Reads a file, not more than a jobfile may have.
+    pub(super) fn read(path: &Path) -> Result<Self, ReadError> {
+        let mut bytes = Vec::new();
+        let limit = SIZE_MAX as u64 + 1;
+        fs::File::open(path)
+            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+            .map_err(ReadError::Io)?;
+        Self::from_bytes(path, bytes).map_err(ReadError::Refused)
+    }
+
+    fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Problem> {
+        if bytes.len() > SIZE_MAX {
+            return Err(too_long(path));
+        }
+        String::from_utf8(bytes).map_or_else(
+            |error| Err(not_utf8(path, &error)),
+            |text| Self::new(path, &text),
+        )
+    }
+
+    /// Takes a text that was read before. A byte order mark is dropped.
+    pub(super) fn new(path: &Path, text: &str) -> Result<Self, Problem> {
+        if text.len() > SIZE_MAX {
+            return Err(too_long(path));
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            line_starts,
+        })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text without a byte order mark.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The place of a byte.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = line
+            .checked_sub(1)
+            .and_then(|index| self.line_starts.get(index))
+            .copied()
+            .unwrap_or(0);
+        let column = self
+            .text
+            .get(start..offset)
+            .map_or(0, |before| before.chars().count())
+            + 1;
+        Place {
+            file: self.path.clone(),
+            line: saturate(line),
+            column: saturate(column),
+        }
+    }
+
+    /// Hands the text back.
+    pub(super) fn into_source(self) -> Source {
+        Source {
+            path: self.path,
+            text: self.text,
+        }
+    }
+}
+
+fn saturate(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn too_long(path: &Path) -> Problem {
+    Problem {
+        place: Place::whole(path),
+        job: None,
+        message: "the file is longer than 4 MiB".to_owned(),
+        hint: Some("split it with `include`".to_owned()),
+    }
+}
+
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Problem {
+    let (bytes, valid) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let place = Place {
+        file: path.to_owned(),
+        line: saturate(before.matches('\n').count() + 1),
+        column: saturate(
+            before
+                .get(line_start..)
+                .map_or(0, |line| line.chars().count())
+                + 1,
+        ),
+    };
+    let byte = bytes.get(valid).copied().unwrap_or_default();
+    Problem {
+        place,
+        job: None,
+        message: format!("the file is not UTF-8: byte 0x{byte:02x} at offset {valid}"),
+        hint: Some("save it as UTF-8, or convert it with iconv(1)".to_owned()),
+    }
+}
+
+/// A file as TOML.
+pub(super) struct Document<'a> {
+    /// Its text.
+    pub(super) text: &'a Text,
+    /// What was understood of it.
+    pub(super) table: DeTable<'a>,
+    /// It has syntax errors: something may be missing that is there for the reader.
+    pub(super) is_broken: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Parses a text as far as possible; every syntax error is a problem.
+    pub(super) fn parse(text: &'a Text, findings: &Findings) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text.as_str());
+        for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
+            findings.problem(syntax_problem(text, error));
+        }
+        let mut document = Self {
+            text,
+            table: table.into_inner(),
+            is_broken: !errors.is_empty(),
+        };
+        if let Some(offset) = too_deep(&document.table) {
+            findings.problem(nesting_problem(text.place(offset)));
+            document.table = DeTable::new();
+            document.is_broken = true;
+        }
+        document
+    }
+}
+
+fn syntax_problem(text: &Text, error: &toml::de::Error) -> Problem {
+    let span = error.span();
+    let place = span
+        .as_ref()
+        .map_or_else(|| Place::whole(text.path()), |span| text.place(span.start));
+    let found = span
+        .and_then(|span| text.as_str().get(span))
+        .unwrap_or_default();
+    let message = error.message();
+    if message.contains("recurs") {
+        return nesting_problem(place);
+    }
+    let message = match message {
+        "duplicate key" => format!("`{}` is given twice", found.escape_debug()),
+        other => format!("not valid TOML: {other}"),
+    };
+    Problem {
+        place,
+        job: None,
+        message,
+        hint: None,
+    }
+}
+
+fn nesting_problem(place: Place) -> Problem {
+    let message = format!("nested deeper than {DEPTH_MAX} tables and arrays");
+    Problem {
+        place,
+        job: None,
+        message,
+        hint: None,
+    }
+}
+
+/// The offset of a value that is nested too deep. The parser's own limits bound what has to be visited.
+fn too_deep(table: &DeTable<'_>) -> Option<usize> {
+    let mut waiting: Vec<(usize, &Spanned<DeValue<'_>>)> =
+        table.values().map(|value| (1, value)).collect();
+    while let Some((depth, value)) = waiting.pop() {
+        match value.get_ref() {
+            DeValue::Array(_) | DeValue::Table(_) if depth > DEPTH_MAX => {
+                return Some(value.span().start);
+            }
+            DeValue::Array(items) => waiting.extend(items.iter().map(|item| (depth + 1, item))),
+            DeValue::Table(inner) => waiting.extend(inner.values().map(|item| (depth + 1, item))),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
+    }
+    None
+}

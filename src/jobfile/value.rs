@@ -1,0 +1,349 @@
+//! Typed reading of TOML values: each reader gives the value, or reports what is wrong with it at its place and gives nothing.
+//!
+//! Knows types, not keys; which key wants what is in `keys`.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::keys::Key;
+use super::scope::Scope;
+use super::units;
+use crate::core::duration::parse_duration;
+use crate::core::job::Name;
+
+/// Values are shown up to this many characters.
+const SHOWN_MAX: usize = 60;
+
+/// A value of a jobfile, with its key and place.
+pub(super) struct Value<'a> {
+    /// What it has in common with its neighbours.
+    pub(super) scope: Scope<'a>,
+    /// Its key as messages show it: `retry.max`.
+    pub(super) name: String,
+    /// The types it may have, for messages.
+    pub(super) wants: &'static str,
+    /// The value itself.
+    pub(super) node: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Value<'a> {
+    /// The first byte of the value.
+    pub(super) fn offset(&self) -> usize {
+        self.node.span().start
+    }
+
+    /// Reports what is wrong: the key, the value if it is a plain one, the reason.
+    pub(super) fn complain(&self, reason: impl Display, hint: Option<String>) {
+        self.complain_at(self.offset(), reason, hint);
+    }
+
+    /// [`Value::complain`] about another byte than the value's first.
+    pub(super) fn complain_at(&self, offset: usize, reason: impl Display, hint: Option<String>) {
+        let name = self.name.escape_debug();
+        match show(self.node.get_ref()) {
+            Some(shown) => {
+                self.scope
+                    .report(offset, format_args!("{name} {shown}: {reason}"), hint)
+            }
+            None => self
+                .scope
+                .report(offset, format_args!("{name}: {reason}"), hint),
+        }
+    }
+
+    /// Reports that the value has a type its key cannot have.
+    pub(super) fn complain_of_type(&self, hint: Option<String>) {
+        let got = match self.node.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        let name = self.name.escape_debug();
+        self.scope.report(
+            self.offset(),
+            format_args!("{name}: expected {}, got {got}", self.wants),
+            hint,
+        );
+    }
+
+    /// A string, without NUL: no command, path, name or variable can carry one.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        let DeValue::String(text) = self.node.get_ref() else {
+            let quoted =
+                show(self.node.get_ref()).map(|shown| format!("write it in quotes: \"{shown}\""));
+            self.complain_of_type(quoted);
+            return None;
+        };
+        if text.contains('\0') {
+            self.complain(
+                "holds a NUL character",
+                Some("take it out: nothing on this system can carry one".to_owned()),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A string that is not empty or blank.
+    pub(super) fn words(&self) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.trim().is_empty() {
+            self.complain(
+                "is empty",
+                Some(format!("leave `{}` out to have none", self.name)),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The absolute path of something.
+    pub(super) fn path(&self) -> Option<Box<str>> {
+        let text = self.words()?;
+        if !Path::new(text).is_absolute() {
+            let hint = "write the whole path, from `/`; `~` and variables are not expanded";
+            self.complain("is not an absolute path", Some(hint.to_owned()));
+            return None;
+        }
+        Some(text.into())
+    }
+
+    /// True or false.
+    pub(super) fn bool(&self) -> Option<bool> {
+        match self.node.get_ref() {
+            DeValue::Boolean(value) => Some(*value),
+            DeValue::String(text) if matches!(text.as_ref(), "true" | "false") => {
+                self.complain_of_type(Some(format!("write {text} without quotes")));
+                None
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.complain_of_type(None);
+                None
+            }
+        }
+    }
+
+    /// A whole number within a range.
+    pub(super) fn number<T: TryFrom<i64>>(&self, range: RangeInclusive<i64>) -> Option<T> {
+        let DeValue::Integer(number) = self.node.get_ref() else {
+            let is_quoted =
+                matches!(self.node.get_ref(), DeValue::String(text) if text.parse::<i64>().is_ok());
+            self.complain_of_type(is_quoted.then(|| "write it without quotes".to_owned()));
+            return None;
+        };
+        let value = i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|value| range.contains(value));
+        let value = value.and_then(|value| T::try_from(value).ok());
+        if value.is_none() {
+            self.complain(
+                format_args!("is not in {}..={}", range.start(), range.end()),
+                None,
+            );
+        }
+        value
+    }
+
+    /// A number within a range, in thousandths.
+    pub(super) fn milli(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = match self.node.get_ref() {
+            DeValue::Integer(number) => number
+                .as_str()
+                .parse::<f64>()
+                .ok()
+                .filter(|_| number.radix() == 10),
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.complain_of_type(None);
+                return None;
+            }
+        };
+        let (low, high) = (f64::from(*range.start()), f64::from(*range.end()));
+        match number.map(|number| (number * 1000.0).round()) {
+            // The range bounds the value, so that nothing is cut off.
+            Some(milli) if (low..=high).contains(&milli) => Some(milli as u32),
+            Some(_) | None => {
+                self.complain(
+                    format_args!("is not in {}..={}", low / 1000.0, high / 1000.0),
+                    None,
+                );
+                None
+            }
+        }
+    }
+
+    /// A span that may be zero.
+    pub(super) fn duration_or_zero(&self) -> Option<Duration> {
+        let text = match self.node.get_ref() {
+            DeValue::Integer(number) => {
+                self.complain(
+                    "a duration needs a unit",
+                    Some(format!("write \"{number}s\" for seconds")),
+                );
+                return None;
+            }
+            DeValue::String(text) => text,
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.complain_of_type(None);
+                return None;
+            }
+        };
+        match parse_duration(text) {
+            Ok(span) => Some(span),
+            Err(error) => {
+                self.complain(error.message, Some(error.hint));
+                None
+            }
+        }
+    }
+
+    /// A span longer than zero.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        let span = self.duration_or_zero()?;
+        if span.is_zero() {
+            self.complain(
+                "is zero",
+                Some(format!("leave `{}` out to have none", self.name)),
+            );
+            return None;
+        }
+        Some(span)
+    }
+
+    /// A size in bytes, at least `least` and at most `most`.
+    pub(super) fn size(&self, least: u64, most: u64) -> Option<u64> {
+        let size = match self.node.get_ref() {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+                .map_err(|_| "is not a number of bytes"),
+            DeValue::String(text) => units::parse_size(text),
+            DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                self.complain_of_type(None);
+                return None;
+            }
+        };
+        match size {
+            Ok(size) if (least..=most).contains(&size) => Some(size),
+            Ok(_) => {
+                self.complain(format_args!("is not in {least}..={most} bytes"), None);
+                None
+            }
+            Err(usage) => {
+                self.complain("is not a size", Some(usage.to_owned()));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = choices
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<_> = choices
+                .iter()
+                .map(|(word, _)| format!("`{word}`"))
+                .collect();
+            let hint = units::nearest(text, choices.iter().map(|(word, _)| *word));
+            self.complain(
+                format_args!("is not one of {}", words.join(", ")),
+                hint.map(did_you_mean),
+            );
+        }
+        found
+    }
+
+    /// The name of a job or lock.
+    pub(super) fn job_name(&self) -> Option<Name> {
+        match Name::parse(self.text()?) {
+            Ok(name) => Some(name),
+            Err(reason) => {
+                self.complain(reason, None);
+                None
+            }
+        }
+    }
+
+    /// The elements of an array.
+    pub(super) fn items(&self, wants: &'static str) -> Option<Vec<Value<'a>>> {
+        let DeValue::Array(items) = self.node.get_ref() else {
+            self.complain_of_type(None);
+            return None;
+        };
+        let item = |node| Value {
+            scope: self.scope,
+            name: self.name.clone(),
+            wants,
+            node,
+        };
+        Some(items.iter().map(item).collect())
+    }
+
+    /// What `read` makes of each element; nothing if one of them is wrong, but all are read.
+    pub(super) fn each<T>(
+        &self,
+        wants: &'static str,
+        read: impl Fn(&Value<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items: Vec<_> = self.items(wants)?.iter().map(read).collect();
+        items.into_iter().collect()
+    }
+
+    /// The keys of a table.
+    pub(super) fn table<T>(&self, keys: &'static [Key<T>], into: &mut T) -> Option<()> {
+        let DeValue::Table(table) = self.node.get_ref() else {
+            self.complain_of_type(None);
+            return None;
+        };
+        self.scope.read(&self.name, table, keys, into);
+        Some(())
+    }
+}
+
+/// The hint for a word that is almost known.
+pub(super) fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
+}
+
+/// A plain value as the user wrote it, cut where it is long.
+fn show(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(match text.char_indices().nth(SHOWN_MAX) {
+            Some((end, _)) => format!("{:?}...", text.get(..end).unwrap_or_default()),
+            None => format!("{text:?}"),
+        }),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(value) => Some(value.to_string()),
+        DeValue::Datetime(value) => Some(value.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}
