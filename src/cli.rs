@@ -31,10 +31,22 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Read the jobs from this file
-    #[arg(long, global = true, value_name = "FILE", env = "JOBCTL_JOBFILE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "JOBCTL_JOBFILE",
+        hide_env_values = true
+    )]
     pub(crate) jobfile: Option<PathBuf>,
     /// Keep the store, locks and output in this directory
-    #[arg(long, global = true, value_name = "DIR", env = "JOBCTL_STATE_DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "JOBCTL_STATE_DIR",
+        hide_env_values = true
+    )]
     pub(crate) state_dir: Option<PathBuf>,
     /// Print JSON: one object, or one a line for lists
     #[arg(long, global = true)]
@@ -109,12 +121,19 @@ pub(crate) enum Command {
 
 /// `jobctl run`.
 #[derive(Debug, Args)]
-#[command(after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile again")]
+#[command(
+    after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile again"
+)]
 pub(crate) struct Run {
     /// Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)
     ///
     /// Without it, `on_stop` of the jobfile says which.
-    #[arg(long, value_enum, value_name = "finish|detach", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "finish|detach",
+        hide_possible_values = true
+    )]
     pub(crate) on_stop: Option<OnStop>,
     /// What people type who mean `enqueue`; refused with a hint.
     #[arg(hide = true, value_name = "NAME", num_args = 0.., trailing_var_arg = true)]
@@ -132,8 +151,10 @@ pub(crate) enum OnStop {
 
 /// `jobctl status`.
 #[derive(Debug, Args)]
-#[command(after_help = "With --quiet nothing is printed; exit code 0: all well, 1: failed runs that nobody has \
-                        acknowledged, 4: no supervisor")]
+#[command(
+    after_help = "With --quiet nothing is printed; exit code 0: all well, 1: failed runs that nobody has \
+                        acknowledged, 4: no supervisor"
+)]
 pub(crate) struct Status {
     /// Show this job in detail
     pub(crate) job: Option<String>,
@@ -206,7 +227,12 @@ pub(crate) struct Runs {
     #[arg(conflicts_with = "job_filter")]
     pub(crate) job: Option<String>,
     /// Show so many at most; 0 for all
-    #[arg(short = 'n', long = "count", value_name = "COUNT", default_value_t = 20)]
+    #[arg(
+        short = 'n',
+        long = "count",
+        value_name = "COUNT",
+        default_value_t = 20
+    )]
     pub(crate) count: u32,
     /// Which ones.
     #[command(flatten)]
@@ -278,7 +304,9 @@ pub(crate) struct Enqueue {
 
 /// `jobctl retry`.
 #[derive(Debug, Args)]
-#[command(after_help = "retry --failed takes the newest failed occurrence of each job and all failed items")]
+#[command(
+    after_help = "retry --failed takes the newest failed occurrence of each job and all failed items"
+)]
 pub(crate) struct Retry {
     /// Ids of the runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
@@ -339,7 +367,9 @@ pub(crate) struct Wait {
 
 /// `jobctl pause`.
 #[derive(Debug, Args)]
-#[command(after_help = "Occurrences are skipped meanwhile, items and retries wait; a pause outlives restarts")]
+#[command(
+    after_help = "Occurrences are skipped meanwhile, items and retries wait; a pause outlives restarts"
+)]
 pub(crate) struct Pause {
     /// Name of the job
     #[arg(required_unless_present = "all", conflicts_with = "all")]

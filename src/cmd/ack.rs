@@ -7,6 +7,10 @@ use super::output::Out;
 use crate::cli;
 
 /// Answers `jobctl ack`.
-pub(crate) fn answer(_context: &Context, _args: &cli::Ack, _out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(
+    _context: &Context,
+    _args: &cli::Ack,
+    _out: &mut Out,
+) -> Result<Exit, Failure> {
     Err(Failure::system("ack: not implemented yet"))
 }

@@ -7,6 +7,10 @@ use super::output::Out;
 use crate::cli;
 
 /// Answers `jobctl complete`.
-pub(crate) fn answer(_context: &Context, _args: &cli::Complete, _out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(
+    _context: &Context,
+    _args: &cli::Complete,
+    _out: &mut Out,
+) -> Result<Exit, Failure> {
     Err(Failure::system("complete: not implemented yet"))
 }

@@ -27,7 +27,12 @@ pub(crate) struct Context {
 impl Context {
     /// The context of this process.
     pub(crate) fn of_process(global: Global) -> Self {
-        Self { global, now: clock::now(), caller: Caller::of_process(), state_dir: OnceCell::new() }
+        Self {
+            global,
+            now: clock::now(),
+            caller: Caller::of_process(),
+            state_dir: OnceCell::new(),
+        }
     }
 
     /// The jobfile: the one named, else the default one. It need not exist.
@@ -60,7 +65,9 @@ impl Context {
     pub(crate) fn ring(&self) -> Result<(), Failure> {
         match wake::ring(self.state_dir()?) {
             Ok(wake::Rung::Heard) => {}
-            Ok(wake::Rung::NobodyListens) => self.say("no supervisor is running: it will be done when one is started"),
+            Ok(wake::Rung::NobodyListens) => {
+                self.say("no supervisor is running: it will be done when one is started")
+            }
             Err(error) => self.say(&format!("the supervisor could not be woken: {error}")),
         }
         Ok(())
@@ -72,7 +79,11 @@ impl Context {
             return;
         }
         let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() { escape::lines(text) } else { text.into() };
+        let text = if stderr.is_terminal() {
+            escape::lines(text)
+        } else {
+            text.into()
+        };
         let _ = writeln!(stderr, "jobctl: {text}");
     }
 
@@ -86,7 +97,9 @@ impl Context {
     /// The state directory that the command line or the jobfile names.
     fn named_state_dir(&self) -> Result<Option<PathBuf>, Failure> {
         match &self.global.state_dir {
-            Some(path) => Ok(Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
+            Some(path) => Ok(Some(
+                std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            )),
             None => Ok(state_key::read(&self.jobfile()?)),
         }
     }

@@ -57,7 +57,8 @@ fn escape(text: &str, stays: fn(char) -> bool) -> Cow<'_, str> {
 }
 
 fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
-    text.write_fmt(piece).expect("writing into a string cannot fail");
+    text.write_fmt(piece)
+        .expect("writing into a string cannot fail");
 }
 
 /// C0, DEL, C1 (which hold CSI and OSC as one character), line and paragraph separators, and what changes the direction or

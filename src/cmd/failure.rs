@@ -51,7 +51,8 @@ impl Failure {
 
     /// There is no run of this id.
     pub(crate) fn no_such_run(id: i64) -> Self {
-        Self::not_found(format!("run {id}: there is no such run")).hint("`jobctl runs` lists the newest ones")
+        Self::not_found(format!("run {id}: there is no such run"))
+            .hint("`jobctl runs` lists the newest ones")
     }
 
     /// Standard output did not take what was written. A reader that went away is no failure worth a word.
@@ -69,7 +70,10 @@ impl Failure {
 
     /// Adds what to do about it.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 
     /// Prints message and hint to standard error. If that is gone, there is nobody left to tell.
@@ -84,12 +88,20 @@ impl Failure {
             text.push('\n');
         }
         let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() { escape::lines(&text) } else { text.into() };
+        let text = if stderr.is_terminal() {
+            escape::lines(&text)
+        } else {
+            text.into()
+        };
         let _ = stderr.write_all(text.as_bytes());
     }
 
     fn new(code: Exit, message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code }
+        Self {
+            message: message.into(),
+            hint: None,
+            code,
+        }
     }
 }
 
@@ -111,9 +123,14 @@ impl From<StoreError> for Failure {
             | StoreError::Older { .. }
             | StoreError::Damaged(..)
             | StoreError::Network(_)
+            | StoreError::Unreadable(..)
             | StoreError::Failed { .. } => Exit::System,
         };
-        Self { message: error.to_string(), hint: error.hint().map(str::to_owned), code }
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            code,
+        }
     }
 }
 
@@ -132,12 +149,21 @@ mod tests {
         let failure = Failure::of_output(&ErrorKind::BrokenPipe.into());
         assert_eq!((failure.message.as_str(), failure.code), ("", Exit::Done));
         let failure = Failure::of_output(&io::Error::from_raw_os_error(nix::libc::ENOSPC));
-        assert_eq!((failure.message.as_str(), failure.code), ("standard output: no space left on device", Exit::System));
+        assert_eq!(
+            (failure.message.as_str(), failure.code),
+            ("standard output: no space left on device", Exit::System)
+        );
     }
 
     #[test]
     fn a_locked_store_is_not_now_and_a_damaged_one_is_the_system() {
-        assert_eq!(Failure::from(StoreError::Locked("/x".into())).code, Exit::NotNow);
-        assert_eq!(Failure::from(StoreError::Damaged("/x".into(), "page 3".into())).code, Exit::System);
+        assert_eq!(
+            Failure::from(StoreError::Locked("/x".into())).code,
+            Exit::NotNow
+        );
+        assert_eq!(
+            Failure::from(StoreError::Damaged("/x".into(), "page 3".into())).code,
+            Exit::System
+        );
     }
 }

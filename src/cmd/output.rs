@@ -58,12 +58,20 @@ impl Out {
             Color::Always => true,
             Color::Never => false,
         };
-        Self::over(Box::new(stdout.lock()), terminal.map(|terminal| terminal.width), has_color)
+        Self::over(
+            Box::new(stdout.lock()),
+            terminal.map(|terminal| terminal.width),
+            has_color,
+        )
     }
 
     /// Output into `sink`.
     pub(crate) fn over(sink: Box<dyn Write>, width: Option<usize>, has_color: bool) -> Self {
-        Self { sink: BufWriter::with_capacity(1 << 16, sink), width, has_color }
+        Self {
+            sink: BufWriter::with_capacity(1 << 16, sink),
+            width,
+            has_color,
+        }
     }
 
     /// Whether a person's terminal is at the other end.
@@ -73,18 +81,28 @@ impl Out {
 
     /// Text from elsewhere as it may be shown here: escaped if the output is a terminal.
     pub(crate) fn safe<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.is_terminal() { escape::text(text) } else { Cow::Borrowed(text) }
+        if self.is_terminal() {
+            escape::text(text)
+        } else {
+            Cow::Borrowed(text)
+        }
     }
 
     /// Bytes from elsewhere as they may be shown here, as one line of text.
     pub(crate) fn safe_bytes<'t>(&self, bytes: &'t [u8]) -> Cow<'t, str> {
-        if self.is_terminal() { escape::bytes(bytes) } else { String::from_utf8_lossy(bytes) }
+        if self.is_terminal() {
+            escape::bytes(bytes)
+        } else {
+            String::from_utf8_lossy(bytes)
+        }
     }
 
     /// The text in a style, where colour is available.
     pub(crate) fn styled<'t>(&self, style: Style, text: &'t str) -> Cow<'t, str> {
         match style.sgr() {
-            Some(sgr) if self.has_color && !text.is_empty() => format!("\x1b[{sgr}m{text}\x1b[0m").into(),
+            Some(sgr) if self.has_color && !text.is_empty() => {
+                format!("\x1b[{sgr}m{text}\x1b[0m").into()
+            }
             _ => Cow::Borrowed(text),
         }
     }
@@ -97,7 +115,9 @@ impl Out {
 
     /// Writes bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.sink.write_all(bytes).map_err(|error| Failure::of_output(&error))
+        self.sink
+            .write_all(bytes)
+            .map_err(|error| Failure::of_output(&error))
     }
 
     /// Writes a JSON value as one line.
@@ -107,7 +127,9 @@ impl Out {
 
     /// Hands over everything written so far. Must be called before the process ends.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        self.sink.flush().map_err(|error| Failure::of_output(&error))
+        self.sink
+            .flush()
+            .map_err(|error| Failure::of_output(&error))
     }
 }
 
@@ -132,7 +154,10 @@ mod tests {
     fn a_full_disk_is_a_failure_at_the_latest_when_flushing() {
         let mut out = Out::over(Box::new(Full), None, false);
         assert!(out.line("fits into the buffer").is_ok());
-        assert_eq!(out.flush().map_err(|failure| failure.code), Err(Exit::System));
+        assert_eq!(
+            out.flush().map_err(|failure| failure.code),
+            Err(Exit::System)
+        );
     }
 
     #[test]

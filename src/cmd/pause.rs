@@ -7,6 +7,10 @@ use super::output::Out;
 use crate::cli;
 
 /// Answers `jobctl pause`.
-pub(crate) fn answer(_context: &Context, _args: &cli::Pause, _out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(
+    _context: &Context,
+    _args: &cli::Pause,
+    _out: &mut Out,
+) -> Result<Exit, Failure> {
     Err(Failure::system("pause: not implemented yet"))
 }

@@ -14,10 +14,14 @@ pub(crate) fn answer(_context: &Context, args: &cli::Run, _out: &mut Out) -> Res
 
 /// Who names a job wants to run it, not the supervisor.
 fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
-    let Some(name) = args.names.first() else { return Ok(()) };
+    let Some(name) = args.names.first() else {
+        return Ok(());
+    };
     let name = name.display();
-    Err(Failure::usage(format!("run: takes no name (`{name}`): it is the supervisor"))
-        .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
+    Err(Failure::usage(format!(
+        "run: takes no name (`{name}`): it is the supervisor"
+    ))
+    .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
 }
 
 #[cfg(test)]
@@ -26,9 +30,15 @@ mod tests {
 
     #[test]
     fn a_named_job_is_a_hint_to_enqueue() {
-        let args = cli::Run { on_stop: None, names: vec!["backup".into()] };
+        let args = cli::Run {
+            on_stop: None,
+            names: vec!["backup".into()],
+        };
         let failure = refuse_names(&args).unwrap_err();
         assert_eq!(failure.code, Exit::Usage);
-        assert_eq!(failure.hint.unwrap(), "to run the job now, use `jobctl enqueue backup`");
+        assert_eq!(
+            failure.hint.unwrap(),
+            "to run the job now, use `jobctl enqueue backup`"
+        );
     }
 }

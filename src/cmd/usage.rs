@@ -43,7 +43,11 @@ fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failur
             _ => push_part(&mut message, line, " "),
         }
     }
-    push_part(&mut hint, &format!("`{} --help` shows the usage", command_name(words)), "; ");
+    push_part(
+        &mut hint,
+        &format!("`{} --help` shows the usage", command_name(words)),
+        "; ",
+    );
     Failure::usage(message).hint(hint)
 }
 
@@ -55,8 +59,13 @@ fn push_part(text: &mut String, part: &str, between: &str) {
 /// The command that was called, as far as one can tell: the first word that is one.
 fn command_name(words: impl Iterator<Item = OsString>) -> String {
     let cli = Cli::command();
-    let mut names = words.filter_map(|word| cli.find_subcommand(&word).map(|found| found.get_name().to_owned()));
-    names.next().map_or_else(|| "jobctl".to_owned(), |name| format!("jobctl {name}"))
+    let mut names = words.filter_map(|word| {
+        cli.find_subcommand(&word)
+            .map(|found| found.get_name().to_owned())
+    });
+    names
+        .next()
+        .map_or_else(|| "jobctl".to_owned(), |name| format!("jobctl {name}"))
 }
 
 #[cfg(test)]
@@ -66,21 +75,33 @@ mod tests {
     use super::*;
 
     fn failure_of(line: &str) -> Failure {
-        failure(&Cli::try_parse_from(line.split(' ')).unwrap_err(), line.split(' ').skip(1).map(OsString::from))
+        failure(
+            &Cli::try_parse_from(line.split(' ')).unwrap_err(),
+            line.split(' ').skip(1).map(OsString::from),
+        )
     }
 
     #[test]
     fn a_misspelt_command_is_guessed() {
         let failure = failure_of("jobctl encueue");
         assert_eq!(failure.message, "unrecognized subcommand 'encueue'");
-        assert_eq!(failure.hint.unwrap(), "a similar subcommand exists: 'enqueue'; `jobctl --help` shows the usage");
+        assert_eq!(
+            failure.hint.unwrap(),
+            "a similar subcommand exists: 'enqueue'; `jobctl --help` shows the usage"
+        );
     }
 
     #[test]
     fn a_bad_id_names_the_value_and_the_command() {
         let failure = failure_of("jobctl show abc");
-        assert_eq!(failure.message, "invalid value 'abc' for '<ID>': invalid digit found in string");
-        assert_eq!(failure.hint.unwrap(), "`jobctl show --help` shows the usage");
+        assert_eq!(
+            failure.message,
+            "invalid value 'abc' for '<ID>': invalid digit found in string"
+        );
+        assert_eq!(
+            failure.hint.unwrap(),
+            "`jobctl show --help` shows the usage"
+        );
     }
 
     #[test]

@@ -7,6 +7,10 @@ use super::output::Out;
 use crate::cli;
 
 /// Answers `jobctl wait`.
-pub(crate) fn answer(_context: &Context, _args: &cli::Wait, _out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(
+    _context: &Context,
+    _args: &cli::Wait,
+    _out: &mut Out,
+) -> Result<Exit, Failure> {
     Err(Failure::system("wait: not implemented yet"))
 }

@@ -8,13 +8,20 @@ use crate::core::time::{Mono, Now, Wall};
 
 /// Reads both clocks.
 pub(crate) fn now() -> Now {
-    Now { wall: wall(), mono: Mono::from_duration(monotonic()) }
+    Now {
+        wall: wall(),
+        mono: Mono::from_duration(monotonic()),
+    }
 }
 
 /// Reads `CLOCK_REALTIME`.
 fn wall() -> Wall {
     let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("Linux has CLOCK_REALTIME");
-    Wall::from_ms(time.tv_sec().saturating_mul(1000).saturating_add(time.tv_nsec() / 1_000_000))
+    Wall::from_ms(
+        time.tv_sec()
+            .saturating_mul(1000)
+            .saturating_add(time.tv_nsec() / 1_000_000),
+    )
 }
 
 /// Reads `CLOCK_MONOTONIC`, which never goes back and is never negative.

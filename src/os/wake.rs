@@ -49,7 +49,9 @@ impl Bell {
 
 /// Tells the supervisor of `state_dir` that there is something new in the store.
 pub(crate) fn ring(state_dir: &Path) -> io::Result<Rung> {
-    let Some(mut fifo) = open_heard(state_dir)? else { return Ok(Rung::NobodyListens) };
+    let Some(mut fifo) = open_heard(state_dir)? else {
+        return Ok(Rung::NobodyListens);
+    };
     match fifo.write(b"!") {
         Ok(_) => Ok(Rung::Heard),
         // It is full of rings: one of them will do.
@@ -61,7 +63,11 @@ pub(crate) fn ring(state_dir: &Path) -> io::Result<Rung> {
 
 /// Says whether the supervisor of `state_dir` lives, without waking it.
 pub(crate) fn probe(state_dir: &Path) -> io::Result<Rung> {
-    Ok(if open_heard(state_dir)?.is_some() { Rung::Heard } else { Rung::NobodyListens })
+    Ok(if open_heard(state_dir)?.is_some() {
+        Rung::Heard
+    } else {
+        Rung::NobodyListens
+    })
 }
 
 /// Makes the FIFO where it is missing and listens to it.
@@ -75,7 +81,11 @@ pub(crate) fn listen(state_dir: &Path) -> io::Result<Bell> {
         Err(error) => return Err(error.into()),
     }
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags)
+        .open(&path)?;
     check_is_fifo(&file)?;
     Ok(Bell(file))
 }
@@ -87,9 +97,17 @@ fn path(state_dir: &Path) -> PathBuf {
 /// Opens the writing end; none if nobody has the reading end.
 fn open_heard(state_dir: &Path) -> io::Result<Option<File>> {
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    match OpenOptions::new().write(true).custom_flags(flags).open(path(state_dir)) {
+    match OpenOptions::new()
+        .write(true)
+        .custom_flags(flags)
+        .open(path(state_dir))
+    {
         Ok(file) => check_is_fifo(&file).map(|()| Some(file)),
-        Err(error) if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error)
+            if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == ErrorKind::NotFound =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -121,7 +139,10 @@ mod tests {
         let mut byte = [0];
         assert_eq!((&bell.0).read(&mut byte).unwrap(), 1);
         bell.drain().unwrap();
-        assert_eq!((&bell.0).read(&mut byte).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            (&bell.0).read(&mut byte).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         drop(bell);
         assert_eq!(ring(&dir).unwrap(), Rung::NobodyListens);
         std::fs::remove_dir_all(dir).unwrap();
