@@ -172,10 +172,11 @@ fn first_line(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn jobs(text: &str) -> Jobs {
+    /// The jobs of a jobfile.
+    pub(crate) fn jobs(text: &str) -> Jobs {
         let source = Source {
             path: "jobs.toml".into(),
             text: text.to_owned(),

@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
+pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod jobs;
 pub(crate) mod json;
