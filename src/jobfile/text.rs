@@ -103,6 +103,38 @@ impl Text {
         }
     }
 
+    /// What the line of a table's header has before its last key, if a byte stands in one: `[jobs.` of `[jobs.a]`.
+    fn header(&self, offset: usize) -> Option<&str> {
+        let line = self
+            .line_starts
+            .partition_point(|start| *start <= offset)
+            .checked_sub(1)?;
+        let start = self.line_starts.get(line)?;
+        let before = self.text.get(*start..offset)?.trim_start();
+        let after = self.text.get(offset..)?;
+        let whole = self
+            .text
+            .get(offset - before.len()..offset + after.find(']')? + 1)?;
+        before.starts_with('[').then_some(whole)
+    }
+
+    /// The place of the last key of the first line that has this header.
+    fn first_header(&self, header: &str, before: usize) -> Option<Place> {
+        let starts = self.line_starts.iter().filter(|start| **start < before);
+        let lines = starts.filter_map(|start| self.text.get(*start..).map(|line| (*start, line)));
+        let (start, line) =
+            { lines }.find(|(_, line)| line.trim_start_matches([' ', '\t']).starts_with(header))?;
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let key = header.rfind('.').map_or(1, |dot| dot + 1);
+        Some(self.place(start + indent + key)).filter(|_| start + indent + key < before)
+    }
+
+    /// Where the table that a byte stands in ends.
+    fn table_end(&self, offset: usize) -> usize {
+        let next = self.text.get(offset..).and_then(|rest| rest.find("\n["));
+        next.map_or(self.text.len(), |at| offset + at)
+    }
+
     /// Hands the text back.
     pub(super) fn into_source(self) -> Source {
         Source {
@@ -162,8 +194,24 @@ impl<'a> Document<'a> {
     /// Parses a text as far as possible; every syntax error is a problem.
     pub(super) fn parse(text: &'a Text, findings: &Findings) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text.as_str());
+        let mut echo_end = 0;
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
-            findings.problem(syntax_problem(text, error));
+            let span = error.span().unwrap_or_default();
+            let is_duplicate = error.message() == DUPLICATE;
+            if is_duplicate && span.start < echo_end {
+                continue;
+            }
+            let header = text.header(span.start).filter(|_| is_duplicate);
+            let has_lost_table = header.is_some() || error.message().starts_with(UNCLOSED);
+            if has_lost_table {
+                echo_end = text.table_end(span.end);
+            }
+            let line_end = if has_lost_table {
+                text.place(echo_end).line + 1
+            } else {
+                0
+            };
+            findings.syntax_problem(syntax_problem(text, error, header), line_end);
         }
         let mut document = Self {
             text,
@@ -179,21 +227,32 @@ impl<'a> Document<'a> {
     }
 }
 
-fn syntax_problem(text: &Text, error: &toml::de::Error) -> Problem {
+/// How the parser says that a key is there already.
+const DUPLICATE: &str = "duplicate key";
+/// How the parser says that a header has no end: the keys below it fall to another table.
+const UNCLOSED: &str = "unclosed table";
+
+fn syntax_problem(text: &Text, error: &toml::de::Error, header: Option<&str>) -> Problem {
     let span = error.span();
     let place = span
         .as_ref()
         .map_or_else(|| Place::whole(text.path()), |span| text.place(span.start));
     let found = span
+        .clone()
         .and_then(|span| text.as_str().get(span))
         .unwrap_or_default();
     let message = error.message();
     if message.contains("recurs") {
         return nesting_problem(place);
     }
-    let message = match message {
-        "duplicate key" => format!("`{}` is given twice", found.escape_debug()),
-        other => format!("not valid TOML: {other}"),
+    let before = span.map_or(0, |span| span.start);
+    let first = header.and_then(|header| text.first_header(header, before));
+    let message = match (message, first) {
+        (DUPLICATE, Some(first)) => {
+            format!("`{}` is also defined at {first}", found.escape_debug())
+        }
+        (DUPLICATE, None) => format!("`{}` is given twice", found.escape_debug()),
+        (other, _) => format!("not valid TOML: {other}"),
     };
     Problem {
         place,
