@@ -67,6 +67,8 @@ pub(super) fn assemble<'a>(
     env: &'a Environment<'a>,
     findings: &'a Findings,
 ) -> (Settings, Vec<Job>) {
+    // Broken or unreadable files may hold jobs that nobody sees now.
+    let is_whole = findings.is_clean();
     let mut settings = Settings::default();
     let Some(main) = documents.first() else {
         return (settings, Vec::new());
@@ -96,8 +98,10 @@ pub(super) fn assemble<'a>(
     }
     check_count(entries.len(), main, findings);
     entries.sort_by(|one, other| one.name.cmp(&other.name));
-    let is_whole = documents.iter().all(|document| !document.is_broken);
-    between::check(&entries, is_whole);
+    between::check(&entries);
+    if is_whole {
+        between::check_feeds(&entries);
+    }
     (settings, finish(entries))
 }
 

@@ -129,6 +129,11 @@ impl Findings {
         self.syntax.borrow_mut().push((problem, line_end));
     }
 
+    /// Whether nothing was found wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty() && self.syntax.borrow().is_empty()
+    }
+
     /// Adds a word for `check`.
     pub(super) fn note(&self, note: Note) {
         self.notes.borrow_mut().push(note);

@@ -103,30 +103,27 @@ impl Text {
         }
     }
 
-    /// What the line of a table's header has before its last key, if a byte stands in one: `[jobs.` of `[jobs.a]`.
+    /// The header `[...]` that a byte stands in, if it stands in one.
     fn header(&self, offset: usize) -> Option<&str> {
-        let line = self
-            .line_starts
-            .partition_point(|start| *start <= offset)
-            .checked_sub(1)?;
-        let start = self.line_starts.get(line)?;
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = self.line_starts.get(line.checked_sub(1)?)?;
         let before = self.text.get(*start..offset)?.trim_start();
-        let after = self.text.get(offset..)?;
-        let whole = self
-            .text
-            .get(offset - before.len()..offset + after.find(']')? + 1)?;
-        before.starts_with('[').then_some(whole)
+        let end = offset + self.text.get(offset..)?.find(']')? + 1;
+        let header = self.text.get(offset - before.len()..end)?;
+        before.starts_with('[').then_some(header)
     }
 
-    /// The place of the last key of the first line that has this header.
+    /// The place of the last key in the first header that reads so, if it stands before a byte.
     fn first_header(&self, header: &str, before: usize) -> Option<Place> {
-        let starts = self.line_starts.iter().filter(|start| **start < before);
-        let lines = starts.filter_map(|start| self.text.get(*start..).map(|line| (*start, line)));
-        let (start, line) =
-            { lines }.find(|(_, line)| line.trim_start_matches([' ', '\t']).starts_with(header))?;
-        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
         let key = header.rfind('.').map_or(1, |dot| dot + 1);
-        Some(self.place(start + indent + key)).filter(|_| start + indent + key < before)
+        let at = self.line_starts.iter().find_map(|start| {
+            let line = self.text.get(*start..)?;
+            let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+            line.get(indent..)?
+                .starts_with(header)
+                .then_some(start + indent + key)
+        });
+        at.filter(|at| *at < before).map(|at| self.place(at))
     }
 
     /// Where the table that a byte stands in ends.
@@ -202,11 +199,11 @@ impl<'a> Document<'a> {
                 continue;
             }
             let header = text.header(span.start).filter(|_| is_duplicate);
-            let has_lost_table = header.is_some() || error.message().starts_with(UNCLOSED);
-            if has_lost_table {
+            let is_unclosed = error.message().starts_with(UNCLOSED);
+            if header.is_some() || is_unclosed {
                 echo_end = text.table_end(span.end);
             }
-            let line_end = if has_lost_table {
+            let line_end = if is_unclosed {
                 text.place(echo_end).line + 1
             } else {
                 0
