@@ -3,7 +3,9 @@
 //! Imports nothing of the crate but itself, and from outside only std, chrono, cron (in `schedule`) and humantime (in `duration`).
 
 pub(crate) mod duration;
+pub(crate) mod env_file;
 pub(crate) mod job;
+pub(crate) mod plan;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;

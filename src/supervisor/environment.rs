@@ -1,0 +1,169 @@
+//! What a command finds (spec.md section 8): makes the order of an attempt from its job and its run.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use crate::core::env_file;
+use crate::core::job::{CommandLine, EnvValue, Job};
+use crate::core::run::Outcome;
+use crate::core::time::Wall;
+use crate::keeper::order::Order;
+use crate::store::RunRow;
+
+/// Names that are the supervisor's own business and never passed on.
+const OWN_NAMES: [&str; 6] =
+    ["NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "JOBCTL_JOBFILE"];
+
+/// Beginnings of such names.
+const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
+
+/// The path of commands whose supervisor has none.
+const DEFAULT_PATH: &str = "/usr/bin:/bin";
+
+/// What all orders have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    /// The supervisor's own environment.
+    pub(crate) inherited: Vec<(OsString, OsString)>,
+    /// The user's name, home and shell.
+    pub(crate) user: UserEntry,
+    /// The jobfile.
+    pub(crate) jobfile: PathBuf,
+    /// The state directory.
+    pub(crate) state_dir: PathBuf,
+}
+
+/// What passwd(5) says of a user.
+#[derive(Clone, Debug)]
+pub(crate) struct UserEntry {
+    /// Login name.
+    pub(crate) name: String,
+    /// Home directory.
+    pub(crate) home: PathBuf,
+    /// Login shell.
+    pub(crate) shell: PathBuf,
+}
+
+type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
+
+impl Surroundings {
+    /// Makes the order for the attempt that `run` has just been claimed for.
+    ///
+    /// Errs with an outcome where something the command needs cannot be read.
+    pub(crate) fn order(&self, job: &Job, run: &RunRow, format_time: impl Fn(Wall) -> String) -> Result<Order, Outcome> {
+        let policy = &job.policy;
+        let (program, argv) = command(job, run);
+        let env = self.variables(job, run, format_time)?;
+        let cwd = match &policy.cwd {
+            Some(cwd) => cwd.as_bytes().to_vec(),
+            None if self.user.home.is_dir() => self.user.home.as_os_str().as_bytes().to_vec(),
+            None => b"/".to_vec(),
+        };
+        Ok(Order {
+            run: run.id,
+            attempt: run.attempt,
+            claim: run.claim,
+            program,
+            argv,
+            env: env.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect(),
+            cwd,
+            umask: policy.umask,
+            nice: policy.nice,
+            stdin: policy.stdin.as_deref().unwrap_or_default().as_bytes().to_vec(),
+            timeout: policy.timeout,
+            stop_signal: policy.stop_signal,
+            stop_grace: policy.stop_grace,
+            leftovers: policy.leftovers,
+            output_max: policy.output_max,
+        })
+    }
+
+    fn variables(&self, job: &Job, run: &RunRow, format_time: impl Fn(Wall) -> String) -> Result<Variables, Outcome> {
+        let policy = &job.policy;
+        let mut variables = Variables::new();
+        if policy.inherit_env.unwrap_or(true) {
+            let inherited = self.inherited.iter().filter(|(name, _)| !is_own(name.as_bytes()));
+            variables.extend(inherited.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
+        }
+        let user = [
+            ("HOME", self.user.home.as_os_str().as_bytes()),
+            ("USER", self.user.name.as_bytes()),
+            ("LOGNAME", self.user.name.as_bytes()),
+            ("SHELL", self.user.shell.as_os_str().as_bytes()),
+            ("PATH", DEFAULT_PATH.as_bytes()),
+        ];
+        for (name, value) in user {
+            variables.entry(name.into()).or_insert_with(|| value.to_vec());
+        }
+        if let Some(path) = &policy.env_file {
+            variables.extend(read_env_file(path)?);
+        }
+        for (name, value) in &policy.env {
+            match value {
+                EnvValue::Text(text) => {
+                    variables.insert(name.as_bytes().to_vec(), text.as_bytes().to_vec());
+                }
+                EnvValue::File(path) => return Err(refused(format!("env {name}: reading {path} is not in effect yet"))),
+            }
+        }
+        self.add_own(&mut variables, job, run, format_time);
+        Ok(variables)
+    }
+
+    /// The variables that tell a command what it is a run of.
+    fn add_own(&self, variables: &mut Variables, job: &Job, run: &RunRow, format_time: impl Fn(Wall) -> String) {
+        let mut add = |name: &str, value: Vec<u8>| {
+            variables.insert(name.into(), value);
+        };
+        add("JOBCTL_JOB", job.name.as_str().into());
+        add("JOBCTL_RUN", run.id.to_string().into());
+        add("JOBCTL_ATTEMPT", run.attempt.to_string().into());
+        let max = run.max_attempts.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+        add("JOBCTL_MAX_ATTEMPTS", max.into());
+        add("JOBCTL_CAUSE", run.cause.as_str().into());
+        if let Some(at) = run.scheduled_at {
+            add("JOBCTL_SCHEDULED_AT", format_time(at).into());
+        }
+        if let Some(key) = &run.key {
+            add("JOBCTL_KEY", key.as_str().into());
+        }
+        if let Some(outcome) = run.outcome {
+            add("JOBCTL_LAST_OUTCOME", outcome.as_str().into());
+        }
+        add("JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes().to_vec());
+        add("JOBCTL_STATE_DIR", self.state_dir.as_os_str().as_bytes().to_vec());
+    }
+}
+
+/// Program and arguments: text goes to the shell with the job's name as `$0`; an array is executed as it is.
+fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let mut argv: Vec<Vec<u8>> = match &job.command {
+        CommandLine::Shell(text) => {
+            let shell = job.policy.shell.iter().map(|word| word.as_bytes().to_vec());
+            shell.chain([text.as_bytes().to_vec(), job.name.as_str().into()]).collect()
+        }
+        CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
+    };
+    argv.extend(run.args.iter().cloned());
+    (argv.first().cloned().unwrap_or_default(), argv)
+}
+
+fn read_env_file(path: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Outcome> {
+    let bytes = std::fs::read(path).map_err(|error| refused(format!("env_file {path}: {error}")))?;
+    env_file::parse(&bytes).map_err(|error| refused(format!("env_file {path}: line {}: {}", error.line, error.message)))
+}
+
+fn refused(error: String) -> Outcome {
+    Outcome::SpawnFailed { exit_code: None, error }
+}
+
+fn is_own(name: &[u8]) -> bool {
+    OWN_NAMES.iter().any(|own| own.as_bytes() == name) || OWN_PREFIXES.iter().any(|own| name.starts_with(own.as_bytes()))
+}
+
+/// The environment of this process, as it was started with.
+pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().map(|(name, value)| (OsString::from_vec(name.into_vec()), value)).collect()
+}

@@ -1,0 +1,101 @@
+//! The border between the supervisor's decisions and the processes that carry them out.
+//!
+//! One trait with two sides: `slots::Slots` (real keepers), and in tests a script with invented ends.
+
+use std::fs::File;
+use std::io;
+
+use crate::core::run::Outcome;
+use crate::core::time::Now;
+use crate::keeper::order::Order;
+use crate::keeper::record::Record;
+use crate::store::Output;
+
+/// Starts attempts and tells of their ends.
+pub(crate) trait Spawner {
+    /// A slot that no attempt uses. Errs where the slot's files cannot be made.
+    fn free_slot(&mut self) -> io::Result<u32>;
+
+    /// Starts an attempt that was claimed for this slot; from now on the keeper holds the locks.
+    fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()>;
+
+    /// The slot is not used for what it was given out for.
+    fn give_back(&mut self, slot: u32);
+
+    /// The attempts that have ended since the last call.
+    fn ended(&mut self, now: Now) -> Vec<SlotEnd>;
+
+    /// What is kept of the output of an attempt that has ended.
+    fn output(&mut self, end: &SlotEnd) -> io::Result<Kept>;
+
+    /// The end of the slot's attempt is in the store: the slot is free.
+    fn release(&mut self, slot: u32, now: Now);
+
+    /// Stops the attempt of a slot.
+    fn stop(&mut self, slot: u32, stop: Stop);
+
+    /// Looks for the attempt of a claim that a former supervisor made.
+    fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted;
+}
+
+/// How an attempt is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// By the stop sequence of its job.
+    Gently,
+    /// By KILL.
+    AtOnce,
+}
+
+/// An attempt that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotEnd {
+    /// Its slot.
+    pub(crate) slot: u32,
+    /// Its run.
+    pub(crate) run: i64,
+    /// The claim it was started under.
+    pub(crate) claim: i64,
+    /// What is known of it.
+    pub(crate) report: Report,
+}
+
+/// What is known of an attempt that has ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Report {
+    /// The keeper's record.
+    Ended(Box<Record>),
+    /// The keeper is gone and left no word of the end.
+    Lost,
+    /// No process was ever started for the claim.
+    NeverStarted,
+    /// The supervisor itself could not make an order of it.
+    Refused(Outcome),
+}
+
+/// What became of the attempt of a former supervisor.
+#[derive(Clone, Debug)]
+pub(crate) enum Adopted {
+    /// Its keeper works on it; its end will be told.
+    Working,
+    /// It has ended.
+    Ended(Report),
+}
+
+/// Output of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// There was none.
+    Nothing,
+    /// Small enough for the store.
+    Inline(Output),
+    /// Moved to the file of its own that `Store::output_file` names.
+    File {
+        /// Bytes that were written.
+        total: u64,
+        /// Bytes kept of the beginning.
+        head_max: u64,
+        /// Bytes kept of the end.
+        tail_max: u64,
+    },
+}
