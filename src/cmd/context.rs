@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use super::escape;
 use super::failure::Failure;
 use super::state_key;
+use super::when::Viewer;
 use crate::cli::Global;
 use crate::core::time::Now;
 use crate::os::paths::Caller;
-use crate::os::{clock, wake};
+use crate::os::{clock, wake, zone};
+use crate::store::{Store, StoreError};
 
 /// What every command knows. Paths are looked up when first asked for, so that commands that need none work without a home.
 #[derive(Debug)]
@@ -58,6 +60,28 @@ impl Context {
             (Some(named), _) => Ok(named),
             (None, Some(service)) => Ok(service.clone()),
             (None, None) => Ok(self.caller.state_dir_of(&self.jobfile()?)?),
+        }
+    }
+
+    /// The store for reading; none if there is none yet.
+    pub(crate) fn open_read(&self) -> Result<Option<Store>, Failure> {
+        match Store::open_read(self.state_dir()?) {
+            Ok(store) => Ok(Some(store)),
+            Err(StoreError::Missing(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the supervisor lives. What cannot be asked counts as no.
+    pub(crate) fn is_supervised(&self) -> Result<bool, Failure> {
+        Ok(wake::probe(self.state_dir()?).is_ok_and(|rung| rung == wake::Rung::Heard))
+    }
+
+    /// The one who looks.
+    pub(crate) fn viewer(&self) -> Viewer {
+        Viewer {
+            zone: zone::system(),
+            now: self.now.wall,
         }
     }
 

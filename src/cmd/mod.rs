@@ -6,8 +6,14 @@ pub(crate) mod context;
 pub(crate) mod escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
+pub(crate) mod fields;
+pub(crate) mod filter;
+pub(crate) mod jobs;
+pub(crate) mod json;
 pub(crate) mod output;
+pub(crate) mod table;
 pub(crate) mod usage;
+pub(crate) mod when;
 
 mod ack;
 mod cancel;

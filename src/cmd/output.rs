@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
-use super::escape;
 use super::failure::Failure;
 use crate::cli::Color;
 use crate::os::terminal::Terminal;
@@ -79,24 +78,6 @@ impl Out {
         self.width.is_some()
     }
 
-    /// Text from elsewhere as it may be shown here: escaped if the output is a terminal.
-    pub(crate) fn safe<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.is_terminal() {
-            escape::text(text)
-        } else {
-            Cow::Borrowed(text)
-        }
-    }
-
-    /// Bytes from elsewhere as they may be shown here, as one line of text.
-    pub(crate) fn safe_bytes<'t>(&self, bytes: &'t [u8]) -> Cow<'t, str> {
-        if self.is_terminal() {
-            escape::bytes(bytes)
-        } else {
-            String::from_utf8_lossy(bytes)
-        }
-    }
-
     /// The text in a style, where colour is available.
     pub(crate) fn styled<'t>(&self, style: Style, text: &'t str) -> Cow<'t, str> {
         match style.sgr() {
@@ -131,6 +112,22 @@ impl Out {
             .flush()
             .map_err(|error| Failure::of_output(&error))
     }
+}
+
+/// What `print` prints to an output so wide, for tests of commands.
+#[cfg(test)]
+pub(crate) fn capture(
+    width: Option<usize>,
+    print: impl FnOnce(&mut Out) -> Result<(), Failure>,
+) -> String {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let mut out = Out::over(Box::new(writer), width, false);
+    print(&mut out).unwrap();
+    out.flush().unwrap();
+    drop(out);
+    let mut text = String::new();
+    io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    text
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::Environment;
 use super::between;
 use super::keys::{self, Draft, JOB, TOP};
-use super::problem::{Findings, NoteKind};
+use super::problem::{Findings, NoteKind, Place, Problem};
 use super::scope::{Owner, Scope};
 use super::text::Document;
 use super::units;
@@ -67,6 +67,8 @@ pub(super) fn assemble<'a>(
     env: &'a Environment<'a>,
     findings: &'a Findings,
 ) -> (Settings, Vec<Job>) {
+    // Broken or unreadable files may hold jobs that nobody sees now.
+    let is_whole = findings.is_clean();
     let mut settings = Settings::default();
     let Some(main) = documents.first() else {
         return (settings, Vec::new());
@@ -94,10 +96,12 @@ pub(super) fn assemble<'a>(
     for document in documents {
         reader.read_jobs(document, &mut entries);
     }
-    check_count(&entries);
+    check_count(entries.len(), main, findings);
     entries.sort_by(|one, other| one.name.cmp(&other.name));
-    let is_whole = documents.iter().all(|document| !document.is_broken);
-    between::check(&entries, is_whole);
+    between::check(&entries);
+    if is_whole {
+        between::check_feeds(&entries);
+    }
     (settings, finish(entries))
 }
 
@@ -125,10 +129,16 @@ fn check_included(document: &Document<'_>, scope: Scope<'_>) {
     }
 }
 
-fn check_count(entries: &[Entry<'_>]) {
-    if let Some(entry) = entries.get(JOBS_MAX) {
-        let message = format!("{} jobs, more than {JOBS_MAX}", entries.len());
-        entry.table.scope.report(entry.offset, message, None);
+fn check_count(count: usize, main: &Document<'_>, findings: &Findings) {
+    if count > JOBS_MAX {
+        let place = Place::whole(main.text.path());
+        let message = format!("{count} jobs, more than {JOBS_MAX}");
+        findings.problem(Problem {
+            place,
+            job: None,
+            message,
+            hint: None,
+        });
     }
 }
 

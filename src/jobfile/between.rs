@@ -1,14 +1,14 @@
 //! Rules between jobs: names given twice, former names, feeds, and files of locks that would be one and the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::assemble::Entry;
 use super::units;
 use super::value::did_you_mean;
 use crate::core::job::Name;
 
-/// Checks all jobs, sorted by name, against each other. In files with syntax errors a job may be there unread: then none is missed.
-pub(super) fn check(entries: &[Entry<'_>], is_whole: bool) {
+/// Checks all jobs, sorted by name, against each other.
+pub(super) fn check(entries: &[Entry<'_>]) {
     let mut jobs: HashMap<&str, &Entry<'_>> = HashMap::new();
     for entry in entries {
         match jobs.get(entry.name.as_str()) {
@@ -24,9 +24,6 @@ pub(super) fn check(entries: &[Entry<'_>], is_whole: bool) {
         }
     }
     check_was(entries, &jobs);
-    if is_whole {
-        check_feeds(entries, &jobs);
-    }
     check_places(entries, &jobs);
     check_locks(entries, &jobs);
 }
@@ -68,7 +65,9 @@ fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     }
 }
 
-fn check_feeds(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
+/// Checks that jobs feed others that there are: asks for all jobs, so it is for files that were read whole.
+pub(super) fn check_feeds(entries: &[Entry<'_>]) {
+    let jobs: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in entries {
         let Some(fed) = &entry.draft.policy.feeds else {
             continue;
@@ -80,8 +79,12 @@ fn check_feeds(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
                 format!("feeds {:?}: a job cannot feed itself", fed.as_str()),
                 None,
             );
-        } else if !jobs.contains_key(fed.as_str()) {
-            let hint = units::nearest(fed.as_str(), jobs.keys().copied()).map(did_you_mean);
+        } else if !jobs.contains(fed.as_str()) {
+            let hint = units::nearest(
+                fed.as_str(),
+                entries.iter().map(|entry| entry.name.as_str()),
+            )
+            .map(did_you_mean);
             report(
                 entry,
                 "feeds",

@@ -265,10 +265,10 @@ fn check_env_name(name: &str, offset: usize, value: &Value<'_>) {
 }
 
 fn env_value(value: &Value<'_>) -> Option<EnvValue> {
-    if matches!(value.node.get_ref(), DeValue::Table(_)) {
+    if let DeValue::Table(table) = value.node.get_ref() {
         let mut file = None;
         value.table(ENV_VALUE, &mut file)?;
-        if file.is_none() && !value.has("file") {
+        if table.is_empty() {
             value.complain(
                 "has no `file`",
                 Some("write `{ file = \"/run/secrets/...\" }`".to_owned()),

@@ -115,12 +115,23 @@ pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
     notes: RefCell<Vec<Note>>,
     blockers: RefCell<Vec<Problem>>,
+    syntax: RefCell<Vec<(Problem, u32)>>,
 }
 
 impl Findings {
     /// Adds a reason to refuse the jobfile.
     pub(super) fn problem(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Adds a syntax error. What else is said about its place, or the lines from there to before `line_end`, is its echo.
+    pub(super) fn syntax_problem(&self, problem: Problem, line_end: u32) {
+        self.syntax.borrow_mut().push((problem, line_end));
+    }
+
+    /// Whether nothing was found wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty() && self.syntax.borrow().is_empty()
     }
 
     /// Adds a word for `check`.
@@ -150,7 +161,14 @@ impl Findings {
                 place.column,
             )
         };
+        let syntax = self.syntax.into_inner();
         let mut problems = self.problems.into_inner();
+        problems.retain(|problem| {
+            !syntax
+                .iter()
+                .any(|(error, line_end)| is_echo(problem, error, *line_end))
+        });
+        problems.extend(syntax.into_iter().map(|(error, _)| error));
         problems.sort_by_key(|problem| rank(&problem.place));
         problems.dedup();
         if !problems.is_empty() {
@@ -161,4 +179,9 @@ impl Findings {
         blockers.sort_by_key(|blocker| rank(&blocker.place));
         Ok((notes, blockers))
     }
+}
+
+fn is_echo(problem: &Problem, error: &Problem, line_end: u32) -> bool {
+    let (place, from) = (&problem.place, &error.place);
+    place == from || (place.file == from.file && (from.line..line_end).contains(&place.line))
 }

@@ -103,6 +103,35 @@ impl Text {
         }
     }
 
+    /// The header `[...]` that a byte stands in, if it stands in one.
+    fn header(&self, offset: usize) -> Option<&str> {
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = self.line_starts.get(line.checked_sub(1)?)?;
+        let before = self.text.get(*start..offset)?.trim_start();
+        let end = offset + self.text.get(offset..)?.find(']')? + 1;
+        let header = self.text.get(offset - before.len()..end)?;
+        before.starts_with('[').then_some(header)
+    }
+
+    /// The place of the last key in the first header that reads so, if it stands before a byte.
+    fn first_header(&self, header: &str, before: usize) -> Option<Place> {
+        let key = header.rfind('.').map_or(1, |dot| dot + 1);
+        let at = self.line_starts.iter().find_map(|start| {
+            let line = self.text.get(*start..)?;
+            let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+            line.get(indent..)?
+                .starts_with(header)
+                .then_some(start + indent + key)
+        });
+        at.filter(|at| *at < before).map(|at| self.place(at))
+    }
+
+    /// Where the table that a byte stands in ends.
+    fn table_end(&self, offset: usize) -> usize {
+        let next = self.text.get(offset..).and_then(|rest| rest.find("\n["));
+        next.map_or(self.text.len(), |at| offset + at)
+    }
+
     /// Hands the text back.
     pub(super) fn into_source(self) -> Source {
         Source {
@@ -162,8 +191,24 @@ impl<'a> Document<'a> {
     /// Parses a text as far as possible; every syntax error is a problem.
     pub(super) fn parse(text: &'a Text, findings: &Findings) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text.as_str());
+        let mut echo_end = 0;
         for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
-            findings.problem(syntax_problem(text, error));
+            let span = error.span().unwrap_or_default();
+            let is_duplicate = error.message() == DUPLICATE;
+            if is_duplicate && span.start < echo_end {
+                continue;
+            }
+            let header = text.header(span.start).filter(|_| is_duplicate);
+            let is_unclosed = error.message().starts_with(UNCLOSED);
+            if header.is_some() || is_unclosed {
+                echo_end = text.table_end(span.end);
+            }
+            let line_end = if is_unclosed {
+                text.place(echo_end).line + 1
+            } else {
+                0
+            };
+            findings.syntax_problem(syntax_problem(text, error, header), line_end);
         }
         let mut document = Self {
             text,
@@ -179,21 +224,32 @@ impl<'a> Document<'a> {
     }
 }
 
-fn syntax_problem(text: &Text, error: &toml::de::Error) -> Problem {
+/// How the parser says that a key is there already.
+const DUPLICATE: &str = "duplicate key";
+/// How the parser says that a header has no end: the keys below it fall to another table.
+const UNCLOSED: &str = "unclosed table";
+
+fn syntax_problem(text: &Text, error: &toml::de::Error, header: Option<&str>) -> Problem {
     let span = error.span();
     let place = span
         .as_ref()
         .map_or_else(|| Place::whole(text.path()), |span| text.place(span.start));
     let found = span
+        .clone()
         .and_then(|span| text.as_str().get(span))
         .unwrap_or_default();
     let message = error.message();
     if message.contains("recurs") {
         return nesting_problem(place);
     }
-    let message = match message {
-        "duplicate key" => format!("`{}` is given twice", found.escape_debug()),
-        other => format!("not valid TOML: {other}"),
+    let before = span.map_or(0, |span| span.start);
+    let first = header.and_then(|header| text.first_header(header, before));
+    let message = match (message, first) {
+        (DUPLICATE, Some(first)) => {
+            format!("`{}` is also defined at {first}", found.escape_debug())
+        }
+        (DUPLICATE, None) => format!("`{}` is given twice", found.escape_debug()),
+        (other, _) => format!("not valid TOML: {other}"),
     };
     Problem {
         place,

@@ -134,7 +134,7 @@ pub(super) fn nearest<'a>(
         .into_iter()
         .map(|candidate| (strsim::jaro(&folded, &fold(candidate)), candidate))
         .filter(|(similarity, _)| *similarity > SIMILAR)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .reduce(|best, other| if other.0 > best.0 { other } else { best })
         .map(|(_, candidate)| candidate)
 }
 

@@ -236,7 +236,7 @@ impl<'a> Value<'a> {
     pub(super) fn size(&self, least: u64, most: u64) -> Option<u64> {
         let size = match self.node.get_ref() {
             DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_| "is not a number of bytes"),
+                .map_err(|_| "write a whole number of bytes, or \"1 MiB\""),
             DeValue::String(text) => units::parse_size(text),
             DeValue::Float(_)
             | DeValue::Boolean(_)

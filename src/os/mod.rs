@@ -1,6 +1,7 @@
 //! The thin edge to the kernel and the system's files: a file for each thing, no policy. Imports only `core`.
 
 pub(crate) mod clock;
+pub(crate) mod machine;
 pub(crate) mod paths;
 pub(crate) mod terminal;
 pub(crate) mod wake;
