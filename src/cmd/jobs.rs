@@ -148,7 +148,8 @@ fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>, Failure> {
     Ok(with_environment(|env| jobfile::load_sources(&sources, env)).ok())
 }
 
-fn failure_of(error: &LoadError) -> Failure {
+/// The failure of a jobfile that could not be loaded.
+pub(crate) fn failure_of(error: &LoadError) -> Failure {
     match error {
         LoadError::Missing(path) => {
             Failure::usage(format!("{}: there is no jobfile", path.display()))

@@ -22,6 +22,7 @@ mod complete;
 mod completions;
 mod enqueue;
 mod init;
+mod items;
 mod logs;
 mod man;
 mod next;
@@ -33,6 +34,7 @@ mod runs;
 mod show;
 mod state_key;
 mod status;
+mod steer;
 mod wait;
 
 use crate::cli::{Cli, Command};
@@ -68,8 +70,8 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Wait(args) => wait::answer(context, args, out),
         Command::Pause(args) => pause::answer(context, args, out),
         Command::Resume(args) => resume::answer(context, args, out),
-        Command::Completions(args) => completions::answer(context, args, out),
-        Command::Man => man::answer(context, out),
+        Command::Completions(args) => completions::answer(args, out),
+        Command::Man(args) => man::answer(args, out),
         Command::Complete(args) => complete::answer(context, args, out),
     }
 }
