@@ -6,4 +6,5 @@ pub(crate) mod job;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;
+pub(crate) mod stop;
 pub(crate) mod time;
