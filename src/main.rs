@@ -2,5 +2,13 @@
 
 mod core;
 mod keeper;
+mod os;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match std::env::args_os().nth(1) {
+        Some(verb) if verb == "keeper" => keeper::main(),
+        Some(_) | None => ExitCode::SUCCESS,
+    }
+}
