@@ -6,4 +6,6 @@ mod keeper;
 mod os;
 mod store;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    keeper::main()
+}

@@ -1,3 +1,11 @@
-//! The thin edge to the kernel and the system's files: a file for each thing, no policy.
+//! The thin edge: a file for each thing of the kernel, no policy.
 
+pub(crate) mod clock;
+pub(crate) mod file;
+pub(crate) mod lock;
+pub(crate) mod poll;
+pub(crate) mod process;
+pub(crate) mod signals;
+pub(crate) mod socket;
+pub(crate) mod spawn;
 pub(crate) mod zone;
