@@ -1,8 +1,15 @@
 //! The thin edge to the kernel and the system's files: a file for each thing, no policy. Imports only `core`.
 
 pub(crate) mod clock;
+pub(crate) mod file;
+pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod paths;
+pub(crate) mod poll;
+pub(crate) mod process;
+pub(crate) mod signals;
+pub(crate) mod socket;
+pub(crate) mod spawn;
 pub(crate) mod terminal;
 pub(crate) mod wake;
 pub(crate) mod zone;
