@@ -1,0 +1,431 @@
+//! The command line: clap's types and the help texts, which are its documentation.
+//!
+//! Types and text only. Imports nothing of the crate, so that tests and scripts can include this file by itself.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the answer is no; 2 usage or no jobfile; 3 no such job or run; 4 needs a running
+supervisor; 75 not now; 111 the system failed";
+
+const TIMES: &str = "\
+Times are RFC 3339, YYYY-MM-DD[ HH:MM[:SS]] or HH:MM in local time, or a duration such as 90m";
+
+/// Replace crontab on one machine: schedules, locks, retries, a queue and a record of every run
+#[derive(Debug, Parser)]
+#[command(name = "jobctl", version, after_help = EXIT_CODES, disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Options of all commands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of all commands.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Read the jobs from this file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "JOBCTL_JOBFILE",
+        hide_env_values = true
+    )]
+    pub(crate) jobfile: Option<PathBuf>,
+    /// Keep the store, locks and output in this directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "JOBCTL_STATE_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Print JSON: one object, or one a line for lists
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colour the output: auto, always or never
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, hide_possible_values = true)]
+    pub(crate) color: Color,
+    /// Say only what was asked for
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal that can show it, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the supervisor in the foreground
+    Run(Run),
+    /// Check the jobfile and say what would surprise
+    Check,
+    /// Write a commented jobfile to start from
+    Init,
+    /// Show the supervisor, the jobs, and what runs, waits and failed
+    Status(Status),
+    /// Show coming occurrences
+    Next(Next),
+    /// List runs, newest first
+    #[command(visible_alias = "history")]
+    Runs(Runs),
+    /// Show one run with its attempts
+    Show(Show),
+    /// Print the output of a run
+    Logs(Logs),
+    /// Add a run of a job to the queue
+    #[command(visible_aliases = ["trigger", "start"])]
+    Enqueue(Enqueue),
+    /// Run again what has failed
+    Retry(Retry),
+    /// Cancel runs that wait, stop runs that run
+    #[command(visible_alias = "stop")]
+    Cancel(Cancel),
+    /// Take note of failed runs
+    Ack(Ack),
+    /// Wait until runs have ended
+    Wait(Wait),
+    /// Start nothing more of a job
+    Pause(Pause),
+    /// End a pause
+    Resume(Resume),
+    /// Print a shell's completion script
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+    /// Print words for a shell's completion
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
+}
+
+/// `jobctl run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile again"
+)]
+pub(crate) struct Run {
+    /// Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)
+    ///
+    /// Without it, `on_stop` of the jobfile says which.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "finish|detach",
+        hide_possible_values = true
+    )]
+    pub(crate) on_stop: Option<OnStop>,
+    /// What people type who mean `enqueue`; refused with a hint.
+    #[arg(hide = true, value_name = "NAME", num_args = 0.., trailing_var_arg = true)]
+    pub(crate) names: Vec<OsString>,
+}
+
+/// What `run` does with running attempts when it is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnStop {
+    /// Give them time to end, then stop them
+    Finish,
+    /// Leave at once; the next supervisor adopts them
+    Detach,
+}
+
+/// `jobctl status`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With --quiet nothing is printed; exit code 0: all well, 1: failed runs that nobody has \
+                        acknowledged, 4: no supervisor"
+)]
+pub(crate) struct Status {
+    /// Show this job in detail
+    pub(crate) job: Option<String>,
+    /// Show only jobs with failed runs that nobody has acknowledged
+    #[arg(long, conflicts_with = "job")]
+    pub(crate) failed: bool,
+    /// Show all jobs, however many there are
+    #[arg(long, conflicts_with = "job")]
+    pub(crate) all: bool,
+}
+
+/// `jobctl next`.
+#[derive(Debug, Args)]
+#[command(after_help = TIMES)]
+pub(crate) struct Next {
+    /// Show only this job
+    pub(crate) job: Option<String>,
+    /// Show so many [default: 10]
+    #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// Begin here instead of now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// End here
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Show when this expression would fire; needs no jobfile
+    #[arg(long, value_name = "EXPR", conflicts_with = "job")]
+    pub(crate) schedule: Option<String>,
+    /// Take the expression in this zone [default: the system's]
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    pub(crate) timezone: Option<String>,
+}
+
+/// Which runs: one set of filters for `runs`, `retry`, `cancel` and `ack`; all that are given must hold.
+#[derive(Clone, Debug, Default, Args)]
+#[group(id = "filters", multiple = true)]
+#[command(next_help_heading = "Filters")]
+pub(crate) struct Filters {
+    /// Only runs in this state; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = [
+        "scheduled", "queued", "running", "retrying", "succeeded", "failed", "skipped", "cancelled",
+    ])]
+    pub(crate) states: Vec<String>,
+    /// Only runs of this job
+    #[arg(long = "job", value_name = "JOB", id = "job_filter")]
+    pub(crate) job: Option<String>,
+    /// Only runs made at or after this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only runs made before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only runs whose newest attempt ended with this exit code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) exit: Option<u8>,
+    /// Only runs with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Only failed runs that nobody has acknowledged
+    #[arg(long)]
+    pub(crate) failed: bool,
+}
+
+/// `jobctl runs`.
+#[derive(Debug, Args)]
+#[command(after_help = TIMES)]
+pub(crate) struct Runs {
+    /// Only runs of this job
+    #[arg(conflicts_with = "job_filter")]
+    pub(crate) job: Option<String>,
+    /// Show so many at most; 0 for all
+    #[arg(
+        short = 'n',
+        long = "count",
+        value_name = "COUNT",
+        default_value_t = 20
+    )]
+    pub(crate) count: u32,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
+/// `jobctl show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Id of the run
+    #[arg(value_parser = value_parser!(i64).range(1..))]
+    pub(crate) id: i64,
+}
+
+/// `jobctl logs`.
+#[derive(Debug, Args)]
+#[command(override_usage = "jobctl logs [OPTIONS] ID|JOB\n       jobctl logs -f")]
+pub(crate) struct Logs {
+    /// Id of a run, or name of a job: its newest run with an attempt
+    #[arg(value_name = "ID|JOB", required_unless_present = "follow")]
+    pub(crate) target: Option<String>,
+    /// Go on as output comes; without a run or job: of all
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Print this attempt [default: the newest]
+    #[arg(long, value_name = "N", requires = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// Print only the last lines
+    #[arg(short = 'n', long = "lines", value_name = "LINES")]
+    pub(crate) lines: Option<u64>,
+    /// Print the bytes as they are, also on a terminal
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+/// `jobctl enqueue`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "jobctl enqueue [OPTIONS] JOB [ARGS...]\n       jobctl enqueue [OPTIONS] --lines JOB < FILE",
+    after_help = "Options stand before the job; everything after it is an argument of the command ($1, $2, ...). \
+                  Prints the id of each run"
+)]
+pub(crate) struct Enqueue {
+    /// Add a run for each line of standard input, all or none
+    #[arg(long)]
+    pub(crate) lines: bool,
+    /// As --lines, but up to NUL
+    #[arg(long)]
+    pub(crate) null: bool,
+    /// Start it after this duration
+    #[arg(long = "in", value_name = "DURATION", conflicts_with = "at")]
+    pub(crate) after: Option<String>,
+    /// Start it at this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// Add nothing if an unfinished run or unacknowledged failure of the job has this key
+    #[arg(long, conflicts_with_all = ["lines", "null"])]
+    pub(crate) key: Option<String>,
+    /// Claim it before runs of lower priority
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value_parser!(i8).range(-100..=100))]
+    pub(crate) priority: Option<i8>,
+    /// Wait until it has ended; exit code 0 if it succeeded
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Name of the job, then the arguments of its command
+    #[arg(value_name = "JOB", required = true, num_args = 1.., trailing_var_arg = true)]
+    pub(crate) words: Vec<OsString>,
+}
+
+/// `jobctl retry`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "retry --failed takes the newest failed occurrence of each job and all failed items"
+)]
+pub(crate) struct Retry {
+    /// Ids of the runs
+    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
+    pub(crate) ids: Vec<i64>,
+    /// With --failed: also the older failed occurrences
+    #[arg(long, requires = "failed")]
+    pub(crate) all: bool,
+    /// Also run a success again
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
+/// `jobctl cancel`.
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// Ids of the runs
+    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
+    pub(crate) ids: Vec<i64>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
+/// `jobctl ack`.
+#[derive(Debug, Args)]
+pub(crate) struct Ack {
+    /// Ids of the runs
+    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
+    pub(crate) ids: Vec<i64>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
+/// `jobctl wait`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 0 if all of them succeeded, else 1")]
+pub(crate) struct Wait {
+    /// Ids of the runs
+    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "idle", required_unless_present = "idle")]
+    pub(crate) ids: Vec<i64>,
+    /// Wait until nothing is due or running any more
+    #[arg(long)]
+    pub(crate) idle: bool,
+}
+
+/// `jobctl pause`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Occurrences are skipped meanwhile, items and retries wait; a pause outlives restarts"
+)]
+pub(crate) struct Pause {
+    /// Name of the job
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) job: Option<String>,
+    /// All jobs
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// End the pause after this duration
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) span: Option<String>,
+}
+
+/// `jobctl resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "What was skipped meanwhile is not made up for")]
+pub(crate) struct Resume {
+    /// Name of the job
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) job: Option<String>,
+    /// What `pause --all` paused
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `jobctl completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// A shell that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// For bash(1)
+    Bash,
+    /// For zsh(1)
+    Zsh,
+    /// For fish(1)
+    Fish,
+}
+
+/// `jobctl __complete`, called by completion scripts.
+#[derive(Debug, Args)]
+pub(crate) struct Complete {
+    /// What is to be completed
+    #[arg(value_enum)]
+    pub(crate) what: Words,
+}
+
+/// What a completion script asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Words {
+    /// Names of jobs
+    Jobs,
+    /// Ids of recent runs
+    Runs,
+}

@@ -1,0 +1,130 @@
+//! What every command knows: the global options, the time of the call, and where things are.
+
+use std::cell::OnceCell;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use super::escape;
+use super::failure::Failure;
+use super::state_key;
+use super::when::Viewer;
+use crate::cli::Global;
+use crate::core::time::Now;
+use crate::os::paths::Caller;
+use crate::os::{clock, wake, zone};
+use crate::store::{Store, StoreError};
+
+/// What every command knows. Paths are looked up when first asked for, so that commands that need none work without a home.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The global options.
+    pub(crate) global: Global,
+    /// When the command was called.
+    pub(crate) now: Now,
+    /// Who calls.
+    pub(crate) caller: Caller,
+    state_dir: OnceCell<PathBuf>,
+}
+
+impl Context {
+    /// The context of this process.
+    pub(crate) fn of_process(global: Global) -> Self {
+        Self {
+            global,
+            now: clock::now(),
+            caller: Caller::of_process(),
+            state_dir: OnceCell::new(),
+        }
+    }
+
+    /// The jobfile: the one named, else the default one. It need not exist.
+    pub(crate) fn jobfile(&self) -> Result<PathBuf, Failure> {
+        match &self.global.jobfile {
+            Some(path) => Ok(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            None => Ok(self.caller.default_jobfile()?),
+        }
+    }
+
+    /// The state directory: `--state-dir`, else the jobfile's `state_dir`, else the one that belongs to the jobfile's path.
+    pub(crate) fn state_dir(&self) -> Result<&Path, Failure> {
+        if self.state_dir.get().is_none() {
+            let found = self.find_state_dir()?;
+            let _ = self.state_dir.set(found);
+        }
+        Ok(self.state_dir.get().expect("it was just set"))
+    }
+
+    /// As [`Self::state_dir`], with `$STATE_DIRECTORY` before the default one. For the supervisor only.
+    pub(crate) fn service_state_dir(&self) -> Result<PathBuf, Failure> {
+        match (self.named_state_dir()?, &self.caller.service_state) {
+            (Some(named), _) => Ok(named),
+            (None, Some(service)) => Ok(service.clone()),
+            (None, None) => Ok(self.caller.state_dir_of(&self.jobfile()?)?),
+        }
+    }
+
+    /// The store for reading; none if there is none yet.
+    pub(crate) fn open_read(&self) -> Result<Option<Store>, Failure> {
+        match Store::open_read(self.state_dir()?) {
+            Ok(store) => Ok(Some(store)),
+            Err(StoreError::Missing(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the supervisor lives. What cannot be asked counts as no.
+    pub(crate) fn is_supervised(&self) -> Result<bool, Failure> {
+        Ok(wake::probe(self.state_dir()?).is_ok_and(|rung| rung == wake::Rung::Heard))
+    }
+
+    /// The one who looks.
+    pub(crate) fn viewer(&self) -> Viewer {
+        Viewer {
+            zone: zone::system(),
+            now: self.now.wall,
+        }
+    }
+
+    /// Wakes the supervisor after a change of the store, and says so if there is none.
+    pub(crate) fn ring(&self) -> Result<(), Failure> {
+        match wake::ring(self.state_dir()?) {
+            Ok(wake::Rung::Heard) => {}
+            Ok(wake::Rung::NobodyListens) => {
+                self.say("no supervisor is running: it will be done when one is started")
+            }
+            Err(error) => self.say(&format!("the supervisor could not be woken: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Says something to the person on standard error, unless told to be quiet.
+    pub(crate) fn say(&self, text: &str) {
+        if self.global.quiet {
+            return;
+        }
+        let mut stderr = io::stderr();
+        let text = if stderr.is_terminal() {
+            escape::lines(text)
+        } else {
+            text.into()
+        };
+        let _ = writeln!(stderr, "jobctl: {text}");
+    }
+
+    fn find_state_dir(&self) -> Result<PathBuf, Failure> {
+        match self.named_state_dir()? {
+            Some(named) => Ok(named),
+            None => Ok(self.caller.state_dir_of(&self.jobfile()?)?),
+        }
+    }
+
+    /// The state directory that the command line or the jobfile names.
+    fn named_state_dir(&self) -> Result<Option<PathBuf>, Failure> {
+        match &self.global.state_dir {
+            Some(path) => Ok(Some(
+                std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            )),
+            None => Ok(state_key::read(&self.jobfile()?)),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Makes text from elsewhere safe for a terminal: what could move the cursor, change its title, or turn the line around is
+//! shown as an escape.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Text that stands in one line: every control character is escaped.
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
+    escape(text, |_| false)
+}
+
+/// Text of several lines: line feeds and tabs stay.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// Bytes that stand in one line; what is not UTF-8 is shown as `\xNN`.
+pub(crate) fn bytes(bytes: &[u8]) -> Cow<'_, str> {
+    escape_bytes(bytes, text)
+}
+
+/// Output of several lines; what is not UTF-8 is shown as `\xNN`.
+pub(crate) fn output(bytes: &[u8]) -> Cow<'_, str> {
+    escape_bytes(bytes, lines)
+}
+
+fn escape_bytes(bytes: &[u8], escape: fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return escape(text);
+    }
+    let mut safe = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        safe.push_str(&escape(chunk.valid()));
+        for byte in chunk.invalid() {
+            push(&mut safe, format_args!("\\x{byte:02x}"));
+        }
+    }
+    safe.into()
+}
+
+fn escape(text: &str, stays: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_harmful(c) && !stays(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            _ if !is_harmful(c) || stays(c) => safe.push(c),
+            '\n' => safe.push_str("\\n"),
+            '\t' => safe.push_str("\\t"),
+            '\r' => safe.push_str("\\r"),
+            _ if c.is_ascii() => push(&mut safe, format_args!("\\x{:02x}", u32::from(c))),
+            _ => push(&mut safe, format_args!("\\u{{{:x}}}", u32::from(c))),
+        }
+    }
+    safe.into()
+}
+
+fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
+    text.write_fmt(piece)
+        .expect("writing into a string cannot fail");
+}
+
+/// C0, DEL, C1 (which hold CSI and OSC as one character), line and paragraph separators, and what changes the direction or
+/// cannot be seen (Unicode Bidi_Control and the like).
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        for (from, to) in [
+            ("plain ünï 漢字 👍", "plain ünï 漢字 👍"),
+            ("\x1b[2J", "\\x1b[2J"),
+            ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("a\nb\tc\rd\x7f\0", "a\\nb\\tc\\rd\\x7f\\x00"),
+            ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
+            ("\u{2066}x\u{2069}", "\\u{2066}x\\u{2069}"),
+        ] {
+            assert_eq!(text(from), to);
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(lines("a\n\tb\r\n"), "a\n\tb\\r\n");
+        assert_eq!(output(b"ok\n\xff\x1b[1m\n"), "ok\n\\xff\\x1b[1m\n");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_numbers() {
+        assert_eq!(bytes(b"caf\xe9\n"), "caf\\xe9\\n");
+    }
+}

@@ -1,0 +1,169 @@
+//! Why a command did not do it: what is wrong, what a person can do about it, and the exit code.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use super::escape;
+use super::exit::Exit;
+use crate::os::paths::NoHome;
+use crate::store::StoreError;
+
+/// An error for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Lower case, the object first, then the reason. Empty: nothing is said.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+    /// What the shell is told.
+    pub(crate) code: Exit,
+}
+
+impl Failure {
+    /// The answer is no.
+    pub(crate) fn no(message: impl Into<String>) -> Self {
+        Self::new(Exit::No, message)
+    }
+
+    /// The command was called the wrong way.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// There is no such job or run.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, message)
+    }
+
+    /// There is no supervisor, and it takes one.
+    pub(crate) fn no_supervisor(message: impl Into<String>) -> Self {
+        Self::new(Exit::NoSupervisor, message).hint("start it with `jobctl run`")
+    }
+
+    /// It may work later.
+    pub(crate) fn not_now(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotNow, message)
+    }
+
+    /// The system failed.
+    pub(crate) fn system(message: impl Into<String>) -> Self {
+        Self::new(Exit::System, message)
+    }
+
+    /// There is no run of this id.
+    pub(crate) fn no_such_run(id: i64) -> Self {
+        Self::not_found(format!("run {id}: there is no such run"))
+            .hint("`jobctl runs` lists the newest ones")
+    }
+
+    /// Standard output did not take what was written. A reader that went away is no failure worth a word.
+    pub(crate) fn of_output(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
+            _ => Self::system(format!("standard output: {}", plain(error))),
+        }
+    }
+
+    /// Something could not be done with a file.
+    pub(crate) fn of_file(path: &std::path::Path, error: &io::Error) -> Self {
+        Self::system(format!("{}: {}", path.display(), plain(error)))
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// Prints message and hint to standard error. If that is gone, there is nobody left to tell.
+    pub(crate) fn print(&self) {
+        if self.message.is_empty() {
+            return;
+        }
+        let mut text = format!("jobctl: {}\n", self.message);
+        if let Some(hint) = &self.hint {
+            text.push_str("hint: ");
+            text.push_str(hint);
+            text.push('\n');
+        }
+        let mut stderr = io::stderr();
+        let text = if stderr.is_terminal() {
+            escape::lines(&text)
+        } else {
+            text.into()
+        };
+        let _ = stderr.write_all(text.as_bytes());
+    }
+
+    fn new(code: Exit, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            code,
+        }
+    }
+}
+
+/// The reason of an I/O error without the number that std appends.
+pub(crate) fn plain(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => nix::Error::from_raw(number).desc().to_lowercase(),
+        None => error.to_string(),
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Missing(_) => Exit::No,
+            StoreError::Locked(_) => Exit::NotNow,
+            StoreError::Foreign(_)
+            | StoreError::Newer { .. }
+            | StoreError::Older { .. }
+            | StoreError::Damaged(..)
+            | StoreError::Network(_)
+            | StoreError::Unreadable(..)
+            | StoreError::Failed { .. } => Exit::System,
+        };
+        Self {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            code,
+        }
+    }
+}
+
+impl From<NoHome> for Failure {
+    fn from(error: NoHome) -> Self {
+        Self::system(error.to_string()).hint("set HOME, or give --jobfile and --state-dir")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let failure = Failure::of_output(&ErrorKind::BrokenPipe.into());
+        assert_eq!((failure.message.as_str(), failure.code), ("", Exit::Done));
+        let failure = Failure::of_output(&io::Error::from_raw_os_error(nix::libc::ENOSPC));
+        assert_eq!(
+            (failure.message.as_str(), failure.code),
+            ("standard output: no space left on device", Exit::System)
+        );
+    }
+
+    #[test]
+    fn a_locked_store_is_not_now_and_a_damaged_one_is_the_system() {
+        assert_eq!(
+            Failure::from(StoreError::Locked("/x".into())).code,
+            Exit::NotNow
+        );
+        assert_eq!(
+            Failure::from(StoreError::Damaged("/x".into(), "page 3".into())).code,
+            Exit::System
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Names and values below each other, for one thing of which much is known.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::escape;
+use super::failure::Failure;
+use super::output::{Out, Style};
+
+/// Fields in the order they are put in; what is not known takes no line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields(Vec<(&'static str, Style, String)>);
+
+impl Fields {
+    /// Adds a field.
+    pub(crate) fn put(&mut self, name: &'static str, value: Option<String>) {
+        self.put_styled(name, Style::Plain, value);
+    }
+
+    /// Adds a field whose value has a style.
+    pub(crate) fn put_styled(&mut self, name: &'static str, style: Style, value: Option<String>) {
+        self.0.extend(value.map(|value| (name, style, value)));
+    }
+
+    /// Prints them, a line each; control characters in values are escaped.
+    pub(crate) fn print(&self, out: &mut Out) -> Result<(), Failure> {
+        let width = self
+            .0
+            .iter()
+            .map(|(name, _, _)| name.width())
+            .max()
+            .unwrap_or(0);
+        for (name, style, value) in &self.0 {
+            let padding = " ".repeat(width + 2 - name.width());
+            let name = out.styled(Style::Dim, name);
+            let value = escape::text(value);
+            let line = format!("{name}{padding}{}", out.styled(*style, &value));
+            out.line(line)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::output::capture;
+
+    #[test]
+    fn a_value_stays_in_its_line() {
+        let mut fields = Fields::default();
+        fields.put("key", Some("a\nb".to_owned()));
+        fields.put("error", None);
+        fields.put("priority", Some("3".to_owned()));
+        assert_eq!(
+            capture(None, |out| fields.print(out)),
+            "key       a\\nb\npriority  3\n"
+        );
+    }
+}

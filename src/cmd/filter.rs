@@ -1,0 +1,74 @@
+//! From the filters of the command line to those of the store; one set for `runs`, `retry`, `cancel` and `ack`.
+
+use super::failure::Failure;
+use super::when::{Toward, Viewer};
+use crate::cli::Filters;
+use crate::core::run::State;
+use crate::store::Filter;
+
+/// The store's filter for what was asked.
+pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter, Failure> {
+    let time = |text: &Option<String>| {
+        text.as_deref()
+            .map(|text| viewer.parse(text, Toward::Past))
+            .transpose()
+    };
+    Ok(Filter {
+        states: filters
+            .states
+            .iter()
+            .map(|word| state(word))
+            .collect::<Result<_, _>>()?,
+        job: filters.job.clone(),
+        since: time(&filters.since)?,
+        until: time(&filters.until)?,
+        exit: filters.exit,
+        key: filters.key.clone(),
+        failed: filters.failed,
+    })
+}
+
+fn state(word: &str) -> Result<State, Failure> {
+    State::parse(word).ok_or_else(|| Failure::usage(format!("`{word}` is not a state")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::core::time::Wall;
+
+    #[test]
+    fn every_filter_of_the_command_line_reaches_the_store() {
+        let viewer = Viewer {
+            zone: crate::os::zone::load("UTC").unwrap(),
+            now: Wall::from_secs(7200),
+        };
+        let line = "jobctl runs --state failed,skipped --state queued --job a --since 1h --until 1970-01-02 --exit 3 --key k --failed";
+        let Command::Runs(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!()
+        };
+        let expected = Filter {
+            states: vec![State::Failed, State::Skipped, State::Queued],
+            job: Some("a".into()),
+            since: Some(Wall::from_secs(3600)),
+            until: Some(Wall::from_secs(86_400)),
+            exit: Some(3),
+            key: Some("k".into()),
+            failed: true,
+        };
+        assert_eq!(read(&args.filters, &viewer), Ok(expected));
+    }
+
+    #[test]
+    fn every_state_can_be_asked_for() {
+        for state in State::ALL {
+            assert!(
+                Cli::try_parse_from(["jobctl", "runs", "--state", state.as_str()]).is_ok(),
+                "{state}"
+            );
+        }
+    }
+}

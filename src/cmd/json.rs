@@ -1,0 +1,193 @@
+//! JSON as spec.md section 10 lays it down: every field always there, absent values null, times in UTC with milliseconds.
+//!
+//! Fields are only ever added.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::when;
+use crate::core::time::Wall;
+use crate::store::{AttemptRow, RunRow, SupervisorRow};
+
+/// The run object.
+pub(crate) fn run(run: &RunRow) -> Value {
+    Value::Object(run_fields(run))
+}
+
+/// The run object with its attempts, as `show` has it.
+pub(crate) fn run_with_attempts(run: &RunRow, attempts: &[AttemptRow]) -> Value {
+    let mut fields = run_fields(run);
+    fields.insert(
+        "attempts".to_owned(),
+        attempts.iter().map(attempt).collect(),
+    );
+    fields.insert("hooks".to_owned(), json!([]));
+    Value::Object(fields)
+}
+
+/// The supervisor object; `is_running` is whether it lives now.
+pub(crate) fn supervisor(row: &SupervisorRow, is_running: bool) -> Value {
+    json!({
+        "running": is_running,
+        "pid": row.pid.filter(|_| is_running),
+        "since": time(row.since.filter(|_| is_running)),
+        "jobfile": row.jobfile,
+        "jobfile_error": row.jobfile_error,
+        "version": row.version,
+    })
+}
+
+/// A time; none is null.
+pub(crate) fn time(at: Option<Wall>) -> Value {
+    at.map_or(Value::Null, |at| Value::String(when::utc(at)))
+}
+
+fn run_fields(run: &RunRow) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    put("id", run.id.into());
+    put("job", run.job.as_str().into());
+    put("state", run.state.as_str().into());
+    put("reason", run.reason.map(|reason| reason.as_str()).into());
+    put("by", run.by.into());
+    put("cause", run.cause.as_str().into());
+    put("scheduled_at", time(run.scheduled_at));
+    put("last_scheduled_at", time(run.last_scheduled_at));
+    put("count", run.count.into());
+    put("due_at", time(run.due_at));
+    put("created_at", time(Some(run.created_at)));
+    put("started_at", time(run.started_at));
+    put("ended_at", time(run.ended_at));
+    put("attempt", run.attempt.into());
+    put("max_attempts", run.max_attempts.into());
+    put(
+        "outcome",
+        run.outcome.map(|outcome| outcome.as_str()).into(),
+    );
+    put("exit_code", run.exit_code.into());
+    put("signal", run.signal.into());
+    put("error", run.error.as_deref().into());
+    put("duration_ms", run.duration_ms.into());
+    put(
+        "args",
+        run.args
+            .iter()
+            .map(|arg| String::from_utf8_lossy(arg))
+            .collect(),
+    );
+    if run.args.iter().any(|arg| std::str::from_utf8(arg).is_err()) {
+        put(
+            "args_base64",
+            run.args.iter().map(|arg| STANDARD.encode(arg)).collect(),
+        );
+    }
+    put("key", run.key.as_deref().into());
+    put("priority", run.priority.into());
+    for later in ["progress", "result", "late"] {
+        put(later, Value::Null);
+    }
+    put("acked", time(run.acked));
+    put("after", Value::Null);
+    fields
+}
+
+fn attempt(row: &AttemptRow) -> Value {
+    json!({
+        "attempt": row.attempt,
+        "started_at": time(row.started_at),
+        "ended_at": time(row.ended_at),
+        "outcome": row.outcome.map(|outcome| outcome.as_str()),
+        "exit_code": row.exit_code,
+        "signal": row.signal,
+        "error": row.error,
+        "duration_ms": row.duration_ms,
+        "user_ms": row.user_ms,
+        "system_ms": row.system_ms,
+        "max_rss_kib": row.max_rss_kib,
+        "output_bytes": row.output_bytes,
+        "pid": row.pid,
+    })
+}
+
+/// A run for tests of commands: succeeded at once, by hand.
+#[cfg(test)]
+pub(crate) fn sample_run() -> RunRow {
+    use crate::core::run::{Cause, OutcomeKind, State};
+    RunRow {
+        id: 412,
+        job_id: 1,
+        job: "backup".to_owned(),
+        state: State::Succeeded,
+        reason: None,
+        by: None,
+        cause: Cause::Enqueue,
+        scheduled_at: None,
+        last_scheduled_at: None,
+        count: 1,
+        due_at: Some(Wall::from_secs(1_785_067_200)),
+        created_at: Wall::from_secs(1_785_067_200),
+        started_at: Some(Wall::from_ms(1_785_067_200_250)),
+        ended_at: Some(Wall::from_ms(1_785_067_203_500)),
+        attempt: 1,
+        max_attempts: Some(4),
+        charged: 1,
+        lost: 0,
+        outcome: Some(OutcomeKind::Exited),
+        exit_code: Some(0),
+        signal: None,
+        error: None,
+        duration_ms: Some(3250),
+        args: vec![b"a b".to_vec()],
+        key: None,
+        priority: 0,
+        acked: None,
+        stop: None,
+        slot: None,
+        claim: 9,
+        first_started_at: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_all_fields_in_the_order_of_the_contract() {
+        let value = run(&sample_run());
+        let names: Vec<&str> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let contract = "id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at \
+                        ended_at attempt max_attempts outcome exit_code signal error duration_ms args key priority \
+                        progress result late acked after";
+        assert_eq!(names, contract.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(value["started_at"], "2026-07-26T12:00:00.250Z");
+        assert_eq!(value["reason"], Value::Null);
+        assert_eq!(value["args"], json!(["a b"]));
+    }
+
+    #[test]
+    fn arguments_that_are_no_text_stand_there_twice() {
+        let mut row = sample_run();
+        row.args.push(vec![b'x', 0xff]);
+        let value = run(&row);
+        assert_eq!(value["args"], json!(["a b", "x\u{fffd}"]));
+        assert_eq!(value["args_base64"], json!(["YSBi", "eP8="]));
+    }
+
+    #[test]
+    fn a_supervisor_that_is_gone_has_no_pid() {
+        let row = SupervisorRow {
+            pid: Some(7),
+            since: Some(Wall::from_secs(0)),
+            ..SupervisorRow::default()
+        };
+        assert_eq!(supervisor(&row, false)["pid"], Value::Null);
+        assert_eq!(supervisor(&row, true)["since"], "1970-01-01T00:00:00.000Z");
+    }
+}

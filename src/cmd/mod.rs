@@ -1,0 +1,75 @@
+//! One file a command: arguments to verbs to text. The only room that prints to standard output.
+//!
+//! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit, Failure>`; it prints through [`output::Out`] only.
+
+pub(crate) mod context;
+pub(crate) mod escape;
+pub(crate) mod exit;
+pub(crate) mod failure;
+pub(crate) mod fields;
+pub(crate) mod filter;
+pub(crate) mod jobs;
+pub(crate) mod json;
+pub(crate) mod output;
+pub(crate) mod table;
+pub(crate) mod usage;
+pub(crate) mod when;
+
+mod ack;
+mod cancel;
+mod check;
+mod complete;
+mod completions;
+mod enqueue;
+mod init;
+mod logs;
+mod man;
+mod next;
+mod pause;
+mod resume;
+mod retry;
+mod run;
+mod runs;
+mod show;
+mod state_key;
+mod status;
+mod wait;
+
+use crate::cli::{Cli, Command};
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use output::Out;
+
+/// Does what the command line says and hands over everything printed.
+pub(crate) fn answer(cli: Cli) -> Result<Exit, Failure> {
+    let mut out = Out::standard(cli.global.color);
+    let context = Context::of_process(cli.global);
+    let answer = dispatch(&context, &cli.command, &mut out);
+    let flushed = out.flush();
+    let exit = answer?;
+    flushed.map(|()| exit)
+}
+
+fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+    match command {
+        Command::Run(args) => run::answer(context, args, out),
+        Command::Check => check::answer(context, out),
+        Command::Init => init::answer(context, out),
+        Command::Status(args) => status::answer(context, args, out),
+        Command::Next(args) => next::answer(context, args, out),
+        Command::Runs(args) => runs::answer(context, args, out),
+        Command::Show(args) => show::answer(context, args, out),
+        Command::Logs(args) => logs::answer(context, args, out),
+        Command::Enqueue(args) => enqueue::answer(context, args, out),
+        Command::Retry(args) => retry::answer(context, args, out),
+        Command::Cancel(args) => cancel::answer(context, args, out),
+        Command::Ack(args) => ack::answer(context, args, out),
+        Command::Wait(args) => wait::answer(context, args, out),
+        Command::Pause(args) => pause::answer(context, args, out),
+        Command::Resume(args) => resume::answer(context, args, out),
+        Command::Completions(args) => completions::answer(context, args, out),
+        Command::Man => man::answer(context, out),
+        Command::Complete(args) => complete::answer(context, args, out),
+    }
+}

@@ -1,0 +1,168 @@
+//! Standard output, checked: what could not be written is a [`Failure`], never a panic and never silence.
+
+use std::borrow::Cow;
+use std::io::{self, BufWriter, Write};
+
+use super::failure::Failure;
+use crate::cli::Color;
+use crate::os::terminal::Terminal;
+
+/// The only way to standard output.
+pub(crate) struct Out {
+    sink: BufWriter<Box<dyn Write>>,
+    /// The columns a line may have; none if the output is no terminal.
+    pub(crate) width: Option<usize>,
+    /// Whether output may be coloured.
+    pub(crate) has_color: bool,
+}
+
+/// How a piece of text is shown where colour is available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As it is.
+    Plain,
+    /// Headings.
+    Bold,
+    /// What matters less.
+    Dim,
+    /// What is well.
+    Good,
+    /// What waits or is worth a look.
+    Warn,
+    /// What failed.
+    Bad,
+}
+
+impl Style {
+    /// The SGR parameter (ECMA-48); none for plain text.
+    const fn sgr(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Bold => Some("1"),
+            Self::Dim => Some("2"),
+            Self::Good => Some("32"),
+            Self::Warn => Some("33"),
+            Self::Bad => Some("31"),
+        }
+    }
+}
+
+impl Out {
+    /// Standard output of the process.
+    pub(crate) fn standard(color: Color) -> Self {
+        let stdout = io::stdout();
+        let terminal = Terminal::of(&stdout);
+        let has_color = match color {
+            Color::Auto => terminal.is_some_and(|terminal| terminal.has_color),
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self::over(
+            Box::new(stdout.lock()),
+            terminal.map(|terminal| terminal.width),
+            has_color,
+        )
+    }
+
+    /// Output into `sink`.
+    pub(crate) fn over(sink: Box<dyn Write>, width: Option<usize>, has_color: bool) -> Self {
+        Self {
+            sink: BufWriter::with_capacity(1 << 16, sink),
+            width,
+            has_color,
+        }
+    }
+
+    /// Whether a person's terminal is at the other end.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.width.is_some()
+    }
+
+    /// The text in a style, where colour is available.
+    pub(crate) fn styled<'t>(&self, style: Style, text: &'t str) -> Cow<'t, str> {
+        match style.sgr() {
+            Some(sgr) if self.has_color && !text.is_empty() => {
+                format!("\x1b[{sgr}m{text}\x1b[0m").into()
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<(), Failure> {
+        self.bytes(text.as_ref().as_bytes())?;
+        self.bytes(b"\n")
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.sink
+            .write_all(bytes)
+            .map_err(|error| Failure::of_output(&error))
+    }
+
+    /// Writes a JSON value as one line.
+    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        self.line(value.to_string())
+    }
+
+    /// Hands over everything written so far. Must be called before the process ends.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.sink
+            .flush()
+            .map_err(|error| Failure::of_output(&error))
+    }
+}
+
+/// What `print` prints to an output so wide, for tests of commands.
+#[cfg(test)]
+pub(crate) fn capture(
+    width: Option<usize>,
+    print: impl FnOnce(&mut Out) -> Result<(), Failure>,
+) -> String {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let mut out = Out::over(Box::new(writer), width, false);
+    print(&mut out).unwrap();
+    out.flush().unwrap();
+    drop(out);
+    let mut text = String::new();
+    io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::exit::Exit;
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::Error::from_raw_os_error(nix::libc::ENOSPC))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_a_failure_at_the_latest_when_flushing() {
+        let mut out = Out::over(Box::new(Full), None, false);
+        assert!(out.line("fits into the buffer").is_ok());
+        assert_eq!(
+            out.flush().map_err(|failure| failure.code),
+            Err(Exit::System)
+        );
+    }
+
+    #[test]
+    fn colour_is_written_only_where_it_is_wanted() {
+        let out = Out::over(Box::new(io::sink()), Some(80), true);
+        assert_eq!(out.styled(Style::Bad, "failed"), "\x1b[31mfailed\x1b[0m");
+        assert_eq!(out.styled(Style::Plain, "x"), "x");
+        let out = Out::over(Box::new(io::sink()), None, false);
+        assert_eq!(out.styled(Style::Bad, "failed"), "failed");
+    }
+}

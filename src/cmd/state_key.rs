@@ -1,0 +1,52 @@
+//! Finds `state_dir` in a jobfile without loading it: the store must be found also where the rest of the file is broken.
+
+use std::path::{Path, PathBuf};
+
+/// The key, as it stands in the file.
+const KEY: &str = "state_dir";
+
+/// The state directory that `jobfile` names; none if it names none or cannot be read. A relative one is relative to the file.
+pub(crate) fn read(jobfile: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(jobfile).ok()?;
+    let named = find(&text)?;
+    Some(jobfile.parent().unwrap_or(Path::new("/")).join(named))
+}
+
+/// The value of the top-level key: the line is read by itself, tables are never reached.
+fn find(text: &str) -> Option<String> {
+    let is_key = |line: &&str| line.trim_matches([' ', '"', '\'']).starts_with(KEY);
+    let line = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with('['))
+        .find(is_key)?;
+    let table = toml::de::DeTable::parse(line).ok()?.into_inner();
+    table
+        .get(KEY)?
+        .get_ref()
+        .as_str()
+        .filter(|dir| !dir.is_empty())
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_found_whatever_follows() {
+        for (text, dir) in [
+            ("state_dir = \"/srv/x\"\n[jobs.a\nbroken", Some("/srv/x")),
+            (
+                "# state_dir = '/no'\ntimezone = 3\n  'state_dir'='/y' # here\n",
+                Some("/y"),
+            ),
+            ("[jobs.a]\nstate_dir = \"/no\"\n", None),
+            ("state_dir = 3\n", None),
+            ("state_directory = '/no'\n", None),
+            ("", None),
+        ] {
+            assert_eq!(find(text).as_deref(), dir, "{text}");
+        }
+    }
+}
