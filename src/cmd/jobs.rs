@@ -53,6 +53,15 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
+    /// No jobs, where none can be loaded.
+    pub(crate) fn none() -> Self {
+        Self {
+            jobs: Vec::new(),
+            settings: Settings::default(),
+            zones: RefCell::default(),
+        }
+    }
+
     /// The job of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&Job> {
         self.jobs

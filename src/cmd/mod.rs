@@ -33,6 +33,8 @@ mod runs;
 mod show;
 mod state_key;
 mod status;
+mod status_job;
+mod status_text;
 mod wait;
 
 use crate::cli::{Cli, Command};
