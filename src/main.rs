@@ -9,6 +9,7 @@ mod jobfile;
 mod keeper;
 mod os;
 mod store;
+mod supervisor;
 
 use std::process::ExitCode;
 

@@ -157,7 +157,8 @@ fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>, Failure> {
     Ok(with_environment(|env| jobfile::load_sources(&sources, env)).ok())
 }
 
-fn failure_of(error: &LoadError) -> Failure {
+/// Why there are no jobs, for people.
+pub(crate) fn failure_of(error: &LoadError) -> Failure {
     match error {
         LoadError::Missing(path) => {
             Failure::usage(format!("{}: there is no jobfile", path.display()))

@@ -26,6 +26,8 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     /// The number of its parent.
     pub(crate) parent: i32,
+    /// The number of its session: of the process that began it.
+    pub(crate) session: i32,
     /// When it started, in clock ticks since boot.
     pub(crate) start_ticks: u64,
 }
@@ -64,15 +66,30 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
-    // Field 22 of the line; the two above are 3 and 4.
-    let start_ticks = fields.nth(22 - 5)?.parse().ok()?;
+    // Fields 6 and 22 of the line; the two above are 3 and 4.
+    let session = fields.nth(6 - 5)?.parse().ok()?;
+    let start_ticks = fields.nth(22 - 7)?.parse().ok()?;
     Some(Stat {
         pid,
         name,
         state,
         parent,
+        session,
         start_ticks,
     })
+}
+
+/// Kills what is left of the session that `leader` began, whose start was at `leader_ticks`. For a command whose keeper is gone.
+pub(crate) fn kill_session(leader: i32, leader_ticks: u64) {
+    let Ok(entries) = fs::read_dir("/proc") else { return };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let members = pids
+        .filter_map(|pid| stat(pid).ok())
+        .filter(|stat| stat.session == leader && stat.start_ticks >= leader_ticks && !stat.is_dead());
+    for member in members {
+        // It may have ended since, or belong to another user by now: then there is nothing more to be done from here.
+        let _ = signal_exactly(&member, Signal::SIGKILL);
+    }
 }
 
 /// Everything below the process `of`, parents before their children.
@@ -191,6 +208,21 @@ pub(crate) fn reap() -> io::Result<Reaped> {
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Gives freed memory back to the system, after a piece of work that needed much of it once.
+#[expect(unsafe_code, reason = "only the C library knows what it has freed")]
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) takes a number and touches only free memory.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Reaps every child that has ended, for a process that has no more interest in them.
+pub(crate) fn reap_children() {
+    while let Ok(Reaped::Ended { .. }) = reap() {}
 }
 
 fn usage_of(usage: &libc::rusage) -> Usage {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -47,15 +48,19 @@ fn head_key(run: &RunRow) -> HeadKey {
 }
 
 impl<S: Spawner> Supervisor<S> {
-    /// Takes over the jobs of a jobfile, all in one transaction. Running attempts keep what they were started with.
+    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`. Running attempts keep what they were started with.
     pub(crate) fn load(
         &mut self,
         jobs: Vec<Job>,
+        sources: &[(PathBuf, String)],
         zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
         now: Now,
     ) -> Result<(), StoreError> {
         self.store.begin()?;
-        let loaded = self.register(jobs, zone_of, now).and_then(|loaded| self.store.commit().map(|()| loaded));
+        let loaded = self.register(jobs, zone_of, now).and_then(|loaded| {
+            self.store.save_jobfile(sources)?;
+            self.store.commit().map(|()| loaded)
+        });
         match loaded {
             Ok(states) => {
                 self.take_over(states);

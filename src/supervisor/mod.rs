@@ -311,6 +311,11 @@ impl<S: Spawner> Supervisor<S> {
         self.next_stop_at().map_or(wait, |at| wait.min(from_mono(at)))
     }
 
+    /// Takes over the settings of a jobfile.
+    pub(crate) fn configure(&mut self, configuration: Configuration) {
+        self.configuration = configuration;
+    }
+
     /// The store and the spawner, for the daemon's own books.
     pub(crate) fn parts(&mut self) -> (&mut Store, &mut S) {
         (&mut self.store, &mut self.spawner)
