@@ -9,6 +9,7 @@ mod jobfile;
 mod keeper;
 mod os;
 mod store;
+mod supervisor;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,13 @@ use cli::{Cli, Color};
 use cmd::output::Out;
 
 fn main() -> ExitCode {
+    // The verb of the processes that a supervisor starts; no command of people's.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|verb| verb == "keeper")
+    {
+        return keeper::main();
+    }
     let answer = match Cli::try_parse() {
         Ok(cli) => cmd::answer(cli),
         Err(error) => cmd::usage::answer(&error, &mut Out::standard(Color::Auto)),

@@ -93,10 +93,7 @@ mod tests {
         };
         let store = Store::in_memory();
         let failure = cancel.refusal(&store, &sample_run()).unwrap().unwrap();
-        assert_eq!(
-            failure.message,
-            "run 412 has ended before: it is succeeded"
-        );
+        assert_eq!(failure.message, "run 412 has ended before: it is succeeded");
         for state in [
             State::Scheduled,
             State::Queued,

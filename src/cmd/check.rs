@@ -97,7 +97,14 @@ impl Report {
     fn json(&self) -> Value {
         let problems = self.errors.iter().chain(&self.blockers);
         let errors: Value = problems
-            .map(|it| finding(&it.place, it.job.as_deref(), &it.message, it.hint.as_deref()))
+            .map(|it| {
+                finding(
+                    &it.place,
+                    it.job.as_deref(),
+                    &it.message,
+                    it.hint.as_deref(),
+                )
+            })
             .collect();
         json!({
             "ok": self.is_ok(),
@@ -113,7 +120,14 @@ impl Report {
 fn notes(notes: &[Note]) -> Value {
     notes
         .iter()
-        .map(|it| finding(&it.place, it.job.as_deref(), &it.message, it.hint.as_deref()))
+        .map(|it| {
+            finding(
+                &it.place,
+                it.job.as_deref(),
+                &it.message,
+                it.hint.as_deref(),
+            )
+        })
         .collect()
 }
 

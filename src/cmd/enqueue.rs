@@ -3,16 +3,13 @@
 //! Everything that can be wrong is found before the first item is written; what was printed is on disk.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::DirBuilder;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 
 use serde_json::json;
 
 use super::context::Context;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Failure, plain};
 use super::items::{self, Separator};
 use super::jobs::Jobs;
 use super::output::Out;
@@ -24,6 +21,7 @@ use crate::core::job::Job;
 use crate::core::run::Cause;
 use crate::core::time::Wall;
 use crate::store::{Added, Addition, Enqueued, NewItem, Store};
+use crate::supervisor::daemon;
 
 /// Answers `jobctl enqueue`.
 pub(crate) fn answer(
@@ -45,7 +43,10 @@ pub(crate) fn answer(
         None => {
             items::check_arguments(arguments)?;
             let item = NewItem {
-                args: arguments.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+                args: arguments
+                    .iter()
+                    .map(|arg| arg.as_bytes().to_vec())
+                    .collect(),
                 key: args.key.clone(),
             };
             add(context, &addition, [item])?
@@ -151,7 +152,8 @@ fn add(
         return Ok(Vec::new());
     }
     let state_dir = context.state_dir()?;
-    make_private(state_dir)?;
+    daemon::make_state_dir(state_dir)
+        .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
     match Store::create(state_dir)?.enqueue(addition, items)? {
         Enqueued::Added(added) => Ok(added),
         Enqueued::BacklogFull { waiting } => Err(backlog_full(addition, waiting)),
@@ -164,15 +166,6 @@ fn backlog_full(addition: &Addition<'_>, waiting: i64) -> Failure {
         "job `{job}`: nothing was added: {waiting} runs wait already (backlog_max is {max})"
     ))
     .hint("try again later, or raise `backlog_max` in the jobfile")
-}
-
-/// Makes the state directory and what is missing above it, for its owner only.
-fn make_private(state_dir: &Path) -> Result<(), Failure> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)
-        .map_err(|error| Failure::of_file(state_dir, &error))
 }
 
 /// Says what a person would not expect. By now the items are on disk, so nothing here is an error.

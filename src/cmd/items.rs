@@ -75,9 +75,8 @@ pub(crate) fn check(text: &[u8], separator: Separator) -> Result<(), Failure> {
             return Err(Failure::usage(format!("{} has {len} bytes", at())).hint(LONGEST));
         }
         if item.contains(&0) {
-            return Err(
-                Failure::usage(format!("{} has a NUL in it", at())).hint("items that end in NUL are read with --null")
-            );
+            return Err(Failure::usage(format!("{} has a NUL in it", at()))
+                .hint("items that end in NUL are read with --null"));
         }
         count += usize::from(!item.is_empty());
     }

@@ -53,6 +53,15 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
+    /// No jobs, where none can be loaded.
+    pub(crate) fn none() -> Self {
+        Self {
+            jobs: Vec::new(),
+            settings: Settings::default(),
+            zones: RefCell::default(),
+        }
+    }
+
     /// The job of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&Job> {
         self.jobs
@@ -148,7 +157,7 @@ fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>, Failure> {
     Ok(with_environment(|env| jobfile::load_sources(&sources, env)).ok())
 }
 
-/// The failure of a jobfile that could not be loaded.
+/// Why there are no jobs, for people.
 pub(crate) fn failure_of(error: &LoadError) -> Failure {
     match error {
         LoadError::Missing(path) => {

@@ -52,9 +52,7 @@ fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>, Failure>
     };
     let span = context.viewer().parse_span(text)?;
     if span.is_zero() {
-        return Err(Failure::usage(format!(
-            "`--for {text}` is no time at all"
-        )));
+        return Err(Failure::usage(format!("`--for {text}` is no time at all")));
     }
     Ok(Some(context.now.wall + span))
 }

@@ -91,10 +91,7 @@ mod tests {
         store.pause(Scope::Job("a"), None, now).unwrap();
         assert_eq!(one(&store), "job `a` goes on");
         store.pause(Scope::All, None, now).unwrap();
-        assert_eq!(
-            all(&store),
-            "everything goes on; still paused by name: `a`"
-        );
+        assert_eq!(all(&store), "everything goes on; still paused by name: `a`");
         assert_eq!(
             one(&store),
             "job `a` goes on; everything is paused still, until `jobctl resume --all`"

@@ -1,15 +1,269 @@
 //! `jobctl run`: the supervisor, in the foreground.
 
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
 use super::context::Context;
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Failure, plain};
+use super::jobs;
 use super::output::Out;
 use crate::cli;
+use crate::core::job::{OnStop, Settings};
+use crate::core::schedule::Zone;
+use crate::core::time::Now;
+use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
+use crate::os::{clock, machine, process, user, wake, zone};
+use crate::store::{Store, SupervisorRow};
+use crate::supervisor::daemon::{self, Office, OfficeError};
+use crate::supervisor::environment::{self, Surroundings};
+use crate::supervisor::slots::Slots;
+use crate::supervisor::{Configuration, Supervisor};
+
+/// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
+const RUNNING_PER_CPU: usize = 4;
+const RUNNING_MIN: usize = 16;
+
+/// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
+
+/// How long a turn waits for another process's transaction before it is put off.
+const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
 
 /// Answers `jobctl run`.
-pub(crate) fn answer(_context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
     refuse_names(args)?;
-    Err(Failure::system("run: not implemented yet"))
+    let path = context.jobfile()?;
+    let state_dir = context.service_state_dir()?;
+    daemon::make_state_dir(&state_dir).map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+    let office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;
+    let signals = daemon::listen_to_signals().map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
+    let store = Store::create(&state_dir)?;
+    let loaded = load(&store, &path)?;
+    let on_stop = args.on_stop.map(|on_stop| match on_stop {
+        cli::OnStop::Finish => OnStop::Finish,
+        cli::OnStop::Detach => OnStop::Detach,
+    });
+    let mut service = Service { path, state_dir, on_stop };
+    let mut supervisor = service.start(store, loaded, &office)?;
+    let bell = wake::listen(&service.state_dir)
+        .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?;
+    let mut reload = |supervisor: &mut Supervisor<Slots>, now: Now| service.reload(supervisor, now);
+    daemon::serve(&mut supervisor, &bell, &signals, &office, &mut reload)
+        .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+    Ok(Exit::Done)
+}
+
+/// A jobfile to begin with, and why it is not the one on disk.
+struct Loaded {
+    jobfile: Jobfile,
+    error: Option<String>,
+}
+
+/// What stays the same over reloads.
+struct Service {
+    path: PathBuf,
+    state_dir: PathBuf,
+    on_stop: Option<OnStop>,
+}
+
+impl Service {
+    fn start(&self, store: Store, loaded: Loaded, office: &Office) -> Result<Supervisor<Slots>, Failure> {
+        let now = clock::now();
+        let is_moved = claim_machine(&store, now)?;
+        let exe = PathBuf::from("/proc/self/exe");
+        let slots = Slots::in_state_dir(&self.state_dir, exe);
+        let configuration = self.configuration(&loaded.jobfile.settings)?;
+        let surroundings = self.surroundings();
+        store.set_busy_timeout(BUSY_IN_LOOP)?;
+        let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
+        let jobs = loaded.jobfile.jobs.len();
+        self.load(&mut supervisor, loaded.jobfile, now)?;
+        let adopted = supervisor.recover(now)?;
+        self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
+        if let Some(error) = &loaded.error {
+            supervisor.say(now.wall, "jobfile_bad", &[("error", error), ("instead", &"the last good one")]);
+        }
+        if is_moved {
+            let hint = "`jobctl resume --all` when it may run here";
+            supervisor.say(now.wall, "paused", &[("reason", &"the store comes from another machine"), ("hint", &hint)]);
+        }
+        supervisor.say(
+            now.wall,
+            "ready",
+            &[
+                ("version", &env!("CARGO_PKG_VERSION")),
+                ("pid", &std::process::id()),
+                ("jobs", &jobs),
+                ("adopted", &adopted),
+                ("jobfile", &self.path.display()),
+                ("state_dir", &self.state_dir.display()),
+            ],
+        );
+        process::give_memory_back();
+        Ok(supervisor)
+    }
+
+    /// Takes over a jobfile: jobs, settings, and the copy for worse days.
+    fn load(&self, supervisor: &mut Supervisor<Slots>, jobfile: Jobfile, now: Now) -> Result<(), Failure> {
+        let Jobfile { settings, jobs, sources, .. } = jobfile;
+        let sources: Vec<(PathBuf, String)> =
+            sources.into_iter().map(|source| (source.path, source.text)).collect();
+        supervisor.configure(self.configuration(&settings)?);
+        let mut zones = Zones::new(settings.timezone);
+        supervisor.load(jobs, &sources, &mut |name| zones.get(name), now)?;
+        Ok(())
+    }
+
+    /// HUP: all of the new jobfile or nothing of it.
+    fn reload(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        zone::forget();
+        let read = read(&self.path);
+        let answer = match read {
+            Ok(jobfile) => {
+                let jobs = jobfile.jobs.len();
+                self.load(supervisor, jobfile, now).map(|()| jobs).map_err(|failure| failure.message)
+            }
+            Err(error) => Err(error),
+        };
+        let (store, _) = supervisor.parts();
+        let written = store.set_meta("jobfile_error", answer.as_ref().err().map(|error| error as _));
+        match &answer {
+            Ok(jobs) => supervisor.say(now.wall, "reload", &[("jobs", jobs)]),
+            Err(error) => {
+                supervisor.say(now.wall, "jobfile_bad", &[("error", error), ("instead", &"the one before stays")]);
+            }
+        }
+        if let Err(error) = written {
+            supervisor.say(now.wall, "store_failed", &[("error", &error)]);
+        }
+        process::give_memory_back();
+    }
+
+    fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let running_max = match settings.max_running {
+            Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
+            None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
+        };
+        let is_pid_1 = std::process::id() == 1;
+        Ok(Configuration {
+            running_max,
+            on_stop: self.on_stop.or(settings.on_stop).unwrap_or(OnStop::Finish),
+            stop_timeout: settings.stop_timeout.unwrap_or(if is_pid_1 { STOP_TIMEOUT_PID_1 } else { STOP_TIMEOUT }),
+            seed: settings.hash_seed.as_deref().map_or_else(machine::id, str::to_owned),
+            state_dir: self.state_dir.clone(),
+            boot_id: process::boot_id().map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
+        })
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            inherited: environment::inherited(),
+            user: user::current(),
+            jobfile: self.path.clone(),
+            state_dir: self.state_dir.clone(),
+        }
+    }
+
+    /// Writes into the store what `status` says of this supervisor, and that none was there before it.
+    fn write_down(
+        &self,
+        supervisor: &mut Supervisor<Slots>,
+        error: Option<&str>,
+        office: &Office,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let (store, _) = supervisor.parts();
+        store.begin()?;
+        if let Some(from) = office.last_alive_at.filter(|from| *from < now.wall) {
+            store.record_downtime(from, now.wall)?;
+        }
+        store.save_supervisor(&SupervisorRow {
+            pid: i32::try_from(std::process::id()).ok(),
+            since: Some(now.wall),
+            jobfile: Some(self.path.display().to_string()),
+            jobfile_error: error.map(str::to_owned),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            ..SupervisorRow::default()
+        })?;
+        Ok(store.commit()?)
+    }
+}
+
+/// The jobfile of a path, checked for what this version would do wrong.
+fn read(path: &std::path::Path) -> Result<Jobfile, String> {
+    let jobfile = jobs::with_environment(|env| jobfile::load(path, env)).map_err(|error| error.to_string())?;
+    match joined(&jobfile::blockers(&jobfile)) {
+        Some(blockers) => Err(blockers),
+        None => Ok(jobfile),
+    }
+}
+
+fn joined(problems: &[jobfile::Problem]) -> Option<String> {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
+fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
+    let error = match read(path) {
+        Ok(jobfile) => return Ok(Loaded { jobfile, error: None }),
+        Err(error) => error,
+    };
+    let sources: Vec<Source> =
+        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
+    let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
+    match (!sources.is_empty()).then(|| jobs::with_environment(copy)).flatten() {
+        Some(jobfile) => Ok(Loaded { jobfile, error: Some(error) }),
+        None if !path.exists() => Err(jobs::failure_of(&LoadError::Missing(path.to_path_buf()))),
+        None => Err(Failure::no(error)),
+    }
+}
+
+/// A store that comes from another machine starts paused. Whether it does.
+fn claim_machine(store: &Store, now: Now) -> Result<bool, Failure> {
+    let here = machine::id();
+    let is_moved = store.machine_id()?.is_some_and(|there| there != here);
+    store.set_meta("machine_id", Some(&here))?;
+    if is_moved {
+        store.set_meta("paused_at", Some(&now.wall.ms()))?;
+        store.set_meta("paused_until", None)?;
+    }
+    Ok(is_moved)
+}
+
+/// Zones by name, each read once; none is the jobfile's, else the system's.
+struct Zones {
+    default: Option<Rc<str>>,
+    read: std::collections::HashMap<Option<String>, Rc<Zone>>,
+}
+
+impl Zones {
+    fn new(default: Option<Rc<str>>) -> Self {
+        Self { default, read: std::collections::HashMap::new() }
+    }
+
+    fn get(&mut self, name: Option<&str>) -> Rc<Zone> {
+        let name = name.or(self.default.as_deref()).map(str::to_owned);
+        let zone = self.read.entry(name.clone()).or_insert_with(|| {
+            // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
+            Rc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
+        });
+        zone.clone()
+    }
+}
+
+fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
+    match error {
+        OfficeError::Taken(pid) => {
+            Failure::not_now(format!("state directory {}: another supervisor runs here (pid {pid})", state_dir.display()))
+                .hint("stop that one first, or name another state directory with --state-dir")
+        }
+        OfficeError::Failed(error) => Failure::of_file(&state_dir.join("supervisor.lock"), &error),
+    }
 }
 
 /// Who names a job wants to run it, not the supervisor.
@@ -18,10 +272,8 @@ fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
         return Ok(());
     };
     let name = name.display();
-    Err(Failure::usage(format!(
-        "run: takes no name (`{name}`): it is the supervisor"
-    ))
-    .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
+    Err(Failure::usage(format!("run: takes no name (`{name}`): it is the supervisor"))
+        .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
 }
 
 #[cfg(test)]
@@ -30,15 +282,9 @@ mod tests {
 
     #[test]
     fn a_named_job_is_a_hint_to_enqueue() {
-        let args = cli::Run {
-            on_stop: None,
-            names: vec!["backup".into()],
-        };
+        let args = cli::Run { on_stop: None, names: vec!["backup".into()] };
         let failure = refuse_names(&args).unwrap_err();
         assert_eq!(failure.code, Exit::Usage);
-        assert_eq!(
-            failure.hint.unwrap(),
-            "to run the job now, use `jobctl enqueue backup`"
-        );
+        assert_eq!(failure.hint.unwrap(), "to run the job now, use `jobctl enqueue backup`");
     }
 }

@@ -1,16 +1,301 @@
-//! `jobctl status`: how things are.
+//! `jobctl status`: the supervisor, the jobs with their next and last run, what runs, waits and failed.
+//!
+//! Never goes through all runs: counters of the jobs say what there is, and only what is shown is read.
+
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::jobs::{Coming, Jobs};
 use super::output::Out;
+use super::{json, status_job, status_text};
 use crate::cli;
+use crate::core::job::Job;
+use crate::core::time::Wall;
+use crate::store::{JobRow, RunRow, Store, SupervisorRow};
+
+/// The supervisor as it is, and as it was written down.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    /// Whether it lives.
+    pub(crate) is_running: bool,
+    /// What it wrote down.
+    pub(crate) row: SupervisorRow,
+}
+
+/// A job from both sides: the jobfile and the store.
+#[derive(Clone, Debug)]
+pub(crate) struct JobView<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// In the jobfile.
+    pub(crate) job: Option<&'a Job>,
+    /// In the store.
+    pub(crate) row: Option<&'a JobRow>,
+    /// Its next occurrence.
+    pub(crate) next: Option<Coming>,
+}
 
 /// Answers `jobctl status`.
 pub(crate) fn answer(
-    _context: &Context,
-    _args: &cli::Status,
-    _out: &mut Out,
+    context: &Context,
+    args: &cli::Status,
+    out: &mut Out,
 ) -> Result<Exit, Failure> {
-    Err(Failure::system("status: not implemented yet"))
+    let store = context.open_read()?;
+    let supervisor = Supervisor::read(context, store.as_ref())?;
+    if context.global.quiet {
+        return quiet(args, store.as_ref(), &supervisor);
+    }
+    let rows = store
+        .as_ref()
+        .map(Store::jobs)
+        .transpose()?
+        .unwrap_or_default();
+    let jobs = load_jobs(context, store.as_ref(), &rows)?;
+    let mut views = views(&jobs, &rows, context.now.wall);
+    if let Some(name) = &args.job {
+        views.retain(|view| view.name == name);
+        if views.is_empty() {
+            return Err(jobs.no_such_job(name));
+        }
+    }
+    if args.failed {
+        views.retain(|view| view.failed() > 0);
+    }
+    if context.global.json {
+        return print_json(&supervisor, &views, store.as_ref(), out);
+    }
+    let page = status_text::Page {
+        supervisor: &supervisor,
+        jobs: &jobs,
+        store: store.as_ref(),
+        viewer: &context.viewer(),
+    };
+    match (&args.job, views.as_slice()) {
+        (Some(_), [view]) => status_job::print(&page, view, out)?,
+        _ => status_text::print(&page, views, args, out)?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Supervisor {
+    fn read(context: &Context, store: Option<&Store>) -> Result<Self, Failure> {
+        let is_running = context.is_supervised()?;
+        let mut row = store
+            .map(Store::supervisor)
+            .transpose()?
+            .unwrap_or_default();
+        if row.jobfile.is_none() || !is_running {
+            row.jobfile = Some(context.jobfile()?.display().to_string());
+        }
+        Ok(Self { is_running, row })
+    }
+
+    /// Whether everything is paused at a time.
+    pub(crate) fn is_paused(&self, at: Wall) -> bool {
+        self.row.paused_at.is_some() && self.row.paused_until.is_none_or(|until| at < until)
+    }
+}
+
+impl JobView<'_> {
+    /// Failed runs that nobody has acknowledged.
+    pub(crate) fn failed(&self) -> i64 {
+        self.row.map_or(0, |row| row.failed)
+    }
+
+    /// Whether the job itself is paused at a time.
+    pub(crate) fn is_paused(&self, at: Wall) -> bool {
+        self.row.is_some_and(|row| {
+            row.paused_at.is_some() && row.paused_until.is_none_or(|until| at < until)
+        })
+    }
+
+    /// The run that last started or ended.
+    pub(crate) fn last(&self, store: Option<&Store>) -> Result<Option<RunRow>, Failure> {
+        match (store, self.row.and_then(|row| row.last_run)) {
+            (Some(store), Some(id)) => Ok(store.run(id)?),
+            (None, _) | (_, None) => Ok(None),
+        }
+    }
+}
+
+/// Only the exit code: what is worse wins.
+fn quiet(
+    args: &cli::Status,
+    store: Option<&Store>,
+    supervisor: &Supervisor,
+) -> Result<Exit, Failure> {
+    if !supervisor.is_running {
+        return Ok(Exit::NoSupervisor);
+    }
+    let rows = store.map(Store::jobs).transpose()?.unwrap_or_default();
+    let is_asked = |row: &&JobRow| args.job.as_ref().is_none_or(|name| *name == row.name);
+    let has_failed = rows.iter().filter(is_asked).any(|row| row.failed > 0);
+    Ok(if has_failed { Exit::No } else { Exit::Done })
+}
+
+/// The jobs; a jobfile that cannot be loaded is no reason to hide what the store knows.
+fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs, Failure> {
+    match Jobs::load(context, store) {
+        Ok(jobs) => Ok(jobs),
+        Err(failure) if rows.is_empty() => Err(failure),
+        Err(failure) => {
+            failure.print();
+            Ok(Jobs::none())
+        }
+    }
+}
+
+/// Jobs of the jobfile, and those of the store that are not in it but still have something to do or to say; by name.
+fn views<'a>(jobs: &'a Jobs, rows: &'a [JobRow], now: Wall) -> Vec<JobView<'a>> {
+    let row_of = |name: &str| {
+        rows.binary_search_by(|row| row.name.as_str().cmp(name))
+            .ok()
+            .map(|index| &rows[index])
+    };
+    let known = jobs.jobs.iter().map(|job| {
+        let row = row_of(job.name.as_str());
+        let next = jobs.next(job, row.and_then(|row| row.grid_at), now);
+        JobView {
+            name: job.name.as_str(),
+            job: Some(job),
+            row,
+            next,
+        }
+    });
+    let has_rest =
+        |row: &&JobRow| row.scheduled + row.queued + row.running + row.retrying + row.failed > 0;
+    let gone = rows
+        .iter()
+        .filter(|row| jobs.get(&row.name).is_none())
+        .filter(has_rest);
+    let gone = gone.map(|row| JobView {
+        name: &row.name,
+        job: None,
+        row: Some(row),
+        next: None,
+    });
+    let mut views: Vec<JobView<'a>> = known.chain(gone).collect();
+    views.sort_by_key(|view| view.name);
+    views
+}
+
+fn print_json(
+    supervisor: &Supervisor,
+    views: &[JobView<'_>],
+    store: Option<&Store>,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let jobs = views
+        .iter()
+        .map(|view| job_json(supervisor, view, store))
+        .collect::<Result<Value, Failure>>()?;
+    out.json(&json!({ "supervisor": json::supervisor(&supervisor.row, supervisor.is_running), "jobs": jobs }))?;
+    Ok(Exit::Done)
+}
+
+fn job_json(
+    supervisor: &Supervisor,
+    view: &JobView<'_>,
+    store: Option<&Store>,
+) -> Result<Value, Failure> {
+    let count = |counter: fn(&JobRow) -> i64| view.row.map_or(0, counter);
+    Ok(json!({
+        "name": view.name,
+        "schedule": view.job.map_or(Value::Null, schedule_json),
+        "enabled": view.job.is_some_and(|job| job.policy.enabled),
+        "paused": supervisor.row.paused_at.is_some() || view.row.is_some_and(|row| row.paused_at.is_some()),
+        "next": json::time(view.next.as_ref().map(|coming| coming.occurrence.at)),
+        "last": view.last(store)?.as_ref().map_or(Value::Null, json::run),
+        "queued": count(|row| row.queued),
+        "running": count(|row| row.running),
+        "retrying": count(|row| row.retrying),
+        "failed": count(|row| row.failed),
+    }))
+}
+
+/// As the jobfile has it: a string, or an array of several.
+fn schedule_json(job: &Job) -> Value {
+    match &*job.schedules {
+        [] => Value::Null,
+        [(text, _)] => Value::from(text.as_ref()),
+        several => several.iter().map(|(text, _)| text.as_ref()).collect(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A job's row without any runs.
+    pub(crate) fn row(name: &str) -> JobRow {
+        JobRow {
+            id: 1,
+            name: name.to_owned(),
+            present: true,
+            paused_at: None,
+            paused_until: None,
+            grid_at: None,
+            scheduled: 0,
+            queued: 0,
+            running: 0,
+            retrying: 0,
+            failed: 0,
+            ended: 0,
+            last_run: None,
+            last_success_at: None,
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_gone_is_shown_while_something_is_left_of_it() {
+        let jobs =
+            crate::cmd::jobs::tests::jobs("[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n");
+        let rows = [
+            JobRow {
+                queued: 2,
+                ..row("a")
+            },
+            row("b"),
+            row("c"),
+        ];
+        let names: Vec<_> = views(&jobs, &rows, Wall::from_secs(0))
+            .iter()
+            .map(|view| view.name)
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_job_in_json_has_the_fields_of_the_contract() {
+        let jobs = crate::cmd::jobs::tests::jobs(
+            "timezone = 'UTC'\n[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n",
+        );
+        let rows = [JobRow {
+            paused_at: Some(Wall::from_secs(0)),
+            failed: 3,
+            ..row("b")
+        }];
+        let supervisor = Supervisor {
+            is_running: false,
+            row: SupervisorRow::default(),
+        };
+        let views = views(&jobs, &rows, Wall::from_secs(0));
+        let value = job_json(&supervisor, &views[0], None).unwrap();
+        let names: Vec<&str> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let contract = "name schedule enabled paused next last queued running retrying failed";
+        assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
+        assert_eq!(
+            (&value["paused"], &value["failed"], &value["schedule"]),
+            (&json!(true), &json!(3), &json!("@daily"))
+        );
+        assert_eq!(value["next"], "1970-01-02T00:00:00.000Z");
+    }
 }

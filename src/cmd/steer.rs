@@ -210,7 +210,10 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, dry_run: bool) -> Result<St
         // It changed between the look and the verb.
         Answer::Refused(run) => Step::Refused(match verb.refusal(store, &run)? {
             Some(failure) => failure,
-            None => Failure::no(format!("run {id} has changed meanwhile: it is {}", run.state)),
+            None => Failure::no(format!(
+                "run {id} has changed meanwhile: it is {}",
+                run.state
+            )),
         }),
         Answer::KeyHeld { by } => Step::Refused(key_held(&run, by)),
     })

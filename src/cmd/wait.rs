@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::{Failure, plain};
+use super::json;
 use super::output::Out;
 use super::runs::verdict;
-use super::json;
 use crate::cli;
 use crate::core::run::State;
 use crate::core::time::Wall;
@@ -215,9 +215,7 @@ mod tests {
         let now = Wall::from_secs(100);
         for scope in [Scope::All, Scope::Job("a")] {
             let mut store = store_with_item(100);
-            store
-                .pause(scope, Some(Wall::from_secs(200)), now)
-                .unwrap();
+            store.pause(scope, Some(Wall::from_secs(200)), now).unwrap();
             assert_eq!(is_idle(&store, now), Ok(true));
             assert_eq!(is_idle(&store, Wall::from_secs(200)), Ok(false));
         }

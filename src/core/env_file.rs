@@ -15,7 +15,11 @@ pub(crate) struct EnvFileError {
 /// quotes a backslash takes the next character as it is, and a backslash at the end of a line goes on with the next one.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EnvFileError> {
     let mut variables = Vec::new();
-    let mut reader = Reader { bytes, at: 0, line: 1 };
+    let mut reader = Reader {
+        bytes,
+        at: 0,
+        line: 1,
+    };
     while reader.at < bytes.len() {
         reader.skip_blanks();
         match reader.peek() {
@@ -59,7 +63,10 @@ impl Reader<'_> {
     }
 
     fn error(&self, message: &'static str) -> EnvFileError {
-        EnvFileError { line: self.line, message }
+        EnvFileError {
+            line: self.line,
+            message,
+        }
     }
 
     fn assignment(&mut self) -> Result<(Vec<u8>, Vec<u8>), EnvFileError> {
@@ -160,13 +167,23 @@ mod tests {
             ("G", "xyz"),
         ];
         let got = parse(text.as_bytes()).unwrap();
-        let expected: Vec<(Vec<u8>, Vec<u8>)> = expected.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        let expected: Vec<(Vec<u8>, Vec<u8>)> = expected
+            .iter()
+            .map(|(n, v)| ((*n).into(), (*v).into()))
+            .collect();
         assert_eq!(got, expected);
     }
 
     #[test]
     fn what_is_no_assignment_is_named_by_its_line() {
-        for (text, line) in [("A=1\nB\n", 2), ("=x", 1), ("1A=x", 1), ("A=1\nB='x\ny", 2), ("export A=1", 1), ("A=\0", 1)] {
+        for (text, line) in [
+            ("A=1\nB\n", 2),
+            ("=x", 1),
+            ("1A=x", 1),
+            ("A=1\nB='x\ny", 2),
+            ("export A=1", 1),
+            ("A=\0", 1),
+        ] {
             assert_eq!(parse(text.as_bytes()).unwrap_err().line, line, "{text}");
         }
     }

@@ -9,4 +9,5 @@ pub(crate) mod plan;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;
+pub(crate) mod stop;
 pub(crate) mod time;

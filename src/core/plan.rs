@@ -33,12 +33,18 @@ impl Timetable<'_> {
         if !self.job.policy.enabled {
             return None;
         }
-        self.schedules().filter_map(|schedule| schedule.next_after(self.zone, after, self.grid_at)).map(|o| o.at).min()
+        self.schedules()
+            .filter_map(|schedule| schedule.next_after(self.zone, after, self.grid_at))
+            .map(|o| o.at)
+            .min()
     }
 
     /// Whether it is started by a boot of the machine.
     pub(crate) fn has_reboot(&self) -> bool {
-        self.job.policy.enabled && self.schedules().any(|schedule| *schedule == Schedule::Reboot)
+        self.job.policy.enabled
+            && self
+                .schedules()
+                .any(|schedule| *schedule == Schedule::Reboot)
     }
 
     /// Whether every schedule names fixed times, which a step of the clock may jump over.
@@ -55,9 +61,18 @@ impl Timetable<'_> {
 
     /// What has fallen due in a span: what was missed, and what runs as usual. `step` is what the clock has just jumped.
     pub(crate) fn due(&self, span: Span, step: Duration) -> Due {
-        let late_max = if step <= STEP_MAX && self.is_fixed() { LATE_MAX.max(step + LATE_MAX) } else { LATE_MAX };
-        let in_time_after = span.after.max(Wall::from_ms((span.until - late_max).ms() - 1));
-        let missed = self.missed(Span { after: span.after, until: in_time_after });
+        let late_max = if step <= STEP_MAX && self.is_fixed() {
+            LATE_MAX.max(step + LATE_MAX)
+        } else {
+            LATE_MAX
+        };
+        let in_time_after = span
+            .after
+            .max(Wall::from_ms((span.until - late_max).ms() - 1));
+        let missed = self.missed(Span {
+            after: span.after,
+            until: in_time_after,
+        });
         let mut in_time = Vec::new();
         let mut after = in_time_after;
         while let Some(at) = self.next(after).filter(|&at| at <= span.until) {
@@ -76,7 +91,11 @@ impl Timetable<'_> {
             .max()
             .unwrap_or(first);
         // Several schedules of a job may name the same instant; counted apart, it counts twice in the figure and runs once.
-        let count = self.schedules().map(|schedule| schedule.count_between(self.zone, span, self.grid_at)).sum::<u64>().max(1);
+        let count = self
+            .schedules()
+            .map(|schedule| schedule.count_between(self.zone, span, self.grid_at))
+            .sum::<u64>()
+            .max(1);
         Some(Missed { first, last, count })
     }
 
@@ -85,9 +104,14 @@ impl Timetable<'_> {
         let mut newest = Vec::new();
         let mut until = span.until;
         while newest.len() < CATCH_UP_MAX && until > span.after {
-            let span = Span { after: span.after, until };
-            let Some(at) =
-                self.schedules().filter_map(|schedule| schedule.latest_between(self.zone, span, self.grid_at)).max()
+            let span = Span {
+                after: span.after,
+                until,
+            };
+            let Some(at) = self
+                .schedules()
+                .filter_map(|schedule| schedule.latest_between(self.zone, span, self.grid_at))
+                .max()
             else {
                 break;
             };
@@ -122,8 +146,13 @@ pub(crate) struct Due {
 impl Due {
     /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped.
     pub(crate) fn caught_up(&self, timetable: &Timetable<'_>) -> Vec<Wall> {
-        let Some(missed) = self.missed else { return Vec::new() };
-        let span = Span { after: Wall::from_ms(missed.first.ms() - 1), until: missed.last };
+        let Some(missed) = self.missed else {
+            return Vec::new();
+        };
+        let span = Span {
+            after: Wall::from_ms(missed.first.ms() - 1),
+            until: missed.last,
+        };
         match timetable.job.policy.catch_up {
             CatchUp::None => Vec::new(),
             // What runs as usual is newer than anything that was missed.
@@ -166,7 +195,9 @@ pub(crate) struct Busy {
 
 /// Judges an occurrence by the job's `overlap`.
 pub(crate) fn judge(policy: &Policy, busy: &Busy) -> Decision {
-    let places = policy.running_max().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    let places = policy
+        .running_max()
+        .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
     if busy.running + busy.queued < places {
         return Decision::Run;
     }
@@ -174,7 +205,9 @@ pub(crate) fn judge(policy: &Policy, busy: &Busy) -> Decision {
     match policy.overlap {
         Overlap::Allow | Overlap::QueueAll => Decision::Run,
         Overlap::QueueOne if busy.queued == 0 => Decision::Run,
-        Overlap::Skip | Overlap::QueueOne => in_the_way.map_or(Decision::Run, |by| Decision::Skip { by }),
+        Overlap::Skip | Overlap::QueueOne => {
+            in_the_way.map_or(Decision::Run, |by| Decision::Skip { by })
+        }
         Overlap::Replace => match (busy.oldest_running, busy.first_queued) {
             (Some(run), _) => Decision::ReplaceRunning(run),
             (None, Some(run)) => Decision::ReplaceQueued(run),
@@ -186,15 +219,27 @@ pub(crate) fn judge(policy: &Policy, busy: &Busy) -> Decision {
 /// Where planning goes on after the clock was found at `now`, behind the watermark.
 ///
 /// Set back by less than three hours, fixed times do not repeat and wild ones follow real time; further back, all go on from now.
-pub(crate) fn watermark_after_step_back(timetable: &Timetable<'_>, watermark: Wall, now: Wall) -> Wall {
-    if watermark.since(now) < STEP_MAX && timetable.is_fixed() { watermark } else { now }
+pub(crate) fn watermark_after_step_back(
+    timetable: &Timetable<'_>,
+    watermark: Wall,
+    now: Wall,
+) -> Wall {
+    if watermark.since(now) < STEP_MAX && timetable.is_fixed() {
+        watermark
+    } else {
+        now
+    }
 }
 
 /// The job's share of its jitter: fixed for machine and job (FNV-1a of `hash_seed` and name).
 pub(crate) fn jitter_of(policy: &Policy, seed: HashSeed<'_>) -> Duration {
     let hash = fnv1a(&[seed.seed.as_bytes(), b"\0jitter\0", seed.job.as_bytes()]);
     let span_ms = u64::try_from(policy.jitter.as_millis()).unwrap_or(u64::MAX);
-    if span_ms == 0 { Duration::ZERO } else { Duration::from_millis(hash % (span_ms + 1)) }
+    if span_ms == 0 {
+        Duration::ZERO
+    } else {
+        Duration::from_millis(hash % (span_ms + 1))
+    }
 }
 
 /// FNV-1a, 64 bits, over parts in a row.
@@ -202,5 +247,7 @@ pub(crate) fn fnv1a(parts: &[&[u8]]) -> u64 {
     parts
         .iter()
         .flat_map(|part| part.iter())
-        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+        })
 }

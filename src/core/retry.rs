@@ -164,3 +164,33 @@ fn jitter_seed(run: i64, attempt: u32) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
 }
+
+impl Policy {
+    /// How an attempt ended whose shell gave `code`: 127 and 126 are what a shell says of a command that is missing or not
+    /// executable (POSIX, sh, "Exit Status for Commands"), unless the job gives these codes a meaning of its own.
+    pub(crate) fn outcome_of_shell(&self, code: u8, last_line: Option<String>) -> Outcome {
+        let error = match code {
+            127 => "command not found (the shell's exit code 127)",
+            126 => "command not executable (the shell's exit code 126)",
+            _ => return Outcome::Exited(code),
+        };
+        if self.success_exit.contains(&code) || self.skip_exit.contains(&code) {
+            return Outcome::Exited(code);
+        }
+        Outcome::SpawnFailed {
+            exit_code: Some(code),
+            error: last_line.unwrap_or_else(|| error.to_owned()),
+        }
+    }
+}
+
+/// An outcome in a few words, for logs and messages.
+pub(crate) fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Exited(code) => format!("exit {code}"),
+        Outcome::Signaled(signal) => format!("signal {signal}"),
+        Outcome::TimedOut { .. } => "timed out".to_owned(),
+        Outcome::SpawnFailed { error, .. } => format!("not started: {error}"),
+        Outcome::Lost => "lost".to_owned(),
+    }
+}

@@ -1,7 +1,132 @@
 //! The process between the supervisor and a command: one for each slot, one attempt at a time.
 //!
 //! Knows core and os, nothing else: no store, no jobfile, no policy. What it is told is an [`order::Order`], what it leaves is a
-//! [`record::Record`].
+//! [`record::Record`]. A supervisor starts one with [`os::process::spawn_keeper`](crate::os::process::spawn_keeper), gives it
+//! orders with [`send_order`] and hears of their ends with [`hear`]. TERM sent to a keeper begins the stop sequence of its
+//! attempt, USR1 kills at once.
 
+mod attempt;
+pub(crate) mod format;
 pub(crate) mod order;
+mod output;
 pub(crate) mod record;
+mod serve;
+mod slot;
+mod start;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
+
+use self::order::Order;
+use self::record::ProcessId;
+use crate::os::{file, process, socket};
+
+/// Longer orders go through memory that is passed with the message.
+const INLINE_MAX: usize = 60 * 1024;
+
+/// First byte of a message: the order follows.
+const INLINE: u8 = 0;
+
+/// First byte of a message: the order is in the last of its descriptors.
+const IN_MEMORY: u8 = 1;
+
+/// The end is written; the keeper is ready for the next order.
+const REUSABLE: u8 = b'E';
+
+/// The end is written; the keeper takes no more orders and has let go of its slot.
+const RETIRED: u8 = b'R';
+
+/// Most locks that an order can carry.
+pub(crate) const LOCKS_MAX: usize = 4;
+
+/// Who a keeper is.
+#[derive(Clone, Debug)]
+struct Identity {
+    process: ProcessId,
+    boot_id: String,
+}
+
+/// The hidden verb `jobctl keeper`: takes orders from descriptor 0 until its other end is closed.
+///
+/// Fails where it cannot do what it is for; a supervisor sees that as the end of the socket, and from the record whether the
+/// command was started.
+pub(crate) fn main() -> ExitCode {
+    match serve::serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Sends an order without waiting, with copies of the locks that the keeper is to hold until the attempt has ended; the caller
+/// closes its own.
+///
+/// # Panics
+///
+/// With more than [`LOCKS_MAX`] locks.
+pub(crate) fn send_order(
+    to: BorrowedFd<'_>,
+    order: &Order,
+    locks: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    assert!(
+        locks.len() <= LOCKS_MAX,
+        "an attempt holds its place and one lock"
+    );
+    let bytes = order.encode();
+    if bytes.len() <= INLINE_MAX {
+        return socket::send(to, &[&[INLINE], &bytes], locks);
+    }
+    let memory = file::sealed_memory(&bytes)?;
+    let descriptors: Vec<BorrowedFd<'_>> = locks.iter().copied().chain([memory.as_fd()]).collect();
+    socket::send(to, &[&[IN_MEMORY]], &descriptors)
+}
+
+/// What a supervisor hears from a keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// The end of the attempt is in the record, its locks are free, and the keeper waits for the next order.
+    Reusable,
+    /// The same, but something of the attempt was left: the keeper takes no more orders. It holds neither record nor output any
+    /// more and ends by itself when nobody holds the command's output.
+    Retired,
+    /// The keeper is gone, or says what no keeper says: the record and its lock tell the rest.
+    Gone,
+}
+
+/// Takes what a keeper has to say, without waiting.
+pub(crate) fn hear(from: BorrowedFd<'_>) -> Heard {
+    let mut byte = [0; 1];
+    match socket::receive(from, &mut byte) {
+        Ok(message) if message.len == 0 => Heard::Gone,
+        Ok(_) => match byte {
+            [REUSABLE] => Heard::Reusable,
+            [RETIRED] => Heard::Retired,
+            _ => Heard::Gone,
+        },
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) =>
+        {
+            Heard::Nothing
+        }
+        Err(_) => Heard::Gone,
+    }
+}
+
+impl Identity {
+    fn of_this_process() -> io::Result<Self> {
+        let pid = nix::unistd::getpid().as_raw();
+        Ok(Self {
+            process: ProcessId::of(pid)?,
+            boot_id: process::boot_id()?,
+        })
+    }
+}

@@ -1,8 +1,12 @@
 //! What a keeper is told to do: one attempt, as data, with the locks it holds meanwhile as passed descriptors.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::core::job::Leftovers;
+
+/// The version of the encoding. A keeper is the same binary as its supervisor, so there is only one at a time.
+const VERSION: u8 = 1;
 
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,4 +41,245 @@ pub(crate) struct Order {
     pub(crate) leftovers: Leftovers,
     /// Bytes of output kept: the first half from the beginning, the rest from the end.
     pub(crate) output_max: u64,
+}
+
+/// Why bytes are no order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrderError {
+    /// They end too early.
+    Short,
+    /// There is more behind the end.
+    Long,
+    /// The version is another one.
+    Version(u8),
+    /// A field has a value it cannot have.
+    Field(&'static str),
+}
+
+impl fmt::Display for OrderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short => f.write_str("order is cut off"),
+            Self::Long => f.write_str("order has more behind its end"),
+            Self::Version(version) => write!(f, "order is of version {version}, not {VERSION}"),
+            Self::Field(name) => write!(f, "order: impossible {name}"),
+        }
+    }
+}
+
+impl std::error::Error for OrderError {}
+
+impl Order {
+    /// Makes bytes of it: numbers little-endian, texts with their length before them.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(vec![VERSION]);
+        out.raw(&self.run.to_le_bytes());
+        out.raw(&self.attempt.to_le_bytes());
+        out.raw(&self.claim.to_le_bytes());
+        out.text(&self.program);
+        out.list(&self.argv);
+        out.list(&self.env);
+        out.text(&self.cwd);
+        out.raw(&self.umask.to_le_bytes());
+        out.raw(&self.nice.to_le_bytes());
+        out.text(&self.stdin);
+        out.raw(&[u8::from(self.timeout.is_some())]);
+        out.span(self.timeout.unwrap_or_default());
+        out.raw(&self.stop_signal.to_le_bytes());
+        out.span(self.stop_grace);
+        out.raw(&[match self.leftovers {
+            Leftovers::Leave => 0,
+            Leftovers::Kill => 1,
+        }]);
+        out.raw(&self.output_max.to_le_bytes());
+        out.0
+    }
+
+    /// Reads what [`Order::encode`] wrote.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, OrderError> {
+        let mut input = Reader(bytes);
+        match input.byte()? {
+            VERSION => {}
+            other => return Err(OrderError::Version(other)),
+        }
+        let order = Self {
+            run: i64::from_le_bytes(input.array()?),
+            attempt: u32::from_le_bytes(input.array()?),
+            claim: i64::from_le_bytes(input.array()?),
+            program: input.text()?,
+            argv: input.list()?,
+            env: input.list()?,
+            cwd: input.text()?,
+            umask: u32::from_le_bytes(input.array()?),
+            nice: i32::from_le_bytes(input.array()?),
+            stdin: input.text()?,
+            timeout: input.timeout()?,
+            stop_signal: i32::from_le_bytes(input.array()?),
+            stop_grace: input.span()?,
+            leftovers: input.leftovers()?,
+            output_max: u64::from_le_bytes(input.array()?),
+        };
+        if input.0.is_empty() {
+            Ok(order)
+        } else {
+            Err(OrderError::Long)
+        }
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        self.raw(&(bytes.len() as u64).to_le_bytes());
+        self.raw(bytes);
+    }
+
+    fn list(&mut self, texts: &[Vec<u8>]) {
+        self.raw(&(texts.len() as u64).to_le_bytes());
+        for text in texts {
+            self.text(text);
+        }
+    }
+
+    fn span(&mut self, span: Duration) {
+        self.raw(&span.as_secs().to_le_bytes());
+        self.raw(&span.subsec_nanos().to_le_bytes());
+    }
+}
+
+/// What has not been read yet.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], OrderError> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(OrderError::Short)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const LEN: usize>(&mut self) -> Result<[u8; LEN], OrderError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(OrderError::Short)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, OrderError> {
+        let [byte] = self.array()?;
+        Ok(byte)
+    }
+
+    fn len(&mut self) -> Result<usize, OrderError> {
+        usize::try_from(u64::from_le_bytes(self.array()?)).map_err(|_| OrderError::Short)
+    }
+
+    fn text(&mut self) -> Result<Vec<u8>, OrderError> {
+        let len = self.len()?;
+        Ok(self.take(len)?.to_vec())
+    }
+
+    /// Makes no room before it has seen the texts: the count may be any number.
+    fn list(&mut self) -> Result<Vec<Vec<u8>>, OrderError> {
+        let count = self.len()?;
+        let mut texts = Vec::new();
+        for _ in 0..count {
+            texts.push(self.text()?);
+        }
+        Ok(texts)
+    }
+
+    fn span(&mut self) -> Result<Duration, OrderError> {
+        let secs = u64::from_le_bytes(self.array()?);
+        match u32::from_le_bytes(self.array()?) {
+            nanos @ 0..1_000_000_000 => Ok(Duration::new(secs, nanos)),
+            _ => Err(OrderError::Field("span")),
+        }
+    }
+
+    fn timeout(&mut self) -> Result<Option<Duration>, OrderError> {
+        let is_some = self.byte()?;
+        let span = self.span()?;
+        match is_some {
+            0 => Ok(None),
+            1 => Ok(Some(span)),
+            _ => Err(OrderError::Field("timeout")),
+        }
+    }
+
+    fn leftovers(&mut self) -> Result<Leftovers, OrderError> {
+        match self.byte()? {
+            0 => Ok(Leftovers::Leave),
+            1 => Ok(Leftovers::Kill),
+            _ => Err(OrderError::Field("leftovers")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn texts() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        vec(vec(any::<u8>(), 0..40), 0..8)
+    }
+
+    prop_compose! {
+        fn orders()(
+            ids in any::<(i64, u32, i64)>(),
+            (program, cwd, stdin) in (vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..400)),
+            (argv, env) in (texts(), texts()),
+            (umask, nice, stop_signal, output_max) in any::<(u32, i32, i32, u64)>(),
+            (timeout, stop_grace) in any::<(Option<Duration>, Duration)>(),
+            kill in any::<bool>(),
+        ) -> Order {
+            Order {
+                run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
+                stop_signal, stop_grace, output_max,
+                leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_survives_its_encoding(order in orders()) {
+            prop_assert_eq!(Order::decode(&order.encode()), Ok(order));
+        }
+
+        #[test]
+        fn an_order_that_is_cut_off_is_refused(order in orders(), share in 0.0..1.0_f64) {
+            let bytes = order.encode();
+            let len = (bytes.len() as f64 * share) as usize;
+            prop_assert!(Order::decode(&bytes[..len]).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_an_order_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
+            let _ = Order::decode(&bytes);
+            let _ = Order::decode(&[&[VERSION], &bytes[..]].concat());
+        }
+
+        #[test]
+        fn a_changed_byte_never_panics(order in orders(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = order.encode();
+            let at = place.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Order::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn more_behind_the_end_is_refused() {
+        let mut bytes = vec![VERSION];
+        bytes.extend([0; 400]);
+        assert_eq!(Order::decode(&bytes), Err(OrderError::Long));
+        assert_eq!(Order::decode(&[9]), Err(OrderError::Version(9)));
+        assert_eq!(Order::decode(&[]), Err(OrderError::Short));
+    }
 }

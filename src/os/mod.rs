@@ -1,8 +1,18 @@
-//! The thin edge to the kernel and the system's files: a file for each thing, no policy. Imports only `core`.
+//! The thin edge to the kernel and the system's files: a file for each thing, no policy. Knows core only.
+//!
+//! The only place with `unsafe` code, and the only place that asks a clock or starts a process.
 
 pub(crate) mod clock;
+pub(crate) mod file;
+pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod paths;
+pub(crate) mod poll;
+pub(crate) mod process;
+pub(crate) mod signals;
+pub(crate) mod socket;
+pub(crate) mod spawn;
 pub(crate) mod terminal;
+pub(crate) mod user;
 pub(crate) mod wake;
 pub(crate) mod zone;

@@ -428,7 +428,7 @@ fn a_success_of_an_occurrence_acknowledges_earlier_failed_occurrences_only() {
         &Outcome::Exited(1),
         Next::Finish(Verdict::Failed(Reason::Exit)),
     );
-    let bad = store.insert_occurrence(&occurrence(0)).unwrap();
+    let bad = store.insert_occurrence(&occurrence(0)).unwrap().unwrap();
     let row = claim(&store, bad);
     finish(
         &store,
@@ -436,7 +436,7 @@ fn a_success_of_an_occurrence_acknowledges_earlier_failed_occurrences_only() {
         &Outcome::Exited(1),
         Next::Finish(Verdict::Failed(Reason::Exit)),
     );
-    let good = store.insert_occurrence(&occurrence(60)).unwrap();
+    let good = store.insert_occurrence(&occurrence(60)).unwrap().unwrap();
     let row = claim(&store, good);
     finish(
         &store,

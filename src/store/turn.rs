@@ -49,17 +49,17 @@ impl Store {
             .map_err(|e| self.failed(action, e))
     }
 
-    /// Puts down an occurrence that is to be executed. Its id.
-    pub(crate) fn insert_occurrence(&self, new: &NewOccurrence) -> Result<i64, StoreError> {
+    /// Puts down an occurrence that is to be executed. Its id; none if it is there already and unfinished.
+    pub(crate) fn insert_occurrence(&self, new: &NewOccurrence) -> Result<Option<i64>, StoreError> {
         let state = if new.due_at > new.now {
             State::Scheduled
         } else {
             State::Queued
         };
-        self.change(
+        let inserted = self.change(
             "plan an occurrence",
             "INSERT INTO run(job, state, cause, created_at, scheduled_at, due_at, priority, max_attempts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
             params![
                 new.job_id,
                 state.code(),
@@ -71,7 +71,7 @@ impl Store {
                 new.max_attempts
             ],
         )?;
-        Ok(self.conn.last_insert_rowid())
+        Ok((inserted == 1).then(|| self.conn.last_insert_rowid()))
     }
 
     /// Puts down occurrences that are not executed, as one row: a former row of the same cause is extended if it is still the
@@ -162,6 +162,22 @@ impl Store {
             .prepare_cached(&sql)
             .and_then(|mut query| query.query_row([job_id], rows::run).optional())
             .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// Jobs that are paused: since when, until when.
+    pub(crate) fn paused_jobs(&self) -> Result<Vec<(i64, Wall, Option<Wall>)>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "SELECT id, paused_at, paused_until FROM job WHERE paused_at IS NOT NULL",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| {
+                        Ok((row.get(0)?, Wall::from_ms(row.get(1)?), rows::wall(row, 2)?))
+                    })?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read pauses", e))
     }
 
     /// How many runs of a job are queued.

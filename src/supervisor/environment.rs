@@ -10,6 +10,7 @@ use crate::core::job::{CommandLine, EnvValue, Job};
 use crate::core::run::Outcome;
 use crate::core::time::Wall;
 use crate::keeper::order::Order;
+use crate::os::user::UserEntry;
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
@@ -33,17 +34,6 @@ pub(crate) struct Surroundings {
     pub(crate) jobfile: PathBuf,
     /// The state directory.
     pub(crate) state_dir: PathBuf,
-}
-
-/// What passwd(5) says of a user.
-#[derive(Clone, Debug)]
-pub(crate) struct UserEntry {
-    /// Login name.
-    pub(crate) name: String,
-    /// Home directory.
-    pub(crate) home: PathBuf,
-    /// Login shell.
-    pub(crate) shell: PathBuf,
 }
 
 type Variables = BTreeMap<Vec<u8>, Vec<u8>>;

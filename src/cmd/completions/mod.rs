@@ -82,7 +82,9 @@ fn generated(shell: aot::Shell) -> String {
 
 /// The command line without its hidden commands, which clap's scripts would offer.
 fn visible(cli: &Command) -> Command {
-    let commands = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    let commands = cli
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
     Command::new("jobctl")
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)

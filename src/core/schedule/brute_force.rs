@@ -243,7 +243,7 @@ fn is_month_day(element: &str, date: NaiveDate) -> bool {
                     (last - date).num_days() == before[1..].parse::<i64>().unwrap()
                 }
         }
-        None => date.day() == element.parse().unwrap(),
+        None => date.day() == element.parse::<u32>().unwrap(),
     }
 }
 

@@ -1,0 +1,123 @@
+//! `jobctl status JOB` for people: one job in detail.
+
+use super::failure::Failure;
+use super::fields::Fields;
+use super::output::{Out, Style};
+use super::runs;
+use super::status::JobView;
+use super::status_text::{Page, note, print_supervisor};
+use super::when;
+use crate::core::job::{CommandLine, Job};
+use crate::core::time::Wall;
+use crate::store::{Filter, JobRow};
+
+/// Coming occurrences shown.
+const NEXT_MAX: usize = 3;
+
+/// Past runs shown.
+const RUNS_MAX: u32 = 5;
+
+/// Prints the supervisor, what is known of the job, its next occurrences and its newest runs.
+pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Result<(), Failure> {
+    print_supervisor(page, out)?;
+    out.line("")?;
+    let mut fields = Fields::default();
+    fields.put("job", Some(view.name.to_owned()));
+    if let Some(job) = view.job {
+        put_definition(page, job, &mut fields);
+    }
+    fields.put_styled(
+        "note",
+        Style::Warn,
+        Some(note(page, view)).filter(|note| !note.is_empty()),
+    );
+    for at in coming(page, view) {
+        fields.put("next", Some(at));
+    }
+    if let Some(row) = view.row {
+        put_counts(page, row, &mut fields);
+    }
+    fields.print(out)?;
+    let filter = Filter {
+        job: Some(view.name.to_owned()),
+        ..Filter::default()
+    };
+    let newest = page
+        .store
+        .map(|store| store.runs(&filter, Some(RUNS_MAX)))
+        .transpose()?
+        .unwrap_or_default();
+    if newest.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    runs::print(&newest, page.viewer, out)
+}
+
+fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
+    fields.put(
+        "description",
+        job.policy.description.as_ref().map(ToString::to_string),
+    );
+    fields.put("command", Some(command(&job.command)));
+    let zone = page.jobs.zone(job);
+    for (text, _) in &job.schedules {
+        fields.put("schedule", Some(format!("{text} ({})", zone.name)));
+    }
+}
+
+fn command(command: &CommandLine) -> String {
+    match command {
+        CommandLine::Shell(text) => text.to_string(),
+        CommandLine::Exec(words) => words
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<_>>()
+            .join(" "),
+    }
+}
+
+fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
+    let count = |count: i64| (count > 0).then(|| count.to_string());
+    let known = if page.supervisor.is_running {
+        ""
+    } else {
+        " (last known)"
+    };
+    fields.put_styled(
+        "running",
+        Style::Bold,
+        count(row.running).map(|count| format!("{count}{known}")),
+    );
+    fields.put("queued", count(row.queued));
+    fields.put_styled("retrying", Style::Warn, count(row.retrying));
+    fields.put("due later", count(row.scheduled));
+    fields.put_styled("failed", Style::Bad, count(row.failed));
+    let viewer = page.viewer;
+    fields.put(
+        "last success",
+        row.last_success_at
+            .map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at))),
+    );
+}
+
+/// The next occurrences: in the viewer's zone, and in the job's where that shows another time.
+fn coming(page: &Page<'_>, view: &JobView<'_>) -> Vec<String> {
+    let Some(job) = view.job else {
+        return Vec::new();
+    };
+    let zone = page.jobs.zone(job);
+    let grid_at = view.row.and_then(|row| row.grid_at);
+    let following = |at: &Wall| Some(page.jobs.next(job, grid_at, *at)?.occurrence.at);
+    let times = std::iter::successors(following(&page.viewer.now), following).take(NEXT_MAX);
+    let show = |at: Wall| {
+        let (own, theirs) = (page.viewer.show(at), when::local_text(&zone, at));
+        let theirs = if own == theirs {
+            String::new()
+        } else {
+            format!(", {theirs} {}", zone.name)
+        };
+        format!("{own} ({}{theirs})", page.viewer.relative(at))
+    };
+    times.map(show).collect()
+}

@@ -1,0 +1,331 @@
+//! One attempt, from the record of its start to the record of its end.
+//!
+//! The order of things is the promise: "started" is written before the command exists, everything a stop sequence may end has
+//! ended before the end is written, and the locks go only after that.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::Identity;
+use super::order::Order;
+use super::output::{Buffer, Output};
+use super::record::{End, Ending, OutputLayout, ProcessId, Record, StopCause};
+use super::slot::Slot;
+use super::start::{self, Started};
+use super::sweep::{self, Left};
+use crate::core::job::Leftovers;
+use crate::core::stop::{Action, Stop};
+use crate::core::time::{Mono, Now};
+use crate::os::process::{self, Reaped, Status, Usage};
+use crate::os::signals::SignalQueue;
+use crate::os::spawn::Spawner;
+use crate::os::{clock, poll};
+use nix::libc;
+use nix::sys::signal::Signal;
+
+/// What a keeper has, whatever it works on.
+#[derive(Debug)]
+pub(super) struct Tools {
+    /// Who it is.
+    pub(super) identity: Identity,
+    /// The record and the output file of its slot.
+    pub(super) slot: Slot,
+    /// CHLD, TERM and USR1.
+    pub(super) signals: SignalQueue,
+    /// `/dev/null`.
+    pub(super) null: OwnedFd,
+    /// Starts commands.
+    pub(super) spawner: Spawner,
+    /// For output, and for orders in between.
+    pub(super) buffer: Buffer,
+}
+
+/// What an attempt leaves to its keeper.
+#[derive(Debug)]
+pub(super) enum Aftermath {
+    /// Nothing: it is ready for the next one.
+    Clean,
+    /// Processes, or somebody who still holds the pipe.
+    Left {
+        /// The pipe, if its end was not seen.
+        pipe: Option<OwnedFd>,
+    },
+}
+
+/// The attempt whose command runs.
+struct Attempt<'a> {
+    tools: &'a mut Tools,
+    order: &'a Order,
+    record: Record,
+    output: Output,
+    leader: i32,
+    stop: Stop,
+    exit: Option<(Status, Usage)>,
+    left: Left,
+}
+
+/// Works on `order` until it has ended and its end is written.
+///
+/// Errs where the record cannot be written, before anything was started or with the end unknown: then the keeper must go, for
+/// only its death can tell.
+pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
+    let now = clock::now();
+    let mut record = begin(&tools.identity, order, now);
+    tools.slot.write_record(&record)?;
+    match start::start(
+        &mut tools.spawner,
+        order,
+        std::os::fd::AsFd::as_fd(&tools.null),
+    ) {
+        Ok(started) => Attempt::new(tools, order, record, started)?.run(),
+        Err(end) => {
+            record.ending = Some(ending(&record, end, Usage::default(), None));
+            tools.slot.write_record(&record)?;
+            Ok(Aftermath::Clean)
+        }
+    }
+}
+
+fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
+    Record {
+        boot_id: identity.boot_id.clone(),
+        keeper: identity.process,
+        run: order.run,
+        attempt: order.attempt,
+        claim: order.claim,
+        started_at: now.wall,
+        started_mono: now.mono,
+        command: None,
+        stopped: None,
+        layout: OutputLayout::of(order.output_max),
+        output_total: 0,
+        ending: None,
+    }
+}
+
+fn ending(record: &Record, end: End, usage: Usage, remark: Option<String>) -> Ending {
+    let now = clock::now();
+    Ending {
+        end,
+        ended_at: now.wall,
+        duration: now.mono.since(record.started_mono),
+        user: usage.user,
+        system: usage.system,
+        max_rss_kib: usage.max_rss_kib,
+        remark,
+    }
+}
+
+impl<'a> Attempt<'a> {
+    fn new(
+        tools: &'a mut Tools,
+        order: &'a Order,
+        mut record: Record,
+        started: Started,
+    ) -> io::Result<Self> {
+        // It has not been reaped, so its number is its own.
+        record.command = ProcessId::of(started.pid).ok();
+        tools.slot.write_record(&record)?;
+        Ok(Self {
+            tools,
+            order,
+            output: Output::new(started.output, record.layout),
+            leader: started.pid,
+            stop: Stop::new(record.started_mono, order.timeout, order.stop_grace),
+            exit: None,
+            left: Left::Something,
+            record,
+        })
+    }
+
+    fn run(mut self) -> io::Result<Aftermath> {
+        let (status, usage) = loop {
+            if let Some(exit) = self.exit
+                && !self.waits_for_the_group()
+            {
+                break exit;
+            }
+            self.turn()?;
+        };
+        self.finish(status, usage)
+    }
+
+    /// Whether others of the group, who got the stop signal too, are still given their grace: the shell before a pipeline ends
+    /// at once, what it started may have to tidy up.
+    fn waits_for_the_group(&self) -> bool {
+        self.stop.is_in_grace() && self.left == Left::Something && process::has_group(self.leader)
+    }
+
+    /// One wait and all that follows from it. Ends come first: who has ended by itself was not stopped.
+    fn turn(&mut self) -> io::Result<()> {
+        let (has_signals, has_output) = self.wait()?;
+        if has_output
+            && self
+                .output
+                .pump(self.tools.slot.output(), &mut self.tools.buffer)?
+                == super::output::Pumped::Some
+        {
+            self.tools.slot.write_output_total(self.output.total())?;
+        }
+        let asked = if has_signals {
+            self.take_signals()?
+        } else {
+            Asked::default()
+        };
+        if asked.child {
+            self.reap()?;
+        }
+        if self.exit.is_some() && !self.stop.has_begun() {
+            return Ok(());
+        }
+        let now = clock::now();
+        self.answer(asked, now.mono)?;
+        if let Some(action) = self.stop.expire(now.mono) {
+            self.act(action, StopCause::Timeout)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> io::Result<(bool, bool)> {
+        let now = clock::now();
+        let timeout = self
+            .stop
+            .next_deadline()
+            .map(|deadline| deadline.since(now.mono));
+        let signals = poll::readable(self.tools.signals.fd());
+        let Some(pipe) = self.output.pipe() else {
+            let mut fds = [signals];
+            poll::wait(&mut fds, timeout)?;
+            return Ok((poll::is_ready(&fds[0]), false));
+        };
+        let mut fds = [signals, poll::readable(pipe)];
+        poll::wait(&mut fds, timeout)?;
+        Ok((poll::is_ready(&fds[0]), poll::is_ready(&fds[1])))
+    }
+
+    fn take_signals(&self) -> io::Result<Asked> {
+        let mut asked = Asked::default();
+        while let Some(signal) = self.tools.signals.take()? {
+            asked.child |= signal == Signal::SIGCHLD;
+            asked.stop |= signal == Signal::SIGTERM;
+            asked.kill |= signal == Signal::SIGUSR1;
+        }
+        Ok(asked)
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            match process::reap()? {
+                Reaped::Ended { pid, status, usage } if pid == self.leader => {
+                    self.exit = Some((status, usage))
+                }
+                Reaped::Ended { .. } => {}
+                Reaped::NoneEnded => {
+                    self.left = Left::Something;
+                    return Ok(());
+                }
+                Reaped::NoChildren => {
+                    self.left = Left::Nothing;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, asked: Asked, now: Mono) -> io::Result<()> {
+        if asked.kill {
+            let action = self.stop.kill(now);
+            return self.act(action, StopCause::Signal);
+        }
+        if asked.stop
+            && let Some(action) = self.stop.ask(now)
+        {
+            return self.act(action, StopCause::Signal);
+        }
+        Ok(())
+    }
+
+    /// Does what the stop sequence says and writes down who began it; who comes later did not begin it.
+    fn act(&mut self, action: Action, cause: StopCause) -> io::Result<()> {
+        if self.record.stopped.is_none() {
+            self.record.stopped = Some(cause);
+            self.record.output_total = self.output.total();
+            self.tools.slot.write_record(&self.record)?;
+        }
+        match action {
+            Action::Signal => self.signal_group(&[self.order.stop_signal, libc::SIGCONT]),
+            Action::Kill => {
+                self.signal_group(&[libc::SIGKILL]);
+                sweep::strike(self.tools.identity.process.pid)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What may not be signalled is named at the end, if it is still there then.
+    fn signal_group(&self, signals: &[i32]) {
+        if self.exit.is_none() {
+            for signal in signals {
+                let _ = process::signal_group(self.leader, *signal);
+            }
+        }
+    }
+
+    fn finish(mut self, status: Status, usage: Usage) -> io::Result<Aftermath> {
+        let sweeps = self.stop.has_begun() || self.order.leftovers == Leftovers::Kill;
+        let unended = if sweeps { self.end_the_rest()? } else { None };
+        self.output
+            .drain(self.tools.slot.output(), &mut self.tools.buffer)?;
+        if self.left == Left::Something {
+            self.left = sweep::reap_all()?;
+        }
+        let end = match status {
+            Status::Exited(code) => End::Exited(code),
+            Status::Signaled(signal) => End::Signaled(signal),
+        };
+        let remarks = [
+            unended.or_else(|| self.left_running()),
+            self.output.remark(),
+        ];
+        let remark = remarks
+            .into_iter()
+            .flatten()
+            .reduce(|one, other| format!("{one}; {other}"));
+        self.record.output_total = self.output.total();
+        self.record.ending = Some(ending(&self.record, end, usage, remark));
+        self.tools.slot.write_record(&self.record)?;
+        Ok(self.aftermath())
+    }
+
+    fn end_the_rest(&mut self) -> io::Result<Option<String>> {
+        if self.left == Left::Nothing {
+            return Ok(None);
+        }
+        sweep::end_all(self.tools.identity.process.pid, &self.tools.signals)
+    }
+
+    fn left_running(&self) -> Option<String> {
+        match self.left {
+            Left::Something => sweep::left_running(self.tools.identity.process.pid),
+            Left::Nothing => self
+                .output
+                .pipe()
+                .map(|_| "its output is still held open by another process".to_owned()),
+        }
+    }
+
+    fn aftermath(self) -> Aftermath {
+        match (self.left, self.output.into_pipe()) {
+            (Left::Nothing, None) => Aftermath::Clean,
+            (_, pipe) => Aftermath::Left { pipe },
+        }
+    }
+}
+
+/// What the signals of one turn said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    child: bool,
+    stop: bool,
+    kill: bool,
+}

@@ -1,0 +1,171 @@
+//! The life of a keeper: set up, one order after another, and the end.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, read, setsid};
+
+use super::attempt::{self, Aftermath, Tools};
+use super::order::Order;
+use super::output::Buffer;
+use super::slot::Slot;
+use super::{IN_MEMORY, INLINE, Identity, RETIRED, REUSABLE};
+use crate::os::signals::{self, SignalQueue};
+use crate::os::spawn::Spawner;
+use crate::os::{file, poll, process, socket};
+
+/// An order in memory is not longer: standard input of a command is at most 16 MiB, its arguments and environment less.
+const ORDER_MAX: u64 = 64 * 1024 * 1024;
+
+/// What came over the socket.
+enum Incoming {
+    /// An order and the locks to hold for it.
+    Order(Box<Order>, Vec<OwnedFd>),
+    /// Nothing after all.
+    Nothing,
+    /// The supervisor is gone.
+    End,
+}
+
+/// Serves until there is nobody to serve.
+pub(super) fn serve() -> io::Result<()> {
+    let mut tools = set_up()?;
+    let socket = io::stdin();
+    loop {
+        if wait(&tools, &socket)? == Wake::Terminated {
+            return Ok(());
+        }
+        let (order, locks) = match receive(&socket, tools.buffer.bytes())? {
+            Incoming::Order(order, locks) => (order, locks),
+            Incoming::Nothing => continue,
+            Incoming::End => return Ok(()),
+        };
+        let aftermath = attempt::work(&mut tools, &order)?;
+        unlock(locks);
+        match aftermath {
+            Aftermath::Clean => {
+                if report(&socket, REUSABLE).is_err() {
+                    return Ok(());
+                }
+            }
+            Aftermath::Left { pipe } => {
+                return retire(&tools, &socket, pipe);
+            }
+        }
+    }
+}
+
+/// Nothing of the supervisor stays with this process but descriptors 0 to 2: a keeper that held its lock, its FIFO or its
+/// database would keep the next supervisor out.
+fn set_up() -> io::Result<Tools> {
+    process::close_from(3)?;
+    match setsid() {
+        // It leads a session already.
+        Ok(_) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    signals::reset_dispositions();
+    let signals = SignalQueue::open(&[Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGUSR1])?;
+    process::become_subreaper()?;
+    chdir("/")?;
+    Ok(Tools {
+        identity: Identity::of_this_process()?,
+        slot: Slot::inherited(),
+        signals,
+        null: nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?,
+        spawner: Spawner::new(),
+        buffer: Buffer::new(),
+    })
+}
+
+/// Why an idle keeper woke up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    /// Something may be in the socket.
+    Message,
+    /// TERM or USR1: there is nothing to stop but itself.
+    Terminated,
+}
+
+/// Signals come before messages: one that was meant for the attempt before must not stop the next one.
+fn wait(tools: &Tools, socket: &io::Stdin) -> io::Result<Wake> {
+    loop {
+        let mut fds = [
+            poll::readable(tools.signals.fd()),
+            poll::readable(socket.as_fd()),
+        ];
+        poll::wait(&mut fds, None)?;
+        let [has_signals, has_message] = [poll::is_ready(&fds[0]), poll::is_ready(&fds[1])];
+        while has_signals && let Some(signal) = tools.signals.take()? {
+            if signal != Signal::SIGCHLD {
+                return Ok(Wake::Terminated);
+            }
+        }
+        if has_message {
+            return Ok(Wake::Message);
+        }
+    }
+}
+
+fn receive(socket: &io::Stdin, buffer: &mut [u8]) -> io::Result<Incoming> {
+    let message = match socket::receive(socket.as_fd(), buffer) {
+        Ok(message) => message,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Incoming::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Incoming::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Incoming::End),
+        Err(error) => return Err(error),
+    };
+    let mut locks = message.descriptors;
+    let order = match buffer[..message.len] {
+        [] => return Ok(Incoming::End),
+        [INLINE, ref bytes @ ..] => Order::decode(bytes),
+        [IN_MEMORY] => Order::decode(&read_memory(locks.pop())?),
+        [..] => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    let order = order.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(Incoming::Order(Box::new(order), locks))
+}
+
+fn read_memory(memory: Option<OwnedFd>) -> io::Result<Vec<u8>> {
+    let memory = File::from(memory.ok_or(io::ErrorKind::InvalidData)?);
+    let len = memory.metadata()?.len().min(ORDER_MAX);
+    file::read_at(memory.as_fd(), 0, usize::try_from(len).unwrap_or(0))
+}
+
+/// Ends the locks for every copy of them, wherever it is: the supervisor may have died before it closed its own.
+fn unlock(locks: Vec<OwnedFd>) {
+    for lock in locks {
+        // Closing does the same where nobody else has a copy.
+        let _ = File::from(lock).unlock();
+    }
+}
+
+fn report(socket: &io::Stdin, word: u8) -> io::Result<()> {
+    socket::send(socket.as_fd(), &[&[word]], &[])
+}
+
+/// Lets go of the slot and stays only as long as somebody holds the command's output, which is read and forgotten: a daemon
+/// that the command left behind shall neither write into the next attempt's output nor die of a broken pipe.
+fn retire(tools: &Tools, socket: &io::Stdin, pipe: Option<OwnedFd>) -> io::Result<()> {
+    dup2_stdout(&tools.null)?;
+    dup2_stderr(&tools.null)?;
+    // Nobody may be there to hear it; the record tells as well.
+    let _ = report(socket, RETIRED);
+    dup2_stdin(&tools.null)?;
+    let Some(pipe) = pipe else { return Ok(()) };
+    signals::ignore_children()?;
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        poll::wait(&mut [poll::readable(pipe.as_fd())], None)?;
+        match read(&pipe, &mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Reading and writing at a place of an open file, whatever its offset is, and files that live in memory.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::uio;
+
+/// Writes all of `bytes` at `offset`.
+pub(crate) fn write_at(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let place = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
+        match uio::pwrite(fd, bytes, place) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads what is there between `offset` and `offset + len_max`; less only at the end of the file.
+pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, len_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len_max];
+    let mut len = 0;
+    while len < len_max {
+        let place = i64::try_from(offset + len as u64).map_err(|_| Errno::EFBIG)?;
+        match uio::pread(fd, &mut bytes[len..], place) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+/// Makes a file in memory that holds `bytes` and can never be changed again, to be read from its beginning.
+pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create(
+        c"jobctl",
+        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+    )?;
+    write_at(file.as_fd(), bytes, 0)?;
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_memory_holds_what_it_was_given_and_cannot_be_changed() {
+        let file = sealed_memory(b"hello").unwrap();
+        assert_eq!(read_at(file.as_fd(), 1, 100).unwrap(), b"ello");
+        assert!(write_at(file.as_fd(), b"x", 0).is_err());
+    }
+}

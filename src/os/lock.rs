@@ -1,0 +1,133 @@
+//! Locks on files (flock), taken without waiting and held by an open file, so that they can be passed to another process.
+//!
+//! Closing one copy of the open file leaves the lock with the others; only [`File::unlock`] ends it for all of them.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc;
+
+/// How often a lock file may be replaced under our hands before it counts as held by whoever does so.
+const REPLACED_MAX: u32 = 16;
+
+/// Who may hold it at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nobody else.
+    Exclusive,
+    /// Others who share it.
+    Shared,
+}
+
+/// Takes the lock on the file at `path` and makes the file where there is none (0600). None: somebody else holds it.
+///
+/// The file is not locked any more once it was removed: whoever comes later would lock another file. So the lock counts only
+/// if the file is still the one at `path` after it was locked. A symbolic link is refused.
+pub(crate) fn try_lock(path: &Path, kind: Kind) -> io::Result<Option<File>> {
+    for _ in 0..REPLACED_MAX {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)?;
+        if !try_lock_open(&file, kind)? {
+            return Ok(None);
+        }
+        if is_at(&file, path)? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes the lock on an open file; false: somebody else holds it.
+pub(crate) fn try_lock_open(file: &File, kind: Kind) -> io::Result<bool> {
+    let taken = match kind {
+        Kind::Exclusive => file.try_lock(),
+        Kind::Shared => file.try_lock_shared(),
+    };
+    match taken {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether `file` is the one that stands at `path` now.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok(there.dev() == ours.dev() && there.ino() == ours.ino()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::path::PathBuf;
+
+    fn place(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("jobctl-lock-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn an_exclusive_lock_keeps_everyone_out_and_shared_ones_go_together() {
+        let dir = place("kinds");
+        let path = dir.join("a.lock");
+        let first = try_lock(&path, Kind::Shared).unwrap().unwrap();
+        let second = try_lock(&path, Kind::Shared).unwrap().unwrap();
+        assert!(try_lock(&path, Kind::Exclusive).unwrap().is_none());
+        drop(first);
+        assert!(try_lock(&path, Kind::Exclusive).unwrap().is_none());
+        drop(second);
+        let alone = try_lock(&path, Kind::Exclusive).unwrap().unwrap();
+        assert!(try_lock(&path, Kind::Shared).unwrap().is_none());
+        drop(alone);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn closing_one_copy_keeps_the_lock_and_unlocking_one_ends_it_for_all() {
+        let dir = place("copies");
+        let path = dir.join("a.lock");
+        let first = try_lock(&path, Kind::Exclusive).unwrap().unwrap();
+        let copy = File::from(first.as_fd().try_clone_to_owned().unwrap());
+        drop(first);
+        assert!(try_lock(&path, Kind::Exclusive).unwrap().is_none());
+        let another = File::from(copy.as_fd().try_clone_to_owned().unwrap());
+        another.unlock().unwrap();
+        assert!(try_lock(&path, Kind::Exclusive).unwrap().is_some());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_symbolic_link_is_refused() {
+        let dir = place("link");
+        std::os::unix::fs::symlink("/dev/null", dir.join("a.lock")).unwrap();
+        assert!(try_lock(&dir.join("a.lock"), Kind::Exclusive).is_err());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_the_one_at_its_path() {
+        let dir = place("replaced");
+        let path = dir.join("a.lock");
+        let old = try_lock(&path, Kind::Exclusive).unwrap().unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&old, &path).unwrap());
+        let new = try_lock(&path, Kind::Exclusive).unwrap().unwrap();
+        assert!(is_at(&new, &path).unwrap());
+        assert!(!is_at(&old, &path).unwrap());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

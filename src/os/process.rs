@@ -1,0 +1,405 @@
+//! Processes: who they are, what is below them, how they are signalled and reaped, and how a keeper is started.
+//!
+//! The command itself is started in `os::spawn`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::Signal;
+
+/// What /proc/PID/stat says of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Its number.
+    pub(crate) pid: i32,
+    /// The name of its program, at most 15 bytes of it.
+    pub(crate) name: String,
+    /// `R`, `S`, `Z`, ... as in proc_pid_stat(5).
+    pub(crate) state: u8,
+    /// The number of its parent.
+    pub(crate) parent: i32,
+    /// The number of its session: of the process that began it.
+    pub(crate) session: i32,
+    /// When it started, in clock ticks since boot.
+    pub(crate) start_ticks: u64,
+}
+
+impl Stat {
+    /// Whether it has ended and only its number is left.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// Reads /proc/PID/stat. Errs with `NotFound` where there is no such process.
+pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
+    let text = match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(text) => text,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Err(error) => return Err(error),
+    };
+    parse_stat(&text)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/PID/stat cannot be read"))
+}
+
+/// The name stands in parentheses and may hold anything, parentheses included: the last one ends it.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|byte| *byte == b'(')?;
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    let pid = std::str::from_utf8(&text[..open])
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(&text[close + 1..]).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    // Fields 6 and 22 of the line; the two above are 3 and 4.
+    let session = fields.nth(6 - 5)?.parse().ok()?;
+    let start_ticks = fields.nth(22 - 7)?.parse().ok()?;
+    Some(Stat {
+        pid,
+        name,
+        state,
+        parent,
+        session,
+        start_ticks,
+    })
+}
+
+/// Kills what is left of the session that `leader` began, whose start was at `leader_ticks`. For a command whose keeper is gone.
+pub(crate) fn kill_session(leader: i32, leader_ticks: u64) {
+    let Ok(entries) = fs::read_dir("/proc") else { return };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let members = pids
+        .filter_map(|pid| stat(pid).ok())
+        .filter(|stat| stat.session == leader && stat.start_ticks >= leader_ticks && !stat.is_dead());
+    for member in members {
+        // It may have ended since, or belong to another user by now: then there is nothing more to be done from here.
+        let _ = signal_exactly(&member, Signal::SIGKILL);
+    }
+}
+
+/// Everything below the process `of`, parents before their children.
+pub(crate) fn descendants(of: i32) -> io::Result<Vec<Stat>> {
+    let mut others = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        // It may have gone since.
+        if let Ok(stat) = stat(pid) {
+            others.push(stat);
+        }
+    }
+    let mut below = take_children(&mut others, of);
+    let mut seen = 0;
+    while seen < below.len() {
+        let parent = below[seen].pid;
+        below.append(&mut take_children(&mut others, parent));
+        seen += 1;
+    }
+    Ok(below)
+}
+
+fn take_children(others: &mut Vec<Stat>, parent: i32) -> Vec<Stat> {
+    others
+        .extract_if(.., |other| other.parent == parent)
+        .collect()
+}
+
+/// What identifies a boot of the machine (/proc/sys/kernel/random/boot_id).
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// With this code.
+    Exited(u8),
+    /// By this signal.
+    Signaled(i32),
+}
+
+/// What a child used, itself and what it waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// CPU time in user mode.
+    pub(crate) user: Duration,
+    /// CPU time in the kernel.
+    pub(crate) system: Duration,
+    /// Largest resident set, in KiB.
+    pub(crate) max_rss_kib: u64,
+}
+
+/// What [`reap`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    /// This child had ended; its number is free now.
+    Ended {
+        /// Its number.
+        pid: i32,
+        /// How it ended.
+        status: Status,
+        /// What it used.
+        usage: Usage,
+    },
+    /// There are children, and none of them has ended.
+    NoneEnded,
+    /// There are no children.
+    NoChildren,
+}
+
+/// Takes one child that has ended, without waiting.
+#[expect(unsafe_code, reason = "nix has no wait4(2)")]
+pub(crate) fn reap() -> io::Result<Reaped> {
+    loop {
+        let mut raw = 0;
+        // SAFETY: a struct rusage is plain numbers, for which all zero is a value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: both pointers are to living locals of the right type; wait4(2) writes nothing else.
+        let pid = unsafe {
+            libc::wait4(
+                -1,
+                &raw mut raw,
+                libc::WNOHANG | libc::__WALL,
+                &raw mut usage,
+            )
+        };
+        match Errno::result(pid) {
+            Ok(0) => return Ok(Reaped::NoneEnded),
+            Ok(pid) if libc::WIFEXITED(raw) => {
+                let status = Status::Exited(libc::WEXITSTATUS(raw).to_le_bytes()[0]);
+                return Ok(Reaped::Ended {
+                    pid,
+                    status,
+                    usage: usage_of(&usage),
+                });
+            }
+            Ok(pid) if libc::WIFSIGNALED(raw) => {
+                let status = Status::Signaled(libc::WTERMSIG(raw));
+                return Ok(Reaped::Ended {
+                    pid,
+                    status,
+                    usage: usage_of(&usage),
+                });
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(Errno::ECHILD) => return Ok(Reaped::NoChildren),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Gives freed memory back to the system, after a piece of work that needed much of it once.
+#[expect(unsafe_code, reason = "only the C library knows what it has freed")]
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) takes a number and touches only free memory.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Reaps every child that has ended, for a process that has no more interest in them.
+pub(crate) fn reap_children() {
+    while let Ok(Reaped::Ended { .. }) = reap() {}
+}
+
+fn usage_of(usage: &libc::rusage) -> Usage {
+    Usage {
+        user: span_of(usage.ru_utime),
+        system: span_of(usage.ru_stime),
+        max_rss_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+    }
+}
+
+fn span_of(time: libc::timeval) -> Duration {
+    let micros = u64::try_from(time.tv_usec).unwrap_or(0);
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
+}
+
+/// Sends a signal, by number since it may be a real-time one, to the process group of `leader`, which the caller has not
+/// reaped, so that the number is still its own.
+pub(crate) fn signal_group(leader: i32, signal: i32) -> io::Result<()> {
+    assert!(
+        leader > 1,
+        "a group of 0 or 1 would be ourselves or everybody"
+    );
+    kill(-leader, signal)
+}
+
+/// Whether somebody, maybe already dead but not reaped, is left in the process group.
+pub(crate) fn has_group(leader: i32) -> bool {
+    match signal_group(leader, 0) {
+        Ok(()) => true,
+        Err(error) => error.raw_os_error() == Some(libc::EPERM),
+    }
+}
+
+#[expect(unsafe_code, reason = "nix knows no real-time signals")]
+fn kill(target: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: kill(2) takes numbers only.
+    Errno::result(unsafe { libc::kill(target, signal) })?;
+    Ok(())
+}
+
+/// Opens a handle of a process that stays with it and is never that of a later one with the same number. It becomes readable
+/// when the process ends.
+#[expect(unsafe_code, reason = "nix has no pidfd_open(2)")]
+pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes numbers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor (close-on-exec) and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal to the process behind a handle. Errs with ESRCH when it has been reaped.
+#[expect(unsafe_code, reason = "nix has no pidfd_send_signal(2)")]
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the information is none, which is what kill(2) gives too; the rest is numbers.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal as libc::c_int,
+            none,
+            0,
+        )
+    };
+    Errno::result(sent)?;
+    Ok(())
+}
+
+/// Sends a signal to exactly the process that `process` describes. Errs with `NotFound` where it is gone.
+pub(crate) fn signal_exactly(process: &Stat, signal: Signal) -> io::Result<()> {
+    let pidfd = match pidfd_open(process.pid) {
+        Ok(pidfd) => pidfd,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Err(error) => return Err(error),
+    };
+    // The handle may be that of a later process with the same number: its start tells.
+    if stat(process.pid)?.start_ticks != process.start_ticks {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    match pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), signal) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            Err(io::ErrorKind::NotFound.into())
+        }
+        sent => sent,
+    }
+}
+
+/// Closes every descriptor from `first` on.
+#[expect(unsafe_code, reason = "nix has no close_range(2)")]
+pub(crate) fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: the caller is a process that has just begun and owns no descriptors but the ones below `first`.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })?;
+    Ok(())
+}
+
+/// Makes orphans below this process its children, instead of those of the machine's first process.
+pub(crate) fn become_subreaper() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// The nice value of this process.
+#[expect(unsafe_code, reason = "nix has no getpriority(2)")]
+pub(crate) fn nice() -> io::Result<i32> {
+    // -1 is an answer too, so the error is told apart by errno.
+    Errno::clear();
+    // SAFETY: getpriority(2) takes numbers only.
+    match unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) } {
+        -1 if Errno::last_raw() != 0 => Err(Errno::last().into()),
+        nice => Ok(nice),
+    }
+}
+
+/// Starts a keeper: `exe keeper` with the order socket, the record and the output file as its descriptors 0, 1 and 2. Answers
+/// its number; it is a child of the caller, which reaps it.
+///
+/// The caller's own mask and dispositions do not matter: a keeper sets up its own. Nothing is done between fork and exec, so
+/// the C library can start it without copying the caller's memory.
+#[expect(clippy::disallowed_methods, reason = "processes are started here")]
+pub(crate) fn spawn_keeper(
+    exe: &Path,
+    socket: OwnedFd,
+    record: BorrowedFd<'_>,
+    output: BorrowedFd<'_>,
+) -> io::Result<i32> {
+    let child = Command::new(exe)
+        .arg0(OsStr::new("jobctl"))
+        .arg("keeper")
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::from(record.try_clone_to_owned()?))
+        .stderr(Stdio::from(output.try_clone_to_owned()?))
+        .spawn()?;
+    i32::try_from(child.id()).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_disturb() {
+        let line = b"42 (a) R (b) S 7 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 123456 1000 10 18446744073709551615\n";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!(
+            stat,
+            Stat {
+                pid: 42,
+                name: "a) R (b".to_owned(),
+                state: b'S',
+                parent: 7,
+                start_ticks: 123_456
+            }
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_is_refused() {
+        for line in [
+            &b""[..],
+            b"42",
+            b"42 (a",
+            b"42 (a)",
+            b")(",
+            b"42 (a) S 7 42",
+            b"x (a) S 7 42",
+        ] {
+            assert_eq!(parse_stat(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_alive_and_has_a_start() {
+        let me = stat(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(!me.is_dead());
+        assert!(me.start_ticks > 0);
+        assert_eq!(stat(i32::MAX).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,270 @@
+//! Starts a command the way vfork(2) does: the child borrows this process's memory until it executes, so starting costs the
+//! same however large this process is, and the child can say exactly what went wrong by writing it down.
+//!
+//! Everything the child needs is made before; between clone and exec it makes system calls only.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, clone};
+
+/// Enough for a few calls of small functions, in a build without optimisation too.
+const STACK_SIZE: usize = 64 * 1024;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub(crate) struct Command<'a> {
+    /// The files to try, in this order; the first that can be executed is.
+    pub(crate) candidates: &'a [CString],
+    /// The arguments, the zeroth included.
+    pub(crate) argv: &'a [CString],
+    /// The environment.
+    pub(crate) env: &'a [CString],
+    /// Working directory.
+    pub(crate) cwd: &'a CStr,
+    /// File mode creation mask.
+    pub(crate) umask: u32,
+    /// The nice value; none: this process's.
+    pub(crate) nice: Option<i32>,
+    /// Standard input.
+    pub(crate) stdin: BorrowedFd<'a>,
+    /// Standard output and standard error.
+    pub(crate) output: BorrowedFd<'a>,
+}
+
+/// What could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Making the process.
+    Clone,
+    /// A session of its own.
+    Session,
+    /// Descriptors 0, 1 and 2.
+    Descriptors,
+    /// The nice value.
+    Nice,
+    /// The working directory.
+    Directory,
+    /// To be killed when its parent dies.
+    DeathSignal,
+    /// Executing the program.
+    Exec,
+}
+
+/// What could not be done and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The step.
+    pub(crate) step: Step,
+    /// Why.
+    pub(crate) errno: Errno,
+}
+
+/// Starts commands, one after another, on a stack of its own.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    stack: Vec<u8>,
+    parent: i32,
+}
+
+/// Pointers and numbers, all the child needs.
+struct Prepared {
+    candidates: Vec<*const libc::c_char>,
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    cwd: *const libc::c_char,
+    umask: libc::mode_t,
+    nice: Option<i32>,
+    stdin: RawFd,
+    output: RawFd,
+    parent: i32,
+}
+
+impl Spawner {
+    /// Makes one. The commands get KILL when the thread that starts them ends.
+    pub(crate) fn new() -> Self {
+        Self {
+            stack: vec![0; STACK_SIZE],
+            parent: nix::unistd::getpid().as_raw(),
+        }
+    }
+
+    /// Starts `command` in a session of its own and answers its number. It is executing when this returns; one that could not
+    /// be started has been reaped.
+    ///
+    /// Signals that the caller does not want the child to ignore must not be ignored by the caller; its mask does not matter.
+    #[expect(unsafe_code, reason = "clone(2) as vfork(2) does it")]
+    pub(crate) fn spawn(&mut self, command: &Command<'_>) -> Result<i32, Failure> {
+        let prepared = Prepared::new(command, self.parent);
+        let mut failure = None;
+        let child = Box::new(|| {
+            failure = Some(execute(&prepared));
+            127
+        });
+        // SAFETY: the child runs on `stack`, which lives until after this call: CLONE_VFORK lets this thread go on only when
+        // the child has executed another program or ended. Until then it shares this memory (CLONE_VM) and changes nothing of
+        // it but `failure` and errno: `execute` makes system calls on values that were made before, does not allocate, does
+        // not panic and takes no lock. Handlers do not run in it, for the caller has none that could be called.
+        let pid = unsafe {
+            let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+            clone(child, &mut self.stack, flags, Some(libc::SIGCHLD))
+        };
+        let pid = pid
+            .map_err(|errno| Failure {
+                step: Step::Clone,
+                errno,
+            })?
+            .as_raw();
+        match failure {
+            None => Ok(pid),
+            Some(failure) => {
+                forget(pid);
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Reaps a child that has ended without executing anything.
+fn forget(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    while nix::sys::wait::waitpid(pid, None) == Err(Errno::EINTR) {}
+}
+
+impl Prepared {
+    fn new(command: &Command<'_>, parent: i32) -> Self {
+        Self {
+            candidates: command
+                .candidates
+                .iter()
+                .map(|path| path.as_ptr())
+                .collect(),
+            argv: pointers(command.argv),
+            env: pointers(command.env),
+            cwd: command.cwd.as_ptr(),
+            umask: command.umask,
+            nice: command.nice,
+            stdin: command.stdin.as_raw_fd(),
+            output: command.output.as_raw_fd(),
+            parent,
+        }
+    }
+}
+
+/// An array of pointers with a null at its end, as execve(2) wants it.
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([ptr::null()])
+        .collect()
+}
+
+/// All that happens in the child. Returns only if something could not be done.
+fn execute(prepared: &Prepared) -> Failure {
+    match set_up(prepared) {
+        Ok(()) => Failure {
+            step: Step::Exec,
+            errno: try_candidates(prepared),
+        },
+        Err(failure) => failure,
+    }
+}
+
+/// Turns the answer of a system call into the failure of `step`.
+fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
+    if answer == -1 {
+        Err(Failure {
+            step,
+            errno: Errno::last(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// The order matters: the ids of another user, when they come, go behind the nice value (which may need rights) and before
+/// the directory (which may only be open to that user) and the death signal (which a change of ids takes away).
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn set_up(prepared: &Prepared) -> Result<(), Failure> {
+    // SAFETY: numbers only.
+    check(Step::Session, unsafe { libc::setsid() })?;
+    // SAFETY: both descriptors are open in the parent, and this process has a table of its own (no CLONE_FILES).
+    check(Step::Descriptors, unsafe { libc::dup2(prepared.stdin, 0) })?;
+    // SAFETY: as above.
+    check(Step::Descriptors, unsafe { libc::dup2(prepared.output, 1) })?;
+    // SAFETY: as above.
+    check(Step::Descriptors, unsafe { libc::dup2(prepared.output, 2) })?;
+    // SAFETY: numbers only. All that is left is close-on-exec too, so a kernel without this call (before 5.9) is no failure.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    if let Some(nice) = prepared.nice {
+        // SAFETY: numbers only.
+        check(Step::Nice, unsafe {
+            libc::setpriority(libc::PRIO_PROCESS, 0, nice)
+        })?;
+    }
+    // SAFETY: numbers only; the mask belongs to this process alone (no CLONE_FS).
+    unsafe { libc::umask(prepared.umask) };
+    // SAFETY: a string with a NUL at its end, made before.
+    check(Step::Directory, unsafe { libc::chdir(prepared.cwd) })?;
+    // SAFETY: numbers only.
+    check(Step::DeathSignal, unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+    })?;
+    // SAFETY: numbers only.
+    if unsafe { libc::getppid() } != prepared.parent {
+        // The parent died before the line above: nobody would ever end this process.
+        return Err(Failure {
+            step: Step::DeathSignal,
+            errno: Errno::ESRCH,
+        });
+    }
+    let empty = 0_u64;
+    // SAFETY: the kernel reads 8 bytes of a living local. The raw call, since the C library leaves 32 and 33 as they are.
+    // It cannot fail.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const empty,
+            ptr::null::<u64>(),
+            8,
+        )
+    };
+    Ok(())
+}
+
+/// Executes the first candidate that is there, as execvp(3) searches: what is missing is passed over, what may not be
+/// executed is remembered. Answers why none could be.
+#[expect(unsafe_code, reason = "execve(2)")]
+fn try_candidates(prepared: &Prepared) -> Errno {
+    let mut answer = Errno::ENOENT;
+    for path in &prepared.candidates {
+        // SAFETY: a string and two arrays of strings, each with its end, made before and alive until the program is executed.
+        unsafe { libc::execve(*path, prepared.argv.as_ptr(), prepared.env.as_ptr()) };
+        let errno = Errno::last();
+        if prepared.candidates.len() == 1 || !is_passed_over(errno) {
+            return errno;
+        }
+        if errno == Errno::EACCES {
+            answer = errno;
+        }
+    }
+    answer
+}
+
+/// Whether the search goes on behind a candidate that failed like this.
+fn is_passed_over(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EACCES
+            | Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::ESTALE
+            | Errno::ENODEV
+            | Errno::ETIMEDOUT
+    )
+}

@@ -1,0 +1,154 @@
+//! Claims what is due and can start, and after the commit hands it to the slots.
+
+use std::fs::File;
+use std::ops::Bound;
+
+use super::jobs::HeadKey;
+use super::spawner::{Report, SlotEnd, Spawner};
+use super::{LOCK_AGAIN, Live, Steps, Supervisor};
+use crate::core::job::CommandLine;
+use crate::core::run::Outcome;
+use crate::core::time::{Mono, Now, Wall};
+use crate::keeper::order::Order;
+use crate::store::{RunRow, StoreError};
+
+/// A run that was claimed in this turn.
+pub(super) struct Claim {
+    pub(super) slot: u32,
+    /// As it stands after the claim, but for `outcome`, which is still that of the attempt before.
+    run: RunRow,
+    locks: Vec<File>,
+    order: Result<Order, Outcome>,
+}
+
+impl Claim {
+    /// The run that was claimed.
+    pub(super) fn run(&self) -> i64 {
+        self.run.id
+    }
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Claims by priority, then due time, then id. A job that cannot start is passed over; it never blocks another.
+    pub(super) fn claim_what_can_start(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+        if self.start_again_at.is_some_and(|at| at > now.mono) {
+            return Ok(());
+        }
+        self.start_again_at = None;
+        let mut behind = Bound::Unbounded;
+        while self.live.len() < self.configuration.running_max {
+            let Some((key, index)) = self.next_startable(behind, now) else { break };
+            if !self.claim_head(key, index, now, steps)? {
+                self.jobs[index].try_at = Some(now.mono + LOCK_AGAIN);
+            }
+            behind = Bound::Excluded(key);
+        }
+        Ok(())
+    }
+
+    fn next_startable(&self, behind: Bound<HeadKey>, now: Now) -> Option<(HeadKey, usize)> {
+        self.heads
+            .range((behind, Bound::Unbounded))
+            .filter_map(|(key, run)| Some((*key, *self.by_id.get(&run.job_id)?)))
+            .find(|&(_, index)| self.can_start(index, now))
+    }
+
+    /// Whether nothing that is known here keeps a job from starting a run.
+    fn can_start(&self, index: usize, now: Now) -> bool {
+        let state = &self.jobs[index];
+        let policy = &state.job.policy;
+        let has_place =
+            policy.running_max().is_none_or(|max| state.running.len() < usize::try_from(max).unwrap_or(usize::MAX));
+        has_place
+            && state.try_at.is_none_or(|at| at <= now.mono)
+            && self.pause_of(index, now.wall).is_none()
+            && policy.lock.as_deref().is_none_or(|lock| !self.holds_lock(lock))
+    }
+
+    fn holds_lock(&self, lock: &str) -> bool {
+        self.live.values().any(|live| live.lock.as_deref() == Some(lock))
+    }
+
+    /// Claims the first queued run of a job. False: somebody else holds its place or lock.
+    fn claim_head(&mut self, key: HeadKey, index: usize, now: Now, steps: &mut Steps) -> Result<bool, StoreError> {
+        let Some(run) = self.heads.get(&key).cloned() else { return Ok(true) };
+        let used: Vec<u32> = self.jobs[index].running.iter().map(|(_, place)| *place).collect();
+        let taken = match self.places.take(&self.jobs[index].job, &used) {
+            Ok(Some(taken)) => taken,
+            Ok(None) => return Ok(false),
+            Err(error) => return Ok(self.cannot_start(index, &error, now, steps)),
+        };
+        let slot = match self.spawner.free_slot() {
+            Ok(slot) => slot,
+            Err(error) => return Ok(self.cannot_start(index, &error, now, steps)),
+        };
+        if self.store.claim_if_queued(&run, slot, now.wall)? {
+            self.add_claim(index, run, slot, taken, steps);
+        } else {
+            self.spawner.give_back(slot);
+        }
+        self.load_head(self.jobs[index].id)?;
+        Ok(true)
+    }
+
+    fn add_claim(&mut self, index: usize, run: RunRow, slot: u32, taken: super::places::Taken, steps: &mut Steps) {
+        let run = RunRow { attempt: run.attempt + 1, claim: run.claim + 1, ..run };
+        let job = &self.jobs[index].job;
+        let live = Live {
+            job_id: run.job_id,
+            slot,
+            claim: run.claim,
+            place: taken.place,
+            policy: job.policy.clone(),
+            is_shell: matches!(job.command, CommandLine::Shell(_)),
+            lock: job.policy.lock.clone(),
+            is_stopping: false,
+        };
+        let order = self.surroundings.order(job, &run, rfc3339);
+        self.add_live(run.id, live);
+        steps.claims.push(Claim { slot, run, locks: taken.files, order });
+    }
+
+    /// The locks or slots directory cannot be used now: said once a second, tried again.
+    fn cannot_start(&mut self, index: usize, error: &std::io::Error, now: Now, steps: &mut Steps) -> bool {
+        self.start_again_at = Some(now.mono + LOCK_AGAIN);
+        let (name, error) = (self.jobs[index].job.name.clone(), error.to_string());
+        steps.log.push(Box::new(move |log, at| log.event(at, "cannot_start", &[("job", &name), ("error", &error)])));
+        false
+    }
+
+    /// The claims are on disk: now, and not before, the orders go out.
+    pub(super) fn start_claimed(&mut self, claims: Vec<Claim>, now: Now) {
+        for claim in claims {
+            let Claim { slot, run, locks, order } = claim;
+            self.log.event(now.wall, "start", &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)]);
+            let report = match order {
+                Ok(order) => match self.spawner.start(slot, &order, locks) {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        self.log.event(now.wall, "cannot_start", &[("job", &run.job), ("run", &run.id), ("error", &error)]);
+                        self.start_again_at = Some(now.mono + LOCK_AGAIN);
+                        Report::NeverStarted
+                    }
+                },
+                Err(outcome) => Report::Refused(outcome),
+            };
+            self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
+        }
+    }
+
+    /// When a job that waits for a stranger's lock, or a start that failed, is tried again.
+    pub(super) fn next_try_at(&self) -> Option<Mono> {
+        if self.heads.is_empty() {
+            return None;
+        }
+        let waiting = self.head_of.keys().filter_map(|id| self.by_id.get(id));
+        waiting.filter_map(|&index| self.jobs[index].try_at).chain(self.start_again_at).min()
+    }
+}
+
+/// `JOBCTL_SCHEDULED_AT`: RFC 3339 in UTC.
+fn rfc3339(at: Wall) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(at.ms()).unwrap_or_default();
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

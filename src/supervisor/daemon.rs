@@ -1,0 +1,136 @@
+//! The loop around the supervisor: one thread, one wait, one deadline. Turns signals, rings and keepers into turns.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+
+use super::slots::Slots;
+use super::{Event, Flow, Supervisor};
+use crate::core::time::{Now, Wall};
+use crate::os::lock::{Kind, try_lock};
+use crate::os::signals::SelfPipe;
+use crate::os::wake::Bell;
+use crate::os::{clock, poll, process};
+
+/// How often the lock file says that the supervisor is alive.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// What a supervisor listens to.
+const SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
+
+/// Makes the state directory and what is in it, for nobody but its user.
+pub(crate) fn make_state_dir(state_dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    for dir in [state_dir.to_path_buf(), state_dir.join("locks"), state_dir.join("slots"), state_dir.join("output")] {
+        builder.create(&dir).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
+    }
+    Ok(())
+}
+
+/// The lock that makes a process the supervisor of a state directory.
+#[derive(Debug)]
+pub(crate) struct Office {
+    file: File,
+    /// When the last holder was last known to be alive; none if there was none.
+    pub(crate) last_alive_at: Option<Wall>,
+}
+
+/// Why a process is not the supervisor.
+#[derive(Debug)]
+pub(crate) enum OfficeError {
+    /// Another one is, with this number.
+    Taken(String),
+    /// The lock file cannot be used.
+    Failed(io::Error),
+}
+
+impl Office {
+    /// Takes the lock and writes this process's number into it.
+    pub(crate) fn take(state_dir: &Path) -> Result<Self, OfficeError> {
+        let path = state_dir.join("supervisor.lock");
+        let Some(mut file) = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)? else {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            return Err(OfficeError::Taken(holder.trim().to_owned()));
+        };
+        let mut former = String::new();
+        let last_alive_at = match file.read_to_string(&mut former) {
+            Ok(len) if len > 0 => file.metadata().and_then(|meta| meta.modified()).ok().and_then(wall_of),
+            Ok(_) | Err(_) => None,
+        };
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(OfficeError::Failed)?;
+        Ok(Self { file, last_alive_at })
+    }
+
+    /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.
+    fn touch(&self, at: Wall) {
+        let since_epoch = Duration::from_millis(u64::try_from(at.ms()).unwrap_or(0));
+        // A full or read-only disk costs only the exact beginning of the next downtime.
+        let _ = self.file.set_modified(SystemTime::UNIX_EPOCH + since_epoch);
+    }
+}
+
+fn wall_of(time: SystemTime) -> Option<Wall> {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Wall::from_ms(i64::try_from(since_epoch.as_millis()).ok()?))
+}
+
+/// Installs the handlers. Before the first keeper is started, so that no end of one is missed.
+pub(crate) fn listen_to_signals() -> io::Result<SelfPipe> {
+    SelfPipe::install(&SIGNALS)
+}
+
+/// Runs until the supervisor is told to stop and has stopped. `reload` is called at HUP.
+pub(crate) fn serve(
+    supervisor: &mut Supervisor<Slots>,
+    bell: &Bell,
+    signals: &SelfPipe,
+    office: &Office,
+    reload: &mut dyn FnMut(&mut Supervisor<Slots>, Now),
+) -> io::Result<()> {
+    let mut touched = clock::now();
+    let mut events = vec![Event::Rung];
+    loop {
+        let now = clock::now();
+        if now.mono.since(touched.mono) >= SIGN_OF_LIFE {
+            touched = now;
+            office.touch(now.wall);
+        }
+        if supervisor.handle(&events, now) == Flow::Leave {
+            office.touch(now.wall);
+            return Ok(());
+        }
+        events.clear();
+        wait(supervisor, bell, signals)?;
+        bell.drain()?;
+        let rings = signals.take()?;
+        for signal in &rings {
+            match signal {
+                Signal::SIGTERM | Signal::SIGINT => events.push(Event::StopAsked),
+                Signal::SIGHUP => reload(supervisor, clock::now()),
+                _ => {}
+            }
+        }
+        if rings.contains(&Signal::SIGCHLD) {
+            process::reap_children();
+        }
+    }
+}
+
+fn wait(supervisor: &mut Supervisor<Slots>, bell: &Bell, signals: &SelfPipe) -> io::Result<()> {
+    let now = clock::now();
+    let timeout = supervisor.next_wait(now);
+    let (_, slots) = supervisor.parts();
+    let timeout = slots.next_wait(now).map_or(timeout, |wait| wait.min(timeout));
+    let own: [BorrowedFd<'_>; 2] = [bell.as_fd(), signals.fd()];
+    let mut descriptors: Vec<_> = own.into_iter().chain(slots.descriptors()).map(poll::readable).collect();
+    poll::wait(&mut descriptors, Some(timeout)).map(|_| ())
+}

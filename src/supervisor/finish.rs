@@ -1,0 +1,221 @@
+//! Attempts that have ended: what that means for their runs, what is kept of their output.
+
+use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
+use super::{Live, Steps, Supervisor};
+use crate::core::retry::{self, Ended, Next, Stopped};
+use crate::core::run::{Outcome, State};
+use crate::core::time::{Now, Wall};
+use crate::keeper::record::{End, Ending, Record, StopCause};
+use crate::store::{Finish, Output, RunRow, StoreError, Usage};
+
+/// Longest last line of output that is shown as the reason of a failure.
+const LAST_LINE_MAX: usize = 300;
+
+impl<S: Spawner> Supervisor<S> {
+    /// Writes down every end that was told.
+    pub(super) fn finish_ended(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+        let ended = std::mem::take(&mut self.ended);
+        let written = ended.iter().try_for_each(|end| self.finish_one(end, now, steps));
+        self.ended = ended;
+        written
+    }
+
+    fn finish_one(&mut self, end: &SlotEnd, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+        steps.released.push(end.slot);
+        let live = self.remove_live(end.run);
+        if let Some(live) = &live {
+            steps.gone.push((end.run, live.clone()));
+        }
+        let Some(run) = self.store.run(end.run)?.filter(|run| run.state == State::Running && run.claim == end.claim) else {
+            return Ok(());
+        };
+        match &end.report {
+            Report::NeverStarted => {
+                self.store.unclaim_if_running(run.id, run.claim)?;
+            }
+            Report::Lost => self.finish_attempt(&run, live.as_ref(), &Attempt::unknown(Outcome::Lost, now.wall), now, steps)?,
+            Report::Refused(outcome) => {
+                self.finish_attempt(&run, live.as_ref(), &Attempt::unknown(outcome.clone(), now.wall), now, steps)?;
+            }
+            Report::Ended(record) => self.finish_recorded(end, record, &run, live.as_ref(), now, steps)?,
+        }
+        self.load_head(run.job_id)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an end is told by its slot, record, row and what it was started with")]
+    fn finish_recorded(
+        &mut self,
+        end: &SlotEnd,
+        record: &Record,
+        run: &RunRow,
+        live: Option<&Live>,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        let Some(ending) = &record.ending else {
+            return self.finish_attempt(run, live, &Attempt::unknown(Outcome::Lost, now.wall), now, steps);
+        };
+        let last_line = self.keep_output(end, run, steps)?;
+        let outcome = self.outcome_of(record, ending, live, last_line);
+        let usage = Usage {
+            duration_ms: i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX),
+            user_ms: i64::try_from(ending.user.as_millis()).unwrap_or(i64::MAX),
+            system_ms: i64::try_from(ending.system.as_millis()).unwrap_or(i64::MAX),
+            max_rss_kib: ending.max_rss_kib.cast_signed(),
+            output_bytes: record.output_total.cast_signed(),
+        };
+        let attempt = Attempt {
+            outcome,
+            stopped: record.stopped,
+            remark: ending.remark.clone(),
+            started_at: Some(record.started_at),
+            ended_at: ending.ended_at,
+            usage: Some(usage),
+            pid: record.command.map(|command| command.pid),
+        };
+        self.finish_attempt(run, live, &attempt, now, steps)
+    }
+
+    fn outcome_of(&self, record: &Record, ending: &Ending, live: Option<&Live>, last_line: Option<String>) -> Outcome {
+        let is_timeout = record.stopped == Some(StopCause::Timeout);
+        match &ending.end {
+            End::Exited(code) if is_timeout => Outcome::TimedOut { exit_code: Some(*code), signal: None },
+            End::Signaled(signal) if is_timeout => Outcome::TimedOut { exit_code: None, signal: Some(*signal) },
+            End::Exited(code) => match live {
+                Some(live) if live.is_shell => live.policy.outcome_of_shell(*code, last_line),
+                Some(_) | None => Outcome::Exited(*code),
+            },
+            End::Signaled(signal) => Outcome::Signaled(*signal),
+            End::SpawnFailed { exit_code, error } => {
+                Outcome::SpawnFailed { exit_code: *exit_code, error: error.clone() }
+            }
+        }
+    }
+
+    /// Moves the output of an attempt where it is kept; answers its last line.
+    fn keep_output(&mut self, end: &SlotEnd, run: &RunRow, steps: &mut Steps) -> Result<Option<String>, StoreError> {
+        match self.spawner.output(end) {
+            Ok(Kept::Nothing) => Ok(None),
+            Ok(Kept::Inline(output)) => {
+                self.store.save_output(run.id, run.attempt, &output)?;
+                Ok(last_line(&output))
+            }
+            Ok(Kept::File { total, head_max, tail_max }) => {
+                self.store.save_output_file(run.id, run.attempt, total, (head_max, tail_max))?;
+                Ok(None)
+            }
+            Err(error) => {
+                let (id, error) = (run.id, error.to_string());
+                steps.log.push(Box::new(move |log, at| {
+                    log.event(at, "output_not_kept", &[("run", &id), ("error", &error)]);
+                }));
+                Ok(None)
+            }
+        }
+    }
+
+    fn finish_attempt(
+        &mut self,
+        run: &RunRow,
+        live: Option<&Live>,
+        attempt: &Attempt,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
+        // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
+        let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
+        let is_lost = attempt.outcome == Outcome::Lost;
+        let next = policy.next(&Ended {
+            run: run.id,
+            attempt: run.attempt,
+            charged: run.charged + 1,
+            attempts_max: run.max_attempts,
+            lost: run.lost + u32::from(is_lost),
+            outcome: &attempt.outcome,
+            ended_at: attempt.ended_at,
+            first_started_at: run.first_started_at.or(run.started_at).unwrap_or(attempt.ended_at),
+            stopped: run.stop.or(by_machine),
+        });
+        self.store.finish_if_running(&Finish {
+            run: run.id,
+            claim: run.claim,
+            is_occurrence: run.cause.is_occurrence(),
+            outcome: &attempt.outcome,
+            remark: attempt.remark.as_deref(),
+            next,
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            usage: attempt.usage,
+            pid: attempt.pid,
+        })?;
+        if let Next::RetryAt(at) = next {
+            self.next_due_at = Some(self.next_due_at.map_or(at, |due| due.min(at)));
+        }
+        log_end(run, &attempt.outcome, next, steps);
+        let _ = now;
+        Ok(())
+    }
+
+    /// Tells the slots of attempts that somebody asked to stop.
+    pub(super) fn tell_stops(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        for (run, claim) in self.store.stops_asked()? {
+            if let Some(live) = self.live.get_mut(&run).filter(|live| live.claim == claim && !live.is_stopping) {
+                live.is_stopping = true;
+                steps.stops.push((run, Stop::Gently));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a running attempt was asked to stop.
+    pub(super) fn mark_stopping(&mut self, run: i64) {
+        if let Some(live) = self.live.get_mut(&run) {
+            live.is_stopping = true;
+        }
+    }
+}
+
+/// What is known of an attempt's end.
+struct Attempt {
+    outcome: Outcome,
+    stopped: Option<StopCause>,
+    remark: Option<String>,
+    started_at: Option<Wall>,
+    ended_at: Wall,
+    usage: Option<Usage>,
+    pid: Option<i32>,
+}
+
+impl Attempt {
+    fn unknown(outcome: Outcome, ended_at: Wall) -> Self {
+        Self { outcome, stopped: None, remark: None, started_at: None, ended_at, usage: None, pid: None }
+    }
+}
+
+fn log_end(run: &RunRow, outcome: &Outcome, next: Next, steps: &mut Steps) {
+    let (job, id, attempt) = (run.job.clone(), run.id, run.attempt);
+    let how = retry::describe(outcome);
+    let follows = match next {
+        Next::Finish(verdict) => match verdict.reason() {
+            Some(reason) => format!("{} ({reason})", verdict.state()),
+            None => verdict.state().to_string(),
+        },
+        Next::RetryAt(at) => {
+            let time = chrono::DateTime::from_timestamp_millis(at.ms()).unwrap_or_default();
+            format!("retry at {}", time.format("%Y-%m-%dT%H:%M:%SZ"))
+        }
+        Next::Requeue => "queued again".to_owned(),
+    };
+    steps.log.push(Box::new(move |log, at| {
+        log.event(at, "end", &[("job", &job), ("run", &id), ("attempt", &attempt), ("outcome", &how), ("next", &follows)]);
+    }));
+}
+
+/// The last line with something in it, bounded.
+fn last_line(output: &Output) -> Option<String> {
+    let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().take(LAST_LINE_MAX).collect())
+}

@@ -1,0 +1,270 @@
+//! The jobs as the supervisor holds them, and the first queued run of each: loading, refreshing, undoing.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::spawner::Spawner;
+use super::{Live, Pause, Supervisor};
+use crate::core::job::Job;
+use crate::core::plan::{self, Timetable};
+use crate::core::run::Cause;
+use crate::core::schedule::{HashSeed, Zone};
+use crate::core::time::{Mono, Now, Wall};
+use crate::store::{NewOccurrence, RunRow, StoreError};
+
+/// Where a run stands in the queue: by priority, then due time, then id.
+pub(super) type HeadKey = (Reverse<i8>, Wall, i64);
+
+/// A job with what is known of it now.
+#[derive(Debug)]
+pub(super) struct JobState {
+    pub(super) job: Job,
+    pub(super) id: i64,
+    pub(super) zone: Rc<Zone>,
+    pub(super) grid_at: Option<Wall>,
+    /// All occurrences up to here are decided.
+    pub(super) watermark: Wall,
+    pub(super) next: Option<Wall>,
+    pub(super) jitter: Duration,
+    pub(super) pause: Option<Pause>,
+    /// Its running runs with their places, oldest first.
+    pub(super) running: Vec<(i64, u32)>,
+    /// A stranger holds its place or lock: not tried again before.
+    pub(super) try_at: Option<Mono>,
+}
+
+impl JobState {
+    pub(super) fn timetable(&self) -> Timetable<'_> {
+        Timetable { job: &self.job, zone: &self.zone, grid_at: self.grid_at }
+    }
+}
+
+/// The key of a queued run.
+fn head_key(run: &RunRow) -> HeadKey {
+    (Reverse(run.priority), run.due_at.unwrap_or(run.created_at), run.id)
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`. Running attempts keep what they were started with.
+    pub(crate) fn load(
+        &mut self,
+        jobs: Vec<Job>,
+        sources: &[(PathBuf, String)],
+        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        self.store.begin()?;
+        let loaded = self.register(jobs, zone_of, now).and_then(|loaded| {
+            self.store.save_jobfile(sources)?;
+            self.store.commit().map(|()| loaded)
+        });
+        match loaded {
+            Ok(states) => {
+                self.take_over(states);
+                Ok(())
+            }
+            Err(error) => {
+                self.store.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        jobs: Vec<Job>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
+        now: Now,
+    ) -> Result<Vec<JobState>, StoreError> {
+        let is_new_boot = self.store.boot_id()?.is_some_and(|boot| boot != self.configuration.boot_id);
+        let mut states = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let zone = zone_of(job.timezone.as_deref());
+            let was: Vec<&str> = job.policy.was.iter().map(crate::core::job::Name::as_str).collect();
+            let schedule = schedule_identity(&job, &zone);
+            let known = self.store.register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
+            let seed = HashSeed { seed: &self.configuration.seed, job: job.name.as_str() };
+            let mut state = JobState {
+                jitter: plan::jitter_of(&job.policy, seed),
+                id: known.id,
+                zone,
+                grid_at: known.grid_at,
+                watermark: known.watermark.unwrap_or(now.wall),
+                next: None,
+                pause: None,
+                running: Vec::new(),
+                try_at: None,
+                job,
+            };
+            let was_here = known.watermark != Some(now.wall);
+            if is_new_boot && was_here && state.timetable().has_reboot() {
+                self.insert_reboot(&state, now)?;
+            }
+            if state.watermark > now.wall {
+                state.watermark = plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
+            }
+            state.next = state.timetable().next(state.watermark);
+            states.push(state);
+        }
+        self.forget_removed(&states, now)?;
+        self.store.set_meta("boot_id", Some(&self.configuration.boot_id))?;
+        Ok(states)
+    }
+
+    fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
+        self.store
+            .insert_occurrence(&NewOccurrence {
+                job_id: state.id,
+                cause: Cause::Schedule,
+                scheduled_at: now.wall,
+                due_at: now.wall + state.jitter,
+                priority: state.job.policy.priority,
+                max_attempts: state.job.policy.attempts_max(),
+                now: now.wall,
+            })
+            .map(|_| ())
+    }
+
+    fn forget_removed(&self, states: &[JobState], now: Now) -> Result<(), StoreError> {
+        let present: HashSet<i64> = states.iter().map(|state| state.id).collect();
+        for gone in self.store.mark_absent(&present)? {
+            self.store.skip_removed(gone, now.wall)?;
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, states: Vec<JobState>) {
+        self.by_id = states.iter().enumerate().map(|(index, state)| (state.id, index)).collect();
+        self.planned =
+            states.iter().enumerate().filter_map(|(index, state)| state.next.map(|at| (at, index))).collect();
+        self.jobs = states;
+        let mut live: Vec<(i64, i64, u32)> =
+            self.live.iter().map(|(run, live)| (*run, live.job_id, live.place)).collect();
+        live.sort_unstable();
+        for (run, job_id, place) in live {
+            if let Some(&index) = self.by_id.get(&job_id) {
+                self.jobs[index].running.push((run, place));
+            }
+        }
+        self.heads.clear();
+        self.head_of.clear();
+        self.is_stale = true;
+    }
+
+    /// Reads anew what others may have written: queued runs, wishes to stop, pauses, due times.
+    pub(super) fn refresh(&mut self, now: Now) -> Result<(), StoreError> {
+        let queued = self.store.queued_jobs()?;
+        self.heads.clear();
+        self.head_of.clear();
+        for job_id in queued {
+            self.load_head(job_id)?;
+        }
+        self.next_due_at = self.store.next_due_at()?;
+        self.refresh_pauses(now)?;
+        self.is_stale = false;
+        Ok(())
+    }
+
+    fn refresh_pauses(&mut self, now: Now) -> Result<(), StoreError> {
+        for state in &mut self.jobs {
+            state.pause = None;
+        }
+        for (job_id, since, until) in self.store.paused_jobs()? {
+            if let Some(&index) = self.by_id.get(&job_id) {
+                self.jobs[index].pause = Some(Pause { since, until }).filter(|pause| pause.holds(now.wall));
+            }
+        }
+        let supervisor = self.store.supervisor()?;
+        self.paused_all = supervisor
+            .paused_at
+            .map(|since| Pause { since, until: supervisor.paused_until })
+            .filter(|pause| pause.holds(now.wall));
+        Ok(())
+    }
+
+    /// Whether a job may not start anything, and since when.
+    pub(super) fn pause_of(&self, index: usize, now: Wall) -> Option<Pause> {
+        [self.paused_all, self.jobs[index].pause].into_iter().flatten().find(|pause| pause.holds(now))
+    }
+
+    /// When the first pause ends by itself.
+    pub(super) fn next_resume_at(&self) -> Option<Wall> {
+        if self.heads.is_empty() {
+            return None;
+        }
+        let of_jobs = self.head_of.keys().filter_map(|id| self.by_id.get(id)).filter_map(|&index| self.jobs[index].pause);
+        of_jobs.chain(self.paused_all).filter_map(|pause| pause.until).min()
+    }
+
+    /// Reads the first queued run of a job again.
+    pub(super) fn load_head(&mut self, job_id: i64) -> Result<(), StoreError> {
+        if let Some(key) = self.head_of.remove(&job_id) {
+            self.heads.remove(&key);
+        }
+        if let Some(run) = self.store.queue_head(job_id)? {
+            let key = head_key(&run);
+            self.head_of.insert(job_id, key);
+            self.heads.insert(key, run);
+        }
+        Ok(())
+    }
+
+    /// Puts back what a turn that failed had moved.
+    pub(super) fn undo_jobs(&mut self, planned: &[(usize, Wall, Option<Wall>)], gone: &[(i64, Live)]) {
+        for &(index, watermark, next) in planned.iter().rev() {
+            let state = &mut self.jobs[index];
+            if let Some(at) = state.next {
+                self.planned.remove(&(at, index));
+            }
+            state.watermark = watermark;
+            state.next = next;
+            if let Some(at) = next {
+                self.planned.insert((at, index));
+            }
+        }
+        for (run, live) in gone {
+            if let Some(&index) = self.by_id.get(&live.job_id) {
+                self.jobs[index].running.push((*run, live.place));
+                self.jobs[index].running.sort_unstable();
+            }
+            self.live.insert(*run, live.clone());
+        }
+    }
+
+    /// Forgets an attempt that has ended.
+    pub(super) fn remove_live(&mut self, run: i64) -> Option<Live> {
+        let live = self.live.remove(&run)?;
+        if let Some(&index) = self.by_id.get(&live.job_id) {
+            self.jobs[index].running.retain(|(id, _)| *id != run);
+            self.jobs[index].try_at = None;
+        }
+        Some(live)
+    }
+
+    /// Counts an attempt as under way.
+    pub(super) fn add_live(&mut self, run: i64, live: Live) {
+        if let Some(&index) = self.by_id.get(&live.job_id) {
+            let running = &mut self.jobs[index].running;
+            running.push((run, live.place));
+            running.sort_unstable();
+        }
+        self.live.insert(run, live);
+    }
+
+    /// Who holds a named lock, of the attempts under way.
+    pub(super) fn lock_holders(&self) -> HashMap<&str, i64> {
+        self.live.iter().filter_map(|(run, live)| live.lock.as_deref().map(|lock| (lock, *run))).collect()
+    }
+}
+
+/// What a job's occurrences depend on, as text: where it changes, the past is no concern any more.
+fn schedule_identity(job: &Job, zone: &Zone) -> Option<String> {
+    if !job.policy.enabled || job.schedules.is_empty() {
+        return None;
+    }
+    let texts: Vec<&str> = job.schedules.iter().map(|(text, _)| &**text).collect();
+    Some(format!("{} {}", zone.name, texts.join(" | ")))
+}

@@ -1,0 +1,356 @@
+//! Policy into effect: decides at each turn of its loop what has ended, what falls due, what starts, and commits it together.
+//!
+//! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given `now`, so that tests invent it.
+
+mod claim;
+pub(crate) mod daemon;
+pub(crate) mod environment;
+mod finish;
+mod jobs;
+mod log;
+mod occurrences;
+mod places;
+mod recover;
+mod retention;
+pub(crate) mod slots;
+pub(crate) mod spawner;
+mod stopping;
+
+#[cfg(test)]
+mod scenarios;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::core::job::{OnStop, Policy};
+use crate::core::time::{Mono, Now, Wall};
+use crate::store::{RunRow, Store, StoreError};
+
+use environment::Surroundings;
+use jobs::{HeadKey, JobState};
+use log::Log;
+use places::Places;
+use spawner::{SlotEnd, Spawner};
+use stopping::Stopping;
+
+/// No wait is longer: the wall clock may have been set, a ring may have been lost.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// A lock that a stranger holds gives no sign when it is free.
+const LOCK_AGAIN: Duration = Duration::from_secs(1);
+
+/// After a store or a start that failed; doubled up to [`BACK_OFF_MAX`].
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+
+/// What a supervisor is told at its start.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    /// Attempts at once over all jobs.
+    pub(crate) running_max: usize,
+    /// What a stop does.
+    pub(crate) on_stop: OnStop,
+    /// How long a stop may take.
+    pub(crate) stop_timeout: Duration,
+    /// Seed of `jitter`: `hash_seed` of the jobfile, else the machine id.
+    pub(crate) seed: String,
+    /// The state directory.
+    pub(crate) state_dir: PathBuf,
+    /// The boot of the machine.
+    pub(crate) boot_id: String,
+}
+
+/// Something that happened outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Somebody rang: the store has changed.
+    Rung,
+    /// TERM or INT.
+    StopAsked,
+}
+
+/// Whether the loop goes on.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// It does.
+    Continue,
+    /// All is done; leave.
+    Leave,
+}
+
+/// An attempt that is under way.
+#[derive(Clone, Debug)]
+struct Live {
+    job_id: i64,
+    slot: u32,
+    claim: i64,
+    place: u32,
+    /// What it was started with; a reload does not change it.
+    policy: Rc<Policy>,
+    is_shell: bool,
+    lock: Option<Box<str>>,
+    /// Somebody asked it to stop, and the spawner was told or will be at the end of the turn.
+    is_stopping: bool,
+}
+
+/// The supervisor.
+pub(crate) struct Supervisor<S> {
+    store: Store,
+    spawner: S,
+    configuration: Configuration,
+    surroundings: Surroundings,
+    places: Places,
+    log: Log,
+    jobs: Vec<JobState>,
+    by_id: HashMap<i64, usize>,
+    /// Next occurrences.
+    planned: BTreeSet<(Wall, usize)>,
+    /// The first queued run of each job that has one.
+    heads: BTreeMap<HeadKey, RunRow>,
+    head_of: HashMap<i64, HeadKey>,
+    live: HashMap<i64, Live>,
+    /// Ends that are not in the store yet.
+    ended: Vec<SlotEnd>,
+    next_due_at: Option<Wall>,
+    paused_all: Option<Pause>,
+    data_version: i64,
+    is_stale: bool,
+    stopping: Option<Stopping>,
+    last: Now,
+    last_prune: Mono,
+    prune_at: (usize, i64),
+    again_at: Option<Mono>,
+    start_again_at: Option<Mono>,
+    back_off: Duration,
+    file_identity: Option<(u64, u64)>,
+    file_looked_at: Mono,
+}
+
+/// A pause of a job or of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pause {
+    since: Wall,
+    until: Option<Wall>,
+}
+
+impl Pause {
+    fn holds(&self, now: Wall) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Makes a supervisor of an open store; [`Supervisor::load`] gives it jobs, [`Supervisor::recover`] finishes the books.
+    pub(crate) fn new(
+        store: Store,
+        spawner: S,
+        configuration: Configuration,
+        surroundings: Surroundings,
+        now: Now,
+    ) -> Self {
+        Self {
+            places: Places::in_state_dir(&configuration.state_dir),
+            file_identity: store.file_identity(),
+            store,
+            spawner,
+            configuration,
+            surroundings,
+            log: Log::default(),
+            jobs: Vec::new(),
+            by_id: HashMap::new(),
+            planned: BTreeSet::new(),
+            heads: BTreeMap::new(),
+            head_of: HashMap::new(),
+            live: HashMap::new(),
+            ended: Vec::new(),
+            next_due_at: None,
+            paused_all: None,
+            data_version: -1,
+            is_stale: true,
+            stopping: None,
+            last: now,
+            last_prune: now.mono,
+            prune_at: (0, 0),
+            again_at: None,
+            start_again_at: None,
+            back_off: BACK_OFF_MIN,
+            file_looked_at: now.mono,
+        }
+    }
+
+    /// Does what is to be done at `now`, after what has happened.
+    ///
+    /// An error of the store is no error of the supervisor: the turn is undone and tried again a little later.
+    pub(crate) fn handle(&mut self, events: &[Event], now: Now) -> Flow {
+        for event in events {
+            match event {
+                Event::Rung => self.is_stale = true,
+                Event::StopAsked => self.ask_to_stop(now),
+            }
+        }
+        self.look_at_file(now);
+        let ends = self.spawner.ended(now);
+        self.ended.extend(ends);
+        if self.again_at.is_none_or(|at| at <= now.mono) {
+            self.turn(now);
+        }
+        self.log.flush();
+        self.flow()
+    }
+
+    fn turn(&mut self, now: Now) {
+        let mut steps = Steps::default();
+        match self.write_turn(now, &mut steps) {
+            Ok(()) => {
+                self.again_at = None;
+                self.back_off = BACK_OFF_MIN;
+                self.carry_out(steps, now);
+            }
+            Err(error) => self.undo(steps, &error, now),
+        }
+    }
+
+    /// All that is written in a turn, in one transaction.
+    fn write_turn(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+        if !self.has_work(now)? {
+            self.notice_clock(now, steps)?;
+            return Ok(());
+        }
+        self.store.begin()?;
+        self.finish_ended(now, steps)?;
+        if self.is_stale {
+            self.refresh(now)?;
+            self.tell_stops(steps)?;
+        }
+        self.notice_clock(now, steps)?;
+        if self.stopping.is_none() {
+            self.queue_due(now)?;
+            self.plan_due(now, steps)?;
+            self.skip_overdue(now, steps)?;
+            self.claim_what_can_start(now, steps)?;
+        }
+        self.stop_in_time(now, steps)?;
+        self.prune_a_batch(now)?;
+        self.store.commit()
+    }
+
+    /// Whether there is anything to write: an idle look at the clock costs no transaction.
+    fn has_work(&mut self, now: Now) -> Result<bool, StoreError> {
+        let data_version = self.store.data_version()?;
+        if data_version != self.data_version {
+            self.data_version = data_version;
+            self.is_stale = true;
+        }
+        let is_due = |at: Option<Wall>| at.is_some_and(|at| at <= now.wall);
+        Ok(self.is_stale
+            || !self.ended.is_empty()
+            || is_due(self.next_due_at)
+            || is_due(self.planned.first().map(|(at, _)| *at))
+            || !self.heads.is_empty()
+            || self.stopping.is_some()
+            || self.prune_is_due(now)
+            || self.clock_jumped(now))
+    }
+
+    /// What was decided is on disk: now it is done.
+    fn carry_out(&mut self, steps: Steps, now: Now) {
+        for line in &steps.log {
+            line(&mut self.log, now.wall);
+        }
+        for slot in steps.released {
+            self.spawner.release(slot, now);
+        }
+        self.ended.clear();
+        for (run, stop) in steps.stops {
+            if let Some(live) = self.live.get(&run) {
+                self.spawner.stop(live.slot, stop);
+            }
+        }
+        self.start_claimed(steps.claims, now);
+    }
+
+    /// The turn failed: nothing of it was, and the store is asked again a little later.
+    fn undo(&mut self, steps: Steps, error: &StoreError, now: Now) {
+        self.store.rollback();
+        self.log.event(now.wall, "store_failed", &[("error", error), ("again_in_ms", &self.back_off.as_millis())]);
+        for claim in steps.claims {
+            self.spawner.give_back(claim.slot);
+            self.remove_live(claim.run());
+        }
+        for (run, _) in &steps.stops {
+            if let Some(live) = self.live.get_mut(run) {
+                live.is_stopping = false;
+            }
+        }
+        self.undo_jobs(&steps.planned, &steps.gone);
+        self.is_stale = true;
+        self.again_at = Some(now.mono + self.back_off);
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+    }
+
+    /// How long nothing will be to do, unless something happens.
+    pub(crate) fn next_wait(&self, now: Now) -> Duration {
+        let from_wall = |at: Wall| at.since(now.wall);
+        let from_mono = |at: Mono| at.since(now.mono);
+        let mut wait = LOOK_EVERY;
+        if let Some(at) = self.again_at {
+            return wait.min(from_mono(at));
+        }
+        if !self.ended.is_empty() {
+            return Duration::ZERO;
+        }
+        if self.stopping.is_none() {
+            let due = [self.next_due_at, self.planned.first().map(|(at, _)| *at), self.next_overdue_at()];
+            wait = due.into_iter().flatten().map(from_wall).fold(wait, Duration::min);
+            wait = self.next_try_at().map_or(wait, |at| wait.min(from_mono(at)));
+            wait = self.next_resume_at().map_or(wait, |at| wait.min(from_wall(at)));
+        }
+        self.next_stop_at().map_or(wait, |at| wait.min(from_mono(at)))
+    }
+
+    /// Takes over the settings of a jobfile.
+    pub(crate) fn configure(&mut self, configuration: Configuration) {
+        self.configuration = configuration;
+    }
+
+    /// The store and the spawner, for the daemon's own books.
+    pub(crate) fn parts(&mut self) -> (&mut Store, &mut S) {
+        (&mut self.store, &mut self.spawner)
+    }
+
+    /// Notes a line in the log at once.
+    pub(crate) fn say(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn std::fmt::Display)]) {
+        self.log.event(at, name, fields);
+        self.log.flush();
+    }
+
+    /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
+    /// what happens in it.
+    fn look_at_file(&mut self, now: Now) {
+        if now.mono.since(self.file_looked_at) < LOOK_EVERY {
+            return;
+        }
+        self.file_looked_at = now.mono;
+        let identity = self.store.file_identity();
+        if identity != self.file_identity {
+            self.file_identity = identity;
+            self.log.event(now.wall, "store_replaced", &[("hint", &"restart the supervisor: its file was deleted or replaced")]);
+        }
+    }
+}
+
+/// What a turn has decided and has still to be done once it is on disk.
+#[derive(Default)]
+struct Steps {
+    claims: Vec<claim::Claim>,
+    released: Vec<u32>,
+    /// Attempts that are not live any more, to be put back if the turn is undone.
+    gone: Vec<(i64, Live)>,
+    stops: Vec<(i64, spawner::Stop)>,
+    /// Jobs whose planning moved, with what it was before.
+    planned: Vec<(usize, Wall, Option<Wall>)>,
+    log: Vec<Box<dyn Fn(&mut Log, Wall)>>,
+}

@@ -1,0 +1,45 @@
+//! After a start: finishes the books of the supervisor before. What runs is adopted, what ended is known, the rest is lost.
+
+use super::spawner::{Adopted, SlotEnd, Spawner};
+use super::{Live, Supervisor};
+use crate::core::job::CommandLine;
+use crate::core::run::State;
+use crate::core::time::Now;
+use crate::store::{Filter, RunRow, StoreError};
+
+impl<S: Spawner> Supervisor<S> {
+    /// Looks after every run that was running when the last supervisor ended. How many were adopted.
+    pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
+        let filter = Filter { states: vec![State::Running], ..Filter::default() };
+        let mut adopted = 0;
+        for run in self.store.runs(&filter, None)?.into_iter().rev() {
+            let slot = run.slot.unwrap_or(u32::MAX);
+            let live = self.adopted_live(&run, slot);
+            self.add_live(run.id, live);
+            match self.spawner.adopt(slot, run.id, run.claim) {
+                Adopted::Working => {
+                    adopted += 1;
+                    self.log.event(now.wall, "adopt", &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)]);
+                }
+                Adopted::Ended(report) => {
+                    self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
+                }
+            }
+        }
+        Ok(adopted)
+    }
+
+    fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {
+        let job = self.by_id.get(&run.job_id).map(|&index| &self.jobs[index].job);
+        Live {
+            job_id: run.job_id,
+            slot,
+            claim: run.claim,
+            place: 0,
+            policy: job.map(|job| job.policy.clone()).unwrap_or_default(),
+            is_shell: job.is_some_and(|job| matches!(job.command, CommandLine::Shell(_))),
+            lock: job.and_then(|job| job.policy.lock.clone()),
+            is_stopping: false,
+        }
+    }
+}

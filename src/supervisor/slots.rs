@@ -1,0 +1,374 @@
+//! The real side of the border: slots with their records, output files and keepers.
+//!
+//! A slot's record is locked by this process and its keeper together (one open file), so that the lock is free only when neither
+//! lives. A slot is used again only after [`Spawner::release`]: the end it holds is in the store by then.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
+use crate::core::time::{Mono, Now};
+use crate::keeper::order::Order;
+use crate::keeper::record::Record;
+use crate::keeper::format::RECORD_MAX;
+use crate::keeper::{self, Heard};
+use crate::os::lock::{Kind, try_lock};
+use crate::os::{file, process, socket};
+use crate::store::read_ring;
+
+/// A keeper that had nothing to do for this long is let go.
+const IDLE_MAX: Duration = Duration::from_secs(3);
+
+/// Output up to this size moves into the store; larger output becomes a file of its own.
+const INLINE_MAX: u64 = 32 * 1024;
+
+/// A former supervisor's keeper that retired gives no sign of it: its record is looked at this often.
+const ADOPTED_LOOK: Duration = Duration::from_secs(1);
+
+/// A record that is there and cannot be read or believed.
+struct Unreadable;
+
+/// More slots than any limit allows; a guard against going on forever.
+const SLOTS_MAX: u32 = 1_000_000;
+
+/// All slots of a state directory.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    slots_dir: PathBuf,
+    output_dir: PathBuf,
+    exe: PathBuf,
+    slots: BTreeMap<u32, Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    record: File,
+    output: File,
+    keeper: Option<Keeper>,
+    state: State,
+    /// Whether this process holds the record's lock; false while a former supervisor's keeper does.
+    is_ours: bool,
+    /// The output was moved to a file of its own: the slot needs a new one before it is used again.
+    moved: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Keeper {
+    socket: OwnedFd,
+    /// Opened before the process can be waited for, so that it can never mean another one.
+    pidfd: OwnedFd,
+}
+
+#[derive(Debug)]
+enum State {
+    Free { since: Option<Mono> },
+    Given,
+    Working { run: i64, claim: i64 },
+    Adopted { run: i64, claim: i64, pidfd: Option<OwnedFd> },
+    Ended,
+}
+
+impl Slots {
+    /// The slots of a state directory, whose keepers are started from `exe`.
+    pub(crate) fn in_state_dir(state_dir: &Path, exe: PathBuf) -> Self {
+        Self {
+            slots_dir: state_dir.join("slots"),
+            output_dir: state_dir.join("output"),
+            exe,
+            slots: BTreeMap::new(),
+        }
+    }
+
+    /// What becomes readable when a keeper has something to say or is gone.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.slots.values().flat_map(|slot| {
+            let pidfd = match &slot.state {
+                State::Adopted { pidfd, .. } => pidfd.as_ref(),
+                State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
+            };
+            slot.keeper.iter().map(|keeper| keeper.socket.as_fd()).chain(pidfd.map(AsFd::as_fd))
+        })
+    }
+
+    /// How long nothing is to be done here, unless a descriptor becomes readable.
+    pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
+        let waits = self.slots.values().filter_map(|slot| match &slot.state {
+            State::Free { since: Some(since) } if slot.keeper.is_some() => Some((*since + IDLE_MAX).since(now.mono)),
+            State::Adopted { .. } => Some(ADOPTED_LOOK),
+            State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
+        });
+        waits.min()
+    }
+
+    fn record_path(&self, slot: u32) -> PathBuf {
+        self.slots_dir.join(format!("{slot}.rec"))
+    }
+
+    fn output_path(&self, slot: u32) -> PathBuf {
+        self.slots_dir.join(format!("{slot}.out"))
+    }
+
+    /// Takes a slot over whose record nobody holds. None: a keeper of a former supervisor has it still.
+    fn own(&mut self, slot: u32) -> io::Result<Option<&mut Slot>> {
+        let Some(record) = try_lock(&self.record_path(slot), Kind::Exclusive)? else { return Ok(None) };
+        let output = open_output(&self.output_path(slot))?;
+        let entry = Slot { record, output, keeper: None, state: State::Free { since: None }, is_ours: true, moved: None };
+        self.slots.insert(slot, entry);
+        Ok(self.slots.get_mut(&slot))
+    }
+
+    fn start_keeper(&mut self, slot: u32) -> io::Result<()> {
+        let output_path = self.output_path(slot);
+        let entry = self.slots.get_mut(&slot).expect("a slot is given out before it is used");
+        if entry.moved.take().is_some() {
+            entry.output = open_output(&output_path)?;
+        }
+        let (ours, theirs) = socket::pair()?;
+        let pid = process::spawn_keeper(&self.exe, theirs, entry.record.as_fd(), entry.output.as_fd())?;
+        entry.keeper = Some(Keeper { socket: ours, pidfd: process::pidfd_open(pid)? });
+        Ok(())
+    }
+
+    fn send(&self, slot: u32, order: &Order, locks: &[File]) -> io::Result<()> {
+        let keeper = self.slots[&slot].keeper.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let locks: Vec<BorrowedFd<'_>> = locks.iter().map(AsFd::as_fd).collect();
+        keeper::send_order(keeper.socket.as_fd(), order, &locks)
+    }
+}
+
+impl Spawner for Slots {
+    fn free_slot(&mut self) -> io::Result<u32> {
+        let is_free = |slot: &Slot| matches!(slot.state, State::Free { .. });
+        let warm = self.slots.iter().find(|(_, slot)| is_free(slot) && slot.keeper.is_some());
+        let cold = self.slots.iter().find(|(_, slot)| is_free(slot));
+        if let Some((&number, _)) = warm.or(cold) {
+            self.slots.get_mut(&number).expect("it was just found").state = State::Given;
+            return Ok(number);
+        }
+        for number in 0..SLOTS_MAX {
+            if self.slots.contains_key(&number) {
+                continue;
+            }
+            if let Some(slot) = self.own(number)? {
+                slot.state = State::Given;
+                return Ok(number);
+            }
+        }
+        Err(io::Error::other("no slot is free: former keepers hold them all"))
+    }
+
+    fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
+        let is_new = self.slots[&slot].keeper.is_none() || self.slots[&slot].moved.is_some();
+        if is_new {
+            self.start_keeper(slot)?;
+        }
+        if let Err(error) = self.send(slot, order, &locks) {
+            if is_new || error.raw_os_error() == Some(libc::EMSGSIZE) {
+                return Err(error);
+            }
+            // An idle keeper may be killed by anybody: what it was not sent, another one can be.
+            self.start_keeper(slot)?;
+            self.send(slot, order, &locks)?;
+        }
+        let entry = self.slots.get_mut(&slot).expect("a slot is given out before it is used");
+        entry.state = State::Working { run: order.run, claim: order.claim };
+        Ok(())
+    }
+
+    fn give_back(&mut self, slot: u32) {
+        if let Some(entry) = self.slots.get_mut(&slot) {
+            entry.state = State::Free { since: None };
+        }
+    }
+
+    fn ended(&mut self, now: Now) -> Vec<SlotEnd> {
+        let mut ends = Vec::new();
+        for (&number, slot) in &mut self.slots {
+            let (run, claim, report) = match slot.state {
+                State::Free { since } => {
+                    slot.let_go_if_idle(since, now);
+                    continue;
+                }
+                State::Given | State::Ended => continue,
+                State::Working { run, claim } => (run, claim, slot.hear(run, claim)),
+                State::Adopted { run, claim, .. } => {
+                    let path = self.slots_dir.join(format!("{number}.rec"));
+                    (run, claim, slot.look_at_adopted(&path, run, claim))
+                }
+            };
+            if let Some(report) = report {
+                slot.state = State::Ended;
+                ends.push(SlotEnd { slot: number, run, claim, report });
+            }
+        }
+        ends
+    }
+
+    fn output(&mut self, end: &SlotEnd) -> io::Result<Kept> {
+        let Report::Ended(record) = &end.report else { return Ok(Kept::Nothing) };
+        let (total, layout) = (record.output_total, record.layout);
+        if total == 0 {
+            return Ok(Kept::Nothing);
+        }
+        let path = self.output_path(end.slot);
+        let kept_bytes = total.min(layout.head_max + layout.tail_max);
+        if kept_bytes <= INLINE_MAX {
+            return read_ring(&path, total, layout.head_max, layout.tail_max).map(Kept::Inline);
+        }
+        let kept = Kept::File { total, head_max: layout.head_max, tail_max: layout.tail_max };
+        let target = self.output_dir.join(format!("{}.{}", record.run, record.attempt));
+        // A turn that is tried again, or a supervisor that was killed in between, finds it moved already.
+        if !target.exists() {
+            fs::rename(&path, &target)?;
+        }
+        if let Some(entry) = self.slots.get_mut(&end.slot) {
+            entry.moved = Some(kept.clone());
+            entry.keeper = None;
+        }
+        Ok(kept)
+    }
+
+    fn release(&mut self, slot: u32, now: Now) {
+        let Some(entry) = self.slots.get_mut(&slot) else { return };
+        if !entry.is_ours {
+            self.slots.remove(&slot);
+        } else {
+            entry.state = State::Free { since: Some(now.mono) };
+        }
+    }
+
+    fn stop(&mut self, slot: u32, stop: Stop) {
+        let Some(entry) = self.slots.get(&slot) else { return };
+        let signal = match stop {
+            Stop::Gently => Signal::SIGTERM,
+            Stop::AtOnce => Signal::SIGUSR1,
+        };
+        // A keeper that is gone has ended its attempt, and its end is on the way.
+        let _ = match (&entry.state, &entry.keeper) {
+            (State::Adopted { pidfd: Some(pidfd), .. }, _) => process::pidfd_send_signal(pidfd.as_fd(), signal),
+            (State::Working { .. }, Some(keeper)) => process::pidfd_send_signal(keeper.pidfd.as_fd(), signal),
+            (State::Free { .. } | State::Given | State::Working { .. } | State::Adopted { .. } | State::Ended, _) => Ok(()),
+        };
+    }
+
+    fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
+        match self.own(slot) {
+            Ok(Some(entry)) => {
+                let report = entry.judge(run, claim);
+                entry.state = State::Ended;
+                Adopted::Ended(report)
+            }
+            Ok(None) => self.adopt_living(slot, run, claim),
+            Err(_) => Adopted::Ended(Report::Lost),
+        }
+    }
+}
+
+impl Slots {
+    fn adopt_living(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
+        let open = |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+        let files = open(&self.record_path(slot)).and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
+        let Ok((record, output)) = files else { return Adopted::Ended(Report::Lost) };
+        let state = State::Adopted { run, claim, pidfd: None };
+        self.slots.insert(slot, Slot { record, output, keeper: None, state, is_ours: false, moved: None });
+        Adopted::Working
+    }
+}
+
+impl Slot {
+    /// The record as it stands; none if no attempt was ever started in this slot. Errs where it cannot be read or believed.
+    fn read_record(&self) -> Result<Option<Record>, Unreadable> {
+        let bytes = file::read_at(self.record.as_fd(), 0, RECORD_MAX).map_err(|_| Unreadable)?;
+        Record::decode(&bytes).map_err(|_| Unreadable)
+    }
+
+    /// What the record says of a claim when no keeper works on it any more. What cannot be read is lost: it may have run.
+    fn judge(&self, run: i64, claim: i64) -> Report {
+        match self.read_record() {
+            Ok(Some(record)) => judge_dead(record, run, claim),
+            Ok(None) => Report::NeverStarted,
+            Err(Unreadable) => Report::Lost,
+        }
+    }
+
+    fn let_go_if_idle(&mut self, since: Option<Mono>, now: Now) {
+        let is_idle = since.is_none_or(|since| now.mono.since(since) >= IDLE_MAX);
+        let is_gone = self.keeper.as_ref().is_some_and(|keeper| keeper::hear(keeper.socket.as_fd()) == Heard::Gone);
+        if is_idle || is_gone {
+            self.keeper = None;
+        }
+    }
+
+    /// What the slot's keeper says of the attempt it works on.
+    fn hear(&mut self, run: i64, claim: i64) -> Option<Report> {
+        let heard = self.keeper.as_ref().map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
+        match heard {
+            Heard::Nothing => return None,
+            Heard::Reusable => {}
+            Heard::Retired | Heard::Gone => self.keeper = None,
+        }
+        Some(self.judge(run, claim))
+    }
+
+    /// What the record says of an attempt that a former supervisor started. None: it is under way.
+    fn look_at_adopted(&mut self, path: &Path, run: i64, claim: i64) -> Option<Report> {
+        if let Ok(Some(record)) = self.read_record()
+            && (record.run, record.claim) == (run, claim)
+        {
+            if record.ending.is_some() {
+                return Some(Report::Ended(Box::new(record)));
+            }
+            if record.keeper.is_alive() {
+                self.watch(record.keeper.pid, run, claim);
+                return None;
+            }
+        }
+        // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has the slot.
+        let locked = try_lock(path, Kind::Exclusive).ok().flatten()?;
+        self.record = locked;
+        self.is_ours = true;
+        Some(self.judge(run, claim))
+    }
+
+    fn watch(&mut self, pid: i32, run: i64, claim: i64) {
+        if let State::Adopted { pidfd: None, .. } = self.state {
+            self.state = State::Adopted { run, claim, pidfd: process::pidfd_open(pid).ok() };
+        }
+    }
+}
+
+/// What a record says of a claim when no keeper works on it any more.
+fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
+    if (record.run, record.claim) != (run, claim) {
+        return Report::NeverStarted;
+    }
+    if record.ending.is_some() {
+        return Report::Ended(Box::new(record));
+    }
+    // Its keeper was killed. What is left of its session is ended before the run can be tried again.
+    if let Some(command) = record.command
+        && process::boot_id().is_ok_and(|boot_id| boot_id == record.boot_id)
+    {
+        process::kill_session(command.pid, command.start_ticks);
+    }
+    Report::Lost
+}
+
+fn open_output(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
