@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::bench::{Bench, exited, handle, has_ended};
+use crate::core::job::Leftovers;
 use crate::keeper::Heard;
 use crate::keeper::order::Order;
 use crate::keeper::record::{End, StopCause};
@@ -142,5 +143,24 @@ fn a_keeper_whose_attempt_was_stopped_takes_the_next_order() {
     assert_eq!(
         (heard, ending.end, bench.record().stopped),
         (Heard::Reusable, exited(2), None)
+    );
+}
+
+#[test]
+fn what_starts_itself_anew_all_the_time_is_caught() {
+    let bench = Bench::new("comet");
+    bench.script("comet", "#!/bin/sh\n./comet &\necho >> trail\n");
+    let order =
+        bench.shell("(setsid ./comet > /dev/null 2>&1 &); until [ -e go ]; do sleep 0.01; done");
+    bench.send(&Order {
+        leftovers: Leftovers::Kill,
+        ..order
+    });
+    bench.lines("trail", 5);
+    std::fs::write(bench.dir.join("go"), "").unwrap();
+    let (heard, ending) = bench.end();
+    assert_eq!(
+        (heard, ending.end, ending.remark),
+        (Heard::Reusable, exited(0), None)
     );
 }
