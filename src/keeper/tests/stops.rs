@@ -22,10 +22,11 @@ const NASTY_TREE: &str = "trap '' TERM; echo $$ >> pids
 #[test]
 fn after_a_timeout_nothing_of_a_nasty_tree_is_left() {
     let bench = Bench::new("tree");
-    let short = Duration::from_millis(300);
+    // Time for the tree to grow, on a busy machine too.
+    let (timeout, stop_grace) = (Duration::from_millis(500), Duration::from_millis(2500));
     bench.send(&Order {
-        timeout: Some(short),
-        stop_grace: short,
+        timeout: Some(timeout),
+        stop_grace,
         ..bench.shell(NASTY_TREE)
     });
     let pids = bench.lines("pids", 16);
@@ -37,7 +38,7 @@ fn after_a_timeout_nothing_of_a_nasty_tree_is_left() {
     );
     assert!(handles.iter().all(has_ended));
     assert_eq!(bench.record().stopped, Some(StopCause::Timeout));
-    assert!(ending.duration >= short * 2);
+    assert!(ending.duration >= timeout + stop_grace);
 }
 
 #[test]
