@@ -354,11 +354,8 @@ fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
         return Report::Ended(Box::new(record));
     }
     // Its keeper was killed. What is left of its session is ended before the run can be tried again.
-    if let Some(command) = record.command
-        && process::boot_id().is_ok_and(|boot_id| boot_id == record.boot_id)
-    {
-        process::kill_session(command.pid, command.start_ticks);
-    }
+    // Nothing more can be done from here about what cannot be seen.
+    let _ = keeper::strike_lost(&record);
     Report::Lost
 }
 
