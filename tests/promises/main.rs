@@ -2,5 +2,10 @@
 //!
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
+mod crash_loop;
+mod locks;
 mod nothing_is_lost;
+mod one_supervisor;
+mod overlap;
+mod stopping;
 mod support;

@@ -228,7 +228,9 @@ impl House {
     /// All runs of a job, oldest first.
     #[track_caller]
     pub(crate) fn runs(&self, job: &str) -> Vec<Value> {
-        let answer = self.ask(&["runs", job, "-n", "0", "--json"]).expect(0);
+        let answer = self.ask(&["runs", job, "-n", "0", "--json"]);
+        // 1 is: there are none.
+        assert!(matches!(answer.code, 0 | 1), "{answer:#?}");
         let mut runs: Vec<Value> = answer
             .out
             .lines()
@@ -332,14 +334,38 @@ impl House {
         Supervisor { child }
     }
 
-    /// The keeper of a running run: the parent of its command, which leads its session.
+    /// The keeper of a running run: the parent of its command.
+    #[track_caller]
     pub(crate) fn keeper_of(&self, run: i64) -> i32 {
         wait_for("the keeper", || {
-            let leads =
-                |pid: &i32| stat_field(*pid, 3).is_some_and(|session| session == pid.to_string());
-            let leader = self.processes_of(run).into_iter().find(leads)?;
-            stat_field(leader, 1)?.parse().ok()
+            stat_field(self.leader_of(run), 1)?.parse().ok()
         })
+    }
+
+    /// The main process of a running run: it leads its session.
+    #[track_caller]
+    pub(crate) fn leader_of(&self, run: i64) -> i32 {
+        let leads =
+            |pid: &i32| stat_field(*pid, 3).is_some_and(|session| session == pid.to_string());
+        wait_for("the command's process", || {
+            self.processes_of(run)
+                .into_iter()
+                .find(|pid| leads(pid) && is_alive(*pid))
+        })
+    }
+
+    /// All keepers: they have a slot's record open.
+    pub(crate) fn keepers(&self) -> Vec<i32> {
+        let slots = self.state_dir().join("slots");
+        processes()
+            .into_iter()
+            .filter(|pid| {
+                command_line(*pid)
+                    .get(1)
+                    .is_some_and(|word| word == "keeper")
+            })
+            .filter(|pid| has_open_below(*pid, &slots))
+            .collect()
     }
 
     /// Processes that have `JOBCTL_RUN` of this run in this house.
@@ -493,8 +519,16 @@ fn processes() -> Vec<i32> {
 }
 
 fn environment(pid: i32) -> Vec<String> {
+    words_of(pid, "environ")
+}
+
+fn command_line(pid: i32) -> Vec<String> {
+    words_of(pid, "cmdline")
+}
+
+fn words_of(pid: i32, file: &str) -> Vec<String> {
     let mut bytes = Vec::new();
-    if let Ok(mut file) = File::open(format!("/proc/{pid}/environ")) {
+    if let Ok(mut file) = File::open(format!("/proc/{pid}/{file}")) {
         // Gone meanwhile, or not ours.
         let _ = file.read_to_end(&mut bytes);
     }
