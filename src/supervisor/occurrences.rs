@@ -198,11 +198,16 @@ impl<S: Spawner> Supervisor<S> {
                 steps,
             )?;
         }
-        for at in caught_up {
+        for &at in &caught_up {
             self.insert_run(index, at, Cause::CatchUp, now)?;
         }
         for &at in &due.in_time {
-            self.plan_one(index, at, now, steps)?;
+            if caught_up.is_empty() {
+                self.plan_one(index, at, now, steps)?;
+            } else {
+                // It waits behind those that are older: they are not what `overlap` means by being in the way.
+                self.insert_run(index, at, Cause::Schedule, now)?;
+            }
         }
         Ok(())
     }
