@@ -19,7 +19,6 @@ use super::when::Toward;
 use crate::cli;
 use crate::core::job::Job;
 use crate::core::run::Cause;
-use crate::core::time::Wall;
 use crate::store::{Added, Addition, Enqueued, NewItem, Store};
 use crate::supervisor::daemon;
 
