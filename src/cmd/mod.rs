@@ -24,6 +24,7 @@ mod enqueue;
 mod follow;
 mod follow_all;
 mod init;
+mod items;
 mod live;
 mod logs;
 mod man;
@@ -39,6 +40,7 @@ mod state_key;
 mod status;
 mod status_job;
 mod status_text;
+mod steer;
 mod transcript;
 mod wait;
 
@@ -75,8 +77,8 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Wait(args) => wait::answer(context, args, out),
         Command::Pause(args) => pause::answer(context, args, out),
         Command::Resume(args) => resume::answer(context, args, out),
-        Command::Completions(args) => completions::answer(context, args, out),
-        Command::Man => man::answer(context, out),
+        Command::Completions(args) => completions::answer(args, out),
+        Command::Man(args) => man::answer(args, out),
         Command::Complete(args) => complete::answer(context, args, out),
     }
 }
