@@ -112,8 +112,8 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Print a shell's completion script
     Completions(Completions),
-    /// Print the manual page
-    Man,
+    /// Print a manual page
+    Man(Man),
     /// Print words for a shell's completion
     #[command(name = "__complete", hide = true)]
     Complete(Complete),
@@ -411,6 +411,26 @@ pub(crate) enum Shell {
     Zsh,
     /// For fish(1)
     Fish,
+}
+
+/// `jobctl man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Prints the source of the page; to read it: jobctl man | man -l -")]
+pub(crate) struct Man {
+    /// Which page: jobctl (the command) or jobctl.toml (the jobfile)
+    #[arg(value_enum, default_value_t = Page::Command, hide_possible_values = true)]
+    pub(crate) page: Page,
+}
+
+/// A manual page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    /// jobctl(1)
+    #[value(name = "jobctl")]
+    Command,
+    /// jobctl.toml(5)
+    #[value(name = "jobctl.toml")]
+    Jobfile,
 }
 
 /// `jobctl __complete`, called by completion scripts.

@@ -1,16 +1,125 @@
-//! `jobctl cancel`: cancels what waits, stops what runs.
+//! `jobctl cancel`: takes runs that wait out of the queue, has running ones stopped.
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
+use super::runs::verdict;
+use super::steer::{self, Tally, Verb, Wanted, Words};
 use crate::cli;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 
 /// Answers `jobctl cancel`.
 pub(crate) fn answer(
-    _context: &Context,
-    _args: &cli::Cancel,
-    _out: &mut Out,
+    context: &Context,
+    args: &cli::Cancel,
+    out: &mut Out,
 ) -> Result<Exit, Failure> {
-    Err(Failure::system("cancel: not implemented yet"))
+    let cancel = Cancel {
+        now: context.now.wall,
+    };
+    let wanted = Wanted {
+        ids: &args.ids,
+        filters: &args.filters,
+        dry_run: args.dry_run,
+    };
+    steer::all(context, &cancel, &wanted, out).map(Tally::exit)
+}
+
+struct Cancel {
+    now: Wall,
+}
+
+impl Verb for Cancel {
+    /// Filters without a state mean runs that have not ended.
+    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>, Failure> {
+        if filter.states.is_empty() && !filter.failed {
+            filter.states = State::ALL
+                .iter()
+                .copied()
+                .filter(|state| !state.is_ended())
+                .collect();
+        }
+        Ok(store.ids(&filter)?)
+    }
+
+    fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
+        Ok(run.state.is_ended().then(|| {
+            Failure::no(format!(
+                "run {} has ended before: it is {}",
+                run.id,
+                verdict(run)
+            ))
+        }))
+    }
+
+    fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
+        store.cancel_if_unfinished(run.id, self.now)
+    }
+
+    fn words(&self, run: &RunRow, asked: bool) -> Words {
+        let (id, job) = (run.id, &run.job);
+        let (done, verb) = if asked {
+            (format!("stopping run {id} ({job})"), "stop")
+        } else {
+            (format!("run {id} ({job}) is cancelled"), "cancel")
+        };
+        Words {
+            done,
+            would: format!("would {verb} run {id} ({job}, {})", verdict(run)),
+        }
+    }
+
+    /// A run that waited is cancelled by the store's word alone; one that runs takes a supervisor.
+    fn ring(&self, context: &Context, tally: Tally) -> Result<(), Failure> {
+        if tally.asked > 0 {
+            return steer::ring(context, "it takes effect when one runs");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::json::sample_run;
+
+    #[test]
+    fn what_has_ended_is_not_cancelled() {
+        let cancel = Cancel {
+            now: Wall::from_secs(0),
+        };
+        let store = Store::in_memory();
+        let failure = cancel.refusal(&store, &sample_run()).unwrap().unwrap();
+        assert_eq!(failure.message, "run 412 has ended before: it is succeeded");
+        for state in [
+            State::Scheduled,
+            State::Queued,
+            State::Running,
+            State::Retrying,
+        ] {
+            let run = RunRow {
+                state,
+                ..sample_run()
+            };
+            assert_eq!(cancel.refusal(&store, &run), Ok(None), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_running_run_is_being_stopped_not_cancelled() {
+        let cancel = Cancel {
+            now: Wall::from_secs(0),
+        };
+        assert_eq!(
+            cancel.words(&sample_run(), true).done,
+            "stopping run 412 (backup)"
+        );
+        assert_eq!(
+            cancel.words(&sample_run(), false).done,
+            "run 412 (backup) is cancelled"
+        );
+    }
 }

@@ -1,16 +1,51 @@
-//! `jobctl complete`: words for a shell's completion.
+//! `jobctl __complete`: words for a shell's completion, one a line. Whatever is wrong, it stays silent: somebody is typing.
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::jobs::with_environment;
 use super::output::Out;
-use crate::cli;
+use crate::cli::{self, Words};
+use crate::jobfile;
+use crate::store::{Filter, Store};
 
-/// Answers `jobctl complete`.
+/// So many runs are offered.
+const RUNS_MAX: u32 = 50;
+
+/// Answers `jobctl __complete`.
 pub(crate) fn answer(
-    _context: &Context,
-    _args: &cli::Complete,
-    _out: &mut Out,
+    context: &Context,
+    args: &cli::Complete,
+    out: &mut Out,
 ) -> Result<Exit, Failure> {
-    Err(Failure::system("complete: not implemented yet"))
+    let store = context.open_read().ok().flatten();
+    let words = match args.what {
+        Words::Jobs => jobs(context, store.as_ref()),
+        Words::Runs => runs(store.as_ref()),
+    };
+    for word in words {
+        out.line(word)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Names of the jobfile, else those the store knows.
+fn jobs(context: &Context, store: Option<&Store>) -> Vec<String> {
+    let path = context.jobfile().ok();
+    let loaded = path.and_then(|path| with_environment(|env| jobfile::load(&path, env)).ok());
+    match (loaded, store) {
+        (Some(jobs), _) => jobs.jobs.iter().map(|job| job.name.to_string()).collect(),
+        (None, Some(store)) => {
+            let jobs = store.jobs().unwrap_or_default();
+            jobs.into_iter().map(|job| job.name).collect()
+        }
+        (None, None) => Vec::new(),
+    }
+}
+
+/// Ids of the newest runs.
+fn runs(store: Option<&Store>) -> Vec<String> {
+    let newest = |store: &Store| store.runs(&Filter::default(), Some(RUNS_MAX)).ok();
+    let runs = store.and_then(newest).unwrap_or_default();
+    runs.iter().map(|run| run.id.to_string()).collect()
 }

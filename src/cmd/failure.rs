@@ -68,6 +68,11 @@ impl Failure {
         Self::system(format!("{}: {}", path.display(), plain(error)))
     }
 
+    /// Output could not be read where an attempt writes it.
+    pub(crate) fn of_slot(error: &io::Error) -> Self {
+        Self::system(format!("output cannot be read: {}", plain(error)))
+    }
+
     /// Adds what to do about it.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self {

@@ -1,11 +1,52 @@
-//! `jobctl init`: a commented jobfile to start from.
+//! `jobctl init`: writes a commented jobfile to start from; never touches one that is there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use serde_json::json;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
+use crate::jobfile::STARTER;
 
 /// Answers `jobctl init`.
-pub(crate) fn answer(_context: &Context, _out: &mut Out) -> Result<Exit, Failure> {
-    Err(Failure::system("init: not implemented yet"))
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    let path = context.jobfile()?;
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(|error| Failure::of_file(dir, &error))?;
+    }
+    write(&path)?;
+    if context.global.json {
+        out.json(&json!({ "jobfile": path.to_string_lossy() }))?;
+        return Ok(Exit::Done);
+    }
+    out.line(format!("wrote {}", path.display()))?;
+    context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path) -> Result<(), Failure> {
+    let mut file = create(path)?;
+    let written = file
+        .write_all(STARTER.as_bytes())
+        .and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a jobfile is worse than none, and it is this call that made it.
+        let _ = fs::remove_file(path);
+        Failure::of_file(path, &error)
+    })
+}
+
+fn create(path: &Path) -> Result<File, Failure> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            Failure::no(format!("{}: there is one already", path.display()))
+                .hint("move it away, or name another one with --jobfile")
+        }
+        _ => Failure::of_file(path, &error),
+    })
 }

@@ -1,11 +1,19 @@
-//! `jobctl man`: the manual page.
+//! `jobctl man`: the manual pages, as they are installed.
 
-use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
+use crate::cli::{self, Page};
 
-/// Answers `jobctl man`.
-pub(crate) fn answer(_context: &Context, _out: &mut Out) -> Result<Exit, Failure> {
-    Err(Failure::system("man: not implemented yet"))
+const COMMAND: &str = include_str!("../../man/jobctl.1");
+const JOBFILE: &str = include_str!("../../man/jobctl.toml.5");
+
+/// Answers `jobctl man`: prints the roff source.
+pub(crate) fn answer(args: &cli::Man, out: &mut Out) -> Result<Exit, Failure> {
+    let page = match args.page {
+        Page::Command => COMMAND,
+        Page::Jobfile => JOBFILE,
+    };
+    out.bytes(page.as_bytes())?;
+    Ok(Exit::Done)
 }

@@ -21,11 +21,16 @@ mod check;
 mod complete;
 mod completions;
 mod enqueue;
+mod follow;
+mod follow_all;
 mod init;
+mod items;
+mod live;
 mod logs;
 mod man;
 mod next;
 mod pause;
+mod pieces;
 mod resume;
 mod retry;
 mod run;
@@ -35,6 +40,8 @@ mod state_key;
 mod status;
 mod status_job;
 mod status_text;
+mod steer;
+mod transcript;
 mod wait;
 
 use crate::cli::{Cli, Command};
@@ -70,8 +77,8 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Wait(args) => wait::answer(context, args, out),
         Command::Pause(args) => pause::answer(context, args, out),
         Command::Resume(args) => resume::answer(context, args, out),
-        Command::Completions(args) => completions::answer(context, args, out),
-        Command::Man => man::answer(context, out),
+        Command::Completions(args) => completions::answer(args, out),
+        Command::Man(args) => man::answer(args, out),
         Command::Complete(args) => complete::answer(context, args, out),
     }
 }

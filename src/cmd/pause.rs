@@ -1,16 +1,72 @@
-//! `jobctl pause`: starts nothing more of a job.
+//! `jobctl pause`: starts nothing more of a job or of all, until a time or until `jobctl resume`.
+
+use serde_json::json;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::jobs::Jobs;
 use super::output::Out;
+use super::{json, steer};
 use crate::cli;
+use crate::core::time::Wall;
+use crate::store::{Scope, Store};
 
 /// Answers `jobctl pause`.
-pub(crate) fn answer(
-    _context: &Context,
-    _args: &cli::Pause,
-    _out: &mut Out,
-) -> Result<Exit, Failure> {
-    Err(Failure::system("pause: not implemented yet"))
+pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Result<Exit, Failure> {
+    let until = until(context, args.span.as_deref())?;
+    let scope = scope(args.job.as_deref());
+    let mut store = Store::open_write(context.state_dir()?)?;
+    know(context, &mut store, scope)?;
+    store.pause(scope, until, context.now.wall)?;
+    // It holds from now on without a supervisor, too.
+    steer::ring(context, "the pause holds for the next one")?;
+    if context.global.json {
+        out.json(&json!({ "job": args.job, "paused": true, "until": json::time(until) }))?;
+    } else {
+        context.say(&words(context, scope, until));
+    }
+    Ok(Exit::Done)
+}
+
+/// What is meant: a job, else everything.
+pub(super) fn scope(job: Option<&str>) -> Scope<'_> {
+    job.map_or(Scope::All, Scope::Job)
+}
+
+/// Makes sure that the store knows a job of the jobfile. One that only the store knows may be paused as well: items of it may wait.
+pub(super) fn know(context: &Context, store: &mut Store, scope: Scope<'_>) -> Result<(), Failure> {
+    let Scope::Job(name) = scope else {
+        return Ok(());
+    };
+    if store.job(name)?.is_some() {
+        return Ok(());
+    }
+    Jobs::load(context, Some(store))?.find(name)?;
+    Ok(store.know_job(name)?)
+}
+
+fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>, Failure> {
+    let Some(text) = span else {
+        return Ok(None);
+    };
+    let span = context.viewer().parse_span(text)?;
+    if span.is_zero() {
+        return Err(Failure::usage(format!("`--for {text}` is no time at all")));
+    }
+    Ok(Some(context.now.wall + span))
+}
+
+fn words(context: &Context, scope: Scope<'_>, until: Option<Wall>) -> String {
+    let (what, resume) = match scope {
+        Scope::All => ("everything".to_owned(), "--all"),
+        Scope::Job(name) => (format!("job `{name}`"), name),
+    };
+    match until {
+        Some(until) => {
+            let until = steer::briefly(&context.viewer(), until);
+            format!("{what} is paused until {until}")
+        }
+        None => format!("{what} is paused until `jobctl resume {resume}`"),
+    }
 }

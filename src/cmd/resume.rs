@@ -1,16 +1,100 @@
-//! `jobctl resume`: ends a pause.
+//! `jobctl resume`: ends a pause. What was skipped meanwhile is not made up for.
+
+use serde_json::json;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
+use super::wait::is_paused;
+use super::{pause, steer};
 use crate::cli;
+use crate::core::time::Wall;
+use crate::store::{Scope, Store, SupervisorRow};
 
 /// Answers `jobctl resume`.
 pub(crate) fn answer(
-    _context: &Context,
-    _args: &cli::Resume,
-    _out: &mut Out,
+    context: &Context,
+    args: &cli::Resume,
+    out: &mut Out,
 ) -> Result<Exit, Failure> {
-    Err(Failure::system("resume: not implemented yet"))
+    let scope = pause::scope(args.job.as_deref());
+    let mut store = Store::open_write(context.state_dir()?)?;
+    pause::know(context, &mut store, scope)?;
+    let words = words(&store, scope, context.now.wall)?;
+    store.resume(scope)?;
+    steer::ring(context, "it goes on when one is")?;
+    if context.global.json {
+        out.json(&json!({ "job": args.job, "paused": false }))?;
+    } else {
+        context.say(&words);
+    }
+    Ok(Exit::Done)
+}
+
+/// What ends, and which other pause remains.
+fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> {
+    let everything = is_everything_paused(&store.supervisor()?, now);
+    match scope {
+        Scope::All => {
+            let jobs = store.jobs()?;
+            let paused = jobs
+                .iter()
+                .filter(|job| is_paused(job.paused_at, job.paused_until, now))
+                .map(|job| format!("`{}`", job.name));
+            let paused: Vec<String> = paused.collect();
+            let ended = ended("everything", everything);
+            Ok(match paused.as_slice() {
+                [] => ended,
+                _ => format!("{ended}; still paused by name: {}", paused.join(", ")),
+            })
+        }
+        Scope::Job(name) => {
+            let job = store.job(name)?;
+            let was = job.is_some_and(|job| is_paused(job.paused_at, job.paused_until, now));
+            let ended = ended(&format!("job `{name}`"), was);
+            Ok(if everything {
+                format!("{ended}; everything is paused still, until `jobctl resume --all`")
+            } else {
+                ended
+            })
+        }
+    }
+}
+
+fn is_everything_paused(supervisor: &SupervisorRow, now: Wall) -> bool {
+    is_paused(supervisor.paused_at, supervisor.paused_until, now)
+}
+
+fn ended(what: &str, was_paused: bool) -> String {
+    if was_paused {
+        format!("{what} goes on")
+    } else {
+        format!("{what} was not paused")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_remains_is_named() {
+        let now = Wall::from_secs(100);
+        let mut store = Store::in_memory();
+        for name in ["a", "b"] {
+            store.know_job(name).unwrap();
+        }
+        let all = |store: &Store| words(store, Scope::All, now).unwrap();
+        let one = |store: &Store| words(store, Scope::Job("a"), now).unwrap();
+        assert_eq!(all(&store), "everything was not paused");
+        store.pause(Scope::Job("a"), None, now).unwrap();
+        assert_eq!(one(&store), "job `a` goes on");
+        store.pause(Scope::All, None, now).unwrap();
+        assert_eq!(all(&store), "everything goes on; still paused by name: `a`");
+        assert_eq!(
+            one(&store),
+            "job `a` goes on; everything is paused still, until `jobctl resume --all`"
+        );
+    }
 }

@@ -37,16 +37,22 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     refuse_names(args)?;
     let path = context.jobfile()?;
     let state_dir = context.service_state_dir()?;
-    daemon::make_state_dir(&state_dir).map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+    daemon::make_state_dir(&state_dir)
+        .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
     let office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;
-    let signals = daemon::listen_to_signals().map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
+    let signals = daemon::listen_to_signals()
+        .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
     let store = Store::create(&state_dir)?;
     let loaded = load(&store, &path)?;
     let on_stop = args.on_stop.map(|on_stop| match on_stop {
         cli::OnStop::Finish => OnStop::Finish,
         cli::OnStop::Detach => OnStop::Detach,
     });
-    let mut service = Service { path, state_dir, on_stop };
+    let mut service = Service {
+        path,
+        state_dir,
+        on_stop,
+    };
     let mut supervisor = service.start(store, loaded, &office)?;
     let bell = wake::listen(&service.state_dir)
         .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?;
@@ -70,7 +76,12 @@ struct Service {
 }
 
 impl Service {
-    fn start(&self, store: Store, loaded: Loaded, office: &Office) -> Result<Supervisor<Slots>, Failure> {
+    fn start(
+        &self,
+        store: Store,
+        loaded: Loaded,
+        office: &Office,
+    ) -> Result<Supervisor<Slots>, Failure> {
         let now = clock::now();
         let is_moved = claim_machine(&store, now)?;
         let exe = PathBuf::from("/proc/self/exe");
@@ -84,11 +95,22 @@ impl Service {
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
         if let Some(error) = &loaded.error {
-            supervisor.say(now.wall, "jobfile_bad", &[("error", error), ("instead", &"the last good one")]);
+            supervisor.say(
+                now.wall,
+                "jobfile_bad",
+                &[("error", error), ("instead", &"the last good one")],
+            );
         }
         if is_moved {
             let hint = "`jobctl resume --all` when it may run here";
-            supervisor.say(now.wall, "paused", &[("reason", &"the store comes from another machine"), ("hint", &hint)]);
+            supervisor.say(
+                now.wall,
+                "paused",
+                &[
+                    ("reason", &"the store comes from another machine"),
+                    ("hint", &hint),
+                ],
+            );
         }
         supervisor.say(
             now.wall,
@@ -107,10 +129,22 @@ impl Service {
     }
 
     /// Takes over a jobfile: jobs, settings, and the copy for worse days.
-    fn load(&self, supervisor: &mut Supervisor<Slots>, jobfile: Jobfile, now: Now) -> Result<(), Failure> {
-        let Jobfile { settings, jobs, sources, .. } = jobfile;
-        let sources: Vec<(PathBuf, String)> =
-            sources.into_iter().map(|source| (source.path, source.text)).collect();
+    fn load(
+        &self,
+        supervisor: &mut Supervisor<Slots>,
+        jobfile: Jobfile,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let Jobfile {
+            settings,
+            jobs,
+            sources,
+            ..
+        } = jobfile;
+        let sources: Vec<(PathBuf, String)> = sources
+            .into_iter()
+            .map(|source| (source.path, source.text))
+            .collect();
         supervisor.configure(self.configuration(&settings)?);
         let mut zones = Zones::new(settings.timezone);
         supervisor.load(jobs, &sources, &mut |name| zones.get(name), now)?;
@@ -124,16 +158,25 @@ impl Service {
         let answer = match read {
             Ok(jobfile) => {
                 let jobs = jobfile.jobs.len();
-                self.load(supervisor, jobfile, now).map(|()| jobs).map_err(|failure| failure.message)
+                self.load(supervisor, jobfile, now)
+                    .map(|()| jobs)
+                    .map_err(|failure| failure.message)
             }
             Err(error) => Err(error),
         };
         let (store, _) = supervisor.parts();
-        let written = store.set_meta("jobfile_error", answer.as_ref().err().map(|error| error as _));
+        let written = store.set_meta(
+            "jobfile_error",
+            answer.as_ref().err().map(|error| error as _),
+        );
         match &answer {
             Ok(jobs) => supervisor.say(now.wall, "reload", &[("jobs", jobs)]),
             Err(error) => {
-                supervisor.say(now.wall, "jobfile_bad", &[("error", error), ("instead", &"the one before stays")]);
+                supervisor.say(
+                    now.wall,
+                    "jobfile_bad",
+                    &[("error", error), ("instead", &"the one before stays")],
+                );
             }
         }
         if let Err(error) = written {
@@ -152,10 +195,18 @@ impl Service {
         Ok(Configuration {
             running_max,
             on_stop: self.on_stop.or(settings.on_stop).unwrap_or(OnStop::Finish),
-            stop_timeout: settings.stop_timeout.unwrap_or(if is_pid_1 { STOP_TIMEOUT_PID_1 } else { STOP_TIMEOUT }),
-            seed: settings.hash_seed.as_deref().map_or_else(machine::id, str::to_owned),
+            stop_timeout: settings.stop_timeout.unwrap_or(if is_pid_1 {
+                STOP_TIMEOUT_PID_1
+            } else {
+                STOP_TIMEOUT
+            }),
+            seed: settings
+                .hash_seed
+                .as_deref()
+                .map_or_else(machine::id, str::to_owned),
             state_dir: self.state_dir.clone(),
-            boot_id: process::boot_id().map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
+            boot_id: process::boot_id()
+                .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
         })
     }
 
@@ -195,7 +246,8 @@ impl Service {
 
 /// The jobfile of a path, checked for what this version would do wrong.
 fn read(path: &std::path::Path) -> Result<Jobfile, String> {
-    let jobfile = jobs::with_environment(|env| jobfile::load(path, env)).map_err(|error| error.to_string())?;
+    let jobfile = jobs::with_environment(|env| jobfile::load(path, env))
+        .map_err(|error| error.to_string())?;
     match joined(&jobfile::blockers(&jobfile)) {
         Some(blockers) => Err(blockers),
         None => Ok(jobfile),
@@ -210,14 +262,28 @@ fn joined(problems: &[jobfile::Problem]) -> Option<String> {
 /// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
 fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
     let error = match read(path) {
-        Ok(jobfile) => return Ok(Loaded { jobfile, error: None }),
+        Ok(jobfile) => {
+            return Ok(Loaded {
+                jobfile,
+                error: None,
+            });
+        }
         Err(error) => error,
     };
-    let sources: Vec<Source> =
-        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
+    let sources: Vec<Source> = store
+        .jobfile_copy()?
+        .into_iter()
+        .map(|(path, text)| Source { path, text })
+        .collect();
     let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
-    match (!sources.is_empty()).then(|| jobs::with_environment(copy)).flatten() {
-        Some(jobfile) => Ok(Loaded { jobfile, error: Some(error) }),
+    match (!sources.is_empty())
+        .then(|| jobs::with_environment(copy))
+        .flatten()
+    {
+        Some(jobfile) => Ok(Loaded {
+            jobfile,
+            error: Some(error),
+        }),
         None if !path.exists() => Err(jobs::failure_of(&LoadError::Missing(path.to_path_buf()))),
         None => Err(Failure::no(error)),
     }
@@ -243,14 +309,20 @@ struct Zones {
 
 impl Zones {
     fn new(default: Option<Rc<str>>) -> Self {
-        Self { default, read: std::collections::HashMap::new() }
+        Self {
+            default,
+            read: std::collections::HashMap::new(),
+        }
     }
 
     fn get(&mut self, name: Option<&str>) -> Rc<Zone> {
         let name = name.or(self.default.as_deref()).map(str::to_owned);
         let zone = self.read.entry(name.clone()).or_insert_with(|| {
             // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
-            Rc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
+            Rc::new(
+                name.and_then(|name| zone::load(&name).ok())
+                    .unwrap_or_else(zone::system),
+            )
         });
         zone.clone()
     }
@@ -258,10 +330,11 @@ impl Zones {
 
 fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
     match error {
-        OfficeError::Taken(pid) => {
-            Failure::not_now(format!("state directory {}: another supervisor runs here (pid {pid})", state_dir.display()))
-                .hint("stop that one first, or name another state directory with --state-dir")
-        }
+        OfficeError::Taken(pid) => Failure::not_now(format!(
+            "state directory {}: another supervisor runs here (pid {pid})",
+            state_dir.display()
+        ))
+        .hint("stop that one first, or name another state directory with --state-dir"),
         OfficeError::Failed(error) => Failure::of_file(&state_dir.join("supervisor.lock"), &error),
     }
 }
@@ -272,8 +345,10 @@ fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
         return Ok(());
     };
     let name = name.display();
-    Err(Failure::usage(format!("run: takes no name (`{name}`): it is the supervisor"))
-        .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
+    Err(Failure::usage(format!(
+        "run: takes no name (`{name}`): it is the supervisor"
+    ))
+    .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
 }
 
 #[cfg(test)]
@@ -282,9 +357,15 @@ mod tests {
 
     #[test]
     fn a_named_job_is_a_hint_to_enqueue() {
-        let args = cli::Run { on_stop: None, names: vec!["backup".into()] };
+        let args = cli::Run {
+            on_stop: None,
+            names: vec!["backup".into()],
+        };
         let failure = refuse_names(&args).unwrap_err();
         assert_eq!(failure.code, Exit::Usage);
-        assert_eq!(failure.hint.unwrap(), "to run the job now, use `jobctl enqueue backup`");
+        assert_eq!(
+            failure.hint.unwrap(),
+            "to run the job now, use `jobctl enqueue backup`"
+        );
     }
 }

@@ -149,7 +149,11 @@ fn attempt(run: &RunRow) -> String {
 }
 
 /// Errs if neither the store nor the jobfile knows the job.
-fn check_job(context: &Context, store: Option<&Store>, name: &str) -> Result<(), Failure> {
+pub(crate) fn check_job(
+    context: &Context,
+    store: Option<&Store>,
+    name: &str,
+) -> Result<(), Failure> {
     if let Some(store) = store
         && store.job(name)?.is_some()
     {

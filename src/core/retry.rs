@@ -177,7 +177,10 @@ impl Policy {
         if self.success_exit.contains(&code) || self.skip_exit.contains(&code) {
             return Outcome::Exited(code);
         }
-        Outcome::SpawnFailed { exit_code: Some(code), error: last_line.unwrap_or_else(|| error.to_owned()) }
+        Outcome::SpawnFailed {
+            exit_code: Some(code),
+            error: last_line.unwrap_or_else(|| error.to_owned()),
+        }
     }
 }
 

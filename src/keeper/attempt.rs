@@ -4,11 +4,14 @@
 //! ended before the end is written, and the locks go only after that.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::libc;
+use nix::sys::signal::Signal;
 
 use super::Identity;
 use super::order::Order;
-use super::output::{Buffer, Output};
+use super::output::{Buffer, Output, Pumped};
 use super::record::{End, Ending, OutputLayout, ProcessId, Record, StopCause};
 use super::slot::Slot;
 use super::start::{self, Started};
@@ -20,8 +23,6 @@ use crate::os::process::{self, Reaped, Status, Usage};
 use crate::os::signals::SignalQueue;
 use crate::os::spawn::Spawner;
 use crate::os::{clock, poll};
-use nix::libc;
-use nix::sys::signal::Signal;
 
 /// What a keeper has, whatever it works on.
 #[derive(Debug)]
@@ -72,11 +73,7 @@ pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
     let now = clock::now();
     let mut record = begin(&tools.identity, order, now);
     tools.slot.write_record(&record)?;
-    match start::start(
-        &mut tools.spawner,
-        order,
-        std::os::fd::AsFd::as_fd(&tools.null),
-    ) {
+    match start::start(&mut tools.spawner, order, tools.null.as_fd()) {
         Ok(started) => Attempt::new(tools, order, record, started)?.run(),
         Err(end) => {
             record.ending = Some(ending(&record, end, Usage::default(), None));
@@ -163,7 +160,7 @@ impl<'a> Attempt<'a> {
             && self
                 .output
                 .pump(self.tools.slot.output(), &mut self.tools.buffer)?
-                == super::output::Pumped::Some
+                == Pumped::Some
         {
             self.tools.slot.write_output_total(self.output.total())?;
         }

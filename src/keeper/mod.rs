@@ -25,6 +25,8 @@ use self::order::Order;
 use self::record::ProcessId;
 use crate::os::{file, process, socket};
 
+pub(crate) use self::sweep::strike_lost;
+
 /// Longer orders go through memory that is passed with the message.
 const INLINE_MAX: usize = 60 * 1024;
 

@@ -62,7 +62,10 @@ impl Output {
     /// Why some of it was not kept although it should have been.
     pub(super) fn remark(&self) -> Option<String> {
         let errno = self.failure?;
-        Some(format!("output was not kept to its end: {}", errno.desc()))
+        Some(format!(
+            "output was not kept to its end: {}",
+            super::start::reason(errno)
+        ))
     }
 
     /// Gives the pipe away; none if its end was seen.

@@ -206,17 +206,17 @@ fn failed(what: &str, error: &io::Error) -> End {
 
 /// `/bin/zsh: no such file or directory`.
 fn sentence(what: &str, errno: Errno) -> String {
-    format!("{what}: {}", uncapitalised(errno.desc()))
+    format!("{what}: {}", reason(errno))
 }
 
-/// The C library begins its texts with a capital; `I/O error` keeps it.
-fn uncapitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if second.is_ascii_lowercase() || second == ' ' => {
-            format!("{}{}", first.to_ascii_lowercase(), chars.as_str())
+/// Why, in small letters but for those of `I/O error`.
+pub(super) fn reason(errno: Errno) -> String {
+    let text = errno.desc();
+    match text.split_at_checked(1) {
+        Some((first, rest)) if rest.starts_with(|c: char| c == ' ' || c.is_ascii_lowercase()) => {
+            format!("{}{rest}", first.to_ascii_lowercase())
         }
-        _ => text.to_owned(),
+        Some(_) | None => text.to_owned(),
     }
 }
 

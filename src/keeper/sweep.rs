@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::signal::Signal;
 
+use super::record::Record;
 use crate::core::time::Mono;
 use crate::os::process::{self, Reaped, Stat};
 use crate::os::signals::SignalQueue;
@@ -24,9 +25,20 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const NAMED_MAX: usize = 5;
 
 /// Kills everything below the process `keeper` once, without waiting. Answers what may not be signalled.
+///
+/// Groups go first: the kernel kills one as a whole, so that nobody in it can start another meanwhile and be missed here. The
+/// group of a child that was not reaped cannot have become a stranger's.
 pub(super) fn strike(keeper: i32) -> io::Result<Vec<Stat>> {
     let mut denied = Vec::new();
-    for process in process::descendants(keeper)? {
+    let below = process::descendants(keeper)?;
+    for child in below
+        .iter()
+        .filter(|process| process.parent == keeper && process.group != keeper)
+    {
+        // What may not be signalled is found below.
+        let _ = process::signal_group(child.group, libc::SIGKILL);
+    }
+    for process in below {
         match process::signal_exactly(&process, Signal::SIGKILL) {
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => denied.push(process),
             // Gone meanwhile, or the next look will tell.
@@ -51,6 +63,39 @@ pub(super) fn end_all(keeper: i32, signals: &SignalQueue) -> io::Result<Option<S
         }
         wait_for_an_end(signals)?;
     }
+}
+
+/// Kills what a keeper that died left of its command's session, without waiting. Answers how many were still there: to be asked
+/// again until that is zero, before the run may be started again.
+///
+/// The main process itself got KILL when its keeper died; what escaped from the session cannot be told any more.
+pub(crate) fn strike_lost(record: &Record) -> io::Result<usize> {
+    let Some(command) = record.command else {
+        return Ok(0);
+    };
+    if record.boot_id != process::boot_id()? {
+        return Ok(0);
+    }
+    let all = process::all()?;
+    let is_leader = |process: &Stat| process.pid == command.pid;
+    let is_strangers = |process: &Stat| process.start_ticks != command.start_ticks;
+    if all
+        .iter()
+        .any(|process| is_leader(process) && is_strangers(process))
+    {
+        // The number came back, and so did the session's, which cannot be while somebody is left in the old one.
+        return Ok(0);
+    }
+    let left: Vec<Stat> = all
+        .into_iter()
+        .filter(|process| process.session == command.pid && !process.is_dead())
+        .filter(|process| process.start_ticks >= command.start_ticks)
+        .collect();
+    for process in &left {
+        // Gone meanwhile, or the next look will tell.
+        let _ = process::signal_exactly(process, Signal::SIGKILL);
+    }
+    Ok(left.len())
 }
 
 /// Whether this process has children.

@@ -13,6 +13,11 @@ pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::POLLIN)
 }
 
+/// Watches only for the other end going away.
+pub(crate) fn hang_up(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::empty())
+}
+
 /// Whether the last [`wait`] found this one ready.
 pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_none_or(|events| !events.is_empty())

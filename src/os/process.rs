@@ -2,10 +2,11 @@
 //!
 //! The command itself is started in `os::spawn`.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,7 +27,9 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     /// The number of its parent.
     pub(crate) parent: i32,
-    /// The number of its session: of the process that began it.
+    /// The number of its process group.
+    pub(crate) group: i32,
+    /// The number of its session.
     pub(crate) session: i32,
     /// When it started, in clock ticks since boot.
     pub(crate) start_ticks: u64,
@@ -41,14 +44,16 @@ impl Stat {
 
 /// Reads /proc/PID/stat. Errs with `NotFound` where there is no such process.
 pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
-    let text = match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(text) => text,
+    // One read gives it whole and it is never longer; asking for its length first would cost as much again.
+    let mut text = [0; 1024];
+    let read = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut text));
+    let len = match read {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Err(error) => return Err(error),
+        read => read?,
     };
-    parse_stat(&text)
+    parse_stat(&text[..len])
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/PID/stat cannot be read"))
 }
 
@@ -66,62 +71,48 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
-    // Fields 6 and 22 of the line; the two above are 3 and 4.
-    let session = fields.nth(6 - 5)?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    // Field 22 of the line; those above are 3 to 6.
     let start_ticks = fields.nth(22 - 7)?.parse().ok()?;
     Some(Stat {
         pid,
         name,
         state,
         parent,
+        group,
         session,
         start_ticks,
     })
 }
 
-/// Kills what is left of the session that `leader` began, whose start was at `leader_ticks`. For a command whose keeper is gone.
-pub(crate) fn kill_session(leader: i32, leader_ticks: u64) {
-    let Ok(entries) = fs::read_dir("/proc") else { return };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let members = pids
-        .filter_map(|pid| stat(pid).ok())
-        .filter(|stat| stat.session == leader && stat.start_ticks >= leader_ticks && !stat.is_dead());
-    for member in members {
-        // It may have ended since, or belong to another user by now: then there is nothing more to be done from here.
-        let _ = signal_exactly(&member, Signal::SIGKILL);
+/// All processes that can be seen.
+pub(crate) fn all() -> io::Result<Vec<Stat>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // It may have gone since.
+        all.extend(stat(pid));
     }
+    Ok(all)
 }
 
 /// Everything below the process `of`, parents before their children.
 pub(crate) fn descendants(of: i32) -> io::Result<Vec<Stat>> {
-    let mut others = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        // It may have gone since.
-        if let Ok(stat) = stat(pid) {
-            others.push(stat);
-        }
+    let mut by_parent: HashMap<i32, Vec<Stat>> = HashMap::new();
+    for process in all()? {
+        by_parent.entry(process.parent).or_default().push(process);
     }
-    let mut below = take_children(&mut others, of);
+    let mut below = by_parent.remove(&of).unwrap_or_default();
     let mut seen = 0;
     while seen < below.len() {
-        let parent = below[seen].pid;
-        below.append(&mut take_children(&mut others, parent));
+        below.append(&mut by_parent.remove(&below[seen].pid).unwrap_or_default());
         seen += 1;
     }
     Ok(below)
-}
-
-fn take_children(others: &mut Vec<Stat>, parent: i32) -> Vec<Stat> {
-    others
-        .extract_if(.., |other| other.parent == parent)
-        .collect()
 }
 
 /// What identifies a boot of the machine (/proc/sys/kernel/random/boot_id).
@@ -238,8 +229,8 @@ fn span_of(time: libc::timeval) -> Duration {
     Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
 }
 
-/// Sends a signal, by number since it may be a real-time one, to the process group of `leader`, which the caller has not
-/// reaped, so that the number is still its own.
+/// Sends a signal, by number since it may be a real-time one, to the process group of `leader`. That is still its own as long
+/// as the caller has a child in it, alive or not yet reaped.
 pub(crate) fn signal_group(leader: i32, signal: i32) -> io::Result<()> {
     assert!(
         leader > 1,
@@ -305,7 +296,7 @@ pub(crate) fn signal_exactly(process: &Stat, signal: Signal) -> io::Result<()> {
     if stat(process.pid)?.start_ticks != process.start_ticks {
         return Err(io::ErrorKind::NotFound.into());
     }
-    match pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), signal) {
+    match pidfd_send_signal(pidfd.as_fd(), signal) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
             Err(io::ErrorKind::NotFound.into())
         }
@@ -375,6 +366,8 @@ mod tests {
                 name: "a) R (b".to_owned(),
                 state: b'S',
                 parent: 7,
+                group: 42,
+                session: 42,
                 start_ticks: 123_456
             }
         );

@@ -19,7 +19,15 @@ pub(crate) struct UserEntry {
 pub(crate) fn current() -> UserEntry {
     let uid = Uid::effective();
     match User::from_uid(uid).ok().flatten() {
-        Some(user) => UserEntry { name: user.name, home: user.dir, shell: user.shell },
-        None => UserEntry { name: uid.to_string(), home: PathBuf::from("/"), shell: PathBuf::from("/bin/sh") },
+        Some(user) => UserEntry {
+            name: user.name,
+            home: user.dir,
+            shell: user.shell,
+        },
+        None => UserEntry {
+            name: uid.to_string(),
+            home: PathBuf::from("/"),
+            shell: PathBuf::from("/bin/sh"),
+        },
     }
 }

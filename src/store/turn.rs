@@ -167,10 +167,14 @@ impl Store {
     /// Jobs that are paused: since when, until when.
     pub(crate) fn paused_jobs(&self) -> Result<Vec<(i64, Wall, Option<Wall>)>, StoreError> {
         self.conn
-            .prepare_cached("SELECT id, paused_at, paused_until FROM job WHERE paused_at IS NOT NULL")
+            .prepare_cached(
+                "SELECT id, paused_at, paused_until FROM job WHERE paused_at IS NOT NULL",
+            )
             .and_then(|mut query| {
                 query
-                    .query_map([], |row| Ok((row.get(0)?, Wall::from_ms(row.get(1)?), rows::wall(row, 2)?)))?
+                    .query_map([], |row| {
+                        Ok((row.get(0)?, Wall::from_ms(row.get(1)?), rows::wall(row, 2)?))
+                    })?
                     .collect()
             })
             .map_err(|e| self.failed("read pauses", e))

@@ -30,14 +30,20 @@ impl Claim {
 
 impl<S: Spawner> Supervisor<S> {
     /// Claims by priority, then due time, then id. A job that cannot start is passed over; it never blocks another.
-    pub(super) fn claim_what_can_start(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    pub(super) fn claim_what_can_start(
+        &mut self,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
         if self.start_again_at.is_some_and(|at| at > now.mono) {
             return Ok(());
         }
         self.start_again_at = None;
         let mut behind = Bound::Unbounded;
         while self.live.len() < self.configuration.running_max {
-            let Some((key, index)) = self.next_startable(behind, now) else { break };
+            let Some((key, index)) = self.next_startable(behind, now) else {
+                break;
+            };
             if !self.claim_head(key, index, now, steps)? {
                 self.jobs[index].try_at = Some(now.mono + LOCK_AGAIN);
             }
@@ -57,22 +63,40 @@ impl<S: Spawner> Supervisor<S> {
     fn can_start(&self, index: usize, now: Now) -> bool {
         let state = &self.jobs[index];
         let policy = &state.job.policy;
-        let has_place =
-            policy.running_max().is_none_or(|max| state.running.len() < usize::try_from(max).unwrap_or(usize::MAX));
+        let has_place = policy
+            .running_max()
+            .is_none_or(|max| state.running.len() < usize::try_from(max).unwrap_or(usize::MAX));
         has_place
             && state.try_at.is_none_or(|at| at <= now.mono)
             && self.pause_of(index, now.wall).is_none()
-            && policy.lock.as_deref().is_none_or(|lock| !self.holds_lock(lock))
+            && policy
+                .lock
+                .as_deref()
+                .is_none_or(|lock| !self.holds_lock(lock))
     }
 
     fn holds_lock(&self, lock: &str) -> bool {
-        self.live.values().any(|live| live.lock.as_deref() == Some(lock))
+        self.live
+            .values()
+            .any(|live| live.lock.as_deref() == Some(lock))
     }
 
     /// Claims the first queued run of a job. False: somebody else holds its place or lock.
-    fn claim_head(&mut self, key: HeadKey, index: usize, now: Now, steps: &mut Steps) -> Result<bool, StoreError> {
-        let Some(run) = self.heads.get(&key).cloned() else { return Ok(true) };
-        let used: Vec<u32> = self.jobs[index].running.iter().map(|(_, place)| *place).collect();
+    fn claim_head(
+        &mut self,
+        key: HeadKey,
+        index: usize,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<bool, StoreError> {
+        let Some(run) = self.heads.get(&key).cloned() else {
+            return Ok(true);
+        };
+        let used: Vec<u32> = self.jobs[index]
+            .running
+            .iter()
+            .map(|(_, place)| *place)
+            .collect();
         let taken = match self.places.take(&self.jobs[index].job, &used) {
             Ok(Some(taken)) => taken,
             Ok(None) => return Ok(false),
@@ -91,8 +115,19 @@ impl<S: Spawner> Supervisor<S> {
         Ok(true)
     }
 
-    fn add_claim(&mut self, index: usize, run: RunRow, slot: u32, taken: super::places::Taken, steps: &mut Steps) {
-        let run = RunRow { attempt: run.attempt + 1, claim: run.claim + 1, ..run };
+    fn add_claim(
+        &mut self,
+        index: usize,
+        run: RunRow,
+        slot: u32,
+        taken: super::places::Taken,
+        steps: &mut Steps,
+    ) {
+        let run = RunRow {
+            attempt: run.attempt + 1,
+            claim: run.claim + 1,
+            ..run
+        };
         let job = &self.jobs[index].job;
         let live = Live {
             job_id: run.job_id,
@@ -106,34 +141,69 @@ impl<S: Spawner> Supervisor<S> {
         };
         let order = self.surroundings.order(job, &run, rfc3339);
         self.add_live(run.id, live);
-        steps.claims.push(Claim { slot, run, locks: taken.files, order });
+        steps.claims.push(Claim {
+            slot,
+            run,
+            locks: taken.files,
+            order,
+        });
     }
 
     /// The locks or slots directory cannot be used now: said once a second, tried again.
-    fn cannot_start(&mut self, index: usize, error: &std::io::Error, now: Now, steps: &mut Steps) -> bool {
+    fn cannot_start(
+        &mut self,
+        index: usize,
+        error: &std::io::Error,
+        now: Now,
+        steps: &mut Steps,
+    ) -> bool {
         self.start_again_at = Some(now.mono + LOCK_AGAIN);
         let (name, error) = (self.jobs[index].job.name.clone(), error.to_string());
-        steps.log.push(Box::new(move |log, at| log.event(at, "cannot_start", &[("job", &name), ("error", &error)])));
+        steps.log.push(Box::new(move |log, at| {
+            log.event(at, "cannot_start", &[("job", &name), ("error", &error)])
+        }));
         false
     }
 
     /// The claims are on disk: now, and not before, the orders go out.
     pub(super) fn start_claimed(&mut self, claims: Vec<Claim>, now: Now) {
         for claim in claims {
-            let Claim { slot, run, locks, order } = claim;
-            self.log.event(now.wall, "start", &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)]);
+            let Claim {
+                slot,
+                run,
+                locks,
+                order,
+            } = claim;
+            self.log.event(
+                now.wall,
+                "start",
+                &[
+                    ("job", &run.job),
+                    ("run", &run.id),
+                    ("attempt", &run.attempt),
+                ],
+            );
             let report = match order {
                 Ok(order) => match self.spawner.start(slot, &order, locks) {
                     Ok(()) => continue,
                     Err(error) => {
-                        self.log.event(now.wall, "cannot_start", &[("job", &run.job), ("run", &run.id), ("error", &error)]);
+                        self.log.event(
+                            now.wall,
+                            "cannot_start",
+                            &[("job", &run.job), ("run", &run.id), ("error", &error)],
+                        );
                         self.start_again_at = Some(now.mono + LOCK_AGAIN);
                         Report::NeverStarted
                     }
                 },
                 Err(outcome) => Report::Refused(outcome),
             };
-            self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
+            self.ended.push(SlotEnd {
+                slot,
+                run: run.id,
+                claim: run.claim,
+                report,
+            });
         }
     }
 
@@ -143,7 +213,10 @@ impl<S: Spawner> Supervisor<S> {
             return None;
         }
         let waiting = self.head_of.keys().filter_map(|id| self.by_id.get(id));
-        waiting.filter_map(|&index| self.jobs[index].try_at).chain(self.start_again_at).min()
+        waiting
+            .filter_map(|&index| self.jobs[index].try_at)
+            .chain(self.start_again_at)
+            .min()
     }
 }
 

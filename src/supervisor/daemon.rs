@@ -21,14 +21,26 @@ use crate::os::{clock, poll, process};
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
 /// What a supervisor listens to.
-const SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
+const SIGNALS: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGCHLD,
+];
 
 /// Makes the state directory and what is in it, for nobody but its user.
 pub(crate) fn make_state_dir(state_dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    for dir in [state_dir.to_path_buf(), state_dir.join("locks"), state_dir.join("slots"), state_dir.join("output")] {
-        builder.create(&dir).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
+    for dir in [
+        state_dir.to_path_buf(),
+        state_dir.join("locks"),
+        state_dir.join("slots"),
+        state_dir.join("output"),
+    ] {
+        builder
+            .create(&dir)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
     }
     Ok(())
 }
@@ -60,14 +72,21 @@ impl Office {
         };
         let mut former = String::new();
         let last_alive_at = match file.read_to_string(&mut former) {
-            Ok(len) if len > 0 => file.metadata().and_then(|meta| meta.modified()).ok().and_then(wall_of),
+            Ok(len) if len > 0 => file
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .ok()
+                .and_then(wall_of),
             Ok(_) | Err(_) => None,
         };
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(OfficeError::Failed)?;
-        Ok(Self { file, last_alive_at })
+        Ok(Self {
+            file,
+            last_alive_at,
+        })
     }
 
     /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.
@@ -129,8 +148,14 @@ fn wait(supervisor: &mut Supervisor<Slots>, bell: &Bell, signals: &SelfPipe) -> 
     let now = clock::now();
     let timeout = supervisor.next_wait(now);
     let (_, slots) = supervisor.parts();
-    let timeout = slots.next_wait(now).map_or(timeout, |wait| wait.min(timeout));
+    let timeout = slots
+        .next_wait(now)
+        .map_or(timeout, |wait| wait.min(timeout));
     let own: [BorrowedFd<'_>; 2] = [bell.as_fd(), signals.fd()];
-    let mut descriptors: Vec<_> = own.into_iter().chain(slots.descriptors()).map(poll::readable).collect();
+    let mut descriptors: Vec<_> = own
+        .into_iter()
+        .chain(slots.descriptors())
+        .map(poll::readable)
+        .collect();
     poll::wait(&mut descriptors, Some(timeout)).map(|_| ())
 }

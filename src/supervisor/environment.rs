@@ -14,8 +14,14 @@ use crate::os::user::UserEntry;
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
-const OWN_NAMES: [&str; 6] =
-    ["NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "JOBCTL_JOBFILE"];
+const OWN_NAMES: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "STATE_DIRECTORY",
+    "RUNTIME_DIRECTORY",
+    "JOBCTL_JOBFILE",
+];
 
 /// Beginnings of such names.
 const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
@@ -42,7 +48,12 @@ impl Surroundings {
     /// Makes the order for the attempt that `run` has just been claimed for.
     ///
     /// Errs with an outcome where something the command needs cannot be read.
-    pub(crate) fn order(&self, job: &Job, run: &RunRow, format_time: impl Fn(Wall) -> String) -> Result<Order, Outcome> {
+    pub(crate) fn order(
+        &self,
+        job: &Job,
+        run: &RunRow,
+        format_time: impl Fn(Wall) -> String,
+    ) -> Result<Order, Outcome> {
         let policy = &job.policy;
         let (program, argv) = command(job, run);
         let env = self.variables(job, run, format_time)?;
@@ -57,11 +68,19 @@ impl Surroundings {
             claim: run.claim,
             program,
             argv,
-            env: env.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect(),
+            env: env
+                .into_iter()
+                .map(|(name, value)| [name, value].join(&b'='))
+                .collect(),
             cwd,
             umask: policy.umask,
             nice: policy.nice,
-            stdin: policy.stdin.as_deref().unwrap_or_default().as_bytes().to_vec(),
+            stdin: policy
+                .stdin
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes()
+                .to_vec(),
             timeout: policy.timeout,
             stop_signal: policy.stop_signal,
             stop_grace: policy.stop_grace,
@@ -70,12 +89,23 @@ impl Surroundings {
         })
     }
 
-    fn variables(&self, job: &Job, run: &RunRow, format_time: impl Fn(Wall) -> String) -> Result<Variables, Outcome> {
+    fn variables(
+        &self,
+        job: &Job,
+        run: &RunRow,
+        format_time: impl Fn(Wall) -> String,
+    ) -> Result<Variables, Outcome> {
         let policy = &job.policy;
         let mut variables = Variables::new();
         if policy.inherit_env.unwrap_or(true) {
-            let inherited = self.inherited.iter().filter(|(name, _)| !is_own(name.as_bytes()));
-            variables.extend(inherited.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
+            let inherited = self
+                .inherited
+                .iter()
+                .filter(|(name, _)| !is_own(name.as_bytes()));
+            variables.extend(
+                inherited
+                    .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())),
+            );
         }
         let user = [
             ("HOME", self.user.home.as_os_str().as_bytes()),
@@ -85,7 +115,9 @@ impl Surroundings {
             ("PATH", DEFAULT_PATH.as_bytes()),
         ];
         for (name, value) in user {
-            variables.entry(name.into()).or_insert_with(|| value.to_vec());
+            variables
+                .entry(name.into())
+                .or_insert_with(|| value.to_vec());
         }
         if let Some(path) = &policy.env_file {
             variables.extend(read_env_file(path)?);
@@ -95,7 +127,11 @@ impl Surroundings {
                 EnvValue::Text(text) => {
                     variables.insert(name.as_bytes().to_vec(), text.as_bytes().to_vec());
                 }
-                EnvValue::File(path) => return Err(refused(format!("env {name}: reading {path} is not in effect yet"))),
+                EnvValue::File(path) => {
+                    return Err(refused(format!(
+                        "env {name}: reading {path} is not in effect yet"
+                    )));
+                }
             }
         }
         self.add_own(&mut variables, job, run, format_time);
@@ -103,14 +139,22 @@ impl Surroundings {
     }
 
     /// The variables that tell a command what it is a run of.
-    fn add_own(&self, variables: &mut Variables, job: &Job, run: &RunRow, format_time: impl Fn(Wall) -> String) {
+    fn add_own(
+        &self,
+        variables: &mut Variables,
+        job: &Job,
+        run: &RunRow,
+        format_time: impl Fn(Wall) -> String,
+    ) {
         let mut add = |name: &str, value: Vec<u8>| {
             variables.insert(name.into(), value);
         };
         add("JOBCTL_JOB", job.name.as_str().into());
         add("JOBCTL_RUN", run.id.to_string().into());
         add("JOBCTL_ATTEMPT", run.attempt.to_string().into());
-        let max = run.max_attempts.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+        let max = run
+            .max_attempts
+            .map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
         add("JOBCTL_MAX_ATTEMPTS", max.into());
         add("JOBCTL_CAUSE", run.cause.as_str().into());
         if let Some(at) = run.scheduled_at {
@@ -122,8 +166,14 @@ impl Surroundings {
         if let Some(outcome) = run.outcome {
             add("JOBCTL_LAST_OUTCOME", outcome.as_str().into());
         }
-        add("JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes().to_vec());
-        add("JOBCTL_STATE_DIR", self.state_dir.as_os_str().as_bytes().to_vec());
+        add(
+            "JOBCTL_JOBFILE",
+            self.jobfile.as_os_str().as_bytes().to_vec(),
+        );
+        add(
+            "JOBCTL_STATE_DIR",
+            self.state_dir.as_os_str().as_bytes().to_vec(),
+        );
     }
 }
 
@@ -132,7 +182,9 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut argv: Vec<Vec<u8>> = match &job.command {
         CommandLine::Shell(text) => {
             let shell = job.policy.shell.iter().map(|word| word.as_bytes().to_vec());
-            shell.chain([text.as_bytes().to_vec(), job.name.as_str().into()]).collect()
+            shell
+                .chain([text.as_bytes().to_vec(), job.name.as_str().into()])
+                .collect()
         }
         CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
     };
@@ -141,19 +193,33 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
 }
 
 fn read_env_file(path: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Outcome> {
-    let bytes = std::fs::read(path).map_err(|error| refused(format!("env_file {path}: {error}")))?;
-    env_file::parse(&bytes).map_err(|error| refused(format!("env_file {path}: line {}: {}", error.line, error.message)))
+    let bytes =
+        std::fs::read(path).map_err(|error| refused(format!("env_file {path}: {error}")))?;
+    env_file::parse(&bytes).map_err(|error| {
+        refused(format!(
+            "env_file {path}: line {}: {}",
+            error.line, error.message
+        ))
+    })
 }
 
 fn refused(error: String) -> Outcome {
-    Outcome::SpawnFailed { exit_code: None, error }
+    Outcome::SpawnFailed {
+        exit_code: None,
+        error,
+    }
 }
 
 fn is_own(name: &[u8]) -> bool {
-    OWN_NAMES.iter().any(|own| own.as_bytes() == name) || OWN_PREFIXES.iter().any(|own| name.starts_with(own.as_bytes()))
+    OWN_NAMES.iter().any(|own| own.as_bytes() == name)
+        || OWN_PREFIXES
+            .iter()
+            .any(|own| name.starts_with(own.as_bytes()))
 }
 
 /// The environment of this process, as it was started with.
 pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().map(|(name, value)| (OsString::from_vec(name.into_vec()), value)).collect()
+    std::env::vars_os()
+        .map(|(name, value)| (OsString::from_vec(name.into_vec()), value))
+        .collect()
 }

@@ -15,7 +15,9 @@ impl<S: Spawner> Supervisor<S> {
     /// Writes down every end that was told.
     pub(super) fn finish_ended(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
         let ended = std::mem::take(&mut self.ended);
-        let written = ended.iter().try_for_each(|end| self.finish_one(end, now, steps));
+        let written = ended
+            .iter()
+            .try_for_each(|end| self.finish_one(end, now, steps));
         self.ended = ended;
         written
     }
@@ -26,23 +28,44 @@ impl<S: Spawner> Supervisor<S> {
         if let Some(live) = &live {
             steps.gone.push((end.run, live.clone()));
         }
-        let Some(run) = self.store.run(end.run)?.filter(|run| run.state == State::Running && run.claim == end.claim) else {
+        let Some(run) = self
+            .store
+            .run(end.run)?
+            .filter(|run| run.state == State::Running && run.claim == end.claim)
+        else {
             return Ok(());
         };
         match &end.report {
             Report::NeverStarted => {
                 self.store.unclaim_if_running(run.id, run.claim)?;
             }
-            Report::Lost => self.finish_attempt(&run, live.as_ref(), &Attempt::unknown(Outcome::Lost, now.wall), now, steps)?,
+            Report::Lost => self.finish_attempt(
+                &run,
+                live.as_ref(),
+                &Attempt::unknown(Outcome::Lost, now.wall),
+                now,
+                steps,
+            )?,
             Report::Refused(outcome) => {
-                self.finish_attempt(&run, live.as_ref(), &Attempt::unknown(outcome.clone(), now.wall), now, steps)?;
+                self.finish_attempt(
+                    &run,
+                    live.as_ref(),
+                    &Attempt::unknown(outcome.clone(), now.wall),
+                    now,
+                    steps,
+                )?;
             }
-            Report::Ended(record) => self.finish_recorded(end, record, &run, live.as_ref(), now, steps)?,
+            Report::Ended(record) => {
+                self.finish_recorded(end, record, &run, live.as_ref(), now, steps)?
+            }
         }
         self.load_head(run.job_id)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an end is told by its slot, record, row and what it was started with")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an end is told by its slot, record, row and what it was started with"
+    )]
     fn finish_recorded(
         &mut self,
         end: &SlotEnd,
@@ -53,7 +76,13 @@ impl<S: Spawner> Supervisor<S> {
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
         let Some(ending) = &record.ending else {
-            return self.finish_attempt(run, live, &Attempt::unknown(Outcome::Lost, now.wall), now, steps);
+            return self.finish_attempt(
+                run,
+                live,
+                &Attempt::unknown(Outcome::Lost, now.wall),
+                now,
+                steps,
+            );
         };
         let last_line = self.keep_output(end, run, steps)?;
         let outcome = self.outcome_of(record, ending, live, last_line);
@@ -76,32 +105,55 @@ impl<S: Spawner> Supervisor<S> {
         self.finish_attempt(run, live, &attempt, now, steps)
     }
 
-    fn outcome_of(&self, record: &Record, ending: &Ending, live: Option<&Live>, last_line: Option<String>) -> Outcome {
+    fn outcome_of(
+        &self,
+        record: &Record,
+        ending: &Ending,
+        live: Option<&Live>,
+        last_line: Option<String>,
+    ) -> Outcome {
         let is_timeout = record.stopped == Some(StopCause::Timeout);
         match &ending.end {
-            End::Exited(code) if is_timeout => Outcome::TimedOut { exit_code: Some(*code), signal: None },
-            End::Signaled(signal) if is_timeout => Outcome::TimedOut { exit_code: None, signal: Some(*signal) },
+            End::Exited(code) if is_timeout => Outcome::TimedOut {
+                exit_code: Some(*code),
+                signal: None,
+            },
+            End::Signaled(signal) if is_timeout => Outcome::TimedOut {
+                exit_code: None,
+                signal: Some(*signal),
+            },
             End::Exited(code) => match live {
                 Some(live) if live.is_shell => live.policy.outcome_of_shell(*code, last_line),
                 Some(_) | None => Outcome::Exited(*code),
             },
             End::Signaled(signal) => Outcome::Signaled(*signal),
-            End::SpawnFailed { exit_code, error } => {
-                Outcome::SpawnFailed { exit_code: *exit_code, error: error.clone() }
-            }
+            End::SpawnFailed { exit_code, error } => Outcome::SpawnFailed {
+                exit_code: *exit_code,
+                error: error.clone(),
+            },
         }
     }
 
     /// Moves the output of an attempt where it is kept; answers its last line.
-    fn keep_output(&mut self, end: &SlotEnd, run: &RunRow, steps: &mut Steps) -> Result<Option<String>, StoreError> {
+    fn keep_output(
+        &mut self,
+        end: &SlotEnd,
+        run: &RunRow,
+        steps: &mut Steps,
+    ) -> Result<Option<String>, StoreError> {
         match self.spawner.output(end) {
             Ok(Kept::Nothing) => Ok(None),
             Ok(Kept::Inline(output)) => {
                 self.store.save_output(run.id, run.attempt, &output)?;
                 Ok(last_line(&output))
             }
-            Ok(Kept::File { total, head_max, tail_max }) => {
-                self.store.save_output_file(run.id, run.attempt, total, (head_max, tail_max))?;
+            Ok(Kept::File {
+                total,
+                head_max,
+                tail_max,
+            }) => {
+                self.store
+                    .save_output_file(run.id, run.attempt, total, (head_max, tail_max))?;
                 Ok(None)
             }
             Err(error) => {
@@ -134,7 +186,10 @@ impl<S: Spawner> Supervisor<S> {
             lost: run.lost + u32::from(is_lost),
             outcome: &attempt.outcome,
             ended_at: attempt.ended_at,
-            first_started_at: run.first_started_at.or(run.started_at).unwrap_or(attempt.ended_at),
+            first_started_at: run
+                .first_started_at
+                .or(run.started_at)
+                .unwrap_or(attempt.ended_at),
             stopped: run.stop.or(by_machine),
         });
         self.store.finish_if_running(&Finish {
@@ -160,7 +215,11 @@ impl<S: Spawner> Supervisor<S> {
     /// Tells the slots of attempts that somebody asked to stop.
     pub(super) fn tell_stops(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         for (run, claim) in self.store.stops_asked()? {
-            if let Some(live) = self.live.get_mut(&run).filter(|live| live.claim == claim && !live.is_stopping) {
+            if let Some(live) = self
+                .live
+                .get_mut(&run)
+                .filter(|live| live.claim == claim && !live.is_stopping)
+            {
                 live.is_stopping = true;
                 steps.stops.push((run, Stop::Gently));
             }
@@ -189,7 +248,15 @@ struct Attempt {
 
 impl Attempt {
     fn unknown(outcome: Outcome, ended_at: Wall) -> Self {
-        Self { outcome, stopped: None, remark: None, started_at: None, ended_at, usage: None, pid: None }
+        Self {
+            outcome,
+            stopped: None,
+            remark: None,
+            started_at: None,
+            ended_at,
+            usage: None,
+            pid: None,
+        }
     }
 }
 
@@ -208,13 +275,27 @@ fn log_end(run: &RunRow, outcome: &Outcome, next: Next, steps: &mut Steps) {
         Next::Requeue => "queued again".to_owned(),
     };
     steps.log.push(Box::new(move |log, at| {
-        log.event(at, "end", &[("job", &job), ("run", &id), ("attempt", &attempt), ("outcome", &how), ("next", &follows)]);
+        log.event(
+            at,
+            "end",
+            &[
+                ("job", &job),
+                ("run", &id),
+                ("attempt", &attempt),
+                ("outcome", &how),
+                ("next", &follows),
+            ],
+        );
     }));
 }
 
 /// The last line with something in it, bounded.
 fn last_line(output: &Output) -> Option<String> {
-    let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
+    let bytes = if output.tail.is_empty() {
+        &output.head
+    } else {
+        &output.tail
+    };
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
     Some(line.trim().chars().take(LAST_LINE_MAX).collect())

@@ -38,13 +38,21 @@ pub(super) struct JobState {
 
 impl JobState {
     pub(super) fn timetable(&self) -> Timetable<'_> {
-        Timetable { job: &self.job, zone: &self.zone, grid_at: self.grid_at }
+        Timetable {
+            job: &self.job,
+            zone: &self.zone,
+            grid_at: self.grid_at,
+        }
     }
 }
 
 /// The key of a queued run.
 fn head_key(run: &RunRow) -> HeadKey {
-    (Reverse(run.priority), run.due_at.unwrap_or(run.created_at), run.id)
+    (
+        Reverse(run.priority),
+        run.due_at.unwrap_or(run.created_at),
+        run.id,
+    )
 }
 
 impl<S: Spawner> Supervisor<S> {
@@ -79,14 +87,27 @@ impl<S: Spawner> Supervisor<S> {
         zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
         now: Now,
     ) -> Result<Vec<JobState>, StoreError> {
-        let is_new_boot = self.store.boot_id()?.is_some_and(|boot| boot != self.configuration.boot_id);
+        let is_new_boot = self
+            .store
+            .boot_id()?
+            .is_some_and(|boot| boot != self.configuration.boot_id);
         let mut states = Vec::with_capacity(jobs.len());
         for job in jobs {
             let zone = zone_of(job.timezone.as_deref());
-            let was: Vec<&str> = job.policy.was.iter().map(crate::core::job::Name::as_str).collect();
+            let was: Vec<&str> = job
+                .policy
+                .was
+                .iter()
+                .map(crate::core::job::Name::as_str)
+                .collect();
             let schedule = schedule_identity(&job, &zone);
-            let known = self.store.register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
-            let seed = HashSeed { seed: &self.configuration.seed, job: job.name.as_str() };
+            let known =
+                self.store
+                    .register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
+            let seed = HashSeed {
+                seed: &self.configuration.seed,
+                job: job.name.as_str(),
+            };
             let mut state = JobState {
                 jitter: plan::jitter_of(&job.policy, seed),
                 id: known.id,
@@ -104,13 +125,15 @@ impl<S: Spawner> Supervisor<S> {
                 self.insert_reboot(&state, now)?;
             }
             if state.watermark > now.wall {
-                state.watermark = plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
+                state.watermark =
+                    plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
             }
             state.next = state.timetable().next(state.watermark);
             states.push(state);
         }
         self.forget_removed(&states, now)?;
-        self.store.set_meta("boot_id", Some(&self.configuration.boot_id))?;
+        self.store
+            .set_meta("boot_id", Some(&self.configuration.boot_id))?;
         Ok(states)
     }
 
@@ -137,12 +160,22 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn take_over(&mut self, states: Vec<JobState>) {
-        self.by_id = states.iter().enumerate().map(|(index, state)| (state.id, index)).collect();
-        self.planned =
-            states.iter().enumerate().filter_map(|(index, state)| state.next.map(|at| (at, index))).collect();
+        self.by_id = states
+            .iter()
+            .enumerate()
+            .map(|(index, state)| (state.id, index))
+            .collect();
+        self.planned = states
+            .iter()
+            .enumerate()
+            .filter_map(|(index, state)| state.next.map(|at| (at, index)))
+            .collect();
         self.jobs = states;
-        let mut live: Vec<(i64, i64, u32)> =
-            self.live.iter().map(|(run, live)| (*run, live.job_id, live.place)).collect();
+        let mut live: Vec<(i64, i64, u32)> = self
+            .live
+            .iter()
+            .map(|(run, live)| (*run, live.job_id, live.place))
+            .collect();
         live.sort_unstable();
         for (run, job_id, place) in live {
             if let Some(&index) = self.by_id.get(&job_id) {
@@ -174,20 +207,27 @@ impl<S: Spawner> Supervisor<S> {
         }
         for (job_id, since, until) in self.store.paused_jobs()? {
             if let Some(&index) = self.by_id.get(&job_id) {
-                self.jobs[index].pause = Some(Pause { since, until }).filter(|pause| pause.holds(now.wall));
+                self.jobs[index].pause =
+                    Some(Pause { since, until }).filter(|pause| pause.holds(now.wall));
             }
         }
         let supervisor = self.store.supervisor()?;
         self.paused_all = supervisor
             .paused_at
-            .map(|since| Pause { since, until: supervisor.paused_until })
+            .map(|since| Pause {
+                since,
+                until: supervisor.paused_until,
+            })
             .filter(|pause| pause.holds(now.wall));
         Ok(())
     }
 
     /// Whether a job may not start anything, and since when.
     pub(super) fn pause_of(&self, index: usize, now: Wall) -> Option<Pause> {
-        [self.paused_all, self.jobs[index].pause].into_iter().flatten().find(|pause| pause.holds(now))
+        [self.paused_all, self.jobs[index].pause]
+            .into_iter()
+            .flatten()
+            .find(|pause| pause.holds(now))
     }
 
     /// When the first pause ends by itself.
@@ -195,8 +235,15 @@ impl<S: Spawner> Supervisor<S> {
         if self.heads.is_empty() {
             return None;
         }
-        let of_jobs = self.head_of.keys().filter_map(|id| self.by_id.get(id)).filter_map(|&index| self.jobs[index].pause);
-        of_jobs.chain(self.paused_all).filter_map(|pause| pause.until).min()
+        let of_jobs = self
+            .head_of
+            .keys()
+            .filter_map(|id| self.by_id.get(id))
+            .filter_map(|&index| self.jobs[index].pause);
+        of_jobs
+            .chain(self.paused_all)
+            .filter_map(|pause| pause.until)
+            .min()
     }
 
     /// Reads the first queued run of a job again.
@@ -213,7 +260,11 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Puts back what a turn that failed had moved.
-    pub(super) fn undo_jobs(&mut self, planned: &[(usize, Wall, Option<Wall>)], gone: &[(i64, Live)]) {
+    pub(super) fn undo_jobs(
+        &mut self,
+        planned: &[(usize, Wall, Option<Wall>)],
+        gone: &[(i64, Live)],
+    ) {
         for &(index, watermark, next) in planned.iter().rev() {
             let state = &mut self.jobs[index];
             if let Some(at) = state.next {
@@ -256,7 +307,10 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Who holds a named lock, of the attempts under way.
     pub(super) fn lock_holders(&self) -> HashMap<&str, i64> {
-        self.live.iter().filter_map(|(run, live)| live.lock.as_deref().map(|lock| (lock, *run))).collect()
+        self.live
+            .iter()
+            .filter_map(|(run, live)| live.lock.as_deref().map(|lock| (lock, *run)))
+            .collect()
     }
 }
 

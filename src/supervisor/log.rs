@@ -15,10 +15,17 @@ impl Log {
     /// Notes an event. Values with blanks, quotes or control characters are quoted.
     pub(crate) fn event(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
         let time = chrono::DateTime::from_timestamp_millis(at.ms()).unwrap_or_default();
-        let _ = write!(self.lines, "{} event={name}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
+        let _ = write!(
+            self.lines,
+            "{} event={name}",
+            time.format("%Y-%m-%dT%H:%M:%S%.3fZ")
+        );
         for (key, value) in fields {
             let value = value.to_string();
-            let is_plain = !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
+            let is_plain = !value.is_empty()
+                && value
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
             let _ = if is_plain {
                 write!(self.lines, " {key}={value}")
             } else {

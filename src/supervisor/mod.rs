@@ -275,7 +275,14 @@ impl<S: Spawner> Supervisor<S> {
     /// The turn failed: nothing of it was, and the store is asked again a little later.
     fn undo(&mut self, steps: Steps, error: &StoreError, now: Now) {
         self.store.rollback();
-        self.log.event(now.wall, "store_failed", &[("error", error), ("again_in_ms", &self.back_off.as_millis())]);
+        self.log.event(
+            now.wall,
+            "store_failed",
+            &[
+                ("error", error),
+                ("again_in_ms", &self.back_off.as_millis()),
+            ],
+        );
         for claim in steps.claims {
             self.spawner.give_back(claim.slot);
             self.remove_live(claim.run());
@@ -303,12 +310,25 @@ impl<S: Spawner> Supervisor<S> {
             return Duration::ZERO;
         }
         if self.stopping.is_none() {
-            let due = [self.next_due_at, self.planned.first().map(|(at, _)| *at), self.next_overdue_at()];
-            wait = due.into_iter().flatten().map(from_wall).fold(wait, Duration::min);
-            wait = self.next_try_at().map_or(wait, |at| wait.min(from_mono(at)));
-            wait = self.next_resume_at().map_or(wait, |at| wait.min(from_wall(at)));
+            let due = [
+                self.next_due_at,
+                self.planned.first().map(|(at, _)| *at),
+                self.next_overdue_at(),
+            ];
+            wait = due
+                .into_iter()
+                .flatten()
+                .map(from_wall)
+                .fold(wait, Duration::min);
+            wait = self
+                .next_try_at()
+                .map_or(wait, |at| wait.min(from_mono(at)));
+            wait = self
+                .next_resume_at()
+                .map_or(wait, |at| wait.min(from_wall(at)));
         }
-        self.next_stop_at().map_or(wait, |at| wait.min(from_mono(at)))
+        self.next_stop_at()
+            .map_or(wait, |at| wait.min(from_mono(at)))
     }
 
     /// Takes over the settings of a jobfile.
@@ -337,7 +357,14 @@ impl<S: Spawner> Supervisor<S> {
         let identity = self.store.file_identity();
         if identity != self.file_identity {
             self.file_identity = identity;
-            self.log.event(now.wall, "store_replaced", &[("hint", &"restart the supervisor: its file was deleted or replaced")]);
+            self.log.event(
+                now.wall,
+                "store_replaced",
+                &[(
+                    "hint",
+                    &"restart the supervisor: its file was deleted or replaced",
+                )],
+            );
         }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::spawner::{Spawner, Stop};
 use super::{Pause, Steps, Supervisor};
-use crate::core::plan::{self, Busy, Decision, Due};
 use crate::core::job::OnNext;
+use crate::core::plan::{self, Busy, Decision, Due};
 use crate::core::retry::Stopped;
 use crate::core::run::{Cause, Reason};
 use crate::core::schedule::Span;
@@ -38,11 +38,15 @@ impl<S: Spawner> Supervisor<S> {
         let (forward, back) = (self.step_forward(now), self.step_back(now));
         if forward >= JUMP_MIN {
             let by_s = forward.as_secs();
-            steps.log.push(Box::new(move |log, at| log.event(at, "clock_forward", &[("by_s", &by_s)])));
+            steps.log.push(Box::new(move |log, at| {
+                log.event(at, "clock_forward", &[("by_s", &by_s)])
+            }));
         }
         if back >= JUMP_MIN {
             let by_s = back.as_secs();
-            steps.log.push(Box::new(move |log, at| log.event(at, "clock_back", &[("by_s", &by_s)])));
+            steps.log.push(Box::new(move |log, at| {
+                log.event(at, "clock_back", &[("by_s", &by_s)])
+            }));
             for index in 0..self.jobs.len() {
                 self.step_job_back(index, now, steps)?;
             }
@@ -53,12 +57,18 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
-    fn step_job_back(&mut self, index: usize, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    fn step_job_back(
+        &mut self,
+        index: usize,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
         let state = &self.jobs[index];
         if state.watermark <= now.wall {
             return Ok(());
         }
-        let watermark = plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
+        let watermark =
+            plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
         self.store.move_watermark(state.id, watermark)?;
         self.move_planning(index, watermark, steps);
         Ok(())
@@ -88,10 +98,26 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
-    fn plan_job(&mut self, index: usize, now: Now, step: Duration, steps: &mut Steps) -> Result<(), StoreError> {
+    fn plan_job(
+        &mut self,
+        index: usize,
+        now: Now,
+        step: Duration,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
         let state = &self.jobs[index];
-        let span = Span { after: state.watermark, until: now.wall };
-        let due = state.timetable().due(span, if step >= JUMP_MIN { step } else { Duration::ZERO });
+        let span = Span {
+            after: state.watermark,
+            until: now.wall,
+        };
+        let due = state.timetable().due(
+            span,
+            if step >= JUMP_MIN {
+                step
+            } else {
+                Duration::ZERO
+            },
+        );
         match self.pause_of(index, now.wall) {
             Some(pause) => self.skip_paused(index, &due, pause, now)?,
             None => self.plan_occurrences(index, &due, now, steps)?,
@@ -114,11 +140,27 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    fn skip_paused(&mut self, index: usize, due: &Due, pause: Pause, now: Now) -> Result<(), StoreError> {
-        let count = due.missed.map_or(0, |missed| missed.count) + u64::try_from(due.in_time.len()).unwrap_or(0);
-        let first = due.missed.map(|missed| missed.first).or(due.in_time.first().copied());
-        let last = due.in_time.last().copied().or(due.missed.map(|missed| missed.last));
-        let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
+    fn skip_paused(
+        &mut self,
+        index: usize,
+        due: &Due,
+        pause: Pause,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let count = due.missed.map_or(0, |missed| missed.count)
+            + u64::try_from(due.in_time.len()).unwrap_or(0);
+        let first = due
+            .missed
+            .map(|missed| missed.first)
+            .or(due.in_time.first().copied());
+        let last = due
+            .in_time
+            .last()
+            .copied()
+            .or(due.missed.map(|missed| missed.last));
+        let (Some(first), Some(last)) = (first, last) else {
+            return Ok(());
+        };
         self.store
             .record_skip(&NewSkip {
                 job_id: self.jobs[index].id,
@@ -134,11 +176,27 @@ impl<S: Spawner> Supervisor<S> {
             .map(|_| ())
     }
 
-    fn plan_occurrences(&mut self, index: usize, due: &Due, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    fn plan_occurrences(
+        &mut self,
+        index: usize,
+        due: &Due,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
         let caught_up = due.caught_up(&self.jobs[index].timetable());
         if let Some(missed) = due.missed {
-            let rest = missed.count.saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
-            self.record_missed(index, missed.first, caught_up.first().copied(), missed.last, rest, now, steps)?;
+            let rest = missed
+                .count
+                .saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
+            self.record_missed(
+                index,
+                missed.first,
+                caught_up.first().copied(),
+                missed.last,
+                rest,
+                now,
+                steps,
+            )?;
         }
         for at in caught_up {
             self.insert_run(index, at, Cause::CatchUp, now)?;
@@ -149,7 +207,10 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the ends of one stretch, each needed once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the ends of one stretch, each needed once"
+    )]
     fn record_missed(
         &mut self,
         index: usize,
@@ -166,8 +227,16 @@ impl<S: Spawner> Supervisor<S> {
         let state = &self.jobs[index];
         let last = match caught_up_from {
             Some(from) => {
-                let before = Span { after: Wall::from_ms(first.ms() - 1), until: Wall::from_ms(from.ms() - 1) };
-                state.timetable().newest(before).last().copied().unwrap_or(first)
+                let before = Span {
+                    after: Wall::from_ms(first.ms() - 1),
+                    until: Wall::from_ms(from.ms() - 1),
+                };
+                state
+                    .timetable()
+                    .newest(before)
+                    .last()
+                    .copied()
+                    .unwrap_or(first)
             }
             None => last,
         };
@@ -183,12 +252,20 @@ impl<S: Spawner> Supervisor<S> {
             now: now.wall,
         })?;
         let name = state.job.name.clone();
-        steps.log.push(Box::new(move |log, at| log.event(at, "missed", &[("job", &name), ("count", &count)])));
+        steps.log.push(Box::new(move |log, at| {
+            log.event(at, "missed", &[("job", &name), ("count", &count)])
+        }));
         Ok(())
     }
 
     /// Judges one occurrence against what its job is busy with.
-    fn plan_one(&mut self, index: usize, at: Wall, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    fn plan_one(
+        &mut self,
+        index: usize,
+        at: Wall,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
         let busy = self.busy(index)?;
         match plan::judge(&self.jobs[index].job.policy, &busy) {
             Decision::Run => self.insert_run(index, at, Cause::Schedule, now).map(|_| ()),
@@ -214,7 +291,11 @@ impl<S: Spawner> Supervisor<S> {
     fn busy(&self, index: usize) -> Result<Busy, StoreError> {
         let state = &self.jobs[index];
         let first_queued = self.head_of.get(&state.id).map(|key| key.2);
-        let queued = if first_queued.is_some() { self.store.queued_count(state.id)? } else { 0 };
+        let queued = if first_queued.is_some() {
+            self.store.queued_count(state.id)?
+        } else {
+            0
+        };
         let is_staying = |run: &i64| self.live.get(run).is_some_and(|live| !live.is_stopping);
         Ok(Busy {
             running: state.running.len(),
@@ -224,7 +305,14 @@ impl<S: Spawner> Supervisor<S> {
         })
     }
 
-    fn skip_overlap(&mut self, index: usize, at: Wall, by: i64, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    fn skip_overlap(
+        &mut self,
+        index: usize,
+        at: Wall,
+        by: i64,
+        now: Now,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
         let state = &self.jobs[index];
         let run = self.store.record_skip(&NewSkip {
             job_id: state.id,
@@ -239,15 +327,34 @@ impl<S: Spawner> Supervisor<S> {
         })?;
         let name = state.job.name.clone();
         steps.log.push(Box::new(move |log, at| {
-            log.event(at, "skipped", &[("job", &name), ("run", &run), ("reason", &Reason::Overlap), ("by", &by)]);
+            log.event(
+                at,
+                "skipped",
+                &[
+                    ("job", &name),
+                    ("run", &run),
+                    ("reason", &Reason::Overlap),
+                    ("by", &by),
+                ],
+            );
         }));
         Ok(())
     }
 
     /// Puts an occurrence down as a run. None: it is there already.
-    fn insert_run(&mut self, index: usize, at: Wall, cause: Cause, now: Now) -> Result<Option<i64>, StoreError> {
+    fn insert_run(
+        &mut self,
+        index: usize,
+        at: Wall,
+        cause: Cause,
+        now: Now,
+    ) -> Result<Option<i64>, StoreError> {
         let state = &self.jobs[index];
-        let due_at = if cause == Cause::Schedule { at + state.jitter } else { now.wall };
+        let due_at = if cause == Cause::Schedule {
+            at + state.jitter
+        } else {
+            now.wall
+        };
         let policy = state.job.policy.clone();
         let job_id = state.id;
         let new = NewOccurrence {
@@ -259,7 +366,9 @@ impl<S: Spawner> Supervisor<S> {
             max_attempts: policy.attempts_max(),
             now: now.wall,
         };
-        let Some(run) = self.store.insert_occurrence(&new)? else { return Ok(None) };
+        let Some(run) = self.store.insert_occurrence(&new)? else {
+            return Ok(None);
+        };
         if policy.retry.on_next == OnNext::Supersede {
             self.store.supersede_retrying(job_id, run, now.wall)?;
         }
@@ -278,13 +387,27 @@ impl<S: Spawner> Supervisor<S> {
         }
         let waiting: Vec<i64> = self.head_of.keys().copied().collect();
         for job_id in waiting {
-            let Some(&index) = self.by_id.get(&job_id) else { continue };
-            let Some(deadline) = self.jobs[index].job.policy.start_deadline else { continue };
-            let skipped = self.store.skip_overdue(job_id, now.wall - deadline, now.wall)?;
+            let Some(&index) = self.by_id.get(&job_id) else {
+                continue;
+            };
+            let Some(deadline) = self.jobs[index].job.policy.start_deadline else {
+                continue;
+            };
+            let skipped = self
+                .store
+                .skip_overdue(job_id, now.wall - deadline, now.wall)?;
             if skipped > 0 {
                 let name = self.jobs[index].job.name.clone();
                 steps.log.push(Box::new(move |log, at| {
-                    log.event(at, "skipped", &[("job", &name), ("reason", &Reason::Missed), ("count", &skipped)]);
+                    log.event(
+                        at,
+                        "skipped",
+                        &[
+                            ("job", &name),
+                            ("reason", &Reason::Missed),
+                            ("count", &skipped),
+                        ],
+                    );
                 }));
                 self.load_head(job_id)?;
             }

@@ -25,12 +25,16 @@ pub(crate) struct Taken {
 impl Places {
     /// Uses the lock files of a state directory.
     pub(crate) fn in_state_dir(state_dir: &Path) -> Self {
-        Self { dir: state_dir.join("locks") }
+        Self {
+            dir: state_dir.join("locks"),
+        }
     }
 
     /// Takes a place of a job that is not among `used`, and the job's lock. None: somebody else holds what is needed.
     pub(crate) fn take(&self, job: &Job, used: &[u32]) -> io::Result<Option<Taken>> {
-        let Some(mut taken) = self.take_place(job, used)? else { return Ok(None) };
+        let Some(mut taken) = self.take_place(job, used)? else {
+            return Ok(None);
+        };
         if let Some(lock) = &job.policy.lock {
             match try_lock(&self.dir.join(format!("lock-{lock}.lock")), Kind::Exclusive)? {
                 Some(file) => taken.files.push(file),
@@ -44,15 +48,29 @@ impl Places {
         let whole = self.dir.join(format!("{}.lock", job.name));
         let is_unlimited = job.policy.overlap == Overlap::Allow;
         if !is_unlimited && job.policy.concurrency == 1 {
-            return Ok(try_lock(&whole, Kind::Exclusive)?.map(|file| Taken { files: vec![file], place: 1 }));
+            return Ok(try_lock(&whole, Kind::Exclusive)?.map(|file| Taken {
+                files: vec![file],
+                place: 1,
+            }));
         }
-        let Some(shared) = try_lock(&whole, Kind::Shared)? else { return Ok(None) };
+        let Some(shared) = try_lock(&whole, Kind::Shared)? else {
+            return Ok(None);
+        };
         if is_unlimited {
-            return Ok(Some(Taken { files: vec![shared], place: 0 }));
+            return Ok(Some(Taken {
+                files: vec![shared],
+                place: 0,
+            }));
         }
         for place in (1..=job.policy.concurrency).filter(|place| !used.contains(place)) {
-            if let Some(file) = try_lock(&self.dir.join(format!("{}.{place}.lock", job.name)), Kind::Exclusive)? {
-                return Ok(Some(Taken { files: vec![shared, file], place }));
+            if let Some(file) = try_lock(
+                &self.dir.join(format!("{}.{place}.lock", job.name)),
+                Kind::Exclusive,
+            )? {
+                return Ok(Some(Taken {
+                    files: vec![shared, file],
+                    place,
+                }));
             }
         }
         Ok(None)

@@ -10,7 +10,10 @@ use crate::store::{Filter, RunRow, StoreError};
 impl<S: Spawner> Supervisor<S> {
     /// Looks after every run that was running when the last supervisor ended. How many were adopted.
     pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
-        let filter = Filter { states: vec![State::Running], ..Filter::default() };
+        let filter = Filter {
+            states: vec![State::Running],
+            ..Filter::default()
+        };
         let mut adopted = 0;
         for run in self.store.runs(&filter, None)?.into_iter().rev() {
             let slot = run.slot.unwrap_or(u32::MAX);
@@ -19,10 +22,23 @@ impl<S: Spawner> Supervisor<S> {
             match self.spawner.adopt(slot, run.id, run.claim) {
                 Adopted::Working => {
                     adopted += 1;
-                    self.log.event(now.wall, "adopt", &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)]);
+                    self.log.event(
+                        now.wall,
+                        "adopt",
+                        &[
+                            ("job", &run.job),
+                            ("run", &run.id),
+                            ("attempt", &run.attempt),
+                        ],
+                    );
                 }
                 Adopted::Ended(report) => {
-                    self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
+                    self.ended.push(SlotEnd {
+                        slot,
+                        run: run.id,
+                        claim: run.claim,
+                        report,
+                    });
                 }
             }
         }
@@ -30,7 +46,10 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {
-        let job = self.by_id.get(&run.job_id).map(|&index| &self.jobs[index].job);
+        let job = self
+            .by_id
+            .get(&run.job_id)
+            .map(|&index| &self.jobs[index].job);
         Live {
             job_id: run.job_id,
             slot,

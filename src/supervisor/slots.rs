@@ -16,9 +16,9 @@ use nix::sys::signal::Signal;
 
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::{Mono, Now};
+use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
 use crate::keeper::record::Record;
-use crate::keeper::format::RECORD_MAX;
 use crate::keeper::{self, Heard};
 use crate::os::lock::{Kind, try_lock};
 use crate::os::{file, process, socket};
@@ -69,10 +69,19 @@ struct Keeper {
 
 #[derive(Debug)]
 enum State {
-    Free { since: Option<Mono> },
+    Free {
+        since: Option<Mono>,
+    },
     Given,
-    Working { run: i64, claim: i64 },
-    Adopted { run: i64, claim: i64, pidfd: Option<OwnedFd> },
+    Working {
+        run: i64,
+        claim: i64,
+    },
+    Adopted {
+        run: i64,
+        claim: i64,
+        pidfd: Option<OwnedFd>,
+    },
     Ended,
 }
 
@@ -94,14 +103,19 @@ impl Slots {
                 State::Adopted { pidfd, .. } => pidfd.as_ref(),
                 State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
             };
-            slot.keeper.iter().map(|keeper| keeper.socket.as_fd()).chain(pidfd.map(AsFd::as_fd))
+            slot.keeper
+                .iter()
+                .map(|keeper| keeper.socket.as_fd())
+                .chain(pidfd.map(AsFd::as_fd))
         })
     }
 
     /// How long nothing is to be done here, unless a descriptor becomes readable.
     pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
         let waits = self.slots.values().filter_map(|slot| match &slot.state {
-            State::Free { since: Some(since) } if slot.keeper.is_some() => Some((*since + IDLE_MAX).since(now.mono)),
+            State::Free { since: Some(since) } if slot.keeper.is_some() => {
+                Some((*since + IDLE_MAX).since(now.mono))
+            }
             State::Adopted { .. } => Some(ADOPTED_LOOK),
             State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
         });
@@ -118,27 +132,50 @@ impl Slots {
 
     /// Takes a slot over whose record nobody holds. None: a keeper of a former supervisor has it still.
     fn own(&mut self, slot: u32) -> io::Result<Option<&mut Slot>> {
-        let Some(record) = try_lock(&self.record_path(slot), Kind::Exclusive)? else { return Ok(None) };
+        let Some(record) = try_lock(&self.record_path(slot), Kind::Exclusive)? else {
+            return Ok(None);
+        };
         let output = open_output(&self.output_path(slot))?;
-        let entry = Slot { record, output, keeper: None, state: State::Free { since: None }, is_ours: true, moved: None };
+        let entry = Slot {
+            record,
+            output,
+            keeper: None,
+            state: State::Free { since: None },
+            is_ours: true,
+            moved: None,
+        };
         self.slots.insert(slot, entry);
         Ok(self.slots.get_mut(&slot))
     }
 
     fn start_keeper(&mut self, slot: u32) -> io::Result<()> {
         let output_path = self.output_path(slot);
-        let entry = self.slots.get_mut(&slot).expect("a slot is given out before it is used");
+        let entry = self
+            .slots
+            .get_mut(&slot)
+            .expect("a slot is given out before it is used");
         if entry.moved.take().is_some() {
             entry.output = open_output(&output_path)?;
         }
         let (ours, theirs) = socket::pair()?;
-        let pid = process::spawn_keeper(&self.exe, theirs, entry.record.as_fd(), entry.output.as_fd())?;
-        entry.keeper = Some(Keeper { socket: ours, pidfd: process::pidfd_open(pid)? });
+        let pid = process::spawn_keeper(
+            &self.exe,
+            theirs,
+            entry.record.as_fd(),
+            entry.output.as_fd(),
+        )?;
+        entry.keeper = Some(Keeper {
+            socket: ours,
+            pidfd: process::pidfd_open(pid)?,
+        });
         Ok(())
     }
 
     fn send(&self, slot: u32, order: &Order, locks: &[File]) -> io::Result<()> {
-        let keeper = self.slots[&slot].keeper.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let keeper = self.slots[&slot]
+            .keeper
+            .as_ref()
+            .ok_or(io::ErrorKind::NotConnected)?;
         let locks: Vec<BorrowedFd<'_>> = locks.iter().map(AsFd::as_fd).collect();
         keeper::send_order(keeper.socket.as_fd(), order, &locks)
     }
@@ -147,10 +184,16 @@ impl Slots {
 impl Spawner for Slots {
     fn free_slot(&mut self) -> io::Result<u32> {
         let is_free = |slot: &Slot| matches!(slot.state, State::Free { .. });
-        let warm = self.slots.iter().find(|(_, slot)| is_free(slot) && slot.keeper.is_some());
+        let warm = self
+            .slots
+            .iter()
+            .find(|(_, slot)| is_free(slot) && slot.keeper.is_some());
         let cold = self.slots.iter().find(|(_, slot)| is_free(slot));
         if let Some((&number, _)) = warm.or(cold) {
-            self.slots.get_mut(&number).expect("it was just found").state = State::Given;
+            self.slots
+                .get_mut(&number)
+                .expect("it was just found")
+                .state = State::Given;
             return Ok(number);
         }
         for number in 0..SLOTS_MAX {
@@ -162,7 +205,9 @@ impl Spawner for Slots {
                 return Ok(number);
             }
         }
-        Err(io::Error::other("no slot is free: former keepers hold them all"))
+        Err(io::Error::other(
+            "no slot is free: former keepers hold them all",
+        ))
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
@@ -178,8 +223,14 @@ impl Spawner for Slots {
             self.start_keeper(slot)?;
             self.send(slot, order, &locks)?;
         }
-        let entry = self.slots.get_mut(&slot).expect("a slot is given out before it is used");
-        entry.state = State::Working { run: order.run, claim: order.claim };
+        let entry = self
+            .slots
+            .get_mut(&slot)
+            .expect("a slot is given out before it is used");
+        entry.state = State::Working {
+            run: order.run,
+            claim: order.claim,
+        };
         Ok(())
     }
 
@@ -206,14 +257,21 @@ impl Spawner for Slots {
             };
             if let Some(report) = report {
                 slot.state = State::Ended;
-                ends.push(SlotEnd { slot: number, run, claim, report });
+                ends.push(SlotEnd {
+                    slot: number,
+                    run,
+                    claim,
+                    report,
+                });
             }
         }
         ends
     }
 
     fn output(&mut self, end: &SlotEnd) -> io::Result<Kept> {
-        let Report::Ended(record) = &end.report else { return Ok(Kept::Nothing) };
+        let Report::Ended(record) = &end.report else {
+            return Ok(Kept::Nothing);
+        };
         let (total, layout) = (record.output_total, record.layout);
         if total == 0 {
             return Ok(Kept::Nothing);
@@ -223,8 +281,14 @@ impl Spawner for Slots {
         if kept_bytes <= INLINE_MAX {
             return read_ring(&path, total, layout.head_max, layout.tail_max).map(Kept::Inline);
         }
-        let kept = Kept::File { total, head_max: layout.head_max, tail_max: layout.tail_max };
-        let target = self.output_dir.join(format!("{}.{}", record.run, record.attempt));
+        let kept = Kept::File {
+            total,
+            head_max: layout.head_max,
+            tail_max: layout.tail_max,
+        };
+        let target = self
+            .output_dir
+            .join(format!("{}.{}", record.run, record.attempt));
         // A turn that is tried again, or a supervisor that was killed in between, finds it moved already.
         if !target.exists() {
             fs::rename(&path, &target)?;
@@ -237,25 +301,45 @@ impl Spawner for Slots {
     }
 
     fn release(&mut self, slot: u32, now: Now) {
-        let Some(entry) = self.slots.get_mut(&slot) else { return };
+        let Some(entry) = self.slots.get_mut(&slot) else {
+            return;
+        };
         if !entry.is_ours {
             self.slots.remove(&slot);
         } else {
-            entry.state = State::Free { since: Some(now.mono) };
+            entry.state = State::Free {
+                since: Some(now.mono),
+            };
         }
     }
 
     fn stop(&mut self, slot: u32, stop: Stop) {
-        let Some(entry) = self.slots.get(&slot) else { return };
+        let Some(entry) = self.slots.get(&slot) else {
+            return;
+        };
         let signal = match stop {
             Stop::Gently => Signal::SIGTERM,
             Stop::AtOnce => Signal::SIGUSR1,
         };
         // A keeper that is gone has ended its attempt, and its end is on the way.
         let _ = match (&entry.state, &entry.keeper) {
-            (State::Adopted { pidfd: Some(pidfd), .. }, _) => process::pidfd_send_signal(pidfd.as_fd(), signal),
-            (State::Working { .. }, Some(keeper)) => process::pidfd_send_signal(keeper.pidfd.as_fd(), signal),
-            (State::Free { .. } | State::Given | State::Working { .. } | State::Adopted { .. } | State::Ended, _) => Ok(()),
+            (
+                State::Adopted {
+                    pidfd: Some(pidfd), ..
+                },
+                _,
+            ) => process::pidfd_send_signal(pidfd.as_fd(), signal),
+            (State::Working { .. }, Some(keeper)) => {
+                process::pidfd_send_signal(keeper.pidfd.as_fd(), signal)
+            }
+            (
+                State::Free { .. }
+                | State::Given
+                | State::Working { .. }
+                | State::Adopted { .. }
+                | State::Ended,
+                _,
+            ) => Ok(()),
         };
     }
 
@@ -274,11 +358,33 @@ impl Spawner for Slots {
 
 impl Slots {
     fn adopt_living(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
-        let open = |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
-        let files = open(&self.record_path(slot)).and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
-        let Ok((record, output)) = files else { return Adopted::Ended(Report::Lost) };
-        let state = State::Adopted { run, claim, pidfd: None };
-        self.slots.insert(slot, Slot { record, output, keeper: None, state, is_ours: false, moved: None });
+        let open = |path: &Path| {
+            OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(path)
+        };
+        let files = open(&self.record_path(slot))
+            .and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
+        let Ok((record, output)) = files else {
+            return Adopted::Ended(Report::Lost);
+        };
+        let state = State::Adopted {
+            run,
+            claim,
+            pidfd: None,
+        };
+        self.slots.insert(
+            slot,
+            Slot {
+                record,
+                output,
+                keeper: None,
+                state,
+                is_ours: false,
+                moved: None,
+            },
+        );
         Adopted::Working
     }
 }
@@ -301,7 +407,10 @@ impl Slot {
 
     fn let_go_if_idle(&mut self, since: Option<Mono>, now: Now) {
         let is_idle = since.is_none_or(|since| now.mono.since(since) >= IDLE_MAX);
-        let is_gone = self.keeper.as_ref().is_some_and(|keeper| keeper::hear(keeper.socket.as_fd()) == Heard::Gone);
+        let is_gone = self
+            .keeper
+            .as_ref()
+            .is_some_and(|keeper| keeper::hear(keeper.socket.as_fd()) == Heard::Gone);
         if is_idle || is_gone {
             self.keeper = None;
         }
@@ -309,7 +418,10 @@ impl Slot {
 
     /// What the slot's keeper says of the attempt it works on.
     fn hear(&mut self, run: i64, claim: i64) -> Option<Report> {
-        let heard = self.keeper.as_ref().map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
+        let heard = self
+            .keeper
+            .as_ref()
+            .map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
         match heard {
             Heard::Nothing => return None,
             Heard::Reusable => {}
@@ -340,7 +452,11 @@ impl Slot {
 
     fn watch(&mut self, pid: i32, run: i64, claim: i64) {
         if let State::Adopted { pidfd: None, .. } = self.state {
-            self.state = State::Adopted { run, claim, pidfd: process::pidfd_open(pid).ok() };
+            self.state = State::Adopted {
+                run,
+                claim,
+                pidfd: process::pidfd_open(pid).ok(),
+            };
         }
     }
 }
@@ -354,11 +470,8 @@ fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
         return Report::Ended(Box::new(record));
     }
     // Its keeper was killed. What is left of its session is ended before the run can be tried again.
-    if let Some(command) = record.command
-        && process::boot_id().is_ok_and(|boot_id| boot_id == record.boot_id)
-    {
-        process::kill_session(command.pid, command.start_ticks);
-    }
+    // Nothing more can be done from here about what cannot be seen.
+    let _ = keeper::strike_lost(&record);
     Report::Lost
 }
 

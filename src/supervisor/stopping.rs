@@ -21,29 +21,44 @@ impl<S: Spawner> Supervisor<S> {
         let asked = self.stopping.map_or(1, |stopping| stopping.asked + 1);
         let since = self.stopping.map_or(now.mono, |stopping| stopping.since);
         self.stopping = Some(Stopping { since, asked });
-        self.log.event(now.wall, "stopping", &[("running", &self.live.len()), ("asked", &asked)]);
+        self.log.event(
+            now.wall,
+            "stopping",
+            &[("running", &self.live.len()), ("asked", &asked)],
+        );
     }
 
     /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends are not on disk.
     pub(super) fn flow(&self) -> Flow {
-        let Some(_) = self.stopping else { return Flow::Continue };
+        let Some(_) = self.stopping else {
+            return Flow::Continue;
+        };
         let waits_for_attempts = match self.configuration.on_stop {
             OnStop::Finish => !self.live.is_empty(),
             OnStop::Detach => false,
         };
-        if waits_for_attempts || !self.ended.is_empty() { Flow::Continue } else { Flow::Leave }
+        if waits_for_attempts || !self.ended.is_empty() {
+            Flow::Continue
+        } else {
+            Flow::Leave
+        }
     }
 
     /// Stops every attempt whose time is over.
     pub(super) fn stop_in_time(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
-        let Some(stopping) = self.stopping else { return Ok(()) };
+        let Some(stopping) = self.stopping else {
+            return Ok(());
+        };
         if self.configuration.on_stop == OnStop::Detach {
             return Ok(());
         }
         let due: Vec<i64> = self
             .live
             .iter()
-            .filter(|(_, live)| !live.is_stopping && (stopping.asked > 1 || self.stop_at(live, stopping) <= now.mono))
+            .filter(|(_, live)| {
+                !live.is_stopping
+                    && (stopping.asked > 1 || self.stop_at(live, stopping) <= now.mono)
+            })
             .map(|(run, _)| *run)
             .collect();
         for run in due {
@@ -52,18 +67,28 @@ impl<S: Spawner> Supervisor<S> {
             steps.stops.push((run, Stop::Gently));
         }
         if stopping.asked > 2 {
-            steps.stops.extend(self.live.keys().map(|run| (*run, Stop::AtOnce)));
+            steps
+                .stops
+                .extend(self.live.keys().map(|run| (*run, Stop::AtOnce)));
         }
         Ok(())
     }
 
     fn stop_at(&self, live: &super::Live, stopping: Stopping) -> Mono {
-        stopping.since + self.configuration.stop_timeout.saturating_sub(live.policy.stop_grace)
+        stopping.since
+            + self
+                .configuration
+                .stop_timeout
+                .saturating_sub(live.policy.stop_grace)
     }
 
     /// When the next attempt's time is over.
     pub(super) fn next_stop_at(&self) -> Option<Mono> {
         let stopping = self.stopping?;
-        self.live.values().filter(|live| !live.is_stopping).map(|live| self.stop_at(live, stopping)).min()
+        self.live
+            .values()
+            .filter(|live| !live.is_stopping)
+            .map(|live| self.stop_at(live, stopping))
+            .min()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,18 +46,25 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(name: &str) -> Self {
+        Self::with_output(name, |path| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(path)
+                .unwrap()
+        })
+    }
+
+    /// One whose output file is made by `open`.
+    pub(super) fn with_output(name: &str, open: impl Fn(&Path) -> File) -> Self {
         let dir = std::env::temp_dir().join(format!("jobctl-keeper-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let record = lock::try_lock(&dir.join("rec"), Kind::Exclusive)
             .unwrap()
             .unwrap();
-        let output = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(dir.join("out"))
-            .unwrap();
+        let output = open(&dir.join("out"));
         let (ours, theirs) = socket::pair().unwrap();
         let exe = Path::new("/proc/self/exe");
         let pid = process::spawn_keeper(exe, theirs, record.as_fd(), output.as_fd()).unwrap();
@@ -160,6 +168,14 @@ impl Bench {
         let pidfd = process::pidfd_open(self.pid).unwrap();
         readable_in_time(pidfd.as_fd());
         waitpid(Pid::from_raw(self.pid), None).unwrap()
+    }
+
+    /// Makes an executable file in the directory.
+    pub(super) fn script(&self, name: &str, text: &str) -> String {
+        let path = self.dir.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     /// An order for a shell script that runs in the directory.

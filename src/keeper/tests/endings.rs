@@ -1,17 +1,17 @@
 //! How attempts end by themselves, and how they do not even begin.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 
-use super::bench::{Bench, exited, handle, has_ended, readable_in_time};
+use super::bench::{Bench, exited, handle, has_ended, readable_in_time, until};
 use crate::core::job::Leftovers;
-use crate::keeper::Heard;
 use crate::keeper::order::Order;
-use crate::keeper::record::{End, Ending};
+use crate::keeper::record::{End, Ending, Record};
+use crate::keeper::{self, Heard};
 use crate::os::lock::{self, Kind};
 use crate::os::process;
 
@@ -164,14 +164,12 @@ fn what_still_holds_the_output_does_not_delay_the_end() {
     let order = bench.shell("sleep 1000 & echo $! > pid; echo started; exit 4");
     let (heard, ending) = bench.run(&order);
     assert_eq!((heard, ending.end), (Heard::Retired, exited(4)));
-    assert!(
-        ending
-            .remark
-            .unwrap()
-            .starts_with("left running: sleep (pid ")
-    );
     assert_eq!(bench.output(), "started\n");
-    let sleeper = handle(&bench.lines("pid", 1)[0]);
+    let pid = &bench.lines("pid", 1)[0];
+    // Its name may still be that of the shell.
+    let remark = ending.remark.unwrap();
+    assert!(remark.starts_with("left running: ") && remark.ends_with(&format!(" (pid {pid})")));
+    let sleeper = handle(pid);
     assert!(!has_ended(&sleeper));
     // The keeper stays to read what comes, but holds nothing of the slot.
     let links: Vec<_> = (0..3)
@@ -265,6 +263,18 @@ fn head_and_tail_of_much_output_are_kept() {
 }
 
 #[test]
+fn a_full_disk_stops_no_command_and_is_on_record() {
+    let bench = Bench::with_output("full", |_| {
+        OpenOptions::new().write(true).open("/dev/full").unwrap()
+    });
+    let (heard, ending) = bench.run(&bench.exec(&["seq", "1", "300000"]));
+    assert_eq!((heard, ending.end), (Heard::Reusable, exited(0)));
+    let remark = "output was not kept to its end: no space left on device";
+    assert_eq!(ending.remark.as_deref(), Some(remark));
+    assert_eq!(bench.record().output_total, 1_988_895);
+}
+
+#[test]
 fn a_supervisor_that_goes_away_costs_no_ending() {
     let mut bench = Bench::new("gone");
     bench.send(&bench.shell("until [ -e go ]; do :; done; exit 8"));
@@ -304,4 +314,27 @@ fn a_keeper_that_is_killed_takes_its_command_with_it() {
     bench.signal(Signal::SIGKILL);
     readable_in_time(command.as_fd());
     assert_eq!(bench.record().ending, None);
+}
+
+#[test]
+fn what_a_killed_keeper_left_of_the_session_can_be_ended() {
+    let bench = Bench::new("lost");
+    let script = "sh -c 'echo $$ > pid; exec sleep 1000' & wait";
+    bench.send(&bench.shell(script));
+    let left = handle(&bench.lines("pid", 1)[0]);
+    let main = process::pidfd_open(bench.command().pid).unwrap();
+    bench.signal(Signal::SIGKILL);
+    readable_in_time(main.as_fd());
+    assert!(!has_ended(&left));
+    let record = bench.record();
+    let elsewhere = Record {
+        boot_id: "another".to_owned(),
+        ..record.clone()
+    };
+    assert_eq!(keeper::strike_lost(&elsewhere).unwrap(), 0);
+    assert!(keeper::strike_lost(&record).unwrap() >= 1);
+    readable_in_time(left.as_fd());
+    until("nothing is left", || {
+        (keeper::strike_lost(&record).unwrap() == 0).then_some(())
+    });
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::bench::{Bench, exited, handle, has_ended};
+use crate::core::job::Leftovers;
 use crate::keeper::Heard;
 use crate::keeper::order::Order;
 use crate::keeper::record::{End, StopCause};
@@ -21,10 +22,11 @@ const NASTY_TREE: &str = "trap '' TERM; echo $$ >> pids
 #[test]
 fn after_a_timeout_nothing_of_a_nasty_tree_is_left() {
     let bench = Bench::new("tree");
-    let short = Duration::from_millis(300);
+    // Time for the tree to grow, on a busy machine too.
+    let (timeout, stop_grace) = (Duration::from_millis(500), Duration::from_millis(2500));
     bench.send(&Order {
-        timeout: Some(short),
-        stop_grace: short,
+        timeout: Some(timeout),
+        stop_grace,
         ..bench.shell(NASTY_TREE)
     });
     let pids = bench.lines("pids", 16);
@@ -36,7 +38,7 @@ fn after_a_timeout_nothing_of_a_nasty_tree_is_left() {
     );
     assert!(handles.iter().all(has_ended));
     assert_eq!(bench.record().stopped, Some(StopCause::Timeout));
-    assert!(ending.duration >= short * 2);
+    assert!(ending.duration >= timeout + stop_grace);
 }
 
 #[test]
@@ -142,5 +144,24 @@ fn a_keeper_whose_attempt_was_stopped_takes_the_next_order() {
     assert_eq!(
         (heard, ending.end, bench.record().stopped),
         (Heard::Reusable, exited(2), None)
+    );
+}
+
+#[test]
+fn what_starts_itself_anew_all_the_time_is_caught() {
+    let bench = Bench::new("comet");
+    bench.script("comet", "#!/bin/sh\n./comet &\necho >> trail\n");
+    let order =
+        bench.shell("(setsid ./comet > /dev/null 2>&1 &); until [ -e go ]; do sleep 0.01; done");
+    bench.send(&Order {
+        leftovers: Leftovers::Kill,
+        ..order
+    });
+    bench.lines("trail", 5);
+    std::fs::write(bench.dir.join("go"), "").unwrap();
+    let (heard, ending) = bench.end();
+    assert_eq!(
+        (heard, ending.end, ending.remark),
+        (Heard::Reusable, exited(0), None)
     );
 }
