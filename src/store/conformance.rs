@@ -151,8 +151,7 @@ fn a_key_is_held_while_unfinished_or_failed_and_free_after_a_success_or_an_ackno
         args: vec![],
         key: Some("k".into()),
     };
-    let mut add_keyed = |store: &mut Store| match store.enqueue(&addition("a"), [keyed()]).unwrap()
-    {
+    let add_keyed = |store: &mut Store| match store.enqueue(&addition("a"), [keyed()]).unwrap() {
         Enqueued::Added(added) => added[0],
         Enqueued::BacklogFull { .. } => panic!(),
     };

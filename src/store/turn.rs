@@ -6,6 +6,7 @@ use super::rows::{self, RUN_COLUMNS};
 use super::steer::FRESH_BUDGET;
 use super::types::{Finish, NewOccurrence, NewSkip, Output, RunRow, stopped_code};
 use super::{Store, StoreError};
+use crate::core::output::OutputLayout;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::Wall;
@@ -326,12 +327,12 @@ impl Store {
         run: i64,
         attempt: u32,
         total: u64,
-        layout: (u64, u64),
+        layout: OutputLayout,
     ) -> Result<(), StoreError> {
         self.change(
             "save output",
             "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![run, attempt, total.cast_signed(), layout.0.cast_signed(), layout.1.cast_signed()],
+            params![run, attempt, total.cast_signed(), layout.head_max.cast_signed(), layout.tail_max.cast_signed()],
         )
         .map(|_| ())
     }
