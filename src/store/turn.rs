@@ -356,14 +356,14 @@ impl Store {
     pub(crate) fn skip_overdue(
         &self,
         job_id: i64,
-        scheduled_before: Wall,
+        due_before: Wall,
         now: Wall,
     ) -> Result<usize, StoreError> {
         self.change(
             "skip overdue occurrences",
             "UPDATE run SET state = 7, reason = ?3, ended_at = ?4 \
-             WHERE job = ?1 AND state = 2 AND scheduled_at < ?2 AND cause IN (1, 2) AND attempt = 0",
-            params![job_id, scheduled_before.ms(), Reason::Missed.code(), now.ms()],
+             WHERE job = ?1 AND state = 2 AND due_at < ?2 AND scheduled_at IS NOT NULL AND cause IN (1, 2) AND attempt = 0",
+            params![job_id, due_before.ms(), Reason::Missed.code(), now.ms()],
         )
     }
 

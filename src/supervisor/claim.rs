@@ -199,8 +199,9 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// When a job that waits for a stranger's lock, or a start that failed, is tried again.
-    pub(super) fn next_try_at(&self) -> Option<Mono> {
+    /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is over keeps nothing from
+    /// starting: then it is something else that does, which has a sign of its own.
+    pub(super) fn next_try_at(&self, now: Now) -> Option<Mono> {
         if self.heads.is_empty() {
             return None;
         }
@@ -208,6 +209,7 @@ impl<S: Spawner> Supervisor<S> {
         waiting
             .filter_map(|&index| self.jobs[index].try_at)
             .chain(self.start_again_at)
+            .filter(|at| *at > now.mono)
             .min()
     }
 }
