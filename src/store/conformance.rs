@@ -587,3 +587,36 @@ fn no_question_of_the_loop_scans_the_runs() {
         );
     }
 }
+
+#[test]
+fn verbs_done_together_are_all_there_or_none() {
+    let mut store = Store::in_memory();
+    let ids = [add(&mut store, "a", "x"), add(&mut store, "a", "y")];
+    let failed: Result<(), super::StoreError> = store.together(|store| {
+        store.cancel_if_unfinished(ids[0], later(1))?;
+        Err(super::StoreError::Missing("x".into()))
+    });
+    assert!(failed.is_err());
+    assert_eq!(run(&store, ids[0]).state, State::Queued);
+    let done: Result<(), super::StoreError> = store.together(|store| {
+        for id in ids {
+            store.cancel_if_unfinished(id, later(1))?;
+            assert!(matches!(
+                store.cancel_if_unfinished(id, later(1))?,
+                Answer::Refused(_)
+            ));
+        }
+        Ok(())
+    });
+    done.unwrap();
+    assert_eq!(
+        store
+            .ids(&Filter {
+                states: vec![State::Cancelled],
+                ..Filter::default()
+            })
+            .unwrap(),
+        ids
+    );
+    assert_counters_are_true(&store);
+}
