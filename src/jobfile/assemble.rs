@@ -338,9 +338,10 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
     }
 }
 
-/// Shares equal policies.
+/// Shares equal policies. Neighbours are mostly alike, so the last one is compared before any is hashed.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut policies: HashSet<Rc<Policy>> = HashSet::new();
+    let mut last: Option<Rc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {
         let Draft {
@@ -349,18 +350,26 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
             timezone,
             policy,
         } = draft;
-        let policy = policies
-            .get(&policy)
-            .cloned()
-            .unwrap_or_else(|| Rc::new(policy));
-        policies.insert(Rc::clone(&policy));
+        let shared = last
+            .filter(|last| **last == policy)
+            .unwrap_or_else(|| share(&mut policies, policy));
         jobs.extend(command.map(|command| Job {
             name,
             command,
             schedules,
             timezone,
-            policy,
+            policy: Rc::clone(&shared),
         }));
+        last = Some(shared);
     }
     jobs
+}
+
+fn share(policies: &mut HashSet<Rc<Policy>>, policy: Policy) -> Rc<Policy> {
+    if let Some(shared) = policies.get(&policy) {
+        return Rc::clone(shared);
+    }
+    let shared = Rc::new(policy);
+    policies.insert(Rc::clone(&shared));
+    shared
 }
