@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+pub(crate) use crate::core::reason::plain;
+
 use super::escape;
 use super::exit::Exit;
 use crate::os::paths::NoHome;
@@ -107,14 +109,6 @@ impl Failure {
             hint: None,
             code,
         }
-    }
-}
-
-/// The reason of an I/O error without the number that std appends.
-pub(crate) fn plain(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => nix::Error::from_raw(number).desc().to_lowercase(),
-        None => error.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod env_file;
 pub(crate) mod job;
 pub(crate) mod output;
 pub(crate) mod plan;
+pub(crate) mod reason;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;

@@ -28,7 +28,7 @@ pub(crate) struct SelfPipe {
 }
 
 impl SelfPipe {
-    /// Installs handlers for `signals`.
+    /// Installs handlers for `signals` and unblocks them: whoever started this process may have blocked them.
     ///
     /// # Panics
     ///
@@ -40,6 +40,8 @@ impl SelfPipe {
         for signal in signals {
             handle(*signal)?;
         }
+        let handled: SigSet = signals.iter().copied().collect();
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&handled), None)?;
         Ok(Self {
             read_end,
             _write_end: write_end,

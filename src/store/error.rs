@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::core::reason::plain;
+
 /// Why the store did not do it.
 #[derive(Debug)]
 pub(crate) enum StoreError {
@@ -71,7 +73,7 @@ impl fmt::Display for StoreError {
                 "{}: on a network file system, where locks do not hold",
                 path.display()
             ),
-            Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Unreadable(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
             Self::Failed { action, source } => write!(f, "cannot {action}: {source}"),
         }
     }

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::slots::Slots;
 use super::{Event, Flow, Supervisor};
+use crate::core::reason::plain;
 use crate::core::time::{Now, Wall};
 use crate::os::lock::{Kind, try_lock};
 use crate::os::signals::SelfPipe;
@@ -38,9 +39,12 @@ pub(crate) fn make_state_dir(state_dir: &Path) -> io::Result<()> {
         state_dir.join("slots"),
         state_dir.join("output"),
     ] {
-        builder
-            .create(&dir)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", dir.display())))?;
+        builder.create(&dir).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("{}: {}", dir.display(), plain(&error)),
+            )
+        })?;
     }
     Ok(())
 }

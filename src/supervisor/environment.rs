@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::core::env_file;
 use crate::core::job::{CommandLine, EnvValue, Job};
+use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::time::Wall;
 use crate::keeper::order::Order;
@@ -193,8 +194,8 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
 }
 
 fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {
-    let bytes =
-        std::fs::read(path).map_err(|error| refused(format!("env_file {path}: {error}")))?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| refused(format!("env_file {path}: {}", plain(&error))))?;
     env_file::parse(&bytes).map_err(|error| {
         refused(format!(
             "env_file {path}: line {}: {}",

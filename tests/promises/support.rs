@@ -556,3 +556,10 @@ pub(crate) fn tally(lines: &[String]) -> HashMap<&str, usize> {
     }
     counts
 }
+
+/// A time as JSON has it.
+#[track_caller]
+pub(crate) fn time(value: &Value) -> chrono::DateTime<chrono::FixedOffset> {
+    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    chrono::DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
