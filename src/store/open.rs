@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -60,7 +61,13 @@ impl Store {
     pub(crate) fn create(state_dir: &Path) -> Result<Self, StoreError> {
         let path = state_dir.join(FILE_NAME);
         refuse_network(&path, state_dir)?;
-        make_private(&path)?;
+        if !path.exists() {
+            make_whole(&path)?;
+        }
+        Self::open_and_migrate(path)
+    }
+
+    fn open_and_migrate(path: PathBuf) -> Result<Self, StoreError> {
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut store = Self { conn, path };
         store.migrate(SCHEMA)?;
@@ -229,7 +236,8 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let real = path
         .parent()
         .and_then(|dir| fs::canonicalize(dir).ok())
-        .map(|dir| dir.join(FILE_NAME));
+        .zip(path.file_name())
+        .map(|(dir, name)| dir.join(name));
     let conn = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
         .map_err(|e| classify(path, "open the store", e))?;
     conn.busy_timeout(BUSY)
@@ -238,6 +246,38 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(|e| classify(path, "open the store", e))?;
     Ok(conn)
+}
+
+/// Makes a store under a name of its own and gives it its own name when it is complete: whoever comes at the same time finds none
+/// or a whole one.
+fn make_whole(path: &Path) -> Result<(), StoreError> {
+    static DRAFTS: AtomicU32 = AtomicU32::new(0);
+    let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    let draft = path.with_extension(format!("db.new-{}-{number}", std::process::id()));
+    let failed = |error| StoreError::Unreadable(path.to_path_buf(), error);
+    remove_if_there(&draft).map_err(failed)?;
+    make_private(&draft)?;
+    // Closing it takes its log into the file and removes it.
+    let made = Store::open_and_migrate(draft.clone()).map(drop);
+    let linked = made.and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
+        Ok(()) | Err(_) => Ok(()),
+    });
+    remove_if_there(&draft).map_err(failed)?;
+    linked?;
+    let dir = path
+        .parent()
+        .map(fs::File::open)
+        .transpose()
+        .map_err(failed)?;
+    dir.map_or(Ok(()), |dir| dir.sync_all()).map_err(failed)
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Makes an empty file with mode 0600 where there is none, so that no umask can open the store to others.
@@ -354,6 +394,24 @@ mod tests {
             .conn
             .execute("INSERT INTO job(name, colour) VALUES ('a', 'red')", [])
             .unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_many_make_at_once_is_made_once_and_by_all() {
+        let dir = fresh_dir("race");
+        let makers: Vec<_> = (0..8)
+            .map(|_| {
+                let dir = dir.clone();
+                std::thread::spawn(move || {
+                    Store::create(&dir).and_then(|mut store| store.know_job("a"))
+                })
+            })
+            .collect();
+        for maker in makers {
+            maker.join().unwrap().unwrap();
+        }
+        assert_eq!(Store::open_read(&dir).unwrap().jobs().unwrap().len(), 1);
         fs::remove_dir_all(dir).unwrap();
     }
 
