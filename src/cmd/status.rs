@@ -65,7 +65,7 @@ pub(crate) fn answer(
         views.retain(|view| view.failed() > 0);
     }
     if context.global.json {
-        return print_json(&supervisor, &views, store.as_ref(), out);
+        return print_json(&supervisor, &views, store.as_ref(), context.now.wall, out);
     }
     let page = status_text::Page {
         supervisor: &supervisor,
@@ -186,11 +186,12 @@ fn print_json(
     supervisor: &Supervisor,
     views: &[JobView<'_>],
     store: Option<&Store>,
+    now: Wall,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let jobs = views
         .iter()
-        .map(|view| job_json(supervisor, view, store))
+        .map(|view| job_json(supervisor, view, store, now))
         .collect::<Result<Value, Failure>>()?;
     out.json(&json!({ "supervisor": json::supervisor(&supervisor.row, supervisor.is_running), "jobs": jobs }))?;
     Ok(Exit::Done)
@@ -200,13 +201,14 @@ fn job_json(
     supervisor: &Supervisor,
     view: &JobView<'_>,
     store: Option<&Store>,
+    now: Wall,
 ) -> Result<Value, Failure> {
     let count = |counter: fn(&JobRow) -> i64| view.row.map_or(0, counter);
     Ok(json!({
         "name": view.name,
         "schedule": view.job.map_or(Value::Null, schedule_json),
         "enabled": view.job.is_some_and(|job| job.policy.enabled),
-        "paused": supervisor.row.paused_at.is_some() || view.row.is_some_and(|row| row.paused_at.is_some()),
+        "paused": supervisor.is_paused(now) || view.is_paused(now),
         "next": json::time(view.next.as_ref().map(|coming| coming.occurrence.at)),
         "last": view.last(store)?.as_ref().map_or(Value::Null, json::run),
         "queued": count(|row| row.queued),
@@ -283,7 +285,7 @@ pub(crate) mod tests {
             row: SupervisorRow::default(),
         };
         let views = views(&jobs, &rows, Wall::from_secs(0));
-        let value = job_json(&supervisor, &views[0], None).unwrap();
+        let value = job_json(&supervisor, &views[0], None, Wall::from_secs(0)).unwrap();
         let names: Vec<&str> = value
             .as_object()
             .unwrap()

@@ -9,7 +9,8 @@ use crate::support::House;
 /// Runs a job with these keys; how it failed.
 fn failure_of(keys: &str) -> Value {
     let house = House::new(&format!(
-        "[jobs.starts]\n{keys}\n[jobs.next]\ncommand = 'true'\n"
+        // A directory in the test's own PATH may be closed to its user, which gives another answer.
+        "[defaults]\nenv = {{ PATH = '/usr/bin:/bin' }}\n[jobs.starts]\n{keys}\n[jobs.next]\ncommand = 'true'\n"
     ));
     house.write("plain", "#!/bin/sh\nexit 0\n");
     house.write("odd", "#!/no/such/interpreter\n");

@@ -117,6 +117,7 @@ fn a_pause_for_a_while_ends_by_itself() {
     let ended = house.wait_state(run, "succeeded");
     let waited = (time(&ended["started_at"]) - paused_at).num_milliseconds();
     assert!(waited > 0, "{waited}");
+    assert_eq!(house.status()["jobs"][0]["paused"], false);
 }
 
 #[test]

@@ -79,12 +79,22 @@ pub(crate) fn skipped(why: &str) {
 }
 
 /// What a command answered.
-#[derive(Debug)]
 pub(crate) struct Answer {
+    /// The exit code; the negative number of the signal that ended it.
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) bytes: Vec<u8>,
     pub(crate) err: String,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, out, err, .. } = self;
+        write!(
+            f,
+            "exit code {code}\n--- standard output\n{out}--- standard error\n{err}---"
+        )
+    }
 }
 
 impl Answer {
@@ -354,7 +364,8 @@ impl House {
         })
     }
 
-    /// All keepers: they have a slot's record open.
+    /// All keepers: they have a slot's record open. So has, for a moment, what another test is about to start: a copy of this
+    /// process, which is told by its words.
     pub(crate) fn keepers(&self) -> Vec<i32> {
         let slots = self.state_dir().join("slots");
         processes()
@@ -385,17 +396,13 @@ impl House {
             .collect()
     }
 
-    /// Processes of this house: those that have its state directory in the environment or files of it open.
+    /// Processes of this house: its keepers, and those that have its state directory in the environment.
     fn processes(&self) -> Vec<i32> {
         let wanted = format!("JOBCTL_STATE_DIR={}", self.state_dir().display());
-        let own = i32::try_from(std::process::id()).expect("a pid is small");
-        processes()
+        let commands = processes()
             .into_iter()
-            .filter(|pid| *pid != own)
-            .filter(|pid| {
-                environment(*pid).contains(&wanted) || has_open_below(*pid, &self.state_dir())
-            })
-            .collect()
+            .filter(|pid| environment(*pid).contains(&wanted));
+        commands.chain(self.keepers()).collect()
     }
 }
 
@@ -479,7 +486,10 @@ pub(crate) fn answer_of(command: &mut Command) -> Answer {
 
 fn answer_from(output: std::process::Output) -> Answer {
     Answer {
-        code: output.status.code().unwrap_or(-1),
+        code: output
+            .status
+            .code()
+            .unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         bytes: output.stdout,
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
