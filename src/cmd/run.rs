@@ -37,6 +37,9 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     refuse_names(args)?;
     let path = context.jobfile()?;
     let state_dir = context.service_state_dir()?;
+    if !path.exists() && !Store::is_there(&state_dir) {
+        return Err(jobs::failure_of(&LoadError::Missing(path)));
+    }
     daemon::make_state_dir(&state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
     let office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;

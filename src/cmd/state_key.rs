@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 /// The key, as it stands in the file.
 const KEY: &str = "state_dir";
 
-/// The state directory that `jobfile` names; none if it names none or cannot be read. A relative one is relative to the file.
+/// The state directory that `jobfile` names; none if it names none or cannot be read, or a relative one, which is an error of the
+/// jobfile.
 pub(crate) fn read(jobfile: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(jobfile).ok()?;
     let named = find(&text)?;
-    Some(jobfile.parent().unwrap_or(Path::new("/")).join(named))
+    Some(PathBuf::from(named)).filter(|dir| dir.is_absolute())
 }
 
 /// The value of the top-level key: the line is read by itself, tables are never reached.

@@ -87,6 +87,11 @@ impl Store {
         store
     }
 
+    /// Whether a state directory has a store.
+    pub(crate) fn is_there(state_dir: &Path) -> bool {
+        state_dir.join(FILE_NAME).exists()
+    }
+
     /// Device and inode of the file, to notice that it was deleted or replaced while in use.
     pub(crate) fn file_identity(&self) -> Option<(u64, u64)> {
         fs::metadata(&self.path)

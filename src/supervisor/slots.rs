@@ -49,6 +49,8 @@ pub(crate) struct Slots {
     output_dir: PathBuf,
     exe: PathBuf,
     slots: BTreeMap<u32, Slot>,
+    /// Attempts of a former supervisor whose record could not be opened: looked for again, for they may still run.
+    unseen: Vec<(u32, i64, i64)>,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,8 @@ struct Slot {
     output: File,
     keeper: Option<Keeper>,
     state: State,
+    /// A signal for a former supervisor's keeper whose process is not known yet.
+    wanted: Option<Signal>,
     /// Whether this process holds the record's lock; false while a former supervisor's keeper does.
     is_ours: bool,
     /// Its keeper was sent a signal, which may reach it after the attempt it was meant for: it is not used again.
@@ -98,6 +102,7 @@ impl Slots {
             output_dir: state_dir.join("output"),
             exe,
             slots: BTreeMap::new(),
+            unseen: Vec::new(),
         }
     }
 
@@ -124,7 +129,9 @@ impl Slots {
             State::Adopted { .. } => Some(ADOPTED_LOOK),
             State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
         });
-        waits.min()
+        waits
+            .chain((!self.unseen.is_empty()).then_some(ADOPTED_LOOK))
+            .min()
     }
 
     fn record_path(&self, slot: u32) -> PathBuf {
@@ -148,6 +155,7 @@ impl Slots {
             state: State::Free { since: None },
             is_ours: true,
             is_signalled: false,
+            wanted: None,
             moved: None,
         };
         self.slots.insert(slot, entry);
@@ -247,7 +255,7 @@ impl Spawner for Slots {
     }
 
     fn ended(&mut self, now: Now) -> Vec<SlotEnd> {
-        let mut ends = Vec::new();
+        let mut ends = self.look_for_unseen();
         for (&number, slot) in &mut self.slots {
             let (run, claim, report) = match slot.state {
                 State::Free { since } => {
@@ -335,14 +343,11 @@ impl Spawner for Slots {
             (State::Working { .. }, Some(keeper)) => {
                 process::pidfd_send_signal(keeper.pidfd.as_fd(), signal)
             }
-            (
-                State::Free { .. }
-                | State::Given
-                | State::Working { .. }
-                | State::Adopted { .. }
-                | State::Ended,
-                _,
-            ) => Ok(()),
+            (State::Adopted { pidfd: None, .. }, _) => {
+                entry.wanted = Some(signal);
+                Ok(())
+            }
+            (State::Free { .. } | State::Given | State::Working { .. } | State::Ended, _) => Ok(()),
         };
     }
 
@@ -354,12 +359,34 @@ impl Spawner for Slots {
                 Adopted::Ended(report)
             }
             Ok(None) => self.adopt_living(slot, run, claim),
-            Err(_) => Adopted::Ended(Report::Lost),
+            Err(_) => {
+                self.unseen.push((slot, run, claim));
+                Adopted::Working
+            }
         }
     }
 }
 
 impl Slots {
+    /// Tries again to adopt what could not be opened before.
+    fn look_for_unseen(&mut self) -> Vec<SlotEnd> {
+        let unseen = std::mem::take(&mut self.unseen);
+        let adopted = unseen
+            .into_iter()
+            .map(|(slot, run, claim)| (slot, run, claim, self.adopt(slot, run, claim)));
+        adopted
+            .filter_map(|(slot, run, claim, adopted)| match adopted {
+                Adopted::Working => None,
+                Adopted::Ended(report) => Some(SlotEnd {
+                    slot,
+                    run,
+                    claim,
+                    report,
+                }),
+            })
+            .collect()
+    }
+
     fn adopt_living(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
         let open = |path: &Path| {
             OpenOptions::new()
@@ -370,7 +397,8 @@ impl Slots {
         let files = open(&self.record_path(slot))
             .and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
         let Ok((record, output)) = files else {
-            return Adopted::Ended(Report::Lost);
+            self.unseen.push((slot, run, claim));
+            return Adopted::Working;
         };
         let state = State::Adopted {
             run,
@@ -386,6 +414,7 @@ impl Slots {
                 state,
                 is_ours: false,
                 is_signalled: false,
+                wanted: None,
                 moved: None,
             },
         );
@@ -457,11 +486,12 @@ impl Slot {
 
     fn watch(&mut self, pid: i32, run: i64, claim: i64) {
         if let State::Adopted { pidfd: None, .. } = self.state {
-            self.state = State::Adopted {
-                run,
-                claim,
-                pidfd: process::pidfd_open(pid).ok(),
-            };
+            let pidfd = process::pidfd_open(pid).ok();
+            if let (Some(pidfd), Some(signal)) = (&pidfd, self.wanted.take()) {
+                // If it has gone meanwhile, its end is on the way.
+                let _ = process::pidfd_send_signal(pidfd.as_fd(), signal);
+            }
+            self.state = State::Adopted { run, claim, pidfd };
         }
     }
 }
@@ -493,4 +523,40 @@ fn open_output(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::Wall;
+
+    fn now() -> Now {
+        Now {
+            wall: Wall::from_secs(0),
+            mono: Mono::from_duration(Duration::from_secs(1)),
+        }
+    }
+
+    #[test]
+    fn an_attempt_whose_record_cannot_be_opened_is_not_given_up_but_looked_for_again() {
+        let dir = std::env::temp_dir().join(format!("jobctl-slots-{}", std::process::id()));
+        let record = dir.join("slots/0.rec");
+        // A directory in its place cannot be opened as a file, whoever asks.
+        fs::create_dir_all(&record).unwrap();
+        let mut slots = Slots::in_state_dir(&dir, PathBuf::from("/nonexistent"));
+        assert!(matches!(slots.adopt(0, 7, 1), Adopted::Working));
+        assert!(slots.ended(now()).is_empty());
+        assert_eq!(slots.next_wait(now()), Some(ADOPTED_LOOK));
+        fs::remove_dir(&record).unwrap();
+        let ends = slots.ended(now());
+        assert_eq!(
+            ends.iter()
+                .map(|end| (end.slot, end.run))
+                .collect::<Vec<_>>(),
+            [(0, 7)]
+        );
+        assert!(matches!(ends[0].report, Report::NeverStarted));
+        assert_eq!(slots.next_wait(now()), None);
+        fs::remove_dir_all(dir).unwrap();
+    }
 }
