@@ -724,29 +724,25 @@ _jobctl() {
 _jobctl_words() {
     _jobctl "$@"
     [[ $2 == -* ]] && return
-    local word command="" words="" skip=""
-    local -a place=()
+    local word words=""
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case "$skip$word" in
-            --jobfile | --state-dir) skip=$word= ;;
-            --jobfile=?* | --state-dir=?*) [[ $word == = ]] || { place+=("$skip$word"); skip=""; } ;;
-            -*) ;;
-            *) [[ $command ]] || command=$word ;;
+        case "$word" in
+            status | next | runs | history | enqueue | trigger | start | pause | resume) words=jobs ;;
+            show | retry | cancel | stop | ack | wait) words=runs ;;
+            logs) words="jobs runs" ;;
+            *) continue ;;
         esac
+        break
     done
-    case "$command,$3" in
-        *,--job) words=jobs ;;
-        *,-[!-]* | *,--*) [[ " -q -v --quiet --verbose --json --all --failed --force --dry-run --idle --lines --null --wait --follow -f --raw " == *" $3 "* ]] || return ;;
+    case "$3" in
+        --job) words=jobs ;;
+        --at | --attempt | --color | --count | --exit | --for | --from | --in | --jobfile | --key | -n) return ;;
+        --priority | --schedule | --since | --state | --state-dir | --timezone | --until) return ;;
     esac
-    [[ $words ]] || case "$command" in
-        status | next | runs | history | enqueue | trigger | start | pause | resume) words=jobs ;;
-        show | retry | cancel | stop | ack | wait) words=runs ;;
-        logs) words="jobs runs" ;;
-        *) return ;;
-    esac
-    [[ $2 ]] || COMPREPLY=()
+    [[ $words ]] || return
+    COMPREPLY=()
     for word in $words; do
-        COMPREPLY+=($(compgen -W "$("$1" "${place[@]}" __complete "$word" 2>/dev/null)" -- "$2"))
+        COMPREPLY+=($(compgen -W "$("$1" __complete "$word" 2>/dev/null)" -- "$2"))
     done
 }
 

@@ -305,7 +305,8 @@ pub(crate) struct Enqueue {
 /// `jobctl retry`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "retry --failed takes the newest failed occurrence of each job and all failed items"
+    after_help = "Without --state, filters find failed runs that nobody has acknowledged: of the occurrences of a job the \
+                  newest one (--failed --all: all), and all items"
 )]
 pub(crate) struct Retry {
     /// Ids of the runs
@@ -327,6 +328,7 @@ pub(crate) struct Retry {
 
 /// `jobctl cancel`.
 #[derive(Debug, Args)]
+#[command(after_help = "Without --state, filters find runs that have not ended")]
 pub(crate) struct Cancel {
     /// Ids of the runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
@@ -341,6 +343,7 @@ pub(crate) struct Cancel {
 
 /// `jobctl ack`.
 #[derive(Debug, Args)]
+#[command(after_help = "Without --state, filters find failed runs that nobody has acknowledged")]
 pub(crate) struct Ack {
     /// Ids of the runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]

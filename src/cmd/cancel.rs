@@ -33,16 +33,27 @@ struct Cancel {
 }
 
 impl Verb for Cancel {
-    /// Filters without a state mean runs that have not ended.
+    /// Filters without a state mean runs that have not ended. What runs comes last, so that none that waits takes its place.
     fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>, Failure> {
-        if filter.states.is_empty() && !filter.failed {
+        if filter.states.is_empty() {
             filter.states = State::ALL
                 .iter()
                 .copied()
-                .filter(|state| !state.is_ended())
+                .filter(|state| filter.failed || !state.is_ended())
                 .collect();
         }
-        Ok(store.ids(&filter)?)
+        let (running, others): (Vec<_>, Vec<_>) = filter
+            .states
+            .iter()
+            .partition(|&&state| state == State::Running);
+        let mut ids = Vec::new();
+        for states in [others, running] {
+            if !states.is_empty() {
+                filter.states = states;
+                ids.extend(store.ids(&filter)?);
+            }
+        }
+        Ok(ids)
     }
 
     fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
@@ -85,6 +96,33 @@ impl Verb for Cancel {
 mod tests {
     use super::*;
     use crate::cmd::json::sample_run;
+
+    #[test]
+    fn filters_find_what_has_not_ended_unless_they_name_a_state() {
+        let cancel = Cancel {
+            now: Wall::from_secs(0),
+        };
+        let mut store = Store::in_memory();
+        let addition = crate::store::Addition {
+            job: "a",
+            due_at: Wall::from_secs(0),
+            priority: 0,
+            max_attempts: None,
+            backlog_max: None,
+            cause: crate::core::run::Cause::Enqueue,
+            created_at: Wall::from_secs(0),
+        };
+        let items = [(), (), ()].map(|()| crate::store::NewItem::default());
+        store.enqueue(&addition, items).unwrap();
+        store.cancel_if_unfinished(2, cancel.now).unwrap();
+        let selected = |filter| cancel.select(&store, filter).unwrap();
+        assert_eq!(selected(Filter::default()), [1, 3]);
+        let cancelled = Filter {
+            states: vec![State::Running, State::Cancelled],
+            ..Filter::default()
+        };
+        assert_eq!(selected(cancelled), [2]);
+    }
 
     #[test]
     fn what_has_ended_is_not_cancelled() {

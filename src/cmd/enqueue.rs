@@ -19,7 +19,6 @@ use super::when::Toward;
 use crate::cli;
 use crate::core::job::Job;
 use crate::core::run::Cause;
-use crate::core::time::Wall;
 use crate::store::{Added, Addition, Enqueued, NewItem, Store};
 use crate::supervisor::daemon;
 
@@ -57,8 +56,10 @@ pub(crate) fn answer(
             add(context, &addition, items::each(&text, separator))?
         }
     };
-    if !added.is_empty() {
-        steer::ring(context, "what was added will run when one is")?;
+    match added.as_slice() {
+        [] => {}
+        [_] => steer::ring(context, "it will run when one is")?,
+        _ => steer::ring(context, "they will run when one is")?,
     }
     let printed = print(context, &added, out).and_then(|()| out.flush());
     tell(context, args, job, &added);
@@ -226,6 +227,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use crate::cmd::jobs::tests::jobs;
+    use crate::core::time::Wall;
 
     fn args_of(line: &[&str]) -> cli::Enqueue {
         let line = ["jobctl", "enqueue"].iter().chain(line);

@@ -57,10 +57,10 @@ impl Failure {
 
     /// Standard output did not take what was written. A reader that went away is no failure worth a word.
     pub(crate) fn of_output(error: &io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
-            _ => Self::system(format!("standard output: {}", plain(error))),
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Self::new(Exit::Done, "");
         }
+        Self::system(format!("standard output: {}", plain(error)))
     }
 
     /// Something could not be done with a file.

@@ -8,8 +8,8 @@ use super::failure::Failure;
 use super::live::Live;
 use super::output::Out;
 use super::pieces::{self, Piece};
+use super::runs;
 use super::transcript::Transcript;
-use super::{logs, runs};
 use crate::cli;
 use crate::core::run::State;
 use crate::os::poll;
@@ -132,12 +132,14 @@ pub(crate) fn answer(
         match what_follows(cursor, &run, args.attempt) {
             Step::NextAttempt => {
                 transcript.end(out)?;
+                out.flush()?;
                 *cursor = Cursor::new(&run, cursor.attempt + 1);
                 context.say(&format!("run {id}: attempt {}", cursor.attempt));
                 continue;
             }
             Step::End => {
                 transcript.end(out)?;
+                out.flush()?;
                 context.say(&format!("run {id}: {}", runs::verdict(&run)));
                 return Ok(Exit::Done);
             }

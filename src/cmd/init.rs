@@ -42,11 +42,11 @@ fn write(path: &Path) -> Result<(), Failure> {
 
 fn create(path: &Path) -> Result<File, Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
-    opened.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            Failure::no(format!("{}: there is one already", path.display()))
-                .hint("move it away, or name another one with --jobfile")
+    opened.map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            return Failure::no(format!("{}: there is one already", path.display()))
+                .hint("move it away, or name another one with --jobfile");
         }
-        _ => Failure::of_file(path, &error),
+        Failure::of_file(path, &error)
     })
 }

@@ -103,7 +103,9 @@ impl Out {
 
     /// Writes a JSON value as one line.
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        self.line(value.to_string())
+        serde_json::to_writer(&mut self.sink, value)
+            .map_err(|error| Failure::of_output(&error.into()))?;
+        self.bytes(b"\n")
     }
 
     /// Hands over everything written so far. Must be called before the process ends.

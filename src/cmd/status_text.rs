@@ -64,13 +64,10 @@ pub(crate) fn print(
         print_jobs(page, &shown, out)?;
     }
     if left_out > 0 {
-        out.line(
-            out.styled(
-                Style::Dim,
-                &format!("and {left_out} more jobs: `jobctl status --all`"),
-            )
-            .into_owned(),
-        )?;
+        out.line(out.styled(
+            Style::Dim,
+            &format!("and {left_out} more jobs: `jobctl status --all`"),
+        ))?;
     }
     print_runs(page, &counts, args, out)
 }
@@ -249,41 +246,46 @@ fn print_runs(
     } else {
         " (last known)"
     };
-    let waiting = vec![State::Queued, State::Retrying, State::Scheduled];
-    let of_states = |states: Vec<State>| Filter {
-        states,
-        ..Filter::default()
-    };
-    if !args.failed {
-        let title = format!("running{known}");
+    let lists = [
+        (
+            format!("running{known}"),
+            vec![State::Running],
+            counts.running,
+        ),
+        (
+            "waiting".to_owned(),
+            vec![State::Queued, State::Retrying, State::Scheduled],
+            counts.waiting,
+        ),
+    ];
+    for (title, states, count) in lists.into_iter().filter(|_| !args.failed) {
+        // State by state: only within one of them the index has the runs in their order.
+        let filters = states
+            .into_iter()
+            .map(|state| Filter {
+                states: vec![state],
+                ..Filter::default()
+            })
+            .collect();
         print_list(
             page,
-            &Section {
-                title: &title,
-                filter: of_states(vec![State::Running]),
-                count: counts.running,
-            },
-            out,
-        )?;
-        print_list(
-            page,
-            &Section {
-                title: "waiting",
-                filter: of_states(waiting),
-                count: counts.waiting,
+            Section {
+                title,
+                filters,
+                count,
             },
             out,
         )?;
     }
-    let failed = Filter {
+    let filters = vec![Filter {
         failed: true,
         ..Filter::default()
-    };
+    }];
     print_list(
         page,
-        &Section {
-            title: "failed",
-            filter: failed,
+        Section {
+            title: "failed".to_owned(),
+            filters,
             count: counts.failed,
         },
         out,
@@ -291,29 +293,34 @@ fn print_runs(
 }
 
 /// A list of runs on the page.
-struct Section<'a> {
-    title: &'a str,
-    filter: Filter,
+struct Section {
+    title: String,
+    filters: Vec<Filter>,
     count: i64,
 }
 
-fn print_list(page: &Page<'_>, section: &Section<'_>, out: &mut Out) -> Result<(), Failure> {
+fn print_list(page: &Page<'_>, section: Section, out: &mut Out) -> Result<(), Failure> {
     let Some(store) = page.store.filter(|_| section.count > 0) else {
         return Ok(());
     };
-    let runs = store.runs(&section.filter, Some(RUNS_MAX))?;
+    let mut runs = Vec::new();
+    for filter in &section.filters {
+        runs.extend(store.runs(filter, Some(RUNS_MAX))?);
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+    runs.truncate(RUNS_MAX as usize);
     if runs.is_empty() {
         return Ok(());
     }
     out.line("")?;
     let shown = i64::try_from(runs.len()).unwrap_or(i64::MAX);
     let newest = if section.count > shown {
-        format!(", the newest {shown} are")
+        format!(" (the newest {shown})")
     } else {
         String::new()
     };
     let title = format!("{}: {}{newest}", section.title, section.count);
-    out.line(out.styled(Style::Bold, &title).into_owned())?;
+    out.line(out.styled(Style::Bold, &title))?;
     runs::print(&runs, page.viewer, out)
 }
 

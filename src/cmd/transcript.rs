@@ -72,6 +72,7 @@ impl Transcript {
         let text = format!("... {count} bytes left out ...");
         if !out.is_terminal() {
             let prefix = &self.prefix;
+            out.flush()?;
             context.say(&format!("{prefix}{text}"));
             return Ok(());
         }

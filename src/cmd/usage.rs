@@ -13,18 +13,17 @@ use crate::cli::Cli;
 
 /// Answers a command line that clap did not take, or that asked for help.
 pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit, Failure> {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            out.bytes(error.render().to_string().as_bytes())?;
-            out.flush()?;
-            Ok(Exit::Done)
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Err(Failure::usage("no command given")
-                .hint("`jobctl --help` lists the commands, `jobctl status` shows how things are"))
-        }
-        _ => Err(failure(error, std::env::args_os().skip(1))),
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        out.bytes(error.render().to_string().as_bytes())?;
+        out.flush()?;
+        return Ok(Exit::Done);
     }
+    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Err(Failure::usage("no command given")
+            .hint("`jobctl --help` lists the commands, `jobctl status` shows how things are"));
+    }
+    Err(failure(error, std::env::args_os().skip(1)))
 }
 
 /// The first paragraph of clap's text is what is wrong, its tips are the hint.

@@ -70,7 +70,8 @@ impl Viewer {
     pub(crate) fn relative(&self, at: Wall) -> String {
         let ms = at.ms().saturating_sub(self.now.ms());
         match ms {
-            -999..=999 => "now".to_owned(),
+            0..=999 => "now".to_owned(),
+            -999..0 => "just now".to_owned(),
             1000.. => format!("in {}", span(ms / 1000 * 1000)),
             _ => format!("{} ago", span(ms.saturating_neg() / 1000 * 1000)),
         }
@@ -322,6 +323,10 @@ mod tests {
     fn a_time_is_near_or_far_from_now() {
         let viewer = viewer();
         assert_eq!(viewer.relative(viewer.now), "now");
+        assert_eq!(
+            viewer.relative(viewer.now - Duration::from_millis(9)),
+            "just now"
+        );
         assert_eq!(
             viewer.relative(viewer.now + Duration::from_secs(11_520)),
             "in 3h 12m"

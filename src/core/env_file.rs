@@ -1,5 +1,8 @@
 //! Files of `NAME=value` lines, as systemd reads them (systemd.exec(5), `EnvironmentFile=`): comments, quotes, continued lines.
 
+/// Names and values, as bytes: neither need be UTF-8.
+pub(crate) type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A line that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EnvFileError {
@@ -13,7 +16,7 @@ pub(crate) struct EnvFileError {
 ///
 /// Empty lines and lines that begin with `#` or `;` are left out. A value may stand in single or double quotes; outside of single
 /// quotes a backslash takes the next character as it is, and a backslash at the end of a line goes on with the next one.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EnvFileError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Variables, EnvFileError> {
     let mut variables = Vec::new();
     let mut reader = Reader {
         bytes,

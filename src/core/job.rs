@@ -59,6 +59,9 @@ pub(crate) enum CommandLine {
     Exec(Box<[Box<str>]>),
 }
 
+/// The schedules of a job, each with the text it was written as.
+pub(crate) type Schedules = Box<[(Box<str>, Schedule)]>;
+
 /// A job of the jobfile.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
@@ -67,7 +70,7 @@ pub(crate) struct Job {
     /// What it executes.
     pub(crate) command: CommandLine,
     /// Its schedules with the text they were written as; empty for a job that only takes items.
-    pub(crate) schedules: Box<[(Box<str>, Schedule)]>,
+    pub(crate) schedules: Schedules,
     /// The IANA name of its schedules' zone; none: the file's, else the system's.
     pub(crate) timezone: Option<Rc<str>>,
     /// Everything else; equal policies are shared, so that ten thousand jobs stay small.

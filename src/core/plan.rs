@@ -85,11 +85,7 @@ impl Timetable<'_> {
     /// The occurrences of a span, computed and not gone through one by one.
     fn missed(&self, span: Span) -> Option<Missed> {
         let first = self.next(span.after).filter(|&at| at <= span.until)?;
-        let last = self
-            .schedules()
-            .filter_map(|schedule| schedule.latest_between(self.zone, span, self.grid_at))
-            .max()
-            .unwrap_or(first);
+        let last = self.latest(span).unwrap_or(first);
         // Several schedules of a job may name the same instant; counted apart, it counts twice in the figure and runs once.
         let count = self
             .schedules()
@@ -99,20 +95,23 @@ impl Timetable<'_> {
         Some(Missed { first, last, count })
     }
 
+    /// The last occurrence before `at` that is not before `first`.
+    pub(crate) fn latest_before(&self, at: Wall, first: Wall) -> Option<Wall> {
+        self.latest(Span {
+            after: Wall::from_ms(first.ms() - 1),
+            until: Wall::from_ms(at.ms() - 1),
+        })
+    }
+
     /// The newest `CATCH_UP_MAX` occurrences of a span, oldest first.
-    pub(crate) fn newest(&self, span: Span) -> Vec<Wall> {
+    fn newest(&self, span: Span) -> Vec<Wall> {
         let mut newest = Vec::new();
         let mut until = span.until;
         while newest.len() < CATCH_UP_MAX && until > span.after {
-            let span = Span {
+            let Some(at) = self.latest(Span {
                 after: span.after,
                 until,
-            };
-            let Some(at) = self
-                .schedules()
-                .filter_map(|schedule| schedule.latest_between(self.zone, span, self.grid_at))
-                .max()
-            else {
+            }) else {
                 break;
             };
             newest.push(at);
@@ -120,6 +119,12 @@ impl Timetable<'_> {
         }
         newest.reverse();
         newest
+    }
+
+    fn latest(&self, span: Span) -> Option<Wall> {
+        self.schedules()
+            .filter_map(|schedule| schedule.latest_between(self.zone, span, self.grid_at))
+            .max()
     }
 }
 

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::scope::Owner;
 use super::value::{Value, did_you_mean};
-use crate::core::job::CommandLine;
+use crate::core::job::{CommandLine, Schedules};
 use crate::core::schedule::{HashSeed, Schedule};
 
 /// The longest argument the kernel passes to a program, in bytes.
@@ -67,7 +67,7 @@ impl<'a> Value<'a> {
     }
 
     /// Schedules with the text they were written as.
-    pub(super) fn schedules(&self) -> Option<Box<[(Box<str>, Schedule)]>> {
+    pub(super) fn schedules(&self) -> Option<Schedules> {
         if !matches!(self.node.get_ref(), DeValue::Array(_)) {
             return self.schedule().map(|schedule| Box::from([schedule]));
         }

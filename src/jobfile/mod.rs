@@ -111,7 +111,12 @@ pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadEr
         ReadError::Refused(problem) => LoadError::Problems(vec![problem]),
     })?;
     let findings = Findings::default();
-    let included = include::read_all(&Document::parse(&main, &Findings::default()), &findings);
+    // Most files include nothing, and need not be parsed twice to know it.
+    let included = if main.as_str().contains("include") {
+        include::read_all(&Document::parse(&main, &Findings::default()), &findings)
+    } else {
+        Vec::new()
+    };
     let texts = std::iter::once(main).chain(included).collect();
     assemble(texts, env, findings).map_err(LoadError::Problems)
 }

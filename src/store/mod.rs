@@ -18,11 +18,10 @@ mod conformance;
 use std::path::PathBuf;
 
 pub(crate) use error::StoreError;
-pub(crate) use open::FILE_NAME;
 pub(crate) use read::read_ring;
 pub(crate) use types::{
-    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, JobRow, KnownJob,
-    NewItem, NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,
+    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, JobRow, NewItem,
+    NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,
 };
 
 /// An open store.

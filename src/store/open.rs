@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{Store, StoreError};
@@ -232,6 +233,9 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let conn = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
         .map_err(|e| classify(path, "open the store", e))?;
     conn.busy_timeout(BUSY)
+        .map_err(|e| classify(path, "open the store", e))?;
+    // Without it SQLite prepares a statement anew whenever a value is bound that a partial index might be about.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(|e| classify(path, "open the store", e))?;
     Ok(conn)
 }

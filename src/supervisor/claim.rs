@@ -30,11 +30,8 @@ impl Claim {
 
 impl<S: Spawner> Supervisor<S> {
     /// Claims by priority, then due time, then id. A job that cannot start is passed over; it never blocks another.
-    pub(super) fn claim_what_can_start(
-        &mut self,
-        now: Now,
-        steps: &mut Steps,
-    ) -> Result<(), StoreError> {
+    pub(super) fn claim_what_can_start(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         if self.start_again_at.is_some_and(|at| at > now.mono) {
             return Ok(());
         }
@@ -44,7 +41,7 @@ impl<S: Spawner> Supervisor<S> {
             let Some((key, index)) = self.next_startable(behind, now) else {
                 break;
             };
-            if !self.claim_head(key, index, now, steps)? {
+            if !self.claim_head(key, index, steps)? {
                 self.jobs[index].try_at = Some(now.mono + LOCK_AGAIN);
             }
             behind = Bound::Excluded(key);
@@ -86,9 +83,9 @@ impl<S: Spawner> Supervisor<S> {
         &mut self,
         key: HeadKey,
         index: usize,
-        now: Now,
         steps: &mut Steps,
     ) -> Result<bool, StoreError> {
+        let now = steps.now;
         let Some(run) = self.heads.get(&key).cloned() else {
             return Ok(true);
         };
@@ -100,11 +97,11 @@ impl<S: Spawner> Supervisor<S> {
         let taken = match self.places.take(&self.jobs[index].job, &used) {
             Ok(Some(taken)) => taken,
             Ok(None) => return Ok(false),
-            Err(error) => return Ok(self.cannot_start(index, &error, now, steps)),
+            Err(error) => return Ok(self.cannot_start(index, &error, steps)),
         };
         let slot = match self.spawner.free_slot() {
             Ok(slot) => slot,
-            Err(error) => return Ok(self.cannot_start(index, &error, now, steps)),
+            Err(error) => return Ok(self.cannot_start(index, &error, steps)),
         };
         if self.store.claim_if_queued(&run, slot, now.wall)? {
             self.add_claim(index, run, slot, taken, steps);
@@ -150,13 +147,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// The locks or slots directory cannot be used now: said once a second, tried again.
-    fn cannot_start(
-        &mut self,
-        index: usize,
-        error: &std::io::Error,
-        now: Now,
-        steps: &mut Steps,
-    ) -> bool {
+    fn cannot_start(&mut self, index: usize, error: &std::io::Error, steps: &mut Steps) -> bool {
+        let now = steps.now;
         self.start_again_at = Some(now.mono + LOCK_AGAIN);
         let (name, error) = (self.jobs[index].job.name.clone(), error.to_string());
         steps.log.push(Box::new(move |log, at| {

@@ -132,10 +132,10 @@ pub(crate) fn serve(
         bell.drain()?;
         let rings = signals.take()?;
         for signal in &rings {
-            match signal {
-                Signal::SIGTERM | Signal::SIGINT => events.push(Event::StopAsked),
-                Signal::SIGHUP => reload(supervisor, clock::now()),
-                _ => {}
+            if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
+                events.push(Event::StopAsked);
+            } else if *signal == Signal::SIGHUP {
+                reload(supervisor, clock::now());
             }
         }
         if rings.contains(&Signal::SIGCHLD) {

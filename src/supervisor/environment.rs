@@ -192,7 +192,7 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
     (argv.first().cloned().unwrap_or_default(), argv)
 }
 
-fn read_env_file(path: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Outcome> {
+fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {
     let bytes =
         std::fs::read(path).map_err(|error| refused(format!("env_file {path}: {error}")))?;
     env_file::parse(&bytes).map_err(|error| {

@@ -4,7 +4,7 @@ use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
 use crate::core::retry::{self, Ended, Next, Stopped};
 use crate::core::run::{Outcome, State};
-use crate::core::time::{Now, Wall};
+use crate::core::time::Wall;
 use crate::keeper::record::{End, Ending, Record, StopCause};
 use crate::store::{Finish, Output, RunRow, StoreError, Usage};
 
@@ -13,16 +13,14 @@ const LAST_LINE_MAX: usize = 300;
 
 impl<S: Spawner> Supervisor<S> {
     /// Writes down every end that was told.
-    pub(super) fn finish_ended(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    pub(super) fn finish_ended(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let ended = std::mem::take(&mut self.ended);
-        let written = ended
-            .iter()
-            .try_for_each(|end| self.finish_one(end, now, steps));
+        let written = ended.iter().try_for_each(|end| self.finish_one(end, steps));
         self.ended = ended;
         written
     }
 
-    fn finish_one(&mut self, end: &SlotEnd, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    fn finish_one(&mut self, end: &SlotEnd, steps: &mut Steps) -> Result<(), StoreError> {
         steps.released.push(end.slot);
         let live = self.remove_live(end.run);
         if let Some(live) = &live {
@@ -35,103 +33,25 @@ impl<S: Spawner> Supervisor<S> {
         else {
             return Ok(());
         };
-        match &end.report {
+        let now = steps.now.wall;
+        let attempt = match &end.report {
             Report::NeverStarted => {
                 self.store.unclaim_if_running(run.id, run.claim)?;
+                return self.load_head(run.job_id);
             }
-            Report::Lost => self.finish_attempt(
-                &run,
-                live.as_ref(),
-                &Attempt::unknown(Outcome::Lost, now.wall),
-                now,
-                steps,
-            )?,
-            Report::Refused(outcome) => {
-                self.finish_attempt(
-                    &run,
-                    live.as_ref(),
-                    &Attempt::unknown(outcome.clone(), now.wall),
-                    now,
-                    steps,
-                )?;
-            }
-            Report::Ended(record) => {
-                self.finish_recorded(end, record, &run, live.as_ref(), now, steps)?
-            }
-        }
+            Report::Lost => Attempt::unknown(Outcome::Lost, now),
+            Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
+            Report::Ended(record) => match &record.ending {
+                Some(ending) => {
+                    let last_line = self.keep_output(end, &run, steps)?;
+                    let outcome = outcome_of(record, ending, live.as_ref(), last_line);
+                    Attempt::recorded(record, ending, outcome)
+                }
+                None => Attempt::unknown(Outcome::Lost, now),
+            },
+        };
+        self.finish_attempt(&run, live.as_ref(), &attempt, steps)?;
         self.load_head(run.job_id)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an end is told by its slot, record, row and what it was started with"
-    )]
-    fn finish_recorded(
-        &mut self,
-        end: &SlotEnd,
-        record: &Record,
-        run: &RunRow,
-        live: Option<&Live>,
-        now: Now,
-        steps: &mut Steps,
-    ) -> Result<(), StoreError> {
-        let Some(ending) = &record.ending else {
-            return self.finish_attempt(
-                run,
-                live,
-                &Attempt::unknown(Outcome::Lost, now.wall),
-                now,
-                steps,
-            );
-        };
-        let last_line = self.keep_output(end, run, steps)?;
-        let outcome = self.outcome_of(record, ending, live, last_line);
-        let usage = Usage {
-            duration_ms: i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX),
-            user_ms: i64::try_from(ending.user.as_millis()).unwrap_or(i64::MAX),
-            system_ms: i64::try_from(ending.system.as_millis()).unwrap_or(i64::MAX),
-            max_rss_kib: ending.max_rss_kib.cast_signed(),
-            output_bytes: record.output_total.cast_signed(),
-        };
-        let attempt = Attempt {
-            outcome,
-            stopped: record.stopped,
-            remark: ending.remark.clone(),
-            started_at: Some(record.started_at),
-            ended_at: ending.ended_at,
-            usage: Some(usage),
-            pid: record.command.map(|command| command.pid),
-        };
-        self.finish_attempt(run, live, &attempt, now, steps)
-    }
-
-    fn outcome_of(
-        &self,
-        record: &Record,
-        ending: &Ending,
-        live: Option<&Live>,
-        last_line: Option<String>,
-    ) -> Outcome {
-        let is_timeout = record.stopped == Some(StopCause::Timeout);
-        match &ending.end {
-            End::Exited(code) if is_timeout => Outcome::TimedOut {
-                exit_code: Some(*code),
-                signal: None,
-            },
-            End::Signaled(signal) if is_timeout => Outcome::TimedOut {
-                exit_code: None,
-                signal: Some(*signal),
-            },
-            End::Exited(code) => match live {
-                Some(live) if live.is_shell => live.policy.outcome_of_shell(*code, last_line),
-                Some(_) | None => Outcome::Exited(*code),
-            },
-            End::Signaled(signal) => Outcome::Signaled(*signal),
-            End::SpawnFailed { exit_code, error } => Outcome::SpawnFailed {
-                exit_code: *exit_code,
-                error: error.clone(),
-            },
-        }
     }
 
     /// Moves the output of an attempt where it is kept; answers its last line.
@@ -171,7 +91,6 @@ impl<S: Spawner> Supervisor<S> {
         run: &RunRow,
         live: Option<&Live>,
         attempt: &Attempt,
-        now: Now,
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
         let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
@@ -208,7 +127,6 @@ impl<S: Spawner> Supervisor<S> {
             self.next_due_at = Some(self.next_due_at.map_or(at, |due| due.min(at)));
         }
         log_end(run, &attempt.outcome, next, steps);
-        let _ = now;
         Ok(())
     }
 
@@ -247,6 +165,24 @@ struct Attempt {
 }
 
 impl Attempt {
+    fn recorded(record: &Record, ending: &Ending, outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            stopped: record.stopped,
+            remark: ending.remark.clone(),
+            started_at: Some(record.started_at),
+            ended_at: ending.ended_at,
+            usage: Some(Usage {
+                duration_ms: i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX),
+                user_ms: i64::try_from(ending.user.as_millis()).unwrap_or(i64::MAX),
+                system_ms: i64::try_from(ending.system.as_millis()).unwrap_or(i64::MAX),
+                max_rss_kib: ending.max_rss_kib.cast_signed(),
+                output_bytes: record.output_total.cast_signed(),
+            }),
+            pid: record.command.map(|command| command.pid),
+        }
+    }
+
     fn unknown(outcome: Outcome, ended_at: Wall) -> Self {
         Self {
             outcome,
@@ -257,6 +193,35 @@ impl Attempt {
             usage: None,
             pid: None,
         }
+    }
+}
+
+/// How an attempt ended, from what its keeper wrote down.
+fn outcome_of(
+    record: &Record,
+    ending: &Ending,
+    live: Option<&Live>,
+    last_line: Option<String>,
+) -> Outcome {
+    let is_timeout = record.stopped == Some(StopCause::Timeout);
+    match &ending.end {
+        End::Exited(code) if is_timeout => Outcome::TimedOut {
+            exit_code: Some(*code),
+            signal: None,
+        },
+        End::Signaled(signal) if is_timeout => Outcome::TimedOut {
+            exit_code: None,
+            signal: Some(*signal),
+        },
+        End::Exited(code) => match live {
+            Some(live) if live.is_shell => live.policy.outcome_of_shell(*code, last_line),
+            Some(_) | None => Outcome::Exited(*code),
+        },
+        End::Signaled(signal) => Outcome::Signaled(*signal),
+        End::SpawnFailed { exit_code, error } => Outcome::SpawnFailed {
+            exit_code: *exit_code,
+            error: error.clone(),
+        },
     }
 }
 

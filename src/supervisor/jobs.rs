@@ -1,7 +1,7 @@
 //! The jobs as the supervisor holds them, and the first queued run of each: loading, refreshing, undoing.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -303,14 +303,6 @@ impl<S: Spawner> Supervisor<S> {
             running.sort_unstable();
         }
         self.live.insert(run, live);
-    }
-
-    /// Who holds a named lock, of the attempts under way.
-    pub(super) fn lock_holders(&self) -> HashMap<&str, i64> {
-        self.live
-            .iter()
-            .filter_map(|(run, live)| live.lock.as_deref().map(|lock| (lock, *run)))
-            .collect()
     }
 }
 

@@ -202,8 +202,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn turn(&mut self, now: Now) {
-        let mut steps = Steps::default();
-        match self.write_turn(now, &mut steps) {
+        let mut steps = Steps::at(now);
+        match self.write_turn(&mut steps) {
             Ok(()) => {
                 self.again_at = None;
                 self.back_off = BACK_OFF_MIN;
@@ -214,25 +214,26 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// All that is written in a turn, in one transaction.
-    fn write_turn(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    fn write_turn(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         if !self.has_work(now)? {
-            self.notice_clock(now, steps)?;
+            self.notice_clock(steps)?;
             return Ok(());
         }
         self.store.begin()?;
-        self.finish_ended(now, steps)?;
+        self.finish_ended(steps)?;
         if self.is_stale {
             self.refresh(now)?;
             self.tell_stops(steps)?;
         }
-        self.notice_clock(now, steps)?;
+        self.notice_clock(steps)?;
         if self.stopping.is_none() {
             self.queue_due(now)?;
-            self.plan_due(now, steps)?;
-            self.skip_overdue(now, steps)?;
-            self.claim_what_can_start(now, steps)?;
+            self.plan_due(steps)?;
+            self.skip_overdue(steps)?;
+            self.claim_what_can_start(steps)?;
         }
-        self.stop_in_time(now, steps)?;
+        self.stop_in_time(steps)?;
         self.prune_a_batch(now)?;
         self.store.commit()
     }
@@ -370,8 +371,8 @@ impl<S: Spawner> Supervisor<S> {
 }
 
 /// What a turn has decided and has still to be done once it is on disk.
-#[derive(Default)]
 struct Steps {
+    now: Now,
     claims: Vec<claim::Claim>,
     released: Vec<u32>,
     /// Attempts that are not live any more, to be put back if the turn is undone.
@@ -379,5 +380,22 @@ struct Steps {
     stops: Vec<(i64, spawner::Stop)>,
     /// Jobs whose planning moved, with what it was before.
     planned: Vec<(usize, Wall, Option<Wall>)>,
-    log: Vec<Box<dyn Fn(&mut Log, Wall)>>,
+    log: Vec<Line>,
+}
+
+/// A line of the log that is written once the turn is on disk.
+type Line = Box<dyn Fn(&mut Log, Wall)>;
+
+impl Steps {
+    fn at(now: Now) -> Self {
+        Self {
+            now,
+            claims: Vec::new(),
+            released: Vec::new(),
+            gone: Vec::new(),
+            stops: Vec::new(),
+            planned: Vec::new(),
+            log: Vec::new(),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::spawner::{Spawner, Stop};
 use super::{Pause, Steps, Supervisor};
 use crate::core::job::OnNext;
-use crate::core::plan::{self, Busy, Decision, Due};
+use crate::core::plan::{self, Busy, Decision, Due, Missed};
 use crate::core::retry::Stopped;
 use crate::core::run::{Cause, Reason};
 use crate::core::schedule::Span;
@@ -34,7 +34,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Says that the clock jumped, and after a step back lets planning go on from where the rule says.
-    pub(super) fn notice_clock(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    pub(super) fn notice_clock(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         let (forward, back) = (self.step_forward(now), self.step_back(now));
         if forward >= JUMP_MIN {
             let by_s = forward.as_secs();
@@ -48,7 +49,7 @@ impl<S: Spawner> Supervisor<S> {
                 log.event(at, "clock_back", &[("by_s", &by_s)])
             }));
             for index in 0..self.jobs.len() {
-                self.step_job_back(index, now, steps)?;
+                self.step_job_back(index, steps)?;
             }
         }
         if !(self.stopping.is_none() && forward >= JUMP_MIN) {
@@ -57,12 +58,8 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
-    fn step_job_back(
-        &mut self,
-        index: usize,
-        now: Now,
-        steps: &mut Steps,
-    ) -> Result<(), StoreError> {
+    fn step_job_back(&mut self, index: usize, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         let state = &self.jobs[index];
         if state.watermark <= now.wall {
             return Ok(());
@@ -86,7 +83,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Plans every occurrence that has fallen due.
-    pub(super) fn plan_due(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    pub(super) fn plan_due(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         let step = self.step_forward(now);
         self.last = now;
         while let Some(&(at, index)) = self.planned.first() {
@@ -120,7 +118,7 @@ impl<S: Spawner> Supervisor<S> {
         );
         match self.pause_of(index, now.wall) {
             Some(pause) => self.skip_paused(index, &due, pause, now)?,
-            None => self.plan_occurrences(index, &due, now, steps)?,
+            None => self.plan_occurrences(index, &due, steps)?,
         }
         self.store.move_watermark(self.jobs[index].id, now.wall)?;
         self.move_planning(index, now.wall, steps);
@@ -180,65 +178,50 @@ impl<S: Spawner> Supervisor<S> {
         &mut self,
         index: usize,
         due: &Due,
-        now: Now,
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
+        let now = steps.now;
         let caught_up = due.caught_up(&self.jobs[index].timetable());
         if let Some(missed) = due.missed {
-            let rest = missed
-                .count
-                .saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
-            self.record_missed(
-                index,
-                missed.first,
-                caught_up.first().copied(),
-                missed.last,
-                rest,
-                now,
-                steps,
-            )?;
+            self.record_missed(index, missed, &caught_up, steps)?;
         }
-        for at in caught_up {
+        for &at in &caught_up {
             self.insert_run(index, at, Cause::CatchUp, now)?;
         }
         for &at in &due.in_time {
-            self.plan_one(index, at, now, steps)?;
+            if caught_up.is_empty() {
+                self.plan_one(index, at, steps)?;
+            } else {
+                // It waits behind those that are older: they are not what `overlap` means by being in the way.
+                self.insert_run(index, at, Cause::Schedule, now)?;
+            }
         }
         Ok(())
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the ends of one stretch, each needed once"
-    )]
+    /// Records what was missed and is not caught up: a stretch that begins with the first one.
     fn record_missed(
         &mut self,
         index: usize,
-        first: Wall,
-        caught_up_from: Option<Wall>,
-        last: Wall,
-        count: u64,
-        now: Now,
+        missed: Missed,
+        caught_up: &[Wall],
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
-        if count == 0 {
+        let now = steps.now;
+        let count = missed
+            .count
+            .saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
+        let first = missed.first;
+        if count == 0 || caught_up.first() == Some(&first) {
             return Ok(());
         }
         let state = &self.jobs[index];
-        let last = match caught_up_from {
-            Some(from) => {
-                let before = Span {
-                    after: Wall::from_ms(first.ms() - 1),
-                    until: Wall::from_ms(from.ms() - 1),
-                };
-                state
-                    .timetable()
-                    .newest(before)
-                    .last()
-                    .copied()
-                    .unwrap_or(first)
-            }
-            None => last,
+        let last = match caught_up.first() {
+            Some(from) => state
+                .timetable()
+                .latest_before(*from, first)
+                .unwrap_or(first),
+            None => missed.last,
         };
         self.store.record_skip(&NewSkip {
             job_id: state.id,
@@ -259,17 +242,12 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Judges one occurrence against what its job is busy with.
-    fn plan_one(
-        &mut self,
-        index: usize,
-        at: Wall,
-        now: Now,
-        steps: &mut Steps,
-    ) -> Result<(), StoreError> {
+    fn plan_one(&mut self, index: usize, at: Wall, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         let busy = self.busy(index)?;
         match plan::judge(&self.jobs[index].job.policy, &busy) {
             Decision::Run => self.insert_run(index, at, Cause::Schedule, now).map(|_| ()),
-            Decision::Skip { by } => self.skip_overlap(index, at, by, now, steps),
+            Decision::Skip { by } => self.skip_overlap(index, at, by, steps),
             Decision::ReplaceRunning(run) => {
                 if let Some(by) = self.insert_run(index, at, Cause::Schedule, now)? {
                     self.store.ask_stop(run, Stopped::Replaced, Some(by))?;
@@ -310,9 +288,9 @@ impl<S: Spawner> Supervisor<S> {
         index: usize,
         at: Wall,
         by: i64,
-        now: Now,
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
+        let now = steps.now;
         let state = &self.jobs[index];
         let run = self.store.record_skip(&NewSkip {
             job_id: state.id,
@@ -381,7 +359,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Skips occurrences that could not start within their start deadline.
-    pub(super) fn skip_overdue(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    pub(super) fn skip_overdue(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         if self.next_overdue_at().is_none_or(|at| at > now.wall) {
             return Ok(());
         }

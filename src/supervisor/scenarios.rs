@@ -1,1 +1,875 @@
-//! Scenarios.
+//! The supervisor in invented time, with scripted attempts and a real store: policies, overlap, retries, clocks. Nothing sleeps.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::environment::Surroundings;
+use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
+use super::{Configuration, Event, Flow, Supervisor, daemon};
+use crate::core::job::OnStop;
+use crate::core::run::State;
+use crate::core::time::{Mono, Now, Wall};
+use crate::jobfile::{self, Environment, Source};
+use crate::keeper::order::Order;
+use crate::keeper::record::{End, Ending, OutputLayout, ProcessId, Record, StopCause};
+use crate::os::user::UserEntry;
+use crate::os::zone;
+use crate::store::{Addition, Enqueued, Filter, Force, NewItem, RunRow, Scope, Store};
+
+/// How a scripted attempt goes: how long it takes, and how it ends.
+type Act = (u64, End);
+
+/// Attempts that go as they were told to; what nobody told of takes a second and succeeds.
+#[derive(Default)]
+struct Script {
+    acts: HashMap<String, VecDeque<Act>>,
+    busy: BTreeMap<u32, Acting>,
+    given: Vec<u32>,
+    now: Option<Now>,
+    started: Vec<(i64, u32)>,
+    running_peak: usize,
+    refuse_starts: u32,
+    adoptions: HashMap<i64, Report>,
+}
+
+struct Acting {
+    order: Order,
+    _locks: Vec<File>,
+    started: Now,
+    ends_at: Mono,
+    end: End,
+    stopped: Option<StopCause>,
+}
+
+impl Script {
+    fn next_end(&self) -> Option<Mono> {
+        self.busy.values().map(|acting| acting.ends_at).min()
+    }
+}
+
+fn job_of(order: &Order) -> String {
+    let prefix = b"JOBCTL_JOB=";
+    let name = order
+        .env
+        .iter()
+        .find_map(|pair| pair.strip_prefix(prefix))
+        .expect("every order names its job");
+    String::from_utf8_lossy(name).into_owned()
+}
+
+impl Spawner for Script {
+    fn free_slot(&mut self) -> io::Result<u32> {
+        let slot = (0..)
+            .find(|slot| !self.busy.contains_key(slot) && !self.given.contains(slot))
+            .expect("there is one");
+        self.given.push(slot);
+        Ok(slot)
+    }
+
+    fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
+        if self.refuse_starts > 0 {
+            self.refuse_starts -= 1;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let now = self.now.expect("a turn tells the time first");
+        let (secs, end) = self
+            .acts
+            .get_mut(&job_of(order))
+            .and_then(VecDeque::pop_front)
+            .unwrap_or((1, End::Exited(0)));
+        self.started.push((order.run, order.attempt));
+        let ends_at = now.mono + Duration::from_secs(secs);
+        let acting = Acting {
+            order: order.clone(),
+            _locks: locks,
+            started: now,
+            ends_at,
+            end,
+            stopped: None,
+        };
+        self.busy.insert(slot, acting);
+        self.running_peak = self.running_peak.max(self.busy.len());
+        Ok(())
+    }
+
+    fn give_back(&mut self, slot: u32) {
+        self.given.retain(|given| *given != slot);
+    }
+
+    fn ended(&mut self, now: Now) -> Vec<SlotEnd> {
+        self.now = Some(now);
+        let over: Vec<u32> = self
+            .busy
+            .iter()
+            .filter(|(_, acting)| acting.ends_at <= now.mono)
+            .map(|(slot, _)| *slot)
+            .collect();
+        over.into_iter()
+            .filter_map(|slot| {
+                let acting = self.busy.remove(&slot)?;
+                let (run, claim) = (acting.order.run, acting.order.claim);
+                let record = Box::new(record_of(&acting, now));
+                Some(SlotEnd {
+                    slot,
+                    run,
+                    claim,
+                    report: Report::Ended(record),
+                })
+            })
+            .collect()
+    }
+
+    fn output(&mut self, _end: &SlotEnd) -> io::Result<Kept> {
+        Ok(Kept::Nothing)
+    }
+
+    fn release(&mut self, slot: u32, _now: Now) {
+        self.give_back(slot);
+    }
+
+    fn stop(&mut self, slot: u32, _stop: Stop) {
+        let now = self.now.expect("a turn tells the time first");
+        if let Some(acting) = self.busy.get_mut(&slot) {
+            acting.ends_at = now.mono;
+            acting.end = End::Signaled(15);
+            acting.stopped = Some(StopCause::Signal);
+        }
+    }
+
+    fn adopt(&mut self, _slot: u32, run: i64, _claim: i64) -> Adopted {
+        Adopted::Ended(
+            self.adoptions
+                .get(&run)
+                .cloned()
+                .unwrap_or(Report::NeverStarted),
+        )
+    }
+}
+
+fn record_of(acting: &Acting, now: Now) -> Record {
+    Record {
+        boot_id: "boot".into(),
+        keeper: ProcessId {
+            pid: 1,
+            start_ticks: 1,
+        },
+        run: acting.order.run,
+        attempt: acting.order.attempt,
+        claim: acting.order.claim,
+        started_at: acting.started.wall,
+        started_mono: acting.started.mono,
+        command: Some(ProcessId {
+            pid: 2,
+            start_ticks: 2,
+        }),
+        stopped: acting.stopped,
+        layout: OutputLayout {
+            head_max: 1,
+            tail_max: 1,
+        },
+        output_total: 0,
+        ending: Some(Ending {
+            end: acting.end.clone(),
+            ended_at: now.wall,
+            duration: now.mono.since(acting.started.mono),
+            user: Duration::ZERO,
+            system: Duration::ZERO,
+            max_rss_kib: 0,
+            remark: None,
+        }),
+    }
+}
+
+/// A supervisor, its jobfile and its time.
+struct Scenario {
+    supervisor: Supervisor<Script>,
+    now: Now,
+    state_dir: PathBuf,
+    boot_id: String,
+}
+
+impl Scenario {
+    /// Begins at `at` with the jobs of a jobfile.
+    fn new(jobfile: &str, at: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let state_dir =
+            std::env::temp_dir().join(format!("jobctl-scenario-{}-{count}", std::process::id()));
+        daemon::make_state_dir(&state_dir).unwrap();
+        let now = Now {
+            wall: instant(at),
+            mono: Mono::from_duration(Duration::from_secs(1000)),
+        };
+        let boot_id = "boot".to_owned();
+        let supervisor = supervisor(Store::in_memory(), &state_dir, &boot_id, now);
+        let mut scenario = Self {
+            supervisor,
+            now,
+            state_dir,
+            boot_id,
+        };
+        scenario.load(jobfile);
+        scenario
+    }
+
+    fn load(&mut self, jobfile: &str) {
+        let source = Source {
+            path: PathBuf::from("jobs.toml"),
+            text: jobfile.to_owned(),
+        };
+        let known = |name: &str| {
+            zone::load(name)
+                .map(|_| ())
+                .map_err(|error| (error.to_string(), None))
+        };
+        let environment = Environment {
+            machine_id: "machine",
+            zones: &known,
+        };
+        let loaded = jobfile::load_sources(&[source], &environment)
+            .expect("the scenario's jobfile is valid");
+        if let Some(max) = loaded.settings.max_running {
+            self.supervisor.configuration.running_max = usize::try_from(max).unwrap();
+        }
+        let mut zone_of = |name: Option<&str>| Rc::new(zone::load(name.unwrap_or("UTC")).unwrap());
+        self.supervisor
+            .load(loaded.jobs, &[], &mut zone_of, self.now)
+            .unwrap();
+    }
+
+    /// The next attempts of a job: seconds, and how they end.
+    fn acts(&mut self, job: &str, acts: &[Act]) {
+        self.supervisor
+            .spawner
+            .acts
+            .entry(job.into())
+            .or_default()
+            .extend(acts.iter().cloned());
+    }
+
+    /// Ends this supervisor as a crash would and starts another on the same store, `away` later.
+    fn restart(&mut self, jobfile: &str, away: Duration) {
+        self.advance_clocks(away);
+        let store = std::mem::replace(&mut self.supervisor.store, Store::in_memory());
+        self.supervisor = supervisor(store, &self.state_dir, &self.boot_id, self.now);
+        self.load(jobfile);
+        self.supervisor.recover(self.now).unwrap();
+    }
+
+    fn advance_clocks(&mut self, by: Duration) {
+        self.now = Now {
+            wall: self.now.wall + by,
+            mono: self.now.mono + by,
+        };
+    }
+
+    fn turn(&mut self, events: &[Event]) -> Flow {
+        self.supervisor.handle(events, self.now)
+    }
+
+    /// Lets time pass until `at`, waking when the supervisor would.
+    fn advance_to(&mut self, at: &str) {
+        self.advance_to_wall(instant(at));
+    }
+
+    fn advance(&mut self, secs: u64) {
+        self.advance_to_wall(self.now.wall + Duration::from_secs(secs));
+    }
+
+    fn advance_to_wall(&mut self, until: Wall) {
+        let _ = self.turn(&[Event::Rung]);
+        while self.now.wall < until {
+            let mut wait = self
+                .supervisor
+                .next_wait(self.now)
+                .min(until.since(self.now.wall));
+            if let Some(end) = self.supervisor.spawner.next_end() {
+                wait = wait.min(end.since(self.now.mono));
+            }
+            self.advance_clocks(wait.max(Duration::from_millis(1)));
+            let _ = self.turn(&[]);
+        }
+    }
+
+    fn enqueue(&mut self, job: &str, count: usize) -> Vec<i64> {
+        let addition = Addition {
+            job,
+            due_at: self.now.wall,
+            priority: 0,
+            max_attempts: self
+                .supervisor
+                .jobs
+                .iter()
+                .find(|state| state.job.name.as_str() == job)
+                .and_then(|state| state.job.policy.attempts_max()),
+            backlog_max: None,
+            cause: crate::core::run::Cause::Enqueue,
+            created_at: self.now.wall,
+        };
+        let items = vec![NewItem::default(); count];
+        match self.supervisor.store.enqueue(&addition, items).unwrap() {
+            Enqueued::Added(added) => added.iter().map(|added| added.id).collect(),
+            Enqueued::BacklogFull { .. } => panic!("no limit was set"),
+        }
+    }
+
+    fn rows(&self, job: &str) -> Vec<RunRow> {
+        let filter = Filter {
+            job: Some(job.into()),
+            ..Filter::default()
+        };
+        let mut rows = self.supervisor.store.runs(&filter, None).unwrap();
+        rows.reverse();
+        rows
+    }
+
+    fn run(&self, id: i64) -> RunRow {
+        self.supervisor
+            .store
+            .run(id)
+            .unwrap()
+            .expect("the run is there")
+    }
+
+    /// The runs of a job, oldest first: `TIME STATE [(REASON)] [xCOUNT]`.
+    fn runs(&self, job: &str) -> Vec<String> {
+        self.rows(job)
+            .iter()
+            .map(|run| {
+                let at = run.scheduled_at.unwrap_or(run.created_at);
+                let time = chrono::DateTime::from_timestamp_millis(at.ms())
+                    .unwrap()
+                    .format("%d %H:%M:%S");
+                let reason = run
+                    .reason
+                    .map(|reason| format!(" ({reason})"))
+                    .unwrap_or_default();
+                let count = if run.count > 1 {
+                    format!(" x{}", run.count)
+                } else {
+                    String::new()
+                };
+                format!("{time} {}{reason}{count}", run.state)
+            })
+            .collect()
+    }
+}
+
+impl Drop for Scenario {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.state_dir);
+    }
+}
+
+fn supervisor(
+    store: Store,
+    state_dir: &std::path::Path,
+    boot_id: &str,
+    now: Now,
+) -> Supervisor<Script> {
+    let configuration = Configuration {
+        running_max: 16,
+        on_stop: OnStop::Finish,
+        stop_timeout: Duration::from_secs(60),
+        seed: "machine".into(),
+        state_dir: state_dir.into(),
+        boot_id: boot_id.into(),
+    };
+    let surroundings = Surroundings {
+        inherited: vec![],
+        user: UserEntry {
+            name: "user".into(),
+            home: "/".into(),
+            shell: "/bin/sh".into(),
+        },
+        jobfile: "jobs.toml".into(),
+        state_dir: state_dir.into(),
+    };
+    Supervisor::new(store, Script::default(), configuration, surroundings, now)
+}
+
+fn instant(text: &str) -> Wall {
+    let time = chrono::DateTime::parse_from_rfc3339(text).expect("RFC 3339");
+    Wall::from_ms(time.timestamp_millis())
+}
+
+const T0: &str = "2026-06-01T00:00:30Z";
+
+#[test]
+fn an_occurrence_in_the_autumn_fold_runs_once() {
+    let jobfile =
+        "[jobs.backup]\nschedule = '30 2 * * *'\ntimezone = 'Europe/Berlin'\ncommand = 'true'";
+    let mut day = Scenario::new(jobfile, "2026-10-24T12:00:00Z");
+    day.advance_to("2026-10-25T12:00:00Z");
+    assert_eq!(day.runs("backup"), ["25 00:30:00 succeeded"]);
+}
+
+#[test]
+fn a_failed_attempt_is_retried_and_a_success_ends_it() {
+    let jobfile = "[jobs.a]\nschedule = '1 0 * * *'\ncommand = 'x'\nretry = { max = 3, delay = '10s', jitter = 0.0 }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts(
+        "a",
+        &[
+            (2, End::Exited(1)),
+            (2, End::Exited(1)),
+            (2, End::Exited(0)),
+        ],
+    );
+    day.advance(300);
+    assert_eq!(day.runs("a"), ["01 00:01:00 succeeded"]);
+    let run = &day.rows("a")[0];
+    assert_eq!((run.attempt, run.charged), (3, 3));
+    // 2 s, 10 s of delay, 2 s, 20 s of delay: the third attempt starts 34 s after the first.
+    assert_eq!(run.started_at, Some(instant("2026-06-01T00:01:34Z")));
+}
+
+#[test]
+fn a_run_whose_budget_is_spent_has_failed_and_a_retry_by_hand_gives_a_fresh_one() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 1, delay = '1s' }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts(
+        "a",
+        &[
+            (1, End::Exited(7)),
+            (1, End::Exited(7)),
+            (1, End::Exited(7)),
+            (1, End::Exited(0)),
+        ],
+    );
+    let id = day.enqueue("a", 1)[0];
+    day.advance(60);
+    assert_eq!(day.run(id).state, State::Failed);
+    let now = day.now.wall;
+    let _ = day
+        .supervisor
+        .store
+        .retry_if_ended(id, Some(2), now, Force::No)
+        .unwrap();
+    day.advance(60);
+    let run = day.run(id);
+    assert_eq!(
+        (run.state, run.attempt, run.max_attempts),
+        (State::Succeeded, 4, Some(4))
+    );
+    assert_eq!(day.supervisor.store.attempts(id).unwrap().len(), 4);
+}
+
+#[test]
+fn an_occurrence_that_finds_its_job_busy_is_skipped_and_a_row_of_them_is_one_row() {
+    let mut day = Scenario::new("[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'", T0);
+    day.acts("a", &[(200, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:05:30Z");
+    assert_eq!(
+        day.runs("a"),
+        [
+            "01 00:01:00 succeeded",
+            "01 00:02:00 skipped (overlap) x3",
+            "01 00:05:00 succeeded"
+        ]
+    );
+    assert_eq!(day.rows("a")[1].by, Some(day.rows("a")[0].id));
+}
+
+#[test]
+fn queue_one_lets_one_occurrence_wait() {
+    let mut day = Scenario::new(
+        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-one'",
+        T0,
+    );
+    day.acts("a", &[(150, End::Exited(0)), (1, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:03:50Z");
+    assert_eq!(
+        day.runs("a"),
+        [
+            "01 00:01:00 succeeded",
+            "01 00:02:00 succeeded",
+            "01 00:03:00 skipped (overlap)"
+        ]
+    );
+}
+
+#[test]
+fn queue_all_lets_every_occurrence_wait() {
+    let mut day = Scenario::new(
+        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-all'",
+        T0,
+    );
+    day.acts("a", &[(150, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:03:50Z");
+    assert_eq!(
+        day.runs("a"),
+        [
+            "01 00:01:00 succeeded",
+            "01 00:02:00 succeeded",
+            "01 00:03:00 succeeded"
+        ]
+    );
+    assert_eq!(day.supervisor.spawner.running_peak, 1);
+}
+
+#[test]
+fn replace_stops_the_older_run_for_the_new_one() {
+    let mut day = Scenario::new(
+        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'replace'",
+        T0,
+    );
+    day.acts("a", &[(500, End::Exited(0)), (5, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:02:30Z");
+    assert_eq!(
+        day.runs("a"),
+        ["01 00:01:00 cancelled (replaced)", "01 00:02:00 succeeded"]
+    );
+    let rows = day.rows("a");
+    assert_eq!(rows[0].by, Some(rows[1].id));
+}
+
+#[test]
+fn allow_starts_them_side_by_side() {
+    let mut day = Scenario::new(
+        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'allow'",
+        T0,
+    );
+    day.acts(
+        "a",
+        &[
+            (500, End::Exited(0)),
+            (500, End::Exited(0)),
+            (500, End::Exited(0)),
+        ],
+    );
+    day.advance_to("2026-06-01T00:03:30Z");
+    assert_eq!(day.supervisor.spawner.running_peak, 3);
+}
+
+#[test]
+fn no_more_run_at_once_than_concurrency_and_max_running_allow() {
+    let jobfile = "max_running = 3\n[jobs.a]\ncommand = 'x'\nconcurrency = 2\n[jobs.b]\ncommand = 'x'\nconcurrency = 5";
+    let mut day = Scenario::new(jobfile, T0);
+    let ids = [day.enqueue("a", 6), day.enqueue("b", 6)].concat();
+    let _ = day.turn(&[Event::Rung]);
+    assert_eq!(day.supervisor.jobs[0].running.len(), 2);
+    assert_eq!(day.supervisor.live.len(), 3);
+    day.advance(30);
+    assert_eq!(day.supervisor.spawner.running_peak, 3);
+    assert!(ids.iter().all(|id| day.run(*id).state == State::Succeeded));
+}
+
+#[test]
+fn jobs_that_name_a_lock_run_one_after_the_other_and_block_nobody_else() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nlock = 'db'\n[jobs.b]\ncommand = 'x'\nlock = 'db'\n[jobs.c]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(100, End::Exited(0))]);
+    let (a, b, c) = (
+        day.enqueue("a", 1)[0],
+        day.enqueue("b", 1)[0],
+        day.enqueue("c", 1)[0],
+    );
+    day.advance(50);
+    assert_eq!(
+        (day.run(a).state, day.run(b).state),
+        (State::Running, State::Queued)
+    );
+    assert_eq!(day.run(c).state, State::Succeeded);
+    day.advance(60);
+    assert_eq!(day.run(b).state, State::Succeeded);
+}
+
+#[test]
+fn a_lock_that_a_stranger_holds_makes_a_run_wait_until_it_is_free() {
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
+    let path = day.state_dir.join("locks/a.lock");
+    let stranger = crate::os::lock::try_lock(&path, crate::os::lock::Kind::Exclusive)
+        .unwrap()
+        .unwrap();
+    let id = day.enqueue("a", 1)[0];
+    day.advance(10);
+    assert_eq!(day.run(id).state, State::Queued);
+    drop(stranger);
+    day.advance(3);
+    assert_eq!(day.run(id).state, State::Succeeded);
+}
+
+#[test]
+fn what_falls_due_while_nobody_is_there_is_missed_or_caught_up() {
+    let jobfile = "[jobs.none]\nschedule = '0 * * * *'\ncommand = 'x'\n\
+        [jobs.last]\nschedule = '0 * * * *'\ncommand = 'x'\ncatch_up = 'last'\n\
+        [jobs.all]\nschedule = '0 * * * *'\ncommand = 'x'\ncatch_up = 'all'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    day.advance(600);
+    day.restart(jobfile, Duration::from_secs(4 * 3600));
+    day.advance(60);
+    assert_eq!(day.runs("none"), ["01 01:00:00 skipped (missed) x4"]);
+    assert_eq!(
+        day.runs("last"),
+        ["01 01:00:00 skipped (missed) x3", "01 04:00:00 succeeded"]
+    );
+    assert_eq!(
+        day.runs("all"),
+        [
+            "01 01:00:00 succeeded",
+            "01 02:00:00 succeeded",
+            "01 03:00:00 succeeded",
+            "01 04:00:00 succeeded"
+        ]
+    );
+}
+
+#[test]
+fn what_is_caught_up_comes_before_what_is_just_due_and_does_not_skip_it() {
+    let jobfile = "[jobs.a]\nschedule = '0 * * * *'\ncommand = 'x'\ncatch_up = 'all'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    day.advance(60);
+    day.restart(jobfile, Duration::from_secs(2 * 3600));
+    day.advance(60);
+    assert_eq!(
+        day.runs("a"),
+        ["01 01:00:00 succeeded", "01 02:00:00 succeeded"]
+    );
+}
+
+#[test]
+fn an_occurrence_that_is_late_by_less_than_five_minutes_starts_as_usual() {
+    let jobfile = "[jobs.a]\nschedule = '0 1 * * *'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, "2026-06-01T00:59:30Z");
+    day.advance(1);
+    day.restart(jobfile, Duration::from_secs(200));
+    day.advance(60);
+    assert_eq!(day.runs("a"), ["01 01:00:00 succeeded"]);
+}
+
+#[test]
+fn a_fixed_time_inside_a_suspend_of_two_hours_runs_and_a_wild_one_does_not_catch_up() {
+    let jobfile = "[jobs.fixed]\nschedule = '30 1 * * *'\ncommand = 'x'\n[jobs.wild]\nschedule = '*/30 * * * *'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, "2026-06-01T00:45:10Z");
+    day.advance(10);
+    day.now.wall = day.now.wall + Duration::from_secs(2 * 3600);
+    day.advance(60);
+    assert_eq!(day.runs("fixed"), ["01 01:30:00 succeeded"]);
+    assert_eq!(day.runs("wild"), ["01 01:00:00 skipped (missed) x4"]);
+}
+
+#[test]
+fn a_clock_set_back_repeats_no_fixed_time_and_silences_no_job() {
+    let jobfile = "[jobs.fixed]\nschedule = '0 1 * * *'\ncommand = 'x'\n[jobs.wild]\nschedule = '*/10 * * * *'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, "2026-06-01T00:55:00Z");
+    day.advance_to("2026-06-01T01:15:00Z");
+    assert_eq!(day.runs("wild").len(), 2);
+    day.now.wall = instant("2026-06-01T00:15:00Z");
+    day.advance_to("2026-06-01T01:15:00Z");
+    assert_eq!(day.runs("fixed"), ["01 01:00:00 succeeded"]);
+    assert_eq!(day.runs("wild").len(), 2 + 6);
+    day.now.wall = instant("2025-06-01T00:15:00Z");
+    day.advance_to("2025-06-01T01:15:00Z");
+    assert_eq!(
+        day.runs("fixed").len(),
+        2,
+        "a year back: planning goes on from there"
+    );
+}
+
+#[test]
+fn an_edited_or_new_schedule_never_fires_the_past() {
+    let mut day = Scenario::new("[jobs.a]\nschedule = '0 5 * * *'\ncommand = 'x'", T0);
+    day.advance(60);
+    day.advance_clocks(Duration::from_secs(3600));
+    day.load("[jobs.a]\nschedule = '30 0 * * *'\ncommand = 'x'\n[jobs.b]\nschedule = '*/5 * * * *'\ncommand = 'x'");
+    day.advance(60);
+    assert!(day.runs("a").is_empty());
+    assert!(day.runs("b").is_empty());
+}
+
+#[test]
+fn every_keeps_its_grid_over_a_restart() {
+    let jobfile = "[jobs.a]\nschedule = '@every 10m'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, "2026-06-01T00:00:00Z");
+    day.advance(601);
+    day.restart(jobfile, Duration::from_secs(200));
+    day.advance_to("2026-06-01T00:31:00Z");
+    assert_eq!(
+        day.runs("a"),
+        [
+            "01 00:10:00 succeeded",
+            "01 00:20:00 succeeded",
+            "01 00:30:00 succeeded"
+        ]
+    );
+}
+
+#[test]
+fn reboot_runs_once_a_boot_and_not_for_the_boot_in_which_it_was_added() {
+    let jobfile = "[jobs.a]\nschedule = '@reboot'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.advance(10);
+    day.restart(jobfile, Duration::from_secs(10));
+    day.advance(10);
+    assert!(day.runs("a").is_empty(), "the same boot");
+    day.boot_id = "another boot".into();
+    day.restart(jobfile, Duration::from_secs(10));
+    day.advance(10);
+    day.restart(jobfile, Duration::from_secs(10));
+    day.advance(10);
+    assert_eq!(day.rows("a").len(), 1);
+    assert_eq!(day.rows("a")[0].state, State::Succeeded);
+}
+
+#[test]
+fn a_pause_skips_occurrences_and_keeps_items_and_ends_by_itself() {
+    let jobfile = "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    let until = Some(instant("2026-06-01T00:04:30Z"));
+    let now = day.now.wall;
+    assert!(
+        day.supervisor
+            .store
+            .pause(Scope::Job("a"), until, now)
+            .unwrap()
+    );
+    let item = day.enqueue("a", 1)[0];
+    day.advance_to("2026-06-01T00:04:20Z");
+    assert_eq!(day.run(item).state, State::Queued);
+    day.advance_to("2026-06-01T00:05:30Z");
+    assert_eq!(day.run(item).state, State::Succeeded);
+    assert_eq!(
+        day.runs("a")[1..],
+        ["01 00:01:00 skipped (paused) x4", "01 00:05:00 succeeded"]
+    );
+}
+
+#[test]
+fn a_new_occurrence_supersedes_one_that_is_retrying() {
+    let jobfile =
+        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\nretry = { max = 5, delay = '10m' }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(1, End::Exited(1)), (1, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:02:30Z");
+    assert_eq!(
+        day.runs("a"),
+        ["01 00:01:00 failed (superseded)", "01 00:02:00 succeeded"]
+    );
+    let rows = day.rows("a");
+    assert_eq!(rows[0].by, Some(rows[1].id));
+}
+
+#[test]
+fn an_occurrence_that_cannot_start_before_its_deadline_is_skipped() {
+    let jobfile = "max_running = 1\n[jobs.a]\nschedule = '1 0 * * *'\ncommand = 'x'\nstart_deadline = '30s'\n\
+        [jobs.long]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("long", &[(300, End::Exited(0))]);
+    day.enqueue("long", 1);
+    day.advance_to("2026-06-01T00:02:00Z");
+    assert_eq!(day.runs("a"), ["01 00:01:00 skipped (missed)"]);
+}
+
+#[test]
+fn a_lost_attempt_is_charged_and_a_run_that_loses_its_keeper_too_often_is_poison() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 'unlimited', delay = '1s' }";
+    let mut day = Scenario::new(jobfile, T0);
+    let id = day.enqueue("a", 1)[0];
+    for lost in 1..=4 {
+        day.acts("a", &[(1000, End::Exited(0))]);
+        day.advance(20);
+        assert_eq!(
+            (day.run(id).state, day.run(id).attempt),
+            (State::Running, lost)
+        );
+        day.supervisor.spawner.adoptions.clear();
+        let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+        day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
+        day.supervisor.spawner.adoptions.insert(id, Report::Lost);
+        day.load(jobfile);
+        day.supervisor.recover(day.now).unwrap();
+    }
+    day.advance(5);
+    assert_eq!(
+        day.run(id).reason.map(|reason| reason.as_str()),
+        Some("poison")
+    );
+}
+
+#[test]
+fn a_claim_that_never_became_a_process_is_not_charged() {
+    let jobfile = "[jobs.a]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.supervisor.spawner.refuse_starts = 3;
+    let id = day.enqueue("a", 1)[0];
+    day.advance(30);
+    let run = day.run(id);
+    assert_eq!(
+        (run.state, run.attempt, run.charged),
+        (State::Succeeded, 1, 1)
+    );
+    assert_eq!(day.supervisor.spawner.started, [(id, 1)]);
+}
+
+#[test]
+fn a_stop_gives_attempts_time_then_ends_them_and_leaves_when_the_books_are_closed() {
+    let jobfile = "[jobs.once]\ncommand = 'x'\n[jobs.again]\ncommand = 'x'\nretry = 1\n[jobs.quick]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("once", &[(1000, End::Exited(0))]);
+    day.acts("again", &[(1000, End::Exited(0))]);
+    day.acts("quick", &[(20, End::Exited(0))]);
+    let (once, again, quick) = (
+        day.enqueue("once", 1)[0],
+        day.enqueue("again", 1)[0],
+        day.enqueue("quick", 1)[0],
+    );
+    let _ = day.turn(&[Event::Rung]);
+    assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
+    day.advance(45);
+    assert_eq!(day.run(quick).state, State::Succeeded);
+    assert_eq!(day.run(once).state, State::Running);
+    day.advance(10);
+    assert_eq!(
+        (
+            day.run(once).state,
+            day.run(once).reason.map(|r| r.as_str())
+        ),
+        (State::Failed, Some("shutdown"))
+    );
+    assert_eq!(
+        (day.run(again).state, day.run(again).charged),
+        (State::Queued, 0)
+    );
+    assert_eq!(day.turn(&[]), Flow::Leave);
+}
+
+#[test]
+fn a_job_gone_from_the_jobfile_keeps_its_items_and_loses_its_occurrences() {
+    let jobfile = "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-all'\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(90, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:02:10Z");
+    let item = day.enqueue("a", 1)[0];
+    day.load("[jobs.b]\ncommand = 'x'");
+    day.advance(600);
+    assert_eq!(day.run(item).state, State::Queued);
+    assert_eq!(
+        day.runs("a")[..2],
+        ["01 00:01:00 succeeded", "01 00:02:00 skipped (job_removed)"]
+    );
+    day.load(jobfile);
+    day.advance(5);
+    assert_eq!(day.run(item).state, State::Succeeded);
+}
+
+#[test]
+fn jitter_delays_a_start_by_the_same_share_every_day() {
+    let jobfile = "[jobs.a]\nschedule = '0 1 * * *'\ncommand = 'x'\njitter = '10m'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.advance_to("2026-06-03T00:00:00Z");
+    let delays: Vec<Duration> = day
+        .rows("a")
+        .iter()
+        .map(|run| run.due_at.unwrap().since(run.scheduled_at.unwrap()))
+        .collect();
+    assert_eq!(delays.len(), 2);
+    assert_eq!(delays[0], delays[1]);
+    assert!(delays[0] > Duration::ZERO && delays[0] <= Duration::from_secs(600));
+}

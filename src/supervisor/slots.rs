@@ -36,6 +36,9 @@ const ADOPTED_LOOK: Duration = Duration::from_secs(1);
 /// A record that is there and cannot be read or believed.
 struct Unreadable;
 
+/// How often what a lost keeper left is looked for: each look finds what was born during the one before.
+const STRIKES_MAX: u32 = 50;
+
 /// More slots than any limit allows; a guard against going on forever.
 const SLOTS_MAX: u32 = 1_000_000;
 
@@ -56,6 +59,8 @@ struct Slot {
     state: State,
     /// Whether this process holds the record's lock; false while a former supervisor's keeper does.
     is_ours: bool,
+    /// Its keeper was sent a signal, which may reach it after the attempt it was meant for: it is not used again.
+    is_signalled: bool,
     /// The output was moved to a file of its own: the slot needs a new one before it is used again.
     moved: Option<Kept>,
 }
@@ -142,6 +147,7 @@ impl Slots {
             keeper: None,
             state: State::Free { since: None },
             is_ours: true,
+            is_signalled: false,
             moved: None,
         };
         self.slots.insert(slot, entry);
@@ -314,9 +320,10 @@ impl Spawner for Slots {
     }
 
     fn stop(&mut self, slot: u32, stop: Stop) {
-        let Some(entry) = self.slots.get(&slot) else {
+        let Some(entry) = self.slots.get_mut(&slot) else {
             return;
         };
+        entry.is_signalled = true;
         let signal = match stop {
             Stop::Gently => Signal::SIGTERM,
             Stop::AtOnce => Signal::SIGUSR1,
@@ -382,6 +389,7 @@ impl Slots {
                 keeper: None,
                 state,
                 is_ours: false,
+                is_signalled: false,
                 moved: None,
             },
         );
@@ -424,9 +432,10 @@ impl Slot {
             .map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
         match heard {
             Heard::Nothing => return None,
-            Heard::Reusable => {}
-            Heard::Retired | Heard::Gone => self.keeper = None,
+            Heard::Reusable if !self.is_signalled => {}
+            Heard::Reusable | Heard::Retired | Heard::Gone => self.keeper = None,
         }
+        self.is_signalled = false;
         Some(self.judge(run, claim))
     }
 
@@ -469,9 +478,13 @@ fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
     if record.ending.is_some() {
         return Report::Ended(Box::new(record));
     }
-    // Its keeper was killed. What is left of its session is ended before the run can be tried again.
-    // Nothing more can be done from here about what cannot be seen.
-    let _ = keeper::strike_lost(&record);
+    // Its keeper was killed. What is left of its session is ended before the run can be tried again; what cannot be seen or
+    // may not be signalled from here stays.
+    for _ in 0..STRIKES_MAX {
+        if keeper::strike_lost(&record).unwrap_or(0) == 0 {
+            break;
+        }
+    }
     Report::Lost
 }
 

@@ -45,7 +45,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Stops every attempt whose time is over.
-    pub(super) fn stop_in_time(&mut self, now: Now, steps: &mut Steps) -> Result<(), StoreError> {
+    pub(super) fn stop_in_time(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
         let Some(stopping) = self.stopping else {
             return Ok(());
         };

@@ -1,0 +1,11 @@
+//! The promises of the contract, held against the real binary: one file a promise, each test in a directory of its own.
+//!
+//! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
+
+mod crash_loop;
+mod locks;
+mod nothing_is_lost;
+mod one_supervisor;
+mod overlap;
+mod stopping;
+mod support;

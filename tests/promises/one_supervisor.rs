@@ -1,0 +1,163 @@
+//! A state directory has one supervisor, and that one has a jobfile: the one on disk or the last good one.
+
+use nix::sys::signal::Signal;
+
+use crate::support::{House, wait_for};
+
+const NOTES: &str = "[jobs.notes]\ncommand = 'echo \"$1\" >> \"$T/notes\"'\n";
+const BROKEN: &str = "[jobs.notes]\ncomand = 'true'\n";
+
+#[test]
+fn a_second_supervisor_is_refused_and_told_who_the_first_one_is() {
+    let house = House::new(NOTES);
+    let first = house.start();
+    let answer = house.ask(&["run"]).expect(75);
+    assert!(
+        answer.err.contains(&format!("(pid {})", first.pid())),
+        "{answer:#?}"
+    );
+    assert!(answer.err.contains("hint: "), "{answer:#?}");
+    let run = house.enqueue(&["notes", "still here"]);
+    house.wait_state(run, "succeeded");
+    assert_eq!(first.stop(), 0);
+    assert_eq!(house.start().stop(), 0);
+}
+
+#[test]
+fn keepers_that_are_left_do_not_keep_the_next_supervisor_out() {
+    let house = House::new("[jobs.long]\ncommand = 'echo x >> \"$T/began\"; exec sleep 1000'\n");
+    let supervisor = house.start();
+    let run = house.enqueue(&["long"]);
+    house.wait_text("began", "x");
+    supervisor.kill();
+    let supervisor = house.start();
+    assert_eq!(house.show(run)["state"], "running");
+    drop(supervisor);
+}
+
+#[test]
+fn hup_takes_over_a_good_jobfile_and_leaves_what_runs_alone() {
+    let house = House::new("[jobs.long]\ncommand = 'echo x >> \"$T/began\"; exec sleep 1000'\n");
+    let supervisor = house.start();
+    let long = house.enqueue(&["long"]);
+    house.wait_text("began", "x");
+    house.write_jobfile(&format!(
+        "{NOTES}[jobs.long]\ncommand = 'echo new >> \"$T/began\"'\n"
+    ));
+    supervisor.send(Signal::SIGHUP);
+    house.wait_text("log", "event=reload jobs=2");
+    let run = house.enqueue(&["notes", "hello"]);
+    house.wait_state(run, "succeeded");
+    assert_eq!(house.show(long)["state"], "running");
+    house.ask(&["cancel", &long.to_string()]).expect(0);
+    house.wait_state(long, "cancelled");
+    let again = house.enqueue(&["long"]);
+    house.wait_state(again, "succeeded");
+    assert_eq!(house.lines("began"), ["x", "new"]);
+}
+
+#[test]
+fn hup_with_a_bad_jobfile_changes_nothing_and_status_says_why() {
+    let house = House::new(NOTES);
+    let supervisor = house.start();
+    house.write_jobfile(BROKEN);
+    supervisor.send(Signal::SIGHUP);
+    house.wait_text("log", "event=jobfile_bad");
+    let error = wait_for("status to tell", || {
+        house.status()["supervisor"]["jobfile_error"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    assert!(
+        error.contains("comand") && error.contains("jobs.toml:2:"),
+        "{error}"
+    );
+    let run = house.enqueue(&["notes", "as before"]);
+    house.wait_state(run, "succeeded");
+
+    house.write_jobfile(NOTES);
+    supervisor.send(Signal::SIGHUP);
+    wait_for("the error to be gone", || {
+        house.status()["supervisor"]["jobfile_error"]
+            .is_null()
+            .then_some(())
+    });
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_broken_jobfile_at_start_is_said_and_the_last_good_one_is_used() {
+    let house = House::new(NOTES);
+    assert_eq!(house.start().stop(), 0);
+    house.write_jobfile(BROKEN);
+    let _supervisor = house.start();
+    assert!(
+        house.read("log").contains("event=jobfile_bad"),
+        "{}",
+        house.read("log")
+    );
+    let error = house.status()["supervisor"]["jobfile_error"].to_string();
+    assert!(error.contains("comand"), "{error}");
+    let run = house.enqueue(&["notes", "from the copy"]);
+    house.wait_state(run, "succeeded");
+    assert_eq!(house.lines("notes"), ["from the copy"]);
+}
+
+#[test]
+fn a_jobfile_that_vanished_is_said_and_the_last_good_one_is_used() {
+    let house = House::new(NOTES);
+    assert_eq!(house.start().stop(), 0);
+    std::fs::remove_file(house.jobfile()).expect("it was there");
+    let _supervisor = house.start();
+    assert!(
+        house.read("log").contains("event=jobfile_bad"),
+        "{}",
+        house.read("log")
+    );
+    let run = house.enqueue(&["notes", "from the copy"]);
+    house.wait_state(run, "succeeded");
+}
+
+#[test]
+fn a_broken_jobfile_without_a_good_one_before_is_refused_with_its_place() {
+    let house = House::new(BROKEN);
+    let answer = house.ask(&["run"]).expect(1);
+    assert!(
+        answer.err.contains("jobs.toml:2:1: job `notes`"),
+        "{answer:#?}"
+    );
+    assert!(answer.err.contains("command"), "{answer:#?}");
+}
+
+#[test]
+fn no_jobfile_at_all_is_a_wrong_call() {
+    let house = House::new(NOTES);
+    std::fs::remove_file(house.jobfile()).expect("it was there");
+    let answer = house.ask(&["run"]).expect(2);
+    assert!(answer.err.contains("jobs.toml"), "{answer:#?}");
+}
+
+#[test]
+fn a_job_that_is_gone_from_the_jobfile_keeps_its_items_and_runs_them_when_it_is_back() {
+    let house = House::new(NOTES);
+    let item = house.enqueue(&["notes", "kept"]);
+    house.write_jobfile("[jobs.other]\ncommand = 'true'\n");
+    let supervisor = house.start();
+    let other = house.enqueue(&["other"]);
+    house.wait_state(other, "succeeded");
+    assert_eq!(house.show(item)["state"], "queued");
+    house.write_jobfile(NOTES);
+    supervisor.send(Signal::SIGHUP);
+    house.wait_state(item, "succeeded");
+}
+
+#[test]
+fn a_renamed_job_takes_its_queue_along() {
+    let house = House::new(NOTES);
+    assert_eq!(house.start().stop(), 0);
+    let item = house.enqueue(&["notes", "moved"]);
+    house.write_jobfile("[jobs.words]\nwas = ['notes']\ncommand = 'echo \"$1\" >> \"$T/words\"'\n");
+    let _supervisor = house.start();
+    assert_eq!(house.wait_state(item, "succeeded")["job"], "words");
+    assert_eq!(house.lines("words"), ["moved"]);
+}

@@ -1,0 +1,222 @@
+//! A stop of the supervisor starts nothing more and leaves what runs as it was told: to its end, stopped, or with its keeper.
+
+use nix::sys::signal::Signal;
+
+use crate::support::{House, is_alive, now, send, wait_gone};
+
+/// Says that it began; says that it was asked to stop and obeys; ends when `$T/go` is there.
+const OBEYS: &str = r#"
+[jobs.obeys]
+shell = ["/bin/bash", "-c"]
+command = '''
+trap 'echo "$JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/asked"; exit 3' TERM
+echo "$JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/began"
+until [ -e "$T/go" ]; do read -t 0.02 _ <> "$T/never" || :; done
+echo "$JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/ended"
+'''
+"#;
+
+const DEAF: &str = r#"
+[jobs.deaf]
+shell = ["/bin/bash", "-c"]
+stop_grace = "300ms"
+command = '''
+trap '' TERM
+echo x >> "$T/began"
+while :; do read -t 1 _ <> "$T/never" || :; done
+'''
+"#;
+
+fn house(settings: &str, jobs: &str) -> House {
+    let house = House::new(&format!("{settings}\n{jobs}"));
+    nix::unistd::mkfifo(&house.path("never"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("a FIFO can be made");
+    house
+}
+
+#[test]
+fn term_lets_what_runs_end_and_starts_nothing_more() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let house = house("", OBEYS);
+        let mut supervisor = house.start();
+        let first = house.enqueue(&["obeys"]);
+        house.wait_lines("began", 1);
+        let second = house.enqueue(&["obeys"]);
+        supervisor.send(signal);
+        house.wait_text("log", "event=stopping");
+        let third = house.enqueue(&["obeys"]);
+        assert!(
+            supervisor.status().is_none(),
+            "it left a running attempt behind"
+        );
+        house.write("go", "");
+        assert_eq!(supervisor.wait_code(), 0);
+        assert_eq!(house.show(first)["state"], "succeeded");
+        for waiting in [second, third] {
+            assert_eq!(house.show(waiting)["state"], "queued");
+        }
+        assert_eq!(house.lines("began").len(), 1);
+        assert_eq!(house.read("asked"), "");
+    }
+}
+
+#[test]
+fn with_nothing_running_a_stop_is_at_once() {
+    let house = house("", OBEYS);
+    assert_eq!(house.start().stop(), 0);
+}
+
+#[test]
+fn what_does_not_end_in_time_is_stopped_and_queued_again_where_retries_are_granted() {
+    let house = house(
+        "stop_timeout = '400ms'",
+        &format!("{OBEYS}retry = {{ max = 1, delay = '50ms' }}\nstop_grace = '200ms'\n"),
+    );
+    let supervisor = house.start();
+    let run = house.enqueue(&["obeys"]);
+    house.wait_lines("began", 1);
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.lines("asked"), [format!("{run}/1")]);
+    let waiting = house.show(run);
+    assert_eq!(waiting["state"], "queued", "{waiting:#}");
+
+    // It was not charged: both attempts that the policy grants are still there.
+    let _supervisor = house.start();
+    for attempt in [2, 3] {
+        house.wait_text("began", &format!("{run}/{attempt}\n"));
+        let shell = house.leader_of(run);
+        send(shell, Signal::SIGKILL);
+    }
+    let ended = house.wait_state(run, "failed");
+    assert_eq!(
+        (&ended["reason"], &ended["attempt"]),
+        (&"signal".into(), &3.into()),
+        "{ended:#}"
+    );
+}
+
+#[test]
+fn what_does_not_end_in_time_is_failed_by_shutdown_where_nothing_is_retried() {
+    let house = house(
+        "stop_timeout = '400ms'",
+        &format!("{OBEYS}stop_grace = '200ms'\n"),
+    );
+    let supervisor = house.start();
+    let run = house.enqueue(&["obeys"]);
+    house.wait_lines("began", 1);
+    assert_eq!(supervisor.stop(), 0);
+    let ended = house.show(run);
+    assert_eq!(
+        (&ended["state"], &ended["reason"]),
+        (&"failed".into(), &"shutdown".into()),
+        "{ended:#}"
+    );
+    assert_eq!(ended["exit_code"], 3);
+}
+
+#[test]
+fn a_command_that_is_deaf_to_term_does_not_keep_the_supervisor() {
+    let house = house("stop_timeout = '500ms'", DEAF);
+    let supervisor = house.start();
+    let run = house.enqueue(&["deaf"]);
+    house.wait_lines("began", 1);
+    let shell = house.leader_of(run);
+    assert_eq!(supervisor.stop(), 0);
+    assert!(!is_alive(shell));
+    let ended = house.show(run);
+    assert_eq!(
+        (&ended["reason"], &ended["signal"]),
+        (&"shutdown".into(), &9.into()),
+        "{ended:#}"
+    );
+}
+
+#[test]
+fn a_second_term_begins_the_stop_sequence_at_once() {
+    let house = house("stop_timeout = '10m'", OBEYS);
+    let mut supervisor = house.start();
+    let run = house.enqueue(&["obeys"]);
+    house.wait_lines("began", 1);
+    supervisor.send(Signal::SIGTERM);
+    house.wait_text("log", "asked=1");
+    assert_eq!(house.read("asked"), "");
+    supervisor.send(Signal::SIGTERM);
+    assert_eq!(supervisor.wait_code(), 0);
+    assert_eq!(house.lines("asked"), [format!("{run}/1")]);
+    assert_eq!(house.show(run)["reason"], "shutdown");
+}
+
+#[test]
+fn a_third_term_kills() {
+    let house = house("stop_timeout = '10m'", &DEAF.replace("300ms", "10m"));
+    let mut supervisor = house.start();
+    let run = house.enqueue(&["deaf"]);
+    house.wait_lines("began", 1);
+    for asked in 1..=3 {
+        supervisor.send(Signal::SIGTERM);
+        if asked < 3 {
+            house.wait_text("log", &format!("asked={asked}"));
+        }
+    }
+    assert_eq!(supervisor.wait_code(), 0);
+    assert_eq!(house.show(run)["signal"], 9);
+}
+
+#[test]
+fn detach_leaves_at_once_and_the_next_supervisor_adopts() {
+    let from_jobfile = ("on_stop = 'detach'", [].as_slice());
+    let from_command_line = ("", ["--on-stop", "detach"].as_slice());
+    for (settings, args) in [from_jobfile, from_command_line] {
+        let house = house(settings, OBEYS);
+        let supervisor = house.start_with(&mut house.jobctl(), args);
+        let run = house.enqueue(&["obeys"]);
+        house.wait_lines("began", 1);
+        let begin = now();
+        assert_eq!(supervisor.stop(), 0);
+        assert!(begin.elapsed().as_secs() < 8, "it waited");
+        assert_eq!(house.show(run)["state"], "running");
+        assert!(is_alive(house.leader_of(run)));
+
+        let _supervisor = house.start();
+        house.wait_text("log", "event=adopt");
+        house.write("go", "");
+        assert_eq!(house.wait_state(run, "succeeded")["attempt"], 1);
+        assert_eq!(house.lines("began"), [format!("{run}/1")]);
+        assert_eq!(house.read("asked"), "");
+    }
+}
+
+#[test]
+fn an_adopted_run_is_stopped_in_time_like_any_other() {
+    let house = house(
+        "stop_timeout = '400ms'",
+        &format!("{OBEYS}stop_grace = '200ms'\n"),
+    );
+    let supervisor = house.start();
+    let run = house.enqueue(&["obeys"]);
+    house.wait_lines("began", 1);
+    supervisor.kill();
+    assert_eq!(house.start().stop(), 0);
+    assert_eq!(house.show(run)["reason"], "shutdown");
+    assert_eq!(house.lines("asked"), [format!("{run}/1")]);
+}
+
+#[test]
+fn a_keeper_that_gets_term_itself_stops_its_command_and_records_it() {
+    let house = house("", OBEYS);
+    let supervisor = house.start();
+    let run = house.enqueue(&["obeys"]);
+    house.wait_lines("began", 1);
+    let keeper = house.keeper_of(run);
+    supervisor.kill();
+    send(keeper, Signal::SIGTERM);
+    wait_gone(keeper);
+    assert_eq!(house.lines("asked"), [format!("{run}/1")]);
+    let _supervisor = house.start();
+    let ended = house.wait_state(run, "failed");
+    assert_eq!(
+        (&ended["reason"], &ended["exit_code"]),
+        (&"shutdown".into(), &3.into()),
+        "{ended:#}"
+    );
+}
