@@ -663,8 +663,8 @@ fn completed_by_bash(dir: &Path, place: &Place, line: &str) -> String {
 fn the_manual_pages_are_in_the_binary() {
     let place = Place::new("man");
     for (args, title) in [
-        (&["man"][..], ".TH"),
-        (&["man", "jobctl.toml"], "jobctl.toml"),
+        (&["man"][..], ".Dt JOBCTL 1"),
+        (&["man", "jobctl.toml"], ".Dt JOBCTL.TOML 5"),
     ] {
         let said = place.call(args);
         assert_eq!(said.code, 0);

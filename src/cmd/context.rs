@@ -85,18 +85,6 @@ impl Context {
         }
     }
 
-    /// Wakes the supervisor after a change of the store, and says so if there is none.
-    pub(crate) fn ring(&self) -> Result<(), Failure> {
-        match wake::ring(self.state_dir()?) {
-            Ok(wake::Rung::Heard) => {}
-            Ok(wake::Rung::NobodyListens) => {
-                self.say("no supervisor is running: it will be done when one is started")
-            }
-            Err(error) => self.say(&format!("the supervisor could not be woken: {error}")),
-        }
-        Ok(())
-    }
-
     /// Says something to the person on standard error, unless told to be quiet.
     pub(crate) fn say(&self, text: &str) {
         if self.global.quiet {

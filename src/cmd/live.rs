@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::pieces::Piece;
+use crate::core::output::OutputLayout;
 use crate::keeper::format::RECORD_MAX;
-use crate::keeper::record::{OutputLayout, Record};
+use crate::keeper::record::Record;
 use crate::os::file;
 use crate::store::RunRow;
 

@@ -19,6 +19,9 @@ use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 /// Of so many runs that a filter found, each is said.
 const SAID_MAX: u32 = 20;
 
+/// So many runs share a transaction: few enough that the supervisor waits for milliseconds only.
+const TOGETHER: usize = 500;
+
 /// A verb on one run.
 pub(crate) trait Verb {
     /// The runs of a filter that the verb is for, oldest first.
@@ -86,9 +89,11 @@ pub(crate) fn all(
     };
     let ids = ids(context, verb, &store, wanted)?;
     let mut teller = Teller::new(context, wanted, out);
-    let told = ids.into_iter().try_for_each(|id| {
-        let step = one(verb, &mut store, id, wanted.dry_run)?;
-        teller.tell(id, &step)
+    let told = ids.chunks(TOGETHER).try_for_each(|ids| {
+        let steps = several(verb, &mut store, ids, wanted.dry_run)?;
+        ids.iter()
+            .zip(&steps)
+            .try_for_each(|(id, step)| teller.tell(*id, step))
     });
     let tally = teller.finish();
     // What was done before an error is for the supervisor all the same.
@@ -184,6 +189,24 @@ fn nothing_matched() -> Failure {
 fn distinct(ids: &[i64]) -> Vec<i64> {
     let mut seen = std::collections::HashSet::new();
     ids.iter().copied().filter(|id| seen.insert(*id)).collect()
+}
+
+fn several(
+    verb: &impl Verb,
+    store: &mut Store,
+    ids: &[i64],
+    dry_run: bool,
+) -> Result<Vec<Step>, Failure> {
+    let each = |store: &mut Store| {
+        ids.iter()
+            .map(|id| one(verb, store, *id, dry_run))
+            .collect()
+    };
+    if dry_run {
+        each(store)
+    } else {
+        store.together(each)
+    }
 }
 
 fn one(verb: &impl Verb, store: &mut Store, id: i64, dry_run: bool) -> Result<Step, Failure> {

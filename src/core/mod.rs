@@ -5,6 +5,7 @@
 pub(crate) mod duration;
 pub(crate) mod env_file;
 pub(crate) mod job;
+pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod retry;
 pub(crate) mod run;

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::record::{End, Ending, OutputLayout, ProcessId, Record, StopCause};
+use super::record::{End, Ending, ProcessId, Record, StopCause};
+use crate::core::output::OutputLayout;
 use crate::core::time::{Mono, Wall};
 
 /// Where in the file the digits of the live total of the output begin.

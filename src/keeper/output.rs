@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::unistd::{ftruncate, read};
 
-use super::record::OutputLayout;
+use crate::core::output::OutputLayout;
 use crate::os::file;
 
 /// As much as a pipe holds.

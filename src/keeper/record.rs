@@ -1,59 +1,11 @@
 //! What a keeper leaves behind about the attempt it works on: enough to finish the books without it.
 
 use std::io;
-use std::ops::Range;
 use std::time::Duration;
 
+use crate::core::output::OutputLayout;
 use crate::core::time::{Mono, Wall};
 use crate::os::process;
-
-/// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its beginning, the rest goes
-/// round in the `tail_max` bytes behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OutputLayout {
-    /// Bytes kept from the beginning.
-    pub(crate) head_max: u64,
-    /// Bytes kept from the end.
-    pub(crate) tail_max: u64,
-}
-
-impl OutputLayout {
-    /// Splits `output_max` into head and tail.
-    pub(crate) fn of(output_max: u64) -> Self {
-        Self {
-            head_max: output_max / 2,
-            tail_max: output_max - output_max / 2,
-        }
-    }
-
-    /// Where in the file the kept part of `total` bytes of output stands, in the order it was written: head, older and newer
-    /// part of the tail, any of which may be empty. Between the first and the second are the bytes that were [`Self::dropped`].
-    pub(crate) fn kept(self, total: u64) -> [Range<u64>; 3] {
-        let head = 0..total.min(self.head_max);
-        let behind = total.saturating_sub(self.head_max);
-        let base = self.head_max;
-        if behind <= self.tail_max {
-            return [head, base..base + behind, base + behind..base + behind];
-        }
-        let turn = behind % self.tail_max.max(1);
-        [head, base + turn..base + self.tail_max, base..base + turn]
-    }
-
-    /// How many of `total` bytes of output were not kept.
-    pub(crate) fn dropped(self, total: u64) -> u64 {
-        total.saturating_sub(self.head_max.saturating_add(self.tail_max))
-    }
-
-    /// Where the next byte after `total` bytes of output goes, and how many may follow it there without a gap. Zero bytes:
-    /// nothing behind the head is kept.
-    pub(crate) fn place(self, total: u64) -> (u64, u64) {
-        if total < self.head_max {
-            return (total, self.head_max - total);
-        }
-        let turn = (total - self.head_max) % self.tail_max.max(1);
-        (self.head_max + turn, self.tail_max.saturating_sub(turn))
-    }
-}
 
 /// A process that cannot be mistaken for another of the same boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,38 +108,6 @@ pub(crate) struct Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    /// Writes as a keeper does and reads as a supervisor does.
-    fn keep(layout: OutputLayout, output: &[u8]) -> Vec<u8> {
-        let mut file = vec![0; usize::try_from(layout.head_max + layout.tail_max).unwrap()];
-        for (total, byte) in output.iter().enumerate() {
-            let (place, room) = layout.place(total as u64);
-            if room > 0 {
-                file[usize::try_from(place).unwrap()] = *byte;
-            }
-        }
-        layout
-            .kept(output.len() as u64)
-            .into_iter()
-            .flat_map(|part| {
-                file[usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap()]
-                    .to_vec()
-            })
-            .collect()
-    }
-
-    proptest! {
-        #[test]
-        fn head_and_tail_of_the_output_are_kept(output in prop::collection::vec(any::<u8>(), 0..200), max in 0_u64..60) {
-            let layout = OutputLayout::of(max);
-            let dropped = usize::try_from(layout.dropped(output.len() as u64)).unwrap();
-            let head = usize::try_from(layout.head_max).unwrap().min(output.len());
-            let mut expected = output[..head].to_vec();
-            expected.extend_from_slice(&output[head + dropped..]);
-            prop_assert_eq!(keep(layout, &output), expected);
-        }
-    }
 
     #[test]
     fn this_process_is_alive_and_another_start_is_another_process() {

@@ -151,8 +151,7 @@ fn a_key_is_held_while_unfinished_or_failed_and_free_after_a_success_or_an_ackno
         args: vec![],
         key: Some("k".into()),
     };
-    let mut add_keyed = |store: &mut Store| match store.enqueue(&addition("a"), [keyed()]).unwrap()
-    {
+    let add_keyed = |store: &mut Store| match store.enqueue(&addition("a"), [keyed()]).unwrap() {
         Enqueued::Added(added) => added[0],
         Enqueued::BacklogFull { .. } => panic!(),
     };
@@ -587,4 +586,37 @@ fn no_question_of_the_loop_scans_the_runs() {
             "{question}: {plan}"
         );
     }
+}
+
+#[test]
+fn verbs_done_together_are_all_there_or_none() {
+    let mut store = Store::in_memory();
+    let ids = [add(&mut store, "a", "x"), add(&mut store, "a", "y")];
+    let failed: Result<(), super::StoreError> = store.together(|store| {
+        store.cancel_if_unfinished(ids[0], later(1))?;
+        Err(super::StoreError::Missing("x".into()))
+    });
+    assert!(failed.is_err());
+    assert_eq!(run(&store, ids[0]).state, State::Queued);
+    let done: Result<(), super::StoreError> = store.together(|store| {
+        for id in ids {
+            store.cancel_if_unfinished(id, later(1))?;
+            assert!(matches!(
+                store.cancel_if_unfinished(id, later(1))?,
+                Answer::Refused(_)
+            ));
+        }
+        Ok(())
+    });
+    done.unwrap();
+    assert_eq!(
+        store
+            .ids(&Filter {
+                states: vec![State::Cancelled],
+                ..Filter::default()
+            })
+            .unwrap(),
+        ids
+    );
+    assert_counters_are_true(&store);
 }

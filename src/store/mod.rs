@@ -18,7 +18,7 @@ mod conformance;
 use std::path::PathBuf;
 
 pub(crate) use error::StoreError;
-pub(crate) use read::read_ring;
+pub(crate) use read::read_kept;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, JobRow, NewItem,
     NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,

@@ -257,7 +257,7 @@ fn refuse_network(path: &Path, state_dir: &Path) -> Result<(), StoreError> {
     let Ok(stat) = nix::sys::statfs::statfs(state_dir) else {
         return Ok(());
     };
-    if NETWORK_FILE_SYSTEMS.contains(&i64::from(stat.filesystem_type().0)) {
+    if NETWORK_FILE_SYSTEMS.contains(&stat.filesystem_type().0) {
         return Err(StoreError::Network(path.to_path_buf()));
     }
     Ok(())

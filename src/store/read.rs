@@ -1,14 +1,16 @@
 //! Questions to the store. None of them scans the runs: counters, pointers and indexes answer.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::rows::{self, ATTEMPT_COLUMNS, JOB_COLUMNS, RUN_COLUMNS};
 use super::types::{AttemptRow, Filter, JobRow, Output, RunRow, SupervisorRow};
 use super::{Store, StoreError};
+use crate::core::output::OutputLayout;
 use crate::core::run::State;
 use crate::core::time::Wall;
 
@@ -145,13 +147,9 @@ impl Store {
         match row {
             None => Ok(None),
             Some(StoredOutput::Inline(output)) => Ok(Some(output)),
-            Some(StoredOutput::File {
-                total,
-                head_max,
-                tail_max,
-            }) => {
+            Some(StoredOutput::File { total, layout }) => {
                 let path = self.output_file(run, attempt);
-                read_ring(&path, total, head_max, tail_max)
+                read_kept(&path, total, layout)
                     .map(Some)
                     .map_err(|error| StoreError::Unreadable(path, error))
             }
@@ -184,11 +182,7 @@ impl Store {
 
 enum StoredOutput {
     Inline(Output),
-    File {
-        total: u64,
-        head_max: u64,
-        tail_max: u64,
-    },
+    File { total: u64, layout: OutputLayout },
 }
 
 fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
@@ -201,35 +195,26 @@ fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
         }),
         None => StoredOutput::File {
             total,
-            head_max: row.get::<_, i64>(1)?.cast_unsigned(),
-            tail_max: row.get::<_, i64>(2)?.cast_unsigned(),
+            layout: OutputLayout {
+                head_max: row.get::<_, i64>(1)?.cast_unsigned(),
+                tail_max: row.get::<_, i64>(2)?.cast_unsigned(),
+            },
         },
     })
 }
 
-/// Reads output that is laid out as a keeper writes it: `head_max` bytes from the beginning, then a ring of `tail_max`.
-pub(crate) fn read_ring(
-    path: &std::path::Path,
-    total: u64,
-    head_max: u64,
-    tail_max: u64,
-) -> std::io::Result<Output> {
+/// Reads what is kept of `total` bytes of output from a file that is laid out as a keeper writes it.
+pub(crate) fn read_kept(path: &Path, total: u64, layout: OutputLayout) -> std::io::Result<Output> {
     let file = File::open(path)?;
-    let read_at = |offset: u64, len: u64| -> std::io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(len).map_err(std::io::Error::other)?];
-        file.read_exact_at(&mut bytes, offset)?;
+    let read = |part: Range<u64>| -> std::io::Result<Vec<u8>> {
+        let len = usize::try_from(part.end - part.start).map_err(std::io::Error::other)?;
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, part.start)?;
         Ok(bytes)
     };
-    let head = read_at(0, total.min(head_max))?;
-    let behind_head = total.saturating_sub(head_max);
-    let tail = if behind_head <= tail_max {
-        read_at(head_max, behind_head)?
-    } else {
-        let oldest = behind_head % tail_max;
-        let mut tail = read_at(head_max + oldest, tail_max - oldest)?;
-        tail.extend(read_at(head_max, oldest)?);
-        tail
-    };
+    let [head, older, newer] = layout.kept(total);
+    let (head, mut tail) = (read(head)?, read(older)?);
+    tail.extend(read(newer)?);
     Ok(Output { total, head, tail })
 }
 

@@ -1,6 +1,6 @@
 //! The verbs of the command line: add, retry, cancel, acknowledge, pause. Each is one transaction.
 
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::rows::{self, RUN_COLUMNS};
 use super::types::{
@@ -138,18 +138,57 @@ impl Store {
     fn transaction<T>(
         &mut self,
         action: &'static str,
-        verb: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Verb<T>>,
+        verb: impl FnOnce(&Connection) -> rusqlite::Result<Verb<T>>,
     ) -> Result<T, StoreError> {
-        let answer = (|| {
-            let tx = self
-                .conn
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            match verb(&tx)? {
-                Verb::Keep(answer) => tx.commit().map(|()| answer),
-                Verb::Undo(answer) => tx.rollback().map(|()| answer),
-            }
-        })();
+        let is_alone = self.conn.is_autocommit();
+        let answer = if is_alone {
+            self.own_transaction(verb)
+        } else {
+            self.part(verb)
+        };
         answer.map_err(|e| self.failed(action, e))
+    }
+
+    fn own_transaction<T>(
+        &mut self,
+        verb: impl FnOnce(&Connection) -> rusqlite::Result<Verb<T>>,
+    ) -> rusqlite::Result<T> {
+        let tx = self
+            .conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match verb(&tx)? {
+            Verb::Keep(answer) => tx.commit().map(|()| answer),
+            Verb::Undo(answer) => tx.rollback().map(|()| answer),
+        }
+    }
+
+    fn part<T>(
+        &mut self,
+        verb: impl FnOnce(&Connection) -> rusqlite::Result<Verb<T>>,
+    ) -> rusqlite::Result<T> {
+        let savepoint = self.conn.savepoint()?;
+        match verb(&savepoint)? {
+            Verb::Keep(answer) => savepoint.commit().map(|()| answer),
+            Verb::Undo(answer) => savepoint.finish().map(|()| answer),
+        }
+    }
+
+    /// Does several verbs in one transaction: all are on disk when this returns, or, if it errs, none.
+    pub(crate) fn together<T, E: From<StoreError>>(
+        &mut self,
+        verbs: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.begin()?;
+        match verbs(self) {
+            Ok(answer) => {
+                self.commit()?;
+                Ok(answer)
+            }
+            Err(error) => {
+                self.rollback();
+                Err(error)
+            }
+        }
     }
 }
 
@@ -159,7 +198,7 @@ enum Verb<T> {
     Undo(T),
 }
 
-fn find(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<RunRow>> {
+fn find(tx: &Connection, id: i64) -> rusqlite::Result<Option<RunRow>> {
     let sql =
         format!("SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1");
     tx.prepare_cached(&sql)?
@@ -167,7 +206,7 @@ fn find(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<RunRow>> {
         .optional()
 }
 
-fn job_id(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<i64> {
+fn job_id(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
     let found = tx
         .prepare_cached("SELECT id FROM job WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
@@ -181,12 +220,12 @@ fn job_id(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<i64> {
     }
 }
 
-fn waiting(tx: &Transaction<'_>, job: i64) -> rusqlite::Result<i64> {
+fn waiting(tx: &Connection, job: i64) -> rusqlite::Result<i64> {
     tx.prepare_cached("SELECT scheduled + queued + retrying FROM job WHERE id = ?1")?
         .query_row([job], |row| row.get(0))
 }
 
-fn holder_of(tx: &Transaction<'_>, job: i64, key: &str) -> rusqlite::Result<Option<i64>> {
+fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<Option<i64>> {
     tx.prepare_cached(
         "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL \
          AND (state < 5 OR (state = 6 AND acked IS NULL))",
@@ -196,7 +235,7 @@ fn holder_of(tx: &Transaction<'_>, job: i64, key: &str) -> rusqlite::Result<Opti
 }
 
 fn insert_item(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     job: i64,
     addition: &Addition<'_>,
     item: &NewItem,
@@ -232,14 +271,14 @@ fn insert_item(
     })
 }
 
-fn queue_retrying(tx: &Transaction<'_>, id: i64, now: Wall) -> rusqlite::Result<Verb<Answer>> {
+fn queue_retrying(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<Verb<Answer>> {
     tx.prepare_cached("UPDATE run SET state = 2, due_at = ?2 WHERE id = ?1 AND state = 4")?
         .execute(params![id, now.ms()])?;
     Ok(Verb::Keep(Answer::Done))
 }
 
 fn queue_ended(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     run: &RunRow,
     fresh: Option<u32>,
     now: Wall,
@@ -260,7 +299,7 @@ fn queue_ended(
 }
 
 fn set_pause(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     scope: Scope<'_>,
     at: Option<Wall>,
     until: Option<Wall>,

@@ -6,6 +6,7 @@ use super::rows::{self, RUN_COLUMNS};
 use super::steer::FRESH_BUDGET;
 use super::types::{Finish, NewOccurrence, NewSkip, Output, RunRow, stopped_code};
 use super::{Store, StoreError};
+use crate::core::output::OutputLayout;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::Wall;
@@ -326,12 +327,12 @@ impl Store {
         run: i64,
         attempt: u32,
         total: u64,
-        layout: (u64, u64),
+        layout: OutputLayout,
     ) -> Result<(), StoreError> {
         self.change(
             "save output",
             "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![run, attempt, total.cast_signed(), layout.0.cast_signed(), layout.1.cast_signed()],
+            params![run, attempt, total.cast_signed(), layout.head_max.cast_signed(), layout.tail_max.cast_signed()],
         )
         .map(|_| ())
     }
@@ -355,14 +356,14 @@ impl Store {
     pub(crate) fn skip_overdue(
         &self,
         job_id: i64,
-        scheduled_before: Wall,
+        due_before: Wall,
         now: Wall,
     ) -> Result<usize, StoreError> {
         self.change(
             "skip overdue occurrences",
             "UPDATE run SET state = 7, reason = ?3, ended_at = ?4 \
-             WHERE job = ?1 AND state = 2 AND scheduled_at < ?2 AND cause IN (1, 2) AND attempt = 0",
-            params![job_id, scheduled_before.ms(), Reason::Missed.code(), now.ms()],
+             WHERE job = ?1 AND state = 2 AND due_at < ?2 AND scheduled_at IS NOT NULL AND cause IN (1, 2) AND attempt = 0",
+            params![job_id, due_before.ms(), Reason::Missed.code(), now.ms()],
         )
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::Bound;
 
 use super::jobs::HeadKey;
+use super::places::Taken;
 use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Live, Steps, Supervisor};
 use crate::core::job::CommandLine;
@@ -104,7 +105,9 @@ impl<S: Spawner> Supervisor<S> {
             Err(error) => return Ok(self.cannot_start(index, &error, steps)),
         };
         if self.store.claim_if_queued(&run, slot, now.wall)? {
-            self.add_claim(index, run, slot, taken, steps);
+            let (live, claim) = self.claim_of(index, run, slot, taken);
+            self.add_live(claim.run(), live);
+            steps.claims.push(claim);
         } else {
             self.spawner.give_back(slot);
         }
@@ -112,14 +115,8 @@ impl<S: Spawner> Supervisor<S> {
         Ok(true)
     }
 
-    fn add_claim(
-        &mut self,
-        index: usize,
-        run: RunRow,
-        slot: u32,
-        taken: super::places::Taken,
-        steps: &mut Steps,
-    ) {
+    /// A claimed run as it is counted, and as it is started after the commit.
+    fn claim_of(&self, index: usize, run: RunRow, slot: u32, taken: Taken) -> (Live, Claim) {
         let run = RunRow {
             attempt: run.attempt + 1,
             claim: run.claim + 1,
@@ -137,13 +134,16 @@ impl<S: Spawner> Supervisor<S> {
             is_stopping: false,
         };
         let order = self.surroundings.order(job, &run, rfc3339);
-        self.add_live(run.id, live);
-        steps.claims.push(Claim {
-            slot,
-            run,
-            locks: taken.files,
-            order,
-        });
+        let locks = taken.files;
+        (
+            live,
+            Claim {
+                slot,
+                run,
+                locks,
+                order,
+            },
+        )
     }
 
     /// The locks or slots directory cannot be used now: said once a second, tried again.
@@ -199,8 +199,9 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// When a job that waits for a stranger's lock, or a start that failed, is tried again.
-    pub(super) fn next_try_at(&self) -> Option<Mono> {
+    /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is over keeps nothing from
+    /// starting: then it is something else that does, which has a sign of its own.
+    pub(super) fn next_try_at(&self, now: Now) -> Option<Mono> {
         if self.heads.is_empty() {
             return None;
         }
@@ -208,6 +209,7 @@ impl<S: Spawner> Supervisor<S> {
         waiting
             .filter_map(|&index| self.jobs[index].try_at)
             .chain(self.start_again_at)
+            .filter(|at| *at > now.mono)
             .min()
     }
 }

@@ -67,13 +67,9 @@ impl<S: Spawner> Supervisor<S> {
                 self.store.save_output(run.id, run.attempt, &output)?;
                 Ok(last_line(&output))
             }
-            Ok(Kept::File {
-                total,
-                head_max,
-                tail_max,
-            }) => {
+            Ok(Kept::File { total, layout }) => {
                 self.store
-                    .save_output_file(run.id, run.attempt, total, (head_max, tail_max))?;
+                    .save_output_file(run.id, run.attempt, total, layout)?;
                 Ok(None)
             }
             Err(error) => {

@@ -231,7 +231,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// When the first pause ends by itself.
-    pub(super) fn next_resume_at(&self) -> Option<Wall> {
+    pub(super) fn next_resume_at(&self, now: Now) -> Option<Wall> {
         if self.heads.is_empty() {
             return None;
         }
@@ -243,6 +243,7 @@ impl<S: Spawner> Supervisor<S> {
         of_jobs
             .chain(self.paused_all)
             .filter_map(|pause| pause.until)
+            .filter(|until| *until > now.wall)
             .min()
     }
 

@@ -31,6 +31,7 @@ use crate::store::{RunRow, Store, StoreError};
 use environment::Surroundings;
 use jobs::{HeadKey, JobState};
 use log::Log;
+use occurrences::Jump;
 use places::Places;
 use spawner::{SlotEnd, Spawner};
 use stopping::Stopping;
@@ -120,6 +121,7 @@ pub(crate) struct Supervisor<S> {
     is_stale: bool,
     stopping: Option<Stopping>,
     last: Now,
+    jump: Option<Jump>,
     last_prune: Mono,
     prune_at: (usize, i64),
     again_at: Option<Mono>,
@@ -172,6 +174,7 @@ impl<S: Spawner> Supervisor<S> {
             is_stale: true,
             stopping: None,
             last: now,
+            jump: None,
             last_prune: now.mono,
             prune_at: (0, 0),
             again_at: None,
@@ -191,6 +194,7 @@ impl<S: Spawner> Supervisor<S> {
                 Event::StopAsked => self.ask_to_stop(now),
             }
         }
+        self.look_at_clock(now);
         self.look_at_file(now);
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
@@ -205,6 +209,7 @@ impl<S: Spawner> Supervisor<S> {
         let mut steps = Steps::at(now);
         match self.write_turn(&mut steps) {
             Ok(()) => {
+                self.jump = None;
                 self.again_at = None;
                 self.back_off = BACK_OFF_MIN;
                 self.carry_out(steps, now);
@@ -217,7 +222,6 @@ impl<S: Spawner> Supervisor<S> {
     fn write_turn(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let now = steps.now;
         if !self.has_work(now)? {
-            self.notice_clock(steps)?;
             return Ok(());
         }
         self.store.begin()?;
@@ -226,7 +230,7 @@ impl<S: Spawner> Supervisor<S> {
             self.refresh(now)?;
             self.tell_stops(steps)?;
         }
-        self.notice_clock(steps)?;
+        self.notice_jump(steps)?;
         if self.stopping.is_none() {
             self.queue_due(now)?;
             self.plan_due(steps)?;
@@ -253,7 +257,7 @@ impl<S: Spawner> Supervisor<S> {
             || !self.heads.is_empty()
             || self.stopping.is_some()
             || self.prune_is_due(now)
-            || self.clock_jumped(now))
+            || self.jump.is_some())
     }
 
     /// What was decided is on disk: now it is done.
@@ -322,10 +326,10 @@ impl<S: Spawner> Supervisor<S> {
                 .map(from_wall)
                 .fold(wait, Duration::min);
             wait = self
-                .next_try_at()
+                .next_try_at(now)
                 .map_or(wait, |at| wait.min(from_mono(at)));
             wait = self
-                .next_resume_at()
+                .next_resume_at(now)
                 .map_or(wait, |at| wait.min(from_wall(at)));
         }
         self.next_stop_at()

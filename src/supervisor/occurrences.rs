@@ -15,45 +15,42 @@ use crate::store::{NewOccurrence, NewSkip, StoreError};
 /// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
 const JUMP_MIN: Duration = Duration::from_secs(60);
 
+/// What the wall clock did, measured by the monotonic one: it was set, or the machine slept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Jump {
+    /// It went forward by this much more than time did.
+    Forward(Duration),
+    /// It went back.
+    Back(Duration),
+}
+
 impl<S: Spawner> Supervisor<S> {
-    /// Whether the wall clock went another way than the monotonic one since the last turn: it was set, or the machine slept.
-    pub(super) fn clock_jumped(&self, now: Now) -> bool {
-        self.step_forward(now) >= JUMP_MIN || self.step_back(now) >= JUMP_MIN
-    }
-
-    fn expected_wall(&self, now: Now) -> Wall {
-        self.last.wall + now.mono.since(self.last.mono)
-    }
-
-    fn step_forward(&self, now: Now) -> Duration {
-        now.wall.since(self.expected_wall(now))
-    }
-
-    fn step_back(&self, now: Now) -> Duration {
-        self.expected_wall(now).since(now.wall)
+    /// Compares the clocks with the last look at them. What is found stays to be dealt with until a turn is on disk.
+    pub(super) fn look_at_clock(&mut self, now: Now) {
+        let expected = self.last.wall + now.mono.since(self.last.mono);
+        let (forward, back) = (now.wall.since(expected), expected.since(now.wall));
+        self.last = now;
+        if forward >= JUMP_MIN {
+            self.jump = Some(Jump::Forward(forward));
+        } else if back >= JUMP_MIN {
+            self.jump = Some(Jump::Back(back));
+        }
     }
 
     /// Says that the clock jumped, and after a step back lets planning go on from where the rule says.
-    pub(super) fn notice_clock(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
-        let now = steps.now;
-        let (forward, back) = (self.step_forward(now), self.step_back(now));
-        if forward >= JUMP_MIN {
-            let by_s = forward.as_secs();
-            steps.log.push(Box::new(move |log, at| {
-                log.event(at, "clock_forward", &[("by_s", &by_s)])
-            }));
-        }
-        if back >= JUMP_MIN {
-            let by_s = back.as_secs();
-            steps.log.push(Box::new(move |log, at| {
-                log.event(at, "clock_back", &[("by_s", &by_s)])
-            }));
+    pub(super) fn notice_jump(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let Some(jump) = self.jump else { return Ok(()) };
+        let (name, by_s) = match jump {
+            Jump::Forward(by) => ("clock_forward", by.as_secs()),
+            Jump::Back(by) => ("clock_back", by.as_secs()),
+        };
+        steps.log.push(Box::new(move |log, at| {
+            log.event(at, name, &[("by_s", &by_s)])
+        }));
+        if let Jump::Back(_) = jump {
             for index in 0..self.jobs.len() {
                 self.step_job_back(index, steps)?;
             }
-        }
-        if !(self.stopping.is_none() && forward >= JUMP_MIN) {
-            self.last = now;
         }
         Ok(())
     }
@@ -85,8 +82,10 @@ impl<S: Spawner> Supervisor<S> {
     /// Plans every occurrence that has fallen due.
     pub(super) fn plan_due(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let now = steps.now;
-        let step = self.step_forward(now);
-        self.last = now;
+        let step = match self.jump {
+            Some(Jump::Forward(by)) => by,
+            Some(Jump::Back(_)) | None => Duration::ZERO,
+        };
         while let Some(&(at, index)) = self.planned.first() {
             if at > now.wall {
                 break;
@@ -108,14 +107,7 @@ impl<S: Spawner> Supervisor<S> {
             after: state.watermark,
             until: now.wall,
         };
-        let due = state.timetable().due(
-            span,
-            if step >= JUMP_MIN {
-                step
-            } else {
-                Duration::ZERO
-            },
-        );
+        let due = state.timetable().due(span, step);
         match self.pause_of(index, now.wall) {
             Some(pause) => self.skip_paused(index, &due, pause, now)?,
             None => self.plan_occurrences(index, &due, steps)?,
@@ -402,7 +394,8 @@ impl<S: Spawner> Supervisor<S> {
             .filter_map(|run| {
                 let index = *self.by_id.get(&run.job_id)?;
                 let deadline = self.jobs[index].job.policy.start_deadline?;
-                Some(run.scheduled_at? + deadline + Duration::from_millis(1))
+                run.scheduled_at?;
+                Some(run.due_at? + deadline + Duration::from_millis(1))
             })
             .min()
     }

@@ -12,11 +12,12 @@ use super::environment::Surroundings;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Configuration, Event, Flow, Supervisor, daemon};
 use crate::core::job::OnStop;
+use crate::core::output::OutputLayout;
 use crate::core::run::State;
 use crate::core::time::{Mono, Now, Wall};
 use crate::jobfile::{self, Environment, Source};
 use crate::keeper::order::Order;
-use crate::keeper::record::{End, Ending, OutputLayout, ProcessId, Record, StopCause};
+use crate::keeper::record::{End, Ending, ProcessId, Record, StopCause};
 use crate::os::user::UserEntry;
 use crate::os::zone;
 use crate::store::{Addition, Enqueued, Filter, Force, NewItem, RunRow, Scope, Store};
@@ -284,6 +285,12 @@ impl Scenario {
     fn advance_to_wall(&mut self, until: Wall) {
         let _ = self.turn(&[Event::Rung]);
         while self.now.wall < until {
+            let is_restless = self.supervisor.next_wait(self.now) == Duration::ZERO;
+            assert!(
+                !is_restless || !self.supervisor.ended.is_empty(),
+                "it would turn in circles at {:?}",
+                self.now
+            );
             let mut wait = self
                 .supervisor
                 .next_wait(self.now)
@@ -765,6 +772,48 @@ fn an_occurrence_that_cannot_start_before_its_deadline_is_skipped() {
     day.enqueue("long", 1);
     day.advance_to("2026-06-01T00:02:00Z");
     assert_eq!(day.runs("a"), ["01 00:01:00 skipped (missed)"]);
+}
+
+#[test]
+fn a_skipped_occurrence_that_is_retried_by_hand_is_not_overdue() {
+    let jobfile = "max_running = 1\n[jobs.a]\nschedule = '1 0 * * *'\ncommand = 'x'\nstart_deadline = '30s'\n\
+        [jobs.long]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("long", &[(300, End::Exited(0))]);
+    day.enqueue("long", 1);
+    day.advance(600);
+    let id = day.rows("a")[0].id;
+    assert_eq!(day.run(id).state, State::Skipped);
+    let now = day.now.wall;
+    let _ = day
+        .supervisor
+        .store
+        .retry_if_ended(id, Some(1), now, Force::No)
+        .unwrap();
+    day.advance(10);
+    assert_eq!(day.run(id).state, State::Succeeded);
+}
+
+#[test]
+fn what_cannot_start_for_two_reasons_does_not_make_the_loop_turn_in_circles() {
+    let jobfile = "max_running = 1\n[jobs.a]\ncommand = 'x'\n[jobs.long]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    let path = day.state_dir.join("locks/a.lock");
+    let stranger = crate::os::lock::try_lock(&path, crate::os::lock::Kind::Exclusive).unwrap();
+    let waiting = day.enqueue("a", 1)[0];
+    day.advance(3);
+    day.acts("long", &[(100, End::Exited(0))]);
+    day.enqueue("long", 1);
+    day.advance(50);
+    let (now, until) = (day.now.wall, day.now.wall + Duration::from_secs(10));
+    day.supervisor
+        .store
+        .pause(Scope::Job("a"), Some(until), now)
+        .unwrap();
+    day.advance(20);
+    drop(stranger);
+    day.advance(60);
+    assert_eq!(day.run(waiting).state, State::Succeeded);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::keeper::record::Record;
 use crate::keeper::{self, Heard};
 use crate::os::lock::{Kind, try_lock};
 use crate::os::{file, process, socket};
-use crate::store::read_ring;
+use crate::store::read_kept;
 
 /// A keeper that had nothing to do for this long is let go.
 const IDLE_MAX: Duration = Duration::from_secs(3);
@@ -283,15 +283,11 @@ impl Spawner for Slots {
             return Ok(Kept::Nothing);
         }
         let path = self.output_path(end.slot);
-        let kept_bytes = total.min(layout.head_max + layout.tail_max);
+        let kept_bytes = total - layout.dropped(total);
         if kept_bytes <= INLINE_MAX {
-            return read_ring(&path, total, layout.head_max, layout.tail_max).map(Kept::Inline);
+            return read_kept(&path, total, layout).map(Kept::Inline);
         }
-        let kept = Kept::File {
-            total,
-            head_max: layout.head_max,
-            tail_max: layout.tail_max,
-        };
+        let kept = Kept::File { total, layout };
         let target = self
             .output_dir
             .join(format!("{}.{}", record.run, record.attempt));

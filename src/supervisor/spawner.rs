@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 
+use crate::core::output::OutputLayout;
 use crate::core::run::Outcome;
 use crate::core::time::Now;
 use crate::keeper::order::Order;
@@ -93,9 +94,7 @@ pub(crate) enum Kept {
     File {
         /// Bytes that were written.
         total: u64,
-        /// Bytes kept of the beginning.
-        head_max: u64,
-        /// Bytes kept of the end.
-        tail_max: u64,
+        /// Where what is kept of them stands in the file.
+        layout: OutputLayout,
     },
 }

@@ -1,0 +1,527 @@
+//! What the documents promise, held against the binary: snippets and examples load, pages are complete, units are right.
+//!
+//! Tests that need mandoc or systemd-analyze say a word and pass where it is missing; `.ci/run` installs them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const COMMANDS: &[&str] = &[
+    "run",
+    "check",
+    "init",
+    "status",
+    "next",
+    "runs",
+    "show",
+    "logs",
+    "enqueue",
+    "retry",
+    "cancel",
+    "ack",
+    "wait",
+    "pause",
+    "resume",
+    "completions",
+    "man",
+];
+
+const EXIT_CODES: &[&str] = &["0", "1", "2", "3", "4", "75", "111"];
+
+const PAGES: &[&str] = &["man/jobctl.1", "man/jobctl.toml.5"];
+
+#[test]
+fn every_jobfile_in_a_document_passes_the_check() {
+    let dir = Scratch::new("snippets");
+    for document in ["README.md", "docs/design.md"] {
+        let snippets = blocks(&read(document), "toml");
+        for (index, snippet) in snippets.iter().enumerate() {
+            assert_checks(
+                &dir.file("jobs.toml", snippet),
+                &format!("snippet {index} of {document}"),
+            );
+        }
+    }
+    assert!(
+        !blocks(&read("README.md"), "toml").is_empty(),
+        "README.md shows no jobfile"
+    );
+    for (index, snippet) in literals(&read("man/jobctl.toml.5")).iter().enumerate() {
+        assert_checks(
+            &dir.file("jobs.toml", snippet),
+            &format!("example {index} of jobctl.toml(5)"),
+        );
+    }
+}
+
+#[test]
+fn every_example_passes_the_check_and_says_what_it_is_for() {
+    let mut count = 0;
+    for entry in fs::read_dir(root().join("examples")).expect("there are examples") {
+        let path = entry.expect("an entry is readable").path();
+        let text = fs::read_to_string(&path).expect("an example is readable");
+        assert!(
+            text.starts_with("# "),
+            "{} has no head that says what it is for",
+            path.display()
+        );
+        assert_checks(&path, &path.display().to_string());
+        count += 1;
+    }
+    assert!(count >= 3, "only {count} examples");
+}
+
+#[test]
+fn a_jobfile_that_is_wrong_does_not_pass_the_check() {
+    let dir = Scratch::new("wrong");
+    let path = dir.file("jobs.toml", "[jobs.a]\ncomand = 'true'\n");
+    let output = jobctl(&["--jobfile".as_ref(), path.as_os_str(), "check".as_ref()]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+}
+
+#[test]
+fn the_manual_pages_are_clean() {
+    if !is_installed("mandoc") {
+        println!("skipped: mandoc is not installed");
+        return;
+    }
+    for page in PAGES {
+        let output = command("mandoc")
+            .args(["-T", "lint", "-W", "warning"])
+            .arg(root().join(page))
+            .output();
+        let output = output.expect("mandoc can be started");
+        assert!(output.status.success(), "{page}:\n{}", text(&output));
+    }
+}
+
+#[test]
+fn the_binary_prints_the_manual_pages_it_was_built_with() {
+    for (name, page) in [
+        ("jobctl", "man/jobctl.1"),
+        ("jobctl.toml", "man/jobctl.toml.5"),
+    ] {
+        let output = jobctl(&["man".as_ref(), name.as_ref()]);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            read(page),
+            "{page}"
+        );
+    }
+}
+
+#[test]
+fn every_command_alias_and_option_stands_in_the_manual_page() {
+    let page = read("man/jobctl.1");
+    let flags = flags_of(&page);
+    for &name in COMMANDS {
+        assert!(
+            has_command(&page, name),
+            "jobctl(1) does not describe `{name}`"
+        );
+        for option in long_options(&help(&[name])) {
+            assert!(
+                flags.contains(&option),
+                "jobctl(1) does not have --{option} of `{name}`"
+            );
+        }
+    }
+    let help = help(&[]);
+    for option in long_options(&help) {
+        assert!(
+            flags.contains(&option),
+            "jobctl(1) does not have --{option}"
+        );
+    }
+    for name in commands_of(&help) {
+        assert!(
+            COMMANDS.contains(&name.as_str()),
+            "`{name}` is a command that this test does not know"
+        );
+    }
+    for alias in aliases_of(&help) {
+        let is_there = page.lines().any(|line| {
+            line.starts_with(".Cm ") && line.split([' ', ',']).any(|word| word == alias)
+        });
+        assert!(is_there, "jobctl(1) does not have the alias `{alias}`");
+    }
+}
+
+#[test]
+fn every_option_of_the_manual_page_is_one_of_the_binary() {
+    let mut known = long_options(&help(&[]));
+    known.extend(
+        COMMANDS
+            .iter()
+            .flat_map(|name| long_options(&help(&[name]))),
+    );
+    for flag in flags_of(&read("man/jobctl.1")) {
+        assert!(
+            known.contains(&flag),
+            "jobctl(1) has --{flag}, and no command does"
+        );
+    }
+}
+
+#[test]
+fn every_exit_code_stands_in_the_manual_page() {
+    let page = read("man/jobctl.1");
+    let section = page
+        .split(".Sh EXIT STATUS")
+        .nth(1)
+        .and_then(|rest| rest.split("\n.Sh ").next());
+    let section = section.expect("there is a section of exit codes");
+    for code in EXIT_CODES {
+        assert!(
+            section.lines().any(|line| line == format!(".It {code}")),
+            "exit code {code} is not described"
+        );
+    }
+    let help = help(&[]);
+    for code in EXIT_CODES {
+        assert!(
+            help.contains(&format!("{code} ")),
+            "--help does not name exit code {code}"
+        );
+    }
+}
+
+#[test]
+fn every_key_of_the_jobfile_stands_in_its_manual_page() {
+    let page = read("man/jobctl.toml.5");
+    let keys = keys_of_the_jobfile();
+    assert!(
+        keys.len() > 70,
+        "the table of keys is not where it was: {keys:?}"
+    );
+    for key in keys {
+        assert!(
+            names_key(&page, &key),
+            "jobctl.toml(5) does not describe `{key}`"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_in_effect_is_said_where_people_look() {
+    let (page, readme) = (read("man/jobctl.toml.5"), read("README.md"));
+    let refused = page
+        .split(".Ss Refused by run")
+        .nth(1)
+        .expect("there is a section of refused keys");
+    let refused = refused.split("\n.Sh ").next().unwrap_or_default();
+    for (key, status) in statuses() {
+        match status.as_str() {
+            "Later" => {
+                assert!(
+                    readme.contains(&format!("`{key}`")),
+                    "README.md does not say that `{key}` is not in effect"
+                );
+                assert!(
+                    !names_key(refused, &key),
+                    "jobctl.toml(5) says that `run` refuses `{key}`"
+                );
+            }
+            "Blocker" if key != "file" => {
+                assert!(
+                    readme.contains(&format!("`{key}`")),
+                    "README.md does not say that `{key}` is refused"
+                );
+                assert!(
+                    names_key(refused, &key),
+                    "jobctl.toml(5) does not say that `run` refuses `{key}`"
+                );
+            }
+            _ => assert!(
+                !names_key(refused, &key) || key_is_nested(&key),
+                "jobctl.toml(5): `run` takes `{key}`"
+            ),
+        }
+    }
+}
+
+#[test]
+fn the_units_are_accepted_by_systemd() {
+    if !is_installed("systemd-analyze") {
+        println!("skipped: systemd-analyze is not installed");
+        return;
+    }
+    let dir = Scratch::new("units");
+    for (name, scope) in [
+        ("jobctl.service", "--system"),
+        ("jobctl-user.service", "--user"),
+    ] {
+        let unit = read(&format!("contrib/{name}"));
+        let installed = "/usr/local/bin/jobctl";
+        assert!(
+            unit.contains(&format!("ExecStart={installed} run")),
+            "{name} starts something else"
+        );
+        let path = dir.file(name, &unit.replace(installed, env!("CARGO_BIN_EXE_jobctl")));
+        let output = command("systemd-analyze")
+            .args([scope, "--man=no", "verify"])
+            .arg(&path)
+            .env("XDG_RUNTIME_DIR", &dir.0)
+            .env("HOME", &dir.0)
+            .output()
+            .expect("systemd-analyze can be started");
+        assert!(output.status.success(), "{name}:\n{}", text(&output));
+        assert!(!text(&output).contains(name), "{name}:\n{}", text(&output));
+    }
+}
+
+#[test]
+fn the_readme_has_the_two_commands_and_ci_runs_the_second() {
+    let readme = read("README.md");
+    let commands = blocks(&readme, "sh").concat();
+    let first = "cargo run --release --locked -- --jobfile examples/demo.toml --state-dir target/demo run\n";
+    assert!(
+        commands.contains(first),
+        "README.md does not run the demonstration"
+    );
+    assert!(
+        commands.contains("cargo test --locked\n"),
+        "README.md does not run the tests"
+    );
+    assert!(
+        read(".ci/run").contains("\ncargo test --locked\n"),
+        ".ci/run runs other tests than the README"
+    );
+}
+
+#[test]
+fn every_file_that_a_document_links_to_is_there() {
+    for document in ["README.md", "docs/design.md"] {
+        let dir = root()
+            .join(document)
+            .parent()
+            .expect("a document is in a directory")
+            .to_owned();
+        for target in links(&read(document)) {
+            let is_elsewhere = target.contains("://") || target.starts_with('#');
+            assert!(
+                is_elsewhere || dir.join(&target).exists(),
+                "{document} links to {target}, which is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_numbers_of_the_design_are_those_of_the_code() {
+    let design = read("docs/design.md");
+    let source = read("src/core/run.rs");
+    let words = source.lines().filter_map(|line| {
+        let (head, word) = line.trim().split_once(" \"")?;
+        let (_, number) = head.split_once(" = ")?;
+        Some((number.parse::<u32>().ok()?, word.strip_suffix("\",")?))
+    });
+    let words: Vec<(u32, &str)> = words.collect();
+    assert!(
+        words.len() > 30,
+        "the words are not where they were: {words:?}"
+    );
+    for (number, word) in words {
+        assert!(
+            design.contains(&format!("{number} `{word}`")),
+            "docs/design.md does not say that {number} is `{word}`"
+        );
+    }
+}
+
+/// A directory of a test's own, removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let dir =
+            std::env::temp_dir().join(format!("jobctl-documents-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a temporary directory can be made");
+        Self(dir)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a temporary file can be written");
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test starts the binary and the programs it is held against"
+)]
+fn command(program: &str) -> Command {
+    Command::new(program)
+}
+
+fn jobctl(args: &[&std::ffi::OsStr]) -> Output {
+    let mut command = command(env!("CARGO_BIN_EXE_jobctl"));
+    command
+        .env_remove("JOBCTL_JOBFILE")
+        .env_remove("JOBCTL_STATE_DIR");
+    command.args(args).output().expect("jobctl can be started")
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+fn assert_checks(path: &Path, what: &str) {
+    let output = jobctl(&["--jobfile".as_ref(), path.as_os_str(), "check".as_ref()]);
+    assert!(
+        output.status.success(),
+        "{what} does not pass `jobctl check`:\n{}",
+        text(&output)
+    );
+}
+
+/// The blocks of a document in a language.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let parts = document.split(&fence).skip(1);
+    parts
+        .map(|part| part.split("```").next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// The literal displays of a manual page, without roff's escapes.
+fn literals(page: &str) -> Vec<String> {
+    let parts = page.split(".Bd -literal").skip(1);
+    let bodies = parts.filter_map(|part| part.split_once('\n')?.1.split("\n.Ed").next());
+    bodies.map(|body| body.replace("\\e", "\\")).collect()
+}
+
+/// What `[...](TARGET)` links to.
+fn links(document: &str) -> Vec<String> {
+    let parts = document.split("](").skip(1);
+    parts
+        .filter_map(|part| part.split(')').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn help(args: &[&str]) -> String {
+    let mut words: Vec<&std::ffi::OsStr> = args.iter().map(std::convert::AsRef::as_ref).collect();
+    words.push("--help".as_ref());
+    let output = jobctl(&words);
+    assert!(output.status.success(), "{args:?}: {}", text(&output));
+    text(&output)
+}
+
+/// `--NAME` at the beginning of a line of help, with or without a short one before it.
+fn long_options(help: &str) -> Vec<String> {
+    let lines = help
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with('-'));
+    lines
+        .filter_map(|line| Some(line.split_once("--")?.1))
+        .map(|rest| word_at(rest).to_owned())
+        .collect()
+}
+
+/// The list of commands.
+fn commands_of(help: &str) -> Vec<String> {
+    let list = help
+        .split("Commands:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next())
+        .unwrap_or_default();
+    list.lines()
+        .map(|line| word_at(line.trim_start()).to_owned())
+        .collect()
+}
+
+/// `[alias: a]`, `[aliases: a, b]`.
+fn aliases_of(help: &str) -> Vec<String> {
+    let parts = help
+        .split("[alias")
+        .skip(1)
+        .filter_map(|part| part.split_once(": ")?.1.split(']').next());
+    parts
+        .flat_map(|names| names.split(", "))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn word_at(text: &str) -> &str {
+    let end = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .unwrap_or(text.len());
+    &text[..end]
+}
+
+/// `--NAME` of a manual page, where it stands as `Fl Fl NAME`.
+fn flags_of(page: &str) -> Vec<String> {
+    page.split("Fl Fl ")
+        .skip(1)
+        .map(|rest| word_at(rest).to_owned())
+        .collect()
+}
+
+/// Whether a page has an entry for a command: `.It Cm NAME`, or `.Cm NAME` after `.It Xo`.
+fn has_command(page: &str, name: &str) -> bool {
+    let lines: Vec<&str> = page.lines().collect();
+    let begins = |line: &str, macros: &str| {
+        line.strip_prefix(macros)
+            .is_some_and(|rest| word_at(rest) == name)
+    };
+    lines
+        .windows(2)
+        .any(|pair| begins(pair[0], ".It Cm ") || (pair[0] == ".It Xo" && begins(pair[1], ".Cm ")))
+}
+
+/// The rows of the table of keys: name and what this version does with it.
+fn statuses() -> Vec<(String, String)> {
+    let source = read("src/jobfile/keys.rs");
+    let parts = source.split("key(").skip(1);
+    let rows = parts.filter_map(|part| {
+        let (name, rest) = part.trim_start().strip_prefix('"')?.split_once("\",")?;
+        Some((name.to_owned(), word_at(rest.trim_start()).to_owned()))
+    });
+    rows.collect()
+}
+
+fn keys_of_the_jobfile() -> Vec<String> {
+    statuses().into_iter().map(|(name, _)| name).collect()
+}
+
+/// Keys of `limits`, which stand with it, and a key that two tables have.
+fn key_is_nested(key: &str) -> bool {
+    matches!(
+        key,
+        "cpu_time" | "open_files" | "processes" | "file_size" | "address_space" | "memory"
+    )
+}
+
+/// Whether a page names a key in bold, or in a literal text.
+fn names_key(page: &str, key: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    page.lines()
+        .filter(|line| line.contains("Cm ") || line.contains("Li "))
+        .any(|line| line.split(|c: char| !is_part(c)).any(|word| word == key))
+}
