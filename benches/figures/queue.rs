@@ -1,0 +1,174 @@
+//! How fast runs start that wait or fall due, against a loop that only starts and reaps.
+
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use super::bare;
+use super::fixture::{Place, median, median_ms};
+use super::{Bar, Figure};
+
+const PARALLEL: usize = 8;
+
+const JOBFILE: &str = "timezone = 'UTC'\nmax_running = 8\n\
+    [jobs.drain]\ncommand = 'true'\nconcurrency = 8\n\
+    [jobs.big]\ncommand = 'head -c 1073741824 /dev/zero'\n";
+
+/// Many runs of `true` that wait.
+pub(crate) fn drain() -> io::Result<Vec<Figure>> {
+    const RUNS: usize = 2_000;
+    const ROUNDS: usize = 5;
+    let place = Place::new("drain", JOBFILE)?;
+    let supervisor = place.supervise()?;
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        bare.push(bare::spawn_loop(RUNS, PARALLEL)?);
+        ours.push(drain_once(&place, RUNS)?);
+    }
+    drop(supervisor);
+    let (bare, ours) = (median_ms(&bare), median_ms(&ours));
+    Ok(vec![Figure {
+        name: "drain of 2,000 `true` at 8, of the bare rate".into(),
+        measured: bare / ours,
+        bar: Bar::AtLeast(0.6),
+        unit: "x",
+        remark: format!("{:.0} a second, bare {:.0}", 2e6 / ours, 2e6 / bare),
+    }])
+}
+
+/// Adds runs and waits until all have ended; from before the first was added to the end of the last.
+pub(crate) fn drain_once(place: &Place, runs: usize) -> io::Result<Duration> {
+    let before = place.number("SELECT coalesce(max(id), 0) FROM run")?;
+    place.enqueue("drain", runs)?;
+    place.wait_for("SELECT queued + running FROM job WHERE name = 'drain'", 0)?;
+    let took = place.number(&format!(
+        "SELECT max(ended_at) - min(created_at) FROM run WHERE id > {before}"
+    ))?;
+    Ok(Duration::from_millis(took.unsigned_abs()))
+}
+
+/// A thousand jobs that are due in the same millisecond.
+pub(crate) fn due_at_once() -> io::Result<Vec<Figure>> {
+    const JOBS: i64 = 1_000;
+    const ROUNDS: usize = 3;
+    let mut jobfile = String::from("timezone = 'UTC'\nmax_running = 8\n");
+    for number in 0..JOBS {
+        let _ = writeln!(
+            jobfile,
+            "[jobs.job-{number}]\nschedule = '@every 6s'\ncommand = 'true'"
+        );
+    }
+    let (mut bare, mut first, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let place = Place::new("due", &jobfile)?;
+        let supervisor = place.supervise()?;
+        bare.push(bare::spawn_loop(1_000, PARALLEL)?);
+        let of_first = "scheduled_at = (SELECT min(scheduled_at) FROM run)";
+        place.wait_for(
+            &format!("SELECT count(*) FROM run WHERE {of_first} AND state = 5"),
+            JOBS,
+        )?;
+        drop(supervisor);
+        let number = |what: &str| place.number(&format!("SELECT {what} FROM run WHERE {of_first}"));
+        assert!(
+            number("max(created_at) <= min(started_at)")? == 1,
+            "all rows are there before the first start"
+        );
+        first.push(number("min(started_at) - min(scheduled_at)")?);
+        last.push(number("max(started_at) - min(scheduled_at)")?);
+    }
+    let ms = |spans: &[i64]| {
+        median_ms(
+            &spans
+                .iter()
+                .map(|ms| Duration::from_millis(ms.unsigned_abs()))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let (bare, first, last) = (median_ms(&bare), ms(&first), ms(&last));
+    Ok(vec![
+        Figure {
+            name: "1,000 jobs due at once: first start".into(),
+            measured: first,
+            bar: Bar::AtMost(10.0),
+            unit: "ms",
+            remark: "all rows created before".into(),
+        },
+        Figure {
+            name: "1,000 jobs due at once: last start, of bare".into(),
+            measured: last / bare,
+            bar: Bar::AtMost(1.6),
+            unit: "x",
+            remark: format!("{last:.0} ms, bare {bare:.0} ms"),
+        },
+    ])
+}
+
+/// One run from the shell.
+pub(crate) fn one() -> io::Result<Vec<Figure>> {
+    const ROUNDS: usize = 31;
+    let place = Place::new("one", JOBFILE)?;
+    let supervisor = place.supervise()?;
+    let (mut shell, mut adding) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        shell.push(bare::run("true")?);
+        adding.push(place.time(&["enqueue", "drain"])?);
+        place.wait_for("SELECT queued + running FROM job WHERE name = 'drain'", 0)?;
+    }
+    drop(supervisor);
+    let store = place.store()?;
+    let mut query = store
+        .prepare("SELECT started_at - created_at FROM run")
+        .map_err(io::Error::other)?;
+    let waits: Vec<f64> = query
+        .query_map([], |row| row.get(0))
+        .and_then(Iterator::collect)
+        .map_err(io::Error::other)?;
+    let (adding, shell) = (median_ms(&adding), median_ms(&shell));
+    Ok(vec![
+        Figure {
+            name: "adding one run from the shell".into(),
+            measured: adding,
+            bar: Bar::None,
+            unit: "ms",
+            remark: format!(
+                "{:.1} x of starting and reaping `sh -c true`",
+                adding / shell
+            ),
+        },
+        Figure {
+            name: "from there to its start, supervisor idle".into(),
+            measured: median(&waits),
+            bar: Bar::None,
+            unit: "ms",
+            remark: String::new(),
+        },
+    ])
+}
+
+/// A command that writes a lot.
+pub(crate) fn output() -> io::Result<Vec<Figure>> {
+    const ROUNDS: usize = 3;
+    let place = Place::new("output", JOBFILE)?;
+    let supervisor = place.supervise()?;
+    let file = place.state_dir().join("bare");
+    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let text = format!("head -c 1073741824 /dev/zero > '{}'", file.display());
+        bare.push(bare::run(&text)?);
+        std::fs::remove_file(&file)?;
+        place.time(&["enqueue", "big"])?;
+        place.wait_for("SELECT queued + running FROM job WHERE name = 'big'", 0)?;
+        let took = place.number("SELECT duration_ms FROM run ORDER BY id DESC LIMIT 1")?;
+        ours.push(Duration::from_millis(took.unsigned_abs()));
+    }
+    drop(supervisor);
+    let (bare, ours) = (median_ms(&bare), median_ms(&ours));
+    Ok(vec![Figure {
+        name: "1 GiB of output, of writing it to a file".into(),
+        measured: ours / bare,
+        bar: Bar::None,
+        unit: "x",
+        remark: format!("{ours:.0} ms, bare {bare:.0} ms"),
+    }])
+}
