@@ -22,7 +22,7 @@ pub(crate) fn answer(
     let mut store = Store::open_write(context.state_dir()?)?;
     pause::know(context, &mut store, scope)?;
     let words = words(&store, scope, context.now.wall)?;
-    store.resume(scope)?;
+    store.resume(scope, context.now.wall)?;
     steer::ring(context, "it goes on when one is")?;
     if context.global.json {
         out.json(&json!({ "job": args.job, "paused": false }))?;

@@ -25,12 +25,18 @@ use crate::supervisor::{Configuration, Supervisor};
 const RUNNING_PER_CPU: usize = 4;
 const RUNNING_MIN: usize = 16;
 
+/// Record, output, socket and process of a slot, and one to spare.
+const DESCRIPTORS_PER_SLOT: usize = 5;
+
 /// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
 
 /// How long a turn waits for another process's transaction before it is put off.
 const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
+
+/// The same for a reload.
+const BUSY_IN_RELOAD: Duration = Duration::from_secs(5);
 
 /// Answers `jobctl run`.
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
@@ -91,12 +97,12 @@ impl Service {
         let slots = Slots::in_state_dir(&self.state_dir, exe);
         let configuration = self.configuration(&loaded.jobfile.settings)?;
         let surroundings = self.surroundings();
-        store.set_busy_timeout(BUSY_IN_LOOP)?;
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
         let jobs = loaded.jobfile.jobs.len();
         self.load(&mut supervisor, loaded.jobfile, now)?;
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
+        supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP)?;
         if let Some(error) = &loaded.error {
             supervisor.say(
                 now.wall,
@@ -148,15 +154,20 @@ impl Service {
             .into_iter()
             .map(|source| (source.path, source.text))
             .collect();
-        supervisor.configure(self.configuration(&settings)?);
+        let former = supervisor.configure(self.configuration(&settings)?);
         let mut zones = Zones::new(settings.timezone);
-        supervisor.load(jobs, &sources, &mut |name| zones.get(name), now)?;
-        Ok(())
+        let loaded = supervisor.load(jobs, &sources, &mut |name| zones.get(name), now);
+        if loaded.is_err() {
+            supervisor.configure(former);
+        }
+        Ok(loaded?)
     }
 
     /// HUP: all of the new jobfile or nothing of it.
     fn reload(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         zone::forget();
+        // A reload is asked for once: it may wait longer than a turn for another process's transaction.
+        let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_RELOAD);
         let read = read(&self.path);
         let answer = match read {
             Ok(jobfile) => {
@@ -185,6 +196,7 @@ impl Service {
         if let Err(error) = written {
             supervisor.say(now.wall, "store_failed", &[("error", &error)]);
         }
+        let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP);
         process::give_memory_back();
     }
 
@@ -194,6 +206,7 @@ impl Service {
             Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
             None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
         };
+        let running_max = running_max.min(process::descriptors_max() / DESCRIPTORS_PER_SLOT);
         let is_pid_1 = std::process::id() == 1;
         Ok(Configuration {
             running_max,
@@ -295,12 +308,14 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
 /// A store that comes from another machine starts paused. Whether it does.
 fn claim_machine(store: &Store, now: Now) -> Result<bool, Failure> {
     let here = machine::id();
+    store.begin()?;
     let is_moved = store.machine_id()?.is_some_and(|there| there != here);
     store.set_meta("machine_id", Some(&here))?;
     if is_moved {
         store.set_meta("paused_at", Some(&now.wall.ms()))?;
         store.set_meta("paused_until", None)?;
     }
+    store.commit()?;
     Ok(is_moved)
 }
 

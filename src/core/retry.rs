@@ -42,8 +42,10 @@ pub(crate) struct Ended<'a> {
     pub(crate) ended_at: Wall,
     /// When the run's first attempt (of this budget) started.
     pub(crate) first_started_at: Wall,
-    /// Who ended it, if somebody did.
+    /// Who wanted it to end, if somebody did.
     pub(crate) stopped: Option<Stopped>,
+    /// Whether the stop sequence had begun when it ended: what it answered to that is no exit code of its own.
+    pub(crate) was_struck: bool,
 }
 
 /// Somebody's wish that ended an attempt.
@@ -71,12 +73,14 @@ impl Policy {
     /// The same attempt always gets the same answer, so a restarted supervisor keeps the time it promised.
     pub(crate) fn next(&self, ended: &Ended<'_>) -> Next {
         assert!(ended.attempt >= 1, "attempts are counted from 1");
-        if let Some(verdict) = self.verdict_by_exit(ended.outcome) {
+        let is_its_own = ended.stopped.is_none() || !ended.was_struck;
+        if let Some(verdict) = self.verdict_by_exit(ended.outcome).filter(|_| is_its_own) {
             return Next::Finish(verdict);
         }
         match ended.stopped {
             Some(Stopped::ByHand) => return Next::Finish(Verdict::Cancelled(Reason::ByHand)),
             Some(Stopped::Replaced) => return Next::Finish(Verdict::Cancelled(Reason::Replaced)),
+            Some(Stopped::Shutdown) if is_its_own => {}
             Some(Stopped::Shutdown) if self.retry.max == RetryMax::Times(0) => {
                 return Next::Finish(Verdict::Failed(Reason::Shutdown));
             }
@@ -192,5 +196,224 @@ pub(crate) fn describe(outcome: &Outcome) -> String {
         Outcome::TimedOut { .. } => "timed out".to_owned(),
         Outcome::SpawnFailed { error, .. } => format!("not started: {error}"),
         Outcome::Lost => "lost".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::job::Policy;
+
+    fn policy(max: u32) -> Policy {
+        let retry = Retry {
+            max: RetryMax::Times(max),
+            jitter_milli: 0,
+            ..Retry::default()
+        };
+        Policy {
+            retry,
+            skip_exit: Box::from([75]),
+            no_retry_exit: Box::from([2]),
+            ..Policy::default()
+        }
+    }
+
+    fn ended(outcome: &Outcome, charged: u32, attempts_max: Option<u32>) -> Ended<'_> {
+        Ended {
+            run: 1,
+            attempt: charged,
+            charged,
+            attempts_max,
+            lost: 0,
+            outcome,
+            ended_at: Wall::from_secs(1000),
+            first_started_at: Wall::from_secs(900),
+            stopped: None,
+            was_struck: false,
+        }
+    }
+
+    fn lost() -> Outcome {
+        Outcome::Lost
+    }
+
+    #[test]
+    fn an_outcome_decides_what_follows() {
+        let timed_out = Outcome::TimedOut {
+            exit_code: Some(0),
+            signal: None,
+        };
+        let not_found = Outcome::SpawnFailed {
+            exit_code: Some(127),
+            error: "x".into(),
+        };
+        let retry = |secs: i64| Next::RetryAt(Wall::from_secs(1000 + secs));
+        let failed = |reason| Next::Finish(Verdict::Failed(reason));
+        let table = [
+            (
+                Outcome::Exited(0),
+                1,
+                Some(3),
+                Next::Finish(Verdict::Succeeded),
+            ),
+            (
+                Outcome::Exited(75),
+                1,
+                Some(3),
+                Next::Finish(Verdict::Skipped(Reason::Exit)),
+            ),
+            (Outcome::Exited(1), 1, Some(3), retry(10)),
+            (Outcome::Exited(1), 2, Some(3), retry(20)),
+            (Outcome::Exited(1), 3, Some(3), failed(Reason::Exit)),
+            (Outcome::Exited(1), 9, None, retry(2560)),
+            (Outcome::Exited(1), 40, None, retry(3600)),
+            (Outcome::Exited(2), 1, Some(3), failed(Reason::Exit)),
+            (Outcome::Signaled(11), 1, Some(3), retry(10)),
+            (Outcome::Signaled(11), 1, Some(1), failed(Reason::Signal)),
+            (timed_out.clone(), 1, Some(3), retry(10)),
+            (timed_out, 1, Some(1), failed(Reason::Timeout)),
+            (not_found.clone(), 1, Some(3), retry(10)),
+            (not_found, 1, Some(1), failed(Reason::Spawn)),
+            (lost(), 1, Some(3), retry(10)),
+            (lost(), 1, Some(1), failed(Reason::Lost)),
+        ];
+        for (outcome, charged, max, expected) in table {
+            assert_eq!(
+                policy(2).next(&ended(&outcome, charged, max)),
+                expected,
+                "{outcome:?} {charged} {max:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_wanted_the_end_decides_unless_the_command_had_ended_by_itself() {
+        let table = [
+            (
+                Stopped::ByHand,
+                true,
+                0,
+                Next::Finish(Verdict::Cancelled(Reason::ByHand)),
+            ),
+            (Stopped::ByHand, false, 0, Next::Finish(Verdict::Succeeded)),
+            (
+                Stopped::ByHand,
+                false,
+                1,
+                Next::Finish(Verdict::Cancelled(Reason::ByHand)),
+            ),
+            (
+                Stopped::Replaced,
+                true,
+                0,
+                Next::Finish(Verdict::Cancelled(Reason::Replaced)),
+            ),
+            (Stopped::Shutdown, true, 0, Next::Requeue),
+            (Stopped::Shutdown, true, 1, Next::Requeue),
+            (
+                Stopped::Shutdown,
+                false,
+                0,
+                Next::Finish(Verdict::Succeeded),
+            ),
+            (
+                Stopped::Shutdown,
+                false,
+                1,
+                Next::RetryAt(Wall::from_secs(1010)),
+            ),
+        ];
+        for (stopped, was_struck, code, expected) in table {
+            let outcome = Outcome::Exited(code);
+            let ended = Ended {
+                stopped: Some(stopped),
+                was_struck,
+                ..ended(&outcome, 1, Some(3))
+            };
+            assert_eq!(
+                policy(2).next(&ended),
+                expected,
+                "{stopped:?} {was_struck} {code}"
+            );
+        }
+        let outcome = Outcome::Signaled(15);
+        let once = Ended {
+            stopped: Some(Stopped::Shutdown),
+            was_struck: true,
+            ..ended(&outcome, 1, Some(1))
+        };
+        assert_eq!(
+            policy(0).next(&once),
+            Next::Finish(Verdict::Failed(Reason::Shutdown))
+        );
+    }
+
+    #[test]
+    fn no_retry_starts_after_give_up_after() {
+        let mut policy = policy(9);
+        policy.retry.give_up_after = Some(Duration::from_secs(110));
+        assert_eq!(
+            policy.next(&ended(&Outcome::Exited(1), 1, None)),
+            Next::RetryAt(Wall::from_secs(1010))
+        );
+        policy.retry.give_up_after = Some(Duration::from_secs(109));
+        let given_up = Next::Finish(Verdict::Failed(Reason::GiveUpAfter));
+        assert_eq!(policy.next(&ended(&Outcome::Exited(1), 1, None)), given_up);
+    }
+
+    #[test]
+    fn a_keeper_lost_too_often_is_poison_and_a_job_may_refuse_to_be_retried_after_it() {
+        let outcome = lost();
+        let often = Ended {
+            lost: LOST_MAX + 1,
+            ..ended(&outcome, 4, None)
+        };
+        assert_eq!(
+            policy(9).next(&often),
+            Next::Finish(Verdict::Failed(Reason::Poison))
+        );
+        let mut careful = policy(9);
+        careful.retry.lost = false;
+        assert_eq!(
+            careful.next(&ended(&outcome, 1, None)),
+            Next::Finish(Verdict::Failed(Reason::Lost))
+        );
+    }
+
+    #[test]
+    fn jitter_only_shortens_by_its_share_and_is_the_same_for_the_same_attempt() {
+        let retry = Retry {
+            jitter_milli: 250,
+            ..Retry::default()
+        };
+        for attempt in 1..200 {
+            let seed = jitter_seed(7, attempt);
+            let delay = retry.delay_after(1, seed);
+            assert!(
+                delay > Duration::from_millis(7499) && delay <= Duration::from_secs(10),
+                "{delay:?}"
+            );
+            assert_eq!(delay, retry.delay_after(1, seed));
+        }
+        let distinct: std::collections::HashSet<_> = (1..200)
+            .map(|n| retry.delay_after(1, jitter_seed(7, n)))
+            .collect();
+        assert!(distinct.len() > 100);
+    }
+
+    #[test]
+    fn a_shells_word_for_a_missing_command_is_a_failed_start_unless_the_job_gave_it_a_meaning() {
+        let mut policy = policy(0);
+        let said = policy.outcome_of_shell(127, Some("sh: 1: foo: not found".into()));
+        assert_eq!(
+            said,
+            Outcome::SpawnFailed {
+                exit_code: Some(127),
+                error: "sh: 1: foo: not found".into()
+            }
+        );
+        assert_eq!(policy.outcome_of_shell(1, None), Outcome::Exited(1));
+        policy.success_exit = Box::from([0, 127]);
+        assert_eq!(policy.outcome_of_shell(127, None), Outcome::Exited(127));
     }
 }

@@ -163,7 +163,8 @@ impl<'a> Attempt<'a> {
                 .pump(self.tools.slot.output(), &mut self.tools.buffer)?
                 == Pumped::Some
         {
-            self.tools.slot.write_output_total(self.output.total())?;
+            // A full disk hides the progress from `logs -f`; the record of the end has the total again.
+            let _ = self.tools.slot.write_output_total(self.output.total());
         }
         let asked = if has_signals {
             self.take_signals()?

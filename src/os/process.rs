@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 
 /// What /proc/PID/stat says of a process.
@@ -209,6 +210,12 @@ pub(crate) fn give_memory_back() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// How many descriptors this process may have open at once.
+pub(crate) fn descriptors_max() -> usize {
+    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
 /// Reaps every child that has ended, for a process that has no more interest in them.

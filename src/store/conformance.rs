@@ -535,11 +535,11 @@ fn a_pause_is_remembered_until_it_is_ended() {
         (row.paused_at, row.paused_until),
         (Some(NOW), Some(later(60)))
     );
-    assert!(store.resume(Scope::Job("a")).unwrap());
+    assert!(store.resume(Scope::Job("a"), later(9)).unwrap());
     assert_eq!(store.job("a").unwrap().unwrap().paused_at, None);
     store.pause(Scope::All, None, NOW).unwrap();
     assert_eq!(store.supervisor().unwrap().paused_at, Some(NOW));
-    store.resume(Scope::All).unwrap();
+    store.resume(Scope::All, later(9)).unwrap();
     assert_eq!(store.supervisor().unwrap().paused_at, None);
 }
 

@@ -87,6 +87,14 @@ impl Store {
         store
     }
 
+    /// Does SQL of a test's own.
+    #[cfg(test)]
+    pub(crate) fn execute_raw(&self, sql: &str) {
+        self.conn
+            .execute_batch(sql)
+            .expect("the test's SQL is right");
+    }
+
     /// Whether a state directory has a store.
     pub(crate) fn is_there(state_dir: &Path) -> bool {
         state_dir.join(FILE_NAME).exists()

@@ -123,9 +123,10 @@ impl Store {
         })
     }
 
-    /// Ends a pause. False: the store does not know the job.
-    pub(crate) fn resume(&mut self, scope: Scope<'_>) -> Result<bool, StoreError> {
+    /// Ends a pause; what fell due in it is owed to nobody. False: the store does not know the job.
+    pub(crate) fn resume(&mut self, scope: Scope<'_>, now: Wall) -> Result<bool, StoreError> {
         self.transaction("resume", |tx| {
+            owe_nothing(tx, scope, now)?;
             set_pause(tx, scope, None, None).map(Verb::Keep)
         })
     }
@@ -296,6 +297,22 @@ fn queue_ended(
     )?
     .execute(params![run.id, now.ms(), max_attempts, FRESH_BUDGET])?;
     Ok(Verb::Keep(Answer::Done))
+}
+
+/// What fell due in a pause that ends now is decided, also if no supervisor was there to skip it.
+fn owe_nothing(tx: &Connection, scope: Scope<'_>, now: Wall) -> rusqlite::Result<()> {
+    match scope {
+        Scope::Job(name) => tx.execute(
+            "UPDATE job SET watermark = max(watermark, ?2) WHERE name = ?1 AND paused_at IS NOT NULL",
+            params![name, now.ms()],
+        ),
+        Scope::All => tx.execute(
+            "UPDATE job SET watermark = max(watermark, ?1) \
+             WHERE (SELECT value FROM meta WHERE key = 'paused_at') IS NOT NULL",
+            [now.ms()],
+        ),
+    }
+    .map(|_| ())
 }
 
 fn set_pause(

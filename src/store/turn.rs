@@ -3,6 +3,8 @@
 //! A turn in which a verb fails is undone as a whole, so the statements of every run say `OR ROLLBACK`: SQLite then keeps no copy
 //! of what each of them changes, which was a third of their cost.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::rows::{self, RUN_COLUMNS};
@@ -13,6 +15,9 @@ use crate::core::output::OutputLayout;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::Wall;
+
+/// Runs that fall due in one turn at the most: more are a turn of their own, so that starting and reaping never wait for long.
+const QUEUED_AT_ONCE: u32 = 2000;
 
 impl Store {
     /// Begins the turn's transaction.
@@ -130,13 +135,14 @@ impl Store {
         .map(|_| ())
     }
 
-    /// Queues what was due later and is due now. The jobs concerned.
-    pub(crate) fn queue_due(&self, now: Wall) -> Result<Vec<i64>, StoreError> {
+    /// Queues what was due later and is due now, a bounded number of runs at a time. The jobs concerned.
+    pub(crate) fn queue_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
         self.conn
             .prepare_cached(
-                "UPDATE run SET state = 2 WHERE state IN (1, 4) AND due_at <= ?1 RETURNING job",
+                "UPDATE run SET state = 2 WHERE id IN (SELECT id FROM run WHERE state IN (1, 4) AND due_at <= ?1 \
+                 ORDER BY due_at LIMIT ?2) RETURNING job",
             )
-            .and_then(|mut update| update.query_map([now.ms()], |row| row.get(0))?.collect())
+            .and_then(|mut update| update.query_map(params![now.ms(), QUEUED_AT_ONCE], |row| row.get(0))?.collect())
             .map_err(|e| self.failed("queue what is due", e))
     }
 
@@ -231,7 +237,7 @@ impl Store {
     pub(crate) fn unclaim_if_running(&self, run: i64, claim: i64) -> Result<bool, StoreError> {
         let changed = self.change(
             "take back a claim",
-            "UPDATE run SET state = 2, attempt = attempt - 1, stop = NULL, \
+            "UPDATE run SET state = 2, attempt = attempt - 1, stop = NULL, \"by\" = NULL, \
              (started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib, output_bytes, pid, \
               error) = (SELECT started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib, \
               output_bytes, pid, error FROM attempt WHERE attempt.run = run.id AND attempt.attempt = run.attempt - 1) \
@@ -248,10 +254,11 @@ impl Store {
 
     /// Writes down the end of an attempt and what follows. False: the run is not running under this claim any more.
     pub(crate) fn finish_if_running(&self, finish: &Finish<'_>) -> Result<bool, StoreError> {
-        let (state, reason, due_at, charge) = match finish.next {
-            Next::Finish(verdict) => (verdict.state(), verdict.reason(), None, 1),
-            Next::RetryAt(at) => (State::Retrying, None, Some(at), 1),
-            Next::Requeue => (State::Queued, None, Some(finish.ended_at), 0),
+        let (state, reason, due_at, granted) = match finish.next {
+            Next::Finish(verdict) => (verdict.state(), verdict.reason(), None, 0),
+            Next::RetryAt(at) => (State::Retrying, None, Some(at), 0),
+            // What is not charged is granted once more: the count of attempts goes on.
+            Next::Requeue => (State::Queued, None, Some(finish.ended_at), 1),
         };
         let error = match finish.outcome {
             Outcome::SpawnFailed { error, .. } => Some(error.as_str()),
@@ -264,7 +271,7 @@ impl Store {
         let usage = finish.usage;
         let changed = self.change(
             "finish an attempt",
-            "UPDATE OR ROLLBACK run SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), charged = charged + ?6, \
+            "UPDATE OR ROLLBACK run SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), charged = charged + 1, max_attempts = max_attempts + ?6, \
              lost = CASE WHEN ?7 THEN coalesce(lost, 0) + 1 ELSE lost END, ended_at = ?8, outcome = ?9, exit_code = ?10, \
              signal = ?11, error = ?12, duration_ms = ?13, user_ms = ?14, system_ms = ?15, max_rss_kib = ?16, \
              output_bytes = ?17, pid = ?18, started_at = coalesce(?19, started_at), stop = NULL, slot = NULL \
@@ -275,7 +282,7 @@ impl Store {
                 state.code(),
                 reason.map(Reason::code),
                 due_at.map(Wall::ms),
-                charge,
+                granted,
                 is_lost,
                 finish.ended_at.ms(),
                 finish.outcome.kind().code(),
@@ -389,17 +396,18 @@ impl Store {
         )
     }
 
-    /// Ends a run that waits because another one takes its place (`overlap = "replace"`).
-    pub(crate) fn replace_if_queued(
+    /// Ends a run that waits and is not wanted any more; `by` is the run that takes its place, if one does.
+    pub(crate) fn cancel_if_queued(
         &self,
         run: i64,
-        by: i64,
+        reason: Reason,
+        by: Option<i64>,
         now: Wall,
     ) -> Result<bool, StoreError> {
         let changed = self.change(
-            "replace a run",
+            "cancel a run",
             "UPDATE run SET state = 8, reason = ?2, \"by\" = ?3, ended_at = ?4 WHERE id = ?1 AND state = 2",
-            params![run, Reason::Replaced.code(), by, now.ms()],
+            params![run, reason.code(), by, now.ms()],
         )?;
         Ok(changed == 1)
     }

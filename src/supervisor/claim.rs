@@ -87,6 +87,15 @@ impl<S: Spawner> Supervisor<S> {
         steps: &mut Steps,
     ) -> Result<bool, StoreError> {
         let now = steps.now;
+        if self
+            .heads
+            .get(&key)
+            .and_then(|head| self.overdue_at(head))
+            .is_some_and(|at| at <= now.wall)
+        {
+            self.skip_overdue_of(index, steps)?;
+            return Ok(true);
+        }
         let used: Vec<u32> = self.jobs[index]
             .running
             .iter()
@@ -99,19 +108,36 @@ impl<S: Spawner> Supervisor<S> {
         };
         let slot = match self.spawner.free_slot() {
             Ok(slot) => slot,
-            Err(error) => return Ok(self.cannot_start(index, &error, steps)),
+            Err(error) => {
+                self.start_again_at = Some(now.mono + LOCK_AGAIN);
+                return Ok(self.cannot_start(index, &error, steps));
+            }
         };
-        let run = self.store.run(key.2)?;
-        match run {
-            Some(run) if self.store.claim_if_queued(&run, slot, now.wall)? => {
+        match self.claimed(key.2, slot, now) {
+            Ok(Some(run)) => {
                 let (live, claim) = self.claim_of(index, run, slot, taken);
                 self.add_live(claim.run(), live);
                 steps.claims.push(claim);
             }
-            Some(_) | None => self.spawner.give_back(slot),
+            Ok(None) => self.spawner.give_back(slot),
+            Err(error) => {
+                self.spawner.give_back(slot);
+                return Err(error);
+            }
         }
         self.load_head(self.jobs[index].id)?;
         Ok(true)
+    }
+
+    /// The run, as it stood before it was claimed; none if it is not queued any more.
+    fn claimed(&self, run: i64, slot: u32, now: Now) -> Result<Option<RunRow>, StoreError> {
+        let Some(run) = self.store.run(run)? else {
+            return Ok(None);
+        };
+        Ok(self
+            .store
+            .claim_if_queued(&run, slot, now.wall)?
+            .then_some(run))
     }
 
     /// A claimed run as it is counted, and as it is started after the commit.
@@ -145,10 +171,8 @@ impl<S: Spawner> Supervisor<S> {
         )
     }
 
-    /// The locks or slots directory cannot be used now: said once a second, tried again.
-    fn cannot_start(&mut self, index: usize, error: &std::io::Error, steps: &mut Steps) -> bool {
-        let now = steps.now;
-        self.start_again_at = Some(now.mono + LOCK_AGAIN);
+    /// Locks or slots cannot be used now: said once a second, tried again.
+    fn cannot_start(&self, index: usize, error: &std::io::Error, steps: &mut Steps) -> bool {
         let (name, error) = (self.jobs[index].job.name.clone(), error.to_string());
         steps.log.push(Box::new(move |log, at| {
             log.event(at, "cannot_start", &[("job", &name), ("error", &error)])
@@ -200,7 +224,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is over keeps nothing from
     /// starting: then it is something else that does, which has a sign of its own.
-    pub(super) fn next_try_at(&self, now: Now) -> Option<Mono> {
+    pub(super) fn next_try_at(&self) -> Option<Mono> {
         if self.heads.is_empty() {
             return None;
         }
@@ -208,7 +232,7 @@ impl<S: Spawner> Supervisor<S> {
             .values()
             .filter_map(|head| self.jobs[head.index].try_at)
             .chain(self.start_again_at)
-            .filter(|at| *at > now.mono)
+            .filter(|at| *at > self.last.mono)
             .min()
     }
 }

@@ -3,8 +3,8 @@
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
 use crate::core::retry::{self, Ended, Next, Stopped};
-use crate::core::run::{Outcome, State};
-use crate::core::time::Wall;
+use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::time::{Mono, Wall};
 use crate::keeper::record::{End, Ending, Record, StopCause};
 use crate::store::{Finish, Output, RunRow, StoreError, Usage};
 
@@ -35,10 +35,7 @@ impl<S: Spawner> Supervisor<S> {
         };
         let now = steps.now.wall;
         let attempt = match &end.report {
-            Report::NeverStarted => {
-                self.store.unclaim_if_running(run.id, run.claim)?;
-                return self.load_head(run.job_id);
-            }
+            Report::NeverStarted => return self.take_back(&run, steps),
             Report::Lost => Attempt::unknown(Outcome::Lost, now),
             Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
             Report::Ended(record) => match &record.ending {
@@ -53,6 +50,37 @@ impl<S: Spawner> Supervisor<S> {
         match self.finish_attempt(&run, live.as_ref(), &attempt, steps)? {
             Next::Requeue => self.load_head(run.job_id),
             Next::RetryAt(_) | Next::Finish(_) => Ok(()),
+        }
+    }
+
+    /// Takes a claim back that never became a process. Whoever did not want the run any more is heard all the same; else it is
+    /// tried again, but not at once: what was in the way may still be there.
+    fn take_back(&mut self, run: &RunRow, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
+        self.store.unclaim_if_running(run.id, run.claim)?;
+        match run.stop {
+            Some(Stopped::ByHand) => {
+                self.store
+                    .cancel_if_queued(run.id, Reason::ByHand, None, now.wall)?
+            }
+            Some(Stopped::Replaced) => {
+                self.store
+                    .cancel_if_queued(run.id, Reason::Replaced, run.by, now.wall)?
+            }
+            Some(Stopped::Shutdown) | None => false,
+        };
+        self.put_off(run.job_id, now.mono + super::LOCK_AGAIN);
+        let (job, id) = (run.job.clone(), run.id);
+        steps.log.push(Box::new(move |log, at| {
+            log.event(at, "not_started", &[("job", &job), ("run", &id)])
+        }));
+        self.load_head(run.job_id)
+    }
+
+    /// Starts nothing of a job before `at`.
+    fn put_off(&mut self, job_id: i64, at: Mono) {
+        if let Some(&index) = self.by_id.get(&job_id) {
+            self.jobs[index].try_at = Some(at);
         }
     }
 
@@ -108,7 +136,13 @@ impl<S: Spawner> Supervisor<S> {
                 .or(run.started_at)
                 .unwrap_or(attempt.ended_at),
             stopped: run.stop.or(by_machine),
+            was_struck: attempt.stopped == Some(StopCause::Signal),
         });
+        let next = self.unless_removed(run, next);
+        if next == Next::Requeue {
+            // Nobody here sent that signal: a command that kills its keeper must not do so without end at once.
+            self.put_off(run.job_id, steps.now.mono + super::BACK_OFF_MAX);
+        }
         self.store.finish_if_running(&Finish {
             run: run.id,
             claim: run.claim,
@@ -126,6 +160,17 @@ impl<S: Spawner> Supervisor<S> {
         }
         log_end(run, &attempt.outcome, next, steps);
         Ok(next)
+    }
+
+    /// An occurrence of a job that is gone from the jobfile is not tried again; an item waits for its job.
+    fn unless_removed(&self, run: &RunRow, next: Next) -> Next {
+        let is_removed = !self.by_id.contains_key(&run.job_id) && run.cause.is_occurrence();
+        match next {
+            Next::RetryAt(_) | Next::Requeue if is_removed => {
+                Next::Finish(Verdict::Skipped(Reason::JobRemoved))
+            }
+            Next::RetryAt(_) | Next::Requeue | Next::Finish(_) => next,
+        }
     }
 
     /// Tells the slots of attempts that somebody asked to stop.

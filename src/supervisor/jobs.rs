@@ -48,6 +48,11 @@ pub(super) struct Head {
 }
 
 impl JobState {
+    /// When its next occurrence falls due: at its instant and the job's jitter.
+    pub(super) fn planned_at(&self) -> Option<Wall> {
+        self.next.map(|at| at + self.jitter)
+    }
+
     pub(super) fn timetable(&self) -> Timetable<'_> {
         Timetable {
             job: &self.job,
@@ -93,6 +98,7 @@ impl<S: Spawner> Supervisor<S> {
             .store
             .boot_id()?
             .is_some_and(|boot| boot != self.configuration.boot_id);
+        self.is_new_boot |= is_new_boot;
         let mut states = Vec::with_capacity(jobs.len());
         for job in jobs {
             let zone = zone_of(job.timezone.as_deref());
@@ -146,7 +152,7 @@ impl<S: Spawner> Supervisor<S> {
                 job_id: state.id,
                 cause: Cause::Schedule,
                 scheduled_at: now.wall,
-                due_at: now.wall + state.jitter,
+                due_at: now.wall,
                 priority: state.job.policy.priority,
                 max_attempts: state.job.policy.attempts_max(),
                 now: now.wall,
@@ -171,7 +177,7 @@ impl<S: Spawner> Supervisor<S> {
         self.planned = states
             .iter()
             .enumerate()
-            .filter_map(|(index, state)| state.next.map(|at| (at, index)))
+            .filter_map(|(index, state)| state.planned_at().map(|at| (at, index)))
             .collect();
         self.jobs = states;
         let mut live: Vec<(i64, i64, u32)> = self
@@ -190,7 +196,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Reads anew what others may have written: queued runs, wishes to stop, pauses, due times.
-    pub(super) fn refresh(&mut self, now: Now) -> Result<(), StoreError> {
+    pub(super) fn refresh(&mut self) -> Result<(), StoreError> {
         let queued = self.store.queued_jobs()?;
         for head in std::mem::take(&mut self.heads).into_values() {
             self.jobs[head.index].head = None;
@@ -199,29 +205,25 @@ impl<S: Spawner> Supervisor<S> {
             self.load_head(job_id)?;
         }
         self.next_due_at = self.store.next_due_at()?;
-        self.refresh_pauses(now)?;
+        self.refresh_pauses()?;
         self.is_stale = false;
         Ok(())
     }
 
-    fn refresh_pauses(&mut self, now: Now) -> Result<(), StoreError> {
+    fn refresh_pauses(&mut self) -> Result<(), StoreError> {
         for state in &mut self.jobs {
             state.pause = None;
         }
         for (job_id, since, until) in self.store.paused_jobs()? {
             if let Some(&index) = self.by_id.get(&job_id) {
-                self.jobs[index].pause =
-                    Some(Pause { since, until }).filter(|pause| pause.holds(now.wall));
+                self.jobs[index].pause = Some(Pause { since, until });
             }
         }
         let supervisor = self.store.supervisor()?;
-        self.paused_all = supervisor
-            .paused_at
-            .map(|since| Pause {
-                since,
-                until: supervisor.paused_until,
-            })
-            .filter(|pause| pause.holds(now.wall));
+        self.paused_all = supervisor.paused_at.map(|since| Pause {
+            since,
+            until: supervisor.paused_until,
+        });
         Ok(())
     }
 
@@ -233,8 +235,20 @@ impl<S: Spawner> Supervisor<S> {
             .find(|pause| pause.holds(now))
     }
 
+    /// The last pause that has ended by itself in the time that is still to be planned: it owes nothing.
+    pub(super) fn pause_over(&self, index: usize, now: Wall) -> Option<Pause> {
+        let state = &self.jobs[index];
+        [self.paused_all, state.pause]
+            .into_iter()
+            .flatten()
+            .filter(|pause| {
+                !pause.holds(now) && pause.until.is_some_and(|until| until > state.watermark)
+            })
+            .max_by_key(|pause| pause.until)
+    }
+
     /// When the first pause ends by itself.
-    pub(super) fn next_resume_at(&self, now: Now) -> Option<Wall> {
+    pub(super) fn next_resume_at(&self) -> Option<Wall> {
         if self.heads.is_empty() {
             return None;
         }
@@ -245,7 +259,7 @@ impl<S: Spawner> Supervisor<S> {
         of_jobs
             .chain(self.paused_all)
             .filter_map(|pause| pause.until)
-            .filter(|until| *until > now.wall)
+            .filter(|until| *until > self.last.wall)
             .min()
     }
 
@@ -300,12 +314,12 @@ impl<S: Spawner> Supervisor<S> {
     ) {
         for &(index, watermark, next) in planned.iter().rev() {
             let state = &mut self.jobs[index];
-            if let Some(at) = state.next {
+            if let Some(at) = state.planned_at() {
                 self.planned.remove(&(at, index));
             }
             state.watermark = watermark;
             state.next = next;
-            if let Some(at) = next {
+            if let Some(at) = state.planned_at() {
                 self.planned.insert((at, index));
             }
         }

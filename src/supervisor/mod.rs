@@ -118,6 +118,8 @@ pub(crate) struct Supervisor<S> {
     paused_all: Option<Pause>,
     data_version: i64,
     is_stale: bool,
+    /// The machine was booted since the last supervisor: what it left on disk unsynced may be gone.
+    is_new_boot: bool,
     stopping: Option<Stopping>,
     last: Now,
     jump: Option<Jump>,
@@ -170,6 +172,7 @@ impl<S: Spawner> Supervisor<S> {
             paused_all: None,
             data_version: -1,
             is_stale: true,
+            is_new_boot: false,
             stopping: None,
             last: now,
             jump: None,
@@ -188,12 +191,17 @@ impl<S: Spawner> Supervisor<S> {
     pub(crate) fn handle(&mut self, events: &[Event], now: Now) -> Flow {
         for event in events {
             match event {
-                Event::Rung => self.is_stale = true,
+                Event::Rung => {
+                    self.is_stale = true;
+                    self.look_at_file(now);
+                }
                 Event::StopAsked => self.ask_to_stop(now),
             }
         }
         self.look_at_clock(now);
-        self.look_at_file(now);
+        if now.mono.since(self.file_looked_at) >= LOOK_EVERY {
+            self.look_at_file(now);
+        }
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
         if self.again_at.is_none_or(|at| at <= now.mono) {
@@ -225,7 +233,7 @@ impl<S: Spawner> Supervisor<S> {
         self.store.begin()?;
         self.finish_ended(steps)?;
         if self.is_stale {
-            self.refresh(now)?;
+            self.refresh()?;
             self.tell_stops(steps)?;
         }
         self.notice_jump(steps)?;
@@ -324,19 +332,19 @@ impl<S: Spawner> Supervisor<S> {
                 .map(from_wall)
                 .fold(wait, Duration::min);
             wait = self
-                .next_try_at(now)
+                .next_try_at()
                 .map_or(wait, |at| wait.min(from_mono(at)));
             wait = self
-                .next_resume_at(now)
+                .next_resume_at()
                 .map_or(wait, |at| wait.min(from_wall(at)));
         }
         self.next_stop_at()
             .map_or(wait, |at| wait.min(from_mono(at)))
     }
 
-    /// Takes over the settings of a jobfile.
-    pub(crate) fn configure(&mut self, configuration: Configuration) {
-        self.configuration = configuration;
+    /// Takes over the settings of a jobfile; answers the former ones.
+    pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
+        std::mem::replace(&mut self.configuration, configuration)
     }
 
     /// The store and the spawner, for the daemon's own books.
@@ -353,9 +361,6 @@ impl<S: Spawner> Supervisor<S> {
     /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
     /// what happens in it.
     fn look_at_file(&mut self, now: Now) {
-        if now.mono.since(self.file_looked_at) < LOOK_EVERY {
-            return;
-        }
         self.file_looked_at = now.mono;
         let identity = self.store.file_identity();
         if identity != self.file_identity {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::jobs::Head;
 use super::spawner::{Spawner, Stop};
 use super::{Pause, Steps, Supervisor};
 use crate::core::job::OnNext;
@@ -47,12 +48,8 @@ impl<S: Spawner> Supervisor<S> {
         steps.log.push(Box::new(move |log, at| {
             log.event(at, name, &[("by_s", &by_s)])
         }));
-        if let Jump::Back(_) = jump {
-            for index in 0..self.jobs.len() {
-                self.step_job_back(index, steps)?;
-            }
-        }
-        Ok(())
+        // Also after a jump forward: one back may have come before it and not been dealt with.
+        (0..self.jobs.len()).try_for_each(|index| self.step_job_back(index, steps))
     }
 
     fn step_job_back(&mut self, index: usize, steps: &mut Steps) -> Result<(), StoreError> {
@@ -103,29 +100,42 @@ impl<S: Spawner> Supervisor<S> {
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
         let state = &self.jobs[index];
-        let span = Span {
-            after: state.watermark,
-            until: now.wall,
-        };
-        let due = state.timetable().due(span, step);
+        // An occurrence falls due when its jitter is over, so planning looks that far back.
+        let until = now.wall - state.jitter;
+        let mut after = state.watermark;
+        if let Some(pause) = self.pause_over(index, now.wall) {
+            let paused_until = pause.until.unwrap_or(until).min(until);
+            let paused = self.jobs[index].timetable().due(
+                Span {
+                    after,
+                    until: paused_until,
+                },
+                Duration::ZERO,
+            );
+            self.skip_paused(index, &paused, pause, now)?;
+            after = after.max(paused_until);
+        }
+        let due = self.jobs[index]
+            .timetable()
+            .due(Span { after, until }, step);
         match self.pause_of(index, now.wall) {
             Some(pause) => self.skip_paused(index, &due, pause, now)?,
             None => self.plan_occurrences(index, &due, steps)?,
         }
-        self.store.move_watermark(self.jobs[index].id, now.wall)?;
-        self.move_planning(index, now.wall, steps);
+        self.store.move_watermark(self.jobs[index].id, until)?;
+        self.move_planning(index, until, steps);
         Ok(())
     }
 
     fn move_planning(&mut self, index: usize, watermark: Wall, steps: &mut Steps) {
         let state = &mut self.jobs[index];
         steps.planned.push((index, state.watermark, state.next));
-        if let Some(at) = state.next {
+        if let Some(at) = state.planned_at() {
             self.planned.remove(&(at, index));
         }
         state.watermark = watermark;
         state.next = state.timetable().next(watermark);
-        if let Some(at) = state.next {
+        if let Some(at) = state.planned_at() {
             self.planned.insert((at, index));
         }
     }
@@ -250,7 +260,8 @@ impl<S: Spawner> Supervisor<S> {
             }
             Decision::ReplaceQueued(run) => {
                 if let Some(by) = self.insert_run(index, at, Cause::Schedule, now)? {
-                    self.store.replace_if_queued(run, by, now.wall)?;
+                    self.store
+                        .cancel_if_queued(run, Reason::Replaced, Some(by), now.wall)?;
                     self.load_head(self.jobs[index].id)?;
                 }
                 Ok(())
@@ -342,56 +353,62 @@ impl<S: Spawner> Supervisor<S> {
         if policy.retry.on_next == OnNext::Supersede {
             self.store.supersede_retrying(job_id, run, now.wall)?;
         }
-        if due_at > now.wall {
-            self.next_due_at = Some(self.next_due_at.map_or(due_at, |next| next.min(due_at)));
-        } else {
-            self.add_head(index, run, &new)?;
-        }
+        self.add_head(index, run, &new)?;
         Ok(Some(run))
     }
 
     /// Skips occurrences that could not start within their start deadline.
     pub(super) fn skip_overdue(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let now = steps.now;
-        if self.next_overdue_at().is_none_or(|at| at > now.wall) {
+        let is_over = |at: Option<Wall>| at.is_some_and(|at| at <= now.wall);
+        let overdue: Vec<usize> = self
+            .heads
+            .values()
+            .filter(|head| is_over(self.overdue_at(head)))
+            .map(|head| head.index)
+            .collect();
+        overdue
+            .into_iter()
+            .try_for_each(|index| self.skip_overdue_of(index, steps))
+    }
+
+    /// Skips the occurrences of a job that could not start within its start deadline.
+    pub(super) fn skip_overdue_of(
+        &mut self,
+        index: usize,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        let now = steps.now;
+        let state = &self.jobs[index];
+        let Some(deadline) = state.job.policy.start_deadline else {
             return Ok(());
-        }
-        let waiting: Vec<usize> = self.heads.values().map(|head| head.index).collect();
-        for index in waiting {
-            let job_id = self.jobs[index].id;
-            let Some(deadline) = self.jobs[index].job.policy.start_deadline else {
-                continue;
-            };
-            let skipped = self
-                .store
-                .skip_overdue(job_id, now.wall - deadline, now.wall)?;
-            if skipped > 0 {
-                let name = self.jobs[index].job.name.clone();
-                steps.log.push(Box::new(move |log, at| {
-                    log.event(
-                        at,
-                        "skipped",
-                        &[
-                            ("job", &name),
-                            ("reason", &Reason::Missed),
-                            ("count", &skipped),
-                        ],
-                    );
-                }));
-                self.load_head(job_id)?;
-            }
-        }
-        Ok(())
+        };
+        let (job_id, name) = (state.id, state.job.name.clone());
+        let skipped = self
+            .store
+            .skip_overdue(job_id, now.wall - deadline, now.wall)?;
+        steps.log.push(Box::new(move |log, at| {
+            let fields: [(&str, &dyn std::fmt::Display); 3] = [
+                ("job", &name),
+                ("reason", &Reason::Missed),
+                ("count", &skipped),
+            ];
+            log.event(at, "skipped", &fields);
+        }));
+        self.load_head(job_id)
     }
 
     /// When the first waiting occurrence is over its start deadline.
     pub(super) fn next_overdue_at(&self) -> Option<Wall> {
         self.heads
             .values()
-            .filter_map(|head| {
-                let deadline = self.jobs[head.index].job.policy.start_deadline?;
-                Some(head.unstarted_since? + deadline + Duration::from_millis(1))
-            })
+            .filter_map(|head| self.overdue_at(head))
             .min()
+    }
+
+    /// When a waiting occurrence is over its start deadline; none for what has none.
+    pub(super) fn overdue_at(&self, head: &Head) -> Option<Wall> {
+        let deadline = self.jobs[head.index].job.policy.start_deadline?;
+        Some(head.unstarted_since? + deadline + Duration::from_millis(1))
     }
 }

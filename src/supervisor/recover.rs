@@ -1,6 +1,6 @@
 //! After a start: finishes the books of the supervisor before. What runs is adopted, what ended is known, the rest is lost.
 
-use super::spawner::{Adopted, SlotEnd, Spawner};
+use super::spawner::{Adopted, Report, SlotEnd, Spawner};
 use super::{Live, Supervisor};
 use crate::core::job::CommandLine;
 use crate::core::run::State;
@@ -33,6 +33,7 @@ impl<S: Spawner> Supervisor<S> {
                     );
                 }
                 Adopted::Ended(report) => {
+                    let report = self.believed(report);
                     self.ended.push(SlotEnd {
                         slot,
                         run: run.id,
@@ -43,6 +44,15 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         Ok(adopted)
+    }
+
+    /// A record that says nothing of a claim proves that nothing was started only on the boot of the claim: it is not synced, and
+    /// after a power cut an older one may stand there.
+    fn believed(&self, report: Report) -> Report {
+        match report {
+            Report::NeverStarted if self.is_new_boot => Report::Lost,
+            Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,
+        }
     }
 
     fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {

@@ -883,8 +883,8 @@ fn a_stop_gives_attempts_time_then_ends_them_and_leaves_when_the_books_are_close
         (State::Failed, Some("shutdown"))
     );
     assert_eq!(
-        (day.run(again).state, day.run(again).charged),
-        (State::Queued, 0)
+        (day.run(again).state, day.run(again).max_attempts),
+        (State::Queued, Some(3))
     );
     assert_eq!(day.turn(&[]), Flow::Leave);
 }
@@ -921,4 +921,102 @@ fn jitter_delays_a_start_by_the_same_share_every_day() {
     assert_eq!(delays.len(), 2);
     assert_eq!(delays[0], delays[1]);
     assert!(delays[0] > Duration::ZERO && delays[0] <= Duration::from_secs(600));
+}
+
+#[test]
+fn a_claim_without_a_record_is_lost_after_a_boot_and_never_started_without_one() {
+    let jobfile = "[jobs.a]\ncommand = 'x'";
+    for (boot, state, started) in [("boot", State::Succeeded, 1), ("another", State::Failed, 0)] {
+        let mut day = Scenario::new(jobfile, T0);
+        day.acts("a", &[(1000, End::Exited(0))]);
+        let id = day.enqueue("a", 1)[0];
+        day.advance(5);
+        day.boot_id = boot.into();
+        day.restart(jobfile, Duration::from_secs(10));
+        day.advance(20);
+        assert_eq!(
+            (day.run(id).state, day.supervisor.spawner.started.len()),
+            (state, started),
+            "{boot}"
+        );
+    }
+}
+
+#[test]
+fn who_is_cancelled_before_a_process_exists_is_never_executed() {
+    let jobfile = "[jobs.a]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(1000, End::Exited(0))]);
+    let id = day.enqueue("a", 1)[0];
+    day.advance(5);
+    let now = day.now.wall;
+    let _ = day.supervisor.store.cancel_if_unfinished(id, now).unwrap();
+    day.restart(jobfile, Duration::from_secs(1));
+    day.advance(20);
+    assert_eq!(day.run(id).state, State::Cancelled);
+    assert!(day.supervisor.spawner.started.is_empty());
+}
+
+#[test]
+fn a_turn_that_fails_on_disk_is_undone_and_done_again() {
+    let jobfile = "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    let item = day.enqueue("b", 1)[0];
+    for (broken, until) in [
+        ("UPDATE", "2026-06-01T00:01:20Z"),
+        ("INSERT", "2026-06-01T00:02:20Z"),
+    ] {
+        let sql = format!(
+            "CREATE TEMP TRIGGER full BEFORE {broken} ON main.run BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        );
+        day.supervisor.store.execute_raw(&sql);
+        day.advance_to(until);
+        day.supervisor.store.execute_raw("DROP TRIGGER full");
+        day.advance(15);
+    }
+    day.advance_to("2026-06-01T00:03:30Z");
+    assert_eq!(day.run(item).state, State::Succeeded);
+    assert_eq!(
+        day.runs("a"),
+        [
+            "01 00:01:00 succeeded",
+            "01 00:02:00 succeeded",
+            "01 00:03:00 succeeded"
+        ]
+    );
+    assert!(day.supervisor.live.is_empty() && day.supervisor.spawner.given.is_empty());
+}
+
+#[test]
+fn paused_time_owes_nothing_also_if_nobody_was_there_when_it_ended() {
+    let jobfile = "[jobs.a]\nschedule = '*/10 * * * *'\ncommand = 'x'\ncatch_up = 'all'";
+    let mut day = Scenario::new(jobfile, T0);
+    let now = day.now.wall;
+    let until = Some(now + Duration::from_secs(3600));
+    assert!(
+        day.supervisor
+            .store
+            .pause(Scope::Job("a"), until, now)
+            .unwrap()
+    );
+    day.restart(jobfile, Duration::from_secs(2 * 3600));
+    day.advance(60);
+    let runs = day.runs("a");
+    assert_eq!(runs[0], "01 00:10:00 skipped (paused) x6");
+    assert_eq!(
+        runs.iter().filter(|run| run.ends_with("succeeded")).count(),
+        6
+    );
+}
+
+#[test]
+fn an_occurrence_of_a_job_that_left_the_jobfile_meanwhile_is_not_tried_again() {
+    let jobfile =
+        "[jobs.a]\nschedule = '1 0 * * *'\ncommand = 'x'\nretry = 3\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(100, End::Exited(1))]);
+    day.advance_to("2026-06-01T00:01:10Z");
+    day.load("[jobs.b]\ncommand = 'x'");
+    day.advance(300);
+    assert_eq!(day.runs("a"), ["01 00:01:00 skipped (job_removed)"]);
 }

@@ -39,6 +39,9 @@ struct Unreadable;
 /// How often what a lost keeper left is looked for: each look finds what was born during the one before.
 const STRIKES_MAX: u32 = 50;
 
+/// Slots whose files cannot be used, before it is taken for the directory's fault.
+const BAD_SLOTS_MAX: u32 = 16;
+
 /// More slots than any limit allows; a guard against going on forever.
 const SLOTS_MAX: u32 = 1_000_000;
 
@@ -50,7 +53,16 @@ pub(crate) struct Slots {
     exe: PathBuf,
     slots: BTreeMap<u32, Slot>,
     /// Attempts of a former supervisor whose record could not be opened: looked for again, for they may still run.
-    unseen: Vec<(u32, i64, i64)>,
+    unseen: Vec<Unseen>,
+}
+
+/// An attempt of a former supervisor whose record could not be opened yet.
+#[derive(Debug)]
+struct Unseen {
+    slot: u32,
+    run: i64,
+    claim: i64,
+    wanted: Option<Signal>,
 }
 
 #[derive(Debug)]
@@ -210,18 +222,29 @@ impl Spawner for Slots {
                 .state = State::Given;
             return Ok(number);
         }
+        let mut first_error = None;
+        let mut refused = 0;
         for number in 0..SLOTS_MAX {
-            if self.slots.contains_key(&number) {
+            let is_unseen = self.unseen.iter().any(|unseen| unseen.slot == number);
+            if is_unseen || self.slots.contains_key(&number) {
                 continue;
             }
-            if let Some(slot) = self.own(number)? {
-                slot.state = State::Given;
-                return Ok(number);
+            match self.own(number) {
+                Ok(Some(slot)) => {
+                    slot.state = State::Given;
+                    return Ok(number);
+                }
+                Ok(None) => {}
+                // One bad file costs one slot; where all are bad, there is no point in going on.
+                Err(_) if refused >= BAD_SLOTS_MAX => break,
+                Err(error) => {
+                    refused += 1;
+                    first_error.get_or_insert(error);
+                }
             }
         }
-        Err(io::Error::other(
-            "no slot is free: former keepers hold them all",
-        ))
+        Err(first_error
+            .unwrap_or_else(|| io::Error::other("no slot is free: former keepers hold them all")))
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
@@ -300,7 +323,9 @@ impl Spawner for Slots {
             .output_dir
             .join(format!("{}.{}", record.run, record.attempt));
         // A turn that is tried again, or a supervisor that was killed in between, finds it moved already.
-        if !target.exists() {
+        let is_moved =
+            fs::metadata(&path).map_or(0, |meta| meta.len()) < kept_bytes && target.exists();
+        if !is_moved {
             fs::rename(&path, &target)?;
         }
         if let Some(entry) = self.slots.get_mut(&end.slot) {
@@ -324,14 +349,18 @@ impl Spawner for Slots {
     }
 
     fn stop(&mut self, slot: u32, stop: Stop) {
-        let Some(entry) = self.slots.get_mut(&slot) else {
-            return;
-        };
-        entry.is_signalled = true;
         let signal = match stop {
             Stop::Gently => Signal::SIGTERM,
             Stop::AtOnce => Signal::SIGUSR1,
         };
+        if let Some(unseen) = self.unseen.iter_mut().find(|unseen| unseen.slot == slot) {
+            unseen.wanted = Some(signal);
+            return;
+        }
+        let Some(entry) = self.slots.get_mut(&slot) else {
+            return;
+        };
+        entry.is_signalled = true;
         // A keeper that is gone has ended its attempt, and its end is on the way.
         let _ = match (&entry.state, &entry.keeper) {
             (
@@ -360,7 +389,12 @@ impl Spawner for Slots {
             }
             Ok(None) => self.adopt_living(slot, run, claim),
             Err(_) => {
-                self.unseen.push((slot, run, claim));
+                self.unseen.push(Unseen {
+                    slot,
+                    run,
+                    claim,
+                    wanted: None,
+                });
                 Adopted::Working
             }
         }
@@ -371,20 +405,33 @@ impl Slots {
     /// Tries again to adopt what could not be opened before.
     fn look_for_unseen(&mut self) -> Vec<SlotEnd> {
         let unseen = std::mem::take(&mut self.unseen);
-        let adopted = unseen
+        unseen
             .into_iter()
-            .map(|(slot, run, claim)| (slot, run, claim, self.adopt(slot, run, claim)));
-        adopted
-            .filter_map(|(slot, run, claim, adopted)| match adopted {
-                Adopted::Working => None,
-                Adopted::Ended(report) => Some(SlotEnd {
-                    slot,
-                    run,
-                    claim,
-                    report,
-                }),
-            })
+            .filter_map(|unseen| self.look_again(&unseen))
             .collect()
+    }
+
+    fn look_again(&mut self, unseen: &Unseen) -> Option<SlotEnd> {
+        let Unseen {
+            slot,
+            run,
+            claim,
+            wanted,
+        } = *unseen;
+        if let Adopted::Ended(report) = self.adopt(slot, run, claim) {
+            return Some(SlotEnd {
+                slot,
+                run,
+                claim,
+                report,
+            });
+        }
+        if let Some(entry) = self.slots.get_mut(&slot) {
+            entry.wanted = wanted;
+        } else if let Some(again) = self.unseen.iter_mut().find(|again| again.slot == slot) {
+            again.wanted = wanted;
+        }
+        None
     }
 
     fn adopt_living(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
@@ -397,7 +444,12 @@ impl Slots {
         let files = open(&self.record_path(slot))
             .and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
         let Ok((record, output)) = files else {
-            self.unseen.push((slot, run, claim));
+            self.unseen.push(Unseen {
+                slot,
+                run,
+                claim,
+                wanted: None,
+            });
             return Adopted::Working;
         };
         let state = State::Adopted {
@@ -487,7 +539,9 @@ impl Slot {
     fn watch(&mut self, pid: i32, run: i64, claim: i64) {
         if let State::Adopted { pidfd: None, .. } = self.state {
             let pidfd = process::pidfd_open(pid).ok();
-            if let (Some(pidfd), Some(signal)) = (&pidfd, self.wanted.take()) {
+            if let Some(pidfd) = &pidfd
+                && let Some(signal) = self.wanted.take()
+            {
                 // If it has gone meanwhile, its end is on the way.
                 let _ = process::pidfd_send_signal(pidfd.as_fd(), signal);
             }
