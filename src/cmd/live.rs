@@ -72,6 +72,11 @@ impl Live {
         Ok(Some(look_of(position, wanted, bytes, &before, &after)))
     }
 
+    /// The number of the attempt's main process; none until it exists.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        Some(self.current()?.command?.pid)
+    }
+
     /// The record, if it is that of this attempt.
     fn current(&self) -> Option<Record> {
         let bytes = file::read_at(self.record.as_fd(), 0, RECORD_MAX).ok()?;

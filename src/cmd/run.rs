@@ -349,8 +349,14 @@ impl Zones {
 fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
     match error {
         OfficeError::Taken(pid) => Failure::not_now(format!(
-            "state directory {}: another supervisor runs here (pid {pid})",
-            state_dir.display()
+            "state directory {}: another supervisor runs here ({})",
+            state_dir.display(),
+            // It may have taken the lock just now and not have written its number yet.
+            if pid.is_empty() {
+                "it is starting".to_owned()
+            } else {
+                format!("pid {pid}")
+            }
         ))
         .hint("stop that one first, or name another state directory with --state-dir"),
         OfficeError::Failed(error) => Failure::of_file(&state_dir.join("supervisor.lock"), &error),

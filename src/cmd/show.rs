@@ -5,6 +5,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::fields::Fields;
 use super::json;
+use super::live::Live;
 use super::output::{Out, Style};
 use super::runs::{arguments, style, verdict};
 use super::table::{Cell, Column, Table};
@@ -22,7 +23,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
     let run = store
         .run(args.id)?
         .ok_or_else(|| Failure::no_such_run(args.id))?;
-    let attempts = store.attempts(args.id)?;
+    let mut attempts = store.attempts(args.id)?;
+    // The store learns of the process when it has ended; until then its keeper's record has it.
+    if run.state == State::Running
+        && let Some(newest) = attempts.last_mut()
+    {
+        newest.pid = Live::open(context.state_dir()?, &run).and_then(|live| live.pid());
+    }
     if context.global.json {
         out.json(&json::run_with_attempts(&run, &attempts))?;
         return Ok(Exit::Done);

@@ -41,6 +41,13 @@ impl Text {
     pub(super) fn read(path: &Path) -> Result<Self, ReadError> {
         let mut bytes = Vec::new();
         let limit = SIZE_MAX as u64 + 1;
+        // A FIFO would be waited for without end.
+        if !fs::metadata(path).map_err(ReadError::Io)?.is_file() {
+            return Err(ReadError::Io(io::Error::other(format!(
+                "{}: not a file",
+                path.display()
+            ))));
+        }
         fs::File::open(path)
             .and_then(|file| file.take(limit).read_to_end(&mut bytes))
             .map_err(ReadError::Io)?;

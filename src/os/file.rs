@@ -1,10 +1,14 @@
 //! Reading and writing at a place of an open file, whatever its offset is, and files that live in memory.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::uio;
 
@@ -23,6 +27,24 @@ pub(crate) fn write_at(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) ->
         }
     }
     Ok(())
+}
+
+/// Reads a regular file of at most `len_max` bytes. Never waits: neither for the other end of a FIFO nor for an endless device.
+pub(crate) fn read_small(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    if meta.len() > len_max {
+        return Err(io::Error::other(format!("longer than {len_max} bytes")));
+    }
+    let mut bytes = Vec::new();
+    file.take(len_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads what is there between `offset` and `offset + len_max`; less only at the end of the file.

@@ -21,7 +21,11 @@ pub(crate) fn current() -> UserEntry {
     match User::from_uid(uid).ok().flatten() {
         Some(user) => UserEntry {
             name: user.name,
-            home: user.dir,
+            home: if user.dir.is_dir() {
+                user.dir
+            } else {
+                PathBuf::from("/")
+            },
             shell: user.shell,
         },
         None => UserEntry {

@@ -43,7 +43,12 @@ fn run(store: &Store, id: i64) -> RunRow {
 }
 
 fn claim(store: &Store, id: i64) -> RunRow {
-    assert!(store.claim_if_queued(&run(store, id), 0, NOW).unwrap());
+    assert!(
+        store
+            .claim_if_queued(&run(store, id), 0, NOW)
+            .unwrap()
+            .is_some()
+    );
     run(store, id)
 }
 
@@ -190,7 +195,7 @@ fn a_claim_is_given_once_and_an_end_counts_once() {
     let id = add(&mut store, "a", "x");
     let queued = run(&store, id);
     let claimed = claim(&store, id);
-    assert!(!store.claim_if_queued(&queued, 1, NOW).unwrap());
+    assert!(store.claim_if_queued(&queued, 1, NOW).unwrap().is_none());
     assert_eq!(
         (claimed.attempt, claimed.slot, claimed.state),
         (1, Some(0), State::Running)
@@ -515,7 +520,10 @@ fn pruning_spares_the_unfinished_the_unacknowledged_and_the_newest() {
         runs_max: 1000,
     };
     assert_eq!(
-        store.prune(run(&store, ids[0]).job_id, 0, &limits).unwrap(),
+        store
+            .prune(run(&store, ids[0]).job_id, 0, &limits)
+            .unwrap()
+            .cursor,
         None
     );
     let left: Vec<i64> = store.ids(&Filter::default()).unwrap();
@@ -617,6 +625,66 @@ fn verbs_done_together_are_all_there_or_none() {
             })
             .unwrap(),
         ids
+    );
+    assert_counters_are_true(&store);
+}
+
+#[test]
+fn pruning_goes_on_behind_what_is_kept_longer_and_stops_at_what_is_young() {
+    let mut store = Store::in_memory();
+    let failed = add(&mut store, "a", "failed");
+    let row = claim(&store, failed);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(1),
+        Next::Finish(Verdict::Failed(Reason::Exit)),
+    );
+    store.ack_if_failed(failed, later(3)).unwrap();
+    let old = add(&mut store, "a", "old");
+    let row = claim(&store, old);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(0),
+        Next::Finish(Verdict::Succeeded),
+    );
+    let young = Addition {
+        created_at: later(1000),
+        due_at: later(1000),
+        ..addition("a")
+    };
+    let Enqueued::Added(young) = store
+        .enqueue(&young, [item("young"), item("newest")])
+        .unwrap()
+    else {
+        panic!()
+    };
+    let row = claim(&store, young[0].id);
+    finish(
+        &store,
+        &row,
+        &Outcome::Exited(0),
+        Next::Finish(Verdict::Succeeded),
+    );
+    let limits = PruneLimits {
+        succeeded_before: later(500),
+        failed_before: later(-500),
+        runs_max: 1000,
+    };
+    store.prune(row.job_id, 0, &limits).unwrap();
+    assert_eq!(
+        store.ids(&Filter::default()).unwrap(),
+        [failed, young[0].id, young[1].id]
+    );
+    let few = PruneLimits {
+        runs_max: 1,
+        ..limits
+    };
+    store.prune(row.job_id, 0, &few).unwrap();
+    assert_eq!(
+        store.ids(&Filter::default()).unwrap(),
+        [young[0].id, young[1].id]
     );
     assert_counters_are_true(&store);
 }

@@ -49,11 +49,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(path) => write!(f, "{}: there is no store yet", path.display()),
-            Self::Locked(path) => write!(
-                f,
-                "{}: locked by another process for more than 5 s",
-                path.display()
-            ),
+            Self::Locked(path) => write!(f, "{}: locked by another process", path.display()),
             Self::Foreign(path) => write!(f, "{}: not a store of jobctl", path.display()),
             Self::Newer { path, found, known } => {
                 write!(

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::types::{KnownJob, PruneLimits, SupervisorRow};
+use super::types::{KnownJob, PruneLimits, Pruned, SupervisorRow};
 use super::{Store, StoreError, rows};
+use crate::core::run::State;
 use crate::core::time::Wall;
 
 /// Rows that one batch of pruning looks at.
@@ -152,15 +153,23 @@ impl Store {
     }
 
     /// Removes ended runs of a job that are older than their limits, a batch at a time, beginning behind `cursor`. Never an
-    /// unacknowledged failure, nor the newest run of the job. Where the next batch begins; none if this was the last.
+    /// unacknowledged failure, nor the newest run of the job.
     pub(crate) fn prune(
         &self,
         job_id: i64,
         cursor: i64,
         limits: &PruneLimits,
-    ) -> Result<Option<i64>, StoreError> {
+    ) -> Result<Pruned, StoreError> {
         self.prune_batch(job_id, cursor, limits)
             .map_err(|e| self.failed("remove old runs", e))
+    }
+
+    /// Jobs that are gone from the jobfile and have runs still.
+    pub(crate) fn absent_jobs(&self) -> Result<Vec<i64>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT id FROM job WHERE present = 0 AND ended > 0")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .map_err(|e| self.failed("read jobs", e))
     }
 
     fn prune_batch(
@@ -168,56 +177,62 @@ impl Store {
         job_id: i64,
         cursor: i64,
         limits: &PruneLimits,
-    ) -> rusqlite::Result<Option<i64>> {
+    ) -> rusqlite::Result<Pruned> {
         let (ended, last, newest): (i64, Option<i64>, Option<i64>) = self
             .conn
             .prepare_cached("SELECT ended, last_run, (SELECT max(id) FROM run WHERE job = ?1) FROM job WHERE id = ?1")?
             .query_row([job_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut surplus = ended - limits.runs_max;
-        let mut batch = self.conn.prepare_cached(
-            "SELECT id, state, ended_at, acked FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-        )?;
-        let candidates: Vec<(i64, i64, Option<i64>, Option<i64>)> = batch
-            .query_map(params![job_id, cursor, PRUNE_BATCH], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?
-            .collect::<Result<_, _>>()?;
-        let mut seen = cursor;
-        for &(id, state, ended_at, acked) in &candidates {
-            seen = id;
-            let is_kept = state < 5
-                || Some(id) == last
-                || Some(id) == newest
-                || (state == 6 && acked.is_none());
-            if is_kept {
-                continue;
+        let mut pruned = Pruned::default();
+        let candidates = self.candidates(job_id, cursor)?;
+        for candidate in &candidates {
+            // Ids grow with time: what was put down within the limits, and all behind it, ended within them.
+            if surplus <= 0
+                && candidate.created_at >= limits.succeeded_before.max(limits.failed_before)
+            {
+                return Ok(pruned);
             }
-            let limit = if state == 6 {
-                limits.failed_before
-            } else {
-                limits.succeeded_before
-            };
-            let is_old = ended_at.is_some_and(|ended_at| ended_at < limit.ms());
-            if !is_old && surplus <= 0 {
-                return Ok(None);
+            pruned.cursor = Some(candidate.id);
+            let is_needed = Some(candidate.id) == last || Some(candidate.id) == newest;
+            if !is_needed && candidate.may_go(limits, surplus) {
+                self.delete_run(candidate.id, &mut pruned.files)?;
+                surplus -= 1;
             }
-            self.delete_run(id)?;
-            surplus -= 1;
         }
-        let is_full = candidates.len() == usize::try_from(PRUNE_BATCH).unwrap_or(0);
-        Ok(is_full.then_some(seen))
+        if candidates.len() < usize::try_from(PRUNE_BATCH).unwrap_or(0) {
+            pruned.cursor = None;
+        }
+        Ok(pruned)
     }
 
-    fn delete_run(&self, id: i64) -> rusqlite::Result<()> {
-        let files: Vec<u32> = self
+    fn candidates(&self, job_id: i64, cursor: i64) -> rusqlite::Result<Vec<Candidate>> {
+        self.conn
+            .prepare_cached(
+                "SELECT id, state, created_at, ended_at, acked FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            )?
+            .query_map(params![job_id, cursor, PRUNE_BATCH], |row| {
+                Ok(Candidate {
+                    id: row.get(0)?,
+                    state: row.get(1)?,
+                    created_at: Wall::from_ms(row.get(2)?),
+                    ended_at: rows::wall(row, 3)?,
+                    acked: rows::wall(row, 4)?,
+                })
+            })?
+            .collect()
+    }
+
+    fn delete_run(&self, id: i64, files: &mut Vec<PathBuf>) -> rusqlite::Result<()> {
+        let attempts: Vec<u32> = self
             .conn
             .prepare_cached("SELECT attempt FROM output WHERE run = ?1 AND head IS NULL")?
             .query_map([id], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        for attempt in files {
-            // A file that is gone already is what was wanted.
-            let _ = std::fs::remove_file(self.output_file(id, attempt));
-        }
+        files.extend(
+            attempts
+                .into_iter()
+                .map(|attempt| self.output_file(id, attempt)),
+        );
         for sql in [
             "DELETE FROM output WHERE run = ?1",
             "DELETE FROM attempt WHERE run = ?1",
@@ -226,5 +241,35 @@ impl Store {
             self.conn.prepare_cached(sql)?.execute([id])?;
         }
         Ok(())
+    }
+}
+
+/// A run that may be old enough to be removed.
+struct Candidate {
+    id: i64,
+    state: i64,
+    created_at: Wall,
+    ended_at: Option<Wall>,
+    acked: Option<Wall>,
+}
+
+impl Candidate {
+    fn may_go(&self, limits: &PruneLimits, surplus: i64) -> bool {
+        let is_failed = self.state == State::Failed.code();
+        let Some(ended_at) = self
+            .ended_at
+            .filter(|_| self.state >= State::Succeeded.code())
+        else {
+            return false;
+        };
+        if is_failed && self.acked.is_none() {
+            return false;
+        }
+        let limit = if is_failed {
+            limits.failed_before
+        } else {
+            limits.succeeded_before
+        };
+        ended_at < limit || surplus > 0
     }
 }

@@ -198,27 +198,37 @@ impl Store {
             .map_err(|e| self.failed("read the queue", e))
     }
 
-    /// Claims a queued run for a slot: its next attempt is on record before a process exists. False: it is not queued any more.
+    /// Claims a queued run for a slot: its next attempt is on record before a process exists. The run as it is then, but for
+    /// what is known of the attempt before; none if it is not queued any more.
+    ///
+    /// The claim's number grows, and begins with the time: one of another store, whose slots may still be there, is no match.
     pub(crate) fn claim_if_queued(
         &self,
         run: &RunRow,
         slot: u32,
         now: Wall,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<RunRow>, StoreError> {
+        let claim = (run.claim + 1).max(now.secs());
         if run.attempt > 0 {
             self.keep_attempt(run.id)?;
         }
         let changed = self.change(
             "claim a run",
-            "UPDATE OR ROLLBACK run SET state = 3, slot = ?2, claim = claim + 1, attempt = attempt + 1, started_at = ?3, ended_at = NULL, \
+            "UPDATE OR ROLLBACK run SET state = 3, slot = ?2, claim = ?5, attempt = attempt + 1, started_at = ?3, ended_at = NULL, \
              first_started_at = CASE WHEN attempt = 0 THEN NULL WHEN first_started_at = ?4 THEN ?3 \
                  ELSE coalesce(first_started_at, started_at) END, \
              outcome = NULL, exit_code = NULL, signal = NULL, error = NULL, duration_ms = NULL, user_ms = NULL, \
              system_ms = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, stop = NULL \
              WHERE id = ?1 AND state = 2",
-            params![run.id, slot, now.ms(), FRESH_BUDGET],
+            params![run.id, slot, now.ms(), FRESH_BUDGET, claim],
         )?;
-        Ok(changed == 1)
+        let claimed = RunRow {
+            attempt: run.attempt + 1,
+            claim,
+            slot: Some(slot),
+            ..run.clone()
+        };
+        Ok((changed == 1).then_some(claimed))
     }
 
     fn keep_attempt(&self, run: i64) -> Result<(), StoreError> {

@@ -393,3 +393,12 @@ pub(crate) struct PruneLimits {
     /// Ended runs beyond this number.
     pub(crate) runs_max: i64,
 }
+
+/// What a batch of pruning did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pruned {
+    /// Where the next batch begins; none if this was the last.
+    pub(crate) cursor: Option<i64>,
+    /// Files of large output that belong to nobody once this is on disk.
+    pub(crate) files: Vec<std::path::PathBuf>,
+}

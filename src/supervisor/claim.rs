@@ -129,24 +129,16 @@ impl<S: Spawner> Supervisor<S> {
         Ok(true)
     }
 
-    /// The run, as it stood before it was claimed; none if it is not queued any more.
+    /// The run as it was claimed; none if it is not queued any more.
     fn claimed(&self, run: i64, slot: u32, now: Now) -> Result<Option<RunRow>, StoreError> {
-        let Some(run) = self.store.run(run)? else {
-            return Ok(None);
-        };
-        Ok(self
-            .store
-            .claim_if_queued(&run, slot, now.wall)?
-            .then_some(run))
+        match self.store.run(run)? {
+            Some(run) => self.store.claim_if_queued(&run, slot, now.wall),
+            None => Ok(None),
+        }
     }
 
     /// A claimed run as it is counted, and as it is started after the commit.
     fn claim_of(&self, index: usize, run: RunRow, slot: u32, taken: Taken) -> (Live, Claim) {
-        let run = RunRow {
-            attempt: run.attempt + 1,
-            claim: run.claim + 1,
-            ..run
-        };
         let job = &self.jobs[index].job;
         let live = Live {
             job_id: run.job_id,

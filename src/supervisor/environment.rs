@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::core::env_file;
 use crate::core::job::{CommandLine, EnvValue, Job};
@@ -11,6 +11,7 @@ use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::time::Wall;
 use crate::keeper::order::Order;
+use crate::os::file;
 use crate::os::user::UserEntry;
 use crate::store::RunRow;
 
@@ -26,6 +27,9 @@ const OWN_NAMES: [&str; 6] = [
 
 /// Beginnings of such names.
 const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
+
+/// An `env_file` may be this long: an environment of the kernel's own limit.
+const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
 
 /// The path of commands whose supervisor has none.
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
@@ -60,8 +64,7 @@ impl Surroundings {
         let env = self.variables(job, run, format_time)?;
         let cwd = match &policy.cwd {
             Some(cwd) => cwd.as_bytes().to_vec(),
-            None if self.user.home.is_dir() => self.user.home.as_os_str().as_bytes().to_vec(),
-            None => b"/".to_vec(),
+            None => self.user.home.as_os_str().as_bytes().to_vec(),
         };
         Ok(Order {
             run: run.id,
@@ -194,7 +197,7 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
 }
 
 fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {
-    let bytes = std::fs::read(path)
+    let bytes = file::read_small(Path::new(path), ENV_FILE_MAX)
         .map_err(|error| refused(format!("env_file {path}: {}", plain(&error))))?;
     env_file::parse(&bytes).map_err(|error| {
         refused(format!(

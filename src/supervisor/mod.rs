@@ -244,7 +244,7 @@ impl<S: Spawner> Supervisor<S> {
             self.claim_what_can_start(steps)?;
         }
         self.stop_in_time(steps)?;
-        self.prune_a_batch(now)?;
+        self.prune_a_batch(steps)?;
         self.store.commit()
     }
 
@@ -275,6 +275,10 @@ impl<S: Spawner> Supervisor<S> {
             self.spawner.release(slot, now);
         }
         self.ended.clear();
+        for file in steps.files {
+            // One that is gone already is what was wanted; one that cannot go now costs its room and nothing else.
+            let _ = std::fs::remove_file(file);
+        }
         for (run, stop) in steps.stops {
             if let Some(live) = self.live.get(&run) {
                 self.spawner.stop(live.slot, stop);
@@ -313,7 +317,8 @@ impl<S: Spawner> Supervisor<S> {
     pub(crate) fn next_wait(&self, now: Now) -> Duration {
         let from_wall = |at: Wall| at.since(now.wall);
         let from_mono = |at: Mono| at.since(now.mono);
-        let mut wait = LOOK_EVERY;
+        let mut wait =
+            LOOK_EVERY.min(from_mono(self.next_prune_at()).max(Duration::from_millis(1)));
         if let Some(at) = self.again_at {
             return wait.min(from_mono(at));
         }
@@ -382,6 +387,8 @@ struct Steps {
     now: Now,
     claims: Vec<claim::Claim>,
     released: Vec<u32>,
+    /// Output of runs that were removed.
+    files: Vec<PathBuf>,
     /// Attempts that are not live any more, to be put back if the turn is undone.
     gone: Vec<(i64, Live)>,
     stops: Vec<(i64, spawner::Stop)>,
@@ -399,6 +406,7 @@ impl Steps {
             now,
             claims: Vec::new(),
             released: Vec::new(),
+            files: Vec::new(),
             gone: Vec::new(),
             stops: Vec::new(),
             planned: Vec::new(),
