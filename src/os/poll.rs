@@ -1,12 +1,44 @@
 //! The one wait: until a descriptor is ready or a span of the monotonic clock is over.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+/// A span among the descriptors of a [`wait`], which it ends to the point: the timeout of poll(2) may be late by a thousandth of
+/// itself, sixty milliseconds in a minute.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: TimerFd,
+}
+
+impl Alarm {
+    /// Makes one that is not set.
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        Ok(Self {
+            timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?,
+        })
+    }
+
+    /// Makes it readable `after` this span, and not readable before, whatever it was.
+    pub(crate) fn set(&self, after: Duration) -> io::Result<()> {
+        // Nothing at all would turn it off.
+        let after = after.max(Duration::from_nanos(1));
+        let expiration = Expiration::OneShot(TimeSpec::from_duration(after));
+        Ok(self.timer.set(expiration, TimerSetTimeFlags::empty())?)
+    }
+}
+
+impl AsFd for Alarm {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
+    }
+}
 
 /// Watches for something to read; the end of the stream, a hang-up and an error count as such.
 pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {

@@ -115,6 +115,7 @@ pub(crate) fn serve(
     office: &Office,
     reload: &mut dyn FnMut(&mut Supervisor<Slots>, Now),
 ) -> io::Result<()> {
+    let alarm = poll::Alarm::new()?;
     let mut touched = clock::now();
     let mut events = vec![Event::Rung];
     loop {
@@ -128,7 +129,7 @@ pub(crate) fn serve(
             return Ok(());
         }
         events.clear();
-        wait(supervisor, bell, signals)?;
+        wait(supervisor, bell, signals, &alarm)?;
         bell.drain()?;
         let rings = signals.take()?;
         for signal in &rings {
@@ -144,18 +145,24 @@ pub(crate) fn serve(
     }
 }
 
-fn wait(supervisor: &mut Supervisor<Slots>, bell: &Bell, signals: &SelfPipe) -> io::Result<()> {
+fn wait(
+    supervisor: &mut Supervisor<Slots>,
+    bell: &Bell,
+    signals: &SelfPipe,
+    alarm: &poll::Alarm,
+) -> io::Result<()> {
     let now = clock::now();
     let timeout = supervisor.next_wait(now);
     let (_, slots) = supervisor.parts();
     let timeout = slots
         .next_wait(now)
         .map_or(timeout, |wait| wait.min(timeout));
-    let own: [BorrowedFd<'_>; 2] = [bell.as_fd(), signals.fd()];
+    alarm.set(timeout)?;
+    let own: [BorrowedFd<'_>; 3] = [alarm.as_fd(), bell.as_fd(), signals.fd()];
     let mut descriptors: Vec<_> = own
         .into_iter()
         .chain(slots.descriptors())
         .map(poll::readable)
         .collect();
-    poll::wait(&mut descriptors, Some(timeout)).map(|_| ())
+    poll::wait(&mut descriptors, None).map(|_| ())
 }
