@@ -53,7 +53,7 @@ impl<S: Spawner> Supervisor<S> {
     fn next_startable(&self, behind: Bound<HeadKey>, now: Now) -> Option<(HeadKey, usize)> {
         self.heads
             .range((behind, Bound::Unbounded))
-            .filter_map(|(key, run)| Some((*key, *self.by_id.get(&run.job_id)?)))
+            .map(|(key, head)| (*key, head.index))
             .find(|&(_, index)| self.can_start(index, now))
     }
 
@@ -87,9 +87,6 @@ impl<S: Spawner> Supervisor<S> {
         steps: &mut Steps,
     ) -> Result<bool, StoreError> {
         let now = steps.now;
-        let Some(run) = self.heads.get(&key).cloned() else {
-            return Ok(true);
-        };
         let used: Vec<u32> = self.jobs[index]
             .running
             .iter()
@@ -104,12 +101,14 @@ impl<S: Spawner> Supervisor<S> {
             Ok(slot) => slot,
             Err(error) => return Ok(self.cannot_start(index, &error, steps)),
         };
-        if self.store.claim_if_queued(&run, slot, now.wall)? {
-            let (live, claim) = self.claim_of(index, run, slot, taken);
-            self.add_live(claim.run(), live);
-            steps.claims.push(claim);
-        } else {
-            self.spawner.give_back(slot);
+        let run = self.store.run(key.2)?;
+        match run {
+            Some(run) if self.store.claim_if_queued(&run, slot, now.wall)? => {
+                let (live, claim) = self.claim_of(index, run, slot, taken);
+                self.add_live(claim.run(), live);
+                steps.claims.push(claim);
+            }
+            Some(_) | None => self.spawner.give_back(slot),
         }
         self.load_head(self.jobs[index].id)?;
         Ok(true)
@@ -205,9 +204,9 @@ impl<S: Spawner> Supervisor<S> {
         if self.heads.is_empty() {
             return None;
         }
-        let waiting = self.head_of.keys().filter_map(|id| self.by_id.get(id));
-        waiting
-            .filter_map(|&index| self.jobs[index].try_at)
+        self.heads
+            .values()
+            .filter_map(|head| self.jobs[head.index].try_at)
             .chain(self.start_again_at)
             .filter(|at| *at > now.mono)
             .min()

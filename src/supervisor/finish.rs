@@ -50,8 +50,10 @@ impl<S: Spawner> Supervisor<S> {
                 None => Attempt::unknown(Outcome::Lost, now),
             },
         };
-        self.finish_attempt(&run, live.as_ref(), &attempt, steps)?;
-        self.load_head(run.job_id)
+        match self.finish_attempt(&run, live.as_ref(), &attempt, steps)? {
+            Next::Requeue => self.load_head(run.job_id),
+            Next::RetryAt(_) | Next::Finish(_) => Ok(()),
+        }
     }
 
     /// Moves the output of an attempt where it is kept; answers its last line.
@@ -88,7 +90,7 @@ impl<S: Spawner> Supervisor<S> {
         live: Option<&Live>,
         attempt: &Attempt,
         steps: &mut Steps,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Next, StoreError> {
         let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
         // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
         let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
@@ -123,7 +125,7 @@ impl<S: Spawner> Supervisor<S> {
             self.next_due_at = Some(self.next_due_at.map_or(at, |due| due.min(at)));
         }
         log_end(run, &attempt.outcome, next, steps);
-        Ok(())
+        Ok(next)
     }
 
     /// Tells the slots of attempts that somebody asked to stop.

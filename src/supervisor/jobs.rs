@@ -13,7 +13,7 @@ use crate::core::plan::{self, Timetable};
 use crate::core::run::Cause;
 use crate::core::schedule::{HashSeed, Zone};
 use crate::core::time::{Mono, Now, Wall};
-use crate::store::{NewOccurrence, RunRow, StoreError};
+use crate::store::{NewOccurrence, StoreError};
 
 /// Where a run stands in the queue: by priority, then due time, then id.
 pub(super) type HeadKey = (Reverse<i8>, Wall, i64);
@@ -32,8 +32,19 @@ pub(super) struct JobState {
     pub(super) pause: Option<Pause>,
     /// Its running runs with their places, oldest first.
     pub(super) running: Vec<(i64, u32)>,
+    /// Its first queued run.
+    pub(super) head: Option<HeadKey>,
     /// A stranger holds its place or lock: not tried again before.
     pub(super) try_at: Option<Mono>,
+}
+
+/// What is to be known of a job's first queued run at every turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    /// The job.
+    pub(super) index: usize,
+    /// Since when it waits, if it is an occurrence that never started: then its start deadline counts.
+    pub(super) unstarted_since: Option<Wall>,
 }
 
 impl JobState {
@@ -44,15 +55,6 @@ impl JobState {
             grid_at: self.grid_at,
         }
     }
-}
-
-/// The key of a queued run.
-fn head_key(run: &RunRow) -> HeadKey {
-    (
-        Reverse(run.priority),
-        run.due_at.unwrap_or(run.created_at),
-        run.id,
-    )
 }
 
 impl<S: Spawner> Supervisor<S> {
@@ -117,6 +119,7 @@ impl<S: Spawner> Supervisor<S> {
                 next: None,
                 pause: None,
                 running: Vec::new(),
+                head: None,
                 try_at: None,
                 job,
             };
@@ -183,15 +186,15 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         self.heads.clear();
-        self.head_of.clear();
         self.is_stale = true;
     }
 
     /// Reads anew what others may have written: queued runs, wishes to stop, pauses, due times.
     pub(super) fn refresh(&mut self, now: Now) -> Result<(), StoreError> {
         let queued = self.store.queued_jobs()?;
-        self.heads.clear();
-        self.head_of.clear();
+        for head in std::mem::take(&mut self.heads).into_values() {
+            self.jobs[head.index].head = None;
+        }
         for job_id in queued {
             self.load_head(job_id)?;
         }
@@ -236,10 +239,9 @@ impl<S: Spawner> Supervisor<S> {
             return None;
         }
         let of_jobs = self
-            .head_of
-            .keys()
-            .filter_map(|id| self.by_id.get(id))
-            .filter_map(|&index| self.jobs[index].pause);
+            .heads
+            .values()
+            .filter_map(|head| self.jobs[head.index].pause);
         of_jobs
             .chain(self.paused_all)
             .filter_map(|pause| pause.until)
@@ -247,17 +249,47 @@ impl<S: Spawner> Supervisor<S> {
             .min()
     }
 
-    /// Reads the first queued run of a job again.
+    /// Reads the first queued run of a job again. What waits of a job that is not in the jobfile cannot start and is left alone.
     pub(super) fn load_head(&mut self, job_id: i64) -> Result<(), StoreError> {
-        if let Some(key) = self.head_of.remove(&job_id) {
+        let Some(&index) = self.by_id.get(&job_id) else {
+            return Ok(());
+        };
+        if let Some(key) = self.jobs[index].head.take() {
             self.heads.remove(&key);
         }
         if let Some(run) = self.store.queue_head(job_id)? {
-            let key = head_key(&run);
-            self.head_of.insert(job_id, key);
-            self.heads.insert(key, run);
+            let due_at = run.due_at.unwrap_or(run.created_at);
+            let is_unstarted = run.attempt == 0 && run.scheduled_at.is_some();
+            let head = Head {
+                index,
+                unstarted_since: is_unstarted.then_some(due_at),
+            };
+            self.put_head((Reverse(run.priority), due_at, run.id), head);
         }
         Ok(())
+    }
+
+    /// Notes an occurrence that has just been queued, without asking the store what was just told to it.
+    pub(super) fn add_head(
+        &mut self,
+        index: usize,
+        run: i64,
+        new: &NewOccurrence,
+    ) -> Result<(), StoreError> {
+        if self.jobs[index].head.is_some() {
+            return self.load_head(new.job_id);
+        }
+        let head = Head {
+            index,
+            unstarted_since: Some(new.due_at),
+        };
+        self.put_head((Reverse(new.priority), new.due_at, run), head);
+        Ok(())
+    }
+
+    fn put_head(&mut self, key: HeadKey, head: Head) {
+        self.jobs[head.index].head = Some(key);
+        self.heads.insert(key, head);
     }
 
     /// Puts back what a turn that failed had moved.

@@ -26,10 +26,10 @@ use std::time::Duration;
 
 use crate::core::job::{OnStop, Policy};
 use crate::core::time::{Mono, Now, Wall};
-use crate::store::{RunRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 use environment::Surroundings;
-use jobs::{HeadKey, JobState};
+use jobs::{Head, HeadKey, JobState};
 use log::Log;
 use occurrences::Jump;
 use places::Places;
@@ -110,8 +110,7 @@ pub(crate) struct Supervisor<S> {
     /// Next occurrences.
     planned: BTreeSet<(Wall, usize)>,
     /// The first queued run of each job that has one.
-    heads: BTreeMap<HeadKey, RunRow>,
-    head_of: HashMap<i64, HeadKey>,
+    heads: BTreeMap<HeadKey, Head>,
     live: HashMap<i64, Live>,
     /// Ends that are not in the store yet.
     ended: Vec<SlotEnd>,
@@ -165,7 +164,6 @@ impl<S: Spawner> Supervisor<S> {
             by_id: HashMap::new(),
             planned: BTreeSet::new(),
             heads: BTreeMap::new(),
-            head_of: HashMap::new(),
             live: HashMap::new(),
             ended: Vec::new(),
             next_due_at: None,

@@ -260,7 +260,7 @@ impl<S: Spawner> Supervisor<S> {
 
     fn busy(&self, index: usize) -> Result<Busy, StoreError> {
         let state = &self.jobs[index];
-        let first_queued = self.head_of.get(&state.id).map(|key| key.2);
+        let first_queued = state.head.map(|key| key.2);
         let queued = if first_queued.is_some() {
             self.store.queued_count(state.id)?
         } else {
@@ -345,7 +345,7 @@ impl<S: Spawner> Supervisor<S> {
         if due_at > now.wall {
             self.next_due_at = Some(self.next_due_at.map_or(due_at, |next| next.min(due_at)));
         } else {
-            self.load_head(job_id)?;
+            self.add_head(index, run, &new)?;
         }
         Ok(Some(run))
     }
@@ -356,11 +356,9 @@ impl<S: Spawner> Supervisor<S> {
         if self.next_overdue_at().is_none_or(|at| at > now.wall) {
             return Ok(());
         }
-        let waiting: Vec<i64> = self.head_of.keys().copied().collect();
-        for job_id in waiting {
-            let Some(&index) = self.by_id.get(&job_id) else {
-                continue;
-            };
+        let waiting: Vec<usize> = self.heads.values().map(|head| head.index).collect();
+        for index in waiting {
+            let job_id = self.jobs[index].id;
             let Some(deadline) = self.jobs[index].job.policy.start_deadline else {
                 continue;
             };
@@ -390,12 +388,9 @@ impl<S: Spawner> Supervisor<S> {
     pub(super) fn next_overdue_at(&self) -> Option<Wall> {
         self.heads
             .values()
-            .filter(|run| run.attempt == 0)
-            .filter_map(|run| {
-                let index = *self.by_id.get(&run.job_id)?;
-                let deadline = self.jobs[index].job.policy.start_deadline?;
-                run.scheduled_at?;
-                Some(run.due_at? + deadline + Duration::from_millis(1))
+            .filter_map(|head| {
+                let deadline = self.jobs[head.index].job.policy.start_deadline?;
+                Some(head.unstarted_since? + deadline + Duration::from_millis(1))
             })
             .min()
     }
