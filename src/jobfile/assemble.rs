@@ -341,6 +341,8 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
 /// Shares equal policies.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut policies: HashSet<Rc<Policy>> = HashSet::new();
+    // Most jobs have the one before's: looked at first, since hashing one costs more than all else here.
+    let mut last: Option<Rc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {
         let Draft {
@@ -349,11 +351,11 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
             timezone,
             policy,
         } = draft;
-        let policy = policies
-            .get(&policy)
-            .cloned()
-            .unwrap_or_else(|| Rc::new(policy));
-        policies.insert(Rc::clone(&policy));
+        let policy = match last.take().filter(|last| **last == policy) {
+            Some(same) => same,
+            None => shared(&mut policies, policy),
+        };
+        last = Some(Rc::clone(&policy));
         jobs.extend(command.map(|command| Job {
             name,
             command,
@@ -363,4 +365,13 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
         }));
     }
     jobs
+}
+
+fn shared(policies: &mut HashSet<Rc<Policy>>, policy: Policy) -> Rc<Policy> {
+    if let Some(known) = policies.get(&policy) {
+        return Rc::clone(known);
+    }
+    let policy = Rc::new(policy);
+    policies.insert(Rc::clone(&policy));
+    policy
 }
