@@ -351,7 +351,7 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
             timezone,
             policy,
         } = draft;
-        let policy = match last.take().filter(|last| **last == policy) {
+        let policy = match last.take().filter(|last| *last == policy) {
             Some(same) => same,
             None => shared(&mut policies, policy),
         };
@@ -367,11 +367,10 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     jobs
 }
 
-fn shared(policies: &mut HashSet<Rc<Policy>>, policy: Policy) -> Rc<Policy> {
+fn shared(policies: &mut HashSet<Rc<Policy>>, policy: Rc<Policy>) -> Rc<Policy> {
     if let Some(known) = policies.get(&policy) {
         return Rc::clone(known);
     }
-    let policy = Rc::new(policy);
     policies.insert(Rc::clone(&policy));
     policy
 }
