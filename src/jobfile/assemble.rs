@@ -341,6 +341,7 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
 /// Shares equal policies. Neighbours are mostly alike, so the last one is compared before any is hashed.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut policies: HashSet<Rc<Policy>> = HashSet::new();
+    // Most jobs have the one before's: looked at first, since hashing one costs more than all else here.
     let mut last: Option<Rc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {
@@ -350,9 +351,11 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
             timezone,
             policy,
         } = draft;
-        let shared = last
-            .filter(|last| **last == policy)
-            .unwrap_or_else(|| share(&mut policies, policy));
+        let policy = match last.take().filter(|last| *last == policy) {
+            Some(same) => same,
+            None => shared(&mut policies, policy),
+        };
+        last = Some(Rc::clone(&policy));
         jobs.extend(command.map(|command| Job {
             name,
             command,
@@ -365,11 +368,10 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     jobs
 }
 
-fn share(policies: &mut HashSet<Rc<Policy>>, policy: Policy) -> Rc<Policy> {
-    if let Some(shared) = policies.get(&policy) {
-        return Rc::clone(shared);
+fn shared(policies: &mut HashSet<Rc<Policy>>, policy: Rc<Policy>) -> Rc<Policy> {
+    if let Some(known) = policies.get(&policy) {
+        return Rc::clone(known);
     }
-    let shared = Rc::new(policy);
-    policies.insert(Rc::clone(&shared));
-    shared
+    policies.insert(Rc::clone(&policy));
+    policy
 }

@@ -63,8 +63,15 @@ pub(super) struct Draft {
     pub(super) schedules: Box<[(Box<str>, Schedule)]>,
     /// `timezone`.
     pub(super) timezone: Option<Rc<str>>,
-    /// The rest.
-    pub(super) policy: Policy,
+    /// The rest; that of the defaults itself until a key changes something of it.
+    pub(super) policy: Rc<Policy>,
+}
+
+impl Draft {
+    /// The policy, to be changed.
+    fn policy(&mut self) -> &mut Policy {
+        Rc::make_mut(&mut self.policy)
+    }
 }
 
 const BOOL: &str = "true or false";
@@ -133,7 +140,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
         set_some(&mut d.command, v.command())
     }),
     key("shell", InEffect, COMMAND, |d, v| {
-        set(&mut d.policy.shell, compound::shell(v))
+        set(&mut d.policy().shell, compound::shell(v))
     }),
     key("schedule", InEffect, COMMAND, |d, v| {
         set(&mut d.schedules, v.schedules())
@@ -142,13 +149,13 @@ pub(super) const JOB: &[Key<Draft>] = &[
         set_some(&mut d.timezone, v.timezone())
     }),
     key("enabled", InEffect, BOOL, |d, v| {
-        set(&mut d.policy.enabled, v.bool())
+        set(&mut d.policy().enabled, v.bool())
     }),
     key("description", InEffect, STRING, |d, v| {
-        set_some(&mut d.policy.description, v.text().map(Box::from))
+        set_some(&mut d.policy().description, v.text().map(Box::from))
     }),
     key("was", InEffect, "an array of names", |d, v| {
-        set(&mut d.policy.was, compound::was(v))
+        set(&mut d.policy().was, compound::was(v))
     }),
     key("overlap", InEffect, STRING, |d, v| {
         let choices = [
@@ -158,49 +165,49 @@ pub(super) const JOB: &[Key<Draft>] = &[
             ("replace", Overlap::Replace),
             ("allow", Overlap::Allow),
         ];
-        set(&mut d.policy.overlap, v.choice(&choices));
+        set(&mut d.policy().overlap, v.choice(&choices));
     }),
     key("concurrency", InEffect, NUMBER, |d, v| {
-        set(&mut d.policy.concurrency, v.number(1..=1000))
+        set(&mut d.policy().concurrency, v.number(1..=1000))
     }),
     key("lock", InEffect, STRING, |d, v| {
-        set_some(&mut d.policy.lock, compound::lock(v))
+        set_some(&mut d.policy().lock, compound::lock(v))
     }),
     key("priority", InEffect, NUMBER, |d, v| {
-        set(&mut d.policy.priority, v.number(-100..=100))
+        set(&mut d.policy().priority, v.number(-100..=100))
     }),
     key("rate", Blocker, "a string such as \"10/min\"", |d, v| {
-        set_some(&mut d.policy.rate, compound::rate(v))
+        set_some(&mut d.policy().rate, compound::rate(v))
     }),
     key("backlog_max", InEffect, NUMBER, |d, v| {
-        set_some(&mut d.policy.backlog_max, v.number(1..=1_000_000_000));
+        set_some(&mut d.policy().backlog_max, v.number(1..=1_000_000_000));
     }),
     key("retry", InEffect, "a number or a table", |d, v| {
-        set(&mut d.policy.retry, compound::retry(v))
+        set(&mut d.policy().retry, compound::retry(v))
     }),
     key("timeout", InEffect, DURATION, |d, v| {
-        set_some(&mut d.policy.timeout, v.duration())
+        set_some(&mut d.policy().timeout, v.duration())
     }),
     key("stop_signal", InEffect, "the name of a signal", |d, v| {
-        set(&mut d.policy.stop_signal, compound::signal(v))
+        set(&mut d.policy().stop_signal, compound::signal(v))
     }),
     key("stop_grace", InEffect, DURATION, |d, v| {
-        set(&mut d.policy.stop_grace, v.duration_or_zero())
+        set(&mut d.policy().stop_grace, v.duration_or_zero())
     }),
     key("leftovers", InEffect, STRING, |d, v| {
         set(
-            &mut d.policy.leftovers,
+            &mut d.policy().leftovers,
             v.choice(&[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)]),
         );
     }),
     key("success_exit", InEffect, EXIT_CODES, |d, v| {
-        set(&mut d.policy.success_exit, compound::success_exit(v));
+        set(&mut d.policy().success_exit, compound::success_exit(v));
     }),
     key("skip_exit", InEffect, EXIT_CODES, |d, v| {
-        set(&mut d.policy.skip_exit, compound::exit_codes(v))
+        set(&mut d.policy().skip_exit, compound::exit_codes(v))
     }),
     key("no_retry_exit", InEffect, EXIT_CODES, |d, v| {
-        set(&mut d.policy.no_retry_exit, compound::exit_codes(v))
+        set(&mut d.policy().no_retry_exit, compound::exit_codes(v))
     }),
     key("catch_up", InEffect, STRING, |d, v| {
         let choices = [
@@ -208,61 +215,61 @@ pub(super) const JOB: &[Key<Draft>] = &[
             ("last", CatchUp::Last),
             ("all", CatchUp::All),
         ];
-        set(&mut d.policy.catch_up, v.choice(&choices));
+        set(&mut d.policy().catch_up, v.choice(&choices));
     }),
     key("start_deadline", InEffect, DURATION, |d, v| {
-        set_some(&mut d.policy.start_deadline, v.duration())
+        set_some(&mut d.policy().start_deadline, v.duration())
     }),
     key("jitter", InEffect, DURATION, |d, v| {
-        set(&mut d.policy.jitter, v.duration_or_zero())
+        set(&mut d.policy().jitter, v.duration_or_zero())
     }),
     key("cwd", InEffect, STRING, |d, v| {
-        set_some(&mut d.policy.cwd, v.path())
+        set_some(&mut d.policy().cwd, v.path())
     }),
     key("umask", InEffect, "a string such as \"022\"", |d, v| {
-        set(&mut d.policy.umask, compound::umask(v))
+        set(&mut d.policy().umask, compound::umask(v))
     }),
     key("nice", InEffect, NUMBER, |d, v| {
-        set(&mut d.policy.nice, v.number(-20..=19))
+        set(&mut d.policy().nice, v.number(-20..=19))
     }),
     key("user", Blocker, STRING, |d, v| {
-        set_some(&mut d.policy.user, compound::account(v))
+        set_some(&mut d.policy().user, compound::account(v))
     }),
     key("group", Blocker, STRING, |d, v| {
-        set_some(&mut d.policy.group, compound::account(v))
+        set_some(&mut d.policy().group, compound::account(v))
     }),
     key("env", InEffect, TABLE, |d, v| {
-        compound::env(&mut d.policy.env, v)
+        compound::env(&mut d.policy().env, v)
     }),
     key("env_file", InEffect, STRING, |d, v| {
-        set_some(&mut d.policy.env_file, v.path())
+        set_some(&mut d.policy().env_file, v.path())
     }),
     key("inherit_env", InEffect, BOOL, |d, v| {
-        set_some(&mut d.policy.inherit_env, v.bool())
+        set_some(&mut d.policy().inherit_env, v.bool())
     }),
     key("limits", Blocker, TABLE, |d, v| {
-        set(&mut d.policy.limits, fresh(LIMITS, v))
+        set(&mut d.policy().limits, fresh(LIMITS, v))
     }),
     key("stdin", InEffect, STRING, |d, v| {
-        set_some(&mut d.policy.stdin, v.text().map(Box::from))
+        set_some(&mut d.policy().stdin, v.text().map(Box::from))
     }),
     key("output_max", InEffect, SIZE, |d, v| {
-        set(&mut d.policy.output_max, v.size(1 << 10, 1 << 30))
+        set(&mut d.policy().output_max, v.size(1 << 10, 1 << 30))
     }),
     key("feeds", Blocker, "the name of a job", |d, v| {
-        set_some(&mut d.policy.feeds, v.job_name())
+        set_some(&mut d.policy().feeds, v.job_name())
     }),
     key("watch", Blocker, STRING, |d, v| {
-        set_some(&mut d.policy.watch, compound::watch(v))
+        set_some(&mut d.policy().watch, compound::watch(v))
     }),
     key("key", Blocker, STRING, |d, v| {
-        set_some(&mut d.policy.key, compound::key_template(v))
+        set_some(&mut d.policy().key, compound::key_template(v))
     }),
     key("key_for", Later, DURATION, |d, v| {
-        set(&mut d.policy.key_for, v.duration_or_zero())
+        set(&mut d.policy().key_for, v.duration_or_zero())
     }),
     key("expect_within", Later, DURATION, |d, v| {
-        set_some(&mut d.policy.expect_within, v.duration())
+        set_some(&mut d.policy().expect_within, v.duration())
     }),
     key("expect_every", Later, "\"auto\" or a duration", |d, v| {
         let is_auto = v.node.get_ref().as_str() == Some("auto");
@@ -271,37 +278,37 @@ pub(super) const JOB: &[Key<Draft>] = &[
         } else {
             v.duration().map(ExpectEvery::Span)
         };
-        set(&mut d.policy.expect_every, span);
+        set(&mut d.policy().expect_every, span);
     }),
     key("on_failure", Later, COMMAND, |d, v| {
-        set_some(&mut d.policy.hooks.on_failure, v.command())
+        set_some(&mut d.policy().hooks.on_failure, v.command())
     }),
     key("on_recovery", Later, COMMAND, |d, v| {
-        set_some(&mut d.policy.hooks.on_recovery, v.command())
+        set_some(&mut d.policy().hooks.on_recovery, v.command())
     }),
     key("on_success", Later, COMMAND, |d, v| {
-        set_some(&mut d.policy.hooks.on_success, v.command())
+        set_some(&mut d.policy().hooks.on_success, v.command())
     }),
     key("on_attempt_failure", Later, COMMAND, |d, v| {
-        set_some(&mut d.policy.hooks.on_attempt_failure, v.command());
+        set_some(&mut d.policy().hooks.on_attempt_failure, v.command());
     }),
     key("on_late", Later, COMMAND, |d, v| {
-        set_some(&mut d.policy.hooks.on_late, v.command())
+        set_some(&mut d.policy().hooks.on_late, v.command())
     }),
     key("mailto", Later, STRING, |d, v| {
-        set_some(&mut d.policy.mailto, compound::address(v))
+        set_some(&mut d.policy().mailto, compound::address(v))
     }),
     key("mail_on", Later, STRING, |d, v| {
         set(
-            &mut d.policy.mail_on,
+            &mut d.policy().mail_on,
             v.choice(&[("failure", MailOn::Failure), ("output", MailOn::Output)]),
         );
     }),
     key("hook_interval", Later, DURATION, |d, v| {
-        set(&mut d.policy.hook_interval, v.duration_or_zero())
+        set(&mut d.policy().hook_interval, v.duration_or_zero())
     }),
     key("keep", InEffect, TABLE, |d, v| {
-        set(&mut d.policy.keep, fresh(KEEP, v))
+        set(&mut d.policy().keep, fresh(KEEP, v))
     }),
 ];
 

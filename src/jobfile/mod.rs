@@ -111,14 +111,14 @@ pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadEr
         ReadError::Refused(problem) => LoadError::Problems(vec![problem]),
     })?;
     let findings = Findings::default();
-    // Most files include nothing, and need not be parsed twice to know it.
-    let included = if main.as_str().contains("include") {
-        include::read_all(&Document::parse(&main, &Findings::default()), &findings)
-    } else {
-        Vec::new()
-    };
+    let document = Document::parse(&main, &findings);
+    let included = include::read_all(&document, &findings);
+    let mut documents = vec![document];
+    documents.extend(included.iter().map(|text| Document::parse(text, &findings)));
+    let (settings, jobs) = assemble::assemble(&documents, env, &findings);
+    drop(documents);
     let texts = std::iter::once(main).chain(included).collect();
-    assemble(texts, env, findings).map_err(LoadError::Problems)
+    conclude(settings, jobs, texts, findings).map_err(LoadError::Problems)
 }
 
 /// Validates files that were read before, without touching the disk: the first one is the main file.
@@ -132,8 +132,14 @@ pub(crate) fn load_sources(
             .map_err(|problem| findings.problem(problem))
             .ok()
     });
-    let texts = texts.collect();
-    assemble(texts, env, findings)
+    let texts: Vec<Text> = texts.collect();
+    let documents: Vec<_> = texts
+        .iter()
+        .map(|text| Document::parse(text, &findings))
+        .collect();
+    let (settings, jobs) = assemble::assemble(&documents, env, &findings);
+    drop(documents);
+    conclude(settings, jobs, texts, findings)
 }
 
 /// What `run` refuses: keys that would make jobs do something wrong as long as this version does not act upon them.
@@ -141,17 +147,13 @@ pub(crate) fn blockers(jobfile: &Jobfile) -> Vec<Problem> {
     jobfile.blockers.clone()
 }
 
-fn assemble(
+/// A jobfile if nothing is wrong with it.
+fn conclude(
+    settings: Settings,
+    jobs: Vec<Job>,
     texts: Vec<Text>,
-    env: &Environment<'_>,
     findings: Findings,
 ) -> Result<Jobfile, Vec<Problem>> {
-    let documents: Vec<_> = texts
-        .iter()
-        .map(|text| Document::parse(text, &findings))
-        .collect();
-    let (settings, jobs) = assemble::assemble(&documents, env, &findings);
-    drop(documents);
     let files: Vec<_> = texts.iter().map(Text::path).collect();
     let (notes, blockers) = findings.into_parts(&files)?;
     let sources = texts.into_iter().map(Text::into_source).collect();

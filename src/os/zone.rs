@@ -3,7 +3,8 @@
 //! TZ, /etc/localtime and the zoneinfo directory (TZDIR honoured); a copy of the database in the binary where there is none.
 
 use std::fmt;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,6 +16,12 @@ const BEGIN_SECS: i64 = -86_400;
 
 /// ... to here, 2101-01-02: past the end of what schedules know.
 const END_SECS: i64 = 4_133_980_800 + 86_400;
+
+/// Where the system's zones are.
+const DIRECTORY: &str = "/usr/share/zoneinfo";
+
+/// The system's zone.
+const LOCALTIME: &str = "/etc/localtime";
 
 /// A zone that the database does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,20 +42,47 @@ impl std::error::Error for ZoneError {}
 
 /// Reads a zone by its IANA name, in any case.
 pub(crate) fn load(name: &str) -> Result<Zone, ZoneError> {
-    match jiff::tz::db().get(name) {
-        Ok(zone) => Ok(flatten(&zone, name)),
-        Err(_) => Err(ZoneError {
+    let zone = direct(name).or_else(|| jiff::tz::db().get(name).ok());
+    match zone {
+        Some(zone) => Ok(flatten(&zone, name)),
+        None => Err(ZoneError {
             name: name.to_owned(),
             suggestion: similar(name),
         }),
     }
 }
 
+/// Reads a zone's file where its name says it is: jiff looks at every file of the directory first, which takes longer than all
+/// else a small command does. None: jiff decides.
+fn direct(name: &str) -> Option<TimeZone> {
+    // Names in lower case may be files that are no zones of their own.
+    let is_plain = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
+    if !is_plain {
+        return None;
+    }
+    let directory = std::env::var_os("TZDIR").map_or_else(|| DIRECTORY.into(), PathBuf::from);
+    let bytes = fs::read(directory.join(name)).ok()?;
+    TimeZone::tzif(name, &bytes).ok()
+}
+
+/// The zone that /etc/localtime is a link to, where nothing else is asked for.
+fn linked() -> Option<TimeZone> {
+    if std::env::var_os("TZ").is_some() {
+        return None;
+    }
+    let target = fs::read_link(LOCALTIME).ok()?;
+    let (_, name) = target.to_str()?.split_once("/zoneinfo/")?;
+    direct(name)
+}
+
 /// Reads the system's zone: TZ, else /etc/localtime, else UTC.
 pub(crate) fn system() -> Zone {
-    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let zone = linked().unwrap_or_else(|| TimeZone::try_system().unwrap_or(TimeZone::UTC));
     let unnamed = std::env::var("TZ").ok().filter(|name| !name.is_empty());
-    flatten(&zone, unnamed.as_deref().unwrap_or("/etc/localtime"))
+    flatten(&zone, unnamed.as_deref().unwrap_or(LOCALTIME))
 }
 
 /// Says which database is in use, for people, and whether the system's zone was readable.
@@ -191,6 +225,29 @@ mod tests {
                 (error.name.as_str(), error.suggestion.as_deref()),
                 (name, suggestion)
             );
+        }
+    }
+
+    #[test]
+    fn a_file_read_directly_is_the_zone_that_the_database_has() {
+        for name in [
+            "Europe/Berlin",
+            "UTC",
+            "America/New_York",
+            "Australia/Lord_Howe",
+        ] {
+            let Some(zone) = direct(name) else { continue };
+            let known = jiff::tz::db().get(name).unwrap();
+            assert_eq!(flatten(&zone, name), flatten(&known, name), "{name}");
+        }
+        for name in [
+            "europe/berlin",
+            "posixrules",
+            "../etc/passwd",
+            "/etc/localtime",
+            "",
+        ] {
+            assert!(direct(name).is_none(), "{name}");
         }
     }
 
