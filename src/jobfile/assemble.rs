@@ -338,7 +338,7 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
     }
 }
 
-/// Shares equal policies. Neighbours are mostly alike, so the last one is compared before any is hashed.
+/// Shares equal policies.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut policies: HashSet<Rc<Policy>> = HashSet::new();
     // Most jobs have the one before's: looked at first, since hashing one costs more than all else here.
@@ -361,9 +361,8 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
             command,
             schedules,
             timezone,
-            policy: Rc::clone(&shared),
+            policy,
         }));
-        last = Some(shared);
     }
     jobs
 }
