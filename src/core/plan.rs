@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::hash::fnv1a;
 use super::job::{CatchUp, Job, Overlap, Policy};
 use super::schedule::{HashSeed, Schedule, Span, Zone};
 use super::time::Wall;
@@ -238,21 +239,12 @@ pub(crate) fn watermark_after_step_back(
 
 /// The job's share of its jitter: fixed for machine and job (FNV-1a of `hash_seed` and name).
 pub(crate) fn jitter_of(policy: &Policy, seed: HashSeed<'_>) -> Duration {
-    let hash = fnv1a(&[seed.seed.as_bytes(), b"\0jitter\0", seed.job.as_bytes()]);
+    let parts = [seed.seed, "\0jitter\0", seed.job];
+    let hash = fnv1a(parts.into_iter().flat_map(str::bytes));
     let span_ms = u64::try_from(policy.jitter.as_millis()).unwrap_or(u64::MAX);
     if span_ms == 0 {
         Duration::ZERO
     } else {
         Duration::from_millis(hash % (span_ms + 1))
     }
-}
-
-/// FNV-1a, 64 bits, over parts in a row.
-pub(crate) fn fnv1a(parts: &[&[u8]]) -> u64 {
-    parts
-        .iter()
-        .flat_map(|part| part.iter())
-        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        })
 }

@@ -9,6 +9,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::record::{End, Ending, ProcessId, Record, StopCause};
+use crate::core::hash::fnv1a;
 use crate::core::output::OutputLayout;
 use crate::core::time::{Mono, Wall};
 
@@ -64,7 +65,7 @@ impl Record {
         self.write_lines(&mut text)
             .expect("a String takes everything");
         let first = format!("output {}\n", output_total_digits(self.output_total));
-        let checksum = fnv1a(text.as_bytes());
+        let checksum = fnv1a(text.bytes());
         format!("{first}{text}checksum {checksum:016x}\nend\n").into_bytes()
     }
 
@@ -191,7 +192,7 @@ impl<'a> Lines<'a> {
             .position(|window| window == mark)?
             + 1;
         let (body, rest) = bytes.split_at(len);
-        let expected = format!("checksum {:016x}\nend\n", fnv1a(body));
+        let expected = format!("checksum {:016x}\nend\n", fnv1a(body.iter().copied()));
         rest.starts_with(expected.as_bytes()).then_some(body)
     }
 
@@ -312,13 +313,6 @@ fn unescaped(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// FNV-1a with 64 bits: tells torn from whole, guards against nobody.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,7 +423,7 @@ mod tests {
         #[test]
         fn lines_that_cannot_be_right_are_an_error(lines in "([a-z_]{1,12} [ -~]{0,12}\\n){0,6}") {
             let text = format!("jobctl-record 1\n{lines}");
-            let whole = format!("output {}\n{text}checksum {:016x}\nend\n", output_total_digits(1), fnv1a(text.as_bytes()));
+            let whole = format!("output {}\n{text}checksum {:016x}\nend\n", output_total_digits(1), fnv1a(text.bytes()));
             prop_assert!(Record::decode(whole.as_bytes()).is_err());
         }
     }
@@ -464,11 +458,7 @@ mod tests {
     fn unknown_lines_are_passed_over_and_a_later_version_is_named() {
         let with = |text: &str| {
             let first = format!("output {}\n", output_total_digits(8));
-            format!(
-                "{first}{text}checksum {:016x}\nend\n",
-                fnv1a(text.as_bytes())
-            )
-            .into_bytes()
+            format!("{first}{text}checksum {:016x}\nend\n", fnv1a(text.bytes())).into_bytes()
         };
         let text = String::from_utf8(some().encode()).unwrap();
         let body = &text[FIRST_LINE_LEN..text.find("checksum").unwrap()];

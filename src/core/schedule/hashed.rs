@@ -4,6 +4,7 @@
 //! exclusive or, then the remainder. Documented for users: changing it moves their jobs.
 
 use super::HashSeed;
+use crate::core::hash::fnv1a;
 
 impl HashSeed<'_> {
     /// A number below `count` for a field (0 is minute, 4 is day of week).
@@ -18,22 +19,9 @@ impl HashSeed<'_> {
     }
 }
 
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        assert_eq!(fnv1a(b"".iter().copied()), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"a".iter().copied()), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a(b"foobar".iter().copied()), 0x8594_4171_f739_67e8);
-    }
 
     #[test]
     fn jobs_spread_evenly_over_minutes_and_hours() {
