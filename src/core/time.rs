@@ -31,6 +31,12 @@ impl Wall {
         self.0.div_euclid(1000)
     }
 
+    /// RFC 3339 in UTC with seconds, for logs and environments; the epoch where the calendar ends.
+    pub(crate) fn rfc3339(self) -> String {
+        let time = chrono::DateTime::from_timestamp_millis(self.0).unwrap_or_default();
+        time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
     /// The time that passed since `earlier`; zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let ms = self.0.saturating_sub(earlier.0);

@@ -316,7 +316,7 @@ impl<'a> Attempt<'a> {
     fn aftermath(self) -> Aftermath {
         match (self.left, self.output.into_pipe()) {
             (Left::Nothing, None) => Aftermath::Clean,
-            (_, pipe) => Aftermath::Left { pipe },
+            (Left::Nothing | Left::Something, pipe) => Aftermath::Left { pipe },
         }
     }
 }

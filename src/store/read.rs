@@ -1,4 +1,5 @@
-//! Questions to the store. None of them scans the runs: counters, pointers and indexes answer.
+//! Questions to the store. Counters, pointers and indexes answer what is asked often; only filters by time, exit code or key go
+//! through runs.
 
 use std::fs::File;
 use std::ops::Range;

@@ -125,7 +125,7 @@ impl Store {
         Ok(self.conn.last_insert_rowid())
     }
 
-    /// Says that all occurrences of a job up to `at` are decided. Never moves back unless `at` is told to be final.
+    /// Says that all occurrences of a job up to `at` are decided. The caller decides whether it may move back.
     pub(crate) fn move_watermark(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
         self.change(
             "move a watermark",
@@ -162,7 +162,7 @@ impl Store {
             .map_err(|e| self.failed("read the queue", e))
     }
 
-    /// The first queued run of a job that is not among `but`: by priority, then due time, then id.
+    /// The first queued run of a job: by priority, then due time, then id.
     pub(crate) fn queue_head(&self, job_id: i64) -> Result<Option<RunRow>, StoreError> {
         let sql = format!(
             "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2 \

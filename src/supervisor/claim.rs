@@ -9,7 +9,7 @@ use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Live, Steps, Supervisor};
 use crate::core::job::CommandLine;
 use crate::core::run::Outcome;
-use crate::core::time::{Mono, Now, Wall};
+use crate::core::time::{Mono, Now};
 use crate::keeper::order::Order;
 use crate::store::{RunRow, StoreError};
 
@@ -150,7 +150,7 @@ impl<S: Spawner> Supervisor<S> {
             lock: job.policy.lock.clone(),
             is_stopping: false,
         };
-        let order = self.surroundings.order(job, &run, rfc3339);
+        let order = self.surroundings.order(job, &run);
         let locks = taken.files;
         (
             live,
@@ -227,10 +227,4 @@ impl<S: Spawner> Supervisor<S> {
             .filter(|at| *at > self.last.mono)
             .min()
     }
-}
-
-/// `JOBCTL_SCHEDULED_AT`: RFC 3339 in UTC.
-fn rfc3339(at: Wall) -> String {
-    let time = chrono::DateTime::from_timestamp_millis(at.ms()).unwrap_or_default();
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -9,7 +9,6 @@ use crate::core::env_file;
 use crate::core::job::{CommandLine, EnvValue, Job};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
-use crate::core::time::Wall;
 use crate::keeper::order::Order;
 use crate::os::file;
 use crate::os::user::UserEntry;
@@ -53,15 +52,10 @@ impl Surroundings {
     /// Makes the order for the attempt that `run` has just been claimed for.
     ///
     /// Errs with an outcome where something the command needs cannot be read.
-    pub(crate) fn order(
-        &self,
-        job: &Job,
-        run: &RunRow,
-        format_time: impl Fn(Wall) -> String,
-    ) -> Result<Order, Outcome> {
+    pub(crate) fn order(&self, job: &Job, run: &RunRow) -> Result<Order, Outcome> {
         let policy = &job.policy;
         let (program, argv) = command(job, run);
-        let env = self.variables(job, run, format_time)?;
+        let env = self.variables(job, run)?;
         let cwd = match &policy.cwd {
             Some(cwd) => cwd.as_bytes().to_vec(),
             None => self.user.home.as_os_str().as_bytes().to_vec(),
@@ -93,12 +87,7 @@ impl Surroundings {
         })
     }
 
-    fn variables(
-        &self,
-        job: &Job,
-        run: &RunRow,
-        format_time: impl Fn(Wall) -> String,
-    ) -> Result<Variables, Outcome> {
+    fn variables(&self, job: &Job, run: &RunRow) -> Result<Variables, Outcome> {
         let policy = &job.policy;
         let mut variables = Variables::new();
         if policy.inherit_env.unwrap_or(true) {
@@ -138,18 +127,12 @@ impl Surroundings {
                 }
             }
         }
-        self.add_own(&mut variables, job, run, format_time);
+        self.add_own(&mut variables, job, run);
         Ok(variables)
     }
 
     /// The variables that tell a command what it is a run of.
-    fn add_own(
-        &self,
-        variables: &mut Variables,
-        job: &Job,
-        run: &RunRow,
-        format_time: impl Fn(Wall) -> String,
-    ) {
+    fn add_own(&self, variables: &mut Variables, job: &Job, run: &RunRow) {
         let mut add = |name: &str, value: Vec<u8>| {
             variables.insert(name.into(), value);
         };
@@ -162,7 +145,7 @@ impl Surroundings {
         add("JOBCTL_MAX_ATTEMPTS", max.into());
         add("JOBCTL_CAUSE", run.cause.as_str().into());
         if let Some(at) = run.scheduled_at {
-            add("JOBCTL_SCHEDULED_AT", format_time(at).into());
+            add("JOBCTL_SCHEDULED_AT", at.rfc3339().into());
         }
         if let Some(key) = &run.key {
             add("JOBCTL_KEY", key.as_str().into());

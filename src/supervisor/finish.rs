@@ -277,8 +277,7 @@ fn log_end(run: &RunRow, outcome: &Outcome, next: Next, steps: &mut Steps) {
             None => verdict.state().to_string(),
         },
         Next::RetryAt(at) => {
-            let time = chrono::DateTime::from_timestamp_millis(at.ms()).unwrap_or_default();
-            format!("retry at {}", time.format("%Y-%m-%dT%H:%M:%SZ"))
+            format!("retry at {}", at.rfc3339())
         }
         Next::Requeue => "queued again".to_owned(),
     };
