@@ -12,6 +12,7 @@ mod occurrences;
 mod places;
 mod recover;
 mod retention;
+mod slot;
 pub(crate) mod slots;
 pub(crate) mod spawner;
 mod stopping;

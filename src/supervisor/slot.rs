@@ -1,0 +1,163 @@
+//! One slot: what its keeper says, what its record says of an attempt, and whether its keeper is let go.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::spawner::{Kept, Report};
+use crate::core::time::{Mono, Now};
+use crate::keeper::format::RECORD_MAX;
+use crate::keeper::record::Record;
+use crate::keeper::{self, Heard};
+use crate::os::lock::{Kind, try_lock};
+use crate::os::{file, process};
+
+/// A keeper that had nothing to do for this long is let go.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(3);
+
+/// How often what a lost keeper left is looked for: each look finds what was born during the one before.
+const STRIKES_MAX: u32 = 50;
+
+/// A record that is there and cannot be read or believed.
+struct Unreadable;
+
+/// A slot: its files, its keeper and what it is used for.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) record: File,
+    pub(super) output: File,
+    pub(super) keeper: Option<Keeper>,
+    pub(super) state: State,
+    /// A signal for a former supervisor's keeper whose process is not known yet.
+    pub(super) wanted: Option<Signal>,
+    /// Whether this process holds the record's lock; false while a former supervisor's keeper does.
+    pub(super) is_ours: bool,
+    /// Its keeper was sent a signal, which may reach it after the attempt it was meant for: it is not used again.
+    pub(super) is_signalled: bool,
+    /// The output was moved to a file of its own: the slot needs a new one before it is used again.
+    pub(super) moved: Option<Kept>,
+}
+
+/// A keeper of this process.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) socket: OwnedFd,
+    /// Opened before the process can be waited for, so that it can never mean another one.
+    pub(super) pidfd: OwnedFd,
+}
+
+/// What a slot is used for.
+#[derive(Debug)]
+pub(super) enum State {
+    Free {
+        since: Option<Mono>,
+    },
+    Given,
+    Working {
+        run: i64,
+        claim: i64,
+    },
+    Adopted {
+        run: i64,
+        claim: i64,
+        pidfd: Option<OwnedFd>,
+    },
+    Ended,
+}
+
+impl Slot {
+    /// The record as it stands; none if no attempt was ever started in this slot. Errs where it cannot be read or believed.
+    fn read_record(&self) -> Result<Option<Record>, Unreadable> {
+        let bytes = file::read_at(self.record.as_fd(), 0, RECORD_MAX).map_err(|_| Unreadable)?;
+        Record::decode(&bytes).map_err(|_| Unreadable)
+    }
+
+    /// What the record says of a claim when no keeper works on it any more. What cannot be read is lost: it may have run.
+    pub(super) fn judge(&self, run: i64, claim: i64) -> Report {
+        match self.read_record() {
+            Ok(Some(record)) => judge_dead(record, run, claim),
+            Ok(None) => Report::NeverStarted,
+            Err(Unreadable) => Report::Lost,
+        }
+    }
+
+    pub(super) fn let_go_if_idle(&mut self, since: Option<Mono>, now: Now) {
+        let is_idle = since.is_none_or(|since| now.mono.since(since) >= IDLE_MAX);
+        let is_gone = self
+            .keeper
+            .as_ref()
+            .is_some_and(|keeper| keeper::hear(keeper.socket.as_fd()) == Heard::Gone);
+        if is_idle || is_gone {
+            self.keeper = None;
+        }
+    }
+
+    /// What the slot's keeper says of the attempt it works on.
+    pub(super) fn hear(&mut self, run: i64, claim: i64) -> Option<Report> {
+        let heard = self
+            .keeper
+            .as_ref()
+            .map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
+        match heard {
+            Heard::Nothing => return None,
+            Heard::Reusable if !self.is_signalled => {}
+            Heard::Reusable | Heard::Retired | Heard::Gone => self.keeper = None,
+        }
+        self.is_signalled = false;
+        Some(self.judge(run, claim))
+    }
+
+    /// What the record says of an attempt that a former supervisor started. None: it is under way.
+    pub(super) fn look_at_adopted(&mut self, path: &Path, run: i64, claim: i64) -> Option<Report> {
+        if let Ok(Some(record)) = self.read_record()
+            && (record.run, record.claim) == (run, claim)
+        {
+            if record.ending.is_some() {
+                return Some(Report::Ended(Box::new(record)));
+            }
+            if record.keeper.is_alive() {
+                self.watch(record.keeper.pid, run, claim);
+                return None;
+            }
+        }
+        // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has the slot.
+        let locked = try_lock(path, Kind::Exclusive).ok().flatten()?;
+        self.record = locked;
+        self.is_ours = true;
+        Some(self.judge(run, claim))
+    }
+
+    fn watch(&mut self, pid: i32, run: i64, claim: i64) {
+        if let State::Adopted { pidfd: None, .. } = self.state {
+            let pidfd = process::pidfd_open(pid).ok();
+            if let Some(pidfd) = &pidfd
+                && let Some(signal) = self.wanted.take()
+            {
+                // If it has gone meanwhile, its end is on the way.
+                let _ = process::pidfd_send_signal(pidfd.as_fd(), signal);
+            }
+            self.state = State::Adopted { run, claim, pidfd };
+        }
+    }
+}
+
+/// What a record says of a claim when no keeper works on it any more.
+fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
+    if (record.run, record.claim) != (run, claim) {
+        return Report::NeverStarted;
+    }
+    if record.ending.is_some() {
+        return Report::Ended(Box::new(record));
+    }
+    // Its keeper was killed. What is left of its session is ended before the run can be tried again; what cannot be seen or
+    // may not be signalled from here stays.
+    for _ in 0..STRIKES_MAX {
+        if keeper::strike_lost(&record).unwrap_or(0) == 0 {
+            break;
+        }
+    }
+    Report::Lost
+}
