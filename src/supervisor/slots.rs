@@ -129,8 +129,9 @@ impl Slots {
             .slots
             .get_mut(&slot)
             .expect("a slot is given out before it is used");
-        if entry.moved.take().is_some() {
+        if entry.moved.is_some() {
             entry.output = open_output(&output_path)?;
+            entry.moved = None;
         }
         let (ours, theirs) = socket::pair()?;
         let pid = process::spawn_keeper(
