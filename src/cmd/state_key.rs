@@ -2,13 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::os::file;
+
+/// No jobfile is longer.
+const JOBFILE_MAX: u64 = 4 * 1024 * 1024;
+
 /// The key, as it stands in the file.
 const KEY: &str = "state_dir";
 
 /// The state directory that `jobfile` names; none if it names none or cannot be read, or a relative one, which is an error of the
 /// jobfile.
 pub(crate) fn read(jobfile: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(jobfile).ok()?;
+    let bytes = file::read_small(jobfile, JOBFILE_MAX).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
     let named = find(&text)?;
     Some(PathBuf::from(named)).filter(|dir| dir.is_absolute())
 }

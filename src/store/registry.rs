@@ -147,6 +147,11 @@ impl Store {
         self.meta("machine_id")
     }
 
+    /// The boot whose books were last finished: every run that was running in an older one has its end on disk.
+    pub(crate) fn books_boot_id(&self) -> Result<Option<String>, StoreError> {
+        self.meta("books_boot_id")
+    }
+
     /// The boot in which `@reboot` jobs were last started or first seen.
     pub(crate) fn boot_id(&self) -> Result<Option<String>, StoreError> {
         self.meta("boot_id")

@@ -69,6 +69,9 @@ impl<S: Spawner> Supervisor<S> {
             }
             Some(Stopped::Shutdown) | None => false,
         };
+        if !self.by_id.contains_key(&run.job_id) {
+            self.store.skip_removed(run.job_id, now.wall)?;
+        }
         self.put_off(run.job_id, now.mono + super::LOCK_AGAIN);
         let (job, id) = (run.job.clone(), run.id);
         steps.log.push(Box::new(move |log, at| {

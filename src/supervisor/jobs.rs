@@ -98,7 +98,6 @@ impl<S: Spawner> Supervisor<S> {
             .store
             .boot_id()?
             .is_some_and(|boot| boot != self.configuration.boot_id);
-        self.is_new_boot |= is_new_boot;
         let mut states = Vec::with_capacity(jobs.len());
         for job in jobs {
             let zone = zone_of(job.timezone.as_deref());

@@ -121,6 +121,8 @@ pub(crate) struct Supervisor<S> {
     is_stale: bool,
     /// The machine was booted since the last supervisor: what it left on disk unsynced may be gone.
     is_new_boot: bool,
+    /// The books of the last boot are not on disk yet: only then this boot's id may stand there.
+    owes_boot_id: bool,
     stopping: Option<Stopping>,
     last: Now,
     jump: Option<Jump>,
@@ -174,6 +176,7 @@ impl<S: Spawner> Supervisor<S> {
             data_version: -1,
             is_stale: true,
             is_new_boot: false,
+            owes_boot_id: false,
             stopping: None,
             last: now,
             jump: None,
@@ -217,6 +220,7 @@ impl<S: Spawner> Supervisor<S> {
         match self.write_turn(&mut steps) {
             Ok(()) => {
                 self.jump = None;
+                self.owes_boot_id = false;
                 self.again_at = None;
                 self.back_off = BACK_OFF_MIN;
                 self.carry_out(steps, now);
@@ -233,6 +237,10 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.store.begin()?;
         self.finish_ended(steps)?;
+        if self.owes_boot_id {
+            self.store
+                .set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
+        }
         if self.is_stale {
             self.refresh()?;
             self.tell_stops(steps)?;

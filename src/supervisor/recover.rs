@@ -10,6 +10,9 @@ use crate::store::{Filter, RunRow, StoreError};
 impl<S: Spawner> Supervisor<S> {
     /// Looks after every run that was running when the last supervisor ended. How many were adopted.
     pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
+        let former = self.store.books_boot_id()?;
+        self.is_new_boot = former.is_some_and(|boot| boot != self.configuration.boot_id);
+        self.owes_boot_id = true;
         let filter = Filter {
             states: vec![State::Running],
             ..Filter::default()

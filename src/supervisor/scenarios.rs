@@ -215,6 +215,7 @@ impl Scenario {
             boot_id,
         };
         scenario.load(jobfile);
+        scenario.supervisor.recover(now).unwrap();
         scenario
     }
 
