@@ -672,3 +672,16 @@ fn the_manual_pages_are_in_the_binary() {
     }
     assert_eq!(place.call(&["man", "ls"]).code, 2);
 }
+
+#[test]
+fn a_fifo_as_jobfile_is_refused_and_not_waited_for() {
+    let place = Place::new("fifo");
+    let path = place.dir.join("jobs.toml");
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for args in [&["check"][..], &["status"], &["run"]] {
+        let said = place.call(args);
+        assert_ne!(said.code, 0, "{args:?}");
+        assert!(said.err.contains("not a file"), "{args:?}: {}", said.err);
+    }
+}
