@@ -44,7 +44,7 @@ pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(
     let mut table = Table::new(&[
         Column::right("ID"),
         Column::flexible("JOB"),
-        Column::left("STATE"),
+        Column::flexible("STATE"),
         Column::left("WHEN"),
         Column::right("TOOK"),
         Column::left("ATTEMPT"),

@@ -135,11 +135,16 @@ impl Table {
         self.columns.iter().enumerate().map(widest).collect()
     }
 
-    /// Takes from the widest flexible column until the table fits or nothing more can be taken.
+    /// Takes from the widest flexible column, then from the widest one of words, until the table fits or nothing more can be taken.
     fn fit(&self, widths: &mut [usize], width: usize) {
+        self.take(widths, width, |column| column.is_flexible);
+        self.take(widths, width, |column| !column.is_right);
+    }
+
+    fn take(&self, widths: &mut [usize], width: usize, may_shrink: impl Fn(&Column) -> bool) {
         loop {
             let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-            let candidates = (0..widths.len()).filter(|&index| self.columns[index].is_flexible);
+            let candidates = (0..widths.len()).filter(|&index| may_shrink(&self.columns[index]));
             let Some(widest) = candidates.max_by_key(|&index| widths[index]) else {
                 return;
             };
@@ -236,6 +241,14 @@ mod tests {
             printed(Some(24)),
             " ID  JOB     ARGS\n  7  backup  one two th…\n412  漢字    a\\nb\n"
         );
+    }
+
+    #[test]
+    fn where_nothing_is_flexible_words_are_shortened_and_numbers_are_not() {
+        let mut table = Table::new(&[Column::right("ID"), Column::left("STATE")]);
+        table.push(vec!["1234567890".into(), "skipped (overlap, by 1)".into()]);
+        let text = capture(Some(24), |out| table.print(out));
+        assert_eq!(text, "        ID  STATE\n1234567890  skipped (ov…\n");
     }
 
     #[test]
