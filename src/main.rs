@@ -5,6 +5,7 @@
 mod cli;
 mod cmd;
 mod core;
+mod crontab;
 mod jobfile;
 mod keeper;
 mod os;

@@ -32,6 +32,7 @@ const ROOMS: &[Room] = &[
             "supervisor",
             "keeper",
             "jobfile",
+            "crontab",
             "store",
             "os",
             "core",
@@ -63,6 +64,11 @@ const ROOMS: &[Room] = &[
         name: "jobfile",
         rooms: &["core"],
         crates: &["glob", "humantime", "strsim", "toml"],
+    },
+    Room {
+        name: "crontab",
+        rooms: &["core"],
+        crates: &["chrono"],
     },
     Room {
         name: "store",
