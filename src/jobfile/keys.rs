@@ -232,10 +232,10 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("nice", InEffect, NUMBER, |d, v| {
         set(&mut d.policy().nice, v.number(-20..=19))
     }),
-    key("user", Blocker, STRING, |d, v| {
+    key("user", InEffect, STRING, |d, v| {
         set_some(&mut d.policy().user, compound::account(v))
     }),
-    key("group", Blocker, STRING, |d, v| {
+    key("group", InEffect, STRING, |d, v| {
         set_some(&mut d.policy().group, compound::account(v))
     }),
     key("env", InEffect, TABLE, |d, v| {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::core::job::Leftovers;
+use crate::os::user::Identity;
 
 /// The version of the encoding. A keeper is the same binary as its supervisor, so there is only one at a time.
 const VERSION: u8 = 1;
@@ -25,6 +26,8 @@ pub(crate) struct Order {
     pub(crate) env: Vec<Vec<u8>>,
     /// Working directory.
     pub(crate) cwd: Vec<u8>,
+    /// The ids it has; none: the keeper's.
+    pub(crate) identity: Option<Identity>,
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// Added to the keeper's nice value.
@@ -80,6 +83,7 @@ impl Order {
         out.list(&self.argv);
         out.list(&self.env);
         out.text(&self.cwd);
+        out.identity(self.identity.as_ref());
         out.raw(&self.umask.to_le_bytes());
         out.raw(&self.nice.to_le_bytes());
         out.text(&self.stdin);
@@ -110,6 +114,7 @@ impl Order {
             argv: input.list()?,
             env: input.list()?,
             cwd: input.text()?,
+            identity: input.identity()?,
             umask: u32::from_le_bytes(input.array()?),
             nice: i32::from_le_bytes(input.array()?),
             stdin: input.text()?,
@@ -143,6 +148,18 @@ impl Writer {
         self.raw(&(texts.len() as u64).to_le_bytes());
         for text in texts {
             self.text(text);
+        }
+    }
+
+    fn identity(&mut self, identity: Option<&Identity>) {
+        self.raw(&[u8::from(identity.is_some())]);
+        if let Some(identity) = identity {
+            self.raw(&identity.uid.to_le_bytes());
+            self.raw(&identity.gid.to_le_bytes());
+            self.raw(&(identity.groups.len() as u64).to_le_bytes());
+            for group in &identity.groups {
+                self.raw(&group.to_le_bytes());
+            }
         }
     }
 
@@ -192,6 +209,22 @@ impl<'a> Reader<'a> {
         Ok(texts)
     }
 
+    fn identity(&mut self) -> Result<Option<Identity>, OrderError> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => {
+                let uid = u32::from_le_bytes(self.array()?);
+                let gid = u32::from_le_bytes(self.array()?);
+                let mut groups = Vec::new();
+                for _ in 0..self.len()? {
+                    groups.push(u32::from_le_bytes(self.array()?));
+                }
+                Ok(Some(Identity { uid, gid, groups }))
+            }
+            _ => Err(OrderError::Field("identity")),
+        }
+    }
+
     fn span(&mut self) -> Result<Duration, OrderError> {
         let secs = u64::from_le_bytes(self.array()?);
         match u32::from_le_bytes(self.array()?) {
@@ -236,11 +269,13 @@ mod tests {
             (argv, env) in (texts(), texts()),
             (umask, nice, stop_signal, output_max) in any::<(u32, i32, i32, u64)>(),
             (timeout, stop_grace) in any::<(Option<Duration>, Duration)>(),
+            ids_of in any::<Option<(u32, u32, Vec<u32>)>>(),
             kill in any::<bool>(),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
                 stop_signal, stop_grace, output_max,
+                identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },
             }
         }

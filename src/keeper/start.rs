@@ -14,7 +14,8 @@ use super::order::Order;
 use super::record::End;
 use crate::os::file;
 use crate::os::process;
-use crate::os::spawn::{Command, Failure, Spawner, Step};
+use crate::os::spawn::{Command, Failure, IdentityStep, Spawner, Step};
+use crate::os::user::Identity;
 
 /// Where programs are looked for if the environment has no `PATH`.
 const PATH_DEFAULT: &[u8] = b"/usr/bin:/bin";
@@ -51,6 +52,7 @@ pub(super) fn start(
         argv: &strings.argv,
         env: &strings.env,
         cwd: &strings.cwd,
+        identity: order.identity.as_ref(),
         umask: order.umask,
         nice,
         stdin: given.as_ref().map_or(null, AsFd::as_fd),
@@ -138,12 +140,26 @@ fn explain(failure: Failure, order: &Order, strings: &Strings) -> End {
         Step::Session => failed("new session", &failure.errno.into()),
         Step::Descriptors => failed("descriptors", &failure.errno.into()),
         Step::Nice => failed(&format!("nice value {}", order.nice), &failure.errno.into()),
+        Step::Identity(what) => failed(
+            &identity_text(what, order.identity.as_ref()),
+            &failure.errno.into(),
+        ),
         Step::Directory => failed(
             &format!("working directory {}", shown(&order.cwd)),
             &failure.errno.into(),
         ),
         Step::DeathSignal => failed("death signal", &failure.errno.into()),
         Step::Exec => explain_exec(failure.errno, order, strings),
+    }
+}
+
+fn identity_text(what: IdentityStep, identity: Option<&Identity>) -> String {
+    let (uid, gid) = identity.map_or((0, 0), |identity| (identity.uid, identity.gid));
+    match what {
+        IdentityStep::Groups => format!("groups of user id {uid}"),
+        IdentityStep::Group => format!("group id {gid}"),
+        IdentityStep::User => format!("user id {uid}"),
+        IdentityStep::Verify => format!("ids {uid}:{gid} were not taken"),
     }
 }
 

@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 
+use super::user::Identity;
+
 /// Enough for a few calls of small functions, in a build without optimisation too.
 const STACK_SIZE: usize = 64 * 1024;
 
@@ -25,6 +27,8 @@ pub(crate) struct Command<'a> {
     pub(crate) env: &'a [CString],
     /// Working directory.
     pub(crate) cwd: &'a CStr,
+    /// The ids it has; none: this process's.
+    pub(crate) identity: Option<&'a Identity>,
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// The nice value; none: this process's.
@@ -46,12 +50,27 @@ pub(crate) enum Step {
     Descriptors,
     /// The nice value.
     Nice,
+    /// The ids of another user.
+    Identity(IdentityStep),
     /// The working directory.
     Directory,
     /// To be killed when its parent dies.
     DeathSignal,
     /// Executing the program.
     Exec,
+}
+
+/// What could not be done about the ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdentityStep {
+    /// The supplementary groups.
+    Groups,
+    /// The group.
+    Group,
+    /// The user.
+    User,
+    /// The kernel answered yes and gave other ids, or would give the old ones back.
+    Verify,
 }
 
 /// What could not be done and why.
@@ -76,11 +95,34 @@ struct Prepared {
     argv: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
     cwd: *const libc::c_char,
+    identity: Option<Ids>,
     umask: libc::mode_t,
     nice: Option<i32>,
     stdin: RawFd,
     output: RawFd,
     parent: i32,
+}
+
+/// An [`Identity`] and room to read the groups back.
+struct Ids {
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+    groups: Vec<libc::gid_t>,
+    groups_read: Vec<libc::gid_t>,
+}
+
+impl Ids {
+    fn of(identity: &Identity) -> Self {
+        // The kernel sorts them.
+        let mut groups = identity.groups.clone();
+        groups.sort_unstable();
+        Self {
+            uid: identity.uid,
+            gid: identity.gid,
+            groups_read: vec![0; groups.len()],
+            groups,
+        }
+    }
 }
 
 impl Spawner {
@@ -98,15 +140,15 @@ impl Spawner {
     /// Signals that the caller does not want the child to ignore must not be ignored by the caller; its mask does not matter.
     #[expect(unsafe_code, reason = "clone(2) as vfork(2) does it")]
     pub(crate) fn spawn(&mut self, command: &Command<'_>) -> Result<i32, Failure> {
-        let prepared = Prepared::new(command, self.parent);
+        let mut prepared = Prepared::new(command, self.parent);
         let mut failure = None;
         let child = Box::new(|| {
-            failure = Some(execute(&prepared));
+            failure = Some(execute(&mut prepared));
             127
         });
         // SAFETY: the child runs on `stack`, which lives until after this call: CLONE_VFORK lets this thread go on only when
         // the child has executed another program or ended. Until then it shares this memory (CLONE_VM) and changes nothing of
-        // it but `failure` and errno: `execute` makes system calls on values that were made before, does not allocate, does
+        // it but `failure`, the room for groups in `prepared`, and errno: `execute` makes system calls on values that were made before, does not allocate, does
         // not panic and takes no lock. Handlers do not run in it, for the caller has none that could be called.
         let pid = unsafe {
             let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
@@ -145,6 +187,7 @@ impl Prepared {
             argv: pointers(command.argv),
             env: pointers(command.env),
             cwd: command.cwd.as_ptr(),
+            identity: command.identity.map(Ids::of),
             umask: command.umask,
             nice: command.nice,
             stdin: command.stdin.as_raw_fd(),
@@ -164,7 +207,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// All that happens in the child. Returns only if something could not be done.
-fn execute(prepared: &Prepared) -> Failure {
+fn execute(prepared: &mut Prepared) -> Failure {
     match set_up(prepared) {
         Ok(()) => Failure {
             step: Step::Exec,
@@ -186,10 +229,10 @@ fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
     }
 }
 
-/// The order matters: the ids of another user, when they come, go behind the nice value (which may need rights) and before
-/// the directory (which may only be open to that user) and the death signal (which a change of ids takes away).
+/// The order matters: the ids of another user go behind the nice value (which may need rights) and before the directory (which
+/// may only be open to that user) and the death signal (which a change of ids takes away).
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
-fn set_up(prepared: &Prepared) -> Result<(), Failure> {
+fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     // SAFETY: numbers only.
     check(Step::Session, unsafe { libc::setsid() })?;
     // SAFETY: both descriptors are open in the parent, and this process has a table of its own (no CLONE_FILES).
@@ -208,6 +251,9 @@ fn set_up(prepared: &Prepared) -> Result<(), Failure> {
     }
     // SAFETY: numbers only; the mask belongs to this process alone (no CLONE_FS).
     unsafe { libc::umask(prepared.umask) };
+    if let Some(ids) = &mut prepared.identity {
+        become_them(ids)?;
+    }
     // SAFETY: a string with a NUL at its end, made before.
     check(Step::Directory, unsafe { libc::chdir(prepared.cwd) })?;
     // SAFETY: numbers only.
@@ -235,6 +281,66 @@ fn set_up(prepared: &Prepared) -> Result<(), Failure> {
         )
     };
     Ok(())
+}
+
+/// Takes the ids of another user: groups, group, user, each checked, and then looked at: a kernel or a filter that says yes and
+/// does nothing must not let the command run as root (CVE-2006-2607 was a check that was missing).
+///
+/// Raw calls, because the C library's would change the ids of all threads of the process whose memory this is.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn become_them(ids: &mut Ids) -> Result<(), Failure> {
+    let (uid, gid, count) = (ids.uid, ids.gid, ids.groups.len());
+    // SAFETY: the kernel reads `count` numbers of a living array.
+    let answer = unsafe { libc::syscall(libc::SYS_setgroups, count, ids.groups.as_ptr()) };
+    check_ids(IdentityStep::Groups, answer)?;
+    // SAFETY: numbers only.
+    let answer = unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) };
+    check_ids(IdentityStep::Group, answer)?;
+    // SAFETY: numbers only.
+    let answer = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
+    check_ids(IdentityStep::User, answer)?;
+    let has_them = has_ids(ids);
+    // SAFETY: numbers only; -1 leaves an id as it is. What must fail: there is no way back to root.
+    let goes_back =
+        uid != 0 && unsafe { libc::syscall(libc::SYS_setresuid, u32::MAX, 0, u32::MAX) } == 0;
+    if has_them && !goes_back {
+        Ok(())
+    } else {
+        Err(Failure {
+            step: Step::Identity(IdentityStep::Verify),
+            errno: Errno::EPERM,
+        })
+    }
+}
+
+/// Whether the kernel says that this process has these ids and no others.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn has_ids(ids: &mut Ids) -> bool {
+    let (mut uids, mut gids) = ([0_u32; 3], [0_u32; 3]);
+    let [real, effective, saved] = &mut uids;
+    // SAFETY: the kernel writes three numbers into living locals.
+    let users = unsafe { libc::getresuid(real, effective, saved) };
+    let [real, effective, saved] = &mut gids;
+    // SAFETY: as above.
+    let groups = unsafe { libc::getresgid(real, effective, saved) };
+    let room = ids.groups_read.len();
+    let size = libc::c_int::try_from(room).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel writes at most `room` numbers into an array of that many; with no room it only counts.
+    let count = unsafe { libc::getgroups(size, ids.groups_read.as_mut_ptr()) };
+    users == 0
+        && groups == 0
+        && uids == [ids.uid; 3]
+        && gids == [ids.gid; 3]
+        && count == size
+        && ids.groups_read == ids.groups
+}
+
+/// Turns the answer of a raw call about ids into a failure.
+fn check_ids(step: IdentityStep, answer: libc::c_long) -> Result<(), Failure> {
+    check(
+        Step::Identity(step),
+        libc::c_int::try_from(answer).unwrap_or(-1),
+    )
 }
 
 /// Executes the first candidate that is there, as execvp(3) searches: what is missing is passed over, what may not be

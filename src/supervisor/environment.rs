@@ -6,12 +6,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::core::env_file;
-use crate::core::job::{CommandLine, EnvValue, Job};
+use crate::core::job::{CommandLine, EnvValue, Job, Policy};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::keeper::order::Order;
 use crate::os::file;
-use crate::os::user::UserEntry;
+use crate::os::user::{self, Account, UserEntry};
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
@@ -55,10 +55,14 @@ impl Surroundings {
     pub(crate) fn order(&self, job: &Job, run: &RunRow) -> Result<Order, Outcome> {
         let policy = &job.policy;
         let (program, argv) = command(job, run);
-        let env = self.variables(job, run)?;
+        let account = account(policy)?;
+        let user = account
+            .as_ref()
+            .map_or(&self.user, |account| &account.entry);
+        let env = self.variables(job, run, user)?;
         let cwd = match &policy.cwd {
             Some(cwd) => cwd.as_bytes().to_vec(),
-            None => self.user.home.as_os_str().as_bytes().to_vec(),
+            None => user.home.as_os_str().as_bytes().to_vec(),
         };
         Ok(Order {
             run: run.id,
@@ -71,6 +75,7 @@ impl Surroundings {
                 .map(|(name, value)| [name, value].join(&b'='))
                 .collect(),
             cwd,
+            identity: account.and_then(|account| account.identity),
             umask: policy.umask,
             nice: policy.nice,
             stdin: policy
@@ -87,10 +92,11 @@ impl Surroundings {
         })
     }
 
-    fn variables(&self, job: &Job, run: &RunRow) -> Result<Variables, Outcome> {
+    fn variables(&self, job: &Job, run: &RunRow, user: &UserEntry) -> Result<Variables, Outcome> {
         let policy = &job.policy;
+        let is_given = policy.user.is_some();
         let mut variables = Variables::new();
-        if policy.inherit_env.unwrap_or(true) {
+        if policy.inherit_env.unwrap_or(!is_given) {
             let inherited = self
                 .inherited
                 .iter()
@@ -100,17 +106,17 @@ impl Surroundings {
                     .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())),
             );
         }
-        let user = [
-            ("HOME", self.user.home.as_os_str().as_bytes()),
-            ("USER", self.user.name.as_bytes()),
-            ("LOGNAME", self.user.name.as_bytes()),
-            ("SHELL", self.user.shell.as_os_str().as_bytes()),
+        let theirs = [
+            ("HOME", user.home.as_os_str().as_bytes()),
+            ("USER", user.name.as_bytes()),
+            ("LOGNAME", user.name.as_bytes()),
+            ("SHELL", user.shell.as_os_str().as_bytes()),
             ("PATH", DEFAULT_PATH.as_bytes()),
         ];
-        for (name, value) in user {
-            variables
-                .entry(name.into())
-                .or_insert_with(|| value.to_vec());
+        for (name, value) in theirs {
+            if is_given || !variables.contains_key(name.as_bytes()) {
+                variables.insert(name.into(), value.to_vec());
+            }
         }
         if let Some(path) = &policy.env_file {
             variables.extend(read_env_file(path)?);
@@ -177,6 +183,19 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
     };
     argv.extend(run.args.iter().cloned());
     (argv.first().cloned().unwrap_or_default(), argv)
+}
+
+/// Who the command is started as; none: the supervisor's user.
+fn account(policy: &Policy) -> Result<Option<Account>, Outcome> {
+    let account = match (&policy.user, &policy.group) {
+        (None, None) => return Ok(None),
+        (Some(user), None) => user::of_user(user),
+        (Some(user), Some(group)) => user::of_user_in_group(user, group),
+        (None, Some(group)) => user::of_group(group),
+    };
+    account
+        .map(Some)
+        .map_err(|error| refused(error.to_string()))
 }
 
 fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {

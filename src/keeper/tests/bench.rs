@@ -192,6 +192,7 @@ impl Bench {
             argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
             env: vec![b"PATH=/usr/bin:/bin".to_vec()],
             cwd: self.dir.to_str().unwrap().into(),
+            identity: None,
             umask: 0o022,
             nice: 0,
             stdin: Vec::new(),
