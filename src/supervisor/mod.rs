@@ -254,6 +254,8 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.stop_in_time(steps)?;
         self.prune_a_batch(steps)?;
+        #[cfg(feature = "order-before-claim")]
+        self.start_claimed(std::mem::take(&mut steps.claims), now);
         self.store.commit()
     }
 

@@ -49,16 +49,16 @@ command = 'eval "$WITNESS"; work both'
 const NAMES: [&str; 6] = ["plain", "wide", "flaky", "hopeless", "left", "right"];
 
 /// Xorshift: no test needs more.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(round: u64) -> Self {
+    pub(crate) fn new(round: u64) -> Self {
         let seed = u64::from(std::process::id()) << 8 | round;
         eprintln!("seed {seed}");
         Self(seed | 1)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -5,6 +5,7 @@
 mod crash_loop;
 mod faults;
 mod identity;
+mod kill_sweep;
 mod locks;
 mod logs;
 mod nothing_is_lost;

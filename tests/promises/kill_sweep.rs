@@ -1,0 +1,639 @@
+//! Killed at every system call: a supervisor that is gone at any of them leaves books that the next one finishes.
+//!
+//! `strace` sends KILL at the Nth call of a kind, for each kind and each N that a recorded life of the scenario has. By itself a
+//! part of the points is tried; `JOBCTL_SWEEP=full cargo test --locked --test promises kill_sweep -- --nocapture` tries all.
+//! The judge reads what the commands wrote themselves, and the store with SQLite.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::crash_loop::Dice;
+use crate::support::{House, Supervisor, answer_of, now, pass, program, skipped, wait_for};
+
+/// Every command writes down its beginning and its end with its exit code, and holds a lock of its own as a witness.
+const JOBS: &str = r#"
+[defaults]
+shell = ["/bin/bash", "-c"]
+env = { WITNESS = '''
+work() {
+    echo "$JOBCTL_JOB $JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/executed"
+    exec 9>> "$T/own.$1"
+    flock -n 9 || echo "$1: $JOBCTL_RUN" >> "$T/overlaps"
+    read -t 0.02 _ <> "$T/never"
+    flock -u 9
+    echo "$JOBCTL_JOB $JOBCTL_RUN/$JOBCTL_ATTEMPT $2" >> "$T/finished"
+    exit "$2"
+}
+''' }
+
+[jobs.tick]
+schedule = "@every 1s"
+command = 'eval "$WITNESS"; work tick 0'
+
+[jobs.plain]
+command = 'eval "$WITNESS"; work plain 0'
+
+[jobs.wide]
+concurrency = 2
+command = 'eval "$WITNESS"; work "wide.$JOBCTL_RUN" 0'
+
+[jobs.flaky]
+retry = { max = 1, delay = "20ms" }
+command = 'eval "$WITNESS"; work flaky $((JOBCTL_ATTEMPT < 2 ? 3 : 0))'
+
+[jobs.hopeless]
+retry = { max = 1, delay = "20ms" }
+command = 'eval "$WITNESS"; work hopeless 4'
+
+[jobs.left]
+lock = "both"
+command = 'eval "$WITNESS"; work both 0'
+
+[jobs.right]
+lock = "both"
+command = 'eval "$WITNESS"; work both 0'
+"#;
+
+/// Items of a life, added while nobody runs.
+const BEFORE: [&str; 5] = ["plain", "wide", "flaky", "left", "hopeless"];
+
+/// Items that are added to a supervisor that runs.
+const WHILE: [&str; 4] = ["plain", "wide", "right", "flaky"];
+
+/// Points that are tried where not all are asked for, besides one of each call.
+const POINTS_IN_CI: usize = 36;
+
+/// Calls that write, sync, send or take: where books go wrong.
+const TELLING: [&str; 9] = [
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "sendmsg",
+    "write",
+    "flock",
+    "rename",
+    "unlink",
+    "ftruncate",
+];
+
+/// Items that may follow until a point is reached.
+const MORE_MAX: usize = 4;
+
+/// Kills at random times, and how many of them one house bears.
+const RANDOM_KILLS: u32 = 3_000;
+const RANDOM_KILLS_IN_CI: u32 = 300;
+const KILLS_IN_A_HOUSE: u32 = 30;
+
+/// Numbers of outcomes in the store (docs/design.md).
+const EXITED: i64 = 1;
+const LOST: i64 = 5;
+
+static HOUSES: AtomicU32 = AtomicU32::new(1);
+
+/// Which system call, and which of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Point {
+    call: String,
+    nth: usize,
+}
+
+/// What the judge found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Findings {
+    /// Acknowledged and not in the store, or not ended.
+    lost: usize,
+    /// Attempts that were executed more than once.
+    twice: usize,
+    /// Commands that met another one where only one may be.
+    overlapped: usize,
+    /// Another verdict or exit code than the command's own.
+    wrong: usize,
+    /// Attempts whose end is not known although they wrote it down.
+    unknown: usize,
+}
+
+impl Findings {
+    fn is_clean(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.lost += other.lost;
+        self.twice += other.twice;
+        self.overlapped += other.overlapped;
+        self.wrong += other.wrong;
+        self.unknown += other.unknown;
+    }
+}
+
+fn is_full() -> bool {
+    std::env::var_os("JOBCTL_SWEEP").is_some_and(|value| value == "full")
+}
+
+fn has_strace() -> bool {
+    let is_there = answer_of(program("sh").args(["-c", "command -v strace"])).code == 0;
+    if !is_there {
+        skipped("strace is not installed");
+    }
+    is_there
+}
+
+fn house() -> House {
+    let house = House::new(JOBS);
+    nix::unistd::mkfifo(&house.path("never"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("a FIFO can be made");
+    house
+}
+
+/// `jobctl` of a house under strace with these options; the supervisor is the process that was started, and is traced alone.
+fn traced(house: &House, options: &[&str]) -> Command {
+    let jobctl = binary(house);
+    let mut traced = program("strace");
+    traced
+        .args(["-D", "-qq"])
+        .args(options)
+        .arg(jobctl.get_program())
+        .args(jobctl.get_args());
+    for (name, value) in jobctl.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    traced
+}
+
+/// `jobctl`, or the one that `JOBCTL_SWEEP_BINARY` names: a broken one must be caught.
+fn binary(house: &House) -> Command {
+    let jobctl = house.jobctl();
+    let Some(other) = std::env::var_os("JOBCTL_SWEEP_BINARY") else {
+        return jobctl;
+    };
+    let mut command = program(other);
+    for (name, value) in jobctl.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an independent look at the store"
+)]
+fn store(house: &House) -> Connection {
+    Connection::open_with_flags(
+        house.state_dir().join("jobctl.db"),
+        OpenFlags::SQLITE_OPEN_READ_ONLY,
+    )
+    .expect("the store is there")
+}
+
+fn number(store: &Connection, query: &str) -> i64 {
+    store
+        .query_row(query, [], |row| row.get(0))
+        .expect("it is a query")
+}
+
+fn has_unfinished(store: &Connection) -> bool {
+    number(
+        store,
+        "SELECT count(*) FROM run JOIN job ON job.id = run.job WHERE state < 5 AND name <> 'tick'",
+    ) > 0
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    /// A supervisor from its start on.
+    Supervisor,
+    /// One that finds what another one left behind.
+    Recovery,
+    /// A keeper that waits for an order.
+    Keeper,
+}
+
+/// Adds items and waits until all have ended and a tick has run, or until the supervisor is gone.
+fn add_and_wait(house: &House, supervisor: &mut Supervisor, jobs: &[&str]) -> Vec<i64> {
+    let items = jobs.iter().map(|job| house.enqueue(&[job])).collect();
+    let store = store(house);
+    wait_for("the end of all items", || {
+        let is_gone = supervisor.status().is_some();
+        let ticks = "SELECT count(*) FROM run JOIN job ON job.id = run.job WHERE state = 5 AND name = 'tick'";
+        (is_gone || (!has_unfinished(&store) && number(&store, ticks) > 0)).then_some(())
+    });
+    items
+}
+
+/// Stops a supervisor that may be gone already. Whether it was killed.
+fn end(supervisor: &mut Supervisor) -> bool {
+    if supervisor.status().is_none() {
+        supervisor.send(Signal::SIGTERM);
+    }
+    let status = supervisor.wait();
+    assert!(status.success() || status.signal() == Some(9), "{status}");
+    status.signal() == Some(9)
+}
+
+/// A house with items, for `Recovery` with what a killed supervisor leaves: commands that run, and one that ended meanwhile.
+fn prepare(victim: Victim) -> (House, Vec<i64>) {
+    let house = house();
+    let items = BEFORE.iter().map(|job| house.enqueue(&[job])).collect();
+    if victim == Victim::Recovery {
+        let supervisor = house.start_with(&mut binary(&house), &[]);
+        house.wait_lines("executed", 3);
+        supervisor.kill();
+        house.wait_lines("finished", 3);
+    }
+    (house, items)
+}
+
+/// Finishes what is left with a supervisor that nobody kills.
+fn finish(house: &House) {
+    let supervisor = house.start_with(&mut binary(house), &[]);
+    let store = store(house);
+    wait_for("the end of all items", || {
+        (!has_unfinished(&store)).then_some(())
+    });
+    assert_eq!(supervisor.stop(), 0);
+}
+
+/// What the store says of a run.
+struct Row {
+    job: String,
+    state: String,
+    attempt: i64,
+    outcome: Option<i64>,
+    exit_code: Option<i64>,
+    /// An earlier attempt was lost.
+    has_lost: bool,
+}
+
+/// Compares what the store says with what the commands wrote.
+fn judge(house: &House, victim: Victim, items: &[i64]) -> Findings {
+    let store = store(house);
+    let answer: String = store
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .expect("it can be asked");
+    assert_eq!(answer, "ok");
+    let mut found = Findings::default();
+    let mut executed: HashMap<String, usize> = HashMap::new();
+    for line in house.lines("executed") {
+        *executed.entry(line).or_default() += 1;
+    }
+    let codes: HashMap<String, i64> = house
+        .lines("finished")
+        .iter()
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(attempt, code)| (attempt.to_owned(), code.parse().expect("a number")))
+        .collect();
+    found.twice = executed.values().filter(|count| **count > 1).count();
+    found.overlapped = house.lines("overlaps").len();
+    let rows = rows(&store);
+    found.lost = items.iter().filter(|id| !rows.contains_key(*id)).count();
+    for (id, row) in &rows {
+        let is_lost = row.outcome == Some(LOST);
+        // What a killed keeper was told of its command is gone with it, and the command too.
+        if victim != Victim::Keeper || !(is_lost || row.has_lost) {
+            judge_run(*id, row, &codes, &mut found);
+        }
+    }
+    let known = |attempt: &String| {
+        let id = attempt
+            .split_once(' ')
+            .and_then(|(_, rest)| rest.split_once('/'));
+        id.is_some_and(|(id, _)| rows.contains_key(&id.parse::<i64>().expect("a number")))
+    };
+    found.unknown += executed.keys().filter(|attempt| !known(attempt)).count();
+    found
+}
+
+fn rows(store: &Connection) -> BTreeMap<i64, Row> {
+    let mut query = store
+        .prepare("SELECT run.id, job.name, runs.state, run.attempt, run.outcome, run.exit_code, EXISTS (SELECT 1 FROM attempt WHERE attempt.run = run.id AND outcome = 5) FROM run JOIN job ON job.id = run.job JOIN runs ON runs.id = run.id")
+        .expect("it is a query");
+    query
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                Row {
+                    job: row.get(1)?,
+                    state: row.get(2)?,
+                    attempt: row.get(3)?,
+                    outcome: row.get(4)?,
+                    exit_code: row.get(5)?,
+                    has_lost: row.get(6)?,
+                },
+            ))
+        })
+        .expect("it can be asked")
+        .collect::<Result<_, _>>()
+        .expect("it can be read")
+}
+
+/// A run that was executed has the exit code that its last attempt wrote down, and the verdict that follows from it.
+fn judge_run(id: i64, row: &Row, codes: &HashMap<String, i64>, found: &mut Findings) {
+    if row.state == "skipped" && row.job == "tick" {
+        return;
+    }
+    if !["succeeded", "failed"].contains(&row.state.as_str()) {
+        // A tick may fall due while the last supervisor stops.
+        found.lost += usize::from(row.job != "tick" || row.state == "running");
+        return;
+    }
+    let code = codes.get(&format!("{} {id}/{}", row.job, row.attempt));
+    match (row.outcome, row.exit_code, code) {
+        (Some(EXITED), Some(told), Some(own)) if told == *own => {}
+        (Some(LOST), ..) => found.unknown += 1,
+        _ => found.wrong += 1,
+    }
+    let (state, attempts) = match row.job.as_str() {
+        "flaky" => ("succeeded", 2),
+        "hopeless" => ("failed", 2),
+        _ => ("succeeded", 1),
+    };
+    found.wrong += usize::from(row.state != state || row.attempt != attempts);
+}
+
+/// How often each system call is made in a life that nobody ends.
+fn record(victim: Victim) -> BTreeMap<String, usize> {
+    let (house, _) = prepare(victim);
+    let trace = house.path("trace").display().to_string();
+    if victim == Victim::Keeper {
+        live_with_keeper(&house, &["-o", &trace]);
+    } else {
+        let mut supervisor = house.start_with(&mut traced(&house, &["-o", &trace]), &[]);
+        add_and_wait(&house, &mut supervisor, &WHILE);
+        assert!(!end(&mut supervisor));
+    }
+    let mut calls = BTreeMap::new();
+    for line in house.lines("trace") {
+        if let Some((name, _)) = line.split_once('(')
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            *calls.entry(name.to_owned()).or_insert(0) += 1;
+        }
+    }
+    // The first one starts the program, and is strace's.
+    calls.remove("execve");
+    assert!(calls.len() > 8, "{calls:?}");
+    calls
+}
+
+/// A life in which strace with these options is attached to a keeper before it gets its next order.
+fn live_with_keeper(house: &House, options: &[&str]) -> Vec<i64> {
+    let mut supervisor = house.start_with(&mut binary(house), &[]);
+    let mut items = add_and_wait(house, &mut supervisor, &["plain"]);
+    let keeper = wait_for("a keeper", || house.keepers().first().copied());
+    let said = std::fs::File::create(house.path("strace")).expect("it can be made");
+    let mut strace = program("strace")
+        .args(options)
+        .args(["-p", &keeper.to_string()])
+        .stderr(said)
+        .spawn()
+        .expect("strace is there");
+    wait_for("strace to be attached", || {
+        let said = house.read("strace");
+        (said.contains("attached") || said.contains("No such process")).then_some(())
+    });
+    items.extend(add_and_wait(house, &mut supervisor, &WHILE));
+    assert!(!end(&mut supervisor));
+    // The keeper is gone, and strace with it.
+    strace.wait().expect("it is our child");
+    items
+}
+
+/// All points of a recorded life; without `JOBCTL_SWEEP=full` the first, the last and some between of each call.
+fn points(calls: &BTreeMap<String, usize>) -> Vec<Point> {
+    let all = |(call, count): (&String, &usize)| -> Vec<Point> {
+        (1..=*count)
+            .map(|nth| Point {
+                call: call.clone(),
+                nth,
+            })
+            .collect()
+    };
+    let all: Vec<Point> = calls.iter().flat_map(all).collect();
+    if is_full() {
+        return all;
+    }
+    let (telling, others): (Vec<&Point>, Vec<&Point>) = all
+        .iter()
+        .partition(|point| TELLING.contains(&point.call.as_str()));
+    let each = calls.iter().map(|(call, count)| Point {
+        call: call.clone(),
+        nth: count.div_ceil(2),
+    });
+    let mut chosen: Vec<Point> = each.collect();
+    chosen.extend(spread(&telling, POINTS_IN_CI * 2 / 3));
+    chosen.extend(spread(&others, POINTS_IN_CI / 3));
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen
+}
+
+fn spread(points: &[&Point], count: usize) -> Vec<Point> {
+    let step = points.len().div_ceil(count).max(1);
+    points
+        .iter()
+        .step_by(step)
+        .map(|point| (*point).clone())
+        .collect()
+}
+
+/// A life that is ended at a point, and what came after it. None: it was over before it came there.
+fn try_point(victim: Victim, point: &Point) -> Option<Findings> {
+    let (house, mut items) = prepare(victim);
+    let inject = format!("inject={}:signal=KILL:when={}", point.call, point.nth);
+    let only = format!("trace={}", point.call);
+    let trace = house.path("trace").display().to_string();
+    let options = ["-o", &trace, "-e", &only, "-e", &inject];
+    let is_killed = if victim == Victim::Keeper {
+        items.extend(live_with_keeper(&house, &options));
+        house.read("trace").contains("killed by SIGKILL")
+    } else {
+        let mut supervisor = house.spawn(&mut traced(&house, &options), &[]);
+        items.extend(add_and_wait(&house, &mut supervisor, &WHILE));
+        // Two lives are never the same to a call: a little more may bring it there.
+        for _ in 0..MORE_MAX {
+            if supervisor.status().is_none() {
+                items.extend(add_and_wait(&house, &mut supervisor, &["plain", "flaky"]));
+            }
+        }
+        end(&mut supervisor)
+    };
+    finish(&house);
+    let found = judge(&house, victim, &items);
+    if !found.is_clean() {
+        eprintln!("{victim:?} {point:?}: {found:?}\n{}", house.read("log"));
+    }
+    is_killed.then_some(found)
+}
+
+/// What came of all points of a call.
+#[derive(Default)]
+struct Tally {
+    points: usize,
+    reached: usize,
+    found: Findings,
+}
+
+/// Tries the points of a victim, two at a time, and prints what came of them.
+fn sweep(victim: Victim) -> Tally {
+    let points = points(&record(victim));
+    let next = AtomicUsize::new(0);
+    let tallies: Mutex<BTreeMap<String, Tally>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = try_point(victim, point);
+                    let mut tallies = tallies.lock().expect("no thread has panicked");
+                    let tally = tallies.entry(point.call.clone()).or_default();
+                    tally.points += 1;
+                    if let Some(found) = found {
+                        tally.reached += 1;
+                        tally.found.add(&found);
+                    }
+                }
+            });
+        }
+    });
+    let tallies = tallies.into_inner().expect("no thread has panicked");
+    eprintln!(
+        "{:18} {:>6} {:>7} {:>5} {:>5} {:>10} {:>5} {:>7}",
+        format!("{victim:?}"),
+        "points",
+        "reached",
+        "lost",
+        "twice",
+        "overlapped",
+        "wrong",
+        "unknown"
+    );
+    let mut sum = Tally::default();
+    for (call, tally) in &tallies {
+        print_line(call, tally);
+        sum.points += tally.points;
+        sum.reached += tally.reached;
+        sum.found.add(&tally.found);
+    }
+    print_line("all", &sum);
+    sum
+}
+
+/// Fails unless nothing was found and the points were reached.
+fn assert_clean(sum: &Tally) {
+    assert!(sum.found.is_clean(), "{:?}", sum.found);
+    let (reached, points) = (sum.reached, sum.points);
+    assert!(
+        reached * 10 >= points * 9,
+        "only {reached} of {points} points were reached"
+    );
+}
+
+#[test]
+fn a_supervisor_may_be_killed_at_any_system_call() {
+    if has_strace() {
+        assert_clean(&sweep(Victim::Supervisor));
+    }
+}
+
+#[test]
+fn a_supervisor_may_be_killed_at_any_system_call_of_its_recovery() {
+    if has_strace() {
+        assert_clean(&sweep(Victim::Recovery));
+    }
+}
+
+#[test]
+fn a_keeper_may_be_killed_at_any_system_call() {
+    if has_strace() {
+        assert_clean(&sweep(Victim::Keeper));
+    }
+}
+
+#[test]
+fn a_build_that_sends_orders_before_their_claim_is_on_disk_is_caught() {
+    if !has_strace() {
+        return;
+    }
+    if std::env::var_os("JOBCTL_SWEEP_BINARY").is_none() {
+        return skipped("JOBCTL_SWEEP_BINARY names no broken build");
+    }
+    let sum = sweep(Victim::Supervisor);
+    assert!(sum.found.twice > 0, "{:?}", sum.found);
+}
+
+#[test]
+fn kills_at_random_times_lose_nothing_and_repeat_nothing() {
+    let kills = if is_full() {
+        RANDOM_KILLS
+    } else {
+        RANDOM_KILLS_IN_CI
+    };
+    let houses = kills.div_ceil(KILLS_IN_A_HOUSE);
+    let next = AtomicU32::new(0);
+    let sum = Mutex::new(Findings::default());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while next.fetch_add(1, Ordering::Relaxed) < houses {
+                    let found = kill_at_random();
+                    sum.lock().expect("no thread has panicked").add(&found);
+                }
+            });
+        }
+    });
+    let sum = sum.into_inner().expect("no thread has panicked");
+    eprintln!(
+        "{} kills at random times: {sum:?}",
+        houses * KILLS_IN_A_HOUSE
+    );
+    assert!(sum.is_clean(), "{sum:?}");
+}
+
+/// A house whose supervisors live for some milliseconds each.
+fn kill_at_random() -> Findings {
+    let house = house();
+    let mut dice = Dice::new(u64::from(HOUSES.fetch_add(1, Ordering::Relaxed)));
+    let mut items = Vec::new();
+    for _ in 0..KILLS_IN_A_HOUSE {
+        let jobs = [BEFORE, ["plain", "wide", "flaky", "right", "hopeless"]].concat();
+        let job = jobs[usize::try_from(dice.below(10)).expect("ten are few")];
+        items.push(house.enqueue(&[job]));
+        let supervisor = house.spawn(&mut binary(&house), &[]);
+        let (begin, life) = (now(), Duration::from_millis(dice.below(120)));
+        while let Some(rest) = life.checked_sub(begin.elapsed()) {
+            pass(rest);
+        }
+        supervisor.kill();
+    }
+    finish(&house);
+    judge(&house, Victim::Supervisor, &items)
+}
+
+fn print_line(call: &str, tally: &Tally) {
+    let found = &tally.found;
+    eprintln!(
+        "{call:18} {:>6} {:>7} {:>5} {:>5} {:>10} {:>5} {:>7}",
+        tally.points,
+        tally.reached,
+        found.lost,
+        found.twice,
+        found.overlapped,
+        found.wrong,
+        found.unknown
+    );
+}
