@@ -211,8 +211,9 @@ impl<S: Spawner> Supervisor<S> {
         if self.again_at.is_none_or(|at| at <= now.mono) {
             self.turn(now);
         }
+        let flow = self.flow(now);
         self.log.flush();
-        self.flow()
+        flow
     }
 
     fn turn(&mut self, now: Now) {
@@ -331,7 +332,9 @@ impl<S: Spawner> Supervisor<S> {
         let mut wait =
             LOOK_EVERY.min(from_mono(self.next_prune_at()).max(Duration::from_millis(1)));
         if let Some(at) = self.again_at {
-            return wait.min(from_mono(at));
+            let leave = self.leave_at().map_or(wait, from_mono);
+            // Once that is over, the loop has left.
+            return wait.min(from_mono(at)).min(leave);
         }
         if !self.ended.is_empty() {
             return Duration::ZERO;

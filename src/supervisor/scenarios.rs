@@ -989,6 +989,29 @@ fn a_turn_that_fails_on_disk_is_undone_and_done_again() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_store_that_cannot_be_written() {
+    let mut day = Scenario::new("[jobs.b]\ncommand = 'x'", T0);
+    let item = day.enqueue("b", 1)[0];
+    day.supervisor.store.execute_raw(
+        "CREATE TEMP TRIGGER full BEFORE UPDATE ON main.run WHEN OLD.state = 3 BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    day.advance(5);
+    assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
+    let asked = day.now.mono;
+    while day.turn(&[]) == Flow::Continue {
+        let wait = day.supervisor.next_wait(day.now);
+        day.advance_clocks(wait.max(Duration::from_millis(1)));
+        assert!(day.now.mono.since(asked) < Duration::from_secs(3600));
+    }
+    assert_eq!(
+        day.now.mono.since(asked),
+        day.supervisor.configuration.stop_timeout
+    );
+    // What is not on disk stands in the record: nothing was made up.
+    assert_eq!(day.run(item).state, State::Running);
+}
+
+#[test]
 fn paused_time_owes_nothing_also_if_nobody_was_there_when_it_ended() {
     let jobfile = "[jobs.a]\nschedule = '*/10 * * * *'\ncommand = 'x'\ncatch_up = 'all'";
     let mut day = Scenario::new(jobfile, T0);

@@ -28,11 +28,24 @@ impl<S: Spawner> Supervisor<S> {
         );
     }
 
-    /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends are not on disk.
-    pub(super) fn flow(&self) -> Flow {
-        let Some(_) = self.stopping else {
+    /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends are not on disk, but not for a
+    /// store that cannot be written. What is not on disk stands in the records, and the next supervisor reads them.
+    pub(super) fn flow(&mut self, now: Now) -> Flow {
+        let Some(stopping) = self.stopping else {
             return Flow::Continue;
         };
+        if self.again_at.is_some() && self.is_over(stopping, now) {
+            self.log.event(
+                now.wall,
+                "leaving",
+                &[
+                    ("reason", &"the store cannot be written"),
+                    ("running", &self.live.len()),
+                    ("ended", &self.ended.len()),
+                ],
+            );
+            return Flow::Leave;
+        }
         let waits_for_attempts = match self.configuration.on_stop {
             OnStop::Finish => !self.live.is_empty(),
             OnStop::Detach => false,
@@ -42,6 +55,23 @@ impl<S: Spawner> Supervisor<S> {
         } else {
             Flow::Leave
         }
+    }
+
+    /// Whether a stop has had its time.
+    fn is_over(&self, stopping: Stopping, now: Now) -> bool {
+        match self.configuration.on_stop {
+            OnStop::Finish => stopping.asked > 1 || self.stop_deadline(stopping) <= now.mono,
+            OnStop::Detach => true,
+        }
+    }
+
+    fn stop_deadline(&self, stopping: Stopping) -> Mono {
+        stopping.since + self.configuration.stop_timeout
+    }
+
+    /// When a stop is over that waits for a store that cannot be written.
+    pub(super) fn leave_at(&self) -> Option<Mono> {
+        self.stopping.map(|stopping| self.stop_deadline(stopping))
     }
 
     /// Stops every attempt whose time is over.

@@ -19,7 +19,10 @@ use crate::support::{House, Supervisor, answer_of, now, pass, program, skipped, 
 
 /// Every command writes down its beginning and its end with its exit code, and holds a lock of its own as a witness.
 const JOBS: &str = r#"
+stop_timeout = "2s"
+
 [defaults]
+stop_grace = "1s"
 shell = ["/bin/bash", "-c"]
 env = { WITNESS = '''
 work() {
@@ -65,7 +68,7 @@ command = 'eval "$WITNESS"; work both 0'
 const BEFORE: [&str; 5] = ["plain", "wide", "flaky", "left", "hopeless"];
 
 /// Items that are added to a supervisor that runs.
-const WHILE: [&str; 4] = ["plain", "wide", "right", "flaky"];
+pub(crate) const WHILE: [&str; 4] = ["plain", "wide", "right", "flaky"];
 
 /// Points that are tried where not all are asked for, besides one of each call.
 const POINTS_IN_CI: usize = 36;
@@ -106,7 +109,7 @@ struct Point {
 
 /// What the judge found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Findings {
+pub(crate) struct Findings {
     /// Acknowledged and not in the store, or not ended.
     lost: usize,
     /// Attempts that were executed more than once.
@@ -120,11 +123,11 @@ struct Findings {
 }
 
 impl Findings {
-    fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         *self == Self::default()
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.lost += other.lost;
         self.twice += other.twice;
         self.overlapped += other.overlapped;
@@ -133,11 +136,11 @@ impl Findings {
     }
 }
 
-fn is_full() -> bool {
+pub(crate) fn is_full() -> bool {
     std::env::var_os("JOBCTL_SWEEP").is_some_and(|value| value == "full")
 }
 
-fn has_strace() -> bool {
+pub(crate) fn has_strace() -> bool {
     let is_there = answer_of(program("sh").args(["-c", "command -v strace"])).code == 0;
     if !is_there {
         skipped("strace is not installed");
@@ -153,7 +156,7 @@ fn house() -> House {
 }
 
 /// `jobctl` of a house under strace with these options; the supervisor is the process that was started, and is traced alone.
-fn traced(house: &House, options: &[&str]) -> Command {
+pub(crate) fn traced(house: &House, options: &[&str]) -> Command {
     let jobctl = binary(house);
     let mut traced = program("strace");
     traced
@@ -190,7 +193,7 @@ fn binary(house: &House) -> Command {
     clippy::disallowed_methods,
     reason = "an independent look at the store"
 )]
-fn store(house: &House) -> Connection {
+pub(crate) fn store(house: &House) -> Connection {
     Connection::open_with_flags(
         house.state_dir().join("jobctl.db"),
         OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -204,7 +207,7 @@ fn number(store: &Connection, query: &str) -> i64 {
         .expect("it is a query")
 }
 
-fn has_unfinished(store: &Connection) -> bool {
+pub(crate) fn has_unfinished(store: &Connection) -> bool {
     number(
         store,
         "SELECT count(*) FROM run JOIN job ON job.id = run.job WHERE state < 5 AND name <> 'tick'",
@@ -213,7 +216,7 @@ fn has_unfinished(store: &Connection) -> bool {
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
+pub(crate) enum Victim {
     /// A supervisor from its start on.
     Supervisor,
     /// One that finds what another one left behind.
@@ -245,7 +248,7 @@ fn end(supervisor: &mut Supervisor) -> bool {
 }
 
 /// A house with items, for `Recovery` with what a killed supervisor leaves: commands that run, and one that ended meanwhile.
-fn prepare(victim: Victim) -> (House, Vec<i64>) {
+pub(crate) fn prepare(victim: Victim) -> (House, Vec<i64>) {
     let house = house();
     let items = BEFORE.iter().map(|job| house.enqueue(&[job])).collect();
     if victim == Victim::Recovery {
@@ -258,7 +261,7 @@ fn prepare(victim: Victim) -> (House, Vec<i64>) {
 }
 
 /// Finishes what is left with a supervisor that nobody kills.
-fn finish(house: &House) {
+pub(crate) fn finish(house: &House) {
     let supervisor = house.start_with(&mut binary(house), &[]);
     let store = store(house);
     wait_for("the end of all items", || {
@@ -279,7 +282,7 @@ struct Row {
 }
 
 /// Compares what the store says with what the commands wrote.
-fn judge(house: &House, victim: Victim, items: &[i64]) -> Findings {
+pub(crate) fn judge(house: &House, victim: Victim, items: &[i64]) -> Findings {
     let store = store(house);
     let answer: String = store
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -365,7 +368,7 @@ fn judge_run(id: i64, row: &Row, codes: &HashMap<String, i64>, found: &mut Findi
 }
 
 /// How often each system call is made in a life that nobody ends.
-fn record(victim: Victim) -> BTreeMap<String, usize> {
+pub(crate) fn record(victim: Victim) -> BTreeMap<String, usize> {
     let (house, _) = prepare(victim);
     let trace = house.path("trace").display().to_string();
     if victim == Victim::Keeper {

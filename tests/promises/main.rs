@@ -3,6 +3,7 @@
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
 mod crash_loop;
+mod error_sweep;
 mod faults;
 mod identity;
 mod kill_sweep;
