@@ -247,7 +247,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("inherit_env", InEffect, BOOL, |d, v| {
         set_some(&mut d.policy().inherit_env, v.bool())
     }),
-    key("limits", Blocker, TABLE, |d, v| {
+    key("limits", InEffect, TABLE, |d, v| {
         set(&mut d.policy().limits, fresh(LIMITS, v))
     }),
     key("stdin", InEffect, STRING, |d, v| {
@@ -373,7 +373,7 @@ pub(super) const LIMITS: &[Key<Limits>] = &[
     key("address_space", InEffect, SIZE, |l, v| {
         set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))
     }),
-    key("memory", InEffect, SIZE, |l, v| {
+    key("memory", Blocker, SIZE, |l, v| {
         set_some(&mut l.memory, v.size(1 << 20, u64::MAX))
     }),
 ];
@@ -406,7 +406,7 @@ pub(super) const HEARTBEAT: &[Key<HeartbeatDraft>] = &[
 
 /// Keys of a value of `env` that is a table.
 pub(super) const ENV_VALUE: &[Key<Option<Box<str>>>] =
-    &[key("file", Blocker, STRING, |file, v| {
+    &[key("file", InEffect, STRING, |file, v| {
         set_some(file, v.path())
     })];
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::core::job::Leftovers;
+use crate::os::limit::Limit;
 use crate::os::user::Identity;
 
 /// The version of the encoding. A keeper is the same binary as its supervisor, so there is only one at a time.
@@ -28,6 +29,8 @@ pub(crate) struct Order {
     pub(crate) cwd: Vec<u8>,
     /// The ids it has; none: the keeper's.
     pub(crate) identity: Option<Identity>,
+    /// Resource limits.
+    pub(crate) limits: Vec<Limit>,
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// Added to the keeper's nice value.
@@ -84,6 +87,7 @@ impl Order {
         out.list(&self.env);
         out.text(&self.cwd);
         out.identity(self.identity.as_ref());
+        out.limits(&self.limits);
         out.raw(&self.umask.to_le_bytes());
         out.raw(&self.nice.to_le_bytes());
         out.text(&self.stdin);
@@ -115,6 +119,7 @@ impl Order {
             env: input.list()?,
             cwd: input.text()?,
             identity: input.identity()?,
+            limits: input.limits()?,
             umask: u32::from_le_bytes(input.array()?),
             nice: i32::from_le_bytes(input.array()?),
             stdin: input.text()?,
@@ -160,6 +165,15 @@ impl Writer {
             for group in &identity.groups {
                 self.raw(&group.to_le_bytes());
             }
+        }
+    }
+
+    fn limits(&mut self, limits: &[Limit]) {
+        self.raw(&(limits.len() as u64).to_le_bytes());
+        for limit in limits {
+            self.raw(&limit.resource.to_le_bytes());
+            self.raw(&limit.soft.to_le_bytes());
+            self.raw(&limit.hard.to_le_bytes());
         }
     }
 
@@ -225,6 +239,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn limits(&mut self) -> Result<Vec<Limit>, OrderError> {
+        let mut limits = Vec::new();
+        for _ in 0..self.len()? {
+            limits.push(Limit {
+                resource: u32::from_le_bytes(self.array()?),
+                soft: u64::from_le_bytes(self.array()?),
+                hard: u64::from_le_bytes(self.array()?),
+            });
+        }
+        Ok(limits)
+    }
+
     fn span(&mut self) -> Result<Duration, OrderError> {
         let secs = u64::from_le_bytes(self.array()?);
         match u32::from_le_bytes(self.array()?) {
@@ -270,11 +296,13 @@ mod tests {
             (umask, nice, stop_signal, output_max) in any::<(u32, i32, i32, u64)>(),
             (timeout, stop_grace) in any::<(Option<Duration>, Duration)>(),
             ids_of in any::<Option<(u32, u32, Vec<u32>)>>(),
+            limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
                 stop_signal, stop_grace, output_max,
+                limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },
             }

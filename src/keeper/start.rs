@@ -53,6 +53,7 @@ pub(super) fn start(
         env: &strings.env,
         cwd: &strings.cwd,
         identity: order.identity.as_ref(),
+        limits: &order.limits,
         umask: order.umask,
         nice,
         stdin: given.as_ref().map_or(null, AsFd::as_fd),
@@ -140,6 +141,10 @@ fn explain(failure: Failure, order: &Order, strings: &Strings) -> End {
         Step::Session => failed("new session", &failure.errno.into()),
         Step::Descriptors => failed("descriptors", &failure.errno.into()),
         Step::Nice => failed(&format!("nice value {}", order.nice), &failure.errno.into()),
+        Step::Limit(limit) => failed(
+            &format!("limit {} of {}", limit.name(), limit.soft),
+            &failure.errno.into(),
+        ),
         Step::Identity(what) => failed(
             &identity_text(what, order.identity.as_ref()),
             &failure.errno.into(),

@@ -4,6 +4,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod file;
+pub(crate) mod limit;
 pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod paths;

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 
+use super::limit::Limit;
 use super::user::Identity;
 
 /// Enough for a few calls of small functions, in a build without optimisation too.
@@ -29,6 +30,8 @@ pub(crate) struct Command<'a> {
     pub(crate) cwd: &'a CStr,
     /// The ids it has; none: this process's.
     pub(crate) identity: Option<&'a Identity>,
+    /// Resource limits.
+    pub(crate) limits: &'a [Limit],
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// The nice value; none: this process's.
@@ -50,6 +53,8 @@ pub(crate) enum Step {
     Descriptors,
     /// The nice value.
     Nice,
+    /// A resource limit.
+    Limit(Limit),
     /// The ids of another user.
     Identity(IdentityStep),
     /// The working directory.
@@ -96,6 +101,7 @@ struct Prepared {
     env: Vec<*const libc::c_char>,
     cwd: *const libc::c_char,
     identity: Option<Ids>,
+    limits: Vec<Limit>,
     umask: libc::mode_t,
     nice: Option<i32>,
     stdin: RawFd,
@@ -188,6 +194,7 @@ impl Prepared {
             env: pointers(command.env),
             cwd: command.cwd.as_ptr(),
             identity: command.identity.map(Ids::of),
+            limits: command.limits.to_vec(),
             umask: command.umask,
             nice: command.nice,
             stdin: command.stdin.as_raw_fd(),
@@ -229,7 +236,7 @@ fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
     }
 }
 
-/// The order matters: the ids of another user go behind the nice value (which may need rights) and before the directory (which
+/// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the directory (which
 /// may only be open to that user) and the death signal (which a change of ids takes away).
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
@@ -248,6 +255,15 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
         check(Step::Nice, unsafe {
             libc::setpriority(libc::PRIO_PROCESS, 0, nice)
         })?;
+    }
+    for limit in &prepared.limits {
+        let value = libc::rlimit {
+            rlim_cur: limit.soft,
+            rlim_max: limit.hard,
+        };
+        // SAFETY: the kernel reads a living local. They are this process's own: a process that shares memory shares no limits.
+        let answer = unsafe { libc::setrlimit(limit.resource, &raw const value) };
+        check(Step::Limit(*limit), answer)?;
     }
     // SAFETY: numbers only; the mask belongs to this process alone (no CLONE_FS).
     unsafe { libc::umask(prepared.umask) };

@@ -10,8 +10,8 @@ use crate::core::job::{CommandLine, EnvValue, Job, Policy};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::keeper::order::Order;
-use crate::os::file;
 use crate::os::user::{self, Account, UserEntry};
+use crate::os::{file, limit};
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
@@ -29,6 +29,9 @@ const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
 
 /// An `env_file` may be this long: an environment of the kernel's own limit.
 const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
+
+/// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
+const VALUE_MAX: u64 = 128 * 1024;
 
 /// The path of commands whose supervisor has none.
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
@@ -76,6 +79,7 @@ impl Surroundings {
                 .collect(),
             cwd,
             identity: account.and_then(|account| account.identity),
+            limits: limit::of_job(&policy.limits),
             umask: policy.umask,
             nice: policy.nice,
             stdin: policy
@@ -127,9 +131,7 @@ impl Surroundings {
                     variables.insert(name.as_bytes().to_vec(), text.as_bytes().to_vec());
                 }
                 EnvValue::File(path) => {
-                    return Err(refused(format!(
-                        "env {name}: reading {path} is not in effect yet"
-                    )));
+                    variables.insert(name.as_bytes().to_vec(), read_value(name, path)?);
                 }
             }
         }
@@ -196,6 +198,20 @@ fn account(policy: &Policy) -> Result<Option<Account>, Outcome> {
     account
         .map(Some)
         .map_err(|error| refused(error.to_string()))
+}
+
+/// A value that stands in a file of its own, without the newline at its end.
+fn read_value(name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
+    let failed = |why: String| refused(format!("env {name}: {path}: {why}"));
+    let mut value =
+        file::read_small(Path::new(path), VALUE_MAX).map_err(|error| failed(plain(&error)))?;
+    if value.ends_with(b"\n") {
+        value.pop();
+    }
+    if value.contains(&0) {
+        return Err(failed("holds a NUL byte".to_owned()));
+    }
+    Ok(value)
 }
 
 fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {

@@ -305,3 +305,85 @@ fn resource_use_is_on_record() {
     assert!(attempt["max_rss_kib"].as_i64() > Some(100), "{attempt:#}");
     assert!(attempt["pid"].as_i64() > Some(1), "{attempt:#}");
 }
+
+#[test]
+fn its_resource_limits_are_those_of_the_job() {
+    let keys = "command = ['cat', '/proc/self/limits']\n\
+                limits = { cpu_time = '1500ms', open_files = 77, processes = 4321, file_size = '1 MiB', address_space = '1 GiB' }";
+    let text = printed(keys, &[]);
+    let limit = |name: &str| -> Vec<String> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let words = line.unwrap_or_else(|| panic!("{name}: {text}"));
+        words
+            .split_ascii_whitespace()
+            .take(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(limit("Max cpu time"), ["2", "3"]);
+    assert_eq!(limit("Max open files"), ["77", "77"]);
+    assert_eq!(limit("Max processes"), ["4321", "4321"]);
+    assert_eq!(limit("Max file size"), ["1048576", "1048576"]);
+    assert_eq!(limit("Max address space"), ["1073741824", "1073741824"]);
+}
+
+#[test]
+fn a_command_over_its_cpu_time_is_ended_by_that_signal() {
+    let house = House::new(
+        "[jobs.looks]\ncommand = 'while :; do :; done'\nlimits = { cpu_time = '1s' }\ntimeout = '25s'\n",
+    );
+    let supervisor = house.start();
+    let run = house.enqueue(&["looks"]);
+    let ended = house.wait_state(run, "failed");
+    assert_eq!(
+        (&ended["outcome"], &ended["signal"]),
+        (&"signaled".into(), &"XCPU".into()),
+        "{ended}"
+    );
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_variable_may_stand_in_a_file_that_is_read_for_each_attempt() {
+    let house = House::new(
+        "[jobs.looks]\ncommand = 'printf %s \"$SECRET\"'\nenv = { SECRET = { file = '@T@/secret' } }\n",
+    );
+    let supervisor = house.start();
+    house.write("secret", "one\n\n");
+    let first = house.enqueue(&["looks"]);
+    house.wait_state(first, "succeeded");
+    house.write("secret", "two");
+    let second = house.enqueue(&["looks"]);
+    house.wait_state(second, "succeeded");
+    let out = |run: i64| {
+        house
+            .ask(&["logs", "--raw", &run.to_string()])
+            .expect(0)
+            .out
+    };
+    assert_eq!(
+        (out(first).as_str(), out(second).as_str()),
+        ("one\n", "two")
+    );
+    std::fs::remove_file(house.path("secret")).expect("it is there");
+    let third = house.enqueue(&["looks"]);
+    let ended = house.wait_state(third, "failed");
+    let error = format!(
+        "env SECRET: {}: no such file or directory",
+        house.path("secret").display()
+    );
+    assert_eq!(
+        (&ended["outcome"], &ended["error"]),
+        (&"spawn_failed".into(), &error.into())
+    );
+    house.write("secret", b"a\0b");
+    let fourth = house.enqueue(&["looks"]);
+    let ended = house.wait_state(fourth, "failed");
+    assert!(
+        ended["error"]
+            .as_str()
+            .is_some_and(|error| error.ends_with("holds a NUL byte")),
+        "{ended}"
+    );
+    assert_eq!(supervisor.stop(), 0);
+}

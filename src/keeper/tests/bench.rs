@@ -193,6 +193,7 @@ impl Bench {
             env: vec![b"PATH=/usr/bin:/bin".to_vec()],
             cwd: self.dir.to_str().unwrap().into(),
             identity: None,
+            limits: Vec::new(),
             umask: 0o022,
             nice: 0,
             stdin: Vec::new(),
