@@ -1,7 +1,5 @@
 //! Resource limits of a command, as setrlimit(2) has them.
 
-use std::time::Duration;
-
 use nix::libc;
 
 use crate::core::job::Limits;
@@ -31,7 +29,7 @@ impl Limit {
     }
 }
 
-/// The limits of a job. CPU time is in whole seconds, rounded up: at the limit the command gets XCPU, a second later KILL.
+/// The limits of a job. At the limit of CPU time the command gets XCPU, a second later KILL.
 pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
     let exactly = |resource, value: Option<u64>| {
         value.map(|value| Limit {
@@ -42,8 +40,8 @@ pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
     };
     let cpu = limits.cpu_time.map(|span| Limit {
         resource: libc::RLIMIT_CPU,
-        soft: whole_seconds(span),
-        hard: whole_seconds(span).saturating_add(1),
+        soft: span.as_secs(),
+        hard: span.as_secs().saturating_add(1),
     });
     [
         cpu,
@@ -55,23 +53,4 @@ pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs() + u64::from(span.subsec_nanos() > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn part_of_a_second_of_cpu_time_is_a_second() {
-        let limits = Limits {
-            cpu_time: Some(Duration::from_millis(1500)),
-            ..Limits::default()
-        };
-        let limit = of_job(&limits)[0];
-        assert_eq!((limit.name(), limit.soft, limit.hard), ("cpu_time", 2, 3));
-    }
 }

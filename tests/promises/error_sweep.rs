@@ -94,7 +94,7 @@ fn try_fault(fault: &Fault) -> Trial {
     );
     let only = format!("trace={}", fault.call);
     let options = ["-o", "/dev/null", "-e", &only, "-e", &inject];
-    let on_stop = if fault.nth % 2 == 0 {
+    let on_stop = if fault.nth.is_multiple_of(2) {
         "finish"
     } else {
         "detach"
