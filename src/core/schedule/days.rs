@@ -19,6 +19,8 @@ const ALL_MONTH_DAYS: u32 = !1;
 const ALL_MONTHS: u16 = 0x1ffe;
 /// All days of the week (bits 0 to 6).
 const ALL_WEEKDAYS: u8 = 0x7f;
+/// All days of the month, and all days of the week.
+pub(super) const FULL: (u32, u8) = (ALL_MONTH_DAYS, ALL_WEEKDAYS);
 /// Engines kept; each takes about 1 KB.
 const ENGINES_MAX: usize = 1024;
 const DAY_SECS: i64 = 86_400;
@@ -179,6 +181,16 @@ impl DayRule {
 }
 
 impl DayExtras {
+    /// Whether something of it is about days of the month.
+    pub(super) fn has_month_days(&self) -> bool {
+        self.before_last != 0 || self.last_workday || self.workday_near != 0
+    }
+
+    /// Whether something of it is about days of the week.
+    pub(super) fn has_weekdays(&self) -> bool {
+        self.last_weekdays != 0 || self.nth_weekdays != [0; 5]
+    }
+
     fn month_day_candidates(&self) -> u32 {
         let mut days = 0;
         for length in 28..=31 {

@@ -7,6 +7,7 @@ mod field;
 mod hashed;
 mod minutes;
 mod parse;
+mod survey;
 mod walk;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 use std::time::Duration;
 
 use super::time::Wall;
+pub(crate) use survey::{DayFields, Moved, resolve};
 
 /// A change of a zone's offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
