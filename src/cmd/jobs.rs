@@ -121,7 +121,8 @@ impl Jobs {
         all.min_by_key(|coming| coming.occurrence.at)
     }
 
-    fn of(jobfile: jobfile::Jobfile) -> Self {
+    /// Takes a jobfile that was loaded.
+    pub(crate) fn of(jobfile: jobfile::Jobfile) -> Self {
         Self {
             jobs: jobfile.jobs,
             settings: jobfile.settings,

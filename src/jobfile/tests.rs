@@ -1236,3 +1236,32 @@ proptest! {
         drop(parse(&String::from_utf8_lossy(&bytes)));
     }
 }
+
+#[test]
+fn a_circle_of_feeds_is_refused_once_with_all_its_jobs() {
+    let circles = |jobs: &[(&str, &str)]| {
+        let job = |(name, fed): &(&str, &str)| {
+            format!("[jobs.{name}]\ncommand = \"x\"\nfeeds = \"{fed}\"\n")
+        };
+        let text = jobs.iter().map(job).collect::<String>() + "[jobs.end]\ncommand = \"x\"\n";
+        parse(&text).map_or_else(
+            |found| found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            |_| Vec::new(),
+        )
+    };
+    let three = circles(&[("b", "c"), ("c", "a"), ("a", "b"), ("x", "a"), ("y", "x")]);
+    assert_eq!(three.len(), 1, "{three:#?}");
+    assert!(
+        three[0].contains("9:9: job `a`: feeds \"b\""),
+        "{}",
+        three[0]
+    );
+    assert!(
+        three[0].contains("in a circle: a -> b -> c -> a"),
+        "{}",
+        three[0]
+    );
+    let two = circles(&[("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("e", "e")]);
+    assert_eq!(two.len(), 3, "{two:#?}");
+    assert_eq!(circles(&[("a", "b"), ("b", "end"), ("c", "b")]), [""; 0]);
+}

@@ -26,7 +26,7 @@ const ENGINES_MAX: usize = 1024;
 const DAY_SECS: i64 = 86_400;
 
 /// The three fields that name days, folded to sets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct DayRule {
     /// Bits 1 to 31.
     pub(super) month_days: u32,
@@ -41,7 +41,7 @@ pub(super) struct DayRule {
 }
 
 /// The extensions to the day fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct DayExtras {
     /// `L-n`: bit n; bit 0 is `L`.
     pub(super) before_last: u32,

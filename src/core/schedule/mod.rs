@@ -74,7 +74,7 @@ pub(crate) enum Schedule {
 }
 
 /// Five fields, folded to sets. Plain data of 32 bytes: ten thousand jobs hold one each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Calendar {
     /// Bits 0 to 59.
     minutes: u64,

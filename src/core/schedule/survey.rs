@@ -52,13 +52,13 @@ impl Calendar {
         // Days are only looked at where days in a row would make a difference.
         let over_night = DAY - last + first;
         let shortest = if over_night < own.min(limit) {
-            let apart = self.days_apart().unwrap_or(i64::MAX / DAY);
-            own.min(over_night + (apart - 1) * DAY)
+            let apart = self.days_apart();
+            apart.map_or(own, |days| own.min(over_night + (days - 1) * DAY))
         } else {
             own
         };
-        let gap = Duration::from_secs(60 * u64::try_from(shortest).unwrap_or(u64::MAX / 60));
-        (shortest < limit).then_some(gap)
+        let minutes = u64::try_from(shortest).ok()?;
+        (shortest < limit).then(|| Duration::from_secs(minutes.saturating_mul(60)))
     }
 
     /// Whether two days in a row are named.
@@ -112,6 +112,11 @@ impl Calendar {
         std::iter::successors(self.days.first_from(day), |day| {
             self.days.first_from(day + 1)
         })
+    }
+
+    /// Whether a minute of the wall (since 1970) is named.
+    pub(crate) fn names_minute(&self, minute: i64) -> bool {
+        self.first_minute(minute) == Some(minute)
     }
 
     /// The minutes of a day that are named, in order.

@@ -6,7 +6,7 @@
 
 use super::days::LAST_DAY;
 use super::minutes::DAY;
-use super::{Calendar, Occurrence, Span, Zone};
+use super::{Calendar, Occurrence, Span, Transition, Zone};
 use crate::core::time::Wall;
 
 /// Changes of the clock from here on are corrections: wall time is matched as it is.
@@ -176,6 +176,12 @@ enum Change {
 }
 
 impl Zone {
+    /// Seconds east of UTC at an instant (seconds since the epoch).
+    pub(crate) fn offset_at(&self, secs: i64) -> i64 {
+        let passed = |transition: &Transition| transition.at_secs <= secs;
+        self.offset_after(self.transitions.partition_point(passed))
+    }
+
     /// Seconds east of UTC after the first `index` transitions.
     fn offset_after(&self, index: usize) -> i64 {
         let last = index
