@@ -1,17 +1,19 @@
 //! The jobs a command works with: those of the jobfile, and of the store's copy where that is broken or missing.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::context::Context;
 use super::failure::{Failure, plain};
 use crate::core::job::{Job, Settings};
-use crate::core::schedule::{Occurrence, Zone};
+use crate::core::plan;
+use crate::core::schedule::{self, HashSeed, Occurrence, Zone};
 use crate::core::time::Wall;
 use crate::jobfile::{self, Environment, LoadError, Source};
 use crate::os::{machine, zone};
-use crate::store::Store;
+use crate::store::{JobRow, Store};
 
 /// Jobs, and the zones their schedules are in.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct Jobs {
     /// The top-level keys of the same jobfile.
     pub(crate) settings: Settings,
     zones: RefCell<HashMap<Option<Rc<str>>, Rc<Zone>>>,
+    machine_id: OnceCell<String>,
 }
 
 /// An occurrence of one of a job's schedules.
@@ -30,6 +33,15 @@ pub(crate) struct Coming {
     pub(crate) occurrence: Occurrence,
     /// Which of the job's schedules.
     pub(crate) schedule: usize,
+    /// How much later it falls due: the job's share of its jitter.
+    pub(crate) jitter: Duration,
+}
+
+impl Coming {
+    /// When it falls due.
+    pub(crate) fn due_at(&self) -> Wall {
+        self.occurrence.at + self.jitter
+    }
 }
 
 impl Jobs {
@@ -59,6 +71,7 @@ impl Jobs {
             jobs: Vec::new(),
             settings: Settings::default(),
             zones: RefCell::default(),
+            machine_id: OnceCell::new(),
         }
     }
 
@@ -107,6 +120,7 @@ impl Jobs {
             return None;
         }
         let zone = self.zone(job);
+        let jitter = self.jitter(job);
         let all = job
             .schedules
             .iter()
@@ -116,9 +130,62 @@ impl Jobs {
                 Some(Coming {
                     occurrence,
                     schedule: index,
+                    jitter,
                 })
             });
-        all.min_by_key(|coming| coming.occurrence.at)
+        let all: Vec<Coming> = all.collect();
+        let first = all.iter().min_by_key(|coming| coming.occurrence.at)?;
+        let others = all
+            .iter()
+            .filter(|other| other.occurrence.at == first.occurrence.at)
+            .filter(|other| other.schedule != first.schedule);
+        // One instant fires once; where a clock change has brought several to it, that is said.
+        let mut notes: Vec<String> = first.occurrence.note.iter().cloned().collect();
+        for other in others {
+            if let Some(note) = &other.occurrence.note {
+                let text = &job.schedules[other.schedule].0;
+                notes.push(format!("the same instant for `{text}`, {note}"));
+            }
+        }
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        let at = first.occurrence.at;
+        Some(Coming {
+            occurrence: Occurrence { at, note },
+            ..first.clone()
+        })
+    }
+
+    /// The first occurrence of a job that is still to fall due: one whose jitter is not over may have been before now.
+    pub(crate) fn coming(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Option<Coming> {
+        let grid_at = row.and_then(|row| row.grid_at);
+        self.next(job, grid_at, self.undecided_after(job, row, now))
+    }
+
+    /// From where on occurrences are still to fall due.
+    pub(crate) fn undecided_after(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Wall {
+        let decided = row.and_then(|row| row.watermark).unwrap_or(now);
+        decided.max(now - self.jitter(job)).min(now)
+    }
+
+    /// How much later than its instants a job's occurrences fall due.
+    pub(crate) fn jitter(&self, job: &Job) -> Duration {
+        if job.policy.jitter.is_zero() {
+            return Duration::ZERO;
+        }
+        plan::jitter_of(&job.policy, self.seed(job))
+    }
+
+    /// Each schedule with the values that stand for `H` in it; none where there is no `H`.
+    pub(crate) fn resolved(&self, job: &Job, index: usize) -> Option<String> {
+        schedule::resolve(&job.schedules.get(index)?.0, self.seed(job))
+    }
+
+    fn seed<'a>(&'a self, job: &'a Job) -> HashSeed<'a> {
+        let seed = self.settings.hash_seed.as_deref();
+        HashSeed {
+            seed: seed.unwrap_or_else(|| self.machine_id.get_or_init(machine::id)),
+            job: job.name.as_str(),
+        }
     }
 
     /// Takes a jobfile that was loaded.
@@ -127,6 +194,7 @@ impl Jobs {
             jobs: jobfile.jobs,
             settings: jobfile.settings,
             zones: RefCell::default(),
+            machine_id: OnceCell::new(),
         }
     }
 }

@@ -14,13 +14,15 @@ mod walk;
 mod brute_force;
 #[cfg(test)]
 mod oracle;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use super::time::Wall;
-pub(crate) use survey::{DayFields, Moved, resolve};
+pub(crate) use survey::{DayFields, resolve};
 
 /// A change of a zone's offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
