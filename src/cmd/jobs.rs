@@ -302,6 +302,82 @@ pub(crate) mod tests {
         );
     }
 
+    const HASHED: &str =
+        "[jobs.job]\nschedule = ['H H * * *', '@daily']\njitter = '10m'\ncommand = 'true'\n";
+
+    #[test]
+    fn jitter_and_hashed_values_are_those_that_the_man_page_computes() {
+        let jobs = jobs(&format!("hash_seed = 'seed'\n{HASHED}"));
+        let job = jobs.get("job").unwrap();
+        assert_eq!(jobs.jitter(job), Duration::from_millis(113_333));
+        assert_eq!(jobs.resolved(job, 0).as_deref(), Some("17 18 * * *"));
+        assert_eq!(jobs.resolved(job, 1), None);
+    }
+
+    #[test]
+    fn jitter_and_hashed_values_differ_between_machines_and_stay_on_one() {
+        let of = |machine_id: &str| {
+            let source = Source {
+                path: "jobs.toml".into(),
+                text: HASHED.to_owned(),
+            };
+            let env = Environment {
+                machine_id,
+                zones: &|_| Ok(()),
+            };
+            let jobs = Jobs::of(jobfile::load_sources(&[source], &env).unwrap());
+            jobs.machine_id.set(machine_id.to_owned()).unwrap();
+            let job = jobs.get("job").unwrap();
+            let planned = job.schedules[0].1.clone();
+            (jobs.jitter(job), jobs.resolved(job, 0), planned)
+        };
+        let (one, again, other) = (of("machine-a"), of("machine-a"), of("machine-b"));
+        assert_eq!(one, again);
+        assert!(
+            one.0 != other.0 && one.1 != other.1 && one.2 != other.2,
+            "{one:?} {other:?}"
+        );
+        let resolved = one.1.unwrap();
+        let seed = HashSeed { seed: "", job: "" };
+        assert_eq!(schedule::Schedule::parse(&resolved, seed), Ok(one.2));
+    }
+
+    #[test]
+    fn an_occurrence_is_coming_until_its_jitter_is_over_and_if_it_is_not_decided() {
+        let text = "timezone = 'UTC'\nhash_seed = 'seed'\n[jobs.job]\nschedule = '0 1 * * *'\njitter = '10m'\ncommand = 'true'\n";
+        let jobs = jobs(text);
+        let job = jobs.get("job").unwrap();
+        let row = |watermark| JobRow {
+            watermark: Some(Wall::from_secs(watermark)),
+            ..super::super::status::tests::row("job")
+        };
+        let at = |row: Option<&JobRow>, secs| {
+            let coming = jobs.coming(job, row, Wall::from_secs(secs)).unwrap();
+            coming.occurrence.at.secs()
+        };
+        let (today, tomorrow) = (3600, 3600 + 86_400);
+        assert_eq!(at(Some(&row(0)), 3600 + 113), today);
+        assert_eq!(at(Some(&row(0)), 3600 + 114), tomorrow);
+        // Decided, or first loaded after its instant.
+        assert_eq!(at(Some(&row(3600)), 3600 + 60), tomorrow);
+        assert_eq!(at(None, 3600 + 60), tomorrow);
+    }
+
+    #[test]
+    fn schedules_that_a_clock_change_brings_to_one_instant_are_one_occurrence_that_names_both() {
+        let text = "timezone = 'Europe/Berlin'\n[jobs.a]\nschedule = ['30 2 * * *', '45 2 * * *']\ncommand = 'true'\n";
+        let jobs = jobs(text);
+        // 2027-03-28T00:00:00Z, an hour before the change.
+        let next = jobs.next(jobs.get("a").unwrap(), None, Wall::from_secs(1_806_192_000));
+        let occurrence = next.unwrap().occurrence;
+        assert_eq!(occurrence.at, Wall::from_secs(1_806_195_600));
+        let note = occurrence.note.unwrap();
+        assert!(
+            note.contains("moved from 02:30") && note.contains("`45 2 * * *`, moved from 02:45"),
+            "{note}"
+        );
+    }
+
     #[test]
     fn a_misspelt_job_is_guessed() {
         let failure = jobs(TEXT).find("backpu").unwrap_err();
