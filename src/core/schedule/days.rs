@@ -96,14 +96,25 @@ impl DayRule {
         if self.needs_both {
             return self.seek_forward(Side::Both, day);
         }
-        let by_month = self.seek_forward(Side::Month, day);
-        if by_month == Some(day) {
-            return by_month;
+        // Step by step on both sides: one of them alone may name no day in a century.
+        let sides = [Side::Month, Side::Week].map(|side| (side, engine(self.candidates(side))));
+        let before = midnight(day)? - chrono::TimeDelta::seconds(1);
+        let [mut month, mut week] = sides.each_ref().map(|(side, engine)| {
+            engine
+                .after(&before)
+                .map(|at| (day_of(at), *side))
+                .peekable()
+        });
+        loop {
+            let (day, side) = match (month.peek(), week.peek()) {
+                (Some((by_month, _)), Some((by_week, _))) if by_week < by_month => week.next()?,
+                (Some(_), _) => month.next()?,
+                (None, _) => week.next()?,
+            };
+            if self.accepts(side, day) {
+                return Some(day);
+            }
         }
-        [by_month, self.seek_forward(Side::Week, day)]
-            .into_iter()
-            .flatten()
-            .min()
     }
 
     /// The last day of the rule up to and with `day`; none back to 1970.
