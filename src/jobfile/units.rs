@@ -178,7 +178,8 @@ pub(super) fn has_pipe(text: &str) -> bool {
             None if rest.starts_with("||") => 2,
             None if rest.starts_with('|') => {
                 let is_clobber = at > 0 && bytes[at - 1] == b'>';
-                if !is_clobber && !(cases > 0 && is_pattern(rest)) {
+                let is_harmless = is_clobber || cases > 0 && is_pattern(rest);
+                if !is_harmless {
                     return true;
                 }
                 1
