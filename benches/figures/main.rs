@@ -9,10 +9,29 @@
 )]
 
 mod bare;
+// There is no library: what is asked without a process around it is compiled in.
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "only schedules are asked, and the tests in there are run elsewhere"
+)]
+#[path = "../../src/core/mod.rs"]
+mod core;
 mod fixture;
 mod idle;
 mod large;
+#[path = "../../src/os"]
+mod os {
+    //! Zones, as the binary reads them.
+    #[expect(
+        dead_code,
+        unused_imports,
+        reason = "only zones by their name are read"
+    )]
+    pub(crate) mod zone;
+}
 mod queue;
+mod schedule;
 
 use std::io::{self, Write};
 
@@ -43,6 +62,7 @@ const GROUPS: &[Group] = &[
     ("due", queue::due_at_once),
     ("one", queue::one),
     ("output", queue::output),
+    ("schedule", schedule::schedule),
     ("start", idle::start),
     ("idle", idle::idle),
     ("large", large::large),

@@ -1,17 +1,19 @@
 //! The jobs a command works with: those of the jobfile, and of the store's copy where that is broken or missing.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::context::Context;
 use super::failure::{Failure, plain};
 use crate::core::job::{Job, Settings};
-use crate::core::schedule::{Occurrence, Zone};
+use crate::core::plan;
+use crate::core::schedule::{self, HashSeed, Occurrence, Zone};
 use crate::core::time::Wall;
 use crate::jobfile::{self, Environment, LoadError, Source};
 use crate::os::{machine, zone};
-use crate::store::Store;
+use crate::store::{JobRow, Store};
 
 /// Jobs, and the zones their schedules are in.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct Jobs {
     /// The top-level keys of the same jobfile.
     pub(crate) settings: Settings,
     zones: RefCell<HashMap<Option<Rc<str>>, Rc<Zone>>>,
+    machine_id: OnceCell<String>,
 }
 
 /// An occurrence of one of a job's schedules.
@@ -30,6 +33,15 @@ pub(crate) struct Coming {
     pub(crate) occurrence: Occurrence,
     /// Which of the job's schedules.
     pub(crate) schedule: usize,
+    /// How much later it falls due: the job's share of its jitter.
+    pub(crate) jitter: Duration,
+}
+
+impl Coming {
+    /// When it falls due.
+    pub(crate) fn due_at(&self) -> Wall {
+        self.occurrence.at + self.jitter
+    }
 }
 
 impl Jobs {
@@ -59,6 +71,7 @@ impl Jobs {
             jobs: Vec::new(),
             settings: Settings::default(),
             zones: RefCell::default(),
+            machine_id: OnceCell::new(),
         }
     }
 
@@ -107,6 +120,7 @@ impl Jobs {
             return None;
         }
         let zone = self.zone(job);
+        let jitter = self.jitter(job);
         let all = job
             .schedules
             .iter()
@@ -116,16 +130,71 @@ impl Jobs {
                 Some(Coming {
                     occurrence,
                     schedule: index,
+                    jitter,
                 })
             });
-        all.min_by_key(|coming| coming.occurrence.at)
+        let all: Vec<Coming> = all.collect();
+        let first = all.iter().min_by_key(|coming| coming.occurrence.at)?;
+        let others = all
+            .iter()
+            .filter(|other| other.occurrence.at == first.occurrence.at)
+            .filter(|other| other.schedule != first.schedule);
+        // One instant fires once; where a clock change has brought several to it, that is said.
+        let mut notes: Vec<String> = first.occurrence.note.iter().cloned().collect();
+        for other in others {
+            if let Some(note) = &other.occurrence.note {
+                let text = &job.schedules[other.schedule].0;
+                notes.push(format!("the same instant for `{text}`, {note}"));
+            }
+        }
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        let at = first.occurrence.at;
+        Some(Coming {
+            occurrence: Occurrence { at, note },
+            ..first.clone()
+        })
     }
 
-    fn of(jobfile: jobfile::Jobfile) -> Self {
+    /// The first occurrence of a job that is still to fall due: one whose jitter is not over may have been before now.
+    pub(crate) fn coming(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Option<Coming> {
+        let grid_at = row.and_then(|row| row.grid_at);
+        self.next(job, grid_at, self.undecided_after(job, row, now))
+    }
+
+    /// From where on occurrences are still to fall due.
+    pub(crate) fn undecided_after(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Wall {
+        let decided = row.and_then(|row| row.watermark).unwrap_or(now);
+        decided.max(now - self.jitter(job)).min(now)
+    }
+
+    /// How much later than its instants a job's occurrences fall due.
+    pub(crate) fn jitter(&self, job: &Job) -> Duration {
+        if job.policy.jitter.is_zero() {
+            return Duration::ZERO;
+        }
+        plan::jitter_of(&job.policy, self.seed(job))
+    }
+
+    /// Each schedule with the values that stand for `H` in it; none where there is no `H`.
+    pub(crate) fn resolved(&self, job: &Job, index: usize) -> Option<String> {
+        schedule::resolve(&job.schedules.get(index)?.0, self.seed(job))
+    }
+
+    fn seed<'a>(&'a self, job: &'a Job) -> HashSeed<'a> {
+        let seed = self.settings.hash_seed.as_deref();
+        HashSeed {
+            seed: seed.unwrap_or_else(|| self.machine_id.get_or_init(machine::id)),
+            job: job.name.as_str(),
+        }
+    }
+
+    /// Takes a jobfile that was loaded.
+    pub(crate) fn of(jobfile: jobfile::Jobfile) -> Self {
         Self {
             jobs: jobfile.jobs,
             settings: jobfile.settings,
             zones: RefCell::default(),
+            machine_id: OnceCell::new(),
         }
     }
 }
@@ -230,6 +299,82 @@ pub(crate) mod tests {
         assert_eq!(
             grid.map(|next| next.occurrence.at),
             Some(Wall::from_secs(1230))
+        );
+    }
+
+    const HASHED: &str =
+        "[jobs.job]\nschedule = ['H H * * *', '@daily']\njitter = '10m'\ncommand = 'true'\n";
+
+    #[test]
+    fn jitter_and_hashed_values_are_those_that_the_man_page_computes() {
+        let jobs = jobs(&format!("hash_seed = 'seed'\n{HASHED}"));
+        let job = jobs.get("job").unwrap();
+        assert_eq!(jobs.jitter(job), Duration::from_millis(113_333));
+        assert_eq!(jobs.resolved(job, 0).as_deref(), Some("17 18 * * *"));
+        assert_eq!(jobs.resolved(job, 1), None);
+    }
+
+    #[test]
+    fn jitter_and_hashed_values_differ_between_machines_and_stay_on_one() {
+        let of = |machine_id: &str| {
+            let source = Source {
+                path: "jobs.toml".into(),
+                text: HASHED.to_owned(),
+            };
+            let env = Environment {
+                machine_id,
+                zones: &|_| Ok(()),
+            };
+            let jobs = Jobs::of(jobfile::load_sources(&[source], &env).unwrap());
+            jobs.machine_id.set(machine_id.to_owned()).unwrap();
+            let job = jobs.get("job").unwrap();
+            let planned = job.schedules[0].1.clone();
+            (jobs.jitter(job), jobs.resolved(job, 0), planned)
+        };
+        let (one, again, other) = (of("machine-a"), of("machine-a"), of("machine-b"));
+        assert_eq!(one, again);
+        assert!(
+            one.0 != other.0 && one.1 != other.1 && one.2 != other.2,
+            "{one:?} {other:?}"
+        );
+        let resolved = one.1.unwrap();
+        let seed = HashSeed { seed: "", job: "" };
+        assert_eq!(schedule::Schedule::parse(&resolved, seed), Ok(one.2));
+    }
+
+    #[test]
+    fn an_occurrence_is_coming_until_its_jitter_is_over_and_if_it_is_not_decided() {
+        let text = "timezone = 'UTC'\nhash_seed = 'seed'\n[jobs.job]\nschedule = '0 1 * * *'\njitter = '10m'\ncommand = 'true'\n";
+        let jobs = jobs(text);
+        let job = jobs.get("job").unwrap();
+        let row = |watermark| JobRow {
+            watermark: Some(Wall::from_secs(watermark)),
+            ..super::super::status::tests::row("job")
+        };
+        let at = |row: Option<&JobRow>, secs| {
+            let coming = jobs.coming(job, row, Wall::from_secs(secs)).unwrap();
+            coming.occurrence.at.secs()
+        };
+        let (today, tomorrow) = (3600, 3600 + 86_400);
+        assert_eq!(at(Some(&row(0)), 3600 + 113), today);
+        assert_eq!(at(Some(&row(0)), 3600 + 114), tomorrow);
+        // Decided, or first loaded after its instant.
+        assert_eq!(at(Some(&row(3600)), 3600 + 60), tomorrow);
+        assert_eq!(at(None, 3600 + 60), tomorrow);
+    }
+
+    #[test]
+    fn schedules_that_a_clock_change_brings_to_one_instant_are_one_occurrence_that_names_both() {
+        let text = "timezone = 'Europe/Berlin'\n[jobs.a]\nschedule = ['30 2 * * *', '45 2 * * *']\ncommand = 'true'\n";
+        let jobs = jobs(text);
+        // 2027-03-28T00:00:00Z, an hour before the change.
+        let next = jobs.next(jobs.get("a").unwrap(), None, Wall::from_secs(1_806_192_000));
+        let occurrence = next.unwrap().occurrence;
+        assert_eq!(occurrence.at, Wall::from_secs(1_806_195_600));
+        let note = occurrence.note.unwrap();
+        assert!(
+            note.contains("moved from 02:30") && note.contains("`45 2 * * *`, moved from 02:45"),
+            "{note}"
         );
     }
 

@@ -111,6 +111,11 @@ fn attempt(row: &AttemptRow) -> Value {
 }
 
 /// A run for tests of commands: succeeded at once, by hand.
+/// A span in whole milliseconds.
+pub(crate) fn ms(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 pub(crate) fn sample_run() -> RunRow {
     use crate::core::run::{Cause, OutcomeKind, State};

@@ -3,19 +3,21 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::json as object;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::{Coming, Jobs};
+use super::json;
 use super::output::{Out, Style};
-use super::table::{Cell, Column, Table};
+use super::table::{Cell, Column, Table, shorten};
 use super::when::{self, Toward, Viewer};
 use crate::cli;
 use crate::core::job::Job;
-use crate::core::schedule::{HashSeed, Schedule, Zone};
+use crate::core::schedule::{self, HashSeed, Schedule, ScheduleError, Zone};
 use crate::core::time::Wall;
 use crate::os::{machine, zone};
 use crate::store::{JobRow, Store};
@@ -23,12 +25,19 @@ use crate::store::{JobRow, Store};
 /// Occurrences shown when no number is given.
 const COUNT_DEFAULT: u32 = 10;
 
+/// The time from the last point that is left out to the first one that is not.
+const MS: Duration = Duration::from_millis(1);
+
 /// What is shown of an occurrence.
 struct Line {
     at: Wall,
     zone: Rc<Zone>,
     job: Option<String>,
     schedule: String,
+    /// The schedule with values in place of `H`.
+    resolved: Option<String>,
+    /// How much later it falls due.
+    jitter: Duration,
     note: Option<String>,
 }
 
@@ -37,6 +46,8 @@ struct Range {
     after: Wall,
     until: Option<Wall>,
     count: usize,
+    /// Then what is still to fall due counts, also if its instant was before.
+    is_from_now: bool,
 }
 
 /// Answers `jobctl next`.
@@ -47,6 +58,9 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
         Some(text) => of_expression(text, args.timezone.as_deref(), &range, context.now.wall)?,
         None => of_jobs(context, args.job.as_deref(), &range)?,
     };
+    if args.schedule.is_some() && lines.iter().any(|line| line.resolved.is_some()) {
+        context.say("`H` has another value in each job: this is the one of the machine's id and an empty name");
+    }
     if context.global.json {
         for line in &lines {
             out.json(&line.json())?;
@@ -79,10 +93,17 @@ impl Range {
             Some(from) => Wall::from_ms(from.ms().saturating_sub(1)),
             None => viewer.now,
         };
+        if let Some(until) = until.filter(|until| *until <= after) {
+            let (from, until) = (viewer.show(after + MS), viewer.show(until));
+            let message = format!("the end {until} is before the begin {from}");
+            return Err(Failure::usage(message)
+                .hint("write a --until that is later than --from, or than now"));
+        }
         Ok(Self {
             after,
             until,
             count: usize::try_from(count).unwrap_or(usize::MAX),
+            is_from_now: args.from.is_none(),
         })
     }
 
@@ -93,11 +114,14 @@ impl Range {
 
 impl Line {
     fn json(&self) -> serde_json::Value {
-        json!({
+        object!({
             "at": when::with_offset(&self.zone, self.at),
             "job": self.job,
             "schedule": self.schedule,
             "note": self.note,
+            "due_at": when::utc(self.at + self.jitter),
+            "jitter_ms": json::ms(self.jitter),
+            "resolved": self.resolved,
         })
     }
 }
@@ -122,18 +146,13 @@ fn of_expression(
         })?,
         None => zone::system(),
     });
-    let seed = machine::id();
-    let schedule = Schedule::parse(
-        text,
-        HashSeed {
-            seed: &seed,
-            job: "",
-        },
-    )
-    .map_err(|error| Failure {
-        hint: error.hint,
-        ..Failure::usage(format!("schedule `{text}`: {}", error.message))
-    })?;
+    let machine_id = machine::id();
+    let seed = HashSeed {
+        seed: &machine_id,
+        job: "",
+    };
+    let schedule = Schedule::parse(text, seed).map_err(|error| refusal(text, error))?;
+    let resolved = schedule::resolve(text, seed);
     if schedule == Schedule::Reboot {
         return Err(Failure::no(
             "schedule `@reboot`: fires once per boot, at no time one could name",
@@ -151,10 +170,27 @@ fn of_expression(
             zone: Rc::clone(&zone),
             job: None,
             schedule: text.to_owned(),
+            resolved: resolved.clone(),
+            jitter: Duration::ZERO,
             note: occurrence.note,
         });
     }
     Ok(lines)
+}
+
+/// What is wrong with an expression, and where.
+fn refusal(text: &str, error: ScheduleError) -> Failure {
+    const SHOWN: usize = 60;
+    let before = text.get(..error.position).unwrap_or(text);
+    let place = match before.chars().count() {
+        0 => String::new(),
+        count => format!(" (character {})", count + 1),
+    };
+    let shown = shorten(text, SHOWN);
+    Failure {
+        hint: error.hint,
+        ..Failure::usage(format!("schedule `{shown}`: {}{place}", error.message))
+    }
 }
 
 fn of_jobs(context: &Context, name: Option<&str>, range: &Range) -> Result<Vec<Line>, Failure> {
@@ -191,7 +227,11 @@ fn merge<'j>(
         jobs.next(job, grid_at, after)
             .filter(|coming| range.holds(coming.occurrence.at))
     };
-    let mut found: Vec<Option<Coming>> = chosen.iter().map(|job| next(job, range.after)).collect();
+    let begin = |job: &Job| match range.is_from_now {
+        true => jobs.undecided_after(job, row_of(rows, job), range.after),
+        false => range.after,
+    };
+    let mut found: Vec<Option<Coming>> = chosen.iter().map(|job| next(job, begin(job))).collect();
     let entry = |index: usize, coming: &Option<Coming>| {
         Some(Reverse((coming.as_ref()?.occurrence.at, index)))
     };
@@ -251,6 +291,8 @@ fn line_of(jobs: &Jobs, job: &Job, coming: Coming, all: &Pause, row: Option<&Job
         zone: jobs.zone(job),
         job: Some(job.name.to_string()),
         schedule: job.schedules[coming.schedule].0.to_string(),
+        resolved: jobs.resolved(job, coming.schedule),
+        jitter: coming.jitter,
         note: (!notes.is_empty()).then(|| notes.join("; ")),
     }
 }
@@ -290,6 +332,7 @@ fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
 fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
     let mut table = Table::new(&[
         Column::left("AT"),
+        Column::left("JITTER"),
         Column::left("IN"),
         Column::flexible("JOB"),
         Column::left("SCHEDULE"),
@@ -307,17 +350,36 @@ fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> 
         };
         table.push(vec![
             viewer.show(line.at).into(),
+            delay_text(line.jitter).trim_start().into(),
             Cell::styled(
                 Style::Dim,
-                viewer.relative(line.at).trim_start_matches("in "),
+                viewer
+                    .relative(line.at + line.jitter)
+                    .trim_start_matches("in "),
             ),
             line.job.as_deref().unwrap_or_default().into(),
-            line.schedule.as_str().into(),
+            with_values(&line.schedule, line.resolved.clone()).into(),
             job_time.into(),
             Cell::styled(Style::Warn, line.note.as_deref().unwrap_or_default()),
         ]);
     }
     table.print(out)
+}
+
+/// How much later than its instant an occurrence falls due: ` +7m 12s`, or nothing.
+pub(crate) fn delay_text(jitter: Duration) -> String {
+    match json::ms(jitter) {
+        0 => String::new(),
+        ms => format!(" +{}", when::span(ms)),
+    }
+}
+
+/// An expression, and what it is with values in place of each `H`.
+pub(crate) fn with_values(text: &str, resolved: Option<String>) -> String {
+    resolved.map_or_else(
+        || text.to_owned(),
+        |resolved| format!("{text} = {resolved}"),
+    )
 }
 
 fn shows_alike(line: &Line, viewer: &Viewer) -> bool {
@@ -333,6 +395,7 @@ mod tests {
             after: Wall::from_secs(after_secs),
             until: None,
             count,
+            is_from_now: false,
         }
     }
 

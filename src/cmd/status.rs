@@ -65,7 +65,13 @@ pub(crate) fn answer(
         views.retain(|view| view.failed() > 0);
     }
     if context.global.json {
-        return print_json(&supervisor, &views, store.as_ref(), context.now.wall, out);
+        let facts = Facts {
+            supervisor: &supervisor,
+            jobs: &jobs,
+            store: store.as_ref(),
+            now: context.now.wall,
+        };
+        return print_json(&facts, &views, out);
     }
     let page = status_text::Page {
         supervisor: &supervisor,
@@ -157,7 +163,7 @@ fn views<'a>(jobs: &'a Jobs, rows: &'a [JobRow], now: Wall) -> Vec<JobView<'a>> 
     };
     let known = jobs.jobs.iter().map(|job| {
         let row = row_of(job.name.as_str());
-        let next = jobs.next(job, row.and_then(|row| row.grid_at), now);
+        let next = jobs.coming(job, row, now);
         JobView {
             name: job.name.as_str(),
             job: Some(job),
@@ -182,40 +188,59 @@ fn views<'a>(jobs: &'a Jobs, rows: &'a [JobRow], now: Wall) -> Vec<JobView<'a>> 
     views
 }
 
-fn print_json(
-    supervisor: &Supervisor,
-    views: &[JobView<'_>],
-    store: Option<&Store>,
+/// What the JSON of a job is made from.
+struct Facts<'a> {
+    supervisor: &'a Supervisor,
+    jobs: &'a Jobs,
+    store: Option<&'a Store>,
     now: Wall,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+}
+
+fn print_json(facts: &Facts<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<Exit, Failure> {
     let jobs = views
         .iter()
-        .map(|view| job_json(supervisor, view, store, now))
+        .map(|view| job_json(facts, view))
         .collect::<Result<Value, Failure>>()?;
-    out.json(&json!({ "supervisor": json::supervisor(&supervisor.row, supervisor.is_running), "jobs": jobs }))?;
+    let supervisor = json::supervisor(&facts.supervisor.row, facts.supervisor.is_running);
+    out.json(&json!({ "supervisor": supervisor, "jobs": jobs }))?;
     Ok(Exit::Done)
 }
 
-fn job_json(
-    supervisor: &Supervisor,
-    view: &JobView<'_>,
-    store: Option<&Store>,
-    now: Wall,
-) -> Result<Value, Failure> {
+fn job_json(facts: &Facts<'_>, view: &JobView<'_>) -> Result<Value, Failure> {
     let count = |counter: fn(&JobRow) -> i64| view.row.map_or(0, counter);
+    let next = view.next.as_ref();
     Ok(json!({
         "name": view.name,
         "schedule": view.job.map_or(Value::Null, schedule_json),
         "enabled": view.job.is_some_and(|job| job.policy.enabled),
-        "paused": supervisor.is_paused(now) || view.is_paused(now),
-        "next": json::time(view.next.as_ref().map(|coming| coming.occurrence.at)),
-        "last": view.last(store)?.as_ref().map_or(Value::Null, json::run),
+        "paused": facts.supervisor.is_paused(facts.now) || view.is_paused(facts.now),
+        "next": json::time(next.map(|coming| coming.occurrence.at)),
+        "last": view.last(facts.store)?.as_ref().map_or(Value::Null, json::run),
         "queued": count(|row| row.queued),
         "running": count(|row| row.running),
         "retrying": count(|row| row.retrying),
         "failed": count(|row| row.failed),
+        "resolved": view.job.map_or(Value::Null, |job| resolved_json(facts.jobs, job)),
+        "next_due_at": json::time(next.map(Coming::due_at)),
+        "jitter_ms": view.job.map(|job| json::ms(facts.jobs.jitter(job))),
     }))
+}
+
+/// The schedules with values in place of `H`, in the shape of `schedule`; null if none has an `H`.
+fn resolved_json(jobs: &Jobs, job: &Job) -> Value {
+    let texts = job.schedules.iter().enumerate();
+    let resolved: Vec<Option<String>> = texts.map(|(nth, _)| jobs.resolved(job, nth)).collect();
+    if resolved.iter().all(Option::is_none) {
+        return Value::Null;
+    }
+    let shown = resolved.into_iter().zip(&job.schedules);
+    let mut shown: Vec<Value> = shown
+        .map(|(resolved, (text, _))| Value::from(resolved.unwrap_or_else(|| text.to_string())))
+        .collect();
+    match shown.len() {
+        1 => shown.remove(0),
+        _ => Value::Array(shown),
+    }
 }
 
 /// As the jobfile has it: a string, or an array of several.
@@ -240,6 +265,7 @@ pub(crate) mod tests {
             paused_at: None,
             paused_until: None,
             grid_at: None,
+            watermark: None,
             scheduled: 0,
             queued: 0,
             running: 0,
@@ -285,14 +311,20 @@ pub(crate) mod tests {
             row: SupervisorRow::default(),
         };
         let views = views(&jobs, &rows, Wall::from_secs(0));
-        let value = job_json(&supervisor, &views[0], None, Wall::from_secs(0)).unwrap();
+        let facts = Facts {
+            supervisor: &supervisor,
+            jobs: &jobs,
+            store: None,
+            now: Wall::from_secs(0),
+        };
+        let value = job_json(&facts, &views[0]).unwrap();
         let names: Vec<&str> = value
             .as_object()
             .unwrap()
             .keys()
             .map(String::as_str)
             .collect();
-        let contract = "name schedule enabled paused next last queued running retrying failed";
+        let contract = "name schedule enabled paused next last queued running retrying failed resolved next_due_at jitter_ms";
         assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
         assert_eq!(
             (&value["paused"], &value["failed"], &value["schedule"]),

@@ -2,11 +2,13 @@
 
 use super::failure::Failure;
 use super::fields::Fields;
+use super::next::{delay_text, with_values};
 use super::output::{Out, Style};
 use super::runs;
 use super::status::JobView;
 use super::status_text::{Page, note, print_supervisor};
-use super::when;
+use super::{json, when};
+use crate::core::duration::show_duration;
 use crate::core::job::{CommandLine, Job};
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow};
@@ -61,9 +63,19 @@ fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
     );
     fields.put("command", Some(command(&job.command)));
     let zone = page.jobs.zone(job);
-    for (text, _) in &job.schedules {
+    for (nth, (text, _)) in job.schedules.iter().enumerate() {
+        let text = with_values(text, page.jobs.resolved(job, nth));
         fields.put("schedule", Some(format!("{text} ({})", zone.name)));
     }
+    let jitter = page.jobs.jitter(job);
+    let share = (!job.policy.jitter.is_zero()).then(|| {
+        format!(
+            "{} of {}",
+            when::span(json::ms(jitter)),
+            show_duration(job.policy.jitter)
+        )
+    });
+    fields.put("jitter", share);
 }
 
 fn command(command: &CommandLine) -> String {
@@ -108,8 +120,10 @@ fn coming(page: &Page<'_>, view: &JobView<'_>) -> Vec<String> {
     };
     let zone = page.jobs.zone(job);
     let grid_at = view.row.and_then(|row| row.grid_at);
+    let begin = page.jobs.undecided_after(job, view.row, page.viewer.now);
     let following = |at: &Wall| Some(page.jobs.next(job, grid_at, *at)?.occurrence.at);
-    let times = std::iter::successors(following(&page.viewer.now), following).take(NEXT_MAX);
+    let times = std::iter::successors(following(&begin), following).take(NEXT_MAX);
+    let jitter = page.jobs.jitter(job);
     let show = |at: Wall| {
         let (own, theirs) = (page.viewer.show(at), when::local_text(&zone, at));
         let theirs = if own == theirs {
@@ -117,7 +131,9 @@ fn coming(page: &Page<'_>, view: &JobView<'_>) -> Vec<String> {
         } else {
             format!(", {theirs} {}", zone.name)
         };
-        format!("{own} ({}{theirs})", page.viewer.relative(at))
+        let later = delay_text(jitter);
+        let due = page.viewer.relative(at + jitter);
+        format!("{own}{later} ({due}{theirs})")
     };
     times.map(show).collect()
 }

@@ -197,7 +197,7 @@ fn next(page: &Page<'_>, view: &JobView<'_>) -> String {
     let fires =
         |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
     match &view.next {
-        Some(coming) => page.viewer.relative(coming.occurrence.at),
+        Some(coming) => page.viewer.relative(coming.due_at()),
         None if fires(|schedule| matches!(schedule, Schedule::Reboot)) => "at boot".to_owned(),
         None if fires(|schedule| matches!(schedule, Schedule::Every(_))) => {
             "once loaded".to_owned()

@@ -61,6 +61,29 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(duration)
 }
 
+/// Shows a duration so that it reads back the same to the millisecond: `1h 30m`, `90ms`, `0s`.
+pub(crate) fn show_duration(duration: Duration) -> String {
+    const UNITS: [(&str, u128); 5] = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let mut rest = duration.as_millis();
+    let mut words = Vec::new();
+    for (unit, ms) in UNITS {
+        if rest >= ms {
+            words.push(format!("{}{unit}", rest / ms));
+            rest %= ms;
+        }
+    }
+    if words.is_empty() {
+        return "0s".to_owned();
+    }
+    words.join(" ")
+}
+
 fn has_no_fixed_length(unit: &str) -> bool {
     matches!(
         unit,

@@ -320,12 +320,8 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
     let Some(CommandLine::Shell(text)) = &draft.command else {
         return;
     };
-    let has_pipefail = text.contains("pipefail")
-        || draft
-            .policy
-            .shell
-            .iter()
-            .any(|word| word.contains("pipefail"));
+    let has_pipefail =
+        units::has_pipefail(text) || units::has_pipefail(&draft.policy.shell.join(" "));
     if !has_pipefail && units::has_pipe(text) {
         let message = "`command` has a pipe, and its shell counts only the last command's failure";
         let hint = "write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`".to_owned();

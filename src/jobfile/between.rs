@@ -93,6 +93,62 @@ pub(super) fn check_feeds(entries: &[Entry<'_>]) {
             );
         }
     }
+    check_circles(entries);
+}
+
+/// Refuses jobs that feed each other in a circle: each circle once, at the first of its jobs.
+fn check_circles(entries: &[Entry<'_>]) {
+    let index_of = |name: &Name| {
+        let found = entries.binary_search_by(|entry| entry.name.cmp(name));
+        found.ok()
+    };
+    let fed = |index: usize| {
+        entries[index]
+            .draft
+            .policy
+            .feeds
+            .as_ref()
+            .and_then(index_of)
+    };
+    // In which walk a job was first met; a walk that comes back to itself has found a circle.
+    let mut met: Vec<Option<usize>> = vec![None; entries.len()];
+    for start in 0..entries.len() {
+        let mut at = start;
+        while met[at].is_none() {
+            met[at] = Some(start);
+            let Some(next) = fed(at) else { break };
+            at = next;
+        }
+        if fed(at).is_none() || met[at] != Some(start) {
+            continue;
+        }
+        let mut circle = vec![at];
+        circle.extend(
+            std::iter::successors(fed(at), |next| fed(*next)).take_while(|next| *next != at),
+        );
+        report_circle(entries, &circle);
+    }
+}
+
+fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
+    // One job alone is told that it cannot feed itself.
+    let Some(first) = circle.iter().copied().min().filter(|_| circle.len() > 1) else {
+        return;
+    };
+    let begin = circle.iter().position(|index| *index == first).unwrap_or(0);
+    let mut names: Vec<&str> = circle
+        .iter()
+        .map(|index| entries[*index].name.as_str())
+        .collect();
+    names.rotate_left(begin);
+    let message = format!(
+        "feeds {:?}: the jobs feed each other in a circle: {} -> {}",
+        names.get(1).copied().unwrap_or_default(),
+        names.join(" -> "),
+        names.first().copied().unwrap_or_default()
+    );
+    let hint = "take `feeds` out of one of them: what goes round would never end".to_owned();
+    report(&entries[first], "feeds", message, Some(hint));
 }
 
 /// The job, and the number, of which this is the name of a place: `a.3` is the third place of `a` if it has that many.

@@ -11,6 +11,7 @@ mod include;
 mod keys;
 mod problem;
 mod scope;
+mod spot;
 mod text;
 mod units;
 mod value;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use crate::core::job::{Job, Settings};
 use problem::Findings;
 pub(crate) use problem::{Note, NoteKind, Place, Problem};
+pub(crate) use spot::{Spot, places};
 use text::{Document, ReadError, Text};
 
 /// A commented jobfile to begin with; it loads as it is.

@@ -1227,3 +1227,86 @@ proptest! {
         drop(parse(&String::from_utf8_lossy(&bytes)));
     }
 }
+
+#[test]
+fn a_circle_of_feeds_is_refused_once_with_all_its_jobs() {
+    let circles = |jobs: &[(&str, &str)]| {
+        let job = |(name, fed): &(&str, &str)| {
+            format!("[jobs.{name}]\ncommand = \"x\"\nfeeds = \"{fed}\"\n")
+        };
+        let text = jobs.iter().map(job).collect::<String>() + "[jobs.end]\ncommand = \"x\"\n";
+        parse(&text).map_or_else(
+            |found| found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            |_| Vec::new(),
+        )
+    };
+    let three = circles(&[("b", "c"), ("c", "a"), ("a", "b"), ("x", "a"), ("y", "x")]);
+    assert_eq!(three.len(), 1, "{three:#?}");
+    assert!(
+        three[0].contains("9:9: job `a`: feeds \"b\""),
+        "{}",
+        three[0]
+    );
+    assert!(
+        three[0].contains("in a circle: a -> b -> c -> a"),
+        "{}",
+        three[0]
+    );
+    let two = circles(&[("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("e", "e")]);
+    assert_eq!(two.len(), 3, "{two:#?}");
+    assert_eq!(circles(&[("a", "b"), ("b", "end"), ("c", "b")]), [""; 0]);
+}
+
+/// What is wrong with a schedule written as a literal string on line 3, which begins in column 13.
+fn wrong_schedule(text: &str) -> Problem {
+    let found = parse(&format!("[jobs.a]\ncommand = \"x\"\nschedule = '{text}'\n"));
+    let mut problems = found.map(|_| ()).expect_err(text);
+    assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+    problems.remove(0)
+}
+
+#[test]
+fn each_bad_schedule_of_the_tables_is_told_with_its_place_inside_the_value() {
+    let mut count = 0;
+    for name in ["general", "dst", "public"] {
+        let path = format!("{}/tests/oracle/{name}.tsv", env!("CARGO_MANIFEST_DIR"));
+        let table = std::fs::read_to_string(path).unwrap();
+        let rows = table
+            .lines()
+            .map(|line| line.split('\t').collect::<Vec<_>>());
+        for row in rows.filter(|row| row.contains(&"ERR")) {
+            let text = row[1];
+            if text.contains('\'') {
+                continue;
+            }
+            let problem = wrong_schedule(text);
+            let last = 13 + u32::try_from(text.chars().count()).unwrap();
+            assert_eq!(problem.place.line, 3, "{text}");
+            assert!(
+                (13..=last).contains(&problem.place.column),
+                "{text}: {problem}"
+            );
+            assert_eq!(problem.job.as_deref(), Some("a"), "{text}");
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} rows are errors");
+}
+
+#[test]
+fn a_monstrous_schedule_is_one_error_at_its_place() {
+    let place = |text: &str| wrong_schedule(text).place.column;
+    assert_eq!(place("1-99999999999 * * * *"), 15);
+    assert_eq!(place("0 0 * * ü"), 21);
+    assert_eq!(place("ü ü ü 25 *"), 13);
+    assert_eq!(place(&"1,".repeat(2_000_000)), 13 + 4096);
+    assert_eq!(place(&"ü".repeat(1_000_000)), 13 + 2048);
+    assert_eq!(
+        place(&format!("{}60 * * * *", "1,".repeat(1000))),
+        13 + 2000
+    );
+    let nul = parse("[jobs.a]\ncommand = \"x\"\nschedule = \"0 \\u0000 * * *\"\n");
+    let nul = nul.map(|_| ()).expect_err("a NUL is no hour");
+    assert!(nul[0].to_string().contains("3:"), "{}", nul[0]);
+    assert!(!nul[0].to_string().contains('\0'), "a NUL is not printed");
+}

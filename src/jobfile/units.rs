@@ -142,26 +142,110 @@ fn fold(text: &str) -> String {
     text.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Whether a shell text joins commands by a pipe, as far as can be told without being a shell.
+/// Whether a shell text joins commands by a pipe, as far as can be told without being a shell: not a `|` that is quoted, part of
+/// `||`, a pattern of `case`, or an operator of `[[ ]]` or `(( ))`.
 pub(super) fn has_pipe(text: &str) -> bool {
+    let plain = plain_text(text);
+    let bytes = plain.as_bytes();
+    let mut end_of_test: Option<&str> = None;
+    let mut at = 0;
+    let mut cases = 0_usize;
+    while at < bytes.len() {
+        let rest = &plain[at..];
+        let is_begin = at == 0 || !is_word(bytes[at - 1]);
+        let width = match end_of_test {
+            Some(end) if rest.starts_with(end) => {
+                end_of_test = None;
+                2
+            }
+            Some(_) => 1,
+            None if rest.starts_with("[[ ") => {
+                end_of_test = Some("]]");
+                2
+            }
+            None if rest.starts_with("((") => {
+                end_of_test = Some("))");
+                2
+            }
+            None if is_begin && begins_word(rest, "case") => {
+                cases += 1;
+                4
+            }
+            None if is_begin && begins_word(rest, "esac") => {
+                cases = cases.saturating_sub(1);
+                4
+            }
+            None if rest.starts_with("||") => 2,
+            None if rest.starts_with('|') => {
+                let is_clobber = at > 0 && bytes[at - 1] == b'>';
+                let is_harmless = is_clobber || cases > 0 && is_pattern(rest);
+                if !is_harmless {
+                    return true;
+                }
+                1
+            }
+            None => 1,
+        };
+        at += width;
+    }
+    false
+}
+
+/// Whether a shell is told to count the failure of every command of a pipe: `-o pipefail`, also as `-euo pipefail`.
+pub(super) fn has_pipefail(text: &str) -> bool {
+    let mut before = "";
+    text.split(|c: char| c.is_whitespace() || ";&|()'\"".contains(c))
+        .filter(|word| !word.is_empty())
+        .any(|word| {
+            let is_option = before.starts_with('-') && before.ends_with('o');
+            before = word;
+            is_option && word == "pipefail"
+        })
+}
+
+/// A shell text in ASCII without comments, and with a letter for whatever is quoted.
+fn plain_text(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
     let mut quote = None;
-    let mut before = ' ';
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
         match (quote, char) {
-            (None | Some('"'), '\\') => drop(chars.next()),
+            (None | Some('"'), '\\') => {
+                chars.next();
+                plain.push('x');
+            }
             (Some(open), _) if open == char => quote = None,
-            (Some(_), _) => {}
+            (Some(_), _) => plain.push('x'),
             (None, '"' | '\'') => quote = Some(char),
-            (None, '#') if before.is_whitespace() => {
+            (None, '#')
+                if plain
+                    .chars()
+                    .last()
+                    .is_none_or(|c| c.is_whitespace() || ";&(".contains(c)) =>
+            {
                 while chars.next_if(|next| *next != '\n').is_some() {}
             }
-            (None, '|') if chars.next_if_eq(&'|').is_none() && before != '>' => return true,
-            (None, _) => {}
+            (None, _) => plain.push(if char.is_ascii() { char } else { 'x' }),
         }
-        before = char;
     }
-    false
+    plain
+}
+
+/// Whether what follows a `|` among the patterns of `case` is one more of them: it ends with a bracket before anything else begins.
+fn is_pattern(rest: &str) -> bool {
+    let end = rest.find([')', '\n', ';', '(']);
+    end.is_some_and(|end| {
+        rest[end..].starts_with(')') && !rest[..end].trim_start_matches('|').trim().contains(' ')
+    })
+}
+
+fn begins_word(rest: &str, word: &str) -> bool {
+    let after = rest.strip_prefix(word);
+    after.is_some_and(|after| !after.bytes().next().is_some_and(is_word))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-./=$".contains(&byte)
 }
 
 #[cfg(test)]
@@ -262,6 +346,10 @@ mod tests {
             "echo 'x' | y",
             "a # no\n| b",
             "a \\\\| b",
+            "case $1 in a|b) c | d;; esac",
+            "[[ a || b ]] | c",
+            "case a in a) b;; esac | c",
+            "casein | b",
         ] {
             assert!(has_pipe(piped), "{piped}");
         }
@@ -274,8 +362,34 @@ mod tests {
             "a # b | c",
             "a >| b",
             "'",
+            "case $1 in start|stop) a;; x | y) b;; esac",
+            "[[ $a =~ b|c ]] && d",
+            "echo $(( a | b ))",
+            "a;# b | c",
+            "a 'ü|b'",
         ] {
             assert!(!has_pipe(plain), "{plain}");
+        }
+    }
+
+    #[test]
+    fn pipefail_counts_as_the_argument_of_an_option() {
+        for told in [
+            "set -o pipefail; a | b",
+            "set -euo pipefail\na | b",
+            "/bin/bash -o pipefail -c",
+            "bash -o pipefail -c 'a | b'",
+        ] {
+            assert!(has_pipefail(told), "{told}");
+        }
+        for untold in [
+            "echo pipefail",
+            "set +o pipefail",
+            "# pipefail",
+            "-o pipefailure",
+            "",
+        ] {
+            assert!(!has_pipefail(untold), "{untold}");
         }
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
 
 /// What [`job`] reads, in its order; from `job`.
 pub(super) const JOB_COLUMNS: &str = "id, name, present, paused_at, paused_until, grid_at, scheduled, queued, running, retrying, \
-     failed, ended, last_run, last_success_at";
+     failed, ended, last_run, last_success_at, watermark";
 
 /// Reads a job from [`JOB_COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
@@ -98,6 +98,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         ended: row.get(11)?,
         last_run: row.get(12)?,
         last_success_at: wall(row, 13)?,
+        watermark: wall(row, 14)?,
     })
 }
 

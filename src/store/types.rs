@@ -119,6 +119,8 @@ pub(crate) struct JobRow {
     pub(crate) paused_until: Option<Wall>,
     /// Where an `@every` grid begins.
     pub(crate) grid_at: Option<Wall>,
+    /// All occurrences up to it are decided.
+    pub(crate) watermark: Option<Wall>,
     /// Runs that are due later.
     pub(crate) scheduled: i64,
     /// Runs that wait.

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Timelike};
 use proptest::prelude::*;
 
-use super::{HashSeed, Schedule, Span, Zone};
+use super::{HashSeed, Schedule, Span, Zone, properties};
 use crate::core::time::Wall;
 use crate::os::zone;
 
@@ -345,11 +345,39 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_parser_panic(text in "[@*0-9a-zA-Z ,/#()LWH?~-]{0,40}", bytes in any::<String>()) {
-        for text in [text, bytes] {
-            if let Err(error) = Schedule::parse(&text, HashSeed { seed: "", job: "" }) {
-                prop_assert!(error.position <= text.len() && text.is_char_boundary(error.position));
-            }
+    fn what_the_fuzz_target_asserts_holds_for_generated_texts(
+        noise in "[@*0-9a-zA-Z ,/#()LWH?~-]{0,40}", any in any::<String>(), written in expression(),
+        days in month_day_elements(), weekdays in weekday_elements(), hashed in "H(/[1-9][0-9]?)? H(\\(2-1[0-9]\\))?",
+        day in 0..32_800_i64,
+    ) {
+        let (days, weekdays) = (days.join(","), weekdays.join(","));
+        let extended = format!("{hashed} {days} * {weekdays}");
+        let either = format!("{hashed} {days} 2 *");
+        for text in [noise, any, written.text(), extended, either] {
+            properties::assert_all(&text, Wall::from_secs(day * 86_400));
+        }
+    }
+
+    #[test]
+    fn the_next_occurrence_depends_on_nothing_but_the_arguments(
+        expression in expression(), other in expression(), (zone, span) in place(), shares in prop::collection::vec(0..=1000_i64, 8),
+    ) {
+        let seed = HashSeed { seed: "", job: "" };
+        let (Ok(schedule), Ok(other)) = (Schedule::parse(&expression.text(), seed), Schedule::parse(&other.text(), seed)) else {
+            return Ok(());
+        };
+        let all = enumerate(&schedule, &zone, span);
+        let utc = zone::load("UTC").unwrap();
+        // In any order, with other questions between, and by a schedule that was made anew.
+        for share in shares {
+            let after = Wall::from_ms(span.after.ms() + (span.until.ms() - span.after.ms()) / 1000 * share);
+            other.next_after(&utc, after, None);
+            let again = Schedule::parse(&expression.text(), seed).unwrap();
+            let expected = all.iter().copied().find(|at| *at > after);
+            let found = again.next_after(&zone, after, None);
+            prop_assert_eq!(&found, &schedule.next_after(&zone, after, None));
+            let within = found.map(|found| found.at).filter(|at| *at <= span.until);
+            prop_assert_eq!(within, expected, "after {:?}", after);
         }
     }
 }

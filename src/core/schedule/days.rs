@@ -19,12 +19,14 @@ const ALL_MONTH_DAYS: u32 = !1;
 const ALL_MONTHS: u16 = 0x1ffe;
 /// All days of the week (bits 0 to 6).
 const ALL_WEEKDAYS: u8 = 0x7f;
+/// All days of the month, and all days of the week.
+pub(super) const FULL: (u32, u8) = (ALL_MONTH_DAYS, ALL_WEEKDAYS);
 /// Engines kept; each takes about 1 KB.
 const ENGINES_MAX: usize = 1024;
 const DAY_SECS: i64 = 86_400;
 
 /// The three fields that name days, folded to sets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct DayRule {
     /// Bits 1 to 31.
     pub(super) month_days: u32,
@@ -39,7 +41,7 @@ pub(super) struct DayRule {
 }
 
 /// The extensions to the day fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct DayExtras {
     /// `L-n`: bit n; bit 0 is `L`.
     pub(super) before_last: u32,
@@ -94,14 +96,25 @@ impl DayRule {
         if self.needs_both {
             return self.seek_forward(Side::Both, day);
         }
-        let by_month = self.seek_forward(Side::Month, day);
-        if by_month == Some(day) {
-            return by_month;
+        // Step by step on both sides: one of them alone may name no day in a century.
+        let sides = [Side::Month, Side::Week].map(|side| (side, engine(self.candidates(side))));
+        let before = midnight(day)? - chrono::TimeDelta::seconds(1);
+        let [mut month, mut week] = sides.each_ref().map(|(side, engine)| {
+            engine
+                .after(&before)
+                .map(|at| (day_of(at), *side))
+                .peekable()
+        });
+        loop {
+            let (day, side) = match (month.peek(), week.peek()) {
+                (Some((by_month, _)), Some((by_week, _))) if by_week < by_month => week.next()?,
+                (Some(_), _) => month.next()?,
+                (None, _) => week.next()?,
+            };
+            if self.accepts(side, day) {
+                return Some(day);
+            }
         }
-        [by_month, self.seek_forward(Side::Week, day)]
-            .into_iter()
-            .flatten()
-            .min()
     }
 
     /// The last day of the rule up to and with `day`; none back to 1970.
@@ -179,6 +192,16 @@ impl DayRule {
 }
 
 impl DayExtras {
+    /// Whether something of it is about days of the month.
+    pub(super) fn has_month_days(&self) -> bool {
+        self.before_last != 0 || self.last_workday || self.workday_near != 0
+    }
+
+    /// Whether something of it is about days of the week.
+    pub(super) fn has_weekdays(&self) -> bool {
+        self.last_weekdays != 0 || self.nth_weekdays != [0; 5]
+    }
+
     fn month_day_candidates(&self) -> u32 {
         let mut days = 0;
         for length in 28..=31 {

@@ -46,7 +46,7 @@ impl Calendar {
     }
 
     /// The first minute of a day from `from` on.
-    fn first_of_day(&self, from: i64) -> Option<i64> {
+    pub(super) fn first_of_day(&self, from: i64) -> Option<i64> {
         let (hour, minute) = (from / 60, from % 60);
         if self.hours >> hour & 1 == 1 && self.minutes >> minute != 0 {
             return Some(from + i64::from((self.minutes >> minute).trailing_zeros()));
@@ -59,7 +59,7 @@ impl Calendar {
     }
 
     /// The last minute of a day up to and with `to`.
-    fn last_of_day(&self, to: i64) -> Option<i64> {
+    pub(super) fn last_of_day(&self, to: i64) -> Option<i64> {
         let (hour, minute) = (to / 60, to % 60);
         let minutes = self.minutes & up_to(minute);
         if self.hours >> hour & 1 == 1 && minutes != 0 {

@@ -7,18 +7,22 @@ mod field;
 mod hashed;
 mod minutes;
 mod parse;
+mod survey;
 mod walk;
 
 #[cfg(test)]
 mod brute_force;
 #[cfg(test)]
 mod oracle;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use super::time::Wall;
+pub(crate) use survey::{DayFields, resolve};
 
 /// A change of a zone's offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +76,7 @@ pub(crate) enum Schedule {
 }
 
 /// Five fields, folded to sets. Plain data of 32 bytes: ten thousand jobs hold one each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Calendar {
     /// Bits 0 to 59.
     minutes: u64,

@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str, seed: HashSeed<'_>) -> Result<Schedule, Schedule
 }
 
 /// The parts between blanks and tabs, with where they begin.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     text.split([' ', '\t'])
         .map(move |word| {

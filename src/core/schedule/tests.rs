@@ -456,18 +456,30 @@ fn a_clock_change_is_noted() {
             "30 2 * * *",
             "2026-03-28T12:00:00+01:00",
             "2026-03-29T03:00:00+02:00",
-            Some("moved from 02:30, clocks went forward"),
+            Some("moved from 02:30: clocks go forward over it"),
         ),
         (
             "0,30 2,3 * * *",
             "2026-03-29T00:00:00+01:00",
             "2026-03-29T03:00:00+02:00",
-            Some("also for 02:00, which was skipped: clocks went forward"),
+            Some("also for 02:00 and 02:30: clocks go forward over it"),
         ),
         (
             "*/30 2 * * *",
             "2026-03-29T00:00:00+01:00",
             "2026-03-30T02:00:00+02:00",
+            Some("not at 02:00 and 02:30 on 2026-03-29: clocks go forward over it"),
+        ),
+        (
+            "*/5 2 * * *",
+            "2026-03-29T00:00:00+01:00",
+            "2026-03-30T02:00:00+02:00",
+            Some("not at 02:00 and 11 more on 2026-03-29: clocks go forward over it"),
+        ),
+        (
+            "*/30 * * * *",
+            "2026-03-29T01:30:00+01:00",
+            "2026-03-29T03:00:00+02:00",
             None,
         ),
         (
@@ -486,7 +498,7 @@ fn a_clock_change_is_noted() {
             "30 * * * *",
             "2026-10-25T02:30:00+02:00",
             "2026-10-25T02:30:00+01:00",
-            None,
+            Some("02:30 for the second time: clocks have gone back"),
         ),
         (
             "30 1 * * *",

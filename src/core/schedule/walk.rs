@@ -6,11 +6,14 @@
 
 use super::days::LAST_DAY;
 use super::minutes::DAY;
-use super::{Calendar, Occurrence, Span, Zone};
+use super::{Calendar, Occurrence, Span, Transition, Zone};
 use crate::core::time::Wall;
 
 /// Changes of the clock from here on are corrections: wall time is matched as it is.
 const CORRECTION_SECS: i64 = 3 * 3600;
+
+/// All hours (bits 0 to 23).
+const ALL_HOURS: u32 = 0xff_ffff;
 
 /// Points outside are treated like these; calendars name nothing near them.
 const FAR_SECS: i64 = (LAST_DAY + 366) * DAY * 60;
@@ -26,6 +29,10 @@ struct Stretch {
     skipped: Option<(i64, i64)>,
     /// From this minute of the wall on they come again after the stretch, and do not run then.
     repeated_from: Option<i64>,
+    /// Minutes of the wall that the change before it skipped and that do not run.
+    lost: Option<(i64, i64)>,
+    /// Minutes of the wall before this one came before, and run again.
+    again_to: Option<i64>,
 }
 
 /// Remembers the last answer of a search that only goes on: most stretches have nothing for a rare schedule.
@@ -77,7 +84,7 @@ fn stretches(
     indexes
         .map(move |index| {
             if calendar.is_wild() {
-                plain(zone, index, after, until)
+                matching(zone, index, after, until)
             } else {
                 moving(zone, index, after, until)
             }
@@ -103,22 +110,53 @@ fn plain(zone: &Zone, index: usize, after: i64, until: i64) -> Stretch {
         to,
         skipped: None,
         repeated_from: None,
+        lost: None,
+        again_to: None,
     }
+}
+
+/// The same for a schedule that matches the wall as it is: with what it has not, and has twice.
+fn matching(zone: &Zone, index: usize, after: i64, until: i64) -> Stretch {
+    let mut stretch = plain(zone, index, after, until);
+    if let Some(last) = index.checked_sub(1) {
+        let (from, to) = zone.change_at(last);
+        if from <= to {
+            stretch.lost = Some((from, to)).filter(|_| stretch.from == to);
+        } else {
+            stretch.again_to = Some(from);
+        }
+    }
+    stretch
+}
+
+/// The changes of a span that skip minutes a fixed schedule makes up for: when the first minute after one is, and
+/// from which minute of the wall to which they skip.
+pub(super) fn gaps(zone: &Zone, span: Span) -> impl Iterator<Item = (Wall, i64, i64)> {
+    let changes = 0..zone.transitions.len();
+    let is_meant = move |index: &usize| {
+        let at = Wall::from_secs(zone.transitions[*index].at_secs);
+        at > span.after && at <= span.until && zone.change_before(index + 1) == Change::Forward
+    };
+    changes.filter(is_meant).map(|index| {
+        let (from, to) = zone.change_at(index);
+        let at = to * 60 - i64::from(zone.transitions[index].offset_secs);
+        (Wall::from_secs(at), from, to)
+    })
 }
 
 /// The same for a fixed schedule: with what the change before it moves and what comes twice.
 fn moving(zone: &Zone, index: usize, after: i64, until: i64) -> Stretch {
     let mut stretch = plain(zone, index, after, until);
     if let Some(last) = index.checked_sub(1) {
-        let at = zone.transitions[last].at_secs;
-        let change = (
-            minute_from(at + zone.offset_after(last)),
-            minute_from(at + stretch.offset_secs),
-        );
+        let change = zone.change_at(last);
         match zone.change_before(index) {
             Change::Forward if stretch.from == change.1 => stretch.skipped = Some(change),
             Change::Back => stretch.from = stretch.from.max(change.0),
-            Change::Forward | Change::Correction => {}
+            Change::Correction => {
+                let plain = matching(zone, index, after, until);
+                (stretch.lost, stretch.again_to) = (plain.lost, plain.again_to);
+            }
+            Change::Forward => {}
         }
     }
     if let Some(next) = zone.transitions.get(index)
@@ -138,12 +176,27 @@ enum Change {
 }
 
 impl Zone {
+    /// Seconds east of UTC at an instant (seconds since the epoch).
+    pub(crate) fn offset_at(&self, secs: i64) -> i64 {
+        let passed = |transition: &Transition| transition.at_secs <= secs;
+        self.offset_after(self.transitions.partition_point(passed))
+    }
+
     /// Seconds east of UTC after the first `index` transitions.
     fn offset_after(&self, index: usize) -> i64 {
         let last = index
             .checked_sub(1)
             .map(|last| self.transitions[last].offset_secs);
         i64::from(last.unwrap_or(self.offset_first_secs))
+    }
+
+    /// What the wall shows before and after a transition: the first minutes that begin then, by the old and the new offset.
+    fn change_at(&self, index: usize) -> (i64, i64) {
+        let at = self.transitions[index].at_secs;
+        (
+            minute_from(at + self.offset_after(index)),
+            minute_from(at + self.offset_after(index + 1)),
+        )
     }
 
     /// What the transition is that ends the first `index` of them; there must be one.
@@ -158,32 +211,49 @@ impl Zone {
 
 impl Stretch {
     fn first(&self, search: &mut Search<'_>) -> Option<Occurrence> {
-        let moved = self
-            .skipped
-            .and_then(|(from, to)| search.first_from(from).filter(|&minute| minute < to));
+        let is_moved = self.skipped.is_some_and(|(from, to)| {
+            let first = search.first_from(from);
+            first.is_some_and(|minute| minute < to)
+        });
         let own = search
             .first_from(self.from)
             .filter(|&minute| minute < self.to);
-        let minute = if moved.is_some() { self.from } else { own? };
-        let note = match moved {
-            Some(skipped) if own == Some(minute) => Some(format!(
-                "also for {}, which was skipped: clocks went forward",
-                time_of(skipped)
-            )),
-            Some(skipped) => Some(format!(
-                "moved from {}, clocks went forward",
-                time_of(skipped)
-            )),
-            None if self.repeated_from.is_some_and(|from| minute >= from) => Some(format!(
-                "{} comes twice, clocks go back: runs the first time only",
-                time_of(minute)
-            )),
-            None => None,
-        };
+        let minute = if is_moved { self.from } else { own? };
         Some(Occurrence {
             at: self.instant(minute),
-            note,
+            note: self.note(minute, own == Some(minute), search),
         })
+    }
+
+    /// What the changes around the stretch do to the occurrence in a minute, or did to those before it.
+    fn note(&self, minute: i64, is_own: bool, search: &mut Search<'_>) -> Option<String> {
+        // Where every hour is named, the wild ones go on as real time does, and nobody misses anything.
+        let goes_on = search.calendar.is_wild() && search.calendar.hours == ALL_HOURS;
+        let lost = self.lost.filter(|_| !goes_on);
+        let mut named = |span: Option<(i64, i64)>| {
+            let (from, to) = span?;
+            let first = search.first_from(from).filter(|&first| first < to)?;
+            Some(times_of(search.calendar, first, to))
+        };
+        if let Some(times) = named(self.skipped.filter(|_| minute == self.from)) {
+            let also = if is_own { "also for" } else { "moved from" };
+            return Some(format!("{also} {times}: clocks go forward over it"));
+        }
+        if let Some(times) = named(lost) {
+            let day = date_of(self.lost.map_or(minute, |(from, _)| from));
+            return Some(format!(
+                "not at {times} on {day}: clocks go forward over it"
+            ));
+        }
+        let time = time_of(minute);
+        if self.repeated_from.is_some_and(|from| minute >= from) {
+            return Some(format!(
+                "{time} comes twice, clocks go back: runs the first time only"
+            ));
+        }
+        self.again_to
+            .is_some_and(|to| minute < to)
+            .then(|| format!("{time} for the second time: clocks have gone back"))
     }
 
     fn last(&self, calendar: &Calendar) -> Option<Wall> {
@@ -237,4 +307,20 @@ fn minute_from(secs: i64) -> i64 {
 fn time_of(minute: i64) -> String {
     let minute = minute.rem_euclid(DAY);
     format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// Minutes of a calendar from one on: `02:30`, `02:00 and 02:30`, `02:00 and 11 more`.
+fn times_of(calendar: &Calendar, first: i64, to: i64) -> String {
+    let second = calendar.first_minute(first + 1).filter(|&next| next < to);
+    match (second, calendar.count_minutes(first, to)) {
+        (Some(second), 2) => format!("{} and {}", time_of(first), time_of(second)),
+        (Some(_), count) => format!("{} and {} more", time_of(first), count - 1),
+        (None, _) => time_of(first),
+    }
+}
+
+/// The day of a minute of the wall as `YYYY-MM-DD`.
+fn date_of(minute: i64) -> String {
+    let at = chrono::DateTime::from_timestamp(minute * 60, 0).unwrap_or_default();
+    at.format("%Y-%m-%d").to_string()
 }

@@ -1,0 +1,30 @@
+//! Jobs whose failure nobody would be told of.
+
+use super::{About, Finding, count, names};
+use crate::core::job::Job;
+
+/// One word for all of them.
+pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
+    let is_unheard = |job: &&Job| {
+        let policy = &job.policy;
+        policy.enabled && policy.hooks.on_failure.is_none() && policy.mailto.is_none()
+    };
+    let unheard: Vec<&Job> = jobs.iter().filter(is_unheard).collect();
+    if unheard.is_empty() {
+        return None;
+    }
+    let have = if unheard.len() == 1 { "has" } else { "have" };
+    let message = format!(
+        "a failure of {} would reach nobody: {} {have} neither `on_failure` nor `mailto`",
+        count(unheard.len() as u64, "job"),
+        names(unheard.iter().copied()),
+    );
+    // Neither key is in effect in this version; what is said must hold today.
+    let hint = "this version acts on neither key yet: have `jobctl status --quiet` asked by your monitoring \
+                (exit code 1: unacknowledged failures), and set one of them in [defaults] for the version that does";
+    Some(Finding {
+        about: About::File,
+        message,
+        hint: Some(hint.to_owned()),
+    })
+}
