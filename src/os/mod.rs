@@ -15,4 +15,5 @@ pub(crate) mod spawn;
 pub(crate) mod terminal;
 pub(crate) mod user;
 pub(crate) mod wake;
+pub(crate) mod watch;
 pub(crate) mod zone;

@@ -30,6 +30,7 @@ use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Store, StoreError};
 
 use environment::Surroundings;
+pub(crate) use jobs::{Changes, Loaded, Removal};
 use jobs::{Head, HeadKey, JobState};
 use log::Log;
 use occurrences::Jump;
@@ -124,6 +125,8 @@ pub(crate) struct Supervisor<S> {
     /// The books of the last boot are not on disk yet: only then this boot's id may stand there.
     owes_boot_id: bool,
     stopping: Option<Stopping>,
+    /// The newest `jobctl reload` that has no answer.
+    reload_asked: Option<i64>,
     last: Now,
     jump: Option<Jump>,
     last_prune: Mono,
@@ -178,6 +181,7 @@ impl<S: Spawner> Supervisor<S> {
             is_new_boot: false,
             owes_boot_id: false,
             stopping: None,
+            reload_asked: None,
             last: now,
             jump: None,
             last_prune: now.mono,
@@ -359,6 +363,11 @@ impl<S: Spawner> Supervisor<S> {
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
         std::mem::replace(&mut self.configuration, configuration)
+    }
+
+    /// The newest request of `jobctl reload` that is not answered; a second call gives it only if it is still so.
+    pub(crate) fn take_reload_asked(&mut self) -> Option<i64> {
+        self.reload_asked.take()
     }
 
     /// The store and the spawner, for the daemon's own books.

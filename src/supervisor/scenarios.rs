@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::environment::Surroundings;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
-use super::{Configuration, Event, Flow, Supervisor, daemon};
+use super::{Configuration, Event, Flow, Removal, Supervisor, daemon};
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
 use crate::core::run::State;
@@ -240,7 +240,7 @@ impl Scenario {
         }
         let mut zone_of = |name: Option<&str>| Rc::new(zone::load(name.unwrap_or("UTC")).unwrap());
         self.supervisor
-            .load(loaded.jobs, &[], &mut zone_of, self.now)
+            .load(loaded.jobs, &[], &mut zone_of, Removal::Now, self.now)
             .unwrap();
     }
 
