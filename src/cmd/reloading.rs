@@ -346,11 +346,10 @@ fn what(place: &WatchedPlace) -> What {
 
 /// What is gone by now is looked for again in a second; a directory on the way that may not be listed is not moved every day.
 fn is_no_matter(error: &io::Error, place: &WatchedPlace) -> bool {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => true,
-        io::ErrorKind::PermissionDenied => place.is_file || !place.has_names(),
-        _ => false,
-    }
+    let is = |kind| error.kind() == kind;
+    is(io::ErrorKind::NotFound)
+        || is(io::ErrorKind::NotADirectory)
+        || (is(io::ErrorKind::PermissionDenied) && (place.is_file || !place.has_names()))
 }
 
 fn of_path(path: &Path, error: &io::Error) -> io::Error {

@@ -20,7 +20,7 @@ use crate::store::{Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Office, OfficeError};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::slots::Slots;
-use crate::supervisor::{self, Configuration, Removal, Supervisor};
+use crate::supervisor::{Configuration, Loaded as Taken, NewJobs, Removal, Supervisor};
 
 /// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
 const RUNNING_PER_CPU: usize = 4;
@@ -144,7 +144,7 @@ impl Service {
         jobfile: Jobfile,
         removal: Removal,
         now: Now,
-    ) -> Result<supervisor::Loaded, Failure> {
+    ) -> Result<Taken, Failure> {
         let Jobfile {
             settings,
             jobs,
@@ -157,8 +157,13 @@ impl Service {
             .collect();
         let former = supervisor.configure(self.configuration(&settings)?);
         let mut zones = Zones::new(settings.timezone);
-        let loaded = supervisor.load(jobs, &sources, &mut |name| zones.get(name), removal, now);
-        if !matches!(loaded, Ok(supervisor::Loaded::Taken(_))) {
+        let new = NewJobs {
+            jobs,
+            sources: &sources,
+            removal,
+        };
+        let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
+        if !matches!(loaded, Ok(Taken::Taken(_))) {
             supervisor.configure(former);
         }
         Ok(loaded?)

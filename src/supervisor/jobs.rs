@@ -56,6 +56,17 @@ pub(crate) enum Removal {
     WaitsForRuns,
 }
 
+/// The jobs of a jobfile that is to be taken over.
+#[derive(Debug)]
+pub(crate) struct NewJobs<'a> {
+    /// Sorted by name.
+    pub(crate) jobs: Vec<Job>,
+    /// The texts of its files, to be kept for worse days.
+    pub(crate) sources: &'a [(PathBuf, String)],
+    /// What becomes of it if it would remove a job with unfinished runs.
+    pub(crate) removal: Removal,
+}
+
 /// What became of a jobfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Loaded {
@@ -128,12 +139,15 @@ impl<S: Spawner> Supervisor<S> {
     /// keep what they were started with.
     pub(crate) fn load(
         &mut self,
-        jobs: Vec<Job>,
-        sources: &[(PathBuf, String)],
+        new: NewJobs<'_>,
         zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
-        removal: Removal,
         now: Now,
     ) -> Result<Loaded, StoreError> {
+        let NewJobs {
+            jobs,
+            sources,
+            removal,
+        } = new;
         self.store.begin()?;
         let loaded = self.register(jobs, zone_of, now).and_then(|registered| {
             let held = match removal {

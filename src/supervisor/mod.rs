@@ -30,7 +30,7 @@ use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Store, StoreError};
 
 use environment::Surroundings;
-pub(crate) use jobs::{Changes, Loaded, Removal};
+pub(crate) use jobs::{Changes, Loaded, NewJobs, Removal};
 use jobs::{Head, HeadKey, JobState};
 use log::Log;
 use occurrences::Jump;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::environment::Surroundings;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
-use super::{Configuration, Event, Flow, Removal, Supervisor, daemon};
+use super::{Configuration, Event, Flow, NewJobs, Removal, Supervisor, daemon};
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
 use crate::core::run::State;
@@ -239,9 +239,12 @@ impl Scenario {
             self.supervisor.configuration.running_max = usize::try_from(max).unwrap();
         }
         let mut zone_of = |name: Option<&str>| Rc::new(zone::load(name.unwrap_or("UTC")).unwrap());
-        self.supervisor
-            .load(loaded.jobs, &[], &mut zone_of, Removal::Now, self.now)
-            .unwrap();
+        let new = NewJobs {
+            jobs: loaded.jobs,
+            sources: &[],
+            removal: Removal::Now,
+        };
+        self.supervisor.load(new, &mut zone_of, self.now).unwrap();
     }
 
     /// The next attempts of a job: seconds, and how they end.
