@@ -160,17 +160,20 @@ impl<'s> Reloading<'s> {
         let Some(watcher) = &self.watcher else {
             return;
         };
-        let notices = watcher.take().unwrap_or_else(|_| vec![Notice::Other]);
+        let notices = watcher.take().unwrap_or_else(|_| vec![Notice::Gone]);
         let concerns = |notice: &Notice| match notice {
             Notice::Name { at, name } => self
                 .places
                 .get(at)
                 .is_some_and(|place| place.is_about(name)),
-            Notice::Other => true,
+            Notice::Itself | Notice::Gone => true,
         };
         if notices.iter().any(concerns) {
             self.settling = None;
             self.quiet_deadline = Some(now.mono + QUIET);
+            if notices.contains(&Notice::Gone) {
+                self.watcher = None;
+            }
             let snapshot = Snapshot::take(&self.service.path, Some(&self.judged));
             self.watch(&snapshot, supervisor, now);
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::include;
@@ -68,6 +69,8 @@ fn content_of(text: &Result<Text, ReadError>) -> Content {
 pub(crate) struct WatchedPlace {
     /// It is a file of the jobfile: what is written into it matters.
     pub(crate) is_file: bool,
+    /// Device and inode: another one is another place, also by the same path.
+    identity: Option<(u64, u64)>,
     names: BTreeSet<OsString>,
     parts: BTreeSet<String>,
 }
@@ -103,6 +106,10 @@ pub(crate) fn places(path: &Path, snapshot: &Snapshot) -> BTreeMap<PathBuf, Watc
         }
         parts.extend(parts_of(Path::new(pattern), true));
         map.walk(PathBuf::from("/"), parts, 0);
+    }
+    for (path, place) in &mut map.places {
+        let meta = fs::symlink_metadata(path);
+        place.identity = meta.ok().map(|meta| (meta.dev(), meta.ino()));
     }
     map.places
 }

@@ -31,8 +31,11 @@ pub(crate) enum Notice {
         /// The name in it.
         name: OsString,
     },
-    /// To a watched path itself, or nobody knows to what, because there was too much of it.
-    Other,
+    /// To a watched path itself.
+    Itself,
+    /// A watched path went away or was moved, or nobody knows what happened, because there was too much of it: what is there now
+    /// has to be watched anew.
+    Gone,
 }
 
 /// Watched paths. Becomes readable when there is a notice.
@@ -82,6 +85,11 @@ impl Watcher {
 
     /// Takes what happened since the last time.
     pub(crate) fn take(&self) -> io::Result<Vec<Notice>> {
+        let gone = AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
+            | AddWatchFlags::IN_IGNORED
+            | AddWatchFlags::IN_UNMOUNT
+            | AddWatchFlags::IN_Q_OVERFLOW;
         let mut notices = Vec::new();
         loop {
             let events = match self.inotify.read_events() {
@@ -98,7 +106,10 @@ impl Watcher {
                             name: name.clone(),
                         }));
                     }
-                    (_, _) => notices.push(Notice::Other),
+                    (None, Some(_)) if !event.mask.intersects(gone) => {
+                        notices.push(Notice::Itself);
+                    }
+                    (_, _) => notices.push(Notice::Gone),
                 }
             }
         }
@@ -121,7 +132,7 @@ mod tests {
         std::fs::read(&file).unwrap();
         assert_eq!(watcher.take().unwrap(), []);
         std::fs::write(&file, "x").unwrap();
-        assert!(watcher.take().unwrap().contains(&Notice::Other));
+        assert!(watcher.take().unwrap().contains(&Notice::Itself));
         std::fs::write(dir.join("b"), "x").unwrap();
         let created = Notice::Name {
             at: dir.clone(),
@@ -130,6 +141,6 @@ mod tests {
         assert_eq!(watcher.take().unwrap(), [created]);
         assert!(watcher.add(&dir.join("none"), What::Itself).is_err());
         std::fs::remove_dir_all(&dir).unwrap();
-        assert!(watcher.take().unwrap().contains(&Notice::Other));
+        assert!(watcher.take().unwrap().contains(&Notice::Gone));
     }
 }
