@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod environment;
 mod finish;
 mod jobs;
+mod load;
 mod log;
 mod occurrences;
 mod places;
@@ -30,8 +31,8 @@ use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Store, StoreError};
 
 use environment::Surroundings;
-pub(crate) use jobs::{Changes, Loaded, NewJobs, Removal};
 use jobs::{Head, HeadKey, JobState};
+pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::Log;
 use occurrences::Jump;
 use places::Places;
