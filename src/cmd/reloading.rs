@@ -27,7 +27,7 @@ const QUIET: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Who is awake a little before looks then: two wakes a minute would be one too many.
-const LOOK_EARLY: Duration = Duration::from_secs(1);
+const LOOK_EARLY: Duration = Duration::from_secs(5);
 
 /// Before a jobfile that the store did not take is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(10);

@@ -13,14 +13,14 @@ const TWO: &str = "[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n";
 fn editor(house: &House, script: &str) -> PathBuf {
     let path = house.path("editor");
     house.write("editor", format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
     path
 }
 
 /// `jobctl edit` with this script as editor, and copies below the house.
 fn edit(house: &House, script: &str) -> Answer {
     let path = editor(house, script);
-    fs::create_dir_all(house.path("tmp")).unwrap();
+    fs::create_dir_all(house.path("tmp")).expect("it is ours");
     let mut jobctl = house.jobctl();
     jobctl.env("TMPDIR", house.path("tmp"));
     jobctl.env_remove("VISUAL").env("EDITOR", path);
@@ -29,8 +29,8 @@ fn edit(house: &House, script: &str) -> Answer {
 
 /// Copies that were kept.
 fn kept(house: &House) -> Vec<PathBuf> {
-    let dirs = fs::read_dir(house.path("tmp")).unwrap();
-    dirs.map(|dir| dir.unwrap().path().join("jobs.toml"))
+    let dirs = fs::read_dir(house.path("tmp")).expect("it is ours");
+    dirs.map(|dir| dir.expect("it is ours").path().join("jobs.toml"))
         .collect()
 }
 

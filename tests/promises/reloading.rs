@@ -6,7 +6,9 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{House, answer_of, found_within, program, send, skipped, wait_for};
+use crate::support::{
+    House, Supervisor, answer_of, found_within, program, send, skipped, stat_field, wait_for,
+};
 
 const ONE: &str = "[jobs.a]\ncommand = 'true'\n";
 const TWO: &str = "[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n";
@@ -26,8 +28,25 @@ fn wait_jobs(house: &House, number: usize) {
 /// A house whose jobfile is found through `jobs.toml`, made by the test itself.
 fn bare() -> House {
     let house = House::new("");
-    fs::remove_file(house.jobfile()).unwrap();
+    fs::remove_file(house.jobfile()).expect("it is ours");
     house
+}
+
+/// Stops a supervisor's process where it holds no lock of the store.
+#[track_caller]
+fn stop_between_turns(house: &House, supervisor: &Supervisor) {
+    wait_for("a stop between two turns", || {
+        supervisor.send(Signal::SIGSTOP);
+        wait_for("the process to be stopped", || {
+            (stat_field(supervisor.pid(), 0)? == "T").then_some(())
+        });
+        // 75: the store is locked.
+        let is_free = house.ask(&["pause", "a"]).code != 75;
+        if !is_free {
+            supervisor.send(Signal::SIGCONT);
+        }
+        is_free.then_some(())
+    });
 }
 
 fn error_of(house: &House) -> Option<String> {
@@ -282,7 +301,7 @@ fn two_reloads_at_once_are_both_answered() {
 fn a_reload_whose_supervisor_goes_away_says_so() {
     let house = House::new(ONE);
     let supervisor = house.start();
-    supervisor.send(Signal::SIGSTOP);
+    stop_between_turns(&house, &supervisor);
     let mut reload = house.jobctl();
     reload.arg("reload").stderr(std::process::Stdio::piped());
     let child = reload.spawn().unwrap();
@@ -350,7 +369,7 @@ fn two_names_cannot_be_swapped_in_one_step() {
 fn an_answer_that_does_not_come_is_told() {
     let house = House::new(ONE);
     let supervisor = house.start();
-    supervisor.send(Signal::SIGSTOP);
+    stop_between_turns(&house, &supervisor);
     let log = fs::File::create(house.path("told")).unwrap();
     let mut reload = house.jobctl();
     reload.arg("reload").stderr(log);
