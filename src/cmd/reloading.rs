@@ -91,7 +91,9 @@ impl Reload for Reloading<'_> {
     fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
         self.take_notices(supervisor, now);
         let mut is_read = false;
-        if let Some(number) = supervisor.take_reload_asked() {
+        // One whose answer is owed is asked still, as long as the store does not take the answer.
+        let is_new = |number: &i64| self.owed.as_ref().is_none_or(|(owed, ..)| owed < number);
+        if let Some(number) = supervisor.take_reload_asked().filter(is_new) {
             let answer = self.reload(supervisor, Removal::Now, now);
             self.owed = Some((number, answer, now.mono));
             is_read = true;

@@ -8,14 +8,18 @@ use super::{Store, StoreError};
 impl Store {
     /// Asks the supervisor to read its jobfile. The number of the request, which is on disk.
     pub(crate) fn ask_reload(&mut self) -> Result<i64, StoreError> {
-        self.conn
-            .query_row(
-                "INSERT INTO meta(key, value) VALUES ('reload_asked', 1) \
-                 ON CONFLICT(key) DO UPDATE SET value = value + 1 RETURNING value",
-                [],
-                |row| row.get(0),
-            )
-            .map_err(|e| self.failed("ask for a reload", e))
+        // A commit of its own: by itself, the statement would commit when it is reset, where a full disk is not told.
+        self.together(|store| {
+            store
+                .conn
+                .query_row(
+                    "INSERT INTO meta(key, value) VALUES ('reload_asked', 1) \
+                     ON CONFLICT(key) DO UPDATE SET value = value + 1 RETURNING value",
+                    [],
+                    |row| row.get(0),
+                )
+                .map_err(|e| store.failed("ask for a reload", e))
+        })
     }
 
     /// The newest request that has no answer.
