@@ -28,6 +28,9 @@ _jobctl() {
             jobctl,completions)
                 cmd="jobctl__subcmd__completions"
                 ;;
+            jobctl,edit)
+                cmd="jobctl__subcmd__edit"
+                ;;
             jobctl,enqueue)
                 cmd="jobctl__subcmd__enqueue"
                 ;;
@@ -48,6 +51,9 @@ _jobctl() {
                 ;;
             jobctl,pause)
                 cmd="jobctl__subcmd__pause"
+                ;;
+            jobctl,reload)
+                cmd="jobctl__subcmd__reload"
                 ;;
             jobctl,resume)
                 cmd="jobctl__subcmd__resume"
@@ -86,7 +92,7 @@ _jobctl() {
 
     case "${cmd}" in
         jobctl)
-            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check init status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume completions man"
+            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,6 +245,32 @@ _jobctl() {
             ;;
         jobctl__subcmd__completions)
             opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help bash zsh fish"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__edit)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -456,6 +488,32 @@ _jobctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__reload)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --jobfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -36,7 +36,9 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_needs_command" -s V -l version -d 'Print version'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "run" -d 'Run the supervisor in the foreground'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "check" -d 'Check the jobfile and say what would surprise'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "edit" -d 'Edit the jobfile, check it, install it and reload'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "init" -d 'Write a commented jobfile to start from'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "reload" -d 'Make the supervisor read the jobfile now, and print its answer'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "status" -d 'Show the supervisor, the jobs, and what runs, waits and failed'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "next" -d 'Show coming occurrences'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "runs" -d 'List runs, newest first'
@@ -75,6 +77,15 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand check" -l json -d 'Print J
 complete -c jobctl -n "__fish_jobctl_using_subcommand check" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand check" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand check" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand edit" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand init" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand init" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand init" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
@@ -84,6 +95,15 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand init" -l json -d 'Print JS
 complete -c jobctl -n "__fish_jobctl_using_subcommand init" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand init" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand init" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'

@@ -81,8 +81,19 @@ pub(crate) enum Command {
     Run(Run),
     /// Check the jobfile and say what would surprise
     Check,
+    /// Edit the jobfile, check it, install it and reload
+    #[command(
+        after_help = "Runs $VISUAL, else $EDITOR, on a copy; what is wrong with it is never installed"
+    )]
+    Edit,
     /// Write a commented jobfile to start from
     Init,
+    /// Make the supervisor read the jobfile now, and print its answer
+    #[command(
+        after_help = "Exit code 0: it is in force; 1: it is not; 4: no supervisor. Without it, the supervisor reads the \
+                      jobfile a second after its last change, unless that would remove a job with unfinished runs"
+    )]
+    Reload,
     /// Show the supervisor, the jobs, and what runs, waits and failed
     Status(Status),
     /// Show coming occurrences
@@ -122,7 +133,7 @@ pub(crate) enum Command {
 /// `jobctl run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile again"
+    after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile at once"
 )]
 pub(crate) struct Run {
     /// Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 const COMMANDS: &[&str] = &[
     "run",
     "check",
+    "edit",
+    "reload",
     "init",
     "status",
     "next",

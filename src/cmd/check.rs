@@ -23,10 +23,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     let path = context.jobfile()?;
     let report = match with_environment(|env| jobfile::load(&path, env)) {
         Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, context.now.wall),
-        Err(LoadError::Problems(problems)) => Report {
-            errors: problems,
-            ..Report::default()
-        },
+        Err(LoadError::Problems(problems)) => Report::of_errors(problems),
         Err(error @ (LoadError::Missing(_) | LoadError::Unreadable(_))) => {
             return Err(jobs::failure_of(&error));
         }
@@ -41,7 +38,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
 
 /// All that is to be said about a jobfile.
 #[derive(Debug, Default)]
-struct Report {
+pub(super) struct Report {
     jobs: usize,
     errors: Vec<Problem>,
     blockers: Vec<Problem>,
@@ -50,7 +47,8 @@ struct Report {
 }
 
 impl Report {
-    fn of(jobfile: &Jobfile) -> Self {
+    /// What is to be said about one that could be read.
+    pub(super) fn of(jobfile: &Jobfile) -> Self {
         let blockers = jobfile::blockers(jobfile);
         let is_blocker = |note: &&Note| {
             let mut places = blockers.iter().map(|blocker| &blocker.place);
@@ -104,17 +102,36 @@ impl Report {
         if self.is_ok() { Exit::Done } else { Exit::No }
     }
 
-    fn is_ok(&self) -> bool {
+    /// What is to be said about one that could not.
+    pub(super) fn of_errors(errors: Vec<Problem>) -> Self {
+        Self {
+            errors,
+            ..Self::default()
+        }
+    }
+
+    /// Whether `run` takes it.
+    pub(super) fn is_ok(&self) -> bool {
         self.errors.is_empty() && self.blockers.is_empty()
     }
 
-    fn print(&self, context: &Context, out: &mut Out) -> Result<(), Failure> {
+    /// How many errors there are, of both kinds.
+    pub(super) fn errors(&self) -> usize {
+        self.errors.len() + self.blockers.len()
+    }
+
+    /// Says all findings, on standard error.
+    pub(super) fn say(&self, context: &Context) {
         let problems = self.errors.iter().chain(&self.blockers);
         say(problems.map(Problem::to_string));
         if !context.global.quiet {
             let notes = self.warnings.iter().chain(&self.not_in_effect);
             say(notes.map(Note::to_string));
         }
+    }
+
+    fn print(&self, context: &Context, out: &mut Out) -> Result<(), Failure> {
+        self.say(context);
         if context.global.verbose > 0 {
             say(std::iter::once(format!("time zones: {}", zone::source())));
         }
@@ -177,7 +194,13 @@ fn notes(notes: &[Note]) -> Value {
         .collect()
 }
 
-fn finding(place: &Place, job: Option<&str>, message: &str, hint: Option<&str>) -> Value {
+/// A finding as an object.
+pub(super) fn finding(
+    place: &Place,
+    job: Option<&str>,
+    message: &str,
+    hint: Option<&str>,
+) -> Value {
     // 0 is the file as a whole.
     let number = |number: u32| (number > 0).then_some(number);
     json!({
@@ -191,7 +214,7 @@ fn finding(place: &Place, job: Option<&str>, message: &str, hint: Option<&str>) 
 }
 
 /// Writes findings to standard error as they are, so that editors can read them.
-fn say(findings: impl Iterator<Item = String>) {
+pub(super) fn say(findings: impl Iterator<Item = String>) {
     let mut stderr = io::stderr();
     let is_terminal = stderr.is_terminal();
     for finding in findings {
@@ -205,7 +228,8 @@ fn say(findings: impl Iterator<Item = String>) {
     }
 }
 
-fn count(number: usize, noun: &str) -> String {
+/// A number with its noun.
+pub(super) fn count(number: usize, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),

@@ -20,6 +20,7 @@ mod cancel;
 mod check;
 mod complete;
 mod completions;
+mod edit;
 mod enqueue;
 mod follow;
 mod follow_all;
@@ -31,6 +32,8 @@ mod man;
 mod next;
 mod pause;
 mod pieces;
+mod reload;
+mod reloading;
 mod resume;
 mod retry;
 mod run;
@@ -64,6 +67,8 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
     match command {
         Command::Run(args) => run::answer(context, args, out),
         Command::Check => check::answer(context, out),
+        Command::Edit => edit::answer(context, out),
+        Command::Reload => reload::answer(context, out),
         Command::Init => init::answer(context, out),
         Command::Status(args) => status::answer(context, args, out),
         Command::Next(args) => next::answer(context, args, out),

@@ -9,17 +9,18 @@ use super::exit::Exit;
 use super::failure::{Failure, plain};
 use super::jobs;
 use super::output::Out;
+use super::reloading::Reloading;
 use crate::cli;
 use crate::core::job::{OnStop, Settings};
 use crate::core::schedule::Zone;
 use crate::core::time::Now;
-use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
+use crate::jobfile::{self, Environment, Jobfile, LoadError, Snapshot, Source};
 use crate::os::{clock, machine, process, user, wake, zone};
 use crate::store::{Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Office, OfficeError};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::slots::Slots;
-use crate::supervisor::{Configuration, Supervisor};
+use crate::supervisor::{Configuration, Loaded as Taken, NewJobs, Removal, Supervisor};
 
 /// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
 const RUNNING_PER_CPU: usize = 4;
@@ -33,10 +34,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
 
 /// How long a turn waits for another process's transaction before it is put off.
-const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
-
-/// The same for a reload.
-const BUSY_IN_RELOAD: Duration = Duration::from_secs(5);
+pub(super) const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
 
 /// Answers `jobctl run`.
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
@@ -52,12 +50,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     let signals = daemon::listen_to_signals()
         .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
     let store = Store::create(&state_dir)?;
+    let snapshot = Snapshot::take(&path, None);
     let loaded = load(&store, &path)?;
     let on_stop = args.on_stop.map(|on_stop| match on_stop {
         cli::OnStop::Finish => OnStop::Finish,
         cli::OnStop::Detach => OnStop::Detach,
     });
-    let mut service = Service {
+    let service = Service {
         path,
         state_dir,
         on_stop,
@@ -65,7 +64,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     let mut supervisor = service.start(store, loaded, &office)?;
     let bell = wake::listen(&service.state_dir)
         .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?;
-    let mut reload = |supervisor: &mut Supervisor<Slots>, now: Now| service.reload(supervisor, now);
+    let mut reload = Reloading::new(&service, snapshot);
     daemon::serve(&mut supervisor, &bell, &signals, &office, &mut reload)
         .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
     Ok(Exit::Done)
@@ -78,8 +77,9 @@ struct Loaded {
 }
 
 /// What stays the same over reloads.
-struct Service {
-    path: PathBuf,
+pub(super) struct Service {
+    /// The jobfile.
+    pub(super) path: PathBuf,
     state_dir: PathBuf,
     on_stop: Option<OnStop>,
 }
@@ -99,7 +99,7 @@ impl Service {
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
         let jobs = loaded.jobfile.jobs.len();
-        self.load(&mut supervisor, loaded.jobfile, now)?;
+        self.load(&mut supervisor, loaded.jobfile, Removal::Now, now)?;
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
         supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP)?;
@@ -138,12 +138,13 @@ impl Service {
     }
 
     /// Takes over a jobfile: jobs, settings, and the copy for worse days.
-    fn load(
+    pub(super) fn load(
         &self,
         supervisor: &mut Supervisor<Slots>,
         jobfile: Jobfile,
+        removal: Removal,
         now: Now,
-    ) -> Result<(), Failure> {
+    ) -> Result<Taken, Failure> {
         let Jobfile {
             settings,
             jobs,
@@ -156,48 +157,16 @@ impl Service {
             .collect();
         let former = supervisor.configure(self.configuration(&settings)?);
         let mut zones = Zones::new(settings.timezone);
-        let loaded = supervisor.load(jobs, &sources, &mut |name| zones.get(name), now);
-        if loaded.is_err() {
+        let new = NewJobs {
+            jobs,
+            sources: &sources,
+            removal,
+        };
+        let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
+        if !matches!(loaded, Ok(Taken::Taken(_))) {
             supervisor.configure(former);
         }
         Ok(loaded?)
-    }
-
-    /// HUP: all of the new jobfile or nothing of it.
-    fn reload(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
-        zone::forget();
-        // A reload is asked for once: it may wait longer than a turn for another process's transaction.
-        let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_RELOAD);
-        let read = read(&self.path);
-        let answer = match read {
-            Ok(jobfile) => {
-                let jobs = jobfile.jobs.len();
-                self.load(supervisor, jobfile, now)
-                    .map(|()| jobs)
-                    .map_err(|failure| failure.message)
-            }
-            Err(error) => Err(error),
-        };
-        let (store, _) = supervisor.parts();
-        let written = store.set_meta(
-            "jobfile_error",
-            answer.as_ref().err().map(|error| error as _),
-        );
-        match &answer {
-            Ok(jobs) => supervisor.say(now.wall, "reload", &[("jobs", jobs)]),
-            Err(error) => {
-                supervisor.say(
-                    now.wall,
-                    "jobfile_bad",
-                    &[("error", error), ("instead", &"the one before stays")],
-                );
-            }
-        }
-        if let Err(error) = written {
-            supervisor.say(now.wall, "store_failed", &[("error", &error)]);
-        }
-        let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP);
-        process::give_memory_back();
     }
 
     fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
@@ -261,18 +230,13 @@ impl Service {
 }
 
 /// The jobfile of a path, checked for what this version would do wrong.
-fn read(path: &std::path::Path) -> Result<Jobfile, String> {
-    let jobfile = jobs::with_environment(|env| jobfile::load(path, env))
-        .map_err(|error| error.to_string())?;
-    match joined(&jobfile::blockers(&jobfile)) {
-        Some(blockers) => Err(blockers),
-        None => Ok(jobfile),
+pub(super) fn read(path: &std::path::Path) -> Result<Jobfile, LoadError> {
+    let jobfile = jobs::with_environment(|env| jobfile::load(path, env))?;
+    let blockers = jobfile::blockers(&jobfile);
+    if blockers.is_empty() {
+        return Ok(jobfile);
     }
-}
-
-fn joined(problems: &[jobfile::Problem]) -> Option<String> {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    Err(LoadError::Problems(blockers))
 }
 
 /// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
@@ -284,7 +248,7 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
                 error: None,
             });
         }
-        Err(error) => error,
+        Err(error) => error.to_string(),
     };
     let sources: Vec<Source> = store
         .jobfile_copy()?

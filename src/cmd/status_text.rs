@@ -114,10 +114,14 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         other.map(|version| format!("{version} (this is {own})")),
     );
     fields.put("jobfile", row.jobfile.clone());
-    let error = row
-        .jobfile_error
-        .as_deref()
-        .map(|error| format!("{} (`jobctl check` says more)", first_line(error)));
+    let error = row.jobfile_error.as_deref().map(|error| {
+        let more = if error.contains("`jobctl reload`") {
+            "`jobctl reload` takes it now"
+        } else {
+            "`jobctl check` says more"
+        };
+        format!("{} ({more})", first_line(error))
+    });
     fields.put_styled(
         "not in force",
         Style::Bad,

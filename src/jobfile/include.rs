@@ -59,6 +59,56 @@ pub(super) fn read_all(main: &Document<'_>, findings: &Findings) -> Vec<Text> {
         .collect()
 }
 
+/// What a jobfile's patterns are relative to.
+fn base_of(main: &Path) -> &Path {
+    main.parent().unwrap_or(Path::new(""))
+}
+
+/// Whether a pattern, or a part of one, may match names other than itself.
+pub(super) fn has_wildcards(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
+}
+
+/// A pattern with what it is relative to, which is taken as it is; none if that is not UTF-8.
+fn whole_pattern(base: &Path, pattern: &str) -> Option<String> {
+    let whole = Path::new(&Pattern::escape(base.to_str()?)).join(pattern);
+    whole.to_str().map(str::to_owned)
+}
+
+/// The patterns of a jobfile's text, as far as it can be read.
+pub(super) fn patterns_of(main: &Text) -> Vec<String> {
+    let document = Document::parse(main, &Findings::default());
+    let items = document
+        .table
+        .get("include")
+        .and_then(|node| node.get_ref().as_array());
+    items
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.get_ref().as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The files of a pattern, as [`read_all`] finds them; what cannot be looked at is passed over.
+pub(super) fn files_of(main: &Path, pattern: &str) -> Vec<PathBuf> {
+    let base = base_of(main);
+    if !has_wildcards(pattern) {
+        return vec![base.join(pattern)];
+    }
+    let paths =
+        whole_pattern(base, pattern).and_then(|whole| glob::glob_with(&whole, OPTIONS).ok());
+    let found = paths.into_iter().flatten().filter_map(Result::ok);
+    found
+        .filter(|path| !path.is_dir())
+        .take(FILES_MAX)
+        .collect()
+}
+
+/// Whether a name is one that a part of a pattern matches.
+pub(super) fn is_match(part: &str, name: &str) -> bool {
+    Pattern::new(part).is_ok_and(|part| part.matches_with(name, OPTIONS))
+}
+
 /// An element of `include`.
 #[derive(Clone, Copy)]
 struct Place<'p, 'a> {
@@ -82,26 +132,23 @@ impl Place<'_, '_> {
 
     /// The files of a pattern; a path without wildcards is itself, whether it exists or not.
     fn expand(&self) -> Vec<PathBuf> {
-        let base = self.main.text.path().parent().unwrap_or(Path::new(""));
-        if !self.pattern.contains(['*', '?', '[']) {
+        let base = base_of(self.main.text.path());
+        if !has_wildcards(self.pattern) {
             return vec![base.join(self.pattern)];
         }
-        let Some(base) = base.to_str() else {
+        let Some(whole) = whole_pattern(base, self.pattern) else {
             self.report(
                 "the directory of the jobfile is not UTF-8",
                 Some("name each file without wildcards"),
             );
             return Vec::new();
         };
-        let whole = Path::new(&Pattern::escape(base)).join(self.pattern);
-        let matches = whole.to_str().map(|whole| glob::glob_with(whole, OPTIONS));
-        match matches {
-            Some(Ok(paths)) => paths.filter_map(|path| self.found(path)).collect(),
-            Some(Err(error)) => {
+        match glob::glob_with(&whole, OPTIONS) {
+            Ok(paths) => paths.filter_map(|path| self.found(path)).collect(),
+            Err(error) => {
                 self.report(format_args!("not a glob: {}", error.msg), None);
                 Vec::new()
             }
-            None => Vec::new(),
         }
     }
 

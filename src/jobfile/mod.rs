@@ -15,6 +15,7 @@ mod spot;
 mod text;
 mod units;
 mod value;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use problem::Findings;
 pub(crate) use problem::{Note, NoteKind, Place, Problem};
 pub(crate) use spot::{Spot, places};
 use text::{Document, ReadError, Text};
+pub(crate) use watched::{Snapshot, WatchedPlace, watched_places};
 
 /// A commented jobfile to begin with; it loads as it is.
 pub(crate) const STARTER: &str = include_str!("starter.toml");
@@ -112,6 +114,20 @@ pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadEr
         ReadError::Io(error) => LoadError::Unreadable(error),
         ReadError::Refused(problem) => LoadError::Problems(vec![problem]),
     })?;
+    load_text(main, env).map_err(LoadError::Problems)
+}
+
+/// Validates `bytes` as if they stood in the file `path`, with what they include.
+pub(crate) fn load_instead(
+    path: &Path,
+    bytes: Vec<u8>,
+    env: &Environment<'_>,
+) -> Result<Jobfile, Vec<Problem>> {
+    let main = Text::from_bytes(path, bytes).map_err(|problem| vec![problem])?;
+    load_text(main, env)
+}
+
+fn load_text(main: Text, env: &Environment<'_>) -> Result<Jobfile, Vec<Problem>> {
     let findings = Findings::default();
     let document = Document::parse(&main, &findings);
     let included = include::read_all(&document, &findings);
@@ -120,7 +136,7 @@ pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadEr
     let (settings, jobs) = assemble::assemble(&documents, env, &findings);
     drop(documents);
     let texts = std::iter::once(main).chain(included).collect();
-    conclude(settings, jobs, texts, findings).map_err(LoadError::Problems)
+    conclude(settings, jobs, texts, findings)
 }
 
 /// Validates files that were read before, without touching the disk: the first one is the main file.

@@ -54,7 +54,8 @@ impl Text {
         Self::from_bytes(path, bytes).map_err(ReadError::Refused)
     }
 
-    fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Problem> {
+    /// Takes the content of a file.
+    pub(super) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Problem> {
         if bytes.len() > SIZE_MAX {
             return Err(too_long(path));
         }

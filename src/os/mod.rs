@@ -3,6 +3,7 @@
 //! The only place with `unsafe` code, and the only place that asks a clock or starts a process.
 
 pub(crate) mod clock;
+pub(crate) mod editor;
 pub(crate) mod file;
 pub(crate) mod limit;
 pub(crate) mod lock;
@@ -16,4 +17,5 @@ pub(crate) mod spawn;
 pub(crate) mod terminal;
 pub(crate) mod user;
 pub(crate) mod wake;
+pub(crate) mod watch;
 pub(crate) mod zone;

@@ -184,6 +184,49 @@ pub(crate) fn ignore_children() -> io::Result<()> {
     Ok(())
 }
 
+/// As long as it lives, INT, QUIT and HUP do nothing to this process. A program that is started meanwhile has them as usual: exec(2)
+/// takes handlers away, but would keep them ignored.
+#[derive(Debug)]
+pub(crate) struct Sheltered(Vec<(Signal, SigAction)>);
+
+impl Sheltered {
+    /// Begins to hold them off; what was ignored stays so.
+    pub(crate) fn begin() -> io::Result<Self> {
+        let mut sheltered = Self(Vec::new());
+        let action = SigAction::new(
+            SigHandler::Handler(on_nothing),
+            SaFlags::SA_RESTART,
+            SigSet::empty(),
+        );
+        for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+            let former = dispose(signal, &action)?;
+            if matches!(former.handler(), SigHandler::SigIgn) {
+                dispose(signal, &former)?;
+            } else {
+                sheltered.0.push((signal, former));
+            }
+        }
+        Ok(sheltered)
+    }
+}
+
+impl Drop for Sheltered {
+    fn drop(&mut self) {
+        for (signal, former) in &self.0 {
+            // It was in force before, so it is a valid one.
+            let _ = dispose(*signal, former);
+        }
+    }
+}
+
+extern "C" fn on_nothing(_signal: libc::c_int) {}
+
+#[expect(unsafe_code, reason = "a handler runs between any two instructions")]
+fn dispose(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
+    // SAFETY: the action is that of `on_nothing`, which does nothing, or one that was in force before.
+    Ok(unsafe { sigaction(signal, action) }?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

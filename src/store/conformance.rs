@@ -688,3 +688,93 @@ fn pruning_goes_on_behind_what_is_kept_longer_and_stops_at_what_is_young() {
     );
     assert_counters_are_true(&store);
 }
+
+#[test]
+fn rows_of_several_names_become_one_with_all_runs_keys_and_counters() {
+    let mut store = Store::in_memory();
+    for name in ["a", "b"] {
+        store.register_job(name, &[], Some("x"), NOW).unwrap();
+    }
+    let keyed = |key: &str| NewItem {
+        key: Some(key.to_owned()),
+        ..item("1")
+    };
+    let mut ids = Vec::new();
+    for (job, keys) in [("a", ["k", "only-a"]), ("b", ["k", "only-b"])] {
+        let items = keys.map(keyed);
+        match store.enqueue(&addition(job), items).unwrap() {
+            Enqueued::Added(added) => ids.extend(added.iter().map(|added| added.id)),
+            Enqueued::BacklogFull { .. } => panic!("no limit was set"),
+        }
+        let occurrence = NewOccurrence {
+            job_id: store.job(job).unwrap().unwrap().id,
+            cause: Cause::Schedule,
+            scheduled_at: NOW,
+            due_at: NOW,
+            priority: 0,
+            max_attempts: Some(1),
+            now: NOW,
+        };
+        ids.extend(store.insert_occurrence(&occurrence).unwrap());
+    }
+    assert_eq!(ids.len(), 6);
+    let known = store
+        .register_job("c", &["b", "a"], Some("x"), later(60))
+        .unwrap();
+    assert_eq!(known.watermark, Some(NOW), "the one in force decides");
+    assert_eq!(known.merged.len(), 1);
+    let keys: Vec<Option<String>> = ids
+        .iter()
+        .map(|id| {
+            let run = run(&store, *id);
+            assert_eq!((run.job.as_str(), run.state), ("c", State::Queued));
+            run.key
+        })
+        .collect();
+    let keys: Vec<Option<&str>> = keys.iter().map(Option::as_deref).collect();
+    assert_eq!(
+        keys,
+        [None, Some("only-a"), None, Some("k"), Some("only-b"), None],
+        "a key is held once"
+    );
+    let jobs = store.jobs().unwrap();
+    assert_eq!(jobs.len(), 1);
+    assert_eq!((jobs[0].name.as_str(), jobs[0].queued), ("c", 6));
+}
+
+#[test]
+fn an_item_for_the_new_name_before_the_reload_costs_no_watermark() {
+    let mut store = Store::in_memory();
+    store.register_job("old", &[], Some("x"), NOW).unwrap();
+    let early = add(&mut store, "new", "1");
+    let known = store
+        .register_job("new", &["old"], Some("x"), later(60))
+        .unwrap();
+    assert_eq!(known.watermark, Some(NOW));
+    assert_eq!(run(&store, early).job_id, known.id);
+    let again = store
+        .register_job("new", &["old"], Some("x"), later(120))
+        .unwrap();
+    assert_eq!(again.watermark, Some(NOW));
+    assert!(again.merged.is_empty());
+}
+
+#[test]
+fn a_reload_is_asked_by_number_and_one_answer_is_for_all_before_it() {
+    let mut store = Store::in_memory();
+    assert_eq!(store.reload_asked().unwrap(), None);
+    let (first, second) = (store.ask_reload().unwrap(), store.ask_reload().unwrap());
+    assert_ne!(first, second);
+    assert_eq!(store.reload_asked().unwrap(), Some(second));
+    assert_eq!(store.reload_answer(first).unwrap(), None);
+    store.answer_reload(second, "done").unwrap();
+    for number in [first, second] {
+        assert_eq!(
+            store.reload_answer(number).unwrap().as_deref(),
+            Some("done")
+        );
+    }
+    assert_eq!(store.reload_asked().unwrap(), None);
+    let third = store.ask_reload().unwrap();
+    assert_eq!(store.reload_answer(third).unwrap(), None);
+}

@@ -4,9 +4,11 @@
 //! expects, and its name says so. Nothing here asks the clock.
 
 mod error;
+mod former;
 mod open;
 mod read;
 mod registry;
+mod reload;
 mod rows;
 mod steer;
 mod turn;
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 pub(crate) use error::StoreError;
 pub(crate) use read::read_kept;
 pub(crate) use types::{
-    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, JobRow, NewItem,
+    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, GoneJob, JobRow, NewItem,
     NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,
 };
 

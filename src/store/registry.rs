@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::types::{KnownJob, PruneLimits, Pruned, SupervisorRow};
-use super::{Store, StoreError, rows};
+use super::types::{GoneJob, KnownJob, PruneLimits, Pruned, SupervisorRow};
+use super::{Store, StoreError, former, rows};
 use crate::core::run::State;
 use crate::core::time::Wall;
 
@@ -13,7 +13,8 @@ use crate::core::time::Wall;
 const PRUNE_BATCH: i64 = 500;
 
 impl Store {
-    /// Makes the row of a job of the jobfile, or finds it by its name or a former one.
+    /// Makes the row of a job of the jobfile, or finds it by its name or a former one. What is known under former names, and
+    /// under the name itself, becomes one row.
     ///
     /// `schedule` is what its occurrences depend on, as text; where that is another than before (or the job is new), the past is
     /// no concern of it: watermark and grid begin at `now`.
@@ -35,13 +36,11 @@ impl Store {
         schedule: Option<&str>,
         now: Wall,
     ) -> rusqlite::Result<KnownJob> {
-        for former in was {
-            self.conn
-                .prepare_cached(
-                    "UPDATE OR IGNORE job SET name = ?1 WHERE name = ?2 AND NOT EXISTS (SELECT 1 FROM job WHERE name = ?1)",
-                )?
-                .execute([name, former])?;
-        }
+        let merged = if was.is_empty() {
+            Vec::new()
+        } else {
+            former::unite(&self.conn, name, was)?
+        };
         let found = self
             .conn
             .prepare_cached(
@@ -49,54 +48,67 @@ impl Store {
             )?
             .query_row([name], |row| {
                 let same = row.get::<_, Option<String>>(1)?.as_deref() == schedule;
-                let known = KnownJob {
-                    id: row.get(0)?,
-                    watermark: rows::wall(row, 2)?,
-                    grid_at: rows::wall(row, 3)?,
-                };
+                let known = (row.get(0)?, rows::wall(row, 2)?, rows::wall(row, 3)?);
                 Ok((known, same, row.get::<_, bool>(4)?))
             })
             .optional()?;
+        let fresh = |id| KnownJob {
+            id,
+            watermark: Some(now),
+            grid_at: Some(now),
+            merged: merged.clone(),
+        };
         match found {
-            Some((known, true, true)) => Ok(known),
-            Some((known, ..)) => {
+            Some(((id, watermark, grid_at), true, true)) => Ok(KnownJob {
+                id,
+                watermark,
+                grid_at,
+                merged,
+            }),
+            Some(((id, ..), ..)) => {
                 self.conn
                     .prepare_cached("UPDATE job SET schedule = ?2, watermark = ?3, grid_at = ?3, present = 1 WHERE id = ?1")?
-                    .execute(params![known.id, schedule, now.ms()])?;
-                Ok(KnownJob {
-                    watermark: Some(now),
-                    grid_at: Some(now),
-                    ..known
-                })
+                    .execute(params![id, schedule, now.ms()])?;
+                Ok(fresh(id))
             }
             None => {
                 self.conn
                     .prepare_cached("INSERT INTO job(name, schedule, watermark, grid_at) VALUES (?1, ?2, ?3, ?3)")?
                     .execute(params![name, schedule, now.ms()])?;
-                Ok(KnownJob {
-                    id: self.conn.last_insert_rowid(),
-                    watermark: Some(now),
-                    grid_at: Some(now),
-                })
+                Ok(fresh(self.conn.last_insert_rowid()))
             }
         }
     }
 
-    /// Marks the jobs that are not among `present` as gone. Their ids, of those that were not gone before.
+    /// Marks the jobs that are not among `present` as gone. Those that were not gone before.
     pub(crate) fn mark_absent(
         &self,
         present: &std::collections::HashSet<i64>,
-    ) -> Result<Vec<i64>, StoreError> {
-        let ids: Vec<i64> = self
+    ) -> Result<Vec<GoneJob>, StoreError> {
+        let jobs: Vec<GoneJob> = self
             .conn
-            .prepare_cached("SELECT id FROM job WHERE present = 1")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .prepare_cached(
+                "SELECT id, name, scheduled + queued + running + retrying FROM job WHERE present = 1 ORDER BY name",
+            )
+            .and_then(|mut query| {
+                let gone = |row: &rusqlite::Row<'_>| {
+                    Ok(GoneJob {
+                        id: row.get(0)?,
+                        name: row.get(1)?,
+                        unfinished: row.get(2)?,
+                    })
+                };
+                query.query_map([], gone)?.collect()
+            })
             .map_err(|e| self.failed("read jobs", e))?;
-        let gone: Vec<i64> = ids.into_iter().filter(|id| !present.contains(id)).collect();
-        for id in &gone {
+        let gone: Vec<GoneJob> = jobs
+            .into_iter()
+            .filter(|job| !present.contains(&job.id))
+            .collect();
+        for job in &gone {
             self.conn
                 .prepare_cached("UPDATE job SET present = 0, schedule = NULL WHERE id = ?1")
-                .and_then(|mut update| update.execute([id]))
+                .and_then(|mut update| update.execute([job.id]))
                 .map_err(|e| self.failed("mark a job as gone", e))?;
         }
         Ok(gone)

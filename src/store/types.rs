@@ -375,7 +375,7 @@ pub(crate) struct Finish<'a> {
 }
 
 /// A job's row as planning needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KnownJob {
     /// Its number in the store.
     pub(crate) id: i64,
@@ -383,6 +383,19 @@ pub(crate) struct KnownJob {
     pub(crate) watermark: Option<Wall>,
     /// Where an `@every` grid begins.
     pub(crate) grid_at: Option<Wall>,
+    /// Rows of former names that were merged into this one and are no more.
+    pub(crate) merged: Vec<i64>,
+}
+
+/// A job that has left the jobfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GoneJob {
+    /// Its number in the store.
+    pub(crate) id: i64,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its runs that have not ended.
+    pub(crate) unfinished: i64,
 }
 
 /// What is too old to be kept.

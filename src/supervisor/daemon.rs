@@ -111,13 +111,28 @@ pub(crate) fn listen_to_signals() -> io::Result<SelfPipe> {
     SelfPipe::install(&SIGNALS)
 }
 
-/// Runs until the supervisor is told to stop and has stopped. `reload` is called at HUP.
+/// Who reads the jobfile again. The loop waits for it, too, and says when.
+pub(crate) trait Reload {
+    /// Becomes readable when something of the jobfile has changed.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+
+    /// How long there will be nothing to do, unless it is told.
+    fn next_wait(&self, now: Now) -> Duration;
+
+    /// HUP.
+    fn ask(&mut self);
+
+    /// Reads what is to be read now. Whether the supervisor has another turn to do before it waits.
+    fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool;
+}
+
+/// Runs until the supervisor is told to stop and has stopped.
 pub(crate) fn serve(
     supervisor: &mut Supervisor<Slots>,
     bell: &Bell,
     signals: &SelfPipe,
     office: &Office,
-    reload: &mut dyn FnMut(&mut Supervisor<Slots>, Now),
+    reload: &mut dyn Reload,
 ) -> io::Result<()> {
     let alarm = poll::Alarm::new()?;
     let mut touched = clock::now();
@@ -133,14 +148,17 @@ pub(crate) fn serve(
             return Ok(());
         }
         events.clear();
-        wait(supervisor, bell, signals, &alarm)?;
+        if reload.step(supervisor, clock::now()) {
+            continue;
+        }
+        wait(supervisor, bell, signals, &alarm, reload)?;
         bell.drain()?;
         let rings = signals.take()?;
         for signal in &rings {
             if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
                 events.push(Event::StopAsked);
             } else if *signal == Signal::SIGHUP {
-                reload(supervisor, clock::now());
+                reload.ask();
             }
         }
         if rings.contains(&Signal::SIGCHLD) {
@@ -154,9 +172,10 @@ fn wait(
     bell: &Bell,
     signals: &SelfPipe,
     alarm: &poll::Alarm,
+    reload: &dyn Reload,
 ) -> io::Result<()> {
     let now = clock::now();
-    let timeout = supervisor.next_wait(now);
+    let timeout = supervisor.next_wait(now).min(reload.next_wait(now));
     let (_, slots) = supervisor.parts();
     let timeout = slots
         .next_wait(now)
@@ -165,6 +184,7 @@ fn wait(
     let own: [BorrowedFd<'_>; 3] = [alarm.as_fd(), bell.as_fd(), signals.fd()];
     let mut descriptors: Vec<_> = own
         .into_iter()
+        .chain(reload.descriptor())
         .chain(slots.descriptors())
         .map(poll::readable)
         .collect();

@@ -1,18 +1,15 @@
-//! The jobs as the supervisor holds them, and the first queued run of each: loading, refreshing, undoing.
+//! The jobs as the supervisor holds them, and the first queued run of each: refreshing, undoing.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::spawner::Spawner;
 use super::{Live, Pause, Supervisor};
 use crate::core::job::Job;
-use crate::core::plan::{self, Timetable};
-use crate::core::run::Cause;
-use crate::core::schedule::{HashSeed, Zone};
-use crate::core::time::{Mono, Now, Wall};
+use crate::core::plan::Timetable;
+use crate::core::schedule::Zone;
+use crate::core::time::{Mono, Wall};
 use crate::store::{NewOccurrence, StoreError};
 
 /// Where a run stands in the queue: by priority, then due time, then id.
@@ -53,6 +50,19 @@ impl JobState {
         self.next.map(|at| at + self.jitter)
     }
 
+    /// Whether it is defined in the same way.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let texts = |state: &Self| -> Vec<Box<str>> {
+            let texts = state.job.schedules.iter();
+            texts.map(|(text, _)| text.clone()).collect()
+        };
+        self.job.command == other.job.command
+            && self.job.policy == other.job.policy
+            && self.zone.name == other.zone.name
+            && self.jitter == other.jitter
+            && texts(self) == texts(other)
+    }
+
     pub(super) fn timetable(&self) -> Timetable<'_> {
         Timetable {
             job: &self.job,
@@ -63,137 +73,6 @@ impl JobState {
 }
 
 impl<S: Spawner> Supervisor<S> {
-    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`. Running attempts keep what they were started with.
-    pub(crate) fn load(
-        &mut self,
-        jobs: Vec<Job>,
-        sources: &[(PathBuf, String)],
-        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
-        now: Now,
-    ) -> Result<(), StoreError> {
-        self.store.begin()?;
-        let loaded = self.register(jobs, zone_of, now).and_then(|loaded| {
-            self.store.save_jobfile(sources)?;
-            self.store.commit().map(|()| loaded)
-        });
-        match loaded {
-            Ok(states) => {
-                self.take_over(states);
-                Ok(())
-            }
-            Err(error) => {
-                self.store.rollback();
-                Err(error)
-            }
-        }
-    }
-
-    fn register(
-        &mut self,
-        jobs: Vec<Job>,
-        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
-        now: Now,
-    ) -> Result<Vec<JobState>, StoreError> {
-        let is_new_boot = self
-            .store
-            .boot_id()?
-            .is_some_and(|boot| boot != self.configuration.boot_id);
-        let mut states = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let zone = zone_of(job.timezone.as_deref());
-            let was: Vec<&str> = job
-                .policy
-                .was
-                .iter()
-                .map(crate::core::job::Name::as_str)
-                .collect();
-            let schedule = schedule_identity(&job, &zone);
-            let known =
-                self.store
-                    .register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
-            let seed = HashSeed {
-                seed: &self.configuration.seed,
-                job: job.name.as_str(),
-            };
-            let mut state = JobState {
-                jitter: plan::jitter_of(&job.policy, seed),
-                id: known.id,
-                zone,
-                grid_at: known.grid_at,
-                watermark: known.watermark.unwrap_or(now.wall),
-                next: None,
-                pause: None,
-                running: Vec::new(),
-                head: None,
-                try_at: None,
-                job,
-            };
-            let was_here = known.watermark != Some(now.wall);
-            if is_new_boot && was_here && state.timetable().has_reboot() {
-                self.insert_reboot(&state, now)?;
-            }
-            if state.watermark > now.wall {
-                state.watermark =
-                    plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
-            }
-            state.next = state.timetable().next(state.watermark);
-            states.push(state);
-        }
-        self.forget_removed(&states, now)?;
-        self.store
-            .set_meta("boot_id", Some(&self.configuration.boot_id))?;
-        Ok(states)
-    }
-
-    fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
-        self.store
-            .insert_occurrence(&NewOccurrence {
-                job_id: state.id,
-                cause: Cause::Schedule,
-                scheduled_at: now.wall,
-                due_at: now.wall,
-                priority: state.job.policy.priority,
-                max_attempts: state.job.policy.attempts_max(),
-                now: now.wall,
-            })
-            .map(|_| ())
-    }
-
-    fn forget_removed(&self, states: &[JobState], now: Now) -> Result<(), StoreError> {
-        let present: HashSet<i64> = states.iter().map(|state| state.id).collect();
-        for gone in self.store.mark_absent(&present)? {
-            self.store.skip_removed(gone, now.wall)?;
-        }
-        Ok(())
-    }
-
-    fn take_over(&mut self, states: Vec<JobState>) {
-        self.by_id = states
-            .iter()
-            .enumerate()
-            .map(|(index, state)| (state.id, index))
-            .collect();
-        self.planned = states
-            .iter()
-            .enumerate()
-            .filter_map(|(index, state)| state.planned_at().map(|at| (at, index)))
-            .collect();
-        self.jobs = states;
-        let mut live: Vec<(i64, i64, u32)> = self
-            .live
-            .iter()
-            .map(|(run, live)| (*run, live.job_id, live.place))
-            .collect();
-        live.sort_unstable();
-        for (run, job_id, place) in live {
-            if let Some(&index) = self.by_id.get(&job_id) {
-                self.jobs[index].running.push((run, place));
-            }
-        }
-        self.heads.clear();
-        self.is_stale = true;
-    }
-
     /// Reads anew what others may have written: queued runs, wishes to stop, pauses, due times.
     pub(super) fn refresh(&mut self) -> Result<(), StoreError> {
         let queued = self.store.queued_jobs()?;
@@ -205,6 +84,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.next_due_at = self.store.next_due_at()?;
         self.refresh_pauses()?;
+        self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;
         Ok(())
     }
@@ -350,13 +230,4 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.live.insert(run, live);
     }
-}
-
-/// What a job's occurrences depend on, as text: where it changes, the past is no concern any more.
-fn schedule_identity(job: &Job, zone: &Zone) -> Option<String> {
-    if !job.policy.enabled || job.schedules.is_empty() {
-        return None;
-    }
-    let texts: Vec<&str> = job.schedules.iter().map(|(text, _)| &**text).collect();
-    Some(format!("{} {}", zone.name, texts.join(" | ")))
 }

@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod environment;
 mod finish;
 mod jobs;
+mod load;
 mod log;
 mod occurrences;
 mod places;
@@ -31,6 +32,7 @@ use crate::store::{Store, StoreError};
 
 use environment::Surroundings;
 use jobs::{Head, HeadKey, JobState};
+pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::Log;
 use occurrences::Jump;
 use places::Places;
@@ -124,6 +126,8 @@ pub(crate) struct Supervisor<S> {
     /// The books of the last boot are not on disk yet: only then this boot's id may stand there.
     owes_boot_id: bool,
     stopping: Option<Stopping>,
+    /// The newest `jobctl reload` that has no answer.
+    reload_asked: Option<i64>,
     last: Now,
     jump: Option<Jump>,
     last_prune: Mono,
@@ -178,6 +182,7 @@ impl<S: Spawner> Supervisor<S> {
             is_new_boot: false,
             owes_boot_id: false,
             stopping: None,
+            reload_asked: None,
             last: now,
             jump: None,
             last_prune: now.mono,
@@ -364,6 +369,11 @@ impl<S: Spawner> Supervisor<S> {
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
         std::mem::replace(&mut self.configuration, configuration)
+    }
+
+    /// The newest request of `jobctl reload` that is not answered; a second call gives it only if it is still so.
+    pub(crate) fn take_reload_asked(&mut self) -> Option<i64> {
+        self.reload_asked.take()
     }
 
     /// The store and the spawner, for the daemon's own books.

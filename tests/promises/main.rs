@@ -3,6 +3,7 @@
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
 mod crash_loop;
+mod editing;
 mod error_sweep;
 mod faults;
 mod identity;
@@ -12,6 +13,7 @@ mod logs;
 mod nothing_is_lost;
 mod one_supervisor;
 mod overlap;
+mod reloading;
 mod retries;
 mod spawn_failures;
 mod steering;

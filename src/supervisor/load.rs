@@ -1,0 +1,295 @@
+//! Taking over a jobfile: all of it in one transaction, or nothing. What is known of a job moves along with its name.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::Supervisor;
+use super::jobs::JobState;
+use super::spawner::Spawner;
+use crate::core::job::Job;
+use crate::core::plan;
+use crate::core::run::Cause;
+use crate::core::schedule::{HashSeed, Zone};
+use crate::core::time::Now;
+use crate::store::{GoneJob, NewOccurrence, StoreError};
+
+/// What becomes of a jobfile that would remove a job with unfinished runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is taken: waiting occurrences of the job are skipped, its items stay queued and are shown.
+    Now,
+    /// It is not taken as long as they have not ended.
+    WaitsForRuns,
+}
+
+/// The jobs of a jobfile that is to be taken over.
+#[derive(Debug)]
+pub(crate) struct NewJobs<'a> {
+    /// Sorted by name.
+    pub(crate) jobs: Vec<Job>,
+    /// The texts of its files, to be kept for worse days.
+    pub(crate) sources: &'a [(PathBuf, String)],
+    /// What becomes of it if it would remove a job with unfinished runs.
+    pub(crate) removal: Removal,
+}
+
+/// What became of a jobfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Loaded {
+    /// It is in force.
+    Taken(Changes),
+    /// It is not: it would remove these jobs with their unfinished runs.
+    Held(Vec<GoneJob>),
+}
+
+/// What a jobfile changed, by names of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// How many jobs there are now.
+    pub(crate) jobs: usize,
+    /// Jobs that are new.
+    pub(crate) added: Vec<String>,
+    /// Jobs that are defined in another way.
+    pub(crate) changed: Vec<String>,
+    /// Jobs that are gone.
+    pub(crate) removed: Vec<String>,
+    /// Former and new names.
+    pub(crate) renamed: Vec<(String, String)>,
+}
+
+/// The jobs of a jobfile as the store has just noted them.
+struct Registered {
+    states: Vec<JobState>,
+    /// Rows that are no more, and those that they are part of now.
+    merged: Vec<(i64, i64)>,
+    gone: Vec<GoneJob>,
+}
+
+impl Registered {
+    fn unfinished(&self) -> Vec<GoneJob> {
+        let gone = self.gone.iter().filter(|job| job.unfinished > 0);
+        gone.cloned().collect()
+    }
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`, or nothing of it. Running attempts
+    /// keep what they were started with.
+    pub(crate) fn load(
+        &mut self,
+        new: NewJobs<'_>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
+        now: Now,
+    ) -> Result<Loaded, StoreError> {
+        let NewJobs {
+            jobs,
+            sources,
+            removal,
+        } = new;
+        self.store.begin()?;
+        let loaded = self.register(jobs, zone_of, now).and_then(|registered| {
+            let held = match removal {
+                Removal::Now => Vec::new(),
+                Removal::WaitsForRuns => registered.unfinished(),
+            };
+            if !held.is_empty() {
+                self.store.rollback();
+                return Ok(Err(held));
+            }
+            self.store.save_jobfile(sources)?;
+            self.store.commit().map(|()| Ok(registered))
+        });
+        match loaded {
+            Ok(Ok(registered)) => {
+                let changes = self.changes(&registered);
+                self.follow_merged(&registered.merged);
+                self.take_over(registered.states);
+                Ok(Loaded::Taken(changes))
+            }
+            Ok(Err(held)) => Ok(Loaded::Held(held)),
+            Err(error) => {
+                self.store.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        jobs: Vec<Job>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
+        now: Now,
+    ) -> Result<Registered, StoreError> {
+        let is_new_boot = self
+            .store
+            .boot_id()?
+            .is_some_and(|boot| boot != self.configuration.boot_id);
+        let mut states = Vec::with_capacity(jobs.len());
+        let mut merged = Vec::new();
+        for job in jobs {
+            let zone = zone_of(job.timezone.as_deref());
+            let was: Vec<&str> = job
+                .policy
+                .was
+                .iter()
+                .map(crate::core::job::Name::as_str)
+                .collect();
+            let schedule = schedule_identity(&job, &zone, &self.configuration.seed);
+            let known =
+                self.store
+                    .register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
+            merged.extend(known.merged.iter().map(|former| (*former, known.id)));
+            let seed = HashSeed {
+                seed: &self.configuration.seed,
+                job: job.name.as_str(),
+            };
+            let mut state = JobState {
+                jitter: plan::jitter_of(&job.policy, seed),
+                id: known.id,
+                zone,
+                grid_at: known.grid_at,
+                watermark: known.watermark.unwrap_or(now.wall),
+                next: None,
+                pause: None,
+                running: Vec::new(),
+                head: None,
+                try_at: None,
+                job,
+            };
+            let was_here = known.watermark != Some(now.wall);
+            if is_new_boot && was_here && state.timetable().has_reboot() {
+                self.insert_reboot(&state, now)?;
+            }
+            if state.watermark > now.wall {
+                state.watermark =
+                    plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
+            }
+            state.next = state.timetable().next(state.watermark);
+            states.push(state);
+        }
+        let gone = self.forget_removed(&states, now)?;
+        self.store
+            .set_meta("boot_id", Some(&self.configuration.boot_id))?;
+        Ok(Registered {
+            states,
+            merged,
+            gone,
+        })
+    }
+
+    fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
+        self.store
+            .insert_occurrence(&NewOccurrence {
+                job_id: state.id,
+                cause: Cause::Schedule,
+                scheduled_at: now.wall,
+                due_at: now.wall,
+                priority: state.job.policy.priority,
+                max_attempts: state.job.policy.attempts_max(),
+                now: now.wall,
+            })
+            .map(|_| ())
+    }
+
+    fn forget_removed(&self, states: &[JobState], now: Now) -> Result<Vec<GoneJob>, StoreError> {
+        let present: HashSet<i64> = states.iter().map(|state| state.id).collect();
+        let gone = self.store.mark_absent(&present)?;
+        for job in &gone {
+            self.store.skip_removed(job.id, now.wall)?;
+        }
+        Ok(gone)
+    }
+
+    /// What is under way of a job that goes on in another row is under way there.
+    fn follow_merged(&mut self, merged: &[(i64, i64)]) {
+        let rows: HashMap<i64, i64> = merged.iter().copied().collect();
+        for live in self.live.values_mut() {
+            if let Some(&id) = rows.get(&live.job_id) {
+                live.job_id = id;
+            }
+        }
+    }
+
+    /// What is different from the jobs that are in force.
+    fn changes(&self, registered: &Registered) -> Changes {
+        let mut changes = Changes {
+            jobs: registered.states.len(),
+            removed: registered.gone.iter().map(|job| job.name.clone()).collect(),
+            ..Changes::default()
+        };
+        let former_of: HashMap<i64, Vec<i64>> =
+            registered
+                .merged
+                .iter()
+                .fold(HashMap::new(), |mut map, (from, to)| {
+                    map.entry(*to).or_insert_with(Vec::new).push(*from);
+                    map
+                });
+        for state in &registered.states {
+            let name = state.job.name.as_str();
+            let merged = former_of.get(&state.id).into_iter().flatten();
+            let before: Vec<&JobState> = std::iter::once(&state.id)
+                .chain(merged)
+                .filter_map(|id| self.by_id.get(id).map(|&index| &self.jobs[index]))
+                .collect();
+            let others = before
+                .iter()
+                .filter(|former| former.job.name != state.job.name);
+            let renamed = changes.renamed.len();
+            changes.renamed.extend(
+                others.map(|former| (former.job.name.as_str().to_owned(), name.to_owned())),
+            );
+            if before.is_empty() {
+                changes.added.push(name.to_owned());
+            } else if changes.renamed.len() == renamed && before.iter().all(|it| !it.is_like(state))
+            {
+                changes.changed.push(name.to_owned());
+            }
+        }
+        changes
+    }
+
+    fn take_over(&mut self, states: Vec<JobState>) {
+        self.by_id = states
+            .iter()
+            .enumerate()
+            .map(|(index, state)| (state.id, index))
+            .collect();
+        self.planned = states
+            .iter()
+            .enumerate()
+            .filter_map(|(index, state)| state.planned_at().map(|at| (at, index)))
+            .collect();
+        self.jobs = states;
+        let mut live: Vec<(i64, i64, u32)> = self
+            .live
+            .iter()
+            .map(|(run, live)| (*run, live.job_id, live.place))
+            .collect();
+        live.sort_unstable();
+        for (run, job_id, place) in live {
+            if let Some(&index) = self.by_id.get(&job_id) {
+                self.jobs[index].running.push((run, place));
+            }
+        }
+        self.heads.clear();
+        self.is_stale = true;
+    }
+}
+
+/// What a job's occurrences depend on, as text: where it changes, the past is no concern any more. The instants of `H` depend on
+/// the job's name and the seed, too.
+fn schedule_identity(job: &Job, zone: &Zone, seed: &str) -> Option<String> {
+    if !job.policy.enabled || job.schedules.is_empty() {
+        return None;
+    }
+    let texts: Vec<&str> = job.schedules.iter().map(|(text, _)| &**text).collect();
+    let identity = format!("{} {}", zone.name, texts.join(" | "));
+    // No name of a month or day begins so.
+    let mut fields = texts.iter().flat_map(|text| text.split([' ', '\t', ',']));
+    if fields.any(|field| field.starts_with('H')) {
+        return Some(format!("{identity} of {} by {seed}", job.name));
+    }
+    Some(identity)
+}
