@@ -99,6 +99,9 @@ impl Service {
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
         let jobs = loaded.jobfile.jobs.len();
+        if let Some(last_alive_at) = office.last_alive_at {
+            supervisor.look_at_clock_of_last(last_alive_at, now);
+        }
         self.load(&mut supervisor, loaded.jobfile, now)?;
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;

@@ -150,13 +150,15 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped.
-    pub(crate) fn caught_up(&self, timetable: &Timetable<'_>) -> Vec<Wall> {
-        let Some(missed) = self.missed else {
+    /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped. What is before
+    /// `startable_from` is over its start deadline.
+    pub(crate) fn caught_up(&self, timetable: &Timetable<'_>, startable_from: Wall) -> Vec<Wall> {
+        let Some(missed) = self.missed.filter(|missed| missed.last >= startable_from) else {
             return Vec::new();
         };
+        let first = missed.first.max(startable_from);
         let span = Span {
-            after: Wall::from_ms(missed.first.ms() - 1),
+            after: Wall::from_ms(first.ms() - 1),
             until: missed.last,
         };
         match timetable.job.policy.catch_up {

@@ -194,6 +194,7 @@ impl Store {
             // Ids grow with time: what was put down within the limits, and all behind it, ended within them.
             if surplus <= 0
                 && candidate.created_at >= limits.succeeded_before.max(limits.failed_before)
+                && candidate.created_at <= limits.now
             {
                 return Ok(pruned);
             }

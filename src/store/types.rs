@@ -392,6 +392,8 @@ pub(crate) struct PruneLimits {
     pub(crate) failed_before: Wall,
     /// Ended runs beyond this number.
     pub(crate) runs_max: i64,
+    /// What was put down later is of a clock that was set back since, and says nothing of what is behind it.
+    pub(crate) now: Wall,
 }
 
 /// What a batch of pruning did.

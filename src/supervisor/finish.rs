@@ -126,6 +126,7 @@ impl<S: Spawner> Supervisor<S> {
         // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
         let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
         let is_lost = attempt.outcome == Outcome::Lost;
+        let ended_at = told_from(attempt.ended_at, run.started_at, steps.now.wall);
         let next = policy.next(&Ended {
             run: run.id,
             attempt: run.attempt,
@@ -133,11 +134,8 @@ impl<S: Spawner> Supervisor<S> {
             attempts_max: run.max_attempts,
             lost: run.lost + u32::from(is_lost),
             outcome: &attempt.outcome,
-            ended_at: attempt.ended_at,
-            first_started_at: run
-                .first_started_at
-                .or(run.started_at)
-                .unwrap_or(attempt.ended_at),
+            ended_at,
+            first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
             stopped: run.stop.or(by_machine),
             was_struck: attempt.stopped == Some(StopCause::Signal),
         });
@@ -240,6 +238,13 @@ impl Attempt {
             pid: None,
         }
     }
+}
+
+/// The point from which a retry is put off. An end before its claim or after now is of a clock that has been set since, or of
+/// another clock: then it is now.
+fn told_from(ended_at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
+    let is_told_by_this_clock = ended_at <= now && claimed_at.is_none_or(|at| at <= ended_at);
+    if is_told_by_this_clock { ended_at } else { now }
 }
 
 /// How an attempt ended, from what its keeper wrote down.

@@ -3,6 +3,7 @@
 //! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given `now`, so that tests invent it.
 
 mod claim;
+mod clocks;
 pub(crate) mod daemon;
 pub(crate) mod environment;
 mod finish;
@@ -29,10 +30,10 @@ use crate::core::job::{OnStop, Policy};
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Store, StoreError};
 
+use clocks::Jump;
 use environment::Surroundings;
 use jobs::{Head, HeadKey, JobState};
 use log::Log;
-use occurrences::Jump;
 use places::Places;
 use spawner::{SlotEnd, Spawner};
 use stopping::Stopping;
@@ -125,6 +126,8 @@ pub(crate) struct Supervisor<S> {
     owes_boot_id: bool,
     stopping: Option<Stopping>,
     last: Now,
+    /// The latest time that the wall clock showed since it was last set back.
+    latest: Wall,
     jump: Option<Jump>,
     last_prune: Mono,
     prune_at: (usize, i64),
@@ -179,6 +182,7 @@ impl<S: Spawner> Supervisor<S> {
             owes_boot_id: false,
             stopping: None,
             last: now,
+            latest: now.wall,
             jump: None,
             last_prune: now.mono,
             prune_at: (0, 0),
@@ -242,10 +246,10 @@ impl<S: Spawner> Supervisor<S> {
                 .set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
         }
         if self.is_stale {
-            self.refresh()?;
+            self.refresh(steps)?;
             self.tell_stops(steps)?;
         }
-        self.notice_jump(steps)?;
+        self.go_back_with_clock(steps)?;
         if self.stopping.is_none() {
             self.queue_due(now)?;
             self.plan_due(steps)?;
@@ -402,7 +406,7 @@ struct Steps {
     gone: Vec<(i64, Live)>,
     stops: Vec<(i64, spawner::Stop)>,
     /// Jobs whose planning moved, with what it was before.
-    planned: Vec<(usize, Wall, Option<Wall>)>,
+    planned: Vec<jobs::Planning>,
     log: Vec<Line>,
 }
 
@@ -421,5 +425,15 @@ impl Steps {
             planned: Vec::new(),
             log: Vec::new(),
         }
+    }
+
+    /// Notes how a job is planned before that is changed.
+    fn note_planning(&mut self, index: usize, state: &JobState) {
+        self.planned.push(jobs::Planning {
+            index,
+            watermark: state.watermark,
+            next: state.next,
+            grid_at: state.grid_at,
+        });
     }
 }

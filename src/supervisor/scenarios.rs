@@ -1,5 +1,8 @@
 //! The supervisor in invented time, with scripted attempts and a real store: policies, overlap, retries, clocks. Nothing sleeps.
 
+mod clocks;
+mod pauses;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
