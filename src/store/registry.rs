@@ -139,7 +139,9 @@ impl Store {
             "jobfile_error",
             supervisor.jobfile_error.as_ref().map(|text| text as _),
         )?;
-        self.set_meta("version", supervisor.version.as_ref().map(|text| text as _))
+        self.set_meta("version", supervisor.version.as_ref().map(|text| text as _))?;
+        let shadow = supervisor.is_shadow.then_some(&1_i64);
+        self.set_meta("shadow", shadow.map(|one| one as _))
     }
 
     /// The machine this store belongs to, as it was first written down.

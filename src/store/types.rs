@@ -150,6 +150,8 @@ pub(crate) struct SupervisorRow {
     pub(crate) jobfile_error: Option<String>,
     /// Its version.
     pub(crate) version: Option<String>,
+    /// Whether it only records what it would start.
+    pub(crate) is_shadow: bool,
     /// Since when everything is paused.
     pub(crate) paused_at: Option<Wall>,
     /// Until when.
@@ -330,6 +332,23 @@ pub(crate) struct NewSkip {
     pub(crate) same_since: Option<Wall>,
     /// The time of the turn.
     pub(crate) now: Wall,
+}
+
+impl NewSkip {
+    /// An occurrence that a supervisor in shadow mode would have started. It stands alone.
+    pub(crate) fn shadow(job_id: i64, at: Wall, now: Wall) -> Self {
+        Self {
+            job_id,
+            cause: Cause::Schedule,
+            scheduled_at: at,
+            last_scheduled_at: None,
+            count: 1,
+            reason: Reason::Shadow,
+            by: None,
+            same_since: None,
+            now,
+        }
+    }
 }
 
 /// What an attempt cost.

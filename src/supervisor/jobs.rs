@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::spawner::Spawner;
-use super::{Live, Pause, Steps, Supervisor};
+use super::{Live, Mode, Pause, Steps, Supervisor};
 use crate::core::job::Job;
 use crate::core::plan::{self, Timetable};
 use crate::core::run::Cause;
 use crate::core::schedule::{HashSeed, Span, Zone};
 use crate::core::time::{Mono, Now, Wall};
-use crate::store::{NewOccurrence, StoreError};
+use crate::store::{NewOccurrence, NewSkip, StoreError};
 
 /// Where a run stands in the queue: by priority, then due time, then id.
 pub(super) type HeadKey = (Reverse<i8>, Wall, i64);
@@ -152,6 +152,10 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
+        if self.configuration.mode == Mode::Shadow {
+            let skip = NewSkip::shadow(state.id, now.wall, now.wall);
+            return self.store.record_skip(&skip).map(|_| ());
+        }
         self.store
             .insert_occurrence(&NewOccurrence {
                 job_id: state.id,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::jobs::Head;
 use super::spawner::{Spawner, Stop};
-use super::{Pause, Steps, Supervisor};
+use super::{Mode, Pause, Steps, Supervisor};
 use crate::core::job::OnNext;
 use crate::core::plan::{self, Busy, Decision, Due, Missed};
 use crate::core::retry::Stopped;
@@ -64,9 +64,10 @@ impl<S: Spawner> Supervisor<S> {
         let due = self.jobs[index]
             .timetable()
             .due(Span { after, until }, step);
-        match self.pause_of(index, now.wall) {
-            Some(pause) => self.skip_paused(index, &due, pause, now)?,
-            None => self.plan_occurrences(index, &due, steps)?,
+        match (self.pause_of(index, now.wall), self.configuration.mode) {
+            (Some(pause), _) => self.skip_paused(index, &due, pause, now)?,
+            (None, Mode::Live) => self.plan_occurrences(index, &due, steps)?,
+            (None, Mode::Shadow) => self.shadow_occurrences(index, &due, steps)?,
         }
         self.store.move_watermark(self.jobs[index].id, until)?;
         self.move_planning(index, until, steps);
@@ -151,6 +152,35 @@ impl<S: Spawner> Supervisor<S> {
                 // It waits behind those that are older: they are not what `overlap` means by being in the way.
                 self.insert_run(index, at, Cause::Schedule, now)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Puts down what would have started, a row for each occurrence: each is to be compared with what cron started.
+    fn shadow_occurrences(
+        &mut self,
+        index: usize,
+        due: &Due,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        if let Some(missed) = due.missed {
+            self.record_missed(index, missed, &[], steps)?;
+        }
+        for &at in &due.in_time {
+            let state = &self.jobs[index];
+            let skip = NewSkip::shadow(state.id, at, steps.now.wall);
+            let run = self.store.record_skip(&skip)?;
+            let name = state.job.name.clone();
+            steps.log.push(Box::new(move |log, now| {
+                let scheduled_at = at.rfc3339();
+                let fields: [(&str, &dyn std::fmt::Display); 4] = [
+                    ("job", &name),
+                    ("run", &run),
+                    ("reason", &Reason::Shadow),
+                    ("scheduled_at", &scheduled_at),
+                ];
+                log.event(now, "skipped", &fields);
+            }));
         }
         Ok(())
     }

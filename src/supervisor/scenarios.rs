@@ -2,6 +2,7 @@
 
 mod clocks;
 mod pauses;
+mod shadow;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use super::environment::Surroundings;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
-use super::{Configuration, Event, Flow, Supervisor, daemon};
+use super::{Configuration, Event, Flow, Mode, Supervisor, daemon};
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
 use crate::core::run::State;
@@ -385,6 +386,7 @@ fn supervisor(
 ) -> Supervisor<Script> {
     let configuration = Configuration {
         running_max: 16,
+        mode: Mode::Live,
         on_stop: OnStop::Finish,
         stop_timeout: Duration::from_secs(60),
         seed: "machine".into(),
