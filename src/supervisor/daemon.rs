@@ -90,10 +90,13 @@ impl Office {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(OfficeError::Failed)?;
-        Ok(Self {
+        let office = Self {
             file,
             last_alive_at,
-        })
+        };
+        // The kernel has just put its own time there, which may not be the one that is asked for here (libfaketime).
+        office.touch(clock::now().wall);
+        Ok(office)
     }
 
     /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.

@@ -2,6 +2,7 @@
 //!
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
+mod clock_changes;
 mod crash_loop;
 mod faults;
 mod locks;
@@ -10,6 +11,7 @@ mod nothing_is_lost;
 mod one_supervisor;
 mod overlap;
 mod retries;
+mod shadow;
 mod spawn_failures;
 mod steering;
 mod stopping;
