@@ -12,6 +12,7 @@ mod bare;
 mod fixture;
 mod idle;
 mod large;
+mod missed;
 mod queue;
 
 use std::io::{self, Write};
@@ -44,6 +45,7 @@ const GROUPS: &[Group] = &[
     ("one", queue::one),
     ("output", queue::output),
     ("start", idle::start),
+    ("missed", missed::missed),
     ("idle", idle::idle),
     ("large", large::large),
 ];

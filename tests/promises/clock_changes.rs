@@ -3,6 +3,7 @@
 //! Over the changes, what must have run is what Debian's cron was seen to run and what the tables of the rule say
 //! (`tests/oracle`). Here the kernel's clock stays as it is, so it does not say that the clock was set: a ring does.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -219,7 +220,8 @@ fn run_what_cron_was_seen_to_run(month: &str, faked: Faked) {
             .to_owned();
     for (number, row) in rows.iter().enumerate() {
         let (zone, expression) = (&row.zone, &row.expression);
-        jobs += &format!(
+        let _ = write!(
+            jobs,
             "[jobs.j{number}]\nschedule = '{expression}'\ntimezone = '{zone}'\ncommand = 'true'\noverlap = 'queue-all'\n"
         );
     }
