@@ -292,6 +292,15 @@ fn what_is_over_its_start_deadline_is_not_caught_up() {
 }
 
 #[test]
+fn an_instant_that_two_schedules_name_is_missed_once() {
+    let jobfile = "[jobs.a]\nschedule = ['0 * * * *', '*/30 * * * *']\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.restart(jobfile, Duration::from_secs(4 * 3600 + 600));
+    day.advance(60);
+    assert_eq!(day.runs("a"), ["01 00:30:00 skipped (missed) x8"]);
+}
+
+#[test]
 fn another_zone_never_fires_the_past() {
     let in_zone = |zone: &str| {
         format!("[jobs.a]\nschedule = '30 2 * * *'\ntimezone = '{zone}'\ncommand = 'x'")
