@@ -126,7 +126,8 @@ impl<S: Spawner> Supervisor<S> {
         // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
         let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
         let is_lost = attempt.outcome == Outcome::Lost;
-        let ended_at = told_from(attempt.ended_at, run.started_at, steps.now.wall);
+        let told = |at| told_by_this_clock(at, run.started_at, steps.now.wall);
+        let ended_at = told(attempt.ended_at);
         let next = policy.next(&Ended {
             run: run.id,
             attempt: run.attempt,
@@ -151,8 +152,8 @@ impl<S: Spawner> Supervisor<S> {
             outcome: &attempt.outcome,
             remark: attempt.remark.as_deref(),
             next,
-            started_at: attempt.started_at,
-            ended_at: attempt.ended_at,
+            started_at: attempt.started_at.filter(|at| told(*at) == *at),
+            ended_at,
             usage: attempt.usage,
             pid: attempt.pid,
         })?;
@@ -240,11 +241,11 @@ impl Attempt {
     }
 }
 
-/// The point from which a retry is put off. An end before its claim or after now is of a clock that has been set since, or of
-/// another clock: then it is now.
-fn told_from(ended_at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
-    let is_told_by_this_clock = ended_at <= now && claimed_at.is_none_or(|at| at <= ended_at);
-    if is_told_by_this_clock { ended_at } else { now }
+/// A point that a keeper wrote down. One before its claim or after now is of a clock that has been set since, or of another
+/// clock (libfaketime may begin one for each process): then it is now.
+fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
+    let is_of_it = at <= now && claimed_at.is_none_or(|claimed_at| claimed_at <= at);
+    if is_of_it { at } else { now }
 }
 
 /// How an attempt ended, from what its keeper wrote down.
