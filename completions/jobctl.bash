@@ -610,7 +610,7 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__run)
-            opts="-q -v -h --on-stop --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --on-stop --shadow --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

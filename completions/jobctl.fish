@@ -64,6 +64,7 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l state-dir -d 'Keep
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l shadow -d 'Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -s v -l verbose -d 'Say more'

@@ -146,6 +146,9 @@ pub(crate) struct Run {
         hide_possible_values = true
     )]
     pub(crate) on_stop: Option<OnStop>,
+    /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over
+    #[arg(long)]
+    pub(crate) shadow: bool,
     /// What people type who mean `enqueue`; refused with a hint.
     #[arg(hide = true, value_name = "NAME", num_args = 0.., trailing_var_arg = true)]
     pub(crate) names: Vec<OsString>,

@@ -208,7 +208,7 @@ fn coming_occurrences_are_found_without_a_store() {
     let answer = home.run("next --json --from 2026-07-26T00:00:00Z -n 1");
     assert_eq!(
         answer.stdout,
-        "{\"at\":\"2026-07-27T02:30:00.000+09:00\",\"job\":\"backup\",\"schedule\":\"30 2 * * *\",\"note\":null}\n"
+        "{\"at\":\"2026-07-27T02:30:00.000+09:00\",\"job\":\"backup\",\"schedule\":\"30 2 * * *\",\"note\":null,\"due_at\":\"2026-07-26T17:30:00.000Z\",\"jitter_ms\":0,\"resolved\":null}\n"
     );
     let answer = home.run("next backup -n 1 --from 2026-07-26");
     assert!(answer.stdout.contains("2026-07-26 17:30:00"), "{answer:?}");

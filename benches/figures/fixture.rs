@@ -113,16 +113,28 @@ impl Place {
 
     /// Starts a supervisor and waits until it is ready.
     pub(crate) fn supervise(&self) -> io::Result<Supervisor> {
+        self.supervise_until("event=ready", 1)
+    }
+
+    /// From the start of a supervisor to so many lines of its log with a text in them.
+    pub(crate) fn time_until(&self, text: &str, count: usize) -> io::Result<Duration> {
+        Ok(self.supervise_until(text, count)?.ready_after)
+    }
+
+    fn supervise_until(&self, text: &str, count: usize) -> io::Result<Supervisor> {
         let begin = Instant::now();
         let mut child = self.jobctl(&["run"]).stderr(Stdio::piped()).spawn()?;
         let log = child.stderr.take().expect("it is a pipe");
         let mut lines = BufReader::new(log);
-        let mut line = String::new();
-        while !line.contains("event=ready") {
+        let (mut line, mut found) = (String::new(), 0);
+        while found < count {
             line.clear();
             if lines.read_line(&mut line)? == 0 {
-                return Err(io::Error::other("the supervisor is not ready"));
+                return Err(io::Error::other(format!(
+                    "the supervisor ended before {text}"
+                )));
             }
+            found += usize::from(line.contains(text));
         }
         let ready_after = begin.elapsed();
         std::thread::spawn(move || io::copy(&mut lines, &mut io::sink()));

@@ -30,6 +30,7 @@ mod os {
     )]
     pub(crate) mod zone;
 }
+mod missed;
 mod queue;
 mod schedule;
 
@@ -64,6 +65,7 @@ const GROUPS: &[Group] = &[
     ("output", queue::output),
     ("schedule", schedule::schedule),
     ("start", idle::start),
+    ("missed", missed::missed),
     ("idle", idle::idle),
     ("large", large::large),
 ];

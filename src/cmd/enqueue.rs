@@ -188,7 +188,7 @@ fn tell(context: &Context, args: &cli::Enqueue, job: &Job, added: &[Added]) {
     }
 }
 
-/// What keeps the job's runs waiting, if it is a pause.
+/// What keeps the job's runs waiting, if it is a pause or a shadow.
 fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
     let Some(store) = context.open_read()? else {
         return Ok(None);
@@ -196,6 +196,10 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
     let (now, everything) = (context.now.wall, store.supervisor()?);
     if is_paused(everything.paused_at, everything.paused_until, now) {
         let text = "everything is paused: it waits until `jobctl resume --all`";
+        return Ok(Some(text.to_owned()));
+    }
+    if everything.is_shadow && context.is_supervised()? {
+        let text = "the supervisor is a shadow: it waits until one runs without --shadow";
         return Ok(Some(text.to_owned()));
     }
     let job = store.job(name)?;

@@ -35,6 +35,7 @@ pub(crate) fn supervisor(row: &SupervisorRow, is_running: bool) -> Value {
         "jobfile": row.jobfile,
         "jobfile_error": row.jobfile_error,
         "version": row.version,
+        "shadow": row.is_shadow && is_running,
     })
 }
 

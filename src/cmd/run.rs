@@ -20,7 +20,7 @@ use crate::store::{Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Office, OfficeError};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::slots::Slots;
-use crate::supervisor::{Configuration, Loaded as Taken, NewJobs, Removal, Supervisor};
+use crate::supervisor::{Configuration, Loaded as Taken, Mode, NewJobs, Removal, Supervisor};
 
 /// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
 const RUNNING_PER_CPU: usize = 4;
@@ -60,6 +60,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
         path,
         state_dir,
         on_stop,
+        mode: if args.shadow {
+            Mode::Shadow
+        } else {
+            Mode::Live
+        },
     };
     let mut supervisor = service.start(store, loaded, &office)?;
     let bell = wake::listen(&service.state_dir)
@@ -82,6 +87,7 @@ pub(super) struct Service {
     pub(super) path: PathBuf,
     state_dir: PathBuf,
     on_stop: Option<OnStop>,
+    mode: Mode,
 }
 
 impl Service {
@@ -99,6 +105,9 @@ impl Service {
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
         let jobs = loaded.jobfile.jobs.len();
+        if let Some(last_alive_at) = office.last_alive_at {
+            supervisor.look_at_clock_of_last(last_alive_at, now);
+        }
         self.load(&mut supervisor, loaded.jobfile, Removal::Now, now)?;
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
@@ -121,10 +130,15 @@ impl Service {
                 ],
             );
         }
+        let mode = match self.mode {
+            Mode::Live => "live",
+            Mode::Shadow => "shadow",
+        };
         supervisor.say(
             now.wall,
             "ready",
             &[
+                ("mode", &mode),
                 ("version", &env!("CARGO_PKG_VERSION")),
                 ("pid", &std::process::id()),
                 ("jobs", &jobs),
@@ -179,6 +193,7 @@ impl Service {
         let is_pid_1 = std::process::id() == 1;
         Ok(Configuration {
             running_max,
+            mode: self.mode,
             on_stop: self.on_stop.or(settings.on_stop).unwrap_or(OnStop::Finish),
             stop_timeout: settings.stop_timeout.unwrap_or(if is_pid_1 {
                 STOP_TIMEOUT_PID_1
@@ -223,6 +238,7 @@ impl Service {
             jobfile: Some(self.path.display().to_string()),
             jobfile_error: error.map(str::to_owned),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            is_shadow: self.mode == Mode::Shadow,
             ..SupervisorRow::default()
         })?;
         Ok(store.commit()?)
@@ -347,6 +363,7 @@ mod tests {
     fn a_named_job_is_a_hint_to_enqueue() {
         let args = cli::Run {
             on_stop: None,
+            shadow: false,
             names: vec!["backup".into()],
         };
         let failure = refuse_names(&args).unwrap_err();

@@ -93,6 +93,13 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         .map(|at| format!(", since {} ({})", viewer.show(at), viewer.relative(at)))
         .unwrap_or_default();
     match supervisor.is_running {
+        true if row.is_shadow => fields.put_styled(
+            "supervisor",
+            Style::Warn,
+            Some(format!(
+                "running as a shadow, nothing is started{pid}{since}"
+            )),
+        ),
         true => fields.put_styled(
             "supervisor",
             Style::Good,

@@ -136,6 +136,25 @@ fn error(message: String, hint: &str) -> DurationError {
     }
 }
 
+/// A span for people, in days, hours, minutes and seconds: its two largest parts, `9d 4h`.
+pub(crate) fn in_words(span: Duration) -> String {
+    let secs = span.as_secs();
+    let parts = [
+        (secs / 86_400, "d"),
+        (secs / 3600 % 24, "h"),
+        (secs / 60 % 60, "m"),
+        (secs % 60, "s"),
+    ];
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
+    parts[first..]
+        .iter()
+        .take(2)
+        .filter(|(count, unit)| *count > 0 || (first == 3 && *unit == "s"))
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,5 +243,20 @@ mod tests {
             assert!(parse_duration(text).is_err(), "{text}");
         }
         assert!(parse_duration(&"1s ".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn spans_are_told_by_their_two_largest_parts() {
+        for (secs, words) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3661, "1h 1m"),
+            (7200, "2h"),
+            (90_061, "1d 1h"),
+            (86_400 + 60, "1d"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(secs)), words);
+        }
     }
 }

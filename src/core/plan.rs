@@ -17,6 +17,9 @@ pub(crate) const STEP_MAX: Duration = Duration::from_secs(3 * 3600);
 /// Occurrences that `catch_up = "all"` runs at the most.
 pub(crate) const CATCH_UP_MAX: usize = 100;
 
+/// Occurrences of several schedules that are gone through one by one to be counted.
+const WALK_MAX: u64 = 1000;
+
 /// Where a job's occurrences come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timetable<'a> {
@@ -87,13 +90,23 @@ impl Timetable<'_> {
     fn missed(&self, span: Span) -> Option<Missed> {
         let first = self.next(span.after).filter(|&at| at <= span.until)?;
         let last = self.latest(span).unwrap_or(first);
-        // Several schedules of a job may name the same instant; counted apart, it counts twice in the figure and runs once.
-        let count = self
+        let count = self.count(span).max(1);
+        Some(Missed { first, last, count })
+    }
+
+    /// How many occurrences a span has. Several schedules of a job may name the same instant: up to `WALK_MAX` they are gone
+    /// through and it counts once; of more, it counts once for each.
+    fn count(&self, span: Span) -> u64 {
+        let apart: u64 = self
             .schedules()
             .map(|schedule| schedule.count_between(self.zone, span, self.grid_at))
-            .sum::<u64>()
-            .max(1);
-        Some(Missed { first, last, count })
+            .sum();
+        if self.schedules().nth(1).is_none() || apart > WALK_MAX {
+            return apart;
+        }
+        let walk = std::iter::successors(self.next(span.after), |at| self.next(*at));
+        let count = walk.take_while(|at| *at <= span.until).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
     }
 
     /// The last occurrence before `at` that is not before `first`.
@@ -150,13 +163,15 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped.
-    pub(crate) fn caught_up(&self, timetable: &Timetable<'_>) -> Vec<Wall> {
-        let Some(missed) = self.missed else {
+    /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped. What is before
+    /// `startable_from` is over its start deadline.
+    pub(crate) fn caught_up(&self, timetable: &Timetable<'_>, startable_from: Wall) -> Vec<Wall> {
+        let Some(missed) = self.missed.filter(|missed| missed.last >= startable_from) else {
             return Vec::new();
         };
+        let first = missed.first.max(startable_from);
         let span = Span {
-            after: Wall::from_ms(missed.first.ms() - 1),
+            after: Wall::from_ms(first.ms() - 1),
             until: missed.last,
         };
         match timetable.job.policy.catch_up {

@@ -1,5 +1,6 @@
 //! The clocks. The only place that asks them: everything else is told.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
@@ -21,8 +22,38 @@ pub(crate) fn now() -> Now {
         .saturating_add(wall.tv_nsec() / 1_000_000);
     Now {
         wall: Wall::from_ms(wall_ms),
-        mono: Mono::from_duration(Duration::from(mono)),
+        mono: Mono::from_duration(STEADY.read(Duration::from(mono))),
     }
+}
+
+/// The kernel's monotonic clock never goes back; one that a library fakes together with the wall clock does (libfaketime).
+/// Deadlines would then lie years ahead, so what it goes back by is added from then on.
+struct Steady {
+    last_ns: AtomicU64,
+    lost_ns: AtomicU64,
+}
+
+static STEADY: Steady = Steady {
+    last_ns: AtomicU64::new(0),
+    lost_ns: AtomicU64::new(0),
+};
+
+/// Threads that read one after the other may note what they read the other way round.
+const DISORDER_MAX: Duration = Duration::from_secs(1);
+
+impl Steady {
+    fn read(&self, clock: Duration) -> Duration {
+        let last = Duration::from_nanos(self.last_ns.swap(nanos(clock), Ordering::Relaxed));
+        let back = last.saturating_sub(clock);
+        if back > DISORDER_MAX {
+            self.lost_ns.fetch_add(nanos(back), Ordering::Relaxed);
+        }
+        clock + Duration::from_nanos(self.lost_ns.load(Ordering::Relaxed))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn read(clock: ClockId) -> TimeSpec {
@@ -32,6 +63,19 @@ fn read(clock: ClockId) -> TimeSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_monotonic_clock_that_is_faked_back_goes_on() {
+        let steady = Steady {
+            last_ns: AtomicU64::new(0),
+            lost_ns: AtomicU64::new(0),
+        };
+        let read = |secs| steady.read(Duration::from_secs(secs)).as_secs();
+        assert_eq!(
+            [read(5000), read(5010), read(100), read(130)],
+            [5000, 5010, 5010, 5040]
+        );
+    }
 
     #[test]
     fn the_monotonic_clock_does_not_go_back() {

@@ -1,4 +1,4 @@
-//! The one wait: until a descriptor is ready or a span of the monotonic clock is over.
+//! The one wait: until a descriptor is ready, a span of the monotonic clock is over, or the wall clock was set.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -40,6 +40,40 @@ impl AsFd for Alarm {
     }
 }
 
+/// No clock gets there (the year 2255); the kernel's own clocks end in 2262.
+const NEVER_SECS: i64 = 9_000_000_000;
+
+/// Becomes readable when the wall clock is set or the machine wakes up: a timer that is never over, and that the kernel
+/// cancels then (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
+#[derive(Debug)]
+pub(crate) struct ClockWatch {
+    timer: TimerFd,
+}
+
+impl ClockWatch {
+    /// Makes one that watches from now on.
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_REALTIME, flags)?;
+        let never = Expiration::OneShot(TimeSpec::new(NEVER_SECS, 0));
+        let flags =
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        timer.set(never, flags)?;
+        Ok(Self { timer })
+    }
+
+    /// Whether the clock was set since the last time this was asked. It goes on watching.
+    pub(crate) fn was_set(&self) -> bool {
+        self.timer.wait() == Err(Errno::ECANCELED)
+    }
+}
+
+impl AsFd for ClockWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
+    }
+}
+
 /// Watches for something to read; the end of the stream, a hang-up and an error count as such.
 pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::POLLIN)
@@ -64,5 +98,20 @@ pub(crate) fn wait(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Res
         // The kernel has then answered "nothing" for each of them (do_sys_poll writes before it looks at signals).
         Err(Errno::EINTR) => Ok(0),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_nobody_sets_ends_no_wait_and_the_alarm_does() {
+        let (watch, alarm) = (ClockWatch::new().unwrap(), Alarm::new().unwrap());
+        assert!(!watch.was_set());
+        alarm.set(Duration::from_millis(1)).unwrap();
+        let mut fds = [readable(watch.as_fd()), readable(alarm.as_fd())];
+        assert_eq!(wait(&mut fds, None).unwrap(), 1);
+        assert!(!is_ready(&fds[0]) && is_ready(&fds[1]));
     }
 }

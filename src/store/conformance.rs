@@ -518,6 +518,7 @@ fn pruning_spares_the_unfinished_the_unacknowledged_and_the_newest() {
         succeeded_before: later(100),
         failed_before: later(100),
         runs_max: 1000,
+        now: later(1000),
     };
     assert_eq!(
         store
@@ -671,6 +672,7 @@ fn pruning_goes_on_behind_what_is_kept_longer_and_stops_at_what_is_young() {
         succeeded_before: later(500),
         failed_before: later(-500),
         runs_max: 1000,
+        now: later(1000),
     };
     store.prune(row.job_id, 0, &limits).unwrap();
     assert_eq!(

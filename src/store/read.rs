@@ -111,6 +111,7 @@ impl Store {
             jobfile: self.meta("jobfile")?,
             jobfile_error: self.meta("jobfile_error")?,
             version: self.meta("version")?,
+            is_shadow: self.meta::<bool>("shadow")?.unwrap_or(false),
             paused_at: self.meta("paused_at")?.map(Wall::from_ms),
             paused_until: self.meta("paused_until")?.map(Wall::from_ms),
         })

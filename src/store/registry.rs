@@ -151,7 +151,9 @@ impl Store {
             "jobfile_error",
             supervisor.jobfile_error.as_ref().map(|text| text as _),
         )?;
-        self.set_meta("version", supervisor.version.as_ref().map(|text| text as _))
+        self.set_meta("version", supervisor.version.as_ref().map(|text| text as _))?;
+        let shadow = supervisor.is_shadow.then_some(&1_i64);
+        self.set_meta("shadow", shadow.map(|one| one as _))
     }
 
     /// The machine this store belongs to, as it was first written down.
@@ -206,6 +208,7 @@ impl Store {
             // Ids grow with time: what was put down within the limits, and all behind it, ended within them.
             if surplus <= 0
                 && candidate.created_at >= limits.succeeded_before.max(limits.failed_before)
+                && candidate.created_at <= limits.now
             {
                 return Ok(pruned);
             }

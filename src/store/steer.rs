@@ -303,14 +303,14 @@ fn queue_ended(
 fn owe_nothing(tx: &Connection, scope: Scope<'_>, now: Wall) -> rusqlite::Result<()> {
     match scope {
         Scope::Job(name) => tx.execute(
-            "UPDATE job SET watermark = max(watermark, ?2) WHERE name = ?1 AND paused_at IS NOT NULL \
-             AND (paused_until IS NULL OR paused_until > ?2)",
+            "UPDATE job SET watermark = max(watermark, min(coalesce(paused_until, ?2), ?2)) \
+             WHERE name = ?1 AND paused_at IS NOT NULL",
             params![name, now.ms()],
         ),
         Scope::All => tx.execute(
-            "UPDATE job SET watermark = max(watermark, ?1) \
-             WHERE (SELECT value FROM meta WHERE key = 'paused_at') IS NOT NULL \
-             AND coalesce((SELECT value FROM meta WHERE key = 'paused_until'), ?1 + 1) > ?1",
+            "UPDATE job SET watermark = max(watermark, \
+                 min(coalesce((SELECT value FROM meta WHERE key = 'paused_until'), ?1), ?1)) \
+             WHERE (SELECT value FROM meta WHERE key = 'paused_at') IS NOT NULL",
             [now.ms()],
         ),
     }

@@ -94,7 +94,7 @@ impl Store {
             .prepare_cached(
                 "UPDATE run SET count = coalesce(count, 1) + ?5, last_scheduled_at = ?4 \
                  WHERE id = (SELECT max(id) FROM run WHERE job = ?1) AND state = 7 AND reason = ?2 AND \"by\" IS ?3 \
-                 AND scheduled_at IS NOT NULL AND created_at >= ?6 RETURNING id",
+                 AND scheduled_at IS NOT NULL AND created_at >= ?6 AND coalesce(last_scheduled_at, scheduled_at) < ?4 RETURNING id",
             )
             .and_then(|mut update| {
                 let since = skip.same_since.map_or(i64::MAX, Wall::ms);
@@ -133,6 +133,44 @@ impl Store {
             params![job_id, at.ms()],
         )
         .map(|_| ())
+    }
+
+    /// Up to where the occurrences of a job are decided.
+    pub(crate) fn watermark(&self, job_id: i64) -> Result<Option<Wall>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT watermark FROM job WHERE id = ?1")
+            .and_then(|mut query| query.query_row([job_id], |row| rows::wall(row, 0)))
+            .map_err(|e| self.failed("read a watermark", e))
+    }
+
+    /// Lets the `@every` grid of a job begin at `at`.
+    pub(crate) fn move_grid(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
+        self.change(
+            "move a grid",
+            "UPDATE job SET grid_at = ?2 WHERE id = ?1",
+            params![job_id, at.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// After the clock was set back to `now`: what was promised by the clock as it was is told from now on. Retries keep their
+    /// delay and pauses their length, what is queued is due, and the time of `give_up_after` begins again. What is `scheduled`
+    /// stays where somebody put it.
+    pub(crate) fn bring_back_to(&self, now: Wall) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE run SET due_at = ?1 + max(due_at - ended_at, 0) WHERE state IN (1, 4) AND state = 4 \
+             AND due_at > ?1 AND ended_at > ?1",
+            "UPDATE run SET due_at = ?1 WHERE state < 5 AND state = 2 AND due_at > ?1",
+            "UPDATE run SET first_started_at = ?1 WHERE state < 5 AND state IN (2, 3, 4) AND attempt > 0 \
+             AND coalesce(first_started_at, started_at) > ?1",
+            "UPDATE job SET paused_until = ?1 + (paused_until - paused_at), paused_at = ?1 WHERE paused_at > ?1",
+            "UPDATE meta SET value = ?1 + (value - (SELECT value FROM meta WHERE key = 'paused_at')) \
+             WHERE key = 'paused_until' AND value IS NOT NULL AND (SELECT value FROM meta WHERE key = 'paused_at') > ?1",
+            "UPDATE meta SET value = ?1 WHERE key = 'paused_at' AND value > ?1",
+        ] {
+            self.change("follow the clock back", sql, [now.ms()])?;
+        }
+        Ok(())
     }
 
     /// Queues what was due later and is due now, a bounded number of runs at a time. The jobs concerned.

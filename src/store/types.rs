@@ -152,6 +152,8 @@ pub(crate) struct SupervisorRow {
     pub(crate) jobfile_error: Option<String>,
     /// Its version.
     pub(crate) version: Option<String>,
+    /// Whether it only records what it would start.
+    pub(crate) is_shadow: bool,
     /// Since when everything is paused.
     pub(crate) paused_at: Option<Wall>,
     /// Until when.
@@ -334,6 +336,23 @@ pub(crate) struct NewSkip {
     pub(crate) now: Wall,
 }
 
+impl NewSkip {
+    /// An occurrence that a supervisor in shadow mode would have started. It stands alone.
+    pub(crate) fn shadow(job_id: i64, at: Wall, now: Wall) -> Self {
+        Self {
+            job_id,
+            cause: Cause::Schedule,
+            scheduled_at: at,
+            last_scheduled_at: None,
+            count: 1,
+            reason: Reason::Shadow,
+            by: None,
+            same_since: None,
+            now,
+        }
+    }
+}
+
 /// What an attempt cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -407,6 +426,8 @@ pub(crate) struct PruneLimits {
     pub(crate) failed_before: Wall,
     /// Ended runs beyond this number.
     pub(crate) runs_max: i64,
+    /// What was put down later is of a clock that was set back since, and says nothing of what is behind it.
+    pub(crate) now: Wall,
 }
 
 /// What a batch of pruning did.

@@ -21,6 +21,9 @@ use crate::os::{clock, poll, process};
 /// How often the lock file says that the supervisor is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
+/// How long after its alarm a wait is over without it.
+const TIMEOUT_BEHIND: Duration = Duration::from_millis(2);
+
 /// What a supervisor listens to.
 const SIGNALS: [Signal; 4] = [
     Signal::SIGTERM,
@@ -87,10 +90,13 @@ impl Office {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(OfficeError::Failed)?;
-        Ok(Self {
+        let office = Self {
             file,
             last_alive_at,
-        })
+        };
+        // The kernel has just put its own time there, which may not be the one that is asked for here (libfaketime).
+        office.touch(clock::now().wall);
+        Ok(office)
     }
 
     /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.
@@ -134,12 +140,16 @@ pub(crate) fn serve(
     office: &Office,
     reload: &mut dyn Reload,
 ) -> io::Result<()> {
-    let alarm = poll::Alarm::new()?;
+    let timers = Timers {
+        alarm: poll::Alarm::new()?,
+        clock: poll::ClockWatch::new()?,
+    };
     let mut touched = clock::now();
     let mut events = vec![Event::Rung];
     loop {
         let now = clock::now();
-        if now.mono.since(touched.mono) >= SIGN_OF_LIFE {
+        // A sign of life from a time that the clock went back from would be none.
+        if now.mono.since(touched.mono) >= SIGN_OF_LIFE || now.wall < touched.wall {
             touched = now;
             office.touch(now.wall);
         }
@@ -151,7 +161,7 @@ pub(crate) fn serve(
         if reload.step(supervisor, clock::now()) {
             continue;
         }
-        wait(supervisor, bell, signals, &alarm, reload)?;
+        wait(supervisor, bell, signals, &timers, reload)?;
         bell.drain()?;
         let rings = signals.take()?;
         for signal in &rings {
@@ -167,11 +177,17 @@ pub(crate) fn serve(
     }
 }
 
+/// What ends a wait but news: its time is over, or the clock that says so was set.
+struct Timers {
+    alarm: poll::Alarm,
+    clock: poll::ClockWatch,
+}
+
 fn wait(
     supervisor: &mut Supervisor<Slots>,
     bell: &Bell,
     signals: &SelfPipe,
-    alarm: &poll::Alarm,
+    timers: &Timers,
     reload: &dyn Reload,
 ) -> io::Result<()> {
     let now = clock::now();
@@ -180,13 +196,22 @@ fn wait(
     let timeout = slots
         .next_wait(now)
         .map_or(timeout, |wait| wait.min(timeout));
-    alarm.set(timeout)?;
-    let own: [BorrowedFd<'_>; 3] = [alarm.as_fd(), bell.as_fd(), signals.fd()];
+    timers.alarm.set(timeout)?;
+    let own: [BorrowedFd<'_>; 4] = [
+        timers.alarm.as_fd(),
+        timers.clock.as_fd(),
+        bell.as_fd(),
+        signals.fd(),
+    ];
     let mut descriptors: Vec<_> = own
         .into_iter()
         .chain(reload.descriptor())
         .chain(slots.descriptors())
         .map(poll::readable)
         .collect();
-    poll::wait(&mut descriptors, None).map(|_| ())
+    // The alarm is on time; the timeout behind it is for libraries that change the pace of one of the two (libfaketime).
+    poll::wait(&mut descriptors, Some(timeout + TIMEOUT_BEHIND))?;
+    // The next turn looks at the clock in any case: it is only to be heard.
+    timers.clock.was_set();
+    Ok(())
 }

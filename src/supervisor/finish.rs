@@ -126,6 +126,8 @@ impl<S: Spawner> Supervisor<S> {
         // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
         let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
         let is_lost = attempt.outcome == Outcome::Lost;
+        let told = |at| told_by_this_clock(at, run.started_at, steps.now.wall);
+        let ended_at = told(attempt.ended_at);
         let next = policy.next(&Ended {
             run: run.id,
             attempt: run.attempt,
@@ -133,11 +135,8 @@ impl<S: Spawner> Supervisor<S> {
             attempts_max: run.max_attempts,
             lost: run.lost + u32::from(is_lost),
             outcome: &attempt.outcome,
-            ended_at: attempt.ended_at,
-            first_started_at: run
-                .first_started_at
-                .or(run.started_at)
-                .unwrap_or(attempt.ended_at),
+            ended_at,
+            first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
             stopped: run.stop.or(by_machine),
             was_struck: attempt.stopped == Some(StopCause::Signal),
         });
@@ -153,8 +152,8 @@ impl<S: Spawner> Supervisor<S> {
             outcome: &attempt.outcome,
             remark: attempt.remark.as_deref(),
             next,
-            started_at: attempt.started_at,
-            ended_at: attempt.ended_at,
+            started_at: attempt.started_at.filter(|at| told(*at) == *at),
+            ended_at,
             usage: attempt.usage,
             pid: attempt.pid,
         })?;
@@ -240,6 +239,13 @@ impl Attempt {
             pid: None,
         }
     }
+}
+
+/// A point that a keeper wrote down. One before its claim or after now is of a clock that has been set since, or of another
+/// clock (libfaketime may begin one for each process): then it is now.
+fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
+    let is_of_it = at <= now && claimed_at.is_none_or(|claimed_at| claimed_at <= at);
+    if is_of_it { at } else { now }
 }
 
 /// How an attempt ended, from what its keeper wrote down.

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::spawner::Spawner;
-use super::{Live, Pause, Supervisor};
+use super::{Live, Pause, Steps, Supervisor};
 use crate::core::job::Job;
 use crate::core::plan::Timetable;
-use crate::core::schedule::Zone;
+use crate::core::schedule::{Span, Zone};
 use crate::core::time::{Mono, Wall};
 use crate::store::{NewOccurrence, StoreError};
 
@@ -33,6 +33,15 @@ pub(super) struct JobState {
     pub(super) head: Option<HeadKey>,
     /// A stranger holds its place or lock: not tried again before.
     pub(super) try_at: Option<Mono>,
+}
+
+/// How a job was planned before a turn changed that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Planning {
+    pub(super) index: usize,
+    pub(super) watermark: Wall,
+    pub(super) next: Option<Wall>,
+    pub(super) grid_at: Option<Wall>,
 }
 
 /// What is to be known of a job's first queued run at every turn.
@@ -74,7 +83,7 @@ impl JobState {
 
 impl<S: Spawner> Supervisor<S> {
     /// Reads anew what others may have written: queued runs, wishes to stop, pauses, due times.
-    pub(super) fn refresh(&mut self) -> Result<(), StoreError> {
+    pub(super) fn refresh(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let queued = self.store.queued_jobs()?;
         for head in std::mem::take(&mut self.heads).into_values() {
             self.jobs[head.index].head = None;
@@ -83,16 +92,20 @@ impl<S: Spawner> Supervisor<S> {
             self.load_head(job_id)?;
         }
         self.next_due_at = self.store.next_due_at()?;
-        self.refresh_pauses()?;
+        self.refresh_pauses(steps)?;
         self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;
         Ok(())
     }
 
-    fn refresh_pauses(&mut self) -> Result<(), StoreError> {
-        for state in &mut self.jobs {
-            state.pause = None;
-        }
+    fn refresh_pauses(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let former_all = self.paused_all;
+        let former: Vec<(usize, Pause)> = self
+            .jobs
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, state)| Some((index, state.pause.take().or(former_all)?)))
+            .collect();
         for (job_id, since, until) in self.store.paused_jobs()? {
             if let Some(&index) = self.by_id.get(&job_id) {
                 self.jobs[index].pause = Some(Pause { since, until });
@@ -103,6 +116,36 @@ impl<S: Spawner> Supervisor<S> {
             since,
             until: supervisor.paused_until,
         });
+        former
+            .into_iter()
+            .try_for_each(|(index, pause)| self.end_pause(index, pause, steps))
+    }
+
+    /// A pause that `resume` has ended owes nothing, nor does what its jitter would still let fall due: the store says up to
+    /// where.
+    fn end_pause(
+        &mut self,
+        index: usize,
+        pause: Pause,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        let state = &self.jobs[index];
+        if self.paused_all.is_some() || state.pause.is_some() {
+            return Ok(());
+        }
+        let Some(resumed_at) = self.store.watermark(state.id)? else {
+            return Ok(());
+        };
+        if resumed_at <= state.watermark {
+            return Ok(());
+        }
+        let span = Span {
+            after: state.watermark,
+            until: resumed_at,
+        };
+        let due = state.timetable().due(span, Duration::ZERO);
+        self.skip_paused(index, &due, pause, steps.now)?;
+        self.move_planning(index, resumed_at, steps);
         Ok(())
     }
 
@@ -186,18 +229,16 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Puts back what a turn that failed had moved.
-    pub(super) fn undo_jobs(
-        &mut self,
-        planned: &[(usize, Wall, Option<Wall>)],
-        gone: &[(i64, Live)],
-    ) {
-        for &(index, watermark, next) in planned.iter().rev() {
+    pub(super) fn undo_jobs(&mut self, planned: &[Planning], gone: &[(i64, Live)]) {
+        for before in planned.iter().rev() {
+            let index = before.index;
             let state = &mut self.jobs[index];
             if let Some(at) = state.planned_at() {
                 self.planned.remove(&(at, index));
             }
-            state.watermark = watermark;
-            state.next = next;
+            state.watermark = before.watermark;
+            state.next = before.next;
+            state.grid_at = before.grid_at;
             if let Some(at) = state.planned_at() {
                 self.planned.insert((at, index));
             }

@@ -4,15 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::Supervisor;
 use super::jobs::JobState;
 use super::spawner::Spawner;
+use super::{Mode, Supervisor};
 use crate::core::job::Job;
 use crate::core::plan;
 use crate::core::run::Cause;
 use crate::core::schedule::{HashSeed, Zone};
 use crate::core::time::Now;
-use crate::store::{GoneJob, NewOccurrence, StoreError};
+use crate::store::{GoneJob, NewOccurrence, NewSkip, StoreError};
 
 /// What becomes of a jobfile that would remove a job with unfinished runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,7 @@ impl<S: Spawner> Supervisor<S> {
                 let changes = self.changes(&registered);
                 self.follow_merged(&registered.merged);
                 self.take_over(registered.states);
+                self.look_at_watermarks(now);
                 Ok(Loaded::Taken(changes))
             }
             Ok(Err(held)) => Ok(Loaded::Held(held)),
@@ -161,10 +162,6 @@ impl<S: Spawner> Supervisor<S> {
             if is_new_boot && was_here && state.timetable().has_reboot() {
                 self.insert_reboot(&state, now)?;
             }
-            if state.watermark > now.wall {
-                state.watermark =
-                    plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
-            }
             state.next = state.timetable().next(state.watermark);
             states.push(state);
         }
@@ -179,6 +176,10 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
+        if self.configuration.mode == Mode::Shadow {
+            let skip = NewSkip::shadow(state.id, now.wall, now.wall);
+            return self.store.record_skip(&skip).map(|_| ());
+        }
         self.store
             .insert_occurrence(&NewOccurrence {
                 job_id: state.id,

@@ -35,6 +35,12 @@ impl Log {
         self.lines.push('\n');
     }
 
+    /// What was noted and is not written yet, for tests.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> String {
+        std::mem::take(&mut self.lines)
+    }
+
     /// Writes what was noted since the last time.
     pub(crate) fn flush(&mut self) {
         if !self.lines.is_empty() {

@@ -3,6 +3,7 @@
 //! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given `now`, so that tests invent it.
 
 mod claim;
+mod clocks;
 pub(crate) mod daemon;
 pub(crate) mod environment;
 mod finish;
@@ -30,11 +31,11 @@ use crate::core::job::{OnStop, Policy};
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Store, StoreError};
 
+use clocks::Jump;
 use environment::Surroundings;
 use jobs::{Head, HeadKey, JobState};
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::Log;
-use occurrences::Jump;
 use places::Places;
 use spawner::{SlotEnd, Spawner};
 use stopping::Stopping;
@@ -49,11 +50,22 @@ const LOCK_AGAIN: Duration = Duration::from_secs(1);
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 
+/// Whether a supervisor does what it plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It does.
+    Live,
+    /// It puts each occurrence down as `skipped (shadow)` and starts nothing; what waits is left alone.
+    Shadow,
+}
+
 /// What a supervisor is told at its start.
 #[derive(Clone, Debug)]
 pub(crate) struct Configuration {
     /// Attempts at once over all jobs.
     pub(crate) running_max: usize,
+    /// Whether anything is started.
+    pub(crate) mode: Mode,
     /// What a stop does.
     pub(crate) on_stop: OnStop,
     /// How long a stop may take.
@@ -129,6 +141,8 @@ pub(crate) struct Supervisor<S> {
     /// The newest `jobctl reload` that has no answer.
     reload_asked: Option<i64>,
     last: Now,
+    /// The latest time that the wall clock showed since it was last set back.
+    latest: Wall,
     jump: Option<Jump>,
     last_prune: Mono,
     prune_at: (usize, i64),
@@ -184,6 +198,7 @@ impl<S: Spawner> Supervisor<S> {
             stopping: None,
             reload_asked: None,
             last: now,
+            latest: now.wall,
             jump: None,
             last_prune: now.mono,
             prune_at: (0, 0),
@@ -248,15 +263,19 @@ impl<S: Spawner> Supervisor<S> {
                 .set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
         }
         if self.is_stale {
-            self.refresh()?;
+            self.refresh(steps)?;
             self.tell_stops(steps)?;
         }
-        self.notice_jump(steps)?;
-        if self.stopping.is_none() {
-            self.queue_due(now)?;
-            self.plan_due(steps)?;
-            self.skip_overdue(steps)?;
-            self.claim_what_can_start(steps)?;
+        self.go_back_with_clock(steps)?;
+        match (self.stopping, self.configuration.mode) {
+            (None, Mode::Live) => {
+                self.queue_due(now)?;
+                self.plan_due(steps)?;
+                self.skip_overdue(steps)?;
+                self.claim_what_can_start(steps)?;
+            }
+            (None, Mode::Shadow) => self.plan_due(steps)?,
+            (Some(_), _) => {}
         }
         self.stop_in_time(steps)?;
         self.prune_a_batch(steps)?;
@@ -273,11 +292,14 @@ impl<S: Spawner> Supervisor<S> {
             self.is_stale = true;
         }
         let is_due = |at: Option<Wall>| at.is_some_and(|at| at <= now.wall);
+        let is_waiting = match self.configuration.mode {
+            Mode::Live => is_due(self.next_due_at) || !self.heads.is_empty(),
+            Mode::Shadow => false,
+        };
         Ok(self.is_stale
             || !self.ended.is_empty()
-            || is_due(self.next_due_at)
+            || is_waiting
             || is_due(self.planned.first().map(|(at, _)| *at))
-            || !self.heads.is_empty()
             || self.stopping.is_some()
             || self.prune_is_due(now)
             || self.jump.is_some())
@@ -345,25 +367,28 @@ impl<S: Spawner> Supervisor<S> {
             return Duration::ZERO;
         }
         if self.stopping.is_none() {
-            let due = [
-                self.next_due_at,
-                self.planned.first().map(|(at, _)| *at),
-                self.next_overdue_at(),
-            ];
-            wait = due
-                .into_iter()
-                .flatten()
-                .map(from_wall)
-                .fold(wait, Duration::min);
             wait = self
-                .next_try_at()
-                .map_or(wait, |at| wait.min(from_mono(at)));
-            wait = self
-                .next_resume_at()
-                .map_or(wait, |at| wait.min(from_wall(at)));
+                .planned
+                .first()
+                .map_or(wait, |(at, _)| wait.min(from_wall(*at)));
+            if self.configuration.mode == Mode::Live {
+                wait = self.next_start_wait(now).map_or(wait, |at| wait.min(at));
+            }
         }
         self.next_stop_at()
             .map_or(wait, |at| wait.min(from_mono(at)))
+    }
+
+    /// How long nothing that waits will be to start.
+    fn next_start_wait(&self, now: Now) -> Option<Duration> {
+        let of_wall = [
+            self.next_due_at,
+            self.next_overdue_at(),
+            self.next_resume_at(),
+        ];
+        let of_wall = of_wall.into_iter().flatten().map(|at| at.since(now.wall));
+        let again = self.next_try_at().map(|at| at.since(now.mono));
+        of_wall.chain(again).min()
     }
 
     /// Takes over the settings of a jobfile; answers the former ones.
@@ -417,7 +442,7 @@ struct Steps {
     gone: Vec<(i64, Live)>,
     stops: Vec<(i64, spawner::Stop)>,
     /// Jobs whose planning moved, with what it was before.
-    planned: Vec<(usize, Wall, Option<Wall>)>,
+    planned: Vec<jobs::Planning>,
     log: Vec<Line>,
 }
 
@@ -436,5 +461,15 @@ impl Steps {
             planned: Vec::new(),
             log: Vec::new(),
         }
+    }
+
+    /// Notes how a job is planned before that is changed.
+    fn note_planning(&mut self, index: usize, state: &JobState) {
+        self.planned.push(jobs::Planning {
+            index,
+            watermark: state.watermark,
+            next: state.next,
+            grid_at: state.grid_at,
+        });
     }
 }

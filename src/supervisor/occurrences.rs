@@ -1,10 +1,10 @@
-//! Occurrences that fall due: planned, skipped or replaced; runs that were due later; clocks that jump.
+//! Occurrences that fall due: planned, skipped or replaced; runs that were due later.
 
 use std::time::Duration;
 
 use super::jobs::Head;
 use super::spawner::{Spawner, Stop};
-use super::{Pause, Steps, Supervisor};
+use super::{Mode, Pause, Steps, Supervisor};
 use crate::core::job::OnNext;
 use crate::core::plan::{self, Busy, Decision, Due, Missed};
 use crate::core::retry::Stopped;
@@ -13,58 +13,7 @@ use crate::core::schedule::Span;
 use crate::core::time::{Now, Wall};
 use crate::store::{NewOccurrence, NewSkip, StoreError};
 
-/// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
-const JUMP_MIN: Duration = Duration::from_secs(60);
-
-/// What the wall clock did, measured by the monotonic one: it was set, or the machine slept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Jump {
-    /// It went forward by this much more than time did.
-    Forward(Duration),
-    /// It went back.
-    Back(Duration),
-}
-
 impl<S: Spawner> Supervisor<S> {
-    /// Compares the clocks with the last look at them. What is found stays to be dealt with until a turn is on disk.
-    pub(super) fn look_at_clock(&mut self, now: Now) {
-        let expected = self.last.wall + now.mono.since(self.last.mono);
-        let (forward, back) = (now.wall.since(expected), expected.since(now.wall));
-        self.last = now;
-        if forward >= JUMP_MIN {
-            self.jump = Some(Jump::Forward(forward));
-        } else if back >= JUMP_MIN {
-            self.jump = Some(Jump::Back(back));
-        }
-    }
-
-    /// Says that the clock jumped, and after a step back lets planning go on from where the rule says.
-    pub(super) fn notice_jump(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
-        let Some(jump) = self.jump else { return Ok(()) };
-        let (name, by_s) = match jump {
-            Jump::Forward(by) => ("clock_forward", by.as_secs()),
-            Jump::Back(by) => ("clock_back", by.as_secs()),
-        };
-        steps.log.push(Box::new(move |log, at| {
-            log.event(at, name, &[("by_s", &by_s)])
-        }));
-        // Also after a jump forward: one back may have come before it and not been dealt with.
-        (0..self.jobs.len()).try_for_each(|index| self.step_job_back(index, steps))
-    }
-
-    fn step_job_back(&mut self, index: usize, steps: &mut Steps) -> Result<(), StoreError> {
-        let now = steps.now;
-        let state = &self.jobs[index];
-        if state.watermark <= now.wall {
-            return Ok(());
-        }
-        let watermark =
-            plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
-        self.store.move_watermark(state.id, watermark)?;
-        self.move_planning(index, watermark, steps);
-        Ok(())
-    }
-
     /// Queues what was due later and is due now.
     pub(super) fn queue_due(&mut self, now: Now) -> Result<(), StoreError> {
         if self.next_due_at.is_some_and(|at| at <= now.wall) {
@@ -79,10 +28,7 @@ impl<S: Spawner> Supervisor<S> {
     /// Plans every occurrence that has fallen due.
     pub(super) fn plan_due(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let now = steps.now;
-        let step = match self.jump {
-            Some(Jump::Forward(by)) => by,
-            Some(Jump::Back(_)) | None => Duration::ZERO,
-        };
+        let step = self.jump.map_or(Duration::ZERO, |jump| jump.forward);
         while let Some(&(at, index)) = self.planned.first() {
             if at > now.wall {
                 break;
@@ -118,18 +64,20 @@ impl<S: Spawner> Supervisor<S> {
         let due = self.jobs[index]
             .timetable()
             .due(Span { after, until }, step);
-        match self.pause_of(index, now.wall) {
-            Some(pause) => self.skip_paused(index, &due, pause, now)?,
-            None => self.plan_occurrences(index, &due, steps)?,
+        match (self.pause_of(index, now.wall), self.configuration.mode) {
+            (Some(pause), _) => self.skip_paused(index, &due, pause, now)?,
+            (None, Mode::Live) => self.plan_occurrences(index, &due, steps)?,
+            (None, Mode::Shadow) => self.shadow_occurrences(index, &due, steps)?,
         }
         self.store.move_watermark(self.jobs[index].id, until)?;
         self.move_planning(index, until, steps);
         Ok(())
     }
 
-    fn move_planning(&mut self, index: usize, watermark: Wall, steps: &mut Steps) {
+    /// Says in memory that all occurrences of a job up to here are decided.
+    pub(super) fn move_planning(&mut self, index: usize, watermark: Wall, steps: &mut Steps) {
+        steps.note_planning(index, &self.jobs[index]);
         let state = &mut self.jobs[index];
-        steps.planned.push((index, state.watermark, state.next));
         if let Some(at) = state.planned_at() {
             self.planned.remove(&(at, index));
         }
@@ -140,7 +88,8 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    fn skip_paused(
+    /// Puts down as skipped what fell due in a pause.
+    pub(super) fn skip_paused(
         &mut self,
         index: usize,
         due: &Due,
@@ -183,7 +132,13 @@ impl<S: Spawner> Supervisor<S> {
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
         let now = steps.now;
-        let caught_up = due.caught_up(&self.jobs[index].timetable());
+        let state = &self.jobs[index];
+        // An occurrence falls due when its jitter is over, and its start deadline counts from then.
+        let startable_from = match state.job.policy.start_deadline {
+            Some(deadline) => now.wall - deadline - state.jitter,
+            None => Wall::from_ms(i64::MIN),
+        };
+        let caught_up = due.caught_up(&state.timetable(), startable_from);
         if let Some(missed) = due.missed {
             self.record_missed(index, missed, &caught_up, steps)?;
         }
@@ -197,6 +152,35 @@ impl<S: Spawner> Supervisor<S> {
                 // It waits behind those that are older: they are not what `overlap` means by being in the way.
                 self.insert_run(index, at, Cause::Schedule, now)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Puts down what would have started, a row for each occurrence: each is to be compared with what cron started.
+    fn shadow_occurrences(
+        &mut self,
+        index: usize,
+        due: &Due,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        if let Some(missed) = due.missed {
+            self.record_missed(index, missed, &[], steps)?;
+        }
+        for &at in &due.in_time {
+            let state = &self.jobs[index];
+            let skip = NewSkip::shadow(state.id, at, steps.now.wall);
+            let run = self.store.record_skip(&skip)?;
+            let name = state.job.name.clone();
+            steps.log.push(Box::new(move |log, now| {
+                let scheduled_at = at.rfc3339();
+                let fields: [(&str, &dyn std::fmt::Display); 4] = [
+                    ("job", &name),
+                    ("run", &run),
+                    ("reason", &Reason::Shadow),
+                    ("scheduled_at", &scheduled_at),
+                ];
+                log.event(now, "skipped", &fields);
+            }));
         }
         Ok(())
     }
@@ -331,11 +315,7 @@ impl<S: Spawner> Supervisor<S> {
         now: Now,
     ) -> Result<Option<i64>, StoreError> {
         let state = &self.jobs[index];
-        let due_at = if cause == Cause::Schedule {
-            at + state.jitter
-        } else {
-            now.wall
-        };
+        let due_at = at + state.jitter;
         let policy = state.job.policy.clone();
         let job_id = state.id;
         let new = NewOccurrence {

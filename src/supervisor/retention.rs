@@ -69,5 +69,6 @@ fn limits_of(keep: &Keep, now: Now) -> PruneLimits {
         succeeded_before: now.wall - keep.succeeded,
         failed_before: now.wall - keep.failed,
         runs_max: i64::try_from(keep.runs).unwrap_or(i64::MAX),
+        now: now.wall,
     }
 }

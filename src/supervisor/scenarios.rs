@@ -1,5 +1,9 @@
 //! The supervisor in invented time, with scripted attempts and a real store: policies, overlap, retries, clocks. Nothing sleeps.
 
+mod clocks;
+mod pauses;
+mod shadow;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
@@ -10,7 +14,7 @@ use std::time::Duration;
 
 use super::environment::Surroundings;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
-use super::{Configuration, Event, Flow, Loaded, NewJobs, Removal, Supervisor, daemon};
+use super::{Configuration, Event, Flow, Loaded, Mode, NewJobs, Removal, Supervisor, daemon};
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
 use crate::core::run::State;
@@ -390,6 +394,7 @@ fn supervisor(
 ) -> Supervisor<Script> {
     let configuration = Configuration {
         running_max: 16,
+        mode: Mode::Live,
         on_stop: OnStop::Finish,
         stop_timeout: Duration::from_secs(60),
         seed: "machine".into(),

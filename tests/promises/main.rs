@@ -2,6 +2,7 @@
 //!
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
+mod clock_changes;
 mod crash_loop;
 mod editing;
 mod error_sweep;
@@ -15,6 +16,7 @@ mod one_supervisor;
 mod overlap;
 mod reloading;
 mod retries;
+mod shadow;
 mod spawn_failures;
 mod steering;
 mod stopping;

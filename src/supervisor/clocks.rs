@@ -1,0 +1,120 @@
+//! Wall clocks that jump: set forward, set back, or not looked at because the machine slept. What follows from it for what was
+//! decided under the clock as it was.
+//!
+//! A jump is said in the log when it is seen, and dealt with in the first turn that gets on disk.
+
+use std::time::Duration;
+
+use super::spawner::Spawner;
+use super::{Steps, Supervisor};
+use crate::core::duration::in_words;
+use crate::core::plan::{self, LATE_MAX};
+use crate::core::time::{Now, Wall};
+use crate::store::StoreError;
+
+/// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
+const JUMP_MIN: Duration = Duration::from_secs(60);
+
+/// What the wall clock did since the last turn that is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Jump {
+    /// How much further than time it went forward, in all: what fell due in it is that late.
+    pub(super) forward: Duration,
+    /// Whether it went back, and what lies ahead of it was decided or promised under the clock as it was.
+    pub(super) is_back: bool,
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Compares the clocks with the last look at them.
+    pub(super) fn look_at_clock(&mut self, now: Now) {
+        let last = std::mem::replace(&mut self.last, now);
+        let expected = last.wall + now.mono.since(last.mono);
+        // Steps that are too small to be seen one by one are seen together, against the latest time there was.
+        let highest = expected.max(self.latest);
+        self.latest = self.latest.max(now.wall);
+        let (forward, back) = (now.wall.since(expected), highest.since(now.wall));
+        let unseen = now.wall.since(last.wall);
+        if back >= JUMP_MIN {
+            self.went_back(highest, now.wall);
+        } else if forward >= JUMP_MIN {
+            self.went_forward("clock_forward", expected, now.wall);
+        } else if unseen > LATE_MAX {
+            // The monotonic clock went along, but nobody looked: this process was stopped, or the clocks count sleep.
+            self.went_forward("clock_unseen", last.wall, now.wall);
+        }
+    }
+
+    /// Compares the clock with the last sign of life of the supervisor before this one.
+    pub(crate) fn look_at_clock_of_last(&mut self, last_alive_at: Wall, now: Now) {
+        if last_alive_at.since(now.wall) >= JUMP_MIN {
+            self.went_back(last_alive_at, now.wall);
+        }
+    }
+
+    /// The same where there is no sign of life: by how far the jobs are planned.
+    pub(super) fn look_at_watermarks(&mut self, now: Now) {
+        let latest = self.jobs.iter().map(|state| state.watermark).max();
+        let is_known = self.jump.is_some_and(|jump| jump.is_back);
+        if let Some(latest) = latest.filter(|at| at.since(now.wall) >= JUMP_MIN && !is_known) {
+            self.went_back(latest, now.wall);
+        }
+    }
+
+    fn went_back(&mut self, from: Wall, to: Wall) {
+        self.latest = to;
+        self.jump.get_or_insert_default().is_back = true;
+        self.say_jump("clock_back", [from, to], from.since(to));
+    }
+
+    fn went_forward(&mut self, name: &str, from: Wall, to: Wall) {
+        let by = to.since(from);
+        self.jump.get_or_insert_default().forward += by;
+        self.say_jump(name, [from, to], by);
+    }
+
+    fn say_jump(&mut self, name: &str, [from, to]: [Wall; 2], by: Duration) {
+        let fields: [(&str, &dyn std::fmt::Display); 4] = [
+            ("from", &from.rfc3339()),
+            ("to", &to.rfc3339()),
+            ("by", &in_words(by)),
+            ("by_s", &by.as_secs()),
+        ];
+        self.log.event(to, name, &fields);
+    }
+
+    /// After a step back, lets planning go on from where the rule says, and takes back what was promised for a time that is
+    /// far ahead now.
+    pub(super) fn go_back_with_clock(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        if !self.jump.is_some_and(|jump| jump.is_back) {
+            return Ok(());
+        }
+        self.store.bring_back_to(steps.now.wall)?;
+        self.refresh(steps)?;
+        (0..self.jobs.len()).try_for_each(|index| self.step_job_back(index, steps))
+    }
+
+    fn step_job_back(&mut self, index: usize, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now.wall;
+        let state = &self.jobs[index];
+        let (id, watermark) = (state.id, state.watermark);
+        let has_late_grid = state.grid_at.is_some_and(|at| at > now);
+        // Occurrences are decided when their jitter is over, so what is decided ends that far back.
+        let decided = now - state.jitter;
+        let moved = if watermark > decided {
+            plan::watermark_after_step_back(&state.timetable(), watermark, decided)
+        } else {
+            watermark
+        };
+        if moved == watermark && !has_late_grid {
+            return Ok(());
+        }
+        steps.note_planning(index, state);
+        if has_late_grid {
+            self.store.move_grid(id, now)?;
+            self.jobs[index].grid_at = Some(now);
+        }
+        self.store.move_watermark(id, moved)?;
+        self.move_planning(index, moved, steps);
+        Ok(())
+    }
+}
