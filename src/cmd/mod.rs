@@ -23,6 +23,7 @@ mod completions;
 mod enqueue;
 mod follow;
 mod follow_all;
+mod import;
 mod init;
 mod items;
 mod live;
