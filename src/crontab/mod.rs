@@ -2,7 +2,9 @@
 //!
 //! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows `core` only.
 
+pub(crate) mod compare;
 pub(crate) mod prove;
+pub(crate) mod records;
 
 /// A line of a crontab that starts a command, and the job that was made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

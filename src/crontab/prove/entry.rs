@@ -180,7 +180,9 @@ impl<'t> List<'t> {
         let word = std::str::from_utf8(word)
             .ok()
             .filter(|word| !word.is_empty())?;
-        let named = names.iter().position(|name| name.eq_ignore_ascii_case(word));
+        let named = names
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(word));
         match named {
             Some(index) => u32::try_from(index).ok()?.checked_add(low),
             None => word.parse().ok(),

@@ -159,7 +159,9 @@ impl Today {
             self.is_day = is_day(entry, day);
         }
         let of_day = wall.rem_euclid(DAY_MINUTES);
-        self.is_day && entry.hour >> (of_day / 60) & 1 == 1 && entry.minute >> (of_day % 60) & 1 == 1
+        self.is_day
+            && entry.hour >> (of_day / 60) & 1 == 1
+            && entry.minute >> (of_day % 60) & 1 == 1
     }
 }
 

@@ -152,7 +152,9 @@ fn compare(pair: &Pair<'_>, span: Span) -> Found {
     };
     match (when, pair.line_zone) {
         (When::Boot, _) => merge(std::iter::empty(), ours, &mut found),
-        (When::Fields(entry), Some(zone)) => merge(Starts::new(entry, zone, span), ours, &mut found),
+        (When::Fields(entry), Some(zone)) => {
+            merge(Starts::new(entry, zone, span), ours, &mut found)
+        }
         (When::Fields(_), None) => return Found::other("the time zone of the line is not known"),
     }
     found
@@ -166,11 +168,7 @@ fn is_every(schedule: &Schedule) -> bool {
 }
 
 /// Goes through both sides, which are in strictly increasing order, and puts down what only one of them has.
-fn merge(
-    cron: impl Iterator<Item = Wall>,
-    jobctl: impl Iterator<Item = Wall>,
-    found: &mut Found,
-) {
+fn merge(cron: impl Iterator<Item = Wall>, jobctl: impl Iterator<Item = Wall>, found: &mut Found) {
     let (mut cron, mut jobctl) = (cron.peekable(), jobctl.peekable());
     loop {
         let (theirs, ours) = (cron.peek().copied(), jobctl.peek().copied());

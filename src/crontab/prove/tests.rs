@@ -106,7 +106,8 @@ fn check_table(name: &str) -> usize {
         let until = cell("until").map(instant).or(wanted.last().copied());
         // Minute by minute is for a span of years, not of decades.
         let after = instant(cell("after").unwrap());
-        let Some(until) = until.filter(|until| until.secs() - after.secs() < 1500 * DAY_SECS) else {
+        let Some(until) = until.filter(|until| until.secs() - after.secs() < 1500 * DAY_SECS)
+        else {
             continue;
         };
         let zone = zone::load(cell("tz").unwrap_or("UTC")).unwrap();
@@ -186,7 +187,10 @@ fn a_difference_says_the_instant_and_the_side() {
 
 #[test]
 fn a_job_in_another_zone_is_different() {
-    let (line, job) = (line("a", "0 12 * * *"), job("a", &["0 12 * * *"], Policy::default()));
+    let (line, job) = (
+        line("a", "0 12 * * *"),
+        job("a", &["0 12 * * *"], Policy::default()),
+    );
     let (berlin, tokyo) = (
         zone::load("Europe/Berlin").unwrap(),
         zone::load("Asia/Tokyo").unwrap(),
@@ -247,10 +251,9 @@ fn expression() -> impl Strategy<Value = String> {
     let days = prop_oneof![2 => star(), 1 => field(1, 31)];
     let months = prop_oneof![4 => star(), 1 => field(1, 12)];
     let weekdays = prop_oneof![2 => star(), 1 => field(0, 7)];
-    (field(0, 59), field(0, 23), days, months, weekdays)
-        .prop_map(|(minute, hour, day, month, weekday)| {
-            format!("{minute} {hour} {day} {month} {weekday}")
-        })
+    (field(0, 59), field(0, 23), days, months, weekdays).prop_map(
+        |(minute, hour, day, month, weekday)| format!("{minute} {hour} {day} {month} {weekday}"),
+    )
 }
 
 const ZONES: [&str; 10] = [
