@@ -3,6 +3,7 @@
 //! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows `core` only.
 
 pub(crate) mod compare;
+pub(crate) mod export;
 pub(crate) mod prove;
 pub(crate) mod records;
 

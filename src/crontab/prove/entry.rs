@@ -83,6 +83,17 @@ impl When {
 }
 
 impl Entry {
+    /// Minutes, hours, days of month, months and days of week (0 to 6) as bits.
+    pub(crate) fn sets(&self) -> [u64; 5] {
+        [
+            self.minute,
+            self.hour,
+            self.month_day,
+            self.month,
+            self.weekday & 0x7f,
+        ]
+    }
+
     fn read(text: &str) -> Option<Self> {
         let words: Vec<&str> = text
             .split([' ', '\t'])
