@@ -46,10 +46,13 @@ enum Stamp {
     },
 }
 
+/// User, command, and whether the end of the command is missing.
+type Said = (String, String, bool);
+
 /// A log that is being read, a line after another.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    lines: Vec<(Stamp, Option<(String, String, bool)>)>,
+    lines: Vec<(Stamp, Option<Said>)>,
     last: Option<Stamp>,
     turns: u32,
     /// The latest local time so far, as seconds in a leap year.
@@ -76,7 +79,7 @@ impl Reader {
         self.put(Stamp::Full(at), command_of(message));
     }
 
-    fn put(&mut self, stamp: Stamp, start: Option<(String, String, bool)>) {
+    fn put(&mut self, stamp: Stamp, start: Option<Said>) {
         // Only the ends of a log and what cron started are kept; a log may be large.
         if start.is_some() || self.lines.is_empty() {
             self.lines.push((stamp, start));
@@ -258,15 +261,24 @@ pub(crate) fn is_cron(program: &str) -> bool {
 }
 
 /// User and command of `(user) CMD (command)`, and whether the end of it is missing. `CMDEND` and `CMDOUT` of cronie are none.
-fn command_of(message: &str) -> Option<(String, String, bool)> {
+fn command_of(message: &str) -> Option<Said> {
     let (user, command) = message
         .trim_start()
         .strip_prefix('(')?
         .split_once(") CMD (")?;
     let whole = command.trim_end().strip_suffix(')');
     // rsyslog writes control characters as `#ooo`.
-    let text = whole.unwrap_or(command).replace("#011", "\t");
+    let text = whole.unwrap_or(command);
+    let text = without_pid(text).replace("#011", "\t");
     Some((user.to_owned(), printed(&text), whole.is_none()))
+}
+
+/// Takes off the `[PID] ` that Debian's cron writes at some log levels (`-L 8`).
+fn without_pid(text: &str) -> &str {
+    text.strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .filter(|(pid, _)| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(text, |(_, rest)| rest)
 }
 
 /// A command as cron's `mkprint` writes it: control characters as `^X`, other bytes than ASCII as `\ooo`; without blanks around it.
@@ -335,6 +347,7 @@ mod tests {
         for line in [
             "Nov 23 06:25:01 host CRON[1234]: (root) CMD (  cd / && run-parts x)",
             "<78>Nov 23 06:25:01 host CRON[1234]: (root) CMD (cd / && run-parts x)",
+            "Nov 23 06:25:01 host CRON[5710]: (root) CMD ([5714] cd / && run-parts x)",
             "Nov 23 06:25:01 host /USR/SBIN/CRON[1234]: (root) CMD (cd / && run-parts x)",
             "2026-11-23T06:25:01+01:00 host CRON[1234]: (root) CMD (\tcd / && run-parts x)",
             "2026-11-23T06:25:01.000000+01:00 host CROND[1234]: (root) CMD (cd / && run-parts x)",

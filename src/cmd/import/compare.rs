@@ -18,7 +18,7 @@ use crate::core::time::Wall;
 use crate::crontab::Imported;
 use crate::crontab::compare::{Comparison, Covered, Expected, Lone, compare, covered};
 use crate::crontab::prove::Occurrences;
-use crate::crontab::records::{Reader, Records, is_cron};
+use crate::crontab::records::{Reader, is_cron};
 use crate::os::{process, user, zone};
 
 /// Longer lines are no records of cron.
@@ -240,6 +240,7 @@ fn lone_json(lone: &Lone) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crontab::records::Records;
 
     fn finish(text: &str) -> Records {
         let reader = read_lines(Box::new(Cursor::new(text.as_bytes().to_vec()))).unwrap();

@@ -14,7 +14,7 @@ use crate::core::schedule::{Schedule, Span, Zone};
 use crate::core::time::Wall;
 
 use super::Imported;
-pub(crate) use entry::{Entry, When};
+pub(crate) use entry::When;
 pub(crate) use minutes::Starts;
 
 /// Differences of one job that are told one by one; the rest is counted.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use chrono::DateTime;
 use proptest::prelude::*;
 
+use super::entry::Entry;
 use super::*;
 use crate::core::job::{CommandLine, Job, Name, Policy};
 use crate::core::schedule::HashSeed;
