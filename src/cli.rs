@@ -121,6 +121,8 @@ pub(crate) enum Command {
     Pause(Pause),
     /// End a pause
     Resume(Resume),
+    /// Print the jobs in the format of another program
+    Export(Export),
     /// Print a shell's completion script
     Completions(Completions),
     /// Print a manual page
@@ -409,6 +411,25 @@ pub(crate) struct Resume {
     /// What `pause --all` paused
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// `jobctl export`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 1 if a job could not be exported at all")]
+pub(crate) struct Export {
+    /// The format
+    #[arg(value_enum)]
+    pub(crate) format: ExportFormat,
+    /// With a user column, as in /etc/crontab
+    #[arg(long)]
+    pub(crate) system: bool,
+}
+
+/// What jobs are exported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A crontab
+    Crontab,
 }
 
 /// `jobctl completions`.

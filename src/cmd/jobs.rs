@@ -65,6 +65,21 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
+    /// The jobs of a jobfile that is not on disk.
+    #[expect(
+        dead_code,
+        reason = "called by the import command, which another branch has"
+    )]
+    pub(crate) fn of_text(text: &str) -> Result<Self, LoadError> {
+        let source = Source {
+            path: "jobs.toml".into(),
+            text: text.to_owned(),
+        };
+        with_environment(|env| jobfile::load_sources(&[source], env))
+            .map(Self::of)
+            .map_err(LoadError::Problems)
+    }
+
     /// No jobs, where none can be loaded.
     pub(crate) fn none() -> Self {
         Self {

@@ -22,8 +22,10 @@ mod complete;
 mod completions;
 mod edit;
 mod enqueue;
+mod export;
 mod follow;
 mod follow_all;
+mod import;
 mod init;
 mod items;
 mod live;
@@ -82,6 +84,7 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Wait(args) => wait::answer(context, args, out),
         Command::Pause(args) => pause::answer(context, args, out),
         Command::Resume(args) => resume::answer(context, args, out),
+        Command::Export(args) => export::answer(context, args, out),
         Command::Completions(args) => completions::answer(args, out),
         Command::Man(args) => man::answer(args, out),
         Command::Complete(args) => complete::answer(context, args, out),

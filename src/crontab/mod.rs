@@ -2,6 +2,11 @@
 //!
 //! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows `core` only.
 
+pub(crate) mod compare;
+pub(crate) mod export;
+pub(crate) mod prove;
+pub(crate) mod records;
+
 /// A line of a crontab that starts a command, and the job that was made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Imported {

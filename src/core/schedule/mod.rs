@@ -169,6 +169,20 @@ impl Calendar {
         walk::next(self, zone, after)
     }
 
+    /// Minutes, hours, days of month, months and days of week (0 to 6) as bits; none if the days take more than bits.
+    pub(crate) fn plain_sets(&self) -> Option<[u64; 5]> {
+        let days = &self.days;
+        days.extra.is_none().then(|| {
+            [
+                self.minutes,
+                self.hours.into(),
+                days.month_days.into(),
+                days.months.into(),
+                days.weekdays.into(),
+            ]
+        })
+    }
+
     /// Whether the minute or the hour field is starred: such a schedule follows real time over a clock change.
     pub(crate) fn is_wild(&self) -> bool {
         self.is_wild

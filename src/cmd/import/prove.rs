@@ -1,0 +1,223 @@
+//! `jobctl import --prove`: what the proof is made over, and how it is told.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobs::Jobs;
+use crate::cmd::output::Out;
+use crate::cmd::when;
+use crate::core::schedule::{Span, Zone};
+use crate::core::time::Wall;
+use crate::crontab::Imported;
+use crate::crontab::prove::{Difference, Mismatch, Pair, Proof, prove};
+use crate::os::zone;
+
+/// Days that a proof is made over when none are given.
+pub(crate) const DAYS_DEFAULT: u32 = 400;
+
+/// The most days that may be given: ten years.
+pub(crate) const DAYS_MAX: u32 = 3660;
+
+const DAY_SECS: i64 = 86_400;
+
+/// Schedules end here: 2100-01-01.
+const END_SECS: i64 = 4_102_444_800;
+
+/// Proves that the jobs mean what the lines meant, from the next full minute on, and says what it found.
+///
+/// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences.
+pub(crate) fn answer(
+    context: &Context,
+    imported: &[Imported],
+    jobs: &Jobs,
+    days: u32,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let span = span_of(context.now.wall, days);
+    let zones = Zones::of(imported);
+    let job_zones: Vec<_> = imported
+        .iter()
+        .map(|line| jobs.get(&line.job).map(|job| (job, jobs.zone(job))))
+        .collect();
+    let pairs: Vec<Pair<'_>> = imported
+        .iter()
+        .zip(&job_zones)
+        .map(|(line, job)| Pair {
+            line,
+            line_zone: zones.of_line(line),
+            job: job.as_ref().map(|(job, zone)| (*job, &**zone)),
+        })
+        .collect();
+    let report = Report {
+        proof: prove(&pairs, span),
+        days: (span.until.secs() - span.after.secs()) / DAY_SECS,
+        zones: &zones,
+    };
+    report.print(context, out)
+}
+
+/// The days from the next full minute on, which is the first that counts.
+fn span_of(now: Wall, days: u32) -> Span {
+    let minute = now.ms().div_euclid(60_000) * 60;
+    let until = minute + i64::from(days.min(DAYS_MAX)) * DAY_SECS;
+    Span {
+        after: Wall::from_secs(minute),
+        until: Wall::from_secs(until.min(END_SECS).max(minute)),
+    }
+}
+
+/// The zones of lines: of their `CRON_TZ`, else the system's.
+struct Zones {
+    system: Rc<Zone>,
+    named: HashMap<String, Zone>,
+}
+
+impl Zones {
+    fn of(imported: &[Imported]) -> Self {
+        let mut named = HashMap::new();
+        for name in imported.iter().filter_map(|line| line.zone.as_ref()) {
+            if !named.contains_key(name)
+                && let Ok(zone) = zone::load(name)
+            {
+                named.insert(name.clone(), zone);
+            }
+        }
+        Self {
+            system: Rc::new(zone::system()),
+            named,
+        }
+    }
+
+    fn of_line(&self, line: &Imported) -> Option<&Zone> {
+        match &line.zone {
+            Some(name) => self.named.get(name),
+            None => Some(&self.system),
+        }
+    }
+}
+
+/// A proof, and what it takes to tell it.
+struct Report<'a> {
+    proof: Proof<'a>,
+    days: i64,
+    zones: &'a Zones,
+}
+
+impl Report<'_> {
+    fn print(&self, context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+        if context.global.json {
+            out.json(&self.json())?;
+        } else {
+            for mismatch in &self.proof.mismatches {
+                for text in self.lines(mismatch) {
+                    out.line(text)?;
+                }
+            }
+            out.line(self.verdict())?;
+        }
+        if self.proof.boots > 0 {
+            context.say(&format!(
+                "{} of them {} @reboot, which has no occurrences to compare",
+                self.proof.boots,
+                if self.proof.boots == 1 { "is" } else { "are" }
+            ));
+        }
+        Ok(if self.proof.mismatches.is_empty() {
+            Exit::Done
+        } else {
+            Exit::No
+        })
+    }
+
+    fn verdict(&self) -> String {
+        let proof = &self.proof;
+        let counts = format!(
+            "{}, {} in {}",
+            number(proof.jobs as u64, "job"),
+            number(proof.occurrences, "occurrence"),
+            number(self.days.unsigned_abs(), "day"),
+        );
+        let differences = proof.mismatches.iter().map(|it| it.count).sum();
+        match proof.mismatches.len() {
+            0 => format!("{counts}, all equal"),
+            jobs => format!(
+                "{counts}, {} in {}",
+                number(differences, "difference"),
+                number(jobs as u64, "job")
+            ),
+        }
+    }
+
+    /// The differences of a job, a line each.
+    fn lines(&self, mismatch: &Mismatch<'_>) -> Vec<String> {
+        let line = mismatch.line;
+        let place = format!("{}:{}: job `{}`", line.file, line.line, line.job);
+        let mut lines: Vec<String> = mismatch
+            .shown
+            .iter()
+            .map(|difference| match difference {
+                Difference::Only(side, at) => {
+                    let at = self.instant(line, *at);
+                    format!("{place}: {at}: only {}", side.as_str())
+                }
+                Difference::Other(text) => format!("{place}: {text}"),
+            })
+            .collect();
+        let more = mismatch.count - mismatch.shown.len() as u64;
+        if more > 0 {
+            lines.push(format!("{place}: and {}", number(more, "more difference")));
+        }
+        lines
+    }
+
+    fn instant(&self, line: &Imported, at: Wall) -> String {
+        when::with_offset(self.zones.of_line(line).unwrap_or(&self.zones.system), at)
+    }
+
+    fn json(&self) -> Value {
+        let mismatches: Value = self.proof.mismatches.iter().map(mismatch_json).collect();
+        json!({
+            "equal": self.proof.mismatches.is_empty(),
+            "jobs": self.proof.jobs,
+            "occurrences": self.proof.occurrences,
+            "days": self.days,
+            "reboot_jobs": self.proof.boots,
+            "differences": mismatches,
+        })
+    }
+}
+
+/// The differences of a job as an object.
+fn mismatch_json(mismatch: &Mismatch<'_>) -> Value {
+    let line = mismatch.line;
+    let shown: Value = mismatch
+        .shown
+        .iter()
+        .map(|difference| match difference {
+            Difference::Only(side, at) => {
+                json!({ "only": side.as_str(), "at": when::utc(*at), "message": null })
+            }
+            Difference::Other(text) => json!({ "only": null, "at": null, "message": text }),
+        })
+        .collect();
+    json!({
+        "job": line.job,
+        "file": line.file,
+        "line": line.line,
+        "count": mismatch.count,
+        "shown": shown,
+    })
+}
+
+/// A number with its noun.
+pub(super) fn number(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}

@@ -1,0 +1,148 @@
+//! The command of a job as the rest of a crontab's line.
+
+use super::Remarks;
+use crate::core::job::{CommandLine, EnvValue, Job};
+
+/// Shells that know `export`, `cd` and `umask` as sh(1) does.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "busybox"];
+
+/// The command with what must stand before it, `%` escaped, and its standard input behind it.
+pub(super) fn text(job: &Job, remarks: &mut Remarks<'_>) -> String {
+    let policy = &job.policy;
+    let mut is_simple = true;
+    let command = match (&job.command, &*policy.shell) {
+        (CommandLine::Exec(words), _) => quoted(words.iter().map(|word| &**word)),
+        (CommandLine::Shell(text), [_, flag]) if &**flag == "-c" => {
+            is_simple = !text.contains([
+                ';', '&', '|', '(', ')', '{', '}', '`', '$', '=', '<', '>', '#', '\n',
+            ]);
+            text.to_string()
+        }
+        // The shell with its options, given the text and the job's name as jobctl gives them.
+        (CommandLine::Shell(text), shell) => {
+            let words = shell.iter().map(|word| &**word);
+            quoted(words.chain([&**text, job.name.as_str()]))
+        }
+    };
+    let command = match policy.nice {
+        0 => command,
+        nice if is_simple => format!("nice -n {nice} {command}"),
+        nice => {
+            let shell = policy.shell.first().map_or("/bin/sh", |shell| &**shell);
+            format!("nice -n {nice} {}", quoted([shell, "-c", command.as_str()]))
+        }
+    };
+    let command = preamble(job, remarks) + &command;
+    if command.contains("JOBCTL_") {
+        remarks.add(
+            "command",
+            "names JOBCTL_ variables, which cron does not set",
+        );
+    }
+    with_input(&command, policy.stdin.as_deref(), remarks)
+}
+
+/// What sets up the shell: umask, environment, working directory.
+fn preamble(job: &Job, remarks: &mut Remarks<'_>) -> String {
+    let policy = &job.policy;
+    let mut text = String::new();
+    if policy.umask != 0o022 {
+        text.push_str(&format_umask(policy.umask));
+    }
+    for (name, value) in &policy.env {
+        match value {
+            EnvValue::Text(value) => {
+                text.push_str("export ");
+                text.push_str(name);
+                text.push('=');
+                text.push_str(&quote(value));
+                text.push_str("; ");
+            }
+            EnvValue::File(_) => {
+                remarks.refuse("env", format!("{name}: cron reads no value from a file"))
+            }
+        }
+    }
+    if let Some(dir) = &policy.cwd {
+        text.push_str("cd ");
+        text.push_str(&quote(dir));
+        // All of the command depends on it, also where it has several parts.
+        text.push_str(" || exit; ");
+    }
+    let shell = match &job.command {
+        CommandLine::Shell(_) if policy.shell.len() == 2 => &*policy.shell[0],
+        CommandLine::Shell(_) | CommandLine::Exec(_) => "/bin/sh",
+    };
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    if !text.is_empty() && !SHELLS.contains(&name) {
+        remarks.refuse(
+            "shell",
+            format!("{shell}: umask, env and cwd are not written for this shell"),
+        );
+    }
+    text
+}
+
+fn format_umask(mask: u32) -> String {
+    format!("umask {mask:03o}; ")
+}
+
+/// Escapes `%`, and puts the standard input behind the command (do_command.c: `%` is a line feed, `\%` a percent sign).
+fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> String {
+    if command.contains(['\n', '\0']) {
+        remarks.refuse("command", "has several lines");
+        return command.to_owned();
+    }
+    if has_odd_backslashes_before_percent(command) {
+        remarks.refuse("command", "has a backslash before a percent sign");
+    }
+    let mut text = command.replace('%', "\\%");
+    let Some(stdin) = stdin.filter(|stdin| !stdin.is_empty()) else {
+        return text;
+    };
+    if command.ends_with('\\') || stdin.contains("\\\n") {
+        remarks.refuse("stdin", "has a backslash at the end of a line");
+    }
+    if !stdin.ends_with('\n') {
+        remarks.add("stdin", "gets a line feed at its end");
+    }
+    // Cron ends the last line itself, but adds no empty one.
+    let body = stdin
+        .strip_suffix('\n')
+        .filter(|body| !body.is_empty() && !body.ends_with('\n'));
+    text.push('%');
+    text.push_str(&body.unwrap_or(stdin).replace('%', "\\%").replace('\n', "%"));
+    text
+}
+
+/// Whether an odd number of backslashes stands before a percent sign: cron would take the last one for its own.
+fn has_odd_backslashes_before_percent(text: &str) -> bool {
+    text.match_indices('%').any(|(at, _)| {
+        let before = text[..at].bytes().rev();
+        before.take_while(|byte| *byte == b'\\').count() % 2 == 1
+    })
+}
+
+/// Words for a shell.
+fn quoted<'t>(words: impl IntoIterator<Item = &'t str>) -> String {
+    words.into_iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// A word for a shell: as it is where nothing in it means anything, else in single quotes.
+fn quote(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// The value of an environment line as cron reads it (load_env): in quotes where blanks or quotes matter.
+pub(super) fn value(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    let mark = if text.contains('"') { '\'' } else { '"' };
+    format!("{mark}{text}{mark}")
+}

@@ -1,0 +1,232 @@
+//! The way back: jobs as lines of a crontab, and what a crontab cannot say of them.
+//!
+//! A line is written only if cron would start the same command at the same times; else it stands there as a comment.
+
+mod command;
+mod remarks;
+mod schedule;
+
+#[cfg(test)]
+mod tests;
+
+use crate::core::job::{CommandLine, Job, MailOn};
+
+/// A job to be exported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Export<'a> {
+    /// The job.
+    pub(crate) job: &'a Job,
+    /// The zone of its schedules, if that is not the machine's own.
+    pub(crate) zone: Option<&'a str>,
+}
+
+/// What kind of crontab is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind<'a> {
+    /// That of this user.
+    User(&'a str),
+    /// One with a user column; jobs without a user are this one's.
+    System(&'a str),
+}
+
+/// Something that crontab cannot say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// Of which job.
+    pub(crate) job: String,
+    /// Which key of it.
+    pub(crate) key: &'static str,
+    /// What is lost, or to be done.
+    pub(crate) text: String,
+    /// Whether the line is a comment for it.
+    pub(crate) is_refusal: bool,
+}
+
+/// A crontab, and what it cannot say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exported {
+    /// The crontab.
+    pub(crate) text: String,
+    /// What it cannot say, in the order of its jobs.
+    pub(crate) remarks: Vec<Remark>,
+    /// How many jobs are in it only as comments, though they would run.
+    pub(crate) refused: usize,
+}
+
+/// The longest command that Debian's cron takes whole (`MAX_COMMAND`).
+const COMMAND_MAX: usize = 998;
+
+/// Makes a crontab. Jobs of the machine's own zone come first: a `CRON_TZ` holds for all lines after it.
+pub(crate) fn export(jobs: &[Export<'_>], kind: Kind<'_>) -> Exported {
+    let mut jobs: Vec<&Export<'_>> = jobs.iter().collect();
+    jobs.sort_by_key(|export| export.zone);
+    let mut writer = Writer {
+        kind,
+        shell: "/bin/sh".to_owned(),
+        mailto: None,
+        zone: None,
+        exported: Exported::default(),
+    };
+    writer.comment("Made by `jobctl export crontab`. Each command finds HOME, LOGNAME, SHELL and PATH=/usr/bin:/bin");
+    writer.comment("only, as cron has it.");
+    for export in jobs {
+        writer.job(export);
+    }
+    writer.exported
+}
+
+/// Remarks of one job while it is looked at.
+struct Remarks<'a> {
+    job: &'a Job,
+    list: Vec<Remark>,
+}
+
+impl Remarks<'_> {
+    fn add(&mut self, key: &'static str, text: impl Into<String>) {
+        self.put(key, text.into(), false);
+    }
+
+    fn refuse(&mut self, key: &'static str, text: impl Into<String>) {
+        self.put(key, text.into(), true);
+    }
+
+    fn put(&mut self, key: &'static str, text: String, is_refusal: bool) {
+        self.list.push(Remark {
+            job: self.job.name.to_string(),
+            key,
+            text,
+            is_refusal,
+        });
+    }
+
+    fn has_refusal(&self) -> bool {
+        self.list.iter().any(|remark| remark.is_refusal)
+    }
+}
+
+/// The crontab so far, and the environment lines that hold where it ends.
+struct Writer<'a> {
+    kind: Kind<'a>,
+    shell: String,
+    mailto: Option<String>,
+    zone: Option<String>,
+    exported: Exported,
+}
+
+impl Writer<'_> {
+    fn job(&mut self, export: &Export<'_>) {
+        let job = export.job;
+        let mut remarks = Remarks {
+            job,
+            list: Vec::new(),
+        };
+        let schedules = schedule::lines(job, &mut remarks);
+        let command = command::text(job, &mut remarks);
+        remarks::policy(job, &mut remarks);
+        let user = self.user(job, &mut remarks);
+        if export.zone.is_some() {
+            remarks.add(
+                "timezone",
+                "is written as CRON_TZ, which cronie knows and Debian's cron passes over",
+            );
+        }
+        let lines = schedules.into_iter().map(|schedule| match &user {
+            Some(user) => format!("{schedule} {user} {command}"),
+            None => format!("{schedule} {command}"),
+        });
+        let lines: Vec<String> = lines.collect();
+        if command.len() > COMMAND_MAX {
+            remarks.refuse(
+                "command",
+                format!("is longer than the {COMMAND_MAX} bytes that Debian's cron takes"),
+            );
+        }
+        self.write(export, &lines, remarks);
+    }
+
+    fn write(&mut self, export: &Export<'_>, lines: &[String], remarks: Remarks<'_>) {
+        let policy = &export.job.policy;
+        let is_active = policy.enabled && !remarks.has_refusal();
+        self.exported.refused += usize::from(policy.enabled && !is_active);
+        self.exported.text.push('\n');
+        self.comment(&format!("job `{}`", export.job.name));
+        for text in policy.description.iter().flat_map(|text| text.lines()) {
+            self.comment(text);
+        }
+        for remark in &remarks.list {
+            self.comment(&format!("not said: {}: {}", remark.key, remark.text));
+        }
+        if is_active {
+            self.environment(export);
+        }
+        for line in lines {
+            if is_active {
+                self.line(line);
+            } else {
+                // A command of several lines stays a comment in all of them.
+                line.lines().for_each(|line| self.comment(line));
+            }
+        }
+        self.exported.remarks.extend(remarks.list);
+    }
+
+    /// The user column, where there is one.
+    fn user(&self, job: &Job, remarks: &mut Remarks<'_>) -> Option<String> {
+        let user = job.policy.user.as_deref();
+        match self.kind {
+            Kind::System(default) => Some(user.unwrap_or(default).to_owned()),
+            Kind::User(owner) => {
+                if let Some(user) = user.filter(|user| *user != owner) {
+                    remarks.refuse("user", format!("{user}: a user's crontab runs as its owner; `--system` has a column for it"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Writes the environment lines that have to change for a job.
+    fn environment(&mut self, export: &Export<'_>) {
+        if let Some(zone) = export.zone
+            && self.zone.as_deref() != Some(zone)
+        {
+            self.zone = Some(zone.to_owned());
+            self.line(&format!("CRON_TZ={zone}"));
+        }
+        let policy = &export.job.policy;
+        let shell = match (&export.job.command, &*policy.shell) {
+            (CommandLine::Shell(_), [shell, flag]) if &**flag == "-c" => shell.to_string(),
+            (CommandLine::Shell(_) | CommandLine::Exec(_), _) => "/bin/sh".to_owned(),
+        };
+        if self.shell != shell {
+            self.line(&format!("SHELL={}", command::value(&shell)));
+            self.shell = shell;
+        }
+        // Without it, cron would mail all output to the owner.
+        let mailto = policy.mailto.as_deref().unwrap_or_default().to_owned();
+        if self.mailto.as_ref() != Some(&mailto) {
+            self.line(&format!("MAILTO={}", command::value(&mailto)));
+            self.mailto = Some(mailto);
+        }
+    }
+
+    fn comment(&mut self, text: &str) {
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+            .collect();
+        self.line(&format!("# {text}"));
+    }
+
+    fn line(&mut self, text: &str) {
+        self.exported.text.push_str(text);
+        self.exported.text.push('\n');
+    }
+}
+
+/// Whether mail goes out as cron sends it.
+fn mails_output(job: &Job) -> bool {
+    match job.policy.mail_on {
+        MailOn::Output => true,
+        MailOn::Failure => false,
+    }
+}

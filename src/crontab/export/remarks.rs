@@ -1,0 +1,146 @@
+//! The keys of a job that a crontab has no word for.
+
+use super::{Remarks, mails_output};
+use crate::core::job::{ExpectEvery, Job, Leftovers, Overlap, Policy, RetryMax};
+use crate::core::schedule::Schedule;
+
+/// Lists what differs from what cron does.
+pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
+    let policy = &*job.policy;
+    if !policy.enabled {
+        remarks.add("enabled", "false: the line is a comment");
+    }
+    overlap(job, remarks);
+    let default = Policy::default();
+    if policy.retry.max != RetryMax::Times(0) {
+        remarks.add("retry", "cron tries once");
+    }
+    if policy.timeout.is_some() {
+        remarks.add("timeout", "cron ends no command; timeout(1) does");
+    }
+    if policy.env_file.is_some() {
+        remarks.refuse("env_file", "cron reads no file of variables");
+    }
+    if policy.group.is_some() {
+        remarks.refuse("group", "cron takes the group of the user");
+    }
+    if policy.mailto.is_some() && !mails_output(job) {
+        remarks.add("mail_on", "cron mails all output, not failures");
+    }
+    let differs: [(&'static str, bool, &'static str); 20] = [
+        (
+            "lock",
+            policy.lock != default.lock,
+            "cron knows no locks; flock(1) does",
+        ),
+        ("concurrency", policy.concurrency != 1, "cron has no limit"),
+        ("priority", policy.priority != 0, "cron has no order"),
+        ("rate", policy.rate.is_some(), "cron has no limit"),
+        (
+            "backlog_max",
+            policy.backlog_max.is_some(),
+            "cron has no queue",
+        ),
+        (
+            "stop_signal",
+            policy.stop_signal != default.stop_signal,
+            "cron stops nothing",
+        ),
+        (
+            "stop_grace",
+            policy.stop_grace != default.stop_grace,
+            "cron stops nothing",
+        ),
+        (
+            "leftovers",
+            policy.leftovers == Leftovers::Kill,
+            "cron leaves them",
+        ),
+        (
+            "success_exit",
+            policy.success_exit != default.success_exit,
+            "cron judges no exit code",
+        ),
+        (
+            "skip_exit",
+            policy.skip_exit != default.skip_exit,
+            "cron judges no exit code",
+        ),
+        (
+            "no_retry_exit",
+            policy.no_retry_exit != default.no_retry_exit,
+            "cron judges no exit code",
+        ),
+        (
+            "catch_up",
+            policy.catch_up != default.catch_up,
+            "cron makes up for nothing; anacron(8) does",
+        ),
+        (
+            "start_deadline",
+            policy.start_deadline.is_some(),
+            "cron starts at once or never",
+        ),
+        (
+            "jitter",
+            policy.jitter != default.jitter,
+            "cron starts at the minute; cronie has RANDOM_DELAY",
+        ),
+        (
+            "inherit_env",
+            policy.inherit_env == Some(true),
+            "cron passes on no environment",
+        ),
+        (
+            "limits",
+            policy.limits != default.limits,
+            "cron sets none; ulimit and prlimit(1) do",
+        ),
+        ("feeds", policy.feeds.is_some(), "cron has no queue"),
+        ("watch", policy.watch.is_some(), "cron watches no files"),
+        ("key", policy.key.is_some(), "cron has no queue"),
+        (
+            "expect_within",
+            policy.expect_within.is_some(),
+            "cron watches over nothing",
+        ),
+    ];
+    for (key, _, text) in differs.into_iter().filter(|(_, differs, _)| *differs) {
+        remarks.add(key, text);
+    }
+    if policy.expect_every != ExpectEvery::Auto {
+        remarks.add("expect_every", "cron watches over nothing");
+    }
+    let hooks = &policy.hooks;
+    for (key, hook) in [
+        ("on_failure", &hooks.on_failure),
+        ("on_recovery", &hooks.on_recovery),
+        ("on_success", &hooks.on_success),
+        ("on_attempt_failure", &hooks.on_attempt_failure),
+        ("on_late", &hooks.on_late),
+    ] {
+        if hook.is_some() {
+            remarks.add(key, "cron tells nobody but by mail");
+        }
+    }
+}
+
+fn overlap(job: &Job, remarks: &mut Remarks<'_>) {
+    let is_repeated = job
+        .schedules
+        .iter()
+        .any(|(_, schedule)| *schedule != Schedule::Reboot);
+    let text = match job.policy.overlap {
+        Overlap::Allow => return,
+        Overlap::Skip => {
+            "skip: cron starts the command also while it still runs; put `flock -n FILE` before it"
+        }
+        Overlap::QueueOne | Overlap::QueueAll => {
+            "cron starts the command also while it still runs; put `flock FILE` before it, and it waits"
+        }
+        Overlap::Replace => "replace: cron ends nothing for a new start",
+    };
+    if is_repeated {
+        remarks.add("overlap", text);
+    }
+}

@@ -1,0 +1,241 @@
+//! The proof that imported jobs mean what their lines meant: occurrences of both, one beside the other.
+//!
+//! The line's side is an evaluator of its own, which goes through each minute as cron does; the job's side is the engine. Jitter
+//! and `RANDOM_DELAY` are no part of it. Pure: span, zones and jobs are arguments.
+
+mod entry;
+mod minutes;
+
+#[cfg(test)]
+mod tests;
+
+use crate::core::job::Job;
+use crate::core::schedule::{Schedule, Span, Zone};
+use crate::core::time::Wall;
+
+use super::Imported;
+pub(crate) use entry::When;
+pub(crate) use minutes::Starts;
+
+/// Differences of one job that are told one by one; the rest is counted.
+const SHOWN_MAX: usize = 5;
+
+/// A line and the job that was made of it, each with its zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<'a> {
+    /// The line.
+    pub(crate) line: &'a Imported,
+    /// The zone cron takes the line in; none: it is not known.
+    pub(crate) line_zone: Option<&'a Zone>,
+    /// The job of the line's name in the loaded jobfile, and the zone of its schedules; none: there is no such job.
+    pub(crate) job: Option<(&'a Job, &'a Zone)>,
+}
+
+/// Which of the two would start a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The line in cron.
+    Cron,
+    /// The imported job.
+    Jobctl,
+}
+
+impl Side {
+    /// As it stands in messages.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cron => "cron",
+            Self::Jobctl => "jobctl",
+        }
+    }
+}
+
+/// What is different about a line and its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// An occurrence of one side only.
+    Only(Side, Wall),
+    /// What makes a comparison of occurrences pointless.
+    Other(&'static str),
+}
+
+/// The differences of a line and its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mismatch<'a> {
+    /// The line.
+    pub(crate) line: &'a Imported,
+    /// The first few.
+    pub(crate) shown: Vec<Difference>,
+    /// How many there are.
+    pub(crate) count: u64,
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Proof<'a> {
+    /// How many lines were looked at.
+    pub(crate) jobs: usize,
+    /// How many of them are `@reboot` on both sides, which has no occurrences.
+    pub(crate) boots: usize,
+    /// The occurrences of all lines.
+    pub(crate) occurrences: u64,
+    /// The lines that are not equal to their jobs.
+    pub(crate) mismatches: Vec<Mismatch<'a>>,
+}
+
+/// Compares each line with its job over a span.
+pub(crate) fn prove<'a>(pairs: &[Pair<'a>], span: Span) -> Proof<'a> {
+    let mut proof = Proof {
+        jobs: pairs.len(),
+        ..Proof::default()
+    };
+    for pair in pairs {
+        let found = compare(pair, span);
+        proof.boots += usize::from(found.is_boot);
+        proof.occurrences += found.occurrences;
+        if found.count > 0 {
+            proof.mismatches.push(Mismatch {
+                line: pair.line,
+                shown: found.shown,
+                count: found.count,
+            });
+        }
+    }
+    proof
+}
+
+/// What was found about one pair.
+#[derive(Debug, Default)]
+struct Found {
+    is_boot: bool,
+    occurrences: u64,
+    shown: Vec<Difference>,
+    count: u64,
+}
+
+impl Found {
+    fn add(&mut self, difference: Difference) {
+        self.count += 1;
+        if self.shown.len() < SHOWN_MAX {
+            self.shown.push(difference);
+        }
+    }
+
+    fn other(text: &'static str) -> Self {
+        let mut found = Self::default();
+        found.add(Difference::Other(text));
+        found
+    }
+}
+
+fn compare(pair: &Pair<'_>, span: Span) -> Found {
+    let Some(when) = When::read(&pair.line.schedule) else {
+        return Found::other("cron does not accept the schedule of the line");
+    };
+    let Some((job, job_zone)) = pair.job else {
+        return Found::other("the job is not in the jobfile");
+    };
+    if job.schedules.iter().any(|(_, schedule)| is_every(schedule)) {
+        return Found::other("the job has @every, which no line of a crontab can mean");
+    }
+    let is_boot = |(_, schedule): &(_, Schedule)| *schedule == Schedule::Reboot;
+    let boots = job.policy.enabled && job.schedules.iter().any(is_boot);
+    match (&when, boots) {
+        (When::Boot, false) => return Found::other("the line is @reboot, the job is not"),
+        (When::Fields(_), true) => return Found::other("the job is @reboot, the line is not"),
+        (When::Boot, true) | (When::Fields(_), false) => {}
+    }
+    let ours = Occurrences::new(job, job_zone, span);
+    let mut found = Found {
+        is_boot: boots,
+        ..Found::default()
+    };
+    match (when, pair.line_zone) {
+        (When::Boot, _) => merge(std::iter::empty(), ours, &mut found),
+        (When::Fields(entry), Some(zone)) => {
+            merge(Starts::new(entry, zone, span), ours, &mut found)
+        }
+        (When::Fields(_), None) => return Found::other("the time zone of the line is not known"),
+    }
+    found
+}
+
+fn is_every(schedule: &Schedule) -> bool {
+    match schedule {
+        Schedule::Every(_) => true,
+        Schedule::Calendar(_) | Schedule::Reboot => false,
+    }
+}
+
+/// Goes through both sides, which are in strictly increasing order, and puts down what only one of them has.
+fn merge(cron: impl Iterator<Item = Wall>, jobctl: impl Iterator<Item = Wall>, found: &mut Found) {
+    let (mut cron, mut jobctl) = (cron.peekable(), jobctl.peekable());
+    loop {
+        let (theirs, ours) = (cron.peek().copied(), jobctl.peek().copied());
+        let side = match (theirs, ours) {
+            (None, None) => return,
+            (Some(theirs), Some(ours)) if theirs == ours => None,
+            (Some(theirs), Some(ours)) if theirs > ours => Some((Side::Jobctl, ours)),
+            (Some(theirs), _) => Some((Side::Cron, theirs)),
+            (None, Some(ours)) => Some((Side::Jobctl, ours)),
+        };
+        if side.is_none_or(|(side, _)| side == Side::Cron) {
+            found.occurrences += 1;
+            cron.next();
+        }
+        if side.is_none_or(|(side, _)| side == Side::Jobctl) {
+            jobctl.next();
+        }
+        if let Some((side, at)) = side {
+            found.add(Difference::Only(side, at));
+        }
+    }
+}
+
+/// The occurrences of a job as the supervisor would plan them: those of all its schedules, an instant once.
+#[derive(Debug)]
+pub(crate) struct Occurrences<'a> {
+    zone: &'a Zone,
+    until: Wall,
+    /// Each schedule with its next occurrence.
+    coming: Vec<(&'a Schedule, Wall)>,
+}
+
+impl<'a> Occurrences<'a> {
+    /// The occurrences of a span. A job that is not enabled has none.
+    pub(crate) fn new(job: &'a Job, zone: &'a Zone, span: Span) -> Self {
+        let schedules = job.schedules.iter().filter(|_| job.policy.enabled);
+        let first = |schedule: &'a Schedule| {
+            let at = schedule.next_after(zone, span.after, None)?.at;
+            Some((schedule, at))
+        };
+        Self {
+            zone,
+            until: span.until,
+            coming: schedules
+                .filter_map(|(_, schedule)| first(schedule))
+                .collect(),
+        }
+    }
+}
+
+impl Iterator for Occurrences<'_> {
+    type Item = Wall;
+
+    fn next(&mut self) -> Option<Wall> {
+        let at = self.coming.iter().map(|(_, at)| *at).min()?;
+        if at > self.until {
+            return None;
+        }
+        let zone = self.zone;
+        self.coming.retain_mut(|(schedule, next)| {
+            if *next > at {
+                return true;
+            }
+            let following = schedule.next_after(zone, at, None);
+            *next = following.as_ref().map_or(*next, |following| following.at);
+            following.is_some()
+        });
+        Some(at)
+    }
+}
