@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Pause(Pause),
     /// End a pause
     Resume(Resume),
+    /// Make a jobfile of crontabs
+    Import(Import),
     /// Print a shell's completion script
     Completions(Completions),
     /// Print a manual page
@@ -395,6 +397,30 @@ pub(crate) struct Resume {
     /// What `pause --all` paused
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// `jobctl import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without FILE: your own crontab, from `crontab -l`. The jobfile goes to standard output, what is to be said \
+                  about it to standard error. Exit code 0 if there are jobs in it or nothing was to be imported, else 1"
+)]
+pub(crate) struct Import {
+    /// The crontab; - is standard input
+    #[arg(conflicts_with_all = ["all_users", "system"])]
+    pub(crate) file: Option<PathBuf>,
+    /// The crontabs of all users
+    #[arg(long)]
+    pub(crate) all_users: bool,
+    /// /etc/crontab, /etc/cron.d, the directories /etc/cron.daily and so on, /etc/anacrontab
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// Look for the files of the system below this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// The lines of FILE have a user column, as those of /etc/crontab
+    #[arg(long, requires = "file")]
+    pub(crate) user_column: bool,
 }
 
 /// `jobctl completions`.

@@ -23,6 +23,7 @@ mod completions;
 mod enqueue;
 mod follow;
 mod follow_all;
+mod import;
 mod init;
 mod items;
 mod live;
@@ -77,6 +78,7 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Wait(args) => wait::answer(context, args, out),
         Command::Pause(args) => pause::answer(context, args, out),
         Command::Resume(args) => resume::answer(context, args, out),
+        Command::Import(args) => import::answer(context, args, out),
         Command::Completions(args) => completions::answer(args, out),
         Command::Man(args) => man::answer(args, out),
         Command::Complete(args) => complete::answer(context, args, out),

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -356,6 +356,16 @@ pub(crate) fn spawn_keeper(
         .stderr(Stdio::from(output.try_clone_to_owned()?))
         .spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)
+}
+
+/// Runs a program to its end, with nothing to read and messages in English, and answers what it printed.
+#[expect(clippy::disallowed_methods, reason = "processes are started here")]
+pub(crate) fn output_of(program: &str, args: &[&str]) -> io::Result<Output> {
+    Command::new(program)
+        .args(args)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
 }
 
 #[cfg(test)]

@@ -1,0 +1,168 @@
+//! `jobctl import`: a jobfile that means the same as crontabs do. The jobfile goes to standard output, all talk to standard error.
+
+mod gather;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::escape;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::jobs::with_environment;
+use super::output::Out;
+use crate::cli;
+use crate::crontab::{self, Import, Note, Refusal, Request, Tools, Unknown};
+use crate::jobfile;
+use crate::os::zone;
+
+/// Lines of crontabs are shown up to this many characters.
+const SHOWN_MAX: usize = 160;
+
+/// Answers `jobctl import`.
+pub(crate) fn answer(
+    context: &Context,
+    args: &cli::Import,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let import = read(args)?;
+    if context.global.json {
+        out.json(&json(&import))?;
+    } else {
+        out.bytes(import.text.as_bytes())?;
+        // What is said should stand behind the jobfile where both go to a terminal.
+        out.flush()?;
+        say(&import, context.global.quiet);
+    }
+    let is_all_lost = import.jobs.is_empty() && !import.unknown.is_empty();
+    Ok(if is_all_lost { Exit::No } else { Exit::Done })
+}
+
+/// What the arguments name, imported.
+fn read(args: &cli::Import) -> Result<Import, Failure> {
+    let (request, notes) = gather::request(args)?;
+    let mut import = convert(&request);
+    import.notes.extend(notes);
+    Ok(import)
+}
+
+fn convert(request: &Request) -> Import {
+    let is_zone = |name: &str| zone::load(name).is_ok();
+    crontab::import(
+        request,
+        Tools {
+            refusals: &refusals,
+            is_zone: &is_zone,
+        },
+    )
+}
+
+/// Why a text does not load as a jobfile.
+fn refusals(text: &str) -> Vec<Refusal> {
+    let source = jobfile::Source {
+        path: PathBuf::from("jobs.toml"),
+        text: text.to_owned(),
+    };
+    let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
+    let problems = loaded.err().unwrap_or_default().into_iter();
+    problems
+        .map(|problem| Refusal {
+            job: problem.job,
+            reason: problem.message,
+        })
+        .collect()
+}
+
+fn json(import: &Import) -> Value {
+    let jobs = import
+        .jobs
+        .iter()
+        .map(|job| json!({ "name": job.job, "file": job.file, "line": job.line }));
+    let unknown = import.unknown.iter().map(|line| {
+        json!({ "file": line.file, "line": line.line, "text": line.text, "reason": line.reason })
+    });
+    let changed = import
+        .notes
+        .iter()
+        .map(|note| json!({ "file": note.file, "line": note.line, "text": note.text }));
+    json!({
+        "jobfile": import.text,
+        "jobs": jobs.collect::<Value>(),
+        "unknown": unknown.collect::<Value>(),
+        "changed": changed.collect::<Value>(),
+        "switch_off": import.switch_off,
+    })
+}
+
+/// Says what is to be said about an import, on standard error.
+fn say(import: &Import, is_quiet: bool) {
+    let mut text = Vec::new();
+    text.extend(import.unknown.iter().map(unknown_line));
+    if !is_quiet {
+        text.extend(import.notes.iter().map(note_line));
+        text.push(summary(import));
+        text.extend(
+            import
+                .switch_off
+                .iter()
+                .map(|command| format!("  {command}")),
+        );
+    }
+    let mut stderr = io::stderr();
+    let is_terminal = stderr.is_terminal();
+    for line in text {
+        let line = if is_terminal {
+            escape::lines(&line)
+        } else {
+            line.as_str().into()
+        };
+        // If standard error is gone, there is nobody left to tell.
+        let _ = writeln!(stderr, "{line}");
+    }
+}
+
+fn unknown_line(unknown: &Unknown) -> String {
+    let Unknown {
+        file,
+        line,
+        text,
+        reason,
+    } = unknown;
+    let shown: String = text.chars().take(SHOWN_MAX).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    format!(
+        "{file}:{line}: not imported: {reason}\n    {}{more}",
+        shown.trim()
+    )
+}
+
+fn note_line(note: &Note) -> String {
+    match note.line {
+        Some(line) => format!("{}:{line}: {}", note.file, note.text),
+        None => format!("{}: {}", note.file, note.text),
+    }
+}
+
+fn summary(import: &Import) -> String {
+    let jobs = match import.jobs.len() {
+        0 if import.unknown.is_empty() => {
+            return "jobctl: there is nothing to import; the jobfile has no jobs".to_owned();
+        }
+        0 => "no job".to_owned(),
+        1 => "1 job".to_owned(),
+        count => format!("{count} jobs"),
+    };
+    let lost = match import.unknown.len() {
+        0 => String::new(),
+        1 => ", 1 line is kept as a comment".to_owned(),
+        count => format!(", {count} lines are kept as comments"),
+    };
+    let next = if import.switch_off.is_empty() {
+        ""
+    } else {
+        "\njobctl: when `jobctl check` is content and `jobctl run` is running, switch the imported lines off in cron:"
+    };
+    format!("jobctl: {jobs}{lost}; unlike cron, not more than `max_running` run at once{next}")
+}
