@@ -1,6 +1,7 @@
 //! From crontabs to jobs: what an environment line says to the lines after it, which scripts a line runs, and a jobfile that loads.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::line::{self, Entry, Line};
 use super::name::{self, Names};
@@ -10,6 +11,8 @@ use super::{anacron, percent, switch_off, write};
 
 /// A jobfile may have so many jobs.
 const JOBS_MAX: usize = 10_000;
+/// A job may have so many variables.
+const VARIABLES_MAX: usize = 1000;
 /// The longest command of Debian's cron (MAX_COMMAND of cron.h).
 const DEBIAN_COMMAND_MAX: usize = 998;
 /// cronie's and anacron's limit of `RANDOM_DELAY`, in minutes: a day.
@@ -39,7 +42,7 @@ pub(super) struct Draft {
     /// `stdin`.
     pub(super) stdin: String,
     /// `env`.
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env: Rc<BTreeMap<String, String>>,
     /// The program of `shell`.
     pub(super) shell: String,
     /// `cwd`.
@@ -76,6 +79,7 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
         reader.read(index, source);
     }
     reader.note_idle_directories();
+    reader.note_all();
     let Reader {
         mut items, notes, ..
     } = reader;
@@ -103,7 +107,7 @@ fn head(request: &Request) -> String {
     let files: Vec<_> = request
         .sources
         .iter()
-        .map(|source| source.file.escape_default().to_string())
+        .map(|source| source.file.as_str())
         .collect();
     format!("# Made by `jobctl import` from {}.", files.join(", "))
 }
@@ -162,6 +166,13 @@ fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
     }
 }
 
+fn count(jobs: usize) -> String {
+    match jobs {
+        1 => "1 job".to_owned(),
+        jobs => format!("{jobs} jobs"),
+    }
+}
+
 fn count_jobs(items: &[Item]) -> usize {
     items
         .iter()
@@ -206,7 +217,7 @@ fn switch_off(request: &Request, items: &[Item]) -> Vec<String> {
 /// What environment lines have said so far in a crontab.
 #[derive(Clone, Debug, Default)]
 struct Surroundings {
-    env: BTreeMap<String, String>,
+    env: Rc<BTreeMap<String, String>>,
     zone: Option<String>,
     jitter: Option<String>,
     start_hour: Option<u32>,
@@ -224,7 +235,9 @@ struct Reader<'a> {
     kind: &'a Kind,
     line: u32,
     now: Surroundings,
+    jobs: usize,
     without_mail: usize,
+    with_mail: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -240,7 +253,9 @@ impl<'a> Reader<'a> {
             kind: &Kind::System,
             line: 0,
             now: Surroundings::default(),
+            jobs: 0,
             without_mail: 0,
+            with_mail: 0,
         }
     }
 
@@ -248,13 +263,11 @@ impl<'a> Reader<'a> {
         self.source = index;
         (self.file, self.kind) = (&source.file, &source.kind);
         self.now = Surroundings::default();
-        self.without_mail = 0;
+        Rc::make_mut(&mut self.now.env).insert("SHELL".to_owned(), "/bin/sh".to_owned());
         if self.request.sources.len() > 1 {
             self.items.push(Item::Break);
-            self.items.push(Item::Comment(format!(
-                "# From {}:",
-                self.file.escape_default()
-            )));
+            self.items
+                .push(Item::Comment(format!("# From {}:", self.file)));
             self.items.push(Item::Break);
         }
         let (bytes, first_kept) = (self.without_mark(&source.bytes), self.items.len());
@@ -273,7 +286,6 @@ impl<'a> Reader<'a> {
             self.note(None, "its last line has no line feed; Debian's cron takes none of such a file, here it counts");
         }
         self.note_refused(first_kept);
-        self.note_mail();
     }
 
     fn without_mark(&mut self, bytes: &'a [u8]) -> &'a [u8] {
@@ -344,7 +356,7 @@ impl<'a> Reader<'a> {
             }
             _ => {}
         }
-        self.now.env.insert(name, value);
+        Rc::make_mut(&mut self.now.env).insert(name, value);
     }
 
     fn set_delay(&mut self, value: &str) {
@@ -367,6 +379,10 @@ impl<'a> Reader<'a> {
     }
 
     fn entry(&mut self, bytes: &[u8], entry: Entry) {
+        if let Some(reason) = self.is_full() {
+            self.refuse(bytes, reason);
+            return;
+        }
         for remark in &entry.remarks {
             self.note(Some(self.line), remark);
         }
@@ -417,13 +433,20 @@ impl<'a> Reader<'a> {
         });
     }
 
+    /// Why there can be no further job.
+    fn is_full(&self) -> Option<String> {
+        if self.now.env.len() > VARIABLES_MAX {
+            return Some(format!(
+                "it has more than {VARIABLES_MAX} variables from the lines before it"
+            ));
+        }
+        (self.jobs >= JOBS_MAX).then(|| format!("a jobfile has {JOBS_MAX} jobs at most"))
+    }
+
     /// What a line has from the lines before it.
     fn draft(&self, bytes: &[u8], schedule: &str, rest: &str) -> Draft {
-        let mut env = self.now.env.clone();
-        let shell = env
-            .entry("SHELL".to_owned())
-            .or_insert_with(|| "/bin/sh".to_owned())
-            .clone();
+        let env = Rc::clone(&self.now.env);
+        let shell = env.get("SHELL").cloned().unwrap_or_default();
         let mailto = env.get("MAILTO").filter(|to| {
             !to.trim().is_empty() && !to.starts_with('-') && !to.chars().any(char::is_control)
         });
@@ -455,7 +478,9 @@ impl<'a> Reader<'a> {
     }
 
     fn push(&mut self, draft: Draft) {
+        self.jobs += 1;
         self.without_mail += usize::from(!draft.env.contains_key("MAILTO"));
+        self.with_mail += usize::from(draft.mailto.is_some());
         self.items.push(Item::Job(Box::new(draft)));
     }
 
@@ -466,7 +491,7 @@ impl<'a> Reader<'a> {
 
     /// The scripts of a directory, instead of the line that runs them.
     fn scripts(&mut self, parts: &Parts, directory: &'a Directory, line: Draft) {
-        let place = format!("({}:{})", self.file.escape_default(), self.line);
+        let place = format!("({}:{})", self.file, self.line);
         if parts.is_guarded && self.request.has_anacron {
             self.items.push(Item::Comment(format!(
                 "# Does nothing while there is an anacron {place}:"
@@ -477,7 +502,7 @@ impl<'a> Reader<'a> {
         }
         self.run.insert(&directory.path);
         let what = if directory.scripts.is_empty() {
-            "There is no script to be run by"
+            "No script is there to be run by"
         } else {
             "Its scripts are the jobs below, one after the other by their lock:"
         };
@@ -588,16 +613,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn note_mail(&mut self) {
-        let jobs = match self.without_mail {
-            0 => return,
-            1 => "1 job".to_owned(),
-            count => format!("{count} jobs"),
-        };
-        let text = format!(
-            "without MAILTO, cron mails the output of {jobs} to their owner; jobctl keeps it (`jobctl logs`), and mails where `mailto` and `mail_on` say so"
-        );
-        self.note(None, &text);
+    /// What is not about one crontab alone.
+    fn note_all(&mut self) {
+        self.file = "";
+        if self.without_mail > 0 {
+            let jobs = count(self.without_mail);
+            let text = format!(
+                "without MAILTO, cron mails the output of {jobs} to the owner; jobctl keeps it (`jobctl logs`), and mails where `mailto` says so"
+            );
+            self.note(None, &text);
+        }
+        if self.with_mail > 0 {
+            let jobs = count(self.with_mail);
+            let text = format!(
+                "MAILTO of {jobs} is `mailto` with `mail_on = \"output\"`; `jobctl check` says if this version does not mail yet"
+            );
+            self.note(None, &text);
+        }
+        if self.jobs > 0 {
+            self.note(
+                None,
+                "cron starts all that is due; jobctl has `max_running` run at once, the rest waits",
+            );
+        }
     }
 
     fn note_idle_directories(&mut self) {

@@ -86,6 +86,8 @@ pub(crate) enum Off {
     },
     /// In the file of this path.
     File(String),
+    /// It came from nobody knows where.
+    Elsewhere,
 }
 
 /// A directory that run-parts(8) runs.
@@ -128,7 +130,7 @@ pub(crate) struct Unknown {
 /// A word about an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// The crontab.
+    /// The crontab; empty if it is about all of them.
     pub(crate) file: String,
     /// The line it is about, if it is about one.
     pub(crate) line: Option<u32>,

@@ -195,6 +195,10 @@ fn simple_commands(command: &str) -> Vec<Vec<String>> {
             (Some(open), _) if open == char => quote = None,
             (Some('\''), _) => word.get_or_insert_default().push(char),
             (_, '\\') => word.get_or_insert_default().extend(chars.next()),
+            (_, '$') if chars.next_if_eq(&'(').is_some() => {
+                skip_substitution(&mut chars);
+                word.get_or_insert_default().push('$');
+            }
             (Some(_), _) => word.get_or_insert_default().push(char),
             (None, '\'' | '"') => {
                 quote = Some(char);
@@ -224,6 +228,21 @@ fn simple_commands(command: &str) -> Vec<Vec<String>> {
     end_word(&mut commands, &mut word);
     commands.retain(|words| !words.is_empty());
     commands
+}
+
+/// Passes over what stands in `$(...)`.
+fn skip_substitution(chars: &mut impl Iterator<Item = char>) {
+    let mut depth = 1;
+    for char in chars {
+        match char {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
 }
 
 fn end_word(commands: &mut [Vec<String>], word: &mut Option<String>) {
@@ -304,6 +323,10 @@ mod tests {
             (">/dev/null 2>&1 pg_dump app", "pg_dump"),
             ("(sleep 5; /opt/late) &", "late"),
             ("echo hello", "echo"),
+            (
+                "if [ -x /a/checkarray ] && [ $(date +%d) -le 7 ]; then /a/checkarray --all; fi",
+                "checkarray",
+            ),
             ("lock-x", "job-lock-x"),
             ("a.3", "a-3"),
             ("12345", "job-12345"),

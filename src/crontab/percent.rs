@@ -52,18 +52,6 @@ fn stdin(input: &str) -> String {
     text
 }
 
-/// Writes a command and its standard input as the rest of a line that [`split`] takes apart again.
-#[cfg(test)]
-pub(super) fn join(command: &str, input: &str) -> String {
-    let command = command.replace('\\', "\\\\").replace('%', "\\%");
-    let lines = input.strip_suffix('\n').unwrap_or(input);
-    let lines = lines.replace('%', "\\%").replace('\n', "%");
-    match input {
-        "" => command,
-        _ => format!("{command}%{lines}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,10 +8,11 @@ use super::Off;
 pub(super) fn command(off: &Off, lines: &BTreeSet<u32>) -> Option<String> {
     let hidden = match off {
         Off::Of { hidden, .. } => *hidden,
-        Off::Own | Off::File(_) => 0,
+        Off::Own | Off::File(_) | Off::Elsewhere => 0,
     };
     let script = script(lines.iter().map(|line| line.saturating_sub(hidden)))?;
     Some(match off {
+        Off::Elsewhere => return None,
         Off::Own => format!("crontab -l | sed '{script}' | crontab -"),
         Off::Of { user, .. } => {
             let user = quoted(user);

@@ -2,6 +2,9 @@
 
 mod gather;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -86,7 +89,7 @@ fn json(import: &Import) -> Value {
     let changed = import
         .notes
         .iter()
-        .map(|note| json!({ "file": note.file, "line": note.line, "text": note.text }));
+        .map(|note| json!({ "file": Some(&note.file).filter(|file| !file.is_empty()), "line": note.line, "text": note.text }));
     json!({
         "jobfile": import.text,
         "jobs": jobs.collect::<Value>(),
@@ -139,6 +142,9 @@ fn unknown_line(unknown: &Unknown) -> String {
 }
 
 fn note_line(note: &Note) -> String {
+    if note.file.is_empty() {
+        return format!("jobctl: {}", note.text);
+    }
     match note.line {
         Some(line) => format!("{}:{line}: {}", note.file, note.text),
         None => format!("{}: {}", note.file, note.text),
@@ -164,5 +170,5 @@ fn summary(import: &Import) -> String {
     } else {
         "\njobctl: when `jobctl check` is content and `jobctl run` is running, switch the imported lines off in cron:"
     };
-    format!("jobctl: {jobs}{lost}; unlike cron, not more than `max_running` run at once{next}")
+    format!("jobctl: {jobs}{lost}{next}")
 }
