@@ -220,7 +220,9 @@ mod tests {
     fn entry_of(text: &str, has_user: bool) -> Entry {
         match read(text.as_bytes(), has_user) {
             Line::Entry(entry) => entry,
-            other => panic!("{text}: {other:?}"),
+            other @ (Line::Blank | Line::Comment(_) | Line::Variable { .. } | Line::Bad(_)) => {
+                panic!("{text}: {other:?}")
+            }
         }
     }
 

@@ -8,8 +8,10 @@ mod env;
 mod fields;
 mod line;
 mod name;
+mod notes;
 mod parts;
 mod percent;
+mod reader;
 mod switch_off;
 mod write;
 

@@ -1,6 +1,6 @@
 //! Names of imported jobs, made from their commands: valid, unique, and the same at each import.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Names are cut to this, which leaves room for a number.
 const LENGTH_MAX: usize = 48;
@@ -51,19 +51,22 @@ const ENDINGS: &[&str] = &[
     ".sh", ".bash", ".py", ".pl", ".php", ".rb", ".js", ".mjs", ".lua", ".ksh", ".zsh",
 ];
 
-/// Names that were given.
+/// Names that were given, in lower case, each with the number to be tried next.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<String>);
+pub(super) struct Names(HashMap<String, u32>);
 
 impl Names {
     /// Makes a name like `base` that was not given before.
     pub(super) fn unique(&mut self, base: &str) -> String {
+        let key = base.to_ascii_lowercase();
         let mut name = base.to_owned();
-        let mut number = 2;
-        while !self.0.insert(name.to_ascii_lowercase()) {
+        let mut number = self.0.get(&key).copied().unwrap_or(2);
+        while self.0.contains_key(&name.to_ascii_lowercase()) {
             name = format!("{base}-{number}");
             number += 1;
         }
+        self.0.insert(name.to_ascii_lowercase(), 2);
+        self.0.insert(key, number);
         name
     }
 }

@@ -86,15 +86,12 @@ fn own() -> Result<Source, Failure> {
     let name = user::current().name;
     let output = process::output_of("crontab", &["-l"]).map_err(|error| {
         let hint = "name the file, or give it on standard input: `jobctl import -`";
-        match error.kind() {
-            ErrorKind::NotFound => {
-                Failure::system("crontab: there is no such program, which would print your crontab")
-                    .hint(hint)
-            }
-            _ => {
-                Failure::system(format!("crontab: cannot be started: {}", plain(&error))).hint(hint)
-            }
-        }
+        let reason = if error.kind() == ErrorKind::NotFound {
+            "there is no such program, which would print your crontab".to_owned()
+        } else {
+            format!("cannot be started: {}", plain(&error))
+        };
+        Failure::system(format!("crontab: {reason}")).hint(hint)
     })?;
     if output.status.success() {
         return Ok(Source {
