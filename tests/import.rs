@@ -337,3 +337,66 @@ fn a_file_has_a_user_column_where_such_files_are_or_if_it_is_said() {
         .stdout;
     assert!(found.contains("user = \"bob\""), "{found}");
 }
+
+/// Lines, and whether the jobfile has a job or a variable of them, or cron takes them and never runs them.
+const LINES: &[&str] = &[
+    "*/15 0-23/2 1,15 jan-MAR Mon-fri x",
+    "09,39\t*  * * *  x",
+    "*/99 * * * * x",
+    "0-7 * * * 0-7 x",
+    "*x * * * * x",
+    "1;2 * * * 5#2 x",
+    "0 0 * * FRI-SUN x",
+    "50-10 * * * * x",
+    "0 0 30 2 * x",
+    "5/15 * * * * x",
+    "60 * * * * x",
+    "0 0 0 * * x",
+    "0 0 * 13 * x",
+    "0 0 * * 8 x",
+    "1, * * * * x",
+    "1,,2 * * * * x",
+    "*/0 * * * * x",
+    "5-64/30 * * * * x",
+    "1-99999999999 * * * * x",
+    "H * * * * x",
+    "0 0 L * * x",
+    "0 0 15W * * x",
+    "0 0 * january * x",
+    "* * * * * * x",
+    "* * * *",
+    "@daily x",
+    "@midnight x%y",
+    "@Daily x",
+    "@every 5m x",
+    "A=b",
+    "'A b' = \"c\" ",
+    "A='b",
+    "A=\"b\" c",
+    "A b=c",
+    "'A=b'=c",
+    "nonsense",
+];
+
+#[test]
+fn debians_cron_takes_the_same_lines() {
+    let place = Place::new("debian");
+    let takes = |line: &str| {
+        let tab = place.file("tab", &format!("{line}\n"));
+        let checked = Command::new("crontab").arg("-n").arg(tab).output();
+        checked.is_ok_and(|output| output.status.success())
+    };
+    if !takes("* * * * * x") || takes("x") {
+        println!("skipped: there is no crontab(1) of Debian that only checks (`crontab -n`)");
+        return;
+    }
+    for line in LINES {
+        let answer = place.jobctl_with(&["import", "-", "--json"], &format!("{line}\n"));
+        let json: Value = serde_json::from_str(&answer.stdout).unwrap();
+        let reasons = texts(&json, "unknown", "reason");
+        let is_taken = reasons
+            .iter()
+            .all(|reason| reason.contains("never runs it"));
+        assert_eq!(is_taken, takes(line), "{line}: {json}");
+    }
+}

@@ -103,6 +103,7 @@ fn named(words: &[String], depth: u8) -> Option<String> {
             words = rest;
         } else if let Some(wrapper) = WRAPPERS.iter().find(|(name, ..)| *name == base) {
             match after_options(rest, wrapper.1, wrapper.2) {
+                Wrapped::Words([]) => return Some(base.to_owned()),
                 Wrapped::Words(rest) => words = rest,
                 Wrapped::Text(text) if depth < 3 => return program(text, depth + 1),
                 Wrapped::Text(_) => return None,
@@ -326,6 +327,7 @@ mod tests {
             (">/dev/null 2>&1 pg_dump app", "pg_dump"),
             ("(sleep 5; /opt/late) &", "late"),
             ("echo hello", "echo"),
+            ("env; pwd", "env"),
             (
                 "if [ -x /a/checkarray ] && [ $(date +%d) -le 7 ]; then /a/checkarray --all; fi",
                 "checkarray",

@@ -99,6 +99,7 @@ impl Writer {
 struct Shared<'a> {
     env: BTreeMap<&'a str, &'a str>,
     shell: Option<&'a str>,
+    cwd: Option<&'a str>,
     mailto: Option<&'a str>,
     zone: Option<&'a str>,
     jitter: Option<&'a str>,
@@ -122,6 +123,7 @@ impl<'a> Shared<'a> {
                 .map(|(name, value)| (name.as_str(), value.as_str()))
                 .collect(),
             shell: Some(most_common(jobs().map(|job| job.shell.as_str()))),
+            cwd: first.cwd.as_deref(),
             mailto: first.mailto.as_deref(),
             zone: first.imported.zone.as_deref(),
             jitter: first.jitter.as_deref(),
@@ -133,6 +135,7 @@ impl<'a> Shared<'a> {
             let keep = |shared: Option<&'a str>, own: Option<&str>| {
                 shared.filter(|shared| own == Some(*shared))
             };
+            shared.cwd = keep(shared.cwd, job.cwd.as_deref());
             shared.mailto = keep(shared.mailto, job.mailto.as_deref());
             shared.zone = keep(shared.zone, job.imported.zone.as_deref());
             shared.jitter = keep(shared.jitter, job.jitter.as_deref());
@@ -159,6 +162,9 @@ impl<'a> Shared<'a> {
         }
         for (name, value) in &self.env {
             out.line(&variable(name, value));
+        }
+        if let Some(cwd) = self.cwd {
+            out.line(&format!("cwd = {}", string(cwd)));
         }
         if let Some(mailto) = self.mailto {
             out.line(&mail_lines(mailto));
@@ -200,7 +206,10 @@ impl<'a> Shared<'a> {
                 .as_deref()
                 .filter(|zone| Some(*zone) != self.zone),
         );
-        add("cwd", draft.cwd.as_deref());
+        add(
+            "cwd",
+            draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd),
+        );
         add("lock", draft.lock.as_deref());
         add("catch_up", draft.catches_up.then_some("last"));
         add(

@@ -4,6 +4,7 @@
 
 mod crash_loop;
 mod faults;
+mod imported;
 mod locks;
 mod logs;
 mod nothing_is_lost;
