@@ -73,7 +73,7 @@ pub(super) fn request(args: &cli::Import) -> Result<(Request, Vec<Note>), Failur
     }
     if system.request.sources.is_empty() {
         return Err(Failure::no(format!(
-            "{}: there is no crontab",
+            "{}: there is no crontab below it",
             system.root.display()
         )));
     }
@@ -114,15 +114,8 @@ fn own() -> Result<Source, Failure> {
 }
 
 fn standard_input(args: &cli::Import) -> Result<Source, Failure> {
-    let mut bytes = Vec::new();
-    let mut input = io::stdin().lock().take(SIZE_MAX + 1);
-    let read = input.read_to_end(&mut bytes);
-    read.map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?;
-    if bytes.len() as u64 > SIZE_MAX {
-        return Err(Failure::system(format!(
-            "standard input: longer than {SIZE_MAX} bytes"
-        )));
-    }
+    let bytes = read_whole(io::stdin().lock())
+        .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?;
     // Without a user column it is most likely what `crontab -l` printed.
     let (kind, off) = if args.user_column {
         (Kind::System, Off::Elsewhere)
@@ -135,6 +128,16 @@ fn standard_input(args: &cli::Import) -> Result<Source, Failure> {
         kind,
         off,
     })
+}
+
+/// Reads to the end, not more than a crontab may have.
+fn read_whole(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SIZE_MAX {
+        return Err(io::Error::other(format!("longer than {SIZE_MAX} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// A file: one with a user column if it says so or is where such files are.
@@ -153,12 +156,20 @@ fn named(path: &Path, root: &Path, args: &cli::Import) -> Result<Source, Failure
     } else {
         Kind::User(None)
     };
-    let bytes = read_file(path)?;
+    // What a shell makes of `<(ssh host crontab -l)` is a pipe with a writer, which will not be waited for in vain.
+    let is_open = whole.starts_with("/dev/fd") || whole.starts_with("/proc/self/fd");
+    let (bytes, off) = if is_open {
+        let read = fs::File::open(&whole).and_then(read_whole);
+        let bytes = read.map_err(|error| Failure::of_file(path, &error))?;
+        (bytes, Off::Elsewhere)
+    } else {
+        (read_file(path)?, Off::File(whole.display().to_string()))
+    };
     Ok(Source {
         file: path.display().to_string(),
         bytes,
         kind,
-        off: Off::File(whole.display().to_string()),
+        off,
     })
 }
 
