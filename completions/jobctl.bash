@@ -34,8 +34,14 @@ _jobctl() {
             jobctl,enqueue)
                 cmd="jobctl__subcmd__enqueue"
                 ;;
+            jobctl,export)
+                cmd="jobctl__subcmd__export"
+                ;;
             jobctl,history)
                 cmd="jobctl__subcmd__runs"
+                ;;
+            jobctl,import)
+                cmd="jobctl__subcmd__import"
                 ;;
             jobctl,init)
                 cmd="jobctl__subcmd__init"
@@ -92,7 +98,7 @@ _jobctl() {
 
     case "${cmd}" in
         jobctl)
-            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume completions man"
+            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume export import completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,6 +321,70 @@ _jobctl() {
                     return 0
                     ;;
                 --priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__export)
+            opts="-q -v -h --system --jobfile --state-dir --json --color --quiet --verbose --help crontab"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__import)
+            opts="-q -v -h --all-users --system --root --user-column --prove --compare --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compare)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

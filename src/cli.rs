@@ -123,6 +123,8 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Print the jobs in the format of another program
     Export(Export),
+    /// Make a jobfile of crontabs
+    Import(Import),
     /// Print a shell's completion script
     Completions(Completions),
     /// Print a manual page
@@ -430,6 +432,37 @@ pub(crate) struct Export {
 pub(crate) enum ExportFormat {
     /// A crontab
     Crontab,
+}
+
+/// `jobctl import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without FILE: your own crontab, from `crontab -l`. The jobfile goes to standard output, what is to be said \
+                  about it to standard error. Exit code 0 if there are jobs in it or nothing was to be imported, else 1"
+)]
+pub(crate) struct Import {
+    /// The crontab; - is standard input
+    #[arg(conflicts_with_all = ["all_users", "system"])]
+    pub(crate) file: Option<PathBuf>,
+    /// The crontabs of all users
+    #[arg(long)]
+    pub(crate) all_users: bool,
+    /// /etc/crontab, /etc/cron.d, the directories /etc/cron.daily and so on, /etc/anacrontab
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// Look for the files of the system below this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// The lines of FILE have a user column, as those of /etc/crontab
+    #[arg(long, requires = "file")]
+    pub(crate) user_column: bool,
+    /// Compare the occurrences of the original lines, minute by minute as cron finds them, with those of the jobs, over so
+    /// many days [default: 400]
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "", conflicts_with = "compare")]
+    pub(crate) prove: Option<String>,
+    /// Instead of a jobfile: compare what cron has recorded, in the journal or in this file, with the schedules of the jobs
+    #[arg(long, value_name = "LOG", num_args = 0..=1)]
+    pub(crate) compare: Option<Option<PathBuf>>,
 }
 
 /// `jobctl completions`.

@@ -24,6 +24,7 @@ const COMMANDS: &[&str] = &[
     "wait",
     "pause",
     "resume",
+    "import",
     "completions",
     "man",
 ];

@@ -65,19 +65,15 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
-    /// The jobs of a jobfile that is not on disk.
-    #[expect(
-        dead_code,
-        reason = "called by the import command, which another branch has"
-    )]
-    pub(crate) fn of_text(text: &str) -> Result<Self, LoadError> {
+    /// The jobs of a text that is no file yet. Errs as a broken jobfile does.
+    pub(crate) fn of_text(text: &str) -> Result<Self, Failure> {
         let source = Source {
             path: "jobs.toml".into(),
             text: text.to_owned(),
         };
         with_environment(|env| jobfile::load_sources(&[source], env))
             .map(Self::of)
-            .map_err(LoadError::Problems)
+            .map_err(|problems| failure_of(&LoadError::Problems(problems)))
     }
 
     /// No jobs, where none can be loaded.
@@ -271,11 +267,7 @@ pub(crate) mod tests {
 
     /// The jobs of a jobfile.
     pub(crate) fn jobs(text: &str) -> Jobs {
-        let source = Source {
-            path: "jobs.toml".into(),
-            text: text.to_owned(),
-        };
-        Jobs::of(with_environment(|env| jobfile::load_sources(&[source], env)).unwrap())
+        Jobs::of_text(text).unwrap()
     }
 
     const TEXT: &str = "timezone = 'UTC'\n\

@@ -209,6 +209,7 @@ mod tests {
             zone: None,
             user: Some("root".to_owned()),
             command: command.to_owned(),
+            is_anacron: false,
         }
     }
 

@@ -2,10 +2,27 @@
 //!
 //! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows `core` only.
 
+mod anacron;
 pub(crate) mod compare;
+mod convert;
+mod env;
 pub(crate) mod export;
+mod fields;
+mod line;
+mod name;
+mod notes;
+mod parts;
+mod percent;
 pub(crate) mod prove;
+mod reader;
 pub(crate) mod records;
+mod switch_off;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use convert::import;
 
 /// A line of a crontab that starts a command, and the job that was made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,4 +41,128 @@ pub(crate) struct Imported {
     pub(crate) user: Option<String>,
     /// The rest of the line as it stands there, `%` and all: what cron writes into its `CMD` lines.
     pub(crate) command: String,
+    /// It is a line of anacron's, which cron does not start: its schedule is the one that was made for it.
+    pub(crate) is_anacron: bool,
+}
+
+/// What is to be imported.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    /// The crontabs, in the order of the jobfile.
+    pub(crate) sources: Vec<Source>,
+    /// Directories whose scripts become jobs.
+    pub(crate) directories: Vec<Directory>,
+    /// Whether there is an anacron, so that what asks for it does nothing.
+    pub(crate) has_anacron: bool,
+}
+
+/// A crontab as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// What it is called in messages: a path, or `crontab of NAME`.
+    pub(crate) file: String,
+    /// Its content.
+    pub(crate) bytes: Vec<u8>,
+    /// How its lines are read.
+    pub(crate) kind: Kind,
+    /// How a line of it is switched off.
+    pub(crate) off: Off,
+}
+
+/// How lines of a crontab are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The crontab of a user: of this one, or of the caller.
+    User(Option<String>),
+    /// Lines have a user column.
+    System,
+    /// anacrontab(5).
+    Anacron,
+}
+
+/// How a line of a crontab is switched off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Off {
+    /// With crontab(1) of the caller.
+    Own,
+    /// With crontab(1) for a user; `crontab -l` leaves out so many lines at the beginning.
+    Of {
+        /// The user.
+        user: String,
+        /// Lines of the file that `crontab -l` does not show.
+        hidden: u32,
+    },
+    /// In the file of this path.
+    File(String),
+    /// It came from nobody knows where.
+    Elsewhere,
+}
+
+/// A directory that run-parts(8) runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directory {
+    /// Its path.
+    pub(crate) path: String,
+    /// The names of the scripts that are run, in order.
+    pub(crate) scripts: Vec<String>,
+}
+
+/// What was made of crontabs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Import {
+    /// The jobfile. It loads.
+    pub(crate) text: String,
+    /// Its jobs, in the order of files and lines.
+    pub(crate) jobs: Vec<Imported>,
+    /// Lines that no job was made of.
+    pub(crate) unknown: Vec<Unknown>,
+    /// What changes its meaning, and what else is worth a word.
+    pub(crate) notes: Vec<Note>,
+    /// Shell commands that switch the imported lines off.
+    pub(crate) switch_off: Vec<String>,
+}
+
+/// A line that no job was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    /// The crontab.
+    pub(crate) file: String,
+    /// The line in it, from 1.
+    pub(crate) line: u32,
+    /// The line; what is not UTF-8 in it is U+FFFD.
+    pub(crate) text: String,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// A word about an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// The crontab; empty if it is about all of them.
+    pub(crate) file: String,
+    /// The line it is about, if it is about one.
+    pub(crate) line: Option<u32>,
+    /// The word.
+    pub(crate) text: String,
+}
+
+/// Why a text does not load as a jobfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The job it is about.
+    pub(crate) job: Option<String>,
+    /// What is wrong.
+    pub(crate) reason: String,
+}
+
+/// Answers why a text does not load as a jobfile; nothing if it does.
+pub(crate) type Refusals<'a> = dyn Fn(&str) -> Vec<Refusal> + 'a;
+
+/// What an import needs from outside.
+#[derive(Clone, Copy)]
+pub(crate) struct Tools<'a> {
+    /// Loads a jobfile.
+    pub(crate) refusals: &'a Refusals<'a>,
+    /// Whether a time zone is known.
+    pub(crate) is_zone: &'a dyn Fn(&str) -> bool,
 }

@@ -8,6 +8,7 @@ mod editing;
 mod error_sweep;
 mod faults;
 mod identity;
+mod imported;
 mod kill_sweep;
 mod locks;
 mod logs;

@@ -26,7 +26,7 @@ const LINE_MAX: usize = 1 << 20;
 
 /// Where cron's records are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Log<'a> {
+pub(super) enum Log<'a> {
     /// The journal.
     Journal,
     /// A file; `-` is standard input.
@@ -36,7 +36,7 @@ pub(crate) enum Log<'a> {
 /// Compares what cron recorded with what the jobs' schedules say, and says what it found.
 ///
 /// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences, or nothing to compare.
-pub(crate) fn answer(
+pub(super) fn answer(
     context: &Context,
     imported: &[Imported],
     jobs: &Jobs,

@@ -6,45 +6,59 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
 use crate::cmd::failure::Failure;
 use crate::cmd::jobs::Jobs;
-use crate::cmd::output::Out;
 use crate::cmd::when;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
-use crate::crontab::Imported;
 use crate::crontab::prove::{Difference, Mismatch, Pair, Proof, prove};
+use crate::crontab::{Import, Imported};
 use crate::os::zone;
 
 /// Days that a proof is made over when none are given.
-pub(crate) const DAYS_DEFAULT: u32 = 400;
+pub(super) const DAYS_DEFAULT: u32 = 400;
 
 /// The most days that may be given: ten years.
-pub(crate) const DAYS_MAX: u32 = 3660;
+pub(super) const DAYS_MAX: u32 = 3660;
 
 const DAY_SECS: i64 = 86_400;
 
 /// Schedules end here: 2100-01-01.
 const END_SECS: i64 = 4_102_444_800;
 
-/// Proves that the jobs mean what the lines meant, from the next full minute on, and says what it found.
-///
-/// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences.
-pub(crate) fn answer(
-    context: &Context,
-    imported: &[Imported],
-    jobs: &Jobs,
-    days: u32,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+/// What a proof found, told.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The differences, then the verdict.
+    pub(super) lines: Vec<String>,
+    /// The same as an object.
+    pub(super) json: Value,
+    /// Whether there are none.
+    pub(super) is_equal: bool,
+}
+
+/// A number of days, as it was given.
+pub(super) fn parse_days(text: &str) -> Result<u32, Failure> {
+    match text.parse() {
+        Ok(days @ 1..=DAYS_MAX) => Ok(days),
+        Ok(_) | Err(_) => Err(Failure::usage(format!(
+            "`--prove {text}` is no number of days from 1 to {DAYS_MAX}"
+        ))),
+    }
+}
+
+/// Proves that the jobs mean what the lines meant, from the next full minute on. Lines of anacron are left out: cron has no
+/// occurrences of them.
+pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Told, Failure> {
+    let jobs = Jobs::of_text(&import.text)?;
     let span = span_of(context.now.wall, days);
-    let zones = Zones::of(imported);
-    let job_zones: Vec<_> = imported
+    let (anacron, lines): (Vec<_>, Vec<_>) = import.jobs.iter().partition(|job| job.is_anacron);
+    let zones = Zones::of(&import.jobs);
+    let job_zones: Vec<_> = lines
         .iter()
         .map(|line| jobs.get(&line.job).map(|job| (job, jobs.zone(job))))
         .collect();
-    let pairs: Vec<Pair<'_>> = imported
+    let pairs: Vec<Pair<'_>> = lines
         .iter()
         .zip(&job_zones)
         .map(|(line, job)| Pair {
@@ -56,9 +70,10 @@ pub(crate) fn answer(
     let report = Report {
         proof: prove(&pairs, span),
         days: (span.until.secs() - span.after.secs()) / DAY_SECS,
+        anacron: anacron.len(),
         zones: &zones,
     };
-    report.print(context, out)
+    Ok(report.told())
 }
 
 /// The days from the next full minute on, which is the first that counts.
@@ -105,33 +120,33 @@ impl Zones {
 struct Report<'a> {
     proof: Proof<'a>,
     days: i64,
+    /// Jobs that were left out.
+    anacron: usize,
     zones: &'a Zones,
 }
 
 impl Report<'_> {
-    fn print(&self, context: &Context, out: &mut Out) -> Result<Exit, Failure> {
-        if context.global.json {
-            out.json(&self.json())?;
-        } else {
-            for mismatch in &self.proof.mismatches {
-                for text in self.lines(mismatch) {
-                    out.line(text)?;
-                }
-            }
-            out.line(self.verdict())?;
-        }
+    fn told(&self) -> Told {
+        let mismatches = self.proof.mismatches.iter();
+        let mut lines: Vec<String> = mismatches.flat_map(|it| self.lines(it)).collect();
         if self.proof.boots > 0 {
-            context.say(&format!(
-                "{} of them {} @reboot, which has no occurrences to compare",
-                self.proof.boots,
-                if self.proof.boots == 1 { "is" } else { "are" }
+            lines.push(format!(
+                "{} of @reboot, which has no occurrences to compare",
+                number(self.proof.boots as u64, "job")
             ));
         }
-        Ok(if self.proof.mismatches.is_empty() {
-            Exit::Done
-        } else {
-            Exit::No
-        })
+        if self.anacron > 0 {
+            lines.push(format!(
+                "{} of anacron, which cron does not start: not compared",
+                number(self.anacron as u64, "job")
+            ));
+        }
+        lines.push(self.verdict());
+        Told {
+            lines,
+            json: self.json(),
+            is_equal: self.proof.mismatches.is_empty(),
+        }
     }
 
     fn verdict(&self) -> String {
@@ -187,6 +202,7 @@ impl Report<'_> {
             "occurrences": self.proof.occurrences,
             "days": self.days,
             "reboot_jobs": self.proof.boots,
+            "anacron_jobs": self.anacron,
             "differences": mismatches,
         })
     }

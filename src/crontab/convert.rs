@@ -1,0 +1,198 @@
+//! From crontabs to a jobfile that loads: names for the jobs, and what does not load kept as comments.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::name::Names;
+use super::reader::Reader;
+use super::{Import, Imported, Request, Tools, Unknown, switch_off, write};
+
+/// What a command is.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    /// Text for a shell.
+    Shell(String),
+    /// A script of a directory, by its path.
+    Script(String),
+}
+
+/// A job as far as it is made.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// Which of the crontabs it is from.
+    pub(super) source: usize,
+    /// The name it would like to have.
+    pub(super) base: String,
+    /// Its line.
+    pub(super) line: String,
+    /// Where it comes from, and its name.
+    pub(super) imported: Imported,
+    /// `schedule`.
+    pub(super) schedule: String,
+    /// `command`.
+    pub(super) action: Action,
+    /// `stdin`.
+    pub(super) stdin: String,
+    /// `env`.
+    pub(super) env: Rc<BTreeMap<String, String>>,
+    /// The program of `shell`.
+    pub(super) shell: String,
+    /// `cwd`.
+    pub(super) cwd: Option<String>,
+    /// `mailto`.
+    pub(super) mailto: Option<String>,
+    /// `jitter`.
+    pub(super) jitter: Option<String>,
+    /// `lock`.
+    pub(super) lock: Option<String>,
+    /// Whether it runs under nice(1).
+    pub(super) is_nice: bool,
+    /// `catch_up = "last"`.
+    pub(super) catches_up: bool,
+}
+
+/// A piece of the jobfile, in the order of the crontabs.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    /// A comment, with its `#`.
+    Comment(String),
+    /// What stands above belongs to no job below.
+    Break,
+    /// A job.
+    Job(Box<Draft>),
+    /// A line that no job was made of.
+    Kept(Unknown),
+}
+
+/// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or among the unknown ones.
+pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
+    let mut reader = Reader::new(request, tools);
+    for (index, source) in request.sources.iter().enumerate() {
+        reader.read(index, source);
+    }
+    reader.note_idle_directories();
+    reader.note_all();
+    let Reader {
+        mut items, notes, ..
+    } = reader;
+    give_names(&mut items);
+    let text = settle(&mut items, &head(request), tools);
+    let switch_off = switch_off(request, &items);
+    let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Item::Job(draft) => jobs.push(Imported {
+                is_anacron: draft.catches_up,
+                ..draft.imported
+            }),
+            Item::Kept(line) => unknown.push(line),
+            Item::Comment(_) | Item::Break => {}
+        }
+    }
+    Import {
+        text,
+        jobs,
+        unknown,
+        notes,
+        switch_off,
+    }
+}
+
+fn head(request: &Request) -> String {
+    let files: Vec<_> = request
+        .sources
+        .iter()
+        .map(|source| source.file.as_str())
+        .collect();
+    format!("# Made by `jobctl import` from {}.", files.join(", "))
+}
+
+fn give_names(items: &mut [Item]) {
+    let mut names = Names::default();
+    for item in items {
+        if let Item::Job(draft) = item {
+            draft.imported.job = names.unique(&draft.base);
+        }
+    }
+}
+
+/// Writes the jobfile, and takes jobs out of it until it loads.
+fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
+    loop {
+        let written = write::jobfile(items, head);
+        for index in &written.left_out {
+            keep(items.get_mut(*index), |_| {
+                Some("the jobfile would be longer than 4 MiB".to_owned())
+            });
+        }
+        if !written.left_out.is_empty() {
+            continue;
+        }
+        let refusals = (tools.refusals)(&written.text);
+        let Some(first) = refusals.first() else {
+            return written.text;
+        };
+        let whole = &first.reason;
+        let named: HashMap<&str, &str> = refusals
+            .iter()
+            .filter_map(|refusal| Some((refusal.job.as_deref()?, refusal.reason.as_str())))
+            .collect();
+        let before = count_jobs(items);
+        for item in items.iter_mut() {
+            keep(Some(item), |draft| {
+                named
+                    .get(draft.imported.job.as_str())
+                    .map(|reason| (*reason).to_owned())
+            });
+        }
+        if count_jobs(items) == before {
+            if before == 0 {
+                return String::new();
+            }
+            for item in items.iter_mut() {
+                keep(Some(item), |_| Some(whole.clone()));
+            }
+        }
+    }
+}
+
+fn count_jobs(items: &[Item]) -> usize {
+    items
+        .iter()
+        .filter(|item| matches!(item, Item::Job(_)))
+        .count()
+}
+
+/// Keeps a job's line as a comment where there is a reason.
+fn keep(item: Option<&mut Item>, reason: impl Fn(&Draft) -> Option<String>) {
+    let Some(item) = item else { return };
+    if let Item::Job(draft) = item
+        && let Some(reason) = reason(draft)
+    {
+        *item = kept(draft, reason);
+    }
+}
+
+fn kept(draft: &Draft, reason: String) -> Item {
+    Item::Kept(Unknown {
+        file: draft.imported.file.clone(),
+        line: draft.imported.line,
+        text: draft.line.clone(),
+        reason,
+    })
+}
+
+fn switch_off(request: &Request, items: &[Item]) -> Vec<String> {
+    let mut lines: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); request.sources.len()];
+    for item in items {
+        if let Item::Job(draft) = item
+            && let Some(lines) = lines.get_mut(draft.source)
+        {
+            lines.insert(draft.imported.line);
+        }
+    }
+    let sources = request.sources.iter().zip(&lines);
+    sources
+        .filter_map(|(source, lines)| switch_off::command(&source.off, lines))
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! What an import says beside the jobfile: what changes its meaning, and what cron would make of it.
+
+use super::convert::Item;
+use super::reader::Reader;
+use super::{Kind, Note};
+
+/// The longest command of Debian's cron (MAX_COMMAND of cron.h).
+const DEBIAN_COMMAND_MAX: usize = 998;
+
+impl Reader<'_> {
+    /// Notes something about a line, or the whole crontab.
+    pub(super) fn note(&mut self, line: Option<u32>, text: &str) {
+        self.notes.push(Note {
+            file: self.file.to_owned(),
+            line,
+            text: text.to_owned(),
+        });
+    }
+
+    /// Notes something about this line, if there is something.
+    pub(super) fn note_some(&mut self, text: Option<String>) {
+        if let Some(text) = text {
+            self.note(Some(self.line), &text);
+        }
+    }
+
+    /// Notes what is not the same for a command.
+    pub(super) fn note_command(&mut self, rest: &str, command: &str) {
+        let line = Some(self.line);
+        if rest.len() > DEBIAN_COMMAND_MAX {
+            self.note(
+                line,
+                "Debian's cron takes none of a crontab with a command of more than 998 bytes",
+            );
+        }
+        if rest.contains("\\\\") {
+            self.note(
+                line,
+                "`\\\\` is `\\` to Debian's cron, and so it is written; cronie leaves both",
+            );
+        }
+        if command.trim_end().ends_with('&') {
+            self.note(line, "it ends with `&`: the run ends at once, and what the background process writes is not kept");
+        }
+        let home = self.now.env.get("HOME");
+        if home.is_some_and(|home| !home.starts_with('/')) {
+            self.note(
+                line,
+                "HOME is no absolute path; the command starts in the home of its user",
+            );
+        }
+    }
+
+    /// Debian's cron is all or nothing.
+    pub(super) fn note_refused(&mut self, first: usize) {
+        let refused = self.items.iter().skip(first).find_map(|item| match item {
+            Item::Kept(unknown) if !unknown.reason.contains("never runs it") => Some(unknown.line),
+            Item::Kept(_) | Item::Comment(_) | Item::Break | Item::Job(_) => None,
+        });
+        let has_jobs = self
+            .items
+            .iter()
+            .skip(first)
+            .any(|item| matches!(item, Item::Job(_)));
+        if let (Some(line), true, true) = (refused, has_jobs, *self.kind != Kind::Anacron) {
+            let text = "with a line that it does not understand, Debian's cron takes none of the file; here the other lines are jobs";
+            self.note(Some(line), text);
+        }
+    }
+
+    /// What is not about one crontab alone.
+    pub(super) fn note_all(&mut self) {
+        self.file = "";
+        if self.without_mail > 0 {
+            let jobs = count(self.without_mail);
+            let text = format!(
+                "without MAILTO, cron mails the output of {jobs} to the owner; jobctl keeps it (`jobctl logs`), and mails where `mailto` says so"
+            );
+            self.note(None, &text);
+        }
+        if self.with_mail > 0 {
+            let jobs = count(self.with_mail);
+            let text = format!(
+                "MAILTO of {jobs} is `mailto` with `mail_on = \"output\"`; `jobctl check` says if this version does not mail yet"
+            );
+            self.note(None, &text);
+        }
+        if self.jobs > 0 {
+            self.note(
+                None,
+                "cron starts all that is due; jobctl has `max_running` run at once, the rest waits",
+            );
+        }
+    }
+
+    /// Notes directories whose scripts nothing runs.
+    pub(super) fn note_idle_directories(&mut self) {
+        for directory in &self.request.directories {
+            if !self.run.contains(directory.path.as_str()) && !directory.scripts.is_empty() {
+                self.file = &directory.path;
+                self.note(None, "no line runs the scripts of this directory as it is; there are no jobs for them");
+            }
+        }
+    }
+}
+
+fn count(jobs: usize) -> String {
+    match jobs {
+        1 => "1 job".to_owned(),
+        jobs => format!("{jobs} jobs"),
+    }
+}

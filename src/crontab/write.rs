@@ -1,0 +1,332 @@
+//! The text of a jobfile: comments and tables in the order of the crontabs, what all jobs share in `[defaults]`.
+
+use std::collections::BTreeMap;
+
+use super::convert::{Action, Draft, Item};
+
+/// A jobfile may be this long.
+const SIZE_MAX: usize = 4 << 20;
+/// Comments are left out of a jobfile that has become this long.
+const COMMENTS_UNTIL: usize = 3 << 20;
+/// A line that is kept as a comment is cut to this.
+const COMMENT_MAX: usize = 64 << 10;
+
+const OVERLAP: &str = "\
+# As under cron, a job may run beside itself. `overlap = \"skip\"` is usually meant: take it for a job, or here for all.";
+
+/// A jobfile, and the places among the items of jobs that it has no room for.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// The text.
+    pub(super) text: String,
+    /// Places of jobs that are not in it.
+    pub(super) left_out: Vec<usize>,
+}
+
+/// Writes a jobfile. The names of all jobs are given.
+pub(super) fn jobfile(items: &[Item], head: &str) -> Written {
+    let shared = Shared::of(items);
+    let mut out = Writer::default();
+    for line in head.lines() {
+        out.line(&comment(line));
+    }
+    shared.write(&mut out);
+    let mut left_out = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match item {
+            Item::Comment(text) => out.block.push(comment(text)),
+            Item::Break => out.end_block(),
+            Item::Kept(unknown) => {
+                out.end_block();
+                out.block.push(comment(&format!(
+                    "# Not imported ({}:{}): {}",
+                    unknown.file, unknown.line, unknown.reason
+                )));
+                out.block.push(comment(&format!("# {}", unknown.text)));
+                out.end_block();
+            }
+            Item::Job(draft) => {
+                let table = shared.table(draft);
+                let block: usize = out.block.iter().map(|line| line.len() + 1).sum();
+                if out.text.len() + block + table.len() + 2 > SIZE_MAX {
+                    left_out.push(index);
+                    continue;
+                }
+                out.text.push('\n');
+                out.flush_block();
+                out.text.push_str(&table);
+            }
+        }
+    }
+    out.end_block();
+    Written {
+        text: out.text,
+        left_out,
+    }
+}
+
+#[derive(Default)]
+struct Writer {
+    text: String,
+    block: Vec<String>,
+}
+
+impl Writer {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    /// Comments that do not stand above a job.
+    fn end_block(&mut self) {
+        if !self.block.is_empty() {
+            self.text.push('\n');
+        }
+        self.flush_block();
+    }
+
+    fn flush_block(&mut self) {
+        for line in std::mem::take(&mut self.block) {
+            if self.text.len() + line.len() < COMMENTS_UNTIL {
+                self.line(&line);
+            }
+        }
+    }
+}
+
+/// What all jobs have in common.
+#[derive(Default)]
+struct Shared<'a> {
+    env: BTreeMap<&'a str, &'a str>,
+    shell: Option<&'a str>,
+    cwd: Option<&'a str>,
+    mailto: Option<&'a str>,
+    zone: Option<&'a str>,
+    jitter: Option<&'a str>,
+}
+
+impl<'a> Shared<'a> {
+    fn of(items: &'a [Item]) -> Self {
+        let jobs = || {
+            items.iter().filter_map(|item| match item {
+                Item::Job(draft) => Some(draft.as_ref()),
+                Item::Comment(_) | Item::Break | Item::Kept(_) => None,
+            })
+        };
+        let Some(first) = jobs().next() else {
+            return Self::default();
+        };
+        let mut shared = Self {
+            env: first
+                .env
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+            shell: Some(most_common(jobs().map(|job| job.shell.as_str()))),
+            cwd: first.cwd.as_deref(),
+            mailto: first.mailto.as_deref(),
+            zone: first.imported.zone.as_deref(),
+            jitter: first.jitter.as_deref(),
+        };
+        for job in jobs() {
+            shared
+                .env
+                .retain(|name, value| job.env.get(*name).map(String::as_str) == Some(*value));
+            let keep = |shared: Option<&'a str>, own: Option<&str>| {
+                shared.filter(|shared| own == Some(*shared))
+            };
+            shared.cwd = keep(shared.cwd, job.cwd.as_deref());
+            shared.mailto = keep(shared.mailto, job.mailto.as_deref());
+            shared.zone = keep(shared.zone, job.imported.zone.as_deref());
+            shared.jitter = keep(shared.jitter, job.jitter.as_deref());
+        }
+        // All jobs have one of these, so that a default can be replaced where it does not fit.
+        let shells = jobs().filter_map(|job| job.env.get("SHELL"));
+        shared
+            .env
+            .insert("SHELL", most_common(shells.map(String::as_str)));
+        shared
+    }
+
+    fn write(&self, out: &mut Writer) {
+        if let Some(zone) = self.zone {
+            out.line(&format!("\ntimezone = {}", string(zone)));
+        }
+        out.line("\n[defaults]");
+        out.line(OVERLAP);
+        out.line("overlap = \"allow\"");
+        out.line("# As under cron, a command finds the variables below, and HOME, LOGNAME, USER and PATH=/usr/bin:/bin.");
+        out.line("inherit_env = false");
+        if let Some(shell) = self.shell.filter(|shell| *shell != "/bin/sh") {
+            out.line(&shell_line(shell));
+        }
+        for (name, value) in &self.env {
+            out.line(&variable(name, value));
+        }
+        if let Some(cwd) = self.cwd {
+            out.line(&format!("cwd = {}", string(cwd)));
+        }
+        if let Some(mailto) = self.mailto {
+            out.line(&mail_lines(mailto));
+        }
+        if let Some(jitter) = self.jitter {
+            out.line(&format!("jitter = {}", string(jitter)));
+        }
+    }
+
+    fn table(&self, draft: &Draft) -> String {
+        let mut lines = vec![
+            format!("[jobs.{}]", key(&draft.imported.job)),
+            format!("schedule = {}", string(&draft.schedule)),
+            match &draft.action {
+                Action::Shell(text) => format!("command = {}", string(text)),
+                Action::Script(path) => format!("command = [{}]", string(path)),
+            },
+        ];
+        let mut add = |name: &str, value: Option<&str>| {
+            lines.extend(value.map(|value| format!("{name} = {}", string(value))));
+        };
+        add(
+            "stdin",
+            Some(draft.stdin.as_str()).filter(|stdin| !stdin.is_empty()),
+        );
+        add(
+            "user",
+            draft
+                .imported
+                .user
+                .as_deref()
+                .filter(|user| *user != "root"),
+        );
+        add(
+            "timezone",
+            draft
+                .imported
+                .zone
+                .as_deref()
+                .filter(|zone| Some(*zone) != self.zone),
+        );
+        add(
+            "cwd",
+            draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd),
+        );
+        add("lock", draft.lock.as_deref());
+        add("catch_up", draft.catches_up.then_some("last"));
+        add(
+            "jitter",
+            draft
+                .jitter
+                .as_deref()
+                .filter(|jitter| Some(*jitter) != self.jitter),
+        );
+        if draft.is_nice {
+            lines.push("nice = 10".to_owned());
+        }
+        if self.shell != Some(draft.shell.as_str()) && matches!(draft.action, Action::Shell(_)) {
+            lines.push(shell_line(&draft.shell));
+        }
+        let own = draft
+            .env
+            .iter()
+            .filter(|(name, value)| self.env.get(name.as_str()) != Some(&value.as_str()));
+        lines.extend(own.map(|(name, value)| variable(name, value)));
+        let mailto = draft
+            .mailto
+            .as_deref()
+            .filter(|mailto| Some(*mailto) != self.mailto);
+        lines.extend(mailto.map(mail_lines));
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+/// The value that most have; the first of those that as many have.
+fn most_common<'a>(values: impl Iterator<Item = &'a str>) -> &'a str {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for value in values {
+        match counts.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((value, 1)),
+        }
+    }
+    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
+    most.map_or("/bin/sh", |(value, _)| value)
+}
+
+fn shell_line(shell: &str) -> String {
+    format!("shell = [{}, \"-c\"]", string(shell))
+}
+
+fn variable(name: &str, value: &str) -> String {
+    format!("env.{} = {}", key(name), string(value))
+}
+
+fn mail_lines(mailto: &str) -> String {
+    format!("mailto = {}\nmail_on = \"output\"", string(mailto))
+}
+
+/// A key of TOML.
+fn key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !name.is_empty() && name.chars().all(is_bare) {
+        return name.to_owned();
+    }
+    basic(name)
+}
+
+/// A value of TOML, in the form that is read most easily.
+pub(super) fn string(text: &str) -> String {
+    let has_control = text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\t' | '\n'));
+    let is_plain = !text.contains(['"', '\\', '\n']);
+    if has_control || (is_plain && !text.contains('\t')) {
+        return basic(text);
+    }
+    let has_lines = text.contains('\n');
+    if !has_lines && !text.contains('\'') {
+        return format!("'{text}'");
+    }
+    if text.contains("'''") || text.ends_with('\'') {
+        return basic(text);
+    }
+    // A line feed behind the opening quotes is none of the text.
+    let newline = if has_lines { "\n" } else { "" };
+    format!("'''{newline}{text}'''")
+}
+
+fn basic(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if c.is_control() => out.extend(format!("\\u{:04X}", u32::from(c)).chars()),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A comment of TOML: one line without control characters.
+fn comment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+        if out.len() >= COMMENT_MAX {
+            out.push_str(" ...");
+            break;
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
