@@ -31,6 +31,9 @@ _jobctl() {
             jobctl,enqueue)
                 cmd="jobctl__subcmd__enqueue"
                 ;;
+            jobctl,export)
+                cmd="jobctl__subcmd__export"
+                ;;
             jobctl,history)
                 cmd="jobctl__subcmd__runs"
                 ;;
@@ -86,7 +89,7 @@ _jobctl() {
 
     case "${cmd}" in
         jobctl)
-            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check init status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume completions man"
+            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check init status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume export completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -286,6 +289,32 @@ _jobctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__export)
+            opts="-q -v -h --system --jobfile --state-dir --json --color --quiet --verbose --help crontab"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --jobfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -53,6 +53,7 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "ack" -d 'Take note of
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "wait" -d 'Wait until runs have ended'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "pause" -d 'Start nothing more of a job'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "resume" -d 'End a pause'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "export" -d 'Print the jobs in the format of another program'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "completions" -d 'Print a shell\'s completion script'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l on-stop -d 'Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)' -r -f -a "finish\t'Give them time to end, then stop them'
@@ -356,6 +357,16 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -l json -d 'Print 
 complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l system -d 'With a user column, as in /etc/crontab'
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c jobctl -n "__fish_jobctl_using_subcommand completions" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand completions" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand completions" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'

@@ -22,6 +22,7 @@ const COMMANDS: &[&str] = &[
     "wait",
     "pause",
     "resume",
+    "export",
     "completions",
     "man",
 ];
