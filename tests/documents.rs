@@ -25,6 +25,7 @@ const COMMANDS: &[&str] = &[
     "pause",
     "resume",
     "import",
+    "export",
     "completions",
     "man",
 ];
