@@ -57,12 +57,16 @@ impl Place {
     /// How long a command of the binary takes from its start to its end.
     pub(crate) fn time(&self, args: &[&str]) -> io::Result<Duration> {
         let begin = Instant::now();
-        let status = self.jobctl(args).status()?;
+        let output = self.jobctl(args).output()?;
         let took = begin.elapsed();
-        match status.success() {
-            true => Ok(took),
-            false => Err(io::Error::other(format!("jobctl {args:?}: {status}"))),
+        if output.status.success() {
+            return Ok(took);
         }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!(
+            "jobctl {args:?}: {}: {said}",
+            output.status
+        )))
     }
 
     /// Adds so many runs at once.
