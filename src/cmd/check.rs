@@ -12,10 +12,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::{self, Jobs, with_environment};
 use super::output::Out;
-use crate::core::forewarn::{self, About};
+use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
 use crate::core::time::Wall;
 use crate::jobfile::{self, Jobfile, LoadError, Note, NoteKind, Place, Problem, Spot};
+use crate::os::user::{self, AccountError};
 use crate::os::zone;
 
 /// Answers `jobctl check`.
@@ -71,7 +72,8 @@ impl Report {
     fn forewarned(mut self, jobfile: Jobfile, now: Wall) -> Self {
         let sources = jobfile.sources.clone();
         let jobs = Jobs::of(jobfile);
-        let findings = forewarn::look(&jobs.jobs, &|job| jobs.zone(job), now);
+        let mut findings = forewarn::look(&jobs.jobs, &|job| jobs.zone(job), now);
+        findings.extend(nobody(&jobs.jobs));
         let spots: Vec<Spot<'_>> = findings
             .iter()
             .map(|finding| spot(&jobs.jobs, &finding.about))
@@ -213,6 +215,29 @@ pub(super) fn finding(
     })
 }
 
+/// Jobs that cannot be started as whom they name, as this machine and the caller are now.
+fn nobody(jobs: &[Job]) -> impl Iterator<Item = Finding> {
+    jobs.iter().enumerate().filter_map(|(index, job)| {
+        let (user, group) = (job.policy.user.as_deref(), job.policy.group.as_deref());
+        let error = user::account_of(user, group).err()?;
+        let key = match &error {
+            AccountError::NoSuchGroup(_) => "group",
+            AccountError::NoSuchUser(_) | AccountError::NotRoot(_) | AccountError::Failed(..) => {
+                if user.is_some() {
+                    "user"
+                } else {
+                    "group"
+                }
+            }
+        };
+        Some(Finding {
+            about: About::Key(index, key),
+            message: format!("{error}: its attempts fail (spawn_failed)"),
+            hint: None,
+        })
+    })
+}
+
 /// Writes findings to standard error as they are, so that editors can read them.
 pub(super) fn say(findings: impl Iterator<Item = String>) {
     let mut stderr = io::stderr();
@@ -256,6 +281,23 @@ mod tests {
     /// What is said of one job.
     fn of_job(keys: &str) -> Vec<String> {
         warnings(&format!("[jobs.a]\n{keys}"))
+    }
+
+    #[test]
+    fn a_user_who_is_not_there_is_said_at_the_key() {
+        assert_said(
+            "user = 'no-such-user'",
+            &["jobs.toml:5:8", "user no-such-user: there is no such user"],
+        );
+        assert_said(
+            "group = 'no-such-group'",
+            &[
+                "jobs.toml:5:9",
+                "group no-such-group: there is no such group",
+            ],
+        );
+        let myself = format!("user = '{}'", user::current().name);
+        assert_eq!(of_job(&myself), Vec::<String>::new());
     }
 
     #[track_caller]

@@ -94,20 +94,33 @@ pub(crate) fn current() -> UserEntry {
     }
 }
 
+/// Who a command is started as that names a user, a group, both or neither; none: as this process.
+pub(crate) fn account_of(
+    user: Option<&str>,
+    group: Option<&str>,
+) -> Result<Option<Account>, AccountError> {
+    match (user, group) {
+        (None, None) => Ok(None),
+        (Some(user), None) => of_user(user).map(Some),
+        (Some(user), Some(group)) => of_user_in_group(user, group).map(Some),
+        (None, Some(group)) => of_group(group).map(Some),
+    }
+}
+
 /// The account of a user with its groups (initgroups(3)).
-pub(crate) fn of_user(name: &str) -> Result<Account, AccountError> {
+fn of_user(name: &str) -> Result<Account, AccountError> {
     let user = find_user(name)?;
     let gid = user.gid;
     account(user, gid)
 }
 
 /// The account of a user with another group than passwd(5) gives it.
-pub(crate) fn of_user_in_group(name: &str, group: &str) -> Result<Account, AccountError> {
+fn of_user_in_group(name: &str, group: &str) -> Result<Account, AccountError> {
     account(find_user(name)?, find_group(group)?)
 }
 
 /// The account of this process's own user with another group.
-pub(crate) fn of_group(group: &str) -> Result<Account, AccountError> {
+fn of_group(group: &str) -> Result<Account, AccountError> {
     let gid = find_group(group)?;
     let uid = Uid::effective();
     match User::from_uid(uid) {

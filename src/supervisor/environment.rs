@@ -6,11 +6,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::core::env_file;
-use crate::core::job::{CommandLine, EnvValue, Job, Policy};
+use crate::core::job::{CommandLine, EnvValue, Job};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::keeper::order::Order;
-use crate::os::user::{self, Account, UserEntry};
+use crate::os::user::{self, UserEntry};
 use crate::os::{file, limit};
 use crate::store::RunRow;
 
@@ -58,7 +58,8 @@ impl Surroundings {
     pub(crate) fn order(&self, job: &Job, run: &RunRow) -> Result<Order, Outcome> {
         let policy = &job.policy;
         let (program, argv) = command(job, run);
-        let account = account(policy)?;
+        let account = user::account_of(policy.user.as_deref(), policy.group.as_deref())
+            .map_err(|error| refused(error.to_string()))?;
         let user = account
             .as_ref()
             .map_or(&self.user, |account| &account.entry);
@@ -185,19 +186,6 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
     };
     argv.extend(run.args.iter().cloned());
     (argv.first().cloned().unwrap_or_default(), argv)
-}
-
-/// Who the command is started as; none: the supervisor's user.
-fn account(policy: &Policy) -> Result<Option<Account>, Outcome> {
-    let account = match (&policy.user, &policy.group) {
-        (None, None) => return Ok(None),
-        (Some(user), None) => user::of_user(user),
-        (Some(user), Some(group)) => user::of_user_in_group(user, group),
-        (None, Some(group)) => user::of_group(group),
-    };
-    account
-        .map(Some)
-        .map_err(|error| refused(error.to_string()))
 }
 
 /// A value that stands in a file of its own, without the newline at its end.
