@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::check::{self, count};
+use super::check;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::{Failure, plain};
 use super::output::Out;
 use super::wait;
+use crate::core::noun::count;
 use crate::core::time::Mono;
 use crate::jobfile::{LoadError, Problem};
 use crate::os::clock;
