@@ -229,6 +229,8 @@ fn the_crontabs_of_all_users_are_imported_and_switched_off() {
     assert_eq!(json["unknown"][0]["line"], 8);
     let text = json["jobfile"].as_str().unwrap();
     assert_eq!(text.matches("user = \"bob\"").count(), 2, "{text}");
+    // Else a supervisor of somebody else would run root's lines with other rights.
+    assert_eq!(text.matches("user = \"root\"").count(), 1, "{text}");
     assert!(!text.contains("DO NOT EDIT"), "{text}");
     place.check(text);
     for command in commands(&json) {
