@@ -746,7 +746,7 @@ fn rows_of_several_names_become_one_with_all_runs_keys_and_counters() {
 
 #[test]
 fn runs_of_one_instant_become_those_of_one_job_however_many_names_it_had() {
-    let mut store = Store::in_memory();
+    let store = Store::in_memory();
     let mut runs = Vec::new();
     for name in ["a", "b", "c", "d"] {
         let known = store.register_job(name, &[], Some("x"), NOW).unwrap();
