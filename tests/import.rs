@@ -59,6 +59,7 @@ impl Place {
             .args(args)
             .env("PATH", self.path())
             .env("HOME", &self.0)
+            .env("TZ", "UTC")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -228,6 +229,8 @@ fn the_crontabs_of_all_users_are_imported_and_switched_off() {
     assert_eq!(json["unknown"][0]["line"], 8);
     let text = json["jobfile"].as_str().unwrap();
     assert_eq!(text.matches("user = \"bob\"").count(), 2, "{text}");
+    // Else a supervisor of somebody else would run root's lines with other rights.
+    assert_eq!(text.matches("user = \"root\"").count(), 1, "{text}");
     assert!(!text.contains("DO NOT EDIT"), "{text}");
     place.check(text);
     for command in commands(&json) {
@@ -317,6 +320,78 @@ fn exit_codes_tell_what_became_of_it() {
         assert_eq!(answer.code, Some(code), "{args:?}: {answer:?}");
         assert_eq!(answer.stdout, "", "{args:?}");
     }
+}
+
+#[test]
+fn a_proof_stands_behind_a_jobfile_that_still_loads() {
+    let place = Place::new("prove");
+    let tab = place.file("tab", "7 3 * * * a\n@reboot b\n");
+    let tab = tab.to_str().unwrap();
+    let boots = "1 job of @reboot, which has no occurrences to compare";
+    for (args, verdict) in [
+        (
+            &["import", tab, "--prove", "10"][..],
+            "2 jobs, 10 occurrences in 10 days, all equal",
+        ),
+        (
+            &["import", "--prove", tab],
+            "2 jobs, 400 occurrences in 400 days, all equal",
+        ),
+    ] {
+        let answer = place.jobctl(args);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        let end = format!("# {boots}\n# {verdict}\n");
+        assert!(answer.stdout.ends_with(&end), "{answer:?}");
+        let end = format!("{boots}\n{verdict}\n");
+        assert!(answer.stderr.ends_with(&end), "{answer:?}");
+        place.check(&answer.stdout);
+    }
+    let json = place.json(&["import", tab, "--prove", "10"]);
+    let proof = &json["proof"];
+    assert_eq!(
+        (&proof["equal"], &proof["days"]),
+        (&true.into(), &10.into())
+    );
+    assert_eq!(proof["differences"].as_array().map(Vec::len), Some(0));
+    assert_eq!(place.json(&["import", tab])["proof"], Value::Null);
+    for days in ["0", "3661", "ten", "-1"] {
+        let answer = place.jobctl(&["import", tab, "--prove", days]);
+        assert_eq!(answer.code, Some(2), "{days}: {answer:?}");
+        assert_eq!(answer.stdout, "");
+    }
+}
+
+#[test]
+fn a_comparison_lists_what_only_one_of_cron_and_jobctl_would_start() {
+    let place = Place::new("compare");
+    let tab = place.file("tab", "*/10 2 * * * bob /bin/a\n");
+    let import = ["import", "--user-column", tab.to_str().unwrap()];
+    let begin = "2026-11-23T02:00:01.1+00:00 h CRON[1]: (bob) CMD (/bin/a)\n\
+                 2026-11-23T02:10:01.1+00:00 h CRON[1]: (bob) CMD (/bin/a)\n";
+    let equal = place.file("equal", begin);
+    let answer = place.jobctl(&[&import[..], &["--compare", equal.to_str().unwrap()]].concat());
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let sums = "2 starts in both, 0 only in cron, 0 only in jobctl, \
+                from 2026-11-23 02:00:00 to 2026-11-23 02:10:00\n";
+    assert_eq!(answer.stdout, sums, "and no jobfile");
+
+    let more = format!(
+        "{begin}2026-11-23T02:12:01+00:00 h CRON[2]: (bob) CMD (/bin/b)\n\
+         2026-11-23T02:29:59+00:00 h sshd[3]: nothing\n"
+    );
+    let args = [&import[..], &["--compare", "-"]].concat();
+    let answer = place.jobctl_with(&args, &more);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    let lines: Vec<&str> = answer.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{answer:?}");
+    assert!(lines[0].starts_with("only cron: 2026-11-23T02:12:01"));
+    assert!(lines[0].ends_with(" bob: /bin/b"), "{answer:?}");
+    assert!(lines[1].starts_with("only jobctl: 2026-11-23T02:20:00"));
+    assert!(lines[1].ends_with(" bob: /bin/a (job `a`)"), "{answer:?}");
+
+    let answer = place.jobctl_with(&args, "no record of cron\n");
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""));
+    assert!(answer.stderr.contains("no CMD line"), "{answer:?}");
 }
 
 #[test]

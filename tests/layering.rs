@@ -167,6 +167,21 @@ fn imports_go_downward_only() {
 }
 
 #[test]
+fn what_the_engine_is_proved_against_shares_no_code_with_it() {
+    let prove = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/crontab/prove");
+    for file in ["entry.rs", "minutes.rs"] {
+        let text = fs::read_to_string(prove.join(file)).expect("a source is readable");
+        let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+        let code: String = code.lines().map(without_comment).collect();
+        // A zone and a span of time are facts, and no code.
+        let own = code.replace("use crate::core::schedule::{Span, Zone};", "");
+        for shared in ["schedule::", "fields::", "cron::", "core::plan"] {
+            assert!(!own.contains(shared), "{file} takes something of {shared}");
+        }
+    }
+}
+
+#[test]
 fn a_planted_violation_is_found_with_its_line() {
     let planted = [
         ("core/plan.rs", "use std::fmt;\nuse crate::os::clock;\n", 2),

@@ -14,6 +14,7 @@ use super::jobs::{self, Jobs, with_environment};
 use super::output::Out;
 use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
+use crate::core::noun::count;
 use crate::core::time::Wall;
 use crate::jobfile::{self, Jobfile, LoadError, Note, NoteKind, Place, Problem, Spot};
 use crate::os::user::{self, AccountError};
@@ -250,14 +251,6 @@ pub(super) fn say(findings: impl Iterator<Item = String>) {
         };
         // If standard error is gone, there is nobody left to tell.
         let _ = writeln!(stderr, "{text}");
-    }
-}
-
-/// A number with its noun.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
     }
 }
 

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, Uid, access, mkdtemp};
 use serde_json::json;
 
-use super::check::{Report, count};
+use super::check::Report;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::with_environment;
 use super::output::Out;
 use super::reload;
+use crate::core::noun::count;
 use crate::jobfile::{self, STARTER};
 use crate::os::editor::{self, Ended};
 use crate::os::file;

@@ -7,20 +7,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::check::{self, count};
+use super::check;
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::{Failure, plain};
 use super::output::Out;
+use super::wait;
+use crate::core::noun::count;
 use crate::core::time::Mono;
 use crate::jobfile::{LoadError, Problem};
+use crate::os::clock;
 use crate::os::wake::{self, Rung};
-use crate::os::{clock, poll};
 use crate::store::{Store, StoreError};
 use crate::supervisor::Changes;
-
-/// Between two looks for the answer.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// After so long a person is told why nothing happens, and after so long it is given up.
 const WORD_AFTER: Duration = Duration::from_secs(5);
@@ -81,13 +80,18 @@ pub(super) fn ask(context: &Context) -> Result<Answer, Failure> {
     let asked_at = clock::now().mono;
     ring(state_dir)?;
     let mut is_told = false;
-    loop {
-        if let Some(text) = store.reload_answer(number)? {
-            return Answer::read(&text);
-        }
-        poll::wait(&mut [], Some(PAUSE))
-            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
-        look_after(context, asked_at, &mut is_told)?;
+    let answered = wait::until_answered(
+        &store,
+        || Ok(store.reload_answer(number)?),
+        || look_after(context, asked_at, &mut is_told),
+    );
+    match answered {
+        Ok(text) => Answer::read(&text),
+        // It may have answered and left between the two looks.
+        Err(failure) => match store.reload_answer(number)? {
+            Some(text) => Answer::read(&text),
+            None => Err(failure),
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::failure::{Failure, plain};
 use super::reload::Answer;
 use super::run::{self, BUSY_IN_LOOP, Service};
+use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
 use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
 use crate::os::watch::{Notice, Watcher, What};
@@ -365,10 +366,7 @@ fn of_path(path: &Path, error: &io::Error) -> io::Error {
 /// Which jobs a jobfile would remove, and with how many runs.
 fn held_text(jobs: &[GoneJob]) -> String {
     let job = |job: &GoneJob| {
-        let runs = super::check::count(
-            usize::try_from(job.unfinished).unwrap_or(0),
-            "unfinished run",
-        );
+        let runs = count(job.unfinished, "unfinished run");
         format!("job `{}` would be removed and has {runs}", job.name)
     };
     jobs.iter().map(job).collect::<Vec<_>>().join("\n")

@@ -84,33 +84,7 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
     let (supervisor, viewer) = (page.supervisor, page.viewer);
     let row = &supervisor.row;
     let mut fields = Fields::default();
-    let pid = row
-        .pid
-        .map(|pid| format!(", pid {pid}"))
-        .unwrap_or_default();
-    let since = row
-        .since
-        .map(|at| format!(", since {} ({})", viewer.show(at), viewer.relative(at)))
-        .unwrap_or_default();
-    match supervisor.is_running {
-        true if row.is_shadow => fields.put_styled(
-            "supervisor",
-            Style::Warn,
-            Some(format!(
-                "running as a shadow, nothing is started{pid}{since}"
-            )),
-        ),
-        true => fields.put_styled(
-            "supervisor",
-            Style::Good,
-            Some(format!("running{pid}{since}")),
-        ),
-        false => fields.put_styled(
-            "supervisor",
-            Style::Bad,
-            Some("not running: nothing is started".to_owned()),
-        ),
-    }
+    put_state(page, &mut fields);
     let own = env!("CARGO_PKG_VERSION");
     let other = row
         .version
@@ -145,6 +119,39 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         paused.map(|at| format!("everything, since {}{until}", viewer.show(at))),
     );
     fields.print(out)
+}
+
+/// Whether it runs, as what, and since when.
+fn put_state(page: &Page<'_>, fields: &mut Fields) {
+    let (supervisor, viewer) = (page.supervisor, page.viewer);
+    let row = &supervisor.row;
+    let pid = row
+        .pid
+        .map(|pid| format!(", pid {pid}"))
+        .unwrap_or_default();
+    let since = row
+        .since
+        .map(|at| format!(", since {} ({})", viewer.show(at), viewer.relative(at)))
+        .unwrap_or_default();
+    match supervisor.is_running {
+        true if row.is_shadow => fields.put_styled(
+            "supervisor",
+            Style::Warn,
+            Some(format!(
+                "running as a shadow, nothing is started{pid}{since}"
+            )),
+        ),
+        true => fields.put_styled(
+            "supervisor",
+            Style::Good,
+            Some(format!("running{pid}{since}")),
+        ),
+        false => fields.put_styled(
+            "supervisor",
+            Style::Bad,
+            Some("not running: nothing is started".to_owned()),
+        ),
+    }
 }
 
 /// Of many jobs those that need attention and those that are next, and how many are left out.

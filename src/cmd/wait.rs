@@ -1,6 +1,6 @@
 //! `jobctl wait`: waits until runs have ended, or until nothing is due or running.
 //!
-//! Looks at the store when somebody has committed to it, asked ten times a second at most; it never writes.
+//! Looks at the store when somebody has committed to it, asked twenty times a second at most; it never writes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::os::{clock, poll};
 use crate::store::{Filter, JobRow, RunRow, Store};
 
 /// Between two looks at the store's version.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks for the supervisor, in looks at the version.
-const LOOKS_PER_PROBE: u32 = 10;
+const LOOKS_PER_PROBE: u32 = 20;
 
 /// Answers `jobctl wait`.
 pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit, Failure> {
@@ -77,12 +77,31 @@ fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<(), Failure>
     Ok(())
 }
 
-/// Waits for changes of the store.
+/// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is called before each pause between two looks.
+pub(super) fn until_answered<T>(
+    store: &Store,
+    mut ask: impl FnMut() -> Result<Option<T>, Failure>,
+    mut meanwhile: impl FnMut() -> Result<(), Failure>,
+) -> Result<T, Failure> {
+    let mut seen = None;
+    loop {
+        let version = store.data_version()?;
+        if seen.replace(version) != Some(version)
+            && let Some(answer) = ask()?
+        {
+            return Ok(answer);
+        }
+        meanwhile()?;
+        poll::wait(&mut [], Some(PAUSE))
+            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+    }
+}
+
+/// Waits for changes of the store, with or without a supervisor.
 struct Watch<'a> {
     context: &'a Context,
     store: &'a Store,
     state_dir: &'a Path,
-    version: i64,
     looks: u32,
     is_told: bool,
 }
@@ -93,39 +112,19 @@ impl<'a> Watch<'a> {
             context,
             store,
             state_dir: context.state_dir()?,
-            version: store.data_version()?,
             looks: 0,
             is_told: false,
         })
     }
 
-    /// Asks after each change, until there is an answer.
-    fn until<T>(
-        &mut self,
-        mut ask: impl FnMut() -> Result<Option<T>, Failure>,
-    ) -> Result<T, Failure> {
-        loop {
-            if let Some(answer) = ask()? {
-                return Ok(answer);
-            }
-            self.next_change()?;
-        }
-    }
-
-    fn next_change(&mut self) -> Result<(), Failure> {
-        loop {
+    fn until<T>(&mut self, ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+        until_answered(self.store, ask, || {
             if self.looks.is_multiple_of(LOOKS_PER_PROBE) {
                 self.look_for_supervisor();
             }
             self.looks = self.looks.wrapping_add(1);
-            poll::wait(&mut [], Some(PAUSE))
-                .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
-            let version = self.store.data_version()?;
-            if version != self.version {
-                self.version = version;
-                return Ok(());
-            }
-        }
+            Ok(())
+        })
     }
 
     /// Says when there is no supervisor: nothing starts then, and what ends is not noticed.

@@ -3,6 +3,7 @@
 use super::convert::Item;
 use super::reader::Reader;
 use super::{Kind, Note};
+use crate::core::noun::count;
 
 /// The longest command of Debian's cron (MAX_COMMAND of cron.h).
 const DEBIAN_COMMAND_MAX: usize = 998;
@@ -72,14 +73,14 @@ impl Reader<'_> {
     pub(super) fn note_all(&mut self) {
         self.file = "";
         if self.without_mail > 0 {
-            let jobs = count(self.without_mail);
+            let jobs = count(self.without_mail, "job");
             let text = format!(
                 "without MAILTO, cron mails the output of {jobs} to the owner; jobctl keeps it (`jobctl logs`), and mails where `mailto` says so"
             );
             self.note(None, &text);
         }
         if self.with_mail > 0 {
-            let jobs = count(self.with_mail);
+            let jobs = count(self.with_mail, "job");
             let text = format!(
                 "MAILTO of {jobs} is `mailto` with `mail_on = \"output\"`; `jobctl check` says if this version does not mail yet"
             );
@@ -101,12 +102,5 @@ impl Reader<'_> {
                 self.note(None, "no line runs the scripts of this directory as it is; there are no jobs for them");
             }
         }
-    }
-}
-
-fn count(jobs: usize) -> String {
-    match jobs {
-        1 => "1 job".to_owned(),
-        jobs => format!("{jobs} jobs"),
     }
 }

@@ -353,8 +353,12 @@ impl<'a> Reader<'a> {
         };
         self.note_some(line.remark);
         let draft = self.draft(bytes, &line.schedule, &line.command);
-        // anacron starts /bin/sh in `/`, whatever SHELL and HOME say.
+        // anacron is root's, and starts /bin/sh in `/`, whatever SHELL and HOME say.
         let draft = Draft {
+            imported: Imported {
+                user: Some("root".to_owned()),
+                ..draft.imported
+            },
             cwd: Some("/".to_owned()),
             shell: "/bin/sh".to_owned(),
             catches_up: true,

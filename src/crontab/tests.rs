@@ -224,12 +224,12 @@ fn scripts_of_a_directory_are_jobs_under_one_lock() {
 [jobs.logrotate]
 schedule = \"25 6 * * *\"
 command = [\"/etc/cron.daily/logrotate\"]
+user = \"root\"
 cwd = \"/\"
 lock = \"cron.daily\"
 ";
     assert!(import.text.contains(job), "{}", import.text);
     assert!(import.text.contains("user = \"www\""), "{}", import.text);
-    assert!(!import.text.contains("user = \"root\""), "{}", import.text);
     assert!(
         notes(&import).contains("no line runs the scripts"),
         "{}",
@@ -246,6 +246,7 @@ fn with_anacron_its_table_decides() {
 [jobs.logrotate]
 schedule = \"5 3 * * *\"
 command = [\"/etc/cron.daily/logrotate\"]
+user = \"root\"
 cwd = \"/\"
 lock = \"cron.daily\"
 catch_up = \"last\"

@@ -190,14 +190,8 @@ impl<'a> Shared<'a> {
             "stdin",
             Some(draft.stdin.as_str()).filter(|stdin| !stdin.is_empty()),
         );
-        add(
-            "user",
-            draft
-                .imported
-                .user
-                .as_deref()
-                .filter(|user| *user != "root"),
-        );
+        // Also root: a supervisor of somebody else has to refuse it, not to run it with other rights.
+        add("user", draft.imported.user.as_deref());
         add(
             "timezone",
             draft

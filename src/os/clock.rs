@@ -8,22 +8,39 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::core::time::{Mono, Now, Wall};
 
-/// Reads the wall clock and the monotonic clock, one after the other.
+/// A wall clock that was read longer ago than this is not of the same time as the monotonic one.
+const APART_MAX: Duration = Duration::from_secs(10);
+
+/// Reads the wall clock and the monotonic clock as of one time: a process that was stopped between the two would take the
+/// time that passed for a clock that was set back.
 ///
 /// # Panics
 ///
 /// Where the kernel has no such clocks, which no Linux does.
 pub(crate) fn now() -> Now {
+    let before = mono();
+    let now = wall_and_mono();
+    if now.mono.since(before) <= APART_MAX {
+        return now;
+    }
+    wall_and_mono()
+}
+
+fn wall_and_mono() -> Now {
     let wall = read(ClockId::CLOCK_REALTIME);
-    let mono = read(ClockId::CLOCK_MONOTONIC);
     let wall_ms = wall
         .tv_sec()
         .saturating_mul(1000)
         .saturating_add(wall.tv_nsec() / 1_000_000);
     Now {
         wall: Wall::from_ms(wall_ms),
-        mono: Mono::from_duration(STEADY.read(Duration::from(mono))),
+        mono: mono(),
     }
+}
+
+fn mono() -> Mono {
+    let clock = read(ClockId::CLOCK_MONOTONIC);
+    Mono::from_duration(STEADY.read(Duration::from(clock)))
 }
 
 /// The kernel's monotonic clock never goes back; one that a library fakes together with the wall clock does (libfaketime).

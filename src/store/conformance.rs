@@ -745,6 +745,35 @@ fn rows_of_several_names_become_one_with_all_runs_keys_and_counters() {
 }
 
 #[test]
+fn runs_of_one_instant_become_those_of_one_job_however_many_names_it_had() {
+    let store = Store::in_memory();
+    let mut runs = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        let known = store.register_job(name, &[], Some("x"), NOW).unwrap();
+        let occurrence = NewOccurrence {
+            job_id: known.id,
+            cause: Cause::Schedule,
+            scheduled_at: NOW,
+            due_at: NOW,
+            priority: 0,
+            max_attempts: Some(1),
+            now: NOW,
+        };
+        runs.extend(store.insert_occurrence(&occurrence).unwrap());
+    }
+    // In two steps, so that instants that were given up once are in the way, too.
+    store
+        .register_job("b", &["c"], Some("x"), later(60))
+        .unwrap();
+    let known = store
+        .register_job("e", &["a", "b", "d"], Some("x"), later(60))
+        .unwrap();
+    let of_one: Vec<i64> = runs.iter().map(|id| run(&store, *id).job_id).collect();
+    assert_eq!(of_one, [known.id; 4]);
+    assert_eq!(store.job("e").unwrap().unwrap().queued, 4);
+}
+
+#[test]
 fn an_item_for_the_new_name_before_the_reload_costs_no_watermark() {
     let mut store = Store::in_memory();
     store.register_job("old", &[], Some("x"), NOW).unwrap();

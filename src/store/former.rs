@@ -55,7 +55,7 @@ fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {
 }
 
 /// Two runs may hold one key, or stand for one instant, as long as they are of two jobs. Then the one that moves gives it up: a
-/// run without a key is better than none.
+/// run without a key is better than none. An instant becomes the next free millisecond; schedules name whole seconds.
 fn move_runs(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     conn.execute(
         "UPDATE run SET key = NULL WHERE job = ?1 AND key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL)) \
@@ -64,8 +64,10 @@ fn move_runs(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
         [from, to],
     )?;
     conn.execute(
-        "UPDATE run SET due_at = coalesce(due_at, scheduled_at), scheduled_at = scheduled_at + 1 WHERE job = ?1 AND state < 5 \
-         AND EXISTS (SELECT 1 FROM run AS other WHERE other.job = ?2 AND other.state < 5 \
+        "UPDATE run SET due_at = coalesce(due_at, scheduled_at), \
+         scheduled_at = 1 + (SELECT max(other.scheduled_at) FROM run AS other WHERE other.job IN (?1, ?2) AND other.state < 5 \
+             AND other.scheduled_at >= run.scheduled_at AND other.scheduled_at < run.scheduled_at + 1000) \
+         WHERE job = ?1 AND state < 5 AND EXISTS (SELECT 1 FROM run AS other WHERE other.job = ?2 AND other.state < 5 \
          AND other.scheduled_at = run.scheduled_at)",
         [from, to],
     )?;

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::prove::number;
 use crate::cmd::context::Context;
 use crate::cmd::exit::Exit;
 use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobs::Jobs;
 use crate::cmd::output::Out;
 use crate::cmd::{escape, when};
+use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
 use crate::crontab::Imported;
@@ -197,7 +197,7 @@ impl Report<'_> {
         let at = |minute: i64| when::local_text(self.zone, Wall::from_secs(minute * 60));
         out.line(format!(
             "{} in both, {} only in cron, {} only in jobctl, from {} to {}",
-            number(found.both, "start"),
+            count(found.both, "start"),
             found.only_cron.len(),
             found.only_jobctl.len(),
             at(self.covered.first),

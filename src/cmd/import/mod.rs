@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::jobs::{Jobs, with_environment};
 use super::output::Out;
 use crate::cli;
+use crate::core::noun::count;
 use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
 use crate::jobfile;
 use crate::os::zone;
@@ -244,8 +245,7 @@ fn summary(import: &Import) -> String {
             return "jobctl: there is nothing to import; the jobfile has no jobs".to_owned();
         }
         0 => "no job".to_owned(),
-        1 => "1 job".to_owned(),
-        count => format!("{count} jobs"),
+        jobs => count(jobs, "job"),
     };
     let lost = match import.unknown.len() {
         0 => String::new(),

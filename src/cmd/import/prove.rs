@@ -9,6 +9,7 @@ use crate::cmd::context::Context;
 use crate::cmd::failure::Failure;
 use crate::cmd::jobs::Jobs;
 use crate::cmd::when;
+use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
 use crate::crontab::prove::{Difference, Mismatch, Pair, Proof, prove};
@@ -132,13 +133,13 @@ impl Report<'_> {
         if self.proof.boots > 0 {
             lines.push(format!(
                 "{} of @reboot, which has no occurrences to compare",
-                number(self.proof.boots as u64, "job")
+                count(self.proof.boots, "job")
             ));
         }
         if self.anacron > 0 {
             lines.push(format!(
                 "{} of anacron, which cron does not start: not compared",
-                number(self.anacron as u64, "job")
+                count(self.anacron, "job")
             ));
         }
         lines.push(self.verdict());
@@ -153,17 +154,17 @@ impl Report<'_> {
         let proof = &self.proof;
         let counts = format!(
             "{}, {} in {}",
-            number(proof.jobs as u64, "job"),
-            number(proof.occurrences, "occurrence"),
-            number(self.days.unsigned_abs(), "day"),
+            count(proof.jobs, "job"),
+            count(proof.occurrences, "occurrence"),
+            count(self.days.unsigned_abs(), "day"),
         );
-        let differences = proof.mismatches.iter().map(|it| it.count).sum();
+        let differences: u64 = proof.mismatches.iter().map(|it| it.count).sum();
         match proof.mismatches.len() {
             0 => format!("{counts}, all equal"),
             jobs => format!(
                 "{counts}, {} in {}",
-                number(differences, "difference"),
-                number(jobs as u64, "job")
+                count(differences, "difference"),
+                count(jobs, "job")
             ),
         }
     }
@@ -185,7 +186,7 @@ impl Report<'_> {
             .collect();
         let more = mismatch.count - mismatch.shown.len() as u64;
         if more > 0 {
-            lines.push(format!("{place}: and {}", number(more, "more difference")));
+            lines.push(format!("{place}: and {}", count(more, "more difference")));
         }
         lines
     }
@@ -228,12 +229,4 @@ fn mismatch_json(mismatch: &Mismatch<'_>) -> Value {
         "count": mismatch.count,
         "shown": shown,
     })
-}
-
-/// A number with its noun.
-pub(super) fn number(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    }
 }

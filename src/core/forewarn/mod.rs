@@ -12,6 +12,7 @@ mod unheard;
 use std::rc::Rc;
 
 use super::job::Job;
+use super::noun::count;
 use super::schedule::{Calendar, Schedule, Zone};
 use super::time::Wall;
 
@@ -122,12 +123,4 @@ fn names<'a>(mut names: impl ExactSizeIterator<Item = &'a Job>) -> String {
         words.push(format!("{} more", count - shown));
     }
     list(&words)
-}
-
-/// A number of things.
-fn count(number: u64, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    }
 }

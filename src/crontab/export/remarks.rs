@@ -27,7 +27,36 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
     if policy.mailto.is_some() && !mails_output(job) {
         remarks.add("mail_on", "cron mails all output, not failures");
     }
-    let differs: [(&'static str, bool, &'static str); 20] = [
+    let differs = places(policy, &default)
+        .into_iter()
+        .chain(ends(policy, &default))
+        .chain(surroundings(policy, &default));
+    for (key, _, text) in differs.filter(|(_, differs, _)| *differs) {
+        remarks.add(key, text);
+    }
+    if policy.expect_every != ExpectEvery::Auto {
+        remarks.add("expect_every", "cron watches over nothing");
+    }
+    let hooks = &policy.hooks;
+    for (key, hook) in [
+        ("on_failure", &hooks.on_failure),
+        ("on_recovery", &hooks.on_recovery),
+        ("on_success", &hooks.on_success),
+        ("on_attempt_failure", &hooks.on_attempt_failure),
+        ("on_late", &hooks.on_late),
+    ] {
+        if hook.is_some() {
+            remarks.add(key, "cron tells nobody but by mail");
+        }
+    }
+}
+
+/// A key, whether it is not what cron does anyway, and what cron does.
+type Difference = (&'static str, bool, &'static str);
+
+/// How many run at once, and in which order.
+fn places(policy: &Policy, default: &Policy) -> [Difference; 5] {
+    [
         (
             "lock",
             policy.lock != default.lock,
@@ -41,6 +70,12 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
             policy.backlog_max.is_some(),
             "cron has no queue",
         ),
+    ]
+}
+
+/// How a command is stopped, and what its end means.
+fn ends(policy: &Policy, default: &Policy) -> [Difference; 6] {
+    [
         (
             "stop_signal",
             policy.stop_signal != default.stop_signal,
@@ -71,6 +106,12 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
             policy.no_retry_exit != default.no_retry_exit,
             "cron judges no exit code",
         ),
+    ]
+}
+
+/// When it may start besides, with what, and who gives it work.
+fn surroundings(policy: &Policy, default: &Policy) -> [Difference; 9] {
+    [
         (
             "catch_up",
             policy.catch_up != default.catch_up,
@@ -104,25 +145,7 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
             policy.expect_within.is_some(),
             "cron watches over nothing",
         ),
-    ];
-    for (key, _, text) in differs.into_iter().filter(|(_, differs, _)| *differs) {
-        remarks.add(key, text);
-    }
-    if policy.expect_every != ExpectEvery::Auto {
-        remarks.add("expect_every", "cron watches over nothing");
-    }
-    let hooks = &policy.hooks;
-    for (key, hook) in [
-        ("on_failure", &hooks.on_failure),
-        ("on_recovery", &hooks.on_recovery),
-        ("on_success", &hooks.on_success),
-        ("on_attempt_failure", &hooks.on_attempt_failure),
-        ("on_late", &hooks.on_late),
-    ] {
-        if hook.is_some() {
-            remarks.add(key, "cron tells nobody but by mail");
-        }
-    }
+    ]
 }
 
 fn overlap(job: &Job, remarks: &mut Remarks<'_>) {
