@@ -70,7 +70,7 @@ impl Report {
     }
 
     /// Adds what would surprise about the jobs from now on, each at its place.
-    fn forewarned(mut self, jobfile: Jobfile, now: Wall) -> Self {
+    pub(super) fn forewarned(mut self, jobfile: Jobfile, now: Wall) -> Self {
         let sources = jobfile.sources.clone();
         let jobs = Jobs::of(jobfile);
         let mut findings = forewarn::look(&jobs.jobs, &|job| jobs.zone(job), now);
@@ -464,6 +464,10 @@ mod tests {
             ),
             ("0 */9 * * 1-5", &["hour 0 comes 6 hours after hour 18"]),
             (
+                "3-59/7 * * * *",
+                &["minute 3 comes 4 minutes after minute 59"],
+            ),
+            (
                 "*/90 * * * *",
                 &["minute 0 of each hour only", "@every 90m"],
             ),
@@ -481,7 +485,8 @@ mod tests {
             "*/7 6,12 * * *",
             "0 */5 * * 1",
             "0-30/7 * * * *",
-            "3-59/7 * * * *",
+            "30-59/7 * * * *",
+            "3-59/10 * * * *",
             "@every 7m",
         ] {
             assert_eq!(
@@ -562,7 +567,7 @@ mod tests {
         let parts = [
             "jobs.toml:5:28: 51 jobs start in the same minute, 2026-11-24 04:00 Europe/Berlin: `j000`, `j001`",
             "and 47 more",
-            "in 61 other minutes",
+            "in 63 other minutes",
             "jitter",
             "`H`",
         ];

@@ -62,7 +62,7 @@ fn edit(
         if edited == before {
             return Ok(None);
         }
-        let report = check(path, edited.clone());
+        let report = check(context, path, edited.clone());
         report.say(context);
         if report.is_ok() {
             return Ok(Some(edited));
@@ -102,10 +102,10 @@ fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<(), Failure> {
     }
 }
 
-/// Checks the text as if it stood in the jobfile.
-fn check(path: &Path, bytes: Vec<u8>) -> Report {
+/// Checks the text as if it stood in the jobfile, with all that `check` says.
+fn check(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
     match with_environment(|env| jobfile::load_instead(path, bytes, env)) {
-        Ok(jobfile) => Report::of(&jobfile),
+        Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, context.now.wall),
         Err(problems) => Report::of_errors(problems),
     }
 }
@@ -335,7 +335,7 @@ impl Draft {
     /// After a failure, what was written is kept and its place is said.
     fn kept_if_failed<T>(&self, done: Result<T, Failure>) -> Result<T, Failure> {
         done.map_err(|failure| {
-            if self.read().is_ok_and(|bytes| bytes == self.before) {
+            if !self.file.exists() || self.read().is_ok_and(|bytes| bytes == self.before) {
                 self.remove();
                 return failure;
             }

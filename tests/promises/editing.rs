@@ -97,6 +97,25 @@ fn a_bad_edit_is_not_installed_and_the_copy_is_kept() {
 }
 
 #[test]
+fn a_copy_that_the_editor_took_away_is_not_said_to_be_kept() {
+    let house = House::new(ONE);
+    let answer = edit(&house, "rm \"$1\"").expect(111);
+    assert!(answer.err.contains("no such file"), "{}", answer.err);
+    assert!(!answer.err.contains("is kept"), "{}", answer.err);
+    assert_eq!(kept(&house), [""; 0].map(PathBuf::from));
+    assert_eq!(house.read("jobs.toml"), ONE);
+}
+
+#[test]
+fn what_would_surprise_is_said_as_by_check() {
+    let house = House::new(ONE);
+    let uneven = format!("{ONE}schedule = '*/7 * * * *'\n");
+    let said = edit(&house, &writes(&uneven)).expect(0).err;
+    assert!(said.contains("7 does not divide 60"), "{said}");
+    assert_eq!(house.read("jobs.toml"), uneven);
+}
+
+#[test]
 fn includes_are_those_of_the_real_place() {
     let house = House::new(ONE);
     house.write("b.toml", "[jobs.b]\ncommand = 'true'\n");

@@ -13,12 +13,12 @@ use crate::core::time::Wall;
 /// So many in one minute are nothing to speak of.
 const JOBS_MAX: usize = 50;
 
-/// Days that are looked at, from today on: each day of a month is among them.
+/// Days that are looked at, from now on: each day of a month is among them.
 const DAYS: i64 = 32;
 const DAY: i64 = 1440;
 
-/// Minutes from the first one looked at to the last; a zone may be a day off UTC on both sides.
-const MINUTES: usize = ((DAYS + 2) * DAY) as usize;
+/// Minutes from the first one counted to the last: today, the days after it, and a day that a zone may be off UTC on both sides.
+const MINUTES: usize = ((DAYS + 3) * DAY) as usize;
 
 /// Jobs with the same calendar at the same offset from UTC.
 type Groups<'a> = HashMap<(&'a Calendar, i64), Vec<usize>>;
@@ -37,9 +37,9 @@ pub(super) fn look(jobs: &[Job], zones: &[Rc<Zone>], from: Wall) -> Option<Findi
             starts[at] += number;
         }
     }
-    // From the coming minute on; of the last day, some zones' minutes are not known.
+    // From the coming minute on.
     let begin = usize::try_from(from.secs().div_euclid(60) + 1 - (today - 1) * DAY).ok()?;
-    let whole = begin..MINUTES - DAY as usize;
+    let whole = begin..begin + usize::try_from(DAYS * DAY).ok()?;
     let (fullest, number) = whole
         .clone()
         .map(|at| (at, starts[at]))
@@ -79,7 +79,7 @@ fn groups<'a>(jobs: &'a [Job], zones: &[Rc<Zone>], from: Wall) -> Groups<'a> {
 fn minutes(calendar: &Calendar, offset: i64, today: i64) -> impl Iterator<Item = usize> {
     let days = calendar
         .days_from(today - 1)
-        .take_while(move |day| *day <= today + DAYS);
+        .take_while(move |day| *day <= today + DAYS + 1);
     days.flat_map(move |day| {
         let begin = (day - today + 1) * DAY - offset;
         calendar

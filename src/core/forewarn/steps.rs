@@ -33,26 +33,31 @@ pub(super) fn look(text: &str, calendar: &Calendar) -> Vec<Words> {
     };
     let found = [
         // Within one hour of a day nothing begins anew.
-        step_of(minute, "0-59")
+        step_of(minute, MINUTES.length)
             .filter(|_| calendar.has_hours_in_a_row())
             .and_then(|step| uneven(&MINUTES, minute, step, calendar.minute_ends())),
-        step_of(hour, "0-23")
+        step_of(hour, HOURS.length)
             .filter(|_| calendar.has_days_in_a_row())
             .and_then(|step| uneven(&HOURS, hour, step, calendar.hour_ends())),
     ];
     found.into_iter().flatten().collect()
 }
 
-/// The step of a field that goes over all values.
-fn step_of(field: &str, all: &str) -> Option<u32> {
+/// The step of a field that goes over all values. `3-59/7` does, but for where it begins; `30-59/7` is the end of the hour.
+fn step_of(field: &str, length: u32) -> Option<u32> {
     let (range, step) = field.split_once('/')?;
-    let is_whole = range == "*" || range == "H" || range == all;
-    is_whole
-        .then(|| step.parse().unwrap_or(u32::MAX))
-        .filter(|_| {
-            // One value may stand in a list; then nothing is said.
-            step.bytes().all(|byte| byte.is_ascii_digit())
-        })
+    // One value may stand in a list; then nothing is said.
+    if !step.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let step = step.parse().unwrap_or(u32::MAX);
+    let is_whole = |(first, last): (&str, &str)| {
+        let first = first.parse::<u32>().ok();
+        let last = last.parse::<u32>().ok();
+        last == Some(length - 1)
+            && first.is_some_and(|first| first == 0 || first < step.min(length / 2))
+    };
+    (range == "*" || range == "H" || range.split_once('-').is_some_and(is_whole)).then_some(step)
 }
 
 fn uneven(unit: &Unit, field: &str, step: u32, (first, last): (u32, u32)) -> Option<Words> {
