@@ -448,7 +448,10 @@ mod tests {
         );
         assert_eq!(printed_forms("true"), ["true"]);
         // Debian's cron logs what it gives to the shell: `\\` has become `\`.
-        assert_eq!(printed_forms(r"printf a\\n"), [r"printf a\\n", r"printf a\n"]);
+        assert_eq!(
+            printed_forms(r"printf a\\n"),
+            [r"printf a\\n", r"printf a\n"]
+        );
         let cut = read(
             &["Nov 23 06:25:01 h CRON[1]: (u) CMD (abc"],
             "2026-11-23T12:00:00Z",
