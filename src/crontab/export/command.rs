@@ -96,7 +96,13 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     if has_odd_backslashes_before_percent(command) {
         remarks.refuse("command", "has a backslash before a percent sign");
     }
-    let mut text = command.replace('%', "\\%");
+    if command.contains("\\\\") {
+        remarks.add(
+            "command",
+            "its pairs of backslashes are doubled, for Debian's cron makes one of two; cronie does not",
+        );
+    }
+    let mut text = escaped(command);
     let Some(stdin) = stdin.filter(|stdin| !stdin.is_empty()) else {
         return text;
     };
@@ -113,6 +119,24 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     text.push('%');
     text.push_str(&body.unwrap_or(stdin).replace('%', "\\%").replace('\n', "%"));
     text
+}
+
+/// A command as Debian's cron is to read it: `\%` is `%`, `\\` is `\`, and any other backslash is one.
+fn escaped(command: &str) -> String {
+    let mut text = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some(at) = rest.find(['\\', '%']) {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let count = rest.bytes().take_while(|byte| *byte == b'\\').count();
+        match count {
+            0 => text.push_str("\\%"),
+            1 => text.push('\\'),
+            count => text.push_str(&"\\".repeat(2 * count)),
+        }
+        rest = &rest[count.max(1)..];
+    }
+    text + rest
 }
 
 /// Whether an odd number of backslashes stands before a percent sign: cron would take the last one for its own.

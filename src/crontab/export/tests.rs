@@ -53,7 +53,16 @@ fn read(line: &str) -> (String, String, String) {
         }
         is_escaped = c == '\\' && !is_escaped;
     }
-    let command = rest[..end].replace("\\%", "%");
+    let mut command = String::new();
+    let mut is_escaped = false;
+    for c in rest[..end].chars() {
+        let is_second = std::mem::replace(&mut is_escaped, false);
+        if is_second && matches!(c, '%' | '\\') {
+            command.pop();
+        }
+        is_escaped = c == '\\' && !is_second;
+        command.push(c);
+    }
     let mut stdin = String::new();
     let mut is_escaped = false;
     for c in rest[end..].chars().skip(1) {
@@ -83,6 +92,14 @@ fn a_plain_job_is_a_plain_line() {
     assert_eq!(active(&found.text), ["30 2 * * mon-fri date +\\%F"]);
     assert_eq!((found.remarks, found.refused), (vec![], 0));
     assert!(found.text.contains("\nMAILTO=\"\"\n"), "{}", found.text);
+}
+
+#[test]
+fn two_backslashes_are_still_two_after_cron_has_read_them() {
+    let command = r"sed 's/\\/\/; s/\t/x/' \";
+    let found = exported(&job("@daily", command, Policy::default()));
+    assert_eq!(read(active(&found.text)[0]).1, command);
+    assert!(found.remarks.iter().any(|it| it.key == "command"));
 }
 
 #[test]
