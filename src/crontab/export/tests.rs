@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::prove::{Starts, When};
 use super::*;
-use crate::core::job::{EnvValue, Name, Policy};
+use crate::core::job::{CommandLine, EnvValue, Name, Policy};
 use crate::core::schedule::{HashSeed, Schedule, Span};
 use crate::core::time::Wall;
 use crate::os::zone;
@@ -173,8 +173,25 @@ fn surroundings_stand_before_the_command() {
         ..Policy::default()
     };
     let found = exported(&job("@daily", "make all", policy));
-    let wanted = "@daily umask 077; export A='it'\\''s'; cd '/srv/a b' || exit; nice -n 5 make all";
+    let wanted = "@daily umask 077; cd '/srv/a b' || exit; nice -n 5 make all";
     assert_eq!(active(&found.text), [wanted]);
+    assert!(found.text.contains("\nA=\"it's\"\n"), "{}", found.text);
+}
+
+#[test]
+fn a_variable_that_jobs_have_different_stands_before_the_command() {
+    let with = |value: &str| Policy {
+        env: Box::from([("A".into(), EnvValue::Text(value.into()))]),
+        ..Policy::default()
+    };
+    let (one, two) = (
+        job("@daily", "one", with("it's")),
+        job("@daily", "two", with("b")),
+    );
+    let of = |job| Export { job, zone: None };
+    let found = export(&[of(&one), of(&two)], Kind::User("me"));
+    let wanted = ["@daily export A='it'\\''s'; one", "@daily export A=b; two"];
+    assert_eq!(active(&found.text), wanted);
 }
 
 fn expression() -> impl Strategy<Value = String> {
