@@ -7,7 +7,8 @@
 )]
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 /// Exports a jobfile.
 fn export(name: &str, jobfile: &str, args: &[&str]) -> Output {
@@ -69,6 +70,58 @@ fn what_crontab_cannot_say_is_listed_by_job_and_key() {
         crontab.contains("\nCRON_TZ=Asia/Tokyo\n@daily 'a b' c\n"),
         "{crontab}"
     );
+}
+
+/// Imports a crontab.
+fn import(crontab: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_jobctl"))
+        .args(["import", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(crontab.as_bytes()).unwrap();
+    drop(input);
+    text(&child.wait_with_output().unwrap().stdout)
+}
+
+#[test]
+fn a_crontab_that_went_to_a_jobfile_and_back_makes_the_same_jobs() {
+    let crontab = r#"PATH="/opt/bin:/usr/bin"
+A='b c'
+SHELL=/bin/bash
+MAILTO=""
+5 1 * * * printf 'a\\\\b' | tee x
+*/9 2-4 * * mon-fri mail me%one%two \% three
+MAILTO=me@example.com
+@reboot start
+@daily a
+@daily a
+"#;
+    let jobs = |jobfile: &str| -> Vec<String> {
+        let head = jobfile.find("[defaults]").unwrap();
+        let lines = jobfile[head..]
+            .lines()
+            .filter(|line| !line.starts_with('#'));
+        let text: Vec<&str> = lines.collect();
+        // An exported crontab is in the order of names.
+        let mut jobs: Vec<String> = text
+            .join("\n")
+            .split("\n[")
+            .map(str::trim)
+            .map(str::to_owned)
+            .collect();
+        jobs.sort();
+        jobs
+    };
+    let first = import(crontab);
+    let back = export("back", &first, &[]);
+    assert_eq!(back.status.code(), Some(0), "{back:?}");
+    let again = import(&text(&back.stdout));
+    assert_eq!(jobs(&again), jobs(&first), "{}", text(&back.stdout));
+    assert_eq!(jobs(&first).len(), 6);
 }
 
 #[test]

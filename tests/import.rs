@@ -54,6 +54,17 @@ impl Place {
         self.jobctl_with(args, "")
     }
 
+    fn jobctl_in_utc(&self, args: &[&str]) -> Answer {
+        let words = ["TZ=UTC", env!("CARGO_BIN_EXE_jobctl")];
+        let output = Command::new("/usr/bin/env").args(words).args(args).output();
+        let output = output.unwrap();
+        Answer {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     fn jobctl_with(&self, args: &[&str], input: &str) -> Answer {
         let mut child = Command::new(env!("CARGO_BIN_EXE_jobctl"))
             .args(args)
@@ -411,6 +422,51 @@ fn a_file_has_a_user_column_where_such_files_are_or_if_it_is_said() {
         .jobctl(&["import", tab.to_str().unwrap(), "--root", &place.root()])
         .stdout;
     assert!(found.contains("user = \"bob\""), "{found}");
+}
+
+#[test]
+fn lines_that_do_nothing_and_reboots_are_no_differences_from_crons_log() {
+    let place = Place::new("idle");
+    place.script("usr/sbin/anacron");
+    fs::create_dir_all(place.0.join("etc/cron.hourly")).unwrap();
+    fs::create_dir_all(place.0.join("etc/cron.daily")).unwrap();
+    let hourly = "cd / && run-parts --report /etc/cron.hourly";
+    place.file(
+        "etc/crontab",
+        &format!("17 * * * * root {hourly}\n25 6 * * * root {DAILY}\n@reboot root boot\n0 7 * * * root printf 'a\\\\nb'\n"),
+    );
+    let record = |time: &str, command: &str| {
+        format!("2026-11-23T{time}:01+00:00 host CRON[7]: (root) CMD ({command})\n")
+    };
+    let log = [
+        record("06:17", hourly),
+        record("06:25", DAILY),
+        record("06:33", "boot"),
+        record("07:00", "printf 'a\\nb'"),
+    ];
+    let log = place.file("log", &log.concat());
+    let args = ["import", "--system", "--root", &place.root(), "--compare"];
+    let args = [&args[..], &[log.to_str().unwrap()]].concat();
+    let found = place.jobctl_in_utc(&args);
+    assert_eq!(
+        found.stdout,
+        "1 start in both, 0 only in cron, 0 only in jobctl, from 2026-11-23 06:17:00 to 2026-11-23 07:00:00\n\
+         3 starts of @reboot, or of lines that do nothing: not compared\n"
+    );
+    assert_eq!(found.code, Some(0));
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_a_failure_of_the_system() {
+    let place = Place::new("log");
+    let tab = place.file("tab", "1 1 * * * x\n");
+    let tab = tab.to_str().unwrap();
+    for log in [&place.0.join("nothing"), &place.0, Path::new("/dev/zero")] {
+        let answer = place.jobctl(&["import", tab, "--compare", log.to_str().unwrap()]);
+        assert_eq!(answer.code, Some(111), "{log:?}: {}", answer.stderr);
+    }
+    let twice = place.jobctl(&["import", "-", "--compare", "-"]);
+    assert_eq!(twice.code, Some(2), "{}", twice.stderr);
 }
 
 /// Lines, and whether the jobfile has a job or a variable of them, or cron takes them and never runs them.

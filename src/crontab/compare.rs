@@ -6,15 +6,24 @@ use super::Imported;
 use super::records::{Records, Start, printed_forms};
 use crate::core::time::Wall;
 
-/// An imported line with the minutes its job names in the time of the log, and one minute before it.
+/// When a line is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// At these minutes, in order: those of the time of the log, and one minute before it.
+    At(Vec<Wall>),
+    /// No schedule tells, or it makes no difference: `@reboot`, and what does nothing.
+    AnyTime,
+}
+
+/// An imported line, and when its job is due.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected<'a> {
     /// The line.
     pub(crate) line: &'a Imported,
     /// Whose it is.
     pub(crate) user: &'a str,
-    /// In order.
-    pub(crate) minutes: Vec<Wall>,
+    /// When.
+    pub(crate) due: Due,
 }
 
 /// A start that only one side has.
@@ -35,6 +44,8 @@ pub(crate) struct Lone {
 pub(crate) struct Comparison {
     /// Starts of both.
     pub(crate) both: u64,
+    /// Starts of lines that may be started at any time.
+    pub(crate) apart: u64,
     /// What cron started only.
     pub(crate) only_cron: Vec<Lone>,
     /// What jobctl would have started only.
@@ -90,6 +101,8 @@ pub(crate) fn compare(
     for start in late {
         if waiting.take(start, 1) {
             found.both += 1;
+        } else if waiting.is_any_time(start) {
+            found.apart += 1;
         } else {
             found.only_cron.push(Lone {
                 at: start.at,
@@ -125,7 +138,10 @@ impl<'a> Waiting<'a> {
                 let of_user = known.entry(expected.user).or_default();
                 of_user.entry(form).or_default().push(index);
             }
-            let minutes = expected.minutes.iter();
+            let minutes = match &expected.due {
+                Due::At(minutes) => minutes.iter(),
+                Due::AnyTime => [].iter(),
+            };
             lines.push(Line {
                 expected,
                 minutes: minutes.map(|at| (at.secs().div_euclid(60), 1)).collect(),
@@ -159,6 +175,11 @@ impl<'a> Waiting<'a> {
             }
         }
         false
+    }
+
+    fn is_any_time(&self, start: &Start) -> bool {
+        let mut lines = self.candidates(start).into_iter();
+        lines.any(|index| self.lines[index].expected.due == Due::AnyTime)
     }
 
     fn job_of(&self, start: &Start) -> Option<String> {
@@ -225,7 +246,7 @@ mod tests {
             .map(|(line, minutes)| Expected {
                 line,
                 user: "root",
-                minutes: minutes.iter().map(|it| Wall::from_secs(it * 60)).collect(),
+                due: Due::At(minutes.iter().map(|it| Wall::from_secs(it * 60)).collect()),
             })
             .collect();
         let found = compare(&records, &expected, super::covered(&records).unwrap());
@@ -278,6 +299,26 @@ mod tests {
         let mut cut = start(10, 1, "abc");
         cut.is_cut = true;
         assert_eq!(counts(vec![cut], &[(&a, &[10])]), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_start_of_a_line_without_a_minute_is_no_difference() {
+        let a = line("a");
+        let records = Records {
+            starts: vec![start(10, 1, "a")],
+            covered: Some((Wall::from_secs(601), Wall::from_secs(601))),
+        };
+        let expected = [Expected {
+            line: &a,
+            user: "root",
+            due: Due::AnyTime,
+        }];
+        let found = compare(&records, &expected, super::covered(&records).unwrap());
+        let wanted = Comparison {
+            apart: 1,
+            ..Comparison::default()
+        };
+        assert_eq!(found, wanted);
     }
 
     #[test]

@@ -73,7 +73,10 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     reader.note_idle_directories();
     reader.note_all();
     let Reader {
-        mut items, notes, ..
+        mut items,
+        notes,
+        idle,
+        ..
     } = reader;
     give_names(&mut items);
     let text = settle(&mut items, &head(request), tools);
@@ -92,6 +95,7 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     Import {
         text,
         jobs,
+        idle,
         unknown,
         notes,
         switch_off,

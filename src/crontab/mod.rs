@@ -114,6 +114,8 @@ pub(crate) struct Import {
     pub(crate) text: String,
     /// Its jobs, in the order of files and lines.
     pub(crate) jobs: Vec<Imported>,
+    /// Lines that cron starts and that do nothing: no job was made of them, and none is missing.
+    pub(crate) idle: Vec<Imported>,
     /// Lines that no job was made of.
     pub(crate) unknown: Vec<Unknown>,
     /// What changes its meaning, and what else is worth a word.

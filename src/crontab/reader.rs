@@ -35,6 +35,8 @@ pub(super) struct Reader<'a> {
     pub(super) items: Vec<Item>,
     /// What is to be said.
     pub(super) notes: Vec<Note>,
+    /// Lines of cron that do nothing.
+    pub(super) idle: Vec<Imported>,
     /// Directories whose scripts a line runs.
     pub(super) run: BTreeSet<&'a str>,
     source: usize,
@@ -62,6 +64,7 @@ impl<'a> Reader<'a> {
             tools,
             items: Vec::new(),
             notes: Vec::new(),
+            idle: Vec::new(),
             run: BTreeSet::new(),
             source: 0,
             file: "",
@@ -315,6 +318,7 @@ impl<'a> Reader<'a> {
             )));
             self.items.push(Item::Comment(format!("# {}", line.line)));
             self.items.push(Item::Break);
+            self.idle.push(line.imported);
             return;
         }
         self.run.insert(&directory.path);
@@ -326,6 +330,9 @@ impl<'a> Reader<'a> {
         self.items.push(Item::Comment(format!("# {what} {place}")));
         self.items.push(Item::Comment(format!("# {}", line.line)));
         self.items.push(Item::Break);
+        if directory.scripts.is_empty() && *self.kind != Kind::Anacron {
+            self.idle.push(line.imported.clone());
+        }
         let lock = directory.path.rsplit('/').next().unwrap_or_default();
         for script in &directory.scripts {
             self.push(Draft {

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
+use super::percent;
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 
@@ -302,7 +303,8 @@ pub(crate) fn printed(command: &str) -> String {
     text.to_owned()
 }
 
-/// The forms in which a line's command may stand in a log: with its `%` text, without it, and with `\%` as `%`.
+/// The forms in which a line's command may stand in a log: with its `%` text, without it, and as Debian's cron gives it to the
+/// shell, with `\%` as `%` and `\\` as `\`.
 pub(crate) fn printed_forms(command: &str) -> Vec<String> {
     let mut is_escaped = false;
     let end = command.find(|c| {
@@ -315,6 +317,7 @@ pub(crate) fn printed_forms(command: &str) -> Vec<String> {
         printed(command),
         printed(cut),
         printed(&cut.replace("\\%", "%")),
+        printed(&percent::split(command).0),
     ];
     forms.dedup();
     forms
@@ -444,6 +447,11 @@ mod tests {
             ["date +\\%d%in", "date +\\%d", "date +%d"]
         );
         assert_eq!(printed_forms("true"), ["true"]);
+        // Debian's cron logs what it gives to the shell: `\\` has become `\`.
+        assert_eq!(
+            printed_forms(r"printf a\\n"),
+            [r"printf a\\n", r"printf a\n"]
+        );
         let cut = read(
             &["Nov 23 06:25:01 h CRON[1]: (u) CMD (abc"],
             "2026-11-23T12:00:00Z",

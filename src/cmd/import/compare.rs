@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
 use crate::crontab::Imported;
-use crate::crontab::compare::{Comparison, Covered, Expected, Lone, compare, covered};
+use crate::crontab::compare::{Comparison, Covered, Due, Expected, Lone, compare, covered};
 use crate::crontab::prove::Occurrences;
 use crate::crontab::records::{Reader, is_cron};
 use crate::os::{process, user, zone};
@@ -33,12 +34,21 @@ pub(super) enum Log<'a> {
     File(&'a Path),
 }
 
+/// The lines that cron starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lines<'a> {
+    /// Those that jobs were made of.
+    pub(super) with_jobs: &'a [Imported],
+    /// Those that do nothing.
+    pub(super) idle: &'a [Imported],
+}
+
 /// Compares what cron recorded with what the jobs' schedules say, and says what it found.
 ///
 /// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences, or nothing to compare.
 pub(super) fn answer(
     context: &Context,
-    imported: &[Imported],
+    lines: Lines<'_>,
     jobs: &Jobs,
     log: Log<'_>,
     out: &mut Out,
@@ -53,14 +63,16 @@ pub(super) fn answer(
         .hint("name the file that cron logs to: `jobctl import --compare /var/log/syslog`"));
     };
     let caller = user::current().name;
-    let expected: Vec<Expected<'_>> = imported
-        .iter()
-        .map(|line| Expected {
+    let expected = |line| -> Expected<'_> {
+        let line: &Imported = line;
+        Expected {
             line,
             user: line.user.as_deref().unwrap_or(&caller),
-            minutes: minutes(line, jobs, covered),
-        })
-        .collect();
+            due: due(line, jobs, covered),
+        }
+    };
+    let lines = lines.with_jobs.iter().chain(lines.idle);
+    let expected: Vec<Expected<'_>> = lines.map(expected).collect();
     let found = compare(&records, &expected, covered);
     let report = Report {
         found: &found,
@@ -77,15 +89,16 @@ pub(super) fn answer(
 }
 
 /// The minutes that a line's job names in the time of the log, and the one before it.
-fn minutes(line: &Imported, jobs: &Jobs, covered: Covered) -> Vec<Wall> {
-    let Some(job) = jobs.get(&line.job) else {
-        return Vec::new();
+fn due(line: &Imported, jobs: &Jobs, covered: Covered) -> Due {
+    // A line that does nothing has no job, and no name of one.
+    let Some(job) = jobs.get(&line.job).filter(|_| line.schedule != "@reboot") else {
+        return Due::AnyTime;
     };
     let span = Span {
         after: Wall::from_secs((covered.first - 3) * 60),
         until: Wall::from_secs((covered.last + 1) * 60),
     };
-    Occurrences::new(job, &jobs.zone(job), span).collect()
+    Due::At(Occurrences::new(job, &jobs.zone(job), span).collect())
 }
 
 fn name_of(log: Log<'_>) -> String {
@@ -97,13 +110,23 @@ fn name_of(log: Log<'_>) -> String {
 }
 
 fn read(log: Log<'_>) -> Result<Reader, Failure> {
-    let error = |error: io::Error| Failure::no(format!("{}: {}", name_of(log), plain(&error)));
+    let error = |error: io::Error| Failure::system(format!("{}: {}", name_of(log), plain(&error)));
     let source: Box<dyn BufRead> = match log {
         Log::Journal => Box::new(Cursor::new(journal()?)),
         Log::File(path) if path == Path::new("-") => Box::new(io::stdin().lock()),
-        Log::File(path) => Box::new(BufReader::new(File::open(path).map_err(error)?)),
+        Log::File(path) => Box::new(BufReader::new(open(path).map_err(error)?)),
     };
     read_lines(source).map_err(error)
+}
+
+/// Opens a log, which may be a pipe; a device such as /dev/zero might have no end.
+fn open(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Err(io::Error::other("not a file"));
+    }
+    Ok(file)
 }
 
 /// What cron wrote into the journal.
@@ -202,7 +225,14 @@ impl Report<'_> {
             found.only_jobctl.len(),
             at(self.covered.first),
             at(self.covered.last),
-        ))
+        ))?;
+        if found.apart > 0 {
+            out.line(format!(
+                "{} of @reboot, or of lines that do nothing: not compared",
+                number(found.apart, "start")
+            ))?;
+        }
+        Ok(())
     }
 
     fn line(&self, side: &str, lone: &Lone) -> String {
@@ -220,6 +250,7 @@ impl Report<'_> {
         let at = |minute: i64| when::utc(Wall::from_secs(minute * 60));
         json!({
             "both": self.found.both,
+            "apart": self.found.apart,
             "from": at(self.covered.first),
             "to": at(self.covered.last),
             "only_cron": list(&self.found.only_cron),

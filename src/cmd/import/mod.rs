@@ -37,8 +37,11 @@ pub(crate) fn answer(
     let import = read(args, wish.file)?;
     if let Some(log) = wish.log {
         say(&import, context.global.quiet);
-        let lines = lines_of_cron(&import.jobs);
-        return compare::answer(context, &lines, &Jobs::of_text(&import.text)?, log, out);
+        let lines = compare::Lines {
+            with_jobs: &lines_of_cron(&import.jobs),
+            idle: &import.idle,
+        };
+        return compare::answer(context, lines, &Jobs::of_text(&import.text)?, log, out);
     }
     let proof = match wish.days {
         Some(days) => Some(prove::proof(context, &import, days)?),
@@ -76,6 +79,13 @@ impl<'a> Wish<'a> {
             days: None,
             log,
         };
+        let standard_input = Path::new("-");
+        if wish.file == Some(standard_input) && wish.log == Some(compare::Log::File(standard_input))
+        {
+            return Err(Failure::usage(
+                "standard input: it cannot be both the crontab and the log",
+            ));
+        }
         let Some(word) = args.prove.as_deref() else {
             return Ok(wish);
         };

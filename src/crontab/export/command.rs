@@ -1,13 +1,18 @@
 //! The command of a job as the rest of a crontab's line.
 
-use super::Remarks;
+use super::{Export, Remarks, Variables};
 use crate::core::job::{CommandLine, EnvValue, Job};
 
 /// Shells that know `export`, `cd` and `umask` as sh(1) does.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "busybox"];
 
 /// The command with what must stand before it, `%` escaped, and its standard input behind it.
-pub(super) fn text(job: &Job, remarks: &mut Remarks<'_>) -> String {
+pub(super) fn text(
+    export: &Export<'_>,
+    common: &Variables<'_>,
+    remarks: &mut Remarks<'_>,
+) -> String {
+    let job = export.job;
     let policy = &job.policy;
     let mut is_simple = true;
     let command = match (&job.command, &*policy.shell) {
@@ -32,7 +37,7 @@ pub(super) fn text(job: &Job, remarks: &mut Remarks<'_>) -> String {
             format!("nice -n {nice} {}", quoted([shell, "-c", command.as_str()]))
         }
     };
-    let command = preamble(job, remarks) + &command;
+    let command = preamble(export, common, remarks) + &command;
     if command.contains("JOBCTL_") {
         remarks.add(
             "command",
@@ -42,8 +47,64 @@ pub(super) fn text(job: &Job, remarks: &mut Remarks<'_>) -> String {
     with_input(&command, policy.stdin.as_deref(), remarks)
 }
 
+/// Variables that all jobs have alike and a line of a crontab can say, but those that mean something to cron.
+pub(super) fn common<'a>(jobs: &[&'a Export<'a>]) -> Variables<'a> {
+    const VALUE_MAX: usize = 900;
+    let is_crons = |name: &str| {
+        matches!(name, "SHELL" | "HOME" | "USER" | "LOGNAME" | "RANDOM_DELAY")
+            || ["MAIL", "CRON", "CONTENT_"]
+                .iter()
+                .any(|begin| name.starts_with(begin))
+    };
+    let is_name = |name: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let is_value = |value: &str| {
+        value.len() + 1 < VALUE_MAX
+            && !value.contains(char::is_control)
+            && !(value.contains('"') && value.contains('\''))
+    };
+    let Some((first, rest)) = jobs.split_first() else {
+        return Variables::new();
+    };
+    let variables = first.job.policy.env.iter().filter_map(|(name, value)| {
+        let EnvValue::Text(text) = value else {
+            return None;
+        };
+        let has = |export: &&Export<'_>| {
+            let mut env = export.job.policy.env.iter();
+            env.any(|other| (&other.0, &other.1) == (name, value))
+        };
+        let is_common = !is_crons(name) && is_name(name) && is_value(text) && rest.iter().all(has);
+        is_common.then_some((&**name, &**text))
+    });
+    variables.collect()
+}
+
+/// Whether an environment line above the command has given a variable its value.
+fn is_given(export: &Export<'_>, common: &Variables<'_>, name: &str, value: &str) -> bool {
+    match name {
+        "SHELL" => value == line_shell(export.job),
+        "MAILTO" => value == export.job.policy.mailto.as_deref().unwrap_or_default(),
+        "CRON_TZ" => export.zone == Some(value),
+        _ => common.get(name) == Some(&value),
+    }
+}
+
+/// The shell that cron starts for a job.
+pub(super) fn line_shell(job: &Job) -> &str {
+    match (&job.command, &*job.policy.shell) {
+        (CommandLine::Shell(_), [shell, flag]) if &**flag == "-c" => shell,
+        (CommandLine::Shell(_) | CommandLine::Exec(_), _) => "/bin/sh",
+    }
+}
+
 /// What sets up the shell: umask, environment, working directory.
-fn preamble(job: &Job, remarks: &mut Remarks<'_>) -> String {
+fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'_>) -> String {
+    let job = export.job;
     let policy = &job.policy;
     let mut text = String::new();
     if policy.umask != 0o022 {
@@ -51,6 +112,7 @@ fn preamble(job: &Job, remarks: &mut Remarks<'_>) -> String {
     }
     for (name, value) in &policy.env {
         match value {
+            EnvValue::Text(value) if is_given(export, common, name, value) => {}
             EnvValue::Text(value) => {
                 text.push_str("export ");
                 text.push_str(name);
@@ -96,7 +158,13 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     if has_odd_backslashes_before_percent(command) {
         remarks.refuse("command", "has a backslash before a percent sign");
     }
-    let mut text = command.replace('%', "\\%");
+    if command.contains("\\\\") {
+        remarks.add(
+            "command",
+            "its pairs of backslashes are doubled, for Debian's cron makes one of two; cronie does not",
+        );
+    }
+    let mut text = escaped(command);
     let Some(stdin) = stdin.filter(|stdin| !stdin.is_empty()) else {
         return text;
     };
@@ -113,6 +181,24 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     text.push('%');
     text.push_str(&body.unwrap_or(stdin).replace('%', "\\%").replace('\n', "%"));
     text
+}
+
+/// A command as Debian's cron is to read it: `\%` is `%`, `\\` is `\`, and any other backslash is one.
+fn escaped(command: &str) -> String {
+    let mut text = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some(at) = rest.find(['\\', '%']) {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let count = rest.bytes().take_while(|byte| *byte == b'\\').count();
+        match count {
+            0 => text.push_str("\\%"),
+            1 => text.push('\\'),
+            count => text.push_str(&"\\".repeat(2 * count)),
+        }
+        rest = &rest[count.max(1)..];
+    }
+    text + rest
 }
 
 /// Whether an odd number of backslashes stands before a percent sign: cron would take the last one for its own.

@@ -9,7 +9,9 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use crate::core::job::{CommandLine, Job, MailOn};
+use std::collections::BTreeMap;
+
+use crate::core::job::{Job, MailOn};
 
 /// A job to be exported.
 #[derive(Clone, Copy, Debug)]
@@ -53,22 +55,31 @@ pub(crate) struct Exported {
     pub(crate) refused: usize,
 }
 
+/// Names and values.
+type Variables<'a> = BTreeMap<&'a str, &'a str>;
+
 /// The longest command that Debian's cron takes whole (`MAX_COMMAND`).
 const COMMAND_MAX: usize = 998;
 
 /// Makes a crontab. Jobs of the machine's own zone come first: a `CRON_TZ` holds for all lines after it.
-pub(crate) fn export(jobs: &[Export<'_>], kind: Kind<'_>) -> Exported {
-    let mut jobs: Vec<&Export<'_>> = jobs.iter().collect();
+pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
+    let mut jobs: Vec<&Export<'a>> = jobs.iter().collect();
     jobs.sort_by_key(|export| export.zone);
+    let common = command::common(&jobs);
     let mut writer = Writer {
         kind,
         shell: "/bin/sh".to_owned(),
         mailto: None,
         zone: None,
+        common,
         exported: Exported::default(),
     };
     writer.comment("Made by `jobctl export crontab`. Each command finds HOME, LOGNAME, SHELL and PATH=/usr/bin:/bin");
     writer.comment("only, as cron has it.");
+    for (name, text) in std::mem::take(&mut writer.common) {
+        writer.line(&format!("{name}={}", command::value(text)));
+        writer.common.insert(name, text);
+    }
     for export in jobs {
         writer.job(export);
     }
@@ -110,6 +121,8 @@ struct Writer<'a> {
     shell: String,
     mailto: Option<String>,
     zone: Option<String>,
+    /// Variables that all jobs have alike, in lines at the top.
+    common: Variables<'a>,
     exported: Exported,
 }
 
@@ -121,7 +134,7 @@ impl Writer<'_> {
             list: Vec::new(),
         };
         let schedules = schedule::lines(job, &mut remarks);
-        let command = command::text(job, &mut remarks);
+        let command = command::text(export, &self.common, &mut remarks);
         remarks::policy(job, &mut remarks);
         let user = self.user(job, &mut remarks);
         if export.zone.is_some() {
@@ -193,10 +206,7 @@ impl Writer<'_> {
             self.line(&format!("CRON_TZ={zone}"));
         }
         let policy = &export.job.policy;
-        let shell = match (&export.job.command, &*policy.shell) {
-            (CommandLine::Shell(_), [shell, flag]) if &**flag == "-c" => shell.to_string(),
-            (CommandLine::Shell(_) | CommandLine::Exec(_), _) => "/bin/sh".to_owned(),
-        };
+        let shell = command::line_shell(export.job).to_owned();
         if self.shell != shell {
             self.line(&format!("SHELL={}", command::value(&shell)));
             self.shell = shell;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::prove::{Starts, When};
 use super::*;
-use crate::core::job::{EnvValue, Name, Policy};
+use crate::core::job::{CommandLine, EnvValue, Name, Policy};
 use crate::core::schedule::{HashSeed, Schedule, Span};
 use crate::core::time::Wall;
 use crate::os::zone;
@@ -53,7 +53,16 @@ fn read(line: &str) -> (String, String, String) {
         }
         is_escaped = c == '\\' && !is_escaped;
     }
-    let command = rest[..end].replace("\\%", "%");
+    let mut command = String::new();
+    let mut is_escaped = false;
+    for c in rest[..end].chars() {
+        let is_second = std::mem::replace(&mut is_escaped, false);
+        if is_second && matches!(c, '%' | '\\') {
+            command.pop();
+        }
+        is_escaped = c == '\\' && !is_second;
+        command.push(c);
+    }
     let mut stdin = String::new();
     let mut is_escaped = false;
     for c in rest[end..].chars().skip(1) {
@@ -83,6 +92,14 @@ fn a_plain_job_is_a_plain_line() {
     assert_eq!(active(&found.text), ["30 2 * * mon-fri date +\\%F"]);
     assert_eq!((found.remarks, found.refused), (vec![], 0));
     assert!(found.text.contains("\nMAILTO=\"\"\n"), "{}", found.text);
+}
+
+#[test]
+fn two_backslashes_are_still_two_after_cron_has_read_them() {
+    let command = r"sed 's/\\/\/; s/\t/x/' \";
+    let found = exported(&job("@daily", command, Policy::default()));
+    assert_eq!(read(active(&found.text)[0]).1, command);
+    assert!(found.remarks.iter().any(|it| it.key == "command"));
 }
 
 #[test]
@@ -156,8 +173,25 @@ fn surroundings_stand_before_the_command() {
         ..Policy::default()
     };
     let found = exported(&job("@daily", "make all", policy));
-    let wanted = "@daily umask 077; export A='it'\\''s'; cd '/srv/a b' || exit; nice -n 5 make all";
+    let wanted = "@daily umask 077; cd '/srv/a b' || exit; nice -n 5 make all";
     assert_eq!(active(&found.text), [wanted]);
+    assert!(found.text.contains("\nA=\"it's\"\n"), "{}", found.text);
+}
+
+#[test]
+fn a_variable_that_jobs_have_different_stands_before_the_command() {
+    let with = |value: &str| Policy {
+        env: Box::from([("A".into(), EnvValue::Text(value.into()))]),
+        ..Policy::default()
+    };
+    let (one, two) = (
+        job("@daily", "one", with("it's")),
+        job("@daily", "two", with("b")),
+    );
+    let of = |job| Export { job, zone: None };
+    let found = export(&[of(&one), of(&two)], Kind::User("me"));
+    let wanted = ["@daily export A='it'\\''s'; one", "@daily export A=b; two"];
+    assert_eq!(active(&found.text), wanted);
 }
 
 fn expression() -> impl Strategy<Value = String> {

@@ -77,6 +77,8 @@ impl When {
             "@weekly" => Entry::read("0 0 * * 0").map(Self::Fields),
             "@daily" | "@midnight" => Entry::read("0 0 * * *").map(Self::Fields),
             "@hourly" => Entry::read("0 * * * *").map(Self::Fields),
+            // Cronie's; the import takes it, so that it must be provable too.
+            "@every_minute" => Entry::read("* * * * *").map(Self::Fields),
             fields => Entry::read(fields).map(Self::Fields),
         }
     }
@@ -271,6 +273,11 @@ mod tests {
             );
         }
         assert_eq!(When::read("@reboot"), Some(When::Boot));
+    }
+
+    #[test]
+    fn cronies_every_minute_is_not_taken_for_a_refused_line() {
+        assert_eq!(When::read("@every_minute"), When::read("* * * * *"));
     }
 
     #[test]
