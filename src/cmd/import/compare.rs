@@ -229,7 +229,7 @@ impl Report<'_> {
         if found.apart > 0 {
             out.line(format!(
                 "{} of @reboot, or of lines that do nothing: not compared",
-                number(found.apart, "start")
+                count(found.apart, "start")
             ))?;
         }
         Ok(())
