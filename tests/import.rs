@@ -457,6 +457,16 @@ fn lines_that_do_nothing_and_reboots_are_no_differences_from_crons_log() {
 }
 
 #[test]
+fn a_proof_says_which_lines_it_is_not_about() {
+    let place = Place::new("unproved");
+    let tab = place.file("tab", "1 1 * * * x\n@every_minute y\nbogus\n");
+    let answer = place.jobctl(&["import", tab.to_str().unwrap(), "--prove", "1"]);
+    let wanted = "# 1 line kept as a comment: not compared\n# 2 jobs, 1441 occurrences in 1 day, all equal\n";
+    assert!(answer.stdout.ends_with(wanted), "{}", answer.stdout);
+    assert_eq!(answer.code, Some(0));
+}
+
+#[test]
 fn a_log_that_cannot_be_read_is_a_failure_of_the_system() {
     let place = Place::new("log");
     let tab = place.file("tab", "1 1 * * * x\n");

@@ -72,6 +72,7 @@ pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Tol
         proof: prove(&pairs, span),
         days: (span.until.secs() - span.after.secs()) / DAY_SECS,
         anacron: anacron.len(),
+        unknown: import.unknown.len(),
         zones: &zones,
     };
     Ok(report.told())
@@ -123,6 +124,8 @@ struct Report<'a> {
     days: i64,
     /// Jobs that were left out.
     anacron: usize,
+    /// Lines that no job was made of.
+    unknown: usize,
     zones: &'a Zones,
 }
 
@@ -140,6 +143,12 @@ impl Report<'_> {
             lines.push(format!(
                 "{} of anacron, which cron does not start: not compared",
                 count(self.anacron, "job")
+            ));
+        }
+        if self.unknown > 0 {
+            lines.push(format!(
+                "{} kept as a comment: not compared",
+                number(self.unknown as u64, "line")
             ));
         }
         lines.push(self.verdict());
@@ -204,6 +213,7 @@ impl Report<'_> {
             "days": self.days,
             "reboot_jobs": self.proof.boots,
             "anacron_jobs": self.anacron,
+            "unknown_lines": self.unknown,
             "differences": mismatches,
         })
     }
