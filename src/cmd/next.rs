@@ -331,7 +331,7 @@ fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
 
 fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
     let mut table = Table::new(&[
-        Column::left("AT"),
+        Column::firm("AT"),
         Column::left("JITTER"),
         Column::left("IN"),
         Column::flexible("JOB"),

@@ -18,6 +18,7 @@ pub(crate) struct Column {
     title: &'static str,
     is_right: bool,
     is_flexible: bool,
+    is_firm: bool,
 }
 
 impl Column {
@@ -27,6 +28,7 @@ impl Column {
             title,
             is_right: false,
             is_flexible: false,
+            is_firm: false,
         }
     }
 
@@ -36,6 +38,7 @@ impl Column {
             title,
             is_right: true,
             is_flexible: false,
+            is_firm: false,
         }
     }
 
@@ -45,6 +48,17 @@ impl Column {
             title,
             is_right: false,
             is_flexible: true,
+            is_firm: false,
+        }
+    }
+
+    /// Words that are shortened last: a row means nothing without them.
+    pub(crate) const fn firm(title: &'static str) -> Self {
+        Self {
+            title,
+            is_right: false,
+            is_flexible: false,
+            is_firm: true,
         }
     }
 }
@@ -135,9 +149,10 @@ impl Table {
         self.columns.iter().enumerate().map(widest).collect()
     }
 
-    /// Takes from the widest flexible column, then from the widest one of words, until the table fits or nothing more can be taken.
+    /// Takes from the widest flexible column, then from the widest one of words, the firm ones last, until the table fits or nothing more can be taken.
     fn fit(&self, widths: &mut [usize], width: usize) {
         self.take(widths, width, |column| column.is_flexible);
+        self.take(widths, width, |column| !column.is_right && !column.is_firm);
         self.take(widths, width, |column| !column.is_right);
     }
 
@@ -225,6 +240,22 @@ mod tests {
         ]);
         table.push(vec!["412".into(), "漢字".into(), "".into(), "a\nb".into()]);
         capture(width, |out| table.print(out))
+    }
+
+    #[test]
+    fn a_firm_column_keeps_what_a_narrow_terminal_can_show() {
+        let mut table = Table::new(&[
+            Column::firm("AT"),
+            Column::left("TIME"),
+            Column::flexible("NOTE"),
+        ]);
+        let at = "2027-10-31 00:00:00";
+        table.push(vec![at.into(), at.repeat(2).into(), at.into()]);
+        let mut widths = table.widths();
+        table.fit(&mut widths, 39);
+        assert_eq!(widths, [19, 8, 8]);
+        table.fit(&mut widths, 36);
+        assert_eq!(widths, [16, 8, 8]);
     }
 
     #[test]
