@@ -148,7 +148,7 @@ impl Report<'_> {
         if self.unknown > 0 {
             lines.push(format!(
                 "{} kept as a comment: not compared",
-                number(self.unknown as u64, "line")
+                count(self.unknown as u64, "line")
             ));
         }
         lines.push(self.verdict());
