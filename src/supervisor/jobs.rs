@@ -44,6 +44,22 @@ pub(super) struct Planning {
     pub(super) grid_at: Option<Wall>,
 }
 
+/// The pauses as they were before a turn read them anew.
+#[derive(Clone, Debug)]
+pub(super) struct Pauses {
+    all: Option<Pause>,
+    /// In the order of the jobs.
+    jobs: Vec<Option<Pause>>,
+}
+
+impl Pauses {
+    /// The jobs that were paused, and by what: their own pause before that of all.
+    fn holding(&self) -> impl Iterator<Item = (usize, Pause)> {
+        let jobs = self.jobs.iter().enumerate();
+        jobs.filter_map(|(index, pause)| Some((index, pause.or(self.all)?)))
+    }
+}
+
 /// What is to be known of a job's first queued run at every turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
@@ -99,13 +115,12 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn refresh_pauses(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
-        let former_all = self.paused_all;
-        let former: Vec<(usize, Pause)> = self
-            .jobs
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(index, state)| Some((index, state.pause.take().or(former_all)?)))
-            .collect();
+        let former = Pauses {
+            all: self.paused_all,
+            jobs: self.jobs.iter_mut().map(|job| job.pause.take()).collect(),
+        };
+        let ended: Vec<(usize, Pause)> = former.holding().collect();
+        steps.pauses = Some(former);
         for (job_id, since, until) in self.store.paused_jobs()? {
             if let Some(&index) = self.by_id.get(&job_id) {
                 self.jobs[index].pause = Some(Pause { since, until });
@@ -116,7 +131,7 @@ impl<S: Spawner> Supervisor<S> {
             since,
             until: supervisor.paused_until,
         });
-        former
+        ended
             .into_iter()
             .try_for_each(|(index, pause)| self.end_pause(index, pause, steps))
     }
@@ -226,6 +241,14 @@ impl<S: Spawner> Supervisor<S> {
     fn put_head(&mut self, key: HeadKey, head: Head) {
         self.jobs[head.index].head = Some(key);
         self.heads.insert(key, head);
+    }
+
+    /// Puts back the pauses: whoever sees the end of one has to see it again.
+    pub(super) fn undo_pauses(&mut self, pauses: Pauses) {
+        self.paused_all = pauses.all;
+        for (job, pause) in self.jobs.iter_mut().zip(pauses.jobs) {
+            job.pause = pause;
+        }
     }
 
     /// Puts back what a turn that failed had moved.

@@ -347,6 +347,9 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         self.undo_jobs(&steps.planned, &steps.gone);
+        if let Some(pauses) = steps.pauses {
+            self.undo_pauses(pauses);
+        }
         self.is_stale = true;
         self.again_at = Some(now.mono + self.back_off);
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
@@ -443,6 +446,8 @@ struct Steps {
     stops: Vec<(i64, spawner::Stop)>,
     /// Jobs whose planning moved, with what it was before.
     planned: Vec<jobs::Planning>,
+    /// The pauses as they were, if they were read anew.
+    pauses: Option<jobs::Pauses>,
     log: Vec<Line>,
 }
 
@@ -459,6 +464,7 @@ impl Steps {
             gone: Vec::new(),
             stops: Vec::new(),
             planned: Vec::new(),
+            pauses: None,
             log: Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ use crate::kill_sweep::{
     Findings, Victim, WHILE, finish, has_strace, has_unfinished, is_full, judge, prepare, record,
     store, traced,
 };
-use crate::support::{House, found_within};
+use crate::support::{DEADLINE, House, found_within};
 
 /// What fails, and how.
 const FAULTS: [(&str, &[&str]); 10] = [
@@ -109,7 +109,7 @@ fn try_fault(fault: &Fault) -> Trial {
     if supervisor.status().is_none() {
         supervisor.send(Signal::SIGTERM);
     }
-    let status = found_within(Duration::from_secs(10), || supervisor.status());
+    let status = found_within(DEADLINE, || supervisor.status());
     match status {
         // 75: to SQLite, a lock that fails is one that is held.
         Some(status) if [Some(0), Some(75), Some(111)].contains(&status.code()) => {}

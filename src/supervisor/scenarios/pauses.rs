@@ -32,6 +32,27 @@ fn what_fell_due_in_a_pause_does_not_run_after_it_because_of_its_jitter() {
 }
 
 #[test]
+fn a_pause_owes_nothing_also_if_the_turn_that_sees_its_end_fails_on_disk() {
+    let jobfile = "[jobs.a]\nschedule = '*/10 * * * *'\ncommand = 'x'\njitter = '9m'";
+    for scope in [Scope::Job("a"), Scope::All] {
+        let mut day = Scenario::new(jobfile, "2026-06-01T00:05:00Z");
+        day.pause(scope, None);
+        day.advance_to("2026-06-01T00:10:05Z");
+        day.resume(scope);
+        day.supervisor.store.execute_raw(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON main.run BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+        );
+        day.advance(1);
+        day.supervisor.store.execute_raw("DROP TRIGGER full");
+        day.advance_to("2026-06-01T00:29:59Z");
+        assert_eq!(
+            day.runs("a"),
+            ["01 00:10:00 skipped (paused)", "01 00:20:00 succeeded"]
+        );
+    }
+}
+
+#[test]
 fn a_resume_after_a_pause_ended_by_itself_owes_nothing_either() {
     let jobfile =
         "[jobs.a]\nschedule = '*/10 * * * *'\ncommand = 'x'\njitter = '9m'\ncatch_up = 'all'";
