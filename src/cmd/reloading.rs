@@ -148,6 +148,8 @@ impl<'s> Reloading<'s> {
         let snapshot = Snapshot::take(&self.service.path, Some(&self.judged));
         let before = self.settling.take();
         self.watch(&snapshot, supervisor, now);
+        // The texts were read for this only.
+        process::give_memory_back();
         if snapshot == self.judged && !self.is_undone {
             return false;
         }
