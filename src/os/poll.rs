@@ -84,6 +84,13 @@ pub(crate) fn hang_up(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::empty())
 }
 
+/// Whether a pipe, terminal or file would take up to 4,096 bytes without waiting (pipe(7), `PIPE_BUF`). One whose reader is gone
+/// is: writing to it tells.
+pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
+    wait(&mut fds, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
+}
+
 /// Whether the last [`wait`] found this one ready.
 pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_none_or(|events| !events.is_empty())

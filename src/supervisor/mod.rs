@@ -357,6 +357,11 @@ impl<S: Spawner> Supervisor<S> {
 
     /// How long nothing will be to do, unless something happens.
     pub(crate) fn next_wait(&self, now: Now) -> Duration {
+        let wait = self.next_turn_wait(now);
+        self.log.next_wait().map_or(wait, |log| log.min(wait))
+    }
+
+    fn next_turn_wait(&self, now: Now) -> Duration {
         let from_wall = |at: Wall| at.since(now.wall);
         let from_mono = |at: Mono| at.since(now.mono);
         let mut wait =

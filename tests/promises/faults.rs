@@ -1,9 +1,11 @@
 //! Bad weather: a store that is locked, foreign, newer or damaged, directories that cannot be written, closed descriptors, a crowd.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use rusqlite::Connection;
 
 use crate::support::{House, answer_of, found_within, is_root, now, program, skipped, wait_for};
@@ -273,6 +275,36 @@ fn the_supervisor_goes_on_when_nobody_reads_its_log() {
         supervisor.try_wait().expect("it is ours").is_none(),
         "it ended"
     );
+    let _ = supervisor.kill();
+    let _ = supervisor.wait();
+}
+
+#[test]
+fn a_reader_of_the_log_that_is_stuck_holds_nothing_up() {
+    let house = House::new(NOTES);
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    let filler = writer.try_clone().expect("it can be copied");
+    fcntl(&filler, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe can be small");
+    (&filler)
+        .write_all(&[b'.'; 4096])
+        .expect("it has room for a page");
+    let mut supervisor = house
+        .jobctl()
+        .arg("run")
+        .stderr(writer)
+        .spawn()
+        .expect("jobctl can be started");
+    drop(filler);
+    let run = house.enqueue(&["notes", "x"]);
+    house.wait_state(run, "succeeded");
+    let mut page = [0; 4096];
+    (&reader).read_exact(&mut page).expect("it is there");
+    let mut log = String::new();
+    let mut lines = BufReader::new(reader);
+    while !log.contains("event=end") {
+        assert!(lines.read_line(&mut log).expect("it is text") > 0, "{log}");
+    }
+    assert!(log.contains("event=start "), "the beginning is gone: {log}");
     let _ = supervisor.kill();
     let _ = supervisor.wait();
 }
