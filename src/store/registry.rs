@@ -186,7 +186,7 @@ impl Store {
     /// Jobs that are gone from the jobfile and have runs still.
     pub(crate) fn absent_jobs(&self) -> Result<Vec<i64>, StoreError> {
         self.conn
-            .prepare_cached("SELECT id FROM job WHERE present = 0 AND ended > 0")
+            .prepare_cached("SELECT id FROM job WHERE present = 0 AND ended > 0 ORDER BY id")
             .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
             .map_err(|e| self.failed("read jobs", e))
     }

@@ -26,39 +26,35 @@ impl<S: Spawner> Supervisor<S> {
         self.last_prune + if cursor > 0 { NEXT_BATCH } else { LOOK_EVERY }
     }
 
-    /// Removes a batch of old runs, going round the jobs.
+    /// Removes a batch of old runs, going round the jobs, those that are gone from the jobfile included.
     pub(super) fn prune_a_batch(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let now = steps.now;
         if !self.prune_is_due(now) {
             return Ok(());
         }
         self.last_prune = now.mono;
+        // They come and go with the jobfile only, so a number counts the same ones from turn to turn.
+        let absent = self.store.absent_jobs()?;
         for _ in 0..JOBS_A_TURN {
             let (index, cursor) = self.prune_at;
-            let Some(state) = self.jobs.get(index) else {
-                self.prune_at = (0, 0);
-                return self.prune_absent(steps);
+            let (job_id, keep) = match self.jobs.get(index) {
+                Some(state) => (state.id, state.job.policy.keep.clone()),
+                // Its runs are kept as those of a job that says nothing.
+                None => match absent.get(index - self.jobs.len()) {
+                    Some(job_id) => (*job_id, Keep::default()),
+                    None => {
+                        self.prune_at = (0, 0);
+                        return Ok(());
+                    }
+                },
             };
-            let pruned =
-                self.store
-                    .prune(state.id, cursor, &limits_of(&state.job.policy.keep, now))?;
+            let pruned = self.store.prune(job_id, cursor, &limits_of(&keep, now))?;
             steps.files.extend(pruned.files);
             if let Some(cursor) = pruned.cursor {
                 self.prune_at = (index, cursor);
                 return Ok(());
             }
             self.prune_at = (index + 1, 0);
-        }
-        Ok(())
-    }
-
-    /// The runs of jobs that are gone from the jobfile are kept as those of a job that says nothing.
-    fn prune_absent(&self, steps: &mut Steps) -> Result<(), StoreError> {
-        let limits = limits_of(&Keep::default(), steps.now);
-        for job_id in self.store.absent_jobs()?.into_iter().take(JOBS_A_TURN) {
-            steps
-                .files
-                .extend(self.store.prune(job_id, 0, &limits)?.files);
         }
         Ok(())
     }

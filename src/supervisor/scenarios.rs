@@ -2,6 +2,7 @@
 
 mod clocks;
 mod pauses;
+mod retention;
 mod shadow;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
