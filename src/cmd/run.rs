@@ -26,8 +26,8 @@ use crate::supervisor::{Configuration, Loaded as Taken, Mode, NewJobs, Removal, 
 const RUNNING_PER_CPU: usize = 4;
 const RUNNING_MIN: usize = 16;
 
-/// Record, output, socket and process of a slot, and one to spare.
-const DESCRIPTORS_PER_SLOT: usize = 5;
+/// Record, output, socket and process of a slot, two locks, and one to spare.
+const DESCRIPTORS_PER_SLOT: usize = 7;
 
 /// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);

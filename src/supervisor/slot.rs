@@ -37,6 +37,9 @@ pub(super) struct Slot {
     pub(super) is_ours: bool,
     /// Its keeper was sent a signal, which may reach it after the attempt it was meant for: it is not used again.
     pub(super) is_signalled: bool,
+    /// Copies of the locks of its attempt. If the keeper is killed they stay until what it left is dead; else it has ended them for
+    /// every copy before it says so.
+    pub(super) locks: Vec<File>,
     /// The output was moved to a file of its own: the slot needs a new one before it is used again.
     pub(super) moved: Option<Kept>,
 }

@@ -117,6 +117,7 @@ impl Slots {
             is_ours: true,
             is_signalled: false,
             wanted: None,
+            locks: Vec::new(),
             moved: None,
         };
         self.slots.insert(slot, entry);
@@ -214,6 +215,7 @@ impl Spawner for Slots {
             .slots
             .get_mut(&slot)
             .expect("a slot is given out before it is used");
+        entry.locks = locks;
         entry.state = State::Working {
             run: order.run,
             claim: order.claim,
@@ -244,6 +246,7 @@ impl Spawner for Slots {
             };
             if let Some(report) = report {
                 slot.state = State::Ended;
+                slot.locks.clear();
                 ends.push(SlotEnd {
                     slot: number,
                     run,
@@ -417,6 +420,7 @@ impl Slots {
                 is_ours: false,
                 is_signalled: false,
                 wanted: None,
+                locks: Vec::new(),
                 moved: None,
             },
         );

@@ -2,6 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::support::{House, now, wait_for};
 
 const SHARED: &str = r#"
@@ -120,6 +123,36 @@ fn a_run_holds_its_lock_against_strangers_also_after_the_supervisor_was_killed()
     let _supervisor = house.start();
     house.ask(&["cancel", &run.to_string()]).expect(0);
     house.wait_state(run, "cancelled");
+    for file in &files {
+        wait_for("the lock to be free", || file.try_lock().ok());
+    }
+}
+
+#[test]
+fn a_lock_outlives_a_killed_keeper_until_what_it_left_is_dead() {
+    let house =
+        house("[jobs.long]\ncommand = 'echo x >> \"$T/began\"; exec sleep 1000'\nlock = 'deep'\n");
+    let supervisor = house.start();
+    let run = house.enqueue(&["long"]);
+    house.wait_lines("began", 1);
+    let keeper = Pid::from_raw(house.keeper_of(run));
+    // Nobody looks after the keeper's end meanwhile.
+    supervisor.send(Signal::SIGSTOP);
+    kill(keeper, Signal::SIGKILL).expect("it is there");
+    wait_for("the command to be dead", || {
+        house.processes_of(run).is_empty().then_some(())
+    });
+    let open =
+        |name: &str| File::open(house.state_dir().join("locks").join(name)).expect("it is there");
+    let files = [open("long.lock"), open("lock-deep.lock")];
+    for file in &files {
+        assert!(
+            file.try_lock().is_err(),
+            "it is free before anybody has looked"
+        );
+    }
+    supervisor.send(Signal::SIGCONT);
+    house.wait_state(run, "failed");
     for file in &files {
         wait_for("the lock to be free", || file.try_lock().ok());
     }
