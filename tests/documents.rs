@@ -37,7 +37,7 @@ const PAGES: &[&str] = &["man/jobctl.1", "man/jobctl.toml.5"];
 #[test]
 fn every_jobfile_in_a_document_passes_the_check() {
     let dir = Scratch::new("snippets");
-    for document in ["README.md", "docs/design.md"] {
+    for document in ["README.md", "docs/design.md", "docs/reliability.md"] {
         let snippets = blocks(&read(document), "toml");
         for (index, snippet) in snippets.iter().enumerate() {
             assert_checks(
@@ -295,7 +295,7 @@ fn the_readme_has_the_two_commands_and_ci_runs_the_second() {
 
 #[test]
 fn every_file_that_a_document_links_to_is_there() {
-    for document in ["README.md", "docs/design.md"] {
+    for document in ["README.md", "docs/design.md", "docs/reliability.md"] {
         let dir = root()
             .join(document)
             .parent()
@@ -330,6 +330,30 @@ fn the_numbers_of_the_design_are_those_of_the_code() {
             design.contains(&format!("{number} `{word}`")),
             "docs/design.md does not say that {number} is `{word}`"
         );
+    }
+}
+
+#[test]
+fn every_promise_names_tests_that_are_there() {
+    let page = read("docs/reliability.md");
+    let promises: Vec<&str> = page
+        .lines()
+        .filter(|line| {
+            line.strip_prefix("| ")
+                .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+        })
+        .collect();
+    assert_eq!(promises.len(), 6, "spec.md has six promises");
+    for promise in promises {
+        let attacks = promise.split('|').nth(3).expect("there is a third column");
+        let files = attacks.split('`').skip(1).step_by(2);
+        for file in files {
+            assert!(
+                root().join(format!("tests/promises/{file}.rs")).exists(),
+                "no test {file} attacks: {promise}"
+            );
+        }
+        assert!(attacks.contains('`'), "nothing attacks: {promise}");
     }
 }
 

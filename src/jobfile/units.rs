@@ -231,9 +231,14 @@ fn plain_text(text: &str) -> String {
     plain
 }
 
+/// Bytes in which the list of patterns of one `case` ends.
+const PATTERN_MAX: usize = 1024;
+
 /// Whether what follows a `|` among the patterns of `case` is one more of them: it ends with a bracket before anything else begins.
 fn is_pattern(rest: &str) -> bool {
-    let end = rest.find([')', '\n', ';', '(']);
+    // Nobody's pattern is longer, and each `|` of a long line would go through the rest of it.
+    let near = &rest.as_bytes()[..rest.len().min(PATTERN_MAX)];
+    let end = near.iter().position(|byte| b")\n;(".contains(byte));
     end.is_some_and(|end| {
         rest[end..].starts_with(')') && !rest[..end].trim_start_matches('|').trim().contains(' ')
     })
