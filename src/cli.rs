@@ -125,6 +125,10 @@ pub(crate) enum Command {
     Export(Export),
     /// Make a jobfile of crontabs
     Import(Import),
+    /// Copy the store into a file, while it is in use
+    Backup(Backup),
+    /// Make the store what it was when a backup was made
+    Restore(Restore),
     /// Print a shell's completion script
     Completions(Completions),
     /// Print a manual page
@@ -463,6 +467,28 @@ pub(crate) struct Import {
     /// Instead of a jobfile: compare what cron has recorded, in the journal or in this file, with the schedules of the jobs
     #[arg(long, value_name = "LOG", num_args = 0..=1)]
     pub(crate) compare: Option<Option<PathBuf>>,
+}
+
+/// `jobctl backup`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is overwritten: exit code 1 if FILE is there. Output of more than 32 KiB is in files of its own \
+                  (output/ in the state directory), which are not in the copy"
+)]
+pub(crate) struct Backup {
+    /// The file to make
+    pub(crate) file: PathBuf,
+}
+
+/// `jobctl restore`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The supervisor must be stopped (else exit code 75). What is there now is kept beside it. Everything is paused \
+                  afterwards: what waited in the backup may have been executed since; `jobctl resume --all` goes on"
+)]
+pub(crate) struct Restore {
+    /// The file that `jobctl backup` made
+    pub(crate) file: PathBuf,
 }
 
 /// `jobctl completions`.

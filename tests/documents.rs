@@ -26,6 +26,8 @@ const COMMANDS: &[&str] = &[
     "resume",
     "import",
     "export",
+    "backup",
+    "restore",
     "completions",
     "man",
 ];

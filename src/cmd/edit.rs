@@ -145,7 +145,7 @@ fn say_unchanged(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, 
 /// Lets the supervisor take what was installed, if there is one.
 fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, Failure> {
     if !context.global.json {
-        out.line(format!("installed {}", path.display()))?;
+        out.text(&format!("installed {}\n", path.display()))?;
         out.flush()?;
     }
     let answer = if context.is_supervised()? {

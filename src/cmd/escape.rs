@@ -56,6 +56,25 @@ fn escape(text: &str, stays: fn(char) -> bool) -> Cow<'_, str> {
     safe.into()
 }
 
+/// JSON on one line, which means the same: what JSON leaves as it is and a terminal would obey stands in strings only, as an
+/// escape of JSON's (UTF-16).
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_harmful(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                push(&mut safe, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe.into()
+}
+
 fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
     text.write_fmt(piece)
         .expect("writing into a string cannot fail");
@@ -65,7 +84,7 @@ fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
 /// cannot be seen (Unicode Bidi_Control and the like).
 fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
@@ -86,6 +105,18 @@ mod tests {
         ] {
             assert_eq!(text(from), to);
         }
+    }
+
+    #[test]
+    fn escaped_json_means_the_same() {
+        let value = serde_json::json!({ "a": "\u{9b}2J\u{202e}\u{7f}\u{e0041}\x1b\n漢" });
+        let text = value.to_string();
+        let safe = json(&text);
+        assert!(!safe.chars().any(is_harmful), "{safe}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
+            value
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn answer(
     if context.global.json {
         out.json(&json(&exported, exports.len()))?;
     } else {
-        out.bytes(exported.text.as_bytes())?;
+        out.text(&exported.text)?;
         out.flush()?;
         for remark in &exported.remarks {
             context.say(&line(remark));

@@ -115,7 +115,7 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Missing(_) => Exit::No,
+            StoreError::Missing(_) | StoreError::Exists(_) | StoreError::Itself(_) => Exit::No,
             StoreError::Locked(_) => Exit::NotNow,
             StoreError::Foreign(_)
             | StoreError::Newer { .. }

@@ -23,7 +23,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
         out.json(&json!({ "jobfile": path.to_string_lossy() }))?;
         return Ok(Exit::Done);
     }
-    out.line(format!("wrote {}", path.display()))?;
+    out.text(&format!("wrote {}\n", path.display()))?;
     context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
     Ok(Exit::Done)
 }

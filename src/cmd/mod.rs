@@ -16,6 +16,7 @@ pub(crate) mod usage;
 pub(crate) mod when;
 
 mod ack;
+mod backup;
 mod cancel;
 mod check;
 mod complete;
@@ -36,6 +37,7 @@ mod pause;
 mod pieces;
 mod reload;
 mod reloading;
+mod restore;
 mod resume;
 mod retry;
 mod run;
@@ -86,6 +88,8 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Resume(args) => resume::answer(context, args, out),
         Command::Export(args) => export::answer(context, args, out),
         Command::Import(args) => import::answer(context, args, out),
+        Command::Backup(args) => backup::answer(context, args, out),
+        Command::Restore(args) => restore::answer(context, args, out),
         Command::Completions(args) => completions::answer(args, out),
         Command::Man(args) => man::answer(args, out),
         Command::Complete(args) => complete::answer(context, args, out),

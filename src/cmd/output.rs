@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
+use super::escape;
 use super::failure::Failure;
 use crate::cli::Color;
 use crate::os::terminal::Terminal;
@@ -94,6 +95,15 @@ impl Out {
         self.bytes(b"\n")
     }
 
+    /// Writes lines that hold text from elsewhere: on a terminal, control characters are escaped.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        if self.is_terminal() {
+            self.bytes(escape::lines(text).as_bytes())
+        } else {
+            self.bytes(text.as_bytes())
+        }
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.sink
@@ -101,8 +111,11 @@ impl Out {
             .map_err(|error| Failure::of_output(&error))
     }
 
-    /// Writes a JSON value as one line.
+    /// Writes a JSON value as one line. JSON itself escapes less than a terminal needs.
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        if self.is_terminal() {
+            return self.line(escape::json(&value.to_string()));
+        }
         serde_json::to_writer(&mut self.sink, value)
             .map_err(|error| Failure::of_output(&error.into()))?;
         self.bytes(b"\n")

@@ -98,7 +98,7 @@ impl Service {
         office: &Office,
     ) -> Result<Supervisor<Slots>, Failure> {
         let now = clock::now();
-        let is_moved = claim_machine(&store, now)?;
+        let why_paused = claim_machine(&store, now)?;
         let exe = PathBuf::from("/proc/self/exe");
         let slots = Slots::in_state_dir(&self.state_dir, exe);
         let configuration = self.configuration(&loaded.jobfile.settings)?;
@@ -119,16 +119,9 @@ impl Service {
                 &[("error", error), ("instead", &"the last good one")],
             );
         }
-        if is_moved {
+        if let Some(reason) = why_paused {
             let hint = "`jobctl resume --all` when it may run here";
-            supervisor.say(
-                now.wall,
-                "paused",
-                &[
-                    ("reason", &"the store comes from another machine"),
-                    ("hint", &hint),
-                ],
-            );
+            supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
         }
         let mode = match self.mode {
             Mode::Live => "live",
@@ -285,18 +278,25 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
     }
 }
 
-/// A store that comes from another machine starts paused. Whether it does.
-fn claim_machine(store: &Store, now: Now) -> Result<bool, Failure> {
+/// A store that comes from another machine starts paused, as one that was restored does. Why, if it does.
+fn claim_machine(store: &Store, now: Now) -> Result<Option<&'static str>, Failure> {
     let here = machine::id();
     store.begin()?;
     let is_moved = store.machine_id()?.is_some_and(|there| there != here);
+    let is_restored = store.is_restored()?;
     store.set_meta("machine_id", Some(&here))?;
+    store.set_meta("restored_at", None)?;
     if is_moved {
         store.set_meta("paused_at", Some(&now.wall.ms()))?;
         store.set_meta("paused_until", None)?;
     }
+    let is_paused = store.supervisor()?.paused_at.is_some();
     store.commit()?;
-    Ok(is_moved)
+    Ok(match (is_moved, is_restored && is_paused) {
+        (true, _) => Some("the store comes from another machine"),
+        (false, true) => Some("the store was restored from a backup"),
+        (false, false) => None,
+    })
 }
 
 /// Zones by name, each read once; none is the jobfile's, else the system's.
@@ -326,7 +326,8 @@ impl Zones {
     }
 }
 
-fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
+/// Why this process is not the supervisor, for people.
+pub(super) fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
     match error {
         OfficeError::Taken(pid) => Failure::not_now(format!(
             "state directory {}: another supervisor runs here ({})",

@@ -288,7 +288,7 @@ impl<'a> Teller<'a> {
                     self.context.say(&words.done);
                 }
             }
-            Step::Would(_, words) => self.out.line(&words.would)?,
+            Step::Would(_, words) => self.out.text(&format!("{}\n", words.would))?,
             Step::Refused(failure) | Step::Unknown(failure) => failure.print(),
         }
         Ok(())

@@ -36,6 +36,10 @@ pub(crate) enum StoreError {
     Network(PathBuf),
     /// The file or its directory cannot be used: permission, disk.
     Unreadable(PathBuf, std::io::Error),
+    /// A backup would overwrite this.
+    Exists(PathBuf),
+    /// What is to be restored is the store itself.
+    Itself(PathBuf),
     /// Anything else.
     Failed {
         /// What was tried.
@@ -70,6 +74,8 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             Self::Unreadable(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
+            Self::Exists(path) => write!(f, "{}: there is a file already", path.display()),
+            Self::Itself(path) => write!(f, "{}: the store itself, not a backup", path.display()),
             Self::Failed { action, source } => write!(f, "cannot {action}: {source}"),
         }
     }
@@ -86,7 +92,9 @@ impl std::error::Error for StoreError {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Damaged(..)
-            | Self::Network(_) => None,
+            | Self::Network(_)
+            | Self::Exists(_)
+            | Self::Itself(_) => None,
         }
     }
 }
@@ -112,6 +120,10 @@ impl StoreError {
             Self::Network(_) => {
                 Some("put the state directory on a local disk with state_dir or --state-dir")
             }
+            Self::Exists(_) => {
+                Some("a backup overwrites nothing; name a new file, or remove this one first")
+            }
+            Self::Itself(_) => Some("name a file that `jobctl backup` made"),
             Self::Unreadable(..) | Self::Failed { .. } => None,
         }
     }

@@ -3,6 +3,8 @@
 //! A verb is one transaction for a CLI, a part of the turn's transaction for the supervisor; it is guarded by the state it
 //! expects, and its name says so. Nothing here asks the clock.
 
+mod backup;
+mod copies;
 mod error;
 mod former;
 mod open;
@@ -19,6 +21,7 @@ mod conformance;
 
 use std::path::PathBuf;
 
+pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
 pub(crate) use read::read_kept;
 pub(crate) use types::{

@@ -15,10 +15,10 @@ use super::{Store, StoreError};
 pub(crate) const FILE_NAME: &str = "jobctl.db";
 
 /// "jobc": what `file(1)` and SQLite's header say of whose file it is.
-const APPLICATION_ID: i64 = 0x6A6F_6263;
+pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
 
 /// The schema, one step a version; a step that has been released is never edited.
-const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
+pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
 
 /// How long a verb waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -141,7 +141,8 @@ impl Store {
             .map_err(|e| self.failed("read the store", e))
     }
 
-    fn check_version(&self) -> Result<(), StoreError> {
+    /// Refuses what this version cannot read.
+    pub(super) fn check_version(&self) -> Result<(), StoreError> {
         if self.pragma("application_id")? != APPLICATION_ID {
             return Err(StoreError::Foreign(self.path.clone()));
         }
@@ -222,7 +223,8 @@ impl Store {
     }
 }
 
-fn version_of(steps: &[&str]) -> i64 {
+/// The version that so many steps lead to.
+pub(super) fn version_of(steps: &[&str]) -> i64 {
     i64::try_from(steps.len()).unwrap_or(i64::MAX)
 }
 
@@ -239,11 +241,12 @@ fn existing(state_dir: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
+/// Opens a file as a database; its name must be no link.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the room that opens the store"
 )]
-fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
+pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     // NOFOLLOW concerns every part of the path, so links above the state directory are resolved first.
     let real = path
@@ -286,7 +289,8 @@ fn make_whole(path: &Path) -> Result<(), StoreError> {
     dir.map_or(Ok(()), |dir| dir.sync_all()).map_err(failed)
 }
 
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
+/// Removes a file, or finds that there is none.
+pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
@@ -294,7 +298,7 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
 }
 
 /// Makes an empty file with mode 0600 where there is none, so that no umask can open the store to others.
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -306,7 +310,8 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Unreadable(path.to_path_buf(), error))
 }
 
-fn refuse_network(path: &Path, state_dir: &Path) -> Result<(), StoreError> {
+/// Refuses file systems on which locks are not those of this machine.
+pub(super) fn refuse_network(path: &Path, state_dir: &Path) -> Result<(), StoreError> {
     let Ok(stat) = nix::sys::statfs::statfs(state_dir) else {
         return Ok(());
     };
@@ -316,7 +321,8 @@ fn refuse_network(path: &Path, state_dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn classify(path: &Path, action: &'static str, source: rusqlite::Error) -> StoreError {
+/// Turns SQLite's answer about a file into one of ours.
+pub(super) fn classify(path: &Path, action: &'static str, source: rusqlite::Error) -> StoreError {
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             StoreError::Locked(path.to_path_buf())

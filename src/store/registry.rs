@@ -161,6 +161,11 @@ impl Store {
         self.meta("machine_id")
     }
 
+    /// Whether it was restored from a backup and no supervisor has taken it over since.
+    pub(crate) fn is_restored(&self) -> Result<bool, StoreError> {
+        Ok(self.meta::<i64>("restored_at")?.is_some())
+    }
+
     /// The boot whose books were last finished: every run that was running in an older one has its end on disk.
     pub(crate) fn books_boot_id(&self) -> Result<Option<String>, StoreError> {
         self.meta("books_boot_id")

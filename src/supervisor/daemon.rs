@@ -70,12 +70,19 @@ pub(crate) enum OfficeError {
 }
 
 impl Office {
+    /// Takes the lock and keeps it, so that there is no supervisor meanwhile. The file says what it said: of the last one.
+    pub(crate) fn close(state_dir: &Path) -> Result<File, OfficeError> {
+        let path = state_dir.join("supervisor.lock");
+        try_lock(&path, Kind::Exclusive)
+            .map_err(OfficeError::Failed)?
+            .ok_or_else(|| OfficeError::Taken(holder_of(&path)))
+    }
+
     /// Takes the lock and writes this process's number into it.
     pub(crate) fn take(state_dir: &Path) -> Result<Self, OfficeError> {
         let path = state_dir.join("supervisor.lock");
         let Some(mut file) = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)? else {
-            let holder = fs::read_to_string(&path).unwrap_or_default();
-            return Err(OfficeError::Taken(holder.trim().to_owned()));
+            return Err(OfficeError::Taken(holder_of(&path)));
         };
         let mut former = String::new();
         let last_alive_at = match file.read_to_string(&mut former) {
@@ -105,6 +112,11 @@ impl Office {
         // A full or read-only disk costs only the exact beginning of the next downtime.
         let _ = self.file.set_modified(SystemTime::UNIX_EPOCH + since_epoch);
     }
+}
+
+fn holder_of(path: &Path) -> String {
+    let holder = fs::read_to_string(path).unwrap_or_default();
+    holder.trim().to_owned()
 }
 
 fn wall_of(time: SystemTime) -> Option<Wall> {

@@ -123,9 +123,9 @@ fn print(
     proof: Option<&prove::Told>,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    out.bytes(import.text.as_bytes())?;
+    out.text(&import.text)?;
     for line in proof.iter().flat_map(|proof| &proof.lines) {
-        out.line(format!("# {line}"))?;
+        out.text(&format!("# {line}\n"))?;
     }
     // What is said should stand behind the jobfile where both go to a terminal.
     out.flush()?;

@@ -1,0 +1,443 @@
+//! A copy of the store while it is in use, and the way back.
+//!
+//! The way back is a transaction on the store that is there, so that whoever has it open sees all of it or nothing, and what
+//! was added before is in the copy that is kept. Only a store that cannot be used any more is replaced as a file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::copies::{
+    beside, is_same_file, kept_name, name, resolved, sync, sync_parent, text, uri, with,
+};
+use super::open::{
+    APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, make_private, refuse_network,
+    remove_if_there, version_of,
+};
+use super::{Store, StoreError};
+use crate::core::run::{Cause, State};
+use crate::core::time::Wall;
+
+/// Tables without which a file is no backup.
+const NEEDED: [&str; 7] = [
+    "meta", "source", "run", "attempt", "output", "downtime", "job",
+];
+
+/// How many numbers of runs are left out where those that were given since the backup cannot be known.
+const NUMBERS_UNKNOWN: i64 = 100_000;
+
+/// What a restore puts into the store besides what was in the backup.
+#[derive(Clone, Debug)]
+pub(crate) struct Restoring<'a> {
+    /// The backup.
+    pub(crate) file: &'a Path,
+    /// The time of the call: from now on everything is paused.
+    pub(crate) now: Wall,
+    /// This boot: its `@reboot` jobs have had their start.
+    pub(crate) boot_id: &'a str,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Restored {
+    /// Where the store is kept that was there before; none if there was none.
+    pub(crate) kept: Option<PathBuf>,
+    /// Runs that were running when the backup was made.
+    pub(crate) running: i64,
+    /// Runs that wait, and that may have been executed since.
+    pub(crate) waiting: i64,
+}
+
+impl Store {
+    /// Writes a copy of the store to `path`, which must not exist. Whoever reads or writes meanwhile goes on. How many bytes it has.
+    ///
+    /// The copy is made under a name of its own beside `path` and gets its name when it is on disk. Errs with
+    /// [`StoreError::Exists`] if there is something at `path`.
+    pub(crate) fn backup(&self, path: &Path) -> Result<u64, StoreError> {
+        let path = &resolved(path)?;
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(StoreError::Exists(path.clone()));
+        }
+        let draft = beside(path, &format!("new-{}", std::process::id()));
+        let copied = self.copy_to(&draft).and_then(|len| {
+            sync(&draft)?;
+            name(&draft, path).map(|()| len)
+        });
+        // It has gone to its name, or is of no use.
+        let _ = remove_if_there(&draft);
+        let len = copied?;
+        sync_parent(path)?;
+        Ok(len)
+    }
+
+    /// Makes the store of `state_dir` what it was when the backup was made, with everything paused. Nobody may be the supervisor
+    /// meanwhile; the caller sees to it.
+    pub(crate) fn restore(
+        state_dir: &Path,
+        restoring: &Restoring<'_>,
+    ) -> Result<Restored, StoreError> {
+        let path = state_dir.join(FILE_NAME);
+        refuse_network(&path, state_dir)?;
+        let backup = Backup::open(restoring.file)?;
+        if fs::symlink_metadata(&path).is_err() {
+            // A log without its store belongs to none that could be opened.
+            return replace(&path, None, &backup, restoring);
+        }
+        match restore_within(&path, &backup, restoring) {
+            Err(
+                StoreError::Foreign(broken)
+                | StoreError::Damaged(broken, _)
+                | StoreError::Newer { path: broken, .. },
+            ) if broken == path => {
+                let kept = kept_name(&path, restoring.now);
+                replace(&path, Some(kept), &backup, restoring)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Copies the store into a new file that nobody else can read. How many bytes it has.
+    fn copy_to(&self, draft: &Path) -> Result<u64, StoreError> {
+        remove_if_there(draft).map_err(|e| StoreError::Unreadable(draft.to_path_buf(), e))?;
+        make_private(draft)?;
+        self.conn
+            .execute("VACUUM INTO ?1", [text(draft)?])
+            .map_err(|e| self.failed("copy the store", e))?;
+        fs::metadata(draft)
+            .map(|meta| meta.len())
+            .map_err(|e| StoreError::Unreadable(draft.to_path_buf(), e))
+    }
+}
+
+/// A file that was found to be a whole store of a version that is known here.
+struct Backup {
+    path: PathBuf,
+    /// As SQLite attaches it: for reading only.
+    uri: String,
+    version: i64,
+}
+
+impl Backup {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let real = fs::canonicalize(path)
+            .map_err(|error| StoreError::Unreadable(path.to_path_buf(), error))?;
+        let meta = fs::metadata(&real)
+            .map_err(|error| StoreError::Unreadable(path.to_path_buf(), error))?;
+        if !meta.is_file() {
+            let error = std::io::Error::other("not a file");
+            return Err(StoreError::Unreadable(path.to_path_buf(), error));
+        }
+        let mut backup = Self {
+            path: path.to_path_buf(),
+            uri: uri(&real)?,
+            version: 0,
+        };
+        let conn = memory().map_err(|e| backup.failed("read the backup", e))?;
+        backup.attach(&conn)?;
+        backup.version = backup.check(&conn)?;
+        Ok(backup)
+    }
+
+    fn attach(&self, conn: &Connection) -> Result<(), StoreError> {
+        self.attach_to(conn)
+            .map_err(|e| self.failed("read the backup", e))
+    }
+
+    fn attach_to(&self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.execute("ATTACH ?1 AS backup", [&self.uri]).map(drop)
+    }
+
+    /// Reads all of it. Its version.
+    fn check(&self, conn: &Connection) -> Result<i64, StoreError> {
+        let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let failed = |e| self.failed("read the backup", e);
+        if ask("PRAGMA backup.application_id").map_err(failed)? != APPLICATION_ID {
+            return Err(StoreError::Foreign(self.path.clone()));
+        }
+        let (found, known) = (
+            ask("PRAGMA backup.user_version").map_err(failed)?,
+            version_of(SCHEMA),
+        );
+        if found > known {
+            return Err(StoreError::Newer {
+                path: self.path.clone(),
+                found,
+                known,
+            });
+        }
+        let says: String = conn
+            .query_row("PRAGMA backup.integrity_check(1)", [], |row| row.get(0))
+            .map_err(failed)?;
+        if says != "ok" {
+            return Err(StoreError::Damaged(self.path.clone(), says));
+        }
+        for table in NEEDED {
+            let columns = columns_of(conn, "backup", table).map_err(failed)?;
+            if columns.is_empty() {
+                let why = format!("it has no table `{table}`");
+                return Err(StoreError::Damaged(self.path.clone(), why));
+            }
+        }
+        Ok(found)
+    }
+
+    fn failed(&self, action: &'static str, source: rusqlite::Error) -> StoreError {
+        classify(&self.path, action, source)
+    }
+}
+
+/// Restores in one transaction on the store that is there, after a copy was made of it under the same lock.
+fn restore_within(
+    path: &Path,
+    backup: &Backup,
+    restoring: &Restoring<'_>,
+) -> Result<Restored, StoreError> {
+    let store = writable(path)?;
+    store.refuse_foreign_or_newer()?;
+    if is_same_file(path, &backup.path) {
+        return Err(StoreError::Itself(backup.path.clone()));
+    }
+    // The backup was read whole: what does not work now is this store.
+    backup
+        .attach_to(&store.conn)
+        .map_err(|e| store.failed("read the store", e))?;
+    let kept = kept_name(path, restoring.now);
+    store.begin()?;
+    // A second connection copies what is committed while this one keeps everybody else from committing more.
+    let done = writable(path)
+        .and_then(|reader| reader.backup(&kept))
+        .and_then(|_| {
+            let given = largest_run(&store.conn).ok();
+            store.fill(backup, given, restoring)
+        });
+    match done {
+        Ok(restored) => {
+            store.commit()?;
+            Ok(Restored {
+                kept: Some(kept),
+                ..restored
+            })
+        }
+        Err(error) => {
+            store.rollback();
+            // The store is as it was: nothing needs to be kept.
+            let _ = remove_if_there(&kept);
+            Err(error)
+        }
+    }
+}
+
+/// Makes the store anew beside its name, moves away what has the name, and takes its place.
+fn replace(
+    path: &Path,
+    kept: Option<PathBuf>,
+    backup: &Backup,
+    restoring: &Restoring<'_>,
+) -> Result<Restored, StoreError> {
+    let draft = beside(path, &format!("new-{}", std::process::id()));
+    let unreadable = |error| StoreError::Unreadable(path.to_path_buf(), error);
+    for file in [draft.clone(), with(&draft, "-journal")] {
+        remove_if_there(&file).map_err(unreadable)?;
+    }
+    make_private(&draft)?;
+    let given = kept.as_ref().and_then(|_| {
+        writable(path)
+            .ok()
+            .and_then(|store| largest_run(&store.conn).ok())
+    });
+    let filled = fill_draft(&draft, backup, given, restoring)
+        .and_then(|restored| sync(&draft).map(|()| restored))
+        .and_then(|restored| {
+            if let Some(kept) = &kept {
+                keep(path, kept).map_err(unreadable)?;
+            }
+            // The log of the former store would be taken for that of the new one.
+            remove_if_there(&with(path, "-wal")).map_err(unreadable)?;
+            remove_if_there(&with(path, "-shm")).map_err(unreadable)?;
+            fs::rename(&draft, path).map_err(unreadable)?;
+            sync_parent(path)?;
+            Ok(restored)
+        });
+    if filled.is_err() {
+        let _ = remove_if_there(&draft);
+    }
+    filled.map(|restored| Restored { kept, ..restored })
+}
+
+fn fill_draft(
+    draft: &Path,
+    backup: &Backup,
+    given: Option<i64>,
+    restoring: &Restoring<'_>,
+) -> Result<Restored, StoreError> {
+    let store = writable(draft)?;
+    backup.attach(&store.conn)?;
+    // Not in WAL mode yet, so that all of it is in the one file; who opens it for writing makes it so.
+    store.begin()?;
+    let restored = store.fill(backup, given, restoring)?;
+    store.commit()?;
+    Ok(restored)
+}
+
+/// Gives a store that cannot be used another name, with its log.
+fn keep(path: &Path, kept: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-wal"] {
+        match fs::hard_link(with(path, suffix), with(kept, suffix)) {
+            Err(error) if !(suffix == "-wal" && error.kind() == std::io::ErrorKind::NotFound) => {
+                return Err(error);
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    path.parent()
+        .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+}
+
+impl Store {
+    /// Within a transaction: takes away what is there and puts the backup in its place. `given` is the largest number of a run
+    /// that is known to be given.
+    fn fill(
+        &self,
+        backup: &Backup,
+        given: Option<i64>,
+        restoring: &Restoring<'_>,
+    ) -> Result<Restored, StoreError> {
+        self.empty()
+            .and_then(|()| self.take_over(backup))
+            .and_then(|()| self.make_safe(given, restoring))
+            .map_err(|e| self.failed("restore the store", e))
+    }
+
+    fn empty(&self) -> rusqlite::Result<()> {
+        let drops: Vec<String> = self
+            .conn
+            .prepare(
+                "SELECT 'DROP ' || type || ' \"' || replace(name, '\"', '\"\"') || '\"' FROM main.sqlite_schema \
+                 WHERE type IN ('view', 'trigger', 'table') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                 ORDER BY type DESC",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        drops
+            .iter()
+            .try_for_each(|sql| self.conn.execute_batch(sql))
+    }
+
+    /// Makes the tables as the backup's version has them and copies what both know. Nothing of the backup is executed.
+    fn take_over(&self, backup: &Backup) -> rusqlite::Result<()> {
+        let steps = usize::try_from(backup.version).unwrap_or(0);
+        for step in SCHEMA.iter().take(steps) {
+            self.conn.execute_batch(step)?;
+        }
+        self.conn
+            .pragma_update(None, "application_id", APPLICATION_ID)?;
+        self.conn
+            .pragma_update(None, "user_version", backup.version)?;
+        for table in tables_of(&self.conn)? {
+            let there = columns_of(&self.conn, "backup", &table)?;
+            let both: Vec<String> = columns_of(&self.conn, "main", &table)?
+                .into_iter()
+                .filter(|column| there.contains(column))
+                .map(|column| format!("\"{column}\""))
+                .collect();
+            if both.is_empty() {
+                continue;
+            }
+            let both = both.join(", ");
+            self.conn.execute_batch(&format!(
+                "INSERT INTO main.\"{table}\"({both}) SELECT {both} FROM backup.\"{table}\""
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// What was so when the backup was made need not be so now: nothing starts until somebody has looked, nothing is taken for
+    /// not started, and no number is given twice.
+    fn make_safe(
+        &self,
+        given: Option<i64>,
+        restoring: &Restoring<'_>,
+    ) -> rusqlite::Result<Restored> {
+        let mut set = self
+            .conn
+            .prepare("INSERT OR REPLACE INTO main.meta(key, value) VALUES (?1, ?2)")?;
+        set.execute(params!["paused_at", restoring.now.ms()])?;
+        set.execute(params!["paused_until", None::<i64>])?;
+        set.execute(params!["restored_at", restoring.now.ms()])?;
+        set.execute(params!["boot_id", restoring.boot_id])?;
+        // The boot of no machine: a record that says nothing of an attempt proves nothing any more.
+        set.execute(params!["books_boot_id", "before the restore"])?;
+        let own = largest_run(&self.conn)?;
+        let given = given.unwrap_or(own.saturating_add(NUMBERS_UNKNOWN));
+        if given > own {
+            // A row of no job, which nobody sees: SQLite gives the number behind the largest one.
+            self.conn.execute(
+                "INSERT INTO main.run(id, job, state, cause, created_at) VALUES (?1, 0, ?2, ?3, ?4)",
+                params![
+                    given,
+                    State::Cancelled.code(),
+                    Cause::Enqueue.code(),
+                    restoring.now.ms()
+                ],
+            )?;
+        }
+        let count = |states: &str| {
+            let sql = format!("SELECT count(*) FROM main.run WHERE state IN ({states})");
+            self.conn.query_row(&sql, [], |row| row.get(0))
+        };
+        Ok(Restored {
+            kept: None,
+            running: count("3")?,
+            waiting: count("1, 2, 4")?,
+        })
+    }
+
+    fn refuse_foreign_or_newer(&self) -> Result<(), StoreError> {
+        match self.check_version() {
+            Err(StoreError::Older { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A connection that may attach a file for reading only.
+fn writable(path: &Path) -> Result<Store, StoreError> {
+    let conn = connect(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI,
+    )?;
+    Ok(Store {
+        conn,
+        path: path.to_path_buf(),
+    })
+}
+
+/// A connection to nothing, to attach a file to.
+fn memory() -> rusqlite::Result<Connection> {
+    Connection::open_in_memory_with_flags(
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI,
+    )
+}
+
+fn largest_run(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("SELECT coalesce(max(id), 0) FROM main.run", [], |row| {
+        row.get(0)
+    })
+}
+
+/// The tables of the schema. The trigger of a run counts in the row of its job, so jobs, with their counters, come last.
+fn tables_of(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    conn.prepare(
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+         ORDER BY name = 'job', name",
+    )?
+    .query_map([], |row| row.get(0))?
+    .collect()
+}
+
+fn columns_of(conn: &Connection, schema: &str, table: &str) -> rusqlite::Result<Vec<String>> {
+    conn.prepare("SELECT name FROM pragma_table_info(?1, ?2)")?
+        .query_map([table, schema], |row| row.get(0))?
+        .collect()
+}
