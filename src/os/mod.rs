@@ -15,6 +15,7 @@ pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod terminal;
+pub(crate) mod trust;
 pub(crate) mod user;
 pub(crate) mod wake;
 pub(crate) mod watch;

@@ -23,3 +23,4 @@ mod steering;
 mod stopping;
 mod support;
 mod surroundings;
+mod trust;
