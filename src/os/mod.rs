@@ -5,6 +5,7 @@
 pub(crate) mod clock;
 pub(crate) mod editor;
 pub(crate) mod file;
+pub(crate) mod inside;
 pub(crate) mod limit;
 pub(crate) mod lock;
 pub(crate) mod machine;

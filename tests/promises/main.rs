@@ -19,6 +19,7 @@ mod reloading;
 mod retries;
 mod shadow;
 mod spawn_failures;
+mod state_directory;
 mod steering;
 mod stopping;
 mod support;
