@@ -1,0 +1,21 @@
+//! Any text is a duration that reads the same when it is shown, or an error that says why.
+#![no_main]
+
+#[expect(
+    dead_code,
+    reason = "jobctl has no library: its rooms are compiled in, and only a parser is asked"
+)]
+#[path = "../../src/core/mod.rs"]
+mod core;
+
+use crate::core::duration::{parse_duration, show_duration};
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    match parse_duration(text) {
+        Ok(duration) => {
+            let shown = show_duration(duration);
+            assert_eq!(parse_duration(&shown), Ok(duration), "{text:?} {shown:?}");
+        }
+        Err(error) => assert!(!error.message.is_empty(), "{text:?}"),
+    }
+});
