@@ -120,6 +120,10 @@ pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadEr
         ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
             LoadError::Missing(path.to_owned())
         }
+        // What is no error of the system's is a word about the file, such as that it is none.
+        ReadError::Io(error) if error.raw_os_error().is_none() => {
+            LoadError::Unreadable(io::Error::other(format!("{}: {error}", path.display())))
+        }
         ReadError::Io(error) => LoadError::Unreadable(error),
         ReadError::Refused(problem) => LoadError::Problems(vec![problem]),
     })?;

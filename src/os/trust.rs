@@ -369,7 +369,8 @@ mod tests {
     use super::*;
     use std::fs;
     use std::io::Read;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     const ROOT: Rule = Rule {
         is_root: true,
@@ -468,6 +469,46 @@ mod tests {
                     .is_dir()
             );
         }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_handed_out_is_what_was_judged_also_while_it_is_replaced() {
+        if !Uid::effective().is_root() {
+            eprintln!("skipped: only root may not trust a file");
+            return;
+        }
+        let dir = place("race");
+        let put = |text: &str, mode: u32| {
+            let draft = dir.join("draft");
+            fs::write(&draft, text).unwrap();
+            fs::set_permissions(&draft, fs::Permissions::from_mode(mode)).unwrap();
+            fs::rename(&draft, dir.join("file")).unwrap();
+        };
+        put("good", 0o644);
+        let is_over = AtomicBool::new(false);
+        let (mut good, mut bad) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    put("bad", 0o666);
+                    put("good", 0o644);
+                }
+            });
+            while good < 200 || bad < 200 {
+                match open_trusted(&dir.join("file")) {
+                    Ok(file) => {
+                        assert_eq!(io::read_to_string(file).unwrap(), "good");
+                        good += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.to_string().contains("mode 0666"), "{error}");
+                        bad += 1;
+                    }
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
         fs::remove_dir_all(dir).unwrap();
     }
 
