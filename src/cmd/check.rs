@@ -10,8 +10,9 @@ use super::context::Context;
 use super::escape;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::jobs::{self, Jobs, with_environment};
+use super::jobs::{self, Jobs};
 use super::output::Out;
+use super::trust;
 use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
 use crate::core::noun::count;
@@ -23,13 +24,17 @@ use crate::os::zone;
 /// Answers `jobctl check`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
     let path = context.jobfile()?;
-    let report = match with_environment(|env| jobfile::load(&path, env)) {
+    let (loaded, untrusted) = trust::load_with_notes(&path);
+    let report = match loaded {
         Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, context.now.wall),
-        Err(LoadError::Problems(problems)) => Report::of_errors(problems),
+        Err(LoadError::Problems(problems) | LoadError::Untrusted(problems)) => {
+            Report::of_errors(problems)
+        }
         Err(error @ (LoadError::Missing(_) | LoadError::Unreadable(_))) => {
             return Err(jobs::failure_of(&error));
         }
     };
+    let report = report.distrusted(untrusted);
     if context.global.json {
         out.json(&report.json())?;
     } else {
@@ -75,6 +80,7 @@ impl Report {
         let jobs = Jobs::of(jobfile);
         let mut findings = forewarn::look(&jobs.jobs, &|job| jobs.zone(job), now);
         findings.extend(nobody(&jobs.jobs));
+        findings.extend(untrusted(&jobs.jobs));
         let spots: Vec<Spot<'_>> = findings
             .iter()
             .map(|finding| spot(&jobs.jobs, &finding.about))
@@ -98,6 +104,12 @@ impl Report {
         let file = |note: &Note| sources.iter().position(|it| it.path == note.place.file);
         self.warnings
             .sort_by_key(|note| (file(note), note.place.line, note.place.column));
+        self
+    }
+
+    /// Adds what others than root could change, which is of the whole file.
+    fn distrusted(mut self, untrusted: Vec<Note>) -> Self {
+        self.warnings.splice(..0, untrusted);
         self
     }
 
@@ -239,6 +251,17 @@ fn nobody(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     })
 }
 
+/// Files of jobs' environments that an attempt would not read, or that everybody can.
+fn untrusted(jobs: &[Job]) -> impl Iterator<Item = Finding> {
+    jobs.iter().enumerate().flat_map(|(index, job)| {
+        trust::remarks(job).into_iter().map(move |remark| Finding {
+            about: About::Key(index, remark.key),
+            message: remark.message,
+            hint: Some(remark.hint),
+        })
+    })
+}
+
 /// Writes findings to standard error as they are, so that editors can read them.
 pub(super) fn say(findings: impl Iterator<Item = String>) {
     let mut stderr = io::stderr();
@@ -257,6 +280,7 @@ pub(super) fn say(findings: impl Iterator<Item = String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cmd::jobs::with_environment;
     use crate::jobfile::Source;
 
     /// 2026-11-23T22:00:00Z, a Monday.

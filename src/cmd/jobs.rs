@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::failure::{Failure, plain};
+use super::trust;
 use crate::core::job::{Job, Settings};
 use crate::core::plan;
 use crate::core::schedule::{self, HashSeed, Occurrence, Zone};
@@ -210,8 +211,16 @@ impl Jobs {
     }
 }
 
-/// Calls `load` with what jobfiles need to know of this machine.
+/// Calls `load` with what jobfiles need to know of this machine; whose their files are is no matter.
 pub(crate) fn with_environment<T>(load: impl FnOnce(&Environment<'_>) -> T) -> T {
+    with_files(&trust::open_any, load)
+}
+
+/// Calls `load` with what jobfiles need to know of this machine, and with a way to their files.
+pub(crate) fn with_files<T>(
+    open: &jobfile::Open<'_>,
+    load: impl FnOnce(&Environment<'_>) -> T,
+) -> T {
     let machine_id = machine::id();
     let known = |name: &str| {
         zone::load(name)
@@ -221,6 +230,7 @@ pub(crate) fn with_environment<T>(load: impl FnOnce(&Environment<'_>) -> T) -> T
     load(&Environment {
         machine_id: &machine_id,
         zones: &known,
+        open,
     })
 }
 
@@ -247,6 +257,7 @@ pub(crate) fn failure_of(error: &LoadError) -> Failure {
         LoadError::Unreadable(error) => {
             Failure::system(format!("the jobfile cannot be read: {}", plain(error)))
         }
+        LoadError::Untrusted(problems) => trust::failure_of(problems),
         LoadError::Problems(problems) => match problems.as_slice() {
             [first, _, ..] => Failure::no(first_line(&first.to_string())).hint(format!(
                 "`jobctl check` says all {} things that are wrong",
@@ -331,6 +342,7 @@ pub(crate) mod tests {
             let env = Environment {
                 machine_id,
                 zones: &|_| Ok(()),
+                open: &trust::open_any,
             };
             let jobs = Jobs::of(jobfile::load_sources(&[source], &env).unwrap());
             jobs.machine_id.set(machine_id.to_owned()).unwrap();

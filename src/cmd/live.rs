@@ -8,11 +8,14 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use nix::fcntl::OFlag;
+
 use super::pieces::Piece;
 use crate::core::output::OutputLayout;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::record::Record;
 use crate::os::file;
+use crate::os::inside::open_inside;
 use crate::store::RunRow;
 
 /// Bytes read in one look.
@@ -48,7 +51,8 @@ impl Live {
     pub(crate) fn open(state_dir: &Path, run: &RunRow) -> Option<Self> {
         let slot = run.slot?;
         let open = |ending: &str| {
-            File::open(state_dir.join("slots").join(format!("{slot}.{ending}"))).ok()
+            let path = state_dir.join("slots").join(format!("{slot}.{ending}"));
+            open_inside(&path, OFlag::O_RDONLY).ok()
         };
         let live = Self {
             record: open("rec")?,

@@ -49,6 +49,7 @@ mod status_job;
 mod status_text;
 mod steer;
 mod transcript;
+mod trust;
 mod wait;
 
 use crate::cli::{Cli, Command};

@@ -149,7 +149,7 @@ impl Answer {
     /// It is a bad one.
     pub(super) fn of_error(path: &Path, error: &LoadError) -> Self {
         match error {
-            LoadError::Problems(problems) => Self {
+            LoadError::Problems(problems) | LoadError::Untrusted(problems) => Self {
                 errors: problems.iter().map(Error::of_problem).collect(),
                 ..Self::default()
             },

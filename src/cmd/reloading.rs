@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::failure::{Failure, plain};
 use super::reload::Answer;
 use super::run::{self, BUSY_IN_LOOP, Service};
+use super::trust;
 use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
 use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
@@ -145,7 +146,7 @@ impl<'s> Reloading<'s> {
     fn look(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
         self.looked_at = Some(now.mono);
         let is_noticed = self.quiet_deadline.take().is_some() && self.settling.is_none();
-        let snapshot = Snapshot::take(&self.service.path, Some(&self.judged));
+        let snapshot = trust::snapshot(&self.service.path, Some(&self.judged));
         let before = self.settling.take();
         self.watch(&snapshot, supervisor, now);
         // The texts were read for this only.
@@ -179,7 +180,7 @@ impl<'s> Reloading<'s> {
             if notices.contains(&Notice::Gone) {
                 self.watcher = None;
             }
-            let snapshot = Snapshot::take(&self.service.path, Some(&self.judged));
+            let snapshot = trust::snapshot(&self.service.path, Some(&self.judged));
             self.watch(&snapshot, supervisor, now);
         }
     }
@@ -227,7 +228,7 @@ impl<'s> Reloading<'s> {
     fn reload(&mut self, supervisor: &mut Supervisor<Slots>, removal: Removal, now: Now) -> Answer {
         zone::forget();
         let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_RELOAD);
-        self.judged = Snapshot::take(&self.service.path, Some(&self.judged));
+        self.judged = trust::snapshot(&self.service.path, Some(&self.judged));
         self.settling = None;
         let judged = self.judge(supervisor, removal, now);
         let answer = self.note(supervisor, judged, now);

@@ -10,11 +10,12 @@ use super::failure::{Failure, plain};
 use super::jobs;
 use super::output::Out;
 use super::reloading::Reloading;
+use super::trust;
 use crate::cli;
 use crate::core::job::{OnStop, Settings};
 use crate::core::schedule::Zone;
 use crate::core::time::Now;
-use crate::jobfile::{self, Environment, Jobfile, LoadError, Snapshot, Source};
+use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::{clock, machine, process, user, wake, zone};
 use crate::store::{Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Office, OfficeError};
@@ -40,6 +41,7 @@ pub(super) const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
     refuse_names(args)?;
     let path = context.jobfile()?;
+    trust::refuse(&path)?;
     let state_dir = context.service_state_dir()?;
     if !path.exists() && !Store::is_there(&state_dir) {
         return Err(jobs::failure_of(&LoadError::Missing(path)));
@@ -50,7 +52,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     let signals = daemon::listen_to_signals()
         .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
     let store = Store::create(&state_dir)?;
-    let snapshot = Snapshot::take(&path, None);
+    let snapshot = trust::snapshot(&path, None);
     let loaded = load(&store, &path)?;
     let on_stop = args.on_stop.map(|on_stop| match on_stop {
         cli::OnStop::Finish => OnStop::Finish,
@@ -240,7 +242,7 @@ impl Service {
 
 /// The jobfile of a path, checked for what this version would do wrong.
 pub(super) fn read(path: &std::path::Path) -> Result<Jobfile, LoadError> {
-    let jobfile = jobs::with_environment(|env| jobfile::load(path, env))?;
+    let jobfile = trust::load(path)?;
     let blockers = jobfile::blockers(&jobfile);
     if blockers.is_empty() {
         return Ok(jobfile);
@@ -257,6 +259,8 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
                 error: None,
             });
         }
+        // The copy must not be a way around.
+        Err(error @ LoadError::Untrusted(_)) => return Err(jobs::failure_of(&error)),
         Err(error) => error.to_string(),
     };
     let sources: Vec<Source> = store

@@ -466,6 +466,25 @@ pub(crate) struct Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::path::{Component, Path};
+
+    proptest! {
+        #[test]
+        fn a_name_that_is_taken_is_one_component_of_a_path_in_all_its_file_names(
+            text in prop_oneof![any::<String>(), "[A-Za-z0-9._/\\\\~ \u{0}\n-]{0,70}", "[A-Za-z0-9._-]{1,64}"],
+            place in 1_u32..=1000,
+        ) {
+            let Ok(name) = Name::parse(&text) else {
+                return Ok(());
+            };
+            for file in [format!("{name}.lock"), format!("{name}.{place}.lock"), format!("lock-{name}.lock")] {
+                let parts: Vec<_> = Path::new(&file).components().collect();
+                prop_assert_eq!(parts, [Component::Normal(file.as_ref())]);
+                prop_assert!(file.len() <= 255 && !file.contains('\0') && !file.starts_with('.'));
+            }
+        }
+    }
 
     #[test]
     fn a_name_is_safe_as_a_file_name_and_is_no_run_id() {

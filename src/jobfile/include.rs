@@ -9,6 +9,7 @@ use glob::{MatchOptions, Pattern};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Open;
 use super::problem::{Findings, Problem};
 use super::text::{Document, ReadError, Text};
 
@@ -24,7 +25,7 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 /// Reads what a jobfile includes, sorted by path, each file once and never the jobfile itself.
 /// Patterns of a wrong type are passed over: whoever reads the key reports them.
-pub(super) fn read_all(main: &Document<'_>, findings: &Findings) -> Vec<Text> {
+pub(super) fn read_all(main: &Document<'_>, open: &Open<'_>, findings: &Findings) -> Vec<Text> {
     let mut found = BTreeMap::new();
     let items = main
         .table
@@ -38,6 +39,7 @@ pub(super) fn read_all(main: &Document<'_>, findings: &Findings) -> Vec<Text> {
             main,
             item,
             pattern,
+            open,
             findings,
         };
         for path in at.expand() {
@@ -120,6 +122,7 @@ struct Place<'p, 'a> {
     main: &'p Document<'a>,
     item: &'p Spanned<DeValue<'a>>,
     pattern: &'p str,
+    open: &'p Open<'p>,
     findings: &'p Findings,
 }
 
@@ -148,11 +151,33 @@ impl Place<'_, '_> {
             );
             return Vec::new();
         };
+        self.look_at_directories();
         match glob::glob_with(&whole, OPTIONS) {
             Ok(paths) => paths.filter_map(|path| self.found(path)).collect(),
             Err(error) => {
                 self.report(format_args!("not a glob: {}", error.msg), None);
                 Vec::new()
+            }
+        }
+    }
+
+    /// Opens every directory in which the pattern looks for files: whoever may write there may take files away, too.
+    fn look_at_directories(&self) {
+        let base = base_of(self.main.text.path());
+        for above in Path::new(self.pattern).ancestors().skip(1) {
+            let above = above.to_str().unwrap_or_default();
+            let paths =
+                whole_pattern(base, above).and_then(|whole| glob::glob_with(&whole, OPTIONS).ok());
+            let found = paths.into_iter().flatten().filter_map(Result::ok);
+            for dir in found.filter(|path| path.is_dir()).take(FILES_MAX) {
+                match (self.open)(&dir) {
+                    // What cannot be read is said by the search for files.
+                    Err(error) if error.raw_os_error().is_none() => self.report(error, None),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            if !has_wildcards(above) {
+                return;
             }
         }
     }
@@ -171,14 +196,7 @@ impl Place<'_, '_> {
     }
 
     fn read(&self, path: &Path) -> Option<Text> {
-        // A named pipe would keep the reader waiting for its writer.
-        let is_file = fs::metadata(path).map(|data| data.is_file());
-        let text = match is_file {
-            Ok(true) => Text::read(path),
-            Ok(false) => Err(ReadError::Io(io::Error::other("not a file"))),
-            Err(error) => Err(ReadError::Io(error)),
-        };
-        match text {
+        match Text::read(path, self.open) {
             Ok(text) => Some(text),
             Err(ReadError::Refused(problem)) => {
                 self.findings.problem(problem);

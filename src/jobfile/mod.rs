@@ -21,6 +21,7 @@ mod watched;
 mod tests;
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,10 @@ pub(crate) struct Jobfile {
 /// Answers whether a time zone is known; if not, what is wrong and the name that was probably meant.
 pub(crate) type Zones<'a> = dyn Fn(&str) -> Result<(), (String, Option<String>)> + 'a;
 
+/// Opens a file for reading, or a directory in which files are looked for. Must not wait for the writer of a FIFO. An error that
+/// is not the system's own is one of trust.
+pub(crate) type Open<'a> = dyn Fn(&Path) -> io::Result<File> + 'a;
+
 /// What parsing needs from outside.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a> {
@@ -67,6 +72,8 @@ pub(crate) struct Environment<'a> {
     pub(crate) machine_id: &'a str,
     /// The time zones of the system.
     pub(crate) zones: &'a Zones<'a>,
+    /// The way to the files.
+    pub(crate) open: &'a Open<'a>,
 }
 
 /// Why a jobfile could not be loaded.
@@ -78,6 +85,8 @@ pub(crate) enum LoadError {
     Unreadable(io::Error),
     /// It is wrong: all that is, in the order of files and lines; never empty.
     Problems(Vec<Problem>),
+    /// Others than root may change it: the files and directories by which they may; never empty.
+    Untrusted(Vec<Problem>),
 }
 
 impl fmt::Display for LoadError {
@@ -85,7 +94,7 @@ impl fmt::Display for LoadError {
         match self {
             Self::Missing(path) => write!(f, "{}: there is no such file", path.display()),
             Self::Unreadable(error) => write!(f, "the jobfile cannot be read: {error}"),
-            Self::Problems(problems) => {
+            Self::Problems(problems) | Self::Untrusted(problems) => {
                 for (index, problem) in problems.iter().enumerate() {
                     let newline = if index == 0 { "" } else { "\n" };
                     write!(f, "{newline}{problem}")?;
@@ -100,16 +109,20 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable(error) => Some(error),
-            Self::Missing(_) | Self::Problems(_) => None,
+            Self::Missing(_) | Self::Problems(_) | Self::Untrusted(_) => None,
         }
     }
 }
 
 /// Reads and validates a jobfile and what it includes.
 pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadError> {
-    let main = Text::read(path).map_err(|error| match error {
+    let main = Text::read(path, env.open).map_err(|error| match error {
         ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
             LoadError::Missing(path.to_owned())
+        }
+        // What is no error of the system's is a word about the file, such as that it is none.
+        ReadError::Io(error) if error.raw_os_error().is_none() => {
+            LoadError::Unreadable(io::Error::other(format!("{}: {error}", path.display())))
         }
         ReadError::Io(error) => LoadError::Unreadable(error),
         ReadError::Refused(problem) => LoadError::Problems(vec![problem]),
@@ -130,7 +143,7 @@ pub(crate) fn load_instead(
 fn load_text(main: Text, env: &Environment<'_>) -> Result<Jobfile, Vec<Problem>> {
     let findings = Findings::default();
     let document = Document::parse(&main, &findings);
-    let included = include::read_all(&document, &findings);
+    let included = include::read_all(&document, env.open, &findings);
     let mut documents = vec![document];
     documents.extend(included.iter().map(|text| Document::parse(text, &findings)));
     let (settings, jobs) = assemble::assemble(&documents, env, &findings);

@@ -28,6 +28,7 @@ fn zones(name: &str) -> Result<(), (String, Option<String>)> {
 const ENV: Environment<'static> = Environment {
     machine_id: "0123456789abcdef",
     zones: &zones,
+    open: &|path| std::fs::File::open(path),
 };
 
 fn sources(texts: &[&str]) -> Vec<Source> {

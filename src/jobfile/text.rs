@@ -2,15 +2,14 @@
 //!
 //! Knows no key; what a value means is decided by the other rooms.
 
-use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Source;
 use super::problem::{Findings, Place, Problem};
+use super::{Open, Source};
 
 /// The longest jobfile, in bytes.
 const SIZE_MAX: usize = 4 << 20;
@@ -38,18 +37,16 @@ pub(super) struct Text {
 
 impl Text {
     /// Reads a file, not more than a jobfile may have.
-    pub(super) fn read(path: &Path) -> Result<Self, ReadError> {
+    pub(super) fn read(path: &Path, open: &Open<'_>) -> Result<Self, ReadError> {
         let mut bytes = Vec::new();
         let limit = SIZE_MAX as u64 + 1;
+        let file = open(path).map_err(ReadError::Io)?;
         // A FIFO would be waited for without end.
-        if !fs::metadata(path).map_err(ReadError::Io)?.is_file() {
-            return Err(ReadError::Io(io::Error::other(format!(
-                "{}: not a file",
-                path.display()
-            ))));
+        if !file.metadata().map_err(ReadError::Io)?.is_file() {
+            return Err(ReadError::Io(io::Error::other("not a file")));
         }
-        fs::File::open(path)
-            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        file.take(limit)
+            .read_to_end(&mut bytes)
             .map_err(ReadError::Io)?;
         Self::from_bytes(path, bytes).map_err(ReadError::Refused)
     }

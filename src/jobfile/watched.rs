@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::include;
 use super::text::{ReadError, Text};
+use super::{Open, include};
 use crate::core::hash::fnv1a;
 
 /// Symbolic links that are followed on one way, as the kernel does it.
@@ -32,8 +32,8 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Reads a jobfile and what it includes. `before` spares finding the patterns of a text that is the same as then.
-    pub(crate) fn take(path: &Path, before: Option<&Self>) -> Self {
-        let text = Text::read(path);
+    pub(crate) fn take(path: &Path, open: &Open<'_>, before: Option<&Self>) -> Self {
+        let text = Text::read(path, open);
         let main = content_of(&text);
         let patterns = match (before, text) {
             (Some(before), _) if before.main == main => before.patterns.clone(),
@@ -45,7 +45,7 @@ impl Snapshot {
             .flat_map(|pattern| include::files_of(path, pattern))
             .collect();
         let files = found.into_iter().map(|file| {
-            let content = content_of(&Text::read(&file));
+            let content = content_of(&Text::read(&file, open));
             (file, content)
         });
         Self {
@@ -245,7 +245,11 @@ mod tests {
         }
 
         fn snapshot(&self, before: Option<&Snapshot>) -> Snapshot {
-            Snapshot::take(&self.0.join("jobs.toml"), before)
+            Snapshot::take(
+                &self.0.join("jobs.toml"),
+                &|path| fs::File::open(path),
+                before,
+            )
         }
 
         fn places(&self) -> BTreeMap<PathBuf, WatchedPlace> {

@@ -1,6 +1,6 @@
 //! Reading and writing at a place of an open file, whatever its offset is, and files that live in memory.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,12 +29,21 @@ pub(crate) fn write_at(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) ->
     Ok(())
 }
 
-/// Reads a regular file of at most `len_max` bytes. Never waits: neither for the other end of a FIFO nor for an endless device.
-pub(crate) fn read_small(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new()
+/// Opens a file for reading, without waiting for the other end of a FIFO.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
+        .open(path)
+}
+
+/// Reads a regular file of at most `len_max` bytes. Never waits: neither for the other end of a FIFO nor for an endless device.
+pub(crate) fn read_small(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    read_whole(open_at_once(path)?, len_max)
+}
+
+/// Reads a regular file of at most `len_max` bytes that [`open_at_once`] has opened, or one that opens as it does.
+pub(crate) fn read_whole(file: File, len_max: u64) -> io::Result<Vec<u8>> {
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("not a file"));

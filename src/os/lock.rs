@@ -2,15 +2,20 @@
 //!
 //! Closing one copy of the open file leaves the lock with the others; only [`File::unlock`] ends it for all of them.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::libc;
+use nix::fcntl::OFlag;
+
+use super::inside::{open_inside, open_top};
 
 /// How often a lock file may be replaced under our hands before it counts as held by whoever does so.
 const REPLACED_MAX: u32 = 16;
+
+/// A lock file is made where there is none.
+const MAKE: OFlag = OFlag::O_RDWR.union(OFlag::O_CREAT);
 
 /// Who may hold it at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +31,21 @@ pub(crate) enum Kind {
 /// The file is not locked any more once it was removed: whoever comes later would lock another file. So the lock counts only
 /// if the file is still the one at `path` after it was locked. A symbolic link is refused.
 pub(crate) fn try_lock(path: &Path, kind: Kind) -> io::Result<Option<File>> {
+    try_lock_with(path, kind, || open_top(path, MAKE))
+}
+
+/// As [`try_lock`], for a file in a directory that may not be a symbolic link either.
+pub(crate) fn try_lock_inside(path: &Path, kind: Kind) -> io::Result<Option<File>> {
+    try_lock_with(path, kind, || open_inside(path, MAKE))
+}
+
+fn try_lock_with(
+    path: &Path,
+    kind: Kind,
+    open: impl Fn() -> io::Result<File>,
+) -> io::Result<Option<File>> {
     for _ in 0..REPLACED_MAX {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)?;
+        let file = open()?;
         if !try_lock_open(&file, kind)? {
             return Ok(None);
         }

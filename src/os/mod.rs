@@ -5,6 +5,7 @@
 pub(crate) mod clock;
 pub(crate) mod editor;
 pub(crate) mod file;
+pub(crate) mod inside;
 pub(crate) mod limit;
 pub(crate) mod lock;
 pub(crate) mod machine;
@@ -15,6 +16,7 @@ pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod terminal;
+pub(crate) mod trust;
 pub(crate) mod user;
 pub(crate) mod wake;
 pub(crate) mod watch;

@@ -2,14 +2,17 @@
 //!
 //! A FIFO without a reader cannot be opened for writing (ENXIO), so it also tells whether a supervisor lives.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+
+use super::inside::open_top;
 
 /// Whether somebody was there.
 #[must_use]
@@ -80,12 +83,7 @@ pub(crate) fn listen(state_dir: &Path) -> io::Result<Bell> {
         Ok(()) | Err(nix::Error::EEXIST) => {}
         Err(error) => return Err(error.into()),
     }
-    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(flags)
-        .open(&path)?;
+    let file = open_top(&path, OFlag::O_RDWR | OFlag::O_NONBLOCK)?;
     check_is_fifo(&file)?;
     Ok(Bell(file))
 }
@@ -96,12 +94,7 @@ fn path(state_dir: &Path) -> PathBuf {
 
 /// Opens the writing end; none if nobody has the reading end.
 fn open_heard(state_dir: &Path) -> io::Result<Option<File>> {
-    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    match OpenOptions::new()
-        .write(true)
-        .custom_flags(flags)
-        .open(path(state_dir))
-    {
+    match open_top(&path(state_dir), OFlag::O_WRONLY | OFlag::O_NONBLOCK) {
         Ok(file) => check_is_fifo(&file).map(|()| Some(file)),
         Err(error)
             if error.raw_os_error() == Some(libc::ENXIO) || error.kind() == ErrorKind::NotFound =>

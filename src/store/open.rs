@@ -61,8 +61,10 @@ impl Store {
     pub(crate) fn create(state_dir: &Path) -> Result<Self, StoreError> {
         let path = state_dir.join(FILE_NAME);
         refuse_network(&path, state_dir)?;
-        if !path.exists() {
-            make_whole(&path)?;
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_symlink() => return Err(linked(&path)),
+            Ok(_) => {}
+            Err(_) => make_whole(&path)?,
         }
         Self::open_and_migrate(path)
     }
@@ -213,8 +215,10 @@ impl Store {
 
     fn copy_before_migration(&self, found: i64) -> Result<(), StoreError> {
         let copy = self.path.with_extension(format!("db.v{found}"));
-        if copy.exists() {
-            return Ok(());
+        match fs::symlink_metadata(&copy) {
+            Ok(meta) if meta.is_symlink() => return Err(linked(&copy)),
+            Ok(_) => return Ok(()),
+            Err(_) => {}
         }
         self.conn
             .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
@@ -232,6 +236,7 @@ fn existing(state_dir: &Path) -> Result<PathBuf, StoreError> {
     let path = state_dir.join(FILE_NAME);
     refuse_network(&path, state_dir)?;
     match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_symlink() => Err(linked(&path)),
         Ok(meta) if meta.is_file() && meta.len() == 0 => Err(StoreError::Missing(path)),
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -239,6 +244,12 @@ fn existing(state_dir: &Path) -> Result<PathBuf, StoreError> {
         }
         Err(error) => Err(StoreError::Unreadable(path, error)),
     }
+}
+
+/// The file may be put elsewhere only with its directory, in which its log and its index stand, too.
+fn linked(path: &Path) -> StoreError {
+    let reason = "is a symbolic link, which is not followed in a state directory";
+    StoreError::Unreadable(path.to_path_buf(), std::io::Error::other(reason))
 }
 
 /// Opens a file as a database; its name must be no link.

@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::rows::{self, ATTEMPT_COLUMNS, JOB_COLUMNS, RUN_COLUMNS};
@@ -151,7 +153,8 @@ impl Store {
             Some(StoredOutput::Inline(output)) => Ok(Some(output)),
             Some(StoredOutput::File { total, layout }) => {
                 let path = self.output_file(run, attempt);
-                read_kept(&path, total, layout)
+                open_output(&path)
+                    .and_then(|file| read_kept(&file, total, layout))
                     .map(Some)
                     .map_err(|error| StoreError::Unreadable(path, error))
             }
@@ -205,9 +208,26 @@ fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
     })
 }
 
+/// Opens a file in `output/`; neither it nor that directory may be a symbolic link.
+fn open_output(path: &Path) -> std::io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = open(
+        dir,
+        flags | OFlag::O_PATH | OFlag::O_DIRECTORY,
+        Mode::empty(),
+    )?;
+    let file = openat(
+        &dir,
+        path.file_name().unwrap_or_default(),
+        flags,
+        Mode::empty(),
+    )?;
+    Ok(file.into())
+}
+
 /// Reads what is kept of `total` bytes of output from a file that is laid out as a keeper writes it.
-pub(crate) fn read_kept(path: &Path, total: u64, layout: OutputLayout) -> std::io::Result<Output> {
-    let file = File::open(path)?;
+pub(crate) fn read_kept(file: &File, total: u64, layout: OutputLayout) -> std::io::Result<Output> {
     let read = |part: Range<u64>| -> std::io::Result<Vec<u8>> {
         let len = usize::try_from(part.end - part.start).map_err(std::io::Error::other)?;
         let mut bytes = vec![0; len];

@@ -1,22 +1,21 @@
 //! The loop around the supervisor: one thread, one wait, one deadline. Turns signals, rings and keepers into turns.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
 use super::slots::Slots;
 use super::{Event, Flow, Supervisor};
-use crate::core::reason::plain;
 use crate::core::time::{Now, Wall};
 use crate::os::lock::{Kind, try_lock};
 use crate::os::signals::SelfPipe;
 use crate::os::wake::Bell;
-use crate::os::{clock, poll, process};
+use crate::os::{clock, inside, poll, process};
 
 /// How often the lock file says that the supervisor is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
@@ -34,22 +33,7 @@ const SIGNALS: [Signal; 4] = [
 
 /// Makes the state directory and what is in it, for nobody but its user.
 pub(crate) fn make_state_dir(state_dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    for dir in [
-        state_dir.to_path_buf(),
-        state_dir.join("locks"),
-        state_dir.join("slots"),
-        state_dir.join("output"),
-    ] {
-        builder.create(&dir).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("{}: {}", dir.display(), plain(&error)),
-            )
-        })?;
-    }
-    Ok(())
+    inside::make_private(state_dir, &["locks", "slots", "output"])
 }
 
 /// The lock that makes a process the supervisor of a state directory.
@@ -115,7 +99,9 @@ impl Office {
 }
 
 fn holder_of(path: &Path) -> String {
-    let holder = fs::read_to_string(path).unwrap_or_default();
+    let holder = inside::open_top(path, OFlag::O_RDONLY)
+        .and_then(io::read_to_string)
+        .unwrap_or_default();
     holder.trim().to_owned()
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::keeper::order::Order;
 use crate::os::user::{self, UserEntry};
-use crate::os::{file, limit};
+use crate::os::{file, limit, trust};
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
@@ -191,8 +192,7 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
 /// A value that stands in a file of its own, without the newline at its end.
 fn read_value(name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
     let failed = |why: String| refused(format!("env {name}: {path}: {why}"));
-    let mut value =
-        file::read_small(Path::new(path), VALUE_MAX).map_err(|error| failed(plain(&error)))?;
+    let mut value = read_trusted(path, VALUE_MAX).map_err(|error| failed(plain(&error)))?;
     if value.ends_with(b"\n") {
         value.pop();
     }
@@ -203,7 +203,7 @@ fn read_value(name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
 }
 
 fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {
-    let bytes = file::read_small(Path::new(path), ENV_FILE_MAX)
+    let bytes = read_trusted(path, ENV_FILE_MAX)
         .map_err(|error| refused(format!("env_file {path}: {}", plain(&error))))?;
     env_file::parse(&bytes).map_err(|error| {
         refused(format!(
@@ -211,6 +211,11 @@ fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {
             error.line, error.message
         ))
     })
+}
+
+/// Reads a file that nobody but root can change, if this is a supervisor of root's.
+fn read_trusted(path: &str, len_max: u64) -> io::Result<Vec<u8>> {
+    file::read_whole(trust::open_trusted(Path::new(path))?, len_max)
 }
 
 fn refused(error: String) -> Outcome {

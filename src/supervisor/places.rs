@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::core::job::{Job, Overlap};
-use crate::os::lock::{Kind, try_lock};
+use crate::os::lock::{Kind, try_lock_inside};
 
 /// The directory of lock files.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Places {
             return Ok(None);
         };
         if let Some(lock) = &job.policy.lock {
-            match try_lock(&self.dir.join(format!("lock-{lock}.lock")), Kind::Exclusive)? {
+            match try_lock_inside(&self.dir.join(format!("lock-{lock}.lock")), Kind::Exclusive)? {
                 Some(file) => taken.files.push(file),
                 None => return Ok(None),
             }
@@ -48,12 +48,12 @@ impl Places {
         let whole = self.dir.join(format!("{}.lock", job.name));
         let is_unlimited = job.policy.overlap == Overlap::Allow;
         if !is_unlimited && job.policy.concurrency == 1 {
-            return Ok(try_lock(&whole, Kind::Exclusive)?.map(|file| Taken {
+            return Ok(try_lock_inside(&whole, Kind::Exclusive)?.map(|file| Taken {
                 files: vec![file],
                 place: 1,
             }));
         }
-        let Some(shared) = try_lock(&whole, Kind::Shared)? else {
+        let Some(shared) = try_lock_inside(&whole, Kind::Shared)? else {
             return Ok(None);
         };
         if is_unlimited {
@@ -63,7 +63,7 @@ impl Places {
             }));
         }
         for place in (1..=job.policy.concurrency).filter(|place| !used.contains(place)) {
-            if let Some(file) = try_lock(
+            if let Some(file) = try_lock_inside(
                 &self.dir.join(format!("{}.{place}.lock", job.name)),
                 Kind::Exclusive,
             )? {

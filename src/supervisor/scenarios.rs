@@ -242,6 +242,7 @@ impl Scenario {
         let environment = Environment {
             machine_id: "machine",
             zones: &known,
+            open: &|path| File::open(path),
         };
         let loaded = jobfile::load_sources(&[source], &environment)
             .expect("the scenario's jobfile is valid");

@@ -12,7 +12,7 @@ use crate::core::time::{Mono, Now};
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::record::Record;
 use crate::keeper::{self, Heard};
-use crate::os::lock::{Kind, try_lock};
+use crate::os::lock::{Kind, try_lock_inside};
 use crate::os::{file, process};
 
 /// A keeper that had nothing to do for this long is let go.
@@ -127,7 +127,7 @@ impl Slot {
             }
         }
         // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has the slot.
-        let locked = try_lock(path, Kind::Exclusive).ok().flatten()?;
+        let locked = try_lock_inside(path, Kind::Exclusive).ok().flatten()?;
         self.record = locked;
         self.is_ours = true;
         Some(self.judge(run, claim))

@@ -4,13 +4,13 @@
 //! lives. A slot is used again only after [`Spawner::release`]: the end it holds is in the store by then.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::Signal;
 
@@ -19,7 +19,8 @@ use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
 use crate::keeper;
 use crate::keeper::order::Order;
-use crate::os::lock::{Kind, try_lock};
+use crate::os::inside::open_inside;
+use crate::os::lock::{Kind, try_lock_inside};
 use crate::os::{process, socket};
 use crate::store::read_kept;
 
@@ -105,7 +106,7 @@ impl Slots {
 
     /// Takes a slot over whose record nobody holds. None: a keeper of a former supervisor has it still.
     fn own(&mut self, slot: u32) -> io::Result<Option<&mut Slot>> {
-        let Some(record) = try_lock(&self.record_path(slot), Kind::Exclusive)? else {
+        let Some(record) = try_lock_inside(&self.record_path(slot), Kind::Exclusive)? else {
             return Ok(None);
         };
         let output = open_output(&self.output_path(slot))?;
@@ -269,7 +270,8 @@ impl Spawner for Slots {
         let path = self.output_path(end.slot);
         let kept_bytes = total - layout.dropped(total);
         if kept_bytes <= INLINE_MAX {
-            return read_kept(&path, total, layout).map(Kept::Inline);
+            let file = open_inside(&path, OFlag::O_RDONLY)?;
+            return read_kept(&file, total, layout).map(Kept::Inline);
         }
         let kept = Kept::File { total, layout };
         let target = self
@@ -388,13 +390,7 @@ impl Slots {
     }
 
     fn adopt_living(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
-        let open = |path: &Path| {
-            OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_NOFOLLOW)
-                .open(path)
-        };
-        let files = open(&self.record_path(slot))
+        let files = open_inside(&self.record_path(slot), OFlag::O_RDONLY)
             .and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
         let Ok((record, output)) = files else {
             self.unseen.push(Unseen {
@@ -429,14 +425,7 @@ impl Slots {
 }
 
 fn open_output(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
+    open_inside(path, OFlag::O_RDWR | OFlag::O_CREAT)
 }
 
 #[cfg(test)]
