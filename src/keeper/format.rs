@@ -94,6 +94,9 @@ impl Record {
         if let Some(command) = self.command {
             writeln!(text, "command {} {}", command.pid, command.start_ticks)?;
         }
+        if let Some(cgroup) = &self.cgroup {
+            writeln!(text, "cgroup {}", escaped(cgroup))?;
+        }
         match self.stopped {
             None => {}
             Some(StopCause::Timeout) => writeln!(text, "stopped timeout")?,
@@ -126,6 +129,7 @@ impl Record {
             started_mono: Mono::from_duration(lines.span("started_mono_ns")?),
             layout: lines.layout()?,
             command: lines.process("command")?,
+            cgroup: lines.text("cgroup")?,
             stopped: lines.stopped()?,
             ending: lines.ending()?,
         }))
@@ -351,11 +355,12 @@ mod tests {
             (boot_id, keeper, command) in ("[0-9a-f-]{0,36}", processes(), prop::option::of(processes())),
             (started_at, started_mono) in any::<(i64, Duration)>(),
             (head_max, tail_max) in any::<(u64, u64)>(),
+            cgroup in prop::option::of("\\PC{0,40}"),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
-                boot_id, keeper, run, attempt, claim, command, stopped, output_total, ending,
+                boot_id, keeper, run, attempt, claim, command, cgroup, stopped, output_total, ending,
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -378,6 +383,7 @@ mod tests {
                 pid: 11,
                 start_ticks: 21,
             }),
+            cgroup: None,
             stopped: None,
             layout: OutputLayout {
                 head_max: 6,

@@ -28,6 +28,8 @@ pub(crate) struct Command<'a> {
     pub(crate) env: &'a [CString],
     /// Working directory.
     pub(crate) cwd: &'a CStr,
+    /// The door of the control group it lives in (`cgroup.procs`, open for writing); none: this process's.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// The ids it has; none: this process's.
     pub(crate) identity: Option<&'a Identity>,
     /// Resource limits.
@@ -47,6 +49,8 @@ pub(crate) struct Command<'a> {
 pub(crate) enum Step {
     /// Making the process.
     Clone,
+    /// Getting into its control group.
+    Cgroup,
     /// A session of its own.
     Session,
     /// Descriptors 0, 1 and 2.
@@ -100,6 +104,7 @@ struct Prepared {
     argv: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
     cwd: *const libc::c_char,
+    cgroup: Option<RawFd>,
     identity: Option<Ids>,
     limits: Vec<Limit>,
     umask: libc::mode_t,
@@ -193,6 +198,7 @@ impl Prepared {
             argv: pointers(command.argv),
             env: pointers(command.env),
             cwd: command.cwd.as_ptr(),
+            cgroup: command.cgroup.map(|door| door.as_raw_fd()),
             identity: command.identity.map(Ids::of),
             limits: command.limits.to_vec(),
             umask: command.umask,
@@ -236,10 +242,15 @@ fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
     }
 }
 
-/// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the directory (which
+/// The order matters: the control group comes first, for whatever is done later shall be done in it; the ids of another user go behind nice value and limits (which may need rights) and before the directory (which
 /// may only be open to that user) and the death signal (which a change of ids takes away).
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
+    if let Some(door) = prepared.cgroup {
+        // SAFETY: the kernel reads one byte of a constant; 0 is the process that writes.
+        let written = unsafe { libc::write(door, c"0".as_ptr().cast(), 1) };
+        check(Step::Cgroup, if written == 1 { 0 } else { -1 })?;
+    }
     // SAFETY: numbers only.
     check(Step::Session, unsafe { libc::setsid() })?;
     // SAFETY: both descriptors are open in the parent, and this process has a table of its own (no CLONE_FILES).

@@ -172,6 +172,7 @@ fn record_of(acting: &Acting, now: Now) -> Record {
             pid: 2,
             start_ticks: 2,
         }),
+        cgroup: None,
         stopped: acting.stopped,
         layout: OutputLayout {
             head_max: 1,

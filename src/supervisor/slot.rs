@@ -152,8 +152,9 @@ fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
     if record.ending.is_some() {
         return Report::Ended(Box::new(record));
     }
-    // Its keeper was killed. What is left of its session is ended before the run can be tried again; what cannot be seen or
+    // Its keeper was killed. What is left in its control group, or without one of its session, is ended before the run can be tried again; what cannot be seen or
     // may not be signalled from here stays.
+    let _ = keeper::end_lost(&record);
     for _ in 0..STRIKES_MAX {
         if keeper::strike_lost(&record).unwrap_or(0) == 0 {
             break;
