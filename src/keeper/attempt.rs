@@ -338,7 +338,11 @@ impl<'a> Attempt<'a> {
 
     fn left_running(&self) -> Option<String> {
         match self.left {
-            Left::Something => sweep::left_running(self.tools.identity.process.pid),
+            // A tree that grows meanwhile is seen whole only in a group.
+            Left::Something => match &self.enclosure {
+                Some(enclosure) => enclosure.left_running(),
+                None => sweep::left_running(self.tools.identity.process.pid),
+            },
             Left::Nothing => self
                 .output
                 .pipe()

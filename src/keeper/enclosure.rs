@@ -42,8 +42,9 @@ impl Enclosure {
             dir,
             memory_max: max,
         };
-        if let Some(max) = max {
-            enclosure.limit_memory(max)?;
+        if let Some(Err(end)) = max.map(|max| enclosure.limit_memory(max)) {
+            enclosure.close();
+            return Err(end);
         }
         Ok(Some(enclosure))
     }
@@ -77,6 +78,11 @@ impl Enclosure {
             Ok(true) | Err(_) => None,
             Ok(false) => named("could not be ended", &self.group.processes()),
         }
+    }
+
+    /// Who was left running in it, for people.
+    pub(super) fn left_running(&self) -> Option<String> {
+        named("left running", &self.group.processes())
     }
 
     /// What its limits did, for people.

@@ -159,3 +159,33 @@ pub(super) fn named(what: &str, processes: &[Stat]) -> Option<String> {
     };
     Some(format!("{what}: {}{more}", names.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, state: u8) -> Stat {
+        Stat {
+            pid,
+            name: "su".to_owned(),
+            state,
+            parent: 1,
+            group: pid,
+            session: pid,
+            start_ticks: 1,
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_signalled_is_named_five_at_most_and_never_the_dead() {
+        let what = "could not be ended";
+        assert_eq!(named(what, &[]), None);
+        assert_eq!(named(what, &[process(7, b'Z')]), None);
+        let some = [process(7, b'S'), process(8, b'Z'), process(9, b'T')];
+        let expected = "could not be ended: su (pid 7), su (pid 9)";
+        assert_eq!(named(what, &some).as_deref(), Some(expected));
+        let many: Vec<Stat> = (1..=8).map(|pid| process(pid, b'S')).collect();
+        let text = named(what, &many).unwrap();
+        assert!(text.ends_with("su (pid 5) and 3 more"), "{text}");
+    }
+}

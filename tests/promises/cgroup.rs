@@ -88,7 +88,8 @@ impl Group {
     }
 
     fn has(&self, below: &str, pid: i32) -> bool {
-        let pids = self.read(&format!("{below}/cgroup.procs"));
+        let procs = self.dir.join(below).join("cgroup.procs");
+        let pids = fs::read_to_string(procs).unwrap_or_default();
         pids.lines().any(|line| line == pid.to_string())
     }
 }
@@ -146,17 +147,17 @@ fn set_mark(dir: &Path) -> bool {
 const LEAVES: &str = r#"
 [jobs.leaves]
 command = '''
-(setsid sh -c '(setsid sh -c "echo \$\$ >> \"$T/daemon\"; exec sleep 1000" &)' &)
-until [ -s "$T/daemon" ]; do sleep 0.02; done
+(setsid sh -c '(setsid sh -c "echo \$\$ >> \"$T/daemon.$JOBCTL_RUN\"; exec sleep 1000" &)' &)
+until [ -s "$T/daemon.$JOBCTL_RUN" ]; do sleep 0.02; done
 cat /proc/self/cgroup >> "$T/groups"
 echo x >> "$T/began"
 until [ -e "$T/go" ]; do sleep 0.02; done
 '''
 "#;
 
-fn daemon_of(house: &House, count: usize) -> i32 {
-    let lines = house.wait_lines("daemon", count);
-    lines[count - 1].parse().expect("it said its number")
+fn daemon_of(house: &House, run: i64) -> i32 {
+    let lines = house.wait_lines(&format!("daemon.{run}"), 1);
+    lines[0].parse().expect("it said its number")
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn each_attempt_has_a_group_of_its_own_that_is_gone_when_it_is_empty() {
     assert!(group.has("supervisor", supervisor.pid()));
     let run = house.enqueue(&["leaves"]);
     house.wait_lines("began", 1);
-    let daemon = daemon_of(&house, 1);
+    let daemon = daemon_of(&house, run);
     assert!(group.has("supervisor", house.keeper_of(run)));
     assert!(group.has("slot-0", house.leader_of(run)));
     assert!(group.has("slot-0", daemon));
@@ -189,7 +190,7 @@ fn nothing_outlives_an_attempt_whose_keeper_was_killed() {
     let _supervisor = group.start(&house, "");
     let run = house.enqueue(&["leaves"]);
     house.wait_lines("began", 1);
-    let (daemon, keeper) = (daemon_of(&house, 1), house.keeper_of(run));
+    let (daemon, keeper) = (daemon_of(&house, run), house.keeper_of(run));
     send(keeper, Signal::SIGKILL);
     let ended = house.wait_state(run, "failed");
     assert_eq!(ended["reason"], "lost", "{ended:#}");
@@ -207,7 +208,7 @@ fn nothing_outlives_it_when_supervisor_and_keeper_are_killed_together() {
     let supervisor = group.start(&house, "");
     let run = house.enqueue(&["leaves"]);
     house.wait_lines("began", 1);
-    let (daemon, keeper) = (daemon_of(&house, 1), house.keeper_of(run));
+    let (daemon, keeper) = (daemon_of(&house, run), house.keeper_of(run));
     supervisor.kill();
     send(keeper, Signal::SIGKILL);
     wait_gone(keeper);
@@ -243,10 +244,10 @@ fn a_daemon_that_was_left_alone_keeps_its_group_and_the_next_attempt_gets_anothe
     let _supervisor = group.start(&house, "");
     house.write("go", "");
     let mut daemons = Vec::new();
-    for count in 1..=2 {
+    for _ in 0..2 {
         let run = house.enqueue(&["leaves"]);
         let ended = house.wait_state(run, "succeeded");
-        daemons.push(daemon_of(&house, count));
+        daemons.push(daemon_of(&house, run));
         let error = ended["error"].as_str().unwrap_or_default().to_owned();
         assert!(error.starts_with("left running: sleep"), "{ended:#}");
         assert!(daemons.iter().all(|daemon| is_alive(*daemon)));
@@ -270,7 +271,7 @@ fn a_supervisor_that_starts_again_finds_the_same_groups() {
     let mut supervisor = group.start(&house, "");
     let run = house.enqueue(&["leaves"]);
     house.wait_lines("began", 1);
-    let daemon = daemon_of(&house, 1);
+    let daemon = daemon_of(&house, run);
     // As systemd starts it, and as somebody does by hand from a shell beside it.
     for below in ["", "supervisor"] {
         supervisor.kill();
