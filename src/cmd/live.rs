@@ -209,6 +209,7 @@ mod tests {
             started_mono: Mono::from_duration(std::time::Duration::ZERO),
             command: None,
             cgroup: None,
+            memory_max: None,
             stopped: None,
             layout: LAYOUT,
             output_total: total,

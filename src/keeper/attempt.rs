@@ -116,6 +116,7 @@ fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
         started_mono: now.mono,
         command: None,
         cgroup: None,
+        memory_max: order.memory_max,
         stopped: None,
         layout: OutputLayout::of(order.output_max),
         output_total: 0,

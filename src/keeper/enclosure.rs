@@ -124,6 +124,23 @@ pub(crate) fn end_lost(record: &Record) -> io::Result<()> {
     Ok(())
 }
 
+/// Limits the memory of a running attempt again: systemd takes the controller away from what it has delegated when it starts the
+/// supervisor anew, and the limit is forgotten with it. Does nothing for an attempt without a limit.
+pub(crate) fn limit_again(record: &Record) -> Result<(), String> {
+    let (Some(dir), Some(max)) = (&record.cgroup, record.memory_max) else {
+        return Ok(());
+    };
+    let enclosure = Enclosure {
+        group: Cgroup::at(dir),
+        dir: dir.clone(),
+        memory_max: Some(max),
+    };
+    match enclosure.limit_memory(max) {
+        Err(End::SpawnFailed { error, .. }) => Err(error),
+        Ok(()) | Err(End::Exited(_) | End::Signaled(_)) => Ok(()),
+    }
+}
+
 /// Makes an empty group at `dir`; where a daemon lives in the one that is there, beside it under the name of the claim, for a
 /// group cannot be renamed.
 fn make_group(dir: &str, claim: i64) -> io::Result<String> {
@@ -154,4 +171,41 @@ fn refused(error: String) -> End {
 fn reason_of(error: &io::Error) -> String {
     let errno = error.raw_os_error().map(Errno::from_raw);
     errno.map_or_else(|| error.to_string(), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_names_what_is_missing_and_is_written_where_nothing_is() {
+        let parent = std::env::temp_dir().join(format!("jobctl-enclosure-{}", std::process::id()));
+        let group = parent.join("slot-0");
+        fs::create_dir_all(&group).unwrap();
+        let dir = group.to_str().unwrap().to_owned();
+        let enclosure = Enclosure {
+            group: Cgroup::at(&dir),
+            dir,
+            memory_max: Some(1 << 29),
+        };
+        let limit = || match enclosure.limit_memory(1 << 29) {
+            Err(End::SpawnFailed { error, .. }) => error,
+            other => format!("{other:?}"),
+        };
+        assert!(limit().ends_with("it has no memory controller"));
+        fs::write(parent.join("cgroup.subtree_control"), "").unwrap();
+        assert_eq!(limit(), "limits.memory: no such file or directory");
+        fs::write(group.join("memory.max"), "").unwrap();
+        assert_eq!(limit(), "Ok(())");
+        let written = fs::read_to_string(group.join("memory.max")).unwrap();
+        assert_eq!(written, "536870912");
+        assert_eq!(enclosure.remark(), None);
+        fs::write(group.join("memory.events"), "oom 1\noom_kill 2\n").unwrap();
+        let said =
+            "memory limit of 536870912 bytes reached: 2 processes killed by the kernel (oom)";
+        assert_eq!(enclosure.remark().as_deref(), Some(said));
+        fs::remove_dir_all(parent).unwrap();
+    }
 }

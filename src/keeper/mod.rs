@@ -26,7 +26,7 @@ use self::order::Order;
 use self::record::ProcessId;
 use crate::os::{file, process, socket};
 
-pub(crate) use self::enclosure::end_lost;
+pub(crate) use self::enclosure::{end_lost, limit_again};
 pub(crate) use self::sweep::strike_lost;
 
 /// Longer orders go through memory that is passed with the message.

@@ -401,3 +401,42 @@ fn is_passed_over(errno: Errno) -> bool {
             | Errno::ETIMEDOUT
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_get_into_its_control_group_is_never_executed() {
+        let trace = std::env::temp_dir().join(format!("jobctl-spawn-{}", std::process::id()));
+        let script = CString::new(format!("echo > {}", trace.display())).unwrap();
+        let argv = [c"sh".to_owned(), c"-c".to_owned(), script];
+        let null = File::open("/dev/null").unwrap();
+        let mut command = Command {
+            candidates: &[c"/bin/sh".to_owned()],
+            argv: &argv,
+            env: &[],
+            cwd: c"/",
+            // Open for reading: the write into it fails.
+            cgroup: Some(null.as_fd()),
+            identity: None,
+            limits: &[],
+            umask: 0o022,
+            nice: None,
+            stdin: null.as_fd(),
+            output: null.as_fd(),
+        };
+        let failure = Spawner::new().spawn(&command).unwrap_err();
+        assert_eq!((failure.step, failure.errno), (Step::Cgroup, Errno::EBADF));
+        assert!(!trace.exists());
+        // The same command is one that would have left a trace.
+        command.cgroup = None;
+        let pid = Spawner::new().spawn(&command).unwrap();
+        forget(pid);
+        assert!(trace.exists());
+        std::fs::remove_file(trace).unwrap();
+    }
+}

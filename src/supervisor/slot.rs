@@ -119,6 +119,10 @@ impl Slot {
                 return Some(Report::Ended(Box::new(record)));
             }
             if record.keeper.is_alive() {
+                if let State::Adopted { pidfd: None, .. } = self.state {
+                    // Where it cannot be, the attempt goes on without: it is no worse than what systemd did.
+                    let _ = keeper::limit_again(&record);
+                }
                 self.watch(record.keeper.pid, run, claim);
                 return None;
             }

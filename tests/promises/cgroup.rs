@@ -13,8 +13,8 @@ use nix::sys::signal::Signal;
 
 use crate::stopping::NASTY_TREE;
 use crate::support::{
-    DEADLINE, House, Supervisor, found_within, is_alive, is_root, program, send, skipped, wait_for,
-    wait_gone,
+    DEADLINE, House, Supervisor, answer_of, found_within, is_alive, is_root, program, send,
+    skipped, wait_for, wait_gone,
 };
 
 static GROUPS: AtomicU32 = AtomicU32::new(0);
@@ -247,9 +247,11 @@ fn a_daemon_that_was_left_alone_keeps_its_group_and_the_next_attempt_gets_anothe
     for _ in 0..2 {
         let run = house.enqueue(&["leaves"]);
         let ended = house.wait_state(run, "succeeded");
-        daemons.push(daemon_of(&house, run));
+        let daemon = daemon_of(&house, run);
+        daemons.push(daemon);
         let error = ended["error"].as_str().unwrap_or_default().to_owned();
-        assert!(error.starts_with("left running: sleep"), "{ended:#}");
+        assert!(error.starts_with("left running: "), "{ended:#}");
+        assert!(error.contains(&format!("(pid {daemon})")), "{ended:#}");
         assert!(daemons.iter().all(|daemon| is_alive(*daemon)));
     }
     assert_eq!(group.slots().len(), 2, "{:?}", group.slots());
@@ -362,4 +364,124 @@ fn a_memory_limit_holds_for_all_processes_together_and_is_named_when_it_kills() 
     wait_for("its group to be gone", || {
         group.slots().is_empty().then_some(())
     });
+}
+
+/// A user that is not root.
+const NOBODY: u32 = 65534;
+
+/// Starts something that becomes root, which nobody else may signal.
+const RISES: &str = "
+[jobs.rises]
+stop_grace = '100ms'
+command = '\"$T/rise\" --reuid=0 --regid=0 --clear-groups sleep 1000 & until [ -e \"$T/go\" ]; do sleep 0.02; done'
+";
+
+/// A house whose supervisor is nobody's, with a copy of setpriv(1) that makes root of anybody. None, and a word: there can be
+/// none here.
+fn house_of_nobody() -> Option<House> {
+    if !is_root() {
+        skipped("only root makes programs that make root");
+        return None;
+    }
+    let house = House::new(RISES);
+    let flags = nix::sys::statvfs::statvfs(house.dir()).expect("it is there");
+    let status = fs::read_to_string("/proc/self/status").expect("there is /proc");
+    if flags
+        .flags()
+        .contains(nix::sys::statvfs::FsFlags::ST_NOSUID)
+        || status.contains("NoNewPrivs:\t1")
+    {
+        skipped("nothing can become root here");
+        return None;
+    }
+    let copies = [
+        ("/usr/bin/setpriv", "rise", 0o4755),
+        (env!("CARGO_BIN_EXE_jobctl"), "jobctl", 0o755),
+    ];
+    for (from, to, mode) in copies {
+        fs::copy(from, house.path(to)).expect("it can be copied");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(house.path(to), mode).expect("it is ours");
+    }
+    for path in [house.dir().to_owned(), house.jobfile()] {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("we are root");
+    }
+    Some(house)
+}
+
+/// `jobctl` as nobody, started in a control group.
+fn as_nobody(house: &House, group: Option<&Group>) -> std::process::Command {
+    let mut shell = program("/bin/sh");
+    let enter = match group {
+        Some(_) => "echo $$ > \"$0/cgroup.procs\" && ",
+        None => "",
+    };
+    shell
+        .arg("-c")
+        .arg(format!(
+            "{enter}exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$@\""
+        ))
+        .arg(group.map_or(Path::new("sh"), |group| &group.dir))
+        .arg(house.path("jobctl"))
+        .stdin(Stdio::null());
+    for (name, value) in house.jobctl().get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+/// Cancels a run of `rises` once its child is root; how `show` has it then, and whether that child is still there.
+fn cancelled(house: &House) -> (serde_json::Value, bool) {
+    let ask = |args: &[&str]| answer_of(as_nobody(house, None).args(args));
+    let run = ask(&["enqueue", "rises"]).expect(0).out;
+    let id = run.trim().parse().expect("an id is a number");
+    let is_root = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/status"))
+            .is_ok_and(|status| status.contains("Name:\tsleep") && status.contains("Uid:\t0\t0\t0"))
+    };
+    let risen = wait_for("a child that is root", || {
+        house.processes_of(id).into_iter().find(is_root)
+    });
+    ask(&["cancel", run.trim()]).expect(0);
+    let ended = wait_for("the end of the run", || {
+        let shown = ask(&["show", run.trim(), "--json"]).expect(0).json();
+        (shown["state"] == "cancelled").then_some(shown)
+    });
+    (ended, is_alive(risen))
+}
+
+#[test]
+fn what_may_not_be_signalled_is_named_in_show() {
+    let Some(house) = house_of_nobody() else {
+        return;
+    };
+    let _supervisor = house.start_with(&mut as_nobody(&house, None), &[]);
+    let (ended, is_left) = cancelled(&house);
+    assert!(is_left);
+    let error = ended["error"].as_str().unwrap_or_default();
+    assert!(
+        error.starts_with("could not be ended: sleep (pid "),
+        "{ended:#}"
+    );
+}
+
+#[test]
+fn a_user_to_whom_a_group_was_given_ends_in_it_what_it_may_not_signal() {
+    let Some(group) = Group::made() else { return };
+    let Some(house) = house_of_nobody() else {
+        return;
+    };
+    for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.kill"] {
+        let path = group.dir.join(name);
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("we are root");
+    }
+    let _supervisor = house.start_with(&mut as_nobody(&house, Some(&group)), &[]);
+    house.wait_text("log", "event=cgroup");
+    let (ended, is_left) = cancelled(&house);
+    assert!(!is_left, "{ended:#}");
+    assert!(ended["error"].is_null(), "{ended:#}");
+    assert_eq!(group.slots(), [""; 0]);
 }
