@@ -100,12 +100,7 @@ impl Service {
     ) -> Result<Supervisor<Slots>, Failure> {
         let now = clock::now();
         let is_moved = claim_machine(&store, now)?;
-        let exe = PathBuf::from("/proc/self/exe");
-        let (cgroup, unusable) = match Delegated::take() {
-            Ok(cgroup) => (cgroup, None),
-            Err(unusable) => (None, Some(unusable)),
-        };
-        let slots = Slots::in_state_dir(&self.state_dir, exe).enclosed(cgroup);
+        let (slots, unusable) = self.slots();
         let configuration = self.configuration(&loaded.jobfile.settings)?;
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
@@ -155,6 +150,15 @@ impl Service {
         );
         process::give_memory_back();
         Ok(supervisor)
+    }
+
+    /// The slots, in control groups where that can be; and what was delegated and cannot be used.
+    fn slots(&self) -> (Slots, Option<Unusable>) {
+        let slots = Slots::in_state_dir(&self.state_dir, PathBuf::from("/proc/self/exe"));
+        match Delegated::take() {
+            Ok(cgroup) => (slots.enclosed(cgroup), None),
+            Err(unusable) => (slots, Some(unusable)),
+        }
     }
 
     /// Takes over a jobfile: jobs, settings, and the copy for worse days.

@@ -221,7 +221,9 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 
 /// All that happens in the child. Returns only if something could not be done.
 fn execute(prepared: &mut Prepared) -> Failure {
-    match set_up(prepared) {
+    // The control group comes first: whatever is done later shall be done in it.
+    let entered = prepared.cgroup.map_or(Ok(()), enter_group);
+    match entered.and_then(|()| set_up(prepared)) {
         Ok(()) => Failure {
             step: Step::Exec,
             errno: try_candidates(prepared),
@@ -242,15 +244,10 @@ fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
     }
 }
 
-/// The order matters: the control group comes first, for whatever is done later shall be done in it; the ids of another user go behind nice value and limits (which may need rights) and before the directory (which
+/// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the directory (which
 /// may only be open to that user) and the death signal (which a change of ids takes away).
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
-    if let Some(door) = prepared.cgroup {
-        // SAFETY: the kernel reads one byte of a constant; 0 is the process that writes.
-        let written = unsafe { libc::write(door, c"0".as_ptr().cast(), 1) };
-        check(Step::Cgroup, if written == 1 { 0 } else { -1 })?;
-    }
     // SAFETY: numbers only.
     check(Step::Session, unsafe { libc::setsid() })?;
     // SAFETY: both descriptors are open in the parent, and this process has a table of its own (no CLONE_FILES).
@@ -308,6 +305,14 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
         )
     };
     Ok(())
+}
+
+/// Goes into the control group whose door this is.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn enter_group(door: RawFd) -> Result<(), Failure> {
+    // SAFETY: the kernel reads one byte of a constant; 0 is the process that writes.
+    let written = unsafe { libc::write(door, c"0".as_ptr().cast(), 1) };
+    check(Step::Cgroup, if written == 1 { 0 } else { -1 })
 }
 
 /// Takes the ids of another user: groups, group, user, each checked, and then looked at: a kernel or a filter that says yes and
