@@ -18,6 +18,7 @@ use crate::core::job::Job;
 use crate::core::noun::count;
 use crate::core::time::Wall;
 use crate::jobfile::{self, Jobfile, LoadError, Note, NoteKind, Place, Problem, Spot};
+use crate::os::cgroup;
 use crate::os::user::{self, AccountError};
 use crate::os::zone;
 
@@ -81,6 +82,7 @@ impl Report {
         let mut findings = forewarn::look(&jobs.jobs, &|job| jobs.zone(job), now);
         findings.extend(nobody(&jobs.jobs));
         findings.extend(untrusted(&jobs.jobs));
+        findings.extend(unlimited(&jobs.jobs));
         let spots: Vec<Spot<'_>> = findings
             .iter()
             .map(|finding| spot(&jobs.jobs, &finding.about))
@@ -260,6 +262,23 @@ fn untrusted(jobs: &[Job]) -> impl Iterator<Item = Finding> {
             hint: Some(remark.hint),
         })
     })
+}
+
+/// Jobs whose memory nobody can limit on this machine; whether a group is delegated to the supervisor, only that can tell.
+fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
+    let limited = |job: &Job| job.policy.limits.memory.is_some();
+    let is_out = jobs.iter().any(limited) && !cgroup::is_memory_limitable();
+    let those = jobs.iter().enumerate();
+    those
+        .filter(move |(_, job)| is_out && limited(job))
+        .map(|(index, _)| Finding {
+            about: About::Key(index, "limits"),
+            message:
+                "limits.memory: the control groups (cgroup v2) of this machine have no memory \
+                      controller: its attempts fail (spawn_failed)"
+                    .to_owned(),
+            hint: None,
+        })
 }
 
 /// Writes findings to standard error as they are, so that editors can read them.

@@ -212,6 +212,8 @@ mod tests {
             started_at: Wall::from_secs(0),
             started_mono: Mono::from_duration(std::time::Duration::ZERO),
             command: None,
+            cgroup: None,
+            memory_max: None,
             stopped: None,
             layout: LAYOUT,
             output_total: total,

@@ -12,10 +12,11 @@ use super::output::Out;
 use super::reloading::Reloading;
 use super::trust;
 use crate::cli;
-use crate::core::job::{OnStop, Settings};
+use crate::core::job::{Job, OnStop, Settings};
 use crate::core::schedule::Zone;
 use crate::core::time::Now;
 use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
+use crate::os::cgroup::{Delegated, Unusable};
 use crate::os::{clock, machine, process, user, wake, zone};
 use crate::store::{Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Office, OfficeError};
@@ -101,11 +102,11 @@ impl Service {
     ) -> Result<Supervisor<Slots>, Failure> {
         let now = clock::now();
         let why_paused = claim_machine(&store, now)?;
-        let exe = PathBuf::from("/proc/self/exe");
-        let slots = Slots::in_state_dir(&self.state_dir, exe);
+        let (slots, unusable) = self.slots();
         let configuration = self.configuration(&loaded.jobfile.settings)?;
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
+        say_cgroup(&mut supervisor, unusable.as_ref(), now);
         let jobs = loaded.jobfile.jobs.len();
         if let Some(last_alive_at) = office.last_alive_at {
             supervisor.look_at_clock_of_last(last_alive_at, now);
@@ -146,6 +147,15 @@ impl Service {
         Ok(supervisor)
     }
 
+    /// The slots, in control groups where that can be; and what was delegated and cannot be used.
+    fn slots(&self) -> (Slots, Option<Unusable>) {
+        let slots = Slots::in_state_dir(&self.state_dir, PathBuf::from("/proc/self/exe"));
+        match Delegated::take() {
+            Ok(cgroup) => (slots.enclosed(cgroup), None),
+            Err(unusable) => (slots, Some(unusable)),
+        }
+    }
+
     /// Takes over a jobfile: jobs, settings, and the copy for worse days.
     pub(super) fn load(
         &self,
@@ -164,6 +174,7 @@ impl Service {
             .into_iter()
             .map(|source| (source.path, source.text))
             .collect();
+        let limited = limited_in_memory(&jobs);
         let former = supervisor.configure(self.configuration(&settings)?);
         let mut zones = Zones::new(settings.timezone);
         let new = NewJobs {
@@ -174,6 +185,8 @@ impl Service {
         let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
         if !matches!(loaded, Ok(Taken::Taken(_))) {
             supervisor.configure(former);
+        } else if supervisor.parts().1.cgroup().is_none() {
+            say_unlimitable(supervisor, &limited, now);
         }
         Ok(loaded?)
     }
@@ -238,6 +251,34 @@ impl Service {
         })?;
         Ok(store.commit()?)
     }
+}
+
+/// Says where attempts have control groups of their own, or why they have none though some were delegated.
+fn say_cgroup(supervisor: &mut Supervisor<Slots>, unusable: Option<&Unusable>, now: Now) {
+    if let Some(Unusable { dir, error }) = unusable {
+        let fields: [(&str, &dyn std::fmt::Display); 2] = [("path", dir), ("error", error)];
+        supervisor.say(now.wall, "no_cgroup", &fields);
+    } else if let Some(dir) = supervisor.parts().1.cgroup().map(str::to_owned) {
+        supervisor.say(now.wall, "cgroup", &[("path", &dir)]);
+    }
+}
+
+/// Says of which jobs every attempt fails, because their memory cannot be limited.
+fn say_unlimitable(supervisor: &mut Supervisor<Slots>, jobs: &[String], now: Now) {
+    for job in jobs {
+        let error = "limits.memory: no control group (cgroup v2) is delegated to the supervisor";
+        let hint = "set `Delegate=yes` in its systemd unit";
+        supervisor.say(
+            now.wall,
+            "no_cgroup",
+            &[("job", job), ("error", &error), ("hint", &hint)],
+        );
+    }
+}
+
+fn limited_in_memory(jobs: &[Job]) -> Vec<String> {
+    let limited = jobs.iter().filter(|job| job.policy.limits.memory.is_some());
+    limited.map(|job| job.name.to_string()).collect()
 }
 
 /// The jobfile of a path, checked for what this version would do wrong.

@@ -373,7 +373,7 @@ pub(super) const LIMITS: &[Key<Limits>] = &[
     key("address_space", InEffect, SIZE, |l, v| {
         set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))
     }),
-    key("memory", Blocker, SIZE, |l, v| {
+    key("memory", InEffect, SIZE, |l, v| {
         set_some(&mut l.memory, v.size(1 << 20, u64::MAX))
     }),
 ];

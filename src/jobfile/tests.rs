@@ -874,7 +874,7 @@ fn what_is_not_in_effect_is_said_and_what_would_be_wrong_without_it_blocks() {
         .iter()
         .filter(|note| note.kind == NoteKind::NotInEffect)
         .collect();
-    let mut expected = 2; // `limits.memory`; the lock has no template.
+    let mut expected = 1; // The lock has no template.
     expected += TOP
         .iter()
         .filter(|row| row.status != Status::InEffect)
@@ -892,7 +892,7 @@ fn what_is_not_in_effect_is_said_and_what_would_be_wrong_without_it_blocks() {
         .iter()
         .map(|problem| problem.message.clone())
         .collect();
-    let names = ["rate", "limits.memory", "feeds", "watch", "key"];
+    let names = ["rate", "feeds", "watch", "key"];
     let message =
         |name: &&str| format!("`{name}` is not in effect yet, and without it this would be wrong");
     assert_eq!(blocked, names.iter().map(message).collect::<Vec<_>>());

@@ -10,6 +10,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::Identity;
+use super::enclosure::Enclosure;
 use super::order::Order;
 use super::output::{Buffer, Output, Pumped};
 use super::record::{End, Ending, ProcessId, Record, StopCause};
@@ -61,6 +62,7 @@ struct Attempt<'a> {
     record: Record,
     output: Output,
     leader: i32,
+    enclosure: Option<Enclosure>,
     stop: Stop,
     exit: Option<(Status, Usage)>,
     left: Left,
@@ -73,9 +75,28 @@ struct Attempt<'a> {
 pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
     let now = clock::now();
     let mut record = begin(&tools.identity, order, now);
+    let enclosure = Enclosure::make(order);
+    if let Ok(Some(enclosure)) = &enclosure {
+        record.cgroup = Some(enclosure.dir.clone());
+    }
     tools.slot.write_record(&record)?;
-    match start::start(&mut tools.spawner, order, tools.null.as_fd()) {
-        Ok(started) => Attempt::new(tools, order, record, started)?.run(),
+    let null = tools.null.as_fd();
+    let started = enclosure.and_then(|enclosure| {
+        let started = start::start(&mut tools.spawner, order, null, enclosure.as_ref());
+        if let (Err(_), Some(enclosure)) = (&started, &enclosure) {
+            enclosure.close();
+        }
+        Ok((started?, enclosure))
+    });
+    match started {
+        Ok((started, enclosure)) => {
+            let attempt = Attempt::new(tools, order, record, started)?;
+            Attempt {
+                enclosure,
+                ..attempt
+            }
+            .run()
+        }
         Err(end) => {
             record.ending = Some(ending(&record, end, Usage::default(), None));
             tools.slot.write_record(&record)?;
@@ -94,6 +115,8 @@ fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
         started_at: now.wall,
         started_mono: now.mono,
         command: None,
+        cgroup: None,
+        memory_max: order.memory_max,
         stopped: None,
         layout: OutputLayout::of(order.output_max),
         output_total: 0,
@@ -129,6 +152,7 @@ impl<'a> Attempt<'a> {
             order,
             output: Output::new(started.output, record.layout),
             leader: started.pid,
+            enclosure: None,
             stop: Stop::new(record.started_mono, order.timeout, order.stop_grace),
             exit: None,
             left: Left::Something,
@@ -255,6 +279,9 @@ impl<'a> Attempt<'a> {
             Action::Signal => self.signal_group(&[self.order.stop_signal, libc::SIGCONT]),
             Action::Kill => {
                 self.signal_group(&[libc::SIGKILL]);
+                if let Some(enclosure) = &self.enclosure {
+                    enclosure.strike();
+                }
                 sweep::strike(self.tools.identity.process.pid)?;
             }
         }
@@ -282,7 +309,9 @@ impl<'a> Attempt<'a> {
             Status::Exited(code) => End::Exited(code),
             Status::Signaled(signal) => End::Signaled(signal),
         };
+        let limit = self.enclosure.as_ref().and_then(Enclosure::remark);
         let remarks = [
+            limit,
             unended.or_else(|| self.left_running()),
             self.output.remark(),
         ];
@@ -292,20 +321,29 @@ impl<'a> Attempt<'a> {
             .reduce(|one, other| format!("{one}; {other}"));
         self.record.output_total = self.output.total();
         self.record.ending = Some(ending(&self.record, end, usage, remark));
+        if let Some(enclosure) = &self.enclosure {
+            enclosure.close();
+        }
         self.tools.slot.write_record(&self.record)?;
         Ok(self.aftermath())
     }
 
     fn end_the_rest(&mut self) -> io::Result<Option<String>> {
+        let inside = self.enclosure.as_ref().and_then(Enclosure::end_all);
         if self.left == Left::Nothing {
-            return Ok(None);
+            return Ok(inside);
         }
-        sweep::end_all(self.tools.identity.process.pid, &self.tools.signals)
+        let below = sweep::end_all(self.tools.identity.process.pid, &self.tools.signals)?;
+        Ok(below.or(inside))
     }
 
     fn left_running(&self) -> Option<String> {
         match self.left {
-            Left::Something => sweep::left_running(self.tools.identity.process.pid),
+            // A tree that grows meanwhile is seen whole only in a group.
+            Left::Something => match &self.enclosure {
+                Some(enclosure) => enclosure.left_running(),
+                None => sweep::left_running(self.tools.identity.process.pid),
+            },
             Left::Nothing => self
                 .output
                 .pipe()

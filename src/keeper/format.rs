@@ -94,6 +94,12 @@ impl Record {
         if let Some(command) = self.command {
             writeln!(text, "command {} {}", command.pid, command.start_ticks)?;
         }
+        if let Some(cgroup) = &self.cgroup {
+            writeln!(text, "cgroup {}", escaped(cgroup))?;
+        }
+        if let Some(max) = self.memory_max {
+            writeln!(text, "memory_max {max}")?;
+        }
         match self.stopped {
             None => {}
             Some(StopCause::Timeout) => writeln!(text, "stopped timeout")?,
@@ -126,6 +132,8 @@ impl Record {
             started_mono: Mono::from_duration(lines.span("started_mono_ns")?),
             layout: lines.layout()?,
             command: lines.process("command")?,
+            cgroup: lines.text("cgroup")?,
+            memory_max: lines.optional("memory_max")?,
             stopped: lines.stopped()?,
             ending: lines.ending()?,
         }))
@@ -351,11 +359,12 @@ mod tests {
             (boot_id, keeper, command) in ("[0-9a-f-]{0,36}", processes(), prop::option::of(processes())),
             (started_at, started_mono) in any::<(i64, Duration)>(),
             (head_max, tail_max) in any::<(u64, u64)>(),
+            (cgroup, memory_max) in (prop::option::of("\\PC{0,40}"), any::<Option<u64>>()),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
-                boot_id, keeper, run, attempt, claim, command, stopped, output_total, ending,
+                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, stopped, output_total, ending,
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -378,6 +387,8 @@ mod tests {
                 pid: 11,
                 start_ticks: 21,
             }),
+            cgroup: None,
+            memory_max: None,
             stopped: None,
             layout: OutputLayout {
                 head_max: 6,

@@ -6,6 +6,7 @@
 //! attempt, USR1 kills at once.
 
 mod attempt;
+mod enclosure;
 pub(crate) mod format;
 pub(crate) mod order;
 mod output;
@@ -25,6 +26,7 @@ use self::order::Order;
 use self::record::ProcessId;
 use crate::os::{file, process, socket};
 
+pub(crate) use self::enclosure::{end_lost, limit_again};
 pub(crate) use self::sweep::strike_lost;
 
 /// Longer orders go through memory that is passed with the message.

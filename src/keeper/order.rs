@@ -31,6 +31,10 @@ pub(crate) struct Order {
     pub(crate) identity: Option<Identity>,
     /// Resource limits.
     pub(crate) limits: Vec<Limit>,
+    /// The directory of its control group; none: the keeper's own.
+    pub(crate) cgroup: Option<String>,
+    /// Bytes of memory of all processes in that together.
+    pub(crate) memory_max: Option<u64>,
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// Added to the keeper's nice value.
@@ -88,6 +92,9 @@ impl Order {
         out.text(&self.cwd);
         out.identity(self.identity.as_ref());
         out.limits(&self.limits);
+        out.text(self.cgroup.as_deref().unwrap_or_default().as_bytes());
+        out.raw(&[u8::from(self.memory_max.is_some())]);
+        out.raw(&self.memory_max.unwrap_or_default().to_le_bytes());
         out.raw(&self.umask.to_le_bytes());
         out.raw(&self.nice.to_le_bytes());
         out.text(&self.stdin);
@@ -120,6 +127,8 @@ impl Order {
             cwd: input.text()?,
             identity: input.identity()?,
             limits: input.limits()?,
+            cgroup: input.cgroup()?,
+            memory_max: input.memory_max()?,
             umask: u32::from_le_bytes(input.array()?),
             nice: i32::from_le_bytes(input.array()?),
             stdin: input.text()?,
@@ -269,6 +278,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn cgroup(&mut self) -> Result<Option<String>, OrderError> {
+        let dir = String::from_utf8(self.text()?).map_err(|_| OrderError::Field("cgroup"))?;
+        Ok((!dir.is_empty()).then_some(dir))
+    }
+
+    fn memory_max(&mut self) -> Result<Option<u64>, OrderError> {
+        let is_some = self.byte()?;
+        let max = u64::from_le_bytes(self.array()?);
+        match is_some {
+            0 => Ok(None),
+            1 => Ok(Some(max)),
+            _ => Err(OrderError::Field("memory_max")),
+        }
+    }
+
     fn leftovers(&mut self) -> Result<Leftovers, OrderError> {
         match self.byte()? {
             0 => Ok(Leftovers::Leave),
@@ -298,10 +322,11 @@ mod tests {
             ids_of in any::<Option<(u32, u32, Vec<u32>)>>(),
             limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
+            (cgroup, memory_max) in (prop::option::of("\\PC{1,20}"), any::<Option<u64>>()),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
-                stop_signal, stop_grace, output_max,
+                stop_signal, stop_grace, output_max, cgroup, memory_max,
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },

@@ -95,6 +95,10 @@ pub(crate) struct Record {
     pub(crate) started_mono: Mono,
     /// The command's main process; none until it exists.
     pub(crate) command: Option<ProcessId>,
+    /// The directory of the control group that its processes are in, if it has one.
+    pub(crate) cgroup: Option<String>,
+    /// Bytes of memory that these may have together.
+    pub(crate) memory_max: Option<u64>,
     /// Why it was stopped, if it was.
     pub(crate) stopped: Option<StopCause>,
     /// How output is laid out.

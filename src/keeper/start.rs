@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
+use super::enclosure::Enclosure;
 use super::order::Order;
 use super::record::End;
 use crate::os::file;
@@ -42,16 +43,22 @@ pub(super) fn start(
     spawner: &mut Spawner,
     order: &Order,
     null: BorrowedFd<'_>,
+    enclosure: Option<&Enclosure>,
 ) -> Result<Started, End> {
     let strings = Strings::of(order)?;
     let given = given_input(order).map_err(|error| failed("standard input", &error))?;
     let nice = nice(order).map_err(|error| failed("nice value", &error))?;
+    let door = enclosure
+        .map(|enclosure| enclosure.group.door())
+        .transpose();
+    let door = door.map_err(|error| failed("cgroup", &error))?;
     let (output, write_end) = output_pipe().map_err(|error| failed("output pipe", &error))?;
     let command = Command {
         candidates: &strings.candidates,
         argv: &strings.argv,
         env: &strings.env,
         cwd: &strings.cwd,
+        cgroup: door.as_ref().map(AsFd::as_fd),
         identity: order.identity.as_ref(),
         limits: &order.limits,
         umask: order.umask,
@@ -138,6 +145,7 @@ fn candidates(order: &Order) -> Vec<Vec<u8>> {
 fn explain(failure: Failure, order: &Order, strings: &Strings) -> End {
     match failure.step {
         Step::Clone => failed("new process", &failure.errno.into()),
+        Step::Cgroup => failed("cgroup", &failure.errno.into()),
         Step::Session => failed("new session", &failure.errno.into()),
         Step::Descriptors => failed("descriptors", &failure.errno.into()),
         Step::Nice => failed(&format!("nice value {}", order.nice), &failure.errno.into()),

@@ -16,7 +16,7 @@ use crate::os::signals::SignalQueue;
 use crate::os::{clock, poll};
 
 /// What does not end within this time after KILL (it waits for a dead disk, say) is named and left.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest wait between two looks at what is left.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -68,7 +68,8 @@ pub(super) fn end_all(keeper: i32, signals: &SignalQueue) -> io::Result<Option<S
 /// Kills what a keeper that died left of its command's session, without waiting. Answers how many were still there: to be asked
 /// again until that is zero, before the run may be started again.
 ///
-/// The main process itself got KILL when its keeper died; what escaped from the session cannot be told any more.
+/// The main process itself got KILL when its keeper died; what escaped from the session can be told only in a control group:
+/// see [`super::end_lost`].
 pub(crate) fn strike_lost(record: &Record) -> io::Result<usize> {
     let Some(command) = record.command else {
         return Ok(0);
@@ -139,7 +140,7 @@ fn wait_for_an_end(signals: &SignalQueue) -> io::Result<()> {
 }
 
 /// `left running: sleep (pid 12), cat (pid 13) and 4 more`.
-fn named(what: &str, processes: &[Stat]) -> Option<String> {
+pub(super) fn named(what: &str, processes: &[Stat]) -> Option<String> {
     let alive: Vec<&Stat> = processes
         .iter()
         .filter(|process| !process.is_dead())
@@ -157,4 +158,34 @@ fn named(what: &str, processes: &[Stat]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     Some(format!("{what}: {}{more}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, state: u8) -> Stat {
+        Stat {
+            pid,
+            name: "su".to_owned(),
+            state,
+            parent: 1,
+            group: pid,
+            session: pid,
+            start_ticks: 1,
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_signalled_is_named_five_at_most_and_never_the_dead() {
+        let what = "could not be ended";
+        assert_eq!(named(what, &[]), None);
+        assert_eq!(named(what, &[process(7, b'Z')]), None);
+        let some = [process(7, b'S'), process(8, b'Z'), process(9, b'T')];
+        let expected = "could not be ended: su (pid 7), su (pid 9)";
+        assert_eq!(named(what, &some).as_deref(), Some(expected));
+        let many: Vec<Stat> = (1..=8).map(|pid| process(pid, b'S')).collect();
+        let text = named(what, &many).unwrap();
+        assert!(text.ends_with("su (pid 5) and 3 more"), "{text}");
+    }
 }

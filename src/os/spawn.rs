@@ -28,6 +28,8 @@ pub(crate) struct Command<'a> {
     pub(crate) env: &'a [CString],
     /// Working directory.
     pub(crate) cwd: &'a CStr,
+    /// The door of the control group it lives in (`cgroup.procs`, open for writing); none: this process's.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// The ids it has; none: this process's.
     pub(crate) identity: Option<&'a Identity>,
     /// Resource limits.
@@ -47,6 +49,8 @@ pub(crate) struct Command<'a> {
 pub(crate) enum Step {
     /// Making the process.
     Clone,
+    /// Getting into its control group.
+    Cgroup,
     /// A session of its own.
     Session,
     /// Descriptors 0, 1 and 2.
@@ -100,6 +104,7 @@ struct Prepared {
     argv: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
     cwd: *const libc::c_char,
+    cgroup: Option<RawFd>,
     identity: Option<Ids>,
     limits: Vec<Limit>,
     umask: libc::mode_t,
@@ -193,6 +198,7 @@ impl Prepared {
             argv: pointers(command.argv),
             env: pointers(command.env),
             cwd: command.cwd.as_ptr(),
+            cgroup: command.cgroup.map(|door| door.as_raw_fd()),
             identity: command.identity.map(Ids::of),
             limits: command.limits.to_vec(),
             umask: command.umask,
@@ -215,7 +221,9 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 
 /// All that happens in the child. Returns only if something could not be done.
 fn execute(prepared: &mut Prepared) -> Failure {
-    match set_up(prepared) {
+    // The control group comes first: whatever is done later shall be done in it.
+    let entered = prepared.cgroup.map_or(Ok(()), enter_group);
+    match entered.and_then(|()| set_up(prepared)) {
         Ok(()) => Failure {
             step: Step::Exec,
             errno: try_candidates(prepared),
@@ -297,6 +305,14 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
         )
     };
     Ok(())
+}
+
+/// Goes into the control group whose door this is.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn enter_group(door: RawFd) -> Result<(), Failure> {
+    // SAFETY: the kernel reads one byte of a constant; 0 is the process that writes.
+    let written = unsafe { libc::write(door, c"0".as_ptr().cast(), 1) };
+    check(Step::Cgroup, if written == 1 { 0 } else { -1 })
 }
 
 /// Takes the ids of another user: groups, group, user, each checked, and then looked at: a kernel or a filter that says yes and
@@ -389,4 +405,43 @@ fn is_passed_over(errno: Errno) -> bool {
             | Errno::ENODEV
             | Errno::ETIMEDOUT
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_get_into_its_control_group_is_never_executed() {
+        let trace = std::env::temp_dir().join(format!("jobctl-spawn-{}", std::process::id()));
+        let script = CString::new(format!("echo > {}", trace.display())).unwrap();
+        let argv = [c"sh".to_owned(), c"-c".to_owned(), script];
+        let null = File::open("/dev/null").unwrap();
+        let mut command = Command {
+            candidates: &[c"/bin/sh".to_owned()],
+            argv: &argv,
+            env: &[],
+            cwd: c"/",
+            // Open for reading: the write into it fails.
+            cgroup: Some(null.as_fd()),
+            identity: None,
+            limits: &[],
+            umask: 0o022,
+            nice: None,
+            stdin: null.as_fd(),
+            output: null.as_fd(),
+        };
+        let failure = Spawner::new().spawn(&command).unwrap_err();
+        assert_eq!((failure.step, failure.errno), (Step::Cgroup, Errno::EBADF));
+        assert!(!trace.exists());
+        // The same command is one that would have left a trace.
+        command.cgroup = None;
+        let pid = Spawner::new().spawn(&command).unwrap();
+        forget(pid);
+        assert!(trace.exists());
+        std::fs::remove_file(trace).unwrap();
+    }
 }

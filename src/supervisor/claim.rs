@@ -150,7 +150,10 @@ impl<S: Spawner> Supervisor<S> {
             lock: job.policy.lock.clone(),
             is_stopping: false,
         };
-        let order = self.surroundings.order(job, &run);
+        let mut order = self.surroundings.order(job, &run);
+        if let Ok(order) = &mut order {
+            order.cgroup = self.spawner.cgroup_of(slot);
+        }
         let locks = taken.files;
         (
             live,

@@ -82,6 +82,8 @@ impl Surroundings {
             cwd,
             identity: account.and_then(|account| account.identity),
             limits: limit::of_job(&policy.limits),
+            cgroup: None,
+            memory_max: policy.limits.memory,
             umask: policy.umask,
             nice: policy.nice,
             stdin: policy

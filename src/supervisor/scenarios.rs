@@ -173,6 +173,8 @@ fn record_of(acting: &Acting, now: Now) -> Record {
             pid: 2,
             start_ticks: 2,
         }),
+        cgroup: None,
+        memory_max: None,
         stopped: acting.stopped,
         layout: OutputLayout {
             head_max: 1,

@@ -122,6 +122,10 @@ impl Slot {
                 return Some(Report::Ended(Box::new(record)));
             }
             if record.keeper.is_alive() {
+                if let State::Adopted { pidfd: None, .. } = self.state {
+                    // Where it cannot be, the attempt goes on without: it is no worse than what systemd did.
+                    let _ = keeper::limit_again(&record);
+                }
                 self.watch(record.keeper.pid, run, claim);
                 return None;
             }
@@ -155,8 +159,9 @@ fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
     if record.ending.is_some() {
         return Report::Ended(Box::new(record));
     }
-    // Its keeper was killed. What is left of its session is ended before the run can be tried again; what cannot be seen or
+    // Its keeper was killed. What is left in its control group, or without one of its session, is ended before the run can be tried again; what cannot be seen or
     // may not be signalled from here stays.
+    let _ = keeper::end_lost(&record);
     for _ in 0..STRIKES_MAX {
         if keeper::strike_lost(&record).unwrap_or(0) == 0 {
             break;

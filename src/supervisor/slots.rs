@@ -19,6 +19,7 @@ use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
 use crate::keeper;
 use crate::keeper::order::Order;
+use crate::os::cgroup::Delegated;
 use crate::os::inside::open_inside;
 use crate::os::lock::{Kind, try_lock_inside};
 use crate::os::{process, socket};
@@ -42,6 +43,7 @@ pub(crate) struct Slots {
     slots_dir: PathBuf,
     output_dir: PathBuf,
     exe: PathBuf,
+    cgroup: Option<Delegated>,
     slots: BTreeMap<u32, Slot>,
     /// Attempts of a former supervisor whose record could not be opened: looked for again, for they may still run.
     unseen: Vec<Unseen>,
@@ -63,9 +65,21 @@ impl Slots {
             slots_dir: state_dir.join("slots"),
             output_dir: state_dir.join("output"),
             exe,
+            cgroup: None,
             slots: BTreeMap::new(),
             unseen: Vec::new(),
         }
+    }
+
+    /// The same, each attempt in a control group of its own where some are delegated to this process.
+    pub(crate) fn enclosed(mut self, cgroup: Option<Delegated>) -> Self {
+        self.cgroup = cgroup;
+        self
+    }
+
+    /// Where attempts have control groups of their own.
+    pub(crate) fn cgroup(&self) -> Option<&str> {
+        self.cgroup.as_ref().map(Delegated::dir)
     }
 
     /// What becomes readable when a keeper has something to say or is gone.
@@ -197,6 +211,10 @@ impl Spawner for Slots {
         }
         Err(first_error
             .unwrap_or_else(|| io::Error::other("no slot is free: former keepers hold them all")))
+    }
+
+    fn cgroup_of(&self, slot: u32) -> Option<String> {
+        Some(self.cgroup.as_ref()?.of_slot(slot))
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {

@@ -17,6 +17,11 @@ pub(crate) trait Spawner {
     /// A slot that no attempt uses. Errs where the slot's files cannot be made.
     fn free_slot(&mut self) -> io::Result<u32>;
 
+    /// The directory of the control group for the attempts of this slot; none: no group is delegated to this process.
+    fn cgroup_of(&self, _slot: u32) -> Option<String> {
+        None
+    }
+
     /// Starts an attempt that was claimed for this slot; from now on the keeper holds the locks.
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()>;
 

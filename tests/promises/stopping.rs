@@ -27,6 +27,26 @@ while :; do read -t 1 _ <> "$T/never" || :; done
 '''
 "#;
 
+/// Forty daemons, each forked twice into a session of its own, that do not hear TERM; and a main process that does not either.
+/// Each says `x` in `$T/grown`.
+pub(crate) const NASTY_TREE: &str = r#"
+command = '''
+trap '' TERM HUP INT
+for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 \
+    21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40; do
+    (setsid sh -c '(setsid sh -c "echo x >> \"$T/grown\"; exec sleep 1000" &)' &)
+done
+while :; do sleep 1000; done
+'''
+"#;
+
+/// What stops a running run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Timeout,
+    Cancel,
+}
+
 fn house(settings: &str, jobs: &str) -> House {
     let house = House::new(&format!("{settings}\n{jobs}"));
     nix::unistd::mkfifo(&house.path("never"), nix::sys::stat::Mode::S_IRWXU)
@@ -219,4 +239,50 @@ fn a_keeper_that_gets_term_itself_stops_its_command_and_records_it() {
         (&"shutdown".into(), &3.into()),
         "{ended:#}"
     );
+}
+
+/// Runs a job until it has said so in `grown`, stops it, and answers its run when that has ended.
+fn stopped(by: By, lines: usize, job: &str) -> (House, serde_json::Value) {
+    let timeout = match by {
+        By::Timeout => "timeout = '4s'\n",
+        By::Cancel => "",
+    };
+    let house = House::new(&format!(
+        "[jobs.grows]\nstop_grace = '200ms'\n{timeout}{job}"
+    ));
+    let _supervisor = house.start();
+    let run = house.enqueue(&["grows"]);
+    house.wait_lines("grown", lines);
+    let state = match by {
+        By::Timeout => "failed",
+        By::Cancel => {
+            house.ask(&["cancel", &run.to_string()]).expect(0);
+            "cancelled"
+        }
+    };
+    let ended = house.wait_state(run, state);
+    let left = house.processes_of(run);
+    assert!(left.is_empty(), "{by:?} left {left:?}: {ended:#}");
+    (house, ended)
+}
+
+#[test]
+fn a_timeout_or_a_cancel_leaves_nothing_of_forty_deaf_daemons() {
+    for by in [By::Timeout, By::Cancel] {
+        let (house, ended) = stopped(by, 40, NASTY_TREE);
+        assert_eq!(house.lines("grown").len(), 40);
+        assert_eq!(ended["signal"], 9, "{ended:#}");
+        assert!(ended["error"].is_null(), "{ended:#}");
+    }
+}
+
+#[test]
+fn a_timeout_or_a_cancel_ends_a_command_that_stopped_itself() {
+    let deaf =
+        "command = 'trap \"\" TERM; echo x >> \"$T/grown\"; while :; do kill -STOP $$; done'\n";
+    let obeys = "command = 'echo x >> \"$T/grown\"; kill -STOP $$; sleep 1000'\n";
+    for by in [By::Timeout, By::Cancel] {
+        assert_eq!(stopped(by, 1, deaf).1["signal"], 9);
+        assert_eq!(stopped(by, 1, obeys).1["signal"], 15);
+    }
 }

@@ -194,6 +194,8 @@ impl Bench {
             cwd: self.dir.to_str().unwrap().into(),
             identity: None,
             limits: Vec::new(),
+            cgroup: None,
+            memory_max: None,
             umask: 0o022,
             nice: 0,
             stdin: Vec::new(),
