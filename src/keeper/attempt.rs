@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -24,6 +25,14 @@ use crate::os::process::{self, Reaped, Status, Usage};
 use crate::os::signals::SignalQueue;
 use crate::os::spawn::Spawner;
 use crate::os::{clock, poll};
+
+/// How long a command waits for its next start where the system has too few processes for it.
+const START_AGAIN: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
 
 /// What a keeper has, whatever it works on.
 #[derive(Debug)]
@@ -74,12 +83,39 @@ pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
     let now = clock::now();
     let mut record = begin(&tools.identity, order, now);
     tools.slot.write_record(&record)?;
-    match start::start(&mut tools.spawner, order, tools.null.as_fd()) {
-        Ok(started) => Attempt::new(tools, order, record, started)?.run(),
-        Err(end) => {
-            record.ending = Some(ending(&record, end, Usage::default(), None));
-            tools.slot.write_record(&record)?;
-            Ok(Aftermath::Clean)
+    let mut waits = START_AGAIN.into_iter();
+    let end = loop {
+        match start::start(&mut tools.spawner, order, tools.null.as_fd()) {
+            Ok(started) => return Attempt::new(tools, order, record, started)?.run(),
+            Err(refusal) => match waits.next() {
+                Some(wait) if refusal.is_passing => {
+                    if is_told_to_stop(&tools.signals, wait)? {
+                        record.stopped = Some(StopCause::Signal);
+                        break refusal.end;
+                    }
+                }
+                Some(_) | None => break refusal.end,
+            },
+        }
+    };
+    record.ending = Some(ending(&record, end, Usage::default(), None));
+    tools.slot.write_record(&record)?;
+    Ok(Aftermath::Clean)
+}
+
+/// Waits, and hears a TERM or USR1 meanwhile.
+fn is_told_to_stop(signals: &SignalQueue, wait: Duration) -> io::Result<bool> {
+    let deadline = clock::now().mono + wait;
+    loop {
+        let left = deadline.since(clock::now().mono);
+        poll::wait(&mut [poll::readable(signals.fd())], Some(left))?;
+        while let Some(signal) = signals.take()? {
+            if signal != Signal::SIGCHLD {
+                return Ok(true);
+            }
+        }
+        if clock::now().mono >= deadline {
+            return Ok(false);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The only place with `unsafe` code, and the only place that asks a clock or starts a process.
 
 pub(crate) mod clock;
+pub(crate) mod disk;
 pub(crate) mod editor;
 pub(crate) mod file;
 pub(crate) mod limit;

@@ -36,6 +36,8 @@ pub(crate) enum StoreError {
     Network(PathBuf),
     /// The file or its directory cannot be used: permission, disk.
     Unreadable(PathBuf, std::io::Error),
+    /// Its disk is full.
+    Full(PathBuf),
     /// Anything else.
     Failed {
         /// What was tried.
@@ -69,6 +71,7 @@ impl fmt::Display for StoreError {
                 "{}: on a network file system, where locks do not hold",
                 path.display()
             ),
+            Self::Full(path) => write!(f, "{}: no space left on its disk", path.display()),
             Self::Unreadable(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
             Self::Failed { action, source } => write!(f, "cannot {action}: {source}"),
         }
@@ -86,6 +89,7 @@ impl std::error::Error for StoreError {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Damaged(..)
+            | Self::Full(_)
             | Self::Network(_) => None,
         }
     }
@@ -112,7 +116,24 @@ impl StoreError {
             Self::Network(_) => {
                 Some("put the state directory on a local disk with state_dir or --state-dir")
             }
+            Self::Full(_) => Some("make room on that disk; nothing was changed in the store"),
             Self::Unreadable(..) | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Whether room on the disk would help.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Unreadable(_, error) => error.kind() == std::io::ErrorKind::StorageFull,
+            Self::Missing(_)
+            | Self::Locked(_)
+            | Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Damaged(..)
+            | Self::Network(_)
+            | Self::Failed { .. } => false,
         }
     }
 }

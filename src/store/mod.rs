@@ -6,6 +6,7 @@
 mod error;
 mod former;
 mod open;
+mod output;
 mod read;
 mod registry;
 mod reload;
@@ -20,6 +21,7 @@ mod conformance;
 use std::path::PathBuf;
 
 pub(crate) use error::StoreError;
+pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, GoneJob, JobRow, NewItem,
