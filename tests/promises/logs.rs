@@ -283,3 +283,35 @@ fn output_total_max_holds_and_what_ended_first_loses_its_output_but_not_its_run(
     });
     assert_eq!(supervisor.stop(), 0);
 }
+
+#[test]
+fn much_output_costs_the_keeper_no_memory_and_keeps_its_head_and_tail() {
+    const BYTES: usize = 64 * 1024 * 1024;
+    let house = House::new(&format!(
+        "[jobs.says]\ncommand = '''\necho first; yes | head -c {BYTES}; printf '\\nlast'\n\
+         until [ -e \"$T/go\" ]; do sleep 0.02; done\n'''\n"
+    ));
+    let _supervisor = house.start();
+    let run = house.enqueue(&["says"]);
+    wait_for("all of it to be read", || {
+        let logs = house.ask(&["logs", "-n", "1", &run.to_string()]);
+        (logs.out == "last").then_some(())
+    });
+    let status = format!("/proc/{}/status", house.keeper_of(run));
+    let status = std::fs::read_to_string(status).expect("it is alive");
+    let peak: usize = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|text| text.trim().strip_suffix(" kB"))
+        .and_then(|text| text.parse().ok())
+        .expect("the kernel counts it");
+    // What a process of this binary takes anyway, code and all.
+    assert!(peak < 24 * 1024, "{peak} KiB");
+    house.write("go", "");
+    let ended = house.wait_state(run, "succeeded");
+    let total = BYTES + "first\n\nlast".len();
+    assert_eq!(ended["attempts"][0]["output_bytes"], total);
+    let logs = house.ask(&["logs", &run.to_string()]).expect(0);
+    assert_eq!(logs.bytes.len(), 1024 * 1024);
+    assert!(logs.out.starts_with("first\ny\n") && logs.out.ends_with("y\n\nlast"));
+}
