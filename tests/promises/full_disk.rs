@@ -11,7 +11,12 @@ use std::process::{Child, Command, Stdio};
 use crate::support::{Answer, House, Supervisor, answer_of, program, skipped, wait_for};
 
 /// Commands find the disk in `$D`; what cleans up does so once it may.
+///
+/// Who made the namespace is root in it, whose home may be closed to who it really is.
 const JOBS: &str = r#"
+[defaults]
+cwd = "/"
+
 [jobs.cleans]
 schedule = "@every 1s"
 command = '[ ! -e "$T/may" ] || rm -f "$D/ballast"; echo "$JOBCTL_RUN $JOBCTL_ATTEMPT" >> "$T/cleaned"'
