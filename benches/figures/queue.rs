@@ -158,22 +158,55 @@ pub(crate) fn output() -> io::Result<Vec<Figure>> {
     let supervisor = place.supervise()?;
     let file = place.state_dir().join("bare");
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    let mut memory = 0;
     for _ in 0..ROUNDS {
         let text = format!("head -c 1073741824 /dev/zero > '{}'", file.display());
         bare.push(bare::run(&text)?);
         std::fs::remove_file(&file)?;
         place.time(&["enqueue", "big"])?;
-        place.wait_for("SELECT queued + running FROM job WHERE name = 'big'", 0)?;
+        while place.number("SELECT queued + running FROM job WHERE name = 'big'")? > 0 {
+            memory = memory.max(keepers_peak_kib(supervisor.pid()));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let written = place.number("SELECT output_bytes FROM run ORDER BY id DESC LIMIT 1")?;
+        assert_eq!(
+            written,
+            1 << 30,
+            "it is not the output of the whole command"
+        );
         let took = place.number("SELECT duration_ms FROM run ORDER BY id DESC LIMIT 1")?;
         ours.push(Duration::from_millis(took.unsigned_abs()));
     }
     drop(supervisor);
     let (bare, ours) = (median_ms(&bare), median_ms(&ours));
-    Ok(vec![Figure {
+    let peak = Figure {
+        name: "1 GiB of output: peak memory of the keeper (RSS)".into(),
+        measured: f64::from(memory) / 1024.0,
+        bar: Bar::None,
+        unit: "MiB",
+        remark: String::new(),
+    };
+    let time = Figure {
         name: "1 GiB of output, of writing it to a file".into(),
         measured: ours / bare,
-        bar: Bar::None,
+        bar: Bar::AtMost(1.2),
         unit: "x",
         remark: format!("{ours:.0} ms, bare {bare:.0} ms"),
-    }])
+    };
+    Ok(vec![time, peak])
+}
+
+/// The most memory that a child of a supervisor has had.
+fn keepers_peak_kib(supervisor: u32) -> u32 {
+    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+    let children = std::fs::read_to_string(children).unwrap_or_default();
+    let peak_of = |pid: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    };
+    let peaks = children.split_ascii_whitespace().filter_map(peak_of);
+    peaks.max().unwrap_or(0)
 }

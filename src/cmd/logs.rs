@@ -12,6 +12,7 @@ use super::pieces::{self, Piece};
 use super::transcript::Transcript;
 use super::{follow, follow_all};
 use crate::cli;
+use crate::core::output::NOT_KEPT;
 use crate::core::run::State;
 use crate::store::{RunRow, Store};
 
@@ -53,7 +54,39 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
     let mut transcript = Transcript::new(out, args.raw);
     transcript.print(&pieces, context, out)?;
     transcript.end(out)?;
+    say_missing(context, &store, &run, attempt)?;
     Ok(Exit::Done)
+}
+
+/// Says where output is not there that the command wrote.
+fn say_missing(
+    context: &Context,
+    store: &Store,
+    run: &RunRow,
+    attempt: u32,
+) -> Result<(), Failure> {
+    let rows = store.attempts(run.id)?;
+    let Some(row) = rows
+        .into_iter()
+        .find(|row| row.attempt == attempt && row.outcome.is_some())
+    else {
+        return Ok(());
+    };
+    let id = run.id;
+    match row.error {
+        Some(error) if error.contains(NOT_KEPT) => {
+            context.say(&format!("run {id}, attempt {attempt}: {error}"));
+        }
+        Some(_) | None if row.output_bytes.unwrap_or(0) > 0 => {
+            if store.output(id, attempt)?.is_none() {
+                context.say(&format!(
+                    "run {id}, attempt {attempt}: its output was removed (output_total_max)"
+                ));
+            }
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
 }
 
 /// The run that a target means: an id, or the newest run with an attempt of a job.

@@ -17,10 +17,11 @@ use crate::core::schedule::Zone;
 use crate::core::time::Now;
 use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::cgroup::{Delegated, Unusable};
-use crate::os::{clock, machine, process, user, wake, zone};
+use crate::os::{clock, disk, machine, process, user, wake, zone};
 use crate::store::{Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Office, OfficeError};
 use crate::supervisor::environment::{self, Surroundings};
+use crate::supervisor::room;
 use crate::supervisor::slots::Slots;
 use crate::supervisor::{Configuration, Loaded as Taken, Mode, NewJobs, Removal, Supervisor};
 
@@ -34,6 +35,10 @@ const DESCRIPTORS_PER_SLOT: usize = 7;
 /// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
+
+/// Output that is kept in all where the jobfile says nothing: a tenth of the disk, at most 4 GiB.
+const OUTPUT_SHARE: u64 = 10;
+const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
 
 /// How long a turn waits for another process's transaction before it is put off.
 pub(super) const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
@@ -52,6 +57,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     let office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;
     let signals = daemon::listen_to_signals()
         .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
+    room::make_way(&state_dir).map_err(|error| Failure::of_file(&state_dir, &error))?;
     let store = Store::create(&state_dir)?;
     let snapshot = trust::snapshot(&path, None);
     let loaded = load(&store, &path)?;
@@ -112,6 +118,7 @@ impl Service {
             supervisor.look_at_clock_of_last(last_alive_at, now);
         }
         self.load(&mut supervisor, loaded.jobfile, Removal::Now, now)?;
+        supervisor.keep_reserve(now);
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
         supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP)?;
@@ -212,10 +219,20 @@ impl Service {
                 .hash_seed
                 .as_deref()
                 .map_or_else(machine::id, str::to_owned),
+            output_total_max: self.output_total_max(settings),
             state_dir: self.state_dir.clone(),
             boot_id: process::boot_id()
                 .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
         })
+    }
+
+    fn output_total_max(&self, settings: &Settings) -> i64 {
+        let max = settings.output_total_max.unwrap_or_else(|| {
+            disk::space(&self.state_dir).map_or(OUTPUT_TOTAL_MAX, |space| {
+                (space.total / OUTPUT_SHARE).min(OUTPUT_TOTAL_MAX)
+            })
+        });
+        i64::try_from(max).unwrap_or(i64::MAX)
     }
 
     fn surroundings(&self) -> Surroundings {

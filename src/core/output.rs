@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// What an attempt's error says where the disk took no more of its output, behind the number of bytes.
+pub(crate) const NOT_KEPT: &str = "bytes of output not kept";
+
 /// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its beginning, the rest goes
 /// round in the `tail_max` bytes behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,10 @@ pub(crate) fn plain(error: &io::Error) -> String {
             .unwrap_or(&text),
         None => &text,
     };
+    // A name for it is what people look for: of what there was too little, only the kernel knows.
+    if error.kind() == io::ErrorKind::WouldBlock && error.raw_os_error().is_some() {
+        return "resource temporarily unavailable (EAGAIN)".to_owned();
+    }
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (Some(first), Some(second)) if second == ' ' || second.is_lowercase() => {
@@ -29,6 +33,7 @@ mod tests {
         let of = |number| plain(&io::Error::from_raw_os_error(number));
         assert_eq!(of(13), "permission denied");
         assert_eq!(of(20), "not a directory");
+        assert_eq!(of(11), "resource temporarily unavailable (EAGAIN)");
         assert_eq!(plain(&io::Error::other("Odd")), "odd");
         assert_eq!(plain(&io::Error::other("I/O error")), "I/O error");
         assert_eq!(plain(&io::Error::other("")), "");

@@ -114,7 +114,7 @@ pub(super) const TOP: &[Key<Settings>] = &[
     key("hash_seed", InEffect, STRING, |s, v| {
         set_some(&mut s.hash_seed, v.words().map(Box::from))
     }),
-    key("output_total_max", Later, SIZE, |s, v| {
+    key("output_total_max", InEffect, SIZE, |s, v| {
         set_some(&mut s.output_total_max, v.size(1 << 20, u64::MAX))
     }),
     key("forward_output", Later, BOOL, |s, v| {

@@ -886,7 +886,7 @@ fn what_is_not_in_effect_is_said_and_what_would_be_wrong_without_it_blocks() {
     assert_eq!(noted.len() + 1, expected);
     assert_eq!(
         noted[0].to_string(),
-        "j.toml:8:1: `output_total_max` is not in effect yet"
+        "j.toml:9:1: `forward_output` is not in effect yet"
     );
     let blocked: Vec<_> = blockers(&file)
         .iter()

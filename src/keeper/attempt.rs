@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -25,6 +26,14 @@ use crate::os::process::{self, Reaped, Status, Usage};
 use crate::os::signals::SignalQueue;
 use crate::os::spawn::Spawner;
 use crate::os::{clock, poll};
+
+/// How long a command waits for its next start where the system has too few processes for it.
+const START_AGAIN: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
 
 /// What a keeper has, whatever it works on.
 #[derive(Debug)]
@@ -80,16 +89,12 @@ pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
         record.cgroup = Some(enclosure.dir.clone());
     }
     tools.slot.write_record(&record)?;
-    let null = tools.null.as_fd();
-    let started = enclosure.and_then(|enclosure| {
-        let started = start::start(&mut tools.spawner, order, null, enclosure.as_ref());
-        if let (Err(_), Some(enclosure)) = (&started, &enclosure) {
-            enclosure.close();
-        }
-        Ok((started?, enclosure))
-    });
-    match started {
-        Ok((started, enclosure)) => {
+    let enclosure = match enclosure {
+        Ok(enclosure) => enclosure,
+        Err(end) => return refuse(tools, record, end),
+    };
+    match start_patiently(tools, order, enclosure.as_ref(), &mut record)? {
+        Ok(started) => {
             let attempt = Attempt::new(tools, order, record, started)?;
             Attempt {
                 enclosure,
@@ -98,9 +103,57 @@ pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
             .run()
         }
         Err(end) => {
-            record.ending = Some(ending(&record, end, Usage::default(), None));
-            tools.slot.write_record(&record)?;
-            Ok(Aftermath::Clean)
+            if let Some(enclosure) = &enclosure {
+                enclosure.close();
+            }
+            refuse(tools, record, end)
+        }
+    }
+}
+
+/// Writes the end of an attempt that no process was started for.
+fn refuse(tools: &mut Tools, mut record: Record, end: End) -> io::Result<Aftermath> {
+    record.ending = Some(ending(&record, end, Usage::default(), None));
+    tools.slot.write_record(&record)?;
+    Ok(Aftermath::Clean)
+}
+
+/// Starts the command, again where there is no process or memory for it just now, unless it is told to stop meanwhile.
+fn start_patiently(
+    tools: &mut Tools,
+    order: &Order,
+    enclosure: Option<&Enclosure>,
+    record: &mut Record,
+) -> io::Result<Result<Started, End>> {
+    let mut waits = START_AGAIN.into_iter();
+    loop {
+        let refusal = match start::start(&mut tools.spawner, order, tools.null.as_fd(), enclosure) {
+            Ok(started) => return Ok(Ok(started)),
+            Err(refusal) => refusal,
+        };
+        let Some(wait) = waits.next().filter(|_| refusal.is_passing) else {
+            return Ok(Err(refusal.end));
+        };
+        if is_told_to_stop(&tools.signals, wait)? {
+            record.stopped = Some(StopCause::Signal);
+            return Ok(Err(refusal.end));
+        }
+    }
+}
+
+/// Waits, and hears a TERM or USR1 meanwhile.
+fn is_told_to_stop(signals: &SignalQueue, wait: Duration) -> io::Result<bool> {
+    let deadline = clock::now().mono + wait;
+    loop {
+        let left = deadline.since(clock::now().mono);
+        poll::wait(&mut [poll::readable(signals.fd())], Some(left))?;
+        while let Some(signal) = signals.take()? {
+            if signal != Signal::SIGCHLD {
+                return Ok(true);
+            }
+        }
+        if clock::now().mono >= deadline {
+            return Ok(false);
         }
     }
 }

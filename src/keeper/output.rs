@@ -6,9 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::unistd::{ftruncate, read};
+use nix::unistd::read;
 
-use crate::core::output::OutputLayout;
+use crate::core::output::{NOT_KEPT, OutputLayout};
 use crate::os::file;
 
 /// As much as a pipe holds.
@@ -24,6 +24,8 @@ pub(super) struct Output {
     pipe: Option<OwnedFd>,
     layout: OutputLayout,
     total: u64,
+    /// Bytes that were to be kept, or came after them, and were not; they are not in `total`.
+    lost: u64,
     failure: Option<Errno>,
 }
 
@@ -45,6 +47,7 @@ impl Output {
             pipe: Some(pipe),
             layout,
             total: 0,
+            lost: 0,
             failure: None,
         }
     }
@@ -54,7 +57,7 @@ impl Output {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Bytes so far, kept or not.
+    /// Bytes so far, kept or dropped as the layout says; what could not be written is not among them.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
@@ -63,7 +66,8 @@ impl Output {
     pub(super) fn remark(&self) -> Option<String> {
         let errno = self.failure?;
         Some(format!(
-            "output was not kept to its end: {}",
+            "{} {NOT_KEPT}: {}",
+            self.lost,
             super::start::reason(errno)
         ))
     }
@@ -94,42 +98,34 @@ impl Output {
 
     /// Moves what is in the pipe now, without waiting for what may follow. True: that was something.
     pub(super) fn drain(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<bool> {
-        let before = self.total;
-        while self.total - before < DRAIN_MAX {
+        let before = self.total + self.lost;
+        while self.total + self.lost - before < DRAIN_MAX {
             match self.pump(file, buffer)? {
                 Pumped::Some => {}
                 Pumped::Nothing | Pumped::End => break,
             }
         }
-        Ok(self.total > before)
+        Ok(self.total + self.lost > before)
     }
 
+    /// Once something could not be written, nothing more is: what is kept has no gap but the one that the layout makes.
     fn keep(&mut self, file: BorrowedFd<'_>, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && self.failure.is_none() {
             let (place, room) = self.layout.place(self.total);
             let len = match usize::try_from(room) {
                 Ok(0) => bytes.len(),
                 Ok(room) => room.min(bytes.len()),
                 Err(_) => bytes.len(),
             };
-            if room > 0 && self.failure.is_none() {
-                self.write(file, place, &bytes[..len]);
+            let (mut kept, mut failure) = (len, None);
+            if room > 0 {
+                (kept, failure) = file::write_at_most(file, &bytes[..len], place);
             }
-            self.total += len as u64;
-            bytes = &bytes[len..];
+            self.failure = failure;
+            self.total += kept as u64;
+            bytes = &bytes[kept..];
         }
-    }
-
-    /// What stood in the file before belongs to another attempt: where nothing could be written over it, it is cut off.
-    fn write(&mut self, file: BorrowedFd<'_>, place: u64, bytes: &[u8]) {
-        let Err(error) = file::write_at(file, bytes, place) else {
-            return;
-        };
-        self.failure = Some(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
-        if self.layout.dropped(self.total) == 0 {
-            // Nothing more can be done where this fails too; the remark says that output is missing.
-            let _ = ftruncate(file, i64::try_from(place).unwrap_or(i64::MAX));
-        }
+        self.lost += bytes.len() as u64;
     }
 }
 

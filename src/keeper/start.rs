@@ -30,6 +30,24 @@ pub(super) struct Started {
     pub(super) output: OwnedFd,
 }
 
+/// A command that was not started.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// What that makes of the attempt.
+    pub(super) end: End,
+    /// The system had too few processes or too little memory, which may be otherwise in a moment.
+    pub(super) is_passing: bool,
+}
+
+impl From<End> for Refusal {
+    fn from(end: End) -> Self {
+        Self {
+            end,
+            is_passing: false,
+        }
+    }
+}
+
 /// The strings of an order as the kernel wants them.
 struct Strings {
     candidates: Vec<CString>,
@@ -44,7 +62,7 @@ pub(super) fn start(
     order: &Order,
     null: BorrowedFd<'_>,
     enclosure: Option<&Enclosure>,
-) -> Result<Started, End> {
+) -> Result<Started, Refusal> {
     let strings = Strings::of(order)?;
     let given = given_input(order).map_err(|error| failed("standard input", &error))?;
     let nice = nice(order).map_err(|error| failed("nice value", &error))?;
@@ -68,7 +86,10 @@ pub(super) fn start(
     };
     match spawner.spawn(&command) {
         Ok(pid) => Ok(Started { pid, output }),
-        Err(failure) => Err(explain(failure, order, &strings)),
+        Err(failure) => Err(Refusal {
+            is_passing: matches!(failure.errno, Errno::EAGAIN | Errno::ENOMEM),
+            end: explain(failure, order, &strings),
+        }),
     }
 }
 
@@ -240,6 +261,9 @@ fn sentence(what: &str, errno: Errno) -> String {
 
 /// Why, in small letters but for those of `I/O error`.
 pub(super) fn reason(errno: Errno) -> String {
+    if errno == Errno::EAGAIN {
+        return "resource temporarily unavailable (EAGAIN)".to_owned();
+    }
     let text = errno.desc();
     match text.split_at_checked(1) {
         Some((first, rest)) if rest.starts_with(|c: char| c == ' ' || c.is_ascii_lowercase()) => {

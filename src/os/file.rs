@@ -13,20 +13,32 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::uio;
 
 /// Writes all of `bytes` at `offset`.
-pub(crate) fn write_at(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let place = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
-        match uio::pwrite(fd, bytes, place) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                bytes = &bytes[written..];
-                offset += written as u64;
-            }
+pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
+    match write_at_most(fd, bytes, offset) {
+        (_, None) => Ok(()),
+        (_, Some(errno)) => Err(errno.into()),
+    }
+}
+
+/// Writes as much of `bytes` at `offset` as can be written; how much that was, and why no more.
+pub(crate) fn write_at_most(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    offset: u64,
+) -> (usize, Option<Errno>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        let Ok(place) = i64::try_from(offset + written as u64) else {
+            return (written, Some(Errno::EFBIG));
+        };
+        match uio::pwrite(fd, &bytes[written..], place) {
+            Ok(0) => return (written, Some(Errno::EIO)),
+            Ok(more) => written += more,
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return (written, Some(errno)),
         }
     }
-    Ok(())
+    (written, None)
 }
 
 /// Opens a file for reading, without waiting for the other end of a FIFO.

@@ -4,6 +4,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod clock;
+pub(crate) mod disk;
 pub(crate) mod editor;
 pub(crate) mod file;
 pub(crate) mod inside;

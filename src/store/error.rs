@@ -40,6 +40,8 @@ pub(crate) enum StoreError {
     Exists(PathBuf),
     /// What is to be restored is the store itself.
     Itself(PathBuf),
+    /// Its disk is full.
+    Full(PathBuf),
     /// Anything else.
     Failed {
         /// What was tried.
@@ -73,6 +75,7 @@ impl fmt::Display for StoreError {
                 "{}: on a network file system, where locks do not hold",
                 path.display()
             ),
+            Self::Full(path) => write!(f, "{}: no space left on its disk", path.display()),
             Self::Unreadable(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
             Self::Exists(path) => write!(f, "{}: there is a file already", path.display()),
             Self::Itself(path) => write!(f, "{}: the store itself, not a backup", path.display()),
@@ -92,6 +95,7 @@ impl std::error::Error for StoreError {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Damaged(..)
+            | Self::Full(_)
             | Self::Network(_)
             | Self::Exists(_)
             | Self::Itself(_) => None,
@@ -124,7 +128,26 @@ impl StoreError {
                 Some("a backup overwrites nothing; name a new file, or remove this one first")
             }
             Self::Itself(_) => Some("name a file that `jobctl backup` made"),
+            Self::Full(_) => Some("make room on that disk; nothing was changed in the store"),
             Self::Unreadable(..) | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Whether room on the disk would help.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Unreadable(_, error) => error.kind() == std::io::ErrorKind::StorageFull,
+            Self::Missing(_)
+            | Self::Locked(_)
+            | Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Damaged(..)
+            | Self::Network(_)
+            | Self::Exists(_)
+            | Self::Itself(_)
+            | Self::Failed { .. } => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod copies;
 mod error;
 mod former;
 mod open;
+mod output;
 mod read;
 mod registry;
 mod reload;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
+pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, GoneJob, JobRow, NewItem,

@@ -23,6 +23,12 @@ pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
 /// How long a verb waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// The store's log is at most this part of the disk, but between so many pages of SQLite's.
+const LOG_SHARE: u64 = 16;
+const LOG_PAGES_MIN: u64 = 64;
+const LOG_PAGES_MAX: u64 = 1000;
+const PAGE_SIZE: u64 = 4096;
+
 /// Prepared statements that are kept; there are fewer different ones.
 const STATEMENTS_KEPT: usize = 96;
 
@@ -132,6 +138,8 @@ impl Store {
         set("foreign_keys", "OFF")?;
         set("temp_store", "MEMORY")?;
         set("cache_size", "-1024")?;
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        set("wal_autocheckpoint", &log_pages_max(dir).to_string())?;
         self.conn
             .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())
@@ -342,8 +350,28 @@ pub(super) fn classify(path: &Path, action: &'static str, source: rusqlite::Erro
         Some(ErrorCode::DatabaseCorrupt) => {
             StoreError::Damaged(path.to_path_buf(), source.to_string())
         }
+        Some(ErrorCode::DiskFull) => StoreError::Full(path.to_path_buf()),
+        // The memory that is shared with other processes is a file, too.
+        Some(ErrorCode::SystemIoFailure) if is_memory_refused(&source) => {
+            StoreError::Full(path.to_path_buf())
+        }
         Some(_) | None => StoreError::Failed { action, source },
     }
+}
+
+fn is_memory_refused(source: &rusqlite::Error) -> bool {
+    source
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
+/// How long the log may get before its pages are moved into the file: on a small disk it must not be what fills it.
+fn log_pages_max(state_dir: &Path) -> u64 {
+    let share = nix::sys::statvfs::statvfs(state_dir).map_or(u64::MAX, |stat| {
+        stat.blocks().saturating_mul(stat.fragment_size())
+    }) / LOG_SHARE
+        / PAGE_SIZE;
+    share.clamp(LOG_PAGES_MIN, LOG_PAGES_MAX)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::output::KEPT_BYTES;
 use super::types::{GoneJob, KnownJob, PruneLimits, Pruned, SupervisorRow};
 use super::{Store, StoreError, former, rows};
 use crate::core::run::State;
@@ -220,7 +221,7 @@ impl Store {
             pruned.cursor = Some(candidate.id);
             let is_needed = Some(candidate.id) == last || Some(candidate.id) == newest;
             if !is_needed && candidate.may_go(limits, surplus) {
-                self.delete_run(candidate.id, &mut pruned.files)?;
+                self.delete_run(candidate.id, &mut pruned)?;
                 surplus -= 1;
             }
         }
@@ -247,17 +248,20 @@ impl Store {
             .collect()
     }
 
-    fn delete_run(&self, id: i64, files: &mut Vec<PathBuf>) -> rusqlite::Result<()> {
-        let attempts: Vec<u32> = self
+    fn delete_run(&self, id: i64, pruned: &mut Pruned) -> rusqlite::Result<()> {
+        let outputs: Vec<(u32, bool, i64)> = self
             .conn
-            .prepare_cached("SELECT attempt FROM output WHERE run = ?1 AND head IS NULL")?
-            .query_map([id], |row| row.get(0))?
+            .prepare_cached(&format!(
+                "SELECT attempt, head IS NULL, {KEPT_BYTES} FROM output WHERE run = ?1"
+            ))?
+            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
-        files.extend(
-            attempts
-                .into_iter()
-                .map(|attempt| self.output_file(id, attempt)),
-        );
+        for (attempt, is_file, bytes) in outputs {
+            pruned.output_bytes += bytes;
+            if is_file {
+                pruned.files.push(self.output_file(id, attempt));
+            }
+        }
         for sql in [
             "DELETE FROM output WHERE run = ?1",
             "DELETE FROM attempt WHERE run = ?1",

@@ -9,9 +9,8 @@ use rusqlite::{OptionalExtension, params};
 
 use super::rows::{self, RUN_COLUMNS};
 use super::steer::FRESH_BUDGET;
-use super::types::{Finish, NewOccurrence, NewSkip, Output, RunRow, stopped_code};
+use super::types::{Finish, NewOccurrence, NewSkip, RunRow, stopped_code};
 use super::{Store, StoreError};
-use crate::core::output::OutputLayout;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::Wall;
@@ -38,6 +37,15 @@ impl Store {
         }
     }
 
+    /// Moves what stands in the log into the file, as far as no reader needs it and without waiting for one: then the log is
+    /// written anew from its beginning, in the room that it has.
+    pub(crate) fn begin_log_anew(&self) {
+        // It is tried again by SQLite itself, too, and a log that goes on is no damage.
+        let _ = self
+            .conn
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    }
+
     fn batch(&self, action: &'static str, sql: &str) -> Result<(), StoreError> {
         self.conn
             .prepare_cached(sql)
@@ -46,7 +54,7 @@ impl Store {
             .map_err(|e| self.failed(action, e))
     }
 
-    fn change(
+    pub(super) fn change(
         &self,
         action: &'static str,
         sql: &str,
@@ -359,38 +367,6 @@ impl Store {
             "UPDATE run SET acked = ?3 WHERE job = (SELECT job FROM run WHERE id = ?1) AND state = 6 AND acked IS NULL \
              AND cause IN (1, 2) AND id < ?2",
             params![finish.run, finish.run, finish.ended_at.ms()],
-        )
-        .map(|_| ())
-    }
-
-    /// Keeps small output in the store.
-    pub(crate) fn save_output(
-        &self,
-        run: i64,
-        attempt: u32,
-        output: &Output,
-    ) -> Result<(), StoreError> {
-        let tail = (!output.tail.is_empty()).then_some(&output.tail);
-        self.change(
-            "save output",
-            "INSERT OR REPLACE INTO output(run, attempt, total, head, tail) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![run, attempt, output.total.cast_signed(), output.head, tail],
-        )
-        .map(|_| ())
-    }
-
-    /// Says that the output of an attempt is a file of its own.
-    pub(crate) fn save_output_file(
-        &self,
-        run: i64,
-        attempt: u32,
-        total: u64,
-        layout: OutputLayout,
-    ) -> Result<(), StoreError> {
-        self.change(
-            "save output",
-            "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![run, attempt, total.cast_signed(), layout.head_max.cast_signed(), layout.tail_max.cast_signed()],
         )
         .map(|_| ())
     }

@@ -437,4 +437,6 @@ pub(crate) struct Pruned {
     pub(crate) cursor: Option<i64>,
     /// Files of large output that belong to nobody once this is on disk.
     pub(crate) files: Vec<std::path::PathBuf>,
+    /// Bytes of output that go with them.
+    pub(crate) output_bytes: i64,
 }

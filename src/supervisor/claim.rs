@@ -1,17 +1,33 @@
 //! Claims what is due and can start, and after the commit hands it to the slots.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Bound;
+use std::time::Duration;
+
+use nix::libc;
 
 use super::jobs::HeadKey;
 use super::places::Taken;
 use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Live, Steps, Supervisor};
 use crate::core::job::CommandLine;
+use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
 use crate::keeper::order::Order;
 use crate::store::{RunRow, StoreError};
+
+/// How often a keeper is tried to be started for a run: after 1, 2, 4, 8 and 16 seconds, so for half a minute.
+const REFUSALS_MAX: u32 = 6;
+
+/// Whether the system had too few processes, descriptors or too little memory: that may pass, and may be the job's own doing.
+fn is_shortage(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
+    )
+}
 
 /// A run that was claimed in this turn.
 pub(super) struct Claim {
@@ -37,6 +53,9 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         }
         self.start_again_at = None;
+        if self.heads.is_empty() {
+            self.refusals.clear();
+        }
         let mut behind = Bound::Unbounded;
         while self.live.len() < self.configuration.running_max {
             let Some((key, index)) = self.next_startable(behind, now) else {
@@ -154,6 +173,11 @@ impl<S: Spawner> Supervisor<S> {
         if let Ok(order) = &mut order {
             order.cgroup = self.spawner.cgroup_of(slot);
         }
+        if self.is_short_of_room()
+            && let Ok(order) = &mut order
+        {
+            order.output_max = 0;
+        }
         let locks = taken.files;
         (
             live,
@@ -167,8 +191,9 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Locks or slots cannot be used now: said once a second, tried again.
-    fn cannot_start(&self, index: usize, error: &std::io::Error, steps: &mut Steps) -> bool {
-        let (name, error) = (self.jobs[index].job.name.clone(), error.to_string());
+    fn cannot_start(&mut self, index: usize, error: &std::io::Error, steps: &mut Steps) -> bool {
+        self.wants_room |= error.kind() == ErrorKind::StorageFull;
+        let (name, error) = (self.jobs[index].job.name.clone(), plain(error));
         steps.log.push(Box::new(move |log, at| {
             log.event(at, "cannot_start", &[("job", &name), ("error", &error)])
         }));
@@ -195,15 +220,22 @@ impl<S: Spawner> Supervisor<S> {
             );
             let report = match order {
                 Ok(order) => match self.spawner.start(slot, &order, locks) {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.refusals.remove(&run.id);
+                        continue;
+                    }
                     Err(error) => {
                         self.log.event(
                             now.wall,
                             "cannot_start",
-                            &[("job", &run.job), ("run", &run.id), ("error", &error)],
+                            &[
+                                ("job", &run.job),
+                                ("run", &run.id),
+                                ("error", &plain(&error)),
+                            ],
                         );
                         self.start_again_at = Some(now.mono + LOCK_AGAIN);
-                        Report::NeverStarted
+                        self.refused(run.id, &error)
                     }
                 },
                 Err(outcome) => Report::Refused(outcome),
@@ -215,6 +247,27 @@ impl<S: Spawner> Supervisor<S> {
                 report,
             });
         }
+    }
+
+    /// A keeper could not be started. Where the system has too few of something and it was tried for long enough, that is the end
+    /// of the attempt: the retry policy goes on from there.
+    fn refused(&mut self, run: i64, error: &std::io::Error) -> Report {
+        let count = self.refusals.entry(run).or_default();
+        *count += 1;
+        if !is_shortage(error) || *count < REFUSALS_MAX {
+            return Report::NeverStarted;
+        }
+        self.refusals.remove(&run);
+        Report::Refused(Outcome::SpawnFailed {
+            exit_code: None,
+            error: format!("new keeper: {}", plain(error)),
+        })
+    }
+
+    /// How long a run whose start was refused waits before it is tried again.
+    pub(super) fn wait_after_refusal(&self, run: i64) -> Duration {
+        let count = self.refusals.get(&run).copied().unwrap_or(1);
+        LOCK_AGAIN * 2_u32.saturating_pow(count.clamp(1, REFUSALS_MAX - 1) - 1)
     }
 
     /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is over keeps nothing from

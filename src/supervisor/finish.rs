@@ -1,7 +1,11 @@
 //! Attempts that have ended: what that means for their runs, what is kept of their output.
 
+use std::io;
+
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
+use crate::core::output::NOT_KEPT;
+use crate::core::reason::plain;
 use crate::core::retry::{self, Ended, Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::{Mono, Wall};
@@ -40,9 +44,16 @@ impl<S: Spawner> Supervisor<S> {
             Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
             Report::Ended(record) => match &record.ending {
                 Some(ending) => {
-                    let last_line = self.keep_output(end, &run, steps)?;
-                    let outcome = outcome_of(record, ending, live.as_ref(), last_line);
-                    Attempt::recorded(record, ending, outcome)
+                    let unkept = self.is_short_of_room() || is_unkept(record, live.as_ref());
+                    let kept = if unkept && record.output_total > 0 {
+                        self.drop_output(record, steps)
+                    } else {
+                        self.keep_output(end, &run, steps)?
+                    };
+                    let outcome = outcome_of(record, ending, live.as_ref(), kept.last_line);
+                    let mut attempt = Attempt::recorded(record, ending, outcome);
+                    attempt.remark = joined(attempt.remark, kept.remark);
+                    attempt
                 }
                 None => Attempt::unknown(Outcome::Lost, now),
             },
@@ -72,7 +83,8 @@ impl<S: Spawner> Supervisor<S> {
         if !self.by_id.contains_key(&run.job_id) {
             self.store.skip_removed(run.job_id, now.wall)?;
         }
-        self.put_off(run.job_id, now.mono + super::LOCK_AGAIN);
+        let wait = self.wait_after_refusal(run.id);
+        self.put_off(run.job_id, now.mono + wait);
         let (job, id) = (run.job.clone(), run.id);
         steps.log.push(Box::new(move |log, at| {
             log.event(at, "not_started", &[("job", &job), ("run", &id)])
@@ -87,30 +99,60 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// Moves the output of an attempt where it is kept; answers its last line.
+    /// Leaves the output of an attempt out: there is no room for it.
+    fn drop_output(&self, record: &Record, steps: &mut Steps) -> KeptOutput {
+        // A turn that failed may have moved it there.
+        steps
+            .files
+            .push(self.store.output_file(record.run, record.attempt));
+        KeptOutput {
+            last_line: None,
+            remark: Some(not_kept(
+                record.output_total,
+                &io::ErrorKind::StorageFull.into(),
+            )),
+        }
+    }
+
+    /// Moves the output of an attempt where it is kept.
     fn keep_output(
         &mut self,
         end: &SlotEnd,
         run: &RunRow,
         steps: &mut Steps,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<KeptOutput, StoreError> {
         match self.spawner.output(end) {
-            Ok(Kept::Nothing) => Ok(None),
+            Ok(Kept::Nothing) => Ok(KeptOutput::default()),
             Ok(Kept::Inline(output)) => {
                 self.store.save_output(run.id, run.attempt, &output)?;
-                Ok(last_line(&output))
+                let bytes = output.head.len() + output.tail.len();
+                steps.output_change += i64::try_from(bytes).unwrap_or(i64::MAX);
+                Ok(KeptOutput {
+                    last_line: last_line(&output),
+                    remark: None,
+                })
             }
             Ok(Kept::File { total, layout }) => {
                 self.store
                     .save_output_file(run.id, run.attempt, total, layout)?;
-                Ok(None)
+                let bytes = total - layout.dropped(total);
+                steps.output_change += bytes.cast_signed();
+                Ok(KeptOutput::default())
             }
             Err(error) => {
-                let (id, error) = (run.id, error.to_string());
+                let total = match &end.report {
+                    Report::Ended(record) => record.output_total,
+                    Report::Lost | Report::NeverStarted | Report::Refused(_) => 0,
+                };
+                let remark = Some(not_kept(total, &error));
+                let (id, error) = (run.id, plain(&error));
                 steps.log.push(Box::new(move |log, at| {
                     log.event(at, "output_not_kept", &[("run", &id), ("error", &error)]);
                 }));
-                Ok(None)
+                Ok(KeptOutput {
+                    last_line: None,
+                    remark,
+                })
             }
         }
     }
@@ -196,6 +238,35 @@ impl<S: Spawner> Supervisor<S> {
             live.is_stopping = true;
         }
     }
+}
+
+/// What came of keeping the output of an attempt.
+#[derive(Default)]
+struct KeptOutput {
+    /// The last line of it.
+    last_line: Option<String>,
+    /// What was not kept, for people.
+    remark: Option<String>,
+}
+
+/// Whether the attempt was started on a full disk, and so told to keep nothing.
+fn is_unkept(record: &Record, live: Option<&Live>) -> bool {
+    let is_wanted = live.is_some_and(|live| live.policy.output_max > 0);
+    is_wanted && record.layout.head_max + record.layout.tail_max == 0
+}
+
+fn not_kept(bytes: u64, error: &io::Error) -> String {
+    let why = if error.kind() == io::ErrorKind::StorageFull {
+        "no space left on device".to_owned()
+    } else {
+        plain(error)
+    };
+    format!("{bytes} {NOT_KEPT}: {why}")
+}
+
+fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
+    let both = [one, other].into_iter().flatten();
+    both.reduce(|one, other| format!("{one}; {other}"))
 }
 
 /// What is known of an attempt's end.

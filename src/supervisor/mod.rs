@@ -14,10 +14,12 @@ mod occurrences;
 mod places;
 mod recover;
 mod retention;
+pub(crate) mod room;
 mod slot;
 pub(crate) mod slots;
 pub(crate) mod spawner;
 mod stopping;
+mod waits;
 
 #[cfg(test)]
 mod scenarios;
@@ -37,6 +39,7 @@ use jobs::{Head, HeadKey, JobState};
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::Log;
 use places::Places;
+use room::{Reserve, Room};
 use spawner::{SlotEnd, Spawner};
 use stopping::Stopping;
 
@@ -72,6 +75,8 @@ pub(crate) struct Configuration {
     pub(crate) stop_timeout: Duration,
     /// Seed of `jitter`: `hash_seed` of the jobfile, else the machine id.
     pub(crate) seed: String,
+    /// Bytes of output that are kept in all.
+    pub(crate) output_total_max: i64,
     /// The state directory.
     pub(crate) state_dir: PathBuf,
     /// The boot of the machine.
@@ -119,6 +124,12 @@ pub(crate) struct Supervisor<S> {
     configuration: Configuration,
     surroundings: Surroundings,
     places: Places,
+    reserve: Reserve,
+    room: Room,
+    /// The store's log was begun anew since the last turn that was written, which did not help.
+    has_new_log: bool,
+    /// Something besides the store found the disk full in this turn.
+    wants_room: bool,
     log: Log,
     jobs: Vec<JobState>,
     by_id: HashMap<i64, usize>,
@@ -146,8 +157,14 @@ pub(crate) struct Supervisor<S> {
     jump: Option<Jump>,
     last_prune: Mono,
     prune_at: (usize, i64),
+    /// Bytes of output that are kept, as the store has it.
+    output_bytes: i64,
+    /// Where the last removal of output ended.
+    trimmed_to: i64,
     again_at: Option<Mono>,
     start_again_at: Option<Mono>,
+    /// How often a keeper for a run was refused in a row.
+    refusals: HashMap<i64, u32>,
     back_off: Duration,
     file_identity: Option<(u64, u64)>,
     file_looked_at: Mono,
@@ -177,6 +194,10 @@ impl<S: Spawner> Supervisor<S> {
     ) -> Self {
         Self {
             places: Places::in_state_dir(&configuration.state_dir),
+            reserve: Reserve::in_state_dir(&configuration.state_dir),
+            room: Room::Enough,
+            has_new_log: false,
+            wants_room: false,
             file_identity: store.file_identity(),
             store,
             spawner,
@@ -202,6 +223,9 @@ impl<S: Spawner> Supervisor<S> {
             jump: None,
             last_prune: now.mono,
             prune_at: (0, 0),
+            output_bytes: 0,
+            trimmed_to: 0,
+            refusals: HashMap::new(),
             again_at: None,
             start_again_at: None,
             back_off: BACK_OFF_MIN,
@@ -228,8 +252,12 @@ impl<S: Spawner> Supervisor<S> {
         }
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
+        self.look_for_room(now);
         if self.again_at.is_none_or(|at| at <= now.mono) {
             self.turn(now);
+        }
+        if std::mem::take(&mut self.wants_room) && self.make_room(now) {
+            self.start_again_at = None;
         }
         let flow = self.flow(now);
         self.log.flush();
@@ -242,6 +270,7 @@ impl<S: Spawner> Supervisor<S> {
             Ok(()) => {
                 self.jump = None;
                 self.owes_boot_id = false;
+                self.has_new_log = false;
                 self.again_at = None;
                 self.back_off = BACK_OFF_MIN;
                 self.carry_out(steps, now);
@@ -263,6 +292,8 @@ impl<S: Spawner> Supervisor<S> {
                 .set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
         }
         if self.is_stale {
+            // Somebody may have acknowledged a failure.
+            self.trimmed_to = 0;
             self.refresh(steps)?;
             self.tell_stops(steps)?;
         }
@@ -279,6 +310,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.stop_in_time(steps)?;
         self.prune_a_batch(steps)?;
+        self.bound_output(steps)?;
         #[cfg(feature = "order-before-claim")]
         self.start_claimed(std::mem::take(&mut steps.claims), now);
         self.store.commit()
@@ -307,11 +339,15 @@ impl<S: Spawner> Supervisor<S> {
 
     /// What was decided is on disk: now it is done.
     fn carry_out(&mut self, steps: Steps, now: Now) {
+        self.output_bytes += steps.output_change;
         for line in &steps.log {
             line(&mut self.log, now.wall);
         }
         for slot in steps.released {
             self.spawner.release(slot, now);
+        }
+        if self.is_short_of_room() {
+            self.spawner.drop_output();
         }
         self.ended.clear();
         for file in steps.files {
@@ -353,50 +389,10 @@ impl<S: Spawner> Supervisor<S> {
         self.is_stale = true;
         self.again_at = Some(now.mono + self.back_off);
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
-    }
-
-    /// How long nothing will be to do, unless something happens.
-    pub(crate) fn next_wait(&self, now: Now) -> Duration {
-        let wait = self.next_turn_wait(now);
-        self.log.next_wait().map_or(wait, |log| log.min(wait))
-    }
-
-    fn next_turn_wait(&self, now: Now) -> Duration {
-        let from_wall = |at: Wall| at.since(now.wall);
-        let from_mono = |at: Mono| at.since(now.mono);
-        let mut wait =
-            LOOK_EVERY.min(from_mono(self.next_prune_at()).max(Duration::from_millis(1)));
-        if let Some(at) = self.again_at {
-            let leave = self.leave_at().map_or(wait, from_mono);
-            // Once that is over, the loop has left.
-            return wait.min(from_mono(at)).min(leave);
+        if error.is_disk_full() && self.make_room(now) {
+            self.again_at = Some(now.mono);
+            self.back_off = BACK_OFF_MIN;
         }
-        if !self.ended.is_empty() {
-            return Duration::ZERO;
-        }
-        if self.stopping.is_none() {
-            wait = self
-                .planned
-                .first()
-                .map_or(wait, |(at, _)| wait.min(from_wall(*at)));
-            if self.configuration.mode == Mode::Live {
-                wait = self.next_start_wait(now).map_or(wait, |at| wait.min(at));
-            }
-        }
-        self.next_stop_at()
-            .map_or(wait, |at| wait.min(from_mono(at)))
-    }
-
-    /// How long nothing that waits will be to start.
-    fn next_start_wait(&self, now: Now) -> Option<Duration> {
-        let of_wall = [
-            self.next_due_at,
-            self.next_overdue_at(),
-            self.next_resume_at(),
-        ];
-        let of_wall = of_wall.into_iter().flatten().map(|at| at.since(now.wall));
-        let again = self.next_try_at().map(|at| at.since(now.mono));
-        of_wall.chain(again).min()
     }
 
     /// Takes over the settings of a jobfile; answers the former ones.
@@ -446,6 +442,8 @@ struct Steps {
     released: Vec<u32>,
     /// Output of runs that were removed.
     files: Vec<PathBuf>,
+    /// Bytes of output that are kept from now on, less those that are not any more.
+    output_change: i64,
     /// Attempts that are not live any more, to be put back if the turn is undone.
     gone: Vec<(i64, Live)>,
     stops: Vec<(i64, spawner::Stop)>,
@@ -466,6 +464,7 @@ impl Steps {
             claims: Vec::new(),
             released: Vec::new(),
             files: Vec::new(),
+            output_change: 0,
             gone: Vec::new(),
             stops: Vec::new(),
             planned: Vec::new(),

@@ -13,6 +13,7 @@ impl<S: Spawner> Supervisor<S> {
         let former = self.store.books_boot_id()?;
         self.is_new_boot = former.is_some_and(|boot| boot != self.configuration.boot_id);
         self.owes_boot_id = true;
+        self.output_bytes = self.store.output_bytes()?;
         let filter = Filter {
             states: vec![State::Running],
             ..Filter::default()

@@ -1,4 +1,4 @@
-//! Removes ended runs that are older than their job keeps them, a few at a time.
+//! Removes ended runs that are older than their job keeps them, and output that is too much in all, a few at a time.
 
 use std::time::Duration;
 
@@ -6,10 +6,13 @@ use super::spawner::Spawner;
 use super::{LOOK_EVERY, Steps, Supervisor};
 use crate::core::job::Keep;
 use crate::core::time::{Mono, Now};
-use crate::store::{PruneLimits, StoreError};
+use crate::store::{Expendable, PruneLimits, StoreError, Trimmed};
 
 /// Jobs that are looked at in one turn: ten thousand take three hours, and no turn takes long.
 const JOBS_A_TURN: usize = 50;
+
+/// Batches of output that are removed in one turn.
+const TRIMS_A_TURN: usize = 8;
 
 /// A job that has more to be removed than a batch goes on after this.
 const NEXT_BATCH: Duration = Duration::from_secs(1);
@@ -23,7 +26,13 @@ impl<S: Spawner> Supervisor<S> {
     /// When it is.
     pub(super) fn next_prune_at(&self) -> Mono {
         let (_, cursor) = self.prune_at;
-        self.last_prune + if cursor > 0 { NEXT_BATCH } else { LOOK_EVERY }
+        let is_over = self.output_bytes > self.configuration.output_total_max;
+        self.last_prune
+            + if cursor > 0 || is_over {
+                NEXT_BATCH
+            } else {
+                LOOK_EVERY
+            }
     }
 
     /// Removes a batch of old runs, going round the jobs, those that are gone from the jobfile included.
@@ -49,6 +58,7 @@ impl<S: Spawner> Supervisor<S> {
                 },
             };
             let pruned = self.store.prune(job_id, cursor, &limits_of(&keep, now))?;
+            steps.output_change -= pruned.output_bytes;
             steps.files.extend(pruned.files);
             if let Some(cursor) = pruned.cursor {
                 self.prune_at = (index, cursor);
@@ -57,6 +67,48 @@ impl<S: Spawner> Supervisor<S> {
             self.prune_at = (index + 1, 0);
         }
         Ok(())
+    }
+
+    /// Removes the oldest output until all of it is within `output_total_max` again, and writes down how much there is.
+    pub(super) fn bound_output(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        for _ in 0..TRIMS_A_TURN {
+            let surplus =
+                self.output_bytes + steps.output_change - self.configuration.output_total_max;
+            if surplus <= 0 {
+                break;
+            }
+            let trimmed = self.trim_oldest(surplus)?;
+            if trimmed.last.is_none() {
+                break;
+            }
+            steps.output_change -= trimmed.bytes;
+            steps.files.extend(trimmed.files);
+        }
+        if steps.output_change != 0 {
+            let bytes = self.output_bytes + steps.output_change;
+            self.store.set_meta("output_bytes", Some(&bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Goes on where the last batch ended: before that are failures that nobody has acknowledged and runs that have not ended.
+    /// Failures go when there is nothing else.
+    fn trim_oldest(&mut self, surplus: i64) -> Result<Trimmed, StoreError> {
+        for (whose, after) in [
+            (Expendable::Settled, self.trimmed_to),
+            (Expendable::Settled, 0),
+            (Expendable::Ended, 0),
+        ] {
+            let trimmed = self.store.trim_output(whose, after, surplus)?;
+            if let Some(last) = trimmed.last {
+                self.trimmed_to = match whose {
+                    Expendable::Settled => last,
+                    Expendable::Ended => 0,
+                };
+                return Ok(trimmed);
+            }
+        }
+        Ok(Trimmed::default())
     }
 }
 

@@ -18,7 +18,7 @@ use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Configuration, Event, Flow, Loaded, Mode, NewJobs, Removal, Supervisor, daemon};
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
-use crate::core::run::State;
+use crate::core::run::{OutcomeKind, State};
 use crate::core::time::{Mono, Now, Wall};
 use crate::jobfile::{self, Environment, Source};
 use crate::keeper::order::Order;
@@ -80,7 +80,7 @@ impl Spawner for Script {
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
         if self.refuse_starts > 0 {
             self.refuse_starts -= 1;
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(nix::errno::Errno::EAGAIN.into());
         }
         let now = self.now.expect("a turn tells the time first");
         let (secs, end) = self
@@ -133,6 +133,8 @@ impl Spawner for Script {
     fn output(&mut self, _end: &SlotEnd) -> io::Result<Kept> {
         Ok(Kept::Nothing)
     }
+
+    fn drop_output(&mut self) {}
 
     fn release(&mut self, slot: u32, _now: Now) {
         self.give_back(slot);
@@ -400,6 +402,7 @@ fn supervisor(
         running_max: 16,
         mode: Mode::Live,
         on_stop: OnStop::Finish,
+        output_total_max: 1000,
         stop_timeout: Duration::from_secs(60),
         seed: "machine".into(),
         state_dir: state_dir.into(),
@@ -873,6 +876,46 @@ fn a_claim_that_never_became_a_process_is_not_charged() {
         (State::Succeeded, 1, 1)
     );
     assert_eq!(day.supervisor.spawner.started, [(id, 1)]);
+}
+
+#[test]
+fn a_keeper_that_is_refused_for_half_a_minute_is_the_end_of_the_attempt_and_the_retry_policy_goes_on()
+ {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 1, delay = '5s', jitter = 0 }\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.supervisor.spawner.refuse_starts = 6;
+    let id = day.enqueue("a", 1)[0];
+    // Tried at 0, 1, 3, 7, 15 and 31 seconds.
+    day.advance(20);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Queued, 0));
+    assert_eq!(day.supervisor.spawner.refuse_starts, 1);
+    day.advance(12);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Retrying, 1));
+    assert_eq!(run.outcome, Some(OutcomeKind::SpawnFailed));
+    assert_eq!(
+        run.error.as_deref(),
+        Some("new keeper: resource temporarily unavailable (EAGAIN)")
+    );
+    day.advance(10);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Succeeded, 2));
+}
+
+#[test]
+fn a_job_whose_start_is_refused_holds_no_other_job_back_for_longer_than_a_second() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.supervisor.spawner.refuse_starts = 5;
+    let refused = day.enqueue("a", 1)[0];
+    day.advance(8);
+    assert_eq!(day.run(refused).state, State::Queued);
+    day.supervisor.spawner.refuse_starts = 0;
+    let other = day.enqueue("b", 1)[0];
+    day.advance(3);
+    assert_eq!(day.run(other).state, State::Succeeded);
+    assert_eq!(day.run(refused).state, State::Queued);
 }
 
 #[test]

@@ -18,8 +18,10 @@ use super::slot::{IDLE_MAX, Keeper, Slot, State};
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
 use crate::keeper;
+use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
 use crate::os::cgroup::Delegated;
+use crate::os::disk::allocate_behind_end;
 use crate::os::inside::open_inside;
 use crate::os::lock::{Kind, try_lock_inside};
 use crate::os::{process, socket};
@@ -33,6 +35,9 @@ const ADOPTED_LOOK: Duration = Duration::from_secs(1);
 
 /// Slots whose files cannot be used, before it is taken for the directory's fault.
 const BAD_SLOTS_MAX: u32 = 16;
+
+/// The end of an attempt must have a place on a full disk, too.
+const RECORD_ROOM: u64 = RECORD_MAX as u64;
 
 /// More slots than any limit allows; a guard against going on forever.
 const SLOTS_MAX: u32 = 1_000_000;
@@ -196,10 +201,16 @@ impl Spawner for Slots {
                 continue;
             }
             match self.own(number) {
-                Ok(Some(slot)) => {
-                    slot.state = State::Given;
-                    return Ok(number);
-                }
+                Ok(Some(slot)) => match allocate_behind_end(slot.record.as_fd(), RECORD_ROOM) {
+                    Ok(()) => {
+                        slot.state = State::Given;
+                        return Ok(number);
+                    }
+                    Err(error) => {
+                        self.slots.remove(&number);
+                        return Err(error);
+                    }
+                },
                 Ok(None) => {}
                 // One bad file costs one slot; where all are bad, there is no point in going on.
                 Err(_) if refused >= BAD_SLOTS_MAX => break,
@@ -306,6 +317,20 @@ impl Spawner for Slots {
             entry.keeper = None;
         }
         Ok(kept)
+    }
+
+    fn drop_output(&mut self) {
+        for slot in self.slots.values() {
+            match slot.state {
+                State::Free { .. } | State::Ended => {}
+                State::Given | State::Working { .. } | State::Adopted { .. } => continue,
+            }
+            let is_kept = slot.moved.is_some() && matches!(slot.state, State::Free { .. });
+            if !is_kept {
+                // What cannot be cut off costs its room and nothing else.
+                let _ = slot.output.set_len(0);
+            }
+        }
     }
 
     fn release(&mut self, slot: u32, now: Now) {

@@ -34,6 +34,9 @@ pub(crate) trait Spawner {
     /// What is kept of the output of an attempt that has ended.
     fn output(&mut self, end: &SlotEnd) -> io::Result<Kept>;
 
+    /// Gives up the room of output that nobody will ask for any more: that of slots in which no attempt is under way.
+    fn drop_output(&mut self);
+
     /// The end of the slot's attempt is in the store: the slot is free.
     fn release(&mut self, slot: u32, now: Now);
 

@@ -18,9 +18,10 @@ use crate::kill_sweep::{
 };
 use crate::support::{DEADLINE, House, found_within};
 
-/// What fails, and how. Not `write`: most of them go into the pipe by which the process tells itself of a signal, and no kernel
-/// refuses that with the disk's errors.
-const FAULTS: [(&str, &[&str]); 9] = [
+/// What fails, and how. There is no `fdatasync`: the store's library is built with fsync(2).
+const FAULTS: [(&str, &[&str]); 11] = [
+    (WRITE, &["ENOSPC", "EIO"]),
+    ("fallocate", &["ENOSPC", "EIO"]),
     ("pwrite64", &["ENOSPC", "EIO"]),
     ("openat", &["EMFILE", "ENOMEM", "EIO"]),
     ("fsync", &["EIO", "ENOSPC"]),
@@ -31,6 +32,13 @@ const FAULTS: [(&str, &[&str]); 9] = [
     ("flock", &["ENOLCK"]),
     ("mmap", &["ENOMEM"]),
 ];
+
+/// Only into the log and the lock file: the other ones go into the pipe by which the process tells itself of a signal, and no
+/// kernel refuses that with the disk's errors.
+const WRITE: &str = "write";
+
+/// Writes into these files in a life: process number and end of line, and a line of the log at each turn with news.
+const WRITES: usize = 6;
 
 /// How long a supervisor whose calls fail may try.
 const LIFE: Duration = Duration::from_millis(700);
@@ -49,8 +57,15 @@ fn faults() -> Vec<Fault> {
     let calls = record(Victim::Supervisor);
     let mut faults = Vec::new();
     for (call, errors) in FAULTS {
-        let count = calls.get(call).copied().unwrap_or_default();
-        let points = if is_full() { 24 } else { 2 };
+        let count = match call {
+            WRITE => WRITES,
+            _ => calls.get(call).copied().unwrap_or_default(),
+        };
+        let points = match call {
+            _ if is_full() => 24,
+            WRITE | "fallocate" => 1,
+            _ => 2,
+        };
         let step = count.div_ceil(points).max(1);
         for nth in (1..=count).step_by(step) {
             for error in errors {
@@ -85,7 +100,11 @@ fn try_fault(fault: &Fault) -> Trial {
         fault.call, fault.error, fault.nth, fault.repeat
     );
     let only = format!("trace={}", fault.call);
-    let options = ["-o", "/dev/null", "-e", &only, "-e", &inject];
+    let mut options = vec!["-o", "/dev/null", "-e", &only, "-e", &inject];
+    let files = ["log", "state/supervisor.lock"].map(|name| house.path(name).display().to_string());
+    if fault.call == WRITE {
+        options.extend(files.iter().flat_map(|file| ["-P", file.as_str()]));
+    }
     let on_stop = if fault.nth.is_multiple_of(2) {
         "finish"
     } else {

@@ -218,3 +218,100 @@ fn a_reader_that_goes_away_is_no_failure_worth_a_word() {
     child.wait().expect("it ends");
     assert_eq!(said, "");
 }
+
+fn kept_files(house: &House) -> Vec<(String, u64)> {
+    std::fs::read_dir(house.state_dir().join("output"))
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be read"))
+        .map(|entry| {
+            let len = entry.metadata().map_or(0, |meta| meta.len());
+            (entry.file_name().to_string_lossy().into_owned(), len)
+        })
+        .collect()
+}
+
+#[test]
+fn output_total_max_holds_and_what_ended_first_loses_its_output_but_not_its_run() {
+    let house = House::new(
+        "output_total_max = '1 MiB'\n\
+         [jobs.says]\ncommand = 'yes \"$1\" | head -c 300000'\n\
+         [jobs.fails]\ncommand = 'yes failed | head -c 300000; exit 1'\n",
+    );
+    let supervisor = house.start();
+    let failed = house.enqueue(&["fails"]);
+    house.wait_state(failed, "failed");
+    let mut runs = Vec::new();
+    for word in ["one", "two", "three", "four", "five"] {
+        let run = house.enqueue(&["says", word]);
+        house.wait_state(run, "succeeded");
+        // Written down before it is removed, so the file may outlive its row for a moment.
+        wait_for("the sum to be kept", || {
+            let sum: u64 = kept_files(&house).iter().map(|(_, len)| len).sum();
+            (sum <= 1024 * 1024).then_some(())
+        });
+        runs.push(run);
+    }
+    let logs = |run: i64| house.ask(&["logs", &run.to_string()]).expect(0);
+    for run in &runs[..3] {
+        let answer = logs(*run);
+        assert_eq!(answer.out, "", "run {run}");
+        assert_eq!(
+            answer.err,
+            format!("jobctl: run {run}, attempt 1: its output was removed (output_total_max)\n")
+        );
+        assert_eq!(house.show(*run)["attempts"][0]["output_bytes"], 300_000);
+    }
+    for run in &runs[3..] {
+        assert_eq!(logs(*run).bytes.len(), 300_000, "run {run}");
+    }
+    // Nobody has looked at this one yet.
+    assert_eq!(logs(failed).bytes.len(), 300_000);
+    house.ask(&["ack", &failed.to_string()]).expect(0);
+    house.wait_state(house.enqueue(&["says", "six"]), "succeeded");
+    wait_for("the failure to be expendable", || {
+        logs(failed).err.contains("removed").then_some(())
+    });
+    assert_eq!(logs(runs[3]).bytes.len(), 300_000);
+    assert_eq!(supervisor.stop(), 0);
+    let files = kept_files(&house);
+    // The count is in the store: the next supervisor goes on from it.
+    let supervisor = house.start();
+    assert_eq!(kept_files(&house), files);
+    house.wait_state(house.enqueue(&["says", "seven"]), "succeeded");
+    wait_for("the sum to be kept", || {
+        (kept_files(&house).len() == 3).then_some(())
+    });
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn much_output_costs_the_keeper_no_memory_and_keeps_its_head_and_tail() {
+    const BYTES: usize = 64 * 1024 * 1024;
+    let house = House::new(&format!(
+        "[jobs.says]\ncommand = '''\necho first; yes | head -c {BYTES}; printf '\\nlast'\n\
+         until [ -e \"$T/go\" ]; do sleep 0.02; done\n'''\n"
+    ));
+    let _supervisor = house.start();
+    let run = house.enqueue(&["says"]);
+    wait_for("all of it to be read", || {
+        let logs = house.ask(&["logs", "-n", "1", &run.to_string()]);
+        (logs.out == "last").then_some(())
+    });
+    let status = format!("/proc/{}/status", house.keeper_of(run));
+    let status = std::fs::read_to_string(status).expect("it is alive");
+    let peak: usize = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|text| text.trim().strip_suffix(" kB"))
+        .and_then(|text| text.parse().ok())
+        .expect("the kernel counts it");
+    // What a process of this binary takes anyway, code and all.
+    assert!(peak < 24 * 1024, "{peak} KiB");
+    house.write("go", "");
+    let ended = house.wait_state(run, "succeeded");
+    let total = BYTES + "first\n\nlast".len();
+    assert_eq!(ended["attempts"][0]["output_bytes"], total);
+    let logs = house.ask(&["logs", &run.to_string()]).expect(0);
+    assert_eq!(logs.bytes.len(), 1024 * 1024);
+    assert!(logs.out.starts_with("first\ny\n") && logs.out.ends_with("y\n\nlast"));
+}

@@ -10,6 +10,7 @@ mod crash_loop;
 mod editing;
 mod error_sweep;
 mod faults;
+mod full_disk;
 mod identity;
 mod imported;
 mod kill_sweep;

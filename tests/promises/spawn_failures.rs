@@ -1,10 +1,10 @@
 //! What could not be started is told apart: the program is missing, is no program, or something it needs is missing.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 
 use serde_json::Value;
 
-use crate::support::House;
+use crate::support::{House, Supervisor, answer_of, is_root, program, skipped, wait_for};
 
 /// Runs a job with these keys; how it failed.
 fn failure_of(keys: &str) -> Value {
@@ -138,4 +138,92 @@ fn a_code_of_the_shell_that_the_job_gives_a_meaning_is_no_spawn_failure() {
     let _supervisor = house.start();
     let run = house.enqueue(&["odd"]);
     assert_eq!(house.wait_state(run, "skipped")["outcome"], "exited");
+}
+
+/// A user of nobody, who so has no other processes.
+const UID: u32 = 712_345;
+
+/// The hard limit, so that the soft one can be raised again.
+const PROCESSES_MAX: u32 = 100;
+
+/// A supervisor of a user who may have so many processes; none where the test cannot become another user.
+fn with_processes(house: &House, count: u32) -> Option<Supervisor> {
+    if !is_root() {
+        skipped("only root becomes a user without processes");
+        return None;
+    }
+    // Where the build is may be closed to others.
+    let binary = house.path("jobctl");
+    std::fs::copy(env!("CARGO_BIN_EXE_jobctl"), &binary).expect("it can be copied");
+    for path in [house.dir(), &house.jobfile(), &binary] {
+        chown(path, Some(UID), Some(UID)).expect("root may");
+    }
+    let mut command = program("setpriv");
+    for (name, value) in house.jobctl().get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let uid = UID.to_string();
+    command
+        .args(["--reuid", &uid, "--regid", &uid, "--clear-groups"])
+        .args(["prlimit", &format!("--nproc={count}:{PROCESSES_MAX}")])
+        .arg(binary);
+    Some(house.start_with(&mut command, &[]))
+}
+
+/// Lets a process of that user have more of them.
+fn give_processes(pid: i32) {
+    let (uid, pid) = (UID.to_string(), pid.to_string());
+    let limit = format!("--nproc={PROCESSES_MAX}:{PROCESSES_MAX}");
+    let mut command = program("setpriv");
+    command
+        .args(["--reuid", &uid, "--regid", &uid, "--clear-groups"])
+        .args(["prlimit", &limit, "--pid", &pid]);
+    answer_of(&mut command).expect(0);
+}
+
+const SAYS: &str = "[jobs.says]\ncommand = 'echo $JOBCTL_ATTEMPT >> \"$T/said\"'\nretry = { max = 3, delay = '100ms', factor = 1 }\n";
+
+#[test]
+fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
+    let house = House::new(SAYS);
+    let Some(supervisor) = with_processes(&house, 1) else {
+        return;
+    };
+    let run = house.enqueue(&["says"]);
+    house.wait_text("log", "event=cannot_start");
+    assert!(house.read("log").contains("temporarily unavailable"));
+    house.wait_text("log", "event=not_started");
+    assert_eq!(house.show(run)["attempt"], 0);
+    give_processes(supervisor.pid());
+    let ended = house.wait_state(run, "succeeded");
+    assert_eq!(ended["attempt"], 1, "{ended:#}");
+    assert_eq!(house.lines("said"), ["1"]);
+}
+
+#[test]
+fn a_command_that_finds_no_process_for_it_is_a_spawn_failure_after_some_tries_and_retried() {
+    let house = House::new(SAYS);
+    // The supervisor and a keeper.
+    let Some(_supervisor) = with_processes(&house, 2) else {
+        return;
+    };
+    let run = house.enqueue(&["says"]);
+    let failed = wait_for("the first attempt to fail", || {
+        let attempt = house.show(run)["attempts"][0].clone();
+        (attempt["outcome"] == "spawn_failed").then_some(attempt)
+    });
+    assert_eq!(
+        failed["error"], "new process: resource temporarily unavailable (EAGAIN)",
+        "{failed:#}"
+    );
+    let duration = failed["duration_ms"].as_i64().expect("it is known");
+    assert!((1500..10_000).contains(&duration), "{failed:#}");
+    for keeper in house.keepers() {
+        give_processes(keeper);
+    }
+    house.wait_state(run, "succeeded");
+    assert_eq!(house.lines("said").len(), 1);
 }

@@ -1,0 +1,128 @@
+//! Output: where that of an attempt is kept, how much it is in all, and what of it goes first.
+
+use std::path::PathBuf;
+
+use rusqlite::params;
+
+use super::types::Output;
+use super::{Store, StoreError};
+use crate::core::output::OutputLayout;
+
+/// Bytes of a row of `output` that are kept, in the store or in a file.
+pub(super) const KEPT_BYTES: &str = "CASE WHEN head IS NULL THEN min(total, head_max + tail_max) \
+     ELSE length(head) + coalesce(length(tail), 0) END";
+
+/// Rows that one batch removes at the most.
+const TRIM_BATCH: u32 = 50;
+
+/// Whose output may be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expendable {
+    /// That of ended runs, but not of failures that nobody has acknowledged.
+    Settled,
+    /// That of all ended runs.
+    Ended,
+}
+
+/// What a batch has removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trimmed {
+    /// How many bytes that were.
+    pub(crate) bytes: i64,
+    /// Files to be removed once it is on disk.
+    pub(crate) files: Vec<PathBuf>,
+    /// The place of the last one, to go on behind it; none if there was nothing to remove.
+    pub(crate) last: Option<i64>,
+}
+
+impl Store {
+    /// Keeps small output in the store.
+    pub(crate) fn save_output(
+        &self,
+        run: i64,
+        attempt: u32,
+        output: &Output,
+    ) -> Result<(), StoreError> {
+        let tail = (!output.tail.is_empty()).then_some(&output.tail);
+        self.change(
+            "save output",
+            "INSERT OR REPLACE INTO output(run, attempt, total, head, tail) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![run, attempt, output.total.cast_signed(), output.head, tail],
+        )
+        .map(|_| ())
+    }
+
+    /// Says that the output of an attempt is a file of its own.
+    pub(crate) fn save_output_file(
+        &self,
+        run: i64,
+        attempt: u32,
+        total: u64,
+        layout: OutputLayout,
+    ) -> Result<(), StoreError> {
+        self.change(
+            "save output",
+            "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![run, attempt, total.cast_signed(), layout.head_max.cast_signed(), layout.tail_max.cast_signed()],
+        )
+        .map(|_| ())
+    }
+
+    /// Bytes of output that are kept in all.
+    pub(crate) fn output_bytes(&self) -> Result<i64, StoreError> {
+        if let Some(bytes) = self.meta("output_bytes")? {
+            return Ok(bytes);
+        }
+        // A store of a version that did not count: once.
+        self.conn
+            .query_row(
+                &format!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"),
+                [],
+                |row| row.get(0),
+            )
+            .map_err(|e| self.failed("measure output", e))
+    }
+
+    /// Removes the oldest output behind the place `after`, until `needed` bytes are free or the batch is over. The runs stay.
+    pub(crate) fn trim_output(
+        &self,
+        whose: Expendable,
+        after: i64,
+        needed: i64,
+    ) -> Result<Trimmed, StoreError> {
+        self.trim(whose, after, needed)
+            .map_err(|e| self.failed("remove old output", e))
+    }
+
+    fn trim(&self, whose: Expendable, after: i64, needed: i64) -> rusqlite::Result<Trimmed> {
+        let condition = match whose {
+            Expendable::Settled => "run.state > 4 AND NOT (run.state = 6 AND run.acked IS NULL)",
+            Expendable::Ended => "run.state > 4",
+        };
+        let rows: Vec<(i64, i64, u32, i64, bool)> = self
+            .conn
+            .prepare_cached(&format!(
+                "SELECT output.rowid, output.run, output.attempt, {KEPT_BYTES}, head IS NULL FROM output \
+                 JOIN run ON run.id = output.run WHERE output.rowid > ?1 AND {condition} ORDER BY output.rowid LIMIT ?2"
+            ))?
+            .query_map(params![after, TRIM_BATCH], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let mut trimmed = Trimmed::default();
+        for (place, run, attempt, bytes, is_file) in rows {
+            if trimmed.bytes >= needed {
+                break;
+            }
+            self.conn
+                .prepare_cached("DELETE FROM output WHERE rowid = ?1")?
+                .execute([place])?;
+            if is_file {
+                trimmed.files.push(self.output_file(run, attempt));
+            }
+            trimmed.bytes += bytes;
+            trimmed.last = Some(place);
+        }
+        Ok(trimmed)
+    }
+}

@@ -1,0 +1,56 @@
+//! How long there will be nothing to do.
+
+use std::time::Duration;
+
+use super::spawner::Spawner;
+use super::{LOOK_EVERY, Mode, Supervisor};
+use crate::core::time::{Mono, Now, Wall};
+
+impl<S: Spawner> Supervisor<S> {
+    /// How long nothing will be to do, unless something happens.
+    pub(crate) fn next_wait(&self, now: Now) -> Duration {
+        let wait = self.next_turn_wait(now);
+        self.log.next_wait().map_or(wait, |log| log.min(wait))
+    }
+
+    fn next_turn_wait(&self, now: Now) -> Duration {
+        let from_wall = |at: Wall| at.since(now.wall);
+        let from_mono = |at: Mono| at.since(now.mono);
+        let mut wait =
+            LOOK_EVERY.min(from_mono(self.next_prune_at()).max(Duration::from_millis(1)));
+        wait = self
+            .room_look_at()
+            .map_or(wait, |at| wait.min(from_mono(at)));
+        if let Some(at) = self.again_at {
+            let leave = self.leave_at().map_or(wait, from_mono);
+            // Once that is over, the loop has left.
+            return wait.min(from_mono(at)).min(leave);
+        }
+        if !self.ended.is_empty() {
+            return Duration::ZERO;
+        }
+        if self.stopping.is_none() {
+            wait = self
+                .planned
+                .first()
+                .map_or(wait, |(at, _)| wait.min(from_wall(*at)));
+            if self.configuration.mode == Mode::Live {
+                wait = self.next_start_wait(now).map_or(wait, |at| wait.min(at));
+            }
+        }
+        self.next_stop_at()
+            .map_or(wait, |at| wait.min(from_mono(at)))
+    }
+
+    /// How long nothing that waits will be to start.
+    fn next_start_wait(&self, now: Now) -> Option<Duration> {
+        let of_wall = [
+            self.next_due_at,
+            self.next_overdue_at(),
+            self.next_resume_at(),
+        ];
+        let of_wall = of_wall.into_iter().flatten().map(|at| at.since(now.wall));
+        let again = self.next_try_at().map(|at| at.since(now.mono));
+        of_wall.chain(again).min()
+    }
+}
