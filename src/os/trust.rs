@@ -472,6 +472,15 @@ mod tests {
         fs::remove_dir_all(dir).unwrap();
     }
 
+    /// Ends the other thread, also where an assertion fails.
+    struct Over<'a>(&'a AtomicBool);
+
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     #[test]
     fn what_is_handed_out_is_what_was_judged_also_while_it_is_replaced() {
         if !Uid::effective().is_root() {
@@ -495,6 +504,7 @@ mod tests {
                     put("good", 0o644);
                 }
             });
+            let _over = Over(&is_over);
             while good < 200 || bad < 200 {
                 match open_trusted(&dir.join("file")) {
                     Ok(file) => {
@@ -507,7 +517,6 @@ mod tests {
                     }
                 }
             }
-            is_over.store(true, Ordering::Relaxed);
         });
         fs::remove_dir_all(dir).unwrap();
     }
