@@ -3,6 +3,7 @@
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
 mod backups;
+mod clean_start;
 mod clock_changes;
 mod crash_loop;
 mod editing;
@@ -24,3 +25,4 @@ mod steering;
 mod stopping;
 mod support;
 mod surroundings;
+mod terminals;
