@@ -308,7 +308,7 @@ fn it_is_clean_where_every_signal_was_blocked() {
 #[test]
 fn it_is_clean_where_every_signal_was_ignored_and_blocked_and_the_umask_is_strict() {
     assert_clean(|house| {
-        let strict = behind(house, &["sh", "-c", "cd /; umask 777; exec \"$0\" \"$@\""]);
+        let strict = behind(house, &["sh", "-c", "cd /; umask 077; exec \"$0\" \"$@\""]);
         between(between(strict, ignore_all), block_all)
     });
 }

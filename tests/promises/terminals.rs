@@ -58,7 +58,7 @@ fn assert_harmless(bytes: &[u8], what: &str) {
 }
 
 fn ask(house: &House, args: &[&str]) -> Vec<u8> {
-    on_terminal(house.jobctl().args(args))
+    on_terminal(house.jobctl().current_dir(house.dir()).args(args))
 }
 
 fn jobfile() -> String {
@@ -107,6 +107,7 @@ fn no_command_lets_a_hostile_store_command_the_terminal() {
         vec!["import", HOSTILE],
         vec!["backup", HOSTILE],
         vec!["restore", HOSTILE],
+        vec!["init"],
         vec!["next", "--schedule", HOSTILE],
     ];
     for id in &ids {
