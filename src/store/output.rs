@@ -126,3 +126,41 @@ impl Store {
         Ok(trimmed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> Store {
+        let store = Store::in_memory();
+        // Ended, an unacknowledged failure, running, ended; 5 bytes each but the last, which has 300 in a file.
+        store.execute_raw(
+            "INSERT INTO job(id, name) VALUES (1, 'a'); \
+             INSERT INTO run(id, job, state, cause, created_at) VALUES (1, 1, 6, 3, 0), (2, 1, 5, 3, 0), (3, 1, 3, 3, 0), (4, 1, 5, 3, 0); \
+             INSERT INTO output(run, attempt, total, head, tail) VALUES (1, 1, 5, x'3131313131', NULL), (2, 1, 9, x'3232', x'323232'), \
+             (3, 1, 5, x'3333333333', NULL); \
+             INSERT INTO output(run, attempt, total, head_max, tail_max) VALUES (4, 1, 900, 150, 150)",
+        );
+        store
+    }
+
+    #[test]
+    fn the_oldest_output_of_settled_runs_goes_first_and_that_of_unfinished_ones_never() {
+        let store = store();
+        assert_eq!(store.output_bytes().unwrap(), 315);
+        let trimmed = store.trim_output(Expendable::Settled, 0, 1).unwrap();
+        assert_eq!((trimmed.bytes, trimmed.files.len()), (5, 0));
+        assert!(store.output(2, 1).unwrap().is_none());
+        let trimmed = store.trim_output(Expendable::Settled, 0, 1000).unwrap();
+        assert_eq!(
+            (trimmed.bytes, trimmed.files),
+            (300, vec![store.output_file(4, 1)])
+        );
+        let nothing = store.trim_output(Expendable::Settled, 0, 1000).unwrap();
+        assert_eq!(nothing, Trimmed::default());
+        let trimmed = store.trim_output(Expendable::Ended, 0, 1000).unwrap();
+        assert_eq!(trimmed.bytes, 5);
+        assert!(store.output(1, 1).unwrap().is_none() && store.output(3, 1).unwrap().is_some());
+        assert_eq!(store.output_bytes().unwrap(), 5);
+    }
+}
