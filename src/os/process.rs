@@ -87,6 +87,11 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
+/// The environment with which a process was executed, each variable with a NUL behind it.
+pub(crate) fn environment(pid: i32) -> io::Result<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ"))
+}
+
 /// All processes that can be seen.
 pub(crate) fn all() -> io::Result<Vec<Stat>> {
     let mut all = Vec::new();

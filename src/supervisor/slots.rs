@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use nix::libc;
@@ -38,6 +39,7 @@ const SLOTS_MAX: u32 = 1_000_000;
 /// All slots of a state directory.
 #[derive(Debug)]
 pub(crate) struct Slots {
+    state_dir: Rc<Path>,
     slots_dir: PathBuf,
     output_dir: PathBuf,
     exe: PathBuf,
@@ -59,6 +61,7 @@ impl Slots {
     /// The slots of a state directory, whose keepers are started from `exe`.
     pub(crate) fn in_state_dir(state_dir: &Path, exe: PathBuf) -> Self {
         Self {
+            state_dir: state_dir.into(),
             slots_dir: state_dir.join("slots"),
             output_dir: state_dir.join("output"),
             exe,
@@ -110,6 +113,7 @@ impl Slots {
         };
         let output = open_output(&self.output_path(slot))?;
         let entry = Slot {
+            state_dir: Rc::clone(&self.state_dir),
             record,
             output,
             keeper: None,
@@ -410,6 +414,7 @@ impl Slots {
         self.slots.insert(
             slot,
             Slot {
+                state_dir: Rc::clone(&self.state_dir),
                 record,
                 output,
                 keeper: None,
