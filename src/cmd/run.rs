@@ -319,7 +319,7 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
         }
         // The copy must not be a way around.
         Err(error @ LoadError::Untrusted(_)) => return Err(jobs::failure_of(&error)),
-        Err(error) => error.to_string(),
+        Err(error) => error,
     };
     let sources: Vec<Source> = store
         .jobfile_copy()?
@@ -333,10 +333,13 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
     {
         Some(jobfile) => Ok(Loaded {
             jobfile,
-            error: Some(error),
+            error: Some(error.to_string()),
         }),
         None if !path.exists() => Err(jobs::failure_of(&LoadError::Missing(path.to_path_buf()))),
-        None => Err(Failure::no(error)),
+        None => Err(match error {
+            LoadError::Unreadable(_) | LoadError::Untrusted(_) => jobs::failure_of(&error),
+            LoadError::Missing(_) | LoadError::Problems(_) => Failure::no(error.to_string()),
+        }),
     }
 }
 

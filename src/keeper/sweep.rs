@@ -4,12 +4,15 @@
 //! falls to the keeper, which is a subreaper; so the keeper kills what is below it until it has no children any more.
 
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal;
 
-use super::record::Record;
+use super::record::{ProcessId, Record};
 use crate::core::time::Mono;
 use crate::os::process::{self, Reaped, Stat};
 use crate::os::signals::SignalQueue;
@@ -17,6 +20,9 @@ use crate::os::{clock, poll};
 
 /// What does not end within this time after KILL (it waits for a dead disk, say) is named and left.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a keeper that was killed may take to be gone.
+const DYING_MAX: Duration = Duration::from_secs(1);
 
 /// The longest wait between two looks at what is left.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -65,18 +71,22 @@ pub(super) fn end_all(keeper: i32, signals: &SignalQueue) -> io::Result<Option<S
     }
 }
 
-/// Kills what a keeper that died left of its command's session, without waiting. Answers how many were still there: to be asked
-/// again until that is zero, before the run may be started again.
+/// Kills what a keeper that died left of its attempt, without waiting. Answers how many were still there: to be asked again until
+/// that is zero, before the run may be started again.
 ///
-/// The main process itself got KILL when its keeper died; what escaped from the session can be told only in a control group:
+/// The main process itself got KILL when its keeper died. The rest of its session is told by that; what has left the session,
+/// and everything where the keeper was killed before it could write down which process it had started, by what stands in its
+/// environment: run, attempt and the state directory. What has changed that, too, can be told only in a control group:
 /// see [`super::end_lost`].
-pub(crate) fn strike_lost(record: &Record) -> io::Result<usize> {
-    let Some(command) = record.command else {
-        return Ok(0);
-    };
+pub(crate) fn strike_lost(record: &Record, state_dir: &Path) -> io::Result<usize> {
     if record.boot_id != process::boot_id()? {
         return Ok(0);
     }
+    let of_session = record.command.map_or(Ok(0), strike_session)?;
+    Ok(of_session + strike_marked(record, state_dir)?)
+}
+
+fn strike_session(command: ProcessId) -> io::Result<usize> {
     let all = process::all()?;
     let is_leader = |process: &Stat| process.pid == command.pid;
     let is_strangers = |process: &Stat| process.start_ticks != command.start_ticks;
@@ -92,11 +102,60 @@ pub(crate) fn strike_lost(record: &Record) -> io::Result<usize> {
         .filter(|process| process.session == command.pid && !process.is_dead())
         .filter(|process| process.start_ticks >= command.start_ticks)
         .collect();
-    for process in &left {
+    Ok(strike_all(&left))
+}
+
+fn strike_marked(record: &Record, state_dir: &Path) -> io::Result<usize> {
+    let marks = [
+        format!("JOBCTL_RUN={}", record.run).into_bytes(),
+        format!("JOBCTL_ATTEMPT={}", record.attempt).into_bytes(),
+        [b"JOBCTL_STATE_DIR=", state_dir.as_os_str().as_bytes()].concat(),
+    ];
+    wait_for_death(record.keeper);
+    let mut left = Vec::new();
+    let mut executing = 0;
+    let younger = process::all()?
+        .into_iter()
+        .filter(|process| process.start_ticks >= record.keeper.start_ticks && !process.is_dead());
+    for process in younger {
+        // Gone meanwhile, or somebody else's.
+        let Ok(environment) = process::environment(process.pid) else {
+            continue;
+        };
+        let variables: Vec<&[u8]> = environment.split(|byte| *byte == 0).collect();
+        if marks
+            .iter()
+            .all(|mark| variables.contains(&mark.as_slice()))
+        {
+            left.push(process);
+        } else if environment.is_empty()
+            && process.session != 0
+            && process::is_executing(process.pid)
+        {
+            // The next look tells whose it is.
+            executing += 1;
+        }
+    }
+    Ok(strike_all(&left) + executing)
+}
+
+/// Waits until a keeper that was killed has passed the KILL on to its command, which comes after the end of its socket: from then
+/// on the command starts nothing more.
+fn wait_for_death(keeper: ProcessId) {
+    if let Ok(pidfd) = process::pidfd_open(keeper.pid)
+        && keeper.is_alive()
+    {
+        // If it does not come, the looks have to do without.
+        let _ = poll::wait(&mut [poll::readable(pidfd.as_fd())], Some(DYING_MAX));
+    }
+}
+
+fn strike_all(left: &[Stat]) -> usize {
+    for process in left {
         // Gone meanwhile, or the next look will tell.
         let _ = process::signal_exactly(process, Signal::SIGKILL);
     }
-    Ok(left.len())
+    left.len()
 }
 
 /// Whether this process has children.

@@ -87,6 +87,17 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
+/// The environment with which a process was executed, each variable with a NUL behind it.
+pub(crate) fn environment(pid: i32) -> io::Result<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ"))
+}
+
+/// Whether a process is in the middle of execve(2), where for a moment it has neither environment nor arguments; a process that
+/// was executed without an environment still has arguments.
+pub(crate) fn is_executing(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty())
+}
+
 /// All processes that can be seen.
 pub(crate) fn all() -> io::Result<Vec<Stat>> {
     let mut all = Vec::new();

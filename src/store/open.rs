@@ -134,7 +134,12 @@ impl Store {
                 .map_err(|e| self.failed("configure the store", e))
         };
         set("journal_mode", "WAL")?;
-        set("synchronous", "FULL")?;
+        let synchronous = if cfg!(feature = "sync-off") {
+            "OFF"
+        } else {
+            "FULL"
+        };
+        set("synchronous", synchronous)?;
         set("foreign_keys", "OFF")?;
         set("temp_store", "MEMORY")?;
         set("cache_size", "-1024")?;

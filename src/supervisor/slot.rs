@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -27,6 +28,8 @@ struct Unreadable;
 /// A slot: its files, its keeper and what it is used for.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// What commands were told as `JOBCTL_STATE_DIR`.
+    pub(super) state_dir: Rc<Path>,
     pub(super) record: File,
     pub(super) output: File,
     pub(super) keeper: Option<Keeper>,
@@ -81,7 +84,7 @@ impl Slot {
     /// What the record says of a claim when no keeper works on it any more. What cannot be read is lost: it may have run.
     pub(super) fn judge(&self, run: i64, claim: i64) -> Report {
         match self.read_record() {
-            Ok(Some(record)) => judge_dead(record, run, claim),
+            Ok(Some(record)) => judge_dead(record, &self.state_dir, run, claim),
             Ok(None) => Report::NeverStarted,
             Err(Unreadable) => Report::Lost,
         }
@@ -152,18 +155,18 @@ impl Slot {
 }
 
 /// What a record says of a claim when no keeper works on it any more.
-fn judge_dead(record: Record, run: i64, claim: i64) -> Report {
+fn judge_dead(record: Record, state_dir: &Path, run: i64, claim: i64) -> Report {
     if (record.run, record.claim) != (run, claim) {
         return Report::NeverStarted;
     }
     if record.ending.is_some() {
         return Report::Ended(Box::new(record));
     }
-    // Its keeper was killed. What is left in its control group, or without one of its session, is ended before the run can be tried again; what cannot be seen or
-    // may not be signalled from here stays.
+    // Its keeper was killed. What is left of the attempt is ended before the run can be tried again; what cannot be told or may not
+    // be signalled from here stays.
     let _ = keeper::end_lost(&record);
     for _ in 0..STRIKES_MAX {
-        if keeper::strike_lost(&record).unwrap_or(0) == 0 {
+        if keeper::strike_lost(&record, state_dir).unwrap_or(0) == 0 {
             break;
         }
     }

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -45,6 +46,7 @@ const SLOTS_MAX: u32 = 1_000_000;
 /// All slots of a state directory.
 #[derive(Debug)]
 pub(crate) struct Slots {
+    state_dir: Rc<Path>,
     slots_dir: PathBuf,
     output_dir: PathBuf,
     exe: PathBuf,
@@ -67,6 +69,7 @@ impl Slots {
     /// The slots of a state directory, whose keepers are started from `exe`.
     pub(crate) fn in_state_dir(state_dir: &Path, exe: PathBuf) -> Self {
         Self {
+            state_dir: state_dir.into(),
             slots_dir: state_dir.join("slots"),
             output_dir: state_dir.join("output"),
             exe,
@@ -130,6 +133,7 @@ impl Slots {
         };
         let output = open_output(&self.output_path(slot))?;
         let entry = Slot {
+            state_dir: Rc::clone(&self.state_dir),
             record,
             output,
             keeper: None,
@@ -452,6 +456,7 @@ impl Slots {
         self.slots.insert(
             slot,
             Slot {
+                state_dir: Rc::clone(&self.state_dir),
                 record,
                 output,
                 keeper: None,

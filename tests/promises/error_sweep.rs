@@ -124,8 +124,8 @@ fn try_fault(fault: &Fault) -> Trial {
     match status {
         // 75: to SQLite, a lock that fails is one that is held.
         Some(status) if [Some(0), Some(75), Some(111)].contains(&status.code()) => {}
-        // The loader fails before there is a jobctl.
-        Some(_) if house.read("log").is_empty() || house.read("log").contains("shared lib") => {}
+        // The loader, or the runtime of the language, fails before there is a jobctl.
+        Some(_) if fails_before_main(&house.read("log")) => {}
         Some(status) => {
             trial.crashed = 1;
             eprintln!("{fault:?}: {status} {:?}", status.signal());
@@ -141,6 +141,10 @@ fn try_fault(fault: &Fault) -> Trial {
         say(&house, fault, &trial);
     }
     trial
+}
+
+fn fails_before_main(log: &str) -> bool {
+    log.is_empty() || log.contains("shared lib") || log.contains("stack_overflow.rs")
 }
 
 fn say(house: &House, fault: &Fault, trial: &Trial) {
@@ -199,4 +203,13 @@ fn a_system_call_that_fails_never_ends_the_supervisor_nor_its_books() {
             sum.found
         );
     }
+}
+
+#[test]
+fn a_first_start_whose_jobfile_the_system_does_not_read_says_that_the_system_failed() {
+    let house = House::new("");
+    std::fs::remove_file(house.jobfile()).expect("it is ours");
+    std::fs::create_dir(house.jobfile()).expect("the house is ours");
+    let answer = house.ask(&["run"]).expect(111);
+    assert!(answer.err.contains("cannot be read"), "{answer:#?}");
 }

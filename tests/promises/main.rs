@@ -19,6 +19,7 @@ mod logs;
 mod nothing_is_lost;
 mod one_supervisor;
 mod overlap;
+mod power_cut;
 mod reloading;
 mod retries;
 mod shadow;

@@ -105,6 +105,34 @@ fn a_run_whose_keeper_was_killed_is_lost_and_retried_and_its_command_is_gone() {
     assert_eq!(house.lines("ended"), [format!("{run}/2")]);
 }
 
+/// Its first attempt leaves a daemon in a session of its own, which is deaf; its second looks for it.
+const ESCAPES: &str = r#"
+[jobs.escapes]
+retry = { max = 1, delay = "100ms" }
+command = """
+if [ $JOBCTL_ATTEMPT = 2 ]; then
+    ls -d /proc/$(cat "$T/daemon") > "$T/met" 2> /dev/null
+    exit 0
+fi
+setsid sh -c 'trap : TERM; echo $$ > "$T/new"; mv "$T/new" "$T/daemon"; sleep 1000; sleep 1000' &
+wait
+"""
+"#;
+
+#[test]
+fn what_left_the_session_of_a_killed_keepers_command_is_ended_before_the_retry() {
+    let house = house(ESCAPES);
+    let _supervisor = house.start();
+    let run = house.enqueue(&["escapes"]);
+    wait_for("the daemon", || house.path("daemon").exists().then_some(()));
+    let daemon: i32 = house.read("daemon").trim().parse().expect("a number");
+    send(house.keeper_of(run), Signal::SIGKILL);
+    let ended = house.wait_state(run, "succeeded");
+    assert_eq!(ended["attempts"][0]["outcome"], "lost");
+    assert_eq!(house.read("met"), "", "the retry met what had escaped");
+    assert!(!is_alive(daemon));
+}
+
 #[test]
 fn a_run_whose_keeper_and_supervisor_were_killed_is_lost_and_fails_where_nothing_is_retried() {
     let house = house(&waits_with(""));

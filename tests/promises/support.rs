@@ -397,7 +397,7 @@ impl House {
     }
 
     /// Processes of this house: its keepers, and those that have its state directory in the environment.
-    fn processes(&self) -> Vec<i32> {
+    pub(crate) fn processes(&self) -> Vec<i32> {
         let wanted = format!("JOBCTL_STATE_DIR={}", self.state_dir().display());
         let commands = processes()
             .into_iter()

@@ -331,10 +331,41 @@ fn what_a_killed_keeper_left_of_the_session_can_be_ended() {
         boot_id: "another".to_owned(),
         ..record.clone()
     };
-    assert_eq!(keeper::strike_lost(&elsewhere).unwrap(), 0);
-    assert!(keeper::strike_lost(&record).unwrap() >= 1);
+    assert_eq!(keeper::strike_lost(&elsewhere, &bench.dir).unwrap(), 0);
+    assert!(keeper::strike_lost(&record, &bench.dir).unwrap() >= 1);
     readable_in_time(left.as_fd());
     until("nothing is left", || {
-        (keeper::strike_lost(&record).unwrap() == 0).then_some(())
+        (keeper::strike_lost(&record, &bench.dir).unwrap() == 0).then_some(())
     });
+}
+
+#[test]
+fn what_a_keeper_left_that_was_killed_before_it_wrote_down_the_command_can_be_ended() {
+    let bench = Bench::new("lost-unwritten");
+    let mut order = bench.shell("sh -c 'echo $$ > pid; exec sleep 1000' & wait");
+    let marks = [
+        format!("JOBCTL_RUN={}", order.run),
+        format!("JOBCTL_ATTEMPT={}", order.attempt),
+        format!("JOBCTL_STATE_DIR={}", bench.dir.display()),
+    ];
+    order.env.extend(marks.map(String::into_bytes));
+    bench.send(&order);
+    let left = handle(&bench.lines("pid", 1)[0]);
+    let main = process::pidfd_open(bench.command().pid).unwrap();
+    bench.signal(Signal::SIGKILL);
+    readable_in_time(main.as_fd());
+    let record = Record {
+        command: None,
+        ..bench.record()
+    };
+    let other = bench.dir.join("other");
+    keeper::strike_lost(&record, &other).unwrap();
+    let next = Record {
+        attempt: record.attempt + 1,
+        ..record.clone()
+    };
+    keeper::strike_lost(&next, &bench.dir).unwrap();
+    assert!(!has_ended(&left));
+    assert!(keeper::strike_lost(&record, &bench.dir).unwrap() >= 1);
+    readable_in_time(left.as_fd());
 }
