@@ -19,6 +19,9 @@ _jobctl() {
             jobctl,ack)
                 cmd="jobctl__subcmd__ack"
                 ;;
+            jobctl,backup)
+                cmd="jobctl__subcmd__backup"
+                ;;
             jobctl,cancel)
                 cmd="jobctl__subcmd__cancel"
                 ;;
@@ -61,6 +64,9 @@ _jobctl() {
             jobctl,reload)
                 cmd="jobctl__subcmd__reload"
                 ;;
+            jobctl,restore)
+                cmd="jobctl__subcmd__restore"
+                ;;
             jobctl,resume)
                 cmd="jobctl__subcmd__resume"
                 ;;
@@ -98,7 +104,7 @@ _jobctl() {
 
     case "${cmd}" in
         jobctl)
-            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume export import completions man"
+            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show logs enqueue trigger start retry cancel stop ack wait pause resume export import backup restore completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -154,6 +160,32 @@ _jobctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__backup)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --jobfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -578,6 +610,32 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__reload)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__restore)
             opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

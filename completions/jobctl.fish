@@ -57,6 +57,8 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "pause" -d 'Start noth
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "resume" -d 'End a pause'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "export" -d 'Print the jobs in the format of another program'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "import" -d 'Make a jobfile of crontabs'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "backup" -d 'Copy the store into a file, while it is in use'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "restore" -d 'Make the store what it was when a backup was made'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "completions" -d 'Print a shell\'s completion script'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l on-stop -d 'Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)' -r -f -a "finish\t'Give them time to end, then stop them'
@@ -404,6 +406,24 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand import" -l json -d 'Print 
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand backup" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand restore" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand completions" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand completions" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand completions" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'

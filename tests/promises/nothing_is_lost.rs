@@ -111,7 +111,8 @@ const ESCAPES: &str = r#"
 retry = { max = 1, delay = "100ms" }
 command = """
 if [ $JOBCTL_ATTEMPT = 2 ]; then
-    ls -d /proc/$(cat "$T/daemon") > "$T/met" 2> /dev/null
+    # A dead one may wait to be reaped.
+    grep -s '^State:' "/proc/$(cat "$T/daemon")/status" | grep -v Z > "$T/met"
     exit 0
 fi
 setsid sh -c 'trap : TERM; echo $$ > "$T/new"; mv "$T/new" "$T/daemon"; sleep 1000; sleep 1000' &
