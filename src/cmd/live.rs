@@ -214,6 +214,7 @@ mod tests {
             command: None,
             cgroup: None,
             memory_max: None,
+            terms: None,
             stopped: None,
             layout: LAYOUT,
             output_total: total,

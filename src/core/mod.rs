@@ -15,4 +15,5 @@ pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod stop;
+pub(crate) mod terms;
 pub(crate) mod time;

@@ -170,6 +170,7 @@ fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
         command: None,
         cgroup: None,
         memory_max: order.memory_max,
+        terms: Some(order.terms.clone()),
         stopped: None,
         layout: OutputLayout::of(order.output_max),
         output_total: 0,

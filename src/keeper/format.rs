@@ -100,6 +100,9 @@ impl Record {
         if let Some(max) = self.memory_max {
             writeln!(text, "memory_max {max}")?;
         }
+        if let Some(terms) = &self.terms {
+            writeln!(text, "terms {}", escaped(terms))?;
+        }
         match self.stopped {
             None => {}
             Some(StopCause::Timeout) => writeln!(text, "stopped timeout")?,
@@ -134,6 +137,7 @@ impl Record {
             command: lines.process("command")?,
             cgroup: lines.text("cgroup")?,
             memory_max: lines.optional("memory_max")?,
+            terms: lines.text("terms")?,
             stopped: lines.stopped()?,
             ending: lines.ending()?,
         }))
@@ -360,11 +364,12 @@ mod tests {
             (started_at, started_mono) in any::<(i64, Duration)>(),
             (head_max, tail_max) in any::<(u64, u64)>(),
             (cgroup, memory_max) in (prop::option::of("\\PC{0,40}"), any::<Option<u64>>()),
+            terms in prop::option::of("\\PC{0,40}"),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
-                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, stopped, output_total, ending,
+                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, terms, stopped, output_total, ending,
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -389,6 +394,7 @@ mod tests {
             }),
             cgroup: None,
             memory_max: None,
+            terms: None,
             stopped: None,
             layout: OutputLayout {
                 head_max: 6,

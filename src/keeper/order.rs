@@ -35,6 +35,8 @@ pub(crate) struct Order {
     pub(crate) cgroup: Option<String>,
     /// Bytes of memory of all processes in that together.
     pub(crate) memory_max: Option<u64>,
+    /// What judges its end, for the record; the keeper does not read it.
+    pub(crate) terms: String,
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// Added to the keeper's nice value.
@@ -95,6 +97,7 @@ impl Order {
         out.text(self.cgroup.as_deref().unwrap_or_default().as_bytes());
         out.raw(&[u8::from(self.memory_max.is_some())]);
         out.raw(&self.memory_max.unwrap_or_default().to_le_bytes());
+        out.text(self.terms.as_bytes());
         out.raw(&self.umask.to_le_bytes());
         out.raw(&self.nice.to_le_bytes());
         out.text(&self.stdin);
@@ -129,6 +132,7 @@ impl Order {
             limits: input.limits()?,
             cgroup: input.cgroup()?,
             memory_max: input.memory_max()?,
+            terms: String::from_utf8(input.text()?).map_err(|_| OrderError::Field("terms"))?,
             umask: u32::from_le_bytes(input.array()?),
             nice: i32::from_le_bytes(input.array()?),
             stdin: input.text()?,
@@ -322,11 +326,11 @@ mod tests {
             ids_of in any::<Option<(u32, u32, Vec<u32>)>>(),
             limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
-            (cgroup, memory_max) in (prop::option::of("\\PC{1,20}"), any::<Option<u64>>()),
+            (cgroup, memory_max, terms) in (prop::option::of("\\PC{1,20}"), any::<Option<u64>>(), "\\PC{0,40}"),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
-                stop_signal, stop_grace, output_max, cgroup, memory_max,
+                stop_signal, stop_grace, output_max, cgroup, memory_max, terms,
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },

@@ -99,6 +99,8 @@ pub(crate) struct Record {
     pub(crate) cgroup: Option<String>,
     /// Bytes of memory that these may have together.
     pub(crate) memory_max: Option<u64>,
+    /// What judges its end (`core::terms`); none in a record of a version that did not write it.
+    pub(crate) terms: Option<String>,
     /// Why it was stopped, if it was.
     pub(crate) stopped: Option<StopCause>,
     /// How output is laid out.

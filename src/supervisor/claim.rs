@@ -166,6 +166,7 @@ impl<S: Spawner> Supervisor<S> {
             place: taken.place,
             policy: job.policy.clone(),
             is_shell: matches!(job.command, CommandLine::Shell(_)),
+            is_guessed: false,
             lock: job.policy.lock.clone(),
             is_stopping: false,
         };

@@ -10,6 +10,7 @@ use crate::core::env_file;
 use crate::core::job::{CommandLine, EnvValue, Job};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
+use crate::core::terms;
 use crate::keeper::order::Order;
 use crate::os::user::{self, UserEntry};
 use crate::os::{file, limit, trust};
@@ -84,6 +85,7 @@ impl Surroundings {
             limits: limit::of_job(&policy.limits),
             cgroup: None,
             memory_max: policy.limits.memory,
+            terms: terms::encode(policy, matches!(job.command, CommandLine::Shell(_))),
             umask: policy.umask,
             nice: policy.nice,
             stdin: policy

@@ -30,6 +30,10 @@ impl<S: Spawner> Supervisor<S> {
         if let Some(live) = &live {
             steps.gone.push((end.run, live.clone()));
         }
+        let live = live.map(|live| match &end.report {
+            Report::Ended(record) => live.judged_by(record),
+            Report::Lost | Report::NeverStarted | Report::Refused(_) => live,
+        });
         let Some(run) = self
             .store
             .run(end.run)?

@@ -112,6 +112,8 @@ struct Live {
     /// What it was started with; a reload does not change it.
     policy: Rc<Policy>,
     is_shell: bool,
+    /// The record of an adopted attempt did not say yet what it was started with: the policy is today's.
+    is_guessed: bool,
     lock: Option<Box<str>>,
     /// Somebody asked it to stop, and the spawner was told or will be at the end of the turn.
     is_stopping: bool,

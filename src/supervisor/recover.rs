@@ -1,10 +1,14 @@
 //! After a start: finishes the books of the supervisor before. What runs is adopted, what ended is known, the rest is lost.
 
+use std::rc::Rc;
+
 use super::spawner::{Adopted, Report, SlotEnd, Spawner};
 use super::{Live, Supervisor};
 use crate::core::job::CommandLine;
 use crate::core::run::State;
+use crate::core::terms;
 use crate::core::time::Now;
+use crate::keeper::record::Record;
 use crate::store::{Filter, RunRow, StoreError};
 
 impl<S: Spawner> Supervisor<S> {
@@ -21,9 +25,10 @@ impl<S: Spawner> Supervisor<S> {
         let mut adopted = 0;
         for run in self.store.runs(&filter, None)?.into_iter().rev() {
             let slot = run.slot.unwrap_or(u32::MAX);
+            let found = self.spawner.adopt(slot, run.id, run.claim);
             let live = self.adopted_live(&run, slot);
             self.add_live(run.id, live);
-            match self.spawner.adopt(slot, run.id, run.claim) {
+            match found {
                 Adopted::Working => {
                     adopted += 1;
                     self.log.event(
@@ -59,20 +64,46 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
+    /// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
     fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {
+        let terms = self.spawner.terms(slot, run.id, run.claim);
+        let terms = terms.as_deref().and_then(terms::decode);
+        let is_guessed = terms.is_none();
         let job = self
             .by_id
             .get(&run.job_id)
             .map(|&index| &self.jobs[index].job);
+        let (policy, is_shell) = match (terms, job) {
+            (Some(terms), _) => (Rc::new(terms.policy), terms.is_shell),
+            (None, Some(job)) => {
+                let is_shell = matches!(job.command, CommandLine::Shell(_));
+                (job.policy.clone(), is_shell)
+            }
+            (None, None) => (Rc::default(), false),
+        };
         Live {
             job_id: run.job_id,
             slot,
             claim: run.claim,
             place: 0,
-            policy: job.map(|job| job.policy.clone()).unwrap_or_default(),
-            is_shell: job.is_some_and(|job| matches!(job.command, CommandLine::Shell(_))),
-            lock: job.and_then(|job| job.policy.lock.clone()),
+            lock: policy.lock.clone(),
+            policy,
+            is_shell,
+            is_guessed,
             is_stopping: false,
         }
+    }
+}
+
+impl Live {
+    /// The same, judged by what the record of its end says it was started with, if that was not known before.
+    pub(super) fn judged_by(mut self, record: &Record) -> Self {
+        if self.is_guessed
+            && let Some(terms) = record.terms.as_deref().and_then(terms::decode)
+        {
+            self.policy = Rc::new(terms.policy);
+            self.is_shell = terms.is_shell;
+        }
+        self
     }
 }

@@ -149,6 +149,10 @@ impl Spawner for Script {
         }
     }
 
+    fn terms(&self, _slot: u32, _run: i64, _claim: i64) -> Option<String> {
+        None
+    }
+
     fn adopt(&mut self, _slot: u32, run: i64, _claim: i64) -> Adopted {
         Adopted::Ended(
             self.adoptions
@@ -177,6 +181,7 @@ fn record_of(acting: &Acting, now: Now) -> Record {
         }),
         cgroup: None,
         memory_max: None,
+        terms: None,
         stopped: acting.stopped,
         layout: OutputLayout {
             head_max: 1,

@@ -90,6 +90,13 @@ impl Slot {
         }
     }
 
+    /// The terms that the record has of this claim.
+    pub(super) fn terms(&self, run: i64, claim: i64) -> Option<String> {
+        let record = self.read_record().ok().flatten()?;
+        let is_its_own = (record.run, record.claim) == (run, claim);
+        record.terms.filter(|_| is_its_own)
+    }
+
     pub(super) fn let_go_if_idle(&mut self, since: Option<Mono>, now: Now) {
         let is_idle = since.is_none_or(|since| now.mono.since(since) >= IDLE_MAX);
         let is_gone = self

@@ -382,6 +382,10 @@ impl Spawner for Slots {
         };
     }
 
+    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String> {
+        self.slots.get(&slot)?.terms(run, claim)
+    }
+
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
         match self.own(slot) {
             Ok(Some(entry)) => {

@@ -45,6 +45,9 @@ pub(crate) trait Spawner {
 
     /// Looks for the attempt of a claim that a former supervisor made.
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted;
+
+    /// The terms that the record of an adopted attempt has (`core::terms`). None: it does not say, or not yet.
+    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String>;
 }
 
 /// How an attempt is stopped.

@@ -2,6 +2,7 @@
 //!
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
+mod adoption;
 mod backups;
 mod cgroup;
 mod clean_start;

@@ -196,6 +196,7 @@ impl Bench {
             limits: Vec::new(),
             cgroup: None,
             memory_max: None,
+            terms: String::new(),
             umask: 0o022,
             nice: 0,
             stdin: Vec::new(),
