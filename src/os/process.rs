@@ -17,6 +17,8 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 
+use super::poll;
+
 /// What /proc/PID/stat says of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -90,6 +92,33 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
 /// The environment with which a process was executed, each variable with a NUL behind it.
 pub(crate) fn environment(pid: i32) -> io::Result<Vec<u8>> {
     fs::read(format!("/proc/{pid}/environ"))
+}
+
+/// Waits for the end of a process that has got KILL or is exiting, `limit` at most: until then it holds its locks. Does nothing for one
+/// that lives. Whether it is gone.
+pub(crate) fn wait_if_dying(pid: i32, limit: Duration) -> bool {
+    let Ok(pidfd) = pidfd_open(pid) else {
+        return stat(pid).is_err();
+    };
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    is_dying(&status)
+        && poll::wait(&mut [poll::readable(pidfd.as_fd())], Some(limit))
+            .is_ok_and(|ended| ended > 0)
+}
+
+/// What /proc/PID/status says of a process that KILL is pending for, or that has ended and waits to be reaped.
+fn is_dying(status: &str) -> bool {
+    let field = |name: &str| {
+        let mut lines = status.lines();
+        lines.find_map(|line| Some(line.strip_prefix(name)?.trim()))
+    };
+    let has_kill = |name: &str| {
+        field(name)
+            .and_then(|mask| u64::from_str_radix(mask, 16).ok())
+            .is_some_and(|mask| mask & (1 << (libc::SIGKILL - 1)) != 0)
+    };
+    let is_ended = field("State:").is_none_or(|state| state.starts_with(['Z', 'X']));
+    is_ended || has_kill("ShdPnd:") || has_kill("SigPnd:")
 }
 
 /// Whether a process is in the middle of execve(2), where for a moment it has neither environment nor arguments; a process that
@@ -414,6 +443,18 @@ mod tests {
         ] {
             assert_eq!(parse_stat(line), None, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_process_with_a_pending_kill_is_dying_and_one_that_lives_is_not() {
+        let living =
+            "Name:\tx\nState:\tR (running)\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000\n";
+        assert!(!is_dying(living));
+        assert!(is_dying(&living.replace("4000", "4100")));
+        assert!(is_dying(&living.replace("R (running)", "Z (zombie)")));
+        assert!(is_dying(""), "it is gone");
+        let me = i32::try_from(std::process::id()).unwrap();
+        assert!(!wait_if_dying(me, Duration::ZERO));
     }
 
     #[test]

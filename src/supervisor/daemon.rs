@@ -44,6 +44,9 @@ pub(crate) struct Office {
     pub(crate) last_alive_at: Option<Wall>,
 }
 
+/// How long a supervisor that was killed may take to be gone.
+const DYING_MAX: Duration = Duration::from_secs(1);
+
 /// Why a process is not the supervisor.
 #[derive(Debug)]
 pub(crate) enum OfficeError {
@@ -65,7 +68,11 @@ impl Office {
     /// Takes the lock and writes this process's number into it.
     pub(crate) fn take(state_dir: &Path) -> Result<Self, OfficeError> {
         let path = state_dir.join("supervisor.lock");
-        let Some(mut file) = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)? else {
+        let mut taken = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)?;
+        if taken.is_none() && is_leaving(&holder_of(&path)) {
+            taken = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)?;
+        }
+        let Some(mut file) = taken else {
             return Err(OfficeError::Taken(holder_of(&path)));
         };
         let mut former = String::new();
@@ -96,6 +103,13 @@ impl Office {
         // A full or read-only disk costs only the exact beginning of the next downtime.
         let _ = self.file.set_modified(SystemTime::UNIX_EPOCH + since_epoch);
     }
+}
+
+/// Whether a holder that was killed a moment ago, or has left, is gone now.
+fn is_leaving(holder: &str) -> bool {
+    holder
+        .parse()
+        .is_ok_and(|pid| process::wait_if_dying(pid, DYING_MAX))
 }
 
 fn holder_of(path: &Path) -> String {

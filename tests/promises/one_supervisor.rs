@@ -24,6 +24,18 @@ fn a_second_supervisor_is_refused_and_told_who_the_first_one_is() {
 }
 
 #[test]
+fn one_that_was_killed_a_moment_ago_is_in_nobodys_way() {
+    let house = House::new("[jobs.a]\ncommand = 'true'\n");
+    let mut supervisors = vec![house.start()];
+    for _ in 0..12 {
+        let killed = supervisors.last().expect("there is one");
+        killed.send(Signal::SIGKILL);
+        // At once, as `kill -9 PID; jobctl run` does.
+        supervisors.push(house.start());
+    }
+}
+
+#[test]
 fn keepers_that_are_left_do_not_keep_the_next_supervisor_out() {
     let house = House::new("[jobs.long]\ncommand = 'echo x >> \"$T/began\"; exec sleep 1000'\n");
     let supervisor = house.start();
