@@ -1,10 +1,10 @@
 //! What could not be started is told apart: the program is missing, is no program, or something it needs is missing.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::support::{House, Supervisor, answer_of, is_root, program, skipped, wait_for};
+use crate::support::{House, Supervisor, answer_of, become_user, is_root, skipped, wait_for};
 
 /// Runs a job with these keys; how it failed.
 fn failure_of(keys: &str) -> Value {
@@ -147,49 +147,30 @@ const UID: u32 = 712_345;
 const PROCESSES_MAX: u32 = 100;
 
 /// A supervisor of a user who may have so many processes; none where the test cannot become another user.
-fn with_processes(house: &House, count: u32) -> Option<Supervisor> {
+fn with_processes(house: &mut House, count: u32) -> Option<Supervisor> {
     if !is_root() {
         skipped("only root becomes a user without processes");
         return None;
     }
-    // Where the build is may be closed to others.
-    let binary = house.path("jobctl");
-    std::fs::copy(env!("CARGO_BIN_EXE_jobctl"), &binary).expect("it can be copied");
-    for path in [house.dir(), &house.jobfile(), &binary] {
-        chown(path, Some(UID), Some(UID)).expect("root may");
-    }
-    let mut command = program("setpriv");
-    for (name, value) in house.jobctl().get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let uid = UID.to_string();
-    command
-        .args(["--reuid", &uid, "--regid", &uid, "--clear-groups"])
-        .args(["prlimit", &format!("--nproc={count}:{PROCESSES_MAX}")])
-        .arg(binary);
-    Some(house.start_with(&mut command, &[]))
+    house.belong_to(UID);
+    let supervisor = house.start();
+    limit_processes(supervisor.pid(), count);
+    Some(supervisor)
 }
 
-/// Lets a process of that user have more of them.
-fn give_processes(pid: i32) {
-    let (uid, pid) = (UID.to_string(), pid.to_string());
-    let limit = format!("--nproc={PROCESSES_MAX}:{PROCESSES_MAX}");
-    let mut command = program("setpriv");
-    command
-        .args(["--reuid", &uid, "--regid", &uid, "--clear-groups"])
-        .args(["prlimit", &limit, "--pid", &pid]);
-    answer_of(&mut command).expect(0);
+/// Sets how many processes the user of one of them may have before it gets no more.
+fn limit_processes(pid: i32, count: u32) {
+    let limit = format!("--nproc={count}:{PROCESSES_MAX}");
+    let mut command = become_user(UID);
+    answer_of(command.args(["prlimit", &limit, "--pid", &pid.to_string()])).expect(0);
 }
 
 const SAYS: &str = "[jobs.says]\ncommand = 'echo $JOBCTL_ATTEMPT >> \"$T/said\"'\nretry = { max = 3, delay = '100ms', factor = 1 }\n";
 
 #[test]
 fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
-    let house = House::new(SAYS);
-    let Some(supervisor) = with_processes(&house, 1) else {
+    let mut house = House::new(SAYS);
+    let Some(supervisor) = with_processes(&mut house, 1) else {
         return;
     };
     let run = house.enqueue(&["says"]);
@@ -197,7 +178,7 @@ fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
     assert!(house.read("log").contains("temporarily unavailable"));
     house.wait_text("log", "event=not_started");
     assert_eq!(house.show(run)["attempt"], 0);
-    give_processes(supervisor.pid());
+    limit_processes(supervisor.pid(), PROCESSES_MAX);
     let ended = house.wait_state(run, "succeeded");
     assert_eq!(ended["attempt"], 1, "{ended:#}");
     assert_eq!(house.lines("said"), ["1"]);
@@ -205,9 +186,9 @@ fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
 
 #[test]
 fn a_command_that_finds_no_process_for_it_is_a_spawn_failure_after_some_tries_and_retried() {
-    let house = House::new(SAYS);
+    let mut house = House::new(SAYS);
     // The supervisor and a keeper.
-    let Some(_supervisor) = with_processes(&house, 2) else {
+    let Some(_supervisor) = with_processes(&mut house, 2) else {
         return;
     };
     let run = house.enqueue(&["says"]);
@@ -222,7 +203,7 @@ fn a_command_that_finds_no_process_for_it_is_a_spawn_failure_after_some_tries_an
     let duration = failed["duration_ms"].as_i64().expect("it is known");
     assert!((1500..10_000).contains(&duration), "{failed:#}");
     for keeper in house.keepers() {
-        give_processes(keeper);
+        limit_processes(keeper, PROCESSES_MAX);
     }
     house.wait_state(run, "succeeded");
     assert_eq!(house.lines("said").len(), 1);

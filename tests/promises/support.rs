@@ -68,6 +68,14 @@ pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(path)
 }
 
+/// A program of a user of this number, to be put behind it.
+pub(crate) fn become_user(uid: u32) -> Command {
+    let uid = uid.to_string();
+    let mut command = program("setpriv");
+    command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+    command
+}
+
 /// Whether the test runs as root; says what is left out if it does and should not, or the other way round.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -117,6 +125,8 @@ static HOUSES: AtomicU32 = AtomicU32::new(0);
 /// A directory with a jobfile, a state directory, and a file for whatever commands write. Gone at the end with all processes.
 pub(crate) struct House {
     dir: PathBuf,
+    /// Who calls commands here, and with which binary; none: who runs the test.
+    caller: Option<(u32, PathBuf)>,
 }
 
 impl House {
@@ -129,7 +139,7 @@ impl House {
             .join(format!("jobctl-promise-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).expect("a directory can be made");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let house = Self { dir };
+        let house = Self { dir, caller: None };
         house.write_jobfile(jobfile);
         house
     }
@@ -178,7 +188,14 @@ impl House {
 
     /// `jobctl` with the jobfile and state directory of this house, and nothing else of ours in its environment.
     pub(crate) fn jobctl(&self) -> Command {
-        let mut command = program(env!("CARGO_BIN_EXE_jobctl"));
+        let mut command = match &self.caller {
+            None => program(env!("CARGO_BIN_EXE_jobctl")),
+            Some((uid, binary)) => {
+                let mut command = become_user(*uid);
+                command.arg(binary);
+                command
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("JOBCTL_") {
                 command.env_remove(name);
@@ -191,6 +208,17 @@ impl House {
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
         command
+    }
+
+    /// From now on it belongs to a user of this number, who calls all commands here. Root may do that.
+    pub(crate) fn belong_to(&mut self, uid: u32) {
+        // Where the build is may be closed to others.
+        let binary = self.path("jobctl");
+        fs::copy(env!("CARGO_BIN_EXE_jobctl"), &binary).expect("it can be copied");
+        for path in [self.dir(), &self.jobfile(), &binary] {
+            std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("root may");
+        }
+        self.caller = Some((uid, binary));
     }
 
     /// Calls a command and waits for its answer.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 
-use crate::support::House;
+use crate::support::{House, stat_field};
 
 /// Runs a command once with these keys; what it printed.
 #[track_caller]
@@ -128,7 +128,11 @@ fn umask_nice_and_working_directory_are_what_the_job_says() {
     let house = House::new(
         "[jobs.looks]\ncommand = 'umask; nice; pwd -P'\numask = '077'\nnice = 5\ncwd = '@T@'\n",
     );
-    let expected = format!("0077\n5\n{}\n", house.dir().display());
+    // Those who run the tests may be nice themselves.
+    let own = stat_field(std::process::id().try_into().expect("a number"), 16);
+    let own: i32 = own.and_then(|nice| nice.parse().ok()).expect("it is there");
+    let nice = (own + 5).min(19);
+    let expected = format!("0077\n{nice}\n{}\n", house.dir().display());
     assert_eq!(printed_in(&house, &[]), expected);
 }
 
