@@ -19,11 +19,13 @@ use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::cgroup::{Delegated, Unusable};
 use crate::os::{clock, disk, machine, process, user, wake, zone};
 use crate::store::{Store, SupervisorRow};
-use crate::supervisor::daemon::{self, Office, OfficeError};
+use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::room;
 use crate::supervisor::slots::Slots;
-use crate::supervisor::{Configuration, Loaded as Taken, Mode, NewJobs, Removal, Supervisor};
+use crate::supervisor::{
+    Configuration, Event, Loaded as Taken, Mode, NewJobs, Removal, Supervisor,
+};
 
 /// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
 const RUNNING_PER_CPU: usize = 4;
@@ -54,13 +56,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     }
     daemon::make_state_dir(&state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-    let office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;
+    let mut office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;
     let signals = daemon::listen_to_signals()
         .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
     room::make_way(&state_dir).map_err(|error| Failure::of_file(&state_dir, &error))?;
-    let store = Store::create(&state_dir)?;
-    let snapshot = trust::snapshot(&path, None);
-    let loaded = load(&store, &path)?;
     let on_stop = args.on_stop.map(|on_stop| match on_stop {
         cli::OnStop::Finish => OnStop::Finish,
         cli::OnStop::Detach => OnStop::Detach,
@@ -75,13 +74,36 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
             Mode::Live
         },
     };
-    let mut supervisor = service.start(store, loaded, &office)?;
-    let bell = wake::listen(&service.state_dir)
-        .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?;
-    let mut reload = Reloading::new(&service, snapshot);
-    daemon::serve(&mut supervisor, &bell, &signals, &office, &mut reload)
-        .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
-    Ok(Exit::Done)
+    let mut bell = None;
+    let mut first = vec![Event::Rung];
+    loop {
+        let store = Store::create(&service.state_dir)?;
+        let snapshot = trust::snapshot(&service.path, None);
+        let loaded = load(&store, &service.path)?;
+        let mut supervisor = service.start(store, loaded, &office)?;
+        let bell = match &bell {
+            Some(bell) => bell,
+            None => bell.insert(
+                wake::listen(&service.state_dir)
+                    .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?,
+            ),
+        };
+        let post = Post {
+            bell,
+            signals: &signals,
+            office: &office,
+        };
+        let mut reload = Reloading::new(&service, snapshot);
+        let left = daemon::serve(&mut supervisor, &post, &mut reload, first)
+            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+        match left {
+            Left::Stopped => return Ok(Exit::Done),
+            // There was no downtime.
+            Left::Astray => office.last_alive_at = None,
+        }
+        first = vec![Event::Rung];
+        first.extend(supervisor.is_stopping().then_some(Event::StopAsked));
+    }
 }
 
 /// A jobfile to begin with, and why it is not the one on disk.

@@ -35,14 +35,15 @@ impl std::os::fd::AsFd for Bell {
 }
 
 impl Bell {
-    /// Forgets all rings so far; the descriptor is then not readable until the next one.
-    pub(crate) fn drain(&self) -> io::Result<()> {
+    /// Forgets all rings so far; the descriptor is then not readable until the next one. Whether there were any.
+    pub(crate) fn drain(&self) -> io::Result<bool> {
         let mut rings = [0; 512];
+        let mut has_rung = false;
         loop {
             match (&self.0).read(&mut rings) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok(0) => return Ok(has_rung),
+                Ok(_) => has_rung = true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(has_rung),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

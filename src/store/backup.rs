@@ -407,10 +407,7 @@ fn writable(path: &Path) -> Result<Store, StoreError> {
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI,
     )?;
-    Ok(Store {
-        conn,
-        path: path.to_path_buf(),
-    })
+    Ok(Store::of(conn, path.to_path_buf()))
 }
 
 /// A connection to nothing, to attach a file to.

@@ -12,6 +12,7 @@ mod output;
 mod read;
 mod registry;
 mod reload;
+mod rescue;
 mod rows;
 mod steer;
 mod turn;
@@ -26,6 +27,7 @@ pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
+pub(crate) use rescue::Rescued;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, GoneJob, JobRow, NewItem,
     NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,
@@ -36,4 +38,6 @@ pub(crate) use types::{
 pub(crate) struct Store {
     conn: rusqlite::Connection,
     path: PathBuf,
+    /// Device and inode of the file that was opened; none in memory.
+    identity: Option<(u64, u64)>,
 }

@@ -1,7 +1,7 @@
 //! Opening, making and migrating the store's file.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::rescue::{identity_of, take_name};
 use super::{Store, StoreError};
 
 /// The file in the state directory.
@@ -48,7 +49,7 @@ impl Store {
     pub(crate) fn open_read(state_dir: &Path) -> Result<Self, StoreError> {
         let path = existing(state_dir)?;
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let store = Self { conn, path };
+        let store = Self::of(conn, path);
         store.check_version()?;
         Ok(store)
     }
@@ -57,7 +58,7 @@ impl Store {
     pub(crate) fn open_write(state_dir: &Path) -> Result<Self, StoreError> {
         let path = existing(state_dir)?;
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let store = Self { conn, path };
+        let store = Self::of(conn, path);
         store.check_version()?;
         store.configure()?;
         Ok(store)
@@ -77,20 +78,26 @@ impl Store {
 
     fn open_and_migrate(path: PathBuf) -> Result<Self, StoreError> {
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let mut store = Self { conn, path };
+        let mut store = Self::of(conn, path);
         store.migrate(SCHEMA)?;
         store.configure()?;
         Ok(store)
+    }
+
+    /// A connection to the store of this path.
+    pub(super) fn of(conn: Connection, path: PathBuf) -> Self {
+        Self {
+            conn,
+            identity: identity_of(&path),
+            path,
+        }
     }
 
     /// A store in memory, for tests of other rooms.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         let conn = Connection::open_in_memory().expect("memory is there");
-        let mut store = Self {
-            conn,
-            path: PathBuf::from(":memory:"),
-        };
+        let mut store = Self::of(conn, PathBuf::from(":memory:"));
         store.migrate(SCHEMA).expect("the schema is valid");
         store
     }
@@ -106,13 +113,6 @@ impl Store {
     /// Whether a state directory has a store.
     pub(crate) fn is_there(state_dir: &Path) -> bool {
         state_dir.join(FILE_NAME).exists()
-    }
-
-    /// Device and inode of the file, to notice that it was deleted or replaced while in use.
-    pub(crate) fn file_identity(&self) -> Option<(u64, u64)> {
-        fs::metadata(&self.path)
-            .ok()
-            .map(|meta| (meta.dev(), meta.ino()))
     }
 
     /// How long later verbs wait for another process's transaction.
@@ -299,18 +299,9 @@ fn make_whole(path: &Path) -> Result<(), StoreError> {
     make_private(&draft)?;
     // Closing it takes its log into the file and removes it.
     let made = Store::open_and_migrate(draft.clone()).map(drop);
-    let linked = made.and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
-        Ok(()) | Err(_) => Ok(()),
-    });
+    let named = made.and_then(|()| take_name(&draft, path));
     remove_if_there(&draft).map_err(failed)?;
-    linked?;
-    let dir = path
-        .parent()
-        .map(fs::File::open)
-        .transpose()
-        .map_err(failed)?;
-    dir.map_or(Ok(()), |dir| dir.sync_all()).map_err(failed)
+    named.map(drop)
 }
 
 /// Removes a file, or finds that there is none.
@@ -445,10 +436,7 @@ mod tests {
         drop(Store::create(&dir).unwrap());
         let path = dir.join(FILE_NAME);
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-        let mut store = Store {
-            conn,
-            path: path.clone(),
-        };
+        let mut store = Store::of(conn, path.clone());
         let steps = [SCHEMA[0], "ALTER TABLE job ADD COLUMN colour TEXT"];
         store.migrate(&steps).unwrap();
         assert_eq!(store.pragma("user_version").unwrap(), 2);

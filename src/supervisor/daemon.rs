@@ -144,20 +144,43 @@ pub(crate) trait Reload {
     fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool;
 }
 
-/// Runs until the supervisor is told to stop and has stopped.
+/// What the process holds, whichever supervisor is in its loop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Post<'a> {
+    /// Commands ring it.
+    pub(crate) bell: &'a Bell,
+    /// Signals come in here.
+    pub(crate) signals: &'a SelfPipe,
+    /// There is no second one.
+    pub(crate) office: &'a Office,
+}
+
+/// Why a supervisor has left its loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It was told to stop and has stopped.
+    Stopped,
+    /// Its store has another file: another one is to begin with that, after this one is dropped.
+    Astray,
+}
+
+/// Runs until the supervisor is told to stop and has stopped, or has no store any more. `events` are what it is to hear first.
 pub(crate) fn serve(
     supervisor: &mut Supervisor<Slots>,
-    bell: &Bell,
-    signals: &SelfPipe,
-    office: &Office,
+    post: &Post<'_>,
     reload: &mut dyn Reload,
-) -> io::Result<()> {
+    mut events: Vec<Event>,
+) -> io::Result<Left> {
+    let Post {
+        bell,
+        signals,
+        office,
+    } = *post;
     let timers = Timers {
         alarm: poll::Alarm::new()?,
         clock: poll::ClockWatch::new()?,
     };
     let mut touched = clock::now();
-    let mut events = vec![Event::Rung];
     loop {
         let now = clock::now();
         // A sign of life from a time that the clock went back from would be none.
@@ -165,16 +188,22 @@ pub(crate) fn serve(
             touched = now;
             office.touch(now.wall);
         }
-        if supervisor.handle(&events, now) == Flow::Leave {
-            office.touch(now.wall);
-            return Ok(());
+        match supervisor.handle(&events, now) {
+            Flow::Continue => {}
+            Flow::BeginAnew => return Ok(Left::Astray),
+            Flow::Leave => {
+                office.touch(now.wall);
+                return Ok(Left::Stopped);
+            }
         }
         events.clear();
         if reload.step(supervisor, clock::now()) {
             continue;
         }
         wait(supervisor, bell, signals, &timers, reload)?;
-        bell.drain()?;
+        if bell.drain()? {
+            events.push(Event::Rung);
+        }
         let rings = signals.take()?;
         for signal in &rings {
             if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::core::job::{OnStop, Policy};
 use crate::core::time::{Mono, Now, Wall};
-use crate::store::{Store, StoreError};
+use crate::store::{Rescued, Store, StoreError};
 
 use clocks::Jump;
 use environment::Surroundings;
@@ -100,6 +100,8 @@ pub(crate) enum Flow {
     Continue,
     /// All is done; leave.
     Leave,
+    /// The store has another file now: begin anew with that.
+    BeginAnew,
 }
 
 /// An attempt that is under way.
@@ -168,7 +170,8 @@ pub(crate) struct Supervisor<S> {
     /// How often a keeper for a run was refused in a row.
     refusals: HashMap<i64, u32>,
     back_off: Duration,
-    file_identity: Option<(u64, u64)>,
+    /// The store's file was deleted or replaced, and what was in it is safe.
+    is_astray: bool,
     file_looked_at: Mono,
 }
 
@@ -200,7 +203,7 @@ impl<S: Spawner> Supervisor<S> {
             room: Room::Enough,
             has_new_log: false,
             wants_room: false,
-            file_identity: store.file_identity(),
+            is_astray: false,
             store,
             spawner,
             configuration,
@@ -251,6 +254,10 @@ impl<S: Spawner> Supervisor<S> {
         self.look_at_clock(now);
         if now.mono.since(self.file_looked_at) >= LOOK_EVERY {
             self.look_at_file(now);
+        }
+        if self.is_astray {
+            self.log.flush();
+            return Flow::BeginAnew;
         }
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
@@ -418,22 +425,33 @@ impl<S: Spawner> Supervisor<S> {
         self.log.flush();
     }
 
+    /// Whether somebody wants this supervisor to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
     /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
-    /// what happens in it.
+    /// what happens in it. Where it cannot be written to a file that people find, it is tried again.
     fn look_at_file(&mut self, now: Now) {
         self.file_looked_at = now.mono;
-        let identity = self.store.file_identity();
-        if identity != self.file_identity {
-            self.file_identity = identity;
-            self.log.event(
-                now.wall,
-                "store_replaced",
-                &[(
-                    "hint",
-                    &"restart the supervisor: its file was deleted or replaced",
-                )],
-            );
+        if !self.store.is_astray() {
+            return;
         }
+        match self.store.rescue(now.wall) {
+            Ok(Rescued::PutBack) => self.log.event(now.wall, "store_put_back", &[]),
+            Ok(Rescued::Aside(path)) => {
+                let hint = "what was in the store before is there; `jobctl restore` takes it back";
+                let fields: [(&str, &dyn std::fmt::Display); 2] =
+                    [("kept", &path.display()), ("hint", &hint)];
+                self.log.event(now.wall, "store_replaced", &fields);
+            }
+            Err(error) => {
+                self.log
+                    .event(now.wall, "store_not_put_back", &[("error", &error)]);
+                return;
+            }
+        }
+        self.is_astray = true;
     }
 }
 

@@ -28,6 +28,7 @@ mod spawn_failures;
 mod state_directory;
 mod steering;
 mod stopping;
+mod store_attacks;
 mod support;
 mod surroundings;
 mod terminals;

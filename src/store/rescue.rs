@@ -1,0 +1,178 @@
+//! The store's file may be deleted or replaced while it is in use. The connection then goes on with a file that nobody else finds.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+
+use super::copies::{beside, sync, with};
+use super::open::{make_private, remove_if_there};
+use super::{Store, StoreError};
+use crate::core::time::Wall;
+
+/// What became of the content of a store whose file was gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rescued {
+    /// It stands under the store's name again: nothing had taken it.
+    PutBack,
+    /// Another file has the name; it stands beside that one, under this name.
+    Aside(PathBuf),
+}
+
+/// Device and inode of a file; none where there is none.
+pub(super) fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+/// Gives a whole store the name `path` if nothing has it. False: something has. What a store before it left of log and index is
+/// removed first, for SQLite would take a log for this one's. One process at a time, so that nobody removes the log of a store
+/// that was put there a moment ago.
+pub(super) fn take_name(draft: &Path, path: &Path) -> Result<bool, StoreError> {
+    let failed = |error| StoreError::Unreadable(path.to_path_buf(), error);
+    let dir = File::open(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    dir.lock().map_err(failed)?;
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(false);
+    }
+    for suffix in ["-wal", "-shm"] {
+        remove_if_there(&with(path, suffix)).map_err(failed)?;
+    }
+    fs::hard_link(draft, path).map_err(failed)?;
+    dir.sync_all().map_err(failed)?;
+    Ok(true)
+}
+
+impl Store {
+    /// Whether the file under the store's name is not the one that this connection uses, which nobody else finds then.
+    pub(crate) fn is_astray(&self) -> bool {
+        self.identity.is_some() && identity_of(&self.path) != self.identity
+    }
+
+    /// Writes the content of a store that is astray into a file that people find.
+    pub(crate) fn rescue(&self, now: Wall) -> Result<Rescued, StoreError> {
+        let unreadable = |error| StoreError::Unreadable(self.path.clone(), error);
+        let draft = beside(&self.path, &format!("rescue-{}", std::process::id()));
+        remove_if_there(&draft).map_err(unreadable)?;
+        make_private(&draft)?;
+        let copied = self
+            .conn
+            .execute("VACUUM INTO ?1", [draft.to_string_lossy()])
+            .map_err(|e| self.failed("copy the store whose file is gone", e));
+        let named = copied
+            .and_then(|_| sync(&draft))
+            .and_then(|()| self.name_rescued(&draft, now));
+        remove_if_there(&draft).map_err(unreadable)?;
+        named
+    }
+
+    fn name_rescued(&self, draft: &Path, now: Wall) -> Result<Rescued, StoreError> {
+        if take_name(draft, &self.path)? {
+            return Ok(Rescued::PutBack);
+        }
+        let first = beside(&self.path, &format!("replaced-{}", now.secs()));
+        let later = (1_u32..).map(|number| with(&first, &format!("-{number}")));
+        for aside in std::iter::once(first.clone()).chain(later) {
+            match fs::hard_link(draft, &aside) {
+                Ok(()) => return Ok(Rescued::Aside(aside)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(StoreError::Unreadable(aside, error)),
+            }
+        }
+        Err(StoreError::Exists(first))
+    }
+}
+
+impl Drop for Store {
+    /// SQLite's last connection removes the log by its name, which would be that of another store by now.
+    fn drop(&mut self) {
+        if self.is_astray() {
+            let _ = self
+                .conn
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::run::State;
+    use crate::store::Filter;
+
+    /// A state directory of a test's own.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let dir =
+                std::env::temp_dir().join(format!("jobctl-rescue-{name}-{}", std::process::id()));
+            fs::create_dir_all(&dir).unwrap();
+            Self(fs::canonicalize(dir).unwrap())
+        }
+
+        fn queued(&self) -> usize {
+            let filter = Filter {
+                states: vec![State::Queued],
+                ..Filter::default()
+            };
+            let store = Store::open_read(&self.0).unwrap();
+            store.runs(&filter, None).unwrap().len()
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn add(store: &Store) {
+        store.execute_raw(
+            "INSERT INTO job (name, present) VALUES ('a', 1) ON CONFLICT DO NOTHING;
+             INSERT INTO run (job, state, cause, due_at, created_at, attempt, max_attempts, count)
+             SELECT id, 2, 3, 0, 0, 0, 1, 1 FROM job WHERE name = 'a';",
+        );
+    }
+
+    #[test]
+    fn what_was_deleted_is_put_back_whole_whichever_of_its_files_are_gone() {
+        for gone in [&["", "-wal", "-shm"][..], &[""]] {
+            let dir = Dir::new("deleted");
+            let store = Store::create(&dir.0).unwrap();
+            add(&store);
+            add(&store);
+            for suffix in gone {
+                fs::remove_file(with(&store.path, suffix)).unwrap();
+            }
+            assert!(store.is_astray());
+            assert_eq!(store.rescue(Wall::from_secs(7)).unwrap(), Rescued::PutBack);
+            let next = Store::create(&dir.0).unwrap();
+            add(&next);
+            drop(store);
+            assert_eq!(dir.queued(), 3, "{gone:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_replaced_stands_beside_and_leaves_the_new_one_alone() {
+        let dir = Dir::new("replaced");
+        let store = Store::create(&dir.0).unwrap();
+        add(&store);
+        fs::remove_file(&store.path).unwrap();
+        // It finds the log of the one before it.
+        let next = Store::create(&dir.0).unwrap();
+        add(&next);
+        add(&next);
+        let Rescued::Aside(aside) = store.rescue(Wall::from_secs(7)).unwrap() else {
+            panic!("another file has the name");
+        };
+        assert_eq!(aside, beside(&next.path, "replaced-7"));
+        drop(store);
+        assert_eq!(dir.queued(), 2);
+        drop(next);
+        fs::rename(aside, dir.0.join("jobctl.db")).unwrap();
+        assert_eq!(dir.queued(), 1);
+    }
+}
