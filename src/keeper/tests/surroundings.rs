@@ -4,6 +4,7 @@ use std::fs;
 
 use super::bench::{Bench, exited};
 use crate::keeper::order::Order;
+use crate::os::process;
 
 fn output(bench: &Bench, order: &Order) -> String {
     let (_, ending) = bench.run(order);
