@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::copies::{beside, sync, sync_parent};
 use super::rescue::{identity_of, take_name};
 use super::{Store, StoreError};
 
@@ -34,7 +35,15 @@ const PAGE_SIZE: u64 = 4096;
 const STATEMENTS_KEPT: usize = 96;
 
 /// Magic numbers of statfs(2) for file systems on which flock and shared memory are not those of this machine.
-const NETWORK_FILE_SYSTEMS: [i64; 7] = [
+const NETWORK_FILE_SYSTEMS: [i64; 13] = [
+    // Ceph, Lustre, GPFS, AFS, kAFS, Coda.
+    0x00C3_6400,
+    0x0BD0_0BD0,
+    0x4750_4653,
+    0x5346_414F,
+    0x6B41_4653,
+    0x7375_7245,
+    // NFS, SMB and its kin, NCP, 9P.
     0x6969,
     0x517B,
     0xFF53_4D42,
@@ -233,10 +242,17 @@ impl Store {
             Ok(_) => return Ok(()),
             Err(_) => {}
         }
+        // Under a name of its own first: half a copy must not be taken for one.
+        let draft = beside(&copy, &format!("new-{}", std::process::id()));
+        let failed = |error| StoreError::Unreadable(copy.clone(), error);
+        remove_if_there(&draft).map_err(failed)?;
+        make_private(&draft)?;
         self.conn
-            .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
-            .map(|_| ())
-            .map_err(|e| self.failed("copy the store before migrating it", e))
+            .execute("VACUUM INTO ?1", [draft.to_string_lossy()])
+            .map_err(|e| self.failed("copy the store before migrating it", e))?;
+        sync(&draft)?;
+        fs::rename(&draft, &copy).map_err(failed)?;
+        sync_parent(&copy)
     }
 }
 

@@ -4,6 +4,7 @@ mod clocks;
 mod pauses;
 mod retention;
 mod shadow;
+mod simulation;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -41,6 +42,12 @@ struct Script {
     running_peak: usize,
     refuse_starts: u32,
     adoptions: HashMap<i64, Report>,
+    /// What attempts do that nobody told of; none: a second, and success.
+    usual: Option<Act>,
+    /// Ends that were told and whose slots are not free yet: their records still stand there.
+    told: BTreeMap<u32, SlotEnd>,
+    /// Every attempt that was started: run, attempt, claim and job.
+    orders: Vec<(i64, u32, i64, String)>,
 }
 
 struct Acting {
@@ -50,6 +57,7 @@ struct Acting {
     ends_at: Mono,
     end: End,
     stopped: Option<StopCause>,
+    is_lost: bool,
 }
 
 impl Script {
@@ -87,8 +95,11 @@ impl Spawner for Script {
             .acts
             .get_mut(&job_of(order))
             .and_then(VecDeque::pop_front)
+            .or_else(|| self.usual.clone())
             .unwrap_or((1, End::Exited(0)));
         self.started.push((order.run, order.attempt));
+        self.orders
+            .push((order.run, order.attempt, order.claim, job_of(order)));
         let ends_at = now.mono + Duration::from_secs(secs);
         let acting = Acting {
             order: order.clone(),
@@ -97,6 +108,7 @@ impl Spawner for Script {
             ends_at,
             end,
             stopped: None,
+            is_lost: false,
         };
         self.busy.insert(slot, acting);
         self.running_peak = self.running_peak.max(self.busy.len());
@@ -118,14 +130,17 @@ impl Spawner for Script {
         over.into_iter()
             .filter_map(|slot| {
                 let acting = self.busy.remove(&slot)?;
-                let (run, claim) = (acting.order.run, acting.order.claim);
-                let record = Box::new(record_of(&acting, now));
-                Some(SlotEnd {
+                let end = SlotEnd {
                     slot,
-                    run,
-                    claim,
-                    report: Report::Ended(record),
-                })
+                    run: acting.order.run,
+                    claim: acting.order.claim,
+                    report: match acting.is_lost {
+                        true => Report::Lost,
+                        false => Report::Ended(Box::new(record_of(&acting, now))),
+                    },
+                };
+                self.told.insert(slot, end.clone());
+                Some(end)
             })
             .collect()
     }
@@ -137,6 +152,7 @@ impl Spawner for Script {
     fn drop_output(&mut self) {}
 
     fn release(&mut self, slot: u32, _now: Now) {
+        self.told.remove(&slot);
         self.give_back(slot);
     }
 
@@ -153,7 +169,15 @@ impl Spawner for Script {
         None
     }
 
-    fn adopt(&mut self, _slot: u32, run: i64, _claim: i64) -> Adopted {
+    fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
+        let is_it = |acting: &Acting| acting.order.run == run && acting.order.claim == claim;
+        if self.busy.get(&slot).is_some_and(is_it) {
+            return Adopted::Working;
+        }
+        let told = self.told.get(&slot);
+        if let Some(end) = told.filter(|end| end.run == run && end.claim == claim) {
+            return Adopted::Ended(end.report.clone());
+        }
         Adopted::Ended(
             self.adoptions
                 .get(&run)

@@ -1,0 +1,426 @@
+//! What must be true after each step, from the rows of the store, what the script was told to start, and books of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::super::*;
+use crate::core::job::Overlap;
+use crate::core::run::Reason;
+use crate::store::JobRow;
+
+/// The longest jitter of the simulation's jobs.
+const JITTER: Duration = Duration::from_secs(40);
+
+/// A step back of the clock by less is a correction.
+const CORRECTION: Duration = Duration::from_secs(60);
+
+/// The rows as they were, and what they may become.
+#[derive(Default)]
+pub(super) struct Oracle {
+    rows: BTreeMap<i64, RunRow>,
+    /// Rows of each occurrence: job and instant.
+    occurrences: BTreeMap<(i64, Wall), u32>,
+    /// Ids that `enqueue` gave.
+    pub(super) acknowledged: BTreeSet<i64>,
+    started: BTreeSet<(i64, u32)>,
+    claims: BTreeSet<(i64, i64)>,
+    orders_seen: usize,
+    /// Runs that `retry` has queued in this step.
+    retried: BTreeSet<i64>,
+    latest: Option<Wall>,
+    /// Times that were there more than once.
+    repeated: Vec<(Wall, Wall)>,
+    steps: u32,
+}
+
+impl Oracle {
+    pub(super) fn begin_step(&mut self, now: Wall) {
+        self.retried.clear();
+        self.latest = self.latest.max(Some(now));
+        self.steps += 1;
+    }
+
+    pub(super) fn retried(&mut self, id: i64) {
+        self.retried.insert(id);
+    }
+
+    pub(super) fn clock_was_set(&mut self, now: Wall) {
+        if self
+            .latest
+            .is_some_and(|latest| latest.since(now) >= CORRECTION)
+        {
+            self.begins_anew(now);
+        }
+    }
+
+    /// From here on planning may go through what has been.
+    pub(super) fn begins_anew(&mut self, now: Wall) {
+        if let Some(latest) = self.latest.filter(|latest| *latest > now) {
+            self.repeated.push((now - JITTER, latest));
+        }
+        self.latest = Some(now);
+    }
+
+    pub(super) fn nth_newest(&self, nth: usize) -> Option<i64> {
+        self.rows.keys().rev().nth(nth).copied()
+    }
+
+    /// Runs that only wait for being done.
+    pub(super) fn waiting(&self) -> Vec<i64> {
+        let waiting = self.rows.values().filter(|run| !run.state.is_ended());
+        waiting.map(|run| run.id).collect()
+    }
+
+    /// What must be true after a step.
+    pub(super) fn check(&mut self, day: &Scenario) -> Result<(), TestCaseError> {
+        self.check_starts(day)?;
+        for run in self.changed(day) {
+            self.check_row(&run)?;
+            self.rows.insert(run.id, run);
+        }
+        self.check_attempts(day)?;
+        let jobs = day.supervisor.store.jobs().unwrap();
+        self.check_counters(&jobs)?;
+        self.check_rest(day, &jobs)?;
+        if self.steps.is_multiple_of(50) {
+            self.check_all(day)?;
+        }
+        Ok(())
+    }
+
+    /// Rows that are new or may be others than they were.
+    fn changed(&self, day: &Scenario) -> Vec<RunRow> {
+        let store = &day.supervisor.store;
+        let unfinished = Filter {
+            states: vec![
+                State::Scheduled,
+                State::Queued,
+                State::Running,
+                State::Retrying,
+            ],
+            ..Filter::default()
+        };
+        let mut rows: BTreeMap<i64, RunRow> = BTreeMap::new();
+        let mut note = |run: RunRow| rows.insert(run.id, run);
+        for run in store.runs(&unfinished, None).unwrap() {
+            note(run);
+        }
+        let known = self.rows.keys().next_back().copied().unwrap_or(0);
+        let mut limit = 16;
+        loop {
+            let newest = store.runs(&Filter::default(), Some(limit)).unwrap();
+            let is_all = newest.len() < usize::try_from(limit).unwrap();
+            let reaches = newest.last().is_none_or(|run| run.id <= known);
+            if is_all || reaches {
+                newest.into_iter().for_each(|run| drop(note(run)));
+                break;
+            }
+            limit *= 4;
+        }
+        let failed = Filter {
+            failed: true,
+            ..Filter::default()
+        };
+        let failed: BTreeSet<i64> = store.ids(&failed).unwrap().into_iter().collect();
+        let suspects: Vec<i64> = self
+            .rows
+            .values()
+            .filter(|run| {
+                let was_failed = run.state == State::Failed && run.acked.is_none();
+                !run.state.is_ended() || was_failed != failed.contains(&run.id)
+            })
+            .map(|run| run.id)
+            .collect();
+        for id in suspects {
+            if let std::collections::btree_map::Entry::Vacant(entry) = rows.entry(id) {
+                entry.insert(day.run(id));
+            }
+        }
+        rows.into_values().collect()
+    }
+
+    /// Attempts that were started in this step: each once, none of a paused or absent job, none over a limit.
+    fn check_starts(&mut self, day: &Scenario) -> Result<(), TestCaseError> {
+        let spawner = &day.supervisor.spawner;
+        let new = &spawner.orders[self.orders_seen..];
+        self.orders_seen = spawner.orders.len();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let paused = paused(day);
+        for (run, attempt, claim, job) in new {
+            prop_assert!(
+                self.started.insert((*run, *attempt)),
+                "attempt {attempt} of run {run} was executed twice"
+            );
+            prop_assert!(
+                self.claims.insert((*run, *claim)),
+                "claim {claim} of run {run} went out twice"
+            );
+            prop_assert!(
+                !paused.contains(job),
+                "run {run} of the paused job {job} was started"
+            );
+            let states = &day.supervisor.jobs;
+            let state = states.iter().find(|state| state.job.name.as_str() == job);
+            prop_assert!(
+                state.is_some(),
+                "run {run} of {job} was started, which is not in the jobfile"
+            );
+            let policy = state
+                .map(|state| state.job.policy.clone())
+                .unwrap_or_default();
+            let of_job = spawner
+                .busy
+                .values()
+                .filter(|acting| job_of(&acting.order) == *job);
+            let count = of_job.count();
+            let is_bounded = policy.overlap != Overlap::Allow;
+            prop_assert!(
+                !is_bounded || count <= usize::try_from(policy.concurrency).unwrap(),
+                "{count} attempts of {job} at once"
+            );
+        }
+        let max = day.supervisor.configuration.running_max;
+        prop_assert!(
+            spawner.busy.len() <= max,
+            "{} attempts at once, {max} allowed",
+            spawner.busy.len()
+        );
+        Ok(())
+    }
+
+    fn check_row(&mut self, run: &RunRow) -> Result<(), TestCaseError> {
+        let id = run.id;
+        let before = self.rows.get(&id);
+        let is_retried = self.retried.contains(&id);
+        prop_assert!(
+            is_allowed(before.map(|before| before.state), run, is_retried),
+            "run {id} became {} ({:?}), it was {before:?}",
+            run.state,
+            run.reason
+        );
+        let is_running = run.state == State::Running;
+        prop_assert_eq!(
+            run.charged + u32::from(is_running),
+            run.attempt,
+            "ends of run {} that were counted",
+            id
+        );
+        prop_assert!(
+            run.max_attempts.is_none_or(|max| run.attempt <= max),
+            "run {id} is in attempt {} of {:?}",
+            run.attempt,
+            run.max_attempts
+        );
+        if let (None, Some(at)) = (before, run.scheduled_at) {
+            let count = self.occurrences.entry((run.job_id, at)).or_default();
+            *count += 1;
+            let again = self
+                .repeated
+                .iter()
+                .filter(|(from, to)| *from <= at && at <= *to);
+            let allowed = 1 + u32::try_from(again.count()).unwrap();
+            prop_assert!(
+                *count <= allowed,
+                "{count} runs of {} at {}",
+                run.job,
+                at.rfc3339()
+            );
+        }
+        let is_item = !run.cause.is_occurrence();
+        match run.state {
+            State::Skipped => prop_assert!(
+                !is_item || run.reason == Some(Reason::Exit),
+                "item {id} was skipped: {:?}",
+                run.reason
+            ),
+            State::Succeeded => {
+                let codes: &[u8] = if run.job == "allow" { &[0, 3] } else { &[0] };
+                let is_success = run.exit_code.is_some_and(|code| codes.contains(&code));
+                prop_assert!(is_success, "run {id} succeeded with {:?}", run.exit_code);
+                prop_assert_eq!(run.outcome, Some(OutcomeKind::Exited));
+            }
+            State::Scheduled
+            | State::Queued
+            | State::Running
+            | State::Retrying
+            | State::Failed
+            | State::Cancelled => {}
+        }
+        Ok(())
+    }
+
+    /// Every attempt that is alive has its row, and every running row its attempt or an end that is being told.
+    fn check_attempts(&self, day: &Scenario) -> Result<(), TestCaseError> {
+        let supervisor = &day.supervisor;
+        let mut alive: BTreeSet<(i64, i64)> = BTreeSet::new();
+        let mut holders = 0;
+        for acting in supervisor.spawner.busy.values() {
+            let (run, claim) = (acting.order.run, acting.order.claim);
+            let row = self.rows.get(&run);
+            prop_assert!(
+                row.is_some_and(|row| row.state == State::Running && row.claim == claim),
+                "an attempt is alive and its run says otherwise: {row:?}"
+            );
+            prop_assert!(alive.insert((run, claim)), "run {run} is alive twice");
+            holders += u32::from(["skip", "replace"].contains(&job_of(&acting.order).as_str()));
+        }
+        prop_assert!(holders <= 1, "{holders} hold the lock");
+        for row in self.rows.values().filter(|row| row.state == State::Running) {
+            let is_told = |end: &SlotEnd| end.run == row.id && end.claim == row.claim;
+            prop_assert!(
+                alive.contains(&(row.id, row.claim)) || supervisor.ended.iter().any(is_told),
+                "run {} is running and nothing of it is alive",
+                row.id
+            );
+            prop_assert!(
+                supervisor.live.contains_key(&row.id),
+                "run {} is not looked after",
+                row.id
+            );
+        }
+        Ok(())
+    }
+
+    fn check_counters(&self, jobs: &[JobRow]) -> Result<(), TestCaseError> {
+        let mut counted: BTreeMap<i64, [i64; 6]> = BTreeMap::new();
+        for run in self.rows.values() {
+            let counts = counted.entry(run.job_id).or_default();
+            let is_waiting_failure = run.state == State::Failed && run.acked.is_none();
+            let states = [
+                State::Scheduled,
+                State::Queued,
+                State::Running,
+                State::Retrying,
+            ];
+            for (count, state) in counts.iter_mut().zip(states) {
+                *count += i64::from(run.state == state);
+            }
+            counts[4] += i64::from(is_waiting_failure);
+            counts[5] += i64::from(run.state.is_ended());
+        }
+        for job in jobs {
+            let told = [
+                job.scheduled,
+                job.queued,
+                job.running,
+                job.retrying,
+                job.failed,
+                job.ended,
+            ];
+            let is = counted.get(&job.id).copied().unwrap_or_default();
+            prop_assert_eq!(told, is, "counters of {}", &job.name);
+        }
+        Ok(())
+    }
+
+    /// The supervisor neither turns in circles nor rests while something could be started.
+    fn check_rest(&self, day: &Scenario, jobs: &[JobRow]) -> Result<(), TestCaseError> {
+        let supervisor = &day.supervisor;
+        if !supervisor.ended.is_empty() || supervisor.again_at.is_some() {
+            return Ok(());
+        }
+        let wait = supervisor.next_wait(day.now);
+        prop_assert!(wait > Duration::ZERO, "it turns in circles");
+        if !supervisor.spawner.busy.is_empty() || supervisor.next_try_at().is_some() {
+            return Ok(());
+        }
+        let paused = paused(day);
+        for job in jobs
+            .iter()
+            .filter(|job| job.present && !paused.contains(&job.name))
+        {
+            let waits = self
+                .rows
+                .values()
+                .find(|run| run.job_id == job.id && run.state == State::Queued);
+            prop_assert!(
+                waits.is_none(),
+                "nothing is in the way of run {:?}, and it does not start",
+                waits.map(|run| run.id)
+            );
+        }
+        Ok(())
+    }
+
+    /// The books against the whole store.
+    pub(super) fn check_all(&self, day: &Scenario) -> Result<(), TestCaseError> {
+        let rows = day.supervisor.store.runs(&Filter::default(), None).unwrap();
+        let ids: BTreeSet<i64> = rows.iter().map(|run| run.id).collect();
+        let lost: Vec<&i64> = self.acknowledged.difference(&ids).collect();
+        prop_assert!(lost.is_empty(), "acknowledged and gone: {lost:?}");
+        prop_assert_eq!(ids.len(), self.rows.len(), "rows came or went unseen");
+        for run in rows {
+            let known = &self.rows[&run.id];
+            prop_assert_eq!(run.state, known.state, "run {} changed unseen", run.id);
+            let started = self.started.range((run.id, 0)..=(run.id, u32::MAX)).count();
+            prop_assert!(
+                started <= usize::try_from(run.attempt).unwrap(),
+                "run {} lost an attempt",
+                run.id
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Jobs that may start nothing now.
+fn paused(day: &Scenario) -> BTreeSet<String> {
+    let store = &day.supervisor.store;
+    let holds = |at: Option<Wall>, until: Option<Wall>| {
+        at.is_some() && until.is_none_or(|until| day.now.wall < until)
+    };
+    let all = store.supervisor().unwrap();
+    let is_all = holds(all.paused_at, all.paused_until);
+    let jobs = store.jobs().unwrap().into_iter();
+    jobs.filter(|job| is_all || holds(job.paused_at, job.paused_until))
+        .map(|job| job.name)
+        .collect()
+}
+
+/// The table of states, for what a step may do to a run: a turn may go several rows of it.
+fn is_allowed(before: Option<State>, run: &RunRow, is_retried: bool) -> bool {
+    let reason = run.reason;
+    let is_occurrence = run.cause.is_occurrence();
+    let skips_unstarted = || {
+        is_occurrence
+            && matches!(
+                reason,
+                Some(Reason::Overlap | Reason::Missed | Reason::Paused | Reason::JobRemoved)
+            )
+    };
+    match (before, run.state) {
+        (None, State::Scheduled | State::Queued | State::Running) => true,
+        (None, State::Skipped) => skips_unstarted(),
+        (None, State::Cancelled) => reason == Some(Reason::Replaced),
+        (None, State::Retrying | State::Succeeded | State::Failed) => false,
+        (Some(before), now) if before == now => now != State::Running || run.started_at.is_some(),
+        (Some(before), State::Queued | State::Running) if before.is_ended() => is_retried,
+        (Some(before), _) if before.is_ended() => false,
+        (Some(_), State::Scheduled) => false,
+        (Some(_), State::Queued | State::Running) => true,
+        (Some(before), State::Retrying | State::Succeeded) => before == State::Running,
+        // A turn that hears of the end may plan the next occurrence, too.
+        (Some(State::Running), State::Failed) => {
+            is_occurrence || reason != Some(Reason::Superseded)
+        }
+        (Some(before), State::Failed) => {
+            before == State::Retrying && reason == Some(Reason::Superseded) && is_occurrence
+        }
+        (Some(State::Running), State::Skipped) => {
+            // A claim that never became a process is taken back, and its time may be over by then.
+            let is_untried = run.attempt == 0 && reason == Some(Reason::Missed);
+            reason == Some(Reason::Exit)
+                || (is_occurrence && (reason == Some(Reason::JobRemoved) || is_untried))
+        }
+        (Some(_), State::Skipped) => {
+            is_occurrence && matches!(reason, Some(Reason::Missed | Reason::JobRemoved))
+        }
+        (Some(_), State::Cancelled) => {
+            matches!(reason, Some(Reason::ByHand | Reason::Replaced))
+        }
+    }
+}
