@@ -76,11 +76,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     };
     let mut bell = None;
     let mut first = vec![Event::Rung];
+    let mut begins = Begins::AsItIs;
     loop {
         let store = Store::create(&service.state_dir)?;
+        let why_paused = claim_store(&store, begins, clock::now())?;
         let snapshot = trust::snapshot(&service.path, None);
         let loaded = load(&store, &service.path)?;
-        let mut supervisor = service.start(store, loaded, &office)?;
+        let mut supervisor = service.start(store, loaded, &office, why_paused)?;
         let bell = match &bell {
             Some(bell) => bell,
             None => bell.insert(
@@ -100,6 +102,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
             Left::Stopped => return Ok(Exit::Done),
             // There was no downtime.
             Left::Astray => office.last_alive_at = None,
+        }
+        if supervisor.is_replaced() {
+            begins = Begins::Replaced;
+        } else {
+            begins = Begins::AsItIs;
         }
         first = vec![Event::Rung];
         first.extend(supervisor.is_stopping().then_some(Event::StopAsked));
@@ -127,9 +134,9 @@ impl Service {
         store: Store,
         loaded: Loaded,
         office: &Office,
+        why_paused: Option<&'static str>,
     ) -> Result<Supervisor<Slots>, Failure> {
         let now = clock::now();
-        let why_paused = claim_machine(&store, now)?;
         let (slots, unusable) = self.slots();
         let configuration = self.configuration(&loaded.jobfile.settings)?;
         let surroundings = self.surroundings();
@@ -365,11 +372,26 @@ fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
     }
 }
 
-/// A store that comes from another machine starts paused, as one that was restored does. Why, if it does.
-fn claim_machine(store: &Store, now: Now) -> Result<Option<&'static str>, Failure> {
+/// How a supervisor comes to its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// It is as the last one left it, or was put back.
+    AsItIs,
+    /// It has taken the place of the one that was in use.
+    Replaced,
+}
+
+/// A store that comes from another machine starts paused, as one that was restored does, and one that was put in the place of another
+/// and had a supervisor before: what waits in it may have been done since. Why, if it does.
+fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>, Failure> {
     let here = machine::id();
     store.begin()?;
-    let is_moved = store.machine_id()?.is_some_and(|there| there != here);
+    let there = store.machine_id()?;
+    let is_former = begins == Begins::Replaced && there.is_some();
+    let is_moved = there.is_some_and(|there| there != here);
+    if is_former {
+        store.distrust(now.wall)?;
+    }
     let is_restored = store.is_restored()?;
     store.set_meta("machine_id", Some(&here))?;
     store.set_meta("restored_at", None)?;
@@ -379,10 +401,14 @@ fn claim_machine(store: &Store, now: Now) -> Result<Option<&'static str>, Failur
     }
     let is_paused = store.supervisor()?.paused_at.is_some();
     store.commit()?;
-    Ok(match (is_moved, is_restored && is_paused) {
-        (true, _) => Some("the store comes from another machine"),
-        (false, true) => Some("the store was restored from a backup"),
-        (false, false) => None,
+    Ok(if is_moved {
+        Some("the store comes from another machine")
+    } else if is_former {
+        Some("an older store was put in the place of the one in use")
+    } else if is_restored && is_paused {
+        Some("the store was restored from a backup")
+    } else {
+        None
     })
 }
 

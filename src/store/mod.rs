@@ -21,6 +21,7 @@ mod types;
 #[cfg(test)]
 mod conformance;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 pub(crate) use backup::{Restored, Restoring};
@@ -40,4 +41,6 @@ pub(crate) struct Store {
     path: PathBuf,
     /// Device and inode of the file that was opened; none in memory.
     identity: Option<(u64, u64)>,
+    /// The same of its log, when it was last seen beside the file.
+    log_identity: Cell<Option<(u64, u64)>>,
 }

@@ -1,5 +1,6 @@
 //! Opening, making and migrating the store's file.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,7 @@ impl Store {
         Self {
             conn,
             identity: identity_of(&path),
+            log_identity: Cell::default(),
             path,
         }
     }

@@ -1,13 +1,14 @@
 //! The store's file may be deleted or replaced while it is in use. The connection then goes on with a file that nobody else finds.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 
-use super::copies::{beside, sync, with};
-use super::open::{make_private, remove_if_there};
+use super::copies::{beside, sync, sync_parent, with};
+use super::open::{APPLICATION_ID, SCHEMA, make_private, remove_if_there, version_of};
 use super::{Store, StoreError};
 use crate::core::time::Wall;
 
@@ -18,6 +19,8 @@ pub(crate) enum Rescued {
     PutBack,
     /// Another file has the name; it stands beside that one, under this name.
     Aside(PathBuf),
+    /// What has the name now is no store that could be used. It stands nowhere else yet.
+    Nowhere,
 }
 
 /// Device and inode of a file; none where there is none.
@@ -47,11 +50,19 @@ pub(super) fn take_name(draft: &Path, path: &Path) -> Result<bool, StoreError> {
 impl Store {
     /// Whether the file under the store's name is not the one that this connection uses, which nobody else finds then.
     pub(crate) fn is_astray(&self) -> bool {
-        self.identity.is_some() && identity_of(&self.path) != self.identity
+        let is_astray = self.identity.is_some() && identity_of(&self.path) != self.identity;
+        if !is_astray {
+            self.log_identity
+                .set(identity_of(&with(&self.path, "-wal")));
+        }
+        is_astray
     }
 
     /// Writes the content of a store that is astray into a file that people find.
     pub(crate) fn rescue(&self, now: Wall) -> Result<Rescued, StoreError> {
+        if fs::symlink_metadata(&self.path).is_ok() && !has_our_header(&self.path) {
+            return Ok(Rescued::Nowhere);
+        }
         let unreadable = |error| StoreError::Unreadable(self.path.clone(), error);
         let draft = beside(&self.path, &format!("rescue-{}", std::process::id()));
         remove_if_there(&draft).map_err(unreadable)?;
@@ -75,13 +86,54 @@ impl Store {
         let later = (1_u32..).map(|number| with(&first, &format!("-{number}")));
         for aside in std::iter::once(first.clone()).chain(later) {
             match fs::hard_link(draft, &aside) {
-                Ok(()) => return Ok(Rescued::Aside(aside)),
+                Ok(()) => {
+                    sync_parent(&aside)?;
+                    self.remove_log()?;
+                    return Ok(Rescued::Aside(aside));
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(StoreError::Unreadable(aside, error)),
             }
         }
         Err(StoreError::Exists(first))
     }
+}
+
+impl Store {
+    /// SQLite would take the log of the file that was here for that of the one that is here now. What it holds is in the copy.
+    fn remove_log(&self) -> Result<(), StoreError> {
+        let log = with(&self.path, "-wal");
+        if self.log_identity.get().is_none() || identity_of(&log) != self.log_identity.get() {
+            return Ok(());
+        }
+        for name in [log, with(&self.path, "-shm")] {
+            remove_if_there(&name).map_err(|error| StoreError::Unreadable(name.clone(), error))?;
+        }
+        Ok(())
+    }
+
+    /// A store that comes from elsewhere, or from before, may hold what has been done since: everything is paused, and a record
+    /// that says nothing of a claim proves nothing.
+    pub(crate) fn distrust(&self, now: Wall) -> Result<(), StoreError> {
+        self.set_meta("paused_at", Some(&now.ms()))?;
+        self.set_meta("paused_until", None)?;
+        self.set_meta("books_boot_id", Some(&"before it was replaced"))
+    }
+}
+
+/// Whether a file begins as a store that this version can read (sqlite.org, "Database File Format": the application's number
+/// stands at 68, the user's version at 60). It is read once, and is none that this process has open otherwise.
+fn has_our_header(path: &Path) -> bool {
+    let mut header = [0; 100];
+    let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let number = |at: usize| -> Option<i64> {
+        let bytes = header.get(at..at + 4)?.try_into().ok()?;
+        Some(i64::from(u32::from_be_bytes(bytes)))
+    };
+    is_read.is_ok()
+        && header.starts_with(b"SQLite format 3\0")
+        && number(68) == Some(APPLICATION_ID)
+        && number(60).is_some_and(|version| version <= version_of(SCHEMA))
 }
 
 impl Drop for Store {

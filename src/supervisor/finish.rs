@@ -30,9 +30,11 @@ impl<S: Spawner> Supervisor<S> {
         if let Some(live) = &live {
             steps.gone.push((end.run, live.clone()));
         }
-        let live = live.map(|live| match &end.report {
-            Report::Ended(record) => live.judged_by(record),
-            Report::Lost | Report::NeverStarted | Report::Refused(_) => live,
+        let live = live.map(|live| {
+            if !live.is_guessed {
+                return live;
+            }
+            live.judged_by(self.spawner.terms(end.slot, end.run, end.claim))
         });
         let Some(run) = self
             .store

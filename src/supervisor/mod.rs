@@ -170,8 +170,8 @@ pub(crate) struct Supervisor<S> {
     /// How often a keeper for a run was refused in a row.
     refusals: HashMap<i64, u32>,
     back_off: Duration,
-    /// The store's file was deleted or replaced, and what was in it is safe.
-    is_astray: bool,
+    /// The store's file was deleted or replaced, and what was in it is safe: where.
+    astray: Option<Rescued>,
     file_looked_at: Mono,
 }
 
@@ -203,7 +203,7 @@ impl<S: Spawner> Supervisor<S> {
             room: Room::Enough,
             has_new_log: false,
             wants_room: false,
-            is_astray: false,
+            astray: None,
             store,
             spawner,
             configuration,
@@ -255,7 +255,7 @@ impl<S: Spawner> Supervisor<S> {
         if now.mono.since(self.file_looked_at) >= LOOK_EVERY {
             self.look_at_file(now);
         }
-        if self.is_astray {
+        if self.astray.is_some() {
             self.log.flush();
             return Flow::BeginAnew;
         }
@@ -425,6 +425,11 @@ impl<S: Spawner> Supervisor<S> {
         self.log.flush();
     }
 
+    /// Whether another file has taken the place of the store's.
+    pub(crate) fn is_replaced(&self) -> bool {
+        matches!(self.astray, Some(Rescued::Aside(_)))
+    }
+
     /// Whether somebody wants this supervisor to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_some()
@@ -438,20 +443,27 @@ impl<S: Spawner> Supervisor<S> {
             return;
         }
         match self.store.rescue(now.wall) {
-            Ok(Rescued::PutBack) => self.log.event(now.wall, "store_put_back", &[]),
+            Ok(rescued @ Rescued::PutBack) => {
+                self.log.event(now.wall, "store_put_back", &[]);
+                self.astray = Some(rescued);
+            }
             Ok(Rescued::Aside(path)) => {
                 let hint = "what was in the store before is there; `jobctl restore` takes it back";
                 let fields: [(&str, &dyn std::fmt::Display); 2] =
                     [("kept", &path.display()), ("hint", &hint)];
                 self.log.event(now.wall, "store_replaced", &fields);
+                self.astray = Some(Rescued::Aside(path));
+            }
+            Ok(Rescued::Nowhere) => {
+                let error = "what has its name now is no store that could be used";
+                self.log
+                    .event(now.wall, "store_not_put_back", &[("error", &error)]);
             }
             Err(error) => {
                 self.log
                     .event(now.wall, "store_not_put_back", &[("error", &error)]);
-                return;
             }
         }
-        self.is_astray = true;
     }
 }
 

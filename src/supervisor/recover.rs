@@ -8,7 +8,6 @@ use crate::core::job::CommandLine;
 use crate::core::run::State;
 use crate::core::terms;
 use crate::core::time::Now;
-use crate::keeper::record::Record;
 use crate::store::{Filter, RunRow, StoreError};
 
 impl<S: Spawner> Supervisor<S> {
@@ -96,11 +95,9 @@ impl<S: Spawner> Supervisor<S> {
 }
 
 impl Live {
-    /// The same, judged by what the record of its end says it was started with, if that was not known before.
-    pub(super) fn judged_by(mut self, record: &Record) -> Self {
-        if self.is_guessed
-            && let Some(terms) = record.terms.as_deref().and_then(terms::decode)
-        {
+    /// The same, judged by what its record says at its end that it was started with, whether it ended or was lost.
+    pub(super) fn judged_by(mut self, said: Option<String>) -> Self {
+        if let Some(terms) = said.as_deref().and_then(terms::decode) {
             self.policy = Rc::new(terms.policy);
             self.is_shell = terms.is_shell;
         }

@@ -109,6 +109,17 @@ fn an_attempt_that_was_lost_is_retried_as_its_job_was_when_it_began() {
 }
 
 #[test]
+fn a_running_attempt_is_judged_by_what_it_was_started_with_also_after_a_reload() {
+    let house = house(&waits("success_exit = [3]"));
+    let _supervisor = house.start();
+    let run = running(&house);
+    house.write_jobfile(&waits("success_exit = [0]"));
+    house.ask(&["reload"]).expect(0);
+    house.write("go", "3");
+    assert_eq!(house.wait_state(run, "succeeded")["exit_code"], 3);
+}
+
+#[test]
 fn a_job_that_is_gone_keeps_the_policy_of_its_running_item() {
     let house = house(&waits(
         "no_retry_exit = [9]\nretry = { max = 5, delay = '10m' }",
@@ -132,7 +143,8 @@ fn leave_and_edit(house: &House, how: Leaves, jobfile: &str) {
 #[test]
 fn an_adopted_attempt_is_shown_with_its_start_and_holds_its_lock() {
     for how in BOTH {
-        let house = house(&waits("lock = 'deep'"));
+        let other = "[jobs.other]\nlock = 'deep'\ncommand = 'echo x >> \"$T/other\"'\n";
+        let house = house(&(waits("lock = 'deep'") + other));
         let supervisor = start(&house);
         let run = running(&house);
         let before = house.show(run);
@@ -144,16 +156,25 @@ fn an_adopted_attempt_is_shown_with_its_start_and_holds_its_lock() {
             assert_eq!(before[key], after[key], "{how:?}: {key}");
         }
         let status = house.ask(&["status", "--json"]).expect(0).json();
-        assert_eq!(status["jobs"][0]["running"], 1, "{status}");
+        let jobs = status["jobs"].as_array().expect("a list");
+        let job = jobs.iter().find(|job| job["name"] == "waits");
+        assert_eq!(job.expect("it is there")["running"], 1, "{status}");
+        let locked = house.enqueue(&["other"]);
         let second = house.enqueue(&["waits"]);
         let third = house.enqueue(&["waits"]);
         house.ask(&["cancel", &third.to_string()]).expect(0);
         house.wait_state(third, "cancelled");
         assert_eq!(house.show(second)["state"], "queued", "the place is held");
+        assert_eq!(house.show(locked)["state"], "queued", "the lock is held");
+        assert!(!house.path("other").exists());
         house.write("go", "0");
+        house.wait_state(locked, "succeeded");
         house.wait_state(run, "succeeded");
         house.wait_state(second, "succeeded");
-        assert_eq!(house.lines("executed"), ["1/1", "2/1"]);
+        assert_eq!(
+            house.lines("executed"),
+            [format!("{run}/1"), format!("{second}/1")]
+        );
     }
 }
 
@@ -204,7 +225,7 @@ fn an_adopted_attempt_is_cancelled_also_if_it_is_deaf() {
 #[test]
 fn the_output_of_an_adopted_attempt_is_whole() {
     let house = house(
-        &waits("output_max = '4 MiB'")
+        &waits("output_max = '1 MiB'")
             .replace("exit $(cat", "seq 1 200000\nexit $(cat")
             .replace(
                 "echo \"$JOBCTL_RUN/$JOBCTL_ATTEMPT\" >> \"$T/executed\"",
@@ -218,15 +239,19 @@ fn the_output_of_an_adopted_attempt_is_whole() {
     house.write("go", "0");
     house.wait_state(run, "succeeded");
     let logs = house.ask(&["logs", &run.to_string()]).expect(0);
-    let expected: String = (1..=100_000)
+    let written: String = (1..=100_000)
         .chain(1..=200_000)
         .map(|number| format!("{number}\n"))
         .collect();
-    assert!(
-        logs.out == expected,
-        "{} of {}",
-        logs.out.len(),
-        expected.len()
+    // The head was written under the first supervisor, the tail under the second one.
+    let (head, tail) = (&written[..1 << 19], &written[written.len() - (1 << 19)..]);
+    assert_eq!(logs.out.len(), 1 << 20);
+    assert!(logs.out == head.to_owned() + tail);
+    let left_out = written.len() - (1 << 20);
+    assert!(logs.err.contains(&left_out.to_string()), "{}", logs.err);
+    assert_eq!(
+        house.show(run)["attempts"][0]["output_bytes"],
+        written.len()
     );
 }
 

@@ -140,6 +140,54 @@ fn a_store_that_is_renamed_over_it_takes_its_place() {
 }
 
 #[test]
+fn a_store_that_is_moved_away_and_back_executes_nothing_twice() {
+    let house = house();
+    let supervisor = house.start();
+    // So that the file itself has the item, not only its log.
+    house.ask(&["pause", "notes"]).expect(0);
+    let run = house.enqueue(&["notes", "once"]);
+    assert_eq!(supervisor.stop(), 0);
+    let supervisor = house.start();
+    let (store, away) = (house.state_dir().join("jobctl.db"), house.path("away.db"));
+    fs::rename(&store, &away).expect("it can be moved");
+    ring(&house);
+    house.wait_text("log", "event=store_put_back");
+    wait_for("the second beginning", || {
+        (house.read("log").matches("event=ready").count() == 3).then_some(())
+    });
+    house.ask(&["resume", "notes"]).expect(0);
+    house.wait_state(run, "succeeded");
+    fs::rename(&away, &store).expect("it can be moved back");
+    ring(&house);
+    house.wait_text("log", "an older store was put in the place");
+    is_sound(&house);
+    // In this one it waits still.
+    assert_eq!(house.show(run)["state"], "queued");
+    house.ask(&["resume", "notes"]).expect(0);
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.lines("notes"), [format!("{run} once")]);
+    is_sound(&house);
+}
+
+#[test]
+fn what_is_no_store_in_the_stores_place_ends_nothing() {
+    let house = house();
+    let mut supervisor = house.start();
+    let store = house.state_dir().join("jobctl.db");
+    fs::write(house.path("other"), "no store").expect("it can be written");
+    fs::rename(house.path("other"), &store).expect("it can be replaced");
+    ring(&house);
+    house.wait_text("log", "event=store_not_put_back");
+    assert!(supervisor.status().is_none(), "it ended");
+    fs::remove_file(&store).expect("it is there");
+    ring(&house);
+    house.wait_text("log", "event=store_put_back");
+    let run = house.enqueue(&["notes", "again"]);
+    house.wait_state(run, "succeeded");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn of_twenty_supervisors_that_start_at_once_one_runs() {
     let house = house();
     let mut all: Vec<Supervisor> = (0..20)
