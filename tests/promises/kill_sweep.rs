@@ -94,6 +94,10 @@ const TELLING: [&str; 9] = [
     "ftruncate",
 ];
 
+/// Of all points one in so many may stay unreached: how often a life waits, is woken or starts a keeper depends on how its ends fall
+/// together. None of the calls that write, sync, send or take may.
+const UNREACHED: usize = 20;
+
 /// Items that may follow, two at a time, in the second life of a point that the first one did not reach.
 const MORE_MAX: usize = 8;
 
@@ -562,6 +566,8 @@ struct Tally {
     points: usize,
     tried: usize,
     reached: usize,
+    /// Not reached, of a call that is one of the telling ones.
+    missed: usize,
     found: Findings,
 }
 
@@ -590,6 +596,8 @@ fn sweep(victim: Victim) -> Tally {
                     let tally = tallies.get_mut(&point.call).expect("it was recorded");
                     tally.tried += 1;
                     tally.reached += usize::from(is_reached);
+                    let is_telling = TELLING.contains(&point.call.as_str());
+                    tally.missed += usize::from(!is_reached && is_telling);
                     tally.found.add(&found);
                 }
             });
@@ -622,17 +630,28 @@ fn print_table(victim: Victim, tallies: &BTreeMap<String, Tally>) -> Tally {
         sum.points += tally.points;
         sum.tried += tally.tried;
         sum.reached += tally.reached;
+        sum.missed += tally.missed;
         sum.found.add(&tally.found);
     }
     print_line("all", &sum);
     sum
 }
 
-/// Fails unless nothing was found and all points that were tried were reached.
+/// Fails unless nothing was found, and all points that were tried were reached, but for a few that a life does not have each time.
 fn assert_clean(sum: &Tally) {
     assert!(sum.found.is_clean(), "{:?}", sum.found);
-    let (reached, tried) = (sum.reached, sum.tried);
-    assert_eq!(reached, tried, "only {reached} of {tried} were reached");
+    let Tally {
+        tried,
+        reached,
+        missed,
+        ..
+    } = sum;
+    assert_eq!(*missed, 0, "{missed} points that write were not reached");
+    let unreached = tried - reached;
+    assert!(
+        unreached * UNREACHED <= *tried,
+        "only {reached} of {tried} were reached"
+    );
 }
 
 #[test]
