@@ -21,7 +21,10 @@ pub(crate) const FILE_NAME: &str = "jobctl.db";
 pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
 
 /// The schema, one step a version; a step that has been released is never edited.
-pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
+pub(super) const SCHEMA: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 
 /// How long a verb waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -455,10 +458,11 @@ mod tests {
         let path = dir.join(FILE_NAME);
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
         let mut store = Store::of(conn, path.clone());
-        let steps = [SCHEMA[0], "ALTER TABLE job ADD COLUMN colour TEXT"];
+        let found = version_of(SCHEMA);
+        let steps = [SCHEMA, &["ALTER TABLE job ADD COLUMN colour TEXT"]].concat();
         store.migrate(&steps).unwrap();
-        assert_eq!(store.pragma("user_version").unwrap(), 2);
-        assert!(dir.join("jobctl.db.v1").exists());
+        assert_eq!(store.pragma("user_version").unwrap(), found + 1);
+        assert!(dir.join(format!("jobctl.db.v{found}")).exists());
         store
             .conn
             .execute("INSERT INTO job(name, colour) VALUES ('a', 'red')", [])
