@@ -334,7 +334,7 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__enqueue)
-            opts="-q -v -h --lines --null --in --at --key --priority --wait --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --lines --null --stdin --in --at --after --expires --key --on-conflict --priority --wait --dry-run --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -348,8 +348,20 @@ _jobctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-conflict)
+                    COMPREPLY=($(compgen -W "ignore replace error" -- "${cur}"))
                     return 0
                     ;;
                 --priority)
@@ -688,12 +700,16 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__retry)
-            opts="-q -v -h --all --force --dry-run --state --job --since --until --exit --key --failed --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --all --force --rate --dry-run --state --job --since --until --exit --key --failed --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --state)
                     COMPREPLY=($(compgen -W "scheduled queued running retrying succeeded failed skipped cancelled" -- "${cur}"))
                     return 0

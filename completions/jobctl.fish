@@ -206,7 +206,12 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand logs" -s v -l verbose -d '
 complete -c jobctl -n "__fish_jobctl_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l in -d 'Start it after this duration' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l at -d 'Start it at this time' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l after -d 'Start it when these runs have succeeded; cancel it when one ends otherwise' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l expires -d 'Cancel it if it has not started by this time' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l key -d 'Add nothing if an unfinished run or unacknowledged failure of the job has this key' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l on-conflict -d 'If a run has the key: ignore the new one, replace that one, or make it an error' -r -f -a "ignore\t'Print the id of that one'
+replace\t'Cancel that one'
+error\t'Add nothing and exit 1'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l priority -d 'Claim it before runs of lower priority' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
@@ -215,14 +220,21 @@ always\t'Always'
 never\t'Never'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l lines -d 'Add a run for each line of standard input, all or none'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l null -d 'As --lines, but up to NUL'
+complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l stdin -d 'Give standard input to the command, 16 MiB at most'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l wait -d 'Wait until it has ended; exit code 0 if it succeeded'
+complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l dry-run -d 'Add nothing, say what would be added'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand enqueue" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l in -d 'Start it after this duration' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l at -d 'Start it at this time' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l after -d 'Start it when these runs have succeeded; cancel it when one ends otherwise' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l expires -d 'Cancel it if it has not started by this time' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l key -d 'Add nothing if an unfinished run or unacknowledged failure of the job has this key' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l on-conflict -d 'If a run has the key: ignore the new one, replace that one, or make it an error' -r -f -a "ignore\t'Print the id of that one'
+replace\t'Cancel that one'
+error\t'Add nothing and exit 1'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l priority -d 'Claim it before runs of lower priority' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
@@ -231,14 +243,21 @@ always\t'Always'
 never\t'Never'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l lines -d 'Add a run for each line of standard input, all or none'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l null -d 'As --lines, but up to NUL'
+complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l stdin -d 'Give standard input to the command, 16 MiB at most'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l wait -d 'Wait until it has ended; exit code 0 if it succeeded'
+complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l dry-run -d 'Add nothing, say what would be added'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand trigger" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l in -d 'Start it after this duration' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l at -d 'Start it at this time' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l after -d 'Start it when these runs have succeeded; cancel it when one ends otherwise' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l expires -d 'Cancel it if it has not started by this time' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l key -d 'Add nothing if an unfinished run or unacknowledged failure of the job has this key' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l on-conflict -d 'If a run has the key: ignore the new one, replace that one, or make it an error' -r -f -a "ignore\t'Print the id of that one'
+replace\t'Cancel that one'
+error\t'Add nothing and exit 1'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l priority -d 'Claim it before runs of lower priority' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
@@ -247,11 +266,14 @@ always\t'Always'
 never\t'Never'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l lines -d 'Add a run for each line of standard input, all or none'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l null -d 'As --lines, but up to NUL'
+complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l stdin -d 'Give standard input to the command, 16 MiB at most'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l wait -d 'Wait until it has ended; exit code 0 if it succeeded'
+complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l dry-run -d 'Add nothing, say what would be added'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand retry" -l rate -d 'Start them one after the other, so many in this time, such as 5/s' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand retry" -l state -d 'Only runs in this state; may be repeated' -r -f -a "scheduled\t''
 queued\t''
 running\t''

@@ -304,24 +304,50 @@ pub(crate) struct Enqueue {
     /// As --lines, but up to NUL
     #[arg(long)]
     pub(crate) null: bool,
+    /// Give standard input to the command, 16 MiB at most
+    #[arg(long, conflicts_with_all = ["lines", "null"])]
+    pub(crate) stdin: bool,
     /// Start it after this duration
     #[arg(long = "in", value_name = "DURATION", conflicts_with = "at")]
-    pub(crate) after: Option<String>,
+    pub(crate) delay: Option<String>,
     /// Start it at this time
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+    /// Start it when these runs have succeeded; cancel it when one ends otherwise
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with_all = ["delay", "at"], value_parser = value_parser!(i64).range(1..))]
+    pub(crate) after: Vec<i64>,
+    /// Cancel it if it has not started by this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
     /// Add nothing if an unfinished run or unacknowledged failure of the job has this key
     #[arg(long, conflicts_with_all = ["lines", "null"])]
     pub(crate) key: Option<String>,
+    /// If a run has the key: ignore the new one, replace that one, or make it an error
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnConflict::Ignore, hide_possible_values = true)]
+    pub(crate) on_conflict: OnConflict,
     /// Claim it before runs of lower priority
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value_parser!(i8).range(-100..=100))]
     pub(crate) priority: Option<i8>,
     /// Wait until it has ended; exit code 0 if it succeeded
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Add nothing, say what would be added
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
     /// Name of the job, then the arguments of its command
     #[arg(value_name = "JOB", required = true, num_args = 1.., trailing_var_arg = true)]
     pub(crate) words: Vec<OsString>,
+}
+
+/// What `enqueue` does with a key that a run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnConflict {
+    /// Print the id of that one
+    Ignore,
+    /// Cancel that one
+    Replace,
+    /// Add nothing and exit 1
+    Error,
 }
 
 /// `jobctl retry`.
@@ -340,6 +366,9 @@ pub(crate) struct Retry {
     /// Also run a success again
     #[arg(long)]
     pub(crate) force: bool,
+    /// Start them one after the other, so many in this time, such as 5/s
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<String>,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

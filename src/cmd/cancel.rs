@@ -111,6 +111,7 @@ mod tests {
             backlog_max: None,
             cause: crate::core::run::Cause::Enqueue,
             created_at: Wall::from_secs(0),
+            conditions: crate::store::Conditions::default(),
         };
         let items = [(), (), ()].map(|()| crate::store::NewItem::default());
         store.enqueue(&addition, items).unwrap();

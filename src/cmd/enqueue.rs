@@ -4,6 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -18,8 +19,11 @@ use super::wait::{self, is_paused};
 use super::when::Toward;
 use crate::cli;
 use crate::core::job::Job;
+use crate::core::key::{self, KeyError};
+use crate::core::noun::count;
 use crate::core::run::Cause;
-use crate::store::{Added, Addition, Enqueued, NewItem, Store};
+use crate::core::time::Wall;
+use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, Store, StoreError};
 use crate::supervisor::daemon;
 
 /// Answers `jobctl enqueue`.
@@ -31,7 +35,6 @@ pub(crate) fn answer(
     let (name, arguments) = split(args)?;
     let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
     let job = find(&jobs, name)?;
-    refuse_missing_key(job, args)?;
     let addition = addition(context, args, job)?;
     if args.wait && !context.is_supervised()? {
         return Err(Failure::no_supervisor(
@@ -39,30 +42,27 @@ pub(crate) fn answer(
         ));
     }
     let added = match separator(args) {
-        None => {
-            items::check_arguments(arguments)?;
-            let item = NewItem {
-                args: arguments
-                    .iter()
-                    .map(|arg| arg.as_bytes().to_vec())
-                    .collect(),
-                key: args.key.clone(),
-            };
-            add(context, &addition, [item])?
-        }
+        None => add(context, args, &addition, [one(args, job, arguments)?])?,
         Some(separator) => {
             let text = items::read(std::io::stdin().lock())?;
             items::check(&text, separator)?;
-            add(context, &addition, items::each(&text, separator))?
+            for item in items::each(&text, separator, |_| None) {
+                key_of(args, job, &item.args)?;
+            }
+            let key = |arguments: &[Vec<u8>]| key_of(args, job, arguments).ok().flatten();
+            add(context, args, &addition, items::each(&text, separator, key))?
         }
     };
+    if args.dry_run {
+        return rehearsed(job, &added, out);
+    }
     match added.as_slice() {
         [] => {}
         [_] => steer::ring(context, "it will run when one is")?,
         _ => steer::ring(context, "they will run when one is")?,
     }
     let printed = print(context, &added, out).and_then(|()| out.flush());
-    tell(context, args, job, &added);
+    tell(context, job, &added);
     if !args.wait {
         return printed.map(|()| Exit::Done);
     }
@@ -71,6 +71,48 @@ pub(crate) fn answer(
         // A reader of the ids that went away says nothing about the runs.
         Err(failure) if failure.code != Exit::Done => Err(failure),
         Ok(()) | Err(_) => Ok(exit),
+    }
+}
+
+/// The item of a call that does not read lines.
+fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem, Failure> {
+    items::check_arguments(arguments)?;
+    let arguments: Vec<Vec<u8>> = arguments
+        .iter()
+        .map(|arg| arg.as_bytes().to_vec())
+        .collect();
+    let input = args
+        .stdin
+        .then(|| items::read_input(std::io::stdin().lock()))
+        .transpose()?;
+    Ok(NewItem {
+        key: key_of(args, job, &arguments)?,
+        args: arguments,
+        input,
+    })
+}
+
+/// The key of an item: the one of the command line, else what the job's template makes of its arguments.
+fn key_of(
+    args: &cli::Enqueue,
+    job: &Job,
+    arguments: &[Vec<u8>],
+) -> Result<Option<String>, Failure> {
+    let template = match (&args.key, &job.policy.key) {
+        (Some(key), _) => return Ok(Some(key.clone())),
+        (None, Some(template)) => template,
+        (None, None) => return Ok(None),
+    };
+    let name = &job.name;
+    match key::of(template, arguments) {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Missing(number)) => Err(Failure::usage(format!(
+            "job `{name}`: its key `{template}` is made from argument {number}, which is missing"
+        ))
+        .hint("give the argument, or a key with --key")),
+        Err(KeyError::Empty) => Err(Failure::usage(format!(
+            "job `{name}`: its key `{template}` would be empty"
+        ))),
     }
 }
 
@@ -107,25 +149,13 @@ fn find<'a>(jobs: &'a Jobs, name: &OsStr) -> Result<&'a Job, Failure> {
     }
 }
 
-/// A job that makes keys from arguments must not get items without one: they could be in the queue twice.
-fn refuse_missing_key(job: &Job, args: &cli::Enqueue) -> Result<(), Failure> {
-    if job.policy.key.is_none() || args.key.is_some() {
-        return Ok(());
-    }
-    let name = &job.name;
-    Err(Failure::no(format!(
-        "job `{name}`: its `key` is not in effect yet, and without it an item could be in the queue twice"
-    ))
-    .hint("give each item its key with --key"))
-}
-
 fn addition<'a>(
     context: &Context,
-    args: &cli::Enqueue,
+    args: &'a cli::Enqueue,
     job: &'a Job,
 ) -> Result<Addition<'a>, Failure> {
     let (now, viewer) = (context.now.wall, context.viewer());
-    let due_at = match (&args.after, &args.at) {
+    let due_at = match (&args.delay, &args.at) {
         (Some(span), _) => now + viewer.parse_span(span)?,
         (None, Some(at)) => viewer.parse(at, Toward::Future)?.max(now),
         (None, None) => now,
@@ -138,12 +168,37 @@ fn addition<'a>(
         backlog_max: job.policy.backlog_max,
         cause: Cause::Enqueue,
         created_at: now,
+        conditions: Conditions {
+            expires_at: expiry(context, args, due_at)?,
+            after: &args.after,
+            on_conflict: match args.on_conflict {
+                cli::OnConflict::Ignore => OnConflict::Ignore,
+                cli::OnConflict::Replace => OnConflict::Replace,
+                cli::OnConflict::Error => OnConflict::Error,
+            },
+            key_held_since: (!job.policy.key_for.is_zero()).then(|| now - job.policy.key_for),
+        },
     })
 }
 
-/// Adds the items, in a new store if there is none.
+/// Until when it has to be started; a time at which it could not start yet is a mistake.
+fn expiry(context: &Context, args: &cli::Enqueue, due_at: Wall) -> Result<Option<Wall>, Failure> {
+    let Some(text) = &args.expires else {
+        return Ok(None);
+    };
+    let at = context.viewer().parse(text, Toward::Future)?;
+    if at <= due_at {
+        return Err(Failure::usage(format!(
+            "--expires `{text}`: is not after the time at which it could start"
+        )));
+    }
+    Ok(Some(at))
+}
+
+/// Adds the items, in a new store if there is none; of a dry run nothing stays.
 fn add(
     context: &Context,
+    args: &cli::Enqueue,
     addition: &Addition<'_>,
     items: impl IntoIterator<Item = NewItem>,
 ) -> Result<Vec<Added>, Failure> {
@@ -153,11 +208,82 @@ fn add(
         return Ok(Vec::new());
     }
     let state_dir = context.state_dir()?;
-    daemon::make_state_dir(state_dir)
-        .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-    match Store::create(state_dir)?.enqueue(addition, items)? {
+    let enqueued = if args.dry_run {
+        rehearse(state_dir, addition, items)?
+    } else {
+        daemon::make_state_dir(state_dir)
+            .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+        Store::create(state_dir)?.enqueue(addition, items)?
+    };
+    match enqueued {
         Enqueued::Added(added) => Ok(added),
         Enqueued::BacklogFull { waiting } => Err(backlog_full(addition, waiting)),
+        Enqueued::KeyHeld { key, by } => Err(key_held(addition, &key, by)),
+        Enqueued::NoSuchRun(id) => Err(Failure::no_such_run(id)),
+    }
+}
+
+/// What ends a rehearsal: its answer, or an error of the store.
+enum Rehearsal {
+    Answer(Enqueued),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Rehearsal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Adds the items to the store as it is, and undoes that. Where there is no store nothing is in the way.
+fn rehearse(
+    state_dir: &Path,
+    addition: &Addition<'_>,
+    items: impl Iterator<Item = NewItem>,
+) -> Result<Enqueued, StoreError> {
+    let mut store = match Store::open_write(state_dir) {
+        Ok(store) => store,
+        Err(StoreError::Missing(_)) => {
+            let new = items.map(|_| Added {
+                id: 0,
+                existing: false,
+            });
+            return Ok(match addition.conditions.after.first() {
+                Some(&id) => Enqueued::NoSuchRun(id),
+                None => Enqueued::Added(new.collect()),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let rehearsed: Result<(), Rehearsal> =
+        store.together(|store| Err(Rehearsal::Answer(store.enqueue(addition, items)?)));
+    match rehearsed {
+        Err(Rehearsal::Answer(answer)) => Ok(answer),
+        Err(Rehearsal::Failed(error)) => Err(error),
+        Ok(()) => Ok(Enqueued::Added(Vec::new())),
+    }
+}
+
+/// Says what a dry run found.
+fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit, Failure> {
+    let existing = added.iter().filter(|added| added.existing).count();
+    let (new, name) = (count(added.len() - existing, "run"), &job.name);
+    out.line(match existing {
+        0 => format!("would add {new} of {name}"),
+        _ => format!("would add {new} of {name}; the keys of {existing} more are held"),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn key_held(addition: &Addition<'_>, key: &str, by: i64) -> Failure {
+    let job = addition.job;
+    let text = format!("job `{job}`: nothing was added: run {by} has the key `{key}`");
+    match addition.conditions.on_conflict {
+        OnConflict::Replace => Failure::no(format!("{text} and is running"))
+            .hint(format!("stop it first with `jobctl cancel {by}`")),
+        OnConflict::Ignore | OnConflict::Error => {
+            Failure::no(text).hint(format!("`jobctl show {by}` shows it"))
+        }
     }
 }
 
@@ -170,12 +296,22 @@ fn backlog_full(addition: &Addition<'_>, waiting: i64) -> Failure {
 }
 
 /// Says what a person would not expect. By now the items are on disk, so nothing here is an error.
-fn tell(context: &Context, args: &cli::Enqueue, job: &Job, added: &[Added]) {
+fn tell(context: &Context, job: &Job, added: &[Added]) {
     if added.is_empty() {
         return;
     }
-    if let (Some(key), [Added { id, existing: true }]) = (&args.key, added) {
-        context.say(&format!("nothing was added: run {id} has the key `{key}`"));
+    match added.iter().filter(|added| added.existing).count() {
+        0 => {}
+        1 if added.len() == 1 => {
+            let id = added[0].id;
+            context.say(&format!("nothing was added: run {id} has the key"));
+        }
+        existing => {
+            let (new, total) = (added.len() - existing, count(added.len(), "item"));
+            context.say(&format!(
+                "{new} of {total} were added; runs have the keys of the others"
+            ));
+        }
     }
     if !job.policy.enabled {
         let name = &job.name;
@@ -231,7 +367,6 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use crate::cmd::jobs::tests::jobs;
-    use crate::core::time::Wall;
 
     fn args_of(line: &[&str]) -> cli::Enqueue {
         let line = ["jobctl", "enqueue"].iter().chain(line);
@@ -257,15 +392,19 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_makes_keys_wants_one_by_hand() {
-        let jobs = jobs("[jobs.resize]\ncommand = 'true'\nkey = '{1}'\n");
+    fn a_key_is_made_from_arguments_unless_one_is_given() {
+        let jobs = jobs("[jobs.resize]\ncommand = 'true'\nkey = 'f-{1}'\n");
         let job = jobs.get("resize").unwrap();
-        assert_eq!(
-            refuse_missing_key(job, &args_of(&["--key", "x", "resize", "x"])),
-            Ok(())
-        );
-        let failure = refuse_missing_key(job, &args_of(&["resize", "x"])).unwrap_err();
-        assert_eq!(failure.code, Exit::No);
+        let key = |line: &[&str]| {
+            let args = args_of(line);
+            let (_, arguments) = split(&args).unwrap();
+            one(&args, job, arguments).map(|item| item.key)
+        };
+        assert_eq!(key(&["resize", "x"]), Ok(Some("f-x".to_owned())));
+        assert_eq!(key(&["--key", "k", "resize"]), Ok(Some("k".to_owned())));
+        let failure = key(&["resize"]).unwrap_err();
+        assert_eq!(failure.code, Exit::Usage);
+        assert!(failure.message.contains("argument 1"), "{failure:?}");
     }
 
     #[test]
@@ -278,6 +417,7 @@ mod tests {
             backlog_max: Some(10),
             cause: Cause::Enqueue,
             created_at: Wall::from_secs(0),
+            conditions: Conditions::default(),
         };
         let failure = backlog_full(&addition, 10);
         assert_eq!(failure.code, Exit::NotNow);

@@ -133,6 +133,7 @@ mod tests {
             backlog_max: None,
             cause: Cause::Enqueue,
             created_at: now,
+            conditions: crate::store::Conditions::default(),
         };
         store.enqueue(&addition, [NewItem::default()]).unwrap();
         let mut watch = Watch {

@@ -18,6 +18,9 @@ const ARGUMENTS_MAX: usize = 2 << 20;
 /// Standard input is held in memory; larger ones are to be cut.
 const INPUT_MAX: u64 = 256 << 20;
 
+/// Standard input that an item brings is kept in the store.
+const ITEM_INPUT_MAX: u64 = 16 << 20;
+
 /// So many items fit in one transaction without keeping others out for long.
 const ITEMS_MAX: usize = 1_000_000;
 
@@ -86,14 +89,43 @@ pub(crate) fn check(text: &[u8], separator: Separator) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The items of a text; empty ones are left out.
-pub(crate) fn each(text: &[u8], separator: Separator) -> impl Iterator<Item = NewItem> {
+/// The items of a text, each with the key that `key` makes of its argument; empty ones are left out.
+pub(crate) fn each<'a>(
+    text: &'a [u8],
+    separator: Separator,
+    key: impl Fn(&[Vec<u8>]) -> Option<String> + 'a,
+) -> impl Iterator<Item = NewItem> + 'a {
     text.split(move |&byte| byte == separator.byte())
         .filter(|item| !item.is_empty())
-        .map(|item| NewItem {
-            args: vec![item.to_vec()],
-            key: None,
+        .map(move |item| {
+            let args = vec![item.to_vec()];
+            NewItem {
+                key: key(&args),
+                args,
+                input: None,
+            }
         })
+}
+
+/// Reads the standard input of one item.
+pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    input
+        .take(ITEM_INPUT_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            Failure::system(format!(
+                "standard input: {}: nothing was added",
+                plain(&error)
+            ))
+        })?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > ITEM_INPUT_MAX {
+        return Err(
+            Failure::usage("standard input: more than 16 MiB: nothing was added")
+                .hint("write it to a file and give the file's name as an argument"),
+        );
+    }
+    Ok(bytes)
 }
 
 /// Holds the arguments of one item to the limits.
@@ -133,7 +165,7 @@ mod tests {
 
     fn arguments(text: &[u8], separator: Separator) -> Vec<String> {
         check(text, separator).unwrap();
-        each(text, separator)
+        each(text, separator, |_| None)
             .map(|item| String::from_utf8(item.args.concat()).unwrap())
             .collect()
     }

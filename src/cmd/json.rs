@@ -89,7 +89,8 @@ fn run_fields(run: &RunRow) -> Map<String, Value> {
         put(later, Value::Null);
     }
     put("acked", time(run.acked));
-    put("after", Value::Null);
+    let after = (!run.after.is_empty()).then(|| run.after.clone());
+    put("after", after.into());
     fields
 }
 
@@ -147,6 +148,8 @@ pub(crate) fn sample_run() -> RunRow {
         args: vec![b"a b".to_vec()],
         key: None,
         priority: 0,
+        after: Vec::new(),
+        expires_at: None,
         acked: None,
         stop: None,
         slot: None,

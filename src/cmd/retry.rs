@@ -1,5 +1,8 @@
 //! `jobctl retry`: runs again what has failed, with a fresh budget from today's jobfile.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -12,6 +15,7 @@ use crate::cli;
 use crate::core::job::Job;
 use crate::core::run::State;
 use crate::core::time::Wall;
+use crate::jobfile;
 use crate::store::{Answer, Filter, Force, RunRow, Store, StoreError};
 
 /// Answers `jobctl retry`.
@@ -23,6 +27,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Res
         jobs,
         force: if args.force { Force::Yes } else { Force::No },
         older: if args.all { Older::Too } else { Older::Left },
+        pace: args.rate.as_deref().map(Pace::parse).transpose()?,
     };
     let wanted = Wanted {
         ids: &args.ids,
@@ -38,6 +43,32 @@ struct Retry {
     jobs: Jobs,
     force: Force,
     older: Older,
+    pace: Option<Pace>,
+}
+
+/// How fast runs are queued again: the first one now, each further one a span later.
+struct Pace {
+    span: Duration,
+    queued: Cell<u32>,
+}
+
+impl Pace {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let rate = jobfile::parse_rate(text).map_err(|usage| {
+            Failure::usage(format!("--rate `{text}`: is not a rate")).hint(usage)
+        })?;
+        Ok(Self {
+            span: rate.per / rate.burst.max(1),
+            queued: Cell::new(0),
+        })
+    }
+
+    /// How long after now the next run is due.
+    fn next(&self) -> Duration {
+        let queued = self.queued.get();
+        self.queued.set(queued.saturating_add(1));
+        self.span.saturating_mul(queued)
+    }
 }
 
 /// What happens to failed occurrences of a job that are not its newest one.
@@ -77,7 +108,17 @@ impl Verb for Retry {
 
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
         let fresh = self.job_of(run).and_then(|job| job.policy.attempts_max());
-        store.retry_if_ended(run.id, fresh, self.now, self.force)
+        let answer = store.retry_if_ended(run.id, fresh, self.now, self.force)?;
+        if answer == Answer::Done
+            && let Some(delay) = self
+                .pace
+                .as_ref()
+                .map(Pace::next)
+                .filter(|delay| !delay.is_zero())
+        {
+            store.put_off_if_queued(run.id, self.now + delay)?;
+        }
+        Ok(answer)
     }
 
     fn words(&self, run: &RunRow, _: bool) -> Words {
@@ -189,6 +230,7 @@ mod tests {
             viewer: Viewer {
                 zone: crate::os::zone::load("UTC").unwrap(),
                 now: Wall::from_secs(1_785_067_300),
+                pace: None,
             },
             jobs: jobs("[jobs.backup]\ncommand = 'true'\nwas = ['dump']\nretry = 3\n"),
             force,

@@ -192,6 +192,7 @@ mod tests {
             backlog_max: None,
             cause: Cause::Enqueue,
             created_at: Wall::from_secs(100),
+            conditions: crate::store::Conditions::default(),
         };
         store.enqueue(&addition, [NewItem::default()]).unwrap();
         store

@@ -7,6 +7,7 @@ pub(crate) mod env_file;
 pub(crate) mod forewarn;
 pub(crate) mod hash;
 pub(crate) mod job;
+pub(crate) mod key;
 pub(crate) mod noun;
 pub(crate) mod output;
 pub(crate) mod plan;

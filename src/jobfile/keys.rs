@@ -262,10 +262,10 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("watch", Blocker, STRING, |d, v| {
         set_some(&mut d.policy().watch, compound::watch(v))
     }),
-    key("key", Blocker, STRING, |d, v| {
+    key("key", InEffect, STRING, |d, v| {
         set_some(&mut d.policy().key, compound::key_template(v))
     }),
-    key("key_for", Later, DURATION, |d, v| {
+    key("key_for", InEffect, DURATION, |d, v| {
         set(&mut d.policy().key_for, v.duration_or_zero())
     }),
     key("expect_within", Later, DURATION, |d, v| {

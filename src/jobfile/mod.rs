@@ -30,6 +30,7 @@ use problem::Findings;
 pub(crate) use problem::{Note, NoteKind, Place, Problem};
 pub(crate) use spot::{Spot, places};
 use text::{Document, ReadError, Text};
+pub(crate) use units::parse_rate;
 pub(crate) use watched::{Snapshot, WatchedPlace, watched_places};
 
 /// A commented jobfile to begin with; it loads as it is.

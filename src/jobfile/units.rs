@@ -29,7 +29,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, &'static str> {
 }
 
 /// Parses a rate: `10/min`, `5/10s`.
-pub(super) fn parse_rate(text: &str) -> Result<Rate, &'static str> {
+pub(crate) fn parse_rate(text: &str) -> Result<Rate, &'static str> {
     const USAGE: &str = "write starts per time: \"10/min\", \"5/10s\"; units are s, min, h and d";
     let (burst, per) = text.split_once('/').ok_or(USAGE)?;
     let burst: u32 = burst.trim().parse().map_err(|_| USAGE)?;

@@ -1,7 +1,10 @@
 //! The promises of the store, through its verbs, on real SQLite.
 
 use super::types::{Finish, NewOccurrence, NewSkip, PruneLimits, Usage};
-use super::{Addition, Answer, Enqueued, Filter, Force, NewItem, Output, RunRow, Scope, Store};
+use super::{
+    Added, Addition, Answer, Conditions, Enqueued, Filter, Force, NewItem, OnConflict, Output,
+    RunRow, Scope, Store,
+};
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Cause, Outcome, Reason, State, Verdict};
 use crate::core::time::Wall;
@@ -21,6 +24,7 @@ fn addition(job: &str) -> Addition<'_> {
         backlog_max: None,
         cause: Cause::Enqueue,
         created_at: NOW,
+        conditions: crate::store::Conditions::default(),
     }
 }
 
@@ -28,13 +32,16 @@ fn item(arg: &str) -> NewItem {
     NewItem {
         args: vec![arg.as_bytes().to_vec()],
         key: None,
+        input: None,
     }
 }
 
 fn add(store: &mut Store, job: &str, arg: &str) -> i64 {
     match store.enqueue(&addition(job), [item(arg)]).unwrap() {
         Enqueued::Added(added) => added[0].id,
-        Enqueued::BacklogFull { .. } => panic!("no limit was set"),
+        Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
+            panic!("no limit was set")
+        }
     }
 }
 
@@ -155,10 +162,13 @@ fn a_key_is_held_while_unfinished_or_failed_and_free_after_a_success_or_an_ackno
     let keyed = || NewItem {
         args: vec![],
         key: Some("k".into()),
+        input: None,
     };
     let add_keyed = |store: &mut Store| match store.enqueue(&addition("a"), [keyed()]).unwrap() {
         Enqueued::Added(added) => added[0],
-        Enqueued::BacklogFull { .. } => panic!(),
+        Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
+            panic!()
+        }
     };
     let first = add_keyed(&mut store);
     assert!(!first.existing);
@@ -706,7 +716,9 @@ fn rows_of_several_names_become_one_with_all_runs_keys_and_counters() {
         let items = keys.map(keyed);
         match store.enqueue(&addition(job), items).unwrap() {
             Enqueued::Added(added) => ids.extend(added.iter().map(|added| added.id)),
-            Enqueued::BacklogFull { .. } => panic!("no limit was set"),
+            Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
+                panic!("no limit was set")
+            }
         }
         let occurrence = NewOccurrence {
             job_id: store.job(job).unwrap().unwrap().id,
@@ -808,4 +820,234 @@ fn a_reload_is_asked_by_number_and_one_answer_is_for_all_before_it() {
     assert_eq!(store.reload_asked().unwrap(), None);
     let third = store.ask_reload().unwrap();
     assert_eq!(store.reload_answer(third).unwrap(), None);
+}
+
+fn added(store: &mut Store, addition: &Addition<'_>, key: Option<&str>) -> Enqueued {
+    let item = NewItem {
+        key: key.map(str::to_owned),
+        ..NewItem::default()
+    };
+    store.enqueue(addition, [item]).unwrap()
+}
+
+fn id_of(enqueued: &Enqueued) -> i64 {
+    match enqueued {
+        Enqueued::Added(added) => added[0].id,
+        Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
+            panic!("nothing was added: {enqueued:?}")
+        }
+    }
+}
+
+fn conditional<'a>(conditions: Conditions<'a>) -> Addition<'a> {
+    Addition {
+        conditions,
+        ..addition("a")
+    }
+}
+
+#[test]
+fn a_held_key_is_ignored_replaced_or_an_error_as_it_was_asked() {
+    let mut store = Store::in_memory();
+    let with = |on_conflict| {
+        conditional(Conditions {
+            on_conflict,
+            ..Conditions::default()
+        })
+    };
+    let first = id_of(&added(&mut store, &with(OnConflict::Error), Some("k")));
+    let held = Enqueued::KeyHeld {
+        key: "k".into(),
+        by: first,
+    };
+    assert_eq!(added(&mut store, &with(OnConflict::Error), Some("k")), held);
+    let existing = Enqueued::Added(vec![Added {
+        id: first,
+        existing: true,
+    }]);
+    assert_eq!(
+        added(&mut store, &with(OnConflict::Ignore), Some("k")),
+        existing
+    );
+
+    let second = id_of(&added(&mut store, &with(OnConflict::Replace), Some("k")));
+    let replaced = run(&store, first);
+    assert_eq!(
+        (replaced.state, replaced.reason, replaced.by),
+        (State::Cancelled, Some(Reason::Replaced), Some(second))
+    );
+    claim(&store, second);
+    let runs = added(&mut store, &with(OnConflict::Replace), Some("k"));
+    assert_eq!(
+        runs,
+        Enqueued::KeyHeld {
+            key: "k".into(),
+            by: second
+        }
+    );
+    assert_eq!(run(&store, second).state, State::Running);
+}
+
+#[test]
+fn what_was_cancelled_or_acknowledged_holds_no_key() {
+    let mut store = Store::in_memory();
+    let first = id_of(&added(&mut store, &addition("a"), Some("k")));
+    store
+        .cancel_if_unfinished(first, Wall::from_secs(1))
+        .unwrap();
+    let second = id_of(&added(&mut store, &addition("a"), Some("k")));
+    assert_ne!(first, second);
+    store.execute_raw(&format!("UPDATE run SET state = 6 WHERE id = {second}"));
+    assert_eq!(id_of(&added(&mut store, &addition("a"), Some("k"))), second);
+    store.ack_if_failed(second, Wall::from_secs(2)).unwrap();
+    assert_ne!(id_of(&added(&mut store, &addition("a"), Some("k"))), second);
+}
+
+#[test]
+fn a_success_holds_its_key_for_as_long_as_the_job_says() {
+    let mut store = Store::in_memory();
+    let first = id_of(&added(&mut store, &addition("a"), Some("k")));
+    store.execute_raw(&format!(
+        "UPDATE run SET state = 5, ended_at = 100000 WHERE id = {first}"
+    ));
+    let since = |secs| {
+        conditional(Conditions {
+            key_held_since: Some(Wall::from_secs(secs)),
+            ..Conditions::default()
+        })
+    };
+    assert_eq!(id_of(&added(&mut store, &since(99), Some("k"))), first);
+    assert_ne!(id_of(&added(&mut store, &since(100), Some("k"))), first);
+}
+
+#[test]
+fn followers_start_when_all_they_wait_for_has_succeeded() {
+    let mut store = Store::in_memory();
+    let [one, two] = [(), ()].map(|()| id_of(&added(&mut store, &addition("a"), None)));
+    let both = [one, two];
+    let follower = id_of(&added(
+        &mut store,
+        &conditional(Conditions {
+            after: &both,
+            ..Conditions::default()
+        }),
+        None,
+    ));
+    let waits = run(&store, follower);
+    assert_eq!(
+        (waits.state, waits.due_at, waits.after),
+        (State::Scheduled, None, both.to_vec())
+    );
+    let succeed = |store: &Store, id: i64| {
+        store.execute_raw(&format!("UPDATE run SET state = 5 WHERE id = {id}"));
+        store.release_followers(Wall::from_secs(9)).unwrap()
+    };
+    assert!(succeed(&store, one).jobs.is_empty());
+    assert_eq!(run(&store, follower).state, State::Scheduled);
+    assert_eq!(succeed(&store, two).jobs.len(), 1);
+    let starts = run(&store, follower);
+    assert_eq!(
+        (starts.state, starts.due_at),
+        (State::Queued, Some(Wall::from_secs(9)))
+    );
+    // What has ended already keeps nothing waiting.
+    let late = conditional(Conditions {
+        after: &both,
+        ..Conditions::default()
+    });
+    let late = id_of(&added(&mut store, &late, None));
+    assert_eq!(run(&store, late).state, State::Queued);
+}
+
+#[test]
+fn every_way_a_run_can_end_otherwise_cancels_its_followers_and_theirs() {
+    for end in [
+        "state = 6, reason = 1",
+        "state = 7, reason = 1",
+        "state = 8, reason = 15",
+    ] {
+        let mut store = Store::in_memory();
+        let mut chain = vec![id_of(&added(&mut store, &addition("a"), None))];
+        for _ in 0..5 {
+            let after = [chain[chain.len() - 1]];
+            let next = conditional(Conditions {
+                after: &after,
+                ..Conditions::default()
+            });
+            chain.push(id_of(&added(&mut store, &next, None)));
+        }
+        store.execute_raw(&format!("UPDATE run SET {end} WHERE id = {}", chain[0]));
+        let mut turns = 1;
+        while store
+            .release_followers(Wall::from_secs(9))
+            .unwrap()
+            .has_more
+        {
+            turns += 1;
+        }
+        assert!(turns <= 6, "{end}: {turns}");
+        for pair in chain.windows(2) {
+            let follower = run(&store, pair[1]);
+            assert_eq!(
+                (follower.state, follower.reason, follower.by),
+                (State::Cancelled, Some(Reason::Dependency), Some(pair[0])),
+                "{end}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_follows_a_run_that_is_not_there() {
+    let mut store = Store::in_memory();
+    let nobody = conditional(Conditions {
+        after: &[77],
+        ..Conditions::default()
+    });
+    assert_eq!(added(&mut store, &nobody, None), Enqueued::NoSuchRun(77));
+    assert!(store.runs(&Filter::default(), None).unwrap().is_empty());
+}
+
+#[test]
+fn what_was_not_started_in_time_expires_and_what_was_does_not() {
+    let mut store = Store::in_memory();
+    let until = conditional(Conditions {
+        expires_at: Some(Wall::from_secs(100)),
+        ..Conditions::default()
+    });
+    let [waits, started] = [(), ()].map(|()| id_of(&added(&mut store, &until, None)));
+    claim(&store, started);
+    assert_eq!(store.next_expiry_at().unwrap(), Some(Wall::from_secs(100)));
+    assert!(store.expire_due(Wall::from_secs(99)).unwrap().is_empty());
+    assert_eq!(store.expire_due(Wall::from_secs(100)).unwrap().len(), 1);
+    let expired = run(&store, waits);
+    assert_eq!(
+        (expired.state, expired.reason),
+        (State::Cancelled, Some(Reason::Expired))
+    );
+    assert_eq!(run(&store, started).state, State::Running);
+    assert_eq!(store.next_expiry_at().unwrap(), None);
+    // By hand it runs, however late.
+    store
+        .retry_if_ended(waits, Some(1), Wall::from_secs(200), Force::No)
+        .unwrap();
+    assert!(store.expire_due(Wall::from_secs(300)).unwrap().is_empty());
+}
+
+#[test]
+fn a_run_keeps_the_input_it_was_given() {
+    let mut store = Store::in_memory();
+    let item = NewItem {
+        input: Some(b"a\0b\xff".to_vec()),
+        ..NewItem::default()
+    };
+    let with = id_of(&store.enqueue(&addition("a"), [item]).unwrap());
+    let without = id_of(&added(&mut store, &addition("a"), None));
+    assert_eq!(
+        store.input(with).unwrap().as_deref(),
+        Some(&b"a\0b\xff"[..])
+    );
+    assert_eq!(store.input(without).unwrap(), None);
+    store.execute_raw(&format!("DELETE FROM run WHERE id = {with}"));
+    assert_eq!(store.input(with).unwrap(), None);
 }

@@ -6,6 +6,7 @@
 mod backup;
 mod copies;
 mod error;
+mod followers;
 mod former;
 mod open;
 mod output;
@@ -30,8 +31,9 @@ pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
 pub(crate) use rescue::Rescued;
 pub(crate) use types::{
-    Added, Addition, Answer, AttemptRow, Enqueued, Filter, Finish, Force, GoneJob, JobRow, NewItem,
-    NewOccurrence, NewSkip, Output, PruneLimits, RunRow, Scope, SupervisorRow, Usage,
+    Added, Addition, Answer, AttemptRow, Conditions, Enqueued, Filter, Finish, Force, GoneJob,
+    JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, RunRow, Scope,
+    SupervisorRow, Usage,
 };
 
 /// An open store.

@@ -10,7 +10,7 @@ use crate::core::time::Wall;
 pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, run.state, run.reason, run.\"by\", run.cause, run.scheduled_at, \
      run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
      run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, run.key, run.priority, \
-     run.acked, run.stop, run.slot, run.claim, run.first_started_at";
+     run.acked, run.stop, run.slot, run.claim, run.first_started_at, run.\"after\", run.expires_at";
 
 /// Reads a run from [`RUN_COLUMNS`].
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
@@ -51,6 +51,11 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         slot: row.get(28)?,
         claim: row.get(29)?,
         first_started_at: wall(row, 30)?,
+        after: row
+            .get::<_, Option<String>>(31)?
+            .map(|text| decode_ids(&text))
+            .unwrap_or_default(),
+        expires_at: wall(row, 32)?,
     })
 }
 
@@ -100,6 +105,16 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         last_success_at: wall(row, 13)?,
         watermark: wall(row, 14)?,
     })
+}
+
+/// Ids as one text, with a comma between them; none if there are none.
+pub(super) fn encode_ids(ids: &[i64]) -> Option<String> {
+    let texts: Vec<String> = ids.iter().map(i64::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
+}
+
+fn decode_ids(text: &str) -> Vec<i64> {
+    text.split(',').filter_map(|id| id.parse().ok()).collect()
 }
 
 /// Arguments as one blob, each ended by a NUL (which no argument can hold); none if there are none.

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::followers;
 use super::rows::{self, RUN_COLUMNS};
 use super::types::{
-    Added, Addition, Answer, Enqueued, Force, NewItem, RunRow, Scope, stopped_code,
+    Added, Addition, Answer, Enqueued, Force, NewItem, OnConflict, RunRow, Scope, stopped_code,
 };
 use super::{Store, StoreError};
 use crate::core::retry::Stopped;
@@ -15,8 +16,8 @@ use crate::core::time::Wall;
 pub(super) const FRESH_BUDGET: i64 = -1;
 
 impl Store {
-    /// Adds items, all or none. One whose key is held by an unfinished run or an unacknowledged failure of the job is not added;
-    /// the id of that one is given instead. When this returns, what was added is on disk.
+    /// Adds items, all or none. One whose key is held by an unfinished run or an unacknowledged failure of the job is not added, unless
+    /// the conditions say otherwise; the id of that one is given instead. When this returns, what was added is on disk.
     pub(crate) fn enqueue(
         &mut self,
         addition: &Addition<'_>,
@@ -26,7 +27,10 @@ impl Store {
             let job = job_id(tx, addition.job)?;
             let mut added = Vec::new();
             for item in items {
-                added.push(insert_item(tx, job, addition, &item)?);
+                match insert_item(tx, job, addition, &item)? {
+                    Insertion::Done(one) => added.push(one),
+                    Insertion::Refused(refused) => return Ok(Verb::Undo(refused)),
+                }
             }
             let waiting = waiting(tx, job)?;
             if addition
@@ -37,8 +41,20 @@ impl Store {
                 let waiting = waiting - i64::try_from(new).unwrap_or(i64::MAX);
                 return Ok(Verb::Undo(Enqueued::BacklogFull { waiting }));
             }
+            if !addition.conditions.after.is_empty() {
+                // What it is to wait for may have ended already. More than that is the supervisor's.
+                followers::release(tx, addition.created_at)?;
+            }
             Ok(Verb::Keep(Enqueued::Added(added)))
         })
+    }
+
+    /// Standard input that a run brings itself.
+    pub(crate) fn input(&self, run: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT bytes FROM input WHERE run = ?1")
+            .and_then(|mut query| query.query_row([run], |row| row.get(0)).optional())
+            .map_err(|e| self.failed("read the input of a run", e))
     }
 
     /// Queues an ended run again, or starts a retrying one now. `fresh` is the number of attempts of a new budget; none is no limit.
@@ -65,6 +81,18 @@ impl Store {
                     queue_ended(tx, &run, fresh, now)
                 }
             }
+        })
+    }
+
+    /// Lets a queued run wait until `due_at`. False: it is not queued.
+    pub(crate) fn put_off_if_queued(&mut self, id: i64, due_at: Wall) -> Result<bool, StoreError> {
+        self.transaction("put off a run", |tx| {
+            let changed = tx
+                .prepare_cached(
+                    "UPDATE run SET state = 1, due_at = ?2 WHERE id = ?1 AND state = 2",
+                )?
+                .execute(params![id, due_at.ms()])?;
+            Ok(Verb::Keep(changed == 1))
         })
     }
 
@@ -235,41 +263,132 @@ fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<Option<i6
     .optional()
 }
 
+/// What became of one item.
+enum Insertion {
+    Done(Added),
+    Refused(Enqueued),
+}
+
+/// The success that holds a key still, because it ended at `since` or later.
+fn succeeded_holder(
+    tx: &Connection,
+    job: i64,
+    key: &str,
+    since: Wall,
+) -> rusqlite::Result<Option<i64>> {
+    tx.prepare_cached(
+        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state = 5 AND ended_at > ?3 \
+         ORDER BY ended_at DESC LIMIT 1",
+    )?
+    .query_row(params![job, key, since.ms()], |row| row.get(0))
+    .optional()
+}
+
+/// What a held key makes of an item; none: it is to be added.
+fn conflict(
+    tx: &Connection,
+    job: i64,
+    addition: &Addition<'_>,
+    key: &str,
+) -> rusqlite::Result<Option<Insertion>> {
+    let conditions = &addition.conditions;
+    let holder = holder_of(tx, job, key)?;
+    let succeeded = match (holder, conditions.key_held_since) {
+        (None, Some(since)) => succeeded_holder(tx, job, key, since)?,
+        (Some(_), _) | (None, None) => None,
+    };
+    let Some(by) = holder.or(succeeded) else {
+        return Ok(None);
+    };
+    let refused = || {
+        let key = key.to_owned();
+        Some(Insertion::Refused(Enqueued::KeyHeld { key, by }))
+    };
+    match conditions.on_conflict {
+        OnConflict::Ignore => Ok(Some(Insertion::Done(Added {
+            id: by,
+            existing: true,
+        }))),
+        OnConflict::Error => Ok(refused()),
+        OnConflict::Replace => {
+            let is_free = holder.is_none() || give_up_key(tx, by, addition.created_at)?;
+            Ok(if is_free { None } else { refused() })
+        }
+    }
+}
+
+/// Cancels a run that waits, acknowledges one that failed: then its key is free. False: it runs.
+fn give_up_key(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<bool> {
+    let cancelled = tx
+        .prepare_cached(
+            "UPDATE run SET state = 8, reason = ?2, ended_at = ?3 WHERE id = ?1 AND state IN (1, 2, 4)",
+        )?
+        .execute(params![id, Reason::Replaced.code(), now.ms()])?;
+    let acknowledged = tx
+        .prepare_cached("UPDATE run SET acked = ?2 WHERE id = ?1 AND state = 6 AND acked IS NULL")?
+        .execute(params![id, now.ms()])?;
+    Ok(cancelled + acknowledged == 1)
+}
+
 fn insert_item(
     tx: &Connection,
     job: i64,
     addition: &Addition<'_>,
     item: &NewItem,
-) -> rusqlite::Result<Added> {
-    if let Some(key) = &item.key
-        && let Some(id) = holder_of(tx, job, key)?
-    {
-        return Ok(Added { id, existing: true });
+) -> rusqlite::Result<Insertion> {
+    let conditions = &addition.conditions;
+    let mut replaced = None;
+    if let Some(key) = &item.key {
+        if conditions.on_conflict == OnConflict::Replace {
+            replaced = holder_of(tx, job, key)?;
+        }
+        if let Some(insertion) = conflict(tx, job, addition, key)? {
+            return Ok(insertion);
+        }
     }
-    let state = if addition.due_at > addition.created_at {
+    let follows = !conditions.after.is_empty();
+    let state = if follows || addition.due_at > addition.created_at {
         State::Scheduled
     } else {
         State::Queued
     };
     tx.prepare_cached(
-        "INSERT INTO run(job, state, cause, created_at, due_at, priority, max_attempts, args, key) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO run(job, state, cause, created_at, due_at, priority, max_attempts, args, key, expires_at, \"after\") \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         job,
         state.code(),
         addition.cause.code(),
         addition.created_at.ms(),
-        addition.due_at.ms(),
+        (!follows).then_some(addition.due_at.ms()),
         addition.priority,
         addition.max_attempts,
         rows::encode_args(&item.args),
         item.key,
+        conditions.expires_at.map(Wall::ms),
+        rows::encode_ids(conditions.after),
     ])?;
-    Ok(Added {
-        id: tx.last_insert_rowid(),
+    let id = tx.last_insert_rowid();
+    if let Some(missing) = followers::follow(tx, id, conditions.after)? {
+        return Ok(Insertion::Refused(Enqueued::NoSuchRun(missing)));
+    }
+    if let Some(bytes) = &item.input {
+        tx.execute(
+            "INSERT INTO input(run, bytes) VALUES (?1, ?2)",
+            params![id, bytes],
+        )?;
+    }
+    if let Some(replaced) = replaced {
+        tx.execute(
+            "UPDATE run SET \"by\" = ?2 WHERE id = ?1 AND state = 8",
+            [replaced, id],
+        )?;
+    }
+    Ok(Insertion::Done(Added {
+        id,
         existing: false,
-    })
+    }))
 }
 
 fn queue_retrying(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<Verb<Answer>> {
@@ -293,7 +412,7 @@ fn queue_ended(
     let max_attempts = fresh.map(|fresh| run.charged.saturating_add(fresh));
     tx.prepare_cached(
         "UPDATE run SET state = 2, due_at = ?2, reason = NULL, \"by\" = NULL, ended_at = NULL, acked = NULL, stop = NULL, \
-         lost = NULL, max_attempts = ?3, first_started_at = ?4 WHERE id = ?1 AND state > 4",
+         lost = NULL, expires_at = NULL, max_attempts = ?3, first_started_at = ?4 WHERE id = ?1 AND state > 4",
     )?
     .execute(params![run.id, now.ms(), max_attempts, FRESH_BUDGET])?;
     Ok(Verb::Keep(Answer::Done))

@@ -192,6 +192,30 @@ impl Store {
             .map_err(|e| self.failed("queue what is due", e))
     }
 
+    /// Cancels what was to be started before `now` and was not, a bounded number of runs at a time. The jobs concerned.
+    pub(crate) fn expire_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "UPDATE run SET state = 8, reason = ?2, ended_at = ?1 WHERE id IN (SELECT id FROM run \
+                 WHERE expires_at IS NOT NULL AND state < 3 AND attempt = 0 AND expires_at <= ?1 LIMIT ?3) RETURNING job",
+            )
+            .and_then(|mut update| {
+                let values = params![now.ms(), Reason::Expired.code(), QUEUED_AT_ONCE];
+                update.query_map(values, |row| row.get(0))?.collect()
+            })
+            .map_err(|e| self.failed("cancel what has expired", e))
+    }
+
+    /// When the next run expires that has not been started.
+    pub(crate) fn next_expiry_at(&self) -> Result<Option<Wall>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "SELECT min(expires_at) FROM run WHERE expires_at IS NOT NULL AND state < 3 AND attempt = 0",
+            )
+            .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)))
+            .map_err(|e| self.failed("read what expires", e))
+    }
+
     /// When the next run that is due later falls due.
     pub(crate) fn next_due_at(&self) -> Result<Option<Wall>, StoreError> {
         self.conn

@@ -61,6 +61,10 @@ pub(crate) struct RunRow {
     pub(crate) key: Option<String>,
     /// Higher is claimed first.
     pub(crate) priority: i8,
+    /// The runs it was to wait for.
+    pub(crate) after: Vec<i64>,
+    /// Cancelled if not started before.
+    pub(crate) expires_at: Option<Wall>,
     /// When a person took note of its failure.
     pub(crate) acked: Option<Wall>,
     /// Who asked it to stop, while it runs.
@@ -197,6 +201,33 @@ pub(crate) struct NewItem {
     pub(crate) args: Vec<Vec<u8>>,
     /// What makes it unique.
     pub(crate) key: Option<String>,
+    /// Standard input of its command; none: what the job says.
+    pub(crate) input: Option<Vec<u8>>,
+}
+
+/// What happens to an item whose key is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnConflict {
+    /// It is not added; the holder stands for it.
+    #[default]
+    Ignore,
+    /// A holder that waits is cancelled, a failed one acknowledged, and the item is added. One that runs is not to be replaced.
+    Replace,
+    /// Nothing at all is added.
+    Error,
+}
+
+/// Under which conditions items are added and started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conditions<'a> {
+    /// Cancelled if not started before.
+    pub(crate) expires_at: Option<Wall>,
+    /// Started when all of these have succeeded, cancelled when one ends otherwise.
+    pub(crate) after: &'a [i64],
+    /// What happens to an item whose key is held.
+    pub(crate) on_conflict: OnConflict,
+    /// A success that ended later holds its key still (`key_for`).
+    pub(crate) key_held_since: Option<Wall>,
 }
 
 /// What all items of one addition have in common.
@@ -216,6 +247,8 @@ pub(crate) struct Addition<'a> {
     pub(crate) cause: Cause,
     /// The time of the call.
     pub(crate) created_at: Wall,
+    /// What else is asked for.
+    pub(crate) conditions: Conditions<'a>,
 }
 
 /// The id of an added item, or of the one that has its key.
@@ -237,6 +270,15 @@ pub(crate) enum Enqueued {
         /// How many wait.
         waiting: i64,
     },
+    /// Nothing was added: the key of an item is held, and that was to be an error, or the holder runs and cannot be replaced.
+    KeyHeld {
+        /// The key.
+        key: String,
+        /// Who holds it.
+        by: i64,
+    },
+    /// Nothing was added: there is no run of this number to wait for.
+    NoSuchRun(i64),
 }
 
 /// What a verb on one run answers.

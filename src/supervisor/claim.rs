@@ -29,6 +29,9 @@ fn is_shortage(error: &std::io::Error) -> bool {
     )
 }
 
+/// Standard input that a run brings itself.
+type Input = Option<Vec<u8>>;
+
 /// A run that was claimed in this turn.
 pub(super) struct Claim {
     pub(super) slot: u32,
@@ -133,8 +136,11 @@ impl<S: Spawner> Supervisor<S> {
             }
         };
         match self.claimed(key.2, slot, now) {
-            Ok(Some(run)) => {
-                let (live, claim) = self.claim_of(index, run, slot, taken);
+            Ok(Some((run, input))) => {
+                let (live, mut claim) = self.claim_of(index, run, slot, taken);
+                if let (Some(input), Ok(order)) = (input, &mut claim.order) {
+                    order.stdin = input;
+                }
                 self.add_live(claim.run(), live);
                 steps.claims.push(claim);
             }
@@ -148,12 +154,21 @@ impl<S: Spawner> Supervisor<S> {
         Ok(true)
     }
 
-    /// The run as it was claimed; none if it is not queued any more.
-    fn claimed(&self, run: i64, slot: u32, now: Now) -> Result<Option<RunRow>, StoreError> {
-        match self.store.run(run)? {
-            Some(run) => self.store.claim_if_queued(&run, slot, now.wall),
-            None => Ok(None),
-        }
+    /// The run as it was claimed, and the standard input it brings; none if it is not queued any more.
+    fn claimed(
+        &self,
+        run: i64,
+        slot: u32,
+        now: Now,
+    ) -> Result<Option<(RunRow, Input)>, StoreError> {
+        let Some(run) = self.store.run(run)? else {
+            return Ok(None);
+        };
+        let Some(run) = self.store.claim_if_queued(&run, slot, now.wall)? else {
+            return Ok(None);
+        };
+        let input = self.store.input(run.id)?;
+        Ok(Some((run, input)))
     }
 
     /// A claimed run as it is counted, and as it is started after the commit.

@@ -108,6 +108,7 @@ impl<S: Spawner> Supervisor<S> {
             self.load_head(job_id)?;
         }
         self.next_due_at = self.store.next_due_at()?;
+        self.next_expiry_at = self.store.next_expiry_at()?;
         self.refresh_pauses(steps)?;
         self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;

@@ -145,6 +145,9 @@ pub(crate) struct Supervisor<S> {
     /// Ends that are not in the store yet.
     ended: Vec<SlotEnd>,
     next_due_at: Option<Wall>,
+    next_expiry_at: Option<Wall>,
+    /// Runs wait for others that have ended, more than one turn goes through.
+    has_followers: bool,
     paused_all: Option<Pause>,
     data_version: i64,
     is_stale: bool,
@@ -216,6 +219,8 @@ impl<S: Spawner> Supervisor<S> {
             live: HashMap::new(),
             ended: Vec::new(),
             next_due_at: None,
+            next_expiry_at: None,
+            has_followers: false,
             paused_all: None,
             data_version: -1,
             is_stale: true,
@@ -309,6 +314,8 @@ impl<S: Spawner> Supervisor<S> {
         self.go_back_with_clock(steps)?;
         match (self.stopping, self.configuration.mode) {
             (None, Mode::Live) => {
+                self.release_followers(now)?;
+                self.expire_due(now)?;
                 self.queue_due(now)?;
                 self.plan_due(steps)?;
                 self.skip_overdue(steps)?;
@@ -334,7 +341,12 @@ impl<S: Spawner> Supervisor<S> {
         }
         let is_due = |at: Option<Wall>| at.is_some_and(|at| at <= now.wall);
         let is_waiting = match self.configuration.mode {
-            Mode::Live => is_due(self.next_due_at) || !self.heads.is_empty(),
+            Mode::Live => {
+                is_due(self.next_due_at)
+                    || is_due(self.next_expiry_at)
+                    || self.has_followers
+                    || !self.heads.is_empty()
+            }
             Mode::Shadow => false,
         };
         Ok(self.is_stale

@@ -25,6 +25,27 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
+    /// Queues or cancels what waited for runs that have ended.
+    pub(super) fn release_followers(&mut self, now: Now) -> Result<(), StoreError> {
+        let released = self.store.release_followers(now.wall)?;
+        self.has_followers = released.has_more;
+        released
+            .jobs
+            .into_iter()
+            .try_for_each(|job_id| self.load_head(job_id))
+    }
+
+    /// Cancels what was to be started by now and was not.
+    pub(super) fn expire_due(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.next_expiry_at.is_some_and(|at| at <= now.wall) {
+            for job_id in self.store.expire_due(now.wall)? {
+                self.load_head(job_id)?;
+            }
+            self.next_expiry_at = self.store.next_expiry_at()?;
+        }
+        Ok(())
+    }
+
     /// Plans every occurrence that has fallen due.
     pub(super) fn plan_due(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         let now = steps.now;

@@ -365,11 +365,14 @@ impl Scenario {
             backlog_max: None,
             cause: crate::core::run::Cause::Enqueue,
             created_at: self.now.wall,
+            conditions: crate::store::Conditions::default(),
         };
         let items = vec![NewItem::default(); count];
         match self.supervisor.store.enqueue(&addition, items).unwrap() {
             Enqueued::Added(added) => added.iter().map(|added| added.id).collect(),
-            Enqueued::BacklogFull { .. } => panic!("no limit was set"),
+            Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
+                panic!("no limit was set")
+            }
         }
     }
 

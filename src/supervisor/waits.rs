@@ -29,6 +29,9 @@ impl<S: Spawner> Supervisor<S> {
         if !self.ended.is_empty() {
             return Duration::ZERO;
         }
+        if self.has_followers && self.stopping.is_none() && self.configuration.mode == Mode::Live {
+            return Duration::ZERO;
+        }
         if self.stopping.is_none() {
             wait = self
                 .planned
@@ -46,6 +49,7 @@ impl<S: Spawner> Supervisor<S> {
     fn next_start_wait(&self, now: Now) -> Option<Duration> {
         let of_wall = [
             self.next_due_at,
+            self.next_expiry_at,
             self.next_overdue_at(),
             self.next_resume_at(),
         ];

@@ -21,6 +21,7 @@ mod nothing_is_lost;
 mod one_supervisor;
 mod overlap;
 mod power_cut;
+mod queue;
 mod reloading;
 mod retries;
 mod shadow;

@@ -112,10 +112,7 @@ fn an_argument_that_no_program_can_take_fails_its_run_only() {
     let house = House::new("[jobs.takes]\ncommand = 'echo ${#1} >> \"$T/lengths\"'\n");
     let _supervisor = house.start();
     let long = "x".repeat(131_072);
-    let answer = house.ask_with(
-        &["enqueue", "--lines", "takes"],
-        &format!("{long}\nshort\n"),
-    );
+    let answer = house.ask_with(&["enqueue", "--lines", "takes"], format!("{long}\nshort\n"));
     if answer.code != 0 {
         // Refused before it is on disk is as good.
         assert!(answer.err.contains("131"), "{answer:#?}");

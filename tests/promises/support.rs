@@ -229,7 +229,7 @@ impl House {
 
     /// The same with something on standard input.
     #[track_caller]
-    pub(crate) fn ask_with(&self, args: &[&str], input: &str) -> Answer {
+    pub(crate) fn ask_with(&self, args: &[&str], input: impl AsRef<[u8]>) -> Answer {
         let mut child = self
             .jobctl()
             .args(args)
@@ -239,7 +239,7 @@ impl House {
             .spawn()
             .expect("jobctl can be started");
         let mut stdin = child.stdin.take().expect("it was asked for");
-        stdin.write_all(input.as_bytes()).expect("it reads");
+        stdin.write_all(input.as_ref()).expect("it reads");
         drop(stdin);
         answer_from(child.wait_with_output().expect("it ends"))
     }

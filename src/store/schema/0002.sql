@@ -25,7 +25,7 @@ CREATE TABLE input(
 
 CREATE INDEX dependency_on ON dependency("on");
 CREATE INDEX dependency_ended ON dependency(run) WHERE ended IS NOT NULL;
-CREATE INDEX run_expires ON run(expires_at) WHERE expires_at IS NOT NULL AND state < 3;
+CREATE INDEX run_expires ON run(expires_at) WHERE expires_at IS NOT NULL AND state < 3 AND attempt = 0;
 CREATE INDEX run_key_done ON run(job, key, ended_at) WHERE key IS NOT NULL AND state = 5;
 
 -- Every way a run can end passes here, and none is forgotten by those who wait for it.

@@ -287,6 +287,7 @@ impl Life {
             backlog_max: None,
             cause: crate::core::run::Cause::Enqueue,
             created_at: now,
+            conditions: crate::store::Conditions::default(),
         };
         let items = vec![NewItem::default()];
         match self.day.supervisor.store.enqueue(&addition, items).unwrap() {
@@ -294,7 +295,9 @@ impl Life {
                 .oracle
                 .acknowledged
                 .extend(added.iter().map(|it| it.id)),
-            Enqueued::BacklogFull { .. } => unreachable!("no limit was set"),
+            Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
+                unreachable!("no limit was set")
+            }
         }
     }
 

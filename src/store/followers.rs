@@ -1,0 +1,92 @@
+//! Runs that wait for other runs (`--after`): queued when all of those have succeeded, cancelled when one has ended otherwise.
+//!
+//! How a run ended is noted by the triggers of the schema, whichever verb ended it; here is what follows from it.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Store, StoreError};
+use crate::core::run::{Reason, State};
+use crate::core::time::Wall;
+
+/// Ends that are told to followers in one turn at the most, so that starting and reaping never wait for long.
+const RELEASED_AT_ONCE: u32 = 2000;
+
+/// What became of followers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Released {
+    /// Jobs that have more queued runs now.
+    pub(crate) jobs: BTreeSet<i64>,
+    /// Whether there is more of it, for the next turn.
+    pub(crate) has_more: bool,
+}
+
+impl Store {
+    /// Queues or cancels the runs that waited for what has ended since.
+    pub(crate) fn release_followers(&self, now: Wall) -> Result<Released, StoreError> {
+        release(&self.conn, now).map_err(|e| self.failed("release the followers of a run", e))
+    }
+}
+
+/// Notes what a new run waits for. The first of `after` that is no run, if there is one.
+pub(super) fn follow(tx: &Connection, run: i64, after: &[i64]) -> rusqlite::Result<Option<i64>> {
+    let mut state_of = tx.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
+    let mut note = tx.prepare_cached(
+        "INSERT OR IGNORE INTO dependency(run, \"on\", ended) VALUES (?1, ?2, ?3)",
+    )?;
+    for on in after {
+        let state: Option<i64> = state_of.query_row([on], |row| row.get(0)).optional()?;
+        let Some(state) = state else {
+            return Ok(Some(*on));
+        };
+        let is_ended = State::from_code(state).is_some_and(State::is_ended);
+        note.execute(params![run, on, is_ended.then_some(state)])?;
+    }
+    Ok(None)
+}
+
+/// Goes through ends that followers have not been told of.
+pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> {
+    let ends: Vec<(i64, i64, i64)> = tx
+        .prepare_cached(
+            "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL ORDER BY run LIMIT ?1",
+        )?
+        .query_map([RELEASED_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut released = Released::default();
+    for (run, on, ended) in &ends {
+        if *ended == State::Succeeded.code() {
+            released.jobs.extend(one_less(tx, *run, *on, now)?);
+        } else {
+            cancel(tx, *run, *on, now)?;
+        }
+    }
+    // What was cancelled just now may have followers of its own.
+    released.has_more = tx
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL)")?
+        .query_row([], |row| row.get(0))?;
+    Ok(released)
+}
+
+/// A run waits for one other less; the job whose queue it joins if that was the last.
+fn one_less(tx: &Connection, run: i64, on: i64, now: Wall) -> rusqlite::Result<Option<i64>> {
+    tx.prepare_cached("DELETE FROM dependency WHERE run = ?1 AND \"on\" = ?2")?
+        .execute([run, on])?;
+    tx.prepare_cached(
+        "UPDATE run SET state = 2, due_at = ?2 WHERE id = ?1 AND state = 1 AND due_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM dependency WHERE run = ?1) RETURNING job",
+    )?
+    .query_row(params![run, now.ms()], |row| row.get(0))
+    .optional()
+}
+
+fn cancel(tx: &Connection, run: i64, by: i64, now: Wall) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE run SET state = 8, reason = ?3, \"by\" = ?2, ended_at = ?4 WHERE id = ?1 AND state = 1 AND due_at IS NULL",
+    )?
+    .execute(params![run, by, Reason::Dependency.code(), now.ms()])?;
+    tx.prepare_cached("DELETE FROM dependency WHERE run = ?1")?
+        .execute([run])
+        .map(|_| ())
+}
