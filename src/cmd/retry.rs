@@ -230,10 +230,10 @@ mod tests {
             viewer: Viewer {
                 zone: crate::os::zone::load("UTC").unwrap(),
                 now: Wall::from_secs(1_785_067_300),
-                pace: None,
             },
             jobs: jobs("[jobs.backup]\ncommand = 'true'\nwas = ['dump']\nretry = 3\n"),
             force,
+            pace: None,
             older: Older::Left,
         }
     }
