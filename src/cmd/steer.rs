@@ -239,6 +239,13 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, dry_run: bool) -> Result<St
             )),
         }),
         Answer::KeyHeld { by } => Step::Refused(key_held(&run, by)),
+        Answer::SameOccurrence { by } => Step::Refused(
+            Failure::no(format!(
+                "run {}: run {by} of the same occurrence has not ended",
+                run.id
+            ))
+            .hint(format!("`jobctl show {by}` shows that one")),
+        ),
     })
 }
 

@@ -397,6 +397,15 @@ fn queue_retrying(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<Verb<
     Ok(Verb::Keep(Answer::Done))
 }
 
+/// The run of an occurrence that has not ended: after the clock was set back, an instant may have two.
+fn unfinished_occurrence(tx: &Connection, job: i64, at: Wall) -> rusqlite::Result<Option<i64>> {
+    tx.prepare_cached(
+        "SELECT id FROM run WHERE job = ?1 AND scheduled_at = ?2 AND scheduled_at IS NOT NULL AND state < 5",
+    )?
+    .query_row(params![job, at.ms()], |row| row.get(0))
+    .optional()
+}
+
 fn queue_ended(
     tx: &Connection,
     run: &RunRow,
@@ -408,6 +417,11 @@ fn queue_ended(
         && by != run.id
     {
         return Ok(Verb::Undo(Answer::KeyHeld { by }));
+    }
+    if let Some(at) = run.scheduled_at
+        && let Some(by) = unfinished_occurrence(tx, run.job_id, at)?
+    {
+        return Ok(Verb::Undo(Answer::SameOccurrence { by }));
     }
     let max_attempts = fresh.map(|fresh| run.charged.saturating_add(fresh));
     tx.prepare_cached(

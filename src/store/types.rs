@@ -297,6 +297,11 @@ pub(crate) enum Answer {
         /// That run.
         by: i64,
     },
+    /// Another run of the same occurrence has not ended: after the clock was set back, an instant may have two.
+    SameOccurrence {
+        /// That run.
+        by: i64,
+    },
 }
 
 /// Whether `retry` may run a success again.

@@ -5,6 +5,7 @@
 mod oracle;
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ use crate::supervisor::Steps;
 use oracle::Oracle;
 
 /// Seeds that are gone through where nobody asks for more.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 52;
 
 /// Random lives of each seed, and the most steps that one has.
 const LIVES: u32 = 40;
@@ -24,8 +25,8 @@ const STEPS_MAX: usize = 100;
 /// Of so many lives one is followed until all that waits is done.
 const SETTLED: u64 = 16;
 
-/// So many steps are gone through at the least.
-const STEPS_WANTED: u64 = 1_000;
+/// So many steps a seed are gone through at the least: 100,000 in all.
+const STEPS_WANTED: u64 = 1_925;
 
 const HEAD: &str = "timezone = 'UTC'\n[defaults]\ncommand = 'x'\nkeep = { succeeded = '3600d', failed = '3600d', runs = 1000000 }\n";
 
@@ -447,32 +448,83 @@ fn live(steps: &[Step], count: &Cell<u64>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-#[test]
-fn nothing_is_lost_or_done_twice_in_thousands_of_random_steps() {
-    let seeds = std::env::var("JOBCTL_SIMULATION").map_or(SEEDS, |n| n.parse().expect("a number"));
-    for seed in 1..=seeds {
-        let config = Config {
-            cases: LIVES,
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&u64::to_le_bytes(seed));
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        let mut runner = TestRunner::new_with_rng(config, rng);
-        let count = Cell::new(0);
-        let result = runner.run(&vec(step(), 1..=STEPS_MAX), |steps| live(&steps, &count));
-        match result {
-            Ok(()) => {}
-            Err(TestError::Fail(reason, steps)) => {
-                panic!("seed {seed}: {reason}\nthe shortest way there: {steps:?}")
-            }
-            Err(TestError::Abort(reason)) => panic!("seed {seed}: {reason}"),
+/// Goes through the lives of a seed; how many steps that were.
+fn lives(seed: u64) -> u64 {
+    let config = Config {
+        cases: LIVES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&u64::to_le_bytes(seed));
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let count = Cell::new(0);
+    let result = runner.run(&vec(step(), 1..=STEPS_MAX), |steps| live(&steps, &count));
+    match result {
+        Ok(()) => count.get(),
+        Err(TestError::Fail(reason, steps)) => {
+            panic!("seed {seed}: {reason}\nthe shortest way there: {steps:?}")
         }
-        println!(
-            "simulation: seed {seed}, {LIVES} lives, {} steps",
-            count.get()
-        );
-        assert!(count.get() >= STEPS_WANTED, "{} steps", count.get());
+        Err(TestError::Abort(reason)) => panic!("seed {seed}: {reason}"),
     }
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_in_a_hundred_thousand_random_steps() {
+    let seeds = std::env::var("JOBCTL_SIMULATION").map_or(SEEDS, |n| n.parse().expect("a number"));
+    let next = AtomicU64::new(1);
+    let worker = || {
+        let mut steps = 0;
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > seeds {
+                return steps;
+            }
+            steps += lives(seed);
+        }
+    };
+    let steps: u64 = std::thread::scope(|scope| {
+        let workers = [scope.spawn(worker), scope.spawn(worker)];
+        workers
+            .map(|worker| worker.join().expect("every life was as it should be"))
+            .iter()
+            .sum()
+    });
+    println!(
+        "simulation: {seeds} seeds, {} lives, {steps} steps",
+        seeds * u64::from(LIVES)
+    );
+    assert!(steps >= seeds * STEPS_WANTED, "{steps} steps");
+}
+
+/// Goes through a way that random steps have found.
+fn go_through(steps: &[Step]) {
+    let count = Cell::new(0);
+    if let Err(error) = live(steps, &count) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn an_occurrence_that_came_twice_is_not_retried_beside_its_other_run() {
+    go_through(&[
+        Step::WaitAsAsked,
+        Step::ClockForward(61),
+        Step::WaitAsAsked,
+        Step::Enqueue(1),
+        Step::Enqueue(2),
+        Step::ClockBack(61),
+        Step::End(4, How::Exits(0)),
+        Step::WaitAsAsked,
+        Step::WaitAsAsked,
+        Step::Wait(60_000),
+        Step::WaitAsAsked,
+        Step::WaitAsAsked,
+        Step::Enqueue(1),
+        Step::WaitAsAsked,
+        Step::WaitAsAsked,
+        Step::WaitAsAsked,
+        Step::Retry(11, Force::No),
+    ]);
 }
