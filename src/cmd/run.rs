@@ -18,7 +18,7 @@ use crate::core::time::Now;
 use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::cgroup::{Delegated, Unusable};
 use crate::os::{clock, disk, machine, process, user, wake, zone};
-use crate::store::{Store, SupervisorRow};
+use crate::store::{Behind, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::room;
@@ -156,6 +156,14 @@ impl Service {
                 now.wall,
                 "jobfile_bad",
                 &[("error", error), ("instead", &"the last good one")],
+            );
+        }
+        if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
+            let hint = "its log was cut or removed; `jobctl restore` takes a backup back";
+            supervisor.say(
+                now.wall,
+                "store_lost_commits",
+                &[("commits", &lost), ("hint", &hint)],
             );
         }
         if let Some(reason) = why_paused {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::copies::{
     beside, is_same_file, kept_name, name, resolved, sync, sync_parent, text, uri, with,
 };
+use super::mark;
 use super::open::{
     APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, make_private, refuse_network,
     remove_if_there, version_of,
@@ -303,6 +304,9 @@ impl Store {
         given: Option<i64>,
         restoring: &Restoring<'_>,
     ) -> Result<Restored, StoreError> {
+        // From here on it is older on purpose.
+        mark::forget(&self.path)
+            .map_err(|error| StoreError::Unreadable(self.path.clone(), error))?;
         self.empty()
             .and_then(|()| self.take_over(backup))
             .and_then(|()| self.make_safe(given, restoring))

@@ -8,6 +8,7 @@ mod copies;
 mod error;
 mod followers;
 mod former;
+mod mark;
 mod open;
 mod output;
 mod read;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 
 pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
+pub(crate) use mark::Behind;
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
 pub(crate) use rescue::Rescued;
@@ -45,4 +47,6 @@ pub(crate) struct Store {
     identity: Option<(u64, u64)>,
     /// The same of its log, when it was last seen beside the file.
     log_identity: Cell<Option<(u64, u64)>>,
+    /// How far it was committed; none of a store that is only read, or in memory.
+    mark: Option<mark::Mark>,
 }

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::copies::{beside, sync, sync_parent};
+use super::mark::Mark;
 use super::rescue::{identity_of, take_name};
 use super::{Store, StoreError};
 
@@ -34,6 +35,9 @@ const LOG_SHARE: u64 = 16;
 const LOG_PAGES_MIN: u64 = 64;
 const LOG_PAGES_MAX: u64 = 1000;
 const PAGE_SIZE: u64 = 4096;
+
+/// A log that grew larger, because a reader needed what is in it, is cut when it begins anew.
+const LOG_KEPT_MAX: u64 = 16 << 20;
 
 /// Prepared statements that are kept; there are fewer different ones.
 const STATEMENTS_KEPT: usize = 96;
@@ -71,9 +75,10 @@ impl Store {
     pub(crate) fn open_write(state_dir: &Path) -> Result<Self, StoreError> {
         let path = existing(state_dir)?;
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let store = Self::of(conn, path);
+        let mut store = Self::of(conn, path);
         store.check_version()?;
         store.configure()?;
+        store.mark = Mark::beside(&store.path);
         Ok(store)
     }
 
@@ -86,7 +91,9 @@ impl Store {
             Ok(_) => {}
             Err(_) => make_whole(&path)?,
         }
-        Self::open_and_migrate(path)
+        let mut store = Self::open_and_migrate(path)?;
+        store.mark = Mark::beside(&store.path);
+        Ok(store)
     }
 
     fn open_and_migrate(path: PathBuf) -> Result<Self, StoreError> {
@@ -103,6 +110,7 @@ impl Store {
             conn,
             identity: identity_of(&path),
             log_identity: Cell::default(),
+            mark: None,
             path,
         }
     }
@@ -159,6 +167,7 @@ impl Store {
         set("cache_size", "-1024")?;
         let dir = self.path.parent().unwrap_or(Path::new("."));
         set("wal_autocheckpoint", &log_pages_max(dir).to_string())?;
+        set("journal_size_limit", &LOG_KEPT_MAX.to_string())?;
         self.conn
             .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 
 use super::copies::{beside, sync, sync_parent, with};
+use super::mark;
 use super::open::{APPLICATION_ID, SCHEMA, make_private, remove_if_there, version_of};
 use super::{Store, StoreError};
 use crate::core::time::Wall;
@@ -42,6 +43,7 @@ pub(super) fn take_name(draft: &Path, path: &Path) -> Result<bool, StoreError> {
     for suffix in ["-wal", "-shm"] {
         remove_if_there(&with(path, suffix)).map_err(failed)?;
     }
+    mark::forget(path).map_err(failed)?;
     fs::hard_link(draft, path).map_err(failed)?;
     dir.sync_all().map_err(failed)?;
     Ok(true)

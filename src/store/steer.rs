@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::followers;
+use super::mark;
 use super::rows::{self, RUN_COLUMNS};
 use super::types::{
     Added, Addition, Answer, Enqueued, Force, NewItem, OnConflict, RunRow, Scope, stopped_code,
@@ -173,21 +174,28 @@ impl Store {
         let answer = if is_alone {
             self.own_transaction(verb)
         } else {
-            self.part(verb)
+            self.part(verb).map(|answer| (answer, None))
         };
-        answer.map_err(|e| self.failed(action, e))
+        let (answer, commits) = answer.map_err(|e| self.failed(action, e))?;
+        if let Some(commits) = commits {
+            self.mark(commits);
+        }
+        Ok(answer)
     }
 
     fn own_transaction<T>(
         &mut self,
         verb: impl FnOnce(&Connection) -> rusqlite::Result<Verb<T>>,
-    ) -> rusqlite::Result<T> {
+    ) -> rusqlite::Result<(T, Option<i64>)> {
         let tx = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         match verb(&tx)? {
-            Verb::Keep(answer) => tx.commit().map(|()| answer),
-            Verb::Undo(answer) => tx.rollback().map(|()| answer),
+            Verb::Keep(answer) => {
+                let commits = mark::count(&tx)?;
+                tx.commit().map(|()| (answer, Some(commits)))
+            }
+            Verb::Undo(answer) => tx.rollback().map(|()| (answer, None)),
         }
     }
 

@@ -4,9 +4,12 @@
 //! of what each of them changes, which was a third of their cost.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::copies::with;
+use super::mark;
 use super::rows::{self, RUN_COLUMNS};
 use super::steer::FRESH_BUDGET;
 use super::types::{Finish, NewOccurrence, NewSkip, RunRow, stopped_code};
@@ -26,7 +29,10 @@ impl Store {
 
     /// Puts the turn on disk; when this returns it is there.
     pub(crate) fn commit(&self) -> Result<(), StoreError> {
-        self.batch("commit a turn", "COMMIT")
+        let commits = mark::count(&self.conn).map_err(|e| self.failed("commit a turn", e))?;
+        self.batch("commit a turn", "COMMIT")?;
+        self.mark(commits);
+        Ok(())
     }
 
     /// Undoes the turn. Harmless where none was begun.
@@ -35,6 +41,22 @@ impl Store {
             // A failed ROLLBACK leaves a transaction that SQLite itself has undone already.
             let _ = self.conn.execute_batch("ROLLBACK");
         }
+    }
+
+    /// The length of the log's file, used or not.
+    pub(crate) fn log_len(&self) -> u64 {
+        fs::metadata(with(&self.path, "-wal")).map_or(0, |meta| meta.len())
+    }
+
+    /// How large the log is and how much of it nobody needs any more, in bytes, after what can be moved into the file was.
+    pub(crate) fn log_bytes(&self) -> Option<(i64, i64)> {
+        const PAGE: i64 = 4096;
+        self.conn
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                let (written, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
+                Ok((written * PAGE, moved * PAGE))
+            })
+            .ok()
     }
 
     /// Moves what stands in the log into the file, as far as no reader needs it and without waiting for one: then the log is

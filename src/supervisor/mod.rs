@@ -83,6 +83,9 @@ pub(crate) struct Configuration {
     pub(crate) boot_id: String,
 }
 
+/// A log of the store that is larger than this, four times what it is begun anew at, is worth a word.
+const LOG_LARGE: i64 = 16 << 20;
+
 /// Something that happened outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -176,6 +179,8 @@ pub(crate) struct Supervisor<S> {
     /// The store's file was deleted or replaced, and what was in it is safe: where.
     astray: Option<Rescued>,
     file_looked_at: Mono,
+    /// The store's log grows, because somebody reads for long, and that was said.
+    is_log_large: bool,
 }
 
 /// A pause of a job or of everything.
@@ -240,6 +245,7 @@ impl<S: Spawner> Supervisor<S> {
             start_again_at: None,
             back_off: BACK_OFF_MIN,
             file_looked_at: now.mono,
+            is_log_large: false,
         }
     }
 
@@ -447,10 +453,30 @@ impl<S: Spawner> Supervisor<S> {
         self.stopping.is_some()
     }
 
+    /// A reader that keeps a transaction open needs all that was written since: the log grows meanwhile, and nothing else can be done.
+    fn look_at_log(&mut self, now: Now) {
+        if !self.is_log_large && self.store.log_len() <= LOG_LARGE.cast_unsigned() {
+            return;
+        }
+        let Some((bytes, moved)) = self.store.log_bytes() else {
+            return;
+        };
+        let grows = bytes > LOG_LARGE && moved < bytes;
+        if grows && !self.is_log_large {
+            let hint = "some process reads the store for long; `fuser` on the file names it";
+            self.log
+                .event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
+        } else if !grows && self.is_log_large {
+            self.log.event(now.wall, "wal_reset", &[("bytes", &bytes)]);
+        }
+        self.is_log_large = grows;
+    }
+
     /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
     /// what happens in it. Where it cannot be written to a file that people find, it is tried again.
     fn look_at_file(&mut self, now: Now) {
         self.file_looked_at = now.mono;
+        self.look_at_log(now);
         if !self.store.is_astray() {
             return;
         }

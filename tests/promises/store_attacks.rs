@@ -237,3 +237,127 @@ fn fifty_that_add_at_once_beside_a_long_transaction_all_succeed() {
     }
     house.wait_lines("notes", 51);
 }
+
+/// What stands in the store's log goes, all of it or the last part, while nobody has the store open.
+fn cut_log(house: &House, keep: impl Fn(u64) -> u64) {
+    let path = house.state_dir().join("jobctl.db-wal");
+    let len = fs::metadata(&path).expect("there is a log").len();
+    assert!(len > 4096, "the log has {len} bytes");
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|log| log.set_len(keep(len)))
+        .expect("it can be cut");
+}
+
+#[test]
+fn a_log_that_was_cut_or_removed_while_nobody_was_there_is_said_once() {
+    type Attack = fn(&House);
+    let attacks: [Attack; 3] = [
+        |house| remove(house, &ALL[1..]),
+        |house| cut_log(house, |_| 0),
+        |house| cut_log(house, |len| len / 2),
+    ];
+    for attack in attacks {
+        let house = house();
+        let supervisor = house.start();
+        for number in 0..5 {
+            let run = house.enqueue(&["notes", &number.to_string()]);
+            house.wait_state(run, "succeeded");
+        }
+        supervisor.kill();
+        attack(&house);
+        let supervisor = house.start();
+        house.wait_text("log", "event=ready");
+        let said = |house: &House| {
+            house
+                .read("log")
+                .matches("event=store_lost_commits")
+                .count()
+        };
+        wait_for("a word of it", || (said(&house) == 1).then_some(()));
+        supervisor.kill();
+        let _supervisor = house.start();
+        let run = house.enqueue(&["notes", "later"]);
+        house.wait_state(run, "succeeded");
+        assert_eq!(said(&house), 1, "it was said again");
+        is_sound(&house);
+    }
+}
+
+#[test]
+fn no_loss_is_said_where_there_is_none() {
+    let house = house();
+    for round in 0..12 {
+        let supervisor = house.start();
+        let run = house.enqueue(&["notes", &round.to_string()]);
+        // Killed at whatever it does just then, or stopped.
+        if round % 3 == 0 {
+            house.wait_state(run, "succeeded");
+        }
+        if round % 4 == 3 {
+            assert_eq!(supervisor.stop(), 0);
+        } else {
+            supervisor.kill();
+        }
+        house.enqueue(&["notes", "meanwhile"]);
+        if round == 6 {
+            let copy = house.path("copy.db").display().to_string();
+            house.ask(&["backup", &copy]).expect(0);
+            house.enqueue(&["notes", "after the backup"]);
+            house.ask(&["restore", &copy]).expect(0);
+            house.ask(&["resume", "--all"]).expect(0);
+        }
+        if round == 9 {
+            remove(&house, &ALL);
+        }
+    }
+    assert!(
+        !house.read("log").contains("store_lost_commits"),
+        "{}",
+        house.read("log")
+    );
+}
+
+#[test]
+fn a_log_that_grows_because_somebody_reads_for_long_is_said_and_shrinks_after_that() {
+    let house = house();
+    let _supervisor = house.start();
+    let first = house.enqueue(&["notes", "first"]);
+    house.wait_state(first, "succeeded");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a stranger with a tool of his own"
+    )]
+    let reader = rusqlite::Connection::open(house.state_dir().join("jobctl.db"))
+        .expect("the store can be opened");
+    reader.execute_batch("BEGIN").expect("nobody minds");
+    let count = || -> i64 {
+        reader
+            .query_row("SELECT count(*) FROM run", [], |row| row.get(0))
+            .expect("it can be read")
+    };
+    assert_eq!(count(), 1);
+    house.ask(&["pause", "notes"]).expect(0);
+    let lines: String = (0..60_000)
+        .map(|number| format!("{number:0200}\n"))
+        .collect();
+    let mut added = 0;
+    while !house.read("log").contains("event=wal_grows") {
+        added += 1;
+        house
+            .ask_with(&["enqueue", "--lines", "notes"], &lines)
+            .expect(0);
+        assert!(added < 10, "it is not said that the log grows");
+    }
+    assert_eq!(count(), 1);
+    reader.execute_batch("COMMIT").expect("it can end");
+    house.enqueue(&["notes", "last"]);
+    house.wait_text("log", "event=wal_reset");
+    house.enqueue(&["notes", "one more"]);
+    wait_for("a log that is cut", || {
+        let len =
+            fs::metadata(house.state_dir().join("jobctl.db-wal")).map_or(0, |meta| meta.len());
+        (len <= 16 << 20).then_some(())
+    });
+}
