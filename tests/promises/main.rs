@@ -12,6 +12,7 @@ mod editing;
 mod error_sweep;
 mod faults;
 mod full_disk;
+mod handover;
 mod identity;
 mod imported;
 mod kill_sweep;
