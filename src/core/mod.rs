@@ -11,6 +11,7 @@ pub(crate) mod key;
 pub(crate) mod noun;
 pub(crate) mod output;
 pub(crate) mod plan;
+pub(crate) mod rate;
 pub(crate) mod reason;
 pub(crate) mod retry;
 pub(crate) mod run;

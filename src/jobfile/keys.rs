@@ -176,7 +176,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("priority", InEffect, NUMBER, |d, v| {
         set(&mut d.policy().priority, v.number(-100..=100))
     }),
-    key("rate", Blocker, "a string such as \"10/min\"", |d, v| {
+    key("rate", InEffect, "a string such as \"10/min\"", |d, v| {
         set_some(&mut d.policy().rate, compound::rate(v))
     }),
     key("backlog_max", InEffect, NUMBER, |d, v| {

@@ -155,6 +155,24 @@ impl Store {
         Ok(self.conn.last_insert_rowid())
     }
 
+    /// When the bucket of a job's rate is full (`core::rate`); none if nothing was ever taken from it.
+    pub(crate) fn rate_at(&self, job_id: i64) -> Result<Option<i64>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT rate_at FROM job WHERE id = ?1")
+            .and_then(|mut query| query.query_row([job_id], |row| row.get(0)))
+            .map_err(|e| self.failed("read a rate", e))
+    }
+
+    /// Writes down that something was taken from it.
+    pub(crate) fn set_rate_at(&self, job_id: i64, full_at: i64) -> Result<(), StoreError> {
+        self.change(
+            "write a rate",
+            "UPDATE job SET rate_at = ?2 WHERE id = ?1",
+            params![job_id, full_at],
+        )
+        .map(|_| ())
+    }
+
     /// Says that all occurrences of a job up to `at` are decided. The caller decides whether it may move back.
     pub(crate) fn move_watermark(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
         self.change(
@@ -193,6 +211,7 @@ impl Store {
             "UPDATE run SET due_at = ?1 WHERE state < 5 AND state = 2 AND due_at > ?1",
             "UPDATE run SET first_started_at = ?1 WHERE state < 5 AND state IN (2, 3, 4) AND attempt > 0 \
              AND coalesce(first_started_at, started_at) > ?1",
+            "UPDATE job SET rate_at = ?1 * 1000 WHERE rate_at > ?1 * 1000",
             "UPDATE job SET paused_until = ?1 + (paused_until - paused_at), paused_at = ?1 WHERE paused_at > ?1",
             "UPDATE meta SET value = ?1 + (value - (SELECT value FROM meta WHERE key = 'paused_at')) \
              WHERE key = 'paused_until' AND value IS NOT NULL AND (SELECT value FROM meta WHERE key = 'paused_at') > ?1",

@@ -12,6 +12,7 @@ use super::places::Taken;
 use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Live, Steps, Supervisor};
 use crate::core::job::CommandLine;
+use crate::core::rate;
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
@@ -118,6 +119,10 @@ impl<S: Spawner> Supervisor<S> {
             self.skip_overdue_of(index, steps)?;
             return Ok(true);
         }
+        if let Some(wait) = self.wait_of_rate(index, now)? {
+            self.jobs[index].try_at = Some(now.mono + wait);
+            return Ok(true);
+        }
         let used: Vec<u32> = self.jobs[index]
             .running
             .iter()
@@ -143,6 +148,7 @@ impl<S: Spawner> Supervisor<S> {
                 }
                 self.add_live(claim.run(), live);
                 steps.claims.push(claim);
+                self.take_of_rate(index, now)?;
             }
             Ok(None) => self.spawner.give_back(slot),
             Err(error) => {
@@ -152,6 +158,27 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.load_head(self.jobs[index].id)?;
         Ok(true)
+    }
+
+    /// How long the job's `rate` lets the next start wait.
+    fn wait_of_rate(&self, index: usize, now: Now) -> Result<Option<Duration>, StoreError> {
+        let state = &self.jobs[index];
+        let Some(rate) = state.job.policy.rate else {
+            return Ok(None);
+        };
+        let full_at = self.store.rate_at(state.id)?;
+        Ok(rate::wait(rate, full_at, now.wall))
+    }
+
+    /// Counts a start against the job's `rate`.
+    fn take_of_rate(&self, index: usize, now: Now) -> Result<(), StoreError> {
+        let state = &self.jobs[index];
+        let Some(rate) = state.job.policy.rate else {
+            return Ok(());
+        };
+        let full_at = self.store.rate_at(state.id)?;
+        self.store
+            .set_rate_at(state.id, rate::after_start(rate, full_at, now.wall))
     }
 
     /// The run as it was claimed, and the standard input it brings; none if it is not queued any more.

@@ -1257,3 +1257,25 @@ fn an_occurrence_of_a_job_that_left_the_jobfile_meanwhile_is_not_tried_again() {
     day.advance(300);
     assert_eq!(day.runs("a"), ["01 00:01:00 skipped (job_removed)"]);
 }
+
+#[test]
+fn a_rate_lets_a_bucket_start_at_once_and_then_one_at_a_time() {
+    let mut day = Scenario::new(
+        "timezone = 'UTC'\n[jobs.a]\ncommand = 'x'\nconcurrency = 100\nrate = '3/min'\n",
+        T0,
+    );
+    day.enqueue("a", 10);
+    let started = |day: &Scenario| day.rows("a").iter().filter(|run| run.attempt > 0).count();
+    day.advance(1);
+    assert_eq!(started(&day), 3);
+    day.advance(18);
+    assert_eq!(started(&day), 3);
+    day.advance(2);
+    assert_eq!(started(&day), 4);
+    day.advance(40);
+    assert_eq!(started(&day), 6);
+    // A clock that was set back silences nothing: no start waits longer than it had to before.
+    day.now.wall = day.now.wall - Duration::from_secs(7200);
+    day.advance(20);
+    assert_eq!(started(&day), 9);
+}

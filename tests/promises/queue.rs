@@ -248,3 +248,35 @@ fn what_is_retried_at_a_rate_falls_due_one_after_the_other() {
         });
     }
 }
+
+#[test]
+fn a_rate_is_kept_over_restarts_and_keeps_no_other_job_waiting() {
+    let house = House::new(
+        "[jobs.slow]\nrate = '2/h'\nconcurrency = 8\npriority = 9\ncommand = 'echo \"$1\" >> \"$T/slow\"'\n\
+         [jobs.quick]\nrate = '2/s'\ncommand = 'echo \"$1\" >> \"$T/quick\"'\n",
+    );
+    let items: String = (0..6).map(|number| format!("{number}\n")).collect();
+    house
+        .ask_with(&["enqueue", "--lines", "slow"], &items)
+        .expect(0);
+    house
+        .ask_with(&["enqueue", "--lines", "quick"], &items)
+        .expect(0);
+    let queued = || {
+        house
+            .runs("slow")
+            .iter()
+            .filter(|run| run["state"] == "queued")
+            .count()
+    };
+    let supervisor = house.start();
+    // One every half second: the bucket is filled again, and nobody has to ring.
+    assert_eq!(house.wait_lines("quick", 6).len(), 6);
+    house.wait_lines("slow", 2);
+    assert_eq!(queued(), 4);
+    supervisor.kill();
+    let _supervisor = house.start();
+    let after = house.enqueue(&["quick", "after"]);
+    house.wait_state(after, "succeeded");
+    assert_eq!((house.lines("slow").len(), queued()), (2, 4));
+}

@@ -6,7 +6,7 @@ ALTER TABLE run ADD COLUMN result TEXT;
 -- The runs it was to wait for, as they were given: ids with a comma between them.
 ALTER TABLE run ADD COLUMN "after" TEXT;
 
--- When a bucket of the job's `rate` that is used without a pause would next be full, in milliseconds since 1970.
+-- When the bucket of the job's `rate` is full, if nothing more is taken from it, in microseconds since 1970.
 ALTER TABLE job ADD COLUMN rate_at INTEGER;
 
 -- What a run still waits for. `ended` is the state in which that run ended, null until then.
