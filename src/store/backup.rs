@@ -13,7 +13,7 @@ use super::copies::{
 };
 use super::mark;
 use super::open::{
-    APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, make_private, refuse_network,
+    ADDITIONS, APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, make_private, refuse_network,
     remove_if_there, version_of,
 };
 use super::{Store, StoreError};
@@ -332,6 +332,9 @@ impl Store {
     fn take_over(&self, backup: &Backup) -> rusqlite::Result<()> {
         let steps = usize::try_from(backup.version).unwrap_or(0);
         for step in SCHEMA.iter().take(steps) {
+            self.conn.execute_batch(step)?;
+        }
+        for (_, step) in ADDITIONS {
             self.conn.execute_batch(step)?;
         }
         self.conn

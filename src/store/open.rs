@@ -22,10 +22,12 @@ pub(crate) const FILE_NAME: &str = "jobctl.db";
 pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
 
 /// The schema, one step a version; a step that has been released is never edited.
-pub(super) const SCHEMA: &[&str] = &[
-    include_str!("schema/0001.sql"),
-    include_str!("schema/0002.sql"),
-];
+pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
+
+/// What was added to the newest version without raising it, so that an older jobctl beside this one goes on: a table by which it is
+/// known to be there, and the step.
+pub(super) const ADDITIONS: &[(&str, &str)] =
+    &[("dependency", include_str!("schema/0001-queue.sql"))];
 
 /// How long a verb waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
@@ -68,6 +70,10 @@ impl Store {
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let store = Self::of(conn, path);
         store.check_version()?;
+        if store.lacks_additions()? {
+            // Once, after an upgrade: who may not write cannot read it before somebody has.
+            drop(Self::open_write(state_dir)?);
+        }
         Ok(store)
     }
 
@@ -78,6 +84,7 @@ impl Store {
         let mut store = Self::of(conn, path);
         store.check_version()?;
         store.configure()?;
+        store.add_what_is_missing()?;
         store.mark = Mark::beside(&store.path);
         Ok(store)
     }
@@ -88,6 +95,7 @@ impl Store {
         refuse_network(&path, state_dir)?;
         match fs::symlink_metadata(&path) {
             Ok(meta) if meta.is_symlink() => return Err(linked(&path)),
+            Ok(meta) if !meta.is_file() => return Err(no_file(&path)),
             Ok(_) => {}
             Err(_) => make_whole(&path)?,
         }
@@ -101,6 +109,7 @@ impl Store {
         let mut store = Self::of(conn, path);
         store.migrate(SCHEMA)?;
         store.configure()?;
+        store.add_what_is_missing()?;
         Ok(store)
     }
 
@@ -121,6 +130,9 @@ impl Store {
         let conn = Connection::open_in_memory().expect("memory is there");
         let mut store = Self::of(conn, PathBuf::from(":memory:"));
         store.migrate(SCHEMA).expect("the schema is valid");
+        store
+            .add_what_is_missing()
+            .expect("the additions are valid");
         store
     }
 
@@ -249,6 +261,30 @@ impl Store {
         tx.commit().map_err(failed)
     }
 
+    fn lacks_additions(&self) -> Result<bool, StoreError> {
+        missing_additions(&self.conn)
+            .map(|missing| !missing.is_empty())
+            .map_err(|e| self.failed("read the store", e))
+    }
+
+    /// Adds what an older jobctl of the same version did not know, all or nothing.
+    fn add_what_is_missing(&mut self) -> Result<(), StoreError> {
+        if !self.lacks_additions()? {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        let failed = |e| classify(&path, "extend the store", e);
+        let tx = self
+            .conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        // Another process may have done it while this one waited for the lock.
+        for step in missing_additions(&tx).map_err(failed)? {
+            tx.execute_batch(step).map_err(failed)?;
+        }
+        tx.commit().map_err(failed)
+    }
+
     fn copy_before_migration(&self, found: i64) -> Result<(), StoreError> {
         let copy = self.path.with_extension(format!("db.v{found}"));
         match fs::symlink_metadata(&copy) {
@@ -270,6 +306,19 @@ impl Store {
     }
 }
 
+fn missing_additions(conn: &Connection) -> rusqlite::Result<Vec<&'static str>> {
+    let mut is_there = conn.prepare(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)",
+    )?;
+    let mut missing = Vec::new();
+    for (table, step) in ADDITIONS {
+        if !is_there.query_row([table], |row| row.get(0))? {
+            missing.push(*step);
+        }
+    }
+    Ok(missing)
+}
+
 /// The version that so many steps lead to.
 pub(super) fn version_of(steps: &[&str]) -> i64 {
     i64::try_from(steps.len()).unwrap_or(i64::MAX)
@@ -280,13 +329,18 @@ fn existing(state_dir: &Path) -> Result<PathBuf, StoreError> {
     refuse_network(&path, state_dir)?;
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_symlink() => Err(linked(&path)),
-        Ok(meta) if meta.is_file() && meta.len() == 0 => Err(StoreError::Missing(path)),
+        Ok(meta) if !meta.is_file() => Err(no_file(&path)),
+        Ok(meta) if meta.len() == 0 => Err(StoreError::Missing(path)),
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(StoreError::Missing(path))
         }
         Err(error) => Err(StoreError::Unreadable(path, error)),
     }
+}
+
+fn no_file(path: &Path) -> StoreError {
+    StoreError::Unreadable(path.to_path_buf(), std::io::Error::other("is not a file"))
 }
 
 /// The file may be put elsewhere only with its directory, in which its log and its index stand, too.

@@ -263,7 +263,7 @@ fn a_store_that_is_damaged_foreign_newer_or_gone_is_replaced_and_kept_aside() {
 }
 
 /// `jobctl` under strace, which kills it at one call.
-fn killed_at(house: &House, point: &str, args: &[&str]) -> Answer {
+pub(crate) fn killed_at(house: &House, point: &str, args: &[&str]) -> Answer {
     let jobctl = house.jobctl();
     let call = point.split(':').next().expect("a call");
     let mut traced: Command = program("strace");
@@ -279,7 +279,7 @@ fn killed_at(house: &House, point: &str, args: &[&str]) -> Answer {
 }
 
 /// Tries the Nth call of each kind until there is no Nth, or only some of many.
-fn at_each_point(calls: &[&str], mut attempt: impl FnMut(&str) -> bool) -> usize {
+pub(crate) fn at_each_point(calls: &[&str], mut attempt: impl FnMut(&str) -> bool) -> usize {
     let is_full = std::env::var_os("JOBCTL_SWEEP").is_some_and(|form| form == "full");
     let mut reached = 0;
     for call in calls {

@@ -18,6 +18,7 @@ mod imported;
 mod kill_sweep;
 mod locks;
 mod logs;
+mod migration;
 mod nothing_is_lost;
 mod one_supervisor;
 mod overlap;

@@ -1,4 +1,4 @@
--- Version 2: runs that expire, that wait for other runs, that bring their standard input; the rate of a job.
+-- Added to version 1: runs that expire, that wait for other runs, that bring their standard input; the rate of a job.
 
 ALTER TABLE run ADD COLUMN expires_at INTEGER;
 ALTER TABLE run ADD COLUMN progress INTEGER;
