@@ -708,7 +708,7 @@ mod tests {
 
     #[test]
     fn a_key_that_run_refuses_is_an_error_and_said_once() {
-        let report = report("[jobs.a]\ncommand = 'true'\nrate = '1/min'\nmailto = 'x@y'\n");
+        let report = report("[jobs.a]\ncommand = 'true'\nwatch = '/in'\nmailto = 'x@y'\n");
         assert_eq!(report.exit(), Exit::No);
         let json = report.json();
         assert_eq!(json["errors"].as_array().map(Vec::len), Some(1));
