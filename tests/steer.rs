@@ -542,7 +542,7 @@ fn check_says_ok_or_everything_that_is_wrong() {
 #[test]
 fn check_says_what_run_would_refuse() {
     let place = Place::new("blockers");
-    let text = "[jobs.a]\ncommand = 'true'\nrate = '1/min'\n";
+    let text = "[jobs.a]\ncommand = 'true'\nwatch = '/in'\n";
     fs::write(place.dir.join("jobs.toml"), text).unwrap();
     let said = place.call(&["check"]);
     assert_eq!(said.code, 1);
