@@ -47,6 +47,9 @@ pub(crate) struct Office {
 /// How long a supervisor that was killed may take to be gone.
 const DYING_MAX: Duration = Duration::from_secs(1);
 
+/// Between two looks for a lock that a fork of its holder has still.
+const COPY_LOOK: Duration = Duration::from_millis(5);
+
 /// Why a process is not the supervisor.
 #[derive(Debug)]
 pub(crate) enum OfficeError {
@@ -70,7 +73,7 @@ impl Office {
         let path = state_dir.join("supervisor.lock");
         let mut taken = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)?;
         if taken.is_none() && is_leaving(&holder_of(&path)) {
-            taken = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)?;
+            taken = lock_of_gone(&path).map_err(OfficeError::Failed)?;
         }
         let Some(mut file) = taken else {
             return Err(OfficeError::Taken(holder_of(&path)));
@@ -110,6 +113,19 @@ fn is_leaving(holder: &str) -> bool {
     holder
         .parse()
         .is_ok_and(|pid| process::wait_if_dying(pid, DYING_MAX))
+}
+
+/// The lock of a holder that is gone. What it had just forked has a copy of the lock until it is executed, which nothing tells the end of.
+fn lock_of_gone(path: &Path) -> io::Result<Option<File>> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let taken = try_lock(path, Kind::Exclusive)?;
+        if taken.is_some() || waited >= DYING_MAX {
+            return Ok(taken);
+        }
+        poll::wait(&mut [], Some(COPY_LOOK))?;
+        waited += COPY_LOOK;
+    }
 }
 
 fn holder_of(path: &Path) -> String {
