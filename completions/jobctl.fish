@@ -44,6 +44,7 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "next" -d 'Show coming
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "runs" -d 'List runs, newest first'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "history" -d 'List runs, newest first'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "show" -d 'Show one run with its attempts'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "why" -d 'Say why a run waits, was skipped or gave up, or why a job did not run'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "logs" -d 'Print the output of a run'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "enqueue" -d 'Add a run of a job to the queue'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "trigger" -d 'Add a run of a job to the queue'
@@ -191,6 +192,16 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand show" -l json -d 'Print JS
 complete -c jobctl -n "__fish_jobctl_using_subcommand show" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand show" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand show" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -l at -d 'What became of the occurrence of the job at this time' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand why" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand logs" -l attempt -d 'Print this attempt [default: the newest]' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand logs" -s n -l lines -d 'Print only the last lines' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand logs" -l jobfile -d 'Read the jobs from this file' -r -F

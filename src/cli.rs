@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Show one run with its attempts
     Show(Show),
+    /// Say why a run waits, was skipped or gave up, or why a job did not run
+    Why(Why),
     /// Print the output of a run
     Logs(Logs),
     /// Add a run of a job to the queue
@@ -267,6 +269,18 @@ pub(crate) struct Show {
     /// Id of the run
     #[arg(value_parser = value_parser!(i64).range(1..))]
     pub(crate) id: i64,
+}
+
+/// `jobctl why`.
+#[derive(Debug, Args)]
+#[command(after_help = TIMES)]
+pub(crate) struct Why {
+    /// Id of a run, or name of a job: what is next in its queue, else what it did last
+    #[arg(value_name = "ID|JOB")]
+    pub(crate) target: String,
+    /// What became of the occurrence of the job at this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
 }
 
 /// `jobctl logs`.

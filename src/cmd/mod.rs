@@ -51,6 +51,7 @@ mod steer;
 mod transcript;
 mod trust;
 mod wait;
+mod why;
 
 use crate::cli::{Cli, Command};
 use context::Context;
@@ -79,6 +80,7 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Next(args) => next::answer(context, args, out),
         Command::Runs(args) => runs::answer(context, args, out),
         Command::Show(args) => show::answer(context, args, out),
+        Command::Why(args) => why::answer(context, args, out),
         Command::Logs(args) => logs::answer(context, args, out),
         Command::Enqueue(args) => enqueue::answer(context, args, out),
         Command::Retry(args) => retry::answer(context, args, out),

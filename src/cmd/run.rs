@@ -236,11 +236,7 @@ impl Service {
     }
 
     fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let running_max = match settings.max_running {
-            Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
-            None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
-        };
+        let running_max = running_max(settings);
         let running_max = running_max.min(process::descriptors_max() / DESCRIPTORS_PER_SLOT);
         let is_pid_1 = std::process::id() == 1;
         Ok(Configuration {
@@ -475,6 +471,15 @@ fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
         "run: takes no name (`{name}`): it is the supervisor"
     ))
     .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
+}
+
+/// How many runs may run at once.
+pub(crate) fn running_max(settings: &Settings) -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    match settings.max_running {
+        Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
+        None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
+    }
 }
 
 #[cfg(test)]

@@ -65,6 +65,70 @@ impl Store {
             .map_err(|e| self.failed("read runs", e))
     }
 
+    /// The queued run of a job that is claimed first.
+    pub(crate) fn first_queued(&self, job_id: i64) -> Result<Option<RunRow>, StoreError> {
+        let sql = format!(
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2
+             ORDER BY run.priority DESC, run.due_at, run.id LIMIT 1"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_row([job_id], rows::run).optional())
+            .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// How many queued runs of the same job are claimed before this one.
+    pub(crate) fn ahead_of(&self, run: &RunRow) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM run WHERE job = ?1 AND state = 2
+                   AND (priority > ?2 OR (priority = ?2 AND (due_at, id) < (?3, ?4)))";
+        let due_at = run.due_at.map(Wall::ms);
+        self.conn
+            .prepare_cached(sql)
+            .and_then(|mut query| {
+                query.query_row(params![run.job_id, run.priority, due_at, run.id], |row| {
+                    row.get(0)
+                })
+            })
+            .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// The runs of a job's occurrences from `from` on and before `until`, stretches that reach into that time included, oldest first.
+    pub(crate) fn runs_of_instant(
+        &self,
+        job_id: i64,
+        from: Wall,
+        until: Wall,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let sql = format!(
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.scheduled_at < ?3
+             AND coalesce(run.last_scheduled_at, run.scheduled_at) >= ?2 ORDER BY run.id"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| {
+                query
+                    .query_map([job_id, from.ms(), until.ms()], rows::run)?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// The time without a supervisor that an instant fell into, from and to.
+    pub(crate) fn downtime_of(&self, at: Wall) -> Result<Option<(Wall, Wall)>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "SELECT from_at, to_at FROM downtime WHERE from_at <= ?1 AND to_at >= ?1 ORDER BY rowid DESC LIMIT 1",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_row([at.ms()], |row| {
+                        Ok((Wall::from_ms(row.get(0)?), Wall::from_ms(row.get(1)?)))
+                    })
+                    .optional()
+            })
+            .map_err(|e| self.failed("read downtime", e))
+    }
+
     /// The attempts of a run, first to newest.
     pub(crate) fn attempts(&self, run: i64) -> Result<Vec<AttemptRow>, StoreError> {
         let sql = format!(

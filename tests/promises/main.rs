@@ -36,3 +36,4 @@ mod support;
 mod surroundings;
 mod terminals;
 mod trust;
+mod why;
