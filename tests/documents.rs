@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "next",
     "runs",
     "show",
+    "why",
     "logs",
     "enqueue",
     "retry",

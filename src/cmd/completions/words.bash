@@ -8,7 +8,7 @@ _jobctl_words() {
         case "$word" in
             status | next | runs | history | enqueue | trigger | start | pause | resume) words=jobs ;;
             show | retry | cancel | stop | ack | wait) words=runs ;;
-            logs) words="jobs runs" ;;
+            logs | why) words="jobs runs" ;;
             *) continue ;;
         esac
         break
