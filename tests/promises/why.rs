@@ -13,6 +13,11 @@ lock = "db"
 command = 'true'
 lock = "db"
 
+[jobs.wide]
+command = 'until [ -e "$T/go" ]; do sleep 0.05; done'
+concurrency = 2
+lock = "one"
+
 [jobs.fails]
 command = 'echo "no such table"; exit 3'
 retry = { max = 2, delay = "1ms" }
@@ -58,6 +63,15 @@ fn a_run_that_waits_is_told_whose_lock_and_place_and_who_is_ahead() {
             &format!("waiting for lock `db`, held by `holds`: run {holder} for "),
             "then 1 ahead of it",
         ],
+    );
+    let wide = house.enqueue(&["wide"]);
+    let narrow = house.enqueue(&["wide"]);
+    house.wait_state(wide, "running");
+    assert_says(
+        &why(&house, &[&narrow.to_string()]),
+        &[&format!(
+            "waiting for lock `one`, held by `wide`: run {wide} for "
+        )],
     );
     let same = house.enqueue(&["holds"]);
     assert_says(

@@ -72,8 +72,9 @@ impl Case<'_> {
                 "waiting for its place, held by {}",
                 self.held(&own)
             ));
+        } else {
+            parts.extend(self.lock_holder(job)?);
         }
-        parts.extend(self.lock_holder(job)?);
         parts.extend(self.full_house()?);
         match self.store.ahead_of(run)? {
             0 => {}
@@ -91,12 +92,13 @@ impl Case<'_> {
         Ok(parts)
     }
 
+    /// Who holds the lock of a job that has a place: a run of another job, or another run of this one.
     fn lock_holder(&self, job: &Job) -> Result<Option<String>, Failure> {
         let Some(lock) = &job.policy.lock else {
             return Ok(None);
         };
         for other in &self.jobs.jobs {
-            if other.name == job.name || other.policy.lock.as_deref() != Some(lock) {
+            if other.policy.lock.as_deref() != Some(lock) {
                 continue;
             }
             let holders = self.running_of(other.name.as_str())?;
