@@ -110,6 +110,8 @@ pub(crate) enum Command {
     /// Add a run of a job to the queue
     #[command(visible_aliases = ["trigger", "start"])]
     Enqueue(Enqueue),
+    /// Run a job here and now, and print its output
+    Exec(Exec),
     /// Run again what has failed
     Retry(Retry),
     /// Cancel runs that wait, stop runs that run
@@ -362,6 +364,26 @@ pub(crate) enum OnConflict {
     Replace,
     /// Add nothing and exit 1
     Error,
+}
+
+/// `jobctl exec`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "jobctl exec [OPTIONS] JOB [ARGS...]\n       jobctl exec [OPTIONS] --run ID",
+    after_help = "Runs it as the supervisor would: same user, environment, place, lock, limits and record, also while the job is \
+                  paused. INT, TERM and HUP begin the stop sequence, a second one kills. Never retries. The exit code is the \
+                  command's; 75: somebody else has its place or lock"
+)]
+pub(crate) struct Exec {
+    /// Take job, arguments and standard input of this run
+    #[arg(long, value_name = "ID", conflicts_with = "words", value_parser = value_parser!(i64).range(1..))]
+    pub(crate) run: Option<i64>,
+    /// Give the command standard input as it is here, a terminal for example
+    #[arg(long)]
+    pub(crate) tty_stdin: bool,
+    /// Name of the job, then the arguments of its command
+    #[arg(value_name = "JOB", required_unless_present = "run", num_args = 1.., trailing_var_arg = true)]
+    pub(crate) words: Vec<OsString>,
 }
 
 /// `jobctl retry`.

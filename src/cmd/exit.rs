@@ -4,25 +4,36 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// The answer is no: the job failed, refused, nothing matched, the check found errors.
-    No = 1,
+    No,
     /// Usage, or no jobfile.
-    Usage = 2,
+    Usage,
     /// No such job or run.
-    NotFound = 3,
+    NotFound,
     /// Needs a running supervisor and there is none.
-    NoSupervisor = 4,
+    NoSupervisor,
     /// Not now: backlog full, locked, another supervisor.
-    NotNow = 75,
+    NotNow,
     /// The system failed: disk, permission, damaged or newer store.
-    System = 111,
+    System,
+    /// `exec`: what the command itself said.
+    Command(u8),
 }
 
 impl Exit {
     /// The number.
     pub(crate) const fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::NoSupervisor => 4,
+            Self::NotNow => 75,
+            Self::System => 111,
+            Self::Command(code) => code,
+        }
     }
 }
 

@@ -66,6 +66,13 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
+    /// The jobs of a jobfile, where it is to be executed: one that others could have written, or that `run` would refuse, is none.
+    pub(crate) fn trusted(path: &std::path::Path) -> Result<Self, Failure> {
+        super::run::read(path)
+            .map(Self::of)
+            .map_err(|error| failure_of(&error))
+    }
+
     /// The jobs of a text that is no file yet. Errs as a broken jobfile does.
     pub(crate) fn of_text(text: &str) -> Result<Self, Failure> {
         let source = Source {

@@ -23,6 +23,7 @@ mod complete;
 mod completions;
 mod edit;
 mod enqueue;
+mod exec;
 mod export;
 mod follow;
 mod follow_all;
@@ -83,6 +84,7 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Why(args) => why::answer(context, args, out),
         Command::Logs(args) => logs::answer(context, args, out),
         Command::Enqueue(args) => enqueue::answer(context, args, out),
+        Command::Exec(args) => exec::answer(context, args, out),
         Command::Retry(args) => retry::answer(context, args, out),
         Command::Cancel(args) => cancel::answer(context, args, out),
         Command::Ack(args) => ack::answer(context, args, out),

@@ -129,6 +129,16 @@ pub(super) struct Service {
 }
 
 impl Service {
+    /// What has the jobfile and state directory of a live supervisor, and is none.
+    pub(super) fn beside(path: PathBuf, state_dir: PathBuf) -> Self {
+        Self {
+            path,
+            state_dir,
+            on_stop: None,
+            mode: Mode::Live,
+        }
+    }
+
     fn start(
         &self,
         store: Store,
@@ -192,7 +202,7 @@ impl Service {
     }
 
     /// The slots, in control groups where that can be; and what was delegated and cannot be used.
-    fn slots(&self) -> (Slots, Option<Unusable>) {
+    pub(super) fn slots(&self) -> (Slots, Option<Unusable>) {
         let slots = Slots::in_state_dir(&self.state_dir, PathBuf::from("/proc/self/exe"));
         match Delegated::take() {
             Ok(cgroup) => (slots.enclosed(cgroup), None),
@@ -235,7 +245,7 @@ impl Service {
         Ok(loaded?)
     }
 
-    fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
+    pub(super) fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
         let running_max = running_max(settings);
         let running_max = running_max.min(process::descriptors_max() / DESCRIPTORS_PER_SLOT);
         let is_pid_1 = std::process::id() == 1;
@@ -268,7 +278,7 @@ impl Service {
         i64::try_from(max).unwrap_or(i64::MAX)
     }
 
-    fn surroundings(&self) -> Surroundings {
+    pub(super) fn surroundings(&self) -> Surroundings {
         Surroundings {
             inherited: environment::inherited(),
             user: user::current(),

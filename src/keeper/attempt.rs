@@ -10,7 +10,6 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::signal::Signal;
 
-use super::Identity;
 use super::enclosure::Enclosure;
 use super::order::Order;
 use super::output::{Buffer, Output, Pumped};
@@ -18,6 +17,7 @@ use super::record::{End, Ending, ProcessId, Record, StopCause};
 use super::slot::Slot;
 use super::start::{self, Started};
 use super::sweep::{self, Left};
+use super::{Identity, Lent};
 use crate::core::job::Leftovers;
 use crate::core::output::OutputLayout;
 use crate::core::stop::{Action, Stop};
@@ -81,7 +81,7 @@ struct Attempt<'a> {
 ///
 /// Errs where the record cannot be written, before anything was started or with the end unknown: then the keeper must go, for
 /// only its death can tell.
-pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
+pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<Aftermath> {
     let now = clock::now();
     let mut record = begin(&tools.identity, order, now);
     let enclosure = Enclosure::make(order);
@@ -93,9 +93,10 @@ pub(super) fn work(tools: &mut Tools, order: &Order) -> io::Result<Aftermath> {
         Ok(enclosure) => enclosure,
         Err(end) => return refuse(tools, record, end),
     };
-    match start_patiently(tools, order, enclosure.as_ref(), &mut record)? {
+    let Lent { copy, input } = lent;
+    match start_patiently(tools, order, input, enclosure.as_ref(), &mut record)? {
         Ok(started) => {
-            let attempt = Attempt::new(tools, order, record, started)?;
+            let attempt = Attempt::new(tools, order, record, started, copy)?;
             Attempt {
                 enclosure,
                 ..attempt
@@ -122,12 +123,14 @@ fn refuse(tools: &mut Tools, mut record: Record, end: End) -> io::Result<Afterma
 fn start_patiently(
     tools: &mut Tools,
     order: &Order,
+    input: Option<OwnedFd>,
     enclosure: Option<&Enclosure>,
     record: &mut Record,
 ) -> io::Result<Result<Started, End>> {
     let mut waits = START_AGAIN.into_iter();
     loop {
-        let refusal = match start::start(&mut tools.spawner, order, tools.null.as_fd(), enclosure) {
+        let input = input.as_ref().unwrap_or(&tools.null).as_fd();
+        let refusal = match start::start(&mut tools.spawner, order, input, enclosure) {
             Ok(started) => return Ok(Ok(started)),
             Err(refusal) => refusal,
         };
@@ -197,6 +200,7 @@ impl<'a> Attempt<'a> {
         order: &'a Order,
         mut record: Record,
         started: Started,
+        copy: Option<OwnedFd>,
     ) -> io::Result<Self> {
         // It has not been reaped, so its number is its own.
         record.command = ProcessId::of(started.pid).ok();
@@ -204,7 +208,7 @@ impl<'a> Attempt<'a> {
         Ok(Self {
             tools,
             order,
-            output: Output::new(started.output, record.layout),
+            output: Output::new(started.output, record.layout, copy),
             leader: started.pid,
             enclosure: None,
             stop: Stop::new(record.started_mono, order.timeout, order.stop_grace),
@@ -270,12 +274,12 @@ impl<'a> Attempt<'a> {
             .next_deadline()
             .map(|deadline| deadline.since(now.mono));
         let signals = poll::readable(self.tools.signals.fd());
-        let Some(pipe) = self.output.pipe() else {
+        let Some(output) = self.output.awaited() else {
             let mut fds = [signals];
             poll::wait(&mut fds, timeout)?;
             return Ok((poll::is_ready(&fds[0]), false));
         };
-        let mut fds = [signals, poll::readable(pipe)];
+        let mut fds = [signals, output];
         poll::wait(&mut fds, timeout)?;
         Ok((poll::is_ready(&fds[0]), poll::is_ready(&fds[1])))
     }
@@ -400,8 +404,8 @@ impl<'a> Attempt<'a> {
             },
             Left::Nothing => self
                 .output
-                .pipe()
-                .map(|_| "its output is still held open by another process".to_owned()),
+                .is_open()
+                .then(|| "its output is still held open by another process".to_owned()),
         }
     }
 

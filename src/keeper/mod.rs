@@ -19,7 +19,7 @@ mod sweep;
 mod tests;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use self::order::Order;
@@ -47,6 +47,41 @@ const RETIRED: u8 = b'R';
 /// Most locks that an order can carry.
 pub(crate) const LOCKS_MAX: usize = 4;
 
+/// What somebody who waits for an attempt lends to it: descriptors that go with its order.
+#[derive(Debug, Default)]
+pub(crate) struct Lent {
+    /// Gets a copy of the output. Writing to it must not wait; the command is held up while it takes nothing.
+    pub(crate) copy: Option<OwnedFd>,
+    /// The command's standard input.
+    pub(crate) input: Option<OwnedFd>,
+}
+
+/// Bits of the second byte of a message: what was lent.
+const HAS_COPY: u8 = 1;
+const HAS_INPUT: u8 = 2;
+
+impl Lent {
+    fn flags(&self) -> u8 {
+        let copy = if self.copy.is_some() { HAS_COPY } else { 0 };
+        let input = if self.input.is_some() { HAS_INPUT } else { 0 };
+        copy | input
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.copy.iter().chain(&self.input).map(AsFd::as_fd)
+    }
+
+    /// Takes what was lent from the end of the descriptors of a message.
+    fn taken(flags: u8, descriptors: &mut Vec<OwnedFd>) -> Self {
+        let mut take = |flag| (flags & flag != 0).then(|| descriptors.pop()).flatten();
+        let input = take(HAS_INPUT);
+        Self {
+            copy: take(HAS_COPY),
+            input,
+        }
+    }
+}
+
 /// Who a keeper is.
 #[derive(Clone, Debug)]
 struct Identity {
@@ -66,7 +101,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Sends an order without waiting, with copies of the locks that the keeper is to hold until the attempt has ended; the caller
-/// closes its own.
+/// closes its own, and what was lent.
 ///
 /// # Panics
 ///
@@ -75,18 +110,21 @@ pub(crate) fn send_order(
     to: BorrowedFd<'_>,
     order: &Order,
     locks: &[BorrowedFd<'_>],
+    lent: &Lent,
 ) -> io::Result<()> {
     assert!(
         locks.len() <= LOCKS_MAX,
         "an attempt holds its place and one lock"
     );
     let bytes = order.encode();
+    let mut descriptors: Vec<BorrowedFd<'_>> = locks.to_vec();
+    descriptors.extend(lent.descriptors());
     if bytes.len() <= INLINE_MAX {
-        return socket::send(to, &[&[INLINE], &bytes], locks);
+        return socket::send(to, &[&[INLINE, lent.flags()], &bytes], &descriptors);
     }
     let memory = file::sealed_memory(&bytes)?;
-    let descriptors: Vec<BorrowedFd<'_>> = locks.iter().copied().chain([memory.as_fd()]).collect();
-    socket::send(to, &[&[IN_MEMORY]], &descriptors)
+    descriptors.push(memory.as_fd());
+    socket::send(to, &[&[IN_MEMORY, lent.flags()]], &descriptors)
 }
 
 /// What a supervisor hears from a keeper.

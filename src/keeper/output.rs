@@ -6,10 +6,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::unistd::read;
+use nix::poll::PollFd;
+use nix::unistd::{read, write};
 
 use crate::core::output::{NOT_KEPT, OutputLayout};
-use crate::os::file;
+use crate::os::{file, poll};
 
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
@@ -27,6 +28,32 @@ pub(super) struct Output {
     /// Bytes that were to be kept, or came after them, and were not; they are not in `total`.
     lost: u64,
     failure: Option<Errno>,
+    copy: Option<Copy>,
+}
+
+/// Somebody who is given every chunk after it was kept.
+#[derive(Debug)]
+struct Copy {
+    to: OwnedFd,
+    /// What he has not taken yet; until he has, nothing more is read.
+    behind: Vec<u8>,
+}
+
+impl Copy {
+    /// Gives him what he takes now. False: he is gone.
+    fn catch_up(&mut self) -> bool {
+        while !self.behind.is_empty() {
+            match write(&self.to, &self.behind) {
+                Ok(len) => {
+                    self.behind.drain(..len);
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return true,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
 }
 
 /// What one look into the pipe gave.
@@ -41,20 +68,42 @@ pub(super) enum Pumped {
 }
 
 impl Output {
-    /// Output that comes from `pipe`, which never waits.
-    pub(super) fn new(pipe: OwnedFd, layout: OutputLayout) -> Self {
+    /// Output that comes from `pipe`, which never waits. `copy` gets all of it, too.
+    pub(super) fn new(pipe: OwnedFd, layout: OutputLayout, copy: Option<OwnedFd>) -> Self {
         Self {
             pipe: Some(pipe),
             layout,
             total: 0,
             lost: 0,
             failure: None,
+            copy: copy.map(|to| Copy {
+                to,
+                behind: Vec::new(),
+            }),
         }
     }
 
-    /// What to wait for; none after the end.
-    pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
+    /// Whether the end was not seen yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// What to wait for before the next [`Output::pump`]; none after the end.
+    pub(super) fn awaited(&self) -> Option<PollFd<'_>> {
+        self.held_up()
+            .map(|copy| poll::writable(copy.to.as_fd()))
+            .or_else(|| self.pipe.as_ref().map(|pipe| poll::readable(pipe.as_fd())))
+    }
+
+    fn held_up(&self) -> Option<&Copy> {
+        self.copy.as_ref().filter(|copy| !copy.behind.is_empty())
+    }
+
+    /// Gives the copy what it takes now; one whose reader is gone is no more.
+    fn catch_up(&mut self) {
+        if self.copy.as_mut().is_some_and(|copy| !copy.catch_up()) {
+            self.copy = None;
+        }
     }
 
     /// Bytes so far, kept or dropped as the layout says; what could not be written is not among them.
@@ -79,6 +128,10 @@ impl Output {
 
     /// Moves one chunk from the pipe to `file`.
     pub(super) fn pump(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<Pumped> {
+        self.catch_up();
+        if self.held_up().is_some() {
+            return Ok(Pumped::Nothing);
+        }
         let Some(pipe) = &self.pipe else {
             return Ok(Pumped::End);
         };
@@ -89,6 +142,10 @@ impl Output {
             }
             Ok(len) => {
                 self.keep(file, &buffer.0[..len]);
+                if let Some(copy) = &mut self.copy {
+                    copy.behind.extend_from_slice(&buffer.0[..len]);
+                }
+                self.catch_up();
                 Ok(Pumped::Some)
             }
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(Pumped::Nothing),
@@ -96,16 +153,28 @@ impl Output {
         }
     }
 
-    /// Moves what is in the pipe now, without waiting for what may follow. True: that was something.
+    /// Moves what is in the pipe now, without waiting for what may follow, but for whoever gets a copy. True: that was something.
     pub(super) fn drain(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<bool> {
         let before = self.total + self.lost;
         while self.total + self.lost - before < DRAIN_MAX {
             match self.pump(file, buffer)? {
                 Pumped::Some => {}
+                Pumped::Nothing if self.held_up().is_some() => self.wait_for_copy()?,
                 Pumped::Nothing | Pumped::End => break,
             }
         }
+        while self.held_up().is_some() {
+            self.wait_for_copy()?;
+            self.catch_up();
+        }
         Ok(self.total + self.lost > before)
+    }
+
+    fn wait_for_copy(&self) -> io::Result<()> {
+        let Some(copy) = self.held_up() else {
+            return Ok(());
+        };
+        poll::wait(&mut [poll::writable(copy.to.as_fd())], None).map(|_| ())
     }
 
     /// Once something could not be written, nothing more is: what is kept has no gap but the one that the layout makes.

@@ -14,7 +14,7 @@ use super::attempt::{self, Aftermath, Tools};
 use super::order::Order;
 use super::output::Buffer;
 use super::slot::Slot;
-use super::{IN_MEMORY, INLINE, Identity, RETIRED, REUSABLE};
+use super::{IN_MEMORY, INLINE, Identity, Lent, RETIRED, REUSABLE};
 use crate::os::signals::{self, SignalQueue};
 use crate::os::spawn::Spawner;
 use crate::os::{file, poll, process, socket};
@@ -24,8 +24,8 @@ const ORDER_MAX: u64 = 64 * 1024 * 1024;
 
 /// What came over the socket.
 enum Incoming {
-    /// An order and the locks to hold for it.
-    Order(Box<Order>, Vec<OwnedFd>),
+    /// An order, the locks to hold for it, and what was lent for it.
+    Order(Box<Order>, Vec<OwnedFd>, Lent),
     /// Nothing after all.
     Nothing,
     /// The supervisor is gone.
@@ -40,12 +40,12 @@ pub(super) fn serve() -> io::Result<()> {
         if wait(&tools, &socket)? == Wake::Terminated {
             return Ok(());
         }
-        let (order, locks) = match receive(&socket, tools.buffer.bytes())? {
-            Incoming::Order(order, locks) => (order, locks),
+        let (order, locks, lent) = match receive(&socket, tools.buffer.bytes())? {
+            Incoming::Order(order, locks, lent) => (order, locks, lent),
             Incoming::Nothing => continue,
             Incoming::End => return Ok(()),
         };
-        let aftermath = attempt::work(&mut tools, &order)?;
+        let aftermath = attempt::work(&mut tools, &order, lent)?;
         unlock(locks);
         match aftermath {
             Aftermath::Clean => {
@@ -121,14 +121,15 @@ fn receive(socket: &io::Stdin, buffer: &mut [u8]) -> io::Result<Incoming> {
         Err(error) => return Err(error),
     };
     let mut locks = message.descriptors;
-    let order = match buffer[..message.len] {
+    let (order, flags) = match buffer[..message.len] {
         [] => return Ok(Incoming::End),
-        [INLINE, ref bytes @ ..] => Order::decode(bytes),
-        [IN_MEMORY] => Order::decode(&read_memory(locks.pop())?),
+        [INLINE, flags, ref bytes @ ..] => (Order::decode(bytes), flags),
+        [IN_MEMORY, flags] => (Order::decode(&read_memory(locks.pop())?), flags),
         [..] => return Err(io::ErrorKind::InvalidData.into()),
     };
     let order = order.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(Incoming::Order(Box::new(order), locks))
+    let lent = Lent::taken(flags, &mut locks);
+    Ok(Incoming::Order(Box::new(order), locks, lent))
 }
 
 fn read_memory(memory: Option<OwnedFd>) -> io::Result<Vec<u8>> {

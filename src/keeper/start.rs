@@ -56,7 +56,7 @@ struct Strings {
     cwd: CString,
 }
 
-/// Starts the command of `order`; `null` is its standard input where none is given. Errs with the end of the attempt.
+/// Starts the command of `order`; `null` is its standard input where the order brings none. Errs with the end of the attempt.
 pub(super) fn start(
     spawner: &mut Spawner,
     order: &Order,

@@ -74,6 +74,11 @@ impl AsFd for ClockWatch {
     }
 }
 
+/// Watches for room to write; a reader that is gone counts as such.
+pub(crate) fn writable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::POLLOUT)
+}
+
 /// Watches for something to read; the end of the stream, a hang-up and an error count as such.
 pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::POLLIN)

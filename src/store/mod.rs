@@ -6,6 +6,7 @@
 mod backup;
 mod copies;
 mod error;
+mod exec;
 mod followers;
 mod former;
 mod mark;

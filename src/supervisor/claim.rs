@@ -11,7 +11,7 @@ use super::jobs::HeadKey;
 use super::places::Taken;
 use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Live, Steps, Supervisor};
-use crate::core::job::CommandLine;
+use crate::core::job::{CommandLine, Job};
 use crate::core::rate;
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
@@ -38,8 +38,8 @@ pub(super) struct Claim {
     pub(super) slot: u32,
     /// As it stands after the claim, but for `outcome`, which is still that of the attempt before.
     run: RunRow,
-    locks: Vec<File>,
-    order: Result<Order, Outcome>,
+    pub(super) locks: Vec<File>,
+    pub(super) order: Result<Order, Outcome>,
 }
 
 impl Claim {
@@ -142,7 +142,7 @@ impl<S: Spawner> Supervisor<S> {
         };
         match self.claimed(key.2, slot, now) {
             Ok(Some((run, input))) => {
-                let (live, mut claim) = self.claim_of(index, run, slot, taken);
+                let (live, mut claim) = self.claim_of(&self.jobs[index].job, run, slot, taken);
                 if let (Some(input), Ok(order)) = (input, &mut claim.order) {
                     order.stdin = input;
                 }
@@ -199,8 +199,13 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// A claimed run as it is counted, and as it is started after the commit.
-    fn claim_of(&self, index: usize, run: RunRow, slot: u32, taken: Taken) -> (Live, Claim) {
-        let job = &self.jobs[index].job;
+    pub(super) fn claim_of(
+        &self,
+        job: &Job,
+        run: RunRow,
+        slot: u32,
+        taken: Taken,
+    ) -> (Live, Claim) {
         let live = Live {
             job_id: run.job_id,
             slot,

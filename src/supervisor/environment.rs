@@ -236,6 +236,20 @@ fn is_own(name: &[u8]) -> bool {
             .any(|own| name.starts_with(own.as_bytes()))
 }
 
+/// The environment that another process of this user was started with (proc_pid_environ(5)).
+pub(crate) fn of_process(pid: i32) -> io::Result<Vec<(OsString, OsString)>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ"))?;
+    let variables = bytes.split(|byte| *byte == 0).filter_map(|variable| {
+        let at = variable.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = variable.split_at(at);
+        Some((
+            OsString::from_vec(name.to_vec()),
+            OsString::from_vec(value[1..].to_vec()),
+        ))
+    });
+    Ok(variables.collect())
+}
+
 /// The environment of this process, as it was started with.
 pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
     std::env::vars_os()

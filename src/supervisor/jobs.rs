@@ -110,6 +110,7 @@ impl<S: Spawner> Supervisor<S> {
         self.next_due_at = self.store.next_due_at()?;
         self.next_expiry_at = self.store.next_expiry_at()?;
         self.refresh_pauses(steps)?;
+        self.refresh_execs()?;
         self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;
         Ok(())

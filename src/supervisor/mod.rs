@@ -6,6 +6,7 @@ mod claim;
 mod clocks;
 pub(crate) mod daemon;
 pub(crate) mod environment;
+pub(crate) mod exec;
 mod finish;
 mod jobs;
 mod load;
@@ -147,6 +148,9 @@ pub(crate) struct Supervisor<S> {
     live: HashMap<i64, Live>,
     /// Ends that are not in the store yet.
     ended: Vec<SlotEnd>,
+    /// Runs that `jobctl exec` looks after: claimed by other processes, whose books are finished here once these are gone.
+    execs: Vec<exec::Elsewhere>,
+    execs_at: Mono,
     next_due_at: Option<Wall>,
     next_expiry_at: Option<Wall>,
     /// Runs wait for others that have ended, more than one turn goes through.
@@ -223,6 +227,8 @@ impl<S: Spawner> Supervisor<S> {
             heads: BTreeMap::new(),
             live: HashMap::new(),
             ended: Vec::new(),
+            execs: Vec::new(),
+            execs_at: now.mono,
             next_due_at: None,
             next_expiry_at: None,
             has_followers: false,
@@ -272,6 +278,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
+        self.look_at_execs(now);
         self.look_for_room(now);
         if self.again_at.is_none_or(|at| at <= now.mono) {
             self.turn(now);

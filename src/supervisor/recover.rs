@@ -22,7 +22,8 @@ impl<S: Spawner> Supervisor<S> {
             ..Filter::default()
         };
         let mut adopted = 0;
-        for run in self.store.runs(&filter, None)?.into_iter().rev() {
+        let running = self.store.runs(&filter, None)?.into_iter().rev();
+        for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let found = self.spawner.adopt(slot, run.id, run.claim);
             let live = self.adopted_live(&run, slot);
@@ -64,7 +65,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
-    fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {
+    pub(super) fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {
         let terms = self.spawner.terms(slot, run.id, run.claim);
         let terms = terms.as_deref().and_then(terms::decode);
         let is_guessed = terms.is_none();

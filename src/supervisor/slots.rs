@@ -3,7 +3,7 @@
 //! A slot's record is locked by this process and its keeper together (one open file), so that the lock is free only when neither
 //! lives. A slot is used again only after [`Spawner::release`]: the end it holds is in the store by then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,9 +18,9 @@ use nix::sys::signal::Signal;
 use super::slot::{IDLE_MAX, Keeper, Slot, State};
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
-use crate::keeper;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
+use crate::keeper::{self, Lent};
 use crate::os::cgroup::Delegated;
 use crate::os::disk::allocate_behind_end;
 use crate::os::inside::open_inside;
@@ -54,6 +54,8 @@ pub(crate) struct Slots {
     slots: BTreeMap<u32, Slot>,
     /// Attempts of a former supervisor whose record could not be opened: looked for again, for they may still run.
     unseen: Vec<Unseen>,
+    /// Slots of other processes, which are not to be used although nobody may hold them any more.
+    set_aside: BTreeSet<u32>,
 }
 
 /// An attempt of a former supervisor whose record could not be opened yet.
@@ -76,6 +78,7 @@ impl Slots {
             cgroup: None,
             slots: BTreeMap::new(),
             unseen: Vec::new(),
+            set_aside: BTreeSet::new(),
         }
     }
 
@@ -172,13 +175,45 @@ impl Slots {
         Ok(())
     }
 
-    fn send(&self, slot: u32, order: &Order, locks: &[File]) -> io::Result<()> {
+    fn send(&self, slot: u32, order: &Order, locks: &[File], lent: &Lent) -> io::Result<()> {
         let keeper = self.slots[&slot]
             .keeper
             .as_ref()
             .ok_or(io::ErrorKind::NotConnected)?;
         let locks: Vec<BorrowedFd<'_>> = locks.iter().map(AsFd::as_fd).collect();
-        keeper::send_order(keeper.socket.as_fd(), order, &locks)
+        keeper::send_order(keeper.socket.as_fd(), order, &locks, lent)
+    }
+
+    /// As [`Spawner::start`], with something that is lent to the attempt.
+    pub(crate) fn start_with(
+        &mut self,
+        slot: u32,
+        order: &Order,
+        locks: Vec<File>,
+        lent: &Lent,
+    ) -> io::Result<()> {
+        let is_new = self.slots[&slot].keeper.is_none() || self.slots[&slot].moved.is_some();
+        if is_new {
+            self.start_keeper(slot)?;
+        }
+        if let Err(error) = self.send(slot, order, &locks, lent) {
+            if is_new || error.raw_os_error() == Some(libc::EMSGSIZE) {
+                return Err(error);
+            }
+            // An idle keeper may be killed by anybody: what it was not sent, another one can be.
+            self.start_keeper(slot)?;
+            self.send(slot, order, &locks, lent)?;
+        }
+        let entry = self
+            .slots
+            .get_mut(&slot)
+            .expect("a slot is given out before it is used");
+        entry.locks = locks;
+        entry.state = State::Working {
+            run: order.run,
+            claim: order.claim,
+        };
+        Ok(())
     }
 }
 
@@ -201,7 +236,7 @@ impl Spawner for Slots {
         let mut refused = 0;
         for number in 0..SLOTS_MAX {
             let is_unseen = self.unseen.iter().any(|unseen| unseen.slot == number);
-            if is_unseen || self.slots.contains_key(&number) {
+            if is_unseen || self.slots.contains_key(&number) || self.set_aside.contains(&number) {
                 continue;
             }
             match self.own(number) {
@@ -233,28 +268,7 @@ impl Spawner for Slots {
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
-        let is_new = self.slots[&slot].keeper.is_none() || self.slots[&slot].moved.is_some();
-        if is_new {
-            self.start_keeper(slot)?;
-        }
-        if let Err(error) = self.send(slot, order, &locks) {
-            if is_new || error.raw_os_error() == Some(libc::EMSGSIZE) {
-                return Err(error);
-            }
-            // An idle keeper may be killed by anybody: what it was not sent, another one can be.
-            self.start_keeper(slot)?;
-            self.send(slot, order, &locks)?;
-        }
-        let entry = self
-            .slots
-            .get_mut(&slot)
-            .expect("a slot is given out before it is used");
-        entry.locks = locks;
-        entry.state = State::Working {
-            run: order.run,
-            claim: order.claim,
-        };
-        Ok(())
+        self.start_with(slot, order, locks, &Lent::default())
     }
 
     fn give_back(&mut self, slot: u32) {
@@ -384,6 +398,21 @@ impl Spawner for Slots {
 
     fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String> {
         self.slots.get(&slot)?.terms(run, claim)
+    }
+
+    fn set_aside(&mut self, slots: BTreeSet<u32>) {
+        self.set_aside = slots;
+    }
+
+    fn take_over(&mut self, slot: u32, run: i64, claim: i64) -> Option<Report> {
+        if self.slots.contains_key(&slot) {
+            // It serves another attempt by now.
+            return Some(Report::Lost);
+        }
+        let entry = self.own(slot).ok().flatten()?;
+        let report = entry.judge(run, claim);
+        entry.state = State::Ended;
+        Some(report)
     }
 
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {

@@ -2,6 +2,7 @@
 //!
 //! One trait with two sides: `slots::Slots` (real keepers), and in tests a script with invented ends.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 
@@ -45,6 +46,14 @@ pub(crate) trait Spawner {
 
     /// Looks for the attempt of a claim that a former supervisor made.
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted;
+
+    /// Does not give out these slots: another process has written down that it uses them.
+    fn set_aside(&mut self, _slots: BTreeSet<u32>) {}
+
+    /// Takes the slot of an attempt that another process looked after, once neither that process nor its keeper lives. None: one does.
+    fn take_over(&mut self, _slot: u32, _run: i64, _claim: i64) -> Option<Report> {
+        None
+    }
 
     /// The terms that the record of an adopted attempt has (`core::terms`). None: it does not say, or not yet.
     fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String>;

@@ -21,6 +21,9 @@ impl<S: Spawner> Supervisor<S> {
         wait = self
             .room_look_at()
             .map_or(wait, |at| wait.min(from_mono(at)));
+        wait = self
+            .execs_look_at()
+            .map_or(wait, |at| wait.min(from_mono(at)));
         if let Some(at) = self.again_at {
             let leave = self.leave_at().map_or(wait, from_mono);
             // Once that is over, the loop has left.

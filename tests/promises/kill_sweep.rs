@@ -640,11 +640,7 @@ fn print_table(victim: Victim, tallies: &BTreeMap<String, Tally>) -> Tally {
 /// Fails unless nothing was found, and all points that were tried were reached, but for a few that a life does not have each time.
 fn assert_clean(sum: &Tally) {
     assert!(sum.found.is_clean(), "{:?}", sum.found);
-    let Tally {
-        tried,
-        reached,
-        ..
-    } = sum;
+    let Tally { tried, reached, .. } = sum;
     let unreached = tried - reached;
     assert!(
         unreached * UNREACHED <= *tried,

@@ -10,6 +10,7 @@ mod clock_changes;
 mod crash_loop;
 mod editing;
 mod error_sweep;
+mod exec;
 mod faults;
 mod full_disk;
 mod handover;

@@ -82,7 +82,13 @@ impl Bench {
     }
 
     pub(super) fn send_with(&self, order: &Order, locks: &[BorrowedFd<'_>]) {
-        keeper::send_order(self.socket().as_fd(), order, locks).unwrap();
+        keeper::send_order(
+            self.socket().as_fd(),
+            order,
+            locks,
+            &super::super::Lent::default(),
+        )
+        .unwrap();
     }
 
     fn socket(&self) -> &OwnedFd {

@@ -1,0 +1,261 @@
+//! Runs that somebody executes here and now (`jobctl exec`): the same place, claim, keeper and books as any other, without a queue
+//! before it and without a retry behind it.
+//!
+//! Its process does for one run what a supervisor does for all. A supervisor beside it leaves the run alone, until that process and
+//! the keeper are both gone; then it finishes the books.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::rc::Rc;
+
+use super::slots::Slots;
+use super::spawner::{Report, SlotEnd, Spawner, Stop};
+use super::{LOCK_AGAIN, Steps, Supervisor};
+use crate::core::job::{Job, Retry};
+use crate::core::reason::plain;
+use crate::core::retry::Stopped;
+use crate::core::run::Outcome;
+use crate::core::time::{Mono, Now};
+use crate::keeper::Lent;
+use crate::store::{NewItem, RunRow, StoreError};
+
+/// A run that another process looks after.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elsewhere {
+    run: i64,
+    slot: u32,
+    claim: i64,
+}
+
+/// What is to be executed.
+pub(crate) struct Exec<'a> {
+    /// The job.
+    pub(crate) job: &'a Job,
+    /// Arguments, and standard input if it brings some. A key is told to the command, but not taken.
+    pub(crate) item: NewItem,
+}
+
+/// What came of it.
+pub(crate) enum Begun {
+    /// It was started.
+    Started(Box<RunRow>),
+    /// Somebody else holds the place or the lock.
+    Locked,
+    /// Files of the state directory cannot be used.
+    Failed(io::Error),
+}
+
+impl RunRow {
+    /// Whether `jobctl exec` looks after it. Its first attempt is; what `jobctl retry` adds to it is not.
+    pub(super) fn is_exec(&self) -> bool {
+        self.cause == crate::core::run::Cause::Exec && self.attempt == 1
+    }
+}
+
+impl Supervisor<Slots> {
+    /// Takes place and lock, puts down a run and starts its only attempt.
+    pub(crate) fn exec(
+        &mut self,
+        exec: Exec<'_>,
+        lent: &Lent,
+        now: Now,
+    ) -> Result<Begun, StoreError> {
+        self.log.is_mute = true;
+        let mut job = exec.job.clone();
+        Rc::make_mut(&mut job.policy).retry = Retry::default();
+        let taken = match self.places.take(&job, &[]) {
+            Ok(Some(taken)) => taken,
+            Ok(None) => return Ok(Begun::Locked),
+            Err(error) => return Ok(Begun::Failed(error)),
+        };
+        self.store.know_job(job.name.as_str())?;
+        let Exec { item, .. } = exec;
+        let (slot, mut run) = match self.claim_exec(&job, &item, now)? {
+            Ok(claimed) => claimed,
+            Err(error) => return Ok(Begun::Failed(error)),
+        };
+        let row = run.clone();
+        run.key = item.key;
+        let (live, claim) = self.claim_of(&job, run, slot, taken);
+        self.add_live(row.id, live);
+        let report = match claim.order {
+            Ok(mut order) => {
+                if lent.input.is_some() {
+                    order.stdin.clear();
+                } else if let Some(input) = item.input {
+                    order.stdin = input;
+                }
+                match self.spawner.start_with(slot, &order, claim.locks, lent) {
+                    Ok(()) => return Ok(Begun::Started(Box::new(row))),
+                    Err(error) => Report::Refused(Outcome::SpawnFailed {
+                        exit_code: None,
+                        error: format!("new keeper: {}", plain(&error)),
+                    }),
+                }
+            }
+            Err(outcome) => Report::Refused(outcome),
+        };
+        self.ended.push(SlotEnd {
+            slot,
+            run: row.id,
+            claim: row.claim,
+            report,
+        });
+        Ok(Begun::Started(Box::new(row)))
+    }
+
+    /// Puts down the run with its claim. While this transaction lasts nobody else can say that he uses a slot.
+    fn claim_exec(
+        &mut self,
+        job: &Job,
+        item: &NewItem,
+        now: Now,
+    ) -> Result<io::Result<(u32, RunRow)>, StoreError> {
+        self.store.begin()?;
+        let claimed = self.claim_exec_in_turn(job, item, now);
+        match &claimed {
+            Ok(Ok((slot, _))) => {
+                if let Err(error) = self.store.commit() {
+                    self.store.rollback();
+                    self.spawner.give_back(*slot);
+                    return Err(error);
+                }
+            }
+            Ok(Err(_)) | Err(_) => self.store.rollback(),
+        }
+        claimed
+    }
+
+    fn claim_exec_in_turn(
+        &mut self,
+        job: &Job,
+        item: &NewItem,
+        now: Now,
+    ) -> Result<io::Result<(u32, RunRow)>, StoreError> {
+        let in_use: BTreeSet<u32> = self.store.running_slots()?.into_iter().collect();
+        self.spawner.set_aside(in_use);
+        let slot = match self.spawner.free_slot() {
+            Ok(slot) => slot,
+            Err(error) => return Ok(Err(error)),
+        };
+        let run = self
+            .store
+            .insert_exec(job.name.as_str(), item, job.policy.priority, now.wall)?;
+        let claimed = self.store.claim_if_queued(&run, slot, now.wall)?;
+        Ok(claimed
+            .map(|run| (slot, run))
+            .ok_or_else(|| io::Error::other("the run was changed while it was put down")))
+    }
+
+    /// Writes down the end of what [`Supervisor::exec`] started, once it is told, and that somebody has seen it. None: it is under way.
+    pub(crate) fn exec_ended(&mut self, run: i64, now: Now) -> Result<Option<RunRow>, StoreError> {
+        let ends = self.spawner.ended(now);
+        self.ended.extend(ends);
+        if self.ended.is_empty() {
+            return Ok(None);
+        }
+        for end in &mut self.ended {
+            end.report = never_again(end.report.clone());
+        }
+        let mut steps = Steps::at(now);
+        self.store.begin()?;
+        let written = self
+            .finish_ended(&mut steps)
+            .and_then(|()| self.store.ack_if_failed(run, now.wall))
+            .and_then(|_| self.store.commit());
+        if let Err(error) = written {
+            self.store.rollback();
+            return Err(error);
+        }
+        self.carry_out(steps, now);
+        self.store.run(run)
+    }
+
+    /// Begins the stop sequence, or ends it at once; the run is cancelled by it.
+    pub(crate) fn exec_stop(&mut self, run: i64, stop: Stop) -> Result<(), StoreError> {
+        self.store
+            .together(|store| store.ask_stop(run, Stopped::ByHand, None))?;
+        self.exec_pass_on(run, stop);
+        Ok(())
+    }
+
+    /// Begins the stop sequence if somebody has cancelled the run since this was last asked.
+    pub(crate) fn exec_look(&mut self, run: i64) -> Result<(), StoreError> {
+        let version = self.store.data_version()?;
+        if std::mem::replace(&mut self.data_version, version) == version {
+            return Ok(());
+        }
+        let is_cancelled = self.store.run(run)?.is_some_and(|row| row.stop.is_some());
+        let is_stopping = self.live.get(&run).is_none_or(|live| live.is_stopping);
+        if is_cancelled && !is_stopping {
+            self.exec_pass_on(run, Stop::Gently);
+        }
+        Ok(())
+    }
+
+    fn exec_pass_on(&mut self, run: i64, stop: Stop) {
+        self.mark_stopping(run);
+        if let Some(live) = self.live.get(&run) {
+            self.spawner.stop(live.slot, stop);
+        }
+    }
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Reads anew which runs other processes look after.
+    pub(super) fn refresh_execs(&mut self) -> Result<(), StoreError> {
+        let known = self.store.running_execs()?;
+        self.execs = known
+            .into_iter()
+            .filter(|(run, ..)| !self.live.contains_key(run))
+            .map(|(run, slot, claim)| Elsewhere { run, slot, claim })
+            .collect();
+        self.spawner
+            .set_aside(self.execs.iter().map(|exec| exec.slot).collect());
+        Ok(())
+    }
+
+    /// When those runs are to be looked at.
+    pub(super) fn execs_look_at(&self) -> Option<Mono> {
+        (!self.execs.is_empty()).then_some(self.execs_at + LOCK_AGAIN)
+    }
+
+    /// Takes over what nobody looks after any more.
+    pub(super) fn look_at_execs(&mut self, now: Now) {
+        if self.execs_look_at().is_none_or(|at| at > now.mono) {
+            return;
+        }
+        self.execs_at = now.mono;
+        for exec in std::mem::take(&mut self.execs) {
+            let Elsewhere { run, slot, claim } = exec;
+            // What cannot be read now is asked for again.
+            let Ok(row) = self.store.run(run) else {
+                self.execs.push(exec);
+                continue;
+            };
+            let Some(row) = row.filter(|row| row.is_exec() && row.claim == claim) else {
+                continue;
+            };
+            let Some(report) = self.spawner.take_over(slot, run, claim) else {
+                self.execs.push(exec);
+                continue;
+            };
+            let live = self.adopted_live(&row, slot);
+            self.add_live(run, live);
+            self.ended.push(SlotEnd {
+                slot,
+                run,
+                claim,
+                report: never_again(report),
+            });
+        }
+    }
+}
+
+/// An attempt of which nothing is known is not tried again: somebody waited for this one.
+fn never_again(report: Report) -> Report {
+    match report {
+        Report::NeverStarted => Report::Lost,
+        Report::Lost | Report::Ended(_) | Report::Refused(_) => report,
+    }
+}
