@@ -37,6 +37,9 @@ _jobctl() {
             jobctl,enqueue)
                 cmd="jobctl__subcmd__enqueue"
                 ;;
+            jobctl,exec)
+                cmd="jobctl__subcmd__exec"
+                ;;
             jobctl,export)
                 cmd="jobctl__subcmd__export"
                 ;;
@@ -107,7 +110,7 @@ _jobctl() {
 
     case "${cmd}" in
         jobctl)
-            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show why logs enqueue trigger start retry cancel stop ack wait pause resume export import backup restore completions man"
+            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show why logs enqueue trigger start exec retry cancel stop ack wait pause resume export import backup restore completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -368,6 +371,36 @@ _jobctl() {
                     return 0
                     ;;
                 --priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__exec)
+            opts="-q -v -h --run --tty-stdin --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --run)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -962,7 +995,7 @@ _jobctl_words() {
     local word words=""
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in
-            status | next | runs | history | enqueue | trigger | start | pause | resume) words=jobs ;;
+            status | next | runs | history | enqueue | trigger | start | exec | pause | resume) words=jobs ;;
             show | retry | cancel | stop | ack | wait) words=runs ;;
             logs | why) words="jobs runs" ;;
             *) continue ;;

@@ -49,6 +49,7 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "logs" -d 'Print the o
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "enqueue" -d 'Add a run of a job to the queue'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "trigger" -d 'Add a run of a job to the queue'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "start" -d 'Add a run of a job to the queue'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "exec" -d 'Run a job here and now, and print its output'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "retry" -d 'Run again what has failed'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "cancel" -d 'Cancel runs that wait, stop runs that run'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "stop" -d 'Cancel runs that wait, stop runs that run'
@@ -284,6 +285,17 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand start" -l json -d 'Print J
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand start" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l run -d 'Take job, arguments and standard input of this run' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l tty-stdin -d 'Give the command standard input as it is here, a terminal for example'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand retry" -l rate -d 'Start them one after the other, so many in this time, such as 5/s' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand retry" -l state -d 'Only runs in this state; may be repeated' -r -f -a "scheduled\t''
 queued\t''
@@ -477,6 +489,6 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand man" -s v -l verbose -d 'S
 complete -c jobctl -n "__fish_jobctl_using_subcommand man" -s h -l help -d 'Print help'
 
 # Names of jobs and ids of runs, where the command takes them; everything else is done above.
-complete -c jobctl -n "__fish_jobctl_using_subcommand status next runs history why logs enqueue trigger start pause resume" -f -a "(jobctl __complete jobs 2>/dev/null)"
+complete -c jobctl -n "__fish_jobctl_using_subcommand status next runs history why logs enqueue trigger start exec pause resume" -f -a "(jobctl __complete jobs 2>/dev/null)"
 complete -c jobctl -n "__fish_jobctl_using_subcommand show why logs retry cancel stop ack wait" -k -f -a "(jobctl __complete runs 2>/dev/null)"
 complete -c jobctl -n "__fish_jobctl_using_subcommand runs history retry cancel stop ack" -l job -x -a "(jobctl __complete jobs 2>/dev/null)"

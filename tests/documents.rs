@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "why",
     "logs",
     "enqueue",
+    "exec",
     "retry",
     "cancel",
     "ack",

@@ -85,9 +85,9 @@ fn run_fields(run: &RunRow) -> Map<String, Value> {
     }
     put("key", run.key.as_deref().into());
     put("priority", run.priority.into());
-    for later in ["progress", "result", "late"] {
-        put(later, Value::Null);
-    }
+    put("progress", run.progress.into());
+    put("result", run.result.as_deref().into());
+    put("late", Value::Null);
     put("acked", time(run.acked));
     let after = (!run.after.is_empty()).then(|| run.after.clone());
     put("after", after.into());
@@ -150,6 +150,8 @@ pub(crate) fn sample_run() -> RunRow {
         priority: 0,
         after: Vec::new(),
         expires_at: None,
+        progress: None,
+        result: None,
         acked: None,
         stop: None,
         slot: None,

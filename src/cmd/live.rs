@@ -12,10 +12,12 @@ use nix::fcntl::OFlag;
 
 use super::pieces::Piece;
 use crate::core::output::OutputLayout;
+use crate::core::report::{self, Report};
+use crate::core::run::State;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::record::Record;
-use crate::os::file;
 use crate::os::inside::open_inside;
+use crate::os::{file, reports};
 use crate::store::RunRow;
 
 /// Bytes read in one look.
@@ -44,6 +46,16 @@ pub(crate) struct Look {
     pub(crate) has_more: bool,
     /// Whether the attempt has ended and all of it was read.
     pub(crate) is_ended: bool,
+}
+
+/// Fills in what the commands of running runs say now of how far they are; the store learns of it when they end.
+pub(crate) fn fill_in(state_dir: &Path, runs: &mut [RunRow]) {
+    for run in runs.iter_mut().filter(|run| run.state == State::Running) {
+        if let Some(report) = Live::open(state_dir, run).and_then(|live| live.report()) {
+            run.progress = report.progress;
+            run.result = report.result;
+        }
+    }
 }
 
 impl Live {
@@ -79,6 +91,13 @@ impl Live {
     /// The number of the attempt's main process; none until it exists.
     pub(crate) fn pid(&self) -> Option<i32> {
         Some(self.current()?.command?.pid)
+    }
+
+    /// What the command has reported so far. None: it has not, or not to this user.
+    fn report(&self) -> Option<Report> {
+        let path = self.current()?.report?;
+        let tail = reports::read(Path::new(&path), report::REPORT_MAX).ok()?;
+        Some(report::parse(tail.whole_lines()).0)
     }
 
     /// The record, if it is that of this attempt.
@@ -192,6 +211,7 @@ mod tests {
 
     fn record(total: u64, is_ended: bool) -> Record {
         let ending = Ending {
+            report: Report::default(),
             end: End::Exited(0),
             ended_at: Wall::from_secs(1),
             duration: std::time::Duration::ZERO,
@@ -201,6 +221,7 @@ mod tests {
             remark: None,
         };
         Record {
+            report: None,
             boot_id: "boot".into(),
             keeper: ProcessId {
                 pid: 1,

@@ -36,6 +36,7 @@ mod man;
 mod next;
 mod pause;
 mod pieces;
+mod progress;
 mod reload;
 mod reloading;
 mod restore;

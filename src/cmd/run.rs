@@ -17,7 +17,8 @@ use crate::core::schedule::Zone;
 use crate::core::time::Now;
 use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::cgroup::{Delegated, Unusable};
-use crate::os::{clock, disk, machine, process, user, wake, zone};
+use crate::os::paths::Caller;
+use crate::os::{clock, disk, machine, process, reports, user, wake, zone};
 use crate::store::{Behind, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
 use crate::supervisor::environment::{self, Surroundings};
@@ -152,6 +153,9 @@ impl Service {
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
         say_cgroup(&mut supervisor, unusable.as_ref(), now);
+        if let Err(failure) = self.reports_dir() {
+            supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);
+        }
         let jobs = loaded.jobfile.jobs.len();
         if let Some(last_alive_at) = office.last_alive_at {
             supervisor.look_at_clock_of_last(last_alive_at, now);
@@ -284,6 +288,16 @@ impl Service {
             user: user::current(),
             jobfile: self.path.clone(),
             state_dir: self.state_dir.clone(),
+            reports_dir: self.reports_dir().ok(),
+        }
+    }
+
+    /// Where commands report; it is made if it is not there.
+    fn reports_dir(&self) -> Result<PathBuf, Failure> {
+        let dir = Caller::of_process().reports_dir(&self.state_dir);
+        match reports::make_dir(&dir) {
+            Ok(()) => Ok(dir),
+            Err(error) => Err(Failure::of_file(&dir, &error)),
         }
     }
 

@@ -7,7 +7,7 @@ use super::jobs::Jobs;
 use super::output::{Out, Style};
 use super::table::{Cell, Column, Table};
 use super::when::{self, Viewer};
-use super::{filter, json};
+use super::{filter, json, live};
 use crate::cli;
 use crate::core::run::State;
 use crate::store::{Filter, RunRow, Store};
@@ -22,10 +22,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
         check_job(context, store.as_ref(), name)?;
     }
     let limit = (args.count > 0).then_some(args.count);
-    let runs = store
+    let mut runs = store
         .map(|store| store.runs(&filter, limit))
         .transpose()?
         .unwrap_or_default();
+    live::fill_in(context.state_dir()?, &mut runs);
     if runs.is_empty() {
         return Ok(none_found(context, &filter));
     }
@@ -81,6 +82,10 @@ pub(crate) fn verdict(run: &RunRow) -> String {
             (word, _, _) => word.to_owned(),
         },
     );
+    let progress = run
+        .progress
+        .filter(|_| run.state == State::Running)
+        .map(|progress| format!("{progress} %"));
     let by = run.by.map(|by| format!("by {by}"));
     let count = (run.count > 1).then(|| format!("{} times", run.count));
     let acked = run
@@ -89,6 +94,7 @@ pub(crate) fn verdict(run: &RunRow) -> String {
         .map(|_| "acknowledged".to_owned());
     let details: Vec<String> = detail
         .into_iter()
+        .chain(progress)
         .chain(by)
         .chain(count)
         .chain(acked)

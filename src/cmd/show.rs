@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::fields::Fields;
 use super::json;
-use super::live::Live;
+use super::live::{self, Live};
 use super::output::{Out, Style};
 use super::runs::{arguments, style, verdict};
 use super::table::{Cell, Column, Table};
@@ -20,9 +20,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
     let store = context
         .open_read()?
         .ok_or_else(|| Failure::no_such_run(args.id))?;
-    let run = store
+    let mut run = store
         .run(args.id)?
         .ok_or_else(|| Failure::no_such_run(args.id))?;
+    live::fill_in(context.state_dir()?, std::slice::from_mut(&mut run));
     let mut attempts = store.attempts(args.id)?;
     // The store learns of the process when it has ended; until then its keeper's record has it.
     if run.state == State::Running
@@ -64,6 +65,7 @@ fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Resul
         Some(format!("{}{known}", verdict(run))),
     );
     fields.put("error", run.error.clone());
+    fields.put("result", run.result.clone());
     fields.put("cause", Some(run.cause.to_string()));
     fields.put("args", (!run.args.is_empty()).then(|| arguments(&run.args)));
     fields.put("key", run.key.clone());

@@ -74,6 +74,7 @@ pub(crate) fn answer(
         return print_json(&facts, &views, out);
     }
     let page = status_text::Page {
+        state_dir: context.state_dir()?,
         supervisor: &supervisor,
         jobs: &jobs,
         store: store.as_ref(),

@@ -4,10 +4,10 @@ use super::failure::Failure;
 use super::fields::Fields;
 use super::next::{delay_text, with_values};
 use super::output::{Out, Style};
-use super::runs;
 use super::status::JobView;
 use super::status_text::{Page, note, print_supervisor};
 use super::{json, when};
+use super::{live, runs};
 use crate::core::duration::show_duration;
 use crate::core::job::{CommandLine, Job};
 use crate::core::time::Wall;
@@ -44,7 +44,7 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
         job: Some(view.name.to_owned()),
         ..Filter::default()
     };
-    let newest = page
+    let mut newest = page
         .store
         .map(|store| store.runs(&filter, Some(RUNS_MAX)))
         .transpose()?
@@ -52,6 +52,7 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
     if newest.is_empty() {
         return Ok(());
     }
+    live::fill_in(page.state_dir, &mut newest);
     out.line("")?;
     runs::print(&newest, page.viewer, out)
 }

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::fields::Fields;
 use super::jobs::Jobs;
+use super::live;
 use super::output::{Out, Style};
 use super::runs::{self, style};
 use super::status::{JobView, Supervisor};
@@ -24,6 +25,8 @@ const RUNS_MAX: u32 = 10;
 
 /// What a page is made from.
 pub(crate) struct Page<'a> {
+    /// Where running attempts have their slots.
+    pub(crate) state_dir: &'a std::path::Path,
     /// The supervisor.
     pub(crate) supervisor: &'a Supervisor,
     /// The jobs' definitions.
@@ -330,6 +333,7 @@ fn print_list(page: &Page<'_>, section: Section, out: &mut Out) -> Result<(), Fa
     if runs.is_empty() {
         return Ok(());
     }
+    live::fill_in(page.state_dir, &mut runs);
     out.line("")?;
     let shown = i64::try_from(runs.len()).unwrap_or(i64::MAX);
     let newest = if section.count > shown {
@@ -382,6 +386,7 @@ mod tests {
         };
         let viewer = viewer();
         let page = Page {
+            state_dir: std::path::Path::new("/nowhere"),
             supervisor: &supervisor,
             jobs: &jobs,
             store: None,

@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::failure::{Failure, plain};
 use super::json;
 use super::output::Out;
+use super::progress::{Progress, Tally};
 use super::runs::verdict;
 use crate::cli;
 use crate::core::run::State;
@@ -23,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks for the supervisor, in looks at the version.
 const LOOKS_PER_PROBE: u32 = 20;
+
+/// Between two lines that say how far it is, likewise.
+const LOOKS_PER_PROGRESS: u32 = 5;
 
 /// Answers `jobctl wait`.
 pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit, Failure> {
@@ -50,18 +54,26 @@ pub(crate) fn until_ended(
     mut ended: impl FnMut(&RunRow) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let mut watch = Watch::new(context, store)?;
-    let mut exit = Exit::Done;
+    let mut tally = Tally {
+        ended: 0,
+        failed: 0,
+        total: ids.len(),
+    };
     for &id in ids {
+        watch.waits_for = Some((id, tally));
         let run = watch.until(|| {
             let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
             Ok(run.state.is_ended().then_some(run))
         })?;
-        if run.state != State::Succeeded {
-            exit = Exit::No;
-        }
+        tally.ended += 1;
+        tally.failed += usize::from(run.state != State::Succeeded);
+        watch.progress.clear();
         ended(&run)?;
     }
-    Ok(exit)
+    Ok(match tally.failed {
+        0 => Exit::Done,
+        _ => Exit::No,
+    })
 }
 
 fn until_idle(context: &Context, store: &Store) -> Result<(), Failure> {
@@ -104,6 +116,9 @@ struct Watch<'a> {
     state_dir: &'a Path,
     looks: u32,
     is_told: bool,
+    progress: Progress,
+    /// The run that is waited for now, and what is behind it.
+    waits_for: Option<(i64, Tally)>,
 }
 
 impl<'a> Watch<'a> {
@@ -114,6 +129,8 @@ impl<'a> Watch<'a> {
             state_dir: context.state_dir()?,
             looks: 0,
             is_told: false,
+            progress: Progress::of(context),
+            waits_for: None,
         })
     }
 
@@ -122,15 +139,29 @@ impl<'a> Watch<'a> {
             if self.looks.is_multiple_of(LOOKS_PER_PROBE) {
                 self.look_for_supervisor();
             }
+            if self.looks.is_multiple_of(LOOKS_PER_PROGRESS) {
+                self.show_progress()?;
+            }
             self.looks = self.looks.wrapping_add(1);
             Ok(())
         })
+    }
+
+    fn show_progress(&mut self) -> Result<(), Failure> {
+        let Some((id, tally)) = self.waits_for else {
+            return Ok(());
+        };
+        if let Some(run) = self.store.run(id)? {
+            self.progress.show(self.state_dir, &run, tally);
+        }
+        Ok(())
     }
 
     /// Says when there is no supervisor: nothing starts then, and what ends is not noticed.
     fn look_for_supervisor(&mut self) {
         let is_there = wake::probe(self.state_dir).is_ok_and(|rung| rung == Rung::Heard);
         if !is_there && !self.is_told {
+            self.progress.clear();
             self.context
                 .say("no supervisor is running: waiting until one is");
         }

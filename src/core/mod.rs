@@ -13,6 +13,7 @@ pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod rate;
 pub(crate) mod reason;
+pub(crate) mod report;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;

@@ -19,6 +19,8 @@ pub(crate) enum Next {
     Finish(Verdict),
     /// Another attempt at this time.
     RetryAt(Wall),
+    /// Another attempt at this time, because the command asked for it; the one that ended is not charged.
+    PutOffTo(Wall),
     /// Another attempt as soon as it can be had; the one that ended is not charged.
     Requeue,
 }
@@ -46,6 +48,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) stopped: Option<Stopped>,
     /// Whether the stop sequence had begun when it ended: what it answered to that is no exit code of its own.
     pub(crate) was_struck: bool,
+    /// How long after its end the command wants to be tried again, if it has failed by an exit code.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Somebody's wish that ended an attempt.
@@ -108,6 +112,10 @@ impl Policy {
         if ended.lost > LOST_MAX {
             return Next::Finish(Verdict::Failed(Reason::Poison));
         }
+        if let (Outcome::Exited(_), Some(span)) = (ended.outcome, ended.retry_after) {
+            let at = ended.ended_at + span;
+            return self.unless_too_late(at, ended, Next::PutOffTo(at));
+        }
         let is_final = ended
             .outcome
             .exit_code()
@@ -121,11 +129,15 @@ impl Policy {
             + self
                 .retry
                 .delay_after(ended.charged, jitter_seed(ended.run, ended.attempt));
+        self.unless_too_late(at, ended, Next::RetryAt(at))
+    }
+
+    fn unless_too_late(&self, at: Wall, ended: &Ended<'_>, next: Next) -> Next {
         match self.retry.give_up_after {
             Some(limit) if at > ended.first_started_at + limit => {
                 Next::Finish(Verdict::Failed(Reason::GiveUpAfter))
             }
-            _ => Next::RetryAt(at),
+            _ => next,
         }
     }
 }
@@ -230,6 +242,7 @@ mod tests {
             first_started_at: Wall::from_secs(900),
             stopped: None,
             was_struck: false,
+            retry_after: None,
         }
     }
 
@@ -415,5 +428,32 @@ mod tests {
         assert_eq!(policy.outcome_of_shell(1, None), Outcome::Exited(1));
         policy.success_exit = Box::from([0, 127]);
         assert_eq!(policy.outcome_of_shell(127, None), Outcome::Exited(127));
+    }
+
+    #[test]
+    fn a_command_may_put_itself_off_uncharged_and_within_its_time() {
+        let asks = |outcome, secs| Ended {
+            retry_after: Some(Duration::from_secs(secs)),
+            ..ended(outcome, 1, Some(1))
+        };
+        let mut policy = policy(0);
+        let at = Wall::from_secs(1030);
+        assert_eq!(
+            policy.next(&asks(&Outcome::Exited(1), 30)),
+            Next::PutOffTo(at)
+        );
+        assert_eq!(
+            policy.next(&asks(&Outcome::Exited(0), 30)),
+            Next::Finish(Verdict::Succeeded)
+        );
+        let lost = Next::Finish(Verdict::Failed(Reason::Lost));
+        assert_eq!(policy.next(&asks(&Outcome::Lost, 30)), lost);
+        policy.retry.give_up_after = Some(Duration::from_secs(125));
+        let given_up = Next::Finish(Verdict::Failed(Reason::GiveUpAfter));
+        assert_eq!(policy.next(&asks(&Outcome::Exited(1), 30)), given_up);
+        assert_eq!(
+            policy.next(&asks(&Outcome::Exited(1), 20)),
+            Next::PutOffTo(Wall::from_secs(1020))
+        );
     }
 }

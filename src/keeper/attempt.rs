@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::libc;
@@ -19,13 +20,16 @@ use super::start::{self, Started};
 use super::sweep::{self, Left};
 use super::{Identity, Lent};
 use crate::core::job::Leftovers;
+use crate::core::noun::count;
 use crate::core::output::OutputLayout;
+use crate::core::reason::plain;
+use crate::core::report::{self, Report};
 use crate::core::stop::{Action, Stop};
 use crate::core::time::{Mono, Now};
 use crate::os::process::{self, Reaped, Status, Usage};
 use crate::os::signals::SignalQueue;
 use crate::os::spawn::Spawner;
-use crate::os::{clock, poll};
+use crate::os::{clock, poll, reports};
 
 /// How long a command waits for its next start where the system has too few processes for it.
 const START_AGAIN: [Duration; 4] = [
@@ -75,6 +79,8 @@ struct Attempt<'a> {
     stop: Stop,
     exit: Option<(Status, Usage)>,
     left: Left,
+    /// Why there is no file for its report, although there should be one.
+    unreported: Option<String>,
 }
 
 /// Works on `order` until it has ended and its end is written.
@@ -89,6 +95,7 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
         record.cgroup = Some(enclosure.dir.clone());
     }
     tools.slot.write_record(&record)?;
+    let unreported = make_report(order);
     let enclosure = match enclosure {
         Ok(enclosure) => enclosure,
         Err(end) => return refuse(tools, record, end),
@@ -99,6 +106,7 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
             let attempt = Attempt::new(tools, order, record, started, copy)?;
             Attempt {
                 enclosure,
+                unreported,
                 ..attempt
             }
             .run()
@@ -114,6 +122,10 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
 
 /// Writes the end of an attempt that no process was started for.
 fn refuse(tools: &mut Tools, mut record: Record, end: End) -> io::Result<Aftermath> {
+    if let Some(report) = &record.report {
+        // One that stays is removed with the next boot.
+        let _ = reports::remove(Path::new(report));
+    }
     record.ending = Some(ending(&record, end, Usage::default(), None));
     tools.slot.write_record(&record)?;
     Ok(Aftermath::Clean)
@@ -174,6 +186,7 @@ fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
         cgroup: None,
         memory_max: order.memory_max,
         terms: Some(order.terms.clone()),
+        report: order.report.clone(),
         stopped: None,
         layout: OutputLayout::of(order.output_max),
         output_total: 0,
@@ -191,7 +204,46 @@ fn ending(record: &Record, end: End, usage: Usage, remark: Option<String>) -> En
         system: usage.system,
         max_rss_kib: usage.max_rss_kib,
         remark,
+        report: Report::default(),
     }
+}
+
+/// Makes the file for the command's report. Where that fails the command runs all the same, and why is said at the end.
+fn make_report(order: &Order) -> Option<String> {
+    let path = order.report.as_deref()?;
+    let error = reports::make(Path::new(path), order.identity.as_ref()).err()?;
+    Some(format!("report: cannot be made: {}", plain(&error)))
+}
+
+/// Takes what the command has reported, with a word about what says nothing.
+fn take_report(order: &Order) -> (Report, Option<String>) {
+    let Some(path) = order.report.as_deref().map(Path::new) else {
+        return (Report::default(), None);
+    };
+    let read = reports::read(path, report::REPORT_MAX);
+    // One that stays is removed with the next boot.
+    let _ = reports::remove(path);
+    let tail = match read {
+        Ok(tail) => tail,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Report::default(), None),
+        Err(error) => {
+            let remark = format!("report: not read: {}", plain(&error));
+            return (Report::default(), Some(remark));
+        }
+    };
+    let (report, unknown) = report::parse(tail.whole_lines());
+    let remark = match (tail.is_cut, unknown) {
+        (true, _) => Some(format!(
+            "report: longer than {} KiB, only its end was read",
+            report::REPORT_MAX / 1024
+        )),
+        (false, 0) => None,
+        (false, unknown) => Some(format!(
+            "report: {} ignored",
+            count(unknown, "unknown line")
+        )),
+    };
+    (report, remark)
 }
 
 impl<'a> Attempt<'a> {
@@ -211,6 +263,7 @@ impl<'a> Attempt<'a> {
             output: Output::new(started.output, record.layout, copy),
             leader: started.pid,
             enclosure: None,
+            unreported: None,
             stop: Stop::new(record.started_mono, order.timeout, order.stop_grace),
             exit: None,
             left: Left::Something,
@@ -368,8 +421,10 @@ impl<'a> Attempt<'a> {
             Status::Signaled(signal) => End::Signaled(signal),
         };
         let limit = self.enclosure.as_ref().and_then(Enclosure::remark);
+        let (report, unread) = take_report(self.order);
         let remarks = [
             limit,
+            self.unreported.take().or(unread),
             unended.or_else(|| self.left_running()),
             self.output.remark(),
         ];
@@ -378,7 +433,10 @@ impl<'a> Attempt<'a> {
             .flatten()
             .reduce(|one, other| format!("{one}; {other}"));
         self.record.output_total = self.output.total();
-        self.record.ending = Some(ending(&self.record, end, usage, remark));
+        self.record.ending = Some(Ending {
+            report,
+            ..ending(&self.record, end, usage, remark)
+        });
         if let Some(enclosure) = &self.enclosure {
             enclosure.close();
         }

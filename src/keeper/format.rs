@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::record::{End, Ending, ProcessId, Record, StopCause};
 use crate::core::hash::fnv1a;
 use crate::core::output::OutputLayout;
+use crate::core::report::Report;
 use crate::core::time::{Mono, Wall};
 
 /// Where in the file the digits of the live total of the output begin.
@@ -20,7 +21,7 @@ pub(crate) const OUTPUT_TOTAL_AT: u64 = 7;
 pub(crate) const TEXT_MAX: usize = 512;
 
 /// No record is longer than this.
-pub(crate) const RECORD_MAX: usize = 8 * 1024;
+pub(crate) const RECORD_MAX: usize = 16 * 1024;
 
 /// `output `, twenty digits, a line feed.
 const FIRST_LINE_LEN: usize = 28;
@@ -103,6 +104,9 @@ impl Record {
         if let Some(terms) = &self.terms {
             writeln!(text, "terms {}", escaped(terms))?;
         }
+        if let Some(report) = &self.report {
+            writeln!(text, "report {}", escaped(report))?;
+        }
         match self.stopped {
             None => {}
             Some(StopCause::Timeout) => writeln!(text, "stopped timeout")?,
@@ -138,6 +142,7 @@ impl Record {
             cgroup: lines.text("cgroup")?,
             memory_max: lines.optional("memory_max")?,
             terms: lines.text("terms")?,
+            report: lines.text("report")?,
             stopped: lines.stopped()?,
             ending: lines.ending()?,
         }))
@@ -161,8 +166,26 @@ impl Ending {
         writeln!(text, "user_ns {}", self.user.as_nanos())?;
         writeln!(text, "system_ns {}", self.system.as_nanos())?;
         writeln!(text, "max_rss_kib {}", self.max_rss_kib)?;
-        self.remark.as_ref().map_or(Ok(()), |remark| {
-            writeln!(text, "remark {}", escaped(remark))
+        if let Some(remark) = &self.remark {
+            writeln!(text, "remark {}", escaped(remark))?;
+        }
+        let Report {
+            progress,
+            result,
+            error,
+            retry_after,
+        } = &self.report;
+        if let Some(progress) = progress {
+            writeln!(text, "progress {progress}")?;
+        }
+        if let Some(result) = result {
+            writeln!(text, "result {}", escaped(result))?;
+        }
+        if let Some(error) = error {
+            writeln!(text, "error {}", escaped(error))?;
+        }
+        retry_after.map_or(Ok(()), |span| {
+            writeln!(text, "retry_after_ns {}", span.as_nanos())
         })
     }
 }
@@ -281,6 +304,15 @@ impl<'a> Lines<'a> {
             system: self.span("system_ns")?,
             max_rss_kib: self.number("max_rss_kib")?,
             remark: self.text("remark")?,
+            report: Report {
+                progress: self.optional("progress")?,
+                result: self.text("result")?,
+                error: self.text("error")?,
+                retry_after: match self.0.contains_key("retry_after_ns") {
+                    true => Some(self.span("retry_after_ns")?),
+                    false => None,
+                },
+            },
         }))
     }
 
@@ -344,15 +376,25 @@ mod tests {
     }
 
     prop_compose! {
+        fn reports()(
+            (progress, retry_after) in any::<(Option<u8>, Option<Duration>)>(),
+            (result, error) in (prop::option::of("\\PC{0,20}"), prop::option::of("\\PC{0,20}")),
+        ) -> Report {
+            Report { progress, result, error, retry_after }
+        }
+    }
+
+    prop_compose! {
         fn endings()(
             end in ends(),
             (ended_at, max_rss_kib) in any::<(i64, u64)>(),
             (duration, user, system) in any::<(Duration, Duration, Duration)>(),
             remark in prop::option::of(any::<[char; 12]>()),
+            report in reports(),
         ) -> Ending {
             Ending {
                 end, ended_at: Wall::from_ms(ended_at), duration, user, system, max_rss_kib,
-                remark: remark.map(String::from_iter),
+                remark: remark.map(String::from_iter), report,
             }
         }
     }
@@ -364,12 +406,12 @@ mod tests {
             (started_at, started_mono) in any::<(i64, Duration)>(),
             (head_max, tail_max) in any::<(u64, u64)>(),
             (cgroup, memory_max) in (prop::option::of("\\PC{0,40}"), any::<Option<u64>>()),
-            terms in prop::option::of("\\PC{0,40}"),
+            (terms, report) in (prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
-                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, terms, stopped, output_total, ending,
+                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, terms, report, stopped, output_total, ending,
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -395,6 +437,7 @@ mod tests {
             cgroup: None,
             memory_max: None,
             terms: None,
+            report: None,
             stopped: None,
             layout: OutputLayout {
                 head_max: 6,

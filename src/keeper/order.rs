@@ -51,6 +51,8 @@ pub(crate) struct Order {
     pub(crate) stop_grace: Duration,
     /// What becomes of processes left running.
     pub(crate) leftovers: Leftovers,
+    /// The file in which the command reports: made before it starts, read and removed after it. None: it is not told of any.
+    pub(crate) report: Option<String>,
     /// Bytes of output kept: the first half from the beginning, the rest from the end.
     pub(crate) output_max: u64,
 }
@@ -109,6 +111,7 @@ impl Order {
             Leftovers::Leave => 0,
             Leftovers::Kill => 1,
         }]);
+        out.text(self.report.as_deref().unwrap_or_default().as_bytes());
         out.raw(&self.output_max.to_le_bytes());
         out.0
     }
@@ -130,7 +133,7 @@ impl Order {
             cwd: input.text()?,
             identity: input.identity()?,
             limits: input.limits()?,
-            cgroup: input.cgroup()?,
+            cgroup: input.path("cgroup")?,
             memory_max: input.memory_max()?,
             terms: String::from_utf8(input.text()?).map_err(|_| OrderError::Field("terms"))?,
             umask: u32::from_le_bytes(input.array()?),
@@ -140,6 +143,7 @@ impl Order {
             stop_signal: i32::from_le_bytes(input.array()?),
             stop_grace: input.span()?,
             leftovers: input.leftovers()?,
+            report: input.path("report")?,
             output_max: u64::from_le_bytes(input.array()?),
         };
         if input.0.is_empty() {
@@ -282,9 +286,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn cgroup(&mut self) -> Result<Option<String>, OrderError> {
-        let dir = String::from_utf8(self.text()?).map_err(|_| OrderError::Field("cgroup"))?;
-        Ok((!dir.is_empty()).then_some(dir))
+    fn path(&mut self, field: &'static str) -> Result<Option<String>, OrderError> {
+        let path = String::from_utf8(self.text()?).map_err(|_| OrderError::Field(field))?;
+        Ok((!path.is_empty()).then_some(path))
     }
 
     fn memory_max(&mut self) -> Result<Option<u64>, OrderError> {
@@ -326,11 +330,12 @@ mod tests {
             ids_of in any::<Option<(u32, u32, Vec<u32>)>>(),
             limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
-            (cgroup, memory_max, terms) in (prop::option::of("\\PC{1,20}"), any::<Option<u64>>(), "\\PC{0,40}"),
+            (cgroup, memory_max, terms, report) in
+                (prop::option::of("\\PC{1,20}"), any::<Option<u64>>(), "\\PC{0,40}", prop::option::of("\\PC{1,20}")),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
-                stop_signal, stop_grace, output_max, cgroup, memory_max, terms,
+                stop_signal, stop_grace, output_max, cgroup, memory_max, terms, report,
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::core::output::OutputLayout;
+use crate::core::report::Report;
 use crate::core::time::{Mono, Wall};
 use crate::os::process;
 
@@ -74,6 +75,8 @@ pub(crate) struct Ending {
     pub(crate) max_rss_kib: u64,
     /// What could not be ended or was left behind, for people.
     pub(crate) remark: Option<String>,
+    /// What the command said of itself.
+    pub(crate) report: Report,
 }
 
 /// The record of a slot.
@@ -105,6 +108,8 @@ pub(crate) struct Record {
     pub(crate) stopped: Option<StopCause>,
     /// How output is laid out.
     pub(crate) layout: OutputLayout,
+    /// The file in which the command reports.
+    pub(crate) report: Option<String>,
     /// Bytes of output so far, kept or not. Not covered by the checksum: it moves while the command runs.
     pub(crate) output_total: u64,
     /// The end; none while it works.

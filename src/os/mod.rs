@@ -14,6 +14,7 @@ pub(crate) mod machine;
 pub(crate) mod paths;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod reports;
 pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod spawn;

@@ -22,6 +22,8 @@ pub(crate) struct Caller {
     pub(crate) config_home: Option<PathBuf>,
     /// `$XDG_STATE_HOME`, if absolute.
     pub(crate) state_home: Option<PathBuf>,
+    /// `$XDG_RUNTIME_DIR`, if absolute.
+    pub(crate) runtime_dir: Option<PathBuf>,
     /// The first path of `$STATE_DIRECTORY`, which systemd sets for services.
     pub(crate) service_state: Option<PathBuf>,
 }
@@ -48,7 +50,17 @@ impl Caller {
                 .or_else(|| User::from_uid(uid).ok().flatten().map(|user| user.dir)),
             config_home: absolute_variable("XDG_CONFIG_HOME"),
             state_home: absolute_variable("XDG_STATE_HOME"),
+            runtime_dir: absolute_variable("XDG_RUNTIME_DIR"),
             service_state: std::env::var_os("STATE_DIRECTORY").and_then(|dirs| first_path(&dirs)),
+        }
+    }
+
+    /// Where commands report: it is to be cleared when the machine is booted, and nobody else's.
+    pub(crate) fn reports_dir(&self, state_dir: &Path) -> PathBuf {
+        match &self.runtime_dir {
+            _ if self.is_root => PathBuf::from("/run/jobctl"),
+            Some(dir) => dir.join("jobctl"),
+            None => state_dir.join("reports"),
         }
     }
 

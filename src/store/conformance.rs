@@ -67,6 +67,7 @@ fn finish(store: &Store, row: &RunRow, outcome: &Outcome, next: Next) -> bool {
             is_occurrence: row.cause.is_occurrence(),
             outcome,
             remark: None,
+            report: &crate::core::report::Report::default(),
             next,
             started_at: None,
             ended_at: later(2),

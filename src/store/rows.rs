@@ -10,7 +10,8 @@ use crate::core::time::Wall;
 pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, run.state, run.reason, run.\"by\", run.cause, run.scheduled_at, \
      run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
      run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, run.key, run.priority, \
-     run.acked, run.stop, run.slot, run.claim, run.first_started_at, run.\"after\", run.expires_at";
+     run.acked, run.stop, run.slot, run.claim, run.first_started_at, run.\"after\", run.expires_at, run.progress, \
+     run.result";
 
 /// Reads a run from [`RUN_COLUMNS`].
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
@@ -56,6 +57,8 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
             .map(|text| decode_ids(&text))
             .unwrap_or_default(),
         expires_at: wall(row, 32)?,
+        progress: row.get(33)?,
+        result: row.get(34)?,
     })
 }
 

@@ -329,7 +329,7 @@ impl Store {
              first_started_at = CASE WHEN attempt = 0 THEN NULL WHEN first_started_at = ?4 THEN ?3 \
                  ELSE coalesce(first_started_at, started_at) END, \
              outcome = NULL, exit_code = NULL, signal = NULL, error = NULL, duration_ms = NULL, user_ms = NULL, \
-             system_ms = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, stop = NULL \
+             system_ms = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, progress = NULL, result = NULL, stop = NULL \
              WHERE id = ?1 AND state = 2",
             params![run.id, slot, now.ms(), FRESH_BUDGET, claim],
         )?;
@@ -378,6 +378,7 @@ impl Store {
         let (state, reason, due_at, granted) = match finish.next {
             Next::Finish(verdict) => (verdict.state(), verdict.reason(), None, 0),
             Next::RetryAt(at) => (State::Retrying, None, Some(at), 0),
+            Next::PutOffTo(at) => (State::Retrying, None, Some(at), 1),
             // What is not charged is granted once more: the count of attempts goes on.
             Next::Requeue => (State::Queued, None, Some(finish.ended_at), 1),
         };
@@ -395,7 +396,8 @@ impl Store {
             "UPDATE OR ROLLBACK run SET state = ?3, reason = ?4, due_at = coalesce(?5, due_at), charged = charged + 1, max_attempts = max_attempts + ?6, \
              lost = CASE WHEN ?7 THEN coalesce(lost, 0) + 1 ELSE lost END, ended_at = ?8, outcome = ?9, exit_code = ?10, \
              signal = ?11, error = ?12, duration_ms = ?13, user_ms = ?14, system_ms = ?15, max_rss_kib = ?16, \
-             output_bytes = ?17, pid = ?18, started_at = coalesce(?19, started_at), stop = NULL, slot = NULL \
+             output_bytes = ?17, pid = ?18, started_at = coalesce(?19, started_at), progress = ?20, \
+             result = ?21, stop = NULL, slot = NULL \
              WHERE id = ?1 AND state = 3 AND claim = ?2",
             params![
                 finish.run,
@@ -417,6 +419,8 @@ impl Store {
                 usage.map(|usage| usage.output_bytes),
                 finish.pid,
                 finish.started_at.map(Wall::ms),
+                finish.report.progress,
+                finish.report.result,
             ],
         )?;
         if changed == 1 && finish.next == Next::Finish(Verdict::Succeeded) && finish.is_occurrence {

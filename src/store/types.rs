@@ -1,5 +1,6 @@
 //! What the store takes and gives: rows as the rest of the crate sees them. No SQL here.
 
+use crate::core::report::Report;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
@@ -73,6 +74,10 @@ pub(crate) struct RunRow {
     pub(crate) slot: Option<u32>,
     /// Which claim of the run its newest attempt is.
     pub(crate) claim: i64,
+    /// How far its newest attempt was, as it said, from 0 to 100.
+    pub(crate) progress: Option<u8>,
+    /// What came of it, as it said.
+    pub(crate) result: Option<String>,
     /// When the first attempt of its budget started, where that is not the newest one.
     pub(crate) first_started_at: Option<Wall>,
 }
@@ -428,6 +433,8 @@ pub(crate) struct Finish<'a> {
     pub(crate) outcome: &'a Outcome,
     /// What could not be ended or was left behind, for people.
     pub(crate) remark: Option<&'a str>,
+    /// What the command said of itself.
+    pub(crate) report: &'a Report,
     /// What follows.
     pub(crate) next: Next,
     /// When it started, as the keeper saw it.

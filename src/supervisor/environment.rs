@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::core::env_file;
+use crate::core::hash::fnv1a;
 use crate::core::job::{CommandLine, EnvValue, Job};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
@@ -49,6 +50,8 @@ pub(crate) struct Surroundings {
     pub(crate) jobfile: PathBuf,
     /// The state directory.
     pub(crate) state_dir: PathBuf,
+    /// Where commands report; none where there is no such place.
+    pub(crate) reports_dir: Option<PathBuf>,
 }
 
 type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -98,8 +101,19 @@ impl Surroundings {
             stop_signal: policy.stop_signal,
             stop_grace: policy.stop_grace,
             leftovers: policy.leftovers,
+            report: self
+                .report_of(run.id, run.attempt)
+                .and_then(|path| path.into_os_string().into_string().ok()),
             output_max: policy.output_max,
         })
+    }
+
+    /// The file in which the command of an attempt reports. Several supervisors share the directory, so that it has the state directory in
+    /// its name.
+    pub(super) fn report_of(&self, run: i64, attempt: u32) -> Option<PathBuf> {
+        let mark = fnv1a(self.state_dir.as_os_str().as_bytes().iter().copied());
+        let dir = self.reports_dir.as_ref()?;
+        Some(dir.join(format!("{mark:016x}-{run}.{attempt}")))
     }
 
     fn variables(&self, job: &Job, run: &RunRow, user: &UserEntry) -> Result<Variables, Outcome> {
@@ -166,6 +180,9 @@ impl Surroundings {
         }
         if let Some(outcome) = run.outcome {
             add("JOBCTL_LAST_OUTCOME", outcome.as_str().into());
+        }
+        if let Some(path) = self.report_of(run.id, run.attempt) {
+            add("JOBCTL_REPORT", path.into_os_string().into_vec());
         }
         add(
             "JOBCTL_JOBFILE",

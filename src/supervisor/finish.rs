@@ -6,6 +6,7 @@ use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
 use crate::core::output::NOT_KEPT;
 use crate::core::reason::plain;
+use crate::core::report::Report as CommandReport;
 use crate::core::retry::{self, Ended, Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::{Mono, Wall};
@@ -46,7 +47,12 @@ impl<S: Spawner> Supervisor<S> {
         let now = steps.now.wall;
         let attempt = match &end.report {
             Report::NeverStarted => return self.take_back(&run, steps),
-            Report::Lost => Attempt::unknown(Outcome::Lost, now),
+            Report::Lost => {
+                steps
+                    .files
+                    .extend(self.surroundings.report_of(run.id, run.attempt));
+                Attempt::unknown(Outcome::Lost, now)
+            }
             Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
             Report::Ended(record) => match &record.ending {
                 Some(ending) => {
@@ -66,7 +72,7 @@ impl<S: Spawner> Supervisor<S> {
         };
         match self.finish_attempt(&run, live.as_ref(), &attempt, steps)? {
             Next::Requeue => self.load_head(run.job_id),
-            Next::RetryAt(_) | Next::Finish(_) => Ok(()),
+            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Finish(_) => Ok(()),
         }
     }
 
@@ -187,6 +193,7 @@ impl<S: Spawner> Supervisor<S> {
             first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
             stopped: run.stop.or(by_machine),
             was_struck: attempt.stopped == Some(StopCause::Signal),
+            retry_after: attempt.report.retry_after.filter(|_| !run.is_exec()),
         });
         let next = self.unless_removed(run, next);
         if next == Next::Requeue {
@@ -199,13 +206,14 @@ impl<S: Spawner> Supervisor<S> {
             is_occurrence: run.cause.is_occurrence(),
             outcome: &attempt.outcome,
             remark: attempt.remark.as_deref(),
+            report: &attempt.report,
             next,
             started_at: attempt.started_at.filter(|at| told(*at) == *at),
             ended_at,
             usage: attempt.usage,
             pid: attempt.pid,
         })?;
-        if let Next::RetryAt(at) = next {
+        if let Next::RetryAt(at) | Next::PutOffTo(at) = next {
             self.next_due_at = Some(self.next_due_at.map_or(at, |due| due.min(at)));
         }
         log_end(run, &attempt.outcome, next, steps);
@@ -216,10 +224,10 @@ impl<S: Spawner> Supervisor<S> {
     fn unless_removed(&self, run: &RunRow, next: Next) -> Next {
         let is_removed = !self.by_id.contains_key(&run.job_id) && run.cause.is_occurrence();
         match next {
-            Next::RetryAt(_) | Next::Requeue if is_removed => {
+            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Requeue if is_removed => {
                 Next::Finish(Verdict::Skipped(Reason::JobRemoved))
             }
-            Next::RetryAt(_) | Next::Requeue | Next::Finish(_) => next,
+            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Requeue | Next::Finish(_) => next,
         }
     }
 
@@ -280,6 +288,7 @@ struct Attempt {
     outcome: Outcome,
     stopped: Option<StopCause>,
     remark: Option<String>,
+    report: CommandReport,
     started_at: Option<Wall>,
     ended_at: Wall,
     usage: Option<Usage>,
@@ -291,7 +300,8 @@ impl Attempt {
         Self {
             outcome,
             stopped: record.stopped,
-            remark: ending.remark.clone(),
+            remark: joined(ending.report.error.clone(), ending.remark.clone()),
+            report: ending.report.clone(),
             started_at: Some(record.started_at),
             ended_at: ending.ended_at,
             usage: Some(Usage {
@@ -310,6 +320,7 @@ impl Attempt {
             outcome,
             stopped: None,
             remark: None,
+            report: CommandReport::default(),
             started_at: None,
             ended_at,
             usage: None,
@@ -365,6 +376,7 @@ fn log_end(run: &RunRow, outcome: &Outcome, next: Next, steps: &mut Steps) {
         Next::RetryAt(at) => {
             format!("retry at {}", at.rfc3339())
         }
+        Next::PutOffTo(at) => format!("put off to {}", at.rfc3339()),
         Next::Requeue => "queued again".to_owned(),
     };
     steps.log.push(Box::new(move |log, at| {

@@ -212,7 +212,9 @@ fn record_of(acting: &Acting, now: Now) -> Record {
             tail_max: 1,
         },
         output_total: 0,
+        report: None,
         ending: Some(Ending {
+            report: crate::core::report::Report::default(),
             end: acting.end.clone(),
             ended_at: now.wall,
             duration: now.mono.since(acting.started.mono),
@@ -449,6 +451,7 @@ fn supervisor(
         },
         jobfile: "jobs.toml".into(),
         state_dir: state_dir.into(),
+        reports_dir: None,
     };
     Supervisor::new(store, Script::default(), configuration, surroundings, now)
 }

@@ -26,6 +26,7 @@ mod overlap;
 mod power_cut;
 mod queue;
 mod reloading;
+mod reports;
 mod retries;
 mod shadow;
 mod spawn_failures;

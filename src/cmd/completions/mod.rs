@@ -132,7 +132,7 @@ mod tests {
             ("'*::ids -- Ids of the runs:_jobctl_runs'", 5),
             (":_jobctl_jobs_and_runs'", 2),
             ("'::job -- Name of the job:_jobctl_jobs'", 2),
-            ("arguments of its command:_jobctl_jobs'", 3),
+            ("arguments of its command:_jobctl_jobs'", 4),
         ] {
             assert_eq!(zsh.matches(line).count(), times, "{line}");
         }

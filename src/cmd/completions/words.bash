@@ -6,7 +6,7 @@ _jobctl_words() {
     local word words=""
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in
-            status | next | runs | history | enqueue | trigger | start | pause | resume) words=jobs ;;
+            status | next | runs | history | enqueue | trigger | start | exec | pause | resume) words=jobs ;;
             show | retry | cancel | stop | ack | wait) words=runs ;;
             logs | why) words="jobs runs" ;;
             *) continue ;;

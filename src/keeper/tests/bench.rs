@@ -191,6 +191,7 @@ impl Bench {
 
     pub(super) fn exec(&self, argv: &[&str]) -> Order {
         Order {
+            report: None,
             run: 7,
             attempt: 1,
             claim: 70,
