@@ -212,6 +212,7 @@ mod tests {
     fn record(total: u64, is_ended: bool) -> Record {
         let ending = Ending {
             report: Report::default(),
+            spooled: None,
             end: End::Exited(0),
             ended_at: Wall::from_secs(1),
             duration: std::time::Duration::ZERO,
@@ -221,6 +222,7 @@ mod tests {
             remark: None,
         };
         Record {
+            feeds: None,
             report: None,
             boot_id: "boot".into(),
             keeper: ProcessId {

@@ -50,6 +50,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) was_struck: bool,
     /// How long after its end the command wants to be tried again, if it has failed by an exit code.
     pub(crate) retry_after: Option<Duration>,
+    /// Its output is not what it was executed for, so that a success is none.
+    pub(crate) is_unfit: bool,
 }
 
 /// Somebody's wish that ended an attempt.
@@ -78,7 +80,11 @@ impl Policy {
     pub(crate) fn next(&self, ended: &Ended<'_>) -> Next {
         assert!(ended.attempt >= 1, "attempts are counted from 1");
         let is_its_own = ended.stopped.is_none() || !ended.was_struck;
-        if let Some(verdict) = self.verdict_by_exit(ended.outcome).filter(|_| is_its_own) {
+        let by_exit = self.verdict_by_exit(ended.outcome).filter(|verdict| {
+            let is_unfit = ended.is_unfit && *verdict == Verdict::Succeeded;
+            is_its_own && !is_unfit
+        });
+        if let Some(verdict) = by_exit {
             return Next::Finish(verdict);
         }
         match ended.stopped {
@@ -243,6 +249,7 @@ mod tests {
             stopped: None,
             was_struck: false,
             retry_after: None,
+            is_unfit: false,
         }
     }
 

@@ -256,7 +256,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("output_max", InEffect, SIZE, |d, v| {
         set(&mut d.policy().output_max, v.size(1 << 10, 1 << 30))
     }),
-    key("feeds", Blocker, "the name of a job", |d, v| {
+    key("feeds", InEffect, "the name of a job", |d, v| {
         set_some(&mut d.policy().feeds, v.job_name())
     }),
     key("watch", Blocker, STRING, |d, v| {

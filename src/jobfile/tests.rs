@@ -892,7 +892,7 @@ fn what_is_not_in_effect_is_said_and_what_would_be_wrong_without_it_blocks() {
         .iter()
         .map(|problem| problem.message.clone())
         .collect();
-    let names = ["feeds", "watch"];
+    let names = ["watch"];
     let message =
         |name: &&str| format!("`{name}` is not in effect yet, and without it this would be wrong");
     assert_eq!(blocked, names.iter().map(message).collect::<Vec<_>>());

@@ -4,7 +4,7 @@
 //! ended before the end is written, and the locks go only after that.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::order::Order;
 use super::output::{Buffer, Output, Pumped};
 use super::record::{End, Ending, ProcessId, Record, StopCause};
 use super::slot::Slot;
+use super::spool::Spool;
 use super::start::{self, Started};
 use super::sweep::{self, Left};
 use super::{Identity, Lent};
@@ -38,6 +39,9 @@ const START_AGAIN: [Duration; 4] = [
     Duration::from_millis(400),
     Duration::from_millis(800),
 ];
+
+/// What a pipe of a finder still holds when its command has ended is read up to here: 1 MiB in chunks of what a pipe holds.
+const DRAIN_CHUNKS: u32 = 16;
 
 /// What a keeper has, whatever it works on.
 #[derive(Debug)]
@@ -63,8 +67,8 @@ pub(super) enum Aftermath {
     Clean,
     /// Processes, or somebody who still holds the pipe.
     Left {
-        /// The pipe, if its end was not seen.
-        pipe: Option<OwnedFd>,
+        /// The pipes whose end was not seen.
+        pipes: Vec<OwnedFd>,
     },
 }
 
@@ -74,6 +78,7 @@ struct Attempt<'a> {
     order: &'a Order,
     record: Record,
     output: Output,
+    spool: Option<Spool>,
     leader: i32,
     enclosure: Option<Enclosure>,
     stop: Stop,
@@ -186,6 +191,7 @@ fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
         cgroup: None,
         memory_max: order.memory_max,
         terms: Some(order.terms.clone()),
+        feeds: order.feeds.clone(),
         report: order.report.clone(),
         stopped: None,
         layout: OutputLayout::of(order.output_max),
@@ -205,6 +211,7 @@ fn ending(record: &Record, end: End, usage: Usage, remark: Option<String>) -> En
         max_rss_kib: usage.max_rss_kib,
         remark,
         report: Report::default(),
+        spooled: None,
     }
 }
 
@@ -254,6 +261,12 @@ impl<'a> Attempt<'a> {
         started: Started,
         copy: Option<OwnedFd>,
     ) -> io::Result<Self> {
+        let spool = order
+            .spool
+            .as_deref()
+            .zip(started.stdout)
+            .map(|(path, pipe)| Spool::open(Path::new(path), pipe))
+            .transpose()?;
         // It has not been reaped, so its number is its own.
         record.command = ProcessId::of(started.pid).ok();
         tools.slot.write_record(&record)?;
@@ -261,6 +274,7 @@ impl<'a> Attempt<'a> {
             tools,
             order,
             output: Output::new(started.output, record.layout, copy),
+            spool,
             leader: started.pid,
             enclosure: None,
             unreported: None,
@@ -291,13 +305,8 @@ impl<'a> Attempt<'a> {
 
     /// One wait and all that follows from it. Ends come first: who has ended by itself was not stopped.
     fn turn(&mut self) -> io::Result<()> {
-        let (has_signals, has_output) = self.wait()?;
-        if has_output
-            && self
-                .output
-                .pump(self.tools.slot.output(), &mut self.tools.buffer)?
-                == Pumped::Some
-        {
+        let has_signals = self.wait()?;
+        if self.pump()? {
             // A full disk hides the progress from `logs -f`; the record of the end has the total again.
             let _ = self.tools.slot.write_output_total(self.output.total());
         }
@@ -320,21 +329,47 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    fn wait(&self) -> io::Result<(bool, bool)> {
+    /// Waits for something to do. Whether there are signals.
+    fn wait(&self) -> io::Result<bool> {
         let now = clock::now();
         let timeout = self
             .stop
             .next_deadline()
             .map(|deadline| deadline.since(now.mono));
-        let signals = poll::readable(self.tools.signals.fd());
-        let Some(output) = self.output.awaited() else {
-            let mut fds = [signals];
-            poll::wait(&mut fds, timeout)?;
-            return Ok((poll::is_ready(&fds[0]), false));
-        };
-        let mut fds = [signals, output];
+        let mut fds = vec![poll::readable(self.tools.signals.fd())];
+        fds.extend(self.output.awaited());
+        fds.extend(self.spool_pipe().map(poll::readable));
         poll::wait(&mut fds, timeout)?;
-        Ok((poll::is_ready(&fds[0]), poll::is_ready(&fds[1])))
+        Ok(poll::is_ready(&fds[0]))
+    }
+
+    /// The pipe of standard output, if it is one of its own and may be read from.
+    fn spool_pipe(&self) -> Option<BorrowedFd<'_>> {
+        let spool = self.spool.as_ref()?;
+        spool.pipe().filter(|_| !self.output.is_held_up())
+    }
+
+    /// Moves a chunk of each pipe that has some. Whether there was any.
+    fn pump(&mut self) -> io::Result<bool> {
+        let (slot, buffer) = (&self.tools.slot, &mut self.tools.buffer);
+        let mut has_some = false;
+        if let Some(spool) = self.spool.as_mut().filter(|_| !self.output.is_held_up()) {
+            has_some = spool.pump(&mut self.output, slot.output(), buffer)? == Pumped::Some;
+        }
+        let pumped = self.output.pump(slot.output(), buffer)?;
+        Ok(has_some || pumped == Pumped::Some)
+    }
+
+    /// Moves what is in the pipes now.
+    fn drain(&mut self) -> io::Result<()> {
+        let (slot, buffer) = (&self.tools.slot, &mut self.tools.buffer);
+        if let Some(spool) = &mut self.spool {
+            let mut left = DRAIN_CHUNKS;
+            while left > 0 && spool.pump(&mut self.output, slot.output(), buffer)? == Pumped::Some {
+                left -= 1;
+            }
+        }
+        self.output.drain(slot.output(), buffer).map(|_| ())
     }
 
     fn take_signals(&self) -> io::Result<Asked> {
@@ -411,8 +446,7 @@ impl<'a> Attempt<'a> {
     fn finish(mut self, status: Status, usage: Usage) -> io::Result<Aftermath> {
         let sweeps = self.stop.has_begun() || self.order.leftovers == Leftovers::Kill;
         let unended = if sweeps { self.end_the_rest()? } else { None };
-        self.output
-            .drain(self.tools.slot.output(), &mut self.tools.buffer)?;
+        self.drain()?;
         if self.left == Left::Something {
             self.left = sweep::reap_all()?;
         }
@@ -435,6 +469,7 @@ impl<'a> Attempt<'a> {
         self.record.output_total = self.output.total();
         self.record.ending = Some(Ending {
             report,
+            spooled: self.spool.as_ref().map(Spool::spooled),
             ..ending(&self.record, end, usage, remark)
         });
         if let Some(enclosure) = &self.enclosure {
@@ -461,16 +496,25 @@ impl<'a> Attempt<'a> {
                 None => sweep::left_running(self.tools.identity.process.pid),
             },
             Left::Nothing => self
-                .output
                 .is_open()
                 .then(|| "its output is still held open by another process".to_owned()),
         }
     }
 
+    fn is_open(&self) -> bool {
+        self.output.is_open()
+            || self
+                .spool
+                .as_ref()
+                .is_some_and(|spool| spool.pipe().is_some())
+    }
+
     fn aftermath(self) -> Aftermath {
-        match (self.left, self.output.into_pipe()) {
-            (Left::Nothing, None) => Aftermath::Clean,
-            (Left::Nothing | Left::Something, pipe) => Aftermath::Left { pipe },
+        let spool = self.spool.and_then(Spool::into_pipe);
+        let pipes: Vec<OwnedFd> = self.output.into_pipe().into_iter().chain(spool).collect();
+        match self.left {
+            Left::Nothing if pipes.is_empty() => Aftermath::Clean,
+            Left::Nothing | Left::Something => Aftermath::Left { pipes },
         }
     }
 }

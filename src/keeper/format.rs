@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::record::{End, Ending, ProcessId, Record, StopCause};
+use super::record::{End, Ending, ProcessId, Record, Spooled, StopCause};
 use crate::core::hash::fnv1a;
 use crate::core::output::OutputLayout;
 use crate::core::report::Report;
@@ -104,6 +104,9 @@ impl Record {
         if let Some(terms) = &self.terms {
             writeln!(text, "terms {}", escaped(terms))?;
         }
+        if let Some(feeds) = &self.feeds {
+            writeln!(text, "feeds {}", escaped(feeds))?;
+        }
         if let Some(report) = &self.report {
             writeln!(text, "report {}", escaped(report))?;
         }
@@ -142,6 +145,7 @@ impl Record {
             cgroup: lines.text("cgroup")?,
             memory_max: lines.optional("memory_max")?,
             terms: lines.text("terms")?,
+            feeds: lines.text("feeds")?,
             report: lines.text("report")?,
             stopped: lines.stopped()?,
             ending: lines.ending()?,
@@ -168,6 +172,12 @@ impl Ending {
         writeln!(text, "max_rss_kib {}", self.max_rss_kib)?;
         if let Some(remark) = &self.remark {
             writeln!(text, "remark {}", escaped(remark))?;
+        }
+        if let Some(Spooled { bytes, failure }) = &self.spooled {
+            writeln!(text, "spooled {bytes}")?;
+            if let Some(failure) = failure {
+                writeln!(text, "spool_failed_by {}", escaped(failure))?;
+            }
         }
         let Report {
             progress,
@@ -304,6 +314,13 @@ impl<'a> Lines<'a> {
             system: self.span("system_ns")?,
             max_rss_kib: self.number("max_rss_kib")?,
             remark: self.text("remark")?,
+            spooled: match self.optional("spooled")? {
+                Some(bytes) => Some(Spooled {
+                    bytes,
+                    failure: self.text("spool_failed_by")?,
+                }),
+                None => None,
+            },
             report: Report {
                 progress: self.optional("progress")?,
                 result: self.text("result")?,
@@ -390,11 +407,12 @@ mod tests {
             (ended_at, max_rss_kib) in any::<(i64, u64)>(),
             (duration, user, system) in any::<(Duration, Duration, Duration)>(),
             remark in prop::option::of(any::<[char; 12]>()),
-            report in reports(),
+            (report, spooled) in (reports(), prop::option::of((any::<u64>(), prop::option::of("\\PC{0,20}")))),
         ) -> Ending {
             Ending {
                 end, ended_at: Wall::from_ms(ended_at), duration, user, system, max_rss_kib,
                 remark: remark.map(String::from_iter), report,
+                spooled: spooled.map(|(bytes, failure)| Spooled { bytes, failure }),
             }
         }
     }
@@ -406,12 +424,13 @@ mod tests {
             (started_at, started_mono) in any::<(i64, Duration)>(),
             (head_max, tail_max) in any::<(u64, u64)>(),
             (cgroup, memory_max) in (prop::option::of("\\PC{0,40}"), any::<Option<u64>>()),
-            (terms, report) in (prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
+            (terms, report, feeds) in
+                (prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
-                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, terms, report, stopped, output_total, ending,
+                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, terms, report, feeds, stopped, output_total, ending,
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -437,6 +456,7 @@ mod tests {
             cgroup: None,
             memory_max: None,
             terms: None,
+            feeds: None,
             report: None,
             stopped: None,
             layout: OutputLayout {

@@ -13,6 +13,7 @@ mod output;
 pub(crate) mod record;
 mod serve;
 mod slot;
+mod spool;
 mod start;
 mod sweep;
 #[cfg(test)]

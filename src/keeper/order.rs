@@ -53,6 +53,10 @@ pub(crate) struct Order {
     pub(crate) leftovers: Leftovers,
     /// The file in which the command reports: made before it starts, read and removed after it. None: it is not told of any.
     pub(crate) report: Option<String>,
+    /// The file in which standard output is kept whole, besides; none: it is not.
+    pub(crate) spool: Option<String>,
+    /// The job that is fed with its lines, for the record.
+    pub(crate) feeds: Option<String>,
     /// Bytes of output kept: the first half from the beginning, the rest from the end.
     pub(crate) output_max: u64,
 }
@@ -111,7 +115,9 @@ impl Order {
             Leftovers::Leave => 0,
             Leftovers::Kill => 1,
         }]);
-        out.text(self.report.as_deref().unwrap_or_default().as_bytes());
+        for text in [&self.report, &self.spool, &self.feeds] {
+            out.text(text.as_deref().unwrap_or_default().as_bytes());
+        }
         out.raw(&self.output_max.to_le_bytes());
         out.0
     }
@@ -144,6 +150,8 @@ impl Order {
             stop_grace: input.span()?,
             leftovers: input.leftovers()?,
             report: input.path("report")?,
+            spool: input.path("spool")?,
+            feeds: input.path("feeds")?,
             output_max: u64::from_le_bytes(input.array()?),
         };
         if input.0.is_empty() {
@@ -323,6 +331,7 @@ mod tests {
     prop_compose! {
         fn orders()(
             ids in any::<(i64, u32, i64)>(),
+            (spool, feeds) in (prop::option::of("\\PC{1,20}"), prop::option::of("\\PC{1,20}")),
             (program, cwd, stdin) in (vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..400)),
             (argv, env) in (texts(), texts()),
             (umask, nice, stop_signal, output_max) in any::<(u32, i32, i32, u64)>(),
@@ -335,7 +344,7 @@ mod tests {
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
-                stop_signal, stop_grace, output_max, cgroup, memory_max, terms, report,
+                stop_signal, stop_grace, output_max, cgroup, memory_max, terms, report, spool, feeds,
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },

@@ -95,6 +95,20 @@ impl Output {
             .or_else(|| self.pipe.as_ref().map(|pipe| poll::readable(pipe.as_fd())))
     }
 
+    /// Keeps a chunk, and gives it to whoever gets a copy.
+    pub(super) fn take(&mut self, file: BorrowedFd<'_>, chunk: &[u8]) {
+        self.keep(file, chunk);
+        if let Some(copy) = &mut self.copy {
+            copy.behind.extend_from_slice(chunk);
+        }
+        self.catch_up();
+    }
+
+    /// Whether nothing more is to be read before whoever gets a copy has taken what there is.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up().is_some()
+    }
+
     fn held_up(&self) -> Option<&Copy> {
         self.copy.as_ref().filter(|copy| !copy.behind.is_empty())
     }
@@ -141,11 +155,7 @@ impl Output {
                 Ok(Pumped::End)
             }
             Ok(len) => {
-                self.keep(file, &buffer.0[..len]);
-                if let Some(copy) = &mut self.copy {
-                    copy.behind.extend_from_slice(&buffer.0[..len]);
-                }
-                self.catch_up();
+                self.take(file, &buffer.0[..len]);
                 Ok(Pumped::Some)
             }
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(Pumped::Nothing),

@@ -77,6 +77,17 @@ pub(crate) struct Ending {
     pub(crate) remark: Option<String>,
     /// What the command said of itself.
     pub(crate) report: Report,
+    /// What is in the spool, if there is one.
+    pub(crate) spooled: Option<Spooled>,
+}
+
+/// Standard output that was kept whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spooled {
+    /// Bytes in the file.
+    pub(crate) bytes: u64,
+    /// Why no runs can be made of it.
+    pub(crate) failure: Option<String>,
 }
 
 /// The record of a slot.
@@ -108,6 +119,8 @@ pub(crate) struct Record {
     pub(crate) stopped: Option<StopCause>,
     /// How output is laid out.
     pub(crate) layout: OutputLayout,
+    /// The job that is fed with the lines of standard output.
+    pub(crate) feeds: Option<String>,
     /// The file in which the command reports.
     pub(crate) report: Option<String>,
     /// Bytes of output so far, kept or not. Not covered by the checksum: it moves while the command runs.

@@ -53,8 +53,8 @@ pub(super) fn serve() -> io::Result<()> {
                     return Ok(());
                 }
             }
-            Aftermath::Left { pipe } => {
-                return retire(&tools, &socket, pipe);
+            Aftermath::Left { pipes } => {
+                return retire(&tools, &socket, pipes);
             }
         }
     }
@@ -152,21 +152,35 @@ fn report(socket: &io::Stdin, word: u8) -> io::Result<()> {
 
 /// Lets go of the slot and stays only as long as somebody holds the command's output, which is read and forgotten: a daemon
 /// that the command left behind shall neither write into the next attempt's output nor die of a broken pipe.
-fn retire(tools: &Tools, socket: &io::Stdin, pipe: Option<OwnedFd>) -> io::Result<()> {
+fn retire(tools: &Tools, socket: &io::Stdin, mut pipes: Vec<OwnedFd>) -> io::Result<()> {
     dup2_stdout(&tools.null)?;
     dup2_stderr(&tools.null)?;
     // Nobody may be there to hear it; the record tells as well.
     let _ = report(socket, RETIRED);
     dup2_stdin(&tools.null)?;
-    let Some(pipe) = pipe else { return Ok(()) };
+    if pipes.is_empty() {
+        return Ok(());
+    }
     signals::ignore_children()?;
     let mut buffer = [0; 16 * 1024];
-    loop {
-        poll::wait(&mut [poll::readable(pipe.as_fd())], None)?;
-        match read(&pipe, &mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
+    while !pipes.is_empty() {
+        let mut fds: Vec<_> = pipes
+            .iter()
+            .map(|pipe| poll::readable(pipe.as_fd()))
+            .collect();
+        poll::wait(&mut fds, None)?;
+        let mut failure = None;
+        pipes.retain(|pipe| match read(pipe, &mut buffer) {
+            Ok(0) => false,
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => true,
+            Err(errno) => {
+                failure = Some(errno);
+                false
+            }
+        });
+        if let Some(errno) = failure {
+            return Err(errno.into());
         }
     }
+    Ok(())
 }

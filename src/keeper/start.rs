@@ -28,6 +28,8 @@ pub(super) struct Started {
     pub(super) pid: i32,
     /// The end of its output to read from; never waits.
     pub(super) output: OwnedFd,
+    /// The same of its standard output, where that is spooled.
+    pub(super) stdout: Option<OwnedFd>,
 }
 
 /// A command that was not started.
@@ -71,6 +73,10 @@ pub(super) fn start(
         .transpose();
     let door = door.map_err(|error| failed("cgroup", &error))?;
     let (output, write_end) = output_pipe().map_err(|error| failed("output pipe", &error))?;
+    let spooled = order.spool.as_ref().map(|_| output_pipe()).transpose();
+    let (stdout, stdout_end) = spooled
+        .map_err(|error| failed("output pipe", &error))?
+        .unzip();
     let command = Command {
         candidates: &strings.candidates,
         argv: &strings.argv,
@@ -82,10 +88,15 @@ pub(super) fn start(
         umask: order.umask,
         nice,
         stdin: given.as_ref().map_or(null, AsFd::as_fd),
-        output: write_end.as_fd(),
+        stdout: stdout_end.as_ref().unwrap_or(&write_end).as_fd(),
+        stderr: write_end.as_fd(),
     };
     match spawner.spawn(&command) {
-        Ok(pid) => Ok(Started { pid, output }),
+        Ok(pid) => Ok(Started {
+            pid,
+            output,
+            stdout,
+        }),
         Err(failure) => Err(Refusal {
             is_passing: matches!(failure.errno, Errno::EAGAIN | Errno::ENOMEM),
             end: explain(failure, order, &strings),

@@ -40,8 +40,10 @@ pub(crate) struct Command<'a> {
     pub(crate) nice: Option<i32>,
     /// Standard input.
     pub(crate) stdin: BorrowedFd<'a>,
-    /// Standard output and standard error.
-    pub(crate) output: BorrowedFd<'a>,
+    /// Standard output.
+    pub(crate) stdout: BorrowedFd<'a>,
+    /// Standard error.
+    pub(crate) stderr: BorrowedFd<'a>,
 }
 
 /// What could not be done.
@@ -110,7 +112,8 @@ struct Prepared {
     umask: libc::mode_t,
     nice: Option<i32>,
     stdin: RawFd,
-    output: RawFd,
+    stdout: RawFd,
+    stderr: RawFd,
     parent: i32,
 }
 
@@ -204,7 +207,8 @@ impl Prepared {
             umask: command.umask,
             nice: command.nice,
             stdin: command.stdin.as_raw_fd(),
-            output: command.output.as_raw_fd(),
+            stdout: command.stdout.as_raw_fd(),
+            stderr: command.stderr.as_raw_fd(),
             parent,
         }
     }
@@ -253,9 +257,9 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     // SAFETY: both descriptors are open in the parent, and this process has a table of its own (no CLONE_FILES).
     check(Step::Descriptors, unsafe { libc::dup2(prepared.stdin, 0) })?;
     // SAFETY: as above.
-    check(Step::Descriptors, unsafe { libc::dup2(prepared.output, 1) })?;
+    check(Step::Descriptors, unsafe { libc::dup2(prepared.stdout, 1) })?;
     // SAFETY: as above.
-    check(Step::Descriptors, unsafe { libc::dup2(prepared.output, 2) })?;
+    check(Step::Descriptors, unsafe { libc::dup2(prepared.stderr, 2) })?;
     // SAFETY: numbers only. All that is left is close-on-exec too, so a kernel without this call (before 5.9) is no failure.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
     if let Some(nice) = prepared.nice {
@@ -432,7 +436,8 @@ mod tests {
             umask: 0o022,
             nice: None,
             stdin: null.as_fd(),
-            output: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
         };
         let failure = Spawner::new().spawn(&command).unwrap_err();
         assert_eq!((failure.step, failure.errno), (Step::Cgroup, Errno::EBADF));

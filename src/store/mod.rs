@@ -7,6 +7,7 @@ mod backup;
 mod copies;
 mod error;
 mod exec;
+mod feed;
 mod followers;
 mod former;
 mod mark;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 
 pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
+pub(crate) use feed::{Fed, Keys};
 pub(crate) use mark::Behind;
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;

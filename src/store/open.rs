@@ -26,8 +26,10 @@ pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
 
 /// What was added to the newest version without raising it, so that an older jobctl beside this one goes on: a table by which it is
 /// known to be there, and the step.
-pub(super) const ADDITIONS: &[(&str, &str)] =
-    &[("dependency", include_str!("schema/0001-queue.sql"))];
+pub(super) const ADDITIONS: &[(&str, &str)] = &[
+    ("dependency", include_str!("schema/0001-queue.sql")),
+    ("feed", include_str!("schema/0002-feed.sql")),
+];
 
 /// How long a verb waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
-use super::rows::{self, ATTEMPT_COLUMNS, JOB_COLUMNS, RUN_COLUMNS};
+use super::rows::{self, ATTEMPT_COLUMNS, IN_SIGHT, JOB_COLUMNS, RUN_COLUMNS};
 use super::types::{AttemptRow, Filter, JobRow, Output, RunRow, SupervisorRow};
 use super::{Store, StoreError};
 use crate::core::output::OutputLayout;
@@ -20,8 +20,9 @@ use crate::core::time::Wall;
 impl Store {
     /// The run of an id.
     pub(crate) fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
-        let sql =
-            format!("SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1");
+        let sql = format!(
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1 AND {IN_SIGHT}"
+        );
         self.conn
             .prepare_cached(&sql)
             .and_then(|mut query| query.query_row([id], rows::run).optional())
@@ -37,7 +38,7 @@ impl Store {
         let (clause, mut values) = where_clause(filter);
         values.push(Value::Integer(limit.map_or(-1, i64::from)));
         let sql = format!(
-            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE {clause} ORDER BY run.id DESC LIMIT ?"
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE {clause} AND {IN_SIGHT} ORDER BY run.id DESC LIMIT ?"
         );
         self.conn
             .prepare_cached(&sql)
@@ -53,7 +54,7 @@ impl Store {
     pub(crate) fn ids(&self, filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let (clause, values) = where_clause(filter);
         let sql = format!(
-            "SELECT run.id FROM run JOIN job ON job.id = run.job WHERE {clause} ORDER BY run.id"
+            "SELECT run.id FROM run JOIN job ON job.id = run.job WHERE {clause} AND {IN_SIGHT} ORDER BY run.id"
         );
         self.conn
             .prepare_cached(&sql)
@@ -309,11 +310,15 @@ fn where_clause(filter: &Filter) -> (String, Vec<Value>) {
     let mut parts = vec!["1".to_owned()];
     let mut values = Vec::new();
     if !filter.states.is_empty() {
-        let codes: Vec<String> = filter
+        let mut codes: Vec<String> = filter
             .states
             .iter()
             .map(|state| state.code().to_string())
             .collect();
+        if filter.states.contains(&State::Queued) {
+            // What finished finders have fed.
+            codes.push("0".to_owned());
+        }
         parts.push(format!("run.state IN ({})", codes.join(",")));
         // Said once more so that the partial index of unfinished runs can serve.
         if filter.states.iter().all(|state| !state.is_ended()) {

@@ -7,11 +7,15 @@ use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
 /// What [`run`] reads, in its order; from `run JOIN job ON job.id = run.job`.
-pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, run.state, run.reason, run.\"by\", run.cause, run.scheduled_at, \
+pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, max(run.state, (run.state = 0) * 2), run.reason, run.\"by\", run.cause, run.scheduled_at, \
      run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
      run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, run.key, run.priority, \
      run.acked, run.stop, run.slot, run.claim, run.first_started_at, run.\"after\", run.expires_at, run.progress, \
      run.result";
+
+/// What keeps runs out of sight that a finder has fed and not finished; what it has finished is queued.
+pub(super) const IN_SIGHT: &str =
+    "(run.state > 0 OR run.feed IN (SELECT feed.id FROM feed WHERE feed.is_done))";
 
 /// Reads a run from [`RUN_COLUMNS`].
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
@@ -133,7 +137,7 @@ pub(super) fn encode_args(args: &[Vec<u8>]) -> Option<Vec<u8>> {
     Some(blob)
 }
 
-fn decode_args(blob: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn decode_args(blob: &[u8]) -> Vec<Vec<u8>> {
     let mut args: Vec<Vec<u8>> = blob.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
     args.pop();
     args

@@ -262,7 +262,7 @@ fn waiting(tx: &Connection, job: i64) -> rusqlite::Result<i64> {
         .query_row([job], |row| row.get(0))
 }
 
-fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<Option<i64>> {
+pub(super) fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<Option<i64>> {
     tx.prepare_cached(
         "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL \
          AND (state < 5 OR (state = 6 AND acked IS NULL))",
@@ -278,7 +278,7 @@ enum Insertion {
 }
 
 /// The success that holds a key still, because it ended at `since` or later.
-fn succeeded_holder(
+pub(super) fn succeeded_holder(
     tx: &Connection,
     job: i64,
     key: &str,

@@ -220,6 +220,13 @@ impl<S: Spawner> Supervisor<S> {
         let mut order = self.surroundings.order(job, &run);
         if let Ok(order) = &mut order {
             order.cgroup = self.spawner.cgroup_of(slot);
+            if let Some(fed) = &job.policy.feeds {
+                order.feeds = Some(fed.to_string());
+                order.spool = self
+                    .spawner
+                    .spool_path(slot)
+                    .and_then(|path| path.into_os_string().into_string().ok());
+            }
         }
         if self.is_short_of_room()
             && let Ok(order) = &mut order

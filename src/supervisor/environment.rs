@@ -104,6 +104,8 @@ impl Surroundings {
             report: self
                 .report_of(run.id, run.attempt)
                 .and_then(|path| path.into_os_string().into_string().ok()),
+            spool: None,
+            feeds: None,
             output_max: policy.output_max,
         })
     }

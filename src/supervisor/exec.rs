@@ -157,17 +157,20 @@ impl Supervisor<Slots> {
         for end in &mut self.ended {
             end.report = never_again(end.report.clone());
         }
-        let mut steps = Steps::at(now);
-        self.store.begin()?;
-        let written = self
-            .finish_ended(&mut steps)
-            .and_then(|()| self.store.ack_if_failed(run, now.wall))
-            .and_then(|_| self.store.commit());
-        if let Err(error) = written {
-            self.store.rollback();
-            return Err(error);
+        // What it has found is put down in pieces; nobody else waits for this process.
+        while !self.ended.is_empty() {
+            let mut steps = Steps::at(now);
+            self.store.begin()?;
+            let written = self
+                .finish_ended(&mut steps)
+                .and_then(|()| self.store.ack_if_failed(run, now.wall))
+                .and_then(|_| self.store.commit());
+            if let Err(error) = written {
+                self.store.rollback();
+                return Err(error);
+            }
+            self.carry_out(steps, now);
         }
-        self.carry_out(steps, now);
         self.store.run(run)
     }
 

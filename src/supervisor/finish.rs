@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::feeds::Found;
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
 use crate::core::output::NOT_KEPT;
@@ -26,17 +27,16 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn finish_one(&mut self, end: &SlotEnd, steps: &mut Steps) -> Result<(), StoreError> {
-        steps.released.push(end.slot);
-        let live = self.remove_live(end.run);
-        if let Some(live) = &live {
-            steps.gone.push((end.run, live.clone()));
+        let found = self.take_found(end, steps)?;
+        if let Found::More = found {
+            steps.deferred.push((end.run, end.claim));
+            return Ok(());
         }
-        let live = live.map(|live| {
-            if !live.is_guessed {
-                return live;
-            }
-            live.judged_by(self.spawner.terms(end.slot, end.run, end.claim))
-        });
+        steps.released.push(end.slot);
+        let live = self.live_of(end);
+        if let Some(live) = self.remove_live(end.run) {
+            steps.gone.push((end.run, live));
+        }
         let Some(run) = self
             .store
             .run(end.run)?
@@ -62,15 +62,27 @@ impl<S: Spawner> Supervisor<S> {
                     } else {
                         self.keep_output(end, &run, steps)?
                     };
-                    let outcome = outcome_of(record, ending, live.as_ref(), kept.last_line);
-                    let mut attempt = Attempt::recorded(record, ending, outcome);
+                    let mut attempt = Attempt::of(record, ending, live.as_ref(), kept.last_line);
                     attempt.remark = joined(attempt.remark, kept.remark);
+                    if let Found::Unfit(reason) = &found {
+                        attempt.is_unfit = true;
+                        attempt.remark = joined(Some(reason.clone()), attempt.remark);
+                    }
+                    if record.feeds.is_some() {
+                        steps.files.extend(self.spawner.spool_path(end.slot));
+                    }
                     attempt
                 }
                 None => Attempt::unknown(Outcome::Lost, now),
             },
         };
-        match self.finish_attempt(&run, live.as_ref(), &attempt, steps)? {
+        let next = self.finish_attempt(&run, live.as_ref(), &attempt, steps)?;
+        if let Found::All(feed) = found {
+            self.store.finish_feed(feed)?;
+        }
+        // What was put down and is not to be is taken away.
+        self.has_feeds |= !matches!(found, Found::Nothing);
+        match next {
             Next::Requeue => self.load_head(run.job_id),
             Next::RetryAt(_) | Next::PutOffTo(_) | Next::Finish(_) => Ok(()),
         }
@@ -169,20 +181,30 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    fn finish_attempt(
-        &mut self,
+    /// The attempt as it was counted, judged by what it was started with.
+    pub(super) fn live_of(&self, end: &SlotEnd) -> Option<Live> {
+        let live = self.live.get(&end.run)?.clone();
+        if !live.is_guessed {
+            return Some(live);
+        }
+        Some(live.judged_by(self.spawner.terms(end.slot, end.run, end.claim)))
+    }
+
+    /// What follows an attempt of a run.
+    pub(super) fn next_of(
+        &self,
         run: &RunRow,
         live: Option<&Live>,
         attempt: &Attempt,
-        steps: &mut Steps,
-    ) -> Result<Next, StoreError> {
+        steps: &Steps,
+    ) -> Next {
         let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
         // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
         let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
         let is_lost = attempt.outcome == Outcome::Lost;
         let told = |at| told_by_this_clock(at, run.started_at, steps.now.wall);
         let ended_at = told(attempt.ended_at);
-        let next = policy.next(&Ended {
+        policy.next(&Ended {
             run: run.id,
             attempt: run.attempt,
             charged: run.charged + 1,
@@ -193,8 +215,21 @@ impl<S: Spawner> Supervisor<S> {
             first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
             stopped: run.stop.or(by_machine),
             was_struck: attempt.stopped == Some(StopCause::Signal),
+            is_unfit: attempt.is_unfit,
             retry_after: attempt.report.retry_after.filter(|_| !run.is_exec()),
-        });
+        })
+    }
+
+    fn finish_attempt(
+        &mut self,
+        run: &RunRow,
+        live: Option<&Live>,
+        attempt: &Attempt,
+        steps: &mut Steps,
+    ) -> Result<Next, StoreError> {
+        let next = self.next_of(run, live, attempt, steps);
+        let told = |at| told_by_this_clock(at, run.started_at, steps.now.wall);
+        let ended_at = told(attempt.ended_at);
         let next = self.unless_removed(run, next);
         if next == Next::Requeue {
             // Nobody here sent that signal: a command that kills its keeper must not do so without end at once.
@@ -284,11 +319,13 @@ fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
 }
 
 /// What is known of an attempt's end.
-struct Attempt {
+pub(super) struct Attempt {
     outcome: Outcome,
     stopped: Option<StopCause>,
     remark: Option<String>,
     report: CommandReport,
+    /// No runs can be made of what it has found.
+    is_unfit: bool,
     started_at: Option<Wall>,
     ended_at: Wall,
     usage: Option<Usage>,
@@ -296,12 +333,20 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn recorded(record: &Record, ending: &Ending, outcome: Outcome) -> Self {
+    /// As its keeper wrote it down; `last_line` is that of its output.
+    pub(super) fn of(
+        record: &Record,
+        ending: &Ending,
+        live: Option<&Live>,
+        last_line: Option<String>,
+    ) -> Self {
+        let outcome = outcome_of(record, ending, live, last_line);
         Self {
             outcome,
             stopped: record.stopped,
             remark: joined(ending.report.error.clone(), ending.remark.clone()),
             report: ending.report.clone(),
+            is_unfit: false,
             started_at: Some(record.started_at),
             ended_at: ending.ended_at,
             usage: Some(Usage {
@@ -321,6 +366,7 @@ impl Attempt {
             stopped: None,
             remark: None,
             report: CommandReport::default(),
+            is_unfit: false,
             started_at: None,
             ended_at,
             usage: None,

@@ -111,6 +111,7 @@ impl<S: Spawner> Supervisor<S> {
         self.next_expiry_at = self.store.next_expiry_at()?;
         self.refresh_pauses(steps)?;
         self.refresh_execs()?;
+        self.has_feeds = self.store.has_feeds()?;
         self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;
         Ok(())

@@ -7,6 +7,7 @@ mod clocks;
 pub(crate) mod daemon;
 pub(crate) mod environment;
 pub(crate) mod exec;
+mod feeds;
 mod finish;
 mod jobs;
 mod load;
@@ -155,6 +156,8 @@ pub(crate) struct Supervisor<S> {
     next_expiry_at: Option<Wall>,
     /// Runs wait for others that have ended, more than one turn goes through.
     has_followers: bool,
+    /// Finders have found what is not queued yet.
+    has_feeds: bool,
     paused_all: Option<Pause>,
     data_version: i64,
     is_stale: bool,
@@ -232,6 +235,7 @@ impl<S: Spawner> Supervisor<S> {
             next_due_at: None,
             next_expiry_at: None,
             has_followers: false,
+            has_feeds: false,
             paused_all: None,
             data_version: -1,
             is_stale: true,
@@ -328,6 +332,7 @@ impl<S: Spawner> Supervisor<S> {
         match (self.stopping, self.configuration.mode) {
             (None, Mode::Live) => {
                 self.release_followers(now)?;
+                self.bring_fed(now)?;
                 self.expire_due(now)?;
                 self.queue_due(now)?;
                 self.plan_due(steps)?;
@@ -358,6 +363,7 @@ impl<S: Spawner> Supervisor<S> {
                 is_due(self.next_due_at)
                     || is_due(self.next_expiry_at)
                     || self.has_followers
+                    || self.has_feeds
                     || !self.heads.is_empty()
             }
             Mode::Shadow => false,
@@ -383,7 +389,9 @@ impl<S: Spawner> Supervisor<S> {
         if self.is_short_of_room() {
             self.spawner.drop_output();
         }
-        self.ended.clear();
+        let deferred = steps.deferred;
+        self.ended
+            .retain(|end| deferred.contains(&(end.run, end.claim)));
         for file in steps.files {
             // One that is gone already is what was wanted; one that cannot go now costs its room and nothing else.
             let _ = std::fs::remove_file(file);
@@ -528,6 +536,8 @@ struct Steps {
     planned: Vec<jobs::Planning>,
     /// The pauses as they were, if they were read anew.
     pauses: Option<jobs::Pauses>,
+    /// Ends that are not finished in this turn: run and claim.
+    deferred: Vec<(i64, i64)>,
     log: Vec<Line>,
 }
 
@@ -546,6 +556,7 @@ impl Steps {
             stops: Vec::new(),
             planned: Vec::new(),
             pauses: None,
+            deferred: Vec::new(),
             log: Vec::new(),
         }
     }

@@ -212,9 +212,11 @@ fn record_of(acting: &Acting, now: Now) -> Record {
             tail_max: 1,
         },
         output_total: 0,
+        feeds: None,
         report: None,
         ending: Some(Ending {
             report: crate::core::report::Report::default(),
+            spooled: None,
             end: acting.end.clone(),
             ended_at: now.wall,
             duration: now.mono.since(acting.started.mono),

@@ -267,6 +267,17 @@ impl Spawner for Slots {
         Some(self.cgroup.as_ref()?.of_slot(slot))
     }
 
+    fn spool_path(&self, slot: u32) -> Option<PathBuf> {
+        Some(self.slots_dir.join(format!("{slot}.spool")))
+    }
+
+    fn spool(&self, slot: u32) -> io::Result<File> {
+        open_inside(
+            &self.slots_dir.join(format!("{slot}.spool")),
+            OFlag::O_RDONLY,
+        )
+    }
+
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
         self.start_with(slot, order, locks, &Lent::default())
     }

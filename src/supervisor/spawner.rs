@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 use crate::core::output::OutputLayout;
 use crate::core::run::Outcome;
@@ -21,6 +22,16 @@ pub(crate) trait Spawner {
     /// The directory of the control group for the attempts of this slot; none: no group is delegated to this process.
     fn cgroup_of(&self, _slot: u32) -> Option<String> {
         None
+    }
+
+    /// The file in which the standard output of a finder in this slot is kept whole.
+    fn spool_path(&self, _slot: u32) -> Option<PathBuf> {
+        None
+    }
+
+    /// Opens that file for reading.
+    fn spool(&self, _slot: u32) -> io::Result<File> {
+        Err(io::ErrorKind::NotFound.into())
     }
 
     /// Starts an attempt that was claimed for this slot; from now on the keeper holds the locks.

@@ -32,7 +32,8 @@ impl<S: Spawner> Supervisor<S> {
         if !self.ended.is_empty() {
             return Duration::ZERO;
         }
-        if self.has_followers && self.stopping.is_none() && self.configuration.mode == Mode::Live {
+        let has_more = self.has_followers || self.has_feeds;
+        if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
             return Duration::ZERO;
         }
         if self.stopping.is_none() {

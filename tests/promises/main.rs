@@ -12,6 +12,7 @@ mod editing;
 mod error_sweep;
 mod exec;
 mod faults;
+mod feeds;
 mod full_disk;
 mod handover;
 mod identity;

@@ -192,6 +192,8 @@ impl Bench {
     pub(super) fn exec(&self, argv: &[&str]) -> Order {
         Order {
             report: None,
+            spool: None,
+            feeds: None,
             run: 7,
             attempt: 1,
             claim: 70,

@@ -1,0 +1,203 @@
+//! Finders: the lines of a successful run's standard output become runs of another job.
+//!
+//! A finder that has ended counts as running until its lines are put down, some thousand in a turn, so that nothing waits for it.
+
+use super::finish::Attempt;
+use super::spawner::{Report, SlotEnd, Spawner};
+use super::{Steps, Supervisor};
+use crate::core::job::Job;
+use crate::core::key;
+use crate::core::retry::Next;
+use crate::core::run::{State, Verdict};
+use crate::core::time::Now;
+use crate::keeper::record::Spooled;
+use crate::os::file;
+use crate::store::{Fed, Keys, StoreError};
+
+/// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
+const LINES_AT_ONCE: usize = 2000;
+const RUNS_AT_ONCE: u32 = 2000;
+const BYTES_AT_ONCE: u64 = 1 << 20;
+
+/// What became of a finder's output in a turn.
+pub(super) enum Found {
+    /// It feeds nobody, or has not succeeded, or said nothing.
+    Nothing,
+    /// There is more to put down: the end is not finished in this turn.
+    More,
+    /// All is put down under this number.
+    All(i64),
+    /// No runs can be made of it, and why.
+    Unfit(String),
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Puts down some of what an attempt that has ended has found.
+    pub(super) fn take_found(&mut self, end: &SlotEnd, steps: &Steps) -> Result<Found, StoreError> {
+        let Report::Ended(record) = &end.report else {
+            return Ok(Found::Nothing);
+        };
+        let (Some(ending), Some(job)) = (&record.ending, &record.feeds) else {
+            return Ok(Found::Nothing);
+        };
+        let Some(spooled) = &ending.spooled else {
+            return Ok(Found::Nothing);
+        };
+        let run = self.store.run(end.run)?;
+        let Some(run) = run.filter(|run| run.state == State::Running && run.claim == end.claim)
+        else {
+            return Ok(Found::Nothing);
+        };
+        let live = self.live_of(end);
+        let attempt = Attempt::of(record, ending, live.as_ref(), None);
+        if self.next_of(&run, live.as_ref(), &attempt, steps) != Next::Finish(Verdict::Succeeded) {
+            return Ok(Found::Nothing);
+        }
+        if let Some(failure) = &spooled.failure {
+            return Ok(Found::Unfit(failure.clone()));
+        }
+        self.put_down(end, job, spooled, steps.now)
+    }
+
+    fn put_down(
+        &self,
+        end: &SlotEnd,
+        job: &str,
+        spooled: &Spooled,
+        now: Now,
+    ) -> Result<Found, StoreError> {
+        if spooled.bytes == 0 {
+            return Ok(Found::Nothing);
+        }
+        let mut feed = self.store.feed(end.run, end.claim)?;
+        let read = self.spawner.spool(end.slot).and_then(|spool| {
+            let left = spooled
+                .bytes
+                .saturating_sub(feed.position)
+                .min(BYTES_AT_ONCE);
+            let bytes = file::read_at(
+                std::os::fd::AsFd::as_fd(&spool),
+                feed.position,
+                usize::try_from(left).map_err(std::io::Error::other)?,
+            )?;
+            if bytes.len() as u64 == left {
+                Ok(bytes)
+            } else {
+                Err(std::io::ErrorKind::UnexpectedEof.into())
+            }
+        });
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Found::Unfit(format!("standard output: {error}"))),
+        };
+        let is_rest = feed.position + bytes.len() as u64 == spooled.bytes;
+        let (lines, taken) = some_lines(&bytes, is_rest);
+        let target = self.job_of(job);
+        if let Some(reason) = target.and_then(|target| unkeyed(target, &lines)) {
+            return Ok(Found::Unfit(reason));
+        }
+        feed.position += taken as u64;
+        feed.count += lines.len() as u64;
+        if let Some(max) = target.and_then(|target| target.policy.backlog_max) {
+            let waiting = self.store.waiting_count(job)?;
+            let count = i64::try_from(feed.count).unwrap_or(i64::MAX);
+            if waiting.saturating_add(count) > i64::from(max) {
+                return Ok(Found::Unfit(format!(
+                    "job `{job}`: {waiting} runs wait already, and {count} or more would come (backlog_max is {max})"
+                )));
+            }
+        }
+        self.store.know_name(job)?;
+        let fed = Fed {
+            job,
+            priority: target.map_or(0, |target| target.policy.priority),
+            max_attempts: target.map_or(Some(1), |target| target.policy.attempts_max()),
+            now: now.wall,
+        };
+        self.store.stage(&feed, &fed, &lines)?;
+        Ok(if feed.position == spooled.bytes {
+            Found::All(feed.id)
+        } else {
+            Found::More
+        })
+    }
+
+    fn job_of(&self, name: &str) -> Option<&Job> {
+        let mut jobs = self.jobs.iter().map(|state| &state.job);
+        jobs.find(|job| job.name.as_str() == name)
+    }
+
+    /// Queues what finished finders have found, some in a turn.
+    pub(super) fn bring_fed(&mut self, now: Now) -> Result<(), StoreError> {
+        if !self.has_feeds {
+            return Ok(());
+        }
+        let keys = |job_id: i64| {
+            let job = &self.jobs[*self.by_id.get(&job_id)?].job;
+            Some(Keys {
+                template: job.policy.key.clone()?,
+                held_since: (!job.policy.key_for.is_zero()).then(|| now.wall - job.policy.key_for),
+            })
+        };
+        let brought = self.store.bring_fed(RUNS_AT_ONCE, now.wall, &keys)?;
+        self.has_feeds = brought.has_more;
+        brought
+            .jobs
+            .into_iter()
+            .try_for_each(|job_id| self.load_head(job_id))
+    }
+}
+
+/// Whole lines from the beginning of `bytes` that are not empty, and how many bytes they and their ends are. `is_rest`: there is no more, so
+/// that the last line needs no end.
+fn some_lines(bytes: &[u8], is_rest: bool) -> (Vec<&[u8]>, usize) {
+    let (mut lines, mut taken) = (Vec::new(), 0);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if lines.len() == LINES_AT_ONCE || !(line.ends_with(b"\n") || is_rest) {
+            break;
+        }
+        taken += line.len();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        if !line.is_empty() {
+            lines.push(line);
+        }
+    }
+    (lines, taken)
+}
+
+/// Why a line has no key although the job makes one of it.
+fn unkeyed(job: &Job, lines: &[&[u8]]) -> Option<String> {
+    let template = job.policy.key.as_ref()?;
+    let is_bad = lines
+        .iter()
+        .any(|line| key::of(template, &[line.to_vec()]).is_err());
+    is_bad.then(|| {
+        format!(
+            "job `{}`: its key `{template}` cannot be made from a line alone",
+            job.name
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_where_they_end() {
+        let some = |text: &'static str, is_rest| {
+            let (lines, taken) = some_lines(text.as_bytes(), is_rest);
+            let lines: Vec<&str> = lines
+                .iter()
+                .map(|line| std::str::from_utf8(line).unwrap())
+                .collect();
+            (lines, taken)
+        };
+        assert_eq!(some("a\n\nb c\nd", false), (vec!["a", "b c"], 7));
+        assert_eq!(some("a\n\nb c\nd", true), (vec!["a", "b c", "d"], 8));
+        assert_eq!(some("\n\n", false), (vec![], 2));
+        let many = b"x\n".repeat(LINES_AT_ONCE + 5);
+        let (lines, taken) = some_lines(&many, true);
+        assert_eq!((lines.len(), taken), (LINES_AT_ONCE, 2 * LINES_AT_ONCE));
+    }
+}
