@@ -24,6 +24,7 @@ use super::trust;
 use super::when;
 use crate::cli;
 use crate::core::job::Job;
+use crate::core::lane;
 use crate::core::run::State;
 use crate::keeper::Lent;
 use crate::os::signals::SelfPipe;
@@ -75,11 +76,12 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
         clock::now(),
     );
     let (copy, lent) = lend(args.tty_stdin)?;
+    let args = item.args.clone();
     let begun = supervisor.exec(Exec { job, item }, &lent, clock::now())?;
     drop(lent);
     let run = match begun {
         Begun::Started(run) => run,
-        Begun::Locked => return Err(locked(&jobs, job, supervisor.parts().0)?),
+        Begun::Locked => return Err(locked(&jobs, job, &args, supervisor.parts().0)?),
         Begun::Failed(error) => {
             return Err(Failure::system(format!(
                 "job `{}`: cannot be started: {}",
@@ -181,22 +183,20 @@ fn lend(tty_stdin: bool) -> Result<(OwnedFd, Lent), Failure> {
 }
 
 /// Says who has what the job needs.
-fn locked(jobs: &Jobs, job: &Job, store: &Store) -> Result<Failure, Failure> {
+fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Failure, Failure> {
     let filter = Filter {
         states: vec![State::Running],
         ..Filter::default()
     };
     let running = store.runs(&filter, None)?;
-    let holder = running
-        .iter()
-        .find(|run| run.job == job.name.as_str())
-        .or_else(|| {
-            let lock = job.policy.lock.as_ref()?;
-            running.iter().find(|run| {
-                let other = jobs.get(&run.job);
-                other.is_some_and(|other| other.policy.lock.as_ref() == Some(lock))
-            })
-        });
+    let needed = lane::lock_of(&job.policy, args);
+    let has_lock = |run: &RunRow| {
+        let other = jobs.get(&run.job);
+        let has = other.and_then(|other| lane::lock_of(&other.policy, &run.args));
+        needed.is_some() && has == needed
+    };
+    let mut own = running.iter().filter(|run| run.job == job.name.as_str());
+    let holder = running.iter().find(|run| has_lock(run)).or(own.next());
     let name = &job.name;
     Ok(match holder {
         Some(run) => {

@@ -9,6 +9,7 @@ pub(crate) mod forewarn;
 pub(crate) mod hash;
 pub(crate) mod job;
 pub(crate) mod key;
+pub(crate) mod lane;
 pub(crate) mod noun;
 pub(crate) mod output;
 pub(crate) mod plan;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::keys::{ENV_VALUE, HEARTBEAT, LOCK_TEMPLATE, RETRY};
+use super::keys::{ENV_VALUE, HEARTBEAT, RETRY};
 use super::problem::NoteKind;
 use super::units;
 use super::value::{Value, did_you_mean};
@@ -59,14 +59,7 @@ pub(super) fn was(value: &Value<'_>) -> Option<Box<[Name]>> {
 pub(super) fn lock(value: &Value<'_>) -> Option<Box<str>> {
     let text = value.text()?;
     match units::check_lock(text) {
-        Ok(is_template) => {
-            if is_template {
-                value
-                    .scope
-                    .note_status("lock = \"...{1}...\"", LOCK_TEMPLATE, value.offset());
-            }
-            Some(text.into())
-        }
+        Ok(()) => Some(text.into()),
         Err(reason) => {
             value.complain(
                 reason,

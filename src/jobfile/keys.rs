@@ -25,9 +25,6 @@ pub(super) enum Status {
 
 use Status::{Blocker, InEffect, Later};
 
-/// What a lock with `{1}` in its name is in this version.
-pub(super) const LOCK_TEMPLATE: Status = Blocker;
-
 /// A key that a table may have.
 pub(super) struct Key<T> {
     /// Its name.

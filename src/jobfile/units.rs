@@ -96,9 +96,8 @@ pub(super) fn parse_umask(text: &str) -> Option<u32> {
 }
 
 /// Checks the name of a lock, in which `{1}` may stand for the first argument. Returns whether it does.
-pub(super) fn check_lock(text: &str) -> Result<bool, &'static str> {
-    Name::parse(&text.replace("{1}", "x"))?;
-    Ok(text.contains("{1}"))
+pub(super) fn check_lock(text: &str) -> Result<(), &'static str> {
+    Name::parse(&text.replace("{1}", "x")).map(|_| ())
 }
 
 /// Checks the template of a key: text in which `{1}`, `{2}` ... stand for arguments.

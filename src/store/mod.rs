@@ -10,6 +10,7 @@ mod exec;
 mod feed;
 mod followers;
 mod former;
+mod lane;
 mod mark;
 mod open;
 mod output;

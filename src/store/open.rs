@@ -29,6 +29,7 @@ pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
 pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("dependency", include_str!("schema/0001-queue.sql")),
     ("feed", include_str!("schema/0002-feed.sql")),
+    ("lane_rules", include_str!("schema/0003-lane.sql")),
 ];
 
 /// How long a verb waits for another process's transaction.

@@ -69,7 +69,7 @@ impl Store {
     /// The queued run of a job that is claimed first.
     pub(crate) fn first_queued(&self, job_id: i64) -> Result<Option<RunRow>, StoreError> {
         let sql = format!(
-            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2 AND run.held IS NULL
              ORDER BY run.priority DESC, run.due_at, run.id LIMIT 1"
         );
         self.conn
@@ -80,7 +80,7 @@ impl Store {
 
     /// How many queued runs of the same job are claimed before this one.
     pub(crate) fn ahead_of(&self, run: &RunRow) -> Result<i64, StoreError> {
-        let sql = "SELECT count(*) FROM run WHERE job = ?1 AND state = 2
+        let sql = "SELECT count(*) FROM run WHERE job = ?1 AND state = 2 AND held IS NULL
                    AND (priority > ?2 OR (priority = ?2 AND (due_at, id) < (?3, ?4)))";
         let due_at = run.due_at.map(Wall::ms);
         self.conn

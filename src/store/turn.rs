@@ -276,7 +276,7 @@ impl Store {
     /// The first queued run of a job: by priority, then due time, then id.
     pub(crate) fn queue_head(&self, job_id: i64) -> Result<Option<RunRow>, StoreError> {
         let sql = format!(
-            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2 \
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 AND run.state = 2 AND run.held IS NULL \
              ORDER BY run.priority DESC, run.due_at, run.id LIMIT 1"
         );
         self.conn
@@ -474,7 +474,7 @@ impl Store {
         self.change(
             "skip overdue occurrences",
             "UPDATE run SET state = 7, reason = ?3, ended_at = ?4 \
-             WHERE job = ?1 AND state = 2 AND due_at < ?2 AND scheduled_at IS NOT NULL AND cause IN (1, 2) AND attempt = 0",
+             WHERE job = ?1 AND state < 5 AND state = 2 AND due_at < ?2 AND scheduled_at IS NOT NULL AND cause IN (1, 2) AND attempt = 0",
             params![job_id, due_before.ms(), Reason::Missed.code(), now.ms()],
         )
     }

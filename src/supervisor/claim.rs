@@ -8,10 +8,11 @@ use std::time::Duration;
 use nix::libc;
 
 use super::jobs::HeadKey;
-use super::places::Taken;
+use super::places::{Busy, Taken};
 use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Live, Steps, Supervisor};
 use crate::core::job::{CommandLine, Job};
+use crate::core::lane;
 use crate::core::rate;
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
@@ -28,6 +29,20 @@ fn is_shortage(error: &std::io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
     )
+}
+
+/// Heads of a job whose lane is taken, and that are passed over for that, in one turn at the most.
+const HELD_AT_ONCE: u32 = 1000;
+
+/// What became of the head of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// It is gone from there, or the job waits for a time of its own.
+    Done,
+    /// The job is to be tried again a little later.
+    NotNow,
+    /// Its lane is taken: the next one may start.
+    Held,
 }
 
 /// Standard input that a run brings itself.
@@ -61,12 +76,20 @@ impl<S: Spawner> Supervisor<S> {
             self.refusals.clear();
         }
         let mut behind = Bound::Unbounded;
+        let mut held = 0;
+        self.has_more_heads = false;
         while self.live.len() < self.configuration.running_max {
             let Some((key, index)) = self.next_startable(behind, now) else {
                 break;
             };
-            if !self.claim_head(key, index, steps)? {
-                self.jobs[index].try_at = Some(now.mono + LOCK_AGAIN);
+            match self.claim_head(key, index, steps)? {
+                Tried::Done => {}
+                Tried::NotNow => self.jobs[index].try_at = Some(now.mono + LOCK_AGAIN),
+                Tried::Held => held += 1,
+            }
+            if held == HELD_AT_ONCE {
+                self.has_more_heads = true;
+                break;
             }
             behind = Bound::Excluded(key);
         }
@@ -96,19 +119,19 @@ impl<S: Spawner> Supervisor<S> {
                 .is_none_or(|lock| !self.holds_lock(lock))
     }
 
-    fn holds_lock(&self, lock: &str) -> bool {
+    pub(super) fn holds_lock(&self, lock: &str) -> bool {
         self.live
             .values()
             .any(|live| live.lock.as_deref() == Some(lock))
     }
 
-    /// Claims the first queued run of a job. False: somebody else holds its place or lock.
+    /// Claims the first queued run of a job.
     fn claim_head(
         &mut self,
         key: HeadKey,
         index: usize,
         steps: &mut Steps,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Tried, StoreError> {
         let now = steps.now;
         if self
             .heads
@@ -117,20 +140,34 @@ impl<S: Spawner> Supervisor<S> {
             .is_some_and(|at| at <= now.wall)
         {
             self.skip_overdue_of(index, steps)?;
-            return Ok(true);
+            return Ok(Tried::Done);
+        }
+        let lock = self.lock_of_head(key.2, index)?;
+        if let Some(lock) = lock
+            .as_deref()
+            .filter(|lock| self.is_taken(index, lock, now))
+        {
+            self.hold(key.2, index, lock, now)?;
+            return Ok(Tried::Held);
         }
         if let Some(wait) = self.wait_of_rate(index, now)? {
             self.jobs[index].try_at = Some(now.mono + wait);
-            return Ok(true);
+            return Ok(Tried::Done);
         }
         let used: Vec<u32> = self.jobs[index]
             .running
             .iter()
             .map(|(_, place)| *place)
             .collect();
-        let taken = match self.places.take(&self.jobs[index].job, &used) {
-            Ok(Some(taken)) => taken,
-            Ok(None) => return Ok(false),
+        let job = &self.jobs[index].job;
+        let taken = match self.places.take(job, &used, lock.as_deref()) {
+            Ok(Ok(taken)) => taken,
+            Ok(Err(Busy::Lock)) if lane::is_template(&job.policy) => {
+                let lock = lock.unwrap_or_default();
+                self.hold(key.2, index, &lock, now)?;
+                return Ok(Tried::Held);
+            }
+            Ok(Err(Busy::Lock | Busy::Place)) => return Ok(Tried::NotNow),
             Err(error) => return Ok(self.cannot_start(index, &error, steps)),
         };
         let slot = match self.spawner.free_slot() {
@@ -142,6 +179,10 @@ impl<S: Spawner> Supervisor<S> {
         };
         match self.claimed(key.2, slot, now) {
             Ok(Some((run, input))) => {
+                if lane::is_template(&self.jobs[index].job.policy) {
+                    self.store
+                        .set_lane(run.id, lock.as_deref().unwrap_or_default())?;
+                }
                 let (live, mut claim) = self.claim_of(&self.jobs[index].job, run, slot, taken);
                 if let (Some(input), Ok(order)) = (input, &mut claim.order) {
                     order.stdin = input;
@@ -157,7 +198,7 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         self.load_head(self.jobs[index].id)?;
-        Ok(true)
+        Ok(Tried::Done)
     }
 
     /// How long the job's `rate` lets the next start wait.
@@ -214,7 +255,7 @@ impl<S: Spawner> Supervisor<S> {
             policy: job.policy.clone(),
             is_shell: matches!(job.command, CommandLine::Shell(_)),
             is_guessed: false,
-            lock: job.policy.lock.clone(),
+            lock: lane::lock_of(&job.policy, &run.args),
             is_stopping: false,
         };
         let mut order = self.surroundings.order(job, &run);
@@ -246,13 +287,13 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Locks or slots cannot be used now: said once a second, tried again.
-    fn cannot_start(&mut self, index: usize, error: &std::io::Error, steps: &mut Steps) -> bool {
+    fn cannot_start(&mut self, index: usize, error: &std::io::Error, steps: &mut Steps) -> Tried {
         self.wants_room |= error.kind() == ErrorKind::StorageFull;
         let (name, error) = (self.jobs[index].job.name.clone(), plain(error));
         steps.log.push(Box::new(move |log, at| {
             log.event(at, "cannot_start", &[("job", &name), ("error", &error)])
         }));
-        false
+        Tried::NotNow
     }
 
     /// The claims are on disk: now, and not before, the orders go out.
@@ -328,13 +369,12 @@ impl<S: Spawner> Supervisor<S> {
     /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is over keeps nothing from
     /// starting: then it is something else that does, which has a sign of its own.
     pub(super) fn next_try_at(&self) -> Option<Mono> {
-        if self.heads.is_empty() {
-            return None;
-        }
+        let is_stuck = !self.heads.is_empty();
         self.heads
             .values()
             .filter_map(|head| self.jobs[head.index].try_at)
-            .chain(self.start_again_at)
+            .chain(self.start_again_at.filter(|_| is_stuck))
+            .chain(self.next_lane_at())
             .filter(|at| *at > self.last.mono)
             .min()
     }

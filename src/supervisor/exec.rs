@@ -12,6 +12,7 @@ use super::slots::Slots;
 use super::spawner::{Report, SlotEnd, Spawner, Stop};
 use super::{LOCK_AGAIN, Steps, Supervisor};
 use crate::core::job::{Job, Retry};
+use crate::core::lane;
 use crate::core::reason::plain;
 use crate::core::retry::Stopped;
 use crate::core::run::Outcome;
@@ -63,9 +64,10 @@ impl Supervisor<Slots> {
         self.log.is_mute = true;
         let mut job = exec.job.clone();
         Rc::make_mut(&mut job.policy).retry = Retry::default();
-        let taken = match self.places.take(&job, &[]) {
-            Ok(Some(taken)) => taken,
-            Ok(None) => return Ok(Begun::Locked),
+        let lock = lane::lock_of(&job.policy, &exec.item.args);
+        let taken = match self.places.take(&job, &[], lock.as_deref()) {
+            Ok(Ok(taken)) => taken,
+            Ok(Err(_)) => return Ok(Begun::Locked),
             Err(error) => return Ok(Begun::Failed(error)),
         };
         self.store.know_job(job.name.as_str())?;

@@ -5,6 +5,7 @@ use std::io;
 use super::feeds::Found;
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
+use crate::core::lane;
 use crate::core::output::NOT_KEPT;
 use crate::core::reason::plain;
 use crate::core::report::Report as CommandReport;
@@ -82,6 +83,10 @@ impl<S: Spawner> Supervisor<S> {
         }
         // What was put down and is not to be is taken away.
         self.has_feeds |= !matches!(found, Found::Nothing);
+        if live.is_some_and(|live| lane::is_template(&live.policy)) {
+            // The store has let the next run of its lane go.
+            self.load_head(run.job_id)?;
+        }
         match next {
             Next::Requeue => self.load_head(run.job_id),
             Next::RetryAt(_) | Next::PutOffTo(_) | Next::Finish(_) => Ok(()),

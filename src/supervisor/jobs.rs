@@ -281,6 +281,9 @@ impl<S: Spawner> Supervisor<S> {
     /// Forgets an attempt that has ended.
     pub(super) fn remove_live(&mut self, run: i64) -> Option<Live> {
         let live = self.live.remove(&run)?;
+        if let Some(lock) = &live.lock {
+            self.lock_is_free(lock);
+        }
         if let Some(&index) = self.by_id.get(&live.job_id) {
             self.jobs[index].running.retain(|(id, _)| *id != run);
             self.jobs[index].try_at = None;

@@ -105,6 +105,7 @@ impl<S: Spawner> Supervisor<S> {
                 let changes = self.changes(&registered);
                 self.follow_merged(&registered.merged);
                 self.take_over(registered.states);
+                self.owes_lanes = true;
                 self.look_at_watermarks(now);
                 Ok(Loaded::Taken(changes))
             }

@@ -10,6 +10,7 @@ pub(crate) mod exec;
 mod feeds;
 mod finish;
 mod jobs;
+mod lanes;
 mod load;
 mod log;
 mod occurrences;
@@ -147,6 +148,12 @@ pub(crate) struct Supervisor<S> {
     /// The first queued run of each job that has one.
     heads: BTreeMap<HeadKey, Head>,
     live: HashMap<i64, Live>,
+    /// Lanes of jobs that somebody else has taken, and when they are looked at again.
+    blocked: HashMap<(i64, Box<str>), Mono>,
+    /// Which lanes are taken is not known any more, or never was.
+    owes_lanes: bool,
+    /// Heads of queues were held, as many as one turn may; there may be more.
+    has_more_heads: bool,
     /// Ends that are not in the store yet.
     ended: Vec<SlotEnd>,
     /// Runs that `jobctl exec` looks after: claimed by other processes, whose books are finished here once these are gone.
@@ -229,6 +236,9 @@ impl<S: Spawner> Supervisor<S> {
             planned: BTreeSet::new(),
             heads: BTreeMap::new(),
             live: HashMap::new(),
+            blocked: HashMap::new(),
+            owes_lanes: true,
+            has_more_heads: false,
             ended: Vec::new(),
             execs: Vec::new(),
             execs_at: now.mono,
@@ -337,6 +347,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.queue_due(now)?;
                 self.plan_due(steps)?;
                 self.skip_overdue(steps)?;
+                self.free_lanes(now)?;
                 self.claim_what_can_start(steps)?;
             }
             (None, Mode::Shadow) => self.plan_due(steps)?,
@@ -364,6 +375,8 @@ impl<S: Spawner> Supervisor<S> {
                     || is_due(self.next_expiry_at)
                     || self.has_followers
                     || self.has_feeds
+                    || self.owes_lanes
+                    || !self.blocked.is_empty()
                     || !self.heads.is_empty()
             }
             Mode::Shadow => false,
@@ -429,6 +442,7 @@ impl<S: Spawner> Supervisor<S> {
             self.undo_pauses(pauses);
         }
         self.is_stale = true;
+        self.owes_lanes = true;
         self.again_at = Some(now.mono + self.back_off);
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
         if error.is_disk_full() && self.make_room(now) {

@@ -22,6 +22,15 @@ pub(crate) struct Taken {
     pub(crate) place: u32,
 }
 
+/// What somebody else holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// The places of the job.
+    Place,
+    /// The lock.
+    Lock,
+}
+
 impl Places {
     /// Uses the lock files of a state directory.
     pub(crate) fn in_state_dir(state_dir: &Path) -> Self {
@@ -30,18 +39,23 @@ impl Places {
         }
     }
 
-    /// Takes a place of a job that is not among `used`, and the job's lock. None: somebody else holds what is needed.
-    pub(crate) fn take(&self, job: &Job, used: &[u32]) -> io::Result<Option<Taken>> {
+    /// Takes a place of a job that is not among `used`, and the lock that its run needs.
+    pub(crate) fn take(
+        &self,
+        job: &Job,
+        used: &[u32],
+        lock: Option<&str>,
+    ) -> io::Result<Result<Taken, Busy>> {
         let Some(mut taken) = self.take_place(job, used)? else {
-            return Ok(None);
+            return Ok(Err(Busy::Place));
         };
-        if let Some(lock) = &job.policy.lock {
+        if let Some(lock) = lock {
             match try_lock_inside(&self.dir.join(format!("lock-{lock}.lock")), Kind::Exclusive)? {
                 Some(file) => taken.files.push(file),
-                None => return Ok(None),
+                None => return Ok(Err(Busy::Lock)),
             }
         }
-        Ok(Some(taken))
+        Ok(Ok(taken))
     }
 
     fn take_place(&self, job: &Job, used: &[u32]) -> io::Result<Option<Taken>> {

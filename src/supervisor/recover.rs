@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::spawner::{Adopted, Report, SlotEnd, Spawner};
 use super::{Live, Supervisor};
 use crate::core::job::CommandLine;
+use crate::core::lane;
 use crate::core::run::State;
 use crate::core::terms;
 use crate::core::time::Now;
@@ -86,7 +87,7 @@ impl<S: Spawner> Supervisor<S> {
             slot,
             claim: run.claim,
             place: 0,
-            lock: policy.lock.clone(),
+            lock: lane::lock_of(&policy, &run.args),
             policy,
             is_shell,
             is_guessed,

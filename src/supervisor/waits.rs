@@ -32,7 +32,7 @@ impl<S: Spawner> Supervisor<S> {
         if !self.ended.is_empty() {
             return Duration::ZERO;
         }
-        let has_more = self.has_followers || self.has_feeds;
+        let has_more = self.has_followers || self.has_feeds || self.has_more_heads;
         if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
             return Duration::ZERO;
         }

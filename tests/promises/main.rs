@@ -18,6 +18,7 @@ mod handover;
 mod identity;
 mod imported;
 mod kill_sweep;
+mod lanes;
 mod locks;
 mod logs;
 mod migration;

@@ -4,6 +4,7 @@ use super::Case;
 use crate::cmd::failure::Failure;
 use crate::cmd::when;
 use crate::core::job::Job;
+use crate::core::lane;
 use crate::core::rate;
 use crate::core::run::State;
 use crate::store::{Filter, RunRow};
@@ -73,7 +74,7 @@ impl Case<'_> {
                 self.held(&own)
             ));
         } else {
-            parts.extend(self.lock_holder(job)?);
+            parts.extend(self.lock_holder(job, run)?);
         }
         parts.extend(self.full_house()?);
         match self.store.ahead_of(run)? {
@@ -93,15 +94,17 @@ impl Case<'_> {
     }
 
     /// Who holds the lock of a job that has a place: a run of another job, or another run of this one.
-    fn lock_holder(&self, job: &Job) -> Result<Option<String>, Failure> {
-        let Some(lock) = &job.policy.lock else {
+    fn lock_holder(&self, job: &Job, run: &RunRow) -> Result<Option<String>, Failure> {
+        let Some(lock) = lane::lock_of(&job.policy, &run.args) else {
             return Ok(None);
         };
+        let needed = Some(&lock);
         for other in &self.jobs.jobs {
-            if other.policy.lock.as_deref() != Some(lock) {
+            if other.policy.lock.is_none() {
                 continue;
             }
-            let holders = self.running_of(other.name.as_str())?;
+            let mut holders = self.running_of(other.name.as_str())?;
+            holders.retain(|held| lane::lock_of(&other.policy, &held.args).as_ref() == needed);
             if !holders.is_empty() {
                 let held = self.held(&holders);
                 return Ok(Some(format!(
