@@ -53,7 +53,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "supervisor",
         rooms: &["keeper", "jobfile", "store", "os", "core"],
-        crates: &["chrono", "nix"],
+        crates: &["chrono", "glob", "nix"],
     },
     Room {
         name: "keeper",
@@ -90,6 +90,8 @@ const ROOMS: &[Room] = &[
 /// Crates that belong to one place of a room, and where that is.
 const ONE_PLACE: &[(&str, &str)] = &[
     ("cron", "core/schedule/"),
+    ("glob", "jobfile/"),
+    ("glob", "supervisor/watching.rs"),
     ("humantime", "core/duration.rs"),
     ("humantime", "jobfile/"),
     ("jiff", "os/zone.rs"),

@@ -540,22 +540,6 @@ fn check_says_ok_or_everything_that_is_wrong() {
 }
 
 #[test]
-fn check_says_what_run_would_refuse() {
-    let place = Place::new("blockers");
-    let text = "[jobs.a]\ncommand = 'true'\nwatch = '/in'\n";
-    fs::write(place.dir.join("jobs.toml"), text).unwrap();
-    let said = place.call(&["check"]);
-    assert_eq!(said.code, 1);
-    assert!(said.out.contains("`jobctl run` refuses it"), "{}", said.out);
-    assert_eq!(
-        said.err.matches("not in effect yet").count(),
-        1,
-        "{}",
-        said.err
-    );
-}
-
-#[test]
 fn init_writes_a_jobfile_that_is_in_order_and_never_over_another() {
     let place = Place::new("init");
     let path = place.dir.join("new/dir/jobs.toml");

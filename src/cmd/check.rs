@@ -1,4 +1,4 @@
-//! `jobctl check`: what is wrong with the jobfile, what `run` would refuse, and what would surprise.
+//! `jobctl check`: what is wrong with the jobfile, and what would surprise.
 //!
 //! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on standard output.
 
@@ -49,7 +49,6 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
 pub(super) struct Report {
     jobs: usize,
     errors: Vec<Problem>,
-    blockers: Vec<Problem>,
     warnings: Vec<Note>,
     not_in_effect: Vec<Note>,
 }
@@ -57,21 +56,15 @@ pub(super) struct Report {
 impl Report {
     /// What is to be said about one that could be read.
     pub(super) fn of(jobfile: &Jobfile) -> Self {
-        let blockers = jobfile::blockers(jobfile);
-        let is_blocker = |note: &&Note| {
-            let mut places = blockers.iter().map(|blocker| &blocker.place);
-            places.any(|place| *place == note.place)
-        };
         let notes = |kind| {
             let notes = jobfile.notes.iter().filter(move |note| note.kind == kind);
-            notes.filter(|note| !is_blocker(note)).cloned().collect()
+            notes.cloned().collect()
         };
         Self {
             jobs: jobfile.jobs.len(),
             errors: Vec::new(),
             warnings: notes(NoteKind::Warning),
             not_in_effect: notes(NoteKind::NotInEffect),
-            blockers,
         }
     }
 
@@ -129,17 +122,17 @@ impl Report {
 
     /// Whether `run` takes it.
     pub(super) fn is_ok(&self) -> bool {
-        self.errors.is_empty() && self.blockers.is_empty()
+        self.errors.is_empty()
     }
 
-    /// How many errors there are, of both kinds.
+    /// How many errors there are.
     pub(super) fn errors(&self) -> usize {
-        self.errors.len() + self.blockers.len()
+        self.errors.len()
     }
 
     /// Says all findings, on standard error.
     pub(super) fn say(&self, context: &Context) {
-        let problems = self.errors.iter().chain(&self.blockers);
+        let problems = self.errors.iter();
         say(problems.map(Problem::to_string));
         if !context.global.quiet {
             let notes = self.warnings.iter().chain(&self.not_in_effect);
@@ -152,18 +145,14 @@ impl Report {
         if context.global.verbose > 0 {
             say(std::iter::once(format!("time zones: {}", zone::source())));
         }
-        match (self.errors.len(), self.blockers.len()) {
-            (0, 0) => out.line(format!("OK, {}", count(self.jobs, "job"))),
-            (0, blockers) => out.line(format!(
-                "not OK: `jobctl run` refuses it for {}",
-                count(blockers, "key")
-            )),
-            (errors, _) => out.line(format!("not OK: {}", count(errors, "error"))),
+        match self.errors.len() {
+            0 => out.line(format!("OK, {}", count(self.jobs, "job"))),
+            errors => out.line(format!("not OK: {}", count(errors, "error"))),
         }
     }
 
     fn json(&self) -> Value {
-        let problems = self.errors.iter().chain(&self.blockers);
+        let problems = self.errors.iter();
         let errors: Value = problems
             .map(|it| {
                 finding(
@@ -704,16 +693,6 @@ mod tests {
                 ..Report::default()
             },
         }
-    }
-
-    #[test]
-    fn a_key_that_run_refuses_is_an_error_and_said_once() {
-        let report = report("[jobs.a]\ncommand = 'true'\nwatch = '/in'\nmailto = 'x@y'\n");
-        assert_eq!(report.exit(), Exit::No);
-        let json = report.json();
-        assert_eq!(json["errors"].as_array().map(Vec::len), Some(1));
-        assert_eq!(json["errors"][0]["line"], 3);
-        assert_eq!(json["not_in_effect"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]

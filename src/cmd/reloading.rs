@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::failure::{Failure, plain};
 use super::reload::Answer;
-use super::run::{self, BUSY_IN_LOOP, Service};
+use super::run::{BUSY_IN_LOOP, Service};
 use super::trust;
 use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
@@ -168,7 +168,7 @@ impl<'s> Reloading<'s> {
         };
         let notices = watcher.take().unwrap_or_else(|_| vec![Notice::Gone]);
         let concerns = |notice: &Notice| match notice {
-            Notice::Name { at, name } => self
+            Notice::Name { at, name, .. } => self
                 .places
                 .get(at)
                 .is_some_and(|place| place.is_about(name)),
@@ -239,7 +239,7 @@ impl<'s> Reloading<'s> {
     }
 
     fn judge(&self, supervisor: &mut Supervisor<Slots>, removal: Removal, now: Now) -> Judged {
-        let jobfile = match run::read(&self.service.path) {
+        let jobfile = match trust::load(&self.service.path) {
             Ok(jobfile) => jobfile,
             Err(error) => return Judged::Bad(error),
         };

@@ -24,6 +24,7 @@ use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::room;
 use crate::supervisor::slots::Slots;
+use crate::supervisor::watching::Watching;
 use crate::supervisor::{
     Configuration, Event, Loaded as Taken, Mode, NewJobs, Removal, Supervisor,
 };
@@ -83,7 +84,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
         let why_paused = claim_store(&store, begins, clock::now())?;
         let snapshot = trust::snapshot(&service.path, None);
         let loaded = load(&store, &service.path)?;
-        let mut supervisor = service.start(store, loaded, &office, why_paused)?;
+        let (mut supervisor, mut watching) = service.start(store, loaded, &office, why_paused)?;
         let bell = match &bell {
             Some(bell) => bell,
             None => bell.insert(
@@ -97,7 +98,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
             office: &office,
         };
         let mut reload = Reloading::new(&service, snapshot);
-        let left = daemon::serve(&mut supervisor, &post, &mut reload, first)
+        let left = daemon::serve(&mut supervisor, &post, &mut reload, &mut watching, first)
             .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
         match left {
             Left::Stopped => return Ok(Exit::Done),
@@ -146,7 +147,7 @@ impl Service {
         loaded: Loaded,
         office: &Office,
         why_paused: Option<&'static str>,
-    ) -> Result<Supervisor<Slots>, Failure> {
+    ) -> Result<(Supervisor<Slots>, Watching), Failure> {
         let now = clock::now();
         let (slots, unusable) = self.slots();
         let configuration = self.configuration(&loaded.jobfile.settings)?;
@@ -184,6 +185,9 @@ impl Service {
             let hint = "`jobctl resume --all` when it may run here";
             supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
         }
+        // What is there now is the baseline; whoever was told that it is ready may add files.
+        let mut watching = Watching::default();
+        watching.step(&mut supervisor, clock::now());
         let mode = match self.mode {
             Mode::Live => "live",
             Mode::Shadow => "shadow",
@@ -202,7 +206,7 @@ impl Service {
             ],
         );
         process::give_memory_back();
-        Ok(supervisor)
+        Ok((supervisor, watching))
     }
 
     /// The slots, in control groups where that can be; and what was delegated and cannot be used.
@@ -355,19 +359,9 @@ fn limited_in_memory(jobs: &[Job]) -> Vec<String> {
     limited.map(|job| job.name.to_string()).collect()
 }
 
-/// The jobfile of a path, checked for what this version would do wrong.
-pub(super) fn read(path: &std::path::Path) -> Result<Jobfile, LoadError> {
-    let jobfile = trust::load(path)?;
-    let blockers = jobfile::blockers(&jobfile);
-    if blockers.is_empty() {
-        return Ok(jobfile);
-    }
-    Err(LoadError::Problems(blockers))
-}
-
 /// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
 fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
-    let error = match read(path) {
+    let error = match trust::load(path) {
         Ok(jobfile) => {
             return Ok(Loaded {
                 jobfile,

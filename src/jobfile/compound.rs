@@ -282,6 +282,14 @@ pub(super) fn watch(value: &Value<'_>) -> Option<Box<str>> {
         value.complain(format_args!("is not a glob: {}", error.msg), None);
         return None;
     }
+    let dir = std::path::Path::new(&*path).parent();
+    if dir.is_some_and(|dir| dir.to_string_lossy().contains(['*', '?', '['])) {
+        value.complain(
+            "has a wildcard before its last part",
+            Some("one directory is watched; give each its own job".to_owned()),
+        );
+        return None;
+    }
     Some(path)
 }
 

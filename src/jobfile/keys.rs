@@ -19,11 +19,9 @@ pub(super) enum Status {
     InEffect,
     /// It validates it; nothing goes wrong without it.
     Later,
-    /// It validates it; `run` refuses a jobfile that has it, because without it something would be done wrong.
-    Blocker,
 }
 
-use Status::{Blocker, InEffect, Later};
+use Status::{InEffect, Later};
 
 /// A key that a table may have.
 pub(super) struct Key<T> {
@@ -256,7 +254,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("feeds", InEffect, "the name of a job", |d, v| {
         set_some(&mut d.policy().feeds, v.job_name())
     }),
-    key("watch", Blocker, STRING, |d, v| {
+    key("watch", InEffect, STRING, |d, v| {
         set_some(&mut d.policy().watch, compound::watch(v))
     }),
     key("key", InEffect, STRING, |d, v| {

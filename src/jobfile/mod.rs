@@ -56,7 +56,6 @@ pub(crate) struct Jobfile {
     pub(crate) sources: Vec<Source>,
     /// What `check` says, in the order of files and lines.
     pub(crate) notes: Vec<Note>,
-    blockers: Vec<Problem>,
 }
 
 /// Answers whether a time zone is known; if not, what is wrong and the name that was probably meant.
@@ -174,11 +173,6 @@ pub(crate) fn load_sources(
     conclude(settings, jobs, texts, findings)
 }
 
-/// What `run` refuses: keys that would make jobs do something wrong as long as this version does not act upon them.
-pub(crate) fn blockers(jobfile: &Jobfile) -> Vec<Problem> {
-    jobfile.blockers.clone()
-}
-
 /// A jobfile if nothing is wrong with it.
 fn conclude(
     settings: Settings,
@@ -187,13 +181,12 @@ fn conclude(
     findings: Findings,
 ) -> Result<Jobfile, Vec<Problem>> {
     let files: Vec<_> = texts.iter().map(Text::path).collect();
-    let (notes, blockers) = findings.into_parts(&files)?;
+    let notes = findings.into_notes(&files)?;
     let sources = texts.into_iter().map(Text::into_source).collect();
     Ok(Jobfile {
         settings,
         jobs,
         sources,
         notes,
-        blockers,
     })
 }

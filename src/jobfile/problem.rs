@@ -114,7 +114,6 @@ fn write_hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {
 pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
     notes: RefCell<Vec<Note>>,
-    blockers: RefCell<Vec<Problem>>,
     syntax: RefCell<Vec<(Problem, u32)>>,
 }
 
@@ -139,16 +138,8 @@ impl Findings {
         self.notes.borrow_mut().push(note);
     }
 
-    /// Adds a reason for `run` to refuse a jobfile that is valid.
-    pub(super) fn blocker(&self, blocker: Problem) {
-        self.blockers.borrow_mut().push(blocker);
-    }
-
-    /// The problems, else the notes and blockers, each in the order of `files` and then of place.
-    pub(super) fn into_parts(
-        self,
-        files: &[&Path],
-    ) -> Result<(Vec<Note>, Vec<Problem>), Vec<Problem>> {
+    /// The problems, else the notes, in the order of `files` and then of place.
+    pub(super) fn into_notes(self, files: &[&Path]) -> Result<Vec<Note>, Vec<Problem>> {
         let order: HashMap<&Path, usize> = files
             .iter()
             .enumerate()
@@ -174,10 +165,9 @@ impl Findings {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (mut notes, mut blockers) = (self.notes.into_inner(), self.blockers.into_inner());
+        let mut notes = self.notes.into_inner();
         notes.sort_by_key(|note| rank(&note.place));
-        blockers.sort_by_key(|blocker| rank(&blocker.place));
-        Ok((notes, blockers))
+        Ok(notes)
     }
 }
 

@@ -104,20 +104,6 @@ impl<'a> Scope<'a> {
                 format!("`{name}` is not in effect yet"),
                 None,
             ),
-            Status::Blocker => {
-                let message =
-                    format!("`{name}` is not in effect yet, and without it this would be wrong");
-                self.note(
-                    NoteKind::NotInEffect,
-                    offset,
-                    &message,
-                    Some("`jobctl run` refuses this jobfile".to_owned()),
-                );
-                let hint =
-                    format!("take `{name}` out, or wait for the version of jobctl that knows it");
-                self.findings
-                    .blocker(self.problem(offset, message, Some(hint)));
-            }
         }
     }
 

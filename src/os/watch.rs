@@ -17,6 +17,8 @@ pub(crate) enum What {
     Itself,
     /// Besides: names that come and go in this directory.
     Names,
+    /// Besides: names that come and go in this directory, and files in it that are closed after writing.
+    Files,
     /// Besides: what is written into this file, and its mode.
     Content,
 }
@@ -30,6 +32,8 @@ pub(crate) enum Notice {
         at: PathBuf,
         /// The name in it.
         name: OsString,
+        /// It was closed after writing, or moved there: a file is whole.
+        is_whole: bool,
     },
     /// To a watched path itself.
     Itself,
@@ -68,6 +72,12 @@ impl Watcher {
             What::Names => {
                 AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVE | AddWatchFlags::IN_DELETE
             }
+            What::Files => {
+                AddWatchFlags::IN_CREATE
+                    | AddWatchFlags::IN_MOVE
+                    | AddWatchFlags::IN_DELETE
+                    | AddWatchFlags::IN_CLOSE_WRITE
+            }
             What::Content => {
                 AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_ATTRIB
             }
@@ -101,9 +111,13 @@ impl Watcher {
             for event in events {
                 match (event.name, self.paths.get(&event.wd)) {
                     (Some(name), Some(paths)) => {
+                        let is_whole = event
+                            .mask
+                            .intersects(AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO);
                         notices.extend(paths.iter().map(|at| Notice::Name {
                             at: at.clone(),
                             name: name.clone(),
+                            is_whole,
                         }));
                     }
                     (None, Some(_)) if !event.mask.intersects(gone) => {
@@ -137,6 +151,7 @@ mod tests {
         let created = Notice::Name {
             at: dir.clone(),
             name: "b".into(),
+            is_whole: false,
         };
         assert_eq!(watcher.take().unwrap(), [created]);
         assert!(watcher.add(&dir.join("none"), What::Itself).is_err());

@@ -22,6 +22,7 @@ mod rows;
 mod steer;
 mod turn;
 mod types;
+mod watched;
 
 #[cfg(test)]
 mod conformance;
@@ -41,6 +42,7 @@ pub(crate) use types::{
     JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, RunRow, Scope,
     SupervisorRow, Usage,
 };
+pub(crate) use watched::Mark;
 
 /// An open store.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("dependency", include_str!("schema/0001-queue.sql")),
     ("feed", include_str!("schema/0002-feed.sql")),
     ("lane_rules", include_str!("schema/0003-lane.sql")),
+    ("watched", include_str!("schema/0004-watched.sql")),
 ];
 
 /// How long a verb waits for another process's transaction.

@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
 use super::slots::Slots;
+use super::watching::Watching;
 use super::{Event, Flow, Supervisor};
 use crate::core::time::{Now, Wall};
 use crate::os::lock::{Kind, try_lock};
@@ -185,6 +186,7 @@ pub(crate) fn serve(
     supervisor: &mut Supervisor<Slots>,
     post: &Post<'_>,
     reload: &mut dyn Reload,
+    watching: &mut Watching,
     mut events: Vec<Event>,
 ) -> io::Result<Left> {
     let Post {
@@ -213,10 +215,11 @@ pub(crate) fn serve(
             }
         }
         events.clear();
-        if reload.step(supervisor, clock::now()) {
+        if reload.step(supervisor, clock::now()) || watching.step(supervisor, clock::now()) {
             continue;
         }
-        wait(supervisor, bell, signals, &timers, reload)?;
+        let others = Others { reload, watching };
+        wait(supervisor, bell, signals, &timers, &others)?;
         if bell.drain()? {
             events.push(Event::Rung);
         }
@@ -240,15 +243,25 @@ struct Timers {
     clock: poll::ClockWatch,
 }
 
+/// Who waits besides the supervisor.
+struct Others<'a> {
+    reload: &'a dyn Reload,
+    watching: &'a Watching,
+}
+
 fn wait(
     supervisor: &mut Supervisor<Slots>,
     bell: &Bell,
     signals: &SelfPipe,
     timers: &Timers,
-    reload: &dyn Reload,
+    others: &Others<'_>,
 ) -> io::Result<()> {
+    let Others { reload, watching } = others;
     let now = clock::now();
     let timeout = supervisor.next_wait(now).min(reload.next_wait(now));
+    let timeout = watching
+        .next_wait(now)
+        .map_or(timeout, |wait| wait.min(timeout));
     let (_, slots) = supervisor.parts();
     let timeout = slots
         .next_wait(now)
@@ -263,6 +276,7 @@ fn wait(
     let mut descriptors: Vec<_> = own
         .into_iter()
         .chain(reload.descriptor())
+        .chain(watching.descriptor())
         .chain(slots.descriptors())
         .map(poll::readable)
         .collect();

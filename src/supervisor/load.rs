@@ -106,6 +106,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.follow_merged(&registered.merged);
                 self.take_over(registered.states);
                 self.owes_lanes = true;
+                self.loads += 1;
                 self.look_at_watermarks(now);
                 Ok(Loaded::Taken(changes))
             }

@@ -23,6 +23,7 @@ pub(crate) mod slots;
 pub(crate) mod spawner;
 mod stopping;
 mod waits;
+pub(crate) mod watching;
 
 #[cfg(test)]
 mod scenarios;
@@ -143,6 +144,8 @@ pub(crate) struct Supervisor<S> {
     log: Log,
     jobs: Vec<JobState>,
     by_id: HashMap<i64, usize>,
+    /// How often jobs were loaded.
+    loads: u64,
     /// Next occurrences.
     planned: BTreeSet<(Wall, usize)>,
     /// The first queued run of each job that has one.
@@ -233,6 +236,7 @@ impl<S: Spawner> Supervisor<S> {
             log: Log::default(),
             jobs: Vec::new(),
             by_id: HashMap::new(),
+            loads: 0,
             planned: BTreeSet::new(),
             heads: BTreeMap::new(),
             live: HashMap::new(),

@@ -40,4 +40,5 @@ mod support;
 mod surroundings;
 mod terminals;
 mod trust;
+mod watch;
 mod why;

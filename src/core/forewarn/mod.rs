@@ -4,6 +4,7 @@
 
 mod crowd;
 mod days;
+mod echo;
 mod gap;
 mod pace;
 mod steps;
@@ -60,6 +61,7 @@ pub(crate) fn look(jobs: &[Job], zone_of: &dyn Fn(&Job) -> Rc<Zone>, from: Wall)
             from,
         };
         findings.extend(pace::look(&subject));
+        findings.extend(echo::look(index, job));
         for (nth, text, calendar) in subject.calendars() {
             let about = About::Schedule(index, nth);
             let said = [
