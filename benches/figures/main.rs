@@ -8,6 +8,7 @@
     reason = "a bench asks the clock, starts processes and reads the store as anybody could"
 )]
 
+mod adding;
 mod bare;
 // There is no library: what is asked without a process around it is compiled in.
 #[expect(
@@ -62,6 +63,8 @@ const GROUPS: &[Group] = &[
     ("drain", queue::drain),
     ("due", queue::due_at_once),
     ("one", queue::one),
+    ("adding", adding::adding),
+    ("peers", adding::peers),
     ("output", queue::output),
     ("schedule", schedule::schedule),
     ("start", idle::start),

@@ -10,7 +10,7 @@ use super::{Bar, Figure};
 
 const PARALLEL: usize = 8;
 
-const JOBFILE: &str = "timezone = 'UTC'\nmax_running = 8\n\
+pub(crate) const JOBFILE: &str = "timezone = 'UTC'\nmax_running = 8\n\
     [jobs.drain]\ncommand = 'true'\nconcurrency = 8\n\
     [jobs.big]\ncommand = 'head -c 1073741824 /dev/zero'\n";
 
@@ -134,7 +134,7 @@ pub(crate) fn one() -> io::Result<Vec<Figure>> {
         Figure {
             name: "adding one run from the shell".into(),
             measured: adding,
-            bar: Bar::None,
+            bar: Bar::AtMost(10.0),
             unit: "ms",
             remark: format!(
                 "{:.1} x of starting and reaping `sh -c true`",
@@ -144,7 +144,7 @@ pub(crate) fn one() -> io::Result<Vec<Figure>> {
         Figure {
             name: "from there to its start, supervisor idle".into(),
             measured: median(&waits),
-            bar: Bar::None,
+            bar: Bar::AtMost(5.0),
             unit: "ms",
             remark: String::new(),
         },
