@@ -280,3 +280,23 @@ fn a_rate_is_kept_over_restarts_and_keeps_no_other_job_waiting() {
     house.wait_state(after, "succeeded");
     assert_eq!((house.lines("slow").len(), queued()), (2, 4));
 }
+
+#[test]
+fn a_pause_of_everything_and_then_a_wait_drains() {
+    let house = House::new("[jobs.work]\ncommand = 'echo up >> \"$T/up\"; read _ < \"$T/door\"'\n");
+    nix::unistd::mkfifo(&house.path("door"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let supervisor = house.start();
+    let running = house.enqueue(&["work"]);
+    house.wait_lines("up", 1);
+    let waiting = house.enqueue(&["work"]);
+    house.ask(&["pause", "--all"]).expect(0);
+    let mut wait = house.jobctl();
+    let mut wait = wait.args(["wait", "--idle"]).spawn().expect("it starts");
+    assert_eq!(wait.try_wait().expect("it is a child"), None);
+    std::fs::write(house.path("door"), "\n").expect("somebody reads");
+    assert_eq!(wait.wait().expect("it is a child").code(), Some(0));
+    assert_eq!(house.show(running)["state"], "succeeded");
+    assert_eq!(house.show(waiting)["state"], "queued");
+    assert_eq!(house.lines("up").len(), 1);
+    assert_eq!(supervisor.stop(), 0);
+}
