@@ -78,7 +78,7 @@ impl Place {
         let path = self.dir.join("lines");
         fs::write(&path, lines)?;
         let status = self
-            .jobctl(&["enqueue", "--lines", job])
+            .jobctl(&["-q", "enqueue", "--lines", job])
             .stdin(fs::File::open(path)?)
             .status()?;
         assert!(status.success(), "enqueue: {status}");

@@ -205,6 +205,7 @@ impl Service {
                 ("state_dir", &self.state_dir.display()),
             ],
         );
+        supervisor.parts().0.forget_statements();
         process::give_memory_back();
         Ok((supervisor, watching))
     }

@@ -53,6 +53,8 @@ pub(crate) struct Store {
     identity: Option<(u64, u64)>,
     /// The same of its log, when it was last seen beside the file.
     log_identity: Cell<Option<(u64, u64)>>,
+    /// Rows that this connection had changed when the turn began: a turn that changed none is no commit.
+    changed: Cell<u64>,
     /// How far it was committed; none of a store that is only read, or in memory.
     mark: Option<mark::Mark>,
 }

@@ -123,6 +123,7 @@ impl Store {
             conn,
             identity: identity_of(&path),
             log_identity: Cell::default(),
+            changed: Cell::new(0),
             mark: None,
             path,
         }

@@ -24,11 +24,16 @@ const QUEUED_AT_ONCE: u32 = 2000;
 impl Store {
     /// Begins the turn's transaction.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        self.changed.set(self.conn.total_changes());
         self.batch("begin a turn", "BEGIN IMMEDIATE")
     }
 
     /// Puts the turn on disk; when this returns it is there.
     pub(crate) fn commit(&self) -> Result<(), StoreError> {
+        if self.conn.total_changes() == self.changed.get() {
+            // Nothing is to be synced, which an idle supervisor would do each minute.
+            return self.batch("commit a turn", "COMMIT");
+        }
         let commits = mark::count(&self.conn).map_err(|e| self.failed("commit a turn", e))?;
         self.batch("commit a turn", "COMMIT")?;
         self.mark(commits);
@@ -41,6 +46,13 @@ impl Store {
             // A failed ROLLBACK leaves a transaction that SQLite itself has undone already.
             let _ = self.conn.execute_batch("ROLLBACK");
         }
+    }
+
+    /// Gives the memory of prepared statements back: those of a start are not asked again.
+    pub(crate) fn forget_statements(&self) {
+        self.conn.flush_prepared_statement_cache();
+        // It is only memory that stays where this fails.
+        let _ = self.conn.execute_batch("PRAGMA shrink_memory");
     }
 
     /// The length of the log's file, used or not.
