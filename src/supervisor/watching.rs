@@ -1,7 +1,7 @@
 //! Watched files: each that is closed after writing, or moved to where a job watches, becomes a run.
 //!
 //! inotify(7) says where to look; what was taken stands in the store, so that nothing is taken twice and nothing is missed that changed while
-//! nobody was there or when there was too much of it. What inotify does not tell, on a network file system for example, a look every minute finds.
+//! nobody was there or when there was too much of it. Where a directory cannot be watched, a look every minute finds what is new.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -29,7 +29,7 @@ const TAKEN_AT_ONCE: usize = 500;
 /// More names than this in one directory are forgotten, and it is gone through instead.
 const NAMES_MAX: usize = 10_000;
 
-/// Between two looks at everything that nobody asked for.
+/// Between two looks at everything where not everything can be watched.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// A file that a look finds and that was changed less than this ago may still be written: it is looked at again after that.
@@ -138,6 +138,14 @@ impl Place {
     }
 }
 
+/// Whether a directory is watched, or is not there, which is told by those above it.
+fn is_watched(added: io::Result<()>) -> bool {
+    match added {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 /// What a regular file is now; none if there is none of this name.
 fn mark_of(path: &Path) -> Option<Mark> {
     let is_file = |meta: &Metadata| meta.is_file();
@@ -214,19 +222,20 @@ impl Watching {
         if self.places.is_empty() {
             return;
         }
-        self.look_deadline = Some(now.mono + LOOK_EVERY);
         self.watcher = Watcher::new().ok();
+        let mut sees_all = self.watcher.is_some();
         if let Some(watcher) = &mut self.watcher {
             for place in &self.places {
-                // From above, so that what is made meanwhile is told by what is watched already. Where that cannot be, the look of every
-                // minute has to do.
+                // From above, so that what is made meanwhile is told by what is watched already.
                 let above: Vec<&Path> = place.dir.ancestors().skip(1).collect();
                 for dir in above.into_iter().rev() {
-                    let _ = watcher.add(dir, What::Names);
+                    sees_all &= is_watched(watcher.add(dir, What::Names));
                 }
-                let _ = watcher.add(&place.dir, What::Files);
+                sees_all &= is_watched(watcher.add(&place.dir, What::Files));
             }
         }
+        // A look cannot tell a file that is still written from one that is whole: it is for those who are told nothing.
+        self.look_deadline = (!sees_all).then(|| now.mono + LOOK_EVERY);
         // What was no directory yet may have become one before it was watched for that.
         let is_late = |place: &Place| {
             matches!(place.wanted, Wanted::Name(_)) && Path::new(&*place.watch).is_dir()
