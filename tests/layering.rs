@@ -53,7 +53,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "supervisor",
         rooms: &["keeper", "jobfile", "store", "os", "core"],
-        crates: &["chrono", "glob", "nix"],
+        crates: &["chrono", "glob", "nix", "serde_json"],
     },
     Room {
         name: "keeper",
@@ -73,7 +73,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "store",
         rooms: &["core"],
-        crates: &["nix", "rusqlite"],
+        crates: &["base64", "nix", "rusqlite", "serde_json"],
     },
     Room {
         name: "os",

@@ -651,7 +651,7 @@ mod tests {
             both[0]
         );
         assert!(
-            both[0].contains("this version acts on neither key yet"),
+            both[0].contains("write `on_failure` or `mailto` under [defaults]"),
             "{}",
             both[0]
         );

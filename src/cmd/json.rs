@@ -2,27 +2,30 @@
 //!
 //! Fields are only ever added.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::when;
 use crate::core::time::Wall;
-use crate::store::{AttemptRow, RunRow, SupervisorRow};
+use crate::store::json::run_fields;
+use crate::store::{AttemptRow, NoticeRow, RunRow, SupervisorRow};
 
 /// The run object.
 pub(crate) fn run(run: &RunRow) -> Value {
     Value::Object(run_fields(run))
 }
 
-/// The run object with its attempts, as `show` has it.
-pub(crate) fn run_with_attempts(run: &RunRow, attempts: &[AttemptRow]) -> Value {
+/// The run object with its attempts and what was told of it, as `show` has it.
+pub(crate) fn run_with_attempts(
+    run: &RunRow,
+    attempts: &[AttemptRow],
+    notices: &[NoticeRow],
+) -> Value {
     let mut fields = run_fields(run);
     fields.insert(
         "attempts".to_owned(),
         attempts.iter().map(attempt).collect(),
     );
-    fields.insert("hooks".to_owned(), json!([]));
+    fields.insert("hooks".to_owned(), notices.iter().map(notice).collect());
     Value::Object(fields)
 }
 
@@ -44,56 +47,6 @@ pub(crate) fn time(at: Option<Wall>) -> Value {
     at.map_or(Value::Null, |at| Value::String(when::utc(at)))
 }
 
-fn run_fields(run: &RunRow) -> Map<String, Value> {
-    let mut fields = Map::new();
-    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    put("id", run.id.into());
-    put("job", run.job.as_str().into());
-    put("state", run.state.as_str().into());
-    put("reason", run.reason.map(|reason| reason.as_str()).into());
-    put("by", run.by.into());
-    put("cause", run.cause.as_str().into());
-    put("scheduled_at", time(run.scheduled_at));
-    put("last_scheduled_at", time(run.last_scheduled_at));
-    put("count", run.count.into());
-    put("due_at", time(run.due_at));
-    put("created_at", time(Some(run.created_at)));
-    put("started_at", time(run.started_at));
-    put("ended_at", time(run.ended_at));
-    put("attempt", run.attempt.into());
-    put("max_attempts", run.max_attempts.into());
-    put(
-        "outcome",
-        run.outcome.map(|outcome| outcome.as_str()).into(),
-    );
-    put("exit_code", run.exit_code.into());
-    put("signal", run.signal.into());
-    put("error", run.error.as_deref().into());
-    put("duration_ms", run.duration_ms.into());
-    put(
-        "args",
-        run.args
-            .iter()
-            .map(|arg| String::from_utf8_lossy(arg))
-            .collect(),
-    );
-    if run.args.iter().any(|arg| std::str::from_utf8(arg).is_err()) {
-        put(
-            "args_base64",
-            run.args.iter().map(|arg| STANDARD.encode(arg)).collect(),
-        );
-    }
-    put("key", run.key.as_deref().into());
-    put("priority", run.priority.into());
-    put("progress", run.progress.into());
-    put("result", run.result.as_deref().into());
-    put("late", Value::Null);
-    put("acked", time(run.acked));
-    let after = (!run.after.is_empty()).then(|| run.after.clone());
-    put("after", after.into());
-    fields
-}
-
 fn attempt(row: &AttemptRow) -> Value {
     json!({
         "attempt": row.attempt,
@@ -109,6 +62,27 @@ fn attempt(row: &AttemptRow) -> Value {
         "max_rss_kib": row.max_rss_kib,
         "output_bytes": row.output_bytes,
         "pid": row.pid,
+    })
+}
+
+fn notice(row: &NoticeRow) -> Value {
+    json!({
+        "event": row.event.as_str(),
+        "means": row.means.as_str(),
+        "attempt": row.attempt,
+        "count": row.count,
+        "at": time(Some(row.at)),
+        "due_at": time(Some(row.due_at)),
+        "done": row.is_done,
+        "tries": row.tries,
+        "started_at": time(row.started_at),
+        "ended_at": time(row.ended_at),
+        "outcome": row.outcome.map(|outcome| outcome.as_str()),
+        "exit_code": row.exit_code,
+        "signal": row.signal,
+        "error": row.error,
+        "duration_ms": row.duration_ms,
+        "output": row.output,
     })
 }
 
@@ -157,6 +131,7 @@ pub(crate) fn sample_run() -> RunRow {
         slot: None,
         claim: 9,
         first_started_at: None,
+        late_at: None,
     }
 }
 

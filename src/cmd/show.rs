@@ -11,9 +11,9 @@ use super::runs::{arguments, style, verdict};
 use super::table::{Cell, Column, Table};
 use super::when::{self, Viewer};
 use crate::cli;
-use crate::core::run::State;
+use crate::core::run::{OutcomeKind, State};
 use crate::core::time::Wall;
-use crate::store::{AttemptRow, RunRow};
+use crate::store::{AttemptRow, NoticeRow, RunRow};
 
 /// Answers `jobctl show`.
 pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Result<Exit, Failure> {
@@ -31,8 +31,9 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
     {
         newest.pid = Live::open(context.state_dir()?, &run).and_then(|live| live.pid());
     }
+    let notices = store.notices_of_run(args.id)?;
     if context.global.json {
-        out.json(&json::run_with_attempts(&run, &attempts))?;
+        out.json(&json::run_with_attempts(&run, &attempts, &notices))?;
         return Ok(Exit::Done);
     }
     let known = if context.is_supervised()? {
@@ -44,6 +45,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
     if !attempts.is_empty() {
         out.line("")?;
         print_attempts(&attempts, &context.viewer(), out)?;
+    }
+    if !notices.is_empty() {
+        out.line("")?;
+        print_notices(&notices, &context.viewer(), out)?;
     }
     Ok(Exit::Done)
 }
@@ -82,6 +87,11 @@ fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Resul
     fields.put("took", run.duration_ms.map(when::span));
     fields.put("attempt", Some(attempts_of(run)));
     fields.put("acknowledged", time(run.acked));
+    fields.put_styled(
+        "late",
+        Style::Warn,
+        run.late_at.map(|at| format!("since {}", viewer.show(at))),
+    );
     fields.put("stop asked", run.stop.map(|_| "yes".to_owned()));
     fields.print(out)
 }
@@ -116,7 +126,7 @@ fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Re
             row.attempt.to_string().into(),
             time(row.started_at),
             time(row.ended_at),
-            outcome(row).into(),
+            outcome_text(row.outcome, row.exit_code, row.signal).into(),
             row.duration_ms.map(when::span).unwrap_or_default().into(),
             cpu.unwrap_or_default().into(),
             row.max_rss_kib
@@ -134,12 +144,48 @@ fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Re
     table.print(out)
 }
 
+/// Who was told of the run, or is to be.
+fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+    let mut table = Table::new(&[
+        Column::left("TOLD"),
+        Column::left("BY"),
+        Column::right("ATTEMPT"),
+        Column::right("COUNT"),
+        Column::left("WHEN"),
+        Column::left("OUTCOME"),
+        Column::flexible("SAID"),
+    ]);
+    for row in notices {
+        let when = row.ended_at.or(row.started_at).unwrap_or(row.due_at);
+        let outcome = match (row.is_done, row.slot) {
+            (true, _) => outcome_text(row.outcome, row.exit_code, row.signal),
+            (false, Some(_)) => "under way".to_owned(),
+            (false, None) => "waits".to_owned(),
+        };
+        let is_bad = row.is_done && row.exit_code != Some(0);
+        let said = row.error.as_deref().or(row.output.as_deref());
+        table.push(vec![
+            row.event.as_str().into(),
+            row.means.as_str().into(),
+            row.attempt
+                .map(|attempt| attempt.to_string())
+                .unwrap_or_default()
+                .into(),
+            row.count.to_string().into(),
+            viewer.show(when).into(),
+            Cell::styled(if is_bad { Style::Bad } else { Style::Plain }, outcome),
+            said.map(str::trim_end).unwrap_or_default().into(),
+        ]);
+    }
+    table.print(out)
+}
+
 /// `exited 0`, `signaled 9`, `lost`; nothing for one that runs.
-fn outcome(row: &AttemptRow) -> String {
-    let Some(outcome) = row.outcome else {
+fn outcome_text(kind: Option<OutcomeKind>, exit_code: Option<u8>, signal: Option<i32>) -> String {
+    let Some(outcome) = kind else {
         return String::new();
     };
-    match (row.exit_code, row.signal) {
+    match (exit_code, signal) {
         (Some(code), _) => format!("{outcome} {code}"),
         (None, Some(signal)) => format!("{outcome} {signal}"),
         (None, None) => outcome.to_string(),

@@ -2,6 +2,8 @@
 //!
 //! Never goes through all runs: counters of the jobs say what there is, and only what is shown is read.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -35,6 +37,8 @@ pub(crate) struct JobView<'a> {
     pub(crate) row: Option<&'a JobRow>,
     /// Its next occurrence.
     pub(crate) next: Option<Coming>,
+    /// An attempt of it takes longer than expected.
+    pub(crate) is_slow: bool,
 }
 
 /// Answers `jobctl status`.
@@ -54,7 +58,8 @@ pub(crate) fn answer(
         .transpose()?
         .unwrap_or_default();
     let jobs = load_jobs(context, store.as_ref(), &rows)?;
-    let mut views = views(&jobs, &rows, context.now.wall);
+    let slow = slow(store.as_ref())?;
+    let mut views = views(&jobs, &rows, &slow, context.now.wall);
     if let Some(name) = &args.job {
         views.retain(|view| view.name == name);
         if views.is_empty() {
@@ -112,6 +117,11 @@ impl JobView<'_> {
         self.row.map_or(0, |row| row.failed)
     }
 
+    /// Whether it has had no success, or an attempt of it has taken, longer than expected.
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_slow || self.row.is_some_and(|row| row.late_at.is_some())
+    }
+
     /// Whether the job itself is paused at a time.
     pub(crate) fn is_paused(&self, at: Wall) -> bool {
         self.row.is_some_and(|row| {
@@ -139,8 +149,16 @@ fn quiet(
     }
     let rows = store.map(Store::jobs).transpose()?.unwrap_or_default();
     let is_asked = |row: &&JobRow| args.job.as_ref().is_none_or(|name| *name == row.name);
-    let has_failed = rows.iter().filter(is_asked).any(|row| row.failed > 0);
+    let slow = slow(store)?;
+    let is_ill = |row: &JobRow| row.failed > 0 || row.late_at.is_some() || slow.contains(&row.id);
+    let has_failed = rows.iter().filter(is_asked).any(is_ill);
     Ok(if has_failed { Exit::No } else { Exit::Done })
+}
+
+/// The jobs with an attempt that takes longer than expected.
+fn slow(store: Option<&Store>) -> Result<BTreeSet<i64>, Failure> {
+    let slow = store.map(Store::jobs_with_late_runs).transpose()?;
+    Ok(slow.unwrap_or_default().into_iter().collect())
 }
 
 /// The jobs; a jobfile that cannot be loaded is no reason to hide what the store knows.
@@ -156,7 +174,13 @@ fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Resul
 }
 
 /// Jobs of the jobfile, and those of the store that are not in it but still have something to do or to say; by name.
-fn views<'a>(jobs: &'a Jobs, rows: &'a [JobRow], now: Wall) -> Vec<JobView<'a>> {
+fn views<'a>(
+    jobs: &'a Jobs,
+    rows: &'a [JobRow],
+    slow: &BTreeSet<i64>,
+    now: Wall,
+) -> Vec<JobView<'a>> {
+    let is_slow = |row: Option<&JobRow>| row.is_some_and(|row| slow.contains(&row.id));
     let row_of = |name: &str| {
         rows.binary_search_by(|row| row.name.as_str().cmp(name))
             .ok()
@@ -166,6 +190,7 @@ fn views<'a>(jobs: &'a Jobs, rows: &'a [JobRow], now: Wall) -> Vec<JobView<'a>> 
         let row = row_of(job.name.as_str());
         let next = jobs.coming(job, row, now);
         JobView {
+            is_slow: is_slow(row),
             name: job.name.as_str(),
             job: Some(job),
             row,
@@ -183,6 +208,7 @@ fn views<'a>(jobs: &'a Jobs, rows: &'a [JobRow], now: Wall) -> Vec<JobView<'a>> 
         job: None,
         row: Some(row),
         next: None,
+        is_slow: is_slow(Some(row)),
     });
     let mut views: Vec<JobView<'a>> = known.chain(gone).collect();
     views.sort_by_key(|view| view.name);
@@ -221,6 +247,8 @@ fn job_json(facts: &Facts<'_>, view: &JobView<'_>) -> Result<Value, Failure> {
         "running": count(|row| row.running),
         "retrying": count(|row| row.retrying),
         "failed": count(|row| row.failed),
+        "late": view.is_late(),
+        "late_at": json::time(view.row.and_then(|row| row.late_at)),
         "resolved": view.job.map_or(Value::Null, |job| resolved_json(facts.jobs, job)),
         "next_due_at": json::time(next.map(Coming::due_at)),
         "jitter_ms": view.job.map(|job| json::ms(facts.jobs.jitter(job))),
@@ -275,6 +303,8 @@ pub(crate) mod tests {
             ended: 0,
             last_run: None,
             last_success_at: None,
+            late_at: None,
+            well_at: None,
         }
     }
 
@@ -290,7 +320,7 @@ pub(crate) mod tests {
             row("b"),
             row("c"),
         ];
-        let names: Vec<_> = views(&jobs, &rows, Wall::from_secs(0))
+        let names: Vec<_> = views(&jobs, &rows, &BTreeSet::new(), Wall::from_secs(0))
             .iter()
             .map(|view| view.name)
             .collect();
@@ -311,7 +341,7 @@ pub(crate) mod tests {
             is_running: false,
             row: SupervisorRow::default(),
         };
-        let views = views(&jobs, &rows, Wall::from_secs(0));
+        let views = views(&jobs, &rows, &BTreeSet::new(), Wall::from_secs(0));
         let facts = Facts {
             supervisor: &supervisor,
             jobs: &jobs,
@@ -325,7 +355,7 @@ pub(crate) mod tests {
             .keys()
             .map(String::as_str)
             .collect();
-        let contract = "name schedule enabled paused next last queued running retrying failed resolved next_due_at jitter_ms";
+        let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms";
         assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
         assert_eq!(
             (&value["paused"], &value["failed"], &value["schedule"]),

@@ -399,6 +399,7 @@ mod tests {
                 job: Some(job),
                 row: None,
                 next: jobs.next(job, None, viewer.now),
+                is_slow: false,
             }
         };
         let text = capture(None, |out| print(&page, vec![view(0), view(1)], &ARGS, out));
@@ -424,6 +425,7 @@ mod tests {
                 job: None,
                 row: Some(row),
                 next: None,
+                is_slow: false,
             })
             .collect();
         let (shown, left_out) = choose(views);

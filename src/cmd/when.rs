@@ -93,10 +93,7 @@ impl Viewer {
 
 /// A time as JSON has it: UTC, milliseconds, `Z`.
 pub(crate) fn utc(at: Wall) -> String {
-    match DateTime::from_timestamp_millis(at.ms()) {
-        Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
-        None => out_of_range(at),
-    }
+    at.rfc3339_ms()
 }
 
 /// A time with the offset a zone has then, with milliseconds (RFC 3339).

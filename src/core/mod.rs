@@ -10,6 +10,7 @@ pub(crate) mod hash;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod lane;
+pub(crate) mod notice;
 pub(crate) mod noun;
 pub(crate) mod output;
 pub(crate) mod plan;

@@ -3,8 +3,6 @@
 //! Each enum has one spelling (`as_str`, `parse`) and one number (`code`, `from_code`, what the store keeps); the numbers are
 //! part of the store's format and are never given to another word.
 
-use std::fmt;
-
 /// Defines an enum whose variants have a word for people and a number for the store.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal,)+ }) => {
@@ -29,13 +27,15 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
     };
 }
+
+pub(super) use words;
 
 words! {
     /// Where a run stands.

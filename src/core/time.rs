@@ -37,6 +37,14 @@ impl Wall {
         time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
+    /// RFC 3339 in UTC with milliseconds, for JSON; milliseconds since 1970 where the calendar ends.
+    pub(crate) fn rfc3339_ms(self) -> String {
+        chrono::DateTime::from_timestamp_millis(self.0).map_or_else(
+            || format!("{} ms since 1970", self.0),
+            |time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        )
+    }
+
     /// The time that passed since `earlier`; zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let ms = self.0.saturating_sub(earlier.0);

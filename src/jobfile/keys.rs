@@ -263,43 +263,48 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("key_for", InEffect, DURATION, |d, v| {
         set(&mut d.policy().key_for, v.duration_or_zero())
     }),
-    key("expect_within", Later, DURATION, |d, v| {
+    key("expect_within", InEffect, DURATION, |d, v| {
         set_some(&mut d.policy().expect_within, v.duration())
     }),
-    key("expect_every", Later, "\"auto\" or a duration", |d, v| {
-        let is_auto = v.node.get_ref().as_str() == Some("auto");
-        let span = if is_auto {
-            Some(ExpectEvery::Auto)
-        } else {
-            v.duration().map(ExpectEvery::Span)
-        };
-        set(&mut d.policy().expect_every, span);
-    }),
-    key("on_failure", Later, COMMAND, |d, v| {
+    key(
+        "expect_every",
+        InEffect,
+        "\"auto\" or a duration",
+        |d, v| {
+            let is_auto = v.node.get_ref().as_str() == Some("auto");
+            let span = if is_auto {
+                Some(ExpectEvery::Auto)
+            } else {
+                v.duration().map(ExpectEvery::Span)
+            };
+            set(&mut d.policy().expect_every, span);
+        },
+    ),
+    key("on_failure", InEffect, COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_failure, v.command())
     }),
-    key("on_recovery", Later, COMMAND, |d, v| {
+    key("on_recovery", InEffect, COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_recovery, v.command())
     }),
-    key("on_success", Later, COMMAND, |d, v| {
+    key("on_success", InEffect, COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_success, v.command())
     }),
-    key("on_attempt_failure", Later, COMMAND, |d, v| {
+    key("on_attempt_failure", InEffect, COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_attempt_failure, v.command());
     }),
-    key("on_late", Later, COMMAND, |d, v| {
+    key("on_late", InEffect, COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_late, v.command())
     }),
-    key("mailto", Later, STRING, |d, v| {
+    key("mailto", InEffect, STRING, |d, v| {
         set_some(&mut d.policy().mailto, compound::address(v))
     }),
-    key("mail_on", Later, STRING, |d, v| {
+    key("mail_on", InEffect, STRING, |d, v| {
         set(
             &mut d.policy().mail_on,
             v.choice(&[("failure", MailOn::Failure), ("output", MailOn::Output)]),
         );
     }),
-    key("hook_interval", Later, DURATION, |d, v| {
+    key("hook_interval", InEffect, DURATION, |d, v| {
         set(&mut d.policy().hook_interval, v.duration_or_zero())
     }),
     key("keep", InEffect, TABLE, |d, v| {

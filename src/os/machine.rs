@@ -16,6 +16,15 @@ pub(crate) fn id() -> String {
     FILES.iter().find_map(read).unwrap_or_default()
 }
 
+/// The machine's name in the network; `localhost` where it cannot be asked.
+pub(crate) fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -85,11 +85,16 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          last_success_at = CASE WHEN job.last_success_at IS NULL THEN former.last_success_at \
              WHEN former.last_success_at IS NULL THEN job.last_success_at \
              ELSE max(job.last_success_at, former.last_success_at) END, \
+         failing = max(job.failing, former.failing), late_at = coalesce(job.late_at, former.late_at), \
+         unsuccessful = max(job.unsuccessful, former.unsuccessful), expect = coalesce(job.expect, former.expect), \
+         expect_from = coalesce(job.expect_from, former.expect_from), \
+         well_at = nullif(max(coalesce(job.well_at, 0), coalesce(former.well_at, 0)), 0), \
          paused_until = CASE WHEN job.paused_at IS NULL THEN former.paused_until ELSE job.paused_until END, \
          paused_at = coalesce(job.paused_at, former.paused_at) \
          FROM (SELECT * FROM job WHERE id = ?1) AS former WHERE job.id = ?2",
         [from, to],
     )?;
+    conn.execute("UPDATE notice SET job = ?2 WHERE job = ?1", [from, to])?;
     conn.execute("DELETE FROM job WHERE id = ?1", [from])
         .map(|_| ())
 }

@@ -31,6 +31,7 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("feed", include_str!("schema/0002-feed.sql")),
     ("lane_rules", include_str!("schema/0003-lane.sql")),
     ("watched", include_str!("schema/0004-watched.sql")),
+    ("notice", include_str!("schema/0005-notice.sql")),
 ];
 
 /// How long a verb waits for another process's transaction.

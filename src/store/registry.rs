@@ -45,38 +45,40 @@ impl Store {
         let found = self
             .conn
             .prepare_cached(
-                "SELECT id, schedule, watermark, grid_at, present FROM job WHERE name = ?1",
+                "SELECT id, schedule, watermark, grid_at, present, expect FROM job WHERE name = ?1",
             )?
             .query_row([name], |row| {
                 let same = row.get::<_, Option<String>>(1)?.as_deref() == schedule;
                 let known = (row.get(0)?, rows::wall(row, 2)?, rows::wall(row, 3)?);
-                Ok((known, same, row.get::<_, bool>(4)?))
+                Ok((known, same, row.get::<_, bool>(4)?, row.get(5)?))
             })
             .optional()?;
-        let fresh = |id| KnownJob {
+        let fresh = |id, expect| KnownJob {
             id,
+            expect,
             watermark: Some(now),
             grid_at: Some(now),
             merged: merged.clone(),
         };
         match found {
-            Some(((id, watermark, grid_at), true, true)) => Ok(KnownJob {
+            Some(((id, watermark, grid_at), true, true, expect)) => Ok(KnownJob {
                 id,
+                expect,
                 watermark,
                 grid_at,
                 merged,
             }),
-            Some(((id, ..), ..)) => {
+            Some(((id, ..), _, _, expect)) => {
                 self.conn
                     .prepare_cached("UPDATE job SET schedule = ?2, watermark = ?3, grid_at = ?3, present = 1 WHERE id = ?1")?
                     .execute(params![id, schedule, now.ms()])?;
-                Ok(fresh(id))
+                Ok(fresh(id, expect))
             }
             None => {
                 self.conn
                     .prepare_cached("INSERT INTO job(name, schedule, watermark, grid_at) VALUES (?1, ?2, ?3, ?3)")?
                     .execute(params![name, schedule, now.ms()])?;
-                Ok(fresh(self.conn.last_insert_rowid()))
+                Ok(fresh(self.conn.last_insert_rowid(), None))
             }
         }
     }
@@ -108,7 +110,7 @@ impl Store {
             .collect();
         for job in &gone {
             self.conn
-                .prepare_cached("UPDATE job SET present = 0, schedule = NULL WHERE id = ?1")
+                .prepare_cached("UPDATE job SET present = 0, schedule = NULL, expect = NULL, late_at = NULL WHERE id = ?1")
                 .and_then(|mut update| update.execute([job.id]))
                 .map_err(|e| self.failed("mark a job as gone", e))?;
         }

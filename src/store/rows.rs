@@ -11,7 +11,7 @@ pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, max(run.state, 
      run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
      run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, run.key, run.priority, \
      run.acked, run.stop, run.slot, run.claim, run.first_started_at, run.\"after\", run.expires_at, run.progress, \
-     run.result";
+     run.result, run.late_at";
 
 /// What keeps runs out of sight that a finder has fed and not finished; what it has finished is queued.
 pub(super) const IN_SIGHT: &str =
@@ -63,6 +63,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         expires_at: wall(row, 32)?,
         progress: row.get(33)?,
         result: row.get(34)?,
+        late_at: wall(row, 35)?,
     })
 }
 
@@ -91,7 +92,7 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
 
 /// What [`job`] reads, in its order; from `job`.
 pub(super) const JOB_COLUMNS: &str = "id, name, present, paused_at, paused_until, grid_at, scheduled, queued, running, retrying, \
-     failed, ended, last_run, last_success_at, watermark";
+     failed, ended, last_run, last_success_at, watermark, late_at, well_at";
 
 /// Reads a job from [`JOB_COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
@@ -111,6 +112,8 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         last_run: row.get(12)?,
         last_success_at: wall(row, 13)?,
         watermark: wall(row, 14)?,
+        late_at: wall(row, 15)?,
+        well_at: wall(row, 16)?,
     })
 }
 
@@ -148,12 +151,16 @@ pub(super) fn wall(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Wall
     Ok(row.get::<_, Option<i64>>(column)?.map(Wall::from_ms))
 }
 
-fn word<T>(row: &Row<'_>, column: usize, from_code: fn(i64) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn word<T>(
+    row: &Row<'_>,
+    column: usize,
+    from_code: fn(i64) -> Option<T>,
+) -> rusqlite::Result<T> {
     let code = row.get(column)?;
     from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
 }
 
-fn word_or_none<T>(
+pub(super) fn word_or_none<T>(
     row: &Row<'_>,
     column: usize,
     from_code: fn(i64) -> Option<T>,

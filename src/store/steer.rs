@@ -444,13 +444,13 @@ fn queue_ended(
 fn owe_nothing(tx: &Connection, scope: Scope<'_>, now: Wall) -> rusqlite::Result<()> {
     match scope {
         Scope::Job(name) => tx.execute(
-            "UPDATE job SET watermark = max(watermark, min(coalesce(paused_until, ?2), ?2)) \
+            "UPDATE job SET watermark = max(watermark, min(coalesce(paused_until, ?2), ?2)), expect_from = ?2 \
              WHERE name = ?1 AND paused_at IS NOT NULL",
             params![name, now.ms()],
         ),
         Scope::All => tx.execute(
             "UPDATE job SET watermark = max(watermark, \
-                 min(coalesce((SELECT value FROM meta WHERE key = 'paused_until'), ?1), ?1)) \
+                 min(coalesce((SELECT value FROM meta WHERE key = 'paused_until'), ?1), ?1)), expect_from = ?1 \
              WHERE (SELECT value FROM meta WHERE key = 'paused_at') IS NOT NULL",
             [now.ms()],
         ),

@@ -228,6 +228,8 @@ impl Store {
             "UPDATE meta SET value = ?1 + (value - (SELECT value FROM meta WHERE key = 'paused_at')) \
              WHERE key = 'paused_until' AND value IS NOT NULL AND (SELECT value FROM meta WHERE key = 'paused_at') > ?1",
             "UPDATE meta SET value = ?1 WHERE key = 'paused_at' AND value > ?1",
+            "UPDATE notice SET due_at = ?1 + max(due_at - at, 0) WHERE is_done = 0 AND at > ?1",
+            "UPDATE job SET expect_from = min(expect_from, ?1), well_at = min(well_at, ?1) WHERE expect > 0",
         ] {
             self.change("follow the clock back", sql, [now.ms()])?;
         }
@@ -341,7 +343,7 @@ impl Store {
              first_started_at = CASE WHEN attempt = 0 THEN NULL WHEN first_started_at = ?4 THEN ?3 \
                  ELSE coalesce(first_started_at, started_at) END, \
              outcome = NULL, exit_code = NULL, signal = NULL, error = NULL, duration_ms = NULL, user_ms = NULL, \
-             system_ms = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, progress = NULL, result = NULL, stop = NULL \
+             system_ms = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, progress = NULL, result = NULL, stop = NULL, late_at = NULL \
              WHERE id = ?1 AND state = 2",
             params![run.id, slot, now.ms(), FRESH_BUDGET, claim],
         )?;
@@ -452,13 +454,13 @@ impl Store {
         .map(|_| ())
     }
 
-    /// Ends the occurrences of a job that are retrying: a new one, `by`, takes their place. How many.
+    /// Ends the occurrences of a job that are retrying: a new one, `by`, takes their place. Those runs and their attempts.
     pub(crate) fn supersede_retrying(
         &self,
         job_id: i64,
         by: i64,
         now: Wall,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<(i64, u32)>, StoreError> {
         // Asked at every occurrence, nearly always for nothing: the counter answers at a tenth of the cost of an empty UPDATE.
         let retrying: i64 = self
             .conn
@@ -466,14 +468,20 @@ impl Store {
             .and_then(|mut query| query.query_row([job_id], |row| row.get(0)))
             .map_err(|e| self.failed("read who is retrying", e))?;
         if retrying == 0 {
-            return Ok(0);
+            return Ok(Vec::new());
         }
-        self.change(
-            "supersede a run",
-            "UPDATE run SET state = 6, reason = ?3, \"by\" = ?2, ended_at = ?4 \
-             WHERE state = 4 AND job = ?1 AND cause IN (1, 2) AND id <> ?2",
-            params![job_id, by, Reason::Superseded.code(), now.ms()],
-        )
+        self.conn
+            .prepare_cached(
+                "UPDATE run SET state = 6, reason = ?3, \"by\" = ?2, ended_at = ?4 \
+                 WHERE state = 4 AND job = ?1 AND cause IN (1, 2) AND id <> ?2 RETURNING id, attempt",
+            )
+            .and_then(|mut update| {
+                let values = params![job_id, by, Reason::Superseded.code(), now.ms()];
+                update
+                    .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .map_err(|e| self.failed("supersede a run", e))
     }
 
     /// Skips occurrences of a job that are queued for longer than their start deadline allows. How many.

@@ -78,6 +78,8 @@ pub(crate) struct RunRow {
     pub(crate) progress: Option<u8>,
     /// What came of it, as it said.
     pub(crate) result: Option<String>,
+    /// When its newest attempt had taken longer than was expected.
+    pub(crate) late_at: Option<Wall>,
     /// When the first attempt of its budget started, where that is not the newest one.
     pub(crate) first_started_at: Option<Wall>,
 }
@@ -146,6 +148,10 @@ pub(crate) struct JobRow {
     pub(crate) last_run: Option<i64>,
     /// When a run of it last succeeded.
     pub(crate) last_success_at: Option<Wall>,
+    /// Since when it has had no success for longer than was expected.
+    pub(crate) late_at: Option<Wall>,
+    /// When a run of it last succeeded or found nothing to do.
+    pub(crate) well_at: Option<Wall>,
 }
 
 /// What is written down of the supervisor. Whether it lives is not a matter of the store (see `os::wake`).
@@ -178,6 +184,20 @@ pub(crate) struct Output {
     pub(crate) head: Vec<u8>,
     /// The end; what is missing between the two is `total - head.len() - tail.len()` bytes.
     pub(crate) tail: Vec<u8>,
+}
+
+impl Output {
+    /// What is kept, with a line in the place of what is not.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let kept = (self.head.len() + self.tail.len()) as u64;
+        let mut text = self.head.clone();
+        if self.total > kept {
+            let gap = format!("\n[{} bytes left out]\n", self.total - kept);
+            text.extend_from_slice(gap.as_bytes());
+        }
+        text.extend_from_slice(&self.tail);
+        text
+    }
 }
 
 /// A set of runs (the filters of spec.md section 10); all that are given must hold.
@@ -456,6 +476,8 @@ pub(crate) struct KnownJob {
     pub(crate) watermark: Option<Wall>,
     /// Where an `@every` grid begins.
     pub(crate) grid_at: Option<Wall>,
+    /// What was expected of it (`Store::expect`).
+    pub(crate) expect: Option<i64>,
     /// Rows of former names that were merged into this one and are no more.
     pub(crate) merged: Vec<i64>,
 }

@@ -183,7 +183,8 @@ impl<S: Spawner> Supervisor<S> {
                     self.store
                         .set_lane(run.id, lock.as_deref().unwrap_or_default())?;
                 }
-                let (live, mut claim) = self.claim_of(&self.jobs[index].job, run, slot, taken);
+                let (live, mut claim) =
+                    self.claim_of(&self.jobs[index].job, run, slot, (taken, now));
                 if let (Some(input), Ok(order)) = (input, &mut claim.order) {
                     order.stdin = input;
                 }
@@ -245,7 +246,7 @@ impl<S: Spawner> Supervisor<S> {
         job: &Job,
         run: RunRow,
         slot: u32,
-        taken: Taken,
+        (taken, now): (Taken, Now),
     ) -> (Live, Claim) {
         let live = Live {
             job_id: run.job_id,
@@ -257,6 +258,7 @@ impl<S: Spawner> Supervisor<S> {
             is_guessed: false,
             lock: lane::lock_of(&job.policy, &run.args),
             is_stopping: false,
+            late_at: job.policy.expect_within.map(|within| now.mono + within),
         };
         let mut order = self.surroundings.order(job, &run);
         if let Ok(order) = &mut order {

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::core::env_file;
 use crate::core::hash::fnv1a;
-use crate::core::job::{CommandLine, EnvValue, Job};
+use crate::core::job::{CommandLine, EnvValue, Job, Leftovers, Policy};
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::terms;
@@ -36,6 +37,14 @@ const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
 /// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
 const VALUE_MAX: u64 = 128 * 1024;
 
+/// A hook and a mail have this long, and this much of what they print is kept.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(60);
+const NOTICE_GRACE: Duration = Duration::from_secs(5);
+const NOTICE_OUTPUT_MAX: u64 = 4096;
+
+/// Where sendmail is on systems whose users do not have it in their path.
+const MAILERS_PATH: &[u8] = b":/usr/sbin:/usr/lib";
+
 /// The path of commands whose supervisor has none.
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
@@ -54,6 +63,20 @@ pub(crate) struct Surroundings {
     pub(crate) reports_dir: Option<PathBuf>,
 }
 
+/// What a hook or a mail is told of.
+pub(super) struct Subject<'a> {
+    /// The job.
+    pub(super) job: &'a Job,
+    /// The run; none: it is about the job.
+    pub(super) run: Option<&'a RunRow>,
+    /// The program with its arguments, in the place of the job's command.
+    pub(super) argv: Vec<Vec<u8>>,
+    /// What it gets on standard input.
+    pub(super) stdin: Vec<u8>,
+    /// Variables of its own.
+    pub(super) env: Vec<(&'static str, String)>,
+}
+
 type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl Surroundings {
@@ -68,7 +91,12 @@ impl Surroundings {
         let user = account
             .as_ref()
             .map_or(&self.user, |account| &account.entry);
-        let env = self.variables(job, run, user)?;
+        let mut env = self.variables(job, user)?;
+        self.add_places(&mut env, job);
+        add_run(&mut env, run);
+        if let Some(path) = self.report_of(run.id, run.attempt) {
+            env.insert(b"JOBCTL_REPORT".to_vec(), path.into_os_string().into_vec());
+        }
         let cwd = match &policy.cwd {
             Some(cwd) => cwd.as_bytes().to_vec(),
             None => user.home.as_os_str().as_bytes().to_vec(),
@@ -79,10 +107,7 @@ impl Surroundings {
             claim: run.claim,
             program,
             argv,
-            env: env
-                .into_iter()
-                .map(|(name, value)| [name, value].join(&b'='))
-                .collect(),
+            env: joined(env),
             cwd,
             identity: account.and_then(|account| account.identity),
             limits: limit::of_job(&policy.limits),
@@ -110,6 +135,55 @@ impl Surroundings {
         })
     }
 
+    /// Makes the order for a hook or a mail: whose job it is about, with that one's user, place and environment, but without its limits,
+    /// its report and its files.
+    ///
+    /// Errs with an outcome where something it needs cannot be read.
+    pub(super) fn notice_order(&self, subject: Subject<'_>) -> Result<Order, Outcome> {
+        let policy = &subject.job.policy;
+        let account = user::account_of(policy.user.as_deref(), policy.group.as_deref())
+            .map_err(|error| refused(error.to_string()))?;
+        let user = account
+            .as_ref()
+            .map_or(&self.user, |account| &account.entry);
+        let mut env = self.variables(subject.job, user)?;
+        self.add_places(&mut env, subject.job);
+        if let Some(run) = subject.run {
+            add_run(&mut env, run);
+        }
+        for (name, value) in subject.env {
+            env.insert(name.into(), value.into_bytes());
+        }
+        let path = env.entry(b"PATH".to_vec()).or_default();
+        path.extend_from_slice(MAILERS_PATH);
+        Ok(Order {
+            run: 0,
+            attempt: 0,
+            claim: 0,
+            program: subject.argv.first().cloned().unwrap_or_default(),
+            argv: subject.argv,
+            env: joined(env),
+            // A place that is gone must not keep anybody from hearing of it.
+            cwd: b"/".to_vec(),
+            identity: account.and_then(|account| account.identity),
+            limits: Vec::new(),
+            cgroup: None,
+            memory_max: None,
+            terms: terms::encode(&Policy::default(), false),
+            umask: policy.umask,
+            nice: 0,
+            stdin: subject.stdin,
+            timeout: Some(NOTICE_TIMEOUT),
+            stop_signal: policy.stop_signal,
+            stop_grace: NOTICE_GRACE,
+            leftovers: Leftovers::Leave,
+            report: None,
+            spool: None,
+            feeds: None,
+            output_max: NOTICE_OUTPUT_MAX,
+        })
+    }
+
     /// The file in which the command of an attempt reports. Several supervisors share the directory, so that it has the state directory in
     /// its name.
     pub(super) fn report_of(&self, run: i64, attempt: u32) -> Option<PathBuf> {
@@ -118,7 +192,7 @@ impl Surroundings {
         Some(dir.join(format!("{mark:016x}-{run}.{attempt}")))
     }
 
-    fn variables(&self, job: &Job, run: &RunRow, user: &UserEntry) -> Result<Variables, Outcome> {
+    fn variables(&self, job: &Job, user: &UserEntry) -> Result<Variables, Outcome> {
         let policy = &job.policy;
         let is_given = policy.user.is_some();
         let mut variables = Variables::new();
@@ -157,49 +231,62 @@ impl Surroundings {
                 }
             }
         }
-        self.add_own(&mut variables, job, run);
         Ok(variables)
     }
 
-    /// The variables that tell a command what it is a run of.
-    fn add_own(&self, variables: &mut Variables, job: &Job, run: &RunRow) {
-        let mut add = |name: &str, value: Vec<u8>| {
-            variables.insert(name.into(), value);
-        };
-        add("JOBCTL_JOB", job.name.as_str().into());
-        add("JOBCTL_RUN", run.id.to_string().into());
-        add("JOBCTL_ATTEMPT", run.attempt.to_string().into());
-        let max = run
-            .max_attempts
-            .map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
-        add("JOBCTL_MAX_ATTEMPTS", max.into());
-        add("JOBCTL_CAUSE", run.cause.as_str().into());
-        if let Some(at) = run.scheduled_at {
-            add("JOBCTL_SCHEDULED_AT", at.rfc3339().into());
+    /// The variables that tell a command of which job and where it is.
+    fn add_places(&self, variables: &mut Variables, job: &Job) {
+        let places = [
+            ("JOBCTL_JOB", job.name.as_str().as_bytes()),
+            ("JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes()),
+            ("JOBCTL_STATE_DIR", self.state_dir.as_os_str().as_bytes()),
+        ];
+        for (name, value) in places {
+            variables.insert(name.into(), value.to_vec());
         }
-        if let Some(key) = &run.key {
-            add("JOBCTL_KEY", key.as_str().into());
-        }
-        if let Some(outcome) = run.outcome {
-            add("JOBCTL_LAST_OUTCOME", outcome.as_str().into());
-        }
-        if let Some(path) = self.report_of(run.id, run.attempt) {
-            add("JOBCTL_REPORT", path.into_os_string().into_vec());
-        }
-        add(
-            "JOBCTL_JOBFILE",
-            self.jobfile.as_os_str().as_bytes().to_vec(),
-        );
-        add(
-            "JOBCTL_STATE_DIR",
-            self.state_dir.as_os_str().as_bytes().to_vec(),
-        );
     }
+}
+
+/// The variables that tell a command what it is a run of.
+fn add_run(variables: &mut Variables, run: &RunRow) {
+    let mut add = |name: &str, value: String| {
+        variables.insert(name.into(), value.into_bytes());
+    };
+    add("JOBCTL_RUN", run.id.to_string());
+    add("JOBCTL_ATTEMPT", run.attempt.to_string());
+    let max = run
+        .max_attempts
+        .map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+    add("JOBCTL_MAX_ATTEMPTS", max);
+    add("JOBCTL_CAUSE", run.cause.as_str().to_owned());
+    if let Some(at) = run.scheduled_at {
+        add("JOBCTL_SCHEDULED_AT", at.rfc3339());
+    }
+    if let Some(key) = &run.key {
+        add("JOBCTL_KEY", key.clone());
+    }
+    if let Some(outcome) = run.outcome {
+        add("JOBCTL_LAST_OUTCOME", outcome.as_str().to_owned());
+    }
+}
+
+fn joined(variables: Variables) -> Vec<Vec<u8>> {
+    let pairs = variables.into_iter();
+    pairs
+        .map(|(name, value)| [name, value].join(&b'='))
+        .collect()
 }
 
 /// Program and arguments: text goes to the shell with the job's name as `$0`; an array is executed as it is.
 fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let mut argv: Vec<Vec<u8>> = match &job.command {
+    let mut argv = words_of(job, &job.command);
+    argv.extend(run.args.iter().cloned());
+    (argv.first().cloned().unwrap_or_default(), argv)
+}
+
+/// A command of a job as program and arguments.
+pub(super) fn words_of(job: &Job, command: &CommandLine) -> Vec<Vec<u8>> {
+    match command {
         CommandLine::Shell(text) => {
             let shell = job.policy.shell.iter().map(|word| word.as_bytes().to_vec());
             shell
@@ -207,9 +294,7 @@ fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
                 .collect()
         }
         CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
-    };
-    argv.extend(run.args.iter().cloned());
-    (argv.first().cloned().unwrap_or_default(), argv)
+    }
 }
 
 /// A value that stands in a file of its own, without the newline at its end.

@@ -78,7 +78,7 @@ impl Supervisor<Slots> {
         };
         let row = run.clone();
         run.key = item.key;
-        let (live, claim) = self.claim_of(&job, run, slot, taken);
+        let (live, claim) = self.claim_of(&job, run, slot, (taken, now));
         self.add_live(row.id, live);
         let report = match claim.order {
             Ok(mut order) => {
@@ -245,7 +245,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.execs.push(exec);
                 continue;
             };
-            let live = self.adopted_live(&row, slot);
+            let live = self.adopted_live(&row, slot, now);
             self.add_live(run, live);
             self.ended.push(SlotEnd {
                 slot,

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::feeds::Found;
+use super::notices;
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
 use crate::core::lane;
@@ -28,6 +29,9 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn finish_one(&mut self, end: &SlotEnd, steps: &mut Steps) -> Result<(), StoreError> {
+        if let Some(notice) = notices::notice_of(end) {
+            return self.finish_notice(notice, end, steps);
+        }
         let found = self.take_found(end, steps)?;
         if let Found::More = found {
             steps.deferred.push((end.run, end.claim));
@@ -253,6 +257,8 @@ impl<S: Spawner> Supervisor<S> {
             usage: attempt.usage,
             pid: attempt.pid,
         })?;
+        let has_output = attempt.usage.is_some_and(|usage| usage.output_bytes > 0);
+        self.note_end(run, next, has_output, steps)?;
         if let Next::RetryAt(at) | Next::PutOffTo(at) = next {
             self.next_due_at = Some(self.next_due_at.map_or(at, |due| due.min(at)));
         }
@@ -388,7 +394,7 @@ fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
 }
 
 /// How an attempt ended, from what its keeper wrote down.
-fn outcome_of(
+pub(super) fn outcome_of(
     record: &Record,
     ending: &Ending,
     live: Option<&Live>,

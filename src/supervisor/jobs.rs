@@ -112,6 +112,7 @@ impl<S: Spawner> Supervisor<S> {
         self.refresh_pauses(steps)?;
         self.refresh_execs()?;
         self.has_feeds = self.store.has_feeds()?;
+        self.next_notice_at = self.store.next_notice_at()?;
         self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;
         Ok(())

@@ -143,6 +143,10 @@ impl<S: Spawner> Supervisor<S> {
                 self.store
                     .register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
             merged.extend(known.merged.iter().map(|former| (*former, known.id)));
+            let expect = self.expectation_of(&job);
+            if known.expect != expect {
+                self.store.expect(known.id, expect, now.wall)?;
+            }
             let seed = HashSeed {
                 seed: &self.configuration.seed,
                 job: job.name.as_str(),

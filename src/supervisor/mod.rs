@@ -11,8 +11,10 @@ mod feeds;
 mod finish;
 mod jobs;
 mod lanes;
+mod late;
 mod load;
 mod log;
+mod notices;
 mod occurrences;
 mod places;
 mod recover;
@@ -126,6 +128,8 @@ struct Live {
     lock: Option<Box<str>>,
     /// Somebody asked it to stop, and the spawner was told or will be at the end of the turn.
     is_stopping: bool,
+    /// When it takes longer than expected; none: it may take any time, or that was told.
+    late_at: Option<Mono>,
 }
 
 /// The supervisor.
@@ -169,6 +173,16 @@ pub(crate) struct Supervisor<S> {
     /// Finders have found what is not queued yet.
     has_feeds: bool,
     paused_all: Option<Pause>,
+    /// Hooks and mails under way.
+    telling: Vec<notices::Telling>,
+    /// When the next one is due.
+    next_notice_at: Option<Wall>,
+    /// None could be started a moment ago.
+    tell_again_at: Option<Mono>,
+    /// Jobs whose hook or mail failed the last time: said once.
+    unheard: BTreeSet<(i64, notices::Kind)>,
+    /// When the next job is late.
+    next_late_at: Option<Wall>,
     data_version: i64,
     is_stale: bool,
     /// The machine was booted since the last supervisor: what it left on disk unsynced may be gone.
@@ -251,6 +265,11 @@ impl<S: Spawner> Supervisor<S> {
             has_followers: false,
             has_feeds: false,
             paused_all: None,
+            telling: Vec::new(),
+            next_notice_at: None,
+            tell_again_at: None,
+            unheard: BTreeSet::new(),
+            next_late_at: None,
             data_version: -1,
             is_stale: true,
             is_new_boot: false,
@@ -353,11 +372,13 @@ impl<S: Spawner> Supervisor<S> {
                 self.skip_overdue(steps)?;
                 self.free_lanes(now)?;
                 self.claim_what_can_start(steps)?;
+                self.look_for_late(steps)?;
             }
             (None, Mode::Shadow) => self.plan_due(steps)?,
             (Some(_), _) => {}
         }
         self.stop_in_time(steps)?;
+        self.tell(steps)?;
         self.prune_a_batch(steps)?;
         self.bound_output(steps)?;
         #[cfg(feature = "order-before-claim")]
@@ -391,6 +412,8 @@ impl<S: Spawner> Supervisor<S> {
             || is_due(self.planned.first().map(|(at, _)| *at))
             || self.stopping.is_some()
             || self.prune_is_due(now)
+            || self.can_tell(now)
+            || self.is_late_due(now)
             || self.jump.is_some())
     }
 
@@ -419,6 +442,12 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         self.start_claimed(steps.claims, now);
+        self.start_telling(steps.notices, now);
+        for run in steps.late {
+            if let Some(live) = self.live.get_mut(&run) {
+                live.late_at = None;
+            }
+        }
     }
 
     /// The turn failed: nothing of it was, and the store is asked again a little later.
@@ -441,6 +470,10 @@ impl<S: Spawner> Supervisor<S> {
                 live.is_stopping = false;
             }
         }
+        for notice in steps.notices {
+            self.spawner.give_back(notice.slot);
+        }
+        self.telling.extend(steps.told);
         self.undo_jobs(&steps.planned, &steps.gone);
         if let Some(pauses) = steps.pauses {
             self.undo_pauses(pauses);
@@ -556,6 +589,12 @@ struct Steps {
     pauses: Option<jobs::Pauses>,
     /// Ends that are not finished in this turn: run and claim.
     deferred: Vec<(i64, i64)>,
+    /// Hooks and mails that were claimed.
+    notices: Vec<notices::Claimed>,
+    /// Those that are not under way any more, to be put back if the turn is undone.
+    told: Vec<notices::Telling>,
+    /// Runs that are late.
+    late: Vec<i64>,
     log: Vec<Line>,
 }
 
@@ -575,6 +614,9 @@ impl Steps {
             planned: Vec::new(),
             pauses: None,
             deferred: Vec::new(),
+            notices: Vec::new(),
+            told: Vec::new(),
+            late: Vec::new(),
             log: Vec::new(),
         }
     }

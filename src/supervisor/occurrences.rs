@@ -352,7 +352,9 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(None);
         };
         if policy.retry.on_next == OnNext::Supersede {
-            self.store.supersede_retrying(job_id, run, now.wall)?;
+            for superseded in self.store.supersede_retrying(job_id, run, now.wall)? {
+                self.note_superseded(index, superseded, now)?;
+            }
         }
         self.add_head(index, run, &new)?;
         Ok(Some(run))

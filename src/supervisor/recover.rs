@@ -27,7 +27,7 @@ impl<S: Spawner> Supervisor<S> {
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let found = self.spawner.adopt(slot, run.id, run.claim);
-            let live = self.adopted_live(&run, slot);
+            let live = self.adopted_live(&run, slot, now);
             self.add_live(run.id, live);
             match found {
                 Adopted::Working => {
@@ -53,6 +53,7 @@ impl<S: Spawner> Supervisor<S> {
                 }
             }
         }
+        self.recover_notices(now)?;
         Ok(adopted)
     }
 
@@ -66,7 +67,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
-    pub(super) fn adopted_live(&self, run: &RunRow, slot: u32) -> Live {
+    pub(super) fn adopted_live(&self, run: &RunRow, slot: u32, now: Now) -> Live {
         let terms = self.spawner.terms(slot, run.id, run.claim);
         let terms = terms.as_deref().and_then(terms::decode);
         let is_guessed = terms.is_none();
@@ -74,6 +75,12 @@ impl<S: Spawner> Supervisor<S> {
             .by_id
             .get(&run.job_id)
             .map(|&index| &self.jobs[index].job);
+        // What is expected is no matter of how it is judged: the jobfile of today says it.
+        let within = job.and_then(|job| job.policy.expect_within);
+        let so_far = run.started_at.map(|at| now.wall.since(at));
+        let late_at = within
+            .filter(|_| run.late_at.is_none())
+            .map(|within| now.mono + within.saturating_sub(so_far.unwrap_or_default()));
         let (policy, is_shell) = match (terms, job) {
             (Some(terms), _) => (Rc::new(terms.policy), terms.is_shell),
             (None, Some(job)) => {
@@ -92,6 +99,7 @@ impl<S: Spawner> Supervisor<S> {
             is_shell,
             is_guessed,
             is_stopping: false,
+            late_at,
         }
     }
 }

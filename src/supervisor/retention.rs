@@ -60,6 +60,7 @@ impl<S: Spawner> Supervisor<S> {
             let pruned = self.store.prune(job_id, cursor, &limits_of(&keep, now))?;
             steps.output_change -= pruned.output_bytes;
             steps.files.extend(pruned.files);
+            self.store.prune_notices(job_id, now.wall - keep.failed)?;
             if let Some(cursor) = pruned.cursor {
                 self.prune_at = (index, cursor);
                 return Ok(());

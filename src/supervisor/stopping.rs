@@ -50,10 +50,31 @@ impl<S: Spawner> Supervisor<S> {
             OnStop::Finish => !self.live.is_empty(),
             OnStop::Detach => false,
         };
-        if waits_for_attempts || !self.ended.is_empty() {
+        if waits_for_attempts || !self.ended.is_empty() || self.waits_for_telling(stopping, now) {
             Flow::Continue
         } else {
             Flow::Leave
+        }
+    }
+
+    /// Who is being told, and what is due to be told, has the time of the stop, too. What is left is told by the next supervisor.
+    fn waits_for_telling(&self, stopping: Stopping, now: Now) -> bool {
+        let has_time = stopping.asked == 1 && now.mono < self.stop_deadline(stopping);
+        let is_due = self.next_notice_at.is_some_and(|at| at <= now.wall);
+        match self.configuration.on_stop {
+            OnStop::Finish => has_time && (!self.telling.is_empty() || is_due),
+            OnStop::Detach => false,
+        }
+    }
+
+    /// Whether new hooks and mails may be started.
+    pub(super) fn may_tell(&self, now: Now) -> bool {
+        match (self.stopping, self.configuration.on_stop) {
+            (None, _) => true,
+            (Some(_), OnStop::Detach) => false,
+            (Some(stopping), OnStop::Finish) => {
+                stopping.asked == 1 && now.mono < self.stop_deadline(stopping)
+            }
         }
     }
 

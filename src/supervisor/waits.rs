@@ -36,6 +36,7 @@ impl<S: Spawner> Supervisor<S> {
         if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
             return Duration::ZERO;
         }
+        wait = self.next_tell_wait(now).map_or(wait, |tell| wait.min(tell));
         if self.stopping.is_none() {
             wait = self
                 .planned
@@ -59,6 +60,6 @@ impl<S: Spawner> Supervisor<S> {
         ];
         let of_wall = of_wall.into_iter().flatten().map(|at| at.since(now.wall));
         let again = self.next_try_at().map(|at| at.since(now.mono));
-        of_wall.chain(again).min()
+        of_wall.chain(again).chain(self.next_late_wait(now)).min()
     }
 }

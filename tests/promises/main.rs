@@ -23,6 +23,7 @@ mod locks;
 mod logs;
 mod migration;
 mod nothing_is_lost;
+mod notices;
 mod one_supervisor;
 mod overlap;
 mod power_cut;

@@ -19,9 +19,8 @@ pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
         count(unheard.len() as u64, "job"),
         names(unheard.iter().copied()),
     );
-    // Neither key is in effect in this version; what is said must hold today.
-    let hint = "this version acts on neither key yet: have `jobctl status --quiet` asked by your monitoring \
-                (exit code 1: unacknowledged failures), and set one of them in [defaults] for the version that does";
+    let hint = "write `on_failure` or `mailto` under [defaults], or have `jobctl status --quiet` asked by your monitoring \
+                (exit code 1: unacknowledged failures, or late)";
     Some(Finding {
         about: About::File,
         message,

@@ -1,0 +1,311 @@
+//! Who is told of what (spec.md section 9): which events an attempt's end is, which of them a job wants to hear of, by hook or by
+//! mail, and what the mail says. Pure.
+
+use std::fmt::Write as _;
+
+use super::job::{CommandLine, Hooks, MailOn, Policy};
+use super::retry::Next;
+use super::run::{Reason, Verdict, words};
+
+words! {
+    /// What happened.
+    Event {
+        /// A run gave up.
+        Failure = 1 "failure",
+        /// The first success after that.
+        Recovery = 2 "recovery",
+        /// A run succeeded.
+        Success = 3 "success",
+        /// An attempt failed, whatever follows.
+        AttemptFailure = 4 "attempt_failure",
+        /// An attempt takes longer than expected, or there was no success for longer.
+        Late = 5 "late",
+        /// An attempt has printed something.
+        Output = 6 "output",
+    }
+}
+
+words! {
+    /// How somebody is told.
+    Means {
+        /// By the job's hook.
+        Hook = 1 "hook",
+        /// By mail.
+        Mail = 2 "mail",
+    }
+}
+
+/// What came of an attempt, as far as somebody may want to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttemptEnd {
+    /// What follows.
+    pub(crate) next: Next,
+    /// Whether the job's last run that gave up had no success after it.
+    pub(crate) was_failing: bool,
+    /// Whether it printed anything.
+    pub(crate) has_output: bool,
+}
+
+/// What the end of an attempt is to be told as, in this order.
+pub(crate) fn told_of_end(policy: &Policy, end: AttemptEnd) -> Vec<(Event, Means)> {
+    let events: &[Event] = match end.next {
+        Next::Finish(Verdict::Failed(_)) => &[Event::AttemptFailure, Event::Failure],
+        Next::Finish(Verdict::Succeeded) if end.was_failing => &[Event::Recovery, Event::Success],
+        Next::Finish(Verdict::Succeeded) => &[Event::Success],
+        Next::RetryAt(_) => &[Event::AttemptFailure],
+        Next::Finish(Verdict::Skipped(_) | Verdict::Cancelled(_))
+        | Next::PutOffTo(_)
+        | Next::Requeue => &[],
+    };
+    let mut told: Vec<(Event, Means)> = events
+        .iter()
+        .flat_map(|event| told(policy, *event))
+        .collect();
+    let is_mailed = told.iter().any(|(_, means)| *means == Means::Mail);
+    if end.has_output && !is_mailed {
+        told.extend(self::told(policy, Event::Output));
+    }
+    told
+}
+
+/// How a job wants to hear of an event.
+pub(crate) fn told(policy: &Policy, event: Event) -> impl Iterator<Item = (Event, Means)> {
+    let is_mailed = match event {
+        Event::Failure | Event::Late => policy.mailto.is_some(),
+        Event::Output => policy.mailto.is_some() && policy.mail_on == MailOn::Output,
+        Event::Recovery | Event::Success | Event::AttemptFailure => false,
+    };
+    let by_hook = hook(&policy.hooks, event).map(|_| (event, Means::Hook));
+    by_hook
+        .into_iter()
+        .chain(is_mailed.then_some((event, Means::Mail)))
+}
+
+/// The command that hears of an event.
+pub(crate) fn hook(hooks: &Hooks, event: Event) -> Option<&CommandLine> {
+    match event {
+        Event::Failure => hooks.on_failure.as_ref(),
+        Event::Recovery => hooks.on_recovery.as_ref(),
+        Event::Success => hooks.on_success.as_ref(),
+        Event::AttemptFailure => hooks.on_attempt_failure.as_ref(),
+        Event::Late => hooks.on_late.as_ref(),
+        Event::Output => None,
+    }
+}
+
+/// Whether a notice is one of those of which a job sends at most one in its `hook_interval`.
+pub(crate) const fn is_bounded(event: Event, means: Means) -> bool {
+    matches!((event, means), (Event::Failure, _) | (_, Means::Mail))
+}
+
+/// What a mail is made of; texts for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mail<'a> {
+    /// `mailto`.
+    pub(crate) to: &'a str,
+    /// The job.
+    pub(crate) job: &'a str,
+    /// `user@host`.
+    pub(crate) place: &'a str,
+    /// What happened.
+    pub(crate) event: Event,
+    /// How often since the mail before.
+    pub(crate) count: i64,
+    /// In a few words, such as `exit 3` or `no success since ...`.
+    pub(crate) summary: &'a str,
+    /// Names and values of what is known, a line each.
+    pub(crate) facts: &'a [(&'a str, String)],
+    /// What the attempt printed.
+    pub(crate) output: &'a [u8],
+}
+
+impl Mail<'_> {
+    /// The message, head and body, as `sendmail -t` takes it.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        let Self {
+            to,
+            job,
+            place,
+            summary,
+            count,
+            ..
+        } = self;
+        let what = match self.event {
+            Event::Failure | Event::AttemptFailure => "failed",
+            Event::Late => "late",
+            Event::Recovery => "recovered",
+            Event::Success => "succeeded",
+            Event::Output => "output",
+        };
+        let mut text = format!(
+            "To: {}\nSubject: jobctl <{}> {job}: {what}",
+            one_line(to),
+            one_line(place)
+        );
+        if !summary.is_empty() {
+            let _ = write!(text, " ({})", one_line(summary));
+        }
+        let _ = write!(
+            text,
+            "\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\
+             Auto-Submitted: auto-generated\nX-Jobctl-Job: {job}\nX-Jobctl-Event: {}\n\n",
+            self.event
+        );
+        if *count > 1 {
+            let _ = writeln!(
+                text,
+                "{count} of them since the last mail; this is the newest. `jobctl runs {job}` lists all.\n"
+            );
+        }
+        let width = self.facts.iter().map(|(name, _)| name.len()).max();
+        for (name, value) in self.facts {
+            let _ = writeln!(
+                text,
+                "{name:width$}  {}",
+                one_line(value),
+                width = width.unwrap_or(0)
+            );
+        }
+        let mut message = text.into_bytes();
+        if !self.output.is_empty() {
+            message.push(b'\n');
+            message.extend_from_slice(self.output);
+        }
+        message
+    }
+}
+
+/// A header must stay one: what would end it becomes a blank.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// Why a run gave up, for the subject of a mail: what its last attempt did, unless the reason is another one.
+pub(crate) fn summary(reason: Option<Reason>, outcome: Option<&str>) -> String {
+    match (reason, outcome) {
+        (
+            Some(Reason::Exit | Reason::Signal | Reason::Timeout | Reason::Spawn | Reason::Lost)
+            | None,
+            Some(outcome),
+        ) => outcome.to_owned(),
+        (Some(reason), Some(outcome)) => format!("{reason}, {outcome}"),
+        (Some(reason), None) => reason.to_string(),
+        (None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::Wall;
+
+    fn policy(mail_on: MailOn) -> Policy {
+        let hook = || Some(CommandLine::Shell("true".into()));
+        Policy {
+            hooks: Hooks {
+                on_failure: hook(),
+                on_recovery: hook(),
+                on_success: hook(),
+                on_attempt_failure: hook(),
+                on_late: hook(),
+            },
+            mailto: Some("ops".into()),
+            mail_on,
+            ..Policy::default()
+        }
+    }
+
+    fn end(next: Next) -> AttemptEnd {
+        AttemptEnd {
+            next,
+            was_failing: false,
+            has_output: true,
+        }
+    }
+
+    #[test]
+    fn each_end_is_told_as_what_it_is() {
+        use {Event as E, Means as M};
+        let failed = Next::Finish(Verdict::Failed(Reason::Exit));
+        let succeeded = Next::Finish(Verdict::Succeeded);
+        let retry = Next::RetryAt(Wall::from_secs(0));
+        let told = |mail_on, end| told_of_end(&policy(mail_on), end);
+        assert_eq!(
+            told(MailOn::Failure, end(failed)),
+            [
+                (E::AttemptFailure, M::Hook),
+                (E::Failure, M::Hook),
+                (E::Failure, M::Mail)
+            ]
+        );
+        assert_eq!(
+            told(MailOn::Output, end(failed)),
+            told(MailOn::Failure, end(failed))
+        );
+        assert_eq!(
+            told(MailOn::Failure, end(retry)),
+            [(E::AttemptFailure, M::Hook)]
+        );
+        assert_eq!(
+            told(MailOn::Output, end(succeeded)),
+            [(E::Success, M::Hook), (E::Output, M::Mail)]
+        );
+        let recovered = AttemptEnd {
+            was_failing: true,
+            has_output: false,
+            ..end(succeeded)
+        };
+        assert_eq!(
+            told(MailOn::Output, recovered),
+            [(E::Recovery, M::Hook), (E::Success, M::Hook)]
+        );
+        for next in [
+            Next::Requeue,
+            Next::PutOffTo(Wall::from_secs(0)),
+            Next::Finish(Verdict::Skipped(Reason::Exit)),
+            Next::Finish(Verdict::Cancelled(Reason::ByHand)),
+        ] {
+            assert_eq!(told(MailOn::Failure, end(next)), []);
+        }
+        assert_eq!(told_of_end(&Policy::default(), end(failed)), []);
+    }
+
+    #[test]
+    fn nothing_that_a_job_says_adds_a_header() {
+        let mail = Mail {
+            to: "ops\nBcc: all",
+            job: "backup",
+            place: "root@host",
+            event: Event::Failure,
+            count: 3,
+            summary: "exit 3\r\nX: y",
+            facts: &[("run", "7".to_owned()), ("error", "a\n\nb".to_owned())],
+            output: b"said\n",
+        };
+        let text = String::from_utf8(mail.message()).unwrap();
+        let (head, body) = text.split_once("\n\n").unwrap();
+        assert_eq!(
+            head,
+            "To: ops Bcc: all\nSubject: jobctl <root@host> backup: failed (exit 3  X: y)\nMIME-Version: 1.0\n\
+             Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nAuto-Submitted: auto-generated\n\
+             X-Jobctl-Job: backup\nX-Jobctl-Event: failure"
+        );
+        assert_eq!(
+            body,
+            "3 of them since the last mail; this is the newest. `jobctl runs backup` lists all.\n\n\
+             run    7\nerror  a  b\n\nsaid\n"
+        );
+    }
+
+    #[test]
+    fn a_summary_says_what_the_last_attempt_did() {
+        assert_eq!(summary(Some(Reason::Exit), Some("exit 3")), "exit 3");
+        assert_eq!(
+            summary(Some(Reason::GiveUpAfter), Some("exit 3")),
+            "give_up_after, exit 3"
+        );
+        assert_eq!(summary(Some(Reason::Superseded), None), "superseded");
+    }
+}

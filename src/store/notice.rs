@@ -1,0 +1,502 @@
+//! Notices: who is to be told of what, by hook or by mail; and jobs and attempts that are late.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::rows;
+use super::{Store, StoreError};
+use crate::core::notice::{Event, Means, is_bounded};
+use crate::core::run::{Outcome, OutcomeKind, Reason, State};
+use crate::core::time::Wall;
+
+/// So many notices of one kind may wait for a job; more are counted.
+const WAITING_MAX: i64 = 100;
+
+/// A notice to be put down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewNotice {
+    /// The job.
+    pub(crate) job_id: i64,
+    /// The run and its attempt; none: it is about the job.
+    pub(crate) run: Option<(i64, u32)>,
+    /// State and reason of the run from now on.
+    pub(crate) state: Option<State>,
+    /// Why.
+    pub(crate) reason: Option<Reason>,
+    /// The job's `hook_interval`.
+    pub(crate) interval: Duration,
+    /// When it happened.
+    pub(crate) at: Wall,
+}
+
+/// A notice, told or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoticeRow {
+    /// Its number.
+    pub(crate) id: i64,
+    /// The job.
+    pub(crate) job_id: i64,
+    /// The run.
+    pub(crate) run: Option<i64>,
+    /// Its attempt.
+    pub(crate) attempt: Option<u32>,
+    /// What happened.
+    pub(crate) event: Event,
+    /// How it is told.
+    pub(crate) means: Means,
+    /// When it happened.
+    pub(crate) at: Wall,
+    /// When it may be told.
+    pub(crate) due_at: Wall,
+    /// How many it stands for.
+    pub(crate) count: i64,
+    /// State of the run then.
+    pub(crate) state: Option<State>,
+    /// Why it was in that.
+    pub(crate) reason: Option<Reason>,
+    /// Whether it was told, or given up.
+    pub(crate) is_done: bool,
+    /// How often it was begun.
+    pub(crate) tries: u32,
+    /// Where it is being told.
+    pub(crate) slot: Option<u32>,
+    /// The claim of the newest try.
+    pub(crate) claim: Option<i64>,
+    /// When that was.
+    pub(crate) started_at: Option<Wall>,
+    /// When it ended.
+    pub(crate) ended_at: Option<Wall>,
+    /// How the command ended.
+    pub(crate) outcome: Option<OutcomeKind>,
+    /// Its exit code.
+    pub(crate) exit_code: Option<u8>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// How long it took.
+    pub(crate) duration_ms: Option<i64>,
+    /// What went wrong, for people.
+    pub(crate) error: Option<String>,
+    /// The end of what it printed.
+    pub(crate) output: Option<String>,
+}
+
+/// What came of telling it.
+#[derive(Clone, Debug)]
+pub(crate) struct Told<'a> {
+    /// How the command ended.
+    pub(crate) outcome: &'a Outcome,
+    /// How long it took.
+    pub(crate) duration_ms: Option<i64>,
+    /// The end of what it printed.
+    pub(crate) output: Option<&'a str>,
+    /// When it ended.
+    pub(crate) ended_at: Wall,
+}
+
+/// A job that has become late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LateJob {
+    /// The job.
+    pub(crate) id: i64,
+    /// The run that last started or ended.
+    pub(crate) last_run: Option<i64>,
+    /// The last sign that all was well.
+    pub(crate) well_at: Option<Wall>,
+}
+
+const COLUMNS: &str = "id, job, run, attempt, event, means, at, due_at, count, state, reason, is_done, tries, slot, claim, \
+     started_at, ended_at, outcome, exit_code, signal, duration_ms, error, output";
+
+fn notice(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
+    Ok(NoticeRow {
+        id: row.get(0)?,
+        job_id: row.get(1)?,
+        run: row.get(2)?,
+        attempt: row.get(3)?,
+        event: rows::word(row, 4, Event::from_code)?,
+        means: rows::word(row, 5, Means::from_code)?,
+        at: Wall::from_ms(row.get(6)?),
+        due_at: Wall::from_ms(row.get(7)?),
+        count: row.get(8)?,
+        state: rows::word_or_none(row, 9, State::from_code)?,
+        reason: rows::word_or_none(row, 10, Reason::from_code)?,
+        is_done: row.get(11)?,
+        tries: row.get(12)?,
+        slot: row.get(13)?,
+        claim: row.get(14)?,
+        started_at: rows::wall(row, 15)?,
+        ended_at: rows::wall(row, 16)?,
+        outcome: rows::word_or_none(row, 17, OutcomeKind::from_code)?,
+        exit_code: row.get(18)?,
+        signal: row.get(19)?,
+        duration_ms: row.get(20)?,
+        error: row.get(21)?,
+        output: row.get(22)?,
+    })
+}
+
+/// What of the notices that wait already a new one becomes part of, and when it may be told if it stands alone.
+struct Place {
+    joins: Option<(i64, Event)>,
+    due_at: Wall,
+}
+
+impl Store {
+    /// Puts a notice down. Of a kind that is bounded at most one is due in the job's interval: the next one is due when that is over, and counts
+    /// the others that come until then.
+    pub(crate) fn add_notice(
+        &self,
+        new: &NewNotice,
+        event: Event,
+        means: Means,
+    ) -> Result<(), StoreError> {
+        let place = self.place_of(new, event, means)?;
+        if event == Event::Failure {
+            // A recovery that nobody has heard of is none any more.
+            self.change(
+                "take back a notice",
+                "DELETE FROM notice WHERE job = ?1 AND means = ?2 AND due_at > ?3 AND event = ?4 AND is_done = 0 AND slot IS NULL",
+                params![new.job_id, means.code(), new.at.ms(), Event::Recovery.code()],
+            )?;
+        }
+        let (run, attempt) = new.run.unzip();
+        if let Some((id, held)) = place.joins {
+            let is_told = event == Event::Failure || held != Event::Failure;
+            return self
+                .change(
+                    "count a notice",
+                    "UPDATE notice SET count = count + 1, at = ?2, \
+                     run = CASE WHEN ?3 THEN ?4 ELSE run END, attempt = CASE WHEN ?3 THEN ?5 ELSE attempt END, \
+                     event = CASE WHEN ?3 THEN ?6 ELSE event END, state = CASE WHEN ?3 THEN ?7 ELSE state END, \
+                     reason = CASE WHEN ?3 THEN ?8 ELSE reason END WHERE id = ?1",
+                    params![
+                        id,
+                        new.at.ms(),
+                        is_told,
+                        run,
+                        attempt,
+                        event.code(),
+                        new.state.map(State::code),
+                        new.reason.map(Reason::code)
+                    ],
+                )
+                .map(|_| ());
+        }
+        self.change(
+            "put down a notice",
+            "INSERT INTO notice(job, run, attempt, event, means, at, due_at, state, reason) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                new.job_id,
+                run,
+                attempt,
+                event.code(),
+                means.code(),
+                new.at.ms(),
+                place.due_at.ms(),
+                new.state.map(State::code),
+                new.reason.map(Reason::code)
+            ],
+        )
+        .map(|_| ())
+    }
+
+    fn place_of(&self, new: &NewNotice, event: Event, means: Means) -> Result<Place, StoreError> {
+        let alone = |due_at| Place {
+            joins: None,
+            due_at,
+        };
+        if is_bounded(event, means) {
+            let Some(last) = self.newest_bounded(new.job_id, event, means)? else {
+                return Ok(alone(new.at));
+            };
+            let waits = !last.is_done && last.slot.is_none();
+            let free_at = last.due_at + new.interval;
+            return Ok(match waits && last.due_at > new.at {
+                true => Place {
+                    joins: Some((last.id, last.event)),
+                    due_at: last.due_at,
+                },
+                // A clock that was set back must not hold it back for long.
+                false if last.due_at > new.at => alone(new.at),
+                false => alone(free_at.max(new.at)),
+            });
+        }
+        if event == Event::Recovery
+            && let Some(failure) = self.newest_bounded(new.job_id, Event::Failure, means)?
+            && !failure.is_done
+        {
+            return Ok(alone(failure.due_at.max(new.at)));
+        }
+        let crowd = self.crowd(new.job_id, event, means)?;
+        Ok(Place {
+            joins: crowd.map(|id| (id, event)),
+            due_at: new.at,
+        })
+    }
+
+    /// The newest notice of a job that shares the interval with this kind.
+    fn newest_bounded(
+        &self,
+        job_id: i64,
+        event: Event,
+        means: Means,
+    ) -> Result<Option<NoticeRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM notice WHERE job = ?1 AND means = ?2 AND (?2 = 2 OR event = ?3) ORDER BY due_at DESC, id DESC LIMIT 1"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| {
+                query
+                    .query_row(params![job_id, means.code(), event.code()], notice)
+                    .optional()
+            })
+            .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// The newest waiting notice of a kind, if too many of it wait.
+    fn crowd(&self, job_id: i64, event: Event, means: Means) -> Result<Option<i64>, StoreError> {
+        let (count, newest): (i64, Option<i64>) = self
+            .conn
+            .prepare_cached(
+                "SELECT count(*), max(id) FROM notice WHERE job = ?1 AND means = ?2 AND event = ?3 AND is_done = 0 AND slot IS NULL",
+            )
+            .and_then(|mut query| {
+                query.query_row(params![job_id, means.code(), event.code()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+            })
+            .map_err(|e| self.failed("read notices", e))?;
+        Ok(newest.filter(|_| count >= WAITING_MAX))
+    }
+
+    /// The notices that are due, oldest first.
+    pub(crate) fn due_notices(
+        &self,
+        now: Wall,
+        limit: usize,
+    ) -> Result<Vec<NoticeRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM notice WHERE is_done = 0 AND slot IS NULL AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
+        );
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| {
+                query
+                    .query_map(
+                        params![now.ms(), i64::try_from(limit).unwrap_or(i64::MAX)],
+                        notice,
+                    )?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// When the next notice is due.
+    pub(crate) fn next_notice_at(&self) -> Result<Option<Wall>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT min(due_at) FROM notice WHERE is_done = 0 AND slot IS NULL")
+            .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)))
+            .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// The notices that a supervisor has begun to tell and not ended.
+    pub(crate) fn notices_under_way(&self) -> Result<Vec<NoticeRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM notice WHERE slot IS NOT NULL ORDER BY id");
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_map([], notice)?.collect())
+            .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// The notice of a number.
+    pub(crate) fn notice(&self, id: i64) -> Result<Option<NoticeRow>, StoreError> {
+        self.conn
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM notice WHERE id = ?1"))
+            .and_then(|mut query| query.query_row([id], notice).optional())
+            .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// The notices of a run, oldest first.
+    pub(crate) fn notices_of_run(&self, run: i64) -> Result<Vec<NoticeRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM notice WHERE run = ?1 ORDER BY id");
+        self.conn
+            .prepare_cached(&sql)
+            .and_then(|mut query| query.query_map([run], notice)?.collect())
+            .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// Begins to tell a notice: where and under which number is on disk before anything starts.
+    pub(crate) fn claim_notice(
+        &self,
+        row: &NoticeRow,
+        slot: u32,
+        now: Wall,
+    ) -> Result<i64, StoreError> {
+        let claim = (row.claim.unwrap_or(0) + 1).max(now.secs());
+        self.change(
+            "claim a notice",
+            "UPDATE notice SET slot = ?2, claim = ?3, tries = tries + 1, started_at = ?4 WHERE id = ?1",
+            params![row.id, slot, claim, now.ms()],
+        )?;
+        Ok(claim)
+    }
+
+    /// Lets a notice be begun again. Its number stays taken.
+    pub(crate) fn unclaim_notice(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
+        self.change(
+            "take back a notice",
+            "UPDATE notice SET slot = NULL, due_at = max(due_at, ?2) WHERE id = ?1",
+            params![id, due_at.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Writes down what came of a notice. False: it is not under way under this claim any more.
+    pub(crate) fn finish_notice(
+        &self,
+        id: i64,
+        claim: i64,
+        told: &Told<'_>,
+    ) -> Result<bool, StoreError> {
+        let error = match told.outcome {
+            Outcome::SpawnFailed { error, .. } => Some(error.as_str()),
+            Outcome::Exited(_)
+            | Outcome::Signaled(_)
+            | Outcome::TimedOut { .. }
+            | Outcome::Lost => None,
+        };
+        let changed = self.change(
+            "finish a notice",
+            "UPDATE notice SET is_done = 1, slot = NULL, ended_at = ?3, outcome = ?4, exit_code = ?5, signal = ?6, \
+             duration_ms = ?7, error = ?8, output = ?9 WHERE id = ?1 AND claim = ?2 AND is_done = 0",
+            params![
+                id,
+                claim,
+                told.ended_at.ms(),
+                told.outcome.kind().code(),
+                told.outcome.exit_code(),
+                told.outcome.signal(),
+                told.duration_ms,
+                error,
+                told.output
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Removes told notices that are about no run and are older than `before`.
+    pub(crate) fn prune_notices(&self, job_id: i64, before: Wall) -> Result<(), StoreError> {
+        self.change(
+            "remove notices",
+            "DELETE FROM notice WHERE job = ?1 AND run IS NULL AND is_done = 1 AND due_at < ?2 AND means IN (1, 2)",
+            params![job_id, before.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Notes that a run of a job gave up.
+    pub(crate) fn set_failing(&self, job_id: i64) -> Result<(), StoreError> {
+        self.change(
+            "note a failure",
+            "UPDATE job SET failing = 1 WHERE id = ?1 AND failing = 0",
+            [job_id],
+        )
+        .map(|_| ())
+    }
+
+    /// Whether a run of a job gave up since its last success; from now on it has not.
+    pub(crate) fn take_failing(&self, job_id: i64) -> Result<bool, StoreError> {
+        self.change(
+            "note a recovery",
+            "UPDATE job SET failing = 0 WHERE id = ?1 AND failing = 1",
+            [job_id],
+        )
+        .map(|changed| changed == 1)
+    }
+
+    /// Notes what is expected of a job: nothing, a success in three occurrences (0), or one in so many milliseconds.
+    pub(crate) fn expect(
+        &self,
+        job_id: i64,
+        expect: Option<i64>,
+        now: Wall,
+    ) -> Result<(), StoreError> {
+        self.change(
+            "note what is expected",
+            "UPDATE job SET expect = ?2, expect_from = CASE WHEN expect IS NULL OR expect_from IS NULL THEN ?3 ELSE expect_from END, \
+             late_at = NULL, unsuccessful = CASE WHEN ?2 IS NULL THEN 0 ELSE unsuccessful END WHERE id = ?1 AND expect IS NOT ?2",
+            params![job_id, expect, now.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Marks the jobs that are late from now on. A job that is paused is not. Nothing was expected of any before `floor`.
+    pub(crate) fn mark_late_jobs(
+        &self,
+        now: Wall,
+        floor: Wall,
+    ) -> Result<Vec<LateJob>, StoreError> {
+        let mut late = Vec::new();
+        for sql in [
+            "UPDATE job SET late_at = ?1 WHERE unsuccessful > 2 AND late_at IS NULL AND expect = 0 AND present = 1 AND ?2 <= ?1 \
+             AND (paused_at IS NULL OR paused_until <= ?1) RETURNING id, last_run, well_at",
+            "UPDATE job SET late_at = ?1 WHERE expect > 0 AND late_at IS NULL AND present = 1 \
+             AND (paused_at IS NULL OR paused_until <= ?1) \
+             AND max(coalesce(well_at, 0), coalesce(expect_from, 0), coalesce(paused_until, 0), ?2) + expect <= ?1 \
+             RETURNING id, last_run, well_at",
+        ] {
+            let found: rusqlite::Result<Vec<LateJob>> =
+                self.conn.prepare_cached(sql).and_then(|mut update| {
+                    let read = |row: &Row<'_>| {
+                        Ok(LateJob {
+                            id: row.get(0)?,
+                            last_run: row.get(1)?,
+                            well_at: rows::wall(row, 2)?,
+                        })
+                    };
+                    update
+                        .query_map(params![now.ms(), floor.ms()], read)?
+                        .collect()
+                });
+            late.extend(found.map_err(|e| self.failed("look for late jobs", e))?);
+        }
+        Ok(late)
+    }
+
+    /// When the next job is late that must succeed once in a time of its own.
+    pub(crate) fn next_late_at(&self, now: Wall, floor: Wall) -> Result<Option<Wall>, StoreError> {
+        self.conn
+            .prepare_cached(
+                "SELECT min(max(coalesce(well_at, 0), coalesce(expect_from, 0), coalesce(paused_until, 0), ?2) + expect) FROM job \
+                 WHERE expect > 0 AND late_at IS NULL AND present = 1 AND (paused_at IS NULL OR paused_until <= ?1)",
+            )
+            .and_then(|mut query| query.query_row(params![now.ms(), floor.ms()], |row| rows::wall(row, 0)))
+            .map_err(|e| self.failed("look for late jobs", e))
+    }
+
+    /// Marks a running attempt as late. False: it is already, or does not run under this claim.
+    pub(crate) fn mark_late_if_running(
+        &self,
+        run: i64,
+        claim: i64,
+        now: Wall,
+    ) -> Result<bool, StoreError> {
+        self.change(
+            "mark a run as late",
+            "UPDATE run SET late_at = ?3 WHERE id = ?1 AND state = 3 AND claim = ?2 AND late_at IS NULL",
+            params![run, claim, now.ms()],
+        )
+        .map(|changed| changed == 1)
+    }
+
+    /// Jobs with a running attempt that is late.
+    pub(crate) fn jobs_with_late_runs(&self) -> Result<Vec<i64>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT DISTINCT job FROM run WHERE state = 3 AND late_at IS NOT NULL")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .map_err(|e| self.failed("read who is late", e))
+    }
+}

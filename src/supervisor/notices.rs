@@ -1,0 +1,555 @@
+//! Hooks and mail: what happens to a run is put down as notices in the transaction of its state, and told outside locks and places,
+//! a few at a time, each by a keeper of its own. What is on disk is told at least once, whoever is killed in between.
+
+use std::time::Duration;
+
+use super::environment::{Subject, words_of};
+use super::finish::outcome_of;
+use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner};
+use super::{LOCK_AGAIN, Steps, Supervisor};
+use crate::core::job::Job;
+use crate::core::notice::{self, AttemptEnd, Event, Mail, Means, told, told_of_end};
+use crate::core::reason::plain;
+use crate::core::retry::{self, Next};
+use crate::core::run::{Outcome, OutcomeKind, Reason, State, Verdict};
+use crate::core::time::{Now, Wall};
+use crate::keeper::order::Order;
+use crate::os::machine;
+use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
+
+/// Hooks and mails under way at once.
+const TELLING_MAX: usize = 4;
+
+/// A keeper that was lost may have told nothing: so often it is tried in all.
+const TRIES_MAX: u32 = 3;
+
+/// Longest end of what a hook printed that is kept.
+const SAID_MAX: usize = 1024;
+
+/// A hook or mail under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Telling {
+    id: i64,
+    claim: i64,
+}
+
+/// One that was claimed in this turn.
+pub(super) struct Claimed {
+    pub(super) slot: u32,
+    id: i64,
+    claim: i64,
+    order: Result<Order, Outcome>,
+}
+
+/// What is told of, and how.
+pub(super) type Kind = (Event, Means);
+
+/// The notice whose end this is; none: it is that of an attempt. A keeper knows a notice as the run of its negative number.
+pub(super) fn notice_of(end: &SlotEnd) -> Option<i64> {
+    (end.run < 0).then(|| -end.run)
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// Puts down who is to be told of the end of an attempt. Of what `jobctl exec` runs, whoever called it knows.
+    pub(super) fn note_end(
+        &mut self,
+        run: &RunRow,
+        next: Next,
+        has_output: bool,
+        steps: &Steps,
+    ) -> Result<(), StoreError> {
+        let Some(&index) = self.by_id.get(&run.job_id) else {
+            return Ok(());
+        };
+        if run.is_exec() {
+            return Ok(());
+        }
+        let was_failing = match next {
+            Next::Finish(Verdict::Succeeded) => self.store.take_failing(run.job_id)?,
+            Next::Finish(Verdict::Failed(_)) => {
+                self.store.set_failing(run.job_id)?;
+                false
+            }
+            Next::Finish(Verdict::Skipped(_) | Verdict::Cancelled(_))
+            | Next::RetryAt(_)
+            | Next::PutOffTo(_)
+            | Next::Requeue => false,
+        };
+        let (state, reason) = match next {
+            Next::Finish(verdict) => (verdict.state(), verdict.reason()),
+            Next::RetryAt(_) | Next::PutOffTo(_) => (State::Retrying, None),
+            Next::Requeue => (State::Queued, None),
+        };
+        let end = AttemptEnd {
+            next,
+            was_failing,
+            has_output,
+        };
+        let policy = self.jobs[index].job.policy.clone();
+        for (event, means) in told_of_end(&policy, end) {
+            let new = NewNotice {
+                job_id: run.job_id,
+                run: Some((run.id, run.attempt)),
+                state: Some(state),
+                reason,
+                interval: policy.hook_interval,
+                at: steps.now.wall,
+            };
+            self.put_notice(&new, event, means)?;
+        }
+        Ok(())
+    }
+
+    /// A run gave up because a new occurrence took its place.
+    pub(super) fn note_superseded(
+        &mut self,
+        index: usize,
+        run: (i64, u32),
+        now: Now,
+    ) -> Result<(), StoreError> {
+        self.store.set_failing(self.jobs[index].id)?;
+        self.note(index, Some(run), Event::Failure, now)
+    }
+
+    /// Puts down who is to be told of something that is no end of an attempt.
+    pub(super) fn note(
+        &mut self,
+        index: usize,
+        run: Option<(i64, u32)>,
+        event: Event,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let job_id = self.jobs[index].id;
+        let policy = self.jobs[index].job.policy.clone();
+        let is_failure = event == Event::Failure;
+        let row = run.map(|(id, _)| self.store.run(id)).transpose()?.flatten();
+        for (event, means) in told(&policy, event) {
+            let new = NewNotice {
+                job_id,
+                run,
+                state: row.as_ref().map(|row| row.state),
+                reason: row
+                    .as_ref()
+                    .and_then(|row| row.reason)
+                    .or(is_failure.then_some(Reason::Superseded)),
+                interval: policy.hook_interval,
+                at: now.wall,
+            };
+            self.put_notice(&new, event, means)?;
+        }
+        Ok(())
+    }
+
+    fn put_notice(
+        &mut self,
+        new: &NewNotice,
+        event: Event,
+        means: Means,
+    ) -> Result<(), StoreError> {
+        self.store.add_notice(new, event, means)?;
+        self.next_notice_at = self.store.next_notice_at()?;
+        Ok(())
+    }
+
+    /// Whether somebody can be told something now.
+    pub(super) fn can_tell(&self, now: Now) -> bool {
+        self.may_tell(now)
+            && self.telling.len() < TELLING_MAX
+            && self.tell_again_at.is_none_or(|at| at <= now.mono)
+            && self.next_notice_at.is_some_and(|at| at <= now.wall)
+    }
+
+    /// How long nobody is to be told anything.
+    pub(super) fn next_tell_wait(&self, now: Now) -> Option<Duration> {
+        if self.telling.len() >= TELLING_MAX || !self.may_tell(now) {
+            return None;
+        }
+        let due = self.next_notice_at?.since(now.wall);
+        let again = self.tell_again_at.map(|at| at.since(now.mono));
+        Some(again.map_or(due, |again| due.max(again)))
+    }
+
+    /// Claims what is due to be told, as far as there is room.
+    pub(super) fn tell(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
+        let now = steps.now;
+        if !self.can_tell(now) {
+            return Ok(());
+        }
+        self.tell_again_at = None;
+        let room = TELLING_MAX - self.telling.len();
+        for row in self.store.due_notices(now.wall, room)? {
+            let slot = match self.spawner.free_slot() {
+                Ok(slot) => slot,
+                Err(error) => {
+                    self.tell_again_at = Some(now.mono + LOCK_AGAIN);
+                    let error = plain(&error);
+                    steps.log.push(Box::new(move |log, at| {
+                        log.event(at, "cannot_tell", &[("notice", &row.id), ("error", &error)]);
+                    }));
+                    break;
+                }
+            };
+            let claimed = self
+                .order_of(&row)
+                .and_then(|order| Ok((order, self.store.claim_notice(&row, slot, now.wall)?)));
+            let (order, claim) = match claimed {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    self.spawner.give_back(slot);
+                    return Err(error);
+                }
+            };
+            let order = order.map(|order| Order {
+                run: -row.id,
+                attempt: row.tries + 1,
+                claim,
+                cgroup: self.spawner.cgroup_of(slot),
+                ..order
+            });
+            steps.notices.push(Claimed {
+                slot,
+                id: row.id,
+                claim,
+                order,
+            });
+        }
+        self.next_notice_at = self.store.next_notice_at()?;
+        Ok(())
+    }
+
+    /// What is claimed is on disk: now it is told.
+    pub(super) fn start_telling(&mut self, claimed: Vec<Claimed>, now: Now) {
+        for Claimed {
+            slot,
+            id,
+            claim,
+            order,
+        } in claimed
+        {
+            self.telling.push(Telling { id, claim });
+            let report = match order {
+                Ok(order) => match self.spawner.start(slot, &order, Vec::new()) {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        self.log.event(
+                            now.wall,
+                            "cannot_tell",
+                            &[("notice", &id), ("error", &plain(&error))],
+                        );
+                        self.tell_again_at = Some(now.mono + LOCK_AGAIN);
+                        Report::NeverStarted
+                    }
+                },
+                Err(outcome) => Report::Refused(outcome),
+            };
+            self.ended.push(SlotEnd {
+                slot,
+                run: -id,
+                claim,
+                report,
+            });
+        }
+    }
+
+    /// Looks after what the last supervisor was telling.
+    pub(super) fn recover_notices(&mut self, now: Now) -> Result<(), StoreError> {
+        for row in self.store.notices_under_way()? {
+            let (Some(slot), Some(claim)) = (row.slot, row.claim) else {
+                continue;
+            };
+            let id = row.id;
+            self.telling.push(Telling { id, claim });
+            match self.spawner.adopt(slot, -id, claim) {
+                Adopted::Working => self.log.event(now.wall, "adopt", &[("notice", &id)]),
+                Adopted::Ended(report) => self.ended.push(SlotEnd {
+                    slot,
+                    run: -id,
+                    claim,
+                    report,
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what came of a hook or mail. What may not have reached anybody is tried again.
+    pub(super) fn finish_notice(
+        &mut self,
+        id: i64,
+        end: &SlotEnd,
+        steps: &mut Steps,
+    ) -> Result<(), StoreError> {
+        let now = steps.now.wall;
+        steps.released.push(end.slot);
+        let is_it = |telling: &Telling| (telling.id, telling.claim) == (id, end.claim);
+        if let Some(at) = self.telling.iter().position(is_it) {
+            steps.told.push(self.telling.swap_remove(at));
+        }
+        let Some(row) = self
+            .store
+            .notice(id)?
+            .filter(|row| row.claim == Some(end.claim) && !row.is_done)
+        else {
+            return Ok(());
+        };
+        let (outcome, duration_ms, said) = match &end.report {
+            Report::Ended(record) => match &record.ending {
+                Some(ending) => {
+                    let said = match self.spawner.output(end) {
+                        Ok(Kept::Inline(output)) => Some(tail_of(&output)),
+                        // It is not worth more than the word that is lost with it.
+                        Ok(Kept::Nothing | Kept::File { .. }) | Err(_) => None,
+                    };
+                    let duration = i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX);
+                    (outcome_of(record, ending, None, None), Some(duration), said)
+                }
+                None => (Outcome::Lost, None, None),
+            },
+            Report::Refused(outcome) => (outcome.clone(), None, None),
+            Report::Lost | Report::NeverStarted => (Outcome::Lost, None, None),
+        };
+        if outcome == Outcome::Lost && row.tries < TRIES_MAX {
+            self.store.unclaim_notice(id, now + LOCK_AGAIN)?;
+            self.next_notice_at = self.store.next_notice_at()?;
+            return Ok(());
+        }
+        self.store.finish_notice(
+            id,
+            end.claim,
+            &Told {
+                outcome: &outcome,
+                duration_ms,
+                output: said.as_deref(),
+                ended_at: now,
+            },
+        )?;
+        self.log_told(&row, &outcome, said.as_deref(), steps);
+        Ok(())
+    }
+
+    /// A hook or mail that fails is said once, until it does not any more.
+    fn log_told(
+        &mut self,
+        row: &NoticeRow,
+        outcome: &Outcome,
+        said: Option<&str>,
+        steps: &mut Steps,
+    ) {
+        let kind = (row.job_id, (row.event, row.means));
+        let has_failed = *outcome != Outcome::Exited(0);
+        let is_news = if has_failed {
+            self.unheard.insert(kind)
+        } else {
+            self.unheard.remove(&kind)
+        };
+        if !is_news {
+            return;
+        }
+        let name = match (row.means, has_failed) {
+            (Means::Hook, true) => "hook_failed",
+            (Means::Mail, true) => "mail_failed",
+            (Means::Hook, false) => "hook_works",
+            (Means::Mail, false) => "mail_works",
+        };
+        let job = self
+            .by_id
+            .get(&row.job_id)
+            .map(|&index| self.jobs[index].job.name.to_string());
+        let (job, event, run) = (job.unwrap_or_default(), row.event, row.run.unwrap_or(0));
+        let how = retry::describe(outcome);
+        let said = said.and_then(|said| said.trim_end().lines().last().map(str::to_owned));
+        let said = said.unwrap_or_default();
+        steps.log.push(Box::new(move |log, at| {
+            let fields: [(&str, &dyn std::fmt::Display); 5] = [
+                ("job", &job),
+                ("run", &run),
+                ("event", &event),
+                ("outcome", &how),
+                ("said", &said),
+            ];
+            let shown = if has_failed {
+                &fields[..]
+            } else {
+                &fields[..3]
+            };
+            log.event(at, name, shown);
+        }));
+    }
+
+    /// The order for a notice, for the job as it is defined now.
+    fn order_of(&self, row: &NoticeRow) -> Result<Result<Order, Outcome>, StoreError> {
+        let Some(&index) = self.by_id.get(&row.job_id) else {
+            return Ok(Err(not_told("the job is gone from the jobfile")));
+        };
+        let job = &self.jobs[index].job;
+        let run = row
+            .run
+            .map(|run| self.store.run(run))
+            .transpose()?
+            .flatten();
+        let subject = match row.means {
+            Means::Hook => hook_subject(job, row, run.as_ref()),
+            Means::Mail => self.mail_subject(job, row, run.as_ref())?,
+        };
+        let Some(mut subject) = subject else {
+            return Ok(Err(not_told("the jobfile does not ask for it any more")));
+        };
+        let reason = row.reason.map_or("", Reason::as_str);
+        subject.env = vec![
+            ("JOBCTL_EVENT", row.event.to_string()),
+            ("JOBCTL_COUNT", row.count.to_string()),
+            (
+                "JOBCTL_STATE",
+                row.state.map_or("", State::as_str).to_owned(),
+            ),
+            ("JOBCTL_REASON", reason.to_owned()),
+        ];
+        if let Some(attempt) = row.attempt {
+            subject.env.push(("JOBCTL_ATTEMPT", attempt.to_string()));
+        }
+        Ok(self.surroundings.notice_order(subject))
+    }
+
+    fn mail_subject<'a>(
+        &self,
+        job: &'a Job,
+        row: &NoticeRow,
+        run: Option<&'a RunRow>,
+    ) -> Result<Option<Subject<'a>>, StoreError> {
+        let Some(to) = &job.policy.mailto else {
+            return Ok(None);
+        };
+        let output = match (run, row.attempt) {
+            (Some(run), Some(attempt)) if row.event != Event::Late => {
+                // Output that cannot be read is no reason to send nothing.
+                self.store.output(run.id, attempt).unwrap_or_default()
+            }
+            (Some(_) | None, _) => None,
+        };
+        let user = job
+            .policy
+            .user
+            .as_deref()
+            .unwrap_or(&self.surroundings.user.name);
+        let place = format!("{user}@{}", machine::host_name());
+        let outcome = run.and_then(outcome_words);
+        let summary = match row.event {
+            Event::Late => late_words(row, run),
+            Event::Failure
+            | Event::Output
+            | Event::Recovery
+            | Event::Success
+            | Event::AttemptFailure => notice::summary(row.reason, outcome.as_deref()),
+        };
+        let facts = facts_of(row, run);
+        let bytes = output.map(|output| output.text()).unwrap_or_default();
+        let mail = Mail {
+            to,
+            job: job.name.as_str(),
+            place: &place,
+            event: row.event,
+            count: row.count,
+            summary: &summary,
+            facts: &facts,
+            output: &bytes,
+        };
+        Ok(Some(Subject {
+            job,
+            run,
+            // `-i`: a line with nothing but a dot does not end it.
+            argv: ["sendmail", "-i", "-t"]
+                .map(|word| word.as_bytes().to_vec())
+                .to_vec(),
+            stdin: mail.message(),
+            env: Vec::new(),
+        }))
+    }
+}
+
+fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> Option<Subject<'a>> {
+    let command = notice::hook(&job.policy.hooks, row.event)?;
+    let value = run.map_or(serde_json::Value::Null, |run| json::run_fields(run).into());
+    Some(Subject {
+        job,
+        run,
+        argv: words_of(job, command),
+        stdin: format!("{value}\n").into_bytes(),
+        env: Vec::new(),
+    })
+}
+
+fn not_told(why: &str) -> Outcome {
+    Outcome::SpawnFailed {
+        exit_code: None,
+        error: why.to_owned(),
+    }
+}
+
+/// How the newest attempt of a run ended, in a few words.
+fn outcome_words(run: &RunRow) -> Option<String> {
+    let outcome = run.outcome?;
+    Some(match (outcome, run.exit_code, run.signal) {
+        (OutcomeKind::Exited, Some(code), _) => format!("exit {code}"),
+        (OutcomeKind::Signaled, _, Some(signal)) => format!("signal {signal}"),
+        (OutcomeKind::TimedOut, ..) => "timed out".to_owned(),
+        (OutcomeKind::SpawnFailed, ..) => "not started".to_owned(),
+        (OutcomeKind::Exited | OutcomeKind::Signaled | OutcomeKind::Lost, ..) => {
+            outcome.to_string()
+        }
+    })
+}
+
+fn late_words(row: &NoticeRow, run: Option<&RunRow>) -> String {
+    match run {
+        Some(run) if row.state == Some(State::Running) => {
+            format!("run {} takes longer than expected", run.id)
+        }
+        Some(_) | None => "no success for longer than expected".to_owned(),
+    }
+}
+
+fn facts_of(row: &NoticeRow, run: Option<&RunRow>) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("at", row.at.rfc3339())];
+    let Some(run) = run else {
+        return facts;
+    };
+    let mut put = |name, value: Option<String>| {
+        if let Some(value) = value {
+            facts.push((name, value));
+        }
+    };
+    put("run", Some(run.id.to_string()));
+    let reason = row
+        .reason
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default();
+    put("state", row.state.map(|state| format!("{state}{reason}")));
+    put("attempt", row.attempt.map(|attempt| attempt.to_string()));
+    put("outcome", outcome_words(run));
+    put("exit status", run.exit_code.map(|code| code.to_string()));
+    put("error", run.error.clone());
+    put("scheduled", run.scheduled_at.map(Wall::rfc3339));
+    put("started", run.started_at.map(Wall::rfc3339));
+    put(
+        "took",
+        run.duration_ms
+            .map(|ms| format!("{}.{:03} s", ms / 1000, ms % 1000)),
+    );
+    put(
+        "commands",
+        Some(format!("`jobctl show {0}`, `jobctl logs {0}`", run.id)),
+    );
+    facts
+}
+
+/// The end of what a hook printed, as text.
+fn tail_of(output: &Output) -> String {
+    let bytes = if output.tail.is_empty() {
+        &output.head
+    } else {
+        &output.tail
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let skipped = text.chars().count().saturating_sub(SAID_MAX);
+    text.chars().skip(skipped).collect()
+}
