@@ -31,6 +31,9 @@ _jobctl() {
             jobctl,completions)
                 cmd="jobctl__subcmd__completions"
                 ;;
+            jobctl,doctor)
+                cmd="jobctl__subcmd__doctor"
+                ;;
             jobctl,edit)
                 cmd="jobctl__subcmd__edit"
                 ;;
@@ -58,11 +61,17 @@ _jobctl() {
             jobctl,man)
                 cmd="jobctl__subcmd__man"
                 ;;
+            jobctl,metrics)
+                cmd="jobctl__subcmd__metrics"
+                ;;
             jobctl,next)
                 cmd="jobctl__subcmd__next"
                 ;;
             jobctl,pause)
                 cmd="jobctl__subcmd__pause"
+                ;;
+            jobctl,prune)
+                cmd="jobctl__subcmd__prune"
                 ;;
             jobctl,reload)
                 cmd="jobctl__subcmd__reload"
@@ -88,6 +97,9 @@ _jobctl() {
             jobctl,start)
                 cmd="jobctl__subcmd__enqueue"
                 ;;
+            jobctl,stats)
+                cmd="jobctl__subcmd__stats"
+                ;;
             jobctl,status)
                 cmd="jobctl__subcmd__status"
                 ;;
@@ -110,7 +122,7 @@ _jobctl() {
 
     case "${cmd}" in
         jobctl)
-            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show why logs enqueue trigger start exec retry cancel stop ack wait pause resume export import backup restore completions man"
+            opts="-q -v -h -V --jobfile --state-dir --json --color --quiet --verbose --help --version run check edit init reload status next runs history show why logs enqueue trigger start exec retry cancel stop ack wait pause resume stats metrics prune doctor export import backup restore completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -289,6 +301,32 @@ _jobctl() {
             ;;
         jobctl__subcmd__completions)
             opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help bash zsh fish"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__doctor)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -577,6 +615,32 @@ _jobctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        jobctl__subcmd__metrics)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         jobctl__subcmd__next)
             opts="-n -q -v -h --count --from --until --schedule --timezone --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -638,6 +702,32 @@ _jobctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        jobctl__subcmd__prune)
+            opts="-q -v -h --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --jobfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -790,7 +880,7 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__run)
-            opts="-q -v -h --on-stop --shadow --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --on-stop --shadow --standby --log-format --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -798,6 +888,10 @@ _jobctl() {
             case "${prev}" in
                 --on-stop)
                     COMPREPLY=($(compgen -W "finish detach" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --jobfile)
@@ -903,8 +997,42 @@ _jobctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        jobctl__subcmd__stats)
+            opts="-q -v -h --since --by --jobfile --state-dir --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -W "hour day week month" -- "${cur}"))
+                    return 0
+                    ;;
+                --jobfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         jobctl__subcmd__status)
-            opts="-q -v -h --failed --all --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --failed --all --watch --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

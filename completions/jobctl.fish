@@ -57,6 +57,10 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "ack" -d 'Take note of
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "wait" -d 'Wait until runs have ended'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "pause" -d 'Start nothing more of a job'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "resume" -d 'End a pause'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "stats" -d 'Show how often jobs succeed and how long they take'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "metrics" -d 'Print numbers for monitoring, as Prometheus text'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "prune" -d 'Remove now the runs that are older than their jobs keep them'
+complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "doctor" -d 'Look whether all is well around the supervisor, and say what mends it'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "export" -d 'Print the jobs in the format of another program'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "import" -d 'Make a jobfile of crontabs'
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "backup" -d 'Copy the store into a file, while it is in use'
@@ -65,12 +69,15 @@ complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "completions" -d 'Prin
 complete -c jobctl -n "__fish_jobctl_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l on-stop -d 'Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)' -r -f -a "finish\t'Give them time to end, then stop them'
 detach\t'Leave at once; the next supervisor adopts them'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l log-format -d 'Write the log as text or as json, a JSON object a line' -r -f -a "text\t'`key=value`'
+json\t'JSON'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l shadow -d 'Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over'
+complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l standby -d 'Wait until no other supervisor runs here, then take over'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand run" -s v -l verbose -d 'Say more'
@@ -118,6 +125,7 @@ always\t'Always'
 never\t'Never'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l failed -d 'Show only jobs with failed runs that nobody has acknowledged'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l all -d 'Show all jobs, however many there are'
+complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l watch -d 'Show it again whenever something changes, until interrupted'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -s v -l verbose -d 'Say more'
@@ -426,6 +434,47 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -l json -d 'Print 
 complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -l since -d 'Only runs that ended at or after this time [default: 7d]' -r
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -l by -d 'A line for each hour, day, week or month' -r -f -a "hour\t'An hour'
+day\t'A day'
+week\t'A week, from Monday'
+month\t'A month'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand metrics" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand prune" -s h -l help -d 'Print help'
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -l jobfile -d 'Read the jobs from this file' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -l json -d 'Print JSON: one object, or one a line for lists'
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -s q -l quiet -d 'Say only what was asked for'
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -s v -l verbose -d 'Say more'
+complete -c jobctl -n "__fish_jobctl_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l jobfile -d 'Read the jobs from this file' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l state-dir -d 'Keep the store, locks and output in this directory' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand export" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'

@@ -125,6 +125,15 @@ pub(crate) enum Command {
     Pause(Pause),
     /// End a pause
     Resume(Resume),
+    /// Show how often jobs succeed and how long they take
+    Stats(Stats),
+    /// Print numbers for monitoring, as Prometheus text
+    Metrics,
+    /// Remove now the runs that are older than their jobs keep them
+    Prune,
+    /// Look whether all is well around the supervisor, and say what mends it
+    #[command(after_help = "Exit code: 0 if nothing is wrong, warnings apart; 1 if something is")]
+    Doctor,
     /// Print the jobs in the format of another program
     Export(Export),
     /// Make a jobfile of crontabs
@@ -161,9 +170,31 @@ pub(crate) struct Run {
     /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over
     #[arg(long)]
     pub(crate) shadow: bool,
+    /// Wait until no other supervisor runs here, then take over
+    #[arg(long)]
+    pub(crate) standby: bool,
+    /// Write the log as text or as json, a JSON object a line
+    ///
+    /// Without it, `log_format` of the jobfile says which; without that, events go to journald with fields where it reads standard error.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub(crate) log_format: Option<LogFormat>,
     /// What people type who mean `enqueue`; refused with a hint.
     #[arg(hide = true, value_name = "NAME", num_args = 0.., trailing_var_arg = true)]
     pub(crate) names: Vec<OsString>,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// `key=value`
+    Text,
+    /// JSON
+    Json,
 }
 
 /// What `run` does with running attempts when it is told to stop.
@@ -179,7 +210,7 @@ pub(crate) enum OnStop {
 #[derive(Debug, Args)]
 #[command(
     after_help = "With --quiet nothing is printed; exit code 0: all well, 1: failed runs that nobody has \
-                        acknowledged, 4: no supervisor"
+                        acknowledged, or late, 4: no supervisor"
 )]
 pub(crate) struct Status {
     /// Show this job in detail
@@ -190,6 +221,39 @@ pub(crate) struct Status {
     /// Show all jobs, however many there are
     #[arg(long, conflicts_with = "job")]
     pub(crate) all: bool,
+    /// Show it again whenever something changes, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `jobctl stats`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "SUCCESS is of the runs that succeeded or failed; RETRIES are attempts after the first of a run; P50, P95 and MAX are of \
+                  the newest attempts. Of a job the newest 100000 runs are looked at"
+)]
+pub(crate) struct Stats {
+    /// Only this job
+    pub(crate) job: Option<String>,
+    /// Only runs that ended at or after this time [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// A line for each hour, day, week or month
+    #[arg(long, value_enum, value_name = "PERIOD")]
+    pub(crate) by: Option<Period>,
+}
+
+/// What `stats` counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Period {
+    /// An hour
+    Hour,
+    /// A day
+    Day,
+    /// A week, from Monday
+    Week,
+    /// A month
+    Month,
 }
 
 /// `jobctl next`.
@@ -504,7 +568,7 @@ pub(crate) enum ExportFormat {
 }
 
 /// `jobctl import`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
     after_help = "Without FILE: your own crontab, from `crontab -l`. The jobfile goes to standard output, what is to be said \
                   about it to standard error. Exit code 0 if there are jobs in it or nothing was to be imported, else 1"

@@ -211,28 +211,6 @@ fn every_key_of_the_jobfile_stands_in_its_manual_page() {
 }
 
 #[test]
-fn what_is_not_in_effect_is_said_where_people_look() {
-    let (page, readme) = (read("man/jobctl.toml.5"), read("README.md"));
-    let later = page
-        .split("but not in effect yet:")
-        .nth(1)
-        .expect("there is a list of keys that are not in effect");
-    let later = later.split("\n.S").next().unwrap_or_default();
-    for (key, status) in statuses() {
-        match status.as_str() {
-            "Later" => assert!(
-                readme.contains(&format!("`{key}`")),
-                "README.md does not say that `{key}` is not in effect"
-            ),
-            _ => assert!(
-                !names_key(later, &key) || key_is_nested(&key),
-                "jobctl.toml(5): `{key}` is in effect"
-            ),
-        }
-    }
-}
-
-#[test]
 fn the_units_are_accepted_by_systemd() {
     if !is_installed("systemd-analyze") {
         println!("skipped: systemd-analyze is not installed");
@@ -514,27 +492,15 @@ fn has_command(page: &str, name: &str) -> bool {
         .any(|pair| begins(pair[0], ".It Cm ") || (pair[0] == ".It Xo" && begins(pair[1], ".Cm ")))
 }
 
-/// The rows of the table of keys: name and what this version does with it.
-fn statuses() -> Vec<(String, String)> {
+/// The names in the table of keys.
+fn keys_of_the_jobfile() -> Vec<String> {
     let source = read("src/jobfile/keys.rs");
     let parts = source.split("key(").skip(1);
-    let rows = parts.filter_map(|part| {
-        let (name, rest) = part.trim_start().strip_prefix('"')?.split_once("\",")?;
-        Some((name.to_owned(), word_at(rest.trim_start()).to_owned()))
+    let names = parts.filter_map(|part| {
+        let (name, _) = part.trim_start().strip_prefix('"')?.split_once("\",")?;
+        Some(name.to_owned())
     });
-    rows.collect()
-}
-
-fn keys_of_the_jobfile() -> Vec<String> {
-    statuses().into_iter().map(|(name, _)| name).collect()
-}
-
-/// Keys of `limits`, which stand with it, and a key that two tables have.
-fn key_is_nested(key: &str) -> bool {
-    matches!(
-        key,
-        "cpu_time" | "open_files" | "processes" | "file_size" | "address_space" | "memory"
-    )
+    names.collect()
 }
 
 /// Whether a page names a key in bold, or in a literal text.

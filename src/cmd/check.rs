@@ -2,7 +2,9 @@
 //!
 //! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on standard output.
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,21 +15,31 @@ use super::failure::Failure;
 use super::jobs::{self, Jobs};
 use super::output::Out;
 use super::trust;
+use crate::core::forewarn::history::{self, History};
 use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
 use crate::core::noun::count;
+use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
-use crate::jobfile::{self, Jobfile, LoadError, Note, NoteKind, Place, Problem, Spot};
+use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Spot};
 use crate::os::cgroup;
 use crate::os::user::{self, AccountError};
 use crate::os::zone;
+use crate::store::{JobRow, PastRun};
+
+/// How far `check` looks back, and at how many runs of a job.
+const PAST: Duration = Duration::from_secs(30 * 86_400);
+const PAST_RUNS: u32 = 1000;
 
 /// Answers `jobctl check`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
     let path = context.jobfile()?;
     let (loaded, untrusted) = trust::load_with_notes(&path);
     let report = match loaded {
-        Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, context.now.wall),
+        Ok(jobfile) => {
+            let past = Past::of(context, context.now.wall);
+            Report::of(&jobfile).forewarned(jobfile, &past, context.now.wall)
+        }
         Err(LoadError::Problems(problems) | LoadError::Untrusted(problems)) => {
             Report::of_errors(problems)
         }
@@ -50,29 +62,68 @@ pub(super) struct Report {
     jobs: usize,
     errors: Vec<Problem>,
     warnings: Vec<Note>,
-    not_in_effect: Vec<Note>,
+}
+
+/// What the store knows of the last weeks of each job.
+#[derive(Debug, Default)]
+pub(super) struct Past(HashMap<String, History>);
+
+impl Past {
+    /// Reads it. Where there is no store, or none that can be read, there is no past: `check` is about the jobfile.
+    pub(super) fn of(context: &Context, now: Wall) -> Self {
+        let Ok(Some(store)) = context.open_read() else {
+            return Self::default();
+        };
+        let Ok(rows) = store.jobs() else {
+            return Self::default();
+        };
+        let since = now - PAST;
+        let of = |row: JobRow| {
+            let runs = store.past_runs(row.id, since, PAST_RUNS).ok()?;
+            Some((row.name, history_of(&runs)))
+        };
+        Self(rows.into_iter().filter_map(of).collect())
+    }
+}
+
+fn history_of(runs: &[PastRun]) -> History {
+    let span = |run: &PastRun| {
+        let ms = u64::try_from(run.duration_ms?).ok()?;
+        Some(Duration::from_millis(ms)).filter(|_| run.state == State::Succeeded)
+    };
+    let mut successes: Vec<Duration> = runs.iter().filter_map(span).collect();
+    successes.sort_unstable();
+    let is_overlap =
+        |run: &&PastRun| run.reason == Some(Reason::Overlap) && run.cause.is_occurrence();
+    let overlaps: i64 = runs.iter().filter(is_overlap).map(|run| run.count).sum();
+    let timeouts = runs.iter().filter(|run| run.has_timed_out).count();
+    History {
+        successes,
+        timeouts: u64::try_from(timeouts).unwrap_or(u64::MAX),
+        overlaps: overlaps.unsigned_abs(),
+    }
 }
 
 impl Report {
     /// What is to be said about one that could be read.
     pub(super) fn of(jobfile: &Jobfile) -> Self {
-        let notes = |kind| {
-            let notes = jobfile.notes.iter().filter(move |note| note.kind == kind);
-            notes.cloned().collect()
-        };
         Self {
             jobs: jobfile.jobs.len(),
             errors: Vec::new(),
-            warnings: notes(NoteKind::Warning),
-            not_in_effect: notes(NoteKind::NotInEffect),
+            warnings: jobfile.notes.clone(),
         }
     }
 
     /// Adds what would surprise about the jobs from now on, each at its place.
-    pub(super) fn forewarned(mut self, jobfile: Jobfile, now: Wall) -> Self {
+    pub(super) fn forewarned(mut self, jobfile: Jobfile, past: &Past, now: Wall) -> Self {
         let sources = jobfile.sources.clone();
         let jobs = Jobs::of(jobfile);
         let mut findings = forewarn::look(&jobs.jobs, &|job| jobs.zone(job), now);
+        for (index, job) in jobs.jobs.iter().enumerate() {
+            if let Some(history) = past.0.get(job.name.as_str()) {
+                findings.extend(history::look(index, job, history));
+            }
+        }
         findings.extend(nobody(&jobs.jobs));
         findings.extend(untrusted(&jobs.jobs));
         findings.extend(unlimited(&jobs.jobs));
@@ -89,7 +140,6 @@ impl Report {
                 About::Jobs(_, _) | About::File => None,
             };
             self.warnings.push(Note {
-                kind: NoteKind::Warning,
                 place,
                 job,
                 message: finding.message,
@@ -135,7 +185,7 @@ impl Report {
         let problems = self.errors.iter();
         say(problems.map(Problem::to_string));
         if !context.global.quiet {
-            let notes = self.warnings.iter().chain(&self.not_in_effect);
+            let notes = self.warnings.iter();
             say(notes.map(Note::to_string));
         }
     }
@@ -168,7 +218,6 @@ impl Report {
             "jobs": self.jobs,
             "errors": errors,
             "warnings": notes(&self.warnings),
-            "not_in_effect": notes(&self.not_in_effect),
             "time_zones": zone::source(),
         })
     }
@@ -687,7 +736,7 @@ mod tests {
         };
         let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
         match loaded {
-            Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, NOW),
+            Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, &Past::default(), NOW),
             Err(errors) => Report {
                 errors,
                 ..Report::default()

@@ -77,6 +77,24 @@ impl Context {
         Ok(wake::probe(self.state_dir()?).is_ok_and(|rung| rung == wake::Rung::Heard))
     }
 
+    /// Where the supervisor of the system is, for those who would look for it in vain: not for root, nor for who names another jobfile.
+    pub(crate) fn system_supervisor(&self) -> Option<String> {
+        let is_own =
+            self.caller.is_root || self.global.jobfile.is_some() || self.global.state_dir.is_some();
+        let system = Caller {
+            is_root: true,
+            ..Caller::default()
+        };
+        let jobfile = system
+            .default_jobfile()
+            .ok()
+            .filter(|path| !is_own && path.exists())?;
+        Some(format!(
+            "the system has a jobfile of its own, {}: `sudo jobctl status`",
+            jobfile.display()
+        ))
+    }
+
     /// The one who looks.
     pub(crate) fn viewer(&self) -> Viewer {
         Viewer {

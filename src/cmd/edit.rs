@@ -105,7 +105,11 @@ fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<(), Failure> {
 /// Checks the text as if it stood in the jobfile, with all that `check` says.
 fn check(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
     match with_environment(|env| jobfile::load_instead(path, bytes, env)) {
-        Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, context.now.wall),
+        Ok(jobfile) => Report::of(&jobfile).forewarned(
+            jobfile,
+            &super::check::Past::of(context, context.now.wall),
+            context.now.wall,
+        ),
         Err(problems) => Report::of_errors(problems),
     }
 }

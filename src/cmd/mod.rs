@@ -21,22 +21,25 @@ mod cancel;
 mod check;
 mod complete;
 mod completions;
+mod doctor;
 mod edit;
 mod enqueue;
 mod exec;
 mod export;
 mod follow;
 mod follow_all;
-mod import;
+pub(crate) mod import;
 mod init;
 mod items;
 mod live;
 mod logs;
 mod man;
+mod metrics;
 mod next;
 mod pause;
 mod pieces;
 mod progress;
+mod prune;
 mod reload;
 mod reloading;
 mod restore;
@@ -44,11 +47,13 @@ mod resume;
 mod retry;
 mod run;
 mod runs;
-mod show;
+pub(crate) mod show;
 mod state_key;
+mod stats;
 mod status;
 mod status_job;
 mod status_text;
+mod status_watch;
 mod steer;
 mod transcript;
 mod trust;
@@ -92,6 +97,10 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit,
         Command::Wait(args) => wait::answer(context, args, out),
         Command::Pause(args) => pause::answer(context, args, out),
         Command::Resume(args) => resume::answer(context, args, out),
+        Command::Stats(args) => stats::answer(context, args, out),
+        Command::Metrics => metrics::answer(context, out),
+        Command::Prune => prune::answer(context, out),
+        Command::Doctor => doctor::answer(context, out),
         Command::Export(args) => export::answer(context, args, out),
         Command::Import(args) => import::answer(context, args, out),
         Command::Backup(args) => backup::answer(context, args, out),

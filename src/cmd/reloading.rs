@@ -227,6 +227,7 @@ impl<'s> Reloading<'s> {
     /// Reads the jobfile: all of it is taken or nothing.
     fn reload(&mut self, supervisor: &mut Supervisor<Slots>, removal: Removal, now: Now) -> Answer {
         zone::forget();
+        supervisor.sign_reloading(now);
         let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_RELOAD);
         self.judged = trust::snapshot(&self.service.path, Some(&self.judged));
         self.settling = None;
@@ -235,6 +236,7 @@ impl<'s> Reloading<'s> {
         self.watch(&self.judged.clone(), supervisor, now);
         let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP);
         process::give_memory_back();
+        supervisor.sign_ready(now);
         answer
     }
 

@@ -12,16 +12,19 @@ use super::output::Out;
 use super::reloading::Reloading;
 use super::trust;
 use crate::cli;
-use crate::core::job::{Job, OnStop, Settings};
+use crate::core::job::{Job, LogFormat, OnStop, Settings};
 use crate::core::schedule::Zone;
 use crate::core::time::Now;
 use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::cgroup::{Delegated, Unusable};
+use crate::os::notify::Notify;
 use crate::os::paths::Caller;
+use crate::os::signals::SelfPipe;
 use crate::os::{clock, disk, machine, process, reports, user, wake, zone};
 use crate::store::{Behind, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
 use crate::supervisor::environment::{self, Surroundings};
+use crate::supervisor::forward::LineForm;
 use crate::supervisor::room;
 use crate::supervisor::slots::Slots;
 use crate::supervisor::watching::Watching;
@@ -58,9 +61,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     }
     daemon::make_state_dir(&state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-    let mut office = Office::take(&state_dir).map_err(|error| not_in_office(&state_dir, error))?;
-    let signals = daemon::listen_to_signals()
-        .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
+    let (mut office, signals) = match take_office(context, args.standby, &state_dir)? {
+        Some(taken) => taken,
+        None => return Ok(Exit::Done),
+    };
     room::make_way(&state_dir).map_err(|error| Failure::of_file(&state_dir, &error))?;
     let on_stop = args.on_stop.map(|on_stop| match on_stop {
         cli::OnStop::Finish => OnStop::Finish,
@@ -70,6 +74,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
         path,
         state_dir,
         on_stop,
+        log_format: args.log_format.map(|format| match format {
+            cli::LogFormat::Text => LogFormat::Text,
+            cli::LogFormat::Json => LogFormat::Json,
+        }),
         mode: if args.shadow {
             Mode::Shadow
         } else {
@@ -115,6 +123,31 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     }
 }
 
+/// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited for the other one to end.
+fn take_office(
+    context: &Context,
+    is_standby: bool,
+    state_dir: &std::path::Path,
+) -> Result<Option<(Office, SelfPipe)>, Failure> {
+    let listen = || {
+        daemon::listen_to_signals()
+            .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))
+    };
+    match Office::take(state_dir) {
+        Ok(office) => return Ok(Some((office, listen()?))),
+        Err(OfficeError::Taken(pid)) if is_standby => {
+            context.say(&format!(
+                "standing by for the supervisor that runs here (pid {pid})"
+            ));
+        }
+        Err(error) => return Err(not_in_office(state_dir, error)),
+    }
+    let signals = listen()?;
+    let taken =
+        Office::wait(state_dir, &signals).map_err(|error| not_in_office(state_dir, error))?;
+    Ok(taken.map(|office| (office, signals)))
+}
+
 /// A jobfile to begin with, and why it is not the one on disk.
 struct Loaded {
     jobfile: Jobfile,
@@ -127,6 +160,7 @@ pub(super) struct Service {
     pub(super) path: PathBuf,
     state_dir: PathBuf,
     on_stop: Option<OnStop>,
+    log_format: Option<LogFormat>,
     mode: Mode,
 }
 
@@ -137,6 +171,7 @@ impl Service {
             path,
             state_dir,
             on_stop: None,
+            log_format: None,
             mode: Mode::Live,
         }
     }
@@ -153,6 +188,8 @@ impl Service {
         let configuration = self.configuration(&loaded.jobfile.settings)?;
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
+        supervisor.open_log();
+        supervisor.attach(Notify::of_process());
         say_cgroup(&mut supervisor, unusable.as_ref(), now);
         if let Err(failure) = self.reports_dir() {
             supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);
@@ -205,6 +242,7 @@ impl Service {
                 ("state_dir", &self.state_dir.display()),
             ],
         );
+        supervisor.sign_ready(now);
         supervisor.parts().0.forget_statements();
         process::give_memory_back();
         Ok((supervisor, watching))
@@ -239,7 +277,7 @@ impl Service {
             .collect();
         let limited = limited_in_memory(&jobs);
         let former = supervisor.configure(self.configuration(&settings)?);
-        let mut zones = Zones::new(settings.timezone);
+        let mut zones = Zones::new(settings.timezone.clone());
         let new = NewJobs {
             jobs,
             sources: &sources,
@@ -248,10 +286,27 @@ impl Service {
         let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
         if !matches!(loaded, Ok(Taken::Taken(_))) {
             supervisor.configure(former);
-        } else if supervisor.parts().1.cgroup().is_none() {
-            say_unlimitable(supervisor, &limited, now);
+        } else {
+            Self::forward(supervisor, &settings);
+            if supervisor.parts().1.cgroup().is_none() {
+                say_unlimitable(supervisor, &limited, now);
+            }
         }
         Ok(loaded?)
+    }
+
+    /// Copies output to standard output where that is wanted.
+    fn forward(supervisor: &mut Supervisor<Slots>, settings: &Settings) {
+        let form = if supervisor.logs_json() {
+            LineForm::Json
+        } else {
+            LineForm::Prefix
+        };
+        let is_wanted = settings.forward_output.unwrap_or(std::process::id() == 1);
+        supervisor
+            .parts()
+            .1
+            .forward_output(is_wanted.then_some(form));
     }
 
     pub(super) fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
@@ -273,6 +328,9 @@ impl Service {
                 .map_or_else(machine::id, str::to_owned),
             output_total_max: self.output_total_max(settings),
             state_dir: self.state_dir.clone(),
+            log_format: self.log_format.or(settings.log_format),
+            metrics_file: settings.metrics_file.as_deref().map(PathBuf::from),
+            heartbeat: settings.heartbeat.clone(),
             boot_id: process::boot_id()
                 .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
         })
@@ -509,7 +567,9 @@ mod tests {
     fn a_named_job_is_a_hint_to_enqueue() {
         let args = cli::Run {
             on_stop: None,
+            log_format: None,
             shadow: false,
+            standby: false,
             names: vec!["backup".into()],
         };
         let failure = refuse_names(&args).unwrap_err();

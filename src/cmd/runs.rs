@@ -59,11 +59,7 @@ pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(
             run.job.as_str().into(),
             Cell::styled(style(run), verdict(run)),
             viewer.show(moment(run)).into(),
-            run.duration_ms
-                .filter(|_| run.state != State::Running)
-                .map(when::span)
-                .unwrap_or_default()
-                .into(),
+            took(run, viewer).map(when::span).unwrap_or_default().into(),
             attempt(run).into(),
             run.cause.as_str().into(),
             run.key.as_deref().unwrap_or_default().into(),
@@ -71,6 +67,20 @@ pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(
         ]);
     }
     table.print(out)
+}
+
+/// How long its newest attempt took, or takes so far; in milliseconds.
+fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
+    match run.state {
+        State::Running => Some(viewer.now.ms() - run.started_at?.ms()),
+        State::Scheduled
+        | State::Queued
+        | State::Retrying
+        | State::Succeeded
+        | State::Failed
+        | State::Skipped
+        | State::Cancelled => run.duration_ms,
+    }
 }
 
 /// State, and what made it so: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.

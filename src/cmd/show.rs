@@ -193,7 +193,7 @@ fn outcome_text(kind: Option<OutcomeKind>, exit_code: Option<u8>, signal: Option
 }
 
 /// A size for people: `512 B`, `1.5 KiB`, `12 MiB`.
-fn size(bytes: i64) -> String {
+pub(crate) fn size(bytes: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes.max(0), 0);
     let mut tenths = 0;

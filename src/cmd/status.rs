@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::{Coming, Jobs};
 use super::output::Out;
-use super::{json, status_job, status_text};
+use super::{json, status_job, status_text, status_watch};
 use crate::cli;
 use crate::core::job::Job;
 use crate::core::time::Wall;
@@ -47,18 +47,27 @@ pub(crate) fn answer(
     args: &cli::Status,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let store = context.open_read()?;
-    let supervisor = Supervisor::read(context, store.as_ref())?;
-    if context.global.quiet {
-        return quiet(args, store.as_ref(), &supervisor);
+    if args.watch {
+        return status_watch::watch(context, args);
     }
-    let rows = store
-        .as_ref()
-        .map(Store::jobs)
-        .transpose()?
-        .unwrap_or_default();
-    let jobs = load_jobs(context, store.as_ref(), &rows)?;
-    let slow = slow(store.as_ref())?;
+    let store = context.open_read()?;
+    print_once(context, args, store.as_ref(), out)
+}
+
+/// Prints the page as it is now.
+pub(crate) fn print_once(
+    context: &Context,
+    args: &cli::Status,
+    store: Option<&Store>,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let supervisor = Supervisor::read(context, store)?;
+    if context.global.quiet {
+        return quiet(args, store, &supervisor);
+    }
+    let rows = store.map(Store::jobs).transpose()?.unwrap_or_default();
+    let jobs = load_jobs(context, store, &rows)?;
+    let slow = slow(store)?;
     let mut views = views(&jobs, &rows, &slow, context.now.wall);
     if let Some(name) = &args.job {
         views.retain(|view| view.name == name);
@@ -73,17 +82,19 @@ pub(crate) fn answer(
         let facts = Facts {
             supervisor: &supervisor,
             jobs: &jobs,
-            store: store.as_ref(),
+            store,
             now: context.now.wall,
         };
         return print_json(&facts, &views, out);
     }
+    let elsewhere = context.system_supervisor();
     let page = status_text::Page {
         state_dir: context.state_dir()?,
         supervisor: &supervisor,
         jobs: &jobs,
-        store: store.as_ref(),
+        store,
         viewer: &context.viewer(),
+        elsewhere: elsewhere.as_deref(),
     };
     match (&args.job, views.as_slice()) {
         (Some(_), [view]) => status_job::print(&page, view, out)?,
@@ -165,7 +176,10 @@ fn slow(store: Option<&Store>) -> Result<BTreeSet<i64>, Failure> {
 fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs, Failure> {
     match Jobs::load(context, store) {
         Ok(jobs) => Ok(jobs),
-        Err(failure) if rows.is_empty() => Err(failure),
+        Err(failure) if rows.is_empty() => Err(match context.system_supervisor() {
+            Some(elsewhere) => failure.hint(elsewhere),
+            None => failure,
+        }),
         Err(failure) => {
             failure.print();
             Ok(Jobs::none())

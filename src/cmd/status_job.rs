@@ -10,11 +10,17 @@ use super::{json, when};
 use super::{live, runs};
 use crate::core::duration::show_duration;
 use crate::core::job::{CommandLine, Job};
+use crate::core::retry::Waiting;
+use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::store::{Filter, JobRow};
+use crate::store::{Filter, JobRow, RunRow};
 
 /// Coming occurrences shown.
 const NEXT_MAX: usize = 3;
+
+/// Runs that are retrying whose coming attempts are shown, and how many of those.
+const PLANS_MAX: u32 = 3;
+const ATTEMPTS_MAX: usize = 6;
 
 /// Past runs shown.
 const RUNS_MAX: u32 = 5;
@@ -39,6 +45,9 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
     if let Some(row) = view.row {
         put_counts(page, row, &mut fields);
     }
+    for plan in plans(page, view)? {
+        fields.put_styled("retries", Style::Warn, Some(plan));
+    }
     fields.print(out)?;
     let filter = Filter {
         job: Some(view.name.to_owned()),
@@ -55,6 +64,43 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
     live::fill_in(page.state_dir, &mut newest);
     out.line("")?;
     runs::print(&newest, page.viewer, out)
+}
+
+/// For each run that is retrying the attempts to come, if they fail at once; the newest runs first.
+fn plans(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
+    let filter = Filter {
+        states: vec![State::Retrying],
+        job: Some(view.name.to_owned()),
+        ..Filter::default()
+    };
+    let Some((store, job)) = page.store.zip(view.job) else {
+        return Ok(Vec::new());
+    };
+    let plan = |run: RunRow| {
+        let due_at = run.due_at?;
+        let waiting = Waiting {
+            run: run.id,
+            attempt: run.attempt,
+            charged: run.charged,
+            attempts_max: run.max_attempts,
+            due_at,
+            first_started_at: run.first_started_at.or(run.started_at)?,
+        };
+        let attempts = job.policy.plan(&waiting, ATTEMPTS_MAX);
+        let texts: Vec<String> = attempts
+            .iter()
+            .map(|(attempt, at)| format!("{attempt} {}", page.viewer.relative(*at)))
+            .collect();
+        let end = match run.max_attempts {
+            Some(max) if attempts.len() < ATTEMPTS_MAX => {
+                format!("; then it gives up ({max} in all)")
+            }
+            Some(_) | None => " ...".to_owned(),
+        };
+        Some(format!("run {}: attempt {}{end}", run.id, texts.join(", ")))
+    };
+    let runs = store.runs(&filter, Some(PLANS_MAX))?;
+    Ok(runs.into_iter().filter_map(plan).collect())
 }
 
 fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
@@ -107,6 +153,16 @@ fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
     fields.put("due later", count(row.scheduled));
     fields.put_styled("failed", Style::Bad, count(row.failed));
     let viewer = page.viewer;
+    fields.put_styled(
+        "late",
+        Style::Warn,
+        row.late_at.map(|at| {
+            format!(
+                "no success for longer than expected, told {}",
+                viewer.relative(at)
+            )
+        }),
+    );
     fields.put(
         "last success",
         row.last_success_at

@@ -2,23 +2,33 @@
 
 use super::failure::Failure;
 use super::fields::Fields;
-use super::jobs::Jobs;
+use super::jobs::{Coming, Jobs};
 use super::live;
 use super::output::{Out, Style};
 use super::runs::{self, style};
 use super::status::{JobView, Supervisor};
 use super::table::{Cell, Column, Table};
-use super::when::Viewer;
+use super::when::{self, Viewer};
 use crate::cli;
+use crate::core::lane;
 use crate::core::run::State;
 use crate::core::schedule::Schedule;
-use crate::store::{Filter, JobRow, Store};
+use crate::core::tally::percentile;
+use crate::core::time::Wall;
+use crate::os::terminal;
+use crate::store::{Filter, JobRow, RecentRun, RunRow, Store};
 
 /// So many jobs are shown without a question.
 const JOBS_PLAIN: usize = 50;
 
 /// Of more jobs, those that need attention and so many that are next.
 const JOBS_NEXT: usize = 20;
+
+/// Results of past runs that are shown of a job.
+const RESULTS_MAX: usize = 20;
+
+/// Fewer successes have no usual duration.
+const USUAL_MIN: usize = 3;
 
 /// Runs shown of each kind.
 const RUNS_MAX: u32 = 10;
@@ -35,6 +45,8 @@ pub(crate) struct Page<'a> {
     pub(crate) store: Option<&'a Store>,
     /// Who looks.
     pub(crate) viewer: &'a Viewer,
+    /// Where the supervisor of the system is, for those who have another one.
+    pub(crate) elsewhere: Option<&'a str>,
 }
 
 /// Prints the supervisor, the jobs, and what runs, waits and failed.
@@ -57,6 +69,11 @@ pub(crate) fn print(
         waiting: total(|row| row.queued + row.retrying + row.scheduled),
         failed: total(|row| row.failed),
     };
+    let mut views = views;
+    views.sort_by_cached_key(|view| {
+        let (rank, at) = need(view);
+        (rank, at.is_none(), at, view.name)
+    });
     let (shown, left_out) = if args.all || args.failed {
         (views, 0)
     } else {
@@ -95,7 +112,10 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         .filter(|version| supervisor.is_running && *version != own);
     fields.put(
         "version",
-        other.map(|version| format!("{version} (this is {own})")),
+        match other {
+            Some(version) => Some(format!("{version} (this is {own})")),
+            None => supervisor.is_running.then(|| own.to_owned()),
+        },
     );
     fields.put("jobfile", row.jobfile.clone());
     let error = row.jobfile_error.as_deref().map(|error| {
@@ -121,6 +141,9 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         Style::Warn,
         paused.map(|at| format!("everything, since {}{until}", viewer.show(at))),
     );
+    if let Some(hint) = page.elsewhere.filter(|_| !supervisor.is_running) {
+        fields.put("elsewhere", Some(hint.to_owned()));
+    }
     fields.print(out)
 }
 
@@ -157,73 +180,209 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
     }
 }
 
+/// In which order jobs are worth a look: what failed, what is late, what is retried, what runs, and then what is next.
+fn need(view: &JobView<'_>) -> (u8, Option<Wall>) {
+    let has = |counter: fn(&JobRow) -> i64| view.row.is_some_and(|row| counter(row) > 0);
+    let rank = if has(|row| row.failed) {
+        0
+    } else if view.is_late() {
+        1
+    } else if has(|row| row.retrying) {
+        2
+    } else if has(|row| row.running) {
+        3
+    } else if has(|row| row.queued) {
+        4
+    } else if view.next.is_some() {
+        5
+    } else {
+        6
+    };
+    (rank, view.next.as_ref().map(Coming::due_at))
+}
+
 /// Of many jobs those that need attention and those that are next, and how many are left out.
-fn choose(views: Vec<JobView<'_>>) -> (Vec<JobView<'_>>, usize) {
+fn choose(mut views: Vec<JobView<'_>>) -> (Vec<JobView<'_>>, usize) {
     let all = views.len();
     if all <= JOBS_PLAIN {
         return (views, 0);
     }
-    let (mut shown, mut rest): (Vec<_>, Vec<_>) = views.into_iter().partition(needs_attention);
-    shown.truncate(JOBS_PLAIN);
-    rest.retain(|view| view.next.is_some());
-    rest.sort_by_key(|view| view.next.as_ref().map(|coming| coming.occurrence.at));
-    shown.extend(rest.into_iter().take(JOBS_NEXT));
-    shown.sort_by_key(|view| view.name);
-    let left_out = all - shown.len();
-    (shown, left_out)
+    let in_need = views.iter().filter(|view| need(view).0 < 5).count();
+    let next = views.iter().filter(|view| need(view).0 == 5).count();
+    let shown = in_need.min(JOBS_PLAIN);
+    let rest: Vec<JobView<'_>> = views.drain(in_need..).take(next.min(JOBS_NEXT)).collect();
+    views.truncate(shown);
+    views.extend(rest);
+    let left_out = all - views.len();
+    (views, left_out)
 }
 
-fn needs_attention(view: &JobView<'_>) -> bool {
-    view.row
-        .is_some_and(|row| row.failed + row.running + row.retrying + row.queued > 0)
+/// What the columns have room for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Results of past runs.
+    results: usize,
+    /// The usual duration, and the time of the next run beside the span until then.
+    has_more: bool,
+    /// How long the last attempt took.
+    has_duration: bool,
+}
+
+impl Room {
+    fn of(width: Option<usize>) -> Self {
+        let results = match width {
+            None | Some(120..) => RESULTS_MAX,
+            Some(100..) => 10,
+            Some(72..) => 5,
+            Some(_) => 0,
+        };
+        Self {
+            results,
+            has_more: width.is_none_or(|width| width >= 100),
+            has_duration: width.is_none_or(|width| width >= 80),
+        }
+    }
 }
 
 fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<(), Failure> {
+    let room = Room::of(out.width);
     let mut table = Table::new(&[
         Column::flexible("JOB"),
         Column::left("NEXT"),
         Column::left("LAST"),
-        Column::right("RUNNING"),
-        Column::right("QUEUED"),
-        Column::right("RETRYING"),
-        Column::right("LATER"),
-        Column::right("FAILED"),
-        Column::flexible("NOTE"),
+        Column::left("TOOK"),
+        Column::firm("RESULTS"),
+        Column::flexible("NOW"),
     ]);
     for view in views {
-        let count = |counter: fn(&JobRow) -> i64| match view.row.map_or(0, counter) {
-            0 => String::new(),
-            count => count.to_string(),
+        let recent = recent(page, view)?;
+        let style = match need(view).0 {
+            0 => Style::Bad,
+            1 | 2 => Style::Warn,
+            3 => Style::Bold,
+            _ => Style::Plain,
         };
         table.push(vec![
             view.name.into(),
-            next(page, view).into(),
+            next(page, view, room).into(),
             last(page, view)?,
-            Cell::styled(Style::Bold, count(|row| row.running)),
-            count(|row| row.queued).into(),
-            Cell::styled(Style::Warn, count(|row| row.retrying)),
-            count(|row| row.scheduled).into(),
-            Cell::styled(Style::Bad, count(|row| row.failed)),
-            Cell::styled(Style::Warn, note(page, view)),
+            took(&recent, room).into(),
+            strip(&recent, room.results).into(),
+            Cell::styled(style, now(page, view)),
         ]);
     }
     table.print(out)
 }
 
-/// When the job is next: `in 3h 12m`, or why no time can be said.
-fn next(page: &Page<'_>, view: &JobView<'_>) -> String {
+/// The newest ended runs, newest first.
+fn recent(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<RecentRun>, Failure> {
+    let Some((store, row)) = page.store.zip(view.row) else {
+        return Ok(Vec::new());
+    };
+    match row.last_run {
+        Some(last) => Ok(store.recent_runs(row.id, last, RESULTS_MAX)?),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The last results, oldest first, a mark for each.
+fn strip(recent: &[RecentRun], len: usize) -> String {
+    let is_utf8 = terminal::is_utf8();
+    let marks = recent.iter().take(len).rev();
+    marks.map(|run| mark(run, is_utf8)).collect()
+}
+
+/// Succeeded, succeeded after retries, failed, or nothing that was executed to an end.
+fn mark(run: &RecentRun, is_utf8: bool) -> char {
+    let (unicode, ascii) = match run.state {
+        State::Succeeded if run.attempt > 1 => ('\u{21bb}', 'r'),
+        State::Succeeded => ('\u{2713}', '+'),
+        State::Failed => ('\u{2717}', 'x'),
+        State::Skipped
+        | State::Cancelled
+        | State::Scheduled
+        | State::Queued
+        | State::Running
+        | State::Retrying => ('\u{00b7}', '-'),
+    };
+    if is_utf8 { unicode } else { ascii }
+}
+
+/// How long the last attempt took, and how long they usually take: the median of the last successes.
+fn took(recent: &[RecentRun], room: Room) -> String {
+    let executed = |run: &&RecentRun| run.attempt > 0;
+    let last = recent.iter().find(executed).and_then(|run| run.duration_ms);
+    let Some(last) = last.filter(|_| room.has_duration) else {
+        return String::new();
+    };
+    let is_success = |run: &&RecentRun| run.state == State::Succeeded;
+    let mut usual: Vec<i64> = recent
+        .iter()
+        .filter(is_success)
+        .filter_map(|run| run.duration_ms)
+        .collect();
+    usual.sort_unstable();
+    match percentile(&usual, 50).filter(|_| room.has_more && usual.len() >= USUAL_MIN) {
+        Some(usual) => format!("{} (usually {})", when::span(last), when::span(usual)),
+        None => when::span(last),
+    }
+}
+
+/// What there is of a job now, and what is not as usual.
+fn now(page: &Page<'_>, view: &JobView<'_>) -> String {
+    let count = |name: &str, counter: fn(&JobRow) -> i64| {
+        let count = view.row.map_or(0, counter);
+        (count > 0).then(|| format!("{count} {name}"))
+    };
+    let late = view.is_late().then(|| {
+        let since = view.row.and_then(|row| row.late_at);
+        since.map_or("late".to_owned(), |at| {
+            format!("late ({})", page.viewer.relative(at))
+        })
+    });
+    let note = Some(note(page, view)).filter(|note| !note.is_empty());
+    let parts = [
+        count("failed", |row| row.failed),
+        late,
+        count("running", |row| row.running),
+        count("queued", |row| row.queued),
+        count("retrying", |row| row.retrying),
+        count("due later", |row| row.scheduled),
+        note,
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// When the job is next: `02:30 in 3h 12m`, or why no time can be said.
+fn next(page: &Page<'_>, view: &JobView<'_>, room: Room) -> String {
     let Some(job) = view.job.filter(|job| job.policy.enabled) else {
         return "-".to_owned();
     };
     let fires =
         |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
     match &view.next {
+        Some(coming) if room.has_more => {
+            let at = coming.due_at();
+            format!("{} {}", clock_of(page.viewer, at), page.viewer.relative(at))
+        }
         Some(coming) => page.viewer.relative(coming.due_at()),
         None if fires(|schedule| matches!(schedule, Schedule::Reboot)) => "at boot".to_owned(),
         None if fires(|schedule| matches!(schedule, Schedule::Every(_))) => {
             "once loaded".to_owned()
         }
         None => "-".to_owned(),
+    }
+}
+
+/// A time without what goes without saying: the day only if it is another one, the seconds only where there are any.
+fn clock_of(viewer: &Viewer, at: Wall) -> String {
+    let (text, today) = (viewer.show(at), viewer.show(viewer.now));
+    let (day, time) = text.split_once(' ').unwrap_or(("", &text));
+    let time = time.strip_suffix(":00").unwrap_or(time);
+    match (today.starts_with(day), day.get(..4) == today.get(..4)) {
+        (true, _) => time.to_owned(),
+        (false, true) => format!("{} {time}", day.get(5..).unwrap_or(day)),
+        (false, false) => format!("{day} {time}"),
     }
 }
 
@@ -288,7 +447,8 @@ fn print_runs(
                 ..Filter::default()
             })
             .collect();
-        print_list(
+        let waits = title == "waiting";
+        let runs = print_title(
             page,
             Section {
                 title,
@@ -297,12 +457,17 @@ fn print_runs(
             },
             out,
         )?;
+        if waits && !runs.is_empty() {
+            print_waiting(page, &runs, out)?;
+        } else if !runs.is_empty() {
+            runs::print(&runs, page.viewer, out)?;
+        }
     }
     let filters = vec![Filter {
         failed: true,
         ..Filter::default()
     }];
-    print_list(
+    let failed = print_title(
         page,
         Section {
             title: "failed".to_owned(),
@@ -310,7 +475,19 @@ fn print_runs(
             count: counts.failed,
         },
         out,
-    )
+    )?;
+    let Some(newest) = failed.first() else {
+        return Ok(());
+    };
+    runs::print(&failed, page.viewer, out)?;
+    let (id, others) = match failed.as_slice() {
+        [_] => (newest.id.to_string(), newest.id.to_string()),
+        _ => ("ID".to_owned(), "--failed".to_owned()),
+    };
+    let hint = format!(
+        "`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
+    );
+    out.line(out.styled(Style::Dim, &hint))
 }
 
 /// A list of runs on the page.
@@ -320,9 +497,10 @@ struct Section {
     count: i64,
 }
 
-fn print_list(page: &Page<'_>, section: Section, out: &mut Out) -> Result<(), Failure> {
+/// Reads the runs of a section, and prints its title if there are any.
+fn print_title(page: &Page<'_>, section: Section, out: &mut Out) -> Result<Vec<RunRow>, Failure> {
     let Some(store) = page.store.filter(|_| section.count > 0) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let mut runs = Vec::new();
     for filter in &section.filters {
@@ -331,7 +509,7 @@ fn print_list(page: &Page<'_>, section: Section, out: &mut Out) -> Result<(), Fa
     runs.sort_by_key(|run| std::cmp::Reverse(run.id));
     runs.truncate(RUNS_MAX as usize);
     if runs.is_empty() {
-        return Ok(());
+        return Ok(runs);
     }
     live::fill_in(page.state_dir, &mut runs);
     out.line("")?;
@@ -343,7 +521,135 @@ fn print_list(page: &Page<'_>, section: Section, out: &mut Out) -> Result<(), Fa
     };
     let title = format!("{}: {}{newest}", section.title, section.count);
     out.line(out.styled(Style::Bold, &title))?;
-    runs::print(&runs, page.viewer, out)
+    Ok(runs)
+}
+
+/// The runs that wait, and for what.
+fn print_waiting(page: &Page<'_>, runs: &[RunRow], out: &mut Out) -> Result<(), Failure> {
+    let obstacles = Obstacles::of(page)?;
+    let mut table = Table::new(&[
+        Column::right("ID"),
+        Column::flexible("JOB"),
+        Column::left("STATE"),
+        Column::left("DUE"),
+        Column::flexible("WHY"),
+        Column::flexible("KEY"),
+        Column::flexible("ARGS"),
+    ]);
+    for run in runs {
+        table.push(vec![
+            run.id.to_string().into(),
+            run.job.as_str().into(),
+            Cell::styled(style(run), run.state.as_str()),
+            run.due_at
+                .map(|at| page.viewer.relative(at))
+                .unwrap_or_default()
+                .into(),
+            obstacles.of_run(run).into(),
+            run.key.as_deref().unwrap_or_default().into(),
+            runs::arguments(&run.args).into(),
+        ]);
+    }
+    table.print(out)
+}
+
+/// What may be in the way of runs, in a few words; `jobctl why ID` has more.
+struct Obstacles<'a> {
+    page: &'a Page<'a>,
+    running: Vec<RunRow>,
+}
+
+impl<'a> Obstacles<'a> {
+    fn of(page: &'a Page<'a>) -> Result<Self, Failure> {
+        let filter = Filter {
+            states: vec![State::Running],
+            ..Filter::default()
+        };
+        let running = page.store.map(|store| store.runs(&filter, None));
+        Ok(Self {
+            page,
+            running: running.transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn of_run(&self, run: &RunRow) -> String {
+        match run.state {
+            State::Retrying => {
+                let max = run
+                    .max_attempts
+                    .map(|max| format!(" of {}", max.max(run.attempt)));
+                let how = match (run.exit_code, run.signal) {
+                    (Some(code), _) => format!("exit {code}"),
+                    (None, Some(signal)) => format!("signal {signal}"),
+                    (None, None) => run
+                        .outcome
+                        .map(|outcome| outcome.to_string())
+                        .unwrap_or_default(),
+                };
+                format!("attempt {}{}: {how}", run.attempt, max.unwrap_or_default())
+            }
+            State::Scheduled if !run.after.is_empty() && run.due_at.is_none() => {
+                let ids: Vec<String> = run.after.iter().map(i64::to_string).collect();
+                format!("after {}", ids.join(", "))
+            }
+            State::Queued => self.of_queued(run),
+            State::Scheduled
+            | State::Running
+            | State::Succeeded
+            | State::Failed
+            | State::Skipped
+            | State::Cancelled => String::new(),
+        }
+    }
+
+    fn of_queued(&self, run: &RunRow) -> String {
+        let supervisor = self.page.supervisor;
+        if !supervisor.is_running {
+            return "no supervisor".to_owned();
+        }
+        let Some(job) = self.page.jobs.get(&run.job) else {
+            return "not in the jobfile".to_owned();
+        };
+        let now = self.page.viewer.now;
+        let row = self
+            .page
+            .store
+            .and_then(|store| store.job(&run.job).ok())
+            .flatten();
+        let is_paused = row.is_some_and(|row| {
+            row.paused_at.is_some() && row.paused_until.is_none_or(|until| now < until)
+        });
+        if supervisor.is_paused(now) || is_paused {
+            return "paused".to_owned();
+        }
+        let own: Vec<&RunRow> = self
+            .running
+            .iter()
+            .filter(|other| other.job == run.job)
+            .collect();
+        let max = job
+            .policy
+            .running_max()
+            .map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        if let Some(first) = own
+            .first()
+            .filter(|_| max.is_some_and(|max| own.len() >= max))
+        {
+            return format!("run {} has its place", first.id);
+        }
+        let lock = lane::lock_of(&job.policy, &run.args);
+        let has_lock = |other: &&RunRow| {
+            let policy = self.page.jobs.get(&other.job).map(|job| &job.policy);
+            lock.is_some() && policy.and_then(|policy| lane::lock_of(policy, &other.args)) == lock
+        };
+        if let Some(holder) = self.running.iter().find(has_lock) {
+            return format!("run {} has lock {}", holder.id, lock.unwrap_or_default());
+        }
+        if self.running.len() >= super::run::running_max(&self.page.jobs.settings) {
+            return "max_running".to_owned();
+        }
+        job.policy.rate.map_or(String::new(), |_| "rate".to_owned())
+    }
 }
 
 fn first_line(text: &str) -> &str {
@@ -356,7 +662,6 @@ mod tests {
     use crate::cmd::jobs::tests::jobs;
     use crate::cmd::output::capture;
     use crate::cmd::status::tests::row;
-    use crate::core::time::Wall;
     use crate::store::SupervisorRow;
 
     fn viewer() -> Viewer {
@@ -370,6 +675,7 @@ mod tests {
         job: None,
         failed: false,
         all: false,
+        watch: false,
     };
 
     #[test]
@@ -391,6 +697,7 @@ mod tests {
             jobs: &jobs,
             store: None,
             viewer: &viewer,
+            elsewhere: None,
         };
         let view = |index: usize| {
             let job = &jobs.jobs[index];

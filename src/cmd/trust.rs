@@ -9,7 +9,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::jobs::with_files;
 use crate::core::job::{EnvValue, Job};
-use crate::jobfile::{self, Jobfile, LoadError, Note, NoteKind, Place, Problem, Snapshot};
+use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Snapshot};
 use crate::os::file;
 use crate::os::trust::{self, Fault, Opened};
 
@@ -135,7 +135,6 @@ fn problem(fault: &Fault) -> Problem {
 
 fn note(fault: &Fault) -> Note {
     Note {
-        kind: NoteKind::Warning,
         place: Place::whole(&fault.path),
         job: None,
         message: format!("{}: `jobctl run` refuses it", fault.reason()),

@@ -66,6 +66,16 @@ impl Viewer {
         local_text(&self.zone, at)
     }
 
+    /// What the viewer's clock shows at a time; none where the calendar ends.
+    pub(crate) fn local(&self, at: Wall) -> Option<NaiveDateTime> {
+        local(&self.zone, at)
+    }
+
+    /// The time at which the viewer's clock shows this, the first of two.
+    pub(crate) fn at_local(&self, time: NaiveDateTime) -> Wall {
+        from_local(&self.zone, time)
+    }
+
     /// A time as seen from now: `in 3h 12m`, `5m 3s ago`.
     pub(crate) fn relative(&self, at: Wall) -> String {
         let ms = at.ms().saturating_sub(self.now.ms());

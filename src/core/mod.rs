@@ -21,5 +21,6 @@ pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod stop;
+pub(crate) mod tally;
 pub(crate) mod terms;
 pub(crate) mod time;

@@ -148,6 +148,46 @@ impl Policy {
     }
 }
 
+/// A run that waits for another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// The run's id.
+    pub(crate) run: i64,
+    /// The attempt that has ended.
+    pub(crate) attempt: u32,
+    /// Attempts charged so far.
+    pub(crate) charged: u32,
+    /// Attempts that may be charged in all; none is no limit.
+    pub(crate) attempts_max: Option<u32>,
+    /// When the next one is due.
+    pub(crate) due_at: Wall,
+    /// When the first attempt of the budget started.
+    pub(crate) first_started_at: Wall,
+}
+
+impl Policy {
+    /// The attempts that will follow, at most `limit`, and when at the earliest: as if each of them failed in the moment it started.
+    pub(crate) fn plan(&self, waiting: &Waiting, limit: usize) -> Vec<(u32, Wall)> {
+        let mut plan = Vec::new();
+        let (mut attempt, mut charged, mut at) =
+            (waiting.attempt + 1, waiting.charged, waiting.due_at);
+        while plan.len() < limit && waiting.attempts_max.is_none_or(|max| charged < max) {
+            plan.push((attempt, at));
+            charged += 1;
+            at = at
+                + self
+                    .retry
+                    .delay_after(charged, jitter_seed(waiting.run, attempt));
+            attempt += 1;
+            let is_late = |limit| at > waiting.first_started_at + limit;
+            if self.retry.give_up_after.is_some_and(is_late) {
+                break;
+            }
+        }
+        plan
+    }
+}
+
 impl Retry {
     /// The delay after the `charged`th attempt: multiplied each time, capped, then shortened by up to `jitter`.
     pub(crate) fn delay_after(&self, charged: u32, seed: u64) -> Duration {
@@ -234,6 +274,46 @@ mod tests {
             no_retry_exit: Box::from([2]),
             ..Policy::default()
         }
+    }
+
+    #[test]
+    fn the_plan_is_what_next_will_answer() {
+        let policy = policy(3);
+        let failed = Outcome::Exited(1);
+        let first = ended(&failed, 1, Some(4));
+        let Next::RetryAt(due_at) = policy.next(&first) else {
+            panic!("it is retried");
+        };
+        let waiting = Waiting {
+            run: first.run,
+            attempt: first.attempt,
+            charged: 1,
+            attempts_max: Some(4),
+            due_at,
+            first_started_at: first.first_started_at,
+        };
+        let plan = policy.plan(&waiting, 10);
+        assert_eq!(
+            plan.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(),
+            [first.attempt + 1, first.attempt + 2, first.attempt + 3]
+        );
+        for (nth, (attempt, at)) in (2..).zip(&plan[..2]) {
+            let end = Ended {
+                attempt: *attempt,
+                ended_at: *at,
+                ..ended(&failed, nth, Some(4))
+            };
+            assert_eq!(policy.next(&end), Next::RetryAt(plan[nth as usize - 1].1));
+        }
+        assert_eq!(policy.plan(&waiting, 1).len(), 1);
+        let impatient = Policy {
+            retry: Retry {
+                give_up_after: Some(due_at.since(first.first_started_at)),
+                ..policy.retry.clone()
+            },
+            ..policy
+        };
+        assert_eq!(impatient.plan(&waiting, 10).len(), 1);
     }
 
     fn ended(outcome: &Outcome, charged: u32, attempts_max: Option<u32>) -> Ended<'_> {

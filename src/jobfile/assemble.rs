@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::Environment;
 use super::between;
 use super::keys::{self, Draft, JOB, TOP};
-use super::problem::{Findings, NoteKind, Place, Problem};
+use super::problem::{Findings, Place, Problem};
 use super::scope::{Owner, Scope};
 use super::text::Document;
 use super::units;
@@ -326,7 +326,6 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
         let message = "`command` has a pipe, and its shell counts only the last command's failure";
         let hint = "write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`".to_owned();
         table.scope.note(
-            NoteKind::Warning,
             table.offset("command").unwrap_or(offset),
             message,
             Some(hint),

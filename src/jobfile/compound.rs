@@ -6,7 +6,6 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::keys::{ENV_VALUE, HEARTBEAT, RETRY};
-use super::problem::NoteKind;
 use super::units;
 use super::value::{Value, did_you_mean};
 use crate::core::job::{CommandLine, EnvValue, HeartbeatTarget, Name, Rate, Retry, RetryMax};
@@ -129,9 +128,7 @@ fn check_retry(draft: &RetryDraft, value: &Value<'_>) {
     if draft.max.is_none() && !value.has("max") {
         let message = format!("`{}` has no `max`, so that nothing is retried", value.name);
         let hint = "write `max = 3`, or `max = \"unlimited\"`".to_owned();
-        value
-            .scope
-            .note(NoteKind::Warning, value.offset(), message, Some(hint));
+        value.scope.note(value.offset(), message, Some(hint));
     }
 }
 

@@ -1,6 +1,4 @@
-//! The one table of all keys: name, whether this version acts upon it, the types it may have, and how it is read.
-//!
-//! A later version that brings a key to life flips one word here; suggestions for unknown keys come from here too.
+//! The one table of all keys: name, the types it may have, and how it is read. Suggestions for unknown keys come from here too.
 
 use super::compound::{self, HeartbeatDraft, RetryDraft};
 use super::units;
@@ -12,41 +10,18 @@ use crate::core::job::{
 use crate::core::schedule::Schedule;
 use std::rc::Rc;
 
-/// What this version does with a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    /// It acts upon it.
-    InEffect,
-    /// It validates it; nothing goes wrong without it.
-    Later,
-}
-
-use Status::{InEffect, Later};
-
 /// A key that a table may have.
 pub(super) struct Key<T> {
     /// Its name.
     pub(super) name: &'static str,
-    /// What this version does with it.
-    pub(super) status: Status,
     /// The types it may have, for messages.
     pub(super) wants: &'static str,
     /// Reads it into what the table makes.
     pub(super) read: fn(&mut T, &Value<'_>),
 }
 
-const fn key<T>(
-    name: &'static str,
-    status: Status,
-    wants: &'static str,
-    read: fn(&mut T, &Value<'_>),
-) -> Key<T> {
-    Key {
-        name,
-        status,
-        wants,
-        read,
-    }
+const fn key<T>(name: &'static str, wants: &'static str, read: fn(&mut T, &Value<'_>)) -> Key<T> {
+    Key { name, wants, read }
 }
 
 /// A job as far as it was read.
@@ -79,49 +54,47 @@ const TABLE: &str = "a table";
 
 /// Keys at the top of a jobfile.
 pub(super) const TOP: &[Key<Settings>] = &[
-    key("timezone", InEffect, STRING, |s, v| {
+    key("timezone", STRING, |s, v| {
         set_some(&mut s.timezone, v.timezone())
     }),
-    key("include", InEffect, "an array of paths", |_, v| {
+    key("include", "an array of paths", |_, v| {
         drop(v.each(STRING, |item| item.words()))
     }),
-    key("defaults", InEffect, TABLE, |_, v| {
+    key("defaults", TABLE, |_, v| compound::expect_table(v)),
+    key("jobs", "tables [jobs.NAME]", |_, v| {
         compound::expect_table(v)
     }),
-    key("jobs", InEffect, "tables [jobs.NAME]", |_, v| {
-        compound::expect_table(v)
-    }),
-    key("state_dir", InEffect, STRING, |s, v| {
+    key("state_dir", STRING, |s, v| {
         set_some(&mut s.state_dir, v.path())
     }),
-    key("max_running", InEffect, NUMBER, |s, v| {
+    key("max_running", NUMBER, |s, v| {
         set_some(&mut s.max_running, v.number(1..=100_000))
     }),
-    key("on_stop", InEffect, STRING, |s, v| {
+    key("on_stop", STRING, |s, v| {
         set_some(
             &mut s.on_stop,
             v.choice(&[("finish", OnStop::Finish), ("detach", OnStop::Detach)]),
         );
     }),
-    key("stop_timeout", InEffect, DURATION, |s, v| {
+    key("stop_timeout", DURATION, |s, v| {
         set_some(&mut s.stop_timeout, v.duration_or_zero())
     }),
-    key("hash_seed", InEffect, STRING, |s, v| {
+    key("hash_seed", STRING, |s, v| {
         set_some(&mut s.hash_seed, v.words().map(Box::from))
     }),
-    key("output_total_max", InEffect, SIZE, |s, v| {
+    key("output_total_max", SIZE, |s, v| {
         set_some(&mut s.output_total_max, v.size(1 << 20, u64::MAX))
     }),
-    key("forward_output", Later, BOOL, |s, v| {
+    key("forward_output", BOOL, |s, v| {
         set_some(&mut s.forward_output, v.bool())
     }),
-    key("metrics_file", Later, STRING, |s, v| {
+    key("metrics_file", STRING, |s, v| {
         set_some(&mut s.metrics_file, v.path())
     }),
-    key("heartbeat", Later, TABLE, |s, v| {
+    key("heartbeat", TABLE, |s, v| {
         set_some(&mut s.heartbeat, compound::heartbeat(v))
     }),
-    key("log_format", Later, STRING, |s, v| {
+    key("log_format", STRING, |s, v| {
         set_some(
             &mut s.log_format,
             v.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
@@ -131,28 +104,28 @@ pub(super) const TOP: &[Key<Settings>] = &[
 
 /// Keys of a job, and of `[defaults]`.
 pub(super) const JOB: &[Key<Draft>] = &[
-    key("command", InEffect, COMMAND, |d, v| {
+    key("command", COMMAND, |d, v| {
         set_some(&mut d.command, v.command())
     }),
-    key("shell", InEffect, COMMAND, |d, v| {
+    key("shell", COMMAND, |d, v| {
         set(&mut d.policy().shell, compound::shell(v))
     }),
-    key("schedule", InEffect, COMMAND, |d, v| {
+    key("schedule", COMMAND, |d, v| {
         set(&mut d.schedules, v.schedules())
     }),
-    key("timezone", InEffect, STRING, |d, v| {
+    key("timezone", STRING, |d, v| {
         set_some(&mut d.timezone, v.timezone())
     }),
-    key("enabled", InEffect, BOOL, |d, v| {
+    key("enabled", BOOL, |d, v| {
         set(&mut d.policy().enabled, v.bool())
     }),
-    key("description", InEffect, STRING, |d, v| {
+    key("description", STRING, |d, v| {
         set_some(&mut d.policy().description, v.text().map(Box::from))
     }),
-    key("was", InEffect, "an array of names", |d, v| {
+    key("was", "an array of names", |d, v| {
         set(&mut d.policy().was, compound::was(v))
     }),
-    key("overlap", InEffect, STRING, |d, v| {
+    key("overlap", STRING, |d, v| {
         let choices = [
             ("skip", Overlap::Skip),
             ("queue-one", Overlap::QueueOne),
@@ -162,49 +135,49 @@ pub(super) const JOB: &[Key<Draft>] = &[
         ];
         set(&mut d.policy().overlap, v.choice(&choices));
     }),
-    key("concurrency", InEffect, NUMBER, |d, v| {
+    key("concurrency", NUMBER, |d, v| {
         set(&mut d.policy().concurrency, v.number(1..=1000))
     }),
-    key("lock", InEffect, STRING, |d, v| {
+    key("lock", STRING, |d, v| {
         set_some(&mut d.policy().lock, compound::lock(v))
     }),
-    key("priority", InEffect, NUMBER, |d, v| {
+    key("priority", NUMBER, |d, v| {
         set(&mut d.policy().priority, v.number(-100..=100))
     }),
-    key("rate", InEffect, "a string such as \"10/min\"", |d, v| {
+    key("rate", "a string such as \"10/min\"", |d, v| {
         set_some(&mut d.policy().rate, compound::rate(v))
     }),
-    key("backlog_max", InEffect, NUMBER, |d, v| {
+    key("backlog_max", NUMBER, |d, v| {
         set_some(&mut d.policy().backlog_max, v.number(1..=1_000_000_000));
     }),
-    key("retry", InEffect, "a number or a table", |d, v| {
+    key("retry", "a number or a table", |d, v| {
         set(&mut d.policy().retry, compound::retry(v))
     }),
-    key("timeout", InEffect, DURATION, |d, v| {
+    key("timeout", DURATION, |d, v| {
         set_some(&mut d.policy().timeout, v.duration())
     }),
-    key("stop_signal", InEffect, "the name of a signal", |d, v| {
+    key("stop_signal", "the name of a signal", |d, v| {
         set(&mut d.policy().stop_signal, compound::signal(v))
     }),
-    key("stop_grace", InEffect, DURATION, |d, v| {
+    key("stop_grace", DURATION, |d, v| {
         set(&mut d.policy().stop_grace, v.duration_or_zero())
     }),
-    key("leftovers", InEffect, STRING, |d, v| {
+    key("leftovers", STRING, |d, v| {
         set(
             &mut d.policy().leftovers,
             v.choice(&[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)]),
         );
     }),
-    key("success_exit", InEffect, EXIT_CODES, |d, v| {
+    key("success_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().success_exit, compound::success_exit(v));
     }),
-    key("skip_exit", InEffect, EXIT_CODES, |d, v| {
+    key("skip_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().skip_exit, compound::exit_codes(v))
     }),
-    key("no_retry_exit", InEffect, EXIT_CODES, |d, v| {
+    key("no_retry_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().no_retry_exit, compound::exit_codes(v))
     }),
-    key("catch_up", InEffect, STRING, |d, v| {
+    key("catch_up", STRING, |d, v| {
         let choices = [
             ("none", CatchUp::None),
             ("last", CatchUp::Last),
@@ -212,102 +185,95 @@ pub(super) const JOB: &[Key<Draft>] = &[
         ];
         set(&mut d.policy().catch_up, v.choice(&choices));
     }),
-    key("start_deadline", InEffect, DURATION, |d, v| {
+    key("start_deadline", DURATION, |d, v| {
         set_some(&mut d.policy().start_deadline, v.duration())
     }),
-    key("jitter", InEffect, DURATION, |d, v| {
+    key("jitter", DURATION, |d, v| {
         set(&mut d.policy().jitter, v.duration_or_zero())
     }),
-    key("cwd", InEffect, STRING, |d, v| {
+    key("cwd", STRING, |d, v| {
         set_some(&mut d.policy().cwd, v.path())
     }),
-    key("umask", InEffect, "a string such as \"022\"", |d, v| {
+    key("umask", "a string such as \"022\"", |d, v| {
         set(&mut d.policy().umask, compound::umask(v))
     }),
-    key("nice", InEffect, NUMBER, |d, v| {
+    key("nice", NUMBER, |d, v| {
         set(&mut d.policy().nice, v.number(-20..=19))
     }),
-    key("user", InEffect, STRING, |d, v| {
+    key("user", STRING, |d, v| {
         set_some(&mut d.policy().user, compound::account(v))
     }),
-    key("group", InEffect, STRING, |d, v| {
+    key("group", STRING, |d, v| {
         set_some(&mut d.policy().group, compound::account(v))
     }),
-    key("env", InEffect, TABLE, |d, v| {
-        compound::env(&mut d.policy().env, v)
-    }),
-    key("env_file", InEffect, STRING, |d, v| {
+    key("env", TABLE, |d, v| compound::env(&mut d.policy().env, v)),
+    key("env_file", STRING, |d, v| {
         set_some(&mut d.policy().env_file, v.path())
     }),
-    key("inherit_env", InEffect, BOOL, |d, v| {
+    key("inherit_env", BOOL, |d, v| {
         set_some(&mut d.policy().inherit_env, v.bool())
     }),
-    key("limits", InEffect, TABLE, |d, v| {
+    key("limits", TABLE, |d, v| {
         set(&mut d.policy().limits, fresh(LIMITS, v))
     }),
-    key("stdin", InEffect, STRING, |d, v| {
+    key("stdin", STRING, |d, v| {
         set_some(&mut d.policy().stdin, v.text().map(Box::from))
     }),
-    key("output_max", InEffect, SIZE, |d, v| {
+    key("output_max", SIZE, |d, v| {
         set(&mut d.policy().output_max, v.size(1 << 10, 1 << 30))
     }),
-    key("feeds", InEffect, "the name of a job", |d, v| {
+    key("feeds", "the name of a job", |d, v| {
         set_some(&mut d.policy().feeds, v.job_name())
     }),
-    key("watch", InEffect, STRING, |d, v| {
+    key("watch", STRING, |d, v| {
         set_some(&mut d.policy().watch, compound::watch(v))
     }),
-    key("key", InEffect, STRING, |d, v| {
+    key("key", STRING, |d, v| {
         set_some(&mut d.policy().key, compound::key_template(v))
     }),
-    key("key_for", InEffect, DURATION, |d, v| {
+    key("key_for", DURATION, |d, v| {
         set(&mut d.policy().key_for, v.duration_or_zero())
     }),
-    key("expect_within", InEffect, DURATION, |d, v| {
+    key("expect_within", DURATION, |d, v| {
         set_some(&mut d.policy().expect_within, v.duration())
     }),
-    key(
-        "expect_every",
-        InEffect,
-        "\"auto\" or a duration",
-        |d, v| {
-            let is_auto = v.node.get_ref().as_str() == Some("auto");
-            let span = if is_auto {
-                Some(ExpectEvery::Auto)
-            } else {
-                v.duration().map(ExpectEvery::Span)
-            };
-            set(&mut d.policy().expect_every, span);
-        },
-    ),
-    key("on_failure", InEffect, COMMAND, |d, v| {
+    key("expect_every", "\"auto\" or a duration", |d, v| {
+        let is_auto = v.node.get_ref().as_str() == Some("auto");
+        let span = if is_auto {
+            Some(ExpectEvery::Auto)
+        } else {
+            v.duration().map(ExpectEvery::Span)
+        };
+        set(&mut d.policy().expect_every, span);
+    }),
+    key("on_failure", COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_failure, v.command())
     }),
-    key("on_recovery", InEffect, COMMAND, |d, v| {
+    key("on_recovery", COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_recovery, v.command())
     }),
-    key("on_success", InEffect, COMMAND, |d, v| {
+    key("on_success", COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_success, v.command())
     }),
-    key("on_attempt_failure", InEffect, COMMAND, |d, v| {
+    key("on_attempt_failure", COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_attempt_failure, v.command());
     }),
-    key("on_late", InEffect, COMMAND, |d, v| {
+    key("on_late", COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_late, v.command())
     }),
-    key("mailto", InEffect, STRING, |d, v| {
+    key("mailto", STRING, |d, v| {
         set_some(&mut d.policy().mailto, compound::address(v))
     }),
-    key("mail_on", InEffect, STRING, |d, v| {
+    key("mail_on", STRING, |d, v| {
         set(
             &mut d.policy().mail_on,
             v.choice(&[("failure", MailOn::Failure), ("output", MailOn::Output)]),
         );
     }),
-    key("hook_interval", InEffect, DURATION, |d, v| {
+    key("hook_interval", DURATION, |d, v| {
         set(&mut d.policy().hook_interval, v.duration_or_zero())
     }),
-    key("keep", InEffect, TABLE, |d, v| {
+    key("keep", TABLE, |d, v| {
         set(&mut d.policy().keep, fresh(KEEP, v))
     }),
 ];
@@ -316,99 +282,88 @@ const EXIT_CODES: &str = "an array of exit codes";
 
 /// Keys of `retry`.
 pub(super) const RETRY: &[Key<RetryDraft>] = &[
-    key(
-        "max",
-        InEffect,
-        "a whole number or \"unlimited\"",
-        |r, v| {
-            let is_unlimited = v.node.get_ref().as_str() == Some("unlimited");
-            let times = if is_unlimited {
-                Some(RetryMax::Unlimited)
-            } else {
-                compound::times(v)
-            };
-            set_some(&mut r.max, times);
-        },
-    ),
-    key("delay", InEffect, DURATION, |r, v| {
+    key("max", "a whole number or \"unlimited\"", |r, v| {
+        let is_unlimited = v.node.get_ref().as_str() == Some("unlimited");
+        let times = if is_unlimited {
+            Some(RetryMax::Unlimited)
+        } else {
+            compound::times(v)
+        };
+        set_some(&mut r.max, times);
+    }),
+    key("delay", DURATION, |r, v| {
         set(&mut r.retry.delay, v.duration_or_zero())
     }),
-    key("factor", InEffect, "a number", |r, v| {
+    key("factor", "a number", |r, v| {
         set(&mut r.retry.factor_milli, v.milli(1000..=1_000_000))
     }),
-    key("max_delay", InEffect, DURATION, |r, v| {
+    key("max_delay", DURATION, |r, v| {
         set(&mut r.retry.max_delay, v.duration_or_zero())
     }),
-    key("jitter", InEffect, "a number", |r, v| {
+    key("jitter", "a number", |r, v| {
         set(&mut r.retry.jitter_milli, v.milli(0..=1000))
     }),
-    key("give_up_after", InEffect, DURATION, |r, v| {
+    key("give_up_after", DURATION, |r, v| {
         set_some(&mut r.retry.give_up_after, v.duration())
     }),
-    key("on_next", InEffect, STRING, |r, v| {
+    key("on_next", STRING, |r, v| {
         set(
             &mut r.retry.on_next,
             v.choice(&[("supersede", OnNext::Supersede), ("keep", OnNext::Keep)]),
         );
     }),
-    key("lost", InEffect, BOOL, |r, v| {
-        set(&mut r.retry.lost, v.bool())
-    }),
+    key("lost", BOOL, |r, v| set(&mut r.retry.lost, v.bool())),
 ];
 
 /// Keys of `limits`.
 pub(super) const LIMITS: &[Key<Limits>] = &[
-    key("cpu_time", InEffect, DURATION, |l, v| {
+    key("cpu_time", DURATION, |l, v| {
         set_some(&mut l.cpu_time, compound::whole_seconds(v))
     }),
-    key("open_files", InEffect, NUMBER, |l, v| {
+    key("open_files", NUMBER, |l, v| {
         set_some(&mut l.open_files, v.number(3..=1_000_000_000))
     }),
-    key("processes", InEffect, NUMBER, |l, v| {
+    key("processes", NUMBER, |l, v| {
         set_some(&mut l.processes, v.number(1..=1_000_000_000))
     }),
-    key("file_size", InEffect, SIZE, |l, v| {
+    key("file_size", SIZE, |l, v| {
         set_some(&mut l.file_size, v.size(0, u64::MAX))
     }),
-    key("address_space", InEffect, SIZE, |l, v| {
+    key("address_space", SIZE, |l, v| {
         set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))
     }),
-    key("memory", InEffect, SIZE, |l, v| {
+    key("memory", SIZE, |l, v| {
         set_some(&mut l.memory, v.size(1 << 20, u64::MAX))
     }),
 ];
 
 /// Keys of `keep`.
 pub(super) const KEEP: &[Key<Keep>] = &[
-    key("succeeded", InEffect, DURATION, |k, v| {
+    key("succeeded", DURATION, |k, v| {
         set(&mut k.succeeded, v.duration_or_zero())
     }),
-    key("failed", InEffect, DURATION, |k, v| {
+    key("failed", DURATION, |k, v| {
         set(&mut k.failed, v.duration_or_zero())
     }),
-    key("runs", InEffect, NUMBER, |k, v| {
+    key("runs", NUMBER, |k, v| {
         set(&mut k.runs, v.number(1..=1_000_000_000))
     }),
 ];
 
 /// Keys of `heartbeat`.
 pub(super) const HEARTBEAT: &[Key<HeartbeatDraft>] = &[
-    key("command", InEffect, COMMAND, |h, v| {
+    key("command", COMMAND, |h, v| {
         set_some(&mut h.command, v.command())
     }),
-    key("file", InEffect, STRING, |h, v| {
-        set_some(&mut h.file, v.path())
-    }),
-    key("every", InEffect, DURATION, |h, v| {
+    key("file", STRING, |h, v| set_some(&mut h.file, v.path())),
+    key("every", DURATION, |h, v| {
         set_some(&mut h.every, v.duration())
     }),
 ];
 
 /// Keys of a value of `env` that is a table.
 pub(super) const ENV_VALUE: &[Key<Option<Box<str>>>] =
-    &[key("file", InEffect, STRING, |file, v| {
-        set_some(file, v.path())
-    })];
+    &[key("file", STRING, |file, v| set_some(file, v.path()))];
 
 fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::job::{Job, Settings};
 use problem::Findings;
-pub(crate) use problem::{Note, NoteKind, Place, Problem};
+pub(crate) use problem::{Note, Place, Problem};
 pub(crate) use spot::{Spot, places};
 use text::{Document, ReadError, Text};
 pub(crate) use units::parse_rate;

@@ -58,20 +58,9 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What kind of word a [`Note`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoteKind {
-    /// A key that this version reads and validates, but does not act upon.
-    NotInEffect,
-    /// Something that would surprise.
-    Warning,
-}
-
 /// A word about a jobfile that is valid; reads as a [`Problem`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// What kind of word.
-    pub(crate) kind: NoteKind,
     /// Where.
     pub(crate) place: Place,
     /// The job it is about.

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use toml::de::DeTable;
 
 use super::Environment;
-use super::keys::{self, Key, Status};
-use super::problem::{Findings, Note, NoteKind, Problem};
+use super::keys::{self, Key};
+use super::problem::{Findings, Note, Problem};
 use super::text::Text;
 use super::value::Value;
 
@@ -72,13 +72,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Notes something at a byte of the text.
-    pub(super) fn note(
-        &self,
-        kind: NoteKind,
-        offset: usize,
-        message: impl Display,
-        hint: Option<String>,
-    ) {
+    pub(super) fn note(&self, offset: usize, message: impl Display, hint: Option<String>) {
         let Problem {
             place,
             job,
@@ -86,25 +80,11 @@ impl<'a> Scope<'a> {
             hint,
         } = self.problem(offset, message, hint);
         self.findings.note(Note {
-            kind,
             place,
             job,
             message,
             hint,
         });
-    }
-
-    /// Notes what a key that was set does in this version.
-    pub(super) fn note_status(&self, name: &str, status: Status, offset: usize) {
-        match status {
-            Status::InEffect => {}
-            Status::Later => self.note(
-                NoteKind::NotInEffect,
-                offset,
-                format!("`{name}` is not in effect yet"),
-                None,
-            ),
-        }
     }
 
     /// Reads all keys of a table into `into`; `prefix` is what stands before their names in messages.
@@ -124,7 +104,6 @@ impl<'a> Scope<'a> {
             };
             match keys.iter().find(|row| row.name == name) {
                 Some(row) => {
-                    self.note_status(&full, row.status, offset);
                     (row.read)(
                         into,
                         &Value {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::keys::{JOB, Status, TOP};
+use super::keys::{JOB, TOP};
 use super::*;
 use crate::core::job::{
     CatchUp, CommandLine, EnvValue, ExpectEvery, HeartbeatTarget, Leftovers, LogFormat, MailOn,
@@ -864,30 +864,6 @@ fn every_key_of_the_table_is_in_the_big_file_and_refuses_a_wrong_type() {
             "{expected}"
         );
     }
-}
-
-#[test]
-fn what_is_not_in_effect_is_said() {
-    let file = good(EVERYTHING);
-    let noted: Vec<_> = file
-        .notes
-        .iter()
-        .filter(|note| note.kind == NoteKind::NotInEffect)
-        .collect();
-    let mut expected = 1; // The lock has no template.
-    expected += TOP
-        .iter()
-        .filter(|row| row.status != Status::InEffect)
-        .count();
-    expected += JOB
-        .iter()
-        .filter(|row| row.status != Status::InEffect)
-        .count();
-    assert_eq!(noted.len() + 1, expected);
-    assert_eq!(
-        noted[0].to_string(),
-        "j.toml:9:1: `forward_output` is not in effect yet"
-    );
 }
 
 #[test]

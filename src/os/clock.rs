@@ -55,6 +55,17 @@ static STEADY: Steady = Steady {
     lost_ns: AtomicU64::new(0),
 };
 
+/// Whether the kernel's wall clock follows a better one (adjtimex(2)). None: it cannot be asked.
+#[expect(unsafe_code, reason = "nix has no adjtimex(2)")]
+pub(crate) fn is_synchronised() -> Option<bool> {
+    // SAFETY: all of it is numbers, for which zero is a value; no mode set means that nothing is changed.
+    let mut state: nix::libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes into a living local.
+    let answer = unsafe { nix::libc::adjtimex(&raw mut state) };
+    (answer >= 0)
+        .then_some(answer != nix::libc::TIME_ERROR && state.status & nix::libc::STA_UNSYNC == 0)
+}
+
 /// Threads that read one after the other may note what they read the other way round.
 const DISORDER_MAX: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
@@ -69,6 +69,33 @@ pub(crate) fn try_lock_open(file: &File, kind: Kind) -> io::Result<bool> {
     }
 }
 
+/// The files of a directory that are locked with flock(2), and by which processes, as the kernel lists them (proc_locks(5)). Takes no lock
+/// itself: even a look would be in somebody's way.
+pub(crate) fn holders_in(dir: &Path) -> io::Result<Vec<(PathBuf, i32)>> {
+    let table = fs::read_to_string("/proc/locks")?;
+    let mut holders = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let Ok(meta) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let inode = meta.ino().to_string();
+        for line in table.lines() {
+            // 1: FLOCK  ADVISORY  WRITE 812 fd:01:131079 0 EOF
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, "FLOCK", _, _, pid, file, ..] = words.as_slice() else {
+                continue;
+            };
+            if file.rsplit(':').next() == Some(&inode)
+                && let Ok(pid) = pid.parse()
+            {
+                holders.push((path.clone(), pid));
+            }
+        }
+    }
+    Ok(holders)
+}
+
 /// Whether `file` is the one that stands at `path` now.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
@@ -83,7 +110,6 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
-    use std::path::PathBuf;
 
     fn place(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("jobctl-lock-{}-{name}", std::process::id()));

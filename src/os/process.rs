@@ -127,6 +127,24 @@ pub(crate) fn is_executing(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty())
 }
 
+/// Whether a process executes the same program as this one, whatever its version.
+pub(crate) fn is_executing_like_this(pid: i32) -> bool {
+    let name = |path: &str| {
+        let exe = fs::read_link(path).ok()?;
+        let name = exe.file_name()?.to_string_lossy().into_owned();
+        // The kernel says so of a file that was replaced by an upgrade.
+        Some(name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned())
+    };
+    let own = name("/proc/self/exe");
+    own.is_some() && name(&format!("/proc/{pid}/exe")) == own
+}
+
+/// What a process calls itself (proc_pid_comm(5)); none if there is no such process.
+pub(crate) fn name_of(pid: i32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
 /// All processes that can be seen.
 pub(crate) fn all() -> io::Result<Vec<Stat>> {
     let mut all = Vec::new();

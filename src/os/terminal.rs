@@ -13,6 +13,8 @@ const WIDTH_DEFAULT: usize = 80;
 pub(crate) struct Terminal {
     /// Its columns.
     pub(crate) width: usize,
+    /// Its rows; none if it does not say.
+    pub(crate) height: Option<usize>,
     /// Whether it can and may show colour.
     pub(crate) has_color: bool,
 }
@@ -23,11 +25,16 @@ impl Terminal {
         if !stream.is_terminal() {
             return None;
         }
-        let width = window_width(stream.as_fd())
+        let size = window_size(stream.as_fd());
+        let width = size
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0)
             .or_else(columns_variable)
             .unwrap_or(WIDTH_DEFAULT);
+        let height = size.map(|size| usize::from(size.ws_row));
         Some(Self {
             width,
+            height: height.filter(|rows| *rows > 0),
             has_color: color_is_wanted(),
         })
     }
@@ -36,8 +43,7 @@ impl Terminal {
 /// Whether the environment lets a terminal be coloured (no-color.org, TERM).
 fn color_is_wanted() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !is_set("NO_COLOR")
-        && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+    !is_set("NO_COLOR") && obeys_sequences()
 }
 
 fn columns_variable() -> Option<usize> {
@@ -48,9 +54,24 @@ fn columns_variable() -> Option<usize> {
         .filter(|columns| *columns > 0)
 }
 
-/// Asks the kernel for the terminal's columns; none if it does not know.
+/// Whether a terminal obeys escape sequences (TERM).
+pub(crate) fn obeys_sequences() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Whether the locale has more than ASCII (setlocale(3): `LC_ALL`, `LC_CTYPE`, `LANG`, the first that is set).
+pub(crate) fn is_utf8() -> bool {
+    let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Asks the kernel for the terminal's size; none if it does not know.
 #[expect(unsafe_code, reason = "nix has no safe call for TIOCGWINSZ")]
-fn window_width(stream: BorrowedFd<'_>) -> Option<usize> {
+fn window_size(stream: BorrowedFd<'_>) -> Option<Winsize> {
     nix::ioctl_read_bad!(get_window_size, nix::libc::TIOCGWINSZ, Winsize);
     let mut size = Winsize {
         ws_row: 0,
@@ -61,7 +82,7 @@ fn window_width(stream: BorrowedFd<'_>) -> Option<usize> {
     // SAFETY: the descriptor is borrowed and so stays open over the call; TIOCGWINSZ writes one `struct winsize` to the
     // pointer, which is to a live, exclusively borrowed value of just that type.
     unsafe { get_window_size(stream.as_raw_fd(), &raw mut size) }.ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    Some(size)
 }
 
 #[cfg(test)]

@@ -85,6 +85,9 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          last_success_at = CASE WHEN job.last_success_at IS NULL THEN former.last_success_at \
              WHEN former.last_success_at IS NULL THEN job.last_success_at \
              ELSE max(job.last_success_at, former.last_success_at) END, \
+         ended_succeeded = job.ended_succeeded + former.ended_succeeded, ended_failed = job.ended_failed + former.ended_failed, \
+         ended_skipped = job.ended_skipped + former.ended_skipped, \
+         ended_cancelled = job.ended_cancelled + former.ended_cancelled, \
          failing = max(job.failing, former.failing), late_at = coalesce(job.late_at, former.late_at), \
          unsuccessful = max(job.unsuccessful, former.unsuccessful), expect = coalesce(job.expect, former.expect), \
          expect_from = coalesce(job.expect_from, former.expect_from), \
@@ -94,6 +97,13 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          FROM (SELECT * FROM job WHERE id = ?1) AS former WHERE job.id = ?2",
         [from, to],
     )?;
+    conn.execute(
+        "INSERT INTO tally(job, outcome, bucket, count, duration_ms) \
+         SELECT ?2, outcome, bucket, count, duration_ms FROM tally WHERE job = ?1 \
+         ON CONFLICT DO UPDATE SET count = count + excluded.count, duration_ms = duration_ms + excluded.duration_ms",
+        [from, to],
+    )?;
+    conn.execute("DELETE FROM tally WHERE job = ?1", [from])?;
     conn.execute("UPDATE notice SET job = ?2 WHERE job = ?1", [from, to])?;
     conn.execute("DELETE FROM job WHERE id = ?1", [from])
         .map(|_| ())

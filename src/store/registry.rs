@@ -224,6 +224,7 @@ impl Store {
             let is_needed = Some(candidate.id) == last || Some(candidate.id) == newest;
             if !is_needed && candidate.may_go(limits, surplus) {
                 self.delete_run(candidate.id, &mut pruned)?;
+                pruned.runs += 1;
                 surplus -= 1;
             }
         }

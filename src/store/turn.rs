@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -16,6 +17,7 @@ use super::types::{Finish, NewOccurrence, NewSkip, RunRow, stopped_code};
 use super::{Store, StoreError};
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::tally;
 use crate::core::time::Wall;
 
 /// Runs that fall due in one turn at the most: more are a turn of their own, so that starting and reaping never wait for long.
@@ -30,7 +32,7 @@ impl Store {
 
     /// Puts the turn on disk; when this returns it is there.
     pub(crate) fn commit(&self) -> Result<(), StoreError> {
-        if self.conn.total_changes() == self.changed.get() {
+        if !self.has_changes() {
             // Nothing is to be synced, which an idle supervisor would do each minute.
             return self.batch("commit a turn", "COMMIT");
         }
@@ -38,6 +40,11 @@ impl Store {
         self.batch("commit a turn", "COMMIT")?;
         self.mark(commits);
         Ok(())
+    }
+
+    /// Whether the turn has changed anything so far.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.conn.total_changes() != self.changed.get()
     }
 
     /// Undoes the turn. Harmless where none was begun.
@@ -437,10 +444,31 @@ impl Store {
                 finish.report.result,
             ],
         )?;
+        if changed == 1 {
+            self.count_attempt(finish)?;
+        }
         if changed == 1 && finish.next == Next::Finish(Verdict::Succeeded) && finish.is_occurrence {
             self.acknowledge_earlier(finish)?;
         }
         Ok(changed == 1)
+    }
+
+    fn count_attempt(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
+        let ms = finish.usage.map_or(0, |usage| usage.duration_ms);
+        let duration = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        self.change(
+            "count an attempt",
+            "INSERT INTO tally(job, outcome, bucket, count, duration_ms) \
+             VALUES ((SELECT job FROM run WHERE id = ?1), ?2, ?3, 1, ?4) \
+             ON CONFLICT DO UPDATE SET count = count + 1, duration_ms = duration_ms + excluded.duration_ms",
+            params![
+                finish.run,
+                finish.outcome.kind().code(),
+                tally::bucket(duration),
+                ms
+            ],
+        )
+        .map(|_| ())
     }
 
     /// A success of an occurrence acknowledges the earlier failed occurrences of its job.

@@ -1,5 +1,6 @@
 //! What the store takes and gives: rows as the rest of the crate sees them. No SQL here.
 
+use crate::core::job::Keep;
 use crate::core::report::Report;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
@@ -506,6 +507,18 @@ pub(crate) struct PruneLimits {
     pub(crate) now: Wall,
 }
 
+impl PruneLimits {
+    /// What `keep` means now.
+    pub(crate) fn of(keep: &Keep, now: Wall) -> Self {
+        Self {
+            succeeded_before: now - keep.succeeded,
+            failed_before: now - keep.failed,
+            runs_max: i64::try_from(keep.runs).unwrap_or(i64::MAX),
+            now,
+        }
+    }
+}
+
 /// What a batch of pruning did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pruned {
@@ -515,4 +528,6 @@ pub(crate) struct Pruned {
     pub(crate) files: Vec<std::path::PathBuf>,
     /// Bytes of output that go with them.
     pub(crate) output_bytes: i64,
+    /// How many runs went.
+    pub(crate) runs: u64,
 }

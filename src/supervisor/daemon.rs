@@ -24,6 +24,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// How long after its alarm a wait is over without it.
 const TIMEOUT_BEHIND: Duration = Duration::from_millis(2);
 
+/// How long the reader of standard output may take for the last lines of commands.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What a supervisor listens to.
 const SIGNALS: [Signal; 4] = [
     Signal::SIGTERM,
@@ -47,6 +50,9 @@ pub(crate) struct Office {
 
 /// How long a supervisor that was killed may take to be gone.
 const DYING_MAX: Duration = Duration::from_secs(1);
+
+/// Between two looks of a supervisor that stands by.
+const STANDBY_LOOK: Duration = Duration::from_secs(1);
 
 /// Between two looks for a lock that a fork of its holder has still.
 const COPY_LOOK: Duration = Duration::from_millis(5);
@@ -99,6 +105,25 @@ impl Office {
         // The kernel has just put its own time there, which may not be the one that is asked for here (libfaketime).
         office.touch(clock::now().wall);
         Ok(office)
+    }
+
+    /// Waits until no other process is the supervisor, and takes the lock then. A lock gives no sign when it is free: it is tried each second.
+    /// None: a signal told this process to stop.
+    pub(crate) fn wait(state_dir: &Path, signals: &SelfPipe) -> Result<Option<Self>, OfficeError> {
+        loop {
+            match Self::take(state_dir) {
+                Err(OfficeError::Taken(_)) => {}
+                Ok(office) => return Ok(Some(office)),
+                Err(error) => return Err(error),
+            }
+            poll::wait(&mut [poll::readable(signals.fd())], Some(STANDBY_LOOK))
+                .map_err(OfficeError::Failed)?;
+            let rings = signals.take().map_err(OfficeError::Failed)?;
+            let is_over = |signal: &Signal| matches!(signal, Signal::SIGTERM | Signal::SIGINT);
+            if rings.iter().any(is_over) {
+                return Ok(None);
+            }
+        }
     }
 
     /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.
@@ -211,10 +236,13 @@ pub(crate) fn serve(
             Flow::BeginAnew => return Ok(Left::Astray),
             Flow::Leave => {
                 office.touch(now.wall);
+                supervisor.sign_off(now);
+                supervisor.parts().1.finish_forwarding(LAST_WORDS);
                 return Ok(Left::Stopped);
             }
         }
         events.clear();
+        supervisor.note_turn(clock::now().mono.since(now.mono));
         if reload.step(supervisor, clock::now()) || watching.step(supervisor, clock::now()) {
             continue;
         }
@@ -280,6 +308,10 @@ fn wait(
         .chain(slots.descriptors())
         .map(poll::readable)
         .collect();
+    let stdout = io::stdout();
+    if slots.is_behind() {
+        descriptors.push(poll::writable(stdout.as_fd()));
+    }
     // The alarm is on time; the timeout behind it is for libraries that change the pace of one of the two (libfaketime).
     poll::wait(&mut descriptors, Some(timeout + TIMEOUT_BEHIND))?;
     // The next turn looks at the clock in any case: it is only to be heard.

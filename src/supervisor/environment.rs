@@ -65,8 +65,8 @@ pub(crate) struct Surroundings {
 
 /// What a hook or a mail is told of.
 pub(super) struct Subject<'a> {
-    /// The job.
-    pub(super) job: &'a Job,
+    /// The job; none: it is about the supervisor.
+    pub(super) job: Option<&'a Job>,
     /// The run; none: it is about the job.
     pub(super) run: Option<&'a RunRow>,
     /// The program with its arguments, in the place of the job's command.
@@ -91,8 +91,8 @@ impl Surroundings {
         let user = account
             .as_ref()
             .map_or(&self.user, |account| &account.entry);
-        let mut env = self.variables(job, user)?;
-        self.add_places(&mut env, job);
+        let mut env = self.variables(policy, user)?;
+        self.add_places(&mut env, Some(job));
         add_run(&mut env, run);
         if let Some(path) = self.report_of(run.id, run.attempt) {
             env.insert(b"JOBCTL_REPORT".to_vec(), path.into_os_string().into_vec());
@@ -140,13 +140,16 @@ impl Surroundings {
     ///
     /// Errs with an outcome where something it needs cannot be read.
     pub(super) fn notice_order(&self, subject: Subject<'_>) -> Result<Order, Outcome> {
-        let policy = &subject.job.policy;
+        let policy = subject
+            .job
+            .map(|job| job.policy.clone())
+            .unwrap_or_default();
         let account = user::account_of(policy.user.as_deref(), policy.group.as_deref())
             .map_err(|error| refused(error.to_string()))?;
         let user = account
             .as_ref()
             .map_or(&self.user, |account| &account.entry);
-        let mut env = self.variables(subject.job, user)?;
+        let mut env = self.variables(&policy, user)?;
         self.add_places(&mut env, subject.job);
         if let Some(run) = subject.run {
             add_run(&mut env, run);
@@ -192,8 +195,7 @@ impl Surroundings {
         Some(dir.join(format!("{mark:016x}-{run}.{attempt}")))
     }
 
-    fn variables(&self, job: &Job, user: &UserEntry) -> Result<Variables, Outcome> {
-        let policy = &job.policy;
+    fn variables(&self, policy: &Policy, user: &UserEntry) -> Result<Variables, Outcome> {
         let is_given = policy.user.is_some();
         let mut variables = Variables::new();
         if policy.inherit_env.unwrap_or(!is_given) {
@@ -235,9 +237,11 @@ impl Surroundings {
     }
 
     /// The variables that tell a command of which job and where it is.
-    fn add_places(&self, variables: &mut Variables, job: &Job) {
+    fn add_places(&self, variables: &mut Variables, job: Option<&Job>) {
+        if let Some(job) = job {
+            variables.insert(b"JOBCTL_JOB".to_vec(), job.name.as_str().into());
+        }
         let places = [
-            ("JOBCTL_JOB", job.name.as_str().as_bytes()),
             ("JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes()),
             ("JOBCTL_STATE_DIR", self.state_dir.as_os_str().as_bytes()),
         ];

@@ -4,6 +4,7 @@ use std::io;
 
 use super::feeds::Found;
 use super::notices;
+use super::signs;
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
 use crate::core::lane;
@@ -29,6 +30,10 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn finish_one(&mut self, end: &SlotEnd, steps: &mut Steps) -> Result<(), StoreError> {
+        if signs::is_heartbeat(end) {
+            self.finish_beat(end, steps);
+            return Ok(());
+        }
         if let Some(notice) = notices::notice_of(end) {
             return self.finish_notice(notice, end, steps);
         }

@@ -113,6 +113,8 @@ impl<S: Spawner> Supervisor<S> {
         self.refresh_execs()?;
         self.has_feeds = self.store.has_feeds()?;
         self.next_notice_at = self.store.next_notice_at()?;
+        // `jobctl prune` writes it down, too.
+        self.output_bytes = self.store.output_bytes()?;
         self.reload_asked = self.store.reload_asked()?;
         self.is_stale = false;
         Ok(())

@@ -1,12 +1,18 @@
-//! The supervisor's log: one event a line on standard error, `key=value`. A log that cannot be written, or whose reader is stuck,
-//! is no reason to stop, nor to wait.
+//! The supervisor's log: one event a line on standard error, or with fields to journald. A log that cannot be written, or whose reader
+//! is stuck, is no reason to stop, nor to wait.
 
+use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
+use crate::core::hash::fnv1a;
+use crate::core::job::LogFormat;
 use crate::core::time::Wall;
+use crate::os::journal::{self, Journal, Sent};
 use crate::os::poll;
 
 /// So much may wait for a reader that is stuck; events beyond it are counted.
@@ -18,10 +24,45 @@ const PIECE: usize = 4096;
 /// While lines wait for their reader, it is looked after this often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Lines of the current turn, written together at its end, and those that a stuck reader has not taken.
+/// Priorities of syslog(3).
+const ERROR: u8 = 3;
+const WARNING: u8 = 4;
+const INFO: u8 = 6;
+
+/// In which form events are written.
+#[derive(Debug, Default)]
+pub(crate) enum Form {
+    /// A line with the time before it.
+    #[default]
+    Dated,
+    /// A line with its priority before it (sd-daemon(3)): whoever reads it knows the time.
+    Prefixed,
+    /// A JSON object a line.
+    Json,
+    /// With fields, to journald.
+    Native(Journal),
+}
+
+impl Form {
+    /// What was asked for; where nothing was, what suits whoever reads standard error.
+    pub(crate) fn of(format: Option<LogFormat>) -> Self {
+        match (format, journal::reads_stderr()) {
+            (Some(LogFormat::Json), _) => Self::Json,
+            (Some(LogFormat::Text), true) => Self::Prefixed,
+            (None, true) => Journal::here().map_or(Self::Prefixed, Self::Native),
+            (Some(LogFormat::Text) | None, false) => Self::Dated,
+        }
+    }
+}
+
+/// Events of the current turn, written together at its end, and those that a stuck reader has not taken.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
+    form: Form,
     lines: String,
+    /// Events for journald, and their bytes.
+    events: VecDeque<Vec<u8>>,
+    events_len: usize,
     /// Events that were not noted because too much waits, and when the first of them was.
     dropped: u64,
     dropped_since: Option<Wall>,
@@ -30,9 +71,19 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// From now on events are written in this form.
+    pub(crate) fn set_form(&mut self, form: Form) {
+        self.form = form;
+    }
+
+    /// Whether output of commands that is copied to standard output is JSON, too.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.form, Form::Json)
+    }
+
     /// Notes an event. Values with blanks, quotes or control characters are quoted.
     pub(crate) fn event(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
-        if self.lines.len() >= WAITING_MAX {
+        if self.lines.len() + self.events_len >= WAITING_MAX {
             self.dropped += 1;
             self.dropped_since.get_or_insert(at);
             return;
@@ -40,26 +91,44 @@ impl Log {
         if let Some(since) = self.dropped_since.take() {
             let count = std::mem::take(&mut self.dropped);
             let since = text_of(since);
-            self.line(at, "log_dropped", &[("count", &count), ("since", &since)]);
+            self.note(at, "log_dropped", &[("count", &count), ("since", &since)]);
         }
-        self.line(at, name, fields);
+        self.note(at, name, fields);
     }
 
-    fn line(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
-        let _ = write!(self.lines, "{} event={name}", text_of(at));
-        for (key, value) in fields {
-            let value = value.to_string();
-            let is_plain = !value.is_empty()
-                && value
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
-            let _ = if is_plain {
-                write!(self.lines, " {key}={value}")
-            } else {
-                write!(self.lines, " {key}={value:?}")
-            };
+    fn note(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
+        let fields: Vec<(&str, String)> = fields
+            .iter()
+            .map(|(key, value)| (*key, value.to_string()))
+            .collect();
+        let priority = priority(name, &fields);
+        match &self.form {
+            Form::Dated => {
+                let _ = write!(self.lines, "{} ", text_of(at));
+                line(&mut self.lines, name, &fields);
+            }
+            Form::Prefixed => {
+                let _ = write!(self.lines, "<{priority}>");
+                line(&mut self.lines, name, &fields);
+            }
+            Form::Json => {
+                let mut object = Map::new();
+                object.insert("time".to_owned(), text_of(at).to_string().into());
+                object.insert("level".to_owned(), level(priority).into());
+                object.insert("event".to_owned(), name.into());
+                object.extend(
+                    fields
+                        .into_iter()
+                        .map(|(key, value)| (key.to_owned(), json_of(value))),
+                );
+                let _ = writeln!(self.lines, "{}", Value::Object(object));
+            }
+            Form::Native(_) => {
+                let event = native(name, priority, &fields);
+                self.events_len += event.len();
+                self.events.push_back(event);
+            }
         }
-        self.lines.push('\n');
     }
 
     /// What was noted and is not written yet, for tests.
@@ -76,12 +145,111 @@ impl Log {
         let stderr = std::io::stderr();
         let written = write_ready(stderr.as_fd(), &mut stderr.lock(), self.lines.as_bytes());
         self.lines.drain(..written);
+        while let (Form::Native(journal), Some(event)) = (&self.form, self.events.front()) {
+            match journal.send(event) {
+                Sent::Later => break,
+                // Nobody can be told that it is lost.
+                Sent::Done | Sent::Never => {}
+            }
+            self.events_len -= event.len();
+            self.events.pop_front();
+        }
     }
 
     /// How long the log has nothing to do: until its reader is to be looked after, if it is stuck.
     pub(crate) fn next_wait(&self) -> Option<Duration> {
-        (!self.lines.is_empty()).then_some(LOOK)
+        (!self.lines.is_empty() || !self.events.is_empty()).then_some(LOOK)
     }
+}
+
+fn line(lines: &mut String, name: &str, fields: &[(&str, String)]) {
+    let _ = write!(lines, "event={name}");
+    for (key, value) in fields {
+        let is_plain = !value.is_empty()
+            && value
+                .chars()
+                .all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
+        let _ = if is_plain {
+            write!(lines, " {key}={value}")
+        } else {
+            write!(lines, " {key}={value:?}")
+        };
+    }
+    lines.push('\n');
+}
+
+/// How much an event matters.
+fn priority(name: &str, fields: &[(&str, String)]) -> u8 {
+    let value = |key: &str| {
+        fields
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.as_str())
+    };
+    match name {
+        "store_failed"
+        | "store_lost_commits"
+        | "store_not_put_back"
+        | "store_replaced"
+        | "disk_full"
+        | "jobfile_bad"
+        | "reserve_not_released" => ERROR,
+        "end" if value("next").is_some_and(|next| next.starts_with("failed")) => ERROR,
+        "end" if value("next").is_some_and(|next| next.starts_with("retry")) => WARNING,
+        "late" | "missed" | "hook_failed" | "mail_failed" | "cannot_start" | "cannot_tell"
+        | "cannot_watch" | "not_started" | "output_not_kept" | "jobfile_held" | "watch_failed"
+        | "paused" | "clock_forward" | "clock_back" | "clock_unseen" | "no_cgroup"
+        | "no_reports" | "files_wait" | "wal_grows" | "store_put_back" | "log_dropped"
+        | "output_dropped" | "metrics_failed" | "heartbeat_failed" | "notify_failed" => WARNING,
+        _ => INFO,
+    }
+}
+
+fn level(priority: u8) -> &'static str {
+    match priority {
+        ERROR => "error",
+        WARNING => "warning",
+        _ => "info",
+    }
+}
+
+/// Numbers are numbers; what only looks like one is not.
+fn json_of(value: String) -> Value {
+    match value.parse::<i64>() {
+        Ok(number) if number.to_string() == value => number.into(),
+        Ok(_) | Err(_) => value.into(),
+    }
+}
+
+/// An event as journald takes it. Each field is there as `JOBCTL_` and its name.
+fn native(name: &str, priority: u8, fields: &[(&str, String)]) -> Vec<u8> {
+    let mut message = String::new();
+    line(&mut message, name, fields);
+    let message = message.trim_end().trim_start_matches("event=");
+    let mut event = Vec::new();
+    journal::field(&mut event, "MESSAGE", message);
+    journal::field(&mut event, "MESSAGE_ID", &message_id(name));
+    journal::field(&mut event, "PRIORITY", &priority.to_string());
+    journal::field(&mut event, "SYSLOG_IDENTIFIER", "jobctl");
+    journal::field(&mut event, "JOBCTL_EVENT", name);
+    for (key, value) in fields {
+        journal::field(
+            &mut event,
+            &format!("JOBCTL_{}", key.to_ascii_uppercase()),
+            value,
+        );
+    }
+    event
+}
+
+/// The id of an event of this name: the same in every version (systemd.journal-fields(7)).
+fn message_id(name: &str) -> String {
+    let half = |salt: &str| fnv1a(salt.bytes().chain(name.bytes()));
+    format!(
+        "{:016x}{:016x}",
+        half("jobctl event "),
+        half("jobctl message id ")
+    )
 }
 
 fn text_of(at: Wall) -> impl Display {
@@ -92,7 +260,7 @@ fn text_of(at: Wall) -> impl Display {
 
 /// Writes `lines` in pieces while `to`, whose descriptor is `fd`, takes them without waiting. Answers how many bytes are done with, which ends
 /// between two characters.
-fn write_ready(fd: BorrowedFd<'_>, to: &mut impl Write, lines: &[u8]) -> usize {
+pub(super) fn write_ready(fd: BorrowedFd<'_>, to: &mut impl Write, lines: &[u8]) -> usize {
     let mut done = 0;
     while done < lines.len() && poll::is_writable(fd) {
         let piece = &lines[done..];
@@ -167,6 +335,49 @@ mod tests {
         let piece = piece_of(wide.as_bytes());
         assert!(wide.is_char_boundary(piece) && piece > PIECE - 4, "{piece}");
         assert_eq!(piece_of(&[0x80; 5000]), PIECE);
+    }
+
+    fn written(form: Form) -> String {
+        let mut log = Log::default();
+        log.set_form(form);
+        let at = Wall::from_ms(1_785_067_200_250);
+        log.event(at, "start", &[("job", &"a b"), ("run", &7), ("key", &"07")]);
+        log.event(at, "end", &[("job", &"a"), ("next", &"failed (exit)")]);
+        log.take()
+    }
+
+    #[test]
+    fn each_form_says_the_same() {
+        assert_eq!(
+            written(Form::Dated),
+            "2026-07-26T12:00:00.250Z event=start job=\"a b\" run=7 key=07\n\
+             2026-07-26T12:00:00.250Z event=end job=a next=\"failed (exit)\"\n"
+        );
+        assert_eq!(
+            written(Form::Prefixed),
+            "<6>event=start job=\"a b\" run=7 key=07\n<3>event=end job=a next=\"failed (exit)\"\n"
+        );
+        assert_eq!(
+            written(Form::Json),
+            "{\"time\":\"2026-07-26T12:00:00.250Z\",\"level\":\"info\",\"event\":\"start\",\"job\":\"a b\",\"run\":7,\"key\":\"07\"}\n\
+             {\"time\":\"2026-07-26T12:00:00.250Z\",\"level\":\"error\",\"event\":\"end\",\"job\":\"a\",\"next\":\"failed (exit)\"}\n"
+        );
+    }
+
+    #[test]
+    fn journald_gets_fields_and_an_id_for_each_kind() {
+        let event = native(
+            "start",
+            INFO,
+            &[("job", "backup".to_owned()), ("run", "7".to_owned())],
+        );
+        let text = String::from_utf8(event).unwrap();
+        assert_eq!(
+            text,
+            "MESSAGE=start job=backup run=7\nMESSAGE_ID=fba15cba5cf4dfdd0d0fa03db3287f7f\nPRIORITY=6\nSYSLOG_IDENTIFIER=jobctl\n\
+             JOBCTL_EVENT=start\nJOBCTL_JOB=backup\nJOBCTL_RUN=7\n"
+        );
+        assert_ne!(message_id("start"), message_id("end"));
     }
 
     #[test]

@@ -9,17 +9,20 @@ pub(crate) mod environment;
 pub(crate) mod exec;
 mod feeds;
 mod finish;
+pub(crate) mod forward;
 mod jobs;
 mod lanes;
 mod late;
 mod load;
-mod log;
+pub(crate) mod log;
+pub(crate) mod metrics;
 mod notices;
 mod occurrences;
 mod places;
 mod recover;
 mod retention;
 pub(crate) mod room;
+mod signs;
 mod slot;
 pub(crate) mod slots;
 pub(crate) mod spawner;
@@ -35,7 +38,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::core::job::{OnStop, Policy};
+use crate::core::job::{HeartbeatTarget, LogFormat, OnStop, Policy};
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Rescued, Store, StoreError};
 
@@ -43,7 +46,7 @@ use clocks::Jump;
 use environment::Surroundings;
 use jobs::{Head, HeadKey, JobState};
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
-use log::Log;
+use log::{Form, Log};
 use places::Places;
 use room::{Reserve, Room};
 use spawner::{SlotEnd, Spawner};
@@ -87,6 +90,12 @@ pub(crate) struct Configuration {
     pub(crate) state_dir: PathBuf,
     /// The boot of the machine.
     pub(crate) boot_id: String,
+    /// The form of the log; none: what suits its reader.
+    pub(crate) log_format: Option<LogFormat>,
+    /// Where metrics are written.
+    pub(crate) metrics_file: Option<PathBuf>,
+    /// What says that the supervisor lives, and how often.
+    pub(crate) heartbeat: Option<(HeartbeatTarget, Duration)>,
 }
 
 /// A log of the store that is larger than this, four times what it is begun anew at, is worth a word.
@@ -141,6 +150,7 @@ pub(crate) struct Supervisor<S> {
     places: Places,
     reserve: Reserve,
     room: Room,
+    signs: signs::Signs,
     /// The store's log was begun anew since the last turn that was written, which did not help.
     has_new_log: bool,
     /// Something besides the store found the disk full in this turn.
@@ -240,6 +250,7 @@ impl<S: Spawner> Supervisor<S> {
             places: Places::in_state_dir(&configuration.state_dir),
             reserve: Reserve::in_state_dir(&configuration.state_dir),
             room: Room::Enough,
+            signs: signs::Signs::default(),
             has_new_log: false,
             wants_room: false,
             astray: None,
@@ -324,6 +335,7 @@ impl<S: Spawner> Supervisor<S> {
             self.start_again_at = None;
         }
         let flow = self.flow(now);
+        self.give_signs(now);
         self.log.flush();
         flow
     }
@@ -381,6 +393,7 @@ impl<S: Spawner> Supervisor<S> {
         self.tell(steps)?;
         self.prune_a_batch(steps)?;
         self.bound_output(steps)?;
+        self.write_lag(now)?;
         #[cfg(feature = "order-before-claim")]
         self.start_claimed(std::mem::take(&mut steps.claims), now);
         self.store.commit()
@@ -490,12 +503,25 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
+        if configuration.log_format != self.configuration.log_format {
+            self.log.set_form(Form::of(configuration.log_format));
+        }
         std::mem::replace(&mut self.configuration, configuration)
     }
 
     /// The newest request of `jobctl reload` that is not answered; a second call gives it only if it is still so.
     pub(crate) fn take_reload_asked(&mut self) -> Option<i64> {
         self.reload_asked.take()
+    }
+
+    /// From now on the log is written as its reader and the configuration want it.
+    pub(crate) fn open_log(&mut self) {
+        self.log.set_form(Form::of(self.configuration.log_format));
+    }
+
+    /// Whether the log is JSON.
+    pub(crate) fn logs_json(&self) -> bool {
+        self.log.is_json()
     }
 
     /// The store and the spawner, for the daemon's own books.

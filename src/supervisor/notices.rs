@@ -454,7 +454,7 @@ impl<S: Spawner> Supervisor<S> {
             output: &bytes,
         };
         Ok(Some(Subject {
-            job,
+            job: Some(job),
             run,
             // `-i`: a line with nothing but a dot does not end it.
             argv: ["sendmail", "-i", "-t"]
@@ -470,7 +470,7 @@ fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> O
     let command = notice::hook(&job.policy.hooks, row.event)?;
     let value = run.map_or(serde_json::Value::Null, |run| json::run_fields(run).into());
     Some(Subject {
-        job,
+        job: Some(job),
         run,
         argv: words_of(job, command),
         stdin: format!("{value}\n").into_bytes(),

@@ -57,7 +57,9 @@ impl<S: Spawner> Supervisor<S> {
                     }
                 },
             };
-            let pruned = self.store.prune(job_id, cursor, &limits_of(&keep, now))?;
+            let pruned = self
+                .store
+                .prune(job_id, cursor, &PruneLimits::of(&keep, now.wall))?;
             steps.output_change -= pruned.output_bytes;
             steps.files.extend(pruned.files);
             self.store.prune_notices(job_id, now.wall - keep.failed)?;
@@ -110,14 +112,5 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         Ok(Trimmed::default())
-    }
-}
-
-fn limits_of(keep: &Keep, now: Now) -> PruneLimits {
-    PruneLimits {
-        succeeded_before: now.wall - keep.succeeded,
-        failed_before: now.wall - keep.failed,
-        runs_max: i64::try_from(keep.runs).unwrap_or(i64::MAX),
-        now: now.wall,
     }
 }

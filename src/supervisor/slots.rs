@@ -15,6 +15,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::Signal;
 
+use super::forward::{Forward, LineForm};
 use super::slot::{IDLE_MAX, Keeper, Slot, State};
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
@@ -56,6 +57,10 @@ pub(crate) struct Slots {
     unseen: Vec<Unseen>,
     /// Slots of other processes, which are not to be used although nobody may hold them any more.
     set_aside: BTreeSet<u32>,
+    /// Output of commands that goes to standard output, too.
+    forward: Option<Forward>,
+    /// There is more of it than was taken.
+    has_more: bool,
 }
 
 /// An attempt of a former supervisor whose record could not be opened yet.
@@ -79,6 +84,28 @@ impl Slots {
             slots: BTreeMap::new(),
             unseen: Vec::new(),
             set_aside: BTreeSet::new(),
+            forward: None,
+            has_more: false,
+        }
+    }
+
+    /// From now on the output of attempts that are started goes to standard output, too, in this form; none: it does not.
+    pub(crate) fn forward_output(&mut self, form: Option<LineForm>) {
+        match (&mut self.forward, form) {
+            (Some(forward), Some(form)) => forward.set_form(form),
+            (_, form) => self.forward = form.map(Forward::new),
+        }
+    }
+
+    /// Whether lines wait for standard output.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.forward.as_ref().is_some_and(Forward::is_behind)
+    }
+
+    /// Forwards the last lines, and waits for their reader no longer than this.
+    pub(crate) fn finish_forwarding(&mut self, patience: Duration) {
+        if let Some(forward) = &mut self.forward {
+            forward.finish(patience);
         }
     }
 
@@ -95,7 +122,8 @@ impl Slots {
 
     /// What becomes readable when a keeper has something to say or is gone.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.slots.values().flat_map(|slot| {
+        let forwarded = self.forward.iter().flat_map(Forward::descriptors);
+        let slots = self.slots.values().flat_map(|slot| {
             let pidfd = match &slot.state {
                 State::Adopted { pidfd, .. } => pidfd.as_ref(),
                 State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
@@ -104,7 +132,8 @@ impl Slots {
                 .iter()
                 .map(|keeper| keeper.socket.as_fd())
                 .chain(pidfd.map(AsFd::as_fd))
-        })
+        });
+        slots.chain(forwarded)
     }
 
     /// How long nothing is to be done here, unless a descriptor becomes readable.
@@ -118,6 +147,7 @@ impl Slots {
         });
         waits
             .chain((!self.unseen.is_empty()).then_some(ADOPTED_LOOK))
+            .chain(self.has_more.then_some(Duration::ZERO))
             .min()
     }
 
@@ -279,7 +309,12 @@ impl Spawner for Slots {
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
-        self.start_with(slot, order, locks, &Lent::default())
+        let copy = match &mut self.forward {
+            // Hooks and the heartbeat are no runs.
+            Some(forward) if order.run > 0 => Some(forward.open(order)?),
+            Some(_) | None => None,
+        };
+        self.start_with(slot, order, locks, &Lent { copy, input: None })
     }
 
     fn give_back(&mut self, slot: u32) {
@@ -289,6 +324,9 @@ impl Spawner for Slots {
     }
 
     fn ended(&mut self, now: Now) -> Vec<SlotEnd> {
+        if let Some(forward) = &mut self.forward {
+            self.has_more = forward.pump();
+        }
         let mut ends = self.look_for_unseen();
         for (&number, slot) in &mut self.slots {
             let (run, claim, report) = match slot.state {

@@ -21,6 +21,9 @@ impl<S: Spawner> Supervisor<S> {
         let asked = self.stopping.map_or(1, |stopping| stopping.asked + 1);
         let since = self.stopping.map_or(now.mono, |stopping| stopping.since);
         self.stopping = Some(Stopping { since, asked });
+        if asked == 1 {
+            self.sign_stopping(now);
+        }
         self.log.event(
             now.wall,
             "stopping",

@@ -10,6 +10,7 @@ impl<S: Spawner> Supervisor<S> {
     /// How long nothing will be to do, unless something happens.
     pub(crate) fn next_wait(&self, now: Now) -> Duration {
         let wait = self.next_turn_wait(now);
+        let wait = self.next_sign_wait(now).map_or(wait, |sign| sign.min(wait));
         self.log.next_wait().map_or(wait, |log| log.min(wait))
     }
 

@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::jobs::{Jobs, with_environment};
 use super::output::Out;
 use crate::cli;
+use crate::core::job::CommandLine;
 use crate::core::noun::count;
 use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
 use crate::jobfile;
@@ -142,6 +143,46 @@ fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import, Failure> {
     let mut import = convert(&request);
     import.notes.extend(notes);
     Ok(import)
+}
+
+/// A line that cron starts now, with the command that the same job would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CronLine {
+    /// The crontab: a path, or `crontab of NAME`.
+    pub(crate) file: String,
+    /// From 1.
+    pub(crate) line: u32,
+    /// The command.
+    pub(crate) command: String,
+}
+
+/// What cron starts: of all users and of the system for root, else of the caller. A crontab that cannot be read is none.
+pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
+    let args = cli::Import {
+        all_users: is_root,
+        system: is_root,
+        ..cli::Import::default()
+    };
+    let Ok(import) = read(&args, None) else {
+        return Vec::new();
+    };
+    let Ok(jobs) = Jobs::of_text(&import.text) else {
+        return Vec::new();
+    };
+    let command = |name: &str| match &jobs.get(name)?.command {
+        CommandLine::Shell(text) => Some(text.to_string()),
+        CommandLine::Exec(words) => Some(words.join(" ")),
+    };
+    let started = import.jobs.iter().filter(|job| !job.is_anacron);
+    started
+        .filter_map(|job| {
+            Some(CronLine {
+                file: job.file.clone(),
+                line: job.line,
+                command: command(&job.job)?,
+            })
+        })
+        .collect()
 }
 
 fn convert(request: &Request) -> Import {

@@ -6,6 +6,7 @@ mod crowd;
 mod days;
 mod echo;
 mod gap;
+pub(crate) mod history;
 mod pace;
 mod steps;
 mod unheard;

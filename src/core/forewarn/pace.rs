@@ -151,7 +151,7 @@ fn total(retry: &Retry, timeout: Option<Duration>) -> Option<Duration> {
 }
 
 /// The shortest time between two occurrences of the job on an ordinary day, if it is shorter than `limit`.
-fn gap_below(job: &Job, limit: Duration) -> Option<Duration> {
+pub(super) fn gap_below(job: &Job, limit: Duration) -> Option<Duration> {
     let own = job
         .schedules
         .iter()

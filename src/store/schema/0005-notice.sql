@@ -47,8 +47,23 @@ ALTER TABLE job ADD COLUMN well_at INTEGER;
 -- Occurrences since then that ended otherwise.
 ALTER TABLE job ADD COLUMN unsuccessful INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN late_at INTEGER;
+-- How many runs of it ever ended, by state; they go on counting when runs are removed.
+ALTER TABLE job ADD COLUMN ended_succeeded INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN ended_failed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN ended_skipped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN ended_cancelled INTEGER NOT NULL DEFAULT 0;
 -- When the newest attempt of a run took longer than was expected.
 ALTER TABLE run ADD COLUMN late_at INTEGER;
+
+-- How many attempts of a job ever ended in a way, by how long they took (src/core/tally.rs).
+CREATE TABLE tally(
+    job INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    PRIMARY KEY(job, outcome, bucket)
+) WITHOUT ROWID;
 
 CREATE INDEX job_unsuccessful ON job(id) WHERE unsuccessful > 2 AND late_at IS NULL;
 CREATE INDEX job_expected ON job(id) WHERE expect > 0 AND late_at IS NULL;
@@ -63,6 +78,7 @@ CREATE TRIGGER run_inserted AFTER INSERT ON run BEGIN
         running = running + (NEW.state = 3),
         ended = ended + (NEW.state > 4),
         last_run = CASE WHEN NEW.state > 4 THEN coalesce(last_run, NEW.id) ELSE last_run END,
+        ended_skipped = ended_skipped + CASE WHEN NEW.state = 7 THEN coalesce(NEW.count, 1) ELSE 0 END,
         unsuccessful = unsuccessful
             + CASE WHEN NEW.state = 7 AND NEW.reason IN (10, 11) AND NEW.cause < 3 THEN coalesce(NEW.count, 1) ELSE 0 END
     WHERE id = NEW.job;
@@ -80,6 +96,10 @@ CREATE TRIGGER run_changed AFTER UPDATE OF state, acked ON run BEGIN
         last_run = CASE WHEN NEW.state <> OLD.state AND (NEW.state = 3 OR (NEW.state > 4 AND NEW.attempt > 0))
             THEN NEW.id ELSE last_run END,
         last_success_at = CASE WHEN NEW.state = 5 THEN NEW.ended_at ELSE last_success_at END,
+        ended_succeeded = ended_succeeded + (OLD.state < 5 AND NEW.state = 5),
+        ended_failed = ended_failed + (OLD.state < 5 AND NEW.state = 6),
+        ended_skipped = ended_skipped + (OLD.state < 5 AND NEW.state = 7),
+        ended_cancelled = ended_cancelled + (OLD.state < 5 AND NEW.state = 8),
         -- Reason 1 of a skipped run: its command said that there was nothing to do.
         well_at = CASE WHEN NEW.state = 5 OR (NEW.state = 7 AND NEW.reason = 1) THEN NEW.ended_at ELSE well_at END,
         late_at = CASE WHEN NEW.state = 5 OR (NEW.state = 7 AND NEW.reason = 1) THEN NULL ELSE late_at END,
@@ -91,8 +111,12 @@ CREATE TRIGGER run_changed AFTER UPDATE OF state, acked ON run BEGIN
     WHERE id = NEW.job;
 END;
 
-CREATE TRIGGER run_stretched AFTER UPDATE OF count ON run WHEN NEW.reason IN (10, 11) AND NEW.cause < 3 BEGIN
-    UPDATE job SET unsuccessful = unsuccessful + NEW.count - coalesce(OLD.count, 1) WHERE id = NEW.job;
+CREATE TRIGGER run_stretched AFTER UPDATE OF count ON run BEGIN
+    UPDATE job SET
+        ended_skipped = ended_skipped + NEW.count - coalesce(OLD.count, 1),
+        unsuccessful = unsuccessful
+            + CASE WHEN NEW.reason IN (10, 11) AND NEW.cause < 3 THEN NEW.count - coalesce(OLD.count, 1) ELSE 0 END
+    WHERE id = NEW.job;
 END;
 
 CREATE TRIGGER run_untold AFTER DELETE ON run BEGIN

@@ -1,0 +1,165 @@
+//! The supervisor and its unit.
+
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Patient};
+use crate::cmd::failure::Failure;
+use crate::os::user;
+
+/// Where units of the system are.
+const SYSTEM_UNITS: [&str; 4] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+];
+
+const UNIT: &str = "jobctl.service";
+
+/// Whether one runs, and of which version.
+pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure> {
+    let context = patient.context;
+    if !context.is_supervised()? {
+        let start = if has_systemd() {
+            format!(
+                "`systemctl {}start jobctl`, or `jobctl run`",
+                user_option(patient)
+            )
+        } else {
+            "`jobctl run`".to_owned()
+        };
+        return Ok(vec![Finding::bad(
+            "supervisor",
+            "none is running: nothing is started",
+            start,
+        )]);
+    }
+    let row = patient
+        .store
+        .as_ref()
+        .map(crate::store::Store::supervisor)
+        .transpose()?
+        .unwrap_or_default();
+    let (own, theirs) = (env!("CARGO_PKG_VERSION"), row.version.unwrap_or_default());
+    let mut findings = Vec::new();
+    findings.push(if theirs == own {
+        Finding::good("supervisor", format!("running, version {own}"))
+    } else {
+        Finding::warning(
+            "supervisor",
+            format!("it is of version {theirs}, this is {own}"),
+            format!(
+                "`systemctl {}restart jobctl`; running jobs go on",
+                user_option(patient)
+            ),
+        )
+    });
+    if let Some(error) = row.jobfile_error {
+        let first = error.lines().next().unwrap_or_default().to_owned();
+        findings.push(Finding::bad(
+            "jobfile",
+            format!("the one on disk is not in force: {first}"),
+            "`jobctl check` says more, `jobctl reload` takes it when it is right",
+        ));
+    }
+    if row.is_shadow {
+        findings.push(Finding::warning(
+            "supervisor",
+            "it is a shadow: nothing is started",
+            "start it without --shadow",
+        ));
+    }
+    Ok(findings)
+}
+
+/// Whether the unit is installed and enabled, and for users whether it outlives their session.
+pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
+    if !has_systemd() {
+        return vec![Finding::good(
+            "unit",
+            "not looked at: systemd does not run here",
+        )];
+    }
+    let caller = &patient.context.caller;
+    let dirs: Vec<PathBuf> = if caller.is_root {
+        SYSTEM_UNITS.iter().map(PathBuf::from).collect()
+    } else {
+        let home = caller.home.clone().unwrap_or_default();
+        let config = caller
+            .config_home
+            .clone()
+            .unwrap_or_else(|| home.join(".config"));
+        vec![
+            config.join("systemd/user"),
+            PathBuf::from("/etc/systemd/user"),
+            PathBuf::from("/usr/lib/systemd/user"),
+        ]
+    };
+    let mut findings = installed(&dirs, user_option(patient));
+    if !caller.is_root {
+        findings.push(linger(&user::current().name));
+    }
+    findings
+}
+
+fn installed(dirs: &[PathBuf], user_option: &str) -> Vec<Finding> {
+    let Some(path) = dirs
+        .iter()
+        .map(|dir| dir.join(UNIT))
+        .find(|path| path.exists())
+    else {
+        return vec![Finding::warning(
+            "unit",
+            "no unit is installed: nothing starts the supervisor at boot",
+            format!(
+                "copy contrib/jobctl.service of the sources to {}, then `systemctl {user_option}enable --now jobctl`",
+                dirs[0].display()
+            ),
+        )];
+    };
+    let shown = path.display();
+    if dirs.iter().any(|dir| is_wanted(dir)) {
+        vec![Finding::good("unit", format!("{shown}, enabled"))]
+    } else {
+        vec![Finding::warning(
+            "unit",
+            format!("{shown} is not enabled: nothing starts the supervisor at boot"),
+            format!("`systemctl {user_option}enable jobctl`"),
+        )]
+    }
+}
+
+fn is_wanted(dir: &Path) -> bool {
+    let targets = ["multi-user.target.wants", "default.target.wants"];
+    targets
+        .iter()
+        .any(|target| dir.join(target).join(UNIT).symlink_metadata().is_ok())
+}
+
+fn linger(user: &str) -> Finding {
+    if Path::new("/var/lib/systemd/linger").join(user).exists() {
+        Finding::good(
+            "linger",
+            format!("{user} may run services without a session"),
+        )
+    } else {
+        Finding::warning(
+            "linger",
+            format!("the supervisor of {user} ends with the last session"),
+            format!("`loginctl enable-linger {user}`"),
+        )
+    }
+}
+
+/// Whether systemd is the system's manager (sd_booted(3)).
+fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn user_option(patient: &Patient<'_>) -> &'static str {
+    if patient.context.caller.is_root {
+        ""
+    } else {
+        "--user "
+    }
+}

@@ -1,0 +1,109 @@
+//! What the last weeks say about a timeout and about the room between occurrences.
+
+use std::time::Duration;
+
+use super::pace::gap_below;
+use super::{About, Finding};
+use crate::core::duration::show_duration;
+use crate::core::job::{Job, Overlap};
+use crate::core::noun::count;
+use crate::core::tally::percentile;
+
+/// Fewer attempts say nothing.
+const ATTEMPTS_MIN: usize = 5;
+
+/// What is known of a job's past.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// How long the attempts of runs that succeeded took, sorted.
+    pub(crate) successes: Vec<Duration>,
+    /// Runs whose newest attempt ran into its timeout.
+    pub(crate) timeouts: u64,
+    /// Occurrences that were skipped because another run was in the way.
+    pub(crate) overlaps: u64,
+}
+
+/// Says where history shows a timeout or a schedule to be too tight. `index` is that of the job.
+pub(crate) fn look(index: usize, job: &Job, history: &History) -> Vec<Finding> {
+    let about = |key| About::Key(index, key);
+    let timeout = timeout(job, history).map(|(message, hint)| (about("timeout"), message, hint));
+    let overlap =
+        overlap(job, history).map(|(message, hint)| (About::Schedule(index, 0), message, hint));
+    [timeout, overlap]
+        .into_iter()
+        .flatten()
+        .map(|(about, message, hint)| Finding {
+            about,
+            message,
+            hint: Some(hint),
+        })
+        .collect()
+}
+
+fn timeout(job: &Job, history: &History) -> Option<(String, String)> {
+    let timeout = job.policy.timeout?;
+    let longest = *history.successes.last()?;
+    let limit = show_duration(timeout);
+    let double = show_duration(longest * 2);
+    let hint = format!("write `timeout = \"{double}\"`: twice what the longest success took");
+    if history.timeouts > 0 {
+        let times = count(history.timeouts, "run");
+        return Some((
+            format!(
+                "timeout {limit} ended {times} lately, and the longest success took {}",
+                show(longest)
+            ),
+            hint,
+        ));
+    }
+    // A tenth of the time is less than two runs differ by.
+    let is_tight = history.successes.len() >= ATTEMPTS_MIN && longest * 10 > timeout * 9;
+    is_tight.then(|| {
+        (
+            format!(
+                "timeout {limit} is tight: the longest success lately took {}",
+                show(longest)
+            ),
+            hint,
+        )
+    })
+}
+
+fn overlap(job: &Job, history: &History) -> Option<(String, String)> {
+    let is_skipping = matches!(job.policy.overlap, Overlap::Skip | Overlap::QueueOne);
+    if !job.policy.enabled || job.schedules.is_empty() || !is_skipping {
+        return None;
+    }
+    let ms: Vec<i64> = history
+        .successes
+        .iter()
+        .map(|span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+        .collect();
+    let slow = percentile(&ms, 95).filter(|_| ms.len() >= ATTEMPTS_MIN)?;
+    let slow = Duration::from_millis(u64::try_from(slow).unwrap_or(0));
+    let gap = gap_below(job, slow)?;
+    let skipped = match history.overlaps {
+        0 => String::new(),
+        number => format!(", and {} skipped (overlap)", count(number, "occurrence")),
+    };
+    Some((
+        format!(
+            "one of twenty attempts lately took {} or more, longer than the {} between two occurrences{skipped}",
+            show(slow),
+            show_duration(gap)
+        ),
+        "write a schedule with more room, or `overlap = \"queue-one\"` where one may wait"
+            .to_owned(),
+    ))
+}
+
+/// Whole seconds, where there are any.
+fn show(span: Duration) -> String {
+    if span >= Duration::from_secs(10) {
+        show_duration(Duration::from_secs(span.as_secs()))
+    } else {
+        show_duration(Duration::from_millis(
+            u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
+        ))
+    }
+}

@@ -1,0 +1,246 @@
+//! Numbers for monitoring and statistics: what counters and tallies say, and how long attempts took.
+
+use rusqlite::{Row, params};
+
+use super::rows;
+use super::{Store, StoreError};
+use crate::core::run::{Cause, OutcomeKind, Reason, State};
+use crate::core::time::Wall;
+
+/// The numbers of a job that are no row of `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JobNumbers {
+    /// The job.
+    pub(crate) id: i64,
+    /// Runs that ever ended, in the order of [`State::ALL`] behind `retrying`.
+    pub(crate) ended: [i64; 4],
+    /// When the run that waits longest fell due.
+    pub(crate) oldest_due_at: Option<Wall>,
+}
+
+/// How many attempts of a job ended in a way, within a bucket of durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// The job.
+    pub(crate) job_id: i64,
+    /// How they ended.
+    pub(crate) outcome: OutcomeKind,
+    /// How long they took (`core::tally`).
+    pub(crate) bucket: i64,
+    /// How many.
+    pub(crate) count: i64,
+    /// How long all of them took.
+    pub(crate) duration_ms: i64,
+}
+
+/// A run that has ended, as statistics see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PastRun {
+    /// What became of it.
+    pub(crate) state: State,
+    /// Why.
+    pub(crate) reason: Option<Reason>,
+    /// Where it came from.
+    pub(crate) cause: Cause,
+    /// How many occurrences it stands for.
+    pub(crate) count: i64,
+    /// When it ended.
+    pub(crate) ended_at: Wall,
+    /// Attempts.
+    pub(crate) attempt: u32,
+    /// How long its newest attempt took.
+    pub(crate) duration_ms: Option<i64>,
+    /// Whether that ran into its timeout.
+    pub(crate) has_timed_out: bool,
+}
+
+/// A run that has ended, as a glance sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecentRun {
+    /// What became of it.
+    pub(crate) state: State,
+    /// Attempts.
+    pub(crate) attempt: u32,
+    /// How long its newest attempt took.
+    pub(crate) duration_ms: Option<i64>,
+}
+
+impl Store {
+    /// Changes of rows by this connection so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.conn.total_changes()
+    }
+
+    /// A number that is another one when something was committed since: of the file, as one reader after the other sees it.
+    pub(crate) fn stamp(&self) -> Result<i64, StoreError> {
+        Ok(self.meta("commits")?.unwrap_or(0))
+    }
+
+    /// The numbers of all jobs.
+    pub(crate) fn job_numbers(&self) -> Result<Vec<JobNumbers>, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok((
+                JobNumbers {
+                    id: row.get(0)?,
+                    ended: [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+                    oldest_due_at: None,
+                },
+                row.get::<_, i64>(5)? > 0,
+            ))
+        };
+        let mut numbers: Vec<(JobNumbers, bool)> = self
+            .conn
+            .prepare_cached(
+                "SELECT id, ended_succeeded, ended_failed, ended_skipped, ended_cancelled, queued FROM job ORDER BY name",
+            )
+            .and_then(|mut query| query.query_map([], read)?.collect())
+            .map_err(|e| self.failed("read jobs", e))?;
+        for (job, has_queued) in &mut numbers {
+            if *has_queued {
+                job.oldest_due_at = self.oldest_due_at(job.id)?;
+            }
+        }
+        Ok(numbers.into_iter().map(|(job, _)| job).collect())
+    }
+
+    /// When the queued run of a job that waits longest fell due: the first of each priority, by the index, whatever the number of runs.
+    fn oldest_due_at(&self, job_id: i64) -> Result<Option<Wall>, StoreError> {
+        let mut oldest: Option<Wall> = None;
+        let mut below = i64::MAX;
+        loop {
+            let head: Option<(i64, Option<Wall>)> = self
+                .conn
+                .prepare_cached(
+                    "SELECT priority, due_at FROM run WHERE job = ?1 AND state = 2 AND held IS NULL AND priority < ?2 \
+                     ORDER BY priority DESC, due_at LIMIT 1",
+                )
+                .and_then(|mut query| {
+                    use rusqlite::OptionalExtension;
+                    query
+                        .query_row(params![job_id, below], |row| {
+                            Ok((row.get(0)?, rows::wall(row, 1)?))
+                        })
+                        .optional()
+                })
+                .map_err(|e| self.failed("read the queue", e))?;
+            let Some((priority, due_at)) = head else {
+                return Ok(oldest);
+            };
+            oldest = oldest.into_iter().chain(due_at).min();
+            below = priority;
+        }
+    }
+
+    /// How attempts ended and how long they took, by job.
+    pub(crate) fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok(Tally {
+                job_id: row.get(0)?,
+                outcome: rows::word(row, 1, OutcomeKind::from_code)?,
+                bucket: row.get(2)?,
+                count: row.get(3)?,
+                duration_ms: row.get(4)?,
+            })
+        };
+        self.conn
+            .prepare_cached("SELECT job, outcome, bucket, count, duration_ms FROM tally ORDER BY job, outcome, bucket")
+            .and_then(|mut query| query.query_map([], read)?.collect())
+            .map_err(|e| self.failed("read tallies", e))
+    }
+
+    /// The sums of running, queued (also due later), retrying and failed runs over all jobs.
+    pub(crate) fn totals(&self) -> Result<[i64; 4], StoreError> {
+        self.conn
+            .prepare_cached(
+                "SELECT coalesce(sum(running), 0), coalesce(sum(queued + scheduled), 0), coalesce(sum(retrying), 0), coalesce(sum(failed), 0) \
+                 FROM job",
+            )
+            .and_then(|mut query| {
+                query.query_row([], |row| {
+                    Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+                })
+            })
+            .map_err(|e| self.failed("read jobs", e))
+    }
+
+    /// The ended runs of a job since `since`, newest first, at most `limit`.
+    pub(crate) fn past_runs(
+        &self,
+        job_id: i64,
+        since: Wall,
+        limit: u32,
+    ) -> Result<Vec<PastRun>, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok(PastRun {
+                state: rows::word(row, 1, State::from_code)?,
+                cause: rows::word(row, 2, Cause::from_code)?,
+                count: row.get::<_, Option<i64>>(3)?.unwrap_or(1),
+                ended_at: Wall::from_ms(row.get(4)?),
+                attempt: row.get(5)?,
+                duration_ms: row.get(6)?,
+                reason: rows::word_or_none(row, 8, Reason::from_code)?,
+                has_timed_out: row.get::<_, Option<i64>>(7)? == Some(OutcomeKind::TimedOut.code()),
+            })
+        };
+        self.conn
+            .prepare_cached(
+                "SELECT job, state, cause, count, ended_at, attempt, duration_ms, outcome, reason FROM run \
+                 WHERE job = ?1 AND state > 4 AND ended_at >= ?2 ORDER BY id DESC LIMIT ?3",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map(params![job_id, since.ms(), limit], read)?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// The newest ended runs of a job, newest first: `limit` of them, as far as they stand among the last that were put down before `last_run`,
+    /// so that a long queue costs nothing.
+    pub(crate) fn recent_runs(
+        &self,
+        job_id: i64,
+        last_run: i64,
+        limit: usize,
+    ) -> Result<Vec<RecentRun>, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok(RecentRun {
+                state: rows::word(row, 0, State::from_code)?,
+                attempt: row.get(1)?,
+                duration_ms: row.get(2)?,
+            })
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.conn
+            .prepare_cached(
+                "SELECT state, attempt, duration_ms FROM (SELECT state, attempt, duration_ms FROM run \
+                 WHERE job = ?1 AND id <= ?2 ORDER BY id DESC LIMIT 3 * ?3) WHERE state > 4 LIMIT ?3",
+            )
+            .and_then(|mut query| {
+                query
+                    .query_map(params![job_id, last_run, limit], read)?
+                    .collect()
+            })
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// Bytes of the store: its file and its log.
+    pub(crate) fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |meta| meta.len()) + self.log_len()
+    }
+
+    /// How long the longest turn of the supervisor's loop took in the last minute in which something happened.
+    pub(crate) fn loop_lag_ms(&self) -> Result<Option<i64>, StoreError> {
+        self.meta("loop_lag_ms")
+    }
+
+    /// The result of SQLite's own check: what is wrong, at most ten words; empty if nothing is.
+    pub(crate) fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let found: Vec<String> = self
+            .conn
+            .prepare("PRAGMA quick_check(10)")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .map_err(|e| self.failed("check the store", e))?;
+        Ok(found.into_iter().filter(|word| word != "ok").collect())
+    }
+}

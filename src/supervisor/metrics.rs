@@ -1,0 +1,340 @@
+//! The numbers of a store as Prometheus text (text format 0.0.4): names end in their base unit, counters in `_total`, and what is
+//! of a job has the label `job_name`.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use crate::core::run::{OutcomeKind, State};
+use crate::core::tally::BOUNDS_MS;
+use crate::core::time::Wall;
+use crate::store::{JobNumbers, JobRow, Store, StoreError, Tally};
+
+/// What the store does not say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outside {
+    /// Whether a supervisor lives.
+    pub(crate) is_up: bool,
+    /// The next occurrences, by job.
+    pub(crate) next: HashMap<String, Wall>,
+    /// The time.
+    pub(crate) now: Option<Wall>,
+}
+
+/// What can be said before there is a store.
+pub(crate) fn text_without_store(is_up: bool) -> String {
+    let mut page = Page::default();
+    page.up(is_up);
+    page.0
+}
+
+/// All numbers of a store.
+pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreError> {
+    let supervisor = store.supervisor()?;
+    let jobs = store.jobs()?;
+    let slow = store.jobs_with_late_runs()?;
+    let numbers: HashMap<i64, JobNumbers> = store
+        .job_numbers()?
+        .into_iter()
+        .map(|job| (job.id, job))
+        .collect();
+    let tallies = store.tallies()?;
+    let mut page = Page::default();
+    page.up(outside.is_up);
+    page.family("jobctl_build_info", "gauge", "The version of this jobctl.");
+    page.sample(
+        "jobctl_build_info",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
+    page.family(
+        "jobctl_jobfile_error",
+        "gauge",
+        "Whether the jobfile on disk could not be taken over.",
+    );
+    page.sample(
+        "jobctl_jobfile_error",
+        &[],
+        u8::from(supervisor.jobfile_error.is_some()),
+    );
+    page.family(
+        "jobctl_start_time_seconds",
+        "gauge",
+        "When the supervisor became ready.",
+    );
+    if let Some(since) = supervisor.since.filter(|_| outside.is_up) {
+        page.sample("jobctl_start_time_seconds", &[], seconds(since.ms()));
+    }
+    page.family(
+        "jobctl_store_size_bytes",
+        "gauge",
+        "Size of the store with its log.",
+    );
+    page.sample("jobctl_store_size_bytes", &[], store.bytes());
+    page.family(
+        "jobctl_loop_lag_seconds",
+        "gauge",
+        "How long the longest turn of the supervisor's loop took in the last minute in which there was something to do.",
+    );
+    if let Some(lag) = store.loop_lag_ms()? {
+        page.sample("jobctl_loop_lag_seconds", &[], seconds(lag));
+    }
+    let is_all_paused = |now: Wall| {
+        supervisor.paused_at.is_some() && supervisor.paused_until.is_none_or(|until| now < until)
+    };
+    let facts = Facts {
+        numbers,
+        slow,
+        outside,
+        is_all_paused: outside.now.is_some_and(is_all_paused),
+    };
+    page.jobs(&jobs, &facts);
+    page.attempts(&jobs, &tallies);
+    Ok(page.0)
+}
+
+struct Facts<'a> {
+    numbers: HashMap<i64, JobNumbers>,
+    slow: Vec<i64>,
+    outside: &'a Outside,
+    is_all_paused: bool,
+}
+
+/// States a run can be in before it ends, with their counters.
+const fn open(row: &JobRow) -> [(State, i64); 4] {
+    [
+        (State::Scheduled, row.scheduled),
+        (State::Queued, row.queued),
+        (State::Running, row.running),
+        (State::Retrying, row.retrying),
+    ]
+}
+
+const ENDED: [State; 4] = [
+    State::Succeeded,
+    State::Failed,
+    State::Skipped,
+    State::Cancelled,
+];
+
+const OUTCOMES: [OutcomeKind; 5] = [
+    OutcomeKind::Exited,
+    OutcomeKind::Signaled,
+    OutcomeKind::TimedOut,
+    OutcomeKind::SpawnFailed,
+    OutcomeKind::Lost,
+];
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let open = if index == 0 { '{' } else { ',' };
+            // Names of jobs, words and versions need no escaping.
+            let _ = write!(self.0, "{open}{label}=\"{text}\"");
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{close} {value}");
+    }
+
+    fn up(&mut self, is_up: bool) {
+        self.family("jobctl_up", "gauge", "Whether a supervisor is running.");
+        self.sample("jobctl_up", &[], u8::from(is_up));
+    }
+
+    fn gauge(
+        &mut self,
+        (name, help): (&str, &str),
+        jobs: &[JobRow],
+        value: impl Fn(&JobRow) -> Option<String>,
+    ) {
+        self.family(name, "gauge", help);
+        for job in jobs {
+            if let Some(value) = value(job) {
+                self.sample(name, &[("job_name", &job.name)], value);
+            }
+        }
+    }
+
+    fn jobs(&mut self, jobs: &[JobRow], facts: &Facts<'_>) {
+        self.family(
+            "jobctl_runs",
+            "gauge",
+            "Runs that have not ended, by state.",
+        );
+        for job in jobs {
+            for (state, count) in open(job) {
+                let labels = [("job_name", job.name.as_str()), ("state", state.as_str())];
+                self.sample("jobctl_runs", &labels, count);
+            }
+        }
+        self.family(
+            "jobctl_runs_ended_total",
+            "counter",
+            "Runs that have ended, by state.",
+        );
+        for job in jobs {
+            let Some(numbers) = facts.numbers.get(&job.id) else {
+                continue;
+            };
+            for (state, count) in ENDED.iter().zip(numbers.ended) {
+                let labels = [("job_name", job.name.as_str()), ("state", state.as_str())];
+                self.sample("jobctl_runs_ended_total", &labels, count);
+            }
+        }
+        let now = facts.outside.now;
+        let is_paused = |job: &JobRow| {
+            let own = job.paused_at.is_some()
+                && job
+                    .paused_until
+                    .is_none_or(|until| now.is_none_or(|now| now < until));
+            facts.is_all_paused || own
+        };
+        let is_late = |job: &JobRow| job.late_at.is_some() || facts.slow.contains(&job.id);
+        let oldest = |job: &JobRow| facts.numbers.get(&job.id)?.oldest_due_at;
+        let flag = |is_set: bool| Some(u8::from(is_set).to_string());
+        self.gauge(
+            (
+                "jobctl_failed_runs",
+                "Runs that gave up and that nobody has acknowledged.",
+            ),
+            jobs,
+            |job| Some(job.failed.to_string()),
+        );
+        self.gauge(
+            ("jobctl_paused", "Whether nothing of the job is started."),
+            jobs,
+            |job| flag(is_paused(job)),
+        );
+        self.gauge(
+            (
+                "jobctl_late",
+                "Whether an attempt takes, or the next success is away, longer than expected.",
+            ),
+            jobs,
+            |job| flag(is_late(job)),
+        );
+        self.gauge(
+            (
+                "jobctl_last_success_timestamp_seconds",
+                "When a run last succeeded.",
+            ),
+            jobs,
+            |job| job.last_success_at.map(|at| seconds(at.ms())),
+        );
+        self.gauge(
+            (
+                "jobctl_next_run_timestamp_seconds",
+                "When the next occurrence falls due.",
+            ),
+            jobs,
+            |job| facts.outside.next.get(&job.name).map(|at| seconds(at.ms())),
+        );
+        self.gauge(
+            (
+                "jobctl_queue_oldest_due_timestamp_seconds",
+                "When the run that is queued for longest fell due.",
+            ),
+            jobs,
+            |job| oldest(job).map(|at| seconds(at.ms())),
+        );
+        self.gauge(
+            (
+                "jobctl_queue_oldest_age_seconds",
+                "For how long it is queued; 0 if none is.",
+            ),
+            jobs,
+            |job| {
+                let age = oldest(job)
+                    .zip(now)
+                    .map_or(0, |(at, now)| (now.ms() - at.ms()).max(0));
+                Some(seconds(age))
+            },
+        );
+    }
+
+    fn attempts(&mut self, jobs: &[JobRow], tallies: &[Tally]) {
+        let mut of: HashMap<i64, Vec<Tally>> = HashMap::new();
+        for tally in tallies {
+            of.entry(tally.job_id).or_default().push(*tally);
+        }
+        let by_job: Vec<(&JobRow, Vec<Tally>)> = jobs
+            .iter()
+            .map(|job| (job, of.remove(&job.id).unwrap_or_default()))
+            .collect();
+        let name = "jobctl_attempts_total";
+        self.family(name, "counter", "Attempts that have ended, by outcome.");
+        for (job, tallies) in &by_job {
+            for outcome in OUTCOMES {
+                let own = tallies.iter().filter(|tally| tally.outcome == outcome);
+                let count: i64 = own.map(|tally| tally.count).sum();
+                let labels = [
+                    ("job_name", job.name.as_str()),
+                    ("outcome", outcome.as_str()),
+                ];
+                self.sample(name, &labels, count);
+            }
+        }
+        let name = "jobctl_attempt_duration_seconds";
+        self.family(name, "histogram", "How long attempts took.");
+        for (job, tallies) in by_job {
+            let job_name = ("job_name", job.name.as_str());
+            let mut below = 0;
+            for (bucket, bound) in (0_i64..).zip(BOUNDS_MS) {
+                below += count_in(&tallies, bucket);
+                let labels = [job_name, ("le", &seconds(bound))];
+                self.sample(&format!("{name}_bucket"), &labels, below);
+            }
+            let count: i64 = tallies.iter().map(|tally| tally.count).sum();
+            let sum: i64 = tallies.iter().map(|tally| tally.duration_ms).sum();
+            self.sample(
+                &format!("{name}_bucket"),
+                &[job_name, ("le", "+Inf")],
+                count,
+            );
+            self.sample(&format!("{name}_sum"), &[job_name], seconds(sum));
+            self.sample(&format!("{name}_count"), &[job_name], count);
+        }
+    }
+}
+
+fn count_in(tallies: &[Tally], bucket: i64) -> i64 {
+    let own = tallies.iter().filter(|tally| tally.bucket == bucket);
+    own.map(|tally| tally.count).sum()
+}
+
+/// Milliseconds as seconds, exactly.
+fn seconds(ms: i64) -> String {
+    let sign = if ms < 0 { "-" } else { "" };
+    let (whole, rest) = (ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000);
+    if rest == 0 {
+        format!("{sign}{whole}")
+    } else {
+        let rest = format!("{rest:03}");
+        format!("{sign}{whole}.{}", rest.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_exact() {
+        for (ms, text) in [
+            (0, "0"),
+            (1, "0.001"),
+            (1500, "1.5"),
+            (-250, "-0.25"),
+            (60_000, "60"),
+        ] {
+            assert_eq!(seconds(ms), text);
+        }
+    }
+}

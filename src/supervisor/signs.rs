@@ -1,0 +1,414 @@
+//! Signs for those outside that the supervisor lives and what it does: to systemd (sd_notify(3)), the metrics file, the heartbeat.
+//!
+//! All of them are given by the loop itself, after a turn: one that is stuck gives none. None of them ever waits for anybody.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::environment::Subject;
+use super::metrics::{self, Outside};
+use super::spawner::{Report, SlotEnd, Spawner};
+use super::{LOOK_EVERY, Steps, Supervisor};
+use crate::core::job::{CommandLine, HeartbeatTarget, Policy};
+use crate::core::reason::plain;
+use crate::core::run::Outcome;
+use crate::core::time::{Mono, Now, Wall};
+use crate::keeper::order::Order;
+use crate::keeper::record::End;
+use crate::os::file;
+use crate::os::notify::Notify;
+use crate::store::StoreError;
+
+/// A keeper knows the command of the heartbeat as this run; notices have small negative numbers.
+const HEARTBEAT: i64 = i64::MIN + 1;
+
+/// Between two changes of the sentence that systemd shows.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two versions of the metrics file.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
+
+/// While attempts are ended, systemd is asked for this much more time, this often.
+const EXTEND_EVERY: Duration = Duration::from_secs(5);
+const EXTEND_BY: Duration = Duration::from_secs(30);
+
+/// What was told, and when.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    notify: Option<Notify>,
+    is_ready: bool,
+    status: String,
+    status_at: Option<Mono>,
+    status_of: Version,
+    pinged_at: Option<Mono>,
+    extended_at: Option<Mono>,
+    metrics_at: Option<Mono>,
+    metrics_of: Version,
+    beat_at: Option<Mono>,
+    is_beating: bool,
+    beats: i64,
+    /// What does not work at the moment, and was said.
+    ills: Ills,
+    /// The longest turn since that was last written down.
+    lag: Duration,
+    lag_at: Option<Mono>,
+}
+
+/// Which state of the store something was made of.
+type Version = Option<(u64, i64)>;
+
+#[derive(Debug, Default)]
+struct Ills {
+    notify: bool,
+    metrics: bool,
+    heartbeat: bool,
+}
+
+/// Whether this is the end of the heartbeat's command.
+pub(super) fn is_heartbeat(end: &SlotEnd) -> bool {
+    end.run == HEARTBEAT
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// From now on the service manager is told, if there is one.
+    pub(crate) fn attach(&mut self, notify: Option<Notify>) {
+        self.signs.notify = notify;
+    }
+
+    /// Says that the supervisor has begun.
+    pub(crate) fn sign_ready(&mut self, now: Now) {
+        self.signs.is_ready = true;
+        self.tell_manager("READY=1", now);
+    }
+
+    /// Says that the jobfile is being read; [`Self::sign_ready`] says that it was.
+    pub(crate) fn sign_reloading(&mut self, now: Now) {
+        let micros = now.mono.as_duration().as_micros();
+        self.tell_manager(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"), now);
+    }
+
+    /// Says that the supervisor stops.
+    pub(super) fn sign_stopping(&mut self, now: Now) {
+        self.tell_manager("STOPPING=1", now);
+    }
+
+    /// The last word of a supervisor that leaves.
+    pub(crate) fn sign_off(&mut self, now: Now) {
+        if let Some(path) = self.configuration.metrics_file.clone() {
+            self.write_metrics(&path, false, now);
+        }
+        self.log.flush();
+    }
+
+    /// Notes how long a turn took.
+    pub(crate) fn note_turn(&mut self, span: Duration) {
+        self.signs.lag = self.signs.lag.max(span);
+    }
+
+    /// Writes the longest turn down, once a minute at most and only along with something else.
+    pub(super) fn write_lag(&mut self, now: Now) -> Result<(), StoreError> {
+        let is_early = self
+            .signs
+            .lag_at
+            .is_some_and(|at| now.mono.since(at) < LOOK_EVERY);
+        if is_early || !self.store.has_changes() {
+            return Ok(());
+        }
+        let ms = i64::try_from(self.signs.lag.as_millis()).unwrap_or(i64::MAX);
+        self.store.set_meta("loop_lag_ms", Some(&ms))?;
+        self.signs.lag_at = Some(now.mono);
+        self.signs.lag = Duration::ZERO;
+        Ok(())
+    }
+
+    /// Gives the signs that are due.
+    pub(super) fn give_signs(&mut self, now: Now) {
+        if !self.signs.is_ready {
+            return;
+        }
+        self.show_status(now);
+        self.ping(now);
+        self.ask_for_time(now);
+        if let Some(path) = self.configuration.metrics_file.clone()
+            && self.metrics_are_due(now)
+        {
+            self.write_metrics(&path, true, now);
+        }
+        self.beat(now);
+    }
+
+    /// How long no sign is due.
+    pub(super) fn next_sign_wait(&self, now: Now) -> Option<Duration> {
+        if !self.signs.is_ready {
+            return None;
+        }
+        let signs = &self.signs;
+        let after = |at: Option<Mono>, span: Duration| at.map_or(now.mono, |at| at + span);
+        let is_new = |of: Version| of != self.version();
+        let has_manager = signs.notify.is_some();
+        let metrics = self.configuration.metrics_file.is_some().then(|| {
+            let span = if is_new(signs.metrics_of) {
+                METRICS_EVERY
+            } else {
+                LOOK_EVERY
+            };
+            after(signs.metrics_at, span)
+        });
+        let deadlines = [
+            (has_manager && is_new(signs.status_of)).then(|| after(signs.status_at, STATUS_EVERY)),
+            self.ping_every().map(|every| after(signs.pinged_at, every)),
+            (has_manager && self.stopping.is_some())
+                .then(|| after(signs.extended_at, EXTEND_EVERY)),
+            metrics,
+            self.next_beat_at(now),
+        ];
+        deadlines
+            .into_iter()
+            .flatten()
+            .map(|at| at.since(now.mono))
+            .min()
+    }
+
+    fn version(&self) -> Version {
+        Some((self.store.changes(), self.data_version))
+    }
+
+    /// A message that the manager does not take is lost, and that is said once.
+    fn tell_manager(&mut self, message: &str, now: Now) {
+        let Some(notify) = &self.signs.notify else {
+            return;
+        };
+        match notify.send(message) {
+            Ok(()) => self.signs.ills.notify = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.signs.ills.notify, true) {
+                    self.log
+                        .event(now.wall, "notify_failed", &[("error", &plain(&error))]);
+                }
+            }
+        }
+    }
+
+    fn show_status(&mut self, now: Now) {
+        let is_early = self
+            .signs
+            .status_at
+            .is_some_and(|at| now.mono.since(at) < STATUS_EVERY);
+        if self.signs.notify.is_none() || is_early || self.signs.status_of == self.version() {
+            return;
+        }
+        // A store that cannot be read now is asked again after the next turn.
+        let Ok([_, waiting, retrying, failed]) = self.store.totals() else {
+            return;
+        };
+        self.signs.status_at = Some(now.mono);
+        self.signs.status_of = self.version();
+        let jobs = self.jobs.len();
+        let running = self.live.len();
+        let next = match self.planned.first() {
+            Some((at, index)) => format!(
+                "; next is {} at {}",
+                self.jobs[*index].job.name,
+                at.rfc3339()
+            ),
+            None => String::new(),
+        };
+        let stops = if self.stopping.is_some() {
+            "stopping: "
+        } else {
+            ""
+        };
+        let status = format!(
+            "{stops}{jobs} jobs, {running} runs under way, {waiting} waiting, {retrying} retrying, {failed} failed{next}"
+        );
+        if status != self.signs.status {
+            self.tell_manager(&format!("STATUS={status}"), now);
+            self.signs.status = status;
+        }
+    }
+
+    /// Half of what the manager waits for; it wants to hear at least that often.
+    fn ping_every(&self) -> Option<Duration> {
+        Some(self.signs.notify.as_ref()?.watchdog? / 2)
+    }
+
+    fn ping(&mut self, now: Now) {
+        let Some(every) = self.ping_every() else {
+            return;
+        };
+        if self
+            .signs
+            .pinged_at
+            .is_none_or(|at| now.mono.since(at) >= every)
+        {
+            self.signs.pinged_at = Some(now.mono);
+            self.tell_manager("WATCHDOG=1", now);
+        }
+    }
+
+    fn ask_for_time(&mut self, now: Now) {
+        let is_early = self
+            .signs
+            .extended_at
+            .is_some_and(|at| now.mono.since(at) < EXTEND_EVERY);
+        if self.stopping.is_none() || is_early {
+            return;
+        }
+        self.signs.extended_at = Some(now.mono);
+        let micros = EXTEND_BY.as_micros();
+        self.tell_manager(&format!("EXTEND_TIMEOUT_USEC={micros}"), now);
+    }
+
+    fn metrics_are_due(&self, now: Now) -> bool {
+        let span = if self.signs.metrics_of == self.version() {
+            LOOK_EVERY
+        } else {
+            METRICS_EVERY
+        };
+        self.signs
+            .metrics_at
+            .is_none_or(|at| now.mono.since(at) >= span)
+    }
+
+    fn write_metrics(&mut self, path: &Path, is_up: bool, now: Now) {
+        self.signs.metrics_at = Some(now.mono);
+        self.signs.metrics_of = self.version();
+        let next: HashMap<String, Wall> = self
+            .jobs
+            .iter()
+            .filter_map(|state| Some((state.job.name.to_string(), state.planned_at()?)))
+            .collect();
+        let outside = Outside {
+            is_up,
+            next,
+            now: Some(now.wall),
+        };
+        let written = match metrics::text(&self.store, &outside) {
+            Ok(text) => file::replace(path, text.as_bytes()).map_err(|error| plain(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        let was_ill = std::mem::replace(&mut self.signs.ills.metrics, written.is_err());
+        match written {
+            Ok(()) if was_ill => {
+                self.log
+                    .event(now.wall, "metrics_work", &[("file", &path.display())])
+            }
+            Err(error) if !was_ill => self.log.event(
+                now.wall,
+                "metrics_failed",
+                &[("file", &path.display()), ("error", &error)],
+            ),
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn next_beat_at(&self, now: Now) -> Option<Mono> {
+        self.configuration.heartbeat.as_ref()?;
+        // A supervisor whose store fails, or that stops, is not well.
+        let is_well = self.again_at.is_none() && self.stopping.is_none() && !self.signs.is_beating;
+        is_well.then(|| self.signs.beat_at.unwrap_or(now.mono))
+    }
+
+    fn beat(&mut self, now: Now) {
+        let is_due = self.next_beat_at(now).is_some_and(|at| at <= now.mono);
+        let Some((target, every)) = self.configuration.heartbeat.clone().filter(|_| is_due) else {
+            return;
+        };
+        self.signs.beat_at = Some(now.mono + every);
+        match target {
+            HeartbeatTarget::File(path) => {
+                let touched = touch(Path::new(&*path), now.wall).map_err(|error| plain(&error));
+                self.note_beat(touched.err().as_deref(), now);
+            }
+            HeartbeatTarget::Command(command) => {
+                if let Err(error) = self.start_beat(&command, every) {
+                    self.note_beat(Some(&error), now);
+                }
+            }
+        }
+    }
+
+    fn start_beat(&mut self, command: &CommandLine, every: Duration) -> Result<(), String> {
+        let argv = match command {
+            CommandLine::Shell(text) => {
+                let shell = Policy::default().shell;
+                let words = shell.iter().map(|word| word.as_bytes().to_vec());
+                words
+                    .chain([text.as_bytes().to_vec(), b"heartbeat".to_vec()])
+                    .collect()
+            }
+            CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
+        };
+        let subject = Subject {
+            job: None,
+            run: None,
+            argv,
+            stdin: Vec::new(),
+            env: Vec::new(),
+        };
+        let order = match self.surroundings.notice_order(subject) {
+            Ok(order) => order,
+            Err(outcome) => return Err(crate::core::retry::describe(&outcome)),
+        };
+        let slot = self.spawner.free_slot().map_err(|error| plain(&error))?;
+        self.signs.beats += 1;
+        let order = Order {
+            run: HEARTBEAT,
+            claim: self.signs.beats,
+            cgroup: self.spawner.cgroup_of(slot),
+            timeout: order
+                .timeout
+                .map(|timeout| timeout.min(every.max(Duration::from_secs(1)))),
+            ..order
+        };
+        match self.spawner.start(slot, &order, Vec::new()) {
+            Ok(()) => {
+                self.signs.is_beating = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.spawner.give_back(slot);
+                Err(plain(&error))
+            }
+        }
+    }
+
+    /// The command of the heartbeat has ended.
+    pub(super) fn finish_beat(&mut self, end: &SlotEnd, steps: &mut Steps) {
+        steps.released.push(end.slot);
+        self.signs.is_beating = false;
+        let error = match &end.report {
+            Report::Ended(record) => match record.ending.as_ref().map(|ending| &ending.end) {
+                Some(End::Exited(0)) => None,
+                Some(End::Exited(code)) => Some(format!("exit {code}")),
+                Some(End::Signaled(signal)) => Some(format!("signal {signal}")),
+                Some(End::SpawnFailed { error, .. }) => Some(error.clone()),
+                None => Some("lost".to_owned()),
+            },
+            Report::Refused(Outcome::SpawnFailed { error, .. }) => Some(error.clone()),
+            Report::Lost | Report::NeverStarted | Report::Refused(_) => Some("lost".to_owned()),
+        };
+        self.note_beat(error.as_deref(), steps.now);
+    }
+
+    fn note_beat(&mut self, error: Option<&str>, now: Now) {
+        let was_ill = std::mem::replace(&mut self.signs.ills.heartbeat, error.is_some());
+        match error {
+            Some(error) if !was_ill => {
+                self.log
+                    .event(now.wall, "heartbeat_failed", &[("error", &error)])
+            }
+            None if was_ill => self.log.event(now.wall, "heartbeat_works", &[]),
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Makes a file if there is none, and says that it was changed at `at`.
+fn touch(path: &Path, at: Wall) -> std::io::Result<()> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let since_epoch = Duration::from_millis(u64::try_from(at.ms()).unwrap_or(0));
+    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
+}
