@@ -70,10 +70,7 @@ pub(crate) fn print(
         failed: total(|row| row.failed),
     };
     let mut views = views;
-    views.sort_by_cached_key(|view| {
-        let (rank, at) = need(view);
-        (rank, at.is_none(), at, view.name)
-    });
+    sort(&mut views);
     let (shown, left_out) = if args.all || args.failed {
         (views, 0)
     } else {
@@ -201,7 +198,14 @@ fn need(view: &JobView<'_>) -> (u8, Option<Wall>) {
     (rank, view.next.as_ref().map(Coming::due_at))
 }
 
-/// Of many jobs those that need attention and those that are next, and how many are left out.
+fn sort(views: &mut [JobView<'_>]) {
+    views.sort_by_cached_key(|view| {
+        let (rank, at) = need(view);
+        (rank, at.is_none(), at, view.name)
+    });
+}
+
+/// Of many jobs, in that order, those that need attention and those that are next, and how many are left out.
 fn choose(mut views: Vec<JobView<'_>>) -> (Vec<JobView<'_>>, usize) {
     let all = views.len();
     if all <= JOBS_PLAIN {
@@ -713,7 +717,7 @@ mod tests {
         assert_eq!(
             text,
             "supervisor  not running: nothing is started\njobfile     /j\n\n\
-             JOB     NEXT        LAST\nbackup  in 14h 30m  -\nitem    -           -\n"
+             JOB     NEXT                    LAST\nbackup  07-27 02:30 in 14h 30m  -\nitem    -                       -\n"
         );
     }
 
@@ -725,7 +729,7 @@ mod tests {
                 ..row(&format!("job{index:03}"))
             })
             .collect();
-        let views = rows
+        let mut views: Vec<JobView<'_>> = rows
             .iter()
             .map(|row| JobView {
                 name: &row.name,
@@ -735,6 +739,7 @@ mod tests {
                 is_slow: false,
             })
             .collect();
+        sort(&mut views);
         let (shown, left_out) = choose(views);
         assert_eq!(
             shown.iter().map(|view| view.name).collect::<Vec<_>>(),

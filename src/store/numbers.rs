@@ -57,6 +57,8 @@ pub(crate) struct PastRun {
 /// A run that has ended, as a glance sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecentRun {
+    /// Its number.
+    pub(crate) id: i64,
     /// What became of it.
     pub(crate) state: State,
     /// Attempts.
@@ -195,30 +197,47 @@ impl Store {
             .map_err(|e| self.failed("read runs", e))
     }
 
-    /// The newest ended runs of a job, newest first: `limit` of them, as far as they stand among the last that were put down before `last_run`,
-    /// so that a long queue costs nothing.
+    /// The newest ended runs of a job, newest first, `limit` at the most. Only a few of its newest runs are looked at, and of those that were put
+    /// down before `last_run`: a long queue in front of them costs nothing.
     pub(crate) fn recent_runs(
         &self,
         job_id: i64,
         last_run: i64,
         limit: usize,
     ) -> Result<Vec<RecentRun>, StoreError> {
+        let mut recent = self.recent_runs_until(job_id, i64::MAX, limit)?;
+        if recent.len() < limit {
+            let until = recent.last().map_or(i64::MAX, |run| run.id - 1);
+            let older = self.recent_runs_until(job_id, last_run.min(until), limit)?;
+            recent.extend(older);
+            recent.truncate(limit);
+        }
+        Ok(recent)
+    }
+
+    fn recent_runs_until(
+        &self,
+        job_id: i64,
+        until: i64,
+        limit: usize,
+    ) -> Result<Vec<RecentRun>, StoreError> {
         let read = |row: &Row<'_>| {
             Ok(RecentRun {
-                state: rows::word(row, 0, State::from_code)?,
-                attempt: row.get(1)?,
-                duration_ms: row.get(2)?,
+                id: row.get(0)?,
+                state: rows::word(row, 1, State::from_code)?,
+                attempt: row.get(2)?,
+                duration_ms: row.get(3)?,
             })
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.conn
             .prepare_cached(
-                "SELECT state, attempt, duration_ms FROM (SELECT state, attempt, duration_ms FROM run \
+                "SELECT id, state, attempt, duration_ms FROM (SELECT id, state, attempt, duration_ms FROM run \
                  WHERE job = ?1 AND id <= ?2 ORDER BY id DESC LIMIT 3 * ?3) WHERE state > 4 LIMIT ?3",
             )
             .and_then(|mut query| {
                 query
-                    .query_map(params![job_id, last_run, limit], read)?
+                    .query_map(params![job_id, until, limit], read)?
                     .collect()
             })
             .map_err(|e| self.failed("read runs", e))

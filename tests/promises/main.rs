@@ -32,6 +32,7 @@ mod reloading;
 mod reports;
 mod retries;
 mod shadow;
+mod signs;
 mod spawn_failures;
 mod state_directory;
 mod steering;

@@ -464,6 +464,12 @@ impl Supervisor {
         send(self.pid(), signal);
     }
 
+    /// Its standard output, where that is a pipe.
+    #[track_caller]
+    pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
+        self.child.stdout.take().expect("it was asked for")
+    }
+
     /// How it ended, if it has.
     pub(crate) fn status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it is our child")
