@@ -1,5 +1,7 @@
 //! `jobctl status` for people: the page with all jobs.
 
+use unicode_width::UnicodeWidthStr;
+
 use super::failure::Failure;
 use super::fields::Fields;
 use super::jobs::{Coming, Jobs};
@@ -23,6 +25,9 @@ const JOBS_PLAIN: usize = 50;
 
 /// Of more jobs, those that need attention and so many that are next.
 const JOBS_NEXT: usize = 20;
+
+/// Fewer columns have no room for results.
+const NARROW_MIN: usize = 56;
 
 /// Results of past runs that are shown of a job.
 const RESULTS_MAX: usize = 20;
@@ -154,27 +159,22 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
         .unwrap_or_default();
     let since = row
         .since
-        .map(|at| format!(", since {} ({})", viewer.show(at), viewer.relative(at)))
-        .unwrap_or_default();
+        .filter(|_| supervisor.is_running)
+        .map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
     match supervisor.is_running {
         true if row.is_shadow => fields.put_styled(
             "supervisor",
             Style::Warn,
-            Some(format!(
-                "running as a shadow, nothing is started{pid}{since}"
-            )),
+            Some(format!("running as a shadow, nothing is started{pid}")),
         ),
-        true => fields.put_styled(
-            "supervisor",
-            Style::Good,
-            Some(format!("running{pid}{since}")),
-        ),
+        true => fields.put_styled("supervisor", Style::Good, Some(format!("running{pid}"))),
         false => fields.put_styled(
             "supervisor",
             Style::Bad,
             Some("not running: nothing is started".to_owned()),
         ),
     }
+    fields.put("since", since);
 }
 
 /// In which order jobs are worth a look: what failed, what is late, what is retried, what runs, and then what is next.
@@ -228,7 +228,7 @@ struct Room {
     results: usize,
     /// The usual duration, and the time of the next run beside the span until then.
     has_more: bool,
-    /// How long the last attempt took.
+    /// How long the last attempt took; spans in two units.
     has_duration: bool,
 }
 
@@ -237,13 +237,27 @@ impl Room {
         let results = match width {
             None | Some(120..) => RESULTS_MAX,
             Some(100..) => 10,
-            Some(72..) => 5,
+            Some(NARROW_MIN..) => 5,
             Some(_) => 0,
         };
         Self {
             results,
             has_more: width.is_none_or(|width| width >= 100),
             has_duration: width.is_none_or(|width| width >= 80),
+        }
+    }
+
+    /// A time as seen from now, where there is little room in one unit: `in 3h`, `5m ago`.
+    fn relative(self, viewer: &Viewer, at: Wall) -> String {
+        let text = viewer.relative(at);
+        if self.has_duration {
+            return text;
+        }
+        let words: Vec<&str> = text.split(' ').collect();
+        match words.as_slice() {
+            ["in", first, _] => format!("in {first}"),
+            [first, _, "ago"] => format!("{first} ago"),
+            _ => text,
         }
     }
 }
@@ -269,7 +283,7 @@ fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<(
         table.push(vec![
             view.name.into(),
             next(page, view, room).into(),
-            last(page, view)?,
+            last(page, view, room)?,
             took(&recent, room).into(),
             strip(&recent, room.results).into(),
             Cell::styled(style, now(page, view)),
@@ -369,7 +383,7 @@ fn next(page: &Page<'_>, view: &JobView<'_>, room: Room) -> String {
             let at = coming.due_at();
             format!("{} {}", clock_of(page.viewer, at), page.viewer.relative(at))
         }
-        Some(coming) => page.viewer.relative(coming.due_at()),
+        Some(coming) => room.relative(page.viewer, coming.due_at()),
         None if fires(|schedule| matches!(schedule, Schedule::Reboot)) => "at boot".to_owned(),
         None if fires(|schedule| matches!(schedule, Schedule::Every(_))) => {
             "once loaded".to_owned()
@@ -391,14 +405,14 @@ fn clock_of(viewer: &Viewer, at: Wall) -> String {
 }
 
 /// What became of the last run, and when.
-fn last(page: &Page<'_>, view: &JobView<'_>) -> Result<Cell, Failure> {
+fn last(page: &Page<'_>, view: &JobView<'_>, room: Room) -> Result<Cell, Failure> {
     let Some(run) = view.last(page.store)? else {
         return Ok("-".into());
     };
     let at = run.ended_at.or(run.started_at).unwrap_or(run.created_at);
     Ok(Cell::styled(
         style(&run),
-        format!("{} {}", run.state, page.viewer.relative(at)),
+        format!("{} {}", run.state, room.relative(page.viewer, at)),
     ))
 }
 
@@ -491,7 +505,23 @@ fn print_runs(
     let hint = format!(
         "`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
     );
-    out.line(out.styled(Style::Dim, &hint))
+    print_words(&hint, out)
+}
+
+/// A sentence of several parts in as many lines as the terminal needs for it.
+fn print_words(text: &str, out: &mut Out) -> Result<(), Failure> {
+    let mut line = String::new();
+    for part in text.split_inclusive(", ") {
+        let is_full = out
+            .width
+            .is_some_and(|width| line.width() + part.trim_end().width() > width);
+        if is_full && !line.is_empty() {
+            out.line(out.styled(Style::Dim, line.trim_end()))?;
+            line.clear();
+        }
+        line.push_str(part);
+    }
+    out.line(out.styled(Style::Dim, &line))
 }
 
 /// A list of runs on the page.

@@ -21,6 +21,7 @@ mod kill_sweep;
 mod lanes;
 mod locks;
 mod logs;
+mod looking;
 mod migration;
 mod nothing_is_lost;
 mod notices;

@@ -16,11 +16,16 @@ const HOSTILE: &str = "\x1b[2J\x1b]0;title\x07\u{9b}2J\u{9d}0;t\u{9c}\u{202e}\u{
 const HOSTILE_TOML: &str =
     "\\u001b[2J\\u001b]0;t\\u0007\\u009b2J\\u202e\\u2066\\u200f\\u061c\\u200b\\u2028\\u007fend";
 
-/// What a command writes to a terminal for standard output and standard error.
+/// What a command writes to a wide terminal for standard output and standard error.
 fn on_terminal(command: &mut Command) -> Vec<u8> {
+    on_terminal_of(400, command)
+}
+
+/// What a command writes to a terminal of so many columns.
+pub(crate) fn on_terminal_of(columns: u16, command: &mut Command) -> Vec<u8> {
     let size = Winsize {
         ws_row: 50,
-        ws_col: 400,
+        ws_col: columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
@@ -64,7 +69,7 @@ fn ask(house: &House, args: &[&str]) -> Vec<u8> {
 fn jobfile() -> String {
     format!(
         "[jobs.writes]\ndescription = \"{HOSTILE_TOML}\"\n\
-         command = 'cat \"$T/hostile\"; exit 1'\n\
+         command = 'cat \"$T/hostile\"; exit 1'\non_failure = 'cat \"$T/hostile\"'\n\
          [jobs.missing]\ndescription = \"d\"\ncommand = [\"/nowhere/{HOSTILE_TOML}\"]\nschedule = '@daily'\n\
          [jobs.nowhere]\ncommand = \"true '{HOSTILE_TOML}'\"\ncwd = \"/nowhere/{HOSTILE_TOML}\"\nschedule = '0 1 * * *'\n"
     )

@@ -1,0 +1,388 @@
+//! What a person sees: `status` in one screen, `stats`, `doctor`; and `prune`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::support::{House, is_root, skipped};
+use crate::terminals::on_terminal_of;
+
+/// The page on a terminal of so many columns.
+fn page(house: &House, columns: u16, args: &[&str]) -> String {
+    let mut command = house.jobctl();
+    command
+        .env("LC_ALL", "C.UTF-8")
+        .env("TERM", "xterm")
+        .args(args);
+    String::from_utf8(on_terminal_of(columns, &mut command))
+        .expect("it is text")
+        .replace("\r\n", "\n")
+}
+
+/// The page where the locale has nothing but ASCII.
+fn ascii(house: &House) -> String {
+    let mut command = house.jobctl();
+    let output = command.env("LC_ALL", "C").args(["status"]).output();
+    let text = String::from_utf8(output.expect("it can be started").stdout).expect("it is text");
+    assert!(text.is_ascii(), "{text}");
+    text
+}
+
+const JOBS: &str = "[jobs.broken]\ncommand = 'exit 3'\n[jobs.again]\ncommand = 'exit 4'\nretry = { max = 2, delay = '1h', jitter = 0 }\n\
+    [jobs.held]\ncommand = 'read _ < \"$T/door\"'\n[jobs.daily]\ncommand = 'true'\nschedule = '30 2 * * *'\n\
+    [jobs.monthly]\ncommand = 'true'\nschedule = '0 0 1 * *'\n[jobs.aside]\ncommand = 'true'\n";
+
+#[test]
+fn status_has_what_needs_a_person_first_and_says_what_waits_and_what_to_do() {
+    let house = House::new(JOBS);
+    nix::unistd::mkfifo(&house.path("door"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let supervisor = house.start();
+    let broken = house.enqueue(&["broken"]);
+    let again = house.enqueue(&["again"]);
+    let held = house.enqueue(&["held"]);
+    house.wait_state(held, "running");
+    let waits = house.enqueue(&["held"]);
+    for _ in 0..3 {
+        let id = house.enqueue(&["aside"]);
+        house.wait_state(id, "succeeded");
+    }
+    house.wait_state(broken, "failed");
+    house.wait_state(again, "retrying");
+    for columns in [60, 80, 100, 140] {
+        let text = page(&house, columns, &["status"]);
+        assert!(
+            text.lines()
+                .all(|line| line.chars().count() <= usize::from(columns)),
+            "{columns}\n{text}"
+        );
+        let at = |name: &str| {
+            text.lines()
+                .position(|line| line.starts_with(&format!("{name} ")))
+                .unwrap_or_else(|| panic!("no {name}: {text}"))
+        };
+        let places = ["broken", "again", "held", "daily", "monthly", "aside"].map(at);
+        assert!(places.is_sorted(), "{places:?}\n{text}");
+        let line = text.lines().nth(at("aside")).expect("it is there");
+        assert!(
+            line.contains("\u{2713}\u{2713}\u{2713}"),
+            "{columns}\n{text}"
+        );
+        assert!(
+            text.lines()
+                .nth(at("broken"))
+                .is_some_and(|line| line.contains('\u{2717}'))
+        );
+    }
+    let text = ascii(&house);
+    assert!(text.contains("RESULTS") && text.contains("+++"), "{text}");
+    assert!(
+        text.contains(&format!("run {held} has its place")),
+        "{text}"
+    );
+    assert!(text.contains("attempt 1 of 3: exit 4"), "{text}");
+    assert!(text.contains(&format!("`jobctl retry {broken}`")), "{text}");
+    assert!(text.contains("02:30 in "), "{text}");
+    assert!(
+        text.contains(&format!("version     {}", env!("CARGO_PKG_VERSION"))),
+        "{text}"
+    );
+    let plan = house.ask(&["status", "again"]).expect(0).out;
+    assert!(
+        plan.contains(&format!("run {again}: attempt 2 in 59m")),
+        "{plan}"
+    );
+    assert!(
+        plan.contains(", 3 in 2h 59m; then it gives up (3 in all)"),
+        "{plan}"
+    );
+    house.ask(&["cancel", &waits.to_string()]).expect(0);
+    fs::write(house.path("door"), "\n").expect("somebody reads");
+    house.wait_state(held, "succeeded");
+    house.ask(&["cancel", &again.to_string()]).expect(0);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_run_that_needed_a_retry_has_a_mark_of_its_own() {
+    let house = House::new(
+        "[jobs.work]\ncommand = 'test $JOBCTL_ATTEMPT = 2'\nretry = { max = 1, delay = '1ms' }\n",
+    );
+    let supervisor = house.start();
+    let id = house.enqueue(&["work"]);
+    house.wait_state(id, "succeeded");
+    assert!(page(&house, 120, &["status"]).contains(" \u{21bb}"));
+    let ascii = ascii(&house);
+    assert!(
+        ascii
+            .lines()
+            .any(|line| line.starts_with("work ") && line.ends_with(" r")),
+        "{ascii}"
+    );
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_narrow_terminal_and_a_dumb_one_get_text_without_sequences() {
+    let house = House::new(JOBS);
+    let text = page(&house, 20, &["status"]);
+    assert!(text.contains("daily"), "{text}");
+    let mut command = house.jobctl();
+    command
+        .env_remove("NO_COLOR")
+        .env("TERM", "dumb")
+        .args(["status"]);
+    let bytes = on_terminal_of(80, &mut command);
+    assert!(
+        !bytes.contains(&0x1b),
+        "{}",
+        String::from_utf8_lossy(&bytes)
+    );
+}
+
+#[test]
+fn status_watch_shows_the_page_again_when_something_has_changed() {
+    use std::io::{BufRead, BufReader};
+    let house = House::new("[jobs.work]\ncommand = 'exit 3'\n");
+    let supervisor = house.start();
+    let mut command = house.jobctl();
+    let mut watch = command
+        .args(["status", "--watch"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    let stdout = watch.stdout.take().expect("it was asked for");
+    let mut lines = BufReader::new(stdout).lines();
+    let mut until = |word: &str| {
+        lines
+            .by_ref()
+            .map(|line| line.expect("it is text"))
+            .find(|line| line.contains(word))
+            .unwrap_or_else(|| panic!("no {word}"))
+    };
+    until("supervisor");
+    house.enqueue(&["work"]);
+    until("failed: 1");
+    watch.kill().expect("it lives");
+    watch.wait().expect("it ends");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn stats_count_runs_retries_and_durations() {
+    let house = House::new(
+        "[jobs.work]\ncommand = 'test $JOBCTL_ATTEMPT = 2 || exit 3'\nretry = { max = 1, delay = '1ms' }\n\
+         [jobs.bad]\ncommand = 'exit 1'\n[jobs.never]\ncommand = 'true'\n",
+    );
+    let supervisor = house.start();
+    for job in ["work", "work", "bad"] {
+        house.enqueue(&[job]);
+    }
+    house.wait_idle(&["work", "bad"]);
+    let lines = house.ask(&["stats", "--json"]).expect(0).out;
+    let stats: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(stats.len(), 2);
+    let (bad, work) = (&stats[0], &stats[1]);
+    assert_eq!(
+        (&work["runs"], &work["succeeded"], &work["retries"]),
+        (&2.into(), &2.into(), &2.into())
+    );
+    assert_eq!(
+        (&work["success_rate"], &bad["success_rate"]),
+        (&1.0.into(), &0.0.into())
+    );
+    assert!(work["p50_ms"].as_i64() <= work["p95_ms"].as_i64());
+    assert!(work["p95_ms"].as_i64() <= work["max_ms"].as_i64());
+    let by_day = house
+        .ask(&["stats", "work", "--by", "day", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(
+        (&by_day["job"], &by_day["runs"]),
+        (&"work".into(), &2.into())
+    );
+    assert!(
+        by_day["from"]
+            .as_str()
+            .is_some_and(|from| from.ends_with('Z'))
+    );
+    let text = house.ask(&["stats"]).expect(0).out;
+    assert!(
+        text.starts_with("JOB") && text.contains("100.0 %"),
+        "{text}"
+    );
+    house.ask(&["stats", "nobody"]).expect(3);
+    house.ask(&["stats", "--since", "never"]).expect(2);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn check_knows_from_history_which_timeout_is_too_tight() {
+    let house =
+        House::new("[jobs.work]\ncommand = 'sleep 0.25'\ntimeout = '60s'\non_failure = 'true'\n");
+    let supervisor = house.start();
+    for _ in 0..5 {
+        let id = house.enqueue(&["work"]);
+        house.wait_state(id, "succeeded");
+    }
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.ask(&["check"]).expect(0).err, "");
+    house.write_jobfile(
+        "[jobs.work]\ncommand = 'sleep 0.25'\ntimeout = '260ms'\non_failure = 'true'\n",
+    );
+    let said = house.ask(&["check"]).expect(0).err;
+    assert!(
+        said.contains(
+            "jobs.toml:3:11: job `work`: timeout 260ms is tight: the longest success lately took "
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn prune_removes_now_what_is_older_than_its_job_keeps_it() {
+    let house = House::new("[jobs.work]\ncommand = 'echo said'\nkeep = { succeeded = '30d' }\n");
+    let supervisor = house.start();
+    for _ in 0..5 {
+        let id = house.enqueue(&["work"]);
+        house.wait_state(id, "succeeded");
+    }
+    assert_eq!(
+        house.ask(&["prune", "--json"]).expect(0).json()["removed"],
+        0
+    );
+    assert_eq!(supervisor.stop(), 0);
+    house.write_jobfile("[jobs.work]\ncommand = 'echo said'\nkeep = { succeeded = '1ms' }\n");
+    let removed = house.ask(&["prune", "--json"]).expect(0).json();
+    assert_eq!(
+        (&removed["removed"], &removed["output_bytes"]),
+        (&4.into(), &20.into())
+    );
+    assert_eq!(house.runs("work").len(), 1);
+    assert_eq!(
+        house.ask(&["prune"]).expect(0).out,
+        "0 runs removed, with 0 B of output\n"
+    );
+}
+
+fn findings(house: &House) -> (i32, Vec<Value>) {
+    let answer = house.ask(&["doctor", "--json"]);
+    let lines = answer.out.lines();
+    let findings = lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    (answer.code, findings)
+}
+
+fn level<'a>(findings: &'a [Value], check: &str) -> &'a str {
+    findings
+        .iter()
+        .find(|finding| finding["check"] == check)
+        .and_then(|finding| finding["level"].as_str())
+        .unwrap_or("none")
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_the_command_that_mends_it() {
+    let house = House::new("[jobs.work]\ncommand = 'true'\nschedule = '@every 1h'\n");
+    let (code, found) = findings(&house);
+    assert_eq!((code, level(&found, "supervisor")), (1, "error"));
+    let supervisor = house.start();
+    let (code, found) = findings(&house);
+    assert_eq!(code, 0, "{found:?}");
+    for check in ["supervisor", "state directory", "store"] {
+        assert_eq!(level(&found, check), "ok", "{found:?}");
+    }
+    assert_eq!(level(&found, "jobs"), "warning");
+    assert!(
+        found
+            .iter()
+            .all(|finding| finding["level"] == "ok" || finding["remedy"].is_string())
+    );
+    fs::set_permissions(house.state_dir(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let (code, found) = findings(&house);
+    assert_eq!((code, level(&found, "state directory")), (1, "error"));
+    let text = house.ask(&["doctor", "--quiet"]).expect(1).out;
+    assert!(text.contains("`chmod 700 "), "{text}");
+    assert!(!text.contains("ok "), "{text}");
+    fs::set_permissions(house.state_dir(), fs::Permissions::from_mode(0o700)).expect("it is ours");
+    house.write_jobfile("[jobs.work]\ncommand = 'true'\nmailto = 'ops'\nschedule = 'wrong'\n");
+    house.ask(&["reload"]).expect(1);
+    let (code, found) = findings(&house);
+    assert_eq!((code, level(&found, "jobfile")), (1, "error"), "{found:?}");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_starts_too() {
+    let mut house = House::new(
+        "[jobs.work]\ncommand = 'true'\nlock = 'shared'\n\
+         [jobs.both]\ncommand = 'echo   in crontab'\nschedule = '0 3 * * *'\nmailto = 'ops'\n",
+    );
+    if is_root() {
+        house.belong_to(12_345);
+    }
+    let supervisor = house.start();
+    let id = house.enqueue(&["work"]);
+    house.wait_state(id, "succeeded");
+    house.write(
+        "crontab",
+        "#!/bin/sh\nprintf '# m h\\n0 3 * * * echo in crontab\\n'\n",
+    );
+    fs::set_permissions(house.path("crontab"), fs::Permissions::from_mode(0o755))
+        .expect("it is ours");
+    let lock = house.state_dir().join("locks").join("lock-shared.lock");
+    let mut holder = crate::support::program("flock")
+        .arg(&lock)
+        .args(["sh", "-c", "echo held; read _"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("flock(1) is everywhere");
+    let mut held = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().expect("it was asked for"), &mut held)
+        .expect("it says so");
+    let mut command = house.jobctl();
+    command
+        .env("PATH", format!("{}:/usr/bin:/bin", house.dir().display()))
+        .args(["doctor"]);
+    let output = command.output().expect("it can be started");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    drop(holder.stdin.take());
+    holder.wait().expect("it ends");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let said = |words: &[&str]| {
+        text.lines()
+            .any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    assert!(
+        said(&["warning", "locks: ", "shared.lock is held by process"]),
+        "{text}"
+    );
+    assert!(
+        said(&[
+            "error",
+            "crontab: cron starts the command of job `both`, too",
+            "line 2"
+        ]),
+        "{text}"
+    );
+    if ["/usr/sbin/sendmail", "/usr/lib/sendmail"]
+        .iter()
+        .any(|path| fs::exists(path).unwrap_or(true))
+    {
+        skipped("there is a sendmail");
+    } else {
+        assert!(
+            said(&[
+                "error",
+                "mail: there is no sendmail, and both of 2 want mail"
+            ]),
+            "{text}"
+        );
+    }
+    assert_eq!(supervisor.stop(), 0);
+}
