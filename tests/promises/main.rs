@@ -17,6 +17,7 @@ mod full_disk;
 mod handover;
 mod identity;
 mod imported;
+mod keys;
 mod kill_sweep;
 mod lanes;
 mod locks;
