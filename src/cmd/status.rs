@@ -68,12 +68,10 @@ pub(crate) fn print_once(
     let rows = store.map(Store::jobs).transpose()?.unwrap_or_default();
     let jobs = load_jobs(context, store, &rows)?;
     let slow = slow(store)?;
-    let mut views = views(&jobs, &rows, &slow, context.now.wall);
-    if let Some(name) = &args.job {
-        views.retain(|view| view.name == name);
-        if views.is_empty() {
-            return Err(jobs.no_such_job(name));
-        }
+    let asked = args.job.as_deref();
+    let mut views = views(&jobs, &rows, &slow, (asked, context.now.wall));
+    if let Some(name) = asked.filter(|_| views.is_empty()) {
+        return Err(jobs.no_such_job(name));
     }
     if args.failed {
         views.retain(|view| view.failed() > 0);
@@ -187,20 +185,22 @@ fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Resul
     }
 }
 
-/// Jobs of the jobfile, and those of the store that are not in it but still have something to do or to say; by name.
+/// Jobs of the jobfile, or the one that was asked for, and those of the store that are not in it but still have something to do or to say; by name.
 fn views<'a>(
     jobs: &'a Jobs,
     rows: &'a [JobRow],
     slow: &BTreeSet<i64>,
-    now: Wall,
+    (asked, now): (Option<&str>, Wall),
 ) -> Vec<JobView<'a>> {
+    let is_asked = |name: &str| asked.is_none_or(|asked| asked == name);
     let is_slow = |row: Option<&JobRow>| row.is_some_and(|row| slow.contains(&row.id));
     let row_of = |name: &str| {
         rows.binary_search_by(|row| row.name.as_str().cmp(name))
             .ok()
             .map(|index| &rows[index])
     };
-    let known = jobs.jobs.iter().map(|job| {
+    let known = jobs.jobs.iter().filter(|job| is_asked(job.name.as_str()));
+    let known = known.map(|job| {
         let row = row_of(job.name.as_str());
         let next = jobs.coming(job, row, now);
         JobView {
@@ -215,7 +215,7 @@ fn views<'a>(
         |row: &&JobRow| row.scheduled + row.queued + row.running + row.retrying + row.failed > 0;
     let gone = rows
         .iter()
-        .filter(|row| jobs.get(&row.name).is_none())
+        .filter(|row| is_asked(&row.name) && jobs.get(&row.name).is_none())
         .filter(has_rest);
     let gone = gone.map(|row| JobView {
         name: &row.name,
@@ -334,7 +334,7 @@ pub(crate) mod tests {
             row("b"),
             row("c"),
         ];
-        let names: Vec<_> = views(&jobs, &rows, &BTreeSet::new(), Wall::from_secs(0))
+        let names: Vec<_> = views(&jobs, &rows, &BTreeSet::new(), (None, Wall::from_secs(0)))
             .iter()
             .map(|view| view.name)
             .collect();
@@ -355,7 +355,7 @@ pub(crate) mod tests {
             is_running: false,
             row: SupervisorRow::default(),
         };
-        let views = views(&jobs, &rows, &BTreeSet::new(), Wall::from_secs(0));
+        let views = views(&jobs, &rows, &BTreeSet::new(), (None, Wall::from_secs(0)));
         let facts = Facts {
             supervisor: &supervisor,
             jobs: &jobs,

@@ -206,9 +206,9 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<RecentRun>, StoreError> {
         let mut recent = self.recent_runs_until(job_id, i64::MAX, limit)?;
-        if recent.len() < limit {
-            let until = recent.last().map_or(i64::MAX, |run| run.id - 1);
-            let older = self.recent_runs_until(job_id, last_run.min(until), limit)?;
+        let oldest = recent.last().map_or(i64::MAX, |run| run.id);
+        if recent.len() < limit && oldest > 1 {
+            let older = self.recent_runs_until(job_id, last_run.min(oldest - 1), limit)?;
             recent.extend(older);
             recent.truncate(limit);
         }
@@ -233,7 +233,7 @@ impl Store {
         self.conn
             .prepare_cached(
                 "SELECT id, state, attempt, duration_ms FROM (SELECT id, state, attempt, duration_ms FROM run \
-                 WHERE job = ?1 AND id <= ?2 ORDER BY id DESC LIMIT 3 * ?3) WHERE state > 4 LIMIT ?3",
+                 WHERE job = ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?3 + 4) WHERE state > 4 LIMIT ?3",
             )
             .and_then(|mut query| {
                 query

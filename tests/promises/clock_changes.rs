@@ -33,7 +33,7 @@ enum Faked {
 }
 
 /// The library; says a word where there is none.
-fn library() -> Option<&'static str> {
+pub(crate) fn library() -> Option<&'static str> {
     let found = LIBRARIES.into_iter().find(|path| Path::new(path).exists());
     if found.is_none() {
         skipped("libfaketime is not installed (Debian package faketime)");
