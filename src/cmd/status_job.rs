@@ -73,7 +73,8 @@ fn plans(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
         job: Some(view.name.to_owned()),
         ..Filter::default()
     };
-    let Some((store, job)) = page.store.zip(view.job) else {
+    let is_retrying = view.row.is_some_and(|row| row.retrying > 0);
+    let Some((store, job)) = page.store.zip(view.job).filter(|_| is_retrying) else {
         return Ok(Vec::new());
     };
     let plan = |run: RunRow| {
