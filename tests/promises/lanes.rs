@@ -1,5 +1,8 @@
 //! `lock = "...{1}..."`: one run at a time for each first argument, and none in the way of another.
 
+use std::fs::File;
+use std::io::Write;
+
 use crate::support::{House, Supervisor, program};
 
 /// Each run says that it is there, waits at the door of its argument, and holds a lock of its own as a witness.
@@ -123,9 +126,20 @@ fn a_restart_and_another_template_let_go_whoever_may() {
     house.ask(&["reload"]).expect(0);
     // The lock has another name now: the third one runs beside the second one.
     house.wait_lines("begun", 3);
-    open_door(&house, "a");
-    open_door(&house, "a");
+    // Both read at one door: it stays open until each has had its line.
+    let mut door = File::options()
+        .read(true)
+        .write(true)
+        .open(house.path("door.a"))
+        .expect("it is there");
+    door.write_all(b"\n\n").expect("a FIFO takes two bytes");
     house.ask(&["wait", "--idle"]).expect(0);
+    assert!(
+        house
+            .runs("work")
+            .iter()
+            .all(|run| run["state"] == "succeeded")
+    );
     assert_eq!(supervisor.stop(), 0);
 }
 
