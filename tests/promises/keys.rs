@@ -11,15 +11,15 @@ use crate::clock_changes::library;
 use crate::support::{House, is_root, wait_for};
 
 /// A key, the rest of the jobfile, the key's line in both of them, and what a user sees.
-struct Row {
-    key: &'static str,
+pub(crate) struct Row {
+    pub(crate) key: &'static str,
     jobfile: &'static str,
     one: &'static str,
     other: &'static str,
     look: fn(&House) -> String,
 }
 
-const fn row(
+pub(crate) const fn row(
     key: &'static str,
     jobfile: &'static str,
     [one, other]: [&'static str; 2],
@@ -34,7 +34,7 @@ const fn row(
     }
 }
 
-fn ended(house: &House, id: i64) -> Value {
+pub(crate) fn ended(house: &House, id: i64) -> Value {
     wait_for("the run's end", || {
         let run = house.show(id);
         ["succeeded", "failed", "skipped", "cancelled"]
@@ -45,7 +45,7 @@ fn ended(house: &House, id: i64) -> Value {
 }
 
 /// A run of `a`, after the supervisor has stopped: what became of it, its output, and what anybody wrote down.
-fn run(house: &House) -> String {
+pub(crate) fn run(house: &House) -> String {
     fs::create_dir_all(house.path("in")).expect("it is ours");
     let supervisor = house.start();
     let id = house.enqueue(&["a", "x"]);
@@ -77,26 +77,25 @@ fn status(house: &House) -> String {
     house.status()["jobs"].to_string()
 }
 
-/// Whether two runs were under way at the same time.
-fn overlap(house: &House, one: i64, other: i64) -> String {
-    let (one, other) = (ended(house, one), ended(house, other));
-    let time = |run: &Value, name: &str| run[name].as_str().expect("a time").to_owned();
-    let is_apart = time(&one, "ended_at") <= time(&other, "started_at");
-    if is_apart { "apart" } else { "together" }.to_owned()
+/// Whether runs of two jobs, which wait for somebody at the door, are under way at the same time.
+fn overlap(house: &House, jobs: [&str; 2]) -> String {
+    let supervisor = house.start();
+    // Both are there before either of them may start, so one turn decides on both.
+    house.ask(&["pause", "--all"]).expect(0);
+    let ids = jobs.map(|job| house.enqueue(&[job]));
+    house.ask(&["resume", "--all"]).expect(0);
+    house.wait_state(ids[0], "running");
+    let answer = house.show(ids[1])["state"].to_string();
+    supervisor.kill();
+    answer
 }
 
 fn two_of_a(house: &House) -> String {
-    let supervisor = house.start();
-    let answer = overlap(house, house.enqueue(&["a"]), house.enqueue(&["a"]));
-    assert_eq!(supervisor.stop(), 0);
-    answer
+    overlap(house, ["a", "a"])
 }
 
 fn a_and_b(house: &House) -> String {
-    let supervisor = house.start();
-    let answer = overlap(house, house.enqueue(&["a"]), house.enqueue(&["b"]));
-    assert_eq!(supervisor.stop(), 0);
-    answer
+    overlap(house, ["a", "b"])
 }
 
 /// Which of two that were queued together starts first.
@@ -249,7 +248,7 @@ fn told_after_recovery(house: &House) -> String {
     house.lines("told").join(" ")
 }
 
-fn left_after_prune(house: &House) -> String {
+pub(crate) fn left_after_prune(house: &House) -> String {
     let supervisor = house.start();
     for _ in 0..3 {
         let id = house.enqueue(&["a"]);
@@ -344,7 +343,8 @@ fn first_letter_of_the_log(house: &House) -> String {
 const ECHO: &str = "[jobs.a]\ncommand = 'true'\n";
 const FAILS: &str =
     "[jobs.a]\ncommand = 'exit 3'\nhook_interval = '0s'\nenv = { PATH = '@T@:/usr/bin:/bin' }\n";
-const SLEEPS: &str = "[jobs.b]\ncommand = 'sleep 0.3'\n[jobs.a]\ncommand = 'sleep 0.3'\n";
+const WAITS: &str =
+    "[jobs.b]\ncommand = 'read _ < \"$T/door\"'\n[jobs.a]\ncommand = 'read _ < \"$T/door\"'\n";
 const HANGS: &str =
     "[jobs.a]\nschedule = '@every 1s'\ncommand = 'read _ < \"$T/door\" || sleep 100'\n";
 const NOTHING: &str = "";
@@ -394,15 +394,10 @@ const OF_JOBS: &[Row] = &[
         [NOTHING, "overlap = 'queue-all'"],
         second_occurrence,
     ),
-    row(
-        "concurrency",
-        SLEEPS,
-        [NOTHING, "concurrency = 2"],
-        two_of_a,
-    ),
+    row("concurrency", WAITS, [NOTHING, "concurrency = 2"], two_of_a),
     row(
         "lock",
-        "[jobs.b]\ncommand = 'sleep 0.3'\nlock = 'l'\n[jobs.a]\ncommand = 'sleep 0.3'\n",
+        "[jobs.b]\ncommand = 'read _ < \"$T/door\"'\nlock = 'l'\n[jobs.a]\ncommand = 'read _ < \"$T/door\"'\n",
         [NOTHING, "lock = 'l'"],
         a_and_b,
     ),
@@ -658,7 +653,7 @@ const OF_THE_TOP: &[Row] = &[
     ),
     row(
         "max_running",
-        SLEEPS,
+        WAITS,
         ["max_running = 1", "max_running = 2"],
         a_and_b,
     ),
@@ -713,7 +708,7 @@ const OF_THE_TOP: &[Row] = &[
 ];
 
 /// What a user sees with one line and with the other one.
-fn both(rows: &[Row], is_above: bool) {
+pub(crate) fn both(rows: &[Row], is_above: bool) {
     for row in rows {
         let seen = [row.one, row.other].map(|line| {
             let text = if is_above {
@@ -788,29 +783,33 @@ fn what_is_caught_up_makes_a_difference() {
     );
 }
 
+/// The names of a table of `src/jobfile/keys.rs`, which stands between two others.
+pub(crate) fn names(from: &str, to: &str) -> BTreeSet<String> {
+    let table = include_str!("../../src/jobfile/keys.rs");
+    let part = table
+        .split(from)
+        .nth(1)
+        .and_then(|rest| rest.split(to).next())
+        .expect("the tables are there");
+    let keys = part.split("key(").skip(1);
+    keys.filter_map(|key| {
+        Some(
+            key.trim_start()
+                .strip_prefix('"')?
+                .split('"')
+                .next()?
+                .to_owned(),
+        )
+    })
+    .collect()
+}
+
+pub(crate) fn tried(rows: &[Row]) -> BTreeSet<String> {
+    rows.iter().map(|row| row.key.to_owned()).collect()
+}
+
 #[test]
 fn no_key_is_left_out() {
-    let table = include_str!("../../src/jobfile/keys.rs");
-    let names = |from: &str, to: &str| -> BTreeSet<String> {
-        let part = table
-            .split(from)
-            .nth(1)
-            .and_then(|rest| rest.split(to).next())
-            .expect("the tables are there");
-        let keys = part.split("key(").skip(1);
-        keys.filter_map(|key| {
-            Some(
-                key.trim_start()
-                    .strip_prefix('"')?
-                    .split('"')
-                    .next()?
-                    .to_owned(),
-            )
-        })
-        .collect()
-    };
-    let tried =
-        |rows: &[Row]| -> BTreeSet<String> { rows.iter().map(|row| row.key.to_owned()).collect() };
     assert_eq!(names("const TOP:", "const JOB:"), tried(OF_THE_TOP));
     let mut of_jobs = tried(OF_JOBS);
     of_jobs.extend(["user", "group", "catch_up"].map(str::to_owned));

@@ -18,6 +18,7 @@ mod handover;
 mod identity;
 mod imported;
 mod keys;
+mod keys_of_tables;
 mod kill_sweep;
 mod lanes;
 mod locks;

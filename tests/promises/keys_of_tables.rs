@@ -1,0 +1,319 @@
+//! Every key of the tables in a jobfile (`retry`, `keep`, `limits`, `heartbeat`) has an effect, as in `keys`.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::keys::{Row, both, left_after_prune, names, row, run, tried};
+use crate::support::{House, found_within, wait_for};
+
+fn ms(run: &Value, name: &str) -> i64 {
+    let text = run[name].as_str().expect("a time");
+    let time = DateTime::parse_from_rfc3339(text).expect("it is in RFC 3339");
+    time.timestamp_millis()
+}
+
+/// How long the first retry of a run is put off, in seconds.
+fn first_delay(house: &House) -> String {
+    let supervisor = house.start();
+    let id = house.enqueue(&["a"]);
+    let run = house.wait_state(id, "retrying");
+    let ended_at = ms(&run["attempts"][0], "ended_at");
+    assert_eq!(supervisor.stop(), 0);
+    ((ms(&run, "due_at") - ended_at + 500) / 1000).to_string()
+}
+
+/// Whether a run ends, or waits for long after its second attempt.
+fn after_two_attempts(house: &House) -> String {
+    let supervisor = house.start();
+    let id = house.enqueue(&["a"]);
+    let state = wait_for("an end, or a long wait", || {
+        let run = house.show(id);
+        let waits_long =
+            run["state"] == "retrying" && ms(&run, "due_at") > ms(&run, "created_at") + 60_000;
+        (waits_long || run["state"] == "failed").then(|| run["state"].to_string())
+    });
+    supervisor.kill();
+    state
+}
+
+/// What becomes of an occurrence that is retrying when the next one comes.
+fn after_the_next_occurrence(house: &House) -> String {
+    let supervisor = house.start();
+    let runs = wait_for("two occurrences that were tried", || {
+        let runs = house.runs("a");
+        let tried = runs.iter().filter(|run| run["attempt"] == 1).count();
+        let is_settled = runs.iter().all(|run| run["state"] != "running");
+        (tried > 1 && is_settled).then_some(runs)
+    });
+    supervisor.kill();
+    format!("{} {}", runs[0]["state"], runs[0]["reason"])
+}
+
+/// What becomes of a run whose keeper is killed.
+fn after_the_keeper_was_killed(house: &House) -> String {
+    let supervisor = house.start();
+    let id = house.enqueue(&["a"]);
+    house.wait_state(id, "running");
+    let keeper = wait_for("its keeper", || house.keepers().first().copied());
+    kill(Pid::from_raw(keeper), Signal::SIGKILL).expect("it lives");
+    let run = wait_for("its end", || {
+        Some(house.show(id)).filter(|run| run["state"] != "running")
+    });
+    supervisor.kill();
+    format!("{} {}", run["state"], run["reason"])
+}
+
+/// Failures, of which all are acknowledged, that are left after they were pruned.
+fn failures_left(house: &House) -> String {
+    let supervisor = house.start();
+    for _ in 0..3 {
+        let id = house.enqueue(&["a"]);
+        house.wait_state(id, "failed");
+    }
+    house.ask(&["ack", "--failed"]).expect(0);
+    assert_eq!(supervisor.stop(), 0);
+    house.ask(&["prune"]).expect(0);
+    house.runs("a").len().to_string()
+}
+
+/// Which of the ways there are in which a supervisor shows that it lives.
+fn beats(house: &House) -> String {
+    let supervisor = house.start();
+    let seen = wait_for("a sign of life", || {
+        ["file", "command", "other"]
+            .into_iter()
+            .find(|name| house.path(name).exists())
+    });
+    supervisor.kill();
+    seen.to_owned()
+}
+
+/// Whether there is a second beat soon after the first one.
+fn second_beat(house: &House) -> String {
+    let supervisor = house.start();
+    house.wait_lines("beats", 1);
+    let more = || (house.lines("beats").len() > 1).then_some(());
+    let is_soon = found_within(Duration::from_secs(2), more).is_some();
+    supervisor.kill();
+    is_soon.to_string()
+}
+
+const FAILS: &str = "[jobs.a]\ncommand = 'exit 3'\n";
+const SUCCEEDS: &str = "[jobs.a]\ncommand = 'true'\n";
+const ECHOES: &str = "[jobs.a]\nshell = ['/bin/bash', '-c']\n";
+const BEATEN: &str = "[jobs.a]\ncommand = 'true'\n";
+
+const OF_RETRY: &[Row] = &[
+    row(
+        "max",
+        FAILS,
+        [
+            "retry = { max = 1, delay = '1ms' }",
+            "retry = { max = 2, delay = '1ms' }",
+        ],
+        run,
+    ),
+    row(
+        "delay",
+        FAILS,
+        [
+            "retry = { max = 1, jitter = 0, delay = '10m' }",
+            "retry = { max = 1, jitter = 0, delay = '20m' }",
+        ],
+        first_delay,
+    ),
+    row(
+        "factor",
+        FAILS,
+        [
+            "retry = { max = 2, delay = '10ms', factor = 1 }",
+            "retry = { max = 2, delay = '10ms', factor = 100000 }",
+        ],
+        after_two_attempts,
+    ),
+    row(
+        "max_delay",
+        FAILS,
+        [
+            "retry = { max = 1, jitter = 0, delay = '10m', max_delay = '1m' }",
+            "retry = { max = 1, jitter = 0, delay = '10m', max_delay = '2m' }",
+        ],
+        first_delay,
+    ),
+    row(
+        "jitter",
+        FAILS,
+        [
+            "retry = { max = 1, delay = '1h', jitter = 0 }",
+            "retry = { max = 1, delay = '1h', jitter = 0.9 }",
+        ],
+        first_delay,
+    ),
+    row(
+        "give_up_after",
+        FAILS,
+        [
+            "retry = { max = 1, delay = '100ms' }",
+            "retry = { max = 1, delay = '100ms', give_up_after = '1ms' }",
+        ],
+        run,
+    ),
+    row(
+        "on_next",
+        "[jobs.a]\nschedule = '@every 1s'\ncommand = 'exit 3'\n",
+        [
+            "retry = { max = 1, delay = '1h', on_next = 'supersede' }",
+            "retry = { max = 1, delay = '1h', on_next = 'keep' }",
+        ],
+        after_the_next_occurrence,
+    ),
+    row(
+        "lost",
+        "[jobs.a]\ncommand = 'sleep 100'\n",
+        [
+            "retry = { max = 1, delay = '1h', lost = true }",
+            "retry = { max = 1, delay = '1h', lost = false }",
+        ],
+        after_the_keeper_was_killed,
+    ),
+];
+
+const OF_LIMITS: &[Row] = &[
+    row(
+        "cpu_time",
+        ECHOES,
+        [
+            "command = 'ulimit -t'",
+            "command = 'ulimit -t'\nlimits = { cpu_time = '77s' }",
+        ],
+        run,
+    ),
+    row(
+        "open_files",
+        ECHOES,
+        [
+            "command = 'ulimit -n'",
+            "command = 'ulimit -n'\nlimits = { open_files = 77 }",
+        ],
+        run,
+    ),
+    row(
+        "processes",
+        ECHOES,
+        [
+            "command = 'ulimit -u'",
+            "command = 'ulimit -u'\nlimits = { processes = 777 }",
+        ],
+        run,
+    ),
+    row(
+        "file_size",
+        ECHOES,
+        [
+            "command = 'ulimit -f'",
+            "command = 'ulimit -f'\nlimits = { file_size = '77 KiB' }",
+        ],
+        run,
+    ),
+    row(
+        "address_space",
+        ECHOES,
+        [
+            "command = 'ulimit -v'",
+            "command = 'ulimit -v'\nlimits = { address_space = '777 MiB' }",
+        ],
+        run,
+    ),
+];
+
+const OF_KEEP: &[Row] = &[
+    row(
+        "succeeded",
+        SUCCEEDS,
+        [
+            "keep = { succeeded = '1h' }",
+            "keep = { succeeded = '1ms' }",
+        ],
+        left_after_prune,
+    ),
+    row(
+        "failed",
+        FAILS,
+        ["keep = { failed = '1h' }", "keep = { failed = '1ms' }"],
+        failures_left,
+    ),
+    row(
+        "runs",
+        SUCCEEDS,
+        ["keep = { runs = 3 }", "keep = { runs = 1 }"],
+        left_after_prune,
+    ),
+];
+
+const OF_HEARTBEAT: &[Row] = &[
+    row(
+        "command",
+        BEATEN,
+        [
+            "heartbeat = { command = 'touch \"$T/command\"', every = '1m' }",
+            "heartbeat = { command = 'touch \"$T/other\"', every = '1m' }",
+        ],
+        beats,
+    ),
+    row(
+        "file",
+        BEATEN,
+        [
+            "heartbeat = { file = '@T@/file', every = '1m' }",
+            "heartbeat = { file = '@T@/other', every = '1m' }",
+        ],
+        beats,
+    ),
+    row(
+        "every",
+        BEATEN,
+        [
+            "heartbeat = { command = 'echo >> \"$T/beats\"', every = '20ms' }",
+            "heartbeat = { command = 'echo >> \"$T/beats\"', every = '1h' }",
+        ],
+        second_beat,
+    ),
+];
+
+#[test]
+fn each_key_of_a_retry_makes_a_difference() {
+    both(OF_RETRY, false);
+}
+
+#[test]
+fn each_key_of_the_limits_makes_a_difference() {
+    both(OF_LIMITS, false);
+}
+
+#[test]
+fn each_key_of_what_is_kept_makes_a_difference() {
+    both(OF_KEEP, false);
+}
+
+#[test]
+fn each_key_of_the_heartbeat_makes_a_difference() {
+    both(OF_HEARTBEAT, true);
+}
+
+#[test]
+fn no_key_of_a_table_is_left_out() {
+    assert_eq!(names("const RETRY:", "const LIMITS:"), tried(OF_RETRY));
+    let mut limits = tried(OF_LIMITS);
+    // It wants a control group: `cgroup` has its tests.
+    limits.insert("memory".to_owned());
+    assert_eq!(names("const LIMITS:", "const KEEP:"), limits);
+    assert_eq!(names("const KEEP:", "const HEARTBEAT:"), tried(OF_KEEP));
+    assert_eq!(
+        names("const HEARTBEAT:", "const ENV_VALUE:"),
+        tried(OF_HEARTBEAT)
+    );
+}
