@@ -15,7 +15,7 @@ use super::items::{self, Separator};
 use super::jobs::Jobs;
 use super::output::Out;
 use super::steer;
-use super::wait::{self, is_paused};
+use super::wait;
 use super::when::Toward;
 use crate::cli;
 use crate::core::job::Job;
@@ -330,7 +330,7 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
         return Ok(None);
     };
     let (now, everything) = (context.now.wall, store.supervisor()?);
-    if is_paused(everything.paused_at, everything.paused_until, now) {
+    if everything.is_paused(now) {
         let text = "everything is paused: it waits until `jobctl resume --all`";
         return Ok(Some(text.to_owned()));
     }
@@ -339,7 +339,7 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
         return Ok(Some(text.to_owned()));
     }
     let job = store.job(name)?;
-    let is_paused = job.is_some_and(|job| is_paused(job.paused_at, job.paused_until, now));
+    let is_paused = job.is_some_and(|job| job.is_paused(now));
     Ok(is_paused.then(|| format!("job `{name}` is paused: it waits until `jobctl resume {name}`")))
 }
 

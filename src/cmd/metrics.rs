@@ -1,5 +1,7 @@
 //! `jobctl metrics`: the numbers of the store as Prometheus text.
 
+use std::collections::HashMap;
+
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -16,8 +18,8 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     };
     let mut outside = Outside {
         is_up,
-        now: Some(context.now.wall),
-        ..Outside::default()
+        now: context.now.wall,
+        next: HashMap::new(),
     };
     // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this wants the rest all the more.
     if let Ok(jobs) = Jobs::load(context, Some(&store)) {

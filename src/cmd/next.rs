@@ -17,6 +17,7 @@ use super::table::{Cell, Column, Table, shorten};
 use super::when::{self, Toward, Viewer};
 use crate::cli;
 use crate::core::job::Job;
+use crate::core::pause::Pause;
 use crate::core::schedule::{self, HashSeed, Schedule, ScheduleError, Zone};
 use crate::core::time::Wall;
 use crate::os::{machine, zone};
@@ -208,10 +209,10 @@ fn of_jobs(context: &Context, name: Option<&str>, range: &Range) -> Result<Vec<L
     if let (Some(_), [job]) = (name, chosen.as_slice()) {
         say_why_not(context, job, row_of(&rows, job));
     }
-    let pause = Pause::read(store.as_ref())?;
+    let pause = pause_of_all(store.as_ref())?;
     Ok(merge(&jobs, &chosen, &rows, range)
         .into_iter()
-        .map(|(job, coming)| line_of(&jobs, job, coming, &pause, row_of(&rows, job)))
+        .map(|(job, coming)| line_of(&jobs, job, coming, pause, row_of(&rows, job)))
         .collect())
 }
 
@@ -254,37 +255,25 @@ fn merge<'j>(
     merged
 }
 
-/// A pause of everything.
-#[derive(Default)]
-struct Pause {
-    is_on: bool,
-    until: Option<Wall>,
+/// The pause of everything.
+fn pause_of_all(store: Option<&Store>) -> Result<Option<Pause>, Failure> {
+    let supervisor = store.map(Store::supervisor).transpose()?;
+    Ok(supervisor.and_then(|row| row.pause))
 }
 
-impl Pause {
-    fn read(store: Option<&Store>) -> Result<Self, Failure> {
-        let Some(store) = store else {
-            return Ok(Self::default());
-        };
-        let row = store.supervisor()?;
-        Ok(Self {
-            is_on: row.paused_at.is_some(),
-            until: row.paused_until,
-        })
-    }
-
-    fn covers(&self, at: Wall) -> bool {
-        self.is_on && self.until.is_none_or(|until| at < until)
-    }
-}
-
-fn line_of(jobs: &Jobs, job: &Job, coming: Coming, all: &Pause, row: Option<&JobRow>) -> Line {
-    let own = Pause {
-        is_on: row.is_some_and(|row| row.paused_at.is_some()),
-        until: row.and_then(|row| row.paused_until),
-    };
+fn line_of(
+    jobs: &Jobs,
+    job: &Job,
+    coming: Coming,
+    all: Option<Pause>,
+    row: Option<&JobRow>,
+) -> Line {
     let at = coming.occurrence.at;
-    let paused = (all.covers(at) || own.covers(at)).then(|| "paused: will be skipped".to_owned());
+    let own = row.and_then(|row| row.pause);
+    let mut pauses = all.into_iter().chain(own);
+    let paused = pauses
+        .any(|pause| pause.holds(at))
+        .then(|| "paused: will be skipped".to_owned());
     let notes: Vec<String> = coming.occurrence.note.into_iter().chain(paused).collect();
     Line {
         at,

@@ -6,11 +6,10 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
-use super::wait::is_paused;
 use super::{pause, steer};
 use crate::cli;
 use crate::core::time::Wall;
-use crate::store::{Scope, Store, SupervisorRow};
+use crate::store::{Scope, Store};
 
 /// Answers `jobctl resume`.
 pub(crate) fn answer(
@@ -34,13 +33,13 @@ pub(crate) fn answer(
 
 /// What ends, and which other pause remains.
 fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> {
-    let everything = is_everything_paused(&store.supervisor()?, now);
+    let everything = store.supervisor()?.is_paused(now);
     match scope {
         Scope::All => {
             let jobs = store.jobs()?;
             let paused = jobs
                 .iter()
-                .filter(|job| is_paused(job.paused_at, job.paused_until, now))
+                .filter(|job| job.is_paused(now))
                 .map(|job| format!("`{}`", job.name));
             let paused: Vec<String> = paused.collect();
             let ended = ended("everything", everything);
@@ -51,7 +50,7 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> 
         }
         Scope::Job(name) => {
             let job = store.job(name)?;
-            let was = job.is_some_and(|job| is_paused(job.paused_at, job.paused_until, now));
+            let was = job.is_some_and(|job| job.is_paused(now));
             let ended = ended(&format!("job `{name}`"), was);
             Ok(if everything {
                 format!("{ended}; everything is paused still, until `jobctl resume --all`")
@@ -60,10 +59,6 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> 
             })
         }
     }
-}
-
-fn is_everything_paused(supervisor: &SupervisorRow, now: Wall) -> bool {
-    is_paused(supervisor.paused_at, supervisor.paused_until, now)
 }
 
 fn ended(what: &str, was_paused: bool) -> String {

@@ -463,7 +463,7 @@ enum Begins {
 }
 
 /// A store that comes from another machine starts paused, as one that was restored does, and one that was put in the place of another
-/// and had a supervisor before: what waits in it may have been done since. Why, if it does.
+/// and had a supervisor before: what waits in it may have been done since, and what was to be told may have been told. Why, if it does.
 fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>, Failure> {
     let here = machine::id();
     store.begin()?;
@@ -480,17 +480,21 @@ fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'stati
         store.set_meta("paused_at", Some(&now.wall.ms()))?;
         store.set_meta("paused_until", None)?;
     }
-    let is_paused = store.supervisor()?.paused_at.is_some();
-    store.commit()?;
-    Ok(if is_moved {
+    let is_paused = store.supervisor()?.pause.is_some();
+    let why = if is_moved {
         Some("the store comes from another machine")
     } else if is_former {
         Some("an older store was put in the place of the one in use")
-    } else if is_restored && is_paused {
+    } else if is_restored {
         Some("the store was restored from a backup")
     } else {
         None
-    })
+    };
+    if let Some(why) = why {
+        store.give_up_notices(why, now.wall)?;
+    }
+    store.commit()?;
+    Ok(why.filter(|_| is_paused))
 }
 
 /// Zones by name, each read once; none is the jobfile's, else the system's.

@@ -113,11 +113,6 @@ impl Supervisor {
         }
         Ok(Self { is_running, row })
     }
-
-    /// Whether everything is paused at a time.
-    pub(crate) fn is_paused(&self, at: Wall) -> bool {
-        self.row.paused_at.is_some() && self.row.paused_until.is_none_or(|until| at < until)
-    }
 }
 
 impl JobView<'_> {
@@ -133,9 +128,7 @@ impl JobView<'_> {
 
     /// Whether the job itself is paused at a time.
     pub(crate) fn is_paused(&self, at: Wall) -> bool {
-        self.row.is_some_and(|row| {
-            row.paused_at.is_some() && row.paused_until.is_none_or(|until| at < until)
-        })
+        self.row.is_some_and(|row| row.is_paused(at))
     }
 
     /// The run that last started or ended.
@@ -211,12 +204,10 @@ fn views<'a>(
             next,
         }
     });
-    let has_rest =
-        |row: &&JobRow| row.scheduled + row.queued + row.running + row.retrying + row.failed > 0;
     let gone = rows
         .iter()
         .filter(|row| is_asked(&row.name) && jobs.get(&row.name).is_none())
-        .filter(has_rest);
+        .filter(|row| row.has_rest());
     let gone = gone.map(|row| JobView {
         name: &row.name,
         job: None,
@@ -254,7 +245,7 @@ fn job_json(facts: &Facts<'_>, view: &JobView<'_>) -> Result<Value, Failure> {
         "name": view.name,
         "schedule": view.job.map_or(Value::Null, schedule_json),
         "enabled": view.job.is_some_and(|job| job.policy.enabled),
-        "paused": facts.supervisor.is_paused(facts.now) || view.is_paused(facts.now),
+        "paused": facts.supervisor.row.is_paused(facts.now) || view.is_paused(facts.now),
         "next": json::time(next.map(|coming| coming.occurrence.at)),
         "last": view.last(facts.store)?.as_ref().map_or(Value::Null, json::run),
         "queued": count(|row| row.queued),
@@ -298,6 +289,7 @@ fn schedule_json(job: &Job) -> Value {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::core::pause::Pause;
 
     /// A job's row without any runs.
     pub(crate) fn row(name: &str) -> JobRow {
@@ -305,8 +297,7 @@ pub(crate) mod tests {
             id: 1,
             name: name.to_owned(),
             present: true,
-            paused_at: None,
-            paused_until: None,
+            pause: None,
             grid_at: None,
             watermark: None,
             scheduled: 0,
@@ -347,7 +338,10 @@ pub(crate) mod tests {
             "timezone = 'UTC'\n[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n",
         );
         let rows = [JobRow {
-            paused_at: Some(Wall::from_secs(0)),
+            pause: Some(Pause {
+                since: Wall::from_secs(0),
+                until: None,
+            }),
             failed: 3,
             ..row("b")
         }];

@@ -1,24 +1,21 @@
 //! `jobctl status` for people: the page with all jobs.
 
-use unicode_width::UnicodeWidthStr;
-
 use super::failure::Failure;
 use super::fields::Fields;
 use super::jobs::{Coming, Jobs};
-use super::live;
 use super::output::{Out, Style};
-use super::runs::{self, style};
+use super::runs::style;
 use super::status::{JobView, Supervisor};
+use super::status_runs::{self, Counts};
 use super::table::{Cell, Column, Table};
 use super::when::{self, Viewer};
 use crate::cli;
-use crate::core::lane;
 use crate::core::run::State;
 use crate::core::schedule::Schedule;
 use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::os::terminal;
-use crate::store::{Filter, JobRow, RecentRun, RunRow, Store};
+use crate::store::{JobRow, RecentRun, Store};
 
 /// So many jobs are shown without a question.
 const JOBS_PLAIN: usize = 50;
@@ -34,9 +31,6 @@ const RESULTS_MAX: usize = 20;
 
 /// Fewer successes have no usual duration.
 const USUAL_MIN: usize = 3;
-
-/// Runs shown of each kind.
-const RUNS_MAX: u32 = 10;
 
 /// What a page is made from.
 pub(crate) struct Page<'a> {
@@ -91,14 +85,7 @@ pub(crate) fn print(
             &format!("and {left_out} more jobs: `jobctl status --all`"),
         ))?;
     }
-    print_runs(page, &counts, args, out)
-}
-
-/// Runs in the states that are worth a list, over the jobs on the page.
-struct Counts {
-    running: i64,
-    waiting: i64,
-    failed: i64,
+    status_runs::print(page, &counts, args, out)
 }
 
 /// The supervisor, the jobfile, and what holds for all jobs.
@@ -133,16 +120,15 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         Style::Bad,
         error.filter(|_| supervisor.is_running),
     );
-    let until = row
-        .paused_until
-        .map(|at| format!(", until {}", viewer.show(at)))
-        .unwrap_or_default();
-    let paused = row.paused_at.filter(|_| supervisor.is_paused(viewer.now));
-    fields.put_styled(
-        "paused",
-        Style::Warn,
-        paused.map(|at| format!("everything, since {}{until}", viewer.show(at))),
-    );
+    let pause = row.pause.filter(|pause| pause.holds(viewer.now));
+    let paused = pause.map(|pause| {
+        let until = pause
+            .until
+            .map(|at| format!(", until {}", viewer.show(at)))
+            .unwrap_or_default();
+        format!("everything, since {}{until}", viewer.show(pause.since))
+    });
+    fields.put_styled("paused", Style::Warn, paused);
     if let Some(hint) = page.elsewhere.filter(|_| !supervisor.is_running) {
         fields.put("elsewhere", Some(hint.to_owned()));
     }
@@ -423,266 +409,13 @@ pub(crate) fn note(page: &Page<'_>, view: &JobView<'_>) -> String {
         Some(job) if !job.policy.enabled => return "not enabled".to_owned(),
         Some(_) => {}
     }
-    if !view.is_paused(page.viewer.now) {
+    let pause = view.row.and_then(|row| row.pause);
+    let Some(pause) = pause.filter(|pause| pause.holds(page.viewer.now)) else {
         return String::new();
-    }
-    match view.row.and_then(|row| row.paused_until) {
+    };
+    match pause.until {
         Some(until) => format!("paused, ends {}", page.viewer.relative(until)),
         None => "paused".to_owned(),
-    }
-}
-
-/// What runs, waits and failed; asks for runs only where the counters say there are any.
-fn print_runs(
-    page: &Page<'_>,
-    counts: &Counts,
-    args: &cli::Status,
-    out: &mut Out,
-) -> Result<(), Failure> {
-    let known = if page.supervisor.is_running {
-        ""
-    } else {
-        " (last known)"
-    };
-    let lists = [
-        (
-            format!("running{known}"),
-            vec![State::Running],
-            counts.running,
-        ),
-        (
-            "waiting".to_owned(),
-            vec![State::Queued, State::Retrying, State::Scheduled],
-            counts.waiting,
-        ),
-    ];
-    for (title, states, count) in lists.into_iter().filter(|_| !args.failed) {
-        // State by state: only within one of them the index has the runs in their order.
-        let filters = states
-            .into_iter()
-            .map(|state| Filter {
-                states: vec![state],
-                ..Filter::default()
-            })
-            .collect();
-        let waits = title == "waiting";
-        let runs = print_title(
-            page,
-            Section {
-                title,
-                filters,
-                count,
-            },
-            out,
-        )?;
-        if waits && !runs.is_empty() {
-            print_waiting(page, &runs, out)?;
-        } else if !runs.is_empty() {
-            runs::print(&runs, page.viewer, out)?;
-        }
-    }
-    let filters = vec![Filter {
-        failed: true,
-        ..Filter::default()
-    }];
-    let failed = print_title(
-        page,
-        Section {
-            title: "failed".to_owned(),
-            filters,
-            count: counts.failed,
-        },
-        out,
-    )?;
-    let Some(newest) = failed.first() else {
-        return Ok(());
-    };
-    runs::print(&failed, page.viewer, out)?;
-    let (id, others) = match failed.as_slice() {
-        [_] => (newest.id.to_string(), newest.id.to_string()),
-        _ => ("ID".to_owned(), "--failed".to_owned()),
-    };
-    let hint = format!(
-        "`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
-    );
-    print_words(&hint, out)
-}
-
-/// A sentence of several parts in as many lines as the terminal needs for it.
-fn print_words(text: &str, out: &mut Out) -> Result<(), Failure> {
-    let mut line = String::new();
-    for part in text.split_inclusive(", ") {
-        let is_full = out
-            .width
-            .is_some_and(|width| line.width() + part.trim_end().width() > width);
-        if is_full && !line.is_empty() {
-            out.line(out.styled(Style::Dim, line.trim_end()))?;
-            line.clear();
-        }
-        line.push_str(part);
-    }
-    out.line(out.styled(Style::Dim, &line))
-}
-
-/// A list of runs on the page.
-struct Section {
-    title: String,
-    filters: Vec<Filter>,
-    count: i64,
-}
-
-/// Reads the runs of a section, and prints its title if there are any.
-fn print_title(page: &Page<'_>, section: Section, out: &mut Out) -> Result<Vec<RunRow>, Failure> {
-    let Some(store) = page.store.filter(|_| section.count > 0) else {
-        return Ok(Vec::new());
-    };
-    let mut runs = Vec::new();
-    for filter in &section.filters {
-        runs.extend(store.runs(filter, Some(RUNS_MAX))?);
-    }
-    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
-    runs.truncate(RUNS_MAX as usize);
-    if runs.is_empty() {
-        return Ok(runs);
-    }
-    live::fill_in(page.state_dir, &mut runs);
-    out.line("")?;
-    let shown = i64::try_from(runs.len()).unwrap_or(i64::MAX);
-    let newest = if section.count > shown {
-        format!(" (the newest {shown})")
-    } else {
-        String::new()
-    };
-    let title = format!("{}: {}{newest}", section.title, section.count);
-    out.line(out.styled(Style::Bold, &title))?;
-    Ok(runs)
-}
-
-/// The runs that wait, and for what.
-fn print_waiting(page: &Page<'_>, runs: &[RunRow], out: &mut Out) -> Result<(), Failure> {
-    let obstacles = Obstacles::of(page)?;
-    let mut table = Table::new(&[
-        Column::right("ID"),
-        Column::flexible("JOB"),
-        Column::left("STATE"),
-        Column::left("DUE"),
-        Column::flexible("WHY"),
-        Column::flexible("KEY"),
-        Column::flexible("ARGS"),
-    ]);
-    for run in runs {
-        table.push(vec![
-            run.id.to_string().into(),
-            run.job.as_str().into(),
-            Cell::styled(style(run), run.state.as_str()),
-            run.due_at
-                .map(|at| page.viewer.relative(at))
-                .unwrap_or_default()
-                .into(),
-            obstacles.of_run(run).into(),
-            run.key.as_deref().unwrap_or_default().into(),
-            runs::arguments(&run.args).into(),
-        ]);
-    }
-    table.print(out)
-}
-
-/// What may be in the way of runs, in a few words; `jobctl why ID` has more.
-struct Obstacles<'a> {
-    page: &'a Page<'a>,
-    running: Vec<RunRow>,
-}
-
-impl<'a> Obstacles<'a> {
-    fn of(page: &'a Page<'a>) -> Result<Self, Failure> {
-        let filter = Filter {
-            states: vec![State::Running],
-            ..Filter::default()
-        };
-        let running = page.store.map(|store| store.runs(&filter, None));
-        Ok(Self {
-            page,
-            running: running.transpose()?.unwrap_or_default(),
-        })
-    }
-
-    fn of_run(&self, run: &RunRow) -> String {
-        match run.state {
-            State::Retrying => {
-                let max = run
-                    .max_attempts
-                    .map(|max| format!(" of {}", max.max(run.attempt)));
-                let how = match (run.exit_code, run.signal) {
-                    (Some(code), _) => format!("exit {code}"),
-                    (None, Some(signal)) => format!("signal {signal}"),
-                    (None, None) => run
-                        .outcome
-                        .map(|outcome| outcome.to_string())
-                        .unwrap_or_default(),
-                };
-                format!("attempt {}{}: {how}", run.attempt, max.unwrap_or_default())
-            }
-            State::Scheduled if !run.after.is_empty() && run.due_at.is_none() => {
-                let ids: Vec<String> = run.after.iter().map(i64::to_string).collect();
-                format!("after {}", ids.join(", "))
-            }
-            State::Queued => self.of_queued(run),
-            State::Scheduled
-            | State::Running
-            | State::Succeeded
-            | State::Failed
-            | State::Skipped
-            | State::Cancelled => String::new(),
-        }
-    }
-
-    fn of_queued(&self, run: &RunRow) -> String {
-        let supervisor = self.page.supervisor;
-        if !supervisor.is_running {
-            return "no supervisor".to_owned();
-        }
-        let Some(job) = self.page.jobs.get(&run.job) else {
-            return "not in the jobfile".to_owned();
-        };
-        let now = self.page.viewer.now;
-        let row = self
-            .page
-            .store
-            .and_then(|store| store.job(&run.job).ok())
-            .flatten();
-        let is_paused = row.is_some_and(|row| {
-            row.paused_at.is_some() && row.paused_until.is_none_or(|until| now < until)
-        });
-        if supervisor.is_paused(now) || is_paused {
-            return "paused".to_owned();
-        }
-        let own: Vec<&RunRow> = self
-            .running
-            .iter()
-            .filter(|other| other.job == run.job)
-            .collect();
-        let max = job
-            .policy
-            .running_max()
-            .map(|max| usize::try_from(max).unwrap_or(usize::MAX));
-        if let Some(first) = own
-            .first()
-            .filter(|_| max.is_some_and(|max| own.len() >= max))
-        {
-            return format!("run {} has its place", first.id);
-        }
-        let lock = lane::lock_of(&job.policy, &run.args);
-        let has_lock = |other: &&RunRow| {
-            let policy = self.page.jobs.get(&other.job).map(|job| &job.policy);
-            lock.is_some() && policy.and_then(|policy| lane::lock_of(policy, &other.args)) == lock
-        };
-        if let Some(holder) = self.running.iter().find(has_lock) {
-            return format!("run {} has lock {}", holder.id, lock.unwrap_or_default());
-        }
-        if self.running.len() >= super::run::running_max(&self.page.jobs.settings) {
-            return "max_running".to_owned();
-        }
-        job.policy.rate.map_or(String::new(), |_| "rate".to_owned())
     }
 }
 

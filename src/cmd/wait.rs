@@ -172,23 +172,17 @@ impl<'a> Watch<'a> {
 /// Whether nothing runs, and nothing that is due could start. What is paused or not in the jobfile waits for people.
 fn is_idle(store: &Store, now: Wall) -> Result<bool, Failure> {
     let everything = store.supervisor()?;
-    let is_all_paused = is_paused(everything.paused_at, everything.paused_until, now);
+    let is_all_paused = everything.is_paused(now);
     for job in store.jobs()? {
         if job.running > 0 {
             return Ok(false);
         }
-        let may_start =
-            job.present && !is_all_paused && !is_paused(job.paused_at, job.paused_until, now);
+        let may_start = job.present && !is_all_paused && !job.is_paused(now);
         if may_start && (job.queued > 0 || is_due(store, &job, now)?) {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// Whether a pause holds at `now`.
-pub(crate) fn is_paused(at: Option<Wall>, until: Option<Wall>, now: Wall) -> bool {
-    at.is_some() && until.is_none_or(|until| until > now)
 }
 
 /// Whether a run of the job is due that the supervisor has not queued yet.

@@ -9,10 +9,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::Jobs;
 use super::output::Out;
-use super::wait::is_paused;
 use super::when::{self, Toward, Viewer};
 use crate::cli;
 use crate::core::job::Job;
+use crate::core::pause::Pause;
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow, RunRow, Store};
@@ -193,20 +193,16 @@ impl Case<'_> {
         } else if supervisor.is_shadow {
             parts.push("the supervisor runs with --shadow and starts nothing".to_owned());
         }
-        let until = |until: Option<Wall>| match until {
+        let until = |pause: Pause| match pause.until {
             Some(until) => format!("until {}", self.time(until)),
             None => "until `jobctl resume`".to_owned(),
         };
-        if is_paused(supervisor.paused_at, supervisor.paused_until, now) {
-            parts.push(format!(
-                "everything is paused {}",
-                until(supervisor.paused_until)
-            ));
+        if let Some(pause) = supervisor.pause.filter(|pause| pause.holds(now)) {
+            parts.push(format!("everything is paused {}", until(pause)));
         }
-        if let Some(row) = row
-            && is_paused(row.paused_at, row.paused_until, now)
-        {
-            parts.push(format!("the job is paused {}", until(row.paused_until)));
+        let own = row.and_then(|row| row.pause);
+        if let Some(pause) = own.filter(|pause| pause.holds(now)) {
+            parts.push(format!("the job is paused {}", until(pause)));
         }
         if row.is_some_and(|row| !row.present) {
             parts.push("the job is not in the jobfile that was last loaded".to_owned());

@@ -13,6 +13,7 @@ pub(crate) mod lane;
 pub(crate) mod notice;
 pub(crate) mod noun;
 pub(crate) mod output;
+pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod rate;
 pub(crate) mod reason;

@@ -98,6 +98,15 @@ pub(crate) const fn is_bounded(event: Event, means: Means) -> bool {
     matches!((event, means), (Event::Failure, _) | (_, Means::Mail))
 }
 
+/// Of several that share one mail the one of the greatest weight is shown, the newest of those.
+pub(crate) const fn weight(event: Event) -> u8 {
+    match event {
+        Event::Failure => 2,
+        Event::Late => 1,
+        Event::Output | Event::Recovery | Event::Success | Event::AttemptFailure => 0,
+    }
+}
+
 /// What a mail is made of; texts for people.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mail<'a> {
@@ -109,7 +118,7 @@ pub(crate) struct Mail<'a> {
     pub(crate) place: &'a str,
     /// What happened.
     pub(crate) event: Event,
-    /// How often since the mail before.
+    /// For how many it stands since the mail before.
     pub(crate) count: i64,
     /// In a few words, such as `exit 3` or `no success since ...`.
     pub(crate) summary: &'a str,
@@ -154,7 +163,7 @@ impl Mail<'_> {
         if *count > 1 {
             let _ = writeln!(
                 text,
-                "{count} of them since the last mail; this is the newest. `jobctl runs {job}` lists all.\n"
+                "This mail stands for {count} since the last one. `jobctl runs {job}` lists them.\n"
             );
         }
         let width = self.facts.iter().map(|(name, _)| name.len()).max();
@@ -294,7 +303,7 @@ mod tests {
         );
         assert_eq!(
             body,
-            "3 of them since the last mail; this is the newest. `jobctl runs backup` lists all.\n\n\
+            "This mail stands for 3 since the last one. `jobctl runs backup` lists them.\n\n\
              run    7\nerror  a  b\n\nsaid\n"
         );
     }

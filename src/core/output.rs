@@ -37,6 +37,27 @@ impl OutputLayout {
         [head, base + turn..base + self.tail_max, base..base + turn]
     }
 
+    /// As [`Self::kept`], but `max` bytes at the most, half of them from the beginning of what is kept.
+    pub(crate) fn ends(self, total: u64, max: u64) -> [Range<u64>; 3] {
+        let kept = self.kept(total);
+        let len = |part: &Range<u64>| part.end - part.start;
+        if kept.iter().map(len).sum::<u64>() <= max {
+            return kept;
+        }
+        let half = max / 2;
+        if self.dropped(total) == 0 {
+            return [0..half, total - half..total, total..total];
+        }
+        let [head, older, newer] = kept;
+        let of_newer = len(&newer).min(half);
+        let of_older = len(&older).min(half - of_newer);
+        [
+            head.start..head.end.min(half),
+            older.end - of_older..older.end,
+            newer.end - of_newer..newer.end,
+        ]
+    }
+
     /// How many of `total` bytes of output were not kept.
     pub(crate) fn dropped(self, total: u64) -> u64 {
         total.saturating_sub(self.head_max.saturating_add(self.tail_max))
@@ -60,6 +81,10 @@ mod tests {
 
     /// Writes as a keeper does and reads as a supervisor does.
     fn keep(layout: OutputLayout, output: &[u8]) -> Vec<u8> {
+        keep_ends(layout, output, u64::MAX)
+    }
+
+    fn keep_ends(layout: OutputLayout, output: &[u8], max: u64) -> Vec<u8> {
         let mut file = vec![0; usize::try_from(layout.head_max + layout.tail_max).unwrap()];
         for (total, byte) in output.iter().enumerate() {
             let (place, room) = layout.place(total as u64);
@@ -68,7 +93,7 @@ mod tests {
             }
         }
         layout
-            .kept(output.len() as u64)
+            .ends(output.len() as u64, max)
             .into_iter()
             .flat_map(|part| {
                 file[usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap()]
@@ -78,6 +103,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_ends_are_those_of_what_is_kept(
+            output in prop::collection::vec(any::<u8>(), 0..200), kept_max in 0_u64..60, max in 0_u64..60,
+        ) {
+            let layout = OutputLayout::of(kept_max);
+            let kept = keep(layout, &output);
+            let ends = keep_ends(layout, &output, max);
+            let half = usize::try_from(max / 2).unwrap();
+            if kept.len() as u64 <= max {
+                prop_assert_eq!(ends, kept);
+            } else if layout.head_max >= max / 2 && layout.tail_max >= max / 2 {
+                let expected = [&kept[..half], &kept[kept.len() - half..]].concat();
+                prop_assert_eq!(ends, expected);
+            } else {
+                prop_assert!(ends.len() as u64 <= max);
+            }
+        }
+
         #[test]
         fn head_and_tail_of_the_output_are_kept(output in prop::collection::vec(any::<u8>(), 0..200), max in 0_u64..60) {
             let layout = OutputLayout::of(max);

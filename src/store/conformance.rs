@@ -5,6 +5,7 @@ use super::{
     Added, Addition, Answer, Conditions, Enqueued, Filter, Force, NewItem, OnConflict, Output,
     RunRow, Scope, Store,
 };
+use crate::core::pause::Pause;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Cause, Outcome, Reason, State, Verdict};
 use crate::core::time::Wall;
@@ -551,16 +552,18 @@ fn a_pause_is_remembered_until_it_is_ended() {
     store.know_job("a").unwrap();
     assert!(store.pause(Scope::Job("a"), Some(later(60)), NOW).unwrap());
     let row = store.job("a").unwrap().unwrap();
-    assert_eq!(
-        (row.paused_at, row.paused_until),
-        (Some(NOW), Some(later(60)))
-    );
+    let pause = Pause {
+        since: NOW,
+        until: Some(later(60)),
+    };
+    assert_eq!(row.pause, Some(pause));
+    assert!(row.is_paused(later(59)) && !row.is_paused(later(60)));
     assert!(store.resume(Scope::Job("a"), later(9)).unwrap());
-    assert_eq!(store.job("a").unwrap().unwrap().paused_at, None);
+    assert_eq!(store.job("a").unwrap().unwrap().pause, None);
     store.pause(Scope::All, None, NOW).unwrap();
-    assert_eq!(store.supervisor().unwrap().paused_at, Some(NOW));
+    assert!(store.supervisor().unwrap().is_paused(later(9_999_999)));
     store.resume(Scope::All, later(9)).unwrap();
-    assert_eq!(store.supervisor().unwrap().paused_at, None);
+    assert_eq!(store.supervisor().unwrap().pause, None);
 }
 
 #[test]

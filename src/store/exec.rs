@@ -41,10 +41,10 @@ impl Store {
         self.run(id)?.ok_or(StoreError::Missing(self.path.clone()))
     }
 
-    /// The slots of all runs that are running.
+    /// The slots of all runs that are running, and of all notices that are being told.
     pub(crate) fn running_slots(&self) -> Result<Vec<u32>, StoreError> {
         self.conn
-            .prepare_cached("SELECT slot FROM run WHERE state = 3 AND slot IS NOT NULL")
+            .prepare_cached("SELECT slot FROM run WHERE state = 3 AND slot IS NOT NULL UNION SELECT slot FROM notice WHERE slot IS NOT NULL")
             .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
             .map_err(|e| self.failed("read the slots", e))
     }

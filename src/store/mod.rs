@@ -12,6 +12,7 @@ mod followers;
 mod former;
 pub(crate) mod json;
 mod lane;
+mod late;
 mod mark;
 mod notice;
 mod numbers;

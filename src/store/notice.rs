@@ -5,8 +5,8 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::rows;
-use super::{Store, StoreError};
-use crate::core::notice::{Event, Means, is_bounded};
+use super::{RunRow, Store, StoreError};
+use crate::core::notice::{Event, Means, is_bounded, weight};
 use crate::core::run::{Outcome, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
@@ -94,19 +94,13 @@ pub(crate) struct Told<'a> {
     pub(crate) ended_at: Wall,
 }
 
-/// A job that has become late.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LateJob {
-    /// The job.
-    pub(crate) id: i64,
-    /// The run that last started or ended.
-    pub(crate) last_run: Option<i64>,
-    /// The last sign that all was well.
-    pub(crate) well_at: Option<Wall>,
-}
-
 const COLUMNS: &str = "id, job, run, attempt, event, means, at, due_at, count, state, reason, is_done, tries, slot, claim, \
      started_at, ended_at, outcome, exit_code, signal, duration_ms, error, output";
+
+/// Waits to be told, and for nothing else: a recovery (event 2) is told after the failure that it belongs to.
+const WAITS: &str = "is_done = 0 AND slot IS NULL AND NOT (event = 2 AND EXISTS (SELECT 1 FROM notice AS failure \
+     WHERE failure.job = notice.job AND failure.means = notice.means AND failure.event = 1 AND failure.is_done = 0 \
+     AND failure.id < notice.id))";
 
 fn notice(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
     Ok(NoticeRow {
@@ -162,7 +156,7 @@ impl Store {
         }
         let (run, attempt) = new.run.unzip();
         if let Some((id, held)) = place.joins {
-            let is_told = event == Event::Failure || held != Event::Failure;
+            let is_told = weight(event) >= weight(held);
             return self
                 .change(
                     "count a notice",
@@ -208,7 +202,7 @@ impl Store {
             due_at,
         };
         if is_bounded(event, means) {
-            let Some(last) = self.newest_bounded(new.job_id, event, means)? else {
+            let Some(last) = self.newest_bounded(new.job_id, means)? else {
                 return Ok(alone(new.at));
             };
             let waits = !last.is_done && last.slot.is_none();
@@ -224,7 +218,7 @@ impl Store {
             });
         }
         if event == Event::Recovery
-            && let Some(failure) = self.newest_bounded(new.job_id, Event::Failure, means)?
+            && let Some(failure) = self.newest_bounded(new.job_id, means)?
             && !failure.is_done
         {
             return Ok(alone(failure.due_at.max(new.at)));
@@ -236,21 +230,16 @@ impl Store {
         })
     }
 
-    /// The newest notice of a job that shares the interval with this kind.
-    fn newest_bounded(
-        &self,
-        job_id: i64,
-        event: Event,
-        means: Means,
-    ) -> Result<Option<NoticeRow>, StoreError> {
+    /// The newest notice of a job by these means that is bounded ([`is_bounded`]): all of them share the interval.
+    fn newest_bounded(&self, job_id: i64, means: Means) -> Result<Option<NoticeRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM notice WHERE job = ?1 AND means = ?2 AND (?2 = 2 OR event = ?3) ORDER BY due_at DESC, id DESC LIMIT 1"
+            "SELECT {COLUMNS} FROM notice WHERE job = ?1 AND means = ?2 AND (event = 1 OR means = 2) ORDER BY due_at DESC, id DESC LIMIT 1"
         );
         self.conn
             .prepare_cached(&sql)
             .and_then(|mut query| {
                 query
-                    .query_row(params![job_id, means.code(), event.code()], notice)
+                    .query_row(params![job_id, means.code()], notice)
                     .optional()
             })
             .map_err(|e| self.failed("read notices", e))
@@ -279,7 +268,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<NoticeRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM notice WHERE is_done = 0 AND slot IS NULL AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
+            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
         );
         self.conn
             .prepare_cached(&sql)
@@ -297,8 +286,11 @@ impl Store {
     /// When the next notice is due.
     pub(crate) fn next_notice_at(&self) -> Result<Option<Wall>, StoreError> {
         self.conn
-            .prepare_cached("SELECT min(due_at) FROM notice WHERE is_done = 0 AND slot IS NULL")
-            .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)))
+            .prepare_cached(&format!(
+                "SELECT due_at FROM notice WHERE {WAITS} ORDER BY due_at LIMIT 1"
+            ))
+            .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)).optional())
+            .map(Option::flatten)
             .map_err(|e| self.failed("read notices", e))
     }
 
@@ -317,6 +309,36 @@ impl Store {
             .prepare_cached(&format!("SELECT {COLUMNS} FROM notice WHERE id = ?1"))
             .and_then(|mut query| query.query_row([id], notice).optional())
             .map_err(|e| self.failed("read notices", e))
+    }
+
+    /// The run that a notice is about, as it was then; none if it is gone, or the notice is about none.
+    pub(crate) fn run_of_notice(&self, row: &NoticeRow) -> Result<Option<RunRow>, StoreError> {
+        let run = row.run.map(|run| self.run(run)).transpose()?.flatten();
+        let Some(mut run) = run else {
+            return Ok(None);
+        };
+        let attempts = self.attempts(run.id)?;
+        let attempt = attempts
+            .into_iter()
+            .find(|attempt| Some(attempt.attempt) == row.attempt);
+        if let Some(state) = row.state {
+            (run.state, run.reason) = (state, row.reason);
+        }
+        if let Some(attempt) = attempt {
+            run.attempt = attempt.attempt;
+            run.started_at = attempt.started_at;
+            let end = Some(attempt).filter(|_| run.state != State::Running);
+            run.outcome = end.as_ref().and_then(|end| end.outcome);
+            run.exit_code = end.as_ref().and_then(|end| end.exit_code);
+            run.signal = end.as_ref().and_then(|end| end.signal);
+            run.duration_ms = end.as_ref().and_then(|end| end.duration_ms);
+            run.ended_at = end
+                .as_ref()
+                .and_then(|end| end.ended_at)
+                .filter(|_| run.state.is_ended());
+            run.error = end.and_then(|end| end.error);
+        }
+        Ok(Some(run))
     }
 
     /// The notices of a run, oldest first.
@@ -344,11 +366,21 @@ impl Store {
         Ok(claim)
     }
 
-    /// Lets a notice be begun again. Its number stays taken.
+    /// Lets a notice be begun again whose try may have told somebody. Its number stays taken.
+    pub(crate) fn tell_again(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
+        self.change(
+            "tell a notice again",
+            "UPDATE notice SET slot = NULL, due_at = max(due_at, ?2) WHERE id = ?1",
+            params![id, due_at.ms()],
+        )
+        .map(|_| ())
+    }
+
+    /// Takes a try back for which no process was started: it counts as none.
     pub(crate) fn unclaim_notice(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
         self.change(
             "take back a notice",
-            "UPDATE notice SET slot = NULL, due_at = max(due_at, ?2) WHERE id = ?1",
+            "UPDATE notice SET slot = NULL, tries = tries - 1, due_at = max(due_at, ?2) WHERE id = ?1",
             params![id, due_at.ms()],
         )
         .map(|_| ())
@@ -387,11 +419,21 @@ impl Store {
         Ok(changed == 1)
     }
 
+    /// What was to be told when the store was copied, or is of another machine, may have been told since, or is nobody's business here: it is
+    /// not told any more, and `why` stands with it. How many.
+    pub(crate) fn give_up_notices(&self, why: &str, now: Wall) -> Result<usize, StoreError> {
+        self.change(
+            "give up notices",
+            "UPDATE notice SET is_done = 1, slot = NULL, ended_at = ?1, error = ?2 WHERE is_done = 0",
+            params![now.ms(), why],
+        )
+    }
+
     /// Removes told notices that are about no run and are older than `before`.
     pub(crate) fn prune_notices(&self, job_id: i64, before: Wall) -> Result<(), StoreError> {
         self.change(
             "remove notices",
-            "DELETE FROM notice WHERE job = ?1 AND run IS NULL AND is_done = 1 AND due_at < ?2 AND means IN (1, 2)",
+            "DELETE FROM notice WHERE job = ?1 AND run IS NULL AND is_done = 1 AND due_at < ?2",
             params![job_id, before.ms()],
         )
         .map(|_| ())
@@ -415,88 +457,5 @@ impl Store {
             [job_id],
         )
         .map(|changed| changed == 1)
-    }
-
-    /// Notes what is expected of a job: nothing, a success in three occurrences (0), or one in so many milliseconds.
-    pub(crate) fn expect(
-        &self,
-        job_id: i64,
-        expect: Option<i64>,
-        now: Wall,
-    ) -> Result<(), StoreError> {
-        self.change(
-            "note what is expected",
-            "UPDATE job SET expect = ?2, expect_from = CASE WHEN expect IS NULL OR expect_from IS NULL THEN ?3 ELSE expect_from END, \
-             late_at = NULL, unsuccessful = CASE WHEN ?2 IS NULL THEN 0 ELSE unsuccessful END WHERE id = ?1 AND expect IS NOT ?2",
-            params![job_id, expect, now.ms()],
-        )
-        .map(|_| ())
-    }
-
-    /// Marks the jobs that are late from now on. A job that is paused is not. Nothing was expected of any before `floor`.
-    pub(crate) fn mark_late_jobs(
-        &self,
-        now: Wall,
-        floor: Wall,
-    ) -> Result<Vec<LateJob>, StoreError> {
-        let mut late = Vec::new();
-        for sql in [
-            "UPDATE job SET late_at = ?1 WHERE unsuccessful > 2 AND late_at IS NULL AND expect = 0 AND present = 1 AND ?2 <= ?1 \
-             AND (paused_at IS NULL OR paused_until <= ?1) RETURNING id, last_run, well_at",
-            "UPDATE job SET late_at = ?1 WHERE expect > 0 AND late_at IS NULL AND present = 1 \
-             AND (paused_at IS NULL OR paused_until <= ?1) \
-             AND max(coalesce(well_at, 0), coalesce(expect_from, 0), coalesce(paused_until, 0), ?2) + expect <= ?1 \
-             RETURNING id, last_run, well_at",
-        ] {
-            let found: rusqlite::Result<Vec<LateJob>> =
-                self.conn.prepare_cached(sql).and_then(|mut update| {
-                    let read = |row: &Row<'_>| {
-                        Ok(LateJob {
-                            id: row.get(0)?,
-                            last_run: row.get(1)?,
-                            well_at: rows::wall(row, 2)?,
-                        })
-                    };
-                    update
-                        .query_map(params![now.ms(), floor.ms()], read)?
-                        .collect()
-                });
-            late.extend(found.map_err(|e| self.failed("look for late jobs", e))?);
-        }
-        Ok(late)
-    }
-
-    /// When the next job is late that must succeed once in a time of its own.
-    pub(crate) fn next_late_at(&self, now: Wall, floor: Wall) -> Result<Option<Wall>, StoreError> {
-        self.conn
-            .prepare_cached(
-                "SELECT min(max(coalesce(well_at, 0), coalesce(expect_from, 0), coalesce(paused_until, 0), ?2) + expect) FROM job \
-                 WHERE expect > 0 AND late_at IS NULL AND present = 1 AND (paused_at IS NULL OR paused_until <= ?1)",
-            )
-            .and_then(|mut query| query.query_row(params![now.ms(), floor.ms()], |row| rows::wall(row, 0)))
-            .map_err(|e| self.failed("look for late jobs", e))
-    }
-
-    /// Marks a running attempt as late. False: it is already, or does not run under this claim.
-    pub(crate) fn mark_late_if_running(
-        &self,
-        run: i64,
-        claim: i64,
-        now: Wall,
-    ) -> Result<bool, StoreError> {
-        self.change(
-            "mark a run as late",
-            "UPDATE run SET late_at = ?3 WHERE id = ?1 AND state = 3 AND claim = ?2 AND late_at IS NULL",
-            params![run, claim, now.ms()],
-        )
-        .map(|changed| changed == 1)
-    }
-
-    /// Jobs with a running attempt that is late.
-    pub(crate) fn jobs_with_late_runs(&self) -> Result<Vec<i64>, StoreError> {
-        self.conn
-            .prepare_cached("SELECT DISTINCT job FROM run WHERE state = 3 AND late_at IS NOT NULL")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
-            .map_err(|e| self.failed("read who is late", e))
     }
 }

@@ -126,11 +126,20 @@ impl Store {
                 })
                 .map_err(|e| self.failed("read the queue", e))?;
             let Some((priority, due_at)) = head else {
-                return Ok(oldest);
+                let held = self.oldest_held_at(job_id)?;
+                return Ok(oldest.into_iter().chain(held).min());
             };
             oldest = oldest.into_iter().chain(due_at).min();
             below = priority;
         }
+    }
+
+    /// The same of those that wait in a lane, of which there may be many.
+    fn oldest_held_at(&self, job_id: i64) -> Result<Option<Wall>, StoreError> {
+        self.conn
+            .prepare_cached("SELECT min(due_at) FROM run WHERE job = ?1 AND state = 2 AND held = 1")
+            .and_then(|mut query| query.query_row([job_id], |row| rows::wall(row, 0)))
+            .map_err(|e| self.failed("read the queue", e))
     }
 
     /// How attempts ended and how long they took, by job.

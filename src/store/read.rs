@@ -14,6 +14,7 @@ use super::rows::{self, ATTEMPT_COLUMNS, IN_SIGHT, JOB_COLUMNS, RUN_COLUMNS};
 use super::types::{AttemptRow, Filter, JobRow, Output, RunRow, SupervisorRow};
 use super::{Store, StoreError};
 use crate::core::output::OutputLayout;
+use crate::core::pause::Pause;
 use crate::core::run::State;
 use crate::core::time::Wall;
 
@@ -172,6 +173,9 @@ impl Store {
 
     /// What the supervisor wrote down of itself.
     pub(crate) fn supervisor(&self) -> Result<SupervisorRow, StoreError> {
+        let until = self.meta("paused_until")?.map(Wall::from_ms);
+        let since = self.meta("paused_at")?.map(Wall::from_ms);
+        let pause = since.map(|since| Pause { since, until });
         Ok(SupervisorRow {
             pid: self.meta::<i32>("supervisor_pid")?,
             since: self.meta("supervisor_since")?.map(Wall::from_ms),
@@ -179,8 +183,7 @@ impl Store {
             jobfile_error: self.meta("jobfile_error")?,
             version: self.meta("version")?,
             is_shadow: self.meta::<bool>("shadow")?.unwrap_or(false),
-            paused_at: self.meta("paused_at")?.map(Wall::from_ms),
-            paused_until: self.meta("paused_until")?.map(Wall::from_ms),
+            pause,
         })
     }
 
@@ -208,6 +211,16 @@ impl Store {
 
     /// The output of an attempt; none if it wrote nothing, or if it is not in the store yet.
     pub(crate) fn output(&self, run: i64, attempt: u32) -> Result<Option<Output>, StoreError> {
+        self.output_ends(run, attempt, u64::MAX)
+    }
+
+    /// The same, `max` bytes at the most: half of them from its beginning. No more than that is read of what is in a file.
+    pub(crate) fn output_ends(
+        &self,
+        run: i64,
+        attempt: u32,
+        max: u64,
+    ) -> Result<Option<Output>, StoreError> {
         let row = self
             .conn
             .prepare_cached("SELECT total, head_max, tail_max, head, tail FROM output WHERE run = ?1 AND attempt = ?2")
@@ -215,11 +228,11 @@ impl Store {
             .map_err(|e| self.failed("read output", e))?;
         match row {
             None => Ok(None),
-            Some(StoredOutput::Inline(output)) => Ok(Some(output)),
+            Some(StoredOutput::Inline(output)) => Ok(Some(output.ends(max))),
             Some(StoredOutput::File { total, layout }) => {
                 let path = self.output_file(run, attempt);
                 open_output(&path)
-                    .and_then(|file| read_kept(&file, total, layout))
+                    .and_then(|file| read_ends(&file, total, layout, max))
                     .map(Some)
                     .map_err(|error| StoreError::Unreadable(path, error))
             }
@@ -293,13 +306,18 @@ fn open_output(path: &Path) -> std::io::Result<File> {
 
 /// Reads what is kept of `total` bytes of output from a file that is laid out as a keeper writes it.
 pub(crate) fn read_kept(file: &File, total: u64, layout: OutputLayout) -> std::io::Result<Output> {
+    read_ends(file, total, layout, u64::MAX)
+}
+
+/// The same, `max` bytes at the most.
+fn read_ends(file: &File, total: u64, layout: OutputLayout, max: u64) -> std::io::Result<Output> {
     let read = |part: Range<u64>| -> std::io::Result<Vec<u8>> {
         let len = usize::try_from(part.end - part.start).map_err(std::io::Error::other)?;
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, part.start)?;
         Ok(bytes)
     };
-    let [head, older, newer] = layout.kept(total);
+    let [head, older, newer] = layout.ends(total, max);
     let (head, mut tail) = (read(head)?, read(older)?);
     tail.extend(read(newer)?);
     Ok(Output { total, head, tail })

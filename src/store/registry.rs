@@ -237,7 +237,9 @@ impl Store {
     fn candidates(&self, job_id: i64, cursor: i64) -> rusqlite::Result<Vec<Candidate>> {
         self.conn
             .prepare_cached(
-                "SELECT id, state, created_at, ended_at, acked FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                "SELECT id, state, created_at, ended_at, acked, \
+                 EXISTS (SELECT 1 FROM notice WHERE notice.run = run.id AND is_done = 0) \
+                 FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
             )?
             .query_map(params![job_id, cursor, PRUNE_BATCH], |row| {
                 Ok(Candidate {
@@ -246,6 +248,7 @@ impl Store {
                     created_at: Wall::from_ms(row.get(2)?),
                     ended_at: rows::wall(row, 3)?,
                     acked: rows::wall(row, 4)?,
+                    is_to_be_told: row.get(5)?,
                 })
             })?
             .collect()
@@ -283,6 +286,8 @@ struct Candidate {
     created_at: Wall,
     ended_at: Option<Wall>,
     acked: Option<Wall>,
+    /// A hook or mail about it waits, or is under way.
+    is_to_be_told: bool,
 }
 
 impl Candidate {
@@ -294,7 +299,7 @@ impl Candidate {
         else {
             return false;
         };
-        if is_failed && self.acked.is_none() {
+        if self.is_to_be_told || is_failed && self.acked.is_none() {
             return false;
         }
         let limit = if is_failed {

@@ -3,6 +3,7 @@
 use rusqlite::Row;
 
 use super::types::{AttemptRow, JobRow, RunRow};
+use crate::core::pause::Pause;
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
@@ -100,8 +101,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         id: row.get(0)?,
         name: row.get(1)?,
         present: row.get(2)?,
-        paused_at: wall(row, 3)?,
-        paused_until: wall(row, 4)?,
+        pause: pause(row, 3, 4)?,
         grid_at: wall(row, 5)?,
         scheduled: row.get(6)?,
         queued: row.get(7)?,
@@ -115,6 +115,12 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         late_at: wall(row, 15)?,
         well_at: wall(row, 16)?,
     })
+}
+
+/// A pause, from when it began and when it ends.
+fn pause(row: &Row<'_>, since: usize, until: usize) -> rusqlite::Result<Option<Pause>> {
+    let until = wall(row, until)?;
+    Ok(wall(row, since)?.map(|since| Pause { since, until }))
 }
 
 /// Ids as one text, with a comma between them; none if there are none.

@@ -235,7 +235,8 @@ impl Store {
             "UPDATE meta SET value = ?1 + (value - (SELECT value FROM meta WHERE key = 'paused_at')) \
              WHERE key = 'paused_until' AND value IS NOT NULL AND (SELECT value FROM meta WHERE key = 'paused_at') > ?1",
             "UPDATE meta SET value = ?1 WHERE key = 'paused_at' AND value > ?1",
-            "UPDATE notice SET due_at = ?1 + max(due_at - at, 0) WHERE is_done = 0 AND at > ?1",
+            "UPDATE notice SET due_at = ?1 + max(due_at - at, 0), at = ?1 WHERE is_done = 0 AND at > ?1",
+            "UPDATE notice SET due_at = ?1 WHERE is_done = 1 AND due_at > ?1 AND (event = 1 OR means = 2)",
             "UPDATE job SET expect_from = min(expect_from, ?1), well_at = min(well_at, ?1) WHERE expect > 0",
         ] {
             self.change("follow the clock back", sql, [now.ms()])?;

@@ -1,6 +1,7 @@
 //! What the store takes and gives: rows as the rest of the crate sees them. No SQL here.
 
 use crate::core::job::Keep;
+use crate::core::pause::Pause;
 use crate::core::report::Report;
 use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
@@ -125,10 +126,8 @@ pub(crate) struct JobRow {
     pub(crate) name: String,
     /// Whether the jobfile last loaded has it.
     pub(crate) present: bool,
-    /// Since when it is paused, by itself.
-    pub(crate) paused_at: Option<Wall>,
-    /// Until when; none is until `resume`.
-    pub(crate) paused_until: Option<Wall>,
+    /// Its own pause.
+    pub(crate) pause: Option<Pause>,
     /// Where an `@every` grid begins.
     pub(crate) grid_at: Option<Wall>,
     /// All occurrences up to it are decided.
@@ -155,6 +154,18 @@ pub(crate) struct JobRow {
     pub(crate) well_at: Option<Wall>,
 }
 
+impl JobRow {
+    /// Whether something of it has not ended, or nobody has acknowledged that it failed.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.scheduled + self.queued + self.running + self.retrying + self.failed > 0
+    }
+
+    /// Whether the job itself is paused at a time.
+    pub(crate) fn is_paused(&self, at: Wall) -> bool {
+        self.pause.is_some_and(|pause| pause.holds(at))
+    }
+}
+
 /// What is written down of the supervisor. Whether it lives is not a matter of the store (see `os::wake`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SupervisorRow {
@@ -170,10 +181,15 @@ pub(crate) struct SupervisorRow {
     pub(crate) version: Option<String>,
     /// Whether it only records what it would start.
     pub(crate) is_shadow: bool,
-    /// Since when everything is paused.
-    pub(crate) paused_at: Option<Wall>,
-    /// Until when.
-    pub(crate) paused_until: Option<Wall>,
+    /// The pause of everything.
+    pub(crate) pause: Option<Pause>,
+}
+
+impl SupervisorRow {
+    /// Whether everything is paused at a time.
+    pub(crate) fn is_paused(&self, at: Wall) -> bool {
+        self.pause.is_some_and(|pause| pause.holds(at))
+    }
 }
 
 /// The output of an attempt, as far as it was kept.
@@ -188,6 +204,23 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// `max` bytes of it at the most, half of them from its beginning.
+    pub(crate) fn ends(mut self, max: u64) -> Self {
+        let kept = self.head.len() + self.tail.len();
+        let half = usize::try_from(max / 2).unwrap_or(usize::MAX);
+        if kept as u64 <= max {
+            return self;
+        }
+        if self.total == kept as u64 {
+            // The two are one text.
+            self.head.append(&mut self.tail);
+            self.tail = self.head.split_off(kept - half);
+        }
+        self.head.truncate(half);
+        self.tail.drain(..self.tail.len().saturating_sub(half));
+        self
+    }
+
     /// What is kept, with a line in the place of what is not.
     pub(crate) fn text(&self) -> Vec<u8> {
         let kept = (self.head.len() + self.tail.len()) as u64;

@@ -23,6 +23,9 @@ const LINE_MAX: usize = 8 * 1024;
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
+/// How often pipes that are still full are emptied when the supervisor leaves.
+const LAST_PUMPS: u32 = 64;
+
 /// In which form lines go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineForm {
@@ -129,9 +132,15 @@ impl Forward {
         has_more
     }
 
-    /// Takes all that was written by attempts that have ended, and gives standard output a last chance.
+    /// Takes what attempts have written, as far as that comes to an end, and gives standard output a last chance.
     pub(super) fn finish(&mut self, patience: std::time::Duration) {
-        while self.pump() {}
+        // Attempts that go on without this supervisor may write for ever.
+        for _ in 0..LAST_PUMPS {
+            if !self.pump() {
+                break;
+            }
+        }
+        self.tell_dropped();
         if self.is_behind() {
             let stdout = io::stdout();
             let _ = poll::wait(&mut [poll::writable(stdout.as_fd())], Some(patience));
@@ -150,19 +159,25 @@ impl Forward {
         }
     }
 
+    /// Says how many lines were dropped since that was last said.
+    fn tell_dropped(&mut self) {
+        let count = std::mem::take(&mut self.dropped);
+        if count == 0 {
+            return;
+        }
+        let text = match self.form {
+            LineForm::Prefix => format!("jobctl | {count} lines dropped: nobody read them\n"),
+            LineForm::Json => format!("{}\n", serde_json::json!({ "dropped": count })),
+        };
+        self.waiting.extend_from_slice(text.as_bytes());
+    }
+
     fn put(&mut self, stream: &Stream, line: &[u8]) {
         if self.waiting.len() + line.len() > WAITING_MAX {
             self.dropped += 1;
             return;
         }
-        if self.dropped > 0 {
-            let count = std::mem::take(&mut self.dropped);
-            let text = match self.form {
-                LineForm::Prefix => format!("jobctl | {count} lines dropped: nobody read them\n"),
-                LineForm::Json => format!("{}\n", serde_json::json!({ "dropped": count })),
-            };
-            self.waiting.extend_from_slice(text.as_bytes());
-        }
+        self.tell_dropped();
         match self.form {
             LineForm::Prefix => {
                 let prefix = format!("{}#{} | ", stream.job, stream.run);

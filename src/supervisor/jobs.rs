@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::spawner::Spawner;
-use super::{Live, Pause, Steps, Supervisor};
+use super::{Live, Steps, Supervisor};
 use crate::core::job::Job;
+use crate::core::pause::Pause;
 use crate::core::plan::Timetable;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::{Mono, Wall};
@@ -132,11 +133,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.jobs[index].pause = Some(Pause { since, until });
             }
         }
-        let supervisor = self.store.supervisor()?;
-        self.paused_all = supervisor.paused_at.map(|since| Pause {
-            since,
-            until: supervisor.paused_until,
-        });
+        self.paused_all = self.store.supervisor()?.pause;
         ended
             .into_iter()
             .try_for_each(|(index, pause)| self.end_pause(index, pause, steps))

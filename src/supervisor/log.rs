@@ -71,8 +71,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// From now on events are written in this form.
-    pub(crate) fn set_form(&mut self, form: Form) {
+    /// From now on events are written in this form. What journald has not taken by then is dropped, and counted.
+    pub(crate) fn set_form(&mut self, form: Form, now: Wall) {
+        if !self.events.is_empty() {
+            self.dropped += self.events.len() as u64;
+            self.dropped_since.get_or_insert(now);
+            self.events.clear();
+            self.events_len = 0;
+        }
         self.form = form;
     }
 
@@ -200,7 +206,7 @@ fn priority(name: &str, fields: &[(&str, String)]) -> u8 {
         | "cannot_watch" | "not_started" | "output_not_kept" | "jobfile_held" | "watch_failed"
         | "paused" | "clock_forward" | "clock_back" | "clock_unseen" | "no_cgroup"
         | "no_reports" | "files_wait" | "wal_grows" | "store_put_back" | "log_dropped"
-        | "output_dropped" | "metrics_failed" | "heartbeat_failed" | "notify_failed" => WARNING,
+        | "metrics_failed" | "heartbeat_failed" | "notify_failed" => WARNING,
         _ => INFO,
     }
 }
@@ -339,8 +345,8 @@ mod tests {
 
     fn written(form: Form) -> String {
         let mut log = Log::default();
-        log.set_form(form);
         let at = Wall::from_ms(1_785_067_200_250);
+        log.set_form(form, at);
         log.event(at, "start", &[("job", &"a b"), ("run", &7), ("key", &"07")]);
         log.event(at, "end", &[("job", &"a"), ("next", &"failed (exit)")]);
         log.take()

@@ -10,14 +10,14 @@ use crate::core::time::Wall;
 use crate::store::{JobNumbers, JobRow, Store, StoreError, Tally};
 
 /// What the store does not say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outside {
     /// Whether a supervisor lives.
     pub(crate) is_up: bool,
     /// The next occurrences, by job.
     pub(crate) next: HashMap<String, Wall>,
     /// The time.
-    pub(crate) now: Option<Wall>,
+    pub(crate) now: Wall,
 }
 
 /// What can be said before there is a store.
@@ -30,7 +30,8 @@ pub(crate) fn text_without_store(is_up: bool) -> String {
 /// All numbers of a store.
 pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreError> {
     let supervisor = store.supervisor()?;
-    let jobs = store.jobs()?;
+    let is_known = |row: &JobRow| row.present || row.has_rest();
+    let jobs: Vec<JobRow> = store.jobs()?.into_iter().filter(is_known).collect();
     let slow = store.jobs_with_late_runs()?;
     let numbers: HashMap<i64, JobNumbers> = store
         .job_numbers()?
@@ -78,14 +79,11 @@ pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreErro
     if let Some(lag) = store.loop_lag_ms()? {
         page.sample("jobctl_loop_lag_seconds", &[], seconds(lag));
     }
-    let is_all_paused = |now: Wall| {
-        supervisor.paused_at.is_some() && supervisor.paused_until.is_none_or(|until| now < until)
-    };
     let facts = Facts {
         numbers,
         slow,
         outside,
-        is_all_paused: outside.now.is_some_and(is_all_paused),
+        is_all_paused: supervisor.is_paused(outside.now),
     };
     page.jobs(&jobs, &facts);
     page.attempts(&jobs, &tallies);
@@ -189,13 +187,7 @@ impl Page {
             }
         }
         let now = facts.outside.now;
-        let is_paused = |job: &JobRow| {
-            let own = job.paused_at.is_some()
-                && job
-                    .paused_until
-                    .is_none_or(|until| now.is_none_or(|now| now < until));
-            facts.is_all_paused || own
-        };
+        let is_paused = |job: &JobRow| facts.is_all_paused || job.is_paused(now);
         let is_late = |job: &JobRow| job.late_at.is_some() || facts.slow.contains(&job.id);
         let oldest = |job: &JobRow| facts.numbers.get(&job.id)?.oldest_due_at;
         let flag = |is_set: bool| Some(u8::from(is_set).to_string());
@@ -251,9 +243,7 @@ impl Page {
             ),
             jobs,
             |job| {
-                let age = oldest(job)
-                    .zip(now)
-                    .map_or(0, |(at, now)| (now.ms() - at.ms()).max(0));
+                let age = oldest(job).map_or(0, |at| (now.ms() - at.ms()).max(0));
                 Some(seconds(age))
             },
         );
@@ -282,8 +272,13 @@ impl Page {
             }
         }
         let name = "jobctl_attempt_duration_seconds";
-        self.family(name, "histogram", "How long attempts took.");
-        for (job, tallies) in by_job {
+        self.family(
+            name,
+            "histogram",
+            "How long attempts took, as far as that is known: not of what was lost or could not be started.",
+        );
+        for (job, mut tallies) in by_job {
+            tallies.retain(|tally| has_duration(tally.outcome));
             let job_name = ("job_name", job.name.as_str());
             let mut below = 0;
             for (bucket, bound) in (0_i64..).zip(BOUNDS_MS) {
@@ -301,6 +296,13 @@ impl Page {
             self.sample(&format!("{name}_sum"), &[job_name], seconds(sum));
             self.sample(&format!("{name}_count"), &[job_name], count);
         }
+    }
+}
+
+const fn has_duration(outcome: OutcomeKind) -> bool {
+    match outcome {
+        OutcomeKind::Exited | OutcomeKind::Signaled | OutcomeKind::TimedOut => true,
+        OutcomeKind::SpawnFailed | OutcomeKind::Lost => false,
     }
 }
 

@@ -15,6 +15,7 @@ mod lanes;
 mod late;
 mod load;
 pub(crate) mod log;
+mod mail;
 pub(crate) mod metrics;
 mod notices;
 mod occurrences;
@@ -39,6 +40,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::core::job::{HeartbeatTarget, LogFormat, OnStop, Policy};
+use crate::core::pause::Pause;
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::{Rescued, Store, StoreError};
 
@@ -222,19 +224,6 @@ pub(crate) struct Supervisor<S> {
     file_looked_at: Mono,
     /// The store's log grows, because somebody reads for long, and that was said.
     is_log_large: bool,
-}
-
-/// A pause of a job or of everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pause {
-    since: Wall,
-    until: Option<Wall>,
-}
-
-impl Pause {
-    fn holds(&self, now: Wall) -> bool {
-        self.until.is_none_or(|until| now < until)
-    }
 }
 
 impl<S: Spawner> Supervisor<S> {
@@ -504,7 +493,8 @@ impl<S: Spawner> Supervisor<S> {
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
         if configuration.log_format != self.configuration.log_format {
-            self.log.set_form(Form::of(configuration.log_format));
+            self.log
+                .set_form(Form::of(configuration.log_format), self.last.wall);
         }
         std::mem::replace(&mut self.configuration, configuration)
     }
@@ -516,7 +506,8 @@ impl<S: Spawner> Supervisor<S> {
 
     /// From now on the log is written as its reader and the configuration want it.
     pub(crate) fn open_log(&mut self) {
-        self.log.set_form(Form::of(self.configuration.log_format));
+        let form = Form::of(self.configuration.log_format);
+        self.log.set_form(form, self.last.wall);
     }
 
     /// Whether the log is JSON.

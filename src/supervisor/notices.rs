@@ -8,13 +8,12 @@ use super::finish::outcome_of;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Steps, Supervisor};
 use crate::core::job::Job;
-use crate::core::notice::{self, AttemptEnd, Event, Mail, Means, told, told_of_end};
+use crate::core::notice::{self, AttemptEnd, Event, Means, told, told_of_end};
 use crate::core::reason::plain;
 use crate::core::retry::{self, Next};
-use crate::core::run::{Outcome, OutcomeKind, Reason, State, Verdict};
-use crate::core::time::{Now, Wall};
+use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::time::Now;
 use crate::keeper::order::Order;
-use crate::os::machine;
 use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
 
 /// Hooks and mails under way at once.
@@ -39,6 +38,14 @@ pub(super) struct Claimed {
     id: i64,
     claim: i64,
     order: Result<Order, Outcome>,
+}
+
+/// What came of the command of a hook or mail.
+struct Ending {
+    outcome: Outcome,
+    duration_ms: Option<i64>,
+    /// The end of what it printed.
+    said: Option<String>,
 }
 
 /// What is told of, and how.
@@ -261,12 +268,15 @@ impl<S: Spawner> Supervisor<S> {
             self.telling.push(Telling { id, claim });
             match self.spawner.adopt(slot, -id, claim) {
                 Adopted::Working => self.log.event(now.wall, "adopt", &[("notice", &id)]),
-                Adopted::Ended(report) => self.ended.push(SlotEnd {
-                    slot,
-                    run: -id,
-                    claim,
-                    report,
-                }),
+                Adopted::Ended(report) => {
+                    let report = self.believed(report);
+                    self.ended.push(SlotEnd {
+                        slot,
+                        run: -id,
+                        claim,
+                        report,
+                    });
+                }
             }
         }
         Ok(())
@@ -292,39 +302,60 @@ impl<S: Spawner> Supervisor<S> {
         else {
             return Ok(());
         };
-        let (outcome, duration_ms, said) = match &end.report {
-            Report::Ended(record) => match &record.ending {
-                Some(ending) => {
-                    let said = match self.spawner.output(end) {
-                        Ok(Kept::Inline(output)) => Some(tail_of(&output)),
-                        // It is not worth more than the word that is lost with it.
-                        Ok(Kept::Nothing | Kept::File { .. }) | Err(_) => None,
-                    };
-                    let duration = i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX);
-                    (outcome_of(record, ending, None, None), Some(duration), said)
-                }
-                None => (Outcome::Lost, None, None),
-            },
-            Report::Refused(outcome) => (outcome.clone(), None, None),
-            Report::Lost | Report::NeverStarted => (Outcome::Lost, None, None),
-        };
-        if outcome == Outcome::Lost && row.tries < TRIES_MAX {
+        let Some(ending) = self.ending_of(end) else {
             self.store.unclaim_notice(id, now + LOCK_AGAIN)?;
             self.next_notice_at = self.store.next_notice_at()?;
             return Ok(());
+        };
+        if ending.outcome == Outcome::Lost && row.tries < TRIES_MAX {
+            self.store.tell_again(id, now + LOCK_AGAIN)?;
+            self.next_notice_at = self.store.next_notice_at()?;
+            return Ok(());
         }
-        self.store.finish_notice(
-            id,
-            end.claim,
-            &Told {
-                outcome: &outcome,
-                duration_ms,
-                output: said.as_deref(),
-                ended_at: now,
-            },
-        )?;
+        let Ending {
+            outcome,
+            duration_ms,
+            said,
+        } = ending;
+        let told = Told {
+            outcome: &outcome,
+            duration_ms,
+            output: said.as_deref(),
+            ended_at: now,
+        };
+        self.store.finish_notice(id, end.claim, &told)?;
+        // What waited for it may be told now.
+        self.next_notice_at = self.store.next_notice_at()?;
         self.log_told(&row, &outcome, said.as_deref(), steps);
         Ok(())
+    }
+
+    /// How the command of a hook or mail ended; none: no process was started for it.
+    fn ending_of(&mut self, end: &SlotEnd) -> Option<Ending> {
+        let without_record = |outcome| Ending {
+            outcome,
+            duration_ms: None,
+            said: None,
+        };
+        let record = match &end.report {
+            Report::NeverStarted => return None,
+            Report::Lost => return Some(without_record(Outcome::Lost)),
+            Report::Refused(outcome) => return Some(without_record(outcome.clone())),
+            Report::Ended(record) => record,
+        };
+        let Some(ending) = &record.ending else {
+            return Some(without_record(Outcome::Lost));
+        };
+        let said = match self.spawner.output(end) {
+            Ok(Kept::Inline(output)) => Some(tail_of(&output)),
+            // It is not worth more than the word that is lost with it.
+            Ok(Kept::Nothing | Kept::File { .. }) | Err(_) => None,
+        };
+        Some(Ending {
+            outcome: outcome_of(record, ending, None, None),
+            duration_ms: Some(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX)),
+            said,
+        })
     }
 
     /// A hook or mail that fails is said once, until it does not any more.
@@ -382,11 +413,7 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(Err(not_told("the job is gone from the jobfile")));
         };
         let job = &self.jobs[index].job;
-        let run = row
-            .run
-            .map(|run| self.store.run(run))
-            .transpose()?
-            .flatten();
+        let run = self.store.run_of_notice(row)?;
         let subject = match row.means {
             Means::Hook => hook_subject(job, row, run.as_ref()),
             Means::Mail => self.mail_subject(job, row, run.as_ref())?,
@@ -409,61 +436,6 @@ impl<S: Spawner> Supervisor<S> {
         }
         Ok(self.surroundings.notice_order(subject))
     }
-
-    fn mail_subject<'a>(
-        &self,
-        job: &'a Job,
-        row: &NoticeRow,
-        run: Option<&'a RunRow>,
-    ) -> Result<Option<Subject<'a>>, StoreError> {
-        let Some(to) = &job.policy.mailto else {
-            return Ok(None);
-        };
-        let output = match (run, row.attempt) {
-            (Some(run), Some(attempt)) if row.event != Event::Late => {
-                // Output that cannot be read is no reason to send nothing.
-                self.store.output(run.id, attempt).unwrap_or_default()
-            }
-            (Some(_) | None, _) => None,
-        };
-        let user = job
-            .policy
-            .user
-            .as_deref()
-            .unwrap_or(&self.surroundings.user.name);
-        let place = format!("{user}@{}", machine::host_name());
-        let outcome = run.and_then(outcome_words);
-        let summary = match row.event {
-            Event::Late => late_words(row, run),
-            Event::Failure
-            | Event::Output
-            | Event::Recovery
-            | Event::Success
-            | Event::AttemptFailure => notice::summary(row.reason, outcome.as_deref()),
-        };
-        let facts = facts_of(row, run);
-        let bytes = output.map(|output| output.text()).unwrap_or_default();
-        let mail = Mail {
-            to,
-            job: job.name.as_str(),
-            place: &place,
-            event: row.event,
-            count: row.count,
-            summary: &summary,
-            facts: &facts,
-            output: &bytes,
-        };
-        Ok(Some(Subject {
-            job: Some(job),
-            run,
-            // `-i`: a line with nothing but a dot does not end it.
-            argv: ["sendmail", "-i", "-t"]
-                .map(|word| word.as_bytes().to_vec())
-                .to_vec(),
-            stdin: mail.message(),
-            env: Vec::new(),
-        }))
-    }
 }
 
 fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> Option<Subject<'a>> {
@@ -483,63 +455,6 @@ fn not_told(why: &str) -> Outcome {
         exit_code: None,
         error: why.to_owned(),
     }
-}
-
-/// How the newest attempt of a run ended, in a few words.
-fn outcome_words(run: &RunRow) -> Option<String> {
-    let outcome = run.outcome?;
-    Some(match (outcome, run.exit_code, run.signal) {
-        (OutcomeKind::Exited, Some(code), _) => format!("exit {code}"),
-        (OutcomeKind::Signaled, _, Some(signal)) => format!("signal {signal}"),
-        (OutcomeKind::TimedOut, ..) => "timed out".to_owned(),
-        (OutcomeKind::SpawnFailed, ..) => "not started".to_owned(),
-        (OutcomeKind::Exited | OutcomeKind::Signaled | OutcomeKind::Lost, ..) => {
-            outcome.to_string()
-        }
-    })
-}
-
-fn late_words(row: &NoticeRow, run: Option<&RunRow>) -> String {
-    match run {
-        Some(run) if row.state == Some(State::Running) => {
-            format!("run {} takes longer than expected", run.id)
-        }
-        Some(_) | None => "no success for longer than expected".to_owned(),
-    }
-}
-
-fn facts_of(row: &NoticeRow, run: Option<&RunRow>) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("at", row.at.rfc3339())];
-    let Some(run) = run else {
-        return facts;
-    };
-    let mut put = |name, value: Option<String>| {
-        if let Some(value) = value {
-            facts.push((name, value));
-        }
-    };
-    put("run", Some(run.id.to_string()));
-    let reason = row
-        .reason
-        .map(|reason| format!(" ({reason})"))
-        .unwrap_or_default();
-    put("state", row.state.map(|state| format!("{state}{reason}")));
-    put("attempt", row.attempt.map(|attempt| attempt.to_string()));
-    put("outcome", outcome_words(run));
-    put("exit status", run.exit_code.map(|code| code.to_string()));
-    put("error", run.error.clone());
-    put("scheduled", run.scheduled_at.map(Wall::rfc3339));
-    put("started", run.started_at.map(Wall::rfc3339));
-    put(
-        "took",
-        run.duration_ms
-            .map(|ms| format!("{}.{:03} s", ms / 1000, ms % 1000)),
-    );
-    put(
-        "commands",
-        Some(format!("`jobctl show {0}`, `jobctl logs {0}`", run.id)),
-    );
-    facts
 }
 
 /// The end of what a hook printed, as text.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::jobs::Head;
 use super::spawner::{Spawner, Stop};
-use super::{Mode, Pause, Steps, Supervisor};
+use super::{Mode, Steps, Supervisor};
 use crate::core::job::OnNext;
+use crate::core::pause::Pause;
 use crate::core::plan::{self, Busy, Decision, Due, Missed};
 use crate::core::retry::Stopped;
 use crate::core::run::{Cause, Reason};

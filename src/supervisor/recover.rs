@@ -59,7 +59,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// A record that says nothing of a claim proves that nothing was started only on the boot of the claim: it is not synced, and
     /// after a power cut an older one may stand there.
-    fn believed(&self, report: Report) -> Report {
+    pub(super) fn believed(&self, report: Report) -> Report {
         match report {
             Report::NeverStarted if self.is_new_boot => Report::Lost,
             Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,

@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime};
 use super::environment::Subject;
 use super::metrics::{self, Outside};
 use super::spawner::{Report, SlotEnd, Spawner};
-use super::{LOOK_EVERY, Steps, Supervisor};
+use super::{LOOK_EVERY, Mode, Steps, Supervisor};
 use crate::core::job::{CommandLine, HeartbeatTarget, Policy};
+use crate::core::noun::count;
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now, Wall};
@@ -199,14 +200,14 @@ impl<S: Spawner> Supervisor<S> {
         if self.signs.notify.is_none() || is_early || self.signs.status_of == self.version() {
             return;
         }
-        // A store that cannot be read now is asked again after the next turn.
+        self.signs.status_at = Some(now.mono);
+        // A store that cannot be read now is asked again a second later.
         let Ok([_, waiting, retrying, failed]) = self.store.totals() else {
             return;
         };
-        self.signs.status_at = Some(now.mono);
         self.signs.status_of = self.version();
-        let jobs = self.jobs.len();
-        let running = self.live.len();
+        let jobs = count(self.jobs.len(), "job");
+        let running = count(self.live.len(), "run");
         let next = match self.planned.first() {
             Some((at, index)) => format!(
                 "; next is {} at {}",
@@ -221,7 +222,7 @@ impl<S: Spawner> Supervisor<S> {
             ""
         };
         let status = format!(
-            "{stops}{jobs} jobs, {running} runs under way, {waiting} waiting, {retrying} retrying, {failed} failed{next}"
+            "{stops}{jobs}, {running} under way, {waiting} waiting, {retrying} retrying, {failed} failed{next}"
         );
         if status != self.signs.status {
             self.tell_manager(&format!("STATUS={status}"), now);
@@ -283,7 +284,7 @@ impl<S: Spawner> Supervisor<S> {
         let outside = Outside {
             is_up,
             next,
-            now: Some(now.wall),
+            now: now.wall,
         };
         let written = match metrics::text(&self.store, &outside) {
             Ok(text) => file::replace(path, text.as_bytes()).map_err(|error| plain(&error)),
@@ -306,8 +307,9 @@ impl<S: Spawner> Supervisor<S> {
 
     fn next_beat_at(&self, now: Now) -> Option<Mono> {
         self.configuration.heartbeat.as_ref()?;
-        // A supervisor whose store fails, or that stops, is not well.
-        let is_well = self.again_at.is_none() && self.stopping.is_none() && !self.signs.is_beating;
+        // A supervisor whose store fails, or that stops, is not well; a shadow starts nothing.
+        let is_live = self.configuration.mode == Mode::Live && self.stopping.is_none();
+        let is_well = is_live && self.again_at.is_none() && !self.signs.is_beating;
         is_well.then(|| self.signs.beat_at.unwrap_or(now.mono))
     }
 

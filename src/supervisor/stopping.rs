@@ -1,7 +1,7 @@
 //! A stop of the supervisor: what runs gets time to end, then the stop sequence.
 
 use super::spawner::{Spawner, Stop};
-use super::{Flow, Steps, Supervisor};
+use super::{Flow, Mode, Steps, Supervisor};
 use crate::core::job::OnStop;
 use crate::core::retry::Stopped;
 use crate::core::time::{Mono, Now};
@@ -70,8 +70,17 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// Whether new hooks and mails may be started.
+    /// Whether a stop waits for hooks and mails.
+    pub(super) fn is_kept_by_telling(&self, now: Now) -> bool {
+        self.stopping
+            .is_some_and(|stopping| self.waits_for_telling(stopping, now))
+    }
+
+    /// Whether new hooks and mails may be started: not by a shadow, which starts nothing.
     pub(super) fn may_tell(&self, now: Now) -> bool {
+        if self.configuration.mode == Mode::Shadow {
+            return false;
+        }
         match (self.stopping, self.configuration.on_stop) {
             (None, _) => true,
             (Some(_), OnStop::Detach) => false,
@@ -93,7 +102,7 @@ impl<S: Spawner> Supervisor<S> {
         stopping.since + self.configuration.stop_timeout
     }
 
-    /// When a stop is over that waits for a store that cannot be written.
+    /// When a stop is over that waits for a store that cannot be written, or for hooks.
     pub(super) fn leave_at(&self) -> Option<Mono> {
         self.stopping.map(|stopping| self.stop_deadline(stopping))
     }

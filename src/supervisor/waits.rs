@@ -47,6 +47,9 @@ impl<S: Spawner> Supervisor<S> {
                 wait = self.next_start_wait(now).map_or(wait, |at| wait.min(at));
             }
         }
+        if self.is_kept_by_telling(now) {
+            wait = self.leave_at().map_or(wait, |at| wait.min(from_mono(at)));
+        }
         self.next_stop_at()
             .map_or(wait, |at| wait.min(from_mono(at)))
     }

@@ -62,6 +62,8 @@ command = 'eval "$WITNESS"; work flaky $((JOBCTL_ATTEMPT < 2 ? 3 : 0))'
 [jobs.hopeless]
 retry = { max = 1, delay = "20ms" }
 command = 'eval "$WITNESS"; work hopeless 4'
+on_failure = 'echo "$JOBCTL_RUN" >> "$T/told"'
+hook_interval = "0s"
 
 [jobs.left]
 lock = "both"
@@ -114,6 +116,9 @@ const RANDOM_KILLS: u32 = 3_000;
 const RANDOM_KILLS_IN_CI: u32 = 300;
 const KILLS_IN_A_HOUSE: u32 = 30;
 
+/// How often a hook is tried whose keeper is lost (docs/design.md).
+const TRIES_MAX: usize = 3;
+
 /// Numbers of outcomes in the store (docs/design.md).
 const EXITED: i64 = 1;
 const LOST: i64 = 5;
@@ -142,6 +147,8 @@ pub(crate) struct Findings {
     unknown: usize,
     /// Witnesses of which somebody is left although all runs have ended.
     left: usize,
+    /// Runs that gave up and of which no hook heard, or more often than it is tried.
+    untold: usize,
 }
 
 impl Findings {
@@ -156,6 +163,7 @@ impl Findings {
         self.wrong += other.wrong;
         self.unknown += other.unknown;
         self.left += other.left;
+        self.untold += other.untold;
     }
 }
 
@@ -288,8 +296,9 @@ pub(crate) fn prepare(victim: Victim) -> (House, Vec<i64>) {
 pub(crate) fn finish(house: &House) {
     let supervisor = house.start_with(&mut binary(house), &[]);
     let store = store(house);
-    wait_for("the end of all items", || {
-        (!has_unfinished(&store)).then_some(())
+    wait_for("the end of all items and of what is told of them", || {
+        let untold = number(&store, "SELECT count(*) FROM notice WHERE is_done = 0");
+        (!has_unfinished(&store) && untold == 0).then_some(())
     });
     assert_eq!(supervisor.stop(), 0);
 }
@@ -342,7 +351,18 @@ pub(crate) fn judge(house: &House, victim: Victim, items: &[i64]) -> Findings {
     };
     found.unknown += executed.keys().filter(|attempt| !known(attempt)).count();
     found.left = held_witnesses(house);
+    found.untold = untold(house, &rows);
     found
+}
+
+/// How many runs that gave up were told to no hook, or more often than a hook is tried.
+fn untold(house: &House, rows: &BTreeMap<i64, Row>) -> usize {
+    let told = house.lines("told");
+    rows.iter()
+        .filter(|(_, row)| row.job == "hopeless" && row.state == "failed")
+        .map(|(id, _)| told.iter().filter(|line| **line == id.to_string()).count())
+        .filter(|times| !(1..=TRIES_MAX).contains(times))
+        .count()
 }
 
 /// How many of the commands' own locks are held: whoever escaped holds his command's.
@@ -608,7 +628,7 @@ fn sweep(victim: Victim) -> Tally {
 /// One line a call; answers the sum.
 fn print_table(victim: Victim, tallies: &BTreeMap<String, Tally>) -> Tally {
     eprintln!(
-        "{:18} {:>6} {:>5} {:>7} {:>4} {:>5} {:>10} {:>5} {:>7} {:>4}",
+        "{:18} {:>6} {:>5} {:>7} {:>4} {:>5} {:>10} {:>5} {:>7} {:>4} {:>6}",
         format!("{victim:?}"),
         "points",
         "tried",
@@ -618,7 +638,8 @@ fn print_table(victim: Victim, tallies: &BTreeMap<String, Tally>) -> Tally {
         "overlapped",
         "wrong",
         "unknown",
-        "left"
+        "left",
+        "untold"
     );
     let mut sum = Tally::default();
     for (call, tally) in tallies {
@@ -732,7 +753,7 @@ fn kill_at_random() -> Findings {
 fn print_line(call: &str, tally: &Tally) {
     let found = &tally.found;
     eprintln!(
-        "{call:18} {:>6} {:>5} {:>7} {:>4} {:>5} {:>10} {:>5} {:>7} {:>4}",
+        "{call:18} {:>6} {:>5} {:>7} {:>4} {:>5} {:>10} {:>5} {:>7} {:>4} {:>6}",
         tally.points,
         tally.tried,
         tally.reached,
@@ -741,6 +762,7 @@ fn print_line(call: &str, tally: &Tally) {
         found.overlapped,
         found.wrong,
         found.unknown,
-        found.left
+        found.left,
+        found.untold
     );
 }

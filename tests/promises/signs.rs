@@ -44,7 +44,7 @@ fn systemd_is_told_of_the_start_the_state_a_reload_and_the_stop() {
     assert_eq!(first, ["READY=1"], "nothing comes before it is ready");
     let id = house.enqueue(&["work"]);
     house.wait_state(id, "running");
-    let status = told(&socket, "STATUS=1 jobs, 1 runs under way");
+    let status = told(&socket, "STATUS=1 job, 1 run under way");
     let pings = told(&socket, "WATCHDOG=1").len() + told(&socket, "WATCHDOG=1").len();
     assert!(pings >= 2 && !status.is_empty());
     house.ask(&["reload"]).expect(0);

@@ -2,12 +2,10 @@
 
 use super::Case;
 use crate::cmd::failure::Failure;
+use crate::cmd::in_the_way::{Obstacle, Traffic};
 use crate::cmd::when;
-use crate::core::job::Job;
-use crate::core::lane;
-use crate::core::rate;
 use crate::core::run::State;
-use crate::store::{Filter, RunRow};
+use crate::store::RunRow;
 
 impl Case<'_> {
     /// What an unfinished run that does not run waits for.
@@ -57,84 +55,43 @@ impl Case<'_> {
         Ok(vec![format!("waiting for {}", waits_for.join(", "))])
     }
 
-    /// Places, lock, `max_running`, those ahead, rate: in the order in which they let a run wait.
+    /// What is in its way, and how many are ahead of it.
     fn in_the_way(&self, run: &RunRow) -> Result<Vec<String>, Failure> {
-        let mut parts = Vec::new();
-        let Some(job) = self.jobs.get(&run.job) else {
-            return Ok(parts);
-        };
-        let own = self.running_of(&run.job)?;
-        let has_no_place = job
-            .policy
-            .running_max()
-            .is_some_and(|max| own.len() >= usize::try_from(max).unwrap_or(usize::MAX));
-        if has_no_place {
-            parts.push(format!(
-                "waiting for its place, held by {}",
-                self.held(&own)
-            ));
-        } else {
-            parts.extend(self.lock_holder(job, run)?);
+        let traffic = Traffic::read(self.store, self.jobs, self.viewer.now)?;
+        let obstacles = traffic.obstacles(run)?;
+        let (rate, others): (Vec<_>, Vec<_>) = obstacles
+            .iter()
+            .partition(|obstacle| matches!(obstacle, Obstacle::Rate(_)));
+        let mut parts: Vec<String> = others.into_iter().map(|other| self.words(other)).collect();
+        if self.jobs.get(&run.job).is_some() {
+            match self.store.ahead_of(run)? {
+                0 => {}
+                ahead if parts.is_empty() => parts.push(format!("{ahead} ahead of it")),
+                ahead => parts.push(format!("then {ahead} ahead of it")),
+            }
         }
-        parts.extend(self.full_house()?);
-        match self.store.ahead_of(run)? {
-            0 => {}
-            ahead if parts.is_empty() => parts.push(format!("{ahead} ahead of it")),
-            ahead => parts.push(format!("then {ahead} ahead of it")),
-        }
-        if let Some(rate) = job.policy.rate
-            && let Some(wait) = rate::wait(rate, self.store.rate_at(run.job_id)?, self.viewer.now)
-        {
-            parts.push(format!(
-                "rate allows the next start {}",
-                self.time(self.viewer.now + wait)
-            ));
-        }
+        parts.extend(rate.into_iter().map(|rate| self.words(rate)));
         Ok(parts)
     }
 
-    /// Who holds the lock of a job that has a place: a run of another job, or another run of this one.
-    fn lock_holder(&self, job: &Job, run: &RunRow) -> Result<Option<String>, Failure> {
-        let Some(lock) = lane::lock_of(&job.policy, &run.args) else {
-            return Ok(None);
-        };
-        let needed = Some(&lock);
-        for other in &self.jobs.jobs {
-            if other.policy.lock.is_none() {
-                continue;
+    fn words(&self, obstacle: &Obstacle<'_>) -> String {
+        match obstacle {
+            Obstacle::Place(holders) => {
+                format!("waiting for its place, held by {}", self.held(holders))
             }
-            let mut holders = self.running_of(other.name.as_str())?;
-            holders.retain(|held| lane::lock_of(&other.policy, &held.args).as_ref() == needed);
-            if !holders.is_empty() {
-                let held = self.held(&holders);
-                return Ok(Some(format!(
-                    "waiting for lock `{lock}`, held by `{}`: {held}",
-                    other.name
-                )));
+            Obstacle::Lock { name, job, holders } => {
+                let held = self.held(holders);
+                format!("waiting for lock `{name}`, held by `{job}`: {held}")
             }
+            Obstacle::MaxRunning(running) => {
+                format!("{running} runs are running, as many as `max_running` allows")
+            }
+            Obstacle::Rate(at) => format!("rate allows the next start {}", self.time(*at)),
         }
-        Ok(None)
-    }
-
-    /// Whether as many runs run as may run at all.
-    fn full_house(&self) -> Result<Option<String>, Failure> {
-        let running: i64 = self.store.jobs()?.iter().map(|job| job.running).sum();
-        let max = crate::cmd::run::running_max(&self.jobs.settings);
-        let is_full = usize::try_from(running).is_ok_and(|running| running >= max);
-        Ok(is_full.then(|| format!("{running} runs are running, as many as `max_running` allows")))
-    }
-
-    fn running_of(&self, job: &str) -> Result<Vec<RunRow>, Failure> {
-        let filter = Filter {
-            states: vec![State::Running],
-            job: Some(job.to_owned()),
-            ..Filter::default()
-        };
-        Ok(self.store.runs(&filter, None)?)
     }
 
     /// `run 812 for 3m 12s`, up to three of them.
-    fn held(&self, runs: &[RunRow]) -> String {
+    fn held(&self, runs: &[&RunRow]) -> String {
         const SHOWN_MAX: usize = 3;
         let mut parts: Vec<String> = runs
             .iter()

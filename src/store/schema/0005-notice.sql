@@ -35,7 +35,9 @@ CREATE TABLE notice(
 CREATE INDEX notice_due ON notice(due_at, id) WHERE is_done = 0 AND slot IS NULL;
 CREATE INDEX notice_under_way ON notice(id) WHERE slot IS NOT NULL;
 CREATE INDEX notice_of_run ON notice(run);
-CREATE INDEX notice_of_job ON notice(job, means, due_at);
+CREATE INDEX notice_undone ON notice(job, means, event, id) WHERE is_done = 0;
+CREATE INDEX notice_bounded ON notice(job, means, due_at) WHERE event = 1 OR means = 2;
+CREATE INDEX notice_of_no_run ON notice(job, due_at) WHERE run IS NULL;
 
 -- Whether its last run that gave up had no success after it.
 ALTER TABLE job ADD COLUMN failing INTEGER NOT NULL DEFAULT 0;
@@ -68,6 +70,7 @@ CREATE TABLE tally(
 CREATE INDEX job_unsuccessful ON job(id) WHERE unsuccessful > 2 AND late_at IS NULL;
 CREATE INDEX job_expected ON job(id) WHERE expect > 0 AND late_at IS NULL;
 CREATE INDEX job_late ON job(id) WHERE late_at IS NOT NULL;
+CREATE INDEX run_held_due ON run(job, due_at) WHERE state = 2 AND held = 1;
 CREATE INDEX run_late ON run(job) WHERE state = 3 AND late_at IS NOT NULL;
 
 DROP TRIGGER run_inserted;
@@ -103,8 +106,11 @@ CREATE TRIGGER run_changed AFTER UPDATE OF state, acked ON run BEGIN
         -- Reason 1 of a skipped run: its command said that there was nothing to do.
         well_at = CASE WHEN NEW.state = 5 OR (NEW.state = 7 AND NEW.reason = 1) THEN NEW.ended_at ELSE well_at END,
         late_at = CASE WHEN NEW.state = 5 OR (NEW.state = 7 AND NEW.reason = 1) THEN NULL ELSE late_at END,
+        -- One that is tried again by hand is counted by how that ends.
         unsuccessful = CASE
             WHEN NEW.state = 5 OR (NEW.state = 7 AND NEW.reason = 1) THEN 0
+            WHEN OLD.state > 5 AND NEW.state < 5 AND NEW.cause < 3 AND (OLD.state = 6 OR (OLD.state = 7 AND OLD.reason IN (10, 11)))
+                THEN max(unsuccessful - 1, 0)
             WHEN OLD.state < 5 AND NEW.cause < 3 AND (NEW.state = 6 OR (NEW.state = 7 AND NEW.reason IN (10, 11)))
                 THEN unsuccessful + 1
             ELSE unsuccessful END

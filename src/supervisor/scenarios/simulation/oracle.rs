@@ -7,6 +7,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::super::*;
 use crate::core::job::Overlap;
+use crate::core::pause::Pause;
 use crate::core::run::Reason;
 use crate::store::JobRow;
 
@@ -370,13 +371,12 @@ impl Oracle {
 /// Jobs that may start nothing now.
 fn paused(day: &Scenario) -> BTreeSet<String> {
     let store = &day.supervisor.store;
-    let holds = |at: Option<Wall>, until: Option<Wall>| {
-        at.is_some() && until.is_none_or(|until| day.now.wall < until)
+    let holds = |pause: Option<Pause>| {
+        pause.is_some_and(|pause| pause.until.is_none_or(|until| day.now.wall < until))
     };
-    let all = store.supervisor().unwrap();
-    let is_all = holds(all.paused_at, all.paused_until);
+    let is_all = holds(store.supervisor().unwrap().pause);
     let jobs = store.jobs().unwrap().into_iter();
-    jobs.filter(|job| is_all || holds(job.paused_at, job.paused_until))
+    jobs.filter(|job| is_all || holds(job.pause))
         .map(|job| job.name)
         .collect()
 }
