@@ -1,5 +1,10 @@
 //! The promises of the store, through its verbs, on real SQLite.
 
+mod notices;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::types::{Finish, NewOccurrence, NewSkip, PruneLimits, Usage};
 use super::{
     Added, Addition, Answer, Conditions, Enqueued, Filter, Force, NewItem, OnConflict, Output,
@@ -628,19 +633,24 @@ fn fill(store: &Store, waiting: u32, ended: u32) {
     store.conn.execute_batch(&sql).unwrap();
 }
 
+/// Instructions of SQLite's machine from now on: neither the clock nor another process is in them.
+fn count_instructions(store: &mut Store) -> Arc<AtomicU64> {
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = steps.clone();
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    store.conn.progress_handler(1, Some(count)).unwrap();
+    steps
+}
+
 #[test]
 fn a_claim_costs_the_same_however_many_wait_or_have_ended() {
     let cost = |waiting, ended| {
         let mut store = Store::in_memory();
         fill(&store, waiting, ended);
-        let steps = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-        let counted = steps.clone();
-        // Instructions of SQLite's machine: neither the clock nor another process is in them.
-        let count = move || {
-            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            false
-        };
-        store.conn.progress_handler(1, Some(count)).unwrap();
+        let steps = count_instructions(&mut store);
         let head = store.queue_head(1).unwrap().expect("somebody waits");
         let claimed = store
             .claim_if_queued(&head, 0, NOW)
@@ -652,7 +662,7 @@ fn a_claim_costs_the_same_however_many_wait_or_have_ended() {
             &Outcome::Exited(0),
             Next::Finish(Verdict::Succeeded)
         ));
-        steps.load(std::sync::atomic::Ordering::Relaxed)
+        steps.load(Ordering::Relaxed)
     };
     let (few, many) = (cost(10, 10), cost(1_000_000, 1_000_000));
     assert!(

@@ -34,7 +34,8 @@ impl Store {
         .map(|_| ())
     }
 
-    /// Marks the jobs that are late from now on. A job that is paused is not, nor one that is about to make up for what was missed. Nothing was
+    /// Marks the jobs that are late from now on. A job that is paused is not, nor one whose next occurrence is under way already:
+    /// after a downtime it may make up for what was missed. Nothing was
     /// expected of any before `floor`.
     pub(crate) fn mark_late_jobs(
         &self,
@@ -45,8 +46,8 @@ impl Store {
         for sql in [
             "UPDATE job SET late_at = ?1 WHERE unsuccessful > 2 AND late_at IS NULL AND expect = 0 AND present = 1 AND ?2 <= ?1 \
              AND (paused_at IS NULL OR paused_until <= ?1) \
-             AND NOT EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND scheduled_at IS NOT NULL AND state < 5 \
-             AND state IN (2, 3) AND cause = 2) \
+             AND NOT EXISTS (SELECT 1 FROM run WHERE run.id = (SELECT max(newest.id) FROM run AS newest WHERE newest.job = job.id) \
+             AND state IN (2, 3) AND cause < 3) \
              RETURNING id, last_run, well_at",
             "UPDATE job SET late_at = ?1 WHERE expect > 0 AND late_at IS NULL AND present = 1 \
              AND (paused_at IS NULL OR paused_until <= ?1) \

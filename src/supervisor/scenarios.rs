@@ -1,6 +1,7 @@
 //! The supervisor in invented time, with scripted attempts and a real store: policies, overlap, retries, clocks. Nothing sleeps.
 
 mod clocks;
+mod notices;
 mod pauses;
 mod retention;
 mod shadow;
@@ -66,14 +67,20 @@ impl Script {
     }
 }
 
+/// The job of an order; of a hook with the event behind it.
 fn job_of(order: &Order) -> String {
-    let prefix = b"JOBCTL_JOB=";
-    let name = order
-        .env
-        .iter()
-        .find_map(|pair| pair.strip_prefix(prefix))
-        .expect("every order names its job");
-    String::from_utf8_lossy(name).into_owned()
+    let value = |prefix: &str| {
+        let value = order
+            .env
+            .iter()
+            .find_map(|pair| pair.strip_prefix(prefix.as_bytes()));
+        value.map(|value| String::from_utf8_lossy(value).into_owned())
+    };
+    let job = value("JOBCTL_JOB=").expect("every order names its job");
+    match value("JOBCTL_EVENT=") {
+        Some(event) => format!("{job} {event}"),
+        None => job,
+    }
 }
 
 impl Spawner for Script {
@@ -295,7 +302,7 @@ impl Scenario {
         self.supervisor.load(new, &mut zone_of, self.now).unwrap()
     }
 
-    /// The next attempts of a job: seconds, and how they end.
+    /// The next attempts of a job, or of a hook (`JOB EVENT`): seconds, and how they end.
     fn acts(&mut self, job: &str, acts: &[Act]) {
         self.supervisor
             .spawner

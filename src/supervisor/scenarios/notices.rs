@@ -1,0 +1,307 @@
+//! Who is told of what, when, and how often: hooks in invented time. And who is late.
+
+use super::*;
+use crate::core::notice::Event as Told;
+use crate::store::NoticeRow;
+
+const HOOKS: &str = "command = 'x'\non_failure = 'f'\non_recovery = 'r'\non_late = 'l'\n";
+
+fn failing(seconds: u64) -> Act {
+    (seconds, End::Exited(1))
+}
+
+impl Scenario {
+    /// Hooks of a job that were told, in the order in which they were begun: event, seconds after `T0`, and for how many they stand.
+    fn told(&self, job: &str) -> Vec<(Told, u64, i64)> {
+        let mut rows = self.notices(job);
+        rows.retain(|row| row.started_at.is_some());
+        rows.sort_by_key(|row| (row.started_at, row.id));
+        let since = |at: Wall| at.since(instant(T0)).as_secs();
+        let told = |row: &NoticeRow| Some((row.event, since(row.started_at?), row.count));
+        rows.iter().filter_map(told).collect()
+    }
+
+    fn notices(&self, job: &str) -> Vec<NoticeRow> {
+        let store = &self.supervisor.store;
+        let runs = self.rows(job);
+        runs.iter()
+            .flat_map(|run| store.notices_of_run(run.id).unwrap())
+            .collect()
+    }
+
+    fn is_late(&self, job: &str) -> bool {
+        let row = self.supervisor.store.job(job).unwrap();
+        row.expect("it is known").late_at.is_some()
+    }
+
+    /// A run that goes as it is told.
+    fn one(&mut self, job: &str, act: Act) -> i64 {
+        self.acts(job, &[act]);
+        self.enqueue(job, 1)[0]
+    }
+}
+
+#[test]
+fn a_recovery_is_told_when_its_failure_has_been() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}hook_interval = '0s'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a failure", &[(50, End::Exited(0))]);
+    day.one("a", failing(1));
+    day.advance(5);
+    day.one("a", (1, End::Exited(0)));
+    day.advance(40);
+    assert_eq!(day.told("a"), [(Told::Failure, 1, 1)]);
+    day.advance(20);
+    assert_eq!(
+        day.told("a"),
+        [(Told::Failure, 1, 1), (Told::Recovery, 51, 1)]
+    );
+}
+
+#[test]
+fn failures_in_the_interval_are_one_hook_at_its_end_also_after_the_clock_was_set_back() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}hook_interval = '5m'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    let fail = |day: &mut Scenario, times: usize| {
+        for _ in 0..times {
+            day.one("a", failing(1));
+            day.advance(10);
+        }
+    };
+    fail(&mut day, 4);
+    day.advance(300);
+    assert_eq!(
+        day.told("a"),
+        [(Told::Failure, 1, 1), (Told::Failure, 301, 3)]
+    );
+    day.now.wall = instant("2026-05-31T00:00:00Z");
+    fail(&mut day, 7);
+    let undone = |day: &Scenario| {
+        let rows = day.notices("a");
+        rows.iter().filter(|row| !row.is_done).count()
+    };
+    let began = |day: &Scenario| {
+        let hooks = day.supervisor.spawner.orders.iter();
+        hooks.filter(|(.., name)| name == "a failure").count()
+    };
+    assert_eq!((began(&day), undone(&day)), (2, 1));
+    day.advance(300);
+    assert_eq!((began(&day), undone(&day)), (3, 0));
+}
+
+#[test]
+fn a_run_stays_while_somebody_is_to_be_told_of_it() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}hook_interval = '1h'\nkeep = {{ runs = 1 }}\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.one("a", failing(1));
+    day.advance(5);
+    let second = day.one("a", failing(1));
+    day.advance(5);
+    let now = day.now.wall;
+    let mut acknowledge = |id| day.supervisor.store.ack_if_failed(id, now).unwrap();
+    acknowledge(second);
+    for _ in 0..5 {
+        day.one("a", (1, End::Exited(0)));
+        day.advance(5);
+    }
+    day.advance(1800);
+    assert_eq!(day.run(second).state, State::Failed);
+    day.advance(1800);
+    let told = day.told("a");
+    assert!(told.contains(&(Told::Failure, 3601, 1)), "{told:?}");
+    day.advance(600);
+    assert_eq!(day.supervisor.store.run(second).unwrap(), None);
+}
+
+#[test]
+fn a_stop_waits_for_hooks_as_long_as_for_attempts_and_no_longer() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.supervisor.configuration.stop_timeout = Duration::from_secs(8);
+    day.acts("a failure", &[(600, End::Exited(0))]);
+    day.one("a", failing(1));
+    day.advance(5);
+    assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
+    let wait = day.supervisor.next_wait(day.now);
+    assert!(wait <= Duration::from_secs(8), "{wait:?}");
+    day.advance_clocks(Duration::from_secs(8));
+    assert_eq!(day.turn(&[]), Flow::Leave);
+}
+
+#[test]
+fn a_hook_that_was_lost_is_told_three_times_at_the_most_and_one_that_never_began_is_told() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}");
+    // The machine is booted anew while the hook runs: nobody knows how far it came.
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a failure", &[(600, End::Exited(0))]);
+    let id = day.one("a", failing(1));
+    day.advance(5);
+    for boot in 1..6 {
+        day.boot_id = format!("boot {boot}");
+        day.restart(&jobfile, Duration::from_secs(60));
+        day.acts("a failure", &[(600, End::Exited(0))]);
+        day.advance(5);
+    }
+    let row = &day.supervisor.store.notices_of_run(id).unwrap()[0];
+    assert_eq!(
+        (row.tries, row.is_done, row.outcome),
+        (3, true, Some(OutcomeKind::Lost))
+    );
+    // The supervisor is killed again and again between claim and order.
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a failure", &[(600, End::Exited(0))]);
+    let id = day.one("a", failing(1));
+    day.advance(5);
+    for _ in 0..6 {
+        day.restart(&jobfile, Duration::from_secs(60));
+        day.acts("a failure", &[(600, End::Exited(0))]);
+        day.advance(5);
+    }
+    let row = &day.supervisor.store.notices_of_run(id).unwrap()[0];
+    assert_eq!((row.tries, row.is_done), (1, false));
+}
+
+#[test]
+fn a_hook_for_which_there_is_no_process_is_tried_until_there_is_one() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}");
+    let mut day = Scenario::new(&jobfile, T0);
+    let id = day.one("a", failing(1));
+    let _ = day.turn(&[Event::Rung]);
+    day.supervisor.spawner.refuse_starts = 10;
+    day.advance(60);
+    let row = &day.supervisor.store.notices_of_run(id).unwrap()[0];
+    assert_eq!((row.tries, row.outcome), (1, Some(OutcomeKind::Exited)));
+}
+
+#[test]
+fn four_at_a_time_are_told_and_all_at_last() {
+    let jobfile = format!("[jobs.a]\nconcurrency = 10\non_success = 's'\n{HOOKS}");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a success", &vec![(10, End::Exited(0)); 10]);
+    day.enqueue("a", 10);
+    day.advance(60);
+    let mut begun: Vec<u64> = day.told("a").iter().map(|(_, at, _)| *at).collect();
+    begun.sort_unstable();
+    assert_eq!(begun, [1, 1, 1, 1, 11, 11, 11, 11, 21, 21]);
+}
+
+#[test]
+fn a_hook_hears_of_its_run_as_it_was_then() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}hook_interval = '1h'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.one("a", failing(1));
+    day.advance(5);
+    let id = day.one("a", (2, End::Exited(7)));
+    day.advance(5);
+    let now = day.now.wall;
+    let _ = day
+        .supervisor
+        .store
+        .retry_if_ended(id, Some(2), now, Force::No);
+    day.advance(60);
+    assert_eq!(day.run(id).state, State::Succeeded);
+    let store = &day.supervisor.store;
+    let row = &store.notices_of_run(id).unwrap()[0];
+    let then = store.run_of_notice(row).unwrap().expect("it is there");
+    assert_eq!(
+        (then.state, then.attempt, then.exit_code, then.duration_ms),
+        (State::Failed, 1, Some(7), Some(2000))
+    );
+}
+
+#[test]
+fn a_shadow_tells_nobody_and_a_supervisor_after_it_does() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a failure", &[(600, End::Exited(0))]);
+    let id = day.one("a", failing(1));
+    day.advance(1);
+    let is_done = |day: &Scenario| day.supervisor.store.notices_of_run(id).unwrap()[0].is_done;
+    day.restart(&jobfile, Duration::ZERO);
+    day.supervisor.configuration.mode = Mode::Shadow;
+    day.advance(60);
+    assert!(!is_done(&day));
+    assert!(day.supervisor.spawner.started.is_empty());
+    day.restart(&jobfile, Duration::ZERO);
+    day.advance(60);
+    assert!(is_done(&day));
+}
+
+const EVERY_MINUTE: &str = "[jobs.a]\nschedule = '* * * * *'\n";
+
+#[test]
+fn three_occurrences_without_a_success_are_late_once_and_anew_after_the_next_success() {
+    let jobfile = format!("{EVERY_MINUTE}{HOOKS}hook_interval = '1d'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a", &vec![(1, End::Exited(1)); 6]);
+    let late = |day: &Scenario| {
+        let told = day.told("a");
+        told.iter().filter(|told| told.0 == Told::Late).count()
+    };
+    day.advance(155);
+    assert_eq!((day.is_late("a"), late(&day)), (true, 1));
+    day.advance(180);
+    assert_eq!((day.is_late("a"), late(&day)), (true, 1));
+    day.advance(60);
+    assert!(!day.is_late("a"));
+    day.acts("a", &vec![(1, End::Exited(1)); 3]);
+    day.advance(180);
+    assert_eq!((day.is_late("a"), late(&day)), (true, 2));
+}
+
+#[test]
+fn what_is_expected_of_a_job_begins_anew_when_it_comes_back() {
+    let jobfile = format!("{EVERY_MINUTE}{HOOKS}");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a", &vec![(1, End::Exited(1)); 4]);
+    day.advance(155);
+    assert!(day.is_late("a"));
+    day.load("[jobs.b]\ncommand = 'x'\n");
+    day.advance(3600);
+    day.load(&jobfile);
+    day.advance(20);
+    assert!(!day.is_late("a"));
+    day.advance(60);
+    assert!(!day.is_late("a"), "one failure after that is one");
+}
+
+#[test]
+fn an_occurrence_that_is_tried_again_by_hand_counts_once() {
+    let jobfile = format!("[jobs.a]\nschedule = '1 0 * * *'\n{HOOKS}");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a", &vec![(1, End::Exited(1)); 5]);
+    day.advance(60);
+    let id = day.rows("a")[0].id;
+    for _ in 0..4 {
+        let now = day.now.wall;
+        let _ = day
+            .supervisor
+            .store
+            .retry_if_ended(id, Some(1), now, Force::No);
+        day.advance(10);
+        assert_eq!(day.run(id).state, State::Failed);
+    }
+    assert!(!day.is_late("a"));
+}
+
+#[test]
+fn a_job_that_makes_up_for_what_was_missed_is_late_only_if_that_fails() {
+    let good = || (5, End::Exited(0));
+    let bad = || (5, End::Exited(1));
+    // On time for the next one, or to catch up with the last one.
+    for (act, minutes, is_late) in [
+        (good(), 360, false),
+        (good(), 380, false),
+        (bad(), 360, true),
+        (bad(), 380, true),
+    ] {
+        let jobfile = format!("[jobs.a]\nschedule = '0 * * * *'\ncatch_up = 'last'\n{HOOKS}");
+        let mut day = Scenario::new(&jobfile, T0);
+        day.restart(&jobfile, Duration::from_secs(minutes * 60));
+        day.acts("a", &[act]);
+        let _ = day.turn(&[Event::Rung]);
+        assert!(!day.is_late("a"));
+        day.advance(60);
+        assert_eq!(day.is_late("a"), is_late);
+    }
+}
