@@ -130,8 +130,8 @@ const OF_RETRY: &[Row] = &[
         "factor",
         FAILS,
         [
-            "retry = { max = 2, delay = '10ms', factor = 1 }",
-            "retry = { max = 2, delay = '10ms', factor = 100000 }",
+            "retry = { max = 2, delay = '100ms', factor = 1 }",
+            "retry = { max = 2, delay = '100ms', factor = 1000 }",
         ],
         after_two_attempts,
     ),
@@ -277,8 +277,8 @@ const OF_HEARTBEAT: &[Row] = &[
         "every",
         BEATEN,
         [
-            "heartbeat = { command = 'echo >> \"$T/beats\"', every = '20ms' }",
-            "heartbeat = { command = 'echo >> \"$T/beats\"', every = '1h' }",
+            "heartbeat = { command = 'echo beat >> \"$T/beats\"', every = '20ms' }",
+            "heartbeat = { command = 'echo beat >> \"$T/beats\"', every = '1h' }",
         ],
         second_beat,
     ),
