@@ -16,14 +16,21 @@ fn ms(run: &Value, name: &str) -> i64 {
     time.timestamp_millis()
 }
 
-/// How long the first retry of a run is put off, in seconds.
-fn first_delay(house: &House) -> String {
+/// How long the retry after an attempt is put off, in seconds.
+fn delay_after(house: &House, attempt: usize) -> String {
     let supervisor = house.start();
     let id = house.enqueue(&["a"]);
-    let run = house.wait_state(id, "retrying");
-    let ended_at = ms(&run["attempts"][0], "ended_at");
-    assert_eq!(supervisor.stop(), 0);
+    let run = wait_for("it to be retried", || {
+        let run = house.show(id);
+        (run["state"] == "retrying" && run["attempt"] == attempt).then_some(run)
+    });
+    let ended_at = ms(&run["attempts"][attempt - 1], "ended_at");
+    supervisor.kill();
     ((ms(&run, "due_at") - ended_at + 500) / 1000).to_string()
+}
+
+fn first_delay(house: &House) -> String {
+    delay_after(house, 1)
 }
 
 /// Whether a run ends, or waits for long after its second attempt.
@@ -139,10 +146,10 @@ const OF_RETRY: &[Row] = &[
         "max_delay",
         FAILS,
         [
-            "retry = { max = 1, jitter = 0, delay = '10m', max_delay = '1m' }",
-            "retry = { max = 1, jitter = 0, delay = '10m', max_delay = '2m' }",
+            "retry = { max = 2, jitter = 0, delay = '1s', factor = 1000, max_delay = '1m' }",
+            "retry = { max = 2, jitter = 0, delay = '1s', factor = 1000, max_delay = '2m' }",
         ],
-        first_delay,
+        |house| delay_after(house, 2),
     ),
     row(
         "jitter",
