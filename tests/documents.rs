@@ -160,6 +160,68 @@ fn every_command_alias_and_option_stands_in_the_manual_page() {
 }
 
 #[test]
+fn no_section_of_a_document_stands_twice() {
+    let others = ["README.md", "docs/design.md", "docs/reliability.md"];
+    for document in PAGES.iter().chain(&others) {
+        let text = read(document);
+        let is_heading = |line: &&str| {
+            [".Sh ", ".Ss ", "# ", "## ", "### "]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+        };
+        let mut headings: Vec<&str> = text.lines().filter(is_heading).collect();
+        let all = headings.len();
+        headings.sort_unstable();
+        headings.dedup();
+        assert!(
+            all > 3 && headings.len() == all,
+            "{document} has {all} headings, {} of them once",
+            headings.len()
+        );
+    }
+}
+
+/// Names of events that are written where they are logged.
+fn events_of(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]").next().unwrap_or(source);
+    let named = source.split(".event(").skip(1).filter_map(|call| {
+        let name = call.split('"').nth(1)?;
+        let is_near = call.find('"').is_some_and(|at| at < 80);
+        let is_name = name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        (is_near && is_name).then(|| name.to_owned())
+    });
+    named.collect()
+}
+
+#[test]
+fn every_event_of_the_log_stands_in_the_manual_page() {
+    let page = read("man/jobctl.1");
+    let described: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Cm "))
+        .flat_map(|names| names.split([' ', ',']))
+        .collect();
+    let mut count = 0;
+    for entry in fs::read_dir(root().join("src/supervisor")).expect("the sources are there") {
+        let path = entry.expect("an entry is readable").path();
+        if path.is_dir() {
+            continue;
+        }
+        for event in events_of(&fs::read_to_string(&path).expect("a source is readable")) {
+            count += 1;
+            assert!(
+                described.contains(&event.as_str()),
+                "jobctl(1) does not have the event {event} of {}",
+                path.display()
+            );
+        }
+    }
+    assert!(count > 25, "only {count} events were found");
+}
+
+#[test]
 fn every_option_of_the_manual_page_is_one_of_the_binary() {
     let mut known = long_options(&help(&[]));
     known.extend(
