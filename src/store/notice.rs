@@ -201,20 +201,23 @@ impl Store {
             joins: None,
             due_at,
         };
-        if is_bounded(event, means) {
+        if is_bounded(event, means) && !new.interval.is_zero() {
             let Some(last) = self.newest_bounded(new.job_id, means)? else {
                 return Ok(alone(new.at));
             };
-            let waits = !last.is_done && last.slot.is_none();
-            let free_at = last.due_at + new.interval;
-            return Ok(match waits && last.due_at > new.at {
-                true => Place {
+            // One that was begun may have been heard of: it stays what it is.
+            let is_untouched = !last.is_done && last.claim.is_none();
+            let is_ahead = last.due_at > new.at;
+            return Ok(if is_untouched && is_ahead {
+                Place {
                     joins: Some((last.id, last.event)),
                     due_at: last.due_at,
-                },
+                }
+            } else if last.is_done && is_ahead {
                 // A clock that was set back must not hold it back for long.
-                false if last.due_at > new.at => alone(new.at),
-                false => alone(free_at.max(new.at)),
+                alone(new.at)
+            } else {
+                alone((last.due_at + new.interval).max(new.at))
             });
         }
         if event == Event::Recovery

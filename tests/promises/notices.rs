@@ -168,6 +168,29 @@ fn a_mail_has_a_subject_the_exit_status_and_the_output() {
 }
 
 #[test]
+fn a_mail_of_much_output_has_its_beginning_and_its_end() {
+    let house = house(
+        "[jobs.work]\ncommand = 'echo first; seq 1000000; echo last; exit 3'\noutput_max = '4 MiB'\nmailto = 'ops'\n\
+         env = { PATH = '@T@:/usr/bin:/bin' }\n",
+    );
+    program_of(
+        &house,
+        "sendmail",
+        "#!/bin/sh\ncat > \"$T/mail.new\"; mv \"$T/mail.new\" \"$T/mail\"\n",
+    );
+    let supervisor = house.start();
+    house.enqueue(&["work"]);
+    let mail = wait_for("a mail", || {
+        Some(house.read("mail")).filter(|mail| !mail.is_empty())
+    });
+    assert!(mail.len() < 70_000, "{} bytes", mail.len());
+    let (_, output) = mail.split_once("\nfirst\n1\n2\n").expect("its beginning");
+    assert!(output.contains(" bytes left out]\n"));
+    assert!(output.ends_with("\n1000000\nlast\n"));
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn with_mail_on_output_what_is_printed_is_mailed_and_silence_is_not() {
     let house = house(
         "[defaults]\nmailto = 'ops'\nhook_interval = '0s'\nenv = { PATH = '@T@:/usr/bin:/bin' }\n\
@@ -219,6 +242,31 @@ fn what_was_to_be_told_when_the_supervisor_was_killed_is_told_by_the_next_one() 
         (house.lines("begun").len(), house.lines("told").len()),
         (1, 1)
     );
+}
+
+#[test]
+fn what_a_restored_store_was_to_tell_is_told_no_more_and_says_so() {
+    let house =
+        house("[jobs.work]\ncommand = 'exit 1'\non_failure = '@T@/tell'\nhook_interval = '1h'\n");
+    let supervisor = house.start();
+    let first = house.enqueue(&["work"]);
+    told(&house, 1);
+    let second = house.enqueue(&["work"]);
+    house.wait_state(second, "failed");
+    let backup = house.path("backup").display().to_string();
+    house.ask(&["backup", &backup]).expect(0);
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.show(second)["hooks"][0]["done"], false);
+    house.ask(&["restore", &backup]).expect(0);
+    let supervisor = house.start();
+    let hook = house.show(second)["hooks"][0].clone();
+    assert_eq!(
+        (&hook["done"], &hook["error"]),
+        (&true.into(), &"the store was restored from a backup".into())
+    );
+    assert_eq!(house.show(first)["hooks"][0]["exit_code"], 0);
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.lines("told").len(), 1);
 }
 
 #[test]

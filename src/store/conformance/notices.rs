@@ -136,3 +136,33 @@ fn notices_about_no_run_are_removed_when_they_are_old_and_told() {
     store.prune_notices(1, later(10)).unwrap();
     assert_eq!(count(), 0);
 }
+
+#[test]
+fn a_hook_that_is_tried_again_stands_for_its_own_run_still() {
+    let mut store = Store::in_memory();
+    store.know_job("a").unwrap();
+    let fail = |run, at, interval: u64| {
+        let new = NewNotice {
+            interval: std::time::Duration::from_secs(interval),
+            at,
+            ..new(run)
+        };
+        store.add_notice(&new, Event::Failure, Means::Hook).unwrap();
+    };
+    let due = |now| -> Vec<(Option<i64>, i64)> {
+        let due = store.due_notices(now, 9).unwrap();
+        due.iter().map(|row| (row.run, row.count)).collect()
+    };
+    fail(1, NOW, 10);
+    let row = &store.due_notices(NOW, 9).unwrap()[0];
+    store.claim_notice(row, 3, NOW).unwrap();
+    store.unclaim_notice(row.id, later(1)).unwrap();
+    fail(2, NOW, 10);
+    fail(3, NOW, 10);
+    assert_eq!(due(later(10)), [(Some(1), 1)]);
+    assert_eq!(due(later(11)), [(Some(1), 1), (Some(3), 2)]);
+    // Without an interval each stands for itself.
+    fail(4, later(2), 0);
+    fail(5, later(2), 0);
+    assert_eq!(due(later(2)), [(Some(1), 1), (Some(4), 1), (Some(5), 1)]);
+}
