@@ -202,7 +202,9 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.signs.status_at = Some(now.mono);
         // A store that cannot be read now is asked again a second later.
-        let Ok([_, waiting, retrying, failed]) = self.store.totals() else {
+        let (Ok([_, waiting, retrying, failed]), Ok(row)) =
+            (self.store.totals(), self.store.supervisor())
+        else {
             return;
         };
         self.signs.status_of = self.version();
@@ -221,8 +223,12 @@ impl<S: Spawner> Supervisor<S> {
         } else {
             ""
         };
+        let ill = match row.jobfile_error {
+            Some(_) => "; the jobfile on disk is not in force",
+            None => "",
+        };
         let status = format!(
-            "{stops}{jobs}, {running} under way, {waiting} waiting, {retrying} retrying, {failed} failed{next}"
+            "{stops}{jobs}, {running} under way, {waiting} waiting, {retrying} retrying, {failed} failed{next}{ill}"
         );
         if status != self.signs.status {
             self.tell_manager(&format!("STATUS={status}"), now);

@@ -30,6 +30,16 @@ fn told(socket: &UnixDatagram, word: &str) -> Vec<String> {
     }
 }
 
+/// The first message that says this.
+fn told_with(socket: &UnixDatagram, words: &str) -> String {
+    loop {
+        let status = told(socket, "STATUS=").pop().expect("it is there");
+        if status.contains(words) {
+            return status;
+        }
+    }
+}
+
 #[test]
 fn systemd_is_told_of_the_start_the_state_a_reload_and_the_stop() {
     let house = House::new("[jobs.work]\ncommand = 'read _ < \"$T/door\"'\n");
@@ -51,6 +61,10 @@ fn systemd_is_told_of_the_start_the_state_a_reload_and_the_stop() {
     let reload = told(&socket, "RELOADING=1").pop().expect("it is there");
     assert!(reload.contains("\nMONOTONIC_USEC="), "{reload}");
     told(&socket, "READY=1");
+    house.write_jobfile("[jobs.work]\n");
+    house.ask(&["reload"]).expect(1);
+    let ill = told_with(&socket, "the jobfile on disk is not in force");
+    assert!(ill.starts_with("STATUS=1 job, 1 run under way"), "{ill}");
     supervisor.send(nix::sys::signal::Signal::SIGTERM);
     told(&socket, "STOPPING=1");
     told(&socket, "EXTEND_TIMEOUT_USEC=30000000");
