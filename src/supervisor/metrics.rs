@@ -97,6 +97,12 @@ struct Facts<'a> {
     is_all_paused: bool,
 }
 
+impl Facts<'_> {
+    fn oldest_due_at(&self, job: &JobRow) -> Option<Wall> {
+        self.numbers.get(&job.id)?.oldest_due_at
+    }
+}
+
 /// States a run can be in before it ends, with their counters.
 const fn open(row: &JobRow) -> [(State, i64); 4] {
     [
@@ -122,6 +128,58 @@ const OUTCOMES: [OutcomeKind; 5] = [
     OutcomeKind::Lost,
 ];
 
+/// A number of each job that has it: name, what it is, and how it is read.
+type Gauge = (
+    &'static str,
+    &'static str,
+    fn(&JobRow, &Facts<'_>) -> Option<String>,
+);
+
+const GAUGES: &[Gauge] = &[
+    (
+        "jobctl_failed_runs",
+        "Runs that gave up and that nobody has acknowledged.",
+        |job, _| Some(job.failed.to_string()),
+    ),
+    (
+        "jobctl_paused",
+        "Whether nothing of the job is started.",
+        |job, facts| flag(facts.is_all_paused || job.is_paused(facts.outside.now)),
+    ),
+    (
+        "jobctl_late",
+        "Whether an attempt takes, or the next success is away, longer than expected.",
+        |job, facts| flag(job.late_at.is_some() || facts.slow.contains(&job.id)),
+    ),
+    (
+        "jobctl_last_success_timestamp_seconds",
+        "When a run last succeeded.",
+        |job, _| job.last_success_at.map(|at| seconds(at.ms())),
+    ),
+    (
+        "jobctl_next_run_timestamp_seconds",
+        "When the next occurrence falls due.",
+        |job, facts| facts.outside.next.get(&job.name).map(|at| seconds(at.ms())),
+    ),
+    (
+        "jobctl_queue_oldest_due_timestamp_seconds",
+        "When the run that is queued for longest fell due.",
+        |job, facts| facts.oldest_due_at(job).map(|at| seconds(at.ms())),
+    ),
+    (
+        "jobctl_queue_oldest_age_seconds",
+        "For how long it is queued; 0 if none is.",
+        |job, facts| {
+            let age = |at: Wall| (facts.outside.now.ms() - at.ms()).max(0);
+            Some(seconds(facts.oldest_due_at(job).map_or(0, age)))
+        },
+    ),
+];
+
+fn flag(is_set: bool) -> Option<String> {
+    Some(u8::from(is_set).to_string())
+}
+
 #[derive(Default)]
 struct Page(String);
 
@@ -146,107 +204,52 @@ impl Page {
         self.sample("jobctl_up", &[], u8::from(is_up));
     }
 
-    fn gauge(
-        &mut self,
-        (name, help): (&str, &str),
-        jobs: &[JobRow],
-        value: impl Fn(&JobRow) -> Option<String>,
-    ) {
-        self.family(name, "gauge", help);
-        for job in jobs {
-            if let Some(value) = value(job) {
-                self.sample(name, &[("job_name", &job.name)], value);
+    fn jobs(&mut self, jobs: &[JobRow], facts: &Facts<'_>) {
+        self.states(
+            (
+                "jobctl_runs",
+                "gauge",
+                "Runs that have not ended, by state.",
+            ),
+            jobs,
+            |job| Some(open(job)),
+        );
+        self.states(
+            (
+                "jobctl_runs_ended_total",
+                "counter",
+                "Runs that have ended, by state.",
+            ),
+            jobs,
+            |job| {
+                let ended = facts.numbers.get(&job.id)?.ended;
+                Some(std::array::from_fn(|index| (ENDED[index], ended[index])))
+            },
+        );
+        for (name, help, value) in GAUGES {
+            self.family(name, "gauge", help);
+            for job in jobs {
+                if let Some(value) = value(job, facts) {
+                    self.sample(name, &[("job_name", &job.name)], value);
+                }
             }
         }
     }
 
-    fn jobs(&mut self, jobs: &[JobRow], facts: &Facts<'_>) {
-        self.family(
-            "jobctl_runs",
-            "gauge",
-            "Runs that have not ended, by state.",
-        );
+    /// Four numbers of each job, by state.
+    fn states(
+        &mut self,
+        (name, kind, help): (&str, &str, &str),
+        jobs: &[JobRow],
+        counts: impl Fn(&JobRow) -> Option<[(State, i64); 4]>,
+    ) {
+        self.family(name, kind, help);
         for job in jobs {
-            for (state, count) in open(job) {
+            for (state, count) in counts(job).into_iter().flatten() {
                 let labels = [("job_name", job.name.as_str()), ("state", state.as_str())];
-                self.sample("jobctl_runs", &labels, count);
+                self.sample(name, &labels, count);
             }
         }
-        self.family(
-            "jobctl_runs_ended_total",
-            "counter",
-            "Runs that have ended, by state.",
-        );
-        for job in jobs {
-            let Some(numbers) = facts.numbers.get(&job.id) else {
-                continue;
-            };
-            for (state, count) in ENDED.iter().zip(numbers.ended) {
-                let labels = [("job_name", job.name.as_str()), ("state", state.as_str())];
-                self.sample("jobctl_runs_ended_total", &labels, count);
-            }
-        }
-        let now = facts.outside.now;
-        let is_paused = |job: &JobRow| facts.is_all_paused || job.is_paused(now);
-        let is_late = |job: &JobRow| job.late_at.is_some() || facts.slow.contains(&job.id);
-        let oldest = |job: &JobRow| facts.numbers.get(&job.id)?.oldest_due_at;
-        let flag = |is_set: bool| Some(u8::from(is_set).to_string());
-        self.gauge(
-            (
-                "jobctl_failed_runs",
-                "Runs that gave up and that nobody has acknowledged.",
-            ),
-            jobs,
-            |job| Some(job.failed.to_string()),
-        );
-        self.gauge(
-            ("jobctl_paused", "Whether nothing of the job is started."),
-            jobs,
-            |job| flag(is_paused(job)),
-        );
-        self.gauge(
-            (
-                "jobctl_late",
-                "Whether an attempt takes, or the next success is away, longer than expected.",
-            ),
-            jobs,
-            |job| flag(is_late(job)),
-        );
-        self.gauge(
-            (
-                "jobctl_last_success_timestamp_seconds",
-                "When a run last succeeded.",
-            ),
-            jobs,
-            |job| job.last_success_at.map(|at| seconds(at.ms())),
-        );
-        self.gauge(
-            (
-                "jobctl_next_run_timestamp_seconds",
-                "When the next occurrence falls due.",
-            ),
-            jobs,
-            |job| facts.outside.next.get(&job.name).map(|at| seconds(at.ms())),
-        );
-        self.gauge(
-            (
-                "jobctl_queue_oldest_due_timestamp_seconds",
-                "When the run that is queued for longest fell due.",
-            ),
-            jobs,
-            |job| oldest(job).map(|at| seconds(at.ms())),
-        );
-        self.gauge(
-            (
-                "jobctl_queue_oldest_age_seconds",
-                "For how long it is queued; 0 if none is.",
-            ),
-            jobs,
-            |job| {
-                let age = oldest(job).map_or(0, |at| (now.ms() - at.ms()).max(0));
-                Some(seconds(age))
-            },
-        );
     }
 
     fn attempts(&mut self, jobs: &[JobRow], tallies: &[Tally]) {
