@@ -32,6 +32,21 @@ fn program_of(house: &House, name: &str, text: &str) {
     fs::set_permissions(house.path(name), fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
+/// A `sendmail` that keeps its arguments and the last mail.
+fn install_mailer(house: &House) {
+    program_of(
+        house,
+        "sendmail",
+        "#!/bin/sh\necho \"$@\" >> \"$T/args\"; cat > \"$T/mail.new\"; mv \"$T/mail.new\" \"$T/mail\"\n",
+    );
+}
+
+fn mail_of(house: &House) -> String {
+    wait_for("a mail", || {
+        Some(house.read("mail")).filter(|mail| !mail.is_empty())
+    })
+}
+
 fn told(house: &House, count: usize) -> Vec<String> {
     house.wait_lines("told", count)
 }
@@ -136,16 +151,10 @@ fn a_mail_has_a_subject_the_exit_status_and_the_output() {
         "[jobs.work]\ncommand = 'echo \"cannot open /x\"; exit 3'\nmailto = 'ops@example.org'\n\
          env = { PATH = '@T@:/usr/bin:/bin' }\n",
     );
-    program_of(
-        &house,
-        "sendmail",
-        "#!/bin/sh\necho \"$@\" >> \"$T/args\"; cat > \"$T/mail.new\"; mv \"$T/mail.new\" \"$T/mail\"\n",
-    );
+    install_mailer(&house);
     let supervisor = house.start();
     let id = house.enqueue(&["work"]);
-    let mail = wait_for("a mail", || {
-        Some(house.read("mail")).filter(|mail| !mail.is_empty())
-    });
+    let mail = mail_of(&house);
     assert_eq!(house.lines("args"), ["-i -t"]);
     let (head, body) = mail.split_once("\n\n").expect("a head and a body");
     assert!(
@@ -173,16 +182,10 @@ fn a_mail_of_much_output_has_its_beginning_and_its_end() {
         "[jobs.work]\ncommand = 'echo first; seq 1000000; echo last; exit 3'\noutput_max = '4 MiB'\nmailto = 'ops'\n\
          env = { PATH = '@T@:/usr/bin:/bin' }\n",
     );
-    program_of(
-        &house,
-        "sendmail",
-        "#!/bin/sh\ncat > \"$T/mail.new\"; mv \"$T/mail.new\" \"$T/mail\"\n",
-    );
+    install_mailer(&house);
     let supervisor = house.start();
     house.enqueue(&["work"]);
-    let mail = wait_for("a mail", || {
-        Some(house.read("mail")).filter(|mail| !mail.is_empty())
-    });
+    let mail = mail_of(&house);
     assert!(mail.len() < 70_000, "{} bytes", mail.len());
     let (_, output) = mail.split_once("\nfirst\n1\n2\n").expect("its beginning");
     assert!(output.contains(" bytes left out]\n"));
@@ -467,16 +470,10 @@ fn the_mail_hook_in_contrib_writes_a_mail() {
         "[jobs.work]\ncommand = 'exit 3'\non_failure = ['{contrib}/mail']\n\
          env = {{ PATH = '@T@:/usr/bin:/bin', MAIL_TO = 'ops@example.org' }}\n"
     ));
-    program_of(
-        &house,
-        "sendmail",
-        "#!/bin/sh\ncat > \"$T/mail.new\"; mv \"$T/mail.new\" \"$T/mail\"\n",
-    );
+    install_mailer(&house);
     let supervisor = house.start();
     house.enqueue(&["work"]);
-    let mail = wait_for("a mail", || {
-        Some(house.read("mail")).filter(|mail| !mail.is_empty())
-    });
+    let mail = mail_of(&house);
     assert!(
         mail.starts_with("To: ops@example.org\nSubject: ["),
         "{mail}"
