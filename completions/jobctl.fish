@@ -125,7 +125,7 @@ always\t'Always'
 never\t'Never'"
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l failed -d 'Show only jobs with failed runs that nobody has acknowledged'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l all -d 'Show all jobs, however many there are'
-complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l watch -d 'Show it again whenever something changes, until interrupted'
+complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l watch -d 'Show it again and again, until interrupted'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand status" -s v -l verbose -d 'Say more'

@@ -221,7 +221,7 @@ pub(crate) struct Status {
     /// Show all jobs, however many there are
     #[arg(long, conflicts_with = "job")]
     pub(crate) all: bool,
-    /// Show it again whenever something changes, until interrupted
+    /// Show it again and again, until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
 }

@@ -1,7 +1,9 @@
 //! Standard output, checked: what could not be written is a [`Failure`], never a panic and never silence.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
+use std::rc::Rc;
 
 use super::escape;
 use super::failure::Failure;
@@ -45,6 +47,28 @@ impl Style {
             Self::Warn => Some("33"),
             Self::Bad => Some("31"),
         }
+    }
+}
+
+/// Output that is not printed yet.
+#[derive(Clone, Default)]
+pub(crate) struct Sheet(Rc<RefCell<Vec<u8>>>);
+
+impl Sheet {
+    /// What was written to it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.borrow()).into_owned()
+    }
+}
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

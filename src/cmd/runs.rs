@@ -40,12 +40,38 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
     Ok(Exit::Done)
 }
 
-/// Prints runs as a table.
+/// Prints runs as a table; where it would be too wide, without what matters least.
 pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+    let mut full = table(runs, viewer, Detail::Full);
+    if full.fits(out.width) {
+        full.print(out)
+    } else {
+        table(runs, viewer, Detail::Brief).print(out)
+    }
+}
+
+/// How much of a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// All of it.
+    Full,
+    /// How long ago in place of a date, and not where it comes from.
+    Brief,
+}
+
+fn table(runs: &[RunRow], viewer: &Viewer, detail: Detail) -> Table {
+    let when = |run: &RunRow| match detail {
+        Detail::Full => viewer.show(moment(run)),
+        Detail::Brief => viewer.relative(moment(run)),
+    };
+    let cause = |run: &RunRow| match detail {
+        Detail::Full => run.cause.as_str(),
+        Detail::Brief => "",
+    };
     let mut table = Table::new(&[
         Column::right("ID"),
         Column::flexible("JOB"),
-        Column::flexible("STATE"),
+        Column::firm("STATE"),
         Column::left("WHEN"),
         Column::right("TOOK"),
         Column::left("ATTEMPT"),
@@ -58,15 +84,15 @@ pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(
             run.id.to_string().into(),
             run.job.as_str().into(),
             Cell::styled(style(run), verdict(run)),
-            viewer.show(moment(run)).into(),
+            when(run).into(),
             took(run, viewer).map(when::span).unwrap_or_default().into(),
             attempt(run).into(),
-            run.cause.as_str().into(),
+            cause(run).into(),
             run.key.as_deref().unwrap_or_default().into(),
             arguments(&run.args).into(),
         ]);
     }
-    table.print(out)
+    table
 }
 
 /// How long its newest attempt took, or takes so far; in milliseconds.

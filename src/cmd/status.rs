@@ -47,18 +47,23 @@ pub(crate) fn answer(
     args: &cli::Status,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
+    if args.watch && context.global.quiet {
+        return Err(Failure::usage(
+            "status: --watch shows the page, and -q shows nothing",
+        ));
+    }
     if args.watch {
         return status_watch::watch(context, args);
     }
     let store = context.open_read()?;
-    print_once(context, args, store.as_ref(), out)
+    print_once(context, args, (store.as_ref(), None), out)
 }
 
-/// Prints the page as it is now.
+/// Prints the page as it is now, in so many lines if it can be.
 pub(crate) fn print_once(
     context: &Context,
     args: &cli::Status,
-    store: Option<&Store>,
+    (store, lines_max): (Option<&Store>, Option<usize>),
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let supervisor = Supervisor::read(context, store)?;
@@ -93,6 +98,7 @@ pub(crate) fn print_once(
         store,
         viewer: &context.viewer(),
         elsewhere: elsewhere.as_deref(),
+        lines_max,
     };
     match (&args.job, views.as_slice()) {
         (Some(_), [view]) => status_job::print(&page, view, out)?,

@@ -9,7 +9,7 @@ use super::status_text::{Page, note, print_supervisor};
 use super::{json, when};
 use super::{live, runs};
 use crate::core::duration::show_duration;
-use crate::core::job::{CommandLine, Job};
+use crate::core::job::{CommandLine, ExpectEvery, Job};
 use crate::core::retry::Waiting;
 use crate::core::run::State;
 use crate::core::time::Wall;
@@ -154,14 +154,21 @@ fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
     fields.put("due later", count(row.scheduled));
     fields.put_styled("failed", Style::Bad, count(row.failed));
     let viewer = page.viewer;
+    let expected = page.jobs.get(&row.name).map(|job| &job.policy.expect_every);
     fields.put_styled(
         "late",
         Style::Warn,
         row.late_at.map(|at| {
-            format!(
-                "no success for longer than expected, told {}",
-                viewer.relative(at)
-            )
+            let why = match expected {
+                Some(ExpectEvery::Span(span)) => {
+                    format!("no success for {}", show_duration(*span))
+                }
+                Some(ExpectEvery::Auto) => {
+                    "three occurrences in a row without a success".to_owned()
+                }
+                None => "no success for longer than expected".to_owned(),
+            };
+            format!("since {} ({why})", viewer.relative(at))
         }),
     );
     fields.put(

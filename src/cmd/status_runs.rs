@@ -11,93 +11,120 @@ use super::status_text::Page;
 use super::table::{Cell, Column, Table};
 use crate::cli;
 use crate::core::run::State;
-use crate::store::{Filter, RunRow};
+use crate::store::{Filter, RunRow, Store};
 
 /// Runs shown of each kind.
 const RUNS_MAX: u32 = 10;
 
-/// Runs in the states that are worth a list, over the jobs on the page.
-pub(super) struct Counts {
+/// How many runs there are that are worth a list, over the jobs on the page.
+pub(super) struct Counts<'a> {
     /// Running.
     pub(super) running: i64,
     /// Queued, retrying or due later.
     pub(super) waiting: i64,
     /// Failed and not acknowledged.
     pub(super) failed: i64,
+    /// The jobs of those.
+    pub(super) failing: Vec<&'a str>,
 }
 
 /// What runs, waits and failed; asks for runs only where the counters say there are any.
 pub(super) fn print(
     page: &Page<'_>,
-    counts: &Counts,
+    counts: &Counts<'_>,
     args: &cli::Status,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let known = if page.supervisor.is_running {
-        ""
-    } else {
-        " (last known)"
-    };
-    let lists = [
-        (
-            format!("running{known}"),
-            vec![State::Running],
-            counts.running,
-        ),
-        (
-            "waiting".to_owned(),
-            vec![State::Queued, State::Retrying, State::Scheduled],
-            counts.waiting,
-        ),
-    ];
-    for (title, states, count) in lists.into_iter().filter(|_| !args.failed) {
-        // State by state: only within one of them the index has the runs in their order.
-        let filters = states
-            .into_iter()
-            .map(|state| Filter {
-                states: vec![state],
-                ..Filter::default()
-            })
-            .collect();
-        let waits = title == "waiting";
-        let runs = print_title(
-            page,
-            Section {
-                title,
-                filters,
-                count,
-            },
-            out,
-        )?;
-        if waits && !runs.is_empty() {
-            print_waiting(page, &runs, out)?;
-        } else if !runs.is_empty() {
-            runs::print(&runs, page.viewer, out)?;
-        }
-    }
-    let filters = vec![Filter {
-        failed: true,
-        ..Filter::default()
-    }];
-    let failed = print_title(
-        page,
-        Section {
-            title: "failed".to_owned(),
-            filters,
-            count: counts.failed,
-        },
-        out,
-    )?;
-    let Some(newest) = failed.first() else {
+    let Some(store) = page.store else {
         return Ok(());
     };
-    runs::print(&failed, page.viewer, out)?;
-    let (id, others) = match failed.as_slice() {
-        [_] => (newest.id.to_string(), newest.id.to_string()),
+    if !args.failed {
+        let known = if page.supervisor.is_running {
+            ""
+        } else {
+            " (last known)"
+        };
+        let running = newest_in(store, &[State::Running], counts.running)?;
+        let title = format!("running{known}");
+        let running = print_title(page, (&title, counts.running), running, out)?;
+        if !running.is_empty() {
+            runs::print(&running, page.viewer, out)?;
+        }
+        let states = [State::Queued, State::Retrying, State::Scheduled];
+        let waiting = newest_in(store, &states, counts.waiting)?;
+        let waiting = print_title(page, ("waiting", counts.waiting), waiting, out)?;
+        if !waiting.is_empty() {
+            print_waiting(page, &waiting, out)?;
+        }
+    }
+    print_failed(page, store, counts, out)
+}
+
+/// The newest runs in these states, if there are any.
+fn newest_in(store: &Store, states: &[State], count: i64) -> Result<Vec<RunRow>, Failure> {
+    let mut runs = Vec::new();
+    if count == 0 {
+        return Ok(runs);
+    }
+    for state in states {
+        // State by state: only within one of them the index has the runs in their order.
+        let filter = Filter {
+            states: vec![*state],
+            ..Filter::default()
+        };
+        runs.extend(store.runs(&filter, Some(RUNS_MAX))?);
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+    runs.truncate(RUNS_MAX as usize);
+    Ok(runs)
+}
+
+/// All failures, or of many the newest of each job, so that a noisy job hides no other; and what to do about them.
+fn print_failed(
+    page: &Page<'_>,
+    store: &Store,
+    counts: &Counts<'_>,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    if counts.failed == 0 {
+        return Ok(());
+    }
+    let failed = |job: Option<&str>| Filter {
+        failed: true,
+        job: job.map(str::to_owned),
+        ..Filter::default()
+    };
+    let are_all = counts.failed <= i64::from(RUNS_MAX);
+    let runs = if are_all {
+        store.runs(&failed(None), Some(RUNS_MAX))?
+    } else {
+        let mut newest = Vec::new();
+        for job in counts.failing.iter().take(RUNS_MAX as usize) {
+            newest.extend(store.runs(&failed(Some(job)), Some(1))?);
+        }
+        newest
+    };
+    let title = if are_all {
+        "failed"
+    } else {
+        "failed, the newest of each job"
+    };
+    let runs = print_title(page, (title, counts.failed), runs, out)?;
+    let Some(newest) = runs.first() else {
+        return Ok(());
+    };
+    runs::print(&runs, page.viewer, out)?;
+    let (id, others) = match runs.as_slice() {
+        [_] if are_all => (newest.id.to_string(), newest.id.to_string()),
         _ => ("ID".to_owned(), "--failed".to_owned()),
     };
+    let all = if are_all {
+        ""
+    } else {
+        "`jobctl runs --failed` lists all, "
+    };
     let hint = format!(
-        "`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
+        "{all}`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
     );
     print_words(&hint, out)
 }
@@ -118,37 +145,25 @@ fn print_words(text: &str, out: &mut Out) -> Result<(), Failure> {
     out.line(out.styled(Style::Dim, &line))
 }
 
-/// A list of runs on the page.
-struct Section {
-    title: String,
-    filters: Vec<Filter>,
-    count: i64,
-}
-
-/// Reads the runs of a section, and prints its title if there are any.
-fn print_title(page: &Page<'_>, section: Section, out: &mut Out) -> Result<Vec<RunRow>, Failure> {
-    let Some(store) = page.store.filter(|_| section.count > 0) else {
-        return Ok(Vec::new());
-    };
-    let mut runs = Vec::new();
-    for filter in &section.filters {
-        runs.extend(store.runs(filter, Some(RUNS_MAX))?);
-    }
-    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
-    runs.truncate(RUNS_MAX as usize);
+/// Prints the title of a list that has runs, and says how far those have come.
+fn print_title(
+    page: &Page<'_>,
+    (title, count): (&str, i64),
+    mut runs: Vec<RunRow>,
+    out: &mut Out,
+) -> Result<Vec<RunRow>, Failure> {
     if runs.is_empty() {
         return Ok(runs);
     }
     live::fill_in(page.state_dir, &mut runs);
-    out.line("")?;
     let shown = i64::try_from(runs.len()).unwrap_or(i64::MAX);
-    let newest = if section.count > shown {
+    let newest = if count > shown && !title.contains("newest") {
         format!(" (the newest {shown})")
     } else {
         String::new()
     };
-    let title = format!("{}: {}{newest}", section.title, section.count);
-    out.line(out.styled(Style::Bold, &title))?;
+    out.line("")?;
+    out.line(out.styled(Style::Bold, &format!("{title}: {count}{newest}")))?;
     Ok(runs)
 }
 
@@ -160,7 +175,7 @@ fn print_waiting(page: &Page<'_>, runs: &[RunRow], out: &mut Out) -> Result<(), 
         Column::flexible("JOB"),
         Column::left("STATE"),
         Column::left("DUE"),
-        Column::flexible("WHY"),
+        Column::firm("WHY"),
         Column::flexible("KEY"),
         Column::flexible("ARGS"),
     ]);

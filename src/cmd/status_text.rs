@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::fields::Fields;
 use super::jobs::{Coming, Jobs};
-use super::output::{Out, Style};
+use super::output::{Out, Sheet, Style};
 use super::runs::style;
 use super::status::{JobView, Supervisor};
 use super::status_runs::{self, Counts};
@@ -23,11 +23,18 @@ const JOBS_PLAIN: usize = 50;
 /// Of more jobs, those that need attention and so many that are next.
 const JOBS_NEXT: usize = 20;
 
+/// On a screen that is shown again and again: lines above the jobs and with their number, and the fewest jobs.
+const HEADER_LINES: usize = 9;
+const JOBS_MIN: usize = 3;
+
 /// Fewer columns have no room for results.
 const NARROW_MIN: usize = 56;
 
 /// Results of past runs that are shown of a job.
 const RESULTS_MAX: usize = 20;
+
+/// So many are shown before other columns are shortened.
+const RESULTS_MIN: usize = 5;
 
 /// Fewer successes have no usual duration.
 const USUAL_MIN: usize = 3;
@@ -46,6 +53,8 @@ pub(crate) struct Page<'a> {
     pub(crate) viewer: &'a Viewer,
     /// Where the supervisor of the system is, for those who have another one.
     pub(crate) elsewhere: Option<&'a str>,
+    /// How many lines there are for it, if it is shown again and again.
+    pub(crate) lines_max: Option<usize>,
 }
 
 /// Prints the supervisor, the jobs, and what runs, waits and failed.
@@ -56,6 +65,8 @@ pub(crate) fn print(
     out: &mut Out,
 ) -> Result<(), Failure> {
     print_supervisor(page, out)?;
+    let mut views = views;
+    sort(&mut views);
     let total = |counter: fn(&JobRow) -> i64| {
         views
             .iter()
@@ -63,18 +74,30 @@ pub(crate) fn print(
             .map(counter)
             .sum::<i64>()
     };
+    let failing = views.iter().filter(|view| view.failed() > 0);
     let counts = Counts {
         running: total(|row| row.running),
         waiting: total(|row| row.queued + row.retrying + row.scheduled),
         failed: total(|row| row.failed),
+        failing: failing.map(|view| view.name).collect(),
     };
-    let mut views = views;
-    sort(&mut views);
+    let below = Sheet::default();
+    let mut lower = Out::over(Box::new(below.clone()), out.width, out.has_color);
+    status_runs::print(page, &counts, args, &mut lower)?;
+    lower.flush()?;
+    let below = below.text();
     let (shown, left_out) = if args.all || args.failed {
         (views, 0)
     } else {
-        choose(views)
+        let lines_max = page.lines_max.map(|max| {
+            let others = HEADER_LINES + below.lines().count();
+            max.saturating_sub(others).max(JOBS_MIN)
+        });
+        choose(views, lines_max)
     };
+    if args.failed && shown.is_empty() {
+        return out.line("\nno failed runs");
+    }
     if !shown.is_empty() {
         out.line("")?;
         print_jobs(page, &shown, out)?;
@@ -85,7 +108,7 @@ pub(crate) fn print(
             &format!("and {left_out} more jobs: `jobctl status --all`"),
         ))?;
     }
-    status_runs::print(page, &counts, args, out)
+    below.lines().try_for_each(|line| out.line(line))
 }
 
 /// The supervisor, the jobfile, and what holds for all jobs.
@@ -192,17 +215,19 @@ fn sort(views: &mut [JobView<'_>]) {
 }
 
 /// Of many jobs, in that order, those that need attention and those that are next, and how many are left out.
-fn choose(mut views: Vec<JobView<'_>>) -> (Vec<JobView<'_>>, usize) {
+fn choose(mut views: Vec<JobView<'_>>, lines_max: Option<usize>) -> (Vec<JobView<'_>>, usize) {
     let all = views.len();
-    if all <= JOBS_PLAIN {
-        return (views, 0);
+    if all > JOBS_PLAIN {
+        let in_need = views.iter().filter(|view| need(view).0 < 5).count();
+        let next = views.iter().filter(|view| need(view).0 == 5).count();
+        let shown = in_need.min(JOBS_PLAIN);
+        let rest: Vec<JobView<'_>> = views.drain(in_need..).take(next.min(JOBS_NEXT)).collect();
+        views.truncate(shown);
+        views.extend(rest);
     }
-    let in_need = views.iter().filter(|view| need(view).0 < 5).count();
-    let next = views.iter().filter(|view| need(view).0 == 5).count();
-    let shown = in_need.min(JOBS_PLAIN);
-    let rest: Vec<JobView<'_>> = views.drain(in_need..).take(next.min(JOBS_NEXT)).collect();
-    views.truncate(shown);
-    views.extend(rest);
+    if let Some(max) = lines_max {
+        views.truncate(max);
+    }
     let left_out = all - views.len();
     (views, left_out)
 }
@@ -223,7 +248,7 @@ impl Room {
         let results = match width {
             None | Some(120..) => RESULTS_MAX,
             Some(100..) => 10,
-            Some(NARROW_MIN..) => 5,
+            Some(NARROW_MIN..) => RESULTS_MIN,
             Some(_) => 0,
         };
         Self {
@@ -248,8 +273,20 @@ impl Room {
     }
 }
 
+/// Prints the jobs, with as many results of past runs as there is room for.
 fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<(), Failure> {
     let room = Room::of(out.width);
+    for results in [room.results, 10] {
+        let mut table = jobs_table(page, views, Room { results, ..room })?;
+        if results <= room.results && table.fits(out.width) {
+            return table.print(out);
+        }
+    }
+    let results = room.results.min(RESULTS_MIN);
+    jobs_table(page, views, Room { results, ..room })?.print(out)
+}
+
+fn jobs_table(page: &Page<'_>, views: &[JobView<'_>], room: Room) -> Result<Table, Failure> {
     let mut table = Table::new(&[
         Column::flexible("JOB"),
         Column::left("NEXT"),
@@ -275,7 +312,7 @@ fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<(
             Cell::styled(style, now(page, view)),
         ]);
     }
-    table.print(out)
+    Ok(table)
 }
 
 /// The newest ended runs, newest first.
@@ -465,6 +502,7 @@ mod tests {
             store: None,
             viewer: &viewer,
             elsewhere: None,
+            lines_max: None,
         };
         let view = |index: usize| {
             let job = &jobs.jobs[index];
@@ -503,7 +541,7 @@ mod tests {
             })
             .collect();
         sort(&mut views);
-        let (shown, left_out) = choose(views);
+        let (shown, left_out) = choose(views, None);
         assert_eq!(
             shown.iter().map(|view| view.name).collect::<Vec<_>>(),
             ["job150"]

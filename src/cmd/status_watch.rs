@@ -1,14 +1,12 @@
 //! `jobctl status --watch`: the page again and again.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::output::Out;
+use super::output::{Out, Sheet};
 use super::status::print_once;
 use crate::cli;
 use crate::os::poll;
@@ -17,23 +15,11 @@ use crate::os::terminal::{self, Terminal};
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// To the first cell of the screen, and all behind it empty (ECMA-48: CUP, ED).
-const HOME: &str = "\x1b[H\x1b[J";
-
-/// A page that is not printed yet.
-#[derive(Clone, Default)]
-struct Sheet(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Sheet {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// To the first cell of the screen; the rest of a line, and of the screen, is empty (ECMA-48: CUP, EL, ED). What is there is written over,
+/// not taken away first, so that nothing flickers.
+const HOME: &str = "\x1b[H";
+const LINE_END: &str = "\x1b[K\n";
+const END: &str = "\x1b[J";
 
 /// Prints the page each second over the one before, as much as fits; where nothing can be printed over, below it when something has
 /// changed. Ends when it is interrupted, or when nobody reads any more.
@@ -52,16 +38,17 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit, Failu
             let standard = Out::standard(context.global.color);
             let mut out = Out::over(Box::new(sheet.clone()), standard.width, standard.has_color);
             drop(standard);
-            print_once(&context, args, store.as_ref(), &mut out)?;
+            // The last line is where the cursor stays.
+            let lines_max = screen.and_then(|screen| screen.height).map(|rows| rows - 1);
+            print_once(&context, args, (store.as_ref(), lines_max), &mut out)?;
             out.flush()?;
-            drop(out);
-            let page = sheet.0.borrow();
-            let bytes = match screen {
-                Some(screen) => [HOME.as_bytes(), fitting(&page, screen.height)].concat(),
-                None => [&page[..], b"\n"].concat(),
+            let page = sheet.text();
+            let shown = match screen {
+                Some(_) => over(&page, lines_max),
+                None => format!("{page}\n"),
             };
             let mut lock = stdout.lock();
-            lock.write_all(&bytes)
+            lock.write_all(shown.as_bytes())
                 .and_then(|()| lock.flush())
                 .map_err(|error| Failure::of_output(&error))?;
         }
@@ -71,17 +58,18 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit, Failu
     }
 }
 
-/// As many lines of a page as a screen of this height shows, without the last line's end.
-fn fitting(page: &[u8], height: Option<usize>) -> &[u8] {
-    let page = page.strip_suffix(b"\n").unwrap_or(page);
-    let Some(height) = height else {
-        return page;
-    };
-    let mut ends = page.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    match ends.nth(height.saturating_sub(1)) {
-        Some((end, _)) => &page[..end],
-        None => page,
+/// The page as it is written over the one before; where it has more lines than there is room for, the last one says how many.
+fn over(page: &str, lines_max: Option<usize>) -> String {
+    let mut lines: Vec<&str> = page.lines().collect();
+    let max = lines_max.unwrap_or(usize::MAX).max(1);
+    let more = (lines.len() + 1).checked_sub(max).filter(|more| *more > 1);
+    let more = more.map(|more| format!("... {more} more lines"));
+    if let Some(more) = &more {
+        lines.truncate(max - 1);
+        lines.push(more);
     }
+    let lines: String = lines.iter().flat_map(|line| [*line, LINE_END]).collect();
+    format!("{HOME}{lines}{END}")
 }
 
 #[cfg(test)]
@@ -89,10 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_cut_where_the_screen_ends() {
-        assert_eq!(fitting(b"a\nb\nc\n", Some(2)), b"a\nb");
-        assert_eq!(fitting(b"a\nb\nc\n", Some(3)), b"a\nb\nc");
-        assert_eq!(fitting(b"a\nb\n", None), b"a\nb");
-        assert_eq!(fitting(b"", Some(1)), b"");
+    fn a_page_is_written_over_and_says_what_the_screen_has_no_room_for() {
+        let shown = |page: &str, max| over(page, max).replace(LINE_END, "|");
+        assert_eq!(shown("a\nb\nc\n", Some(3)), format!("{HOME}a|b|c|{END}"));
+        assert_eq!(
+            shown("a\nb\nc\nd\n", Some(3)),
+            format!("{HOME}a|b|... 2 more lines|{END}")
+        );
+        assert_eq!(shown("a\n", None), format!("{HOME}a|{END}"));
+        assert_eq!(shown("", Some(0)), format!("{HOME}{END}"));
     }
 }

@@ -130,6 +130,13 @@ impl Table {
         Ok(())
     }
 
+    /// Whether it stands in so many columns as it is; in any number if there is no bound.
+    pub(crate) fn fits(&mut self, width: Option<usize>) -> bool {
+        self.drop_empty_columns();
+        let widths = self.widths();
+        width.is_none_or(|width| total(&widths) <= width)
+    }
+
     fn drop_empty_columns(&mut self) {
         let is_used: Vec<bool> = (0..self.columns.len())
             .map(|index| self.rows.iter().any(|row| !row[index].text.is_empty()))
@@ -158,12 +165,11 @@ impl Table {
 
     fn take(&self, widths: &mut [usize], width: usize, may_shrink: impl Fn(&Column) -> bool) {
         loop {
-            let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
             let candidates = (0..widths.len()).filter(|&index| may_shrink(&self.columns[index]));
             let Some(widest) = candidates.max_by_key(|&index| widths[index]) else {
                 return;
             };
-            if total <= width || widths[widest] <= FLEXIBLE_MIN {
+            if total(widths) <= width || widths[widest] <= FLEXIBLE_MIN {
                 return;
             }
             widths[widest] -= 1;
@@ -192,6 +198,11 @@ impl Table {
         }
         out.line(line.trim_end_matches(' '))
     }
+}
+
+/// What columns of these widths take together.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
 /// The text in so many columns, with an ellipsis where it is shortened.
