@@ -90,6 +90,11 @@ struct Patient<'a> {
 
 /// Answers `jobctl doctor`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    if let Some(finding) = machine::somebody_elses(context.state_dir()?) {
+        // Nothing in it can be looked at, and what would be said of it would be wrong.
+        print_all(context, &[finding], out)?;
+        return Ok(Exit::No);
+    }
     let (store, store_error) = match Store::open_read(context.state_dir()?) {
         Ok(store) => (Some(store), None),
         Err(StoreError::Missing(_)) => (None, None),
@@ -117,7 +122,13 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     findings.extend(unit::supervisor(&patient)?);
     findings.extend(unit::unit(&patient));
     findings.extend(machine::look(&patient)?);
-    for finding in &findings {
+    print_all(context, &findings, out)?;
+    let is_well = findings.iter().all(|finding| finding.level != Level::Bad);
+    Ok(if is_well { Exit::Done } else { Exit::No })
+}
+
+fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<(), Failure> {
+    for finding in findings {
         if context.global.json {
             out.json(&json!({
                 "check": finding.check,
@@ -129,8 +140,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
             print(finding, out)?;
         }
     }
-    let is_well = findings.iter().all(|finding| finding.level != Level::Bad);
-    Ok(if is_well { Exit::Done } else { Exit::No })
+    Ok(())
 }
 
 fn print(finding: &Finding, out: &mut Out) -> Result<(), Failure> {

@@ -11,6 +11,12 @@ use crate::supervisor::metrics::{self, Outside};
 
 /// Answers `jobctl metrics`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    if context.global.json {
+        return Err(
+            Failure::usage("metrics: this is Prometheus text, and never JSON")
+                .hint("`jobctl stats --json` and `jobctl status --json` have numbers"),
+        );
+    }
     let is_up = context.is_supervised()?;
     let Some(store) = context.open_read()? else {
         out.text(&metrics::text_without_store(is_up))?;

@@ -98,6 +98,13 @@ pub(crate) enum Off {
     Elsewhere,
 }
 
+impl Source {
+    /// The shell command that switches off one of its lines; none if nobody knows where it came from.
+    pub(crate) fn off_command(&self, line: u32) -> Option<String> {
+        switch_off::command(&self.off, &std::collections::BTreeSet::from([line]))
+    }
+}
+
 /// A directory that run-parts(8) runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Directory {

@@ -12,6 +12,12 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::uio;
 
+/// Whether this process may make and replace files in a directory (access(2)); errs with the reason why not.
+pub(crate) fn is_writable_dir(dir: &Path) -> io::Result<()> {
+    let may = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
+    Ok(nix::unistd::access(dir, may)?)
+}
+
 /// Writes all of `bytes` at `offset`.
 pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
     match write_at_most(fd, bytes, offset) {

@@ -145,6 +145,23 @@ pub(crate) fn name_of(pid: i32) -> Option<String> {
     Some(name.trim_end().to_owned())
 }
 
+/// The processes that can be seen to have a file open.
+pub(crate) fn that_have_open(path: &Path) -> Vec<i32> {
+    let has_it = |pid: &i32| {
+        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+            return false;
+        };
+        entries
+            .flatten()
+            .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+    };
+    let all = all().unwrap_or_default();
+    all.iter()
+        .map(|process| process.pid)
+        .filter(has_it)
+        .collect()
+}
+
 /// All processes that can be seen.
 pub(crate) fn all() -> io::Result<Vec<Stat>> {
     let mut all = Vec::new();

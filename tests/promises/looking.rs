@@ -284,10 +284,18 @@ fn level<'a>(findings: &'a [Value], check: &str) -> &'a str {
 
 #[test]
 fn doctor_says_what_is_wrong_and_the_command_that_mends_it() {
-    let house = House::new("[jobs.work]\ncommand = 'true'\nschedule = '@every 1h'\n");
+    let house = House::new(
+        "[jobs.work]\ncommand = 'true'\nschedule = '@every 1s'\n[jobs.later]\ncommand = 'true'\nschedule = '@every 1h'\n",
+    );
     let (code, found) = findings(&house);
     assert_eq!((code, level(&found, "supervisor")), (1, "error"));
+    // The first one makes the store.
+    house.enqueue(&["later"]);
+    house.ask(&["pause", "work"]).expect(0);
     let supervisor = house.start();
+    house.wait_run("work", "an occurrence that is not executed", |run| {
+        run["reason"] == "paused"
+    });
     let (code, found) = findings(&house);
     assert_eq!(code, 0, "{found:?}");
     for check in ["supervisor", "state directory", "store"] {
@@ -367,6 +375,10 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         ]),
         "{text}"
     );
+    assert!(
+        said(&["`crontab -l | sed '2s/^/# /' | crontab -`"]),
+        "{text}"
+    );
     if ["/usr/sbin/sendmail", "/usr/lib/sendmail"]
         .iter()
         .any(|path| fs::exists(path).unwrap_or(true))
@@ -376,7 +388,7 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         assert!(
             said(&[
                 "error",
-                "mail: there is no sendmail, and both of 2 want mail"
+                "mail: there is no sendmail, and 1 of 2 jobs want it: both"
             ]),
             "{text}"
         );

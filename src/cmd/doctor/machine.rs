@@ -1,15 +1,20 @@
 //! Files, disk, clock, zones, mail, crontabs, locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::unit::has_systemd;
 use super::{Finding, Patient};
 use crate::cmd::failure::Failure;
+use crate::cmd::jobs::Jobs;
 use crate::cmd::show::size;
 use crate::core::job::{CommandLine, Job};
-use crate::os::{clock, disk, lock, process, zone};
+use crate::core::noun::count;
+use crate::core::reason::plain as plain_error;
+use crate::os::{clock, disk, file, lock, process, zone};
+use crate::store::JobRow;
 
 /// Less than this share of the disk, or than so many bytes, is little.
 const FREE_SHARE: u64 = 20;
@@ -24,6 +29,7 @@ pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![rights(state_dir)];
     findings.extend(store(patient));
     findings.extend(free(state_dir));
+    findings.extend(patient.jobs.as_ref().and_then(metrics));
     findings.push(zones());
     findings.push(synchronised());
     if let Some(jobs) = &patient.jobs {
@@ -35,13 +41,39 @@ pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure> {
     Ok(findings)
 }
 
+/// A state directory of somebody else's is none that the caller can say anything about.
+pub(super) fn somebody_elses(state_dir: &Path) -> Option<Finding> {
+    let own = nix::unistd::geteuid().as_raw();
+    let uid = fs::symlink_metadata(state_dir).ok()?.uid();
+    let shown = state_dir.display();
+    let ask = match uid {
+        0 => "`sudo jobctl doctor`".to_owned(),
+        uid => format!("`sudo -u '#{uid}' jobctl doctor`"),
+    };
+    (uid != own).then(|| {
+        Finding::bad(
+            "state directory",
+            format!("{shown} belongs to user {uid}, not to the caller ({own}): nothing in it is looked at"),
+            format!("{ask} asks as that user"),
+        )
+    })
+}
+
 fn rights(state_dir: &Path) -> Finding {
     const CHECK: &str = "state directory";
     let shown = state_dir.display();
+    let there = state_dir.ancestors().find(|dir| dir.exists());
     let meta = match fs::symlink_metadata(state_dir) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Finding::good(CHECK, format!("{shown}: not there yet"));
+            return match there.map(file::is_writable_dir) {
+                Some(Err(error)) => Finding::bad(
+                    CHECK,
+                    format!("{shown} cannot be made: {}", plain_error(&error)),
+                    "another one with --state-dir or state_dir",
+                ),
+                Some(Ok(())) | None => Finding::good(CHECK, format!("{shown}: not there yet")),
+            };
         }
         Err(error) => {
             return Finding::bad(
@@ -51,13 +83,11 @@ fn rights(state_dir: &Path) -> Finding {
             );
         }
     };
-    let own = nix::unistd::geteuid().as_raw();
-    if meta.uid() != own {
-        let uid = meta.uid();
+    if let Err(error) = file::is_writable_dir(state_dir) {
         return Finding::bad(
             CHECK,
-            format!("{shown} belongs to user {uid}, not to the caller ({own})"),
-            format!("`chown -R {own} {shown}`, or call jobctl as that user"),
+            format!("{shown} cannot be written: {}", plain_error(&error)),
+            "`findmnt -T` on it names what is mounted there; `mount -o remount,rw` on that",
         );
     }
     if meta.permissions().mode() & 0o077 != 0 {
@@ -125,7 +155,14 @@ fn zones() -> Finding {
 fn synchronised() -> Finding {
     match clock::is_synchronised() {
         Some(true) => Finding::good("clock", "synchronised"),
-        Some(false) => Finding::warning("clock", "not synchronised", "`timedatectl set-ntp true`"),
+        Some(false) if has_systemd() => {
+            Finding::warning("clock", "not synchronised", "`timedatectl set-ntp true`")
+        }
+        Some(false) => Finding::warning(
+            "clock",
+            "not synchronised, or not by anybody that the kernel knows of",
+            "start what keeps the time here, such as `chronyd`; in a container that is the host's business",
+        ),
         None => Finding::good("clock", "whether it is synchronised cannot be asked here"),
     }
 }
@@ -150,9 +187,10 @@ fn mailer(jobs: &[Job]) -> Option<Finding> {
         None => Finding::bad(
             "mail",
             format!(
-                "there is no sendmail, and {} of {} want mail",
+                "there is no sendmail, and {} of {} want it: {}",
+                names.len(),
+                count(jobs.len(), "job"),
                 listed(&names),
-                jobs.len()
             ),
             "`apt install msmtp-mta` or another one, or use a hook of contrib/hooks",
         ),
@@ -179,10 +217,9 @@ fn still_in_crontab(patient: &Patient<'_>, jobs: &[Job]) -> Vec<Finding> {
         .into_iter()
         .filter_map(|line| {
             let job = commands.get(&plain(&line.command))?;
-            let off = if line.file.starts_with('/') {
-                format!("put a # before line {} of {}", line.line, line.file)
-            } else {
-                format!("`crontab -e`, and put a # before line {}", line.line)
+            let off = match line.off {
+                Some(command) => format!("`{command}`"),
+                None => format!("put a # before line {} of {}", line.line, line.file),
             };
             Some(Finding::bad(
                 "crontab",
@@ -205,11 +242,15 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Fai
     let Some(store) = &patient.store else {
         return Ok(None);
     };
+    let executed: BTreeSet<i64> = store.tallies()?.iter().map(|tally| tally.job_id).collect();
     let mut names = Vec::new();
-    for job in jobs.iter().filter(|job| job.policy.enabled) {
-        let row = store.job(job.name.as_str())?;
-        let has_run = row.is_some_and(|row| row.last_run.is_some() || row.running > 0);
-        if !has_run && !job.schedules.is_empty() {
+    let scheduled = |job: &&Job| job.policy.enabled && !job.schedules.is_empty();
+    for job in jobs.iter().filter(scheduled) {
+        // Something of it has come and gone, and nothing was ever executed. Whose first occurrence is ahead is well.
+        let is_idle = |row: JobRow| {
+            row.ended > 0 && row.running + row.retrying == 0 && !executed.contains(&row.id)
+        };
+        if store.job(job.name.as_str())?.is_some_and(is_idle) {
             names.push(job.name.as_str());
         }
     }
@@ -235,12 +276,42 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
+/// Whether the metrics file can be written, where one is wanted.
+fn metrics(jobs: &Jobs) -> Option<Finding> {
+    const CHECK: &str = "metrics";
+    let path = jobs.settings.metrics_file.as_deref().map(Path::new)?;
+    let dir = path.parent()?;
+    Some(match file::is_writable_dir(dir) {
+        Ok(()) => Finding::good(CHECK, path.display().to_string()),
+        Err(error) => Finding::bad(
+            CHECK,
+            format!(
+                "{} cannot be written: {}",
+                path.display(),
+                plain_error(&error)
+            ),
+            format!("`mkdir -p {}`, or another metrics_file", dir.display()),
+        ),
+    })
+}
+
+/// Who holds a lock, if that is no jobctl. The kernel names who took it, which may be a supervisor that is gone: a keeper has it from that
+/// one, and whoever has the file open now holds it.
+fn stranger(path: &Path, taken_by: i32) -> Option<i32> {
+    let have_open = process::that_have_open(path);
+    let mut holders = have_open.iter().copied().chain([taken_by]);
+    if holders.clone().any(process::is_executing_like_this) {
+        return None;
+    }
+    holders.next()
+}
+
 /// Locks of jobs that processes hold which are no jobctl.
 fn strangers(state_dir: &Path) -> Vec<Finding> {
     let held = lock::holders_in(&state_dir.join("locks")).unwrap_or_default();
     held.into_iter()
-        .filter(|(_, pid)| !process::is_executing_like_this(*pid))
-        .map(|(path, pid)| {
+        .filter_map(|(path, pid)| Some((stranger(&path, pid)?, path)))
+        .map(|(pid, path)| {
             let name = process::name_of(pid).unwrap_or_else(|| "it is gone".to_owned());
             Finding::warning(
                 "locks",

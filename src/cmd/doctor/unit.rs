@@ -152,7 +152,7 @@ fn linger(user: &str) -> Finding {
 }
 
 /// Whether systemd is the system's manager (sd_booted(3)).
-fn has_systemd() -> bool {
+pub(super) fn has_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 

@@ -154,6 +154,8 @@ pub(crate) struct CronLine {
     pub(crate) line: u32,
     /// The command.
     pub(crate) command: String,
+    /// The shell command that switches it off.
+    pub(crate) off: Option<String>,
 }
 
 /// What cron starts: of all users and of the system for root, else of the caller. A crontab that cannot be read is none.
@@ -163,15 +165,20 @@ pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
         system: is_root,
         ..cli::Import::default()
     };
-    let Ok(import) = read(&args, None) else {
+    let Ok((request, _)) = gather::request(&args, None) else {
         return Vec::new();
     };
+    let import = convert(&request);
     let Ok(jobs) = Jobs::of_text(&import.text) else {
         return Vec::new();
     };
     let command = |name: &str| match &jobs.get(name)?.command {
         CommandLine::Shell(text) => Some(text.to_string()),
         CommandLine::Exec(words) => Some(words.join(" ")),
+    };
+    let off = |file: &str, line| {
+        let source = request.sources.iter().find(|source| source.file == file);
+        source.and_then(|source| source.off_command(line))
     };
     let started = import.jobs.iter().filter(|job| !job.is_anacron);
     started
@@ -180,6 +187,7 @@ pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
                 file: job.file.clone(),
                 line: job.line,
                 command: command(&job.job)?,
+                off: off(&job.file, job.line),
             })
         })
         .collect()
