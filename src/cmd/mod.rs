@@ -3,7 +3,7 @@
 //! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit, Failure>`; it prints through [`output::Out`] only.
 
 pub(crate) mod context;
-pub(crate) mod escape;
+use crate::core::escape;
 pub(crate) mod exit;
 pub(crate) mod failure;
 pub(crate) mod fields;

@@ -189,7 +189,12 @@ impl Service {
         let surroundings = self.surroundings();
         let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
         supervisor.open_log();
-        supervisor.attach(Notify::of_process());
+        match Notify::of_process() {
+            Ok(notify) => supervisor.attach(notify),
+            Err(error) => {
+                supervisor.say(now.wall, "notify_failed", &[("error", &plain(&error))]);
+            }
+        }
         say_cgroup(&mut supervisor, unusable.as_ref(), now);
         if let Err(failure) = self.reports_dir() {
             supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);

@@ -163,7 +163,9 @@ fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Resul
             (false, None) => "waits".to_owned(),
         };
         let is_bad = row.is_done && row.exit_code != Some(0);
-        let said = row.error.as_deref().or(row.output.as_deref());
+        let last_line = |text: &str| text.trim_end().lines().last().unwrap_or("").to_owned();
+        let output = row.output.as_deref().map(last_line);
+        let said = row.error.as_deref().or(output.as_deref());
         table.push(vec![
             row.event.as_str().into(),
             row.means.as_str().into(),

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::escape;
 use super::job::{CommandLine, Hooks, MailOn, Policy};
 use super::retry::Next;
 use super::run::{Reason, Verdict, words};
@@ -128,9 +129,19 @@ pub(crate) struct Mail<'a> {
     pub(crate) output: &'a [u8],
 }
 
+/// A mail in two parts: the head lacks the line that says how the body is encoded. Both are UTF-8, with line feeds at their ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Header fields, a line each.
+    pub(crate) head: String,
+    /// What is known, and the output; without control characters.
+    pub(crate) body: String,
+}
+
 impl Mail<'_> {
-    /// The message, head and body, as `sendmail -t` takes it.
-    pub(crate) fn message(&self) -> Vec<u8> {
+    /// The message, for `sendmail -t`. What the command printed is escaped where it is no text, as on a terminal (RFC 5322, section 3.5:
+    /// no NUL, no bare CR).
+    pub(crate) fn message(&self) -> Message {
         let Self {
             to,
             job,
@@ -146,41 +157,41 @@ impl Mail<'_> {
             Event::Success => "succeeded",
             Event::Output => "output",
         };
-        let mut text = format!(
+        let mut head = format!(
             "To: {}\nSubject: jobctl <{}> {job}: {what}",
             one_line(to),
             one_line(place)
         );
         if !summary.is_empty() {
-            let _ = write!(text, " ({})", one_line(summary));
+            let _ = write!(head, " ({})", one_line(summary));
         }
         let _ = write!(
-            text,
-            "\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\
-             Auto-Submitted: auto-generated\nX-Jobctl-Job: {job}\nX-Jobctl-Event: {}\n\n",
+            head,
+            "\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n\
+             Auto-Submitted: auto-generated\nX-Jobctl-Job: {job}\nX-Jobctl-Event: {}\n",
             self.event
         );
+        let mut body = String::new();
         if *count > 1 {
             let _ = writeln!(
-                text,
+                body,
                 "This mail stands for {count} since the last one. `jobctl runs {job}` lists them.\n"
             );
         }
         let width = self.facts.iter().map(|(name, _)| name.len()).max();
         for (name, value) in self.facts {
             let _ = writeln!(
-                text,
+                body,
                 "{name:width$}  {}",
                 one_line(value),
                 width = width.unwrap_or(0)
             );
         }
-        let mut message = text.into_bytes();
         if !self.output.is_empty() {
-            message.push(b'\n');
-            message.extend_from_slice(self.output);
+            body.push('\n');
+            body.push_str(&escape::output(self.output));
         }
-        message
+        Message { head, body }
     }
 }
 
@@ -291,20 +302,19 @@ mod tests {
             count: 3,
             summary: "exit 3\r\nX: y",
             facts: &[("run", "7".to_owned()), ("error", "a\n\nb".to_owned())],
-            output: b"said\n",
+            output: b"said \xff\0\r\n",
         };
-        let text = String::from_utf8(mail.message()).unwrap();
-        let (head, body) = text.split_once("\n\n").unwrap();
+        let Message { head, body } = mail.message();
         assert_eq!(
             head,
             "To: ops Bcc: all\nSubject: jobctl <root@host> backup: failed (exit 3  X: y)\nMIME-Version: 1.0\n\
-             Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nAuto-Submitted: auto-generated\n\
-             X-Jobctl-Job: backup\nX-Jobctl-Event: failure"
+             Content-Type: text/plain; charset=UTF-8\nAuto-Submitted: auto-generated\n\
+             X-Jobctl-Job: backup\nX-Jobctl-Event: failure\n"
         );
         assert_eq!(
             body,
             "This mail stands for 3 since the last one. `jobctl runs backup` lists them.\n\n\
-             run    7\nerror  a  b\n\nsaid\n"
+             run    7\nerror  a  b\n\nsaid \\xff\\x00\\r\n"
         );
     }
 

@@ -1,5 +1,6 @@
 //! What systemd wants to hear of a service (sd_notify(3)): messages on the socket that `$NOTIFY_SOCKET` names.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -16,18 +17,22 @@ pub(crate) struct Notify {
 }
 
 impl Notify {
-    /// As the environment of this process says; none if nobody wants to hear anything.
-    pub(crate) fn of_process() -> Option<Self> {
-        let name = std::env::var_os("NOTIFY_SOCKET")?;
-        let bytes = name.as_bytes();
-        let address = match bytes.split_first()? {
-            (b'@', rest) => SocketAddr::from_abstract_name(rest).ok()?,
-            (b'/', _) => SocketAddr::from_pathname(&name).ok()?,
-            _ => return None,
+    /// As the environment of this process says; none if nobody wants to hear anything. Errs if `$NOTIFY_SOCKET` names no socket of a file or of
+    /// the abstract kind.
+    pub(crate) fn of_process() -> io::Result<Option<Self>> {
+        let name = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        name.map(|name| Self::to(&name)).transpose()
+    }
+
+    fn to(name: &OsStr) -> io::Result<Self> {
+        let address = match name.as_bytes().split_first() {
+            Some((b'@', rest)) => SocketAddr::from_abstract_name(rest)?,
+            Some((b'/', _)) => SocketAddr::from_pathname(name)?,
+            Some(_) | None => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let socket = UnixDatagram::unbound().ok()?;
-        socket.set_nonblocking(true).ok()?;
-        Some(Self {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
             socket,
             address,
             watchdog: watchdog(),

@@ -97,8 +97,9 @@ pub(crate) struct Told<'a> {
 const COLUMNS: &str = "id, job, run, attempt, event, means, at, due_at, count, state, reason, is_done, tries, slot, claim, \
      started_at, ended_at, outcome, exit_code, signal, duration_ms, error, output";
 
-/// Waits to be told, and for nothing else: a recovery (event 2) is told after the failure that it belongs to.
-const WAITS: &str = "is_done = 0 AND slot IS NULL AND NOT (event = 2 AND EXISTS (SELECT 1 FROM notice AS failure \
+/// Waits to be told, and for nothing else: for a job that has left the jobfile nobody knows whom to tell, and a recovery (event 2) is told
+/// after the failure that it belongs to.
+const WAITS: &str = "is_done = 0 AND slot IS NULL AND EXISTS (SELECT 1 FROM job WHERE job.id = notice.job AND present = 1) AND NOT (event = 2 AND EXISTS (SELECT 1 FROM notice AS failure \
      WHERE failure.job = notice.job AND failure.means = notice.means AND failure.event = 1 AND failure.is_done = 0 \
      AND failure.id < notice.id))";
 
@@ -264,21 +265,22 @@ impl Store {
         Ok(newest.filter(|_| count >= WAITING_MAX))
     }
 
-    /// The notices that are due, oldest first.
+    /// The notices that are due, oldest first, but those of one job.
     pub(crate) fn due_notices(
         &self,
         now: Wall,
+        but_of: Option<i64>,
         limit: usize,
     ) -> Result<Vec<NoticeRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
+            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 AND job IS NOT ?3 ORDER BY due_at, id LIMIT ?2"
         );
         self.conn
             .prepare_cached(&sql)
             .and_then(|mut query| {
                 query
                     .query_map(
-                        params![now.ms(), i64::try_from(limit).unwrap_or(i64::MAX)],
+                        params![now.ms(), i64::try_from(limit).unwrap_or(i64::MAX), but_of],
                         notice,
                     )?
                     .collect()

@@ -238,7 +238,7 @@ impl Store {
         self.conn
             .prepare_cached(
                 "SELECT id, state, created_at, ended_at, acked, \
-                 EXISTS (SELECT 1 FROM notice WHERE notice.run = run.id AND is_done = 0) \
+                 EXISTS (SELECT 1 FROM notice JOIN job ON job.id = notice.job WHERE notice.run = run.id AND is_done = 0 AND present = 1) \
                  FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
             )?
             .query_map(params![job_id, cursor, PRUNE_BATCH], |row| {

@@ -258,6 +258,7 @@ impl<S: Spawner> Supervisor<S> {
             is_guessed: false,
             lock: lane::lock_of(&job.policy, &run.args),
             is_stopping: false,
+            is_killed: false,
             late_at: job.policy.expect_within.map(|within| now.mono + within),
         };
         let mut order = self.surroundings.order(job, &run);

@@ -43,7 +43,7 @@ const NOTICE_GRACE: Duration = Duration::from_secs(5);
 const NOTICE_OUTPUT_MAX: u64 = 4096;
 
 /// Where sendmail is on systems whose users do not have it in their path.
-const MAILERS_PATH: &[u8] = b":/usr/sbin:/usr/lib";
+pub(super) const MAILERS_PATH: &[u8] = b":/usr/sbin:/usr/lib";
 
 /// The path of commands whose supervisor has none.
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
@@ -75,6 +75,8 @@ pub(super) struct Subject<'a> {
     pub(super) stdin: Vec<u8>,
     /// Variables of its own.
     pub(super) env: Vec<(&'static str, String)>,
+    /// Where else programs are looked for, behind `PATH`.
+    pub(super) path_end: &'static [u8],
 }
 
 type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -158,7 +160,7 @@ impl Surroundings {
             env.insert(name.into(), value.into_bytes());
         }
         let path = env.entry(b"PATH".to_vec()).or_default();
-        path.extend_from_slice(MAILERS_PATH);
+        path.extend_from_slice(subject.path_end);
         Ok(Order {
             run: 0,
             attempt: 0,

@@ -3,7 +3,7 @@
 //! Each attempt has a pipe of its own, which its keeper fills. It is always emptied: a reader of standard output that is stuck costs lines,
 //! which are counted, and holds up no command.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
 
 use super::log::write_ready;
+use crate::core::escape;
 use crate::keeper::order::Order;
 use crate::os::poll;
 
@@ -39,6 +40,8 @@ pub(crate) enum LineForm {
 #[derive(Debug)]
 pub(super) struct Forward {
     form: LineForm,
+    /// A person looks: nothing that a command prints may command their terminal.
+    is_terminal: bool,
     streams: Vec<Stream>,
     waiting: Vec<u8>,
     dropped: u64,
@@ -61,6 +64,7 @@ impl Forward {
     pub(super) fn new(form: LineForm) -> Self {
         Self {
             form,
+            is_terminal: io::stdout().is_terminal(),
             streams: Vec::new(),
             waiting: Vec::new(),
             dropped: 0,
@@ -179,6 +183,10 @@ impl Forward {
         }
         self.tell_dropped();
         match self.form {
+            LineForm::Prefix if self.is_terminal => {
+                let line = format!("{}#{} | {}\n", stream.job, stream.run, escape::bytes(line));
+                self.waiting.extend_from_slice(line.as_bytes());
+            }
             LineForm::Prefix => {
                 let prefix = format!("{}#{} | ", stream.job, stream.run);
                 self.waiting.extend_from_slice(prefix.as_bytes());
@@ -222,7 +230,10 @@ mod tests {
 
     #[test]
     fn lines_of_two_attempts_stay_lines() {
-        let mut forward = Forward::new(LineForm::Prefix);
+        let mut forward = Forward {
+            is_terminal: false,
+            ..Forward::new(LineForm::Prefix)
+        };
         let (mut one, mut other) = (stream(1), stream(2));
         forward.take(&mut one, b"be");
         forward.take(&mut other, b"x\ny");
@@ -232,6 +243,10 @@ mod tests {
         forward.waiting.clear();
         forward.take(&mut other, &[b'z'; LINE_MAX]);
         assert!(other.line.is_empty() && forward.waiting.ends_with(b"zz\n"));
+        forward.waiting.clear();
+        forward.is_terminal = true;
+        forward.take(&mut one, b"\x1b[2J\xff\n");
+        assert_eq!(forward.waiting, b"job#1 | \\x1b[2J\\xff\n");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Mails: what stands in one, and the order that hands it to `sendmail -t`.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Supervisor;
-use super::environment::Subject;
+use super::environment::{MAILERS_PATH, Subject};
 use super::spawner::Spawner;
 use crate::core::job::Job;
-use crate::core::notice::{self, Event, Mail};
+use crate::core::notice::{self, Event, Mail, Message};
 use crate::core::run::{OutcomeKind, State};
 use crate::core::time::Wall;
 use crate::os::machine;
@@ -67,10 +70,28 @@ impl<S: Spawner> Supervisor<S> {
             argv: ["sendmail", "-i", "-t"]
                 .map(|word| word.as_bytes().to_vec())
                 .to_vec(),
-            stdin: mail.message(),
+            stdin: encoded(&mail.message()),
             env: Vec::new(),
+            path_end: MAILERS_PATH,
         }))
     }
+}
+
+/// Longest line of a mail (RFC 5322, section 2.1.1).
+const LINE_MAX: usize = 998;
+
+/// Bytes of a body that make a line of 76 in base64 (RFC 2045, section 6.8).
+const BASE64_LINE: usize = 57;
+
+/// A message as it is sent: as it is, where its lines are short enough, else in base64.
+fn encoded(message: &Message) -> Vec<u8> {
+    let Message { head, body } = message;
+    if body.lines().all(|line| line.len() <= LINE_MAX) {
+        return format!("{head}Content-Transfer-Encoding: 8bit\n\n{body}").into_bytes();
+    }
+    let lines = body.as_bytes().chunks(BASE64_LINE);
+    let lines: String = lines.map(|line| STANDARD.encode(line) + "\n").collect();
+    format!("{head}Content-Transfer-Encoding: base64\n\n{lines}").into_bytes()
 }
 
 /// How the newest attempt of a run ended, in a few words.
@@ -113,7 +134,9 @@ fn facts_of(row: &NoticeRow, run: Option<&RunRow>) -> Vec<(&'static str, String)
         .unwrap_or_default();
     put("state", row.state.map(|state| format!("{state}{reason}")));
     put("attempt", row.attempt.map(|attempt| attempt.to_string()));
-    put("outcome", outcome_words(run));
+    if run.exit_code.is_none() {
+        put("outcome", outcome_words(run));
+    }
     put("exit status", run.exit_code.map(|code| code.to_string()));
     put("error", run.error.clone());
     put("scheduled", run.scheduled_at.map(Wall::rfc3339));
@@ -128,4 +151,26 @@ fn facts_of(row: &NoticeRow, run: Option<&RunRow>) -> Vec<(&'static str, String)
         Some(format!("`jobctl show {0}`, `jobctl logs {0}`", run.id)),
     );
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_sent_in_base64_and_mean_the_same() {
+        let message = |body: String| Message {
+            head: "To: ops\n".into(),
+            body,
+        };
+        let short = encoded(&message("a\nb\n".into()));
+        assert_eq!(short, b"To: ops\nContent-Transfer-Encoding: 8bit\n\na\nb\n");
+        let body = "x".repeat(2000) + "\n";
+        let long = String::from_utf8(encoded(&message(body.clone()))).unwrap();
+        let (head, lines) = long.split_once("\n\n").unwrap();
+        assert!(head.ends_with("\nContent-Transfer-Encoding: base64"));
+        assert!(lines.lines().all(|line| line.len() <= 76));
+        let decoded = STANDARD.decode(lines.replace('\n', "")).unwrap();
+        assert_eq!(decoded, body.as_bytes());
+    }
 }

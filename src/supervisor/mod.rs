@@ -51,7 +51,7 @@ pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::{Form, Log};
 use places::Places;
 use room::{Reserve, Room};
-use spawner::{SlotEnd, Spawner};
+use spawner::{SlotEnd, Spawner, Stop};
 use stopping::Stopping;
 
 /// No wait is longer: the wall clock may have been set, a ring may have been lost.
@@ -139,6 +139,8 @@ struct Live {
     lock: Option<Box<str>>,
     /// Somebody asked it to stop, and the spawner was told or will be at the end of the turn.
     is_stopping: bool,
+    /// It was sent KILL, because the time of the stop is shorter than its grace.
+    is_killed: bool,
     /// When it takes longer than expected; none: it may take any time, or that was told.
     late_at: Option<Mono>,
 }
@@ -467,9 +469,12 @@ impl<S: Spawner> Supervisor<S> {
             self.spawner.give_back(claim.slot);
             self.remove_live(claim.run());
         }
-        for (run, _) in &steps.stops {
+        for (run, stop) in &steps.stops {
             if let Some(live) = self.live.get_mut(run) {
-                live.is_stopping = false;
+                match stop {
+                    Stop::Gently => live.is_stopping = false,
+                    Stop::AtOnce => live.is_killed = false,
+                }
             }
         }
         for notice in steps.notices {

@@ -12,12 +12,15 @@ use crate::core::notice::{self, AttemptEnd, Event, Means, told, told_of_end};
 use crate::core::reason::plain;
 use crate::core::retry::{self, Next};
 use crate::core::run::{Outcome, Reason, State, Verdict};
-use crate::core::time::Now;
+use crate::core::time::{Now, Wall};
 use crate::keeper::order::Order;
 use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
 
 /// Hooks and mails under way at once.
 const TELLING_MAX: usize = 4;
+
+/// Of these so many for one job: hooks that hang leave a place to others.
+const TELLING_OF_JOB_MAX: usize = 3;
 
 /// A keeper that was lost may have told nothing: so often it is tried in all.
 const TRIES_MAX: u32 = 3;
@@ -29,6 +32,7 @@ const SAID_MAX: usize = 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Telling {
     id: i64,
+    job_id: i64,
     claim: i64,
 }
 
@@ -36,6 +40,7 @@ pub(super) struct Telling {
 pub(super) struct Claimed {
     pub(super) slot: u32,
     id: i64,
+    job_id: i64,
     claim: i64,
     order: Result<Order, Outcome>,
 }
@@ -43,6 +48,7 @@ pub(super) struct Claimed {
 /// What came of the command of a hook or mail.
 struct Ending {
     outcome: Outcome,
+    ended_at: Option<Wall>,
     duration_ms: Option<i64>,
     /// The end of what it printed.
     said: Option<String>,
@@ -183,8 +189,13 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         }
         self.tell_again_at = None;
-        let room = TELLING_MAX - self.telling.len();
-        for row in self.store.due_notices(now.wall, room)? {
+        while self.telling.len() + steps.notices.len() < TELLING_MAX {
+            let crowd = self.crowd(steps);
+            let Some(row) = self.store.due_notices(now.wall, crowd, 1)?.pop() else {
+                // What that job still has to tell is looked at again when there is a place.
+                self.tell_again_at = crowd.map(|_| now.mono + LOCK_AGAIN);
+                break;
+            };
             let slot = match self.spawner.free_slot() {
                 Ok(slot) => slot,
                 Err(error) => {
@@ -216,6 +227,7 @@ impl<S: Spawner> Supervisor<S> {
             steps.notices.push(Claimed {
                 slot,
                 id: row.id,
+                job_id: row.job_id,
                 claim,
                 order,
             });
@@ -224,16 +236,29 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
+    /// The job, if there is one, that has as many hooks and mails under way as one may have.
+    fn crowd(&self, steps: &Steps) -> Option<i64> {
+        let under_way = self.telling.iter().map(|telling| telling.job_id);
+        let all: Vec<i64> = under_way
+            .chain(steps.notices.iter().map(|claimed| claimed.job_id))
+            .collect();
+        let count = |job: &&i64| all.iter().filter(|other| other == job).count();
+        all.iter()
+            .find(|job| count(job) >= TELLING_OF_JOB_MAX)
+            .copied()
+    }
+
     /// What is claimed is on disk: now it is told.
     pub(super) fn start_telling(&mut self, claimed: Vec<Claimed>, now: Now) {
         for Claimed {
             slot,
             id,
+            job_id,
             claim,
             order,
         } in claimed
         {
-            self.telling.push(Telling { id, claim });
+            self.telling.push(Telling { id, job_id, claim });
             let report = match order {
                 Ok(order) => match self.spawner.start(slot, &order, Vec::new()) {
                     Ok(()) => continue,
@@ -264,8 +289,8 @@ impl<S: Spawner> Supervisor<S> {
             let (Some(slot), Some(claim)) = (row.slot, row.claim) else {
                 continue;
             };
-            let id = row.id;
-            self.telling.push(Telling { id, claim });
+            let (id, job_id) = (row.id, row.job_id);
+            self.telling.push(Telling { id, job_id, claim });
             match self.spawner.adopt(slot, -id, claim) {
                 Adopted::Working => self.log.event(now.wall, "adopt", &[("notice", &id)]),
                 Adopted::Ended(report) => {
@@ -294,6 +319,7 @@ impl<S: Spawner> Supervisor<S> {
         let is_it = |telling: &Telling| (telling.id, telling.claim) == (id, end.claim);
         if let Some(at) = self.telling.iter().position(is_it) {
             steps.told.push(self.telling.swap_remove(at));
+            self.tell_again_at = None;
         }
         let Some(row) = self
             .store
@@ -314,6 +340,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         let Ending {
             outcome,
+            ended_at,
             duration_ms,
             said,
         } = ending;
@@ -321,7 +348,8 @@ impl<S: Spawner> Supervisor<S> {
             outcome: &outcome,
             duration_ms,
             output: said.as_deref(),
-            ended_at: now,
+            // It may have ended while nobody was there.
+            ended_at: ended_at.map_or(now, |at| at.min(now)),
         };
         self.store.finish_notice(id, end.claim, &told)?;
         // What waited for it may be told now.
@@ -334,6 +362,7 @@ impl<S: Spawner> Supervisor<S> {
     fn ending_of(&mut self, end: &SlotEnd) -> Option<Ending> {
         let without_record = |outcome| Ending {
             outcome,
+            ended_at: None,
             duration_ms: None,
             said: None,
         };
@@ -353,6 +382,7 @@ impl<S: Spawner> Supervisor<S> {
         };
         Some(Ending {
             outcome: outcome_of(record, ending, None, None),
+            ended_at: Some(ending.ended_at),
             duration_ms: Some(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX)),
             said,
         })
@@ -447,6 +477,7 @@ fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> O
         argv: words_of(job, command),
         stdin: format!("{value}\n").into_bytes(),
         env: Vec::new(),
+        path_end: b"",
     })
 }
 

@@ -98,6 +98,7 @@ impl<S: Spawner> Supervisor<S> {
             policy,
             is_shell,
             is_guessed,
+            is_killed: false,
             is_stopping: false,
             late_at,
         }

@@ -8,16 +8,17 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::environment::Subject;
+use super::finish::outcome_of;
 use super::metrics::{self, Outside};
 use super::spawner::{Report, SlotEnd, Spawner};
 use super::{LOOK_EVERY, Mode, Steps, Supervisor};
 use crate::core::job::{CommandLine, HeartbeatTarget, Policy};
 use crate::core::noun::count;
 use crate::core::reason::plain;
+use crate::core::retry::describe;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now, Wall};
 use crate::keeper::order::Order;
-use crate::keeper::record::End;
 use crate::os::file;
 use crate::os::notify::Notify;
 use crate::store::StoreError;
@@ -355,10 +356,11 @@ impl<S: Spawner> Supervisor<S> {
             argv,
             stdin: Vec::new(),
             env: Vec::new(),
+            path_end: b"",
         };
         let order = match self.surroundings.notice_order(subject) {
             Ok(order) => order,
-            Err(outcome) => return Err(crate::core::retry::describe(&outcome)),
+            Err(outcome) => return Err(describe(&outcome)),
         };
         let slot = self.spawner.free_slot().map_err(|error| plain(&error))?;
         self.signs.beats += 1;
@@ -387,17 +389,15 @@ impl<S: Spawner> Supervisor<S> {
     pub(super) fn finish_beat(&mut self, end: &SlotEnd, steps: &mut Steps) {
         steps.released.push(end.slot);
         self.signs.is_beating = false;
-        let error = match &end.report {
-            Report::Ended(record) => match record.ending.as_ref().map(|ending| &ending.end) {
-                Some(End::Exited(0)) => None,
-                Some(End::Exited(code)) => Some(format!("exit {code}")),
-                Some(End::Signaled(signal)) => Some(format!("signal {signal}")),
-                Some(End::SpawnFailed { error, .. }) => Some(error.clone()),
-                None => Some("lost".to_owned()),
+        let outcome = match &end.report {
+            Report::Ended(record) => match &record.ending {
+                Some(ending) => outcome_of(record, ending, None, None),
+                None => Outcome::Lost,
             },
-            Report::Refused(Outcome::SpawnFailed { error, .. }) => Some(error.clone()),
-            Report::Lost | Report::NeverStarted | Report::Refused(_) => Some("lost".to_owned()),
+            Report::Refused(outcome) => outcome.clone(),
+            Report::Lost | Report::NeverStarted => Outcome::Lost,
         };
+        let error = (outcome != Outcome::Exited(0)).then(|| describe(&outcome));
         self.note_beat(error.as_deref(), steps.now);
     }
 

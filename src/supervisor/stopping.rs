@@ -1,11 +1,16 @@
 //! A stop of the supervisor: what runs gets time to end, then the stop sequence.
 
+use std::time::Duration;
+
 use super::spawner::{Spawner, Stop};
 use super::{Flow, Mode, Steps, Supervisor};
 use crate::core::job::OnStop;
 use crate::core::retry::Stopped;
 use crate::core::time::{Mono, Now};
 use crate::store::StoreError;
+
+/// Before a stop is over, so that the ends of what gets KILL are written down within it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A stop under way.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +32,11 @@ impl<S: Spawner> Supervisor<S> {
         self.log.event(
             now.wall,
             "stopping",
-            &[("running", &self.live.len()), ("asked", &asked)],
+            &[
+                ("running", &self.live.len()),
+                ("hooks", &self.telling.len()),
+                ("asked", &asked),
+            ],
         );
     }
 
@@ -130,6 +139,21 @@ impl<S: Spawner> Supervisor<S> {
             self.mark_stopping(run);
             steps.stops.push((run, Stop::Gently));
         }
+        let late: Vec<i64> = self
+            .live
+            .iter()
+            .filter(|(_, live)| {
+                let kill_at = self.kill_at(live, stopping);
+                !live.is_killed && kill_at.is_some_and(|at| at <= now.mono)
+            })
+            .map(|(run, _)| *run)
+            .collect();
+        for run in late {
+            if let Some(live) = self.live.get_mut(&run) {
+                live.is_killed = true;
+            }
+            steps.stops.push((run, Stop::AtOnce));
+        }
         if stopping.asked > 2 {
             steps
                 .stops
@@ -146,13 +170,21 @@ impl<S: Spawner> Supervisor<S> {
                 .saturating_sub(live.policy.stop_grace)
     }
 
+    /// When an attempt gets KILL whose grace is longer than the stop may take; those of others end in time by themselves.
+    fn kill_at(&self, live: &super::Live, stopping: Stopping) -> Option<Mono> {
+        let timeout = self.configuration.stop_timeout;
+        let is_short =
+            self.configuration.on_stop == OnStop::Finish && live.policy.stop_grace > timeout;
+        is_short.then(|| stopping.since + timeout.saturating_sub(LAST_WORDS))
+    }
+
     /// When the next attempt's time is over.
     pub(super) fn next_stop_at(&self) -> Option<Mono> {
         let stopping = self.stopping?;
-        self.live
-            .values()
-            .filter(|live| !live.is_stopping)
-            .map(|live| self.stop_at(live, stopping))
-            .min()
+        let stops = self.live.values().filter(|live| !live.is_stopping);
+        let stops = stops.map(|live| self.stop_at(live, stopping));
+        let kills = self.live.values().filter(|live| !live.is_killed);
+        let kills = kills.filter_map(|live| self.kill_at(live, stopping));
+        stops.chain(kills).min()
     }
 }

@@ -421,7 +421,7 @@ fn the_hooks_in_contrib_reach_a_server() {
         let (port, server) = http_server(1);
         let house = House::new(&format!(
             "[jobs.work]\ncommand = 'exit 3'\non_failure = ['{contrib}/{hook}']\n\
-             env = {{ {variable} = 'http://127.0.0.1:{port}{path}', WEBHOOK_TOKEN = 'secret', NTFY_TOKEN = 'secret' }}\n"
+             env = {{ {variable} = 'http://127.0.0.1:{port}{path}', WEBHOOK_TOKEN = 'se\"c\\ret', NTFY_TOKEN = 'se\"c\\ret' }}\n"
         ));
         let supervisor = house.start();
         let id = house.enqueue(&["work"]);
@@ -443,7 +443,7 @@ fn the_hooks_in_contrib_reach_a_server() {
                     (&body["event"], &body["run"]["id"]),
                     (&"failure".into(), &id.into())
                 );
-                assert!(head.contains("Authorization: Bearer secret"), "{head}");
+                assert!(head.contains("Authorization: Bearer se\"c\\ret"), "{head}");
             }
             "healthchecks" => {
                 assert_eq!(asked, "POST /ping/fail HTTP/1.1");
@@ -452,7 +452,7 @@ fn the_hooks_in_contrib_reach_a_server() {
             "ntfy" => {
                 assert_eq!(asked, "POST /topic HTTP/1.1");
                 assert!(head.contains("Title: work: failure"), "{head}");
-                assert!(head.contains("Authorization: Bearer secret"), "{head}");
+                assert!(head.contains("Authorization: Bearer se\"c\\ret"), "{head}");
             }
             _ => {
                 let body: Value = serde_json::from_str(body).expect("JSON");

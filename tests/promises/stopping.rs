@@ -1,8 +1,10 @@
 //! A stop of the supervisor starts nothing more and leaves what runs as it was told: to its end, stopped, or with its keeper.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 
-use crate::support::{House, is_alive, now, send, wait_gone};
+use crate::support::{House, is_alive, now, send, wait_for, wait_gone};
 
 /// Says that it began; says that it was asked to stop and obeys; ends when `$T/go` is there.
 const OBEYS: &str = r#"
@@ -285,4 +287,26 @@ fn a_timeout_or_a_cancel_ends_a_command_that_stopped_itself() {
         assert_eq!(stopped(by, 1, deaf).1["signal"], 9);
         assert_eq!(stopped(by, 1, obeys).1["signal"], 15);
     }
+}
+
+#[test]
+fn a_stop_takes_no_longer_than_its_time_also_where_a_grace_is_longer() {
+    let house = House::new(
+        "stop_timeout = '2s'\n[jobs.stubborn]\ncommand = 'trap \"\" TERM; echo >> \"$T/begun\"; while :; do sleep 1; done'\n\
+         stop_grace = '60s'\n",
+    );
+    let supervisor = house.start();
+    let id = house.enqueue(&["stubborn"]);
+    wait_for("its beginning", || {
+        house.path("begun").exists().then_some(())
+    });
+    let begin = now();
+    assert_eq!(supervisor.stop(), 0);
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let run = house.show(id);
+    assert_eq!(
+        (&run["state"], &run["reason"], &run["signal"]),
+        (&"failed".into(), &"shutdown".into(), &9.into())
+    );
 }

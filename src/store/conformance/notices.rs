@@ -7,7 +7,7 @@ use crate::store::{NewNotice, Told};
 /// Notices of job 1 that were told, of all kinds.
 fn fill_with_told(store: &Store, count: u32) {
     let sql = format!(
-        "INSERT INTO job(id, name) VALUES (1, 'a');
+        "INSERT INTO job(id, name, present) VALUES (1, 'a', 1);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
          INSERT INTO notice(job, run, event, means, at, due_at, is_done, ended_at)
          SELECT 1, CASE WHEN i % 7 THEN i END, 1 + i % 5, 1, i, i, 1, i FROM n UNION ALL
@@ -28,7 +28,7 @@ fn new(run: i64) -> NewNotice {
 }
 
 fn tell_all(store: &Store, now: Wall) -> Vec<(Event, Means, i64)> {
-    let due = store.due_notices(now, 100).unwrap();
+    let due = store.due_notices(now, None, 100).unwrap();
     for row in &due {
         let claim = store.claim_notice(row, 3, now).unwrap();
         let told = Told {
@@ -150,11 +150,11 @@ fn a_hook_that_is_tried_again_stands_for_its_own_run_still() {
         store.add_notice(&new, Event::Failure, Means::Hook).unwrap();
     };
     let due = |now| -> Vec<(Option<i64>, i64)> {
-        let due = store.due_notices(now, 9).unwrap();
+        let due = store.due_notices(now, None, 9).unwrap();
         due.iter().map(|row| (row.run, row.count)).collect()
     };
     fail(1, NOW, 10);
-    let row = &store.due_notices(NOW, 9).unwrap()[0];
+    let row = &store.due_notices(NOW, None, 9).unwrap()[0];
     store.claim_notice(row, 3, NOW).unwrap();
     store.unclaim_notice(row.id, later(1)).unwrap();
     fail(2, NOW, 10);

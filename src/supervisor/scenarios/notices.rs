@@ -174,15 +174,41 @@ fn a_hook_for_which_there_is_no_process_is_tried_until_there_is_one() {
 }
 
 #[test]
-fn four_at_a_time_are_told_and_all_at_last() {
-    let jobfile = format!("[jobs.a]\nconcurrency = 10\non_success = 's'\n{HOOKS}");
-    let mut day = Scenario::new(&jobfile, T0);
-    day.acts("a success", &vec![(10, End::Exited(0)); 10]);
-    day.enqueue("a", 10);
+fn four_at_a_time_are_told_three_of_one_job_and_all_at_last() {
+    let jobfile = "[defaults]\nconcurrency = 10\non_success = 's'\n\
+        [jobs.a]\ncommand = 'x'\n[jobs.b]\ncommand = 'x'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a success", &vec![(10, End::Exited(0)); 7]);
+    day.enqueue("a", 7);
+    day.advance(5);
+    day.acts("b success", &vec![(2, End::Exited(0)); 2]);
+    day.enqueue("b", 2);
     day.advance(60);
-    let mut begun: Vec<u64> = day.told("a").iter().map(|(_, at, _)| *at).collect();
-    begun.sort_unstable();
-    assert_eq!(begun, [1, 1, 1, 1, 11, 11, 11, 11, 21, 21]);
+    let begun = |job: &str| {
+        let mut begun: Vec<u64> = day.told(job).iter().map(|(_, at, _)| *at).collect();
+        begun.sort_unstable();
+        begun
+    };
+    assert_eq!(begun("a"), [1, 1, 1, 11, 11, 11, 21]);
+    // The place that is left is theirs, one after the other.
+    assert_eq!(begun("b"), [6, 8]);
+}
+
+#[test]
+fn what_is_to_be_told_of_a_job_waits_while_it_is_not_in_the_jobfile() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}hook_interval = '1m'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.one("a", failing(1));
+    day.advance(5);
+    let id = day.one("a", failing(1));
+    day.advance(5);
+    day.load("[jobs.b]\ncommand = 'x'\n");
+    day.advance(600);
+    let is_done = |day: &Scenario| day.supervisor.store.notices_of_run(id).unwrap()[0].is_done;
+    assert!(!is_done(&day));
+    day.load(&jobfile);
+    day.advance(5);
+    assert!(is_done(&day));
 }
 
 #[test]
