@@ -53,7 +53,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "supervisor",
         rooms: &["keeper", "jobfile", "store", "os", "core"],
-        crates: &["chrono", "glob", "nix", "serde_json"],
+        crates: &["base64", "chrono", "glob", "nix", "serde_json"],
     },
     Room {
         name: "keeper",

@@ -140,6 +140,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn escaped_json_means_the_same() {
+        let value = json!({ "a": "\u{9b}2J\u{202e}\u{7f}\u{e0041}\x1b\n漢" });
+        let text = value.to_string();
+        let safe = crate::core::escape::json(&text);
+        assert!(safe.is_ascii() || !safe.contains(['\u{9b}', '\u{202e}', '\u{7f}', '\u{e0041}']));
+        assert_eq!(serde_json::from_str::<Value>(&safe).unwrap(), value);
+    }
+
+    #[test]
     fn a_run_has_all_fields_in_the_order_of_the_contract() {
         let value = run(&sample_run());
         let names: Vec<&str> = value

@@ -47,7 +47,7 @@ const PAGE_SIZE: u64 = 4096;
 const LOG_KEPT_MAX: u64 = 16 << 20;
 
 /// Prepared statements that are kept; there are fewer different ones.
-const STATEMENTS_KEPT: usize = 96;
+const STATEMENTS_KEPT: usize = 160;
 
 /// Magic numbers of statfs(2) for file systems on which flock and shared memory are not those of this machine.
 const NETWORK_FILE_SYSTEMS: [i64; 13] = [
