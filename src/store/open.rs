@@ -140,6 +140,9 @@ impl Store {
             .add_what_is_missing()
             .expect("the additions are valid");
         store
+            .conn
+            .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        store
     }
 
     /// Does SQL of a test's own.
