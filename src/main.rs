@@ -9,6 +9,9 @@ mod crontab;
 mod jobfile;
 mod keeper;
 mod os;
+#[cfg(test)]
+#[path = "../tests/skipped/mod.rs"]
+mod skipped;
 mod store;
 mod supervisor;
 

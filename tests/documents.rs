@@ -1,10 +1,15 @@
 //! What the documents promise, held against the binary: snippets and examples load, pages are complete, units are right.
 //!
-//! Tests that need mandoc or systemd-analyze say a word and pass where it is missing; `.ci/run` installs them.
+//! Tests that need mandoc or systemd-analyze are skipped where it is missing; `.ci/run` installs them and requires them then.
+
+#[path = "skipped/mod.rs"]
+mod skipped;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use skipped::{Need, skipped};
 
 const COMMANDS: &[&str] = &[
     "run",
@@ -94,8 +99,7 @@ fn a_jobfile_that_is_wrong_does_not_pass_the_check() {
 #[test]
 fn the_manual_pages_are_clean() {
     if !is_installed("mandoc") {
-        println!("skipped: mandoc is not installed");
-        return;
+        return skipped(Need::Mandoc, "mandoc is not installed");
     }
     for page in PAGES {
         let output = command("mandoc")
@@ -279,8 +283,7 @@ fn every_key_of_the_jobfile_stands_in_its_manual_page() {
 #[test]
 fn the_units_are_accepted_by_systemd() {
     if !is_installed("systemd-analyze") {
-        println!("skipped: systemd-analyze is not installed");
-        return;
+        return skipped(Need::Systemd, "systemd-analyze is not installed");
     }
     let dir = Scratch::new("units");
     for (name, scope) in [

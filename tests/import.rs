@@ -6,6 +6,9 @@
     reason = "the real binary is started as people start it, and a test may fail"
 )]
 
+#[path = "skipped/mod.rs"]
+mod skipped;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use skipped::{Need, skipped};
 
 const DAILY: &str = "test -x /usr/sbin/anacron || { cd / && run-parts --report /etc/cron.daily; }";
 
@@ -298,8 +302,7 @@ fn the_callers_crontab_is_asked_for_and_switched_off() {
     );
     fs::remove_file(place.0.join("bin/crontab")).unwrap();
     if Path::new("/usr/bin/crontab").exists() || Path::new("/bin/crontab").exists() {
-        println!("skipped: there is a crontab(1) on this machine");
-        return;
+        return skipped(Need::NoCron, "there is a crontab(1) on this machine");
     }
     let answer = place.jobctl(&["import"]);
     assert_eq!(answer.code, Some(111), "{answer:?}");
@@ -528,8 +531,10 @@ fn debians_cron_takes_the_same_lines() {
         checked.is_ok_and(|output| output.status.success())
     };
     if !takes("* * * * * x") || takes("x") {
-        println!("skipped: there is no crontab(1) of Debian that only checks (`crontab -n`)");
-        return;
+        return skipped(
+            Need::Cron,
+            "there is no crontab(1) of Debian that only checks (`crontab -n`)",
+        );
     }
     for line in LINES {
         let answer = place.jobctl_with(&["import", "-", "--json"], &format!("{line}\n"));

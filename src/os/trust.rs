@@ -367,6 +367,7 @@ fn group_name(gid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::skipped::{Need, skipped};
     use std::fs;
     use std::io::Read;
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -484,8 +485,7 @@ mod tests {
     #[test]
     fn what_is_handed_out_is_what_was_judged_also_while_it_is_replaced() {
         if !Uid::effective().is_root() {
-            eprintln!("skipped: only root may not trust a file");
-            return;
+            return skipped(Need::Root, "only root may not trust a file");
         }
         let dir = place("race");
         let put = |text: &str, mode: u32| {

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 
 use crate::stopping::NASTY_TREE;
 use crate::support::{
-    DEADLINE, House, Supervisor, answer_of, found_within, is_alive, is_root, program, send,
+    DEADLINE, House, Need, Supervisor, answer_of, found_within, is_alive, is_root, program, send,
     skipped, wait_for, wait_gone,
 };
 
@@ -25,30 +25,36 @@ struct Group {
 }
 
 impl Group {
-    /// One that says that it is delegated. None, and a word: there can be none here.
+    /// One that says that it is delegated. None, and skipped: there can be none here.
     fn delegated() -> Option<Self> {
         let group = Self::made()?;
         if set_mark(&group.dir) {
             return Some(group);
         }
-        skipped("control groups take no extended attributes");
+        skipped(Need::Cgroup, "control groups take no extended attributes");
         None
     }
 
     /// One that nobody delegated.
     fn made() -> Option<Self> {
         if !is_root() {
-            skipped("only root makes control groups");
+            skipped(Need::Root, "only root makes control groups");
             return None;
         }
         let Some(home) = own_group() else {
-            skipped("there is no tree of cgroup v2 that holds this process");
+            skipped(
+                Need::Cgroup,
+                "there is no tree of cgroup v2 that holds this process",
+            );
             return None;
         };
         let number = GROUPS.fetch_add(1, Ordering::Relaxed);
         let dir = home.join(format!("jobctl-test-{}-{number}", std::process::id()));
         if let Err(error) = fs::create_dir(&dir) {
-            skipped(&format!("no control group can be made: {error}"));
+            skipped(
+                Need::Cgroup,
+                &format!("no control group can be made: {error}"),
+            );
             return None;
         }
         Some(Self { dir })
@@ -323,7 +329,10 @@ fn without_a_delegated_group_a_job_with_a_memory_limit_is_not_started_and_the_lo
     let house = House::new(LIMITED);
     let _supervisor = house.start();
     if house.read("log").contains("event=cgroup") {
-        return skipped("this process itself has delegated control groups");
+        return skipped(
+            Need::Undelegated,
+            "this process itself has delegated control groups",
+        );
     }
     house.wait_text("log", "event=no_cgroup job=hungry");
     let ended = house.wait_state(house.enqueue(&["hungry"]), "failed");
@@ -356,7 +365,10 @@ fn a_memory_limit_holds_for_all_processes_together_and_is_named_when_it_kills() 
         );
         assert_eq!(house.lines("began").len(), 1);
     } else {
-        skipped("no memory controller in cgroup v2: only the refusal is looked at");
+        skipped(
+            Need::Memory,
+            "no memory controller in cgroup v2: only the refusal is looked at",
+        );
         assert_eq!(ended["outcome"], "spawn_failed", "{ended:#}");
         assert!(error.contains("it has no memory controller"), "{ended:#}");
         assert_eq!(house.read("began"), "");
@@ -376,11 +388,11 @@ stop_grace = '100ms'
 command = '\"$T/rise\" --reuid=0 --regid=0 --clear-groups sleep 1000 & until [ -e \"$T/go\" ]; do sleep 0.02; done'
 ";
 
-/// A house whose supervisor is nobody's, with a copy of setpriv(1) that makes root of anybody. None, and a word: there can be
-/// none here.
+/// A house whose supervisor is nobody's, with a copy of setpriv(1) that makes root of anybody. None, and skipped:
+/// there can be none here.
 fn house_of_nobody() -> Option<House> {
     if !is_root() {
-        skipped("only root makes programs that make root");
+        skipped(Need::Root, "only root makes programs that make root");
         return None;
     }
     let house = House::new(RISES);
@@ -391,7 +403,7 @@ fn house_of_nobody() -> Option<House> {
         .contains(nix::sys::statvfs::FsFlags::ST_NOSUID)
         || status.contains("NoNewPrivs:\t1")
     {
-        skipped("nothing can become root here");
+        skipped(Need::Setuid, "nothing can become root here");
         return None;
     }
     let copies = [

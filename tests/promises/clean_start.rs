@@ -9,7 +9,7 @@ use std::process::Command;
 
 use nix::libc;
 
-use crate::support::{House, answer_of, is_root, program, skipped};
+use crate::support::{House, Need, answer_of, is_root, program, skipped};
 
 /// Prints all that a command could inherit. The shell is the command itself; its descriptors are read by a child, because the
 /// shell would open one to look.
@@ -193,7 +193,7 @@ fn assert_clean(start: impl FnOnce(&House) -> Command) {
     let jobs: &[&str] = if is_root() {
         &["plain", "asks", "other"]
     } else {
-        skipped("only root starts commands as somebody else");
+        skipped(Need::Root, "only root starts commands as somebody else");
         &["plain", "asks"]
     };
     for job in jobs {

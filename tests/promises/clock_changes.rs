@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::support::{House, Supervisor, answer_of, found_within, skipped, wait_for};
+use crate::support::{House, Need, Supervisor, answer_of, found_within, skipped, wait_for};
 
 /// Where Debian puts the library.
 const LIBRARIES: [&str; 3] = [
@@ -32,11 +32,14 @@ enum Faked {
     Both,
 }
 
-/// The library; says a word where there is none.
+/// The library; the test is skipped where there is none.
 pub(crate) fn library() -> Option<&'static str> {
     let found = LIBRARIES.into_iter().find(|path| Path::new(path).exists());
     if found.is_none() {
-        skipped("libfaketime is not installed (Debian package faketime)");
+        skipped(
+            Need::Faketime,
+            "libfaketime is not installed (Debian package faketime)",
+        );
     }
     found
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use crate::support::{Answer, House, answer_of, is_root, program, skipped, wait_for};
+use crate::support::{Answer, House, Need, answer_of, is_root, program, skipped, wait_for};
 
 const ONE: &str = "[jobs.a]\ncommand = 'true'\n";
 const TWO: &str = "[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n";
@@ -218,7 +218,7 @@ fn an_editor_has_options_and_visual_comes_first() {
 #[test]
 fn what_could_not_be_installed_is_refused_before_the_editor_starts() {
     if is_root() {
-        return skipped("root may write everywhere");
+        return skipped(Need::NotRoot, "root may write everywhere");
     }
     let house = House::new(ONE);
     fs::create_dir(house.path("fixed")).unwrap();
@@ -236,7 +236,7 @@ fn what_could_not_be_installed_is_refused_before_the_editor_starts() {
 #[test]
 fn on_a_terminal_it_asks_whether_to_edit_again() {
     if program("tmux").arg("-V").output().is_err() {
-        return skipped("tmux is not installed");
+        return skipped(Need::Tmux, "tmux is not installed");
     }
     let house = House::new(ONE);
     // Bad the first time, good the second.

@@ -292,7 +292,7 @@ fn a_terminal_is_what_the_command_reads_from() {
         .output()
         .expect("sh is there");
     if !script.status.success() {
-        return crate::support::skipped("script(1) is not installed");
+        return crate::support::skipped(crate::support::Need::Script, "script(1) is not installed");
     }
     let mut script = program("script");
     script

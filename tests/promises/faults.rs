@@ -8,7 +8,9 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, fcntl};
 use rusqlite::Connection;
 
-use crate::support::{House, answer_of, found_within, is_root, now, program, skipped, wait_for};
+use crate::support::{
+    House, Need, answer_of, found_within, is_root, now, program, skipped, wait_for,
+};
 
 const NOTES: &str = "[jobs.notes]\ncommand = 'echo \"$1\" >> \"$T/notes\"'\n";
 
@@ -156,7 +158,7 @@ fn a_damaged_store_is_refused_and_untouched() {
 #[test]
 fn a_state_directory_that_cannot_be_written_is_named() {
     if is_root() {
-        return skipped("root can write everywhere");
+        return skipped(Need::NotRoot, "root can write everywhere");
     }
     let house = House::new(NOTES);
     fs::create_dir(house.state_dir()).expect("it can be made");

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Answer, House, Supervisor, answer_of, program, skipped, wait_for};
+use crate::support::{Answer, House, Need, Supervisor, answer_of, program, skipped, wait_for};
 
 /// Commands find the disk in `$D`; what cleans up does so once it may.
 ///
@@ -49,7 +49,7 @@ impl Disk {
             .stderr(Stdio::null())
             .spawn();
         let Ok(mut holder) = holder else {
-            skipped("there is no unshare(1)");
+            skipped(Need::Userns, "there is no unshare(1)");
             return None;
         };
         let is_ready = wait_for("the disk", || {
@@ -58,7 +58,7 @@ impl Disk {
             (is_over || is_ready).then_some(is_ready)
         });
         if !is_ready {
-            skipped("no user and mount namespace can be made here");
+            skipped(Need::Userns, "no user and mount namespace can be made here");
             return None;
         }
         Some(Self { house, holder })

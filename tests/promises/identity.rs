@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::{House, answer_of, is_root, program, skipped};
+use crate::support::{House, Need, answer_of, is_root, program, skipped};
 
 /// A user and a group that Debian always has.
 const USER: &str = "daemon";
@@ -16,7 +16,7 @@ fn is_left_out() -> bool {
     if is_root() {
         return false;
     }
-    skipped("only root starts commands as somebody else");
+    skipped(Need::Root, "only root starts commands as somebody else");
     true
 }
 
@@ -146,7 +146,7 @@ fn a_user_or_group_that_is_not_there_is_a_failed_attempt_without_a_code() {
 #[test]
 fn who_is_not_root_starts_nothing_as_somebody_else() {
     if is_root() {
-        return skipped("it takes a user who is not root");
+        return skipped(Need::NotRoot, "it takes a user who is not root");
     }
     let house = House::new("[jobs.looks]\ncommand = 'id'\nuser = 'root'\n");
     let supervisor = house.start();
@@ -165,7 +165,7 @@ fn a_call_that_fails_or_only_pretends_never_lets_the_command_run() {
         return;
     }
     if answer_of(program("sh").args(["-c", "command -v strace"])).code != 0 {
-        return skipped("strace is not installed");
+        return skipped(Need::Strace, "strace is not installed");
     }
     for call in ["setgroups", "setresgid", "setresuid"] {
         for fault in ["error=EPERM", "error=EAGAIN", "retval=0"] {

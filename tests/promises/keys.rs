@@ -748,7 +748,10 @@ fn each_key_of_a_job_makes_a_difference() {
 #[test]
 fn the_user_and_the_group_of_a_job_make_a_difference() {
     if !is_root() {
-        crate::support::skipped("only root gives a job another user");
+        crate::support::skipped(
+            crate::support::Need::Root,
+            "only root gives a job another user",
+        );
         return;
     }
     both(

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::crash_loop::Dice;
 use crate::support::{
-    House, Supervisor, answer_of, is_alive, now, pass, program, skipped, wait_for,
+    House, Need, Supervisor, answer_of, is_alive, now, pass, program, skipped, wait_for,
 };
 
 /// Every command writes down its beginning and its end with its exit code, and holds a lock of its own as a witness. A child in a
@@ -174,7 +174,7 @@ pub(crate) fn is_full() -> bool {
 pub(crate) fn has_strace() -> bool {
     let is_there = answer_of(program("sh").args(["-c", "command -v strace"])).code == 0;
     if !is_there {
-        skipped("strace is not installed");
+        skipped(Need::Strace, "strace is not installed");
     }
     is_there
 }
@@ -696,7 +696,10 @@ fn a_build_that_sends_orders_before_their_claim_is_on_disk_is_caught() {
         return;
     }
     if std::env::var_os("JOBCTL_SWEEP_BINARY").is_none() {
-        return skipped("JOBCTL_SWEEP_BINARY names no broken build");
+        return skipped(
+            Need::BrokenBuild,
+            "JOBCTL_SWEEP_BINARY names no broken build",
+        );
     }
     let sum = sweep(Victim::Supervisor);
     assert!(sum.found.twice > 0, "{:?}", sum.found);

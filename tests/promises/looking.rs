@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::support::{House, is_root, skipped};
+use crate::support::{House, Need, is_root, skipped};
 use crate::terminals::on_terminal_of;
 
 /// The page on a terminal of so many columns.
@@ -383,7 +383,7 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         .iter()
         .any(|path| fs::exists(path).unwrap_or(true))
     {
-        skipped("there is a sendmail");
+        skipped(Need::NoSendmail, "there is a sendmail");
     } else {
         assert!(
             said(&[

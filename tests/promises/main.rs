@@ -36,6 +36,9 @@ mod reports;
 mod retries;
 mod shadow;
 mod signs;
+#[path = "../skipped/mod.rs"]
+mod skipped;
+mod skips;
 mod spawn_failures;
 mod state_directory;
 mod steering;

@@ -408,7 +408,7 @@ fn the_hooks_in_contrib_reach_a_server() {
         .output()
         .is_err()
     {
-        crate::support::skipped("there is no curl");
+        crate::support::skipped(crate::support::Need::Curl, "there is no curl");
         return;
     }
     let contrib = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/hooks");

@@ -18,7 +18,7 @@ use crate::kill_sweep::{
     Findings, Victim, binary, has_unfinished, house, is_full, judge, number, store,
 };
 use crate::support::{
-    House, Supervisor, answer_of, is_root, pass, program, send, skipped, stat_field, wait_for,
+    House, Need, Supervisor, answer_of, is_root, pass, program, send, skipped, stat_field, wait_for,
 };
 
 const CUTS: usize = 100;
@@ -250,7 +250,7 @@ fn boot_again(house: &House) -> bool {
 /// None: left out.
 fn cut_again_and_again() -> Option<Tally> {
     if !is_root() {
-        skipped("only root mounts an image");
+        skipped(Need::Root, "only root mounts an image");
         return None;
     }
     let cuts = if is_full() { CUTS } else { CUTS_IN_CI };
@@ -272,7 +272,7 @@ fn cut_again_and_again() -> Option<Tally> {
     });
     let sum = sum.into_inner().expect("no thread has panicked");
     if sum.cuts == 0 {
-        skipped("no ext4 image can be mounted");
+        skipped(Need::Loop, "no ext4 image can be mounted");
         return None;
     }
     eprintln!("{sum:?}");
@@ -291,7 +291,10 @@ fn a_power_cut_loses_no_acknowledged_run_and_repeats_no_attempt() {
 #[test]
 fn a_build_that_syncs_nothing_is_caught() {
     if std::env::var_os("JOBCTL_SWEEP_BINARY").is_none() {
-        return skipped("JOBCTL_SWEEP_BINARY names no broken build");
+        return skipped(
+            Need::BrokenBuild,
+            "JOBCTL_SWEEP_BINARY names no broken build",
+        );
     }
     if let Some(sum) = cut_again_and_again() {
         assert!(sum.lost > 0, "{sum:?}");

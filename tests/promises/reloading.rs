@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    House, Supervisor, answer_of, found_within, program, send, skipped, stat_field, wait_for,
+    House, Need, Supervisor, answer_of, found_within, program, send, skipped, stat_field, wait_for,
 };
 
 const ONE: &str = "[jobs.a]\ncommand = 'true'\n";
@@ -157,7 +157,7 @@ fn a_checkout_of_a_repository_is_noticed() {
         answer_of(&mut git).expect(0)
     };
     if program("git").arg("--version").output().is_err() {
-        return skipped("git is not installed");
+        return skipped(Need::Git, "git is not installed");
     }
     git(&["init", "-q"]);
     house.write("repository/jobs.toml", ONE);
@@ -385,7 +385,7 @@ fn the_supervisor_says_how_it_reads_where_nothing_can_be_watched() {
     let limit = Path::new("/proc/sys/user/max_inotify_instances");
     let unshare = program("unshare").args(["-Ur", "true"]).output();
     if !limit.exists() || !unshare.is_ok_and(|output| output.status.success()) {
-        return skipped("no user namespace can be made here");
+        return skipped(Need::Userns, "no user namespace can be made here");
     }
     let house = House::new(ONE);
     let jobctl = house.jobctl();

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{House, become_user, is_root, program, skipped};
+use crate::support::{House, Need, become_user, is_root, program, skipped};
 
 fn house(jobs: &str) -> House {
     let house = House::new(&format!(
@@ -192,7 +192,7 @@ fn no_link_is_followed_and_no_fifo_waited_for() {
 #[test]
 fn the_file_belongs_to_the_user_of_the_command() {
     if !is_root() {
-        return skipped("another user's command needs root");
+        return skipped(Need::Root, "another user's command needs root");
     }
     let house = house(
         r#"[jobs.work]
@@ -222,7 +222,7 @@ fn a_person_who_waits_on_a_terminal_sees_how_far_it_is() {
         .output()
         .expect("sh is there");
     if !has_script.status.success() {
-        return skipped("script(1) is not installed");
+        return skipped(Need::Script, "script(1) is not installed");
     }
     let house = house(&format!(
         "[jobs.work]\ncommand = \"\"\"\necho progress=40 >> \"$JOBCTL_REPORT\"\necho up >> \"$T/up\"\n{WAIT}\n\"\"\"\n"

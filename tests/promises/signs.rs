@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{DEADLINE, House, is_root, program, skipped, wait_for};
+use crate::support::{DEADLINE, House, Need, is_root, program, skipped, wait_for};
 
 /// What the supervisor told the manager, until a message begins with `word`.
 fn told(socket: &UnixDatagram, word: &str) -> Vec<String> {
@@ -188,7 +188,7 @@ fn a_parser_that_others_wrote_takes_the_metrics() {
         .stderr(Stdio::piped())
         .spawn()
     else {
-        skipped("there is no promtool (Debian: prometheus)");
+        skipped(Need::Promtool, "there is no promtool (Debian: prometheus)");
         return;
     };
     let mut stdin = child.stdin.take().expect("it was asked for");
@@ -408,7 +408,7 @@ fn a_reader_of_forwarded_output_that_is_stuck_costs_lines_and_no_time() {
 #[test]
 fn as_process_1_it_reaps_forwards_and_ends_in_time() {
     if !is_root() {
-        skipped("a pid namespace takes root");
+        skipped(Need::Root, "a pid namespace takes root");
         return;
     }
     let house = House::new(

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::support::{House, Supervisor, answer_of, become_user, is_root, skipped, wait_for};
+use crate::support::{House, Need, Supervisor, answer_of, become_user, is_root, skipped, wait_for};
 
 /// Runs a job with these keys; how it failed.
 fn failure_of(keys: &str) -> Value {
@@ -146,7 +146,7 @@ const PROCESSES_MAX: u32 = 100;
 /// A supervisor of a user who may have so many processes; none where the test cannot become another user.
 fn with_processes(house: &mut House, count: u32) -> Option<Supervisor> {
     if !is_root() {
-        skipped("only root becomes a user without processes");
+        skipped(Need::Root, "only root becomes a user without processes");
         return None;
     }
     house.belong_to(UID);

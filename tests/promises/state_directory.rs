@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use crate::support::{House, is_root, skipped};
+use crate::support::{House, Need, is_root, skipped};
 
 const JOBFILE: &str = "[jobs.a]\ncommand = 'head -c 100000 /dev/zero'\noutput_max = '1 MiB'\n";
 
@@ -134,7 +134,7 @@ fn the_state_directory_may_be_a_link_and_is_closed_to_others() {
 #[test]
 fn a_directory_of_somebody_else_or_one_with_things_of_others_is_no_state_directory() {
     if !is_root() {
-        return skipped("only root can give things away");
+        return skipped(Need::Root, "only root can give things away");
     }
     let house = House::new(JOBFILE);
     let state = house.state_dir();

@@ -18,6 +18,8 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 use serde_json::Value;
 
+pub(crate) use crate::skipped::{Need, skipped};
+
 /// Nothing a test waits for takes longer on the slowest machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -76,14 +78,9 @@ pub(crate) fn become_user(uid: u32) -> Command {
     command
 }
 
-/// Whether the test runs as root; says what is left out if it does and should not, or the other way round.
+/// Whether the test runs as root.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
-}
-
-/// Says that a test is left out, and why.
-pub(crate) fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
 }
 
 /// What a command answered.

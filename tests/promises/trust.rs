@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use crate::support::{Answer, House, answer_of, is_root, program, skipped};
+use crate::support::{Answer, House, Need, answer_of, is_root, program, skipped};
 
 const JOBFILE: &str = "[jobs.a]\ncommand = 'true'\n";
 
@@ -15,7 +15,7 @@ fn is_left_out() -> bool {
     if is_root() {
         return false;
     }
-    skipped("only root may not trust its jobfile");
+    skipped(Need::Root, "only root may not trust its jobfile");
     true
 }
 
@@ -253,7 +253,7 @@ fn a_read_only_mount_is_trusted_as_a_config_map_is() {
         .env("JOBCTL_STATE_DIR", house.state_dir());
     let check = answer_of(&mut command);
     if check.err.contains("unshare") || check.err.contains("mount") && check.code != 0 {
-        return skipped("nothing can be mounted here");
+        return skipped(Need::Mount, "nothing can be mounted here");
     }
     let check = check.expect(0);
     assert!(!check.err.contains("trusts"), "{check:#?}");
@@ -262,7 +262,7 @@ fn a_read_only_mount_is_trusted_as_a_config_map_is() {
 #[test]
 fn an_ordinary_user_is_asked_nothing() {
     if is_root() {
-        return skipped("root is asked");
+        return skipped(Need::NotRoot, "root is asked");
     }
     let house = House::new(JOBFILE);
     mode(house.jobfile(), 0o666);

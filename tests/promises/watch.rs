@@ -193,7 +193,10 @@ fn more_than_inotify_remembers_is_found_by_a_look() {
         .parse()
         .expect("a number");
     if max > 50_000 {
-        return crate::support::skipped("inotify remembers very much here");
+        return crate::support::skipped(
+            crate::support::Need::SmallInotify,
+            "inotify remembers very much here",
+        );
     }
     let house = house("in", "");
     fs::create_dir(house.path("in")).expect("it is new");

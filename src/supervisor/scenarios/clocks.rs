@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::core::schedule::{HashSeed, Schedule, Zone};
+use crate::skipped::{Need, skipped};
 
 const WILD: &str = "[jobs.a]\nschedule = '*/10 * * * *'\ncommand = 'x'\n";
 
@@ -352,7 +353,7 @@ fn over_every_change_of_every_zone_each_occurrence_runs_once_and_none_is_missing
     let mut seen = std::collections::HashSet::new();
     let zones = zones();
     if zones.is_empty() {
-        eprintln!("skipped: this machine has no /usr/share/zoneinfo/zone1970.tab");
+        skipped(Need::Zones, "there is no /usr/share/zoneinfo/zone1970.tab");
     }
     for name in zones {
         let zone = zone::load(&name).unwrap();
