@@ -488,13 +488,17 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__import)
-            opts="-q -v -h --all-users --system --root --user-column --prove --compare --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --all-users --system --root --user-column --user --prove --compare --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -486,6 +486,7 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand export" -s q -l quiet -d '
 complete -c jobctl -n "__fish_jobctl_using_subcommand export" -s v -l verbose -d 'Say more'
 complete -c jobctl -n "__fish_jobctl_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -l root -d 'Look for the files of the system below this directory' -r -F
+complete -c jobctl -n "__fish_jobctl_using_subcommand import" -l user -d 'Whose crontab FILE is; as root, what is not root\'s own, and standard input, needs it' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -l prove -d 'Compare the occurrences of the original lines, minute by minute as cron finds them, with those of the jobs, over so many days [default: 400]' -r
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -l compare -d 'Instead of a jobfile: compare what cron has recorded, in the journal or in this file, with the schedules of the jobs' -r -F
 complete -c jobctl -n "__fish_jobctl_using_subcommand import" -l jobfile -d 'Read the jobs from this file' -r -F

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
 
 const EXIT_CODES: &str = "\
@@ -589,6 +590,9 @@ pub(crate) struct Import {
     /// The lines of FILE have a user column, as those of /etc/crontab
     #[arg(long, requires = "file")]
     pub(crate) user_column: bool,
+    /// Whose crontab FILE is; as root, what is not root's own, and standard input, needs it
+    #[arg(long, value_name = "NAME", requires = "file", conflicts_with = "user_column", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) user: Option<String>,
     /// Compare the occurrences of the original lines, minute by minute as cron finds them, with those of the jobs, over so
     /// many days [default: 400]
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "", conflicts_with = "compare")]

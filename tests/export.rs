@@ -7,8 +7,7 @@
 )]
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// Exports a jobfile.
 fn export(name: &str, jobfile: &str, args: &[&str]) -> Output {
@@ -72,19 +71,18 @@ fn what_crontab_cannot_say_is_listed_by_job_and_key() {
     );
 }
 
-/// Imports a crontab.
+/// Imports a crontab of the caller's own.
 fn import(crontab: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_jobctl"))
-        .args(["import", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+    let name = format!("jobctl-export-tab-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, crontab).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_jobctl"))
+        .arg("import")
+        .arg(&path)
+        .output()
         .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(crontab.as_bytes()).unwrap();
-    drop(input);
-    text(&child.wait_with_output().unwrap().stdout)
+    std::fs::remove_file(path).unwrap();
+    text(&output.stdout)
 }
 
 #[test]

@@ -317,7 +317,7 @@ fn exit_codes_tell_what_became_of_it() {
         ("* * * * * a\nbad\n", 0, "standard input:2: not imported"),
         ("bad\n", 1, "1 line is kept as a comment"),
     ] {
-        let answer = place.jobctl_with(&["import", "-"], input);
+        let answer = place.jobctl_with(&["import", "--user", "root", "-"], input);
         assert_eq!(answer.code, Some(code), "{input}: {answer:?}");
         assert!(answer.stderr.contains(word), "{input}: {answer:?}");
         place.check(&answer.stdout);
@@ -329,6 +329,8 @@ fn exit_codes_tell_what_became_of_it() {
         (&["import", "--all-users", "--root", &place.root()], 1),
         (&["import", "--system", "x"], 2),
         (&["import", "--user-column"], 2),
+        (&["import", "--user", "bob"], 2),
+        (&["import", "--user", "bob", "--user-column", "-"], 2),
     ] {
         let answer = place.jobctl(args);
         assert_eq!(answer.code, Some(code), "{args:?}: {answer:?}");
@@ -537,7 +539,10 @@ fn debians_cron_takes_the_same_lines() {
         );
     }
     for line in LINES {
-        let answer = place.jobctl_with(&["import", "-", "--json"], &format!("{line}\n"));
+        let answer = place.jobctl_with(
+            &["import", "--user", "root", "-", "--json"],
+            &format!("{line}\n"),
+        );
         let json: Value = serde_json::from_str(&answer.stdout).unwrap();
         let reasons = texts(&json, "unknown", "reason");
         let is_taken = reasons

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::owner;
 use crate::cli;
 use crate::cmd::failure::{Failure, plain};
 use crate::crontab::{Directory, Kind, Note, Off, Request, Source};
@@ -14,7 +15,7 @@ use crate::os::{file, process, user};
 const SIZE_MAX: u64 = 64 << 20;
 
 /// Where users' crontabs are: on Debian, SUSE, and elsewhere.
-const SPOOLS: [&str; 3] = [
+pub(super) const SPOOLS: [&str; 3] = [
     "var/spool/cron/crontabs",
     "var/spool/cron/tabs",
     "var/spool/cron",
@@ -117,14 +118,17 @@ fn own() -> Result<Source, Failure> {
 }
 
 fn standard_input(args: &cli::Import) -> Result<Source, Failure> {
-    let bytes = read_whole(io::stdin().lock())
-        .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?;
-    // Without a user column it is most likely what `crontab -l` printed.
     let (kind, off) = if args.user_column {
         (Kind::System, Off::Elsewhere)
     } else {
-        (Kind::User(None), Off::Own)
+        match owner::of_standard_input(args)? {
+            Some(user) => (Kind::User(Some(user.clone())), Off::Of { user, hidden: 0 }),
+            // Without a user column it is most likely what `crontab -l` printed.
+            None => (Kind::User(None), Off::Own),
+        }
     };
+    let bytes = read_whole(io::stdin().lock())
+        .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?;
     Ok(Source {
         file: "standard input".to_owned(),
         bytes,
@@ -152,21 +156,28 @@ fn named(path: &Path, root: &Path, args: &cli::Import) -> Result<Source, Failure
     let is_system = |path: &Path| {
         path == Path::new("/etc/crontab") || path.parent() == Some(Path::new("/etc/cron.d"))
     };
+    // What a shell makes of `<(ssh host crontab -l)` is a pipe with a writer, which will not be waited for in vain.
+    let is_open = whole.starts_with("/dev/fd") || whole.starts_with("/proc/self/fd");
+    let opened = if is_open {
+        fs::File::open(&whole)
+    } else {
+        file::open_at_once(path)
+    };
+    let of_file = |error| Failure::of_file(path, &error);
+    let opened = opened.map_err(of_file)?;
+    let meta = opened.metadata().map_err(of_file)?;
+    let (bytes, off) = if is_open {
+        (read_whole(opened).map_err(of_file)?, Off::Elsewhere)
+    } else {
+        let bytes = file::read_whole(opened, SIZE_MAX).map_err(of_file)?;
+        (bytes, Off::File(whole.display().to_string()))
+    };
     let kind = if args.user_column || is_system(&inside) || is_system(&whole) {
         Kind::System
     } else if inside == Path::new("/etc/anacrontab") {
         Kind::Anacron
     } else {
-        Kind::User(None)
-    };
-    // What a shell makes of `<(ssh host crontab -l)` is a pipe with a writer, which will not be waited for in vain.
-    let is_open = whole.starts_with("/dev/fd") || whole.starts_with("/proc/self/fd");
-    let (bytes, off) = if is_open {
-        let read = fs::File::open(&whole).and_then(read_whole);
-        let bytes = read.map_err(|error| Failure::of_file(path, &error))?;
-        (bytes, Off::Elsewhere)
-    } else {
-        (read_file(path)?, Off::File(whole.display().to_string()))
+        Kind::User(owner::of_file(args, path, &meta)?)
     };
     Ok(Source {
         file: path.display().to_string(),

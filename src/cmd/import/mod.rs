@@ -2,6 +2,7 @@
 
 mod compare;
 mod gather;
+mod owner;
 mod prove;
 
 #[cfg(test)]

@@ -1,0 +1,74 @@
+//! Whose a crontab is that an argument names. As root it is never guessed: lines of another user's would become commands of root.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+
+use super::gather::SPOOLS;
+use crate::cli;
+use crate::cmd::failure::Failure;
+
+/// The user of the crontab on standard input; none: the caller's own. Errs as root, unless it was said.
+pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>, Failure> {
+    if args.user.is_none() && Uid::effective().is_root() {
+        let what = "standard input: as root it must be said whose crontab it is";
+        return Err(unsaid(what, "-"));
+    }
+    Ok(args.user.clone())
+}
+
+/// The user of the crontab at `path`, of the opened file `meta`: the one that was said, or whose spool file it is; none: the
+/// caller's own. Errs as root where nothing says it and others than root may have written the file.
+pub(super) fn of_file(
+    args: &cli::Import,
+    path: &Path,
+    meta: &Metadata,
+) -> Result<Option<String>, Failure> {
+    if args.user.is_some() {
+        return Ok(args.user.clone());
+    }
+    let is_root = Uid::effective().is_root();
+    if let Some(name) = name_in_spool(path, is_root)
+        && !(is_root && name == "root" && !is_roots_own(meta))
+    {
+        return Ok(Some(name));
+    }
+    if is_root && !is_roots_own(meta) {
+        let path = path.display();
+        let what = format!(
+            "{path}: others than root may have written it, and it must be said whose crontab it is"
+        );
+        return Err(unsaid(&what, &path.to_string()));
+    }
+    Ok(None)
+}
+
+/// The name of a file in a spool of crontabs, which is its user's. Root believes it only where root alone gives names: anybody can
+/// make a directory of this name at home.
+fn name_in_spool(path: &Path, is_root: bool) -> Option<String> {
+    let named = std::path::absolute(path).ok();
+    let real = fs::canonicalize(path).ok();
+    let in_spool = |path: PathBuf| {
+        let spool = path.parent()?;
+        let is_spool = SPOOLS.iter().any(|name| spool.ends_with(name));
+        let is_believed = || fs::metadata(spool).is_ok_and(|meta| !is_root || meta.uid() == 0);
+        let name = path.file_name()?.to_str()?;
+        (is_spool && is_believed()).then(|| name.to_owned())
+    };
+    real.and_then(in_spool).or_else(|| named.and_then(in_spool))
+}
+
+/// Whether a file is root's, and nobody else may write to it. Where there is an access control list, the bits of the group are the
+/// most that it grants.
+fn is_roots_own(meta: &Metadata) -> bool {
+    meta.is_file() && meta.uid() == 0 && meta.mode() & 0o022 == 0
+}
+
+fn unsaid(what: &str, file: &str) -> Failure {
+    let hint = format!(
+        "`jobctl import --user NAME {file}` makes jobs of that user, `--user root` jobs of root"
+    );
+    Failure::usage(what).hint(hint)
+}
