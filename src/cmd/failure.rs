@@ -121,6 +121,7 @@ impl From<StoreError> for Failure {
             | StoreError::Newer { .. }
             | StoreError::Older { .. }
             | StoreError::Damaged(..)
+            | StoreError::Strange(..)
             | StoreError::Full(_)
             | StoreError::Network(_)
             | StoreError::Unreadable(..)

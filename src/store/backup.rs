@@ -11,19 +11,15 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::copies::{
     beside, is_same_file, kept_name, name, resolved, sync, sync_parent, text, uri, with,
 };
+use super::judge::{self, Refused};
 use super::mark;
 use super::open::{
     ADDITIONS, APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, make_private, refuse_network,
-    remove_if_there, version_of,
+    remove_if_there,
 };
 use super::{Store, StoreError};
 use crate::core::run::{Cause, State};
 use crate::core::time::Wall;
-
-/// Tables without which a file is no backup.
-const NEEDED: [&str; 7] = [
-    "meta", "source", "run", "attempt", "output", "downtime", "job",
-];
 
 /// How many numbers of runs are left out where those that were given since the backup cannot be known.
 const NUMBERS_UNKNOWN: i64 = 100_000;
@@ -111,9 +107,11 @@ impl Store {
     }
 }
 
-/// A file that was found to be a whole store of a version that is known here.
+/// A file that was found to be a whole store of a version that is known here, made by jobctl alone.
 struct Backup {
     path: PathBuf,
+    /// Bytes.
+    len: u64,
     /// As SQLite attaches it: for reading only.
     uri: String,
     version: i64,
@@ -131,56 +129,43 @@ impl Backup {
         }
         let mut backup = Self {
             path: path.to_path_buf(),
+            len: meta.len(),
             uri: uri(&real)?,
             version: 0,
         };
-        let conn = memory().map_err(|e| backup.failed("read the backup", e))?;
-        backup.attach(&conn)?;
-        backup.version = backup.check(&conn)?;
+        let mut conn = memory().map_err(|e| backup.failed("read the backup", e))?;
+        backup
+            .attach_to(&mut conn)
+            .map_err(|e| backup.failed("read the backup", e))?;
+        backup.version = judge::judge(&conn).map_err(|refused| backup.refused(refused))?;
         Ok(backup)
     }
 
-    fn attach(&self, conn: &Connection) -> Result<(), StoreError> {
-        self.attach_to(conn)
-            .map_err(|e| self.failed("read the backup", e))
-    }
-
-    fn attach_to(&self, conn: &Connection) -> rusqlite::Result<()> {
+    /// Attaches it to a connection that executes nothing of it.
+    fn attach_to(&self, conn: &mut Connection) -> rusqlite::Result<()> {
+        judge::guard(conn, self.len)?;
         conn.execute("ATTACH ?1 AS backup", [&self.uri]).map(drop)
     }
 
-    /// Reads all of it. Its version.
-    fn check(&self, conn: &Connection) -> Result<i64, StoreError> {
-        let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
-        let failed = |e| self.failed("read the backup", e);
-        if ask("PRAGMA backup.application_id").map_err(failed)? != APPLICATION_ID {
-            return Err(StoreError::Foreign(self.path.clone()));
+    /// The name leads to a file that another may have changed since it was judged.
+    fn judge_again(&self, conn: &Connection) -> Result<(), StoreError> {
+        let version = judge::judge_schema(conn).map_err(|refused| self.refused(refused))?;
+        if version != self.version {
+            let why = "it was changed meanwhile".to_owned();
+            return Err(StoreError::Damaged(self.path.clone(), why));
         }
-        let (found, known) = (
-            ask("PRAGMA backup.user_version").map_err(failed)?,
-            version_of(SCHEMA),
-        );
-        if found > known {
-            return Err(StoreError::Newer {
-                path: self.path.clone(),
-                found,
-                known,
-            });
+        Ok(())
+    }
+
+    fn refused(&self, refused: Refused) -> StoreError {
+        let path = self.path.clone();
+        match refused {
+            Refused::Foreign => StoreError::Foreign(path),
+            Refused::Newer { found, known } => StoreError::Newer { path, found, known },
+            Refused::Damaged(why) => StoreError::Damaged(path, why),
+            Refused::Strange(what) => StoreError::Strange(path, what),
+            Refused::Failed(error) => self.failed("read the backup", error),
         }
-        let says: String = conn
-            .query_row("PRAGMA backup.integrity_check(1)", [], |row| row.get(0))
-            .map_err(failed)?;
-        if says != "ok" {
-            return Err(StoreError::Damaged(self.path.clone(), says));
-        }
-        for table in NEEDED {
-            let columns = columns_of(conn, "backup", table).map_err(failed)?;
-            if columns.is_empty() {
-                let why = format!("it has no table `{table}`");
-                return Err(StoreError::Damaged(self.path.clone(), why));
-            }
-        }
-        Ok(found)
     }
 
     fn failed(&self, action: &'static str, source: rusqlite::Error) -> StoreError {
@@ -194,15 +179,15 @@ fn restore_within(
     backup: &Backup,
     restoring: &Restoring<'_>,
 ) -> Result<Restored, StoreError> {
-    let store = writable(path)?;
+    let mut store = writable(path)?;
     store.refuse_foreign_or_newer()?;
     if is_same_file(path, &backup.path) {
         return Err(StoreError::Itself(backup.path.clone()));
     }
     // The backup was read whole: what does not work now is this store.
     backup
-        .attach_to(&store.conn)
-        .map_err(|e| store.failed("read the store", e))?;
+        .attach_to(&mut store.conn)
+        .map_err(|e| classify(path, "read the store", e))?;
     let kept = kept_name(path, restoring.now);
     store.begin()?;
     // A second connection copies what is committed while this one keeps everybody else from committing more.
@@ -272,8 +257,10 @@ fn fill_draft(
     given: Option<i64>,
     restoring: &Restoring<'_>,
 ) -> Result<Restored, StoreError> {
-    let store = writable(draft)?;
-    backup.attach(&store.conn)?;
+    let mut store = writable(draft)?;
+    backup
+        .attach_to(&mut store.conn)
+        .map_err(|e| backup.failed("read the backup", e))?;
     // Not in WAL mode yet, so that all of it is in the one file; who opens it for writing makes it so.
     store.begin()?;
     let restored = store.fill(backup, given, restoring)?;
@@ -304,6 +291,7 @@ impl Store {
         given: Option<i64>,
         restoring: &Restoring<'_>,
     ) -> Result<Restored, StoreError> {
+        backup.judge_again(&self.conn)?;
         // From here on it is older on purpose.
         mark::forget(&self.path)
             .map_err(|error| StoreError::Unreadable(self.path.clone(), error))?;

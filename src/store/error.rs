@@ -32,6 +32,8 @@ pub(crate) enum StoreError {
     },
     /// SQLite says that its pages do not fit together.
     Damaged(PathBuf, String),
+    /// A backup with something in its schema that jobctl did not make.
+    Strange(PathBuf, String),
     /// The file is on a network file system, where locks cannot be trusted.
     Network(PathBuf),
     /// The file or its directory cannot be used: permission, disk.
@@ -70,6 +72,13 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             Self::Damaged(path, why) => write!(f, "{}: damaged: {why}", path.display()),
+            Self::Strange(path, what) => {
+                write!(
+                    f,
+                    "{}: it has {what}, which jobctl did not make",
+                    path.display()
+                )
+            }
             Self::Network(path) => write!(
                 f,
                 "{}: on a network file system, where locks do not hold",
@@ -95,6 +104,7 @@ impl std::error::Error for StoreError {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Damaged(..)
+            | Self::Strange(..)
             | Self::Full(_)
             | Self::Network(_)
             | Self::Exists(_)
@@ -121,6 +131,9 @@ impl StoreError {
             Self::Damaged(..) => Some(
                 "stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away",
             ),
+            Self::Strange(..) => Some(
+                "the store is as it was; name another backup, or remove it from a copy of this one with `sqlite3`",
+            ),
             Self::Network(_) => {
                 Some("put the state directory on a local disk with state_dir or --state-dir")
             }
@@ -144,6 +157,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Damaged(..)
+            | Self::Strange(..)
             | Self::Network(_)
             | Self::Exists(_)
             | Self::Itself(_)

@@ -11,6 +11,7 @@ mod feed;
 mod followers;
 mod former;
 pub(crate) mod json;
+mod judge;
 mod lane;
 mod late;
 mod mark;

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::copies::{beside, sync, sync_parent};
+use super::judge::distrust_schema;
 use super::mark::Mark;
 use super::rescue::{identity_of, take_name};
 use super::{Store, StoreError};
@@ -377,6 +378,7 @@ pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreE
         .map_err(|e| classify(path, "open the store", e))?;
     // Without it SQLite prepares a statement anew whenever a value is bound that a partial index might be about.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .and_then(|_| distrust_schema(&conn))
         .map_err(|e| classify(path, "open the store", e))?;
     Ok(conn)
 }

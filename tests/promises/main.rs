@@ -15,6 +15,7 @@ mod faults;
 mod feeds;
 mod full_disk;
 mod handover;
+mod hostile_backup;
 mod identity;
 mod imported;
 mod keys;

@@ -1,0 +1,261 @@
+//! What is done with a file that another hand made before anything in it is believed: a backup, and each store that is opened.
+//!
+//! A database brings SQL: views, triggers, expressions in indexes and columns, virtual tables. None of a backup's is executed. Its
+//! schema is compared, word for word, with what jobctl itself has ever made; only rows are taken.
+
+use std::collections::BTreeSet;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Row};
+
+use super::open::{ADDITIONS, APPLICATION_ID, SCHEMA, version_of};
+
+/// Tables without which a file is no backup.
+const NEEDED: [&str; 7] = [
+    "meta", "source", "run", "attempt", "output", "downtime", "job",
+];
+
+/// What an administrator's ANALYZE makes; only the planner reads it.
+const STATISTICS: [(&str, &str); 2] = [
+    ("sqlite_stat1", "tbl,idx,stat"),
+    ("sqlite_stat4", "tbl,idx,neq,nlt,ndlt,sample"),
+];
+
+/// Instructions of SQLite's machine for each byte of a file: reading all of it and copying it takes less than ten.
+const STEPS_PER_BYTE: u64 = 100;
+
+/// The same for what does not depend on its length.
+const STEPS_MIN: u64 = 100_000_000;
+
+/// Instructions between two looks at how many there were.
+const STEPS_PER_LOOK: u16 = 10_000;
+
+/// No longer name of a stranger is shown.
+const NAME_MAX: usize = 64;
+
+/// Why a file is no backup.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// No store of jobctl's.
+    Foreign,
+    /// Of a newer version.
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Its pages do not fit together, or something is missing.
+    Damaged(String),
+    /// It has this, which jobctl did not make.
+    Strange(String),
+    /// SQLite's word.
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// An entry of a schema: type, name, table, and the text that made it.
+type Entry = (String, String, String, Option<String>);
+
+/// Lets a file have no say in what SQL does: its schema is not trusted, and views are not read. No statement of ours reads one.
+pub(super) fn distrust_schema(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)
+        .map(drop)
+}
+
+/// Prepares a connection for a file of another hand, of so many bytes: no trigger is executed, and no more steps are made than its
+/// length can need, so that the longest loop ends.
+pub(super) fn guard(conn: &mut Connection, len: u64) -> rusqlite::Result<()> {
+    distrust_schema(conn)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    let steps = len.saturating_mul(STEPS_PER_BYTE).max(STEPS_MIN);
+    let mut looks = steps / u64::from(STEPS_PER_LOOK);
+    let is_over = move || {
+        looks = looks.saturating_sub(1);
+        looks == 0
+    };
+    conn.progress_handler(i32::from(STEPS_PER_LOOK), Some(is_over))
+}
+
+/// Reads all of the file that is attached as `backup` to a guarded connection. Its version, if it may be restored.
+pub(super) fn judge(conn: &Connection) -> Result<i64, Refused> {
+    let version = judge_schema(conn)?;
+    let says: String = conn.query_row("PRAGMA backup.integrity_check(1)", [], |row| row.get(0))?;
+    if says != "ok" {
+        return Err(Refused::Damaged(says));
+    }
+    Ok(version)
+}
+
+/// The same without its content: what executes nothing.
+pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
+    let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if ask("PRAGMA backup.application_id")? != APPLICATION_ID {
+        return Err(Refused::Foreign);
+    }
+    let (found, known) = (ask("PRAGMA backup.user_version")?, version_of(SCHEMA));
+    if found > known {
+        return Err(Refused::Newer { found, known });
+    }
+    let own = own_entries(found)?;
+    let mut is_there = BTreeSet::new();
+    let mut entries = conn.prepare("SELECT type, name, tbl_name, sql FROM backup.sqlite_schema")?;
+    let mut rows = entries.query([])?;
+    while let Some(row) = rows.next()? {
+        let entry = match entry_of(row) {
+            Ok(entry) if own.contains(&entry) => entry,
+            Ok((kind, name, ..)) => {
+                let name: String = name.chars().take(NAME_MAX).collect();
+                return Err(Refused::Strange(format!("the {kind} `{name}`")));
+            }
+            Err(_) => return Err(Refused::Strange("an entry that is no text".to_owned())),
+        };
+        is_there.insert(entry.1);
+    }
+    let missing = NEEDED.iter().find(|table| !is_there.contains(**table));
+    match missing {
+        Some(table) => Err(Refused::Damaged(format!("it has no table `{table}`"))),
+        None => Ok(found),
+    }
+}
+
+/// All that jobctl has ever made in a store of a version, with the additions it had at the time.
+fn own_entries(version: i64) -> rusqlite::Result<BTreeSet<Entry>> {
+    let conn = Connection::open_in_memory()?;
+    let steps = usize::try_from(version).unwrap_or(0);
+    for step in SCHEMA.iter().take(steps) {
+        conn.execute_batch(step)?;
+    }
+    let mut entries = entries_of(&conn)?;
+    for (_, step) in ADDITIONS {
+        conn.execute_batch(step)?;
+        entries.append(&mut entries_of(&conn)?);
+    }
+    for (name, columns) in STATISTICS {
+        let sql = format!("CREATE TABLE {name}({columns})");
+        let name = name.to_owned();
+        entries.insert(("table".to_owned(), name.clone(), name, Some(sql)));
+    }
+    Ok(entries)
+}
+
+fn entries_of(conn: &Connection) -> rusqlite::Result<BTreeSet<Entry>> {
+    conn.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema")?
+        .query_map([], entry_of)?
+        .collect()
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guarded() -> Connection {
+        let mut conn = Connection::open_in_memory().unwrap();
+        guard(&mut conn, 0).unwrap();
+        conn
+    }
+
+    /// A whole store of all additions, and this.
+    fn judged(sql: &str) -> Result<i64, Refused> {
+        let path = std::env::temp_dir().join(format!(
+            "jobctl-judge-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        let conn = Connection::open_in_memory().unwrap();
+        for step in SCHEMA.iter().chain(ADDITIONS.iter().map(|(_, step)| step)) {
+            conn.execute_batch(step).unwrap();
+        }
+        conn.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {sql}"
+        ))
+        .unwrap();
+        let _ = std::fs::remove_file(&path);
+        conn.execute("VACUUM INTO ?1", [path.to_string_lossy()])
+            .unwrap();
+        let conn = guarded();
+        conn.execute("ATTACH ?1 AS backup", [path.to_string_lossy()])
+            .unwrap();
+        let judged = judge(&conn);
+        std::fs::remove_file(path).unwrap();
+        judged
+    }
+
+    #[test]
+    fn a_store_of_our_own_making_may_be_restored_analyzed_or_not() {
+        assert_eq!(judged("").unwrap(), 1);
+        assert_eq!(
+            judged("INSERT INTO job(name) VALUES ('a'); ANALYZE").unwrap(),
+            1
+        );
+    }
+
+    #[test]
+    fn whatever_else_a_schema_has_is_named() {
+        for (sql, strange) in [
+            ("CREATE VIEW v AS SELECT 1", "the view `v`"),
+            ("CREATE TABLE t(x)", "the table `t`"),
+            ("CREATE INDEX i ON run(abs(state))", "the index `i`"),
+            (
+                "CREATE TRIGGER t AFTER INSERT ON run BEGIN SELECT 1; END",
+                "the trigger `t`",
+            ),
+            (
+                "ALTER TABLE job ADD COLUMN evil AS (name || name)",
+                "the table `job`",
+            ),
+            (
+                "CREATE VIRTUAL TABLE f USING rtree(i, a, b)",
+                "the table `f_rowid`",
+            ),
+            (
+                "DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS id",
+                "the view `runs`",
+            ),
+            (
+                "DROP TRIGGER run_gone; CREATE TRIGGER run_gone AFTER DELETE ON run BEGIN SELECT 1; END",
+                "the trigger `run_gone`",
+            ),
+            (
+                "DROP TABLE watched; CREATE VIEW watched AS SELECT 1 AS job",
+                "the view `watched`",
+            ),
+            (
+                "DROP INDEX run_late; CREATE INDEX run_late ON run(job, state)",
+                "the index `run_late`",
+            ),
+            ("DROP TABLE source", "it has no table `source`"),
+        ] {
+            match judged(sql) {
+                Err(Refused::Strange(found) | Refused::Damaged(found)) => {
+                    assert_eq!(found, strange, "{sql}");
+                }
+                other => panic!("{sql}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_loop_ends_and_a_view_is_not_read() {
+        let conn = guarded();
+        let endless =
+            "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r";
+        let answer = conn.query_row(endless, [], |row| row.get::<_, i64>(0));
+        let code = answer.unwrap_err().sqlite_error_code();
+        assert_eq!(code, Some(rusqlite::ErrorCode::OperationInterrupted));
+        conn.execute_batch("CREATE VIEW v AS SELECT 1").unwrap();
+        let answer = conn.query_row("SELECT * FROM v", [], |row| row.get::<_, i64>(0));
+        assert!(answer.unwrap_err().to_string().contains("prohibited"));
+    }
+}
