@@ -55,6 +55,11 @@ impl Dice {
     pub(crate) fn new(round: u64) -> Self {
         let seed = u64::from(std::process::id()) << 8 | round;
         eprintln!("seed {seed}");
+        Self::of(seed)
+    }
+
+    /// The one of a seed that is known.
+    pub(crate) fn of(seed: u64) -> Self {
         Self(seed | 1)
     }
 

@@ -3,6 +3,7 @@
 //! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
 
 mod adoption;
+mod attack;
 mod backups;
 mod cgroup;
 mod clean_start;

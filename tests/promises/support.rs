@@ -515,7 +515,7 @@ pub(crate) fn answer_of(command: &mut Command) -> Answer {
     answer_from(command.output().expect("it can be started"))
 }
 
-fn answer_from(output: std::process::Output) -> Answer {
+pub(crate) fn answer_from(output: std::process::Output) -> Answer {
     Answer {
         code: output
             .status
@@ -552,14 +552,16 @@ pub(crate) fn stat_field(pid: i32, index: usize) -> Option<String> {
     rest.split(' ').nth(index).map(str::to_owned)
 }
 
-fn processes() -> Vec<i32> {
+/// All processes of the machine.
+pub(crate) fn processes() -> Vec<i32> {
     let entries = fs::read_dir("/proc").expect("there is /proc");
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()
 }
 
-fn environment(pid: i32) -> Vec<String> {
+/// The environment that a process was started with; empty if it is gone or another user's.
+pub(crate) fn environment(pid: i32) -> Vec<String> {
     words_of(pid, "environ")
 }
 
