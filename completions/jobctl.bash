@@ -432,7 +432,7 @@ _jobctl() {
             return 0
             ;;
         jobctl__subcmd__exec)
-            opts="-q -v -h --run --tty-stdin --jobfile --state-dir --json --color --quiet --verbose --help"
+            opts="-q -v -h --run --tty-stdin --raw --jobfile --state-dir --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -299,7 +299,8 @@ complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l state-dir -d 'Kee
 complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l color -d 'Colour the output: auto, always or never' -r -f -a "auto\t'On a terminal that can show it, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l tty-stdin -d 'Give the command standard input as it is here, a terminal for example'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l tty-stdin -d 'Give the command standard input as it is here, a terminal for example (to another user: what is typed)'
+complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l raw -d 'Print the bytes of the output as they are, also on a terminal'
 complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -l json -d 'Print JSON: one object, or one a line for lists'
 complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -s q -l quiet -d 'Say only what was asked for'
 complete -c jobctl -n "__fish_jobctl_using_subcommand exec" -s v -l verbose -d 'Say more'

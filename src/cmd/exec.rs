@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{pipe2, read, write};
 
 use super::context::Context;
+use super::exec_input;
 use super::exit::Exit;
 use super::failure::{Failure, plain};
 use super::items;
@@ -20,6 +21,7 @@ use super::json;
 use super::output::Out;
 use super::run::Service;
 use super::runs::verdict;
+use super::transcript::Shown;
 use super::trust;
 use super::when;
 use crate::cli;
@@ -75,7 +77,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
         surroundings,
         clock::now(),
     );
-    let (copy, lent) = lend(args.tty_stdin)?;
+    let (input, typed) = match args.tty_stdin {
+        true => exec_input::standard_input_for(job)
+            .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?,
+        false => (None, None),
+    };
+    let (copy, lent) = lend(input)?;
+    let is_raw = args.raw;
     let args = item.args.clone();
     let begun = supervisor.exec(Exec { job, item }, &lent, clock::now())?;
     drop(lent);
@@ -90,13 +98,22 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
             )));
         }
     };
+    if let Some(typed) = typed {
+        context.say("the command reads what is typed from a pipe: it is another user's, and gets no terminal");
+        typed.copy();
+    }
     // Whoever is not there needs not be told.
     let _ = wake::ring(state_dir);
+    let is_terminal = match context.global.json {
+        true => io::stderr().is_terminal(),
+        false => io::stdout().is_terminal(),
+    };
     let mut session = Session {
         supervisor,
         run: run.id,
         signals: &signals,
         copy: Some(copy),
+        shown: Shown::on(is_terminal && !is_raw),
         pending: Vec::new(),
         is_json: context.global.json,
     };
@@ -166,13 +183,10 @@ fn environment_of_supervisor(
 }
 
 /// The end to read the copy of the output from, and what the keeper gets.
-fn lend(tty_stdin: bool) -> Result<(OwnedFd, Lent), Failure> {
+fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent), Failure> {
     let lend = || -> io::Result<(OwnedFd, Lent)> {
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let input = tty_stdin
-            .then(|| io::stdin().as_fd().try_clone_to_owned())
-            .transpose()?;
         let lent = Lent {
             copy: Some(theirs),
             input,
@@ -232,6 +246,8 @@ struct Session<'a> {
     signals: &'a SelfPipe,
     /// The keeper's copy of the output; none after its end, or after nobody reads it here any more.
     copy: Option<OwnedFd>,
+    /// How it is shown.
+    shown: Shown,
     /// What was read of it and is not written yet.
     pending: Vec<u8>,
     /// Standard output is for the answer; what the command prints goes to standard error.
@@ -313,8 +329,11 @@ impl Session<'_> {
         };
         let mut buffer = [0; 64 * 1024];
         match read(copy, &mut buffer) {
-            Ok(0) => self.copy = None,
-            Ok(len) => self.pending.extend_from_slice(&buffer[..len]),
+            Ok(0) => {
+                self.pending.extend(self.shown.end());
+                self.copy = None;
+            }
+            Ok(len) => self.pending.extend(self.shown.take(&buffer[..len])),
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(errno) => return Err(errno.into()),
         }

@@ -25,6 +25,7 @@ mod doctor;
 mod edit;
 mod enqueue;
 mod exec;
+mod exec_input;
 mod export;
 mod follow;
 mod follow_all;

@@ -122,6 +122,53 @@ impl Transcript {
     }
 }
 
+/// Output on its way to a descriptor: as it is, or escaped for a terminal, whole characters at a time.
+pub(crate) struct Shown {
+    is_escaped: bool,
+    /// The beginning of a character whose end has not come yet.
+    pending: Vec<u8>,
+    is_line_open: bool,
+}
+
+impl Shown {
+    /// Nothing was shown yet.
+    pub(crate) fn on(is_escaped: bool) -> Self {
+        Self {
+            is_escaped,
+            pending: Vec::new(),
+            is_line_open: false,
+        }
+    }
+
+    /// What is to be written now that these bytes have come.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if !self.is_escaped {
+            return bytes.to_vec();
+        }
+        self.pending.extend_from_slice(bytes);
+        let rest = self.pending.split_off(whole_characters(&self.pending));
+        let ready = std::mem::replace(&mut self.pending, rest);
+        self.safe(&ready)
+    }
+
+    /// What is to be written when no more comes: a terminal's line is ended.
+    pub(crate) fn end(&mut self) -> Vec<u8> {
+        let pending = std::mem::take(&mut self.pending);
+        let mut safe = self.safe(&pending);
+        if std::mem::take(&mut self.is_line_open) {
+            safe.push(b'\n');
+        }
+        safe
+    }
+
+    fn safe(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if let Some(last) = bytes.last() {
+            self.is_line_open = *last != b'\n';
+        }
+        escape::output(bytes).into_owned().into_bytes()
+    }
+}
+
 /// How many bytes end with a whole character; bytes that can be no part of one are not waited for.
 fn whole_characters(bytes: &[u8]) -> usize {
     let begin = bytes.len().saturating_sub(3);
@@ -197,6 +244,22 @@ mod tests {
         assert_eq!(printed(Some(80), "", &[b"\xe6\xbc", b"\xa2\n"]), "漢\n");
         assert_eq!(printed(Some(80), "", &[b"\xe6\xbc"]), "\\xe6\\xbc\n");
         assert_eq!(printed(Some(80), "", &[b"\xff", b"x\n"]), "\\xffx\n");
+    }
+
+    #[test]
+    fn what_goes_to_a_descriptor_is_escaped_for_a_terminal_only() {
+        let shown = |is_escaped, chunks: &[&[u8]]| {
+            let mut shown = Shown::on(is_escaped);
+            let mut bytes: Vec<u8> = Vec::new();
+            for chunk in chunks {
+                bytes.extend(shown.take(chunk));
+            }
+            bytes.extend(shown.end());
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let chunks: &[&[u8]] = &[b"\x1b[1m\xe6\xbc", b"\xa2\n\xe6"];
+        assert_eq!(shown(true, chunks), "\\x1b[1m漢\n\\xe6\n");
+        assert_eq!(shown(false, &chunks[..1]), "\x1b[1m\u{fffd}");
     }
 
     #[test]

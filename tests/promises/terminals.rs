@@ -1,12 +1,12 @@
 //! Text from elsewhere never commands a terminal: arguments, keys, output, errors, names of files, words of a jobfile.
 
 use std::fs::File;
-use std::io::Read;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use nix::pty::{Winsize, openpty};
 
-use crate::support::House;
+use crate::support::{House, Need, is_root, skipped, wait_for};
 
 /// CSI, OSC, C1, bidi controls and isolates, marks, what cannot be seen, separators.
 const HOSTILE: &str = "\x1b[2J\x1b]0;title\x07\u{9b}2J\u{9d}0;t\u{9c}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}\
@@ -177,4 +177,91 @@ fn errors_of_a_hostile_jobfile_and_crontab_are_harmless() {
     ] {
         assert_harmless(&ask(&house, call), &format!("{call:?}"));
     }
+}
+
+#[test]
+fn what_exec_copies_is_escaped_on_a_terminal_and_exact_elsewhere() {
+    let house = House::new(&jobfile());
+    let mut bytes = HOSTILE.as_bytes().to_vec();
+    bytes.extend_from_slice(b"\n\x9b2J\x90\xff\xc3(\xe2\x80");
+    house.write("hostile", &bytes);
+    assert_harmless(&ask(&house, &["exec", "writes"]), "exec");
+    assert_harmless(
+        &ask(&house, &["--json", "exec", "writes"]),
+        "exec with json",
+    );
+    let raw = ask(&house, &["exec", "--raw", "writes"]);
+    assert!(raw.windows(4).any(|four| four == b"\x1b[2J"), "{raw:?}");
+    assert_eq!(house.ask(&["exec", "writes"]).expect(1).bytes, bytes);
+}
+
+/// Reads a line and the end; says before which terminals its shell could read, write or type into.
+const LOOKS: &str = r#"[jobs.looks]
+user = 'daemon'
+command = """
+for fd in /proc/$$/fd/*; do readlink "$fd"; done | grep -E '/dev/(pts|tty)'
+if (: < /dev/tty) 2> /dev/null; then echo controlled; fi
+read -r line; echo "got $line"; read -r line || echo 'the end'
+"""
+"#;
+
+#[test]
+fn a_command_of_another_user_gets_what_is_typed_and_no_terminal() {
+    if !is_root() {
+        return skipped(Need::Root, "only root starts commands as somebody else");
+    }
+    let house = House::new(LOOKS);
+    let pty = openpty(None, None).expect("there are terminals");
+    let mut exec = house.jobctl();
+    exec.args(["exec", "--tty-stdin", "looks"])
+        .stdin(pty.slave.try_clone().expect("it can be copied"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let exec = exec.spawn().expect("it starts");
+    let mut typist = File::from(pty.master);
+    // Control-D at the beginning of a line is the end (termios(3), VEOF).
+    typist.write_all(b"typed\n\x04").expect("it takes it");
+    let output = exec.wait_with_output().expect("it is a child");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "got typed\nthe end\n",
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.contains("gets no terminal"), "{said}");
+}
+
+#[test]
+fn what_another_users_command_leaves_running_does_not_read_the_terminal() {
+    if !is_root() {
+        return skipped(Need::Root, "only root starts commands as somebody else");
+    }
+    let house = House::new("");
+    let loot = house.path("loot");
+    // It leaves a process that waits for a line.
+    house.write_jobfile(&format!(
+        "[jobs.leaves]\nuser = 'daemon'\ncwd = '{}'\ncommand = 'exec 3<&0; \
+         {{ read -r line; echo stole $line > draft; mv draft stolen; }} <&3 > /dev/null 2>&1 &'\n",
+        loot.display()
+    ));
+    std::fs::create_dir(&loot).expect("it can be made");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(&loot, open).expect("it is ours");
+    let pty = openpty(None, None).expect("there are terminals");
+    let status = house
+        .jobctl()
+        .args(["exec", "--tty-stdin", "leaves"])
+        .stdin(pty.slave.try_clone().expect("it can be copied"))
+        .stdout(Stdio::null())
+        .status()
+        .expect("it starts");
+    assert_eq!(status.code(), Some(0));
+    let mut typist = File::from(pty.master);
+    typist.write_all(b"secret\n").expect("it takes it");
+    // Its pipe has no writer any more, so it comes to its end without a line.
+    wait_for("the end of what was left", || {
+        loot.join("stolen").exists().then_some(())
+    });
+    assert_eq!(house.read("loot/stolen"), "stole\n");
 }
