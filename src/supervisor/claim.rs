@@ -256,6 +256,7 @@ impl<S: Spawner> Supervisor<S> {
             policy: job.policy.clone(),
             is_shell: matches!(job.command, CommandLine::Shell(_)),
             is_guessed: false,
+            is_doubted: false,
             lock: lane::lock_of(&job.policy, &run.args),
             is_stopping: false,
             is_killed: false,

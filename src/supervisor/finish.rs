@@ -4,6 +4,7 @@ use std::io;
 
 use super::feeds::Found;
 use super::notices;
+use super::recover::believed;
 use super::signs;
 use super::spawner::{Kept, Report, SlotEnd, Spawner, Stop};
 use super::{Live, Steps, Supervisor};
@@ -55,7 +56,8 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         };
         let now = steps.now.wall;
-        let attempt = match &end.report {
+        let is_doubted = live.as_ref().is_none_or(|live| live.is_doubted);
+        let attempt = match believed(&end.report, is_doubted) {
             Report::NeverStarted => return self.take_back(&run, steps),
             Report::Lost => {
                 steps

@@ -136,6 +136,8 @@ struct Live {
     is_shell: bool,
     /// The record of an adopted attempt did not say yet what it was started with: the policy is today's.
     is_guessed: bool,
+    /// It was adopted from another boot or store: that its record says nothing proves nothing.
+    is_doubted: bool,
     lock: Option<Box<str>>,
     /// Somebody asked it to stop, and the spawner was told or will be at the end of the turn.
     is_stopping: bool,
@@ -336,7 +338,7 @@ impl<S: Spawner> Supervisor<S> {
         match self.write_turn(&mut steps) {
             Ok(()) => {
                 self.jump = None;
-                self.owes_boot_id = false;
+                self.owes_boot_id &= self.has_doubts();
                 self.has_new_log = false;
                 self.again_at = None;
                 self.back_off = BACK_OFF_MIN;
@@ -354,7 +356,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.store.begin()?;
         self.finish_ended(steps)?;
-        if self.owes_boot_id {
+        if self.owes_boot_id && !self.has_doubts() {
             self.store
                 .set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
         }

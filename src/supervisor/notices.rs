@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::environment::{Subject, words_of};
 use super::finish::outcome_of;
+use super::recover::believed;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner};
 use super::{LOCK_AGAIN, Steps, Supervisor};
 use crate::core::job::Job;
@@ -34,6 +35,8 @@ pub(super) struct Telling {
     id: i64,
     job_id: i64,
     claim: i64,
+    /// It was adopted from another boot or store: that its record says nothing proves nothing.
+    pub(super) is_doubted: bool,
 }
 
 /// One that was claimed in this turn.
@@ -258,7 +261,12 @@ impl<S: Spawner> Supervisor<S> {
             order,
         } in claimed
         {
-            self.telling.push(Telling { id, job_id, claim });
+            self.telling.push(Telling {
+                id,
+                job_id,
+                claim,
+                is_doubted: false,
+            });
             let report = match order {
                 Ok(order) => match self.spawner.start(slot, &order, Vec::new()) {
                     Ok(()) => continue,
@@ -290,18 +298,20 @@ impl<S: Spawner> Supervisor<S> {
                 continue;
             };
             let (id, job_id) = (row.id, row.job_id);
-            self.telling.push(Telling { id, job_id, claim });
+            self.telling.push(Telling {
+                id,
+                job_id,
+                claim,
+                is_doubted: self.is_new_boot,
+            });
             match self.spawner.adopt(slot, -id, claim) {
                 Adopted::Working => self.log.event(now.wall, "adopt", &[("notice", &id)]),
-                Adopted::Ended(report) => {
-                    let report = self.believed(report);
-                    self.ended.push(SlotEnd {
-                        slot,
-                        run: -id,
-                        claim,
-                        report,
-                    });
-                }
+                Adopted::Ended(report) => self.ended.push(SlotEnd {
+                    slot,
+                    run: -id,
+                    claim,
+                    report,
+                }),
             }
         }
         Ok(())
@@ -317,8 +327,11 @@ impl<S: Spawner> Supervisor<S> {
         let now = steps.now.wall;
         steps.released.push(end.slot);
         let is_it = |telling: &Telling| (telling.id, telling.claim) == (id, end.claim);
+        let mut is_doubted = true;
         if let Some(at) = self.telling.iter().position(is_it) {
-            steps.told.push(self.telling.swap_remove(at));
+            let telling = self.telling.swap_remove(at);
+            is_doubted = telling.is_doubted;
+            steps.told.push(telling);
             self.tell_again_at = None;
         }
         let Some(row) = self
@@ -328,7 +341,7 @@ impl<S: Spawner> Supervisor<S> {
         else {
             return Ok(());
         };
-        let Some(ending) = self.ending_of(end) else {
+        let Some(ending) = self.ending_of(end, is_doubted) else {
             self.store.unclaim_notice(id, now + LOCK_AGAIN)?;
             self.next_notice_at = self.store.next_notice_at()?;
             return Ok(());
@@ -359,14 +372,14 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// How the command of a hook or mail ended; none: no process was started for it.
-    fn ending_of(&mut self, end: &SlotEnd) -> Option<Ending> {
+    fn ending_of(&mut self, end: &SlotEnd, is_doubted: bool) -> Option<Ending> {
         let without_record = |outcome| Ending {
             outcome,
             ended_at: None,
             duration_ms: None,
             said: None,
         };
-        let record = match &end.report {
+        let record = match believed(&end.report, is_doubted) {
             Report::NeverStarted => return None,
             Report::Lost => return Some(without_record(Outcome::Lost)),
             Report::Refused(outcome) => return Some(without_record(outcome.clone())),

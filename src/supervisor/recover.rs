@@ -27,7 +27,10 @@ impl<S: Spawner> Supervisor<S> {
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let found = self.spawner.adopt(slot, run.id, run.claim);
-            let live = self.adopted_live(&run, slot, now);
+            let live = Live {
+                is_doubted: self.is_new_boot,
+                ..self.adopted_live(&run, slot, now)
+            };
             self.add_live(run.id, live);
             match found {
                 Adopted::Working => {
@@ -42,28 +45,23 @@ impl<S: Spawner> Supervisor<S> {
                         ],
                     );
                 }
-                Adopted::Ended(report) => {
-                    let report = self.believed(report);
-                    self.ended.push(SlotEnd {
-                        slot,
-                        run: run.id,
-                        claim: run.claim,
-                        report,
-                    });
-                }
+                Adopted::Ended(report) => self.ended.push(SlotEnd {
+                    slot,
+                    run: run.id,
+                    claim: run.claim,
+                    report,
+                }),
             }
         }
         self.recover_notices(now)?;
         Ok(adopted)
     }
 
-    /// A record that says nothing of a claim proves that nothing was started only on the boot of the claim: it is not synced, and
-    /// after a power cut an older one may stand there.
-    pub(super) fn believed(&self, report: Report) -> Report {
-        match report {
-            Report::NeverStarted if self.is_new_boot => Report::Lost,
-            Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,
-        }
+    /// Whether something is under way whose claim may be of another boot or store. As long as it is, the books of that are not
+    /// finished: the next supervisor has to doubt it, too.
+    pub(super) fn has_doubts(&self) -> bool {
+        self.live.values().any(|live| live.is_doubted)
+            || self.telling.iter().any(|telling| telling.is_doubted)
     }
 
     /// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
@@ -98,10 +96,21 @@ impl<S: Spawner> Supervisor<S> {
             policy,
             is_shell,
             is_guessed,
+            is_doubted: false,
             is_killed: false,
             is_stopping: false,
             late_at,
         }
+    }
+}
+
+/// What an end says, whenever it came. A record that says nothing of a claim proves that nothing was started only on the boot and in
+/// the store of the claim (then `is_doubted` is false): it is not synced, so that an older one may stand there after a power cut,
+/// and after a restore it may be that of a later claim.
+pub(super) fn believed(report: &Report, is_doubted: bool) -> &Report {
+    match report {
+        Report::NeverStarted if is_doubted => &Report::Lost,
+        Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The supervisor in invented time, with scripted attempts and a real store: policies, overlap, retries, clocks. Nothing sleeps.
 
+mod books;
 mod clocks;
 mod notices;
 mod pauses;
@@ -7,7 +8,7 @@ mod retention;
 mod shadow;
 mod simulation;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -43,6 +44,10 @@ struct Script {
     running_peak: usize,
     refuse_starts: u32,
     adoptions: HashMap<i64, Report>,
+    /// Runs whose slot is another attempt's: what their record says is told once they are taken out here.
+    strangers: BTreeSet<i64>,
+    /// The ends of those.
+    adopted: Vec<SlotEnd>,
     /// What attempts do that nobody told of; none: a second, and success.
     usual: Option<Act>,
     /// Ends that were told and whose slots are not free yet: their records still stand there.
@@ -134,6 +139,11 @@ impl Spawner for Script {
             .filter(|(_, acting)| acting.ends_at <= now.mono)
             .map(|(slot, _)| *slot)
             .collect();
+        let strangers = &self.strangers;
+        let adopted = self
+            .adopted
+            .extract_if(.., |end| !strangers.contains(&end.run))
+            .collect::<Vec<_>>();
         over.into_iter()
             .filter_map(|slot| {
                 let acting = self.busy.remove(&slot)?;
@@ -149,6 +159,7 @@ impl Spawner for Script {
                 self.told.insert(slot, end.clone());
                 Some(end)
             })
+            .chain(adopted)
             .collect()
     }
 
@@ -179,6 +190,15 @@ impl Spawner for Script {
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
         let is_it = |acting: &Acting| acting.order.run == run && acting.order.claim == claim;
         if self.busy.get(&slot).is_some_and(is_it) {
+            return Adopted::Working;
+        }
+        if self.strangers.contains(&run) {
+            self.adopted.push(SlotEnd {
+                slot,
+                run,
+                claim,
+                report: Report::NeverStarted,
+            });
             return Adopted::Working;
         }
         let told = self.told.get(&slot);

@@ -387,3 +387,41 @@ fn a_restore_over_a_damaged_store_that_is_killed_is_done_by_the_next_one() {
     });
     assert!(reached >= 6, "only {reached} points");
 }
+
+#[test]
+fn an_attempt_of_the_backup_whose_slot_is_at_work_for_another_one_is_not_executed_again() {
+    let house = House::new(
+        "[jobs.pay]\ncommand = 'echo \"$JOBCTL_RUN\" >> \"$T/paid\"; read _ < \"$T/door\"'\n\
+         [jobs.other]\ncommand = 'echo up >> \"$T/others\"; read _ < \"$T/gate\"'\n",
+    );
+    for door in ["door", "gate"] {
+        nix::unistd::mkfifo(&house.path(door), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    }
+    let supervisor = house.start_with(&mut house.jobctl(), &["--on-stop", "detach"]);
+    let run = house.enqueue(&["pay"]);
+    house.wait_lines("paid", 1);
+    let file = house.path("copy").display().to_string();
+    house.ask(&["backup", &file]).expect(0);
+    fs::write(house.path("door"), "\n").expect("somebody reads");
+    house.wait_state(run, "succeeded");
+    house.enqueue(&["other"]);
+    house.wait_lines("others", 1);
+    assert_eq!(supervisor.stop(), 0);
+    house.ask(&["restore", &file]).expect(0);
+    let supervisor = house.start();
+    house.ask(&["resume", "--all"]).expect(0);
+    assert_eq!(house.show(run)["state"], "running");
+    // A second start before the other one has ended knows it, too.
+    supervisor.kill();
+    let supervisor = house.start();
+    fs::write(house.path("gate"), "\n").expect("somebody reads");
+    let ended = house.wait_state(run, "failed");
+    assert_eq!(
+        (&ended["outcome"], &ended["attempt"]),
+        (&"lost".into(), &1.into()),
+        "{ended:#}"
+    );
+    house.ask(&["wait", "--idle"]).expect(0);
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.lines("paid"), [run.to_string()]);
+}
