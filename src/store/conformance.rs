@@ -974,14 +974,39 @@ fn a_success_holds_its_key_for_as_long_as_the_job_says() {
     store.execute_raw(&format!(
         "UPDATE run SET state = 5, ended_at = 100000 WHERE id = {first}"
     ));
-    let since = |secs| {
-        conditional(Conditions {
+    let since = |secs| Addition {
+        created_at: Wall::from_secs(200),
+        due_at: Wall::from_secs(200),
+        ..conditional(Conditions {
             key_held_since: Some(Wall::from_secs(secs)),
             ..Conditions::default()
         })
     };
     assert_eq!(id_of(&added(&mut store, &since(99), Some("k"))), first);
     assert_ne!(id_of(&added(&mut store, &since(100), Some("k"))), first);
+}
+
+#[test]
+fn a_success_of_a_clock_that_was_set_back_since_holds_no_key() {
+    let mut store = Store::in_memory();
+    let [early, late] = ["old", "ahead"].map(|key| {
+        let id = id_of(&added(&mut store, &addition("a"), Some(key)));
+        store.execute_raw(&format!("UPDATE run SET state = 5 WHERE id = {id}"));
+        id
+    });
+    store.execute_raw(&format!(
+        "UPDATE run SET ended_at = CASE id WHEN {early} THEN 150000 ELSE 31536000000 END"
+    ));
+    let now = Addition {
+        created_at: Wall::from_secs(200),
+        due_at: Wall::from_secs(200),
+        ..conditional(Conditions {
+            key_held_since: Some(Wall::from_secs(100)),
+            ..Conditions::default()
+        })
+    };
+    assert_eq!(id_of(&added(&mut store, &now, Some("old"))), early);
+    assert_ne!(id_of(&added(&mut store, &now, Some("ahead"))), late);
 }
 
 #[test]

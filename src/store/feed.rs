@@ -242,7 +242,7 @@ impl Store {
             // The finder was refused if a key could not be made; a template that was changed since makes none.
             let key = key::of(&keys.template, &args).ok();
             let is_held = match &key {
-                Some(key) => self.is_held(*job, key, keys.held_since)?,
+                Some(key) => self.is_held(*job, key, keys.held_since.map(|since| [since, now]))?,
                 None => false,
             };
             if is_held {
@@ -258,14 +258,12 @@ impl Store {
         Ok(some.len())
     }
 
-    fn is_held(&self, job: i64, key: &str, since: Option<Wall>) -> rusqlite::Result<bool> {
+    fn is_held(&self, job: i64, key: &str, span: Option<[Wall; 2]>) -> rusqlite::Result<bool> {
         if super::steer::holder_of(&self.conn, job, key)?.is_some() {
             return Ok(true);
         }
-        match since {
-            Some(since) => {
-                Ok(super::steer::succeeded_holder(&self.conn, job, key, since)?.is_some())
-            }
+        match span {
+            Some(span) => Ok(super::steer::succeeded_holder(&self.conn, job, key, span)?.is_some()),
             None => Ok(false),
         }
     }

@@ -277,18 +277,19 @@ enum Insertion {
     Refused(Enqueued),
 }
 
-/// The success that holds a key still, because it ended at `since` or later.
+/// The success that holds a key still, because it ended after `since`. One that ended after now is of a clock that was set back
+/// since, and holds nothing: it would for as long as that clock was ahead.
 pub(super) fn succeeded_holder(
     tx: &Connection,
     job: i64,
     key: &str,
-    since: Wall,
+    [since, now]: [Wall; 2],
 ) -> rusqlite::Result<Option<i64>> {
     tx.prepare_cached(
-        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state = 5 AND ended_at > ?3 \
+        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state = 5 AND ended_at > ?3 AND ended_at <= ?4 \
          ORDER BY ended_at DESC LIMIT 1",
     )?
-    .query_row(params![job, key, since.ms()], |row| row.get(0))
+    .query_row(params![job, key, since.ms(), now.ms()], |row| row.get(0))
     .optional()
 }
 
@@ -302,7 +303,7 @@ fn conflict(
     let conditions = &addition.conditions;
     let holder = holder_of(tx, job, key)?;
     let succeeded = match (holder, conditions.key_held_since) {
-        (None, Some(since)) => succeeded_holder(tx, job, key, since)?,
+        (None, Some(since)) => succeeded_holder(tx, job, key, [since, addition.created_at])?,
         (Some(_), _) | (None, None) => None,
     };
     let Some(by) = holder.or(succeeded) else {
