@@ -102,6 +102,12 @@ impl Jobs {
             .map(|index| &self.jobs[index])
     }
 
+    /// The job that a recorded name means today: the one that has it, or has taken it over (`was`).
+    pub(crate) fn today(&self, name: &str) -> Option<&Job> {
+        self.get(name)
+            .or_else(|| self.jobs.iter().find(|job| job.was(name)))
+    }
+
     /// The job of a name; the error suggests a similar one.
     pub(crate) fn find(&self, name: &str) -> Result<&Job, Failure> {
         self.get(name).ok_or_else(|| self.no_such_job(name))

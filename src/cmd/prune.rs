@@ -27,7 +27,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     for row in store.jobs()? {
         // Jobs that are gone keep theirs as those that say nothing.
         let keep = jobs
-            .get(&row.name)
+            .today(&row.name)
             .map_or_else(Keep::default, |job| job.policy.keep.clone());
         let limits = PruneLimits::of(&keep, context.now.wall);
         removed.add(prune_job(&mut store, &row, &limits)?);

@@ -77,6 +77,13 @@ pub(crate) struct Job {
     pub(crate) policy: Rc<Policy>,
 }
 
+impl Job {
+    /// Whether this is a former name of it.
+    pub(crate) fn was(&self, name: &str) -> bool {
+        self.policy.was.iter().any(|was| was.as_str() == name)
+    }
+}
+
 /// A value of the environment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum EnvValue {

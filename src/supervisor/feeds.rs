@@ -90,14 +90,16 @@ impl<S: Spawner> Supervisor<S> {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Found::Unfit(format!("standard output: {error}"))),
         };
-        let is_rest = feed.position + bytes.len() as u64 == spooled.bytes;
+        let is_rest = feed.position.saturating_add(bytes.len() as u64) >= spooled.bytes;
         let (lines, taken) = some_lines(&bytes, is_rest);
         let target = self.job_of(job);
+        // Its record names it as it was called when the finder started.
+        let job = target.map_or(job, |target| target.name.as_str());
         if let Some(reason) = target.and_then(|target| unkeyed(target, &lines)) {
             return Ok(Found::Unfit(reason));
         }
-        feed.position += taken as u64;
-        feed.count += lines.len() as u64;
+        feed.position = feed.position.saturating_add(taken as u64);
+        feed.count = feed.count.saturating_add(lines.len() as u64);
         if let Some(max) = target.and_then(|target| target.policy.backlog_max) {
             let waiting = self.store.waiting_count(job)?;
             let count = i64::try_from(feed.count).unwrap_or(i64::MAX);
@@ -115,16 +117,19 @@ impl<S: Spawner> Supervisor<S> {
             now: now.wall,
         };
         self.store.stage(&feed, &fed, &lines)?;
-        Ok(if feed.position == spooled.bytes {
+        Ok(if feed.position >= spooled.bytes {
             Found::All(feed.id)
         } else {
             Found::More
         })
     }
 
+    /// The job that has this name, or has taken it over (`was`).
     fn job_of(&self, name: &str) -> Option<&Job> {
-        let mut jobs = self.jobs.iter().map(|state| &state.job);
-        jobs.find(|job| job.name.as_str() == name)
+        let jobs = || self.jobs.iter().map(|state| &state.job);
+        jobs()
+            .find(|job| job.name.as_str() == name)
+            .or_else(|| jobs().find(|job| job.was(name)))
     }
 
     /// Queues what finished finders have found, some in a turn.

@@ -219,3 +219,31 @@ fn what_the_finder_left_running_adds_nothing_more() {
     assert_eq!(first_arguments(&house), ["one"]);
     assert_eq!(supervisor.stop(), 0);
 }
+
+#[test]
+fn what_a_finder_feeds_is_of_the_job_that_has_taken_its_name_over_with_key_and_retries() {
+    let jobfile = |worker: &str| {
+        format!(
+            "{worker}\nkey = \"{{1}}\"\nretry = 2\ncommand = 'echo \"$1\" >> \"$T/worked\"'\n\
+             [jobs.find]\nfeeds = \"NAME\"\ncommand = 'read _ < \"$T/door\"; echo one; echo one; echo two'\n"
+        )
+    };
+    let house = house("command = 'true'");
+    house.write_jobfile(&jobfile("[jobs.work]").replace("NAME", "work"));
+    let supervisor = house.start();
+    let finder = house.enqueue(&["find"]);
+    house.wait_state(finder, "running");
+    let renamed = jobfile("[jobs.labour]\nwas = [\"work\"]");
+    house.write_jobfile(&renamed.replace("NAME", "labour"));
+    house.ask(&["reload"]).expect(0);
+    std::fs::write(house.path("door"), "\n").expect("somebody reads");
+    house.wait_state(finder, "succeeded");
+    house.wait_lines("worked", 2);
+    let runs = house.runs("labour");
+    let found: Vec<_> = runs
+        .iter()
+        .map(|run| (run["key"].as_str(), run["max_attempts"].as_i64()))
+        .collect();
+    assert_eq!(found, [(Some("one"), Some(3)), (Some("two"), Some(3))]);
+    assert_eq!(supervisor.stop(), 0);
+}
