@@ -35,7 +35,7 @@ use crate::store::{Filter, NewItem, RunRow, Store};
 use crate::supervisor::Supervisor;
 use crate::supervisor::daemon;
 use crate::supervisor::environment;
-use crate::supervisor::exec::{Begun, Exec};
+use crate::supervisor::exec::{Begun, Exec, Progress};
 use crate::supervisor::slots::Slots;
 use crate::supervisor::spawner::Stop;
 
@@ -110,7 +110,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     };
     let mut session = Session {
         supervisor,
-        run: run.id,
+        run,
         signals: &signals,
         copy: Some(copy),
         shown: Shown::on(is_terminal && !is_raw),
@@ -158,7 +158,10 @@ fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, Ne
         .open_read()?
         .ok_or_else(|| Failure::no_such_run(id))?;
     let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
-    let job = jobs.find(&run.job)?;
+    let job = match jobs.today(&run.job) {
+        Some(job) => job,
+        None => jobs.find(&run.job)?,
+    };
     let input = store.input(id)?;
     let item = NewItem {
         args: run.args,
@@ -205,11 +208,12 @@ fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Fai
     let running = store.runs(&filter, None)?;
     let needed = lane::lock_of(&job.policy, args);
     let has_lock = |run: &RunRow| {
-        let other = jobs.get(&run.job);
+        let other = jobs.today(&run.job);
         let has = other.and_then(|other| lane::lock_of(&other.policy, &run.args));
         needed.is_some() && has == needed
     };
-    let mut own = running.iter().filter(|run| run.job == job.name.as_str());
+    let is_own = |run: &&RunRow| run.job == job.name.as_str() || job.was(&run.job);
+    let mut own = running.iter().filter(is_own);
     let holder = running.iter().find(|run| has_lock(run)).or(own.next());
     let name = &job.name;
     Ok(match holder {
@@ -239,10 +243,18 @@ fn status_of(run: &RunRow) -> u8 {
         .unwrap_or(Exit::System.code())
 }
 
+fn restored_meanwhile(run: &RunRow) -> Failure {
+    let (id, job) = (run.id, &run.job);
+    Failure::system(format!(
+        "run {id} ({job}): has ended, and the store does not have it any more"
+    ))
+    .hint("`jobctl restore` was called meanwhile; what the command printed is not kept")
+}
+
 /// The wait for an attempt, with what goes to and fro meanwhile.
 struct Session<'a> {
     supervisor: Supervisor<Slots>,
-    run: i64,
+    run: Box<RunRow>,
     signals: &'a SelfPipe,
     /// The keeper's copy of the output; none after its end, or after nobody reads it here any more.
     copy: Option<OwnedFd>,
@@ -261,7 +273,11 @@ impl Session<'_> {
         let mut asked = 0;
         loop {
             if ended.is_none() {
-                ended = self.supervisor.exec_ended(self.run, clock::now())?;
+                ended = match self.supervisor.exec_ended(&self.run, clock::now())? {
+                    Progress::UnderWay => None,
+                    Progress::Ended(run) => Some(*run),
+                    Progress::Gone => return Err(restored_meanwhile(&self.run)),
+                };
             }
             if let Some(run) = &ended
                 && self.copy.is_none()
@@ -286,9 +302,9 @@ impl Session<'_> {
                 } else {
                     Stop::AtOnce
                 };
-                self.supervisor.exec_stop(self.run, stop)?;
+                self.supervisor.exec_stop(&self.run, stop);
             }
-            self.supervisor.exec_look(self.run)?;
+            self.supervisor.exec_look(self.run.id)?;
         }
     }
 

@@ -16,16 +16,8 @@ struct Found {
 /// The row that goes on is the one whose job is in force, so that its watermark decides what is past: the name's own, else the
 /// first former one. Where none is, the name's own goes on, else the first former one.
 pub(super) fn unite(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Result<Vec<i64>> {
-    let mut found = Vec::new();
-    for name in std::iter::once(&name).chain(was) {
-        found.extend(find(conn, name)?);
-    }
-    let Some(kept) = found
-        .iter()
-        .find(|row| row.is_planned)
-        .or(found.first())
-        .copied()
-    else {
+    let found = find_all(conn, name, was)?;
+    let Some(kept) = in_force(&found) else {
         return Ok(Vec::new());
     };
     let merged: Vec<i64> = found
@@ -40,6 +32,24 @@ pub(super) fn unite(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Re
     conn.prepare_cached("UPDATE job SET name = ?2 WHERE id = ?1 AND name <> ?2")?
         .execute(params![kept.id, name])?;
     Ok(merged)
+}
+
+/// The row in which runs of the job go on, whether its jobfile was read already or not.
+pub(super) fn row_of(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Result<Option<i64>> {
+    Ok(in_force(&find_all(conn, name, was)?).map(|row| row.id))
+}
+
+fn in_force(found: &[Found]) -> Option<Found> {
+    let planned = found.iter().find(|row| row.is_planned);
+    planned.or(found.first()).copied()
+}
+
+fn find_all(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for name in std::iter::once(&name).chain(was) {
+        found.extend(find(conn, name)?);
+    }
+    Ok(found)
 }
 
 fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {

@@ -37,6 +37,7 @@ use std::path::PathBuf;
 
 pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
+pub(crate) use exec::RunningExec;
 pub(crate) use feed::{Fed, Keys};
 pub(crate) use mark::Behind;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};

@@ -107,9 +107,10 @@ impl<S: Spawner> Supervisor<S> {
     fn can_start(&self, index: usize, now: Now) -> bool {
         let state = &self.jobs[index];
         let policy = &state.job.policy;
+        let running = state.running.len() + self.execs_of(state.id);
         let has_place = policy
             .running_max()
-            .is_none_or(|max| state.running.len() < usize::try_from(max).unwrap_or(usize::MAX));
+            .is_none_or(|max| running < usize::try_from(max).unwrap_or(usize::MAX));
         has_place
             && state.try_at.is_none_or(|at| at <= now.mono)
             && self.pause_of(index, now.wall).is_none()

@@ -11,22 +11,14 @@ use std::rc::Rc;
 use super::slots::Slots;
 use super::spawner::{Report, SlotEnd, Spawner, Stop};
 use super::{LOCK_AGAIN, Steps, Supervisor};
-use crate::core::job::{Job, Retry};
+use crate::core::job::{Job, Name, Retry};
 use crate::core::lane;
 use crate::core::reason::plain;
 use crate::core::retry::Stopped;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
 use crate::keeper::Lent;
-use crate::store::{NewItem, RunRow, StoreError};
-
-/// A run that another process looks after.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Elsewhere {
-    run: i64,
-    slot: u32,
-    claim: i64,
-}
+use crate::store::{NewItem, RunRow, RunningExec, StoreError};
 
 /// What is to be executed.
 pub(crate) struct Exec<'a> {
@@ -44,6 +36,24 @@ pub(crate) enum Begun {
     Locked,
     /// Files of the state directory cannot be used.
     Failed(io::Error),
+}
+
+/// What came of the claim.
+enum Claimed {
+    Done(u32, Box<RunRow>),
+    /// As many of its runs run as may.
+    Locked,
+    Failed(io::Error),
+}
+
+/// How far what was started is.
+pub(crate) enum Progress {
+    /// It is under way.
+    UnderWay,
+    /// Its end is on record, and that somebody has seen it.
+    Ended(Box<RunRow>),
+    /// It has ended, and the store does not have it any more: it was restored meanwhile.
+    Gone,
 }
 
 impl RunRow {
@@ -70,11 +80,11 @@ impl Supervisor<Slots> {
             Ok(Err(_)) => return Ok(Begun::Locked),
             Err(error) => return Ok(Begun::Failed(error)),
         };
-        self.store.know_job(job.name.as_str())?;
         let Exec { item, .. } = exec;
         let (slot, mut run) = match self.claim_exec(&job, &item, now)? {
-            Ok(claimed) => claimed,
-            Err(error) => return Ok(Begun::Failed(error)),
+            Claimed::Done(slot, run) => (slot, *run),
+            Claimed::Locked => return Ok(Begun::Locked),
+            Claimed::Failed(error) => return Ok(Begun::Failed(error)),
         };
         let row = run.clone();
         run.key = item.key;
@@ -107,23 +117,18 @@ impl Supervisor<Slots> {
     }
 
     /// Puts down the run with its claim. While this transaction lasts nobody else can say that he uses a slot.
-    fn claim_exec(
-        &mut self,
-        job: &Job,
-        item: &NewItem,
-        now: Now,
-    ) -> Result<io::Result<(u32, RunRow)>, StoreError> {
+    fn claim_exec(&mut self, job: &Job, item: &NewItem, now: Now) -> Result<Claimed, StoreError> {
         self.store.begin()?;
         let claimed = self.claim_exec_in_turn(job, item, now);
         match &claimed {
-            Ok(Ok((slot, _))) => {
+            Ok(Claimed::Done(slot, _)) => {
                 if let Err(error) = self.store.commit() {
                     self.store.rollback();
                     self.spawner.give_back(*slot);
                     return Err(error);
                 }
             }
-            Ok(Err(_)) | Err(_) => self.store.rollback(),
+            Ok(Claimed::Locked | Claimed::Failed(_)) | Err(_) => self.store.rollback(),
         }
         claimed
     }
@@ -133,28 +138,40 @@ impl Supervisor<Slots> {
         job: &Job,
         item: &NewItem,
         now: Now,
-    ) -> Result<io::Result<(u32, RunRow)>, StoreError> {
+    ) -> Result<Claimed, StoreError> {
+        let was: Vec<&str> = job.policy.was.iter().map(Name::as_str).collect();
+        // What was started under a former name holds a place of that name.
+        let running = self.store.slots_of_job(job.name.as_str(), &was)?;
+        let running = running.iter().filter(|slot| self.spawner.is_held(**slot));
+        let running = u32::try_from(running.count()).unwrap_or(u32::MAX);
+        if job.policy.running_max().is_some_and(|max| running >= max) {
+            return Ok(Claimed::Locked);
+        }
         let in_use: BTreeSet<u32> = self.store.running_slots()?.into_iter().collect();
         self.spawner.set_aside(in_use);
         let slot = match self.spawner.free_slot() {
             Ok(slot) => slot,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Claimed::Failed(error)),
         };
+        let job_id = self.store.row_of(job.name.as_str(), &was)?;
         let run = self
             .store
-            .insert_exec(job.name.as_str(), item, job.policy.priority, now.wall)?;
+            .insert_exec(job_id, item, job.policy.priority, now.wall)?;
         let claimed = self.store.claim_if_queued(&run, slot, now.wall)?;
-        Ok(claimed
-            .map(|run| (slot, run))
-            .ok_or_else(|| io::Error::other("the run was changed while it was put down")))
+        Ok(match claimed {
+            Some(run) => Claimed::Done(slot, Box::new(run)),
+            None => Claimed::Failed(io::Error::other(
+                "the run was changed while it was put down",
+            )),
+        })
     }
 
-    /// Writes down the end of what [`Supervisor::exec`] started, once it is told, and that somebody has seen it. None: it is under way.
-    pub(crate) fn exec_ended(&mut self, run: i64, now: Now) -> Result<Option<RunRow>, StoreError> {
+    /// Writes down the end of what [`Supervisor::exec`] started, once it is told, and that somebody has seen it.
+    pub(crate) fn exec_ended(&mut self, begun: &RunRow, now: Now) -> Result<Progress, StoreError> {
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
         if self.ended.is_empty() {
-            return Ok(None);
+            return Ok(Progress::UnderWay);
         }
         for end in &mut self.ended {
             end.report = never_again(end.report.clone());
@@ -165,23 +182,39 @@ impl Supervisor<Slots> {
             self.store.begin()?;
             let written = self
                 .finish_ended(&mut steps)
-                .and_then(|()| self.store.ack_if_failed(run, now.wall))
-                .and_then(|_| self.store.commit());
+                .and_then(|()| match self.still(begun)? {
+                    Some(_) => self.store.ack_if_failed(begun.id, now.wall).map(drop),
+                    None => Ok(()),
+                })
+                .and_then(|()| self.store.commit());
             if let Err(error) = written {
                 self.store.rollback();
                 return Err(error);
             }
             self.carry_out(steps, now);
         }
-        self.store.run(run)
+        Ok(match self.still(begun)? {
+            Some(run) => Progress::Ended(Box::new(run)),
+            None => Progress::Gone,
+        })
+    }
+
+    /// The run as it stands; none if the store does not have this claim of it.
+    fn still(&self, begun: &RunRow) -> Result<Option<RunRow>, StoreError> {
+        let run = self.store.run(begun.id)?;
+        Ok(run.filter(|run| run.claim == begun.claim))
     }
 
     /// Begins the stop sequence, or ends it at once; the run is cancelled by it.
-    pub(crate) fn exec_stop(&mut self, run: i64, stop: Stop) -> Result<(), StoreError> {
-        self.store
-            .together(|store| store.ask_stop(run, Stopped::ByHand, None))?;
-        self.exec_pass_on(run, stop);
-        Ok(())
+    pub(crate) fn exec_stop(&mut self, begun: &RunRow, stop: Stop) {
+        // The keeper hears it whatever the store says: then the end is that of a shutdown.
+        let _ = self.store.together(|store| match store.run(begun.id)? {
+            Some(run) if run.claim == begun.claim => {
+                store.ask_stop(begun.id, Stopped::ByHand, None)
+            }
+            Some(_) | None => Ok(false),
+        });
+        self.exec_pass_on(begun.id, stop);
     }
 
     /// Begins the stop sequence if somebody has cancelled the run since this was last asked.
@@ -209,15 +242,17 @@ impl Supervisor<Slots> {
 impl<S: Spawner> Supervisor<S> {
     /// Reads anew which runs other processes look after.
     pub(super) fn refresh_execs(&mut self) -> Result<(), StoreError> {
-        let known = self.store.running_execs()?;
-        self.execs = known
-            .into_iter()
-            .filter(|(run, ..)| !self.live.contains_key(run))
-            .map(|(run, slot, claim)| Elsewhere { run, slot, claim })
-            .collect();
+        self.execs = self.store.running_execs()?;
+        self.execs.retain(|exec| !self.live.contains_key(&exec.run));
         self.spawner
             .set_aside(self.execs.iter().map(|exec| exec.slot).collect());
         Ok(())
+    }
+
+    /// How many of these are of a job: they hold a place of it, perhaps under a former name.
+    pub(super) fn execs_of(&self, job_id: i64) -> usize {
+        let execs = self.execs.iter();
+        execs.filter(|exec| exec.job_id == job_id).count()
     }
 
     /// When those runs are to be looked at.
@@ -232,7 +267,9 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.execs_at = now.mono;
         for exec in std::mem::take(&mut self.execs) {
-            let Elsewhere { run, slot, claim } = exec;
+            let RunningExec {
+                run, slot, claim, ..
+            } = exec;
             // What cannot be read now is asked for again.
             let Ok(row) = self.store.run(run) else {
                 self.execs.push(exec);

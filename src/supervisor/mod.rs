@@ -42,7 +42,7 @@ use std::time::Duration;
 use crate::core::job::{HeartbeatTarget, LogFormat, OnStop, Policy};
 use crate::core::pause::Pause;
 use crate::core::time::{Mono, Now, Wall};
-use crate::store::{Rescued, Store, StoreError};
+use crate::store::{Rescued, RunningExec, Store, StoreError};
 
 use clocks::Jump;
 use environment::Surroundings;
@@ -180,7 +180,7 @@ pub(crate) struct Supervisor<S> {
     /// Ends that are not in the store yet.
     ended: Vec<SlotEnd>,
     /// Runs that `jobctl exec` looks after: claimed by other processes, whose books are finished here once these are gone.
-    execs: Vec<exec::Elsewhere>,
+    execs: Vec<RunningExec>,
     execs_at: Mono,
     next_due_at: Option<Wall>,
     next_expiry_at: Option<Wall>,
@@ -355,6 +355,8 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         }
         self.store.begin()?;
+        // From here on nobody else writes: what was written since the look is known, too, before anything is claimed.
+        self.look_at_version()?;
         self.finish_ended(steps)?;
         if self.owes_boot_id && !self.has_doubts() {
             self.store
@@ -394,11 +396,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Whether there is anything to write: an idle look at the clock costs no transaction.
     fn has_work(&mut self, now: Now) -> Result<bool, StoreError> {
-        let data_version = self.store.data_version()?;
-        if data_version != self.data_version {
-            self.data_version = data_version;
-            self.is_stale = true;
-        }
+        self.look_at_version()?;
         let is_due = |at: Option<Wall>| at.is_some_and(|at| at <= now.wall);
         let is_waiting = match self.configuration.mode {
             Mode::Live => {
@@ -421,6 +419,16 @@ impl<S: Spawner> Supervisor<S> {
             || self.can_tell(now)
             || self.is_late_due(now)
             || self.jump.is_some())
+    }
+
+    /// Sees whether somebody else has written into the store.
+    fn look_at_version(&mut self) -> Result<(), StoreError> {
+        let data_version = self.store.data_version()?;
+        if data_version != self.data_version {
+            self.data_version = data_version;
+            self.is_stale = true;
+        }
+        Ok(())
     }
 
     /// What was decided is on disk: now it is done.

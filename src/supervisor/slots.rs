@@ -120,6 +120,14 @@ impl Slots {
         self.cgroup.as_ref().map(Delegated::dir)
     }
 
+    /// Whether somebody lives who has a slot: a keeper, or the supervisor it is of. What cannot be asked may be held.
+    pub(crate) fn is_held(&self, slot: u32) -> bool {
+        !matches!(
+            try_lock_inside(&self.record_path(slot), Kind::Exclusive),
+            Ok(Some(_))
+        )
+    }
+
     /// What becomes readable when a keeper has something to say or is gone.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let forwarded = self.forward.iter().flat_map(Forward::descriptors);

@@ -317,3 +317,114 @@ fn bad_input_is_named() {
     house.write_jobfile("[jobs.x]\ncomand = 'true'\n");
     house.ask(&["exec", "x"]).expect(1);
 }
+
+/// A job of this name, which another one that can always run stands beside.
+fn renamed(name: &str, was: &[&str]) -> String {
+    format!(
+        "[jobs.{name}]\nwas = {was:?}\ntimeout = '20s'\ncommand = 'echo held >> \"$T/held\"; read _ < \"$T/door\"'\n\
+         [jobs.free]\ncommand = 'true'\n"
+    )
+}
+
+/// Executes a job that waits for its door.
+fn exec_held(house: &House, job: &str, count: usize) -> std::process::Child {
+    let mut exec = house.jobctl();
+    let child = exec
+        .args(["exec", job])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    house.wait_lines("held", count);
+    child
+}
+
+#[test]
+fn a_job_that_is_renamed_while_it_runs_is_not_run_beside_itself_both_ways() {
+    let house = house();
+    house.write_jobfile(&renamed("a", &[]));
+    let supervisor = house.start_with(&mut house.jobctl(), &["--on-stop", "detach"]);
+    let run = house.enqueue(&["a"]);
+    house.wait_lines("held", 1);
+    house.write_jobfile(&renamed("c", &["a"]));
+    house.ask(&["reload"]).expect(0);
+    let is_refused = || {
+        let answer = house.ask(&["exec", "c"]).expect(75);
+        let holder = format!("run {run} of `c`");
+        assert!(answer.err.contains(&holder), "{}", answer.err);
+    };
+    is_refused();
+    assert_eq!(supervisor.stop(), 0);
+    is_refused();
+    let supervisor = house.start();
+    open_door(&house);
+    house.wait_state(run, "succeeded");
+
+    let mut exec = exec_held(&house, "c", 2);
+    house.write_jobfile(&renamed("d", &["a", "c"]));
+    house.ask(&["reload"]).expect(0);
+    let waits = house.enqueue(&["d"]);
+    let free = house.enqueue(&["free"]);
+    house.wait_state(free, "succeeded");
+    assert_eq!(house.show(waits)["state"], "queued");
+    open_door(&house);
+    assert_eq!(exec.wait().expect("it is a child").code(), Some(0));
+    house.wait_lines("held", 3);
+    open_door(&house);
+    house.wait_state(waits, "succeeded");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_new_name_that_no_supervisor_has_read_is_the_same_job() {
+    let house = house();
+    house.write_jobfile(&renamed("a", &[]));
+    let mut exec = exec_held(&house, "a", 1);
+    house.write_jobfile(&renamed("c", &["a"]));
+    let answer = house.ask(&["exec", "c"]).expect(75);
+    assert!(answer.err.contains("of `a`"), "{}", answer.err);
+    open_door(&house);
+    assert_eq!(exec.wait().expect("it is a child").code(), Some(0));
+    // What is left of one that was killed with its keeper is in nobody's way.
+    let mut exec = exec_held(&house, "c", 2);
+    let run = house.runs("a")[1]["id"].as_i64().expect("an id");
+    exec.kill().expect("it is a child");
+    exec.wait().expect("it is a child");
+    let keeper = house.keeper_of(run);
+    send(keeper, Signal::SIGKILL);
+    wait_gone(keeper);
+    let mut exec = exec_held(&house, "c", 3);
+    open_door(&house);
+    assert_eq!(exec.wait().expect("it is a child").code(), Some(0));
+}
+
+#[test]
+fn a_restore_beside_it_is_said_when_the_command_has_ended_and_signals_are_heard() {
+    for signal in [None, Some(Signal::SIGTERM)] {
+        let house = house();
+        house.ask(&["exec", "env"]).expect(0);
+        let file = house.path("copy").display().to_string();
+        house.ask(&["backup", &file]).expect(0);
+        let mut exec = house.jobctl();
+        let job = if signal.is_some() { "stubborn" } else { "hold" };
+        let exec = exec
+            .args(["exec", job])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        house.wait_lines(if signal.is_some() { "up" } else { "held" }, 1);
+        house.ask(&["restore", &file]).expect(0);
+        match signal {
+            Some(signal) => send(exec.id().cast_signed(), signal),
+            None => open_door(&house),
+        }
+        let (pid, mut exec) = (exec.id().cast_signed(), exec);
+        wait_gone(pid);
+        assert_eq!(exec.wait().expect("it is a child").code(), Some(111));
+        let mut said = String::new();
+        let mut stderr = exec.stderr.take().expect("it is a pipe");
+        stderr.read_to_string(&mut said).expect("it is text");
+        assert!(said.contains("does not have it any more"), "{said}");
+        assert_eq!(house.lines("asked").len(), usize::from(signal.is_some()));
+    }
+}
