@@ -40,6 +40,7 @@ mod metrics;
 mod next;
 mod pause;
 mod pieces;
+mod portions;
 mod progress;
 mod prune;
 mod reload;

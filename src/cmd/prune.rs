@@ -7,10 +7,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::Jobs;
 use super::output::Out;
+use super::portions::{PORTIONS, failed_after};
 use crate::core::job::Keep;
 use crate::core::noun::count;
 use crate::os::wake;
-use crate::store::{JobRow, PruneLimits, Store, StoreError};
+use crate::store::{PruneLimits, Pruned, Store, StoreError};
+
+/// Rows that one step looks at: few milliseconds, however much output they have.
+const PRUNED_AT_ONCE: u32 = 50;
 
 /// Answers `jobctl prune`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
@@ -23,16 +27,18 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
         Err(error) => return Err(error.into()),
     };
     let jobs = Jobs::load(context, Some(&store))?;
-    let mut removed = Removed::default();
-    for row in store.jobs()? {
+    let limits = store.jobs()?.into_iter().map(|row| {
         // Jobs that are gone keep theirs as those that say nothing.
         let keep = jobs
             .today(&row.name)
             .map_or_else(Keep::default, |job| job.policy.keep.clone());
-        let limits = PruneLimits::of(&keep, context.now.wall);
-        removed.add(prune_job(&mut store, &row, &limits)?);
-    }
+        (row.id, PruneLimits::of(&keep, context.now.wall))
+    });
+    let mut removed = Removed::default();
+    let pruned = prune_jobs(&mut store, limits.collect(), &mut removed);
     let _ = wake::ring(state_dir);
+    let done = u32::try_from(removed.runs).unwrap_or(u32::MAX);
+    pruned.map_err(|failure| failed_after(done, failure))?;
     say(context, &removed, out)
 }
 
@@ -44,38 +50,43 @@ struct Removed {
 }
 
 impl Removed {
-    fn add(&mut self, other: Self) {
-        self.runs += other.runs;
-        self.output_bytes += other.output_bytes;
+    fn add(&mut self, pruned: &Pruned) {
+        self.runs += pruned.runs;
+        self.output_bytes += pruned.output_bytes;
     }
 }
 
-/// Batch by batch, so that a supervisor beside this never waits for long.
-fn prune_job(store: &mut Store, row: &JobRow, limits: &PruneLimits) -> Result<Removed, Failure> {
-    let mut removed = Removed::default();
-    let mut cursor = 0;
-    loop {
-        let pruned = store.together(|store| {
-            let pruned = store.prune(row.id, cursor, limits)?;
+/// Removes what goes of the runs of some jobs.
+fn prune_jobs(
+    store: &mut Store,
+    jobs: Vec<(i64, PruneLimits)>,
+    removed: &mut Removed,
+) -> Result<(), Failure> {
+    let mut jobs = jobs.into_iter();
+    let mut under_way = jobs.next().map(|job| (job, 0));
+    let step = |store: &mut Store| {
+        let Some(((job_id, limits), cursor)) = under_way.take() else {
+            return Ok(None);
+        };
+        let pruned = store.prune(job_id, cursor, PRUNED_AT_ONCE, &limits)?;
+        if pruned.output_bytes != 0 {
             let bytes = store.output_bytes()? - pruned.output_bytes;
-            if pruned.output_bytes != 0 {
-                store.set_meta("output_bytes", Some(&bytes))?;
-            }
-            Ok::<_, StoreError>(pruned)
-        })?;
+            store.set_meta("output_bytes", Some(&bytes))?;
+        }
+        under_way = match pruned.cursor {
+            Some(cursor) => Some(((job_id, limits), cursor)),
+            None => jobs.next().map(|job| (job, 0)),
+        };
+        Ok(Some(pruned))
+    };
+    PORTIONS.each(store, step, |pruned| {
         for file in &pruned.files {
             // One that cannot go costs its room and nothing else.
             let _ = std::fs::remove_file(file);
         }
-        removed.add(Removed {
-            runs: pruned.runs,
-            output_bytes: pruned.output_bytes,
-        });
-        match pruned.cursor {
-            Some(next) => cursor = next,
-            None => return Ok(removed),
-        }
-    }
+        removed.add(&pruned);
+        Ok(())
+    })
 }
 
 fn say(context: &Context, removed: &Removed, out: &mut Out) -> Result<Exit, Failure> {

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use super::failure::{Failure, plain};
 use super::reload::Answer;
-use super::run::{BUSY_IN_LOOP, Service};
+use super::run::Service;
 use super::trust;
 use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
 use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
 use crate::os::watch::{Notice, Watcher, What};
 use crate::os::{process, zone};
-use crate::store::GoneJob;
+use crate::store::{GoneJob, Patience};
 use crate::supervisor::daemon::Reload;
 use crate::supervisor::slots::Slots;
 use crate::supervisor::{Loaded, Removal, Supervisor};
@@ -36,9 +36,6 @@ const STORE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Before an answer that the store did not take is tried again.
 const ANSWER_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long a reload waits for another process's transaction: longer than a turn, because it is asked for once.
-const BUSY_IN_RELOAD: Duration = Duration::from_secs(5);
 
 /// What is known of the jobfile on disk.
 pub(super) struct Reloading<'s> {
@@ -228,13 +225,14 @@ impl<'s> Reloading<'s> {
     fn reload(&mut self, supervisor: &mut Supervisor<Slots>, removal: Removal, now: Now) -> Answer {
         zone::forget();
         supervisor.sign_reloading(now);
-        let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_RELOAD);
+        // It is asked for once, so it waits longer than a turn.
+        let _ = supervisor.parts().0.set_patience(Patience::Verb);
         self.judged = trust::snapshot(&self.service.path, Some(&self.judged));
         self.settling = None;
         let judged = self.judge(supervisor, removal, now);
         let answer = self.note(supervisor, judged, now);
         self.watch(&self.judged.clone(), supervisor, now);
-        let _ = supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP);
+        let _ = supervisor.parts().0.set_patience(Patience::Turn);
         process::give_memory_back();
         supervisor.sign_ready(now);
         answer

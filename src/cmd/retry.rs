@@ -103,7 +103,14 @@ impl Verb for Retry {
                 "run {id}: its job `{job}` is not in the jobfile"
             ))));
         }
-        Ok(holder(store, run)?.map(|by| key_held(run, by)))
+        let Some(key) = run.key.as_deref().filter(|_| run.state.is_ended()) else {
+            return Ok(None);
+        };
+        // As far as can be told beforehand; the verb itself decides.
+        let holder = store.key_holder(run.job_id, key)?;
+        Ok(holder
+            .filter(|by| *by != run.id)
+            .map(|by| key_held(run, by)))
     }
 
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
@@ -199,24 +206,6 @@ fn newest(runs: &[RunRow]) -> Vec<i64> {
     ids
 }
 
-/// The other run that holds a run's key, as far as can be told beforehand; the verb itself decides.
-fn holder(store: &Store, run: &RunRow) -> Result<Option<i64>, Failure> {
-    if run.key.is_none() || !run.state.is_ended() {
-        return Ok(None);
-    }
-    let filter = Filter {
-        job: Some(run.job.clone()),
-        key: run.key.clone(),
-        ..Filter::default()
-    };
-    let holds = |other: &RunRow| {
-        let is_failure = other.state == State::Failed && other.acked.is_none();
-        other.id != run.id && (!other.state.is_ended() || is_failure)
-    };
-    let runs = store.runs(&filter, None)?;
-    Ok(runs.iter().find(|other| holds(other)).map(|other| other.id))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +269,30 @@ mod tests {
             );
             assert_eq!(failure.code, Exit::No);
         }
+    }
+
+    #[test]
+    fn who_holds_a_key_is_found_without_the_history_of_the_job() {
+        let cost = |ended: u32| {
+            let mut store = Store::in_memory();
+            store.execute_raw(&format!(
+                "INSERT INTO job(id, name) VALUES (1, 'backup');
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ended})
+                 INSERT INTO run(job, state, cause, created_at, key) SELECT 1, 8, 3, 1, 'k' || i FROM n;
+                 INSERT INTO run(id, job, state, cause, created_at, key) VALUES (99999, 1, 2, 3, 1, 'k1')"
+            ));
+            let mut run = in_state(State::Cancelled);
+            (run.id, run.job_id, run.key) = (1, 1, Some("k1".to_owned()));
+            let steps = store.count_instructions();
+            let failure = retry(Force::No).refusal(&store, &run).unwrap().unwrap();
+            assert_eq!(failure.message, "run 1: its key `k1` is held by run 99999");
+            steps.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        let (few, many) = (cost(2), cost(20_000));
+        assert!(
+            few > 0 && many <= few * 2,
+            "{few} instructions with 2 runs, {many} with 20,000"
+        );
     }
 
     #[test]

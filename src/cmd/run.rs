@@ -21,7 +21,7 @@ use crate::os::notify::Notify;
 use crate::os::paths::Caller;
 use crate::os::signals::SelfPipe;
 use crate::os::{clock, disk, machine, process, reports, user, wake, zone};
-use crate::store::{Behind, Store, SupervisorRow};
+use crate::store::{Behind, Patience, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::forward::LineForm;
@@ -46,9 +46,6 @@ const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
 /// Output that is kept in all where the jobfile says nothing: a tenth of the disk, at most 4 GiB.
 const OUTPUT_SHARE: u64 = 10;
 const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
-
-/// How long a turn waits for another process's transaction before it is put off.
-pub(super) const BUSY_IN_LOOP: Duration = Duration::from_millis(250);
 
 /// Answers `jobctl run`.
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
@@ -207,7 +204,7 @@ impl Service {
         supervisor.keep_reserve(now);
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
-        supervisor.parts().0.set_busy_timeout(BUSY_IN_LOOP)?;
+        supervisor.parts().0.set_patience(Patience::Turn)?;
         if let Some(error) = &loaded.error {
             supervisor.say(
                 now.wall,

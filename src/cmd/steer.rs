@@ -8,6 +8,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
+use super::portions::{PORTIONS, failed_after};
 use super::when::Viewer;
 use super::{filter, runs};
 use crate::cli::Filters;
@@ -18,9 +19,6 @@ use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 
 /// Of so many runs that a filter found, each is said.
 const SAID_MAX: u32 = 20;
-
-/// So many runs share a transaction: few enough that the supervisor waits for milliseconds only.
-const TOGETHER: usize = 500;
 
 /// A verb on one run.
 pub(crate) trait Verb {
@@ -89,16 +87,23 @@ pub(crate) fn all(
     };
     let ids = ids(context, verb, &store, wanted)?;
     let mut teller = Teller::new(context, wanted, out);
-    let told = ids.chunks(TOGETHER).try_for_each(|ids| {
-        let steps = several(verb, &mut store, ids, wanted.dry_run)?;
-        ids.iter()
-            .zip(&steps)
-            .try_for_each(|(id, step)| teller.tell(*id, step))
-    });
+    let mut ids = ids.into_iter();
+    let told = if wanted.dry_run {
+        ids.try_for_each(|id| teller.tell(id, &one(verb, &mut store, id, Mode::Rehearsal)?))
+    } else {
+        let step = |store: &mut Store| match ids.next() {
+            Some(id) => one(verb, store, id, Mode::Earnest).map(|step| Some((id, step))),
+            None => Ok(None),
+        };
+        PORTIONS.each(&mut store, step, |(id, step)| teller.tell(id, &step))
+    };
     let tally = teller.finish();
     // What was done before an error is for the supervisor all the same.
     verb.ring(context, tally)?;
-    told.map(|()| tally)
+    match told {
+        Ok(()) => Ok(tally),
+        Err(failure) => Err(failed_after(tally.done + tally.asked, failure)),
+    }
 }
 
 /// Wakes the supervisor; if there is none, says so with `nobody`.
@@ -191,32 +196,21 @@ fn distinct(ids: &[i64]) -> Vec<i64> {
     ids.iter().copied().filter(|id| seen.insert(*id)).collect()
 }
 
-fn several(
-    verb: &impl Verb,
-    store: &mut Store,
-    ids: &[i64],
-    dry_run: bool,
-) -> Result<Vec<Step>, Failure> {
-    let each = |store: &mut Store| {
-        ids.iter()
-            .map(|id| one(verb, store, *id, dry_run))
-            .collect()
-    };
-    if dry_run {
-        each(store)
-    } else {
-        store.together(each)
-    }
+/// Whether a verb is done or only thought through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Earnest,
+    Rehearsal,
 }
 
-fn one(verb: &impl Verb, store: &mut Store, id: i64, dry_run: bool) -> Result<Step, Failure> {
+fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step, Failure> {
     let Some(run) = store.run(id)? else {
         return Ok(Step::Unknown(Failure::no_such_run(id)));
     };
     if let Some(failure) = verb.refusal(store, &run)? {
         return Ok(Step::Refused(failure));
     }
-    if dry_run {
+    if mode == Mode::Rehearsal {
         let words = verb.words(&run, run.state == State::Running);
         return Ok(Step::Would(run, words));
     }

@@ -539,7 +539,7 @@ fn pruning_spares_the_unfinished_the_unacknowledged_and_the_newest() {
     };
     assert_eq!(
         store
-            .prune(run(&store, ids[0]).job_id, 0, &limits)
+            .prune(run(&store, ids[0]).job_id, 0, 500, &limits)
             .unwrap()
             .cursor,
         None
@@ -633,16 +633,18 @@ fn fill(store: &Store, waiting: u32, ended: u32) {
     store.conn.execute_batch(&sql).unwrap();
 }
 
-/// Instructions of SQLite's machine from now on: neither the clock nor another process is in them.
-fn count_instructions(store: &mut Store) -> Arc<AtomicU64> {
-    let steps = Arc::new(AtomicU64::new(0));
-    let counted = steps.clone();
-    let count = move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        false
-    };
-    store.conn.progress_handler(1, Some(count)).unwrap();
-    steps
+impl Store {
+    /// Instructions of SQLite's machine from now on: neither the clock nor another process is in them.
+    pub(crate) fn count_instructions(&mut self) -> Arc<AtomicU64> {
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = steps.clone();
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        self.conn.progress_handler(1, Some(count)).unwrap();
+        steps
+    }
 }
 
 #[test]
@@ -650,7 +652,7 @@ fn a_claim_costs_the_same_however_many_wait_or_have_ended() {
     let cost = |waiting, ended| {
         let mut store = Store::in_memory();
         fill(&store, waiting, ended);
-        let steps = count_instructions(&mut store);
+        let steps = store.count_instructions();
         let head = store.queue_head(1).unwrap().expect("somebody waits");
         let claimed = store
             .claim_if_queued(&head, 0, NOW)
@@ -748,7 +750,7 @@ fn pruning_goes_on_behind_what_is_kept_longer_and_stops_at_what_is_young() {
         runs_max: 1000,
         now: later(1000),
     };
-    store.prune(row.job_id, 0, &limits).unwrap();
+    store.prune(row.job_id, 0, 500, &limits).unwrap();
     assert_eq!(
         store.ids(&Filter::default()).unwrap(),
         [failed, young[0].id, young[1].id]
@@ -757,7 +759,7 @@ fn pruning_goes_on_behind_what_is_kept_longer_and_stops_at_what_is_young() {
         runs_max: 1,
         ..limits
     };
-    store.prune(row.job_id, 0, &few).unwrap();
+    store.prune(row.job_id, 0, 500, &few).unwrap();
     assert_eq!(
         store.ids(&Filter::default()).unwrap(),
         [young[0].id, young[1].id]

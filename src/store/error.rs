@@ -146,6 +146,25 @@ impl StoreError {
         }
     }
 
+    /// Whether another process has it, and that is all.
+    pub(crate) fn is_lock(&self) -> bool {
+        match self {
+            Self::Locked(_) => true,
+            Self::Missing(_)
+            | Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Damaged(..)
+            | Self::Strange(..)
+            | Self::Network(_)
+            | Self::Unreadable(..)
+            | Self::Exists(_)
+            | Self::Itself(_)
+            | Self::Full(_)
+            | Self::Failed { .. } => false,
+        }
+    }
+
     /// Whether room on the disk would help.
     pub(crate) fn is_disk_full(&self) -> bool {
         match self {

@@ -10,6 +10,7 @@ mod exec;
 mod feed;
 mod followers;
 mod former;
+mod hold;
 pub(crate) mod json;
 mod judge;
 mod lane;
@@ -32,13 +33,14 @@ mod watched;
 #[cfg(test)]
 mod conformance;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 
 pub(crate) use backup::{Restored, Restoring};
 pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;
 pub(crate) use feed::{Fed, Keys};
+pub(crate) use hold::Patience;
 pub(crate) use mark::Behind;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};
 pub(crate) use numbers::{JobNumbers, PastRun, RecentRun, Tally};
@@ -47,8 +49,8 @@ pub(crate) use read::read_kept;
 pub(crate) use rescue::Rescued;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Conditions, Enqueued, Filter, Finish, Force, GoneJob,
-    JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, RunRow, Scope,
-    SupervisorRow, Usage,
+    JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, Pruned, RunRow,
+    Scope, SupervisorRow, Usage,
 };
 pub(crate) use watched::Mark;
 
@@ -63,6 +65,8 @@ pub(crate) struct Store {
     log_identity: Cell<Option<(u64, u64)>>,
     /// Rows that this connection had changed when the turn began: a turn that changed none is no commit.
     changed: Cell<u64>,
+    /// While a transaction that writes is open.
+    unstopped: RefCell<Option<hold::Unstopped>>,
     /// How far it was committed; none of a store that is only read, or in memory.
     mark: Option<mark::Mark>,
 }

@@ -1,16 +1,16 @@
 //! Opening, making and migrating the store's file.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::copies::{beside, sync, sync_parent};
+use super::hold::{Patience, Unstopped, be_patient};
 use super::judge::distrust_schema;
 use super::mark::Mark;
 use super::rescue::{identity_of, take_name};
@@ -33,10 +33,8 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("lane_rules", include_str!("schema/0003-lane.sql")),
     ("watched", include_str!("schema/0004-watched.sql")),
     ("notice", include_str!("schema/0005-notice.sql")),
+    ("batch", include_str!("schema/0006-batch.sql")),
 ];
-
-/// How long a verb waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// The store's log is at most this part of the disk, but between so many pages of SQLite's.
 const LOG_SHARE: u64 = 16;
@@ -126,6 +124,7 @@ impl Store {
             identity: identity_of(&path),
             log_identity: Cell::default(),
             changed: Cell::new(0),
+            unstopped: RefCell::default(),
             mark: None,
             path,
         }
@@ -157,13 +156,6 @@ impl Store {
     /// Whether a state directory has a store.
     pub(crate) fn is_there(state_dir: &Path) -> bool {
         state_dir.join(FILE_NAME).exists()
-    }
-
-    /// How long later verbs wait for another process's transaction.
-    pub(crate) fn set_busy_timeout(&self, timeout: Duration) -> Result<(), StoreError> {
-        self.conn
-            .busy_timeout(timeout)
-            .map_err(|e| self.failed("set the busy timeout", e))
     }
 
     /// Turns SQLite's answer into one of ours.
@@ -252,6 +244,7 @@ impl Store {
     fn apply(&mut self, steps: &[&str]) -> Result<(), StoreError> {
         let path = self.path.clone();
         let failed = |e| classify(&path, "migrate the store", e);
+        let _unstopped = Unstopped::begin();
         let tx = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -284,6 +277,7 @@ impl Store {
         }
         let path = self.path.clone();
         let failed = |e| classify(&path, "extend the store", e);
+        let _unstopped = Unstopped::begin();
         let tx = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -372,10 +366,9 @@ pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreE
         .and_then(|dir| fs::canonicalize(dir).ok())
         .zip(path.file_name())
         .map(|(dir, name)| dir.join(name));
-    let conn = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
+    let mut conn = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
         .map_err(|e| classify(path, "open the store", e))?;
-    conn.busy_timeout(BUSY)
-        .map_err(|e| classify(path, "open the store", e))?;
+    be_patient(&mut conn, Patience::Verb).map_err(|e| classify(path, "open the store", e))?;
     // Without it SQLite prepares a statement anew whenever a value is bound that a partial index might be about.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .and_then(|_| distrust_schema(&conn))

@@ -10,9 +10,6 @@ use super::{Store, StoreError, former, rows};
 use crate::core::run::State;
 use crate::core::time::Wall;
 
-/// Rows that one batch of pruning looks at.
-const PRUNE_BATCH: i64 = 500;
-
 impl Store {
     /// Makes the row of a job of the jobfile, or finds it by its name or a former one. What is known under former names, and
     /// under the name itself, becomes one row.
@@ -179,15 +176,16 @@ impl Store {
         self.meta("boot_id")
     }
 
-    /// Removes ended runs of a job that are older than their limits, a batch at a time, beginning behind `cursor`. Never an
+    /// Removes ended runs of a job that are older than their limits, looking at `batch` runs that come behind `cursor`. Never an
     /// unacknowledged failure, nor the newest run of the job.
     pub(crate) fn prune(
         &self,
         job_id: i64,
         cursor: i64,
+        batch: u32,
         limits: &PruneLimits,
     ) -> Result<Pruned, StoreError> {
-        self.prune_batch(job_id, cursor, limits)
+        self.prune_batch(job_id, cursor, batch, limits)
             .map_err(|e| self.failed("remove old runs", e))
     }
 
@@ -203,6 +201,7 @@ impl Store {
         &self,
         job_id: i64,
         cursor: i64,
+        batch: u32,
         limits: &PruneLimits,
     ) -> rusqlite::Result<Pruned> {
         let (ended, last, newest): (i64, Option<i64>, Option<i64>) = self
@@ -211,7 +210,7 @@ impl Store {
             .query_row([job_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut surplus = ended - limits.runs_max;
         let mut pruned = Pruned::default();
-        let candidates = self.candidates(job_id, cursor)?;
+        let candidates = self.candidates(job_id, cursor, batch)?;
         for candidate in &candidates {
             // Ids grow with time: what was put down within the limits, and all behind it, ended within them.
             if surplus <= 0
@@ -221,6 +220,7 @@ impl Store {
                 return Ok(pruned);
             }
             pruned.cursor = Some(candidate.id);
+            pruned.looked_at += 1;
             let is_needed = Some(candidate.id) == last || Some(candidate.id) == newest;
             if !is_needed && candidate.may_go(limits, surplus) {
                 self.delete_run(candidate.id, &mut pruned)?;
@@ -228,20 +228,20 @@ impl Store {
                 surplus -= 1;
             }
         }
-        if candidates.len() < usize::try_from(PRUNE_BATCH).unwrap_or(0) {
+        if pruned.looked_at < batch {
             pruned.cursor = None;
         }
         Ok(pruned)
     }
 
-    fn candidates(&self, job_id: i64, cursor: i64) -> rusqlite::Result<Vec<Candidate>> {
+    fn candidates(&self, job_id: i64, cursor: i64, batch: u32) -> rusqlite::Result<Vec<Candidate>> {
         self.conn
             .prepare_cached(
                 "SELECT id, state, created_at, ended_at, acked, \
                  EXISTS (SELECT 1 FROM notice JOIN job ON job.id = notice.job WHERE notice.run = run.id AND is_done = 0 AND present = 1) \
                  FROM run WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
             )?
-            .query_map(params![job_id, cursor, PRUNE_BATCH], |row| {
+            .query_map(params![job_id, cursor, batch], |row| {
                 Ok(Candidate {
                     id: row.get(0)?,
                     state: row.get(1)?,

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::followers;
+use super::hold::Unstopped;
 use super::mark;
 use super::rows::{self, RUN_COLUMNS};
 use super::types::{
@@ -56,6 +57,11 @@ impl Store {
             .prepare_cached("SELECT bytes FROM input WHERE run = ?1")
             .and_then(|mut query| query.query_row([run], |row| row.get(0)).optional())
             .map_err(|e| self.failed("read the input of a run", e))
+    }
+
+    /// The run that holds a key of a job: an unfinished one, or a failure that nobody has acknowledged.
+    pub(crate) fn key_holder(&self, job_id: i64, key: &str) -> Result<Option<i64>, StoreError> {
+        holder_of(&self.conn, job_id, key).map_err(|e| self.failed("read a key", e))
     }
 
     /// Queues an ended run again, or starts a retrying one now. `fresh` is the number of attempts of a new budget; none is no limit.
@@ -187,6 +193,7 @@ impl Store {
         &mut self,
         verb: impl FnOnce(&Connection) -> rusqlite::Result<Verb<T>>,
     ) -> rusqlite::Result<(T, Option<i64>)> {
+        let _unstopped = Unstopped::begin();
         let tx = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 
 use super::copies::with;
+use super::hold::Unstopped;
 use super::mark;
 use super::rows::{self, RUN_COLUMNS};
 use super::steer::FRESH_BUDGET;
@@ -26,19 +27,25 @@ const QUEUED_AT_ONCE: u32 = 2000;
 impl Store {
     /// Begins the turn's transaction.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        let unstopped = Unstopped::begin();
         self.changed.set(self.conn.total_changes());
-        self.batch("begin a turn", "BEGIN IMMEDIATE")
+        self.batch("begin a turn", "BEGIN IMMEDIATE")?;
+        *self.unstopped.borrow_mut() = unstopped;
+        Ok(())
     }
 
     /// Puts the turn on disk; when this returns it is there.
     pub(crate) fn commit(&self) -> Result<(), StoreError> {
-        if !self.has_changes() {
+        let commits = match self.has_changes() {
+            true => Some(mark::count(&self.conn).map_err(|e| self.failed("commit a turn", e))?),
             // Nothing is to be synced, which an idle supervisor would do each minute.
-            return self.batch("commit a turn", "COMMIT");
-        }
-        let commits = mark::count(&self.conn).map_err(|e| self.failed("commit a turn", e))?;
+            false => None,
+        };
         self.batch("commit a turn", "COMMIT")?;
-        self.mark(commits);
+        if let Some(commits) = commits {
+            self.mark(commits);
+        }
+        self.unstopped.take();
         Ok(())
     }
 
@@ -53,6 +60,7 @@ impl Store {
             // A failed ROLLBACK leaves a transaction that SQLite itself has undone already.
             let _ = self.conn.execute_batch("ROLLBACK");
         }
+        self.unstopped.take();
     }
 
     /// Gives the memory of prepared statements back: those of a start are not asked again.
@@ -101,6 +109,8 @@ impl Store {
         sql: &str,
         params: impl rusqlite::Params,
     ) -> Result<usize, StoreError> {
+        // Alone, it is a transaction of its own.
+        let _unstopped = self.conn.is_autocommit().then(Unstopped::begin);
         self.conn
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(params))

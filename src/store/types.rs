@@ -563,4 +563,6 @@ pub(crate) struct Pruned {
     pub(crate) output_bytes: i64,
     /// How many runs went.
     pub(crate) runs: u64,
+    /// How many it looked at.
+    pub(crate) looked_at: u32,
 }

@@ -60,6 +60,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// A lock that a stranger holds gives no sign when it is free.
 const LOCK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A store that another process has locked is free again soon.
+const LOCKED_AGAIN: Duration = Duration::from_millis(50);
+
 /// After a store or a start that failed; doubled up to [`BACK_OFF_MAX`].
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
@@ -219,6 +222,8 @@ pub(crate) struct Supervisor<S> {
     /// Where the last removal of output ended.
     trimmed_to: i64,
     again_at: Option<Mono>,
+    /// When a store that goes on failing is told of again.
+    say_again_at: Option<Mono>,
     start_again_at: Option<Mono>,
     /// How often a keeper for a run was refused in a row.
     refusals: HashMap<i64, u32>,
@@ -289,6 +294,7 @@ impl<S: Spawner> Supervisor<S> {
             trimmed_to: 0,
             refusals: HashMap::new(),
             again_at: None,
+            say_again_at: None,
             start_again_at: None,
             back_off: BACK_OFF_MIN,
             file_looked_at: now.mono,
@@ -341,6 +347,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.owes_boot_id &= self.has_doubts();
                 self.has_new_log = false;
                 self.again_at = None;
+                self.say_again_at = None;
                 self.back_off = BACK_OFF_MIN;
                 self.carry_out(steps, now);
             }
@@ -467,14 +474,7 @@ impl<S: Spawner> Supervisor<S> {
     /// The turn failed: nothing of it was, and the store is asked again a little later.
     fn undo(&mut self, steps: Steps, error: &StoreError, now: Now) {
         self.store.rollback();
-        self.log.event(
-            now.wall,
-            "store_failed",
-            &[
-                ("error", error),
-                ("again_in_ms", &self.back_off.as_millis()),
-            ],
-        );
+        self.put_off_turn(error, now);
         for claim in steps.claims {
             self.spawner.give_back(claim.slot);
             self.remove_live(claim.run());
@@ -497,12 +497,29 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.is_stale = true;
         self.owes_lanes = true;
-        self.again_at = Some(now.mono + self.back_off);
-        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
         if error.is_disk_full() && self.make_room(now) {
             self.again_at = Some(now.mono);
             self.back_off = BACK_OFF_MIN;
         }
+    }
+
+    /// The store is asked again ever later while it fails, but soon where another process only has it. Either is told ever more rarely.
+    fn put_off_turn(&mut self, error: &StoreError, now: Now) {
+        let wait = match error.is_lock() {
+            true => LOCKED_AGAIN,
+            false => self.back_off,
+        };
+        self.again_at = Some(now.mono + wait);
+        if self.say_again_at.is_some_and(|at| now.mono < at) {
+            return;
+        }
+        self.log.event(
+            now.wall,
+            "store_failed",
+            &[("error", error), ("again_in_ms", &wait.as_millis())],
+        );
+        self.say_again_at = Some(now.mono + self.back_off);
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
     }
 
     /// Takes over the settings of a jobfile; answers the former ones.

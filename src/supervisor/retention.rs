@@ -11,6 +11,9 @@ use crate::store::{Expendable, PruneLimits, StoreError, Trimmed};
 /// Jobs that are looked at in one turn: ten thousand take three hours, and no turn takes long.
 const JOBS_A_TURN: usize = 50;
 
+/// Runs that are looked at in one turn, of all these jobs together.
+const RUNS_A_TURN: u32 = 500;
+
 /// Batches of output that are removed in one turn.
 const TRIMS_A_TURN: usize = 8;
 
@@ -44,6 +47,7 @@ impl<S: Spawner> Supervisor<S> {
         self.last_prune = now.mono;
         // They come and go with the jobfile only, so a number counts the same ones from turn to turn.
         let absent = self.store.absent_jobs()?;
+        let mut left = RUNS_A_TURN;
         for _ in 0..JOBS_A_TURN {
             let (index, cursor) = self.prune_at;
             let (job_id, keep) = match self.jobs.get(index) {
@@ -57,9 +61,9 @@ impl<S: Spawner> Supervisor<S> {
                     }
                 },
             };
-            let pruned = self
-                .store
-                .prune(job_id, cursor, &PruneLimits::of(&keep, now.wall))?;
+            let limits = PruneLimits::of(&keep, now.wall);
+            let pruned = self.store.prune(job_id, cursor, left, &limits)?;
+            left -= pruned.looked_at.min(left);
             steps.output_change -= pruned.output_bytes;
             steps.files.extend(pruned.files);
             self.store.prune_notices(job_id, now.wall - keep.failed)?;

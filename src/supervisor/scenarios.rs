@@ -28,7 +28,7 @@ use crate::keeper::order::Order;
 use crate::keeper::record::{End, Ending, ProcessId, Record, StopCause};
 use crate::os::user::UserEntry;
 use crate::os::zone;
-use crate::store::{Addition, Enqueued, Filter, Force, NewItem, RunRow, Scope, Store};
+use crate::store::{Addition, Enqueued, Filter, Force, NewItem, RunRow, Scope, Store, StoreError};
 
 /// How a scripted attempt goes: how long it takes, and how it ends.
 type Act = (u64, End);
@@ -1313,4 +1313,30 @@ fn a_rate_lets_a_bucket_start_at_once_and_then_one_at_a_time() {
     day.now.wall = day.now.wall - Duration::from_secs(7200);
     day.advance(20);
     assert_eq!(started(&day), 9);
+}
+
+#[test]
+fn a_store_that_is_only_locked_is_asked_again_within_a_tenth_of_a_second_however_often() {
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
+    let waits = |day: &mut Scenario, error: &StoreError| -> Vec<Duration> {
+        (0..12)
+            .map(|_| {
+                let steps = super::Steps::at(day.now);
+                day.supervisor.undo(steps, error, day.now);
+                day.supervisor.next_wait(day.now)
+            })
+            .collect()
+    };
+    let locked = StoreError::Locked(PathBuf::from("jobctl.db"));
+    let longest = waits(&mut day, &locked).into_iter().max().unwrap();
+    assert!(longest <= Duration::from_millis(100), "{longest:?}");
+    let broken = StoreError::Damaged(PathBuf::from("jobctl.db"), "malformed".into());
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
+    day.supervisor
+        .undo(super::Steps::at(day.now), &broken, day.now);
+    let first = day.supervisor.next_wait(day.now);
+    day.advance_clocks(Duration::from_secs(1));
+    day.supervisor
+        .undo(super::Steps::at(day.now), &broken, day.now);
+    assert!(day.supervisor.next_wait(day.now) > first);
 }

@@ -50,7 +50,7 @@ fn telling_costs_the_same_however_much_was_told() {
     let cost = |count| {
         let mut store = Store::in_memory();
         fill_with_told(&store, count);
-        let steps = count_instructions(&mut store);
+        let steps = store.count_instructions();
         for event in [Event::Failure, Event::Recovery, Event::AttemptFailure] {
             store.add_notice(&new(7), event, Means::Hook).unwrap();
         }
