@@ -114,6 +114,7 @@ pub(crate) fn sample_run() -> RunRow {
         max_attempts: Some(4),
         charged: 1,
         lost: 0,
+        put_off: 0,
         outcome: Some(OutcomeKind::Exited),
         exit_code: Some(0),
         signal: None,

@@ -11,6 +11,12 @@ use super::time::Wall;
 /// A run whose keeper was lost more often than this is poison.
 pub(crate) const LOST_MAX: u32 = 3;
 
+/// A command that asks to be tried again sooner than this is tried again then.
+const PUT_OFF_MIN: Duration = Duration::from_secs(1);
+
+/// So often a run may put itself off uncharged.
+const PUT_OFF_FREE: u32 = 100;
+
 /// What follows an attempt.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) attempts_max: Option<u32>,
     /// How often the run's keeper was lost, this attempt included.
     pub(crate) lost: u32,
+    /// How often the run was put off uncharged since its budget is a fresh one.
+    pub(crate) put_off: u32,
     /// How it ended.
     pub(crate) outcome: &'a Outcome,
     /// When it ended.
@@ -118,16 +126,22 @@ impl Policy {
         if ended.lost > LOST_MAX {
             return Next::Finish(Verdict::Failed(Reason::Poison));
         }
+        let is_spent = ended.attempts_max.is_some_and(|max| ended.charged >= max);
         if let (Outcome::Exited(_), Some(span)) = (ended.outcome, ended.retry_after) {
-            let at = ended.ended_at + span;
-            return self.unless_too_late(at, ended, Next::PutOffTo(at));
+            let at = ended.ended_at + span.max(PUT_OFF_MIN);
+            let next = match ended.put_off < PUT_OFF_FREE {
+                true => Next::PutOffTo(at),
+                false if is_spent => return Next::Finish(Verdict::Failed(reason)),
+                false => Next::RetryAt(at),
+            };
+            return self.unless_too_late(at, ended, next);
         }
         let is_final = ended
             .outcome
             .exit_code()
             .is_some_and(|code| self.no_retry_exit.contains(&code))
             || (*ended.outcome == Outcome::Lost && !self.retry.lost)
-            || ended.attempts_max.is_some_and(|max| ended.charged >= max);
+            || is_spent;
         if is_final {
             return Next::Finish(Verdict::Failed(reason));
         }
@@ -323,6 +337,7 @@ mod tests {
             charged,
             attempts_max,
             lost: 0,
+            put_off: 0,
             outcome,
             ended_at: Wall::from_secs(1000),
             first_started_at: Wall::from_secs(900),
@@ -515,6 +530,26 @@ mod tests {
         assert_eq!(policy.outcome_of_shell(1, None), Outcome::Exited(1));
         policy.success_exit = Box::from([0, 127]);
         assert_eq!(policy.outcome_of_shell(127, None), Outcome::Exited(127));
+    }
+
+    #[test]
+    fn a_command_that_puts_itself_off_waits_a_second_and_pays_from_the_hundredth_time_on() {
+        let asks = |put_off, charged, attempts_max| Ended {
+            retry_after: Some(Duration::ZERO),
+            put_off,
+            ..ended(&Outcome::Exited(1), charged, attempts_max)
+        };
+        let at = Wall::from_secs(1001);
+        let failed = Next::Finish(Verdict::Failed(Reason::Exit));
+        for (ended, next) in [
+            (asks(0, 1, Some(1)), Next::PutOffTo(at)),
+            (asks(99, 100, Some(100)), Next::PutOffTo(at)),
+            (asks(100, 101, Some(101)), failed),
+            (asks(100, 101, Some(102)), Next::RetryAt(at)),
+            (asks(100, 101, None), Next::RetryAt(at)),
+        ] {
+            assert_eq!(policy(0).next(&ended), next, "{ended:?}");
+        }
     }
 
     #[test]

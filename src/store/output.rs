@@ -18,7 +18,7 @@ const TRIM_BATCH: u32 = 50;
 /// Whose output may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expendable {
-    /// That of ended runs, but not of failures that nobody has acknowledged.
+    /// That of ended runs, but not of failures that nobody has acknowledged; and of the earlier attempts of runs that have not ended.
     Settled,
     /// That of all ended runs.
     Ended,
@@ -96,7 +96,9 @@ impl Store {
 
     fn trim(&self, whose: Expendable, after: i64, needed: i64) -> rusqlite::Result<Trimmed> {
         let condition = match whose {
-            Expendable::Settled => "run.state > 4 AND NOT (run.state = 6 AND run.acked IS NULL)",
+            Expendable::Settled => {
+                "(run.state > 4 AND NOT (run.state = 6 AND run.acked IS NULL) OR run.state < 5 AND output.attempt < run.attempt)"
+            }
             Expendable::Ended => "run.state > 4",
         };
         let rows: Vec<(i64, i64, u32, i64, bool)> = self
@@ -142,6 +144,21 @@ mod tests {
              INSERT INTO output(run, attempt, total, head_max, tail_max) VALUES (4, 1, 900, 150, 150)",
         );
         store
+    }
+
+    #[test]
+    fn the_output_of_earlier_attempts_of_an_unfinished_run_goes_and_that_of_its_newest_stays() {
+        let store = store();
+        store.execute_raw(
+            "UPDATE run SET state = 4, attempt = 2 WHERE id = 3; \
+             INSERT INTO output(run, attempt, total, head) VALUES (3, 2, 5, x'3434343434'); \
+             DELETE FROM output WHERE run <> 3",
+        );
+        let trimmed = store.trim_output(Expendable::Settled, 0, 1000).unwrap();
+        assert_eq!(trimmed.bytes, 5);
+        assert!(store.output(3, 1).unwrap().is_none() && store.output(3, 2).unwrap().is_some());
+        let nothing = store.trim_output(Expendable::Ended, 0, 1000).unwrap();
+        assert_eq!(nothing, Trimmed::default());
     }
 
     #[test]

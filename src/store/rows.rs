@@ -12,7 +12,7 @@ pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, max(run.state, 
      run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
      run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, run.key, run.priority, \
      run.acked, run.stop, run.slot, run.claim, run.first_started_at, run.\"after\", run.expires_at, run.progress, \
-     run.result, run.late_at";
+     run.result, run.late_at, run.put_off";
 
 /// What keeps runs out of sight that a finder has fed and not finished; what it has finished is queued.
 pub(super) const IN_SIGHT: &str =
@@ -65,6 +65,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         progress: row.get(33)?,
         result: row.get(34)?,
         late_at: wall(row, 35)?,
+        put_off: row.get::<_, Option<u32>>(36)?.unwrap_or(0),
     })
 }
 

@@ -442,7 +442,7 @@ fn queue_ended(
     let max_attempts = fresh.map(|fresh| run.charged.saturating_add(fresh));
     tx.prepare_cached(
         "UPDATE run SET state = 2, due_at = ?2, reason = NULL, \"by\" = NULL, ended_at = NULL, acked = NULL, stop = NULL, \
-         lost = NULL, expires_at = NULL, max_attempts = ?3, first_started_at = ?4 WHERE id = ?1 AND state > 4",
+         lost = NULL, put_off = NULL, expires_at = NULL, max_attempts = ?3, first_started_at = ?4 WHERE id = ?1 AND state > 4",
     )?
     .execute(params![run.id, now.ms(), max_attempts, FRESH_BUDGET])?;
     Ok(Verb::Keep(Answer::Done))

@@ -407,12 +407,16 @@ impl Store {
 
     /// Writes down the end of an attempt and what follows. False: the run is not running under this claim any more.
     pub(crate) fn finish_if_running(&self, finish: &Finish<'_>) -> Result<bool, StoreError> {
-        let (state, reason, due_at, granted) = match finish.next {
-            Next::Finish(verdict) => (verdict.state(), verdict.reason(), None, 0),
-            Next::RetryAt(at) => (State::Retrying, None, Some(at), 0),
-            Next::PutOffTo(at) => (State::Retrying, None, Some(at), 1),
-            // What is not charged is granted once more: the count of attempts goes on.
-            Next::Requeue => (State::Queued, None, Some(finish.ended_at), 1),
+        let (state, reason, due_at) = match finish.next {
+            Next::Finish(verdict) => (verdict.state(), verdict.reason(), None),
+            Next::RetryAt(at) | Next::PutOffTo(at) => (State::Retrying, None, Some(at)),
+            Next::Requeue => (State::Queued, None, Some(finish.ended_at)),
+        };
+        // What is not charged is granted once more: the count of attempts goes on.
+        let (granted, put_off) = match finish.next {
+            Next::Finish(_) | Next::RetryAt(_) => (0, None),
+            Next::Requeue => (1, None),
+            Next::PutOffTo(_) => (1, Some(1)),
         };
         let error = match finish.outcome {
             Outcome::SpawnFailed { error, .. } => Some(error.as_str()),
@@ -429,7 +433,7 @@ impl Store {
              lost = CASE WHEN ?7 THEN coalesce(lost, 0) + 1 ELSE lost END, ended_at = ?8, outcome = ?9, exit_code = ?10, \
              signal = ?11, error = ?12, duration_ms = ?13, user_ms = ?14, system_ms = ?15, max_rss_kib = ?16, \
              output_bytes = ?17, pid = ?18, started_at = coalesce(?19, started_at), progress = ?20, \
-             result = ?21, stop = NULL, slot = NULL \
+             result = ?21, stop = NULL, slot = NULL, put_off = CASE WHEN ?22 THEN coalesce(put_off, 0) + 1 ELSE put_off END \
              WHERE id = ?1 AND state = 3 AND claim = ?2",
             params![
                 finish.run,
@@ -453,6 +457,7 @@ impl Store {
                 finish.started_at.map(Wall::ms),
                 finish.report.progress,
                 finish.report.result,
+                put_off,
             ],
         )?;
         if changed == 1 {

@@ -48,6 +48,8 @@ pub(crate) struct RunRow {
     pub(crate) charged: u32,
     /// How often its keeper was lost.
     pub(crate) lost: u32,
+    /// How often its command put it off uncharged, since its budget is a fresh one.
+    pub(crate) put_off: u32,
     /// How the newest attempt ended.
     pub(crate) outcome: Option<OutcomeKind>,
     /// Its exit code.

@@ -229,6 +229,7 @@ impl<S: Spawner> Supervisor<S> {
             outcome: &attempt.outcome,
             ended_at,
             first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
+            put_off: run.put_off,
             stopped: run.stop.or(by_machine),
             was_struck: attempt.stopped == Some(StopCause::Signal),
             is_unfit: attempt.is_unfit,
