@@ -106,31 +106,6 @@ pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// Replaces a file by one with these bytes, readable by all; whoever reads it meanwhile sees the old one or the new one. Not synced.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut draft = std::ffi::OsString::from(".");
-    draft.push(name);
-    draft.push(format!(".jobctl-{}", std::process::id()));
-    let draft = path.with_file_name(draft);
-    match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&draft)
-        .and_then(|mut file| io::Write::write_all(&mut file, bytes))
-        .and_then(|()| std::fs::rename(&draft, path));
-    if written.is_err() {
-        // Nobody reads half a file under a hidden name.
-        let _ = std::fs::remove_file(&draft);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

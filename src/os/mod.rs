@@ -2,6 +2,7 @@
 //!
 //! The only place with `unsafe` code, and the only place that asks a clock or starts a process.
 
+pub(crate) mod aside;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod disk;
@@ -13,6 +14,7 @@ pub(crate) mod limit;
 pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod notify;
+pub(crate) mod outside;
 pub(crate) mod paths;
 pub(crate) mod poll;
 pub(crate) mod process;

@@ -44,6 +44,8 @@ const READ: OFlag = OFlag::O_RDONLY
 pub(crate) struct Opened {
     /// The file or directory, for reading.
     pub(crate) file: File,
+    /// Its path, free of symbolic links.
+    at: PathBuf,
     /// Why root must not trust it; empty for everybody else.
     pub(crate) faults: Vec<Fault>,
     /// Whether every user of the machine can read it, and it is not on a read-only mount.
@@ -106,6 +108,20 @@ pub(crate) fn open(path: &Path) -> io::Result<Opened> {
 pub(crate) fn open_trusted(path: &Path) -> io::Result<File> {
     let opened = open(path)?;
     match opened.faults.into_iter().next() {
+        Some(fault) => Err(io::Error::new(io::ErrorKind::PermissionDenied, fault)),
+        None => Ok(opened.file),
+    }
+}
+
+/// Opens a directory, and errs with the first [`Fault`] of the way to it, if this process is root. The directory itself may be anybody's:
+/// what is done by this descriptor stays in it.
+pub(crate) fn open_place(path: &Path) -> io::Result<File> {
+    let opened = open(path)?;
+    if !opened.file.metadata()?.is_dir() {
+        return Err(Errno::ENOTDIR.into());
+    }
+    let is_before = |fault: &Fault| fault.path != opened.at;
+    match opened.faults.into_iter().find(is_before) {
         Some(fault) => Err(io::Error::new(io::ErrorKind::PermissionDenied, fault)),
         None => Ok(opened.file),
     }
@@ -333,6 +349,7 @@ impl Walk {
         self.note(&seen);
         Ok(Opened {
             file,
+            at: self.at,
             faults: self.faults,
             is_open_to_all: !self.is_closed && seen.mode & 0o004 != 0 && !seen.is_read_only,
         })

@@ -1,4 +1,4 @@
-//! The loop around the supervisor: one thread, one wait, one deadline. Turns signals, rings and keepers into turns.
+//! The loop around the supervisor: one wait, one deadline. Turns signals, rings and keepers into turns.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -290,7 +290,7 @@ fn wait(
     let timeout = watching
         .next_wait(now)
         .map_or(timeout, |wait| wait.min(timeout));
-    let (_, slots) = supervisor.parts();
+    let (errands, slots) = supervisor.to_wait_for();
     let timeout = slots
         .next_wait(now)
         .map_or(timeout, |wait| wait.min(timeout));
@@ -305,6 +305,7 @@ fn wait(
         .into_iter()
         .chain(reload.descriptor())
         .chain(watching.descriptor())
+        .chain(errands.descriptor())
         .chain(slots.descriptors())
         .map(poll::readable)
         .collect();
@@ -316,5 +317,6 @@ fn wait(
     poll::wait(&mut descriptors, Some(timeout + TIMEOUT_BEHIND))?;
     // The next turn looks at the clock in any case: it is only to be heard.
     timers.clock.was_set();
+    errands.drain();
     Ok(())
 }

@@ -6,6 +6,7 @@ mod claim;
 mod clocks;
 pub(crate) mod daemon;
 pub(crate) mod environment;
+mod errand;
 pub(crate) mod exec;
 mod feeds;
 mod finish;
@@ -46,6 +47,7 @@ use crate::store::{Rescued, RunningExec, Store, StoreError};
 
 use clocks::Jump;
 use environment::Surroundings;
+use errand::Errands;
 use jobs::{Head, HeadKey, JobState};
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::{Form, Log};
@@ -160,6 +162,7 @@ pub(crate) struct Supervisor<S> {
     reserve: Reserve,
     room: Room,
     signs: signs::Signs,
+    errands: Errands,
     /// The store's log was begun anew since the last turn that was written, which did not help.
     has_new_log: bool,
     /// Something besides the store found the disk full in this turn.
@@ -249,6 +252,7 @@ impl<S: Spawner> Supervisor<S> {
             reserve: Reserve::in_state_dir(&configuration.state_dir),
             room: Room::Enough,
             signs: signs::Signs::default(),
+            errands: Errands::default(),
             has_new_log: false,
             wants_room: false,
             astray: None,
@@ -550,6 +554,11 @@ impl<S: Spawner> Supervisor<S> {
     /// The store and the spawner, for the daemon's own books.
     pub(crate) fn parts(&mut self) -> (&mut Store, &mut S) {
         (&mut self.store, &mut self.spawner)
+    }
+
+    /// What tells the loop that something has ended: errands, and attempts.
+    pub(crate) fn to_wait_for(&self) -> (&Errands, &S) {
+        (&self.errands, &self.spawner)
     }
 
     /// Notes a line in the log at once.

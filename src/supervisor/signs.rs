@@ -1,13 +1,15 @@
 //! Signs for those outside that the supervisor lives and what it does: to systemd (sd_notify(3)), the metrics file, the heartbeat.
 //!
-//! All of them are given by the loop itself, after a turn: one that is stuck gives none. None of them ever waits for anybody.
+//! All of them are begun by the loop itself, after a turn: one that is stuck gives none. None of them ever waits for anybody: files are written
+//! by errands.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::environment::Subject;
+use super::errand::{Errand, OVERDUE};
 use super::finish::outcome_of;
 use super::metrics::{self, Outside};
 use super::spawner::{Report, SlotEnd, Spawner};
@@ -19,8 +21,8 @@ use crate::core::retry::describe;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now, Wall};
 use crate::keeper::order::Order;
-use crate::os::file;
 use crate::os::notify::Notify;
+use crate::os::outside;
 use crate::store::StoreError;
 
 /// A keeper knows the command of the heartbeat as this run; notices have small negative numbers.
@@ -36,6 +38,9 @@ const METRICS_EVERY: Duration = Duration::from_secs(5);
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
 const EXTEND_BY: Duration = Duration::from_secs(30);
 
+/// How long the last metrics may take, and what is written before them.
+const LAST_METRICS: Duration = Duration::from_secs(1);
+
 /// What was told, and when.
 #[derive(Debug, Default)]
 pub(super) struct Signs {
@@ -48,8 +53,11 @@ pub(super) struct Signs {
     extended_at: Option<Mono>,
     metrics_at: Option<Mono>,
     metrics_of: Version,
+    metrics: Errand<io::Result<()>>,
     beat_at: Option<Mono>,
+    /// The heartbeat's command is under way.
     is_beating: bool,
+    beat: Errand<io::Result<()>>,
     beats: i64,
     /// What does not work at the moment, and was said.
     ills: Ills,
@@ -99,7 +107,13 @@ impl<S: Spawner> Supervisor<S> {
     /// The last word of a supervisor that leaves.
     pub(crate) fn sign_off(&mut self, now: Now) {
         if let Some(path) = self.configuration.metrics_file.clone() {
-            self.write_metrics(&path, false, now);
+            self.signs.metrics.wait(LAST_METRICS);
+            if !self.signs.metrics.is_under_way() {
+                self.begin_metrics(&path, false, now);
+            }
+            if let Some(written) = self.signs.metrics.wait(LAST_METRICS) {
+                self.note_metrics(&path, written.map_err(|error| plain(&error)), now);
+            }
         }
         self.log.flush();
     }
@@ -133,11 +147,13 @@ impl<S: Spawner> Supervisor<S> {
         self.show_status(now);
         self.ping(now);
         self.ask_for_time(now);
-        if let Some(path) = self.configuration.metrics_file.clone()
-            && self.metrics_are_due(now)
-        {
-            self.write_metrics(&path, true, now);
+        if let Some(path) = self.configuration.metrics_file.clone() {
+            self.hear_metrics(&path, now);
+            if self.metrics_are_due(now) {
+                self.begin_metrics(&path, true, now);
+            }
         }
+        self.hear_beat(now);
         self.beat(now);
     }
 
@@ -150,7 +166,9 @@ impl<S: Spawner> Supervisor<S> {
         let after = |at: Option<Mono>, span: Duration| at.map_or(now.mono, |at| at + span);
         let is_new = |of: Version| of != self.version();
         let has_manager = signs.notify.is_some();
-        let metrics = self.configuration.metrics_file.is_some().then(|| {
+        let is_free = !signs.metrics.is_under_way();
+        let has_metrics = self.configuration.metrics_file.is_some();
+        let metrics = (has_metrics && is_free).then(|| {
             let span = if is_new(signs.metrics_of) {
                 METRICS_EVERY
             } else {
@@ -170,6 +188,8 @@ impl<S: Spawner> Supervisor<S> {
             .into_iter()
             .flatten()
             .map(|at| at.since(now.mono))
+            .chain(signs.metrics.next_wait(now))
+            .chain(signs.beat.next_wait(now))
             .min()
     }
 
@@ -275,12 +295,12 @@ impl<S: Spawner> Supervisor<S> {
         } else {
             METRICS_EVERY
         };
-        self.signs
-            .metrics_at
-            .is_none_or(|at| now.mono.since(at) >= span)
+        let is_free = !self.signs.metrics.is_under_way();
+        let is_early = |at| now.mono.since(at) < span;
+        is_free && !self.signs.metrics_at.is_some_and(is_early)
     }
 
-    fn write_metrics(&mut self, path: &Path, is_up: bool, now: Now) {
+    fn begin_metrics(&mut self, path: &Path, is_up: bool, now: Now) {
         self.signs.metrics_at = Some(now.mono);
         self.signs.metrics_of = self.version();
         let next: HashMap<String, Wall> = self
@@ -293,10 +313,28 @@ impl<S: Spawner> Supervisor<S> {
             next,
             now: now.wall,
         };
-        let written = match metrics::text(&self.store, &outside) {
-            Ok(text) => file::replace(path, text.as_bytes()).map_err(|error| plain(&error)),
-            Err(error) => Err(error.to_string()),
-        };
+        let begun = metrics::text(&self.store, &outside)
+            .map_err(|error| error.to_string())
+            .and_then(|text| {
+                let file = path.to_owned();
+                let work = move || outside::replace(&file, text.as_bytes());
+                let begun = self.signs.metrics.begin(&mut self.errands, now, work);
+                begun.map_err(|error| plain(&error))
+            });
+        if begun.is_err() {
+            self.note_metrics(path, begun, now);
+        }
+    }
+
+    fn hear_metrics(&mut self, path: &Path, now: Now) {
+        if let Some(written) = self.signs.metrics.take(now) {
+            self.note_metrics(path, written.map_err(|error| plain(&error)), now);
+        } else if self.signs.metrics.is_newly_overdue(now) {
+            self.note_metrics(path, Err(OVERDUE.to_owned()), now);
+        }
+    }
+
+    fn note_metrics(&mut self, path: &Path, written: Result<(), String>, now: Now) {
         let was_ill = std::mem::replace(&mut self.signs.ills.metrics, written.is_err());
         match written {
             Ok(()) if was_ill => {
@@ -316,7 +354,8 @@ impl<S: Spawner> Supervisor<S> {
         self.configuration.heartbeat.as_ref()?;
         // A supervisor whose store fails, or that stops, is not well; a shadow starts nothing.
         let is_live = self.configuration.mode == Mode::Live && self.stopping.is_none();
-        let is_well = is_live && self.again_at.is_none() && !self.signs.is_beating;
+        let is_free = !self.signs.is_beating && !self.signs.beat.is_under_way();
+        let is_well = is_live && self.again_at.is_none() && is_free;
         is_well.then(|| self.signs.beat_at.unwrap_or(now.mono))
     }
 
@@ -328,14 +367,28 @@ impl<S: Spawner> Supervisor<S> {
         self.signs.beat_at = Some(now.mono + every);
         match target {
             HeartbeatTarget::File(path) => {
-                let touched = touch(Path::new(&*path), now.wall).map_err(|error| plain(&error));
-                self.note_beat(touched.err().as_deref(), now);
+                let since_epoch = Duration::from_millis(u64::try_from(now.wall.ms()).unwrap_or(0));
+                let at = SystemTime::UNIX_EPOCH + since_epoch;
+                let work = move || outside::touch(Path::new(&*path), at);
+                if let Err(error) = self.signs.beat.begin(&mut self.errands, now, work) {
+                    self.note_beat(Some(&plain(&error)), now);
+                }
             }
             HeartbeatTarget::Command(command) => {
                 if let Err(error) = self.start_beat(&command, every) {
                     self.note_beat(Some(&error), now);
                 }
             }
+        }
+    }
+
+    /// Hears how it went with the heartbeat's file.
+    fn hear_beat(&mut self, now: Now) {
+        if let Some(touched) = self.signs.beat.take(now) {
+            let error = touched.err().map(|error| plain(&error));
+            self.note_beat(error.as_deref(), now);
+        } else if self.signs.beat.is_newly_overdue(now) {
+            self.note_beat(Some(OVERDUE), now);
         }
     }
 
@@ -412,11 +465,4 @@ impl<S: Spawner> Supervisor<S> {
             Some(_) | None => {}
         }
     }
-}
-
-/// Makes a file if there is none, and says that it was changed at `at`.
-fn touch(path: &Path, at: Wall) -> std::io::Result<()> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    let since_epoch = Duration::from_millis(u64::try_from(at.ms()).unwrap_or(0));
-    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
 }

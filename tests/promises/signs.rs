@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{DEADLINE, House, Need, is_root, program, skipped, wait_for};
+use crate::support::{DEADLINE, DeadMount, House, Need, is_root, program, skipped, wait_for};
 
 /// What the supervisor told the manager, until a message begins with `word`.
 fn told(socket: &UnixDatagram, word: &str) -> Vec<String> {
@@ -264,6 +264,96 @@ fn a_heartbeat_that_fails_is_said_once() {
         house.read("log").matches("event=heartbeat_failed").count(),
         1
     );
+}
+
+#[test]
+fn a_heartbeat_file_that_is_a_fifo_or_a_link_is_refused_and_holds_nothing_up() {
+    let house = House::new(
+        "heartbeat = { file = '@T@/alive', every = '10ms' }\n[jobs.work]\ncommand = 'true'\n",
+    );
+    nix::unistd::mkfifo(&house.path("alive"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let supervisor = house.start();
+    house.wait_text("log", "event=heartbeat_failed");
+    let id = house.enqueue(&["work"]);
+    house.wait_state(id, "succeeded");
+    fs::remove_file(house.path("alive")).expect("it is ours");
+    house.wait_text("log", "event=heartbeat_works");
+    std::os::unix::fs::symlink("elsewhere", house.path("link")).expect("it is new");
+    fs::rename(house.path("link"), house.path("alive")).expect("it is ours");
+    wait_for("the link to be refused", || {
+        let failed = house.read("log").matches("event=heartbeat_failed").count();
+        (failed == 2).then_some(())
+    });
+    assert!(!house.path("elsewhere").exists(), "made through the link");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_metrics_file_that_is_a_link_is_refused() {
+    let house = House::new("metrics_file = '@T@/m.prom'\n[jobs.work]\ncommand = 'true'\n");
+    std::os::unix::fs::symlink("elsewhere", house.path("m.prom")).expect("it is new");
+    let supervisor = house.start();
+    house.wait_text("log", "event=metrics_failed");
+    assert_eq!(supervisor.stop(), 0);
+    assert!(house.path("m.prom").is_symlink() && !house.path("elsewhere").exists());
+}
+
+#[test]
+fn a_root_supervisor_writes_nothing_where_another_user_can_turn_the_way() {
+    if !is_root() {
+        return skipped(Need::Root, "only root can be led elsewhere");
+    }
+    let house = House::new(
+        "metrics_file = '@T@/his/m.d/m.prom'\nheartbeat = { file = '@T@/his/m.d/alive', every = '1s' }\n\
+         [jobs.work]\ncommand = 'true'\n",
+    );
+    fs::create_dir_all(house.path("his/m.d")).expect("it is new");
+    std::os::unix::fs::chown(house.path("his"), Some(65534), None).expect("root may");
+    let supervisor = house.start();
+    house.wait_text("log", "event=metrics_failed");
+    house.wait_text("log", "event=heartbeat_failed");
+    assert_eq!(
+        fs::read_dir(house.path("his/m.d"))
+            .expect("it is there")
+            .count(),
+        0
+    );
+    // A directory of a collector's user is one that he may do in what he wants.
+    std::os::unix::fs::chown(house.path("his"), Some(0), None).expect("root may");
+    std::os::unix::fs::chown(house.path("his/m.d"), Some(65534), None).expect("root may");
+    house.wait_text("log", "event=heartbeat_works");
+    assert_eq!(supervisor.stop(), 0);
+    assert!(house.read("his/m.d/m.prom").contains("jobctl_up 0"));
+}
+
+#[test]
+fn a_dead_file_system_below_metrics_and_heartbeat_holds_nothing_up() {
+    let house = House::new(
+        "metrics_file = '@T@/dead/m.prom'\nheartbeat = { file = '@T@/dead/alive', every = '100ms' }\n\
+         [jobs.tick]\nschedule = '@every 1s'\ncommand = 'echo x >> \"$T/ticks\"'\n",
+    );
+    let Some(dead) = DeadMount::at(&house, "dead") else {
+        return skipped(
+            Need::Fuse,
+            "a mount that never answers takes root and /dev/fuse",
+        );
+    };
+    let supervisor = house.start();
+    house.wait_lines("ticks", 3);
+    house.wait_text("log", "event=metrics_failed");
+    house.wait_text("log", "event=heartbeat_failed");
+    house.wait_lines("ticks", 9);
+    let log = house.read("log");
+    for event in ["metrics_failed", "heartbeat_failed"] {
+        assert_eq!(log.matches(event).count(), 1, "{log}");
+    }
+    assert_eq!(supervisor.stop(), 0, "two threads hang still");
+    let supervisor = house.start();
+    house.wait_lines("ticks", 11);
+    drop(dead);
+    house.wait_text("dead/m.prom", "jobctl_up 1");
+    wait_for("a beat", || house.path("dead/alive").exists().then_some(()));
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]

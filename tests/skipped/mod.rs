@@ -19,6 +19,8 @@ pub(crate) enum Need {
     Curl,
     /// libfaketime.
     Faketime,
+    /// /dev/fuse, and root that may mount it.
+    Fuse,
     /// `git`.
     Git,
     /// A loop device with an ext4 image that can be mounted.
@@ -59,12 +61,13 @@ pub(crate) enum Need {
     Zones,
 }
 
-const NEEDS: [(&str, Need); 24] = [
+const NEEDS: [(&str, Need); 25] = [
     ("broken-build", Need::BrokenBuild),
     ("cgroup", Need::Cgroup),
     ("cron", Need::Cron),
     ("curl", Need::Curl),
     ("faketime", Need::Faketime),
+    ("fuse", Need::Fuse),
     ("git", Need::Git),
     ("loop", Need::Loop),
     ("mandoc", Need::Mandoc),
