@@ -91,7 +91,7 @@ const ROOMS: &[Room] = &[
 const ONE_PLACE: &[(&str, &str)] = &[
     ("cron", "core/schedule/"),
     ("glob", "jobfile/"),
-    ("glob", "supervisor/watching.rs"),
+    ("glob", "supervisor/watching/look.rs"),
     ("humantime", "core/duration.rs"),
     ("humantime", "jobfile/"),
     ("jiff", "os/zone.rs"),

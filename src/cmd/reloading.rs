@@ -188,8 +188,8 @@ impl<'s> Reloading<'s> {
         if self.watcher.is_some() && places == self.places {
             return;
         }
-        let watched = Watcher::new().and_then(|mut watcher| {
-            let added = add_all(&mut watcher, &places);
+        let watched = Watcher::new().and_then(|watcher| {
+            let added = add_all(&watcher, &places);
             self.watcher = Some(watcher);
             added
         });
@@ -329,7 +329,7 @@ impl<'s> Reloading<'s> {
 }
 
 /// Watches all that can be watched; the first error that is one.
-fn add_all(watcher: &mut Watcher, places: &BTreeMap<PathBuf, WatchedPlace>) -> io::Result<()> {
+fn add_all(watcher: &Watcher, places: &BTreeMap<PathBuf, WatchedPlace>) -> io::Result<()> {
     let mut first = Ok(());
     for (path, place) in places {
         let added = watcher.add(path, what(place));

@@ -226,7 +226,7 @@ impl Service {
         }
         // What is there now is the baseline; whoever was told that it is ready may add files.
         let mut watching = Watching::default();
-        watching.step(&mut supervisor, clock::now());
+        watching.start(&mut supervisor, clock::now());
         let mode = match self.mode {
             Mode::Live => "live",
             Mode::Shadow => "shadow",

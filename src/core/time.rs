@@ -78,6 +78,9 @@ fn span_ms(span: Duration) -> i64 {
 pub(crate) struct Mono(Duration);
 
 impl Mono {
+    /// The zero of the clock: over for whoever asks.
+    pub(crate) const ZERO: Self = Self(Duration::ZERO);
+
     /// Makes a point from the time since the clock's zero.
     pub(crate) const fn from_duration(since_zero: Duration) -> Self {
         Self(since_zero)

@@ -5,10 +5,14 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+
+/// Events of watches that are being added; more than this are given up.
+const EARLY_MAX: usize = 10_000;
 
 /// What is watched at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +36,10 @@ pub(crate) enum Notice {
         at: PathBuf,
         /// The name in it.
         name: OsString,
-        /// It was closed after writing, or moved there: a file is whole.
-        is_whole: bool,
+        /// What happened.
+        change: Change,
+        /// It is the name of a directory.
+        is_dir: bool,
     },
     /// To a watched path itself.
     Itself,
@@ -42,11 +48,29 @@ pub(crate) enum Notice {
     Gone,
 }
 
-/// Watched paths. Becomes readable when there is a notice.
+/// What happened to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It was closed after writing, or moved there: a file is whole.
+    Whole,
+    /// It was removed, or moved away.
+    Gone,
+    /// Something else.
+    Other,
+}
+
+/// Watched paths. Becomes readable when there is a notice. One thread may add paths while another one takes notices.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     inotify: Inotify,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
     paths: HashMap<WatchDescriptor, Vec<PathBuf>>,
+    /// Events of watches whose path another thread has just added and not noted yet.
+    early: Vec<InotifyEvent>,
 }
 
 impl AsFd for Watcher {
@@ -60,12 +84,17 @@ impl Watcher {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             inotify: Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?,
-            paths: HashMap::new(),
+            known: Mutex::default(),
         })
     }
 
-    /// Watches a path; a symbolic link at its end is not followed. Errs with `StorageFull` at the user's limit of watches.
-    pub(crate) fn add(&mut self, path: &Path, what: What) -> io::Result<()> {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches a path; a symbolic link at its end is not followed. Errs with `StorageFull` at the user's limit of watches. Waits for the
+    /// file system, if that does, and keeps nobody else from taking notices meanwhile.
+    pub(crate) fn add(&self, path: &Path, what: What) -> io::Result<()> {
         let itself = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
         let besides = match what {
             What::Itself => AddWatchFlags::empty(),
@@ -86,48 +115,68 @@ impl Watcher {
         let add = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
         let mask = itself | besides | add | AddWatchFlags::IN_DONT_FOLLOW;
         let descriptor = self.inotify.add_watch(path, mask)?;
-        self.paths
-            .entry(descriptor)
-            .or_default()
-            .push(path.to_owned());
+        let mut known = self.known();
+        let paths = known.paths.entry(descriptor).or_default();
+        if !paths.iter().any(|known| known == path) {
+            paths.push(path.to_owned());
+        }
         Ok(())
     }
 
     /// Takes what happened since the last time.
     pub(crate) fn take(&self) -> io::Result<Vec<Notice>> {
-        let gone = AddWatchFlags::IN_DELETE_SELF
-            | AddWatchFlags::IN_MOVE_SELF
-            | AddWatchFlags::IN_IGNORED
-            | AddWatchFlags::IN_UNMOUNT
-            | AddWatchFlags::IN_Q_OVERFLOW;
-        let mut notices = Vec::new();
+        let mut known = self.known();
+        let mut events = std::mem::take(&mut known.early);
         loop {
-            let events = match self.inotify.read_events() {
-                Ok(events) => events,
-                Err(Errno::EAGAIN) => return Ok(notices),
-                Err(Errno::EINTR) => continue,
+            match self.inotify.read_events() {
+                Ok(more) => events.extend(more),
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
-            };
-            for event in events {
-                match (event.name, self.paths.get(&event.wd)) {
-                    (Some(name), Some(paths)) => {
-                        let is_whole = event
-                            .mask
-                            .intersects(AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO);
-                        notices.extend(paths.iter().map(|at| Notice::Name {
-                            at: at.clone(),
-                            name: name.clone(),
-                            is_whole,
-                        }));
-                    }
-                    (None, Some(_)) if !event.mask.intersects(gone) => {
-                        notices.push(Notice::Itself);
-                    }
-                    (_, _) => notices.push(Notice::Gone),
-                }
             }
         }
+        let mut notices = Vec::new();
+        for event in events {
+            let is_lost = event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW);
+            match known.paths.get(&event.wd) {
+                Some(paths) => notices.extend(notices_of(&event, paths)),
+                None if !is_lost && known.early.len() < EARLY_MAX => known.early.push(event),
+                None => notices.push(Notice::Gone),
+            }
+        }
+        Ok(notices)
     }
+}
+
+fn notices_of(event: &InotifyEvent, paths: &[PathBuf]) -> Vec<Notice> {
+    let gone = AddWatchFlags::IN_DELETE_SELF
+        | AddWatchFlags::IN_MOVE_SELF
+        | AddWatchFlags::IN_IGNORED
+        | AddWatchFlags::IN_UNMOUNT
+        | AddWatchFlags::IN_Q_OVERFLOW;
+    let Some(name) = &event.name else {
+        let is_gone = event.mask.intersects(gone);
+        return vec![if is_gone {
+            Notice::Gone
+        } else {
+            Notice::Itself
+        }];
+    };
+    let is = |mask: AddWatchFlags| event.mask.intersects(mask);
+    let change = if is(AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO) {
+        Change::Whole
+    } else if is(AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM) {
+        Change::Gone
+    } else {
+        Change::Other
+    };
+    let notice = |at: &PathBuf| Notice::Name {
+        at: at.clone(),
+        name: name.clone(),
+        change,
+        is_dir: is(AddWatchFlags::IN_ISDIR),
+    };
+    paths.iter().map(notice).collect()
 }
 
 #[cfg(test)]
@@ -140,7 +189,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let file = dir.join("a");
         std::fs::write(&file, "").unwrap();
-        let mut watcher = Watcher::new().unwrap();
+        let watcher = Watcher::new().unwrap();
         watcher.add(&dir, What::Names).unwrap();
         watcher.add(&file, What::Content).unwrap();
         std::fs::read(&file).unwrap();
@@ -151,7 +200,8 @@ mod tests {
         let created = Notice::Name {
             at: dir.clone(),
             name: "b".into(),
-            is_whole: false,
+            change: Change::Other,
+            is_dir: false,
         };
         assert_eq!(watcher.take().unwrap(), [created]);
         assert!(watcher.add(&dir.join("none"), What::Itself).is_err());

@@ -25,8 +25,8 @@ pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
 /// The schema, one step a version; a step that has been released is never edited.
 pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
 
-/// What was added to the newest version without raising it, so that an older jobctl beside this one goes on: a table by which it is
-/// known to be there, and the step.
+/// What was added to the newest version without raising it, so that an older jobctl beside this one goes on: a table, or a table and a
+/// column of it, by which it is known to be there, and the step.
 pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("dependency", include_str!("schema/0001-queue.sql")),
     ("feed", include_str!("schema/0002-feed.sql")),
@@ -34,6 +34,10 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("watched", include_str!("schema/0004-watched.sql")),
     ("notice", include_str!("schema/0005-notice.sql")),
     ("batch", include_str!("schema/0006-batch.sql")),
+    (
+        "watched.status_ns",
+        include_str!("schema/0007-watched-times.sql"),
+    ),
 ];
 
 /// The store's log is at most this part of the disk, but between so many pages of SQLite's.
@@ -312,11 +316,15 @@ impl Store {
 
 fn missing_additions(conn: &Connection) -> rusqlite::Result<Vec<&'static str>> {
     let mut is_there = conn.prepare(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)",
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE ?2 IS NULL OR name = ?2)",
     )?;
     let mut missing = Vec::new();
-    for (table, step) in ADDITIONS {
-        if !is_there.query_row([table], |row| row.get(0))? {
+    for (mark, step) in ADDITIONS {
+        let (table, column) = match mark.split_once('.') {
+            Some((table, column)) => (table, Some(column)),
+            None => (*mark, None),
+        };
+        if !is_there.query_row((table, column), |row| row.get(0))? {
             missing.push(*step);
         }
     }

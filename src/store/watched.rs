@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
 
@@ -13,8 +13,41 @@ pub(crate) struct Mark {
     pub(crate) inode: i64,
     /// Its size in bytes.
     pub(crate) size: i64,
-    /// When it was last changed, in nanoseconds since 1970.
+    /// When its content was last changed (`mtime`), in nanoseconds since 1970; as near as can be where that is beyond 2262.
     pub(crate) changed_ns: i64,
+    /// When it was made, where that is kept.
+    pub(crate) born_ns: Option<i64>,
+    /// When anything of it was last changed (`ctime`): content, name, mode, owner, links.
+    pub(crate) status_ns: Option<i64>,
+}
+
+impl Mark {
+    /// Whether it is the same file with the same content, as far as inode, size and times say. Its mode, owner and links do not matter.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        self.inode == other.inode
+            && self.size == other.size
+            && self.changed_ns == other.changed_ns
+            && is_equal_if_known(self.born_ns, other.born_ns)
+    }
+
+    /// Whether besides nothing was done to it at all.
+    pub(crate) fn is_untouched(&self, other: &Self) -> bool {
+        self.is_same_file(other) && is_equal_if_known(self.status_ns, other.status_ns)
+    }
+
+    fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            inode: row.get("inode")?,
+            size: row.get("size")?,
+            changed_ns: row.get("changed_ns")?,
+            born_ns: row.get("born_ns")?,
+            status_ns: row.get("status_ns")?,
+        })
+    }
+}
+
+fn is_equal_if_known(one: Option<i64>, other: Option<i64>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| one == other)
 }
 
 impl Store {
@@ -41,17 +74,12 @@ impl Store {
     /// The files that a job has taken.
     pub(crate) fn marks(&self, job: i64) -> Result<HashMap<Vec<u8>, Mark>, StoreError> {
         self.conn
-            .prepare_cached("SELECT path, inode, size, changed_ns FROM watched WHERE job = ?1")
+            .prepare_cached(
+                "SELECT path, inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1",
+            )
             .and_then(|mut query| {
                 query
-                    .query_map([job], |row| {
-                        let mark = Mark {
-                            inode: row.get(1)?,
-                            size: row.get(2)?,
-                            changed_ns: row.get(3)?,
-                        };
-                        Ok((row.get(0)?, mark))
-                    })?
+                    .query_map([job], |row| Ok((row.get(0)?, Mark::of_row(row)?)))?
                     .collect()
             })
             .map_err(|e| self.failed("read the files that were taken", e))
@@ -61,19 +89,9 @@ impl Store {
     pub(crate) fn mark_of(&self, job: i64, path: &[u8]) -> Result<Option<Mark>, StoreError> {
         self.conn
             .prepare_cached(
-                "SELECT inode, size, changed_ns FROM watched WHERE job = ?1 AND path = ?2",
+                "SELECT inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1 AND path = ?2",
             )
-            .and_then(|mut query| {
-                query
-                    .query_row(params![job, path], |row| {
-                        Ok(Mark {
-                            inode: row.get(0)?,
-                            size: row.get(1)?,
-                            changed_ns: row.get(2)?,
-                        })
-                    })
-                    .optional()
-            })
+            .and_then(|mut query| query.query_row(params![job, path], Mark::of_row).optional())
             .map_err(|e| self.failed("read the files that were taken", e))
     }
 
@@ -81,8 +99,17 @@ impl Store {
     pub(crate) fn remember(&self, job: i64, path: &[u8], mark: Mark) -> Result<(), StoreError> {
         self.change(
             "remember a file",
-            "INSERT OR REPLACE INTO watched(job, path, inode, size, changed_ns) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![job, path, mark.inode, mark.size, mark.changed_ns],
+            "INSERT OR REPLACE INTO watched(job, path, inode, size, changed_ns, born_ns, status_ns) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                job,
+                path,
+                mark.inode,
+                mark.size,
+                mark.changed_ns,
+                mark.born_ns,
+                mark.status_ns
+            ],
         )
         .map(|_| ())
     }

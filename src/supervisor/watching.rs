@@ -2,17 +2,21 @@
 //!
 //! inotify(7) says where to look; what was taken stands in the store, so that nothing is taken twice and nothing is missed that changed while
 //! nobody was there or when there was too much of it. Where a directory cannot be watched, a look every minute finds what is new.
+//!
+//! Everything outside is looked at by errands, one of each place at a time.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
+mod look;
+mod place;
+
+use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::errand::OVERDUE;
 use super::spawner::Spawner;
 use super::{Mode, Supervisor};
 use crate::core::job::Job;
@@ -20,157 +24,77 @@ use crate::core::key;
 use crate::core::reason::plain;
 use crate::core::run::Cause;
 use crate::core::time::{Mono, Now};
-use crate::os::watch::{Notice, Watcher, What};
-use crate::store::{Addition, Conditions, Enqueued, Mark, NewItem, StoreError};
+use crate::os::watch::{Notice, Watcher};
+use crate::store::{Addition, Conditions, Enqueued, NewItem, StoreError};
+
+use look::Scanned;
+use place::{Found, Place, SETTLED, Seen, is_young};
 
 /// Files that are taken in one transaction at the most, so that nothing else waits for them.
 const TAKEN_AT_ONCE: usize = 500;
 
-/// More names than this in one directory are forgotten, and it is gone through instead.
-const NAMES_MAX: usize = 10_000;
-
 /// Between two looks at everything where not everything can be watched.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// A file that a look finds and that was changed less than this ago may still be written: it is looked at again after that.
-const SETTLED: Duration = Duration::from_secs(1);
+/// Places that are looked at at once. Those whose look is overdue do not count.
+const LOOKS_MAX: usize = 32;
 
-/// Before what could not be done is tried again: the store failed, or the backlog is full.
+/// How long the first look may keep a supervisor from being ready.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// Before what could not be done is tried again: the store failed, the backlog is full, or there was no thread.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// All watched places of the jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Watching {
-    watcher: Option<Watcher>,
+    watcher: Option<Arc<Watcher>>,
     places: Vec<Place>,
     /// Which loading of the jobs the places are of.
     loads: u64,
     look_deadline: Option<Mono>,
 }
 
-/// Where a job watches.
-#[derive(Debug)]
-struct Place {
-    job: i64,
-    /// As the jobfile has it.
-    watch: Box<str>,
-    dir: PathBuf,
-    wanted: Wanted,
-    /// Names that may have become files to be taken.
-    names: BTreeSet<OsString>,
-    /// The directory is to be gone through then.
-    scan_deadline: Option<Mono>,
-    /// Files that a look found, in the order in which they were changed.
-    found: VecDeque<(PathBuf, Mark)>,
-    /// It was said that the directory cannot be read, or that the backlog is full.
-    is_told: bool,
-}
-
-/// Which names of a directory are meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Wanted {
-    /// All but those that begin with a dot.
-    All,
-    /// This one.
-    Name(OsString),
-    /// Those that a glob matches; a leading dot only where the glob has it.
-    Glob(glob::Pattern),
-}
-
-impl Wanted {
-    fn is(&self, name: &OsStr) -> bool {
-        match self {
-            Self::All => !name.as_bytes().starts_with(b"."),
-            Self::Name(wanted) => name == wanted,
-            Self::Glob(pattern) => {
-                let options = glob::MatchOptions {
-                    require_literal_leading_dot: true,
-                    ..glob::MatchOptions::default()
-                };
-                // A name that is not UTF-8 is matched by what can be shown of it.
-                pattern.matches_with(&name.to_string_lossy(), options)
-            }
-        }
-    }
-}
-
-impl Place {
-    fn new(job: i64, watch: Box<str>, now: Now) -> Self {
-        let path = PathBuf::from(&*watch);
-        let last = path.file_name().unwrap_or_default().to_owned();
-        let parent = path.parent().unwrap_or(&path).to_owned();
-        let glob = last.to_str().filter(|last| last.contains(['*', '?', '[']));
-        let glob = glob.and_then(|last| glob::Pattern::new(last).ok());
-        let (dir, wanted) = match glob {
-            Some(glob) => (parent, Wanted::Glob(glob)),
-            None if path.is_dir() => (path, Wanted::All),
-            None => (parent, Wanted::Name(last)),
-        };
-        Self {
-            job,
-            watch,
-            dir,
-            wanted,
-            names: BTreeSet::new(),
-            scan_deadline: Some(now.mono),
-            found: VecDeque::new(),
-            is_told: false,
-        }
-    }
-
-    /// Goes through the directory. One that is not there has no files.
-    fn scan(&self) -> io::Result<Vec<(PathBuf, Mark)>> {
-        let mut found = Vec::new();
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            if self.wanted.is(&entry.file_name()) {
-                let path = entry.path();
-                found.extend(mark_of(&path).map(|mark| (path, mark)));
-            }
-        }
-        found.sort_by(|(one, a), (other, b)| (a.changed_ns, one).cmp(&(b.changed_ns, other)));
-        Ok(found)
-    }
-}
-
-/// Whether a directory is watched, or is not there, which is told by those above it.
-fn is_watched(added: io::Result<()>) -> bool {
-    match added {
-        Ok(()) => true,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    }
-}
-
-/// What a regular file is now; none if there is none of this name.
-fn mark_of(path: &Path) -> Option<Mark> {
-    let is_file = |meta: &Metadata| meta.is_file();
-    let meta = fs::symlink_metadata(path).ok().filter(is_file)?;
-    let nanos = meta.mtime().checked_mul(1_000_000_000)?;
-    Some(Mark {
-        inode: meta.ino().cast_signed(),
-        size: meta.size().cast_signed(),
-        changed_ns: nanos.saturating_add(meta.mtime_nsec()),
-    })
-}
-
 impl Watching {
     /// What becomes readable when there is something to look at.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.watcher.as_ref().map(AsFd::as_fd)
+        self.watcher.as_ref().map(|watcher| watcher.as_fd())
     }
 
     /// How long there will be nothing to do, unless it is told.
     pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
-        let scans = self.places.iter().filter_map(|place| place.scan_deadline);
-        scans
-            .chain(self.look_deadline)
-            .map(|deadline| deadline.since(now.mono))
+        // Where no more may be begun, the end of one of those under way is heard.
+        let is_full = self.under_way() >= LOOKS_MAX;
+        let places = self.places.iter();
+        let places = places.filter(|place| !is_full || place.errand.is_under_way());
+        let look = self.look_deadline.map(|at| at.since(now.mono));
+        places
+            .filter_map(|place| place.next_wait(now))
+            .chain(look)
             .min()
+    }
+
+    fn under_way(&self) -> usize {
+        let places = self.places.iter();
+        places.filter(|place| place.errand.is_in_time()).count()
+    }
+
+    /// Looks at everything for the first time, before it is said that the supervisor is ready: what is there by then is the baseline. A place
+    /// that does not answer soon has it when it does.
+    pub(crate) fn start<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
+        let mut limit = FIRST_LOOK;
+        self.step(supervisor, now);
+        for index in 0..self.places.len() {
+            let place = &mut self.places[index];
+            match place.errand.wait(limit) {
+                Some(seen) => {
+                    let learnt = supervisor.learn(place, seen, now);
+                    learnt.unwrap_or_else(|error| supervisor.look_later(place, &error, now));
+                }
+                None => limit = Duration::ZERO,
+            }
+            self.step(supervisor, now);
+        }
     }
 
     /// Looks at what is to be looked at, and takes some of what it finds. Whether the supervisor has another turn to do before it waits.
@@ -181,67 +105,60 @@ impl Watching {
         }
         if self.loads != supervisor.loads {
             self.loads = supervisor.loads;
-            self.begin(supervisor, now);
+            self.find_places(supervisor);
+            self.begin();
         }
         if self.places.is_empty() {
             return false;
         }
         self.hear(now);
         if self.look_deadline.is_some_and(|at| at <= now.mono) {
-            self.begin(supervisor, now);
+            self.begin();
         }
         let mut has_more = false;
+        let mut room = LOOKS_MAX.saturating_sub(self.under_way());
         for place in &mut self.places {
+            if room > 0 && !place.errand.is_under_way() {
+                supervisor.set_out(place, self.watcher.as_ref(), now);
+                room -= usize::from(place.errand.is_under_way());
+            }
             match supervisor.look_at_place(place, now) {
                 Ok(more) => has_more |= more,
-                Err(error) => {
-                    supervisor.store.rollback();
-                    supervisor.say(now.wall, "store_failed", &[("error", &error)]);
-                    place.found.clear();
-                    place.scan_deadline = Some(now.mono + AGAIN);
-                }
+                Err(error) => supervisor.look_later(place, &error, now),
             }
+            let looks = self
+                .look_deadline
+                .into_iter()
+                .chain(place.look_deadline.take());
+            self.look_deadline = looks.min();
         }
         has_more
     }
 
-    /// Watches everything anew, and then goes through it: what happens in between is seen by one of the two.
-    fn begin<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
-        let watched = supervisor.jobs.iter().filter_map(|state| {
-            let watch = state.job.policy.watch.clone()?;
-            Some(Place::new(state.id, watch, now))
-        });
-        let former = std::mem::take(&mut self.places);
-        self.places = watched.collect();
-        for place in &mut self.places {
-            let known = former.iter().find(|known| known.job == place.job);
-            place.is_told = known.is_some_and(|known| known.is_told);
+    /// The places of the jobs that are there now. One that was there before keeps what it knows.
+    fn find_places<S: Spawner>(&mut self, supervisor: &Supervisor<S>) {
+        let mut former = std::mem::take(&mut self.places);
+        for state in &supervisor.jobs {
+            let Some(watch) = &state.job.policy.watch else {
+                continue;
+            };
+            let is_it = |place: &Place| place.job == state.id && place.watch == *watch;
+            self.places.push(match former.iter().position(is_it) {
+                Some(index) => former.swap_remove(index),
+                None => Place::new(state.id, watch.clone()),
+            });
         }
-        self.watcher = None;
+    }
+
+    /// Watches everything anew.
+    fn begin(&mut self) {
         self.look_deadline = None;
-        if self.places.is_empty() {
-            return;
+        self.watcher = None;
+        if !self.places.is_empty() {
+            self.watcher = Watcher::new().ok().map(Arc::new);
         }
-        self.watcher = Watcher::new().ok();
-        let mut sees_all = self.watcher.is_some();
-        if let Some(watcher) = &mut self.watcher {
-            for place in &self.places {
-                // From above, so that what is made meanwhile is told by what is watched already.
-                let above: Vec<&Path> = place.dir.ancestors().skip(1).collect();
-                for dir in above.into_iter().rev() {
-                    sees_all &= is_watched(watcher.add(dir, What::Names));
-                }
-                sees_all &= is_watched(watcher.add(&place.dir, What::Files));
-            }
-        }
-        // A look cannot tell a file that is still written from one that is whole: it is for those who are told nothing.
-        self.look_deadline = (!sees_all).then(|| now.mono + LOOK_EVERY);
-        // What was no directory yet may have become one before it was watched for that.
-        let is_late = |place: &Place| {
-            matches!(place.wanted, Wanted::Name(_)) && Path::new(&*place.watch).is_dir()
-        };
-        if self.places.iter().any(is_late) {
-            self.look_deadline = Some(now.mono);
+        for place in &mut self.places {
+            place.owes_begin = true;
         }
     }
 
@@ -253,63 +170,142 @@ impl Watching {
         for notice in notices {
             match notice {
                 Notice::Gone | Notice::Itself => self.look_deadline = Some(now.mono),
-                Notice::Name { at, name, is_whole } => self.hear_name(&at, name, is_whole, now),
-            }
-        }
-    }
-
-    fn hear_name(&mut self, at: &Path, name: OsString, is_whole: bool, now: Now) {
-        for place in &mut self.places {
-            let path = at.join(&name);
-            if at != place.dir {
-                // A directory above it, or the directory itself, has come or gone.
-                if place.dir.starts_with(&path) {
-                    self.look_deadline = Some(now.mono);
+                Notice::Name { .. } => {
+                    for place in &mut self.places {
+                        place.hear(&notice, now);
+                    }
                 }
-                continue;
-            }
-            let is_itself = place.wanted == Wanted::Name(name.clone());
-            if is_itself && path.is_dir() {
-                self.look_deadline = Some(now.mono);
-            }
-            if is_whole && place.wanted.is(&name) {
-                place.names.insert(name.clone());
-            }
-            if place.names.len() > NAMES_MAX {
-                place.names.clear();
-                place.scan_deadline = Some(now.mono);
             }
         }
     }
 }
 
 impl<S: Spawner> Supervisor<S> {
-    /// Takes some of the files of a place. Whether there is more.
+    /// Begins what is due outside.
+    fn set_out(&mut self, place: &mut Place, watcher: Option<&Arc<Watcher>>, now: Now) {
+        if let Err(error) = place.set_out(&mut self.errands, watcher, now) {
+            place.again_deadline = Some(now.mono + AGAIN);
+            self.say_once(place, &plain(&error), now);
+        }
+    }
+
+    /// Hears what was found in a place, and takes some of its files. Whether there is more to do.
     fn look_at_place(&mut self, place: &mut Place, now: Now) -> Result<bool, StoreError> {
-        if place.scan_deadline.is_some_and(|at| at <= now.mono) && place.found.is_empty() {
-            self.scan(place, now)?;
+        if let Some(seen) = place.errand.take(now) {
+            self.learn(place, seen, now)?;
+        } else if place.errand.is_newly_overdue(now) {
+            self.say_cannot_watch(place, &OVERDUE, now);
         }
-        for name in std::mem::take(&mut place.names) {
-            let path = place.dir.join(name);
-            if let Some(mark) = mark_of(&path) {
-                place.found.push_back((path, mark));
-            }
+        if place.again_deadline.is_some_and(|at| at <= now.mono) {
+            place.again_deadline = None;
         }
-        if place.found.is_empty() {
+        if place.found.is_empty() || place.again_deadline.is_some() {
             return Ok(false);
         }
+        self.take_files(place, now)
+    }
+
+    /// The store failed: it is asked again a little later.
+    fn look_later(&mut self, place: &mut Place, error: &StoreError, now: Now) {
+        self.store.rollback();
+        self.say(now.wall, "store_failed", &[("error", error)]);
+        place.again_deadline = Some(now.mono + AGAIN);
+    }
+
+    fn learn(&mut self, place: &mut Place, seen: Seen, now: Now) -> Result<(), StoreError> {
+        match seen {
+            Seen::Names(found) => {
+                place.found.extend(found);
+                Ok(())
+            }
+            Seen::Scanned(scanned) => self.learn_scan(place, scanned, now),
+            Seen::Begun(begun) => {
+                place.is_beginning = false;
+                let meanwhile = std::mem::take(&mut place.meanwhile);
+                if place.owes_begin {
+                    // It has come too late: the watcher that it was for is gone.
+                    return Ok(());
+                }
+                place.site = Some(begun.site);
+                // A look cannot tell a file that is still written from one that is whole: it is for those who are told nothing.
+                place.look_deadline = (!begun.sees_all).then(|| now.mono + LOOK_EVERY);
+                if begun.is_late {
+                    place.look_deadline = Some(now.mono);
+                }
+                for notice in &meanwhile {
+                    place.note(notice, now);
+                }
+                self.learn_scan(place, begun.scanned, now)
+            }
+        }
+    }
+
+    /// Finds what is not taken yet of what was in a directory. What is there at the first time counts as taken.
+    fn learn_scan(
+        &mut self,
+        place: &mut Place,
+        scanned: io::Result<Scanned>,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let Scanned { files, read_at } = match scanned {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                self.say_once(place, &plain(&error), now);
+                return Ok(());
+            }
+        };
+        // If the store fails, it is gone through again.
+        place.scan_deadline = Some(now.mono);
+        self.store.begin()?;
+        if self.store.watch_of(place.job)?.as_deref() != Some(&*place.watch) {
+            self.store.begin_watch(place.job, &place.watch)?;
+            for (path, mark) in &files {
+                self.store
+                    .remember(place.job, path.as_os_str().as_bytes(), *mark)?;
+            }
+            self.store.commit()?;
+            place.scan_deadline = None;
+            return Ok(());
+        }
+        let mut marks = self.store.marks(place.job)?;
+        let (mut found, mut is_any_young) = (Vec::new(), false);
+        for (path, mark) in files {
+            let taken = marks.remove(path.as_os_str().as_bytes());
+            if taken.is_some_and(|taken| taken.is_same_file(&mark)) {
+                continue;
+            }
+            if is_young(&mark, read_at) {
+                is_any_young = true;
+            } else {
+                found.push(Found {
+                    path,
+                    is_gone: false,
+                    mark: Some(mark),
+                });
+            }
+        }
+        for path in marks.keys() {
+            self.store.forget(place.job, path)?;
+        }
+        self.store.commit()?;
+        place.scan_deadline = is_any_young.then(|| now.mono + SETTLED);
+        place.found.extend(found);
+        Ok(())
+    }
+
+    /// Takes some of the files that were found. Whether there is more.
+    fn take_files(&mut self, place: &mut Place, now: Now) -> Result<bool, StoreError> {
         let some = place.found.len().min(TAKEN_AT_ONCE);
         self.store.begin()?;
         let mut taken = 0;
-        for (path, mark) in place.found.iter().take(some) {
-            if !self.take_file(place.job, path, *mark, now)? {
+        for found in place.found.iter().take(some) {
+            if !self.take_file(place.job, found, now)? {
                 break;
             }
             taken += 1;
         }
         self.store.commit()?;
-        place.found.drain(..taken);
-        self.is_stale = true;
+        self.is_stale |= place.found.drain(..taken).any(|found| found.mark.is_some());
         if taken == some {
             place.is_told = false;
             return Ok(true);
@@ -319,75 +315,45 @@ impl<S: Spawner> Supervisor<S> {
         place.scan_deadline = Some(now.mono + AGAIN);
         if !std::mem::replace(&mut place.is_told, true) {
             let hint = "they are taken when there is room (backlog_max)";
-            let fields: [(&str, &dyn std::fmt::Display); 2] =
-                [("watch", &place.watch), ("hint", &hint)];
+            let fields: [(&str, &dyn Display); 2] = [("watch", &place.watch), ("hint", &hint)];
             self.say(now.wall, "files_wait", &fields);
         }
         Ok(taken > 0)
     }
 
-    /// Goes through a directory and finds what is not taken yet. What is there at the first time counts as taken.
-    fn scan(&mut self, place: &mut Place, now: Now) -> Result<(), StoreError> {
-        place.scan_deadline = None;
-        let found = match place.scan() {
-            Ok(found) => found,
-            Err(error) => {
-                if !std::mem::replace(&mut place.is_told, true) {
-                    let error = plain(&error);
-                    let fields: [(&str, &dyn std::fmt::Display); 2] =
-                        [("path", &place.dir.display()), ("error", &error)];
-                    self.say(now.wall, "cannot_watch", &fields);
-                }
-                return Ok(());
-            }
-        };
-        self.store.begin()?;
-        if self.store.watch_of(place.job)?.as_deref() != Some(&*place.watch) {
-            self.store.begin_watch(place.job, &place.watch)?;
-            for (path, mark) in &found {
-                self.store
-                    .remember(place.job, path.as_os_str().as_bytes(), *mark)?;
-            }
-            return self.store.commit();
+    fn say_once(&mut self, place: &mut Place, error: &dyn Display, now: Now) {
+        if !std::mem::replace(&mut place.is_told, true) {
+            self.say_cannot_watch(place, error, now);
         }
-        let mut marks = self.store.marks(place.job)?;
-        let young_ns = now
-            .wall
-            .ms()
-            .saturating_sub(i64::try_from(SETTLED.as_millis()).unwrap_or(0))
-            * 1_000_000;
-        let now_ns = now.wall.ms().saturating_mul(1_000_000);
-        for (path, mark) in found {
-            if marks.remove(path.as_os_str().as_bytes()) == Some(mark) {
-                continue;
-            }
-            // One of the future is of another clock.
-            if mark.changed_ns > young_ns && mark.changed_ns <= now_ns {
-                place.scan_deadline = Some(now.mono + SETTLED);
-            } else {
-                place.found.push_back((path, mark));
-            }
-        }
-        for path in marks.keys() {
-            self.store.forget(place.job, path)?;
-        }
-        self.store.commit()
+    }
+
+    fn say_cannot_watch(&mut self, place: &Place, error: &dyn Display, now: Now) {
+        let dir = place.site.as_ref().map(|site| site.dir.as_path());
+        let path = dir.unwrap_or(Path::new(&*place.watch)).display();
+        self.say(
+            now.wall,
+            "cannot_watch",
+            &[("path", &path), ("error", error)],
+        );
     }
 
     /// Makes a run of a file, unless it was taken as it is. False: the backlog is full.
-    fn take_file(
-        &mut self,
-        job_id: i64,
-        path: &Path,
-        mark: Mark,
-        now: Now,
-    ) -> Result<bool, StoreError> {
-        let bytes = path.as_os_str().as_bytes();
+    fn take_file(&mut self, job_id: i64, found: &Found, now: Now) -> Result<bool, StoreError> {
+        let bytes = found.path.as_os_str().as_bytes();
         let Some(&index) = self.by_id.get(&job_id) else {
             return Ok(true);
         };
-        if self.store.mark_of(job_id, bytes)? == Some(mark) {
+        if found.is_gone {
+            self.store.forget(job_id, bytes)?;
+        }
+        let Some(mark) = found.mark else {
             return Ok(true);
+        };
+        match self.store.mark_of(job_id, bytes)? {
+            Some(taken) if taken.is_untouched(&mark) => return Ok(true),
+            // If there is no room now, a look must not find that it is the same as before.
+            Some(_) => self.store.forget(job_id, bytes)?,
+            None => {}
         }
         let job = &self.jobs[index].job;
         let item = item_of(job, bytes);
@@ -422,34 +388,5 @@ fn item_of(job: &Job, path: &[u8]) -> NewItem {
         key: template.and_then(|template| key::of(template, &args).ok()),
         args,
         input: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_glob_is_of_the_last_part_and_wants_its_dots_named() {
-        let now = Now {
-            wall: crate::core::time::Wall::from_secs(0),
-            mono: Mono::from_duration(Duration::ZERO),
-        };
-        let place = |watch: &str| Place::new(1, watch.into(), now);
-        let glob = place("/in/*.p?g");
-        assert_eq!(glob.dir, Path::new("/in"));
-        for (name, is_wanted) in [("a.png", true), ("a.jpeg", false), (".a.png", false)] {
-            assert_eq!(glob.wanted.is(OsStr::new(name)), is_wanted, "{name}");
-        }
-        assert!(glob.wanted.is(OsStr::from_bytes(b"\xff.png")));
-        assert!(place("/in/.*").wanted.is(OsStr::new(".x")));
-        let file = place("/nowhere/report.csv");
-        assert_eq!(file.wanted, Wanted::Name("report.csv".into()));
-        let dir = place("/");
-        assert_eq!(
-            (dir.dir.as_path(), dir.wanted.clone()),
-            (Path::new("/"), Wanted::All)
-        );
-        assert!(!dir.wanted.is(OsStr::new(".part")));
     }
 }

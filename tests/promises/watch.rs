@@ -5,10 +5,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{House, wait_for};
+use crate::support::{DeadMount, House, Need, pass, skipped, wait_for};
 
 fn house(watch: &str, more: &str) -> House {
     let house = House::new("");
@@ -193,10 +197,7 @@ fn more_than_inotify_remembers_is_found_by_a_look() {
         .parse()
         .expect("a number");
     if max > 50_000 {
-        return crate::support::skipped(
-            crate::support::Need::SmallInotify,
-            "inotify remembers very much here",
-        );
+        return skipped(Need::SmallInotify, "inotify remembers very much here");
     }
     let house = house("in", "");
     fs::create_dir(house.path("in")).expect("it is new");
@@ -252,6 +253,206 @@ fn a_shadow_takes_nothing() {
     let supervisor = house.start();
     wait_names(&house, &["one"]);
     assert_eq!(supervisor.stop(), 0);
+}
+
+/// Writes a file whose size and time of change are always the same.
+fn write_alike(house: &House, name: &str) -> PathBuf {
+    let path = house.path(name);
+    let mut file = fs::File::create(&path).expect("it can be made");
+    file.write_all(b"x").expect("there is room");
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    file.set_modified(at).expect("it is ours");
+    path
+}
+
+#[test]
+fn files_of_one_name_size_and_time_one_after_another_are_as_many_runs() {
+    let house =
+        House::new("[jobs.take]\nwatch = '@T@/in'\ncommand = 'rm \"$1\"; echo x >> \"$T/seen\"'\n");
+    fs::create_dir(house.path("in")).expect("it is new");
+    let supervisor = house.start();
+    for count in 1..=9 {
+        write_alike(&house, "in/a");
+        house.wait_lines("seen", count);
+    }
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.lines("seen").len(), 9);
+}
+
+#[test]
+fn a_file_that_is_renamed_over_or_moved_out_and_in_is_a_new_one_each_time() {
+    let house = house("in", "");
+    fs::create_dir(house.path("in")).expect("it is new");
+    let supervisor = house.start();
+    for count in 1..=6 {
+        let new = write_alike(&house, "new");
+        fs::rename(new, house.path("in/a")).expect("it is there");
+        house.wait_lines("seen", count);
+    }
+    for count in 7..=12 {
+        fs::rename(house.path("in/a"), house.path("out")).expect("it is there");
+        fs::rename(house.path("out"), house.path("in/a")).expect("it is there");
+        house.wait_lines("seen", count);
+    }
+    // In its place, with the time that it had before.
+    for count in 13..=15 {
+        write_alike(&house, "in/a");
+        house.wait_lines("seen", count);
+    }
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.lines("seen").len(), 15);
+}
+
+#[test]
+fn a_mode_an_owner_or_a_link_makes_no_run_of_a_file_that_was_taken() {
+    let house = house("in", "");
+    fs::create_dir(house.path("in")).expect("it is new");
+    let supervisor = house.start();
+    let path = write_alike(&house, "in/a");
+    house.wait_lines("seen", 1);
+    let change = |mode| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+        fs::hard_link(&path, house.path("link")).expect("it is new");
+        fs::remove_file(house.path("link")).expect("it is ours");
+    };
+    change(0o600);
+    assert_eq!(supervisor.stop(), 0);
+    change(0o640);
+    let supervisor = house.start();
+    house.write("in/b", "x");
+    wait_names(&house, &["a", "b"]);
+    // The other one was rewritten: of one that is another file, whatever its times say, a look makes a run.
+    assert_eq!(supervisor.stop(), 0);
+    fs::remove_file(&path).expect("it is ours");
+    write_alike(&house, "in/a");
+    let supervisor = house.start();
+    wait_names(&house, &["a", "a", "b"]);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn files_that_are_gone_are_forgotten() {
+    let house = House::new(
+        "[jobs.take]\nwatch = '@T@/in'\ncommand = 'rm \"$1\"'\nconcurrency = 8\n[jobs.other]\ncommand = 'true'\n",
+    );
+    fs::create_dir(house.path("in")).expect("it is new");
+    let supervisor = house.start();
+    for n in 0..50 {
+        house.write(&format!("in/{n}"), "x");
+    }
+    wait_for("all to be removed", || {
+        let mut left = fs::read_dir(house.path("in")).expect("it is there");
+        left.next().is_none().then_some(())
+    });
+    let store = rusqlite_of(&house);
+    wait_for("all to be forgotten", || {
+        let count: i64 = store
+            .query_row("SELECT count(*) FROM watched", [], |row| row.get(0))
+            .expect("it is a store");
+        (count == 0).then_some(())
+    });
+    drop(store);
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(house.runs("take").len(), 50);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no command says what is remembered"
+)]
+fn rusqlite_of(house: &House) -> rusqlite::Connection {
+    rusqlite::Connection::open(house.state_dir().join("jobctl.db")).expect("it is a store")
+}
+
+#[test]
+fn a_file_of_a_year_that_nanoseconds_cannot_say_is_taken() {
+    let house = house("in", "");
+    fs::create_dir(house.path("in")).expect("it is new");
+    let supervisor = house.start();
+    let write = |name: &str| {
+        let file = fs::File::create(house.path(name)).expect("it is new");
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(10_413_792_000);
+        file.set_modified(at).expect("it is ours");
+    };
+    write("in/heard");
+    wait_names(&house, &["heard"]);
+    assert_eq!(supervisor.stop(), 0);
+    write("in/found");
+    let supervisor = house.start();
+    wait_names(&house, &["found", "heard"]);
+    assert_eq!(supervisor.stop(), 0);
+    let supervisor = house.start();
+    house.write("in/last", "x");
+    wait_names(&house, &["found", "heard", "last"]);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_file_that_is_written_while_the_supervisor_restarts_is_taken_when_it_is_whole() {
+    let house =
+        House::new("[jobs.take]\nwatch = '@T@/in'\ncommand = 'stat -c %s \"$1\" >> \"$T/seen\"'\n");
+    fs::create_dir(house.path("in")).expect("it is new");
+    assert_eq!(house.start().stop(), 0);
+    let is_over = AtomicBool::new(false);
+    let path = house.path("in/slow");
+    let len = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut file = fs::File::create(&path).expect("it is new");
+            let mut len = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                file.write_all(b"more").expect("there is room");
+                len += 4;
+                pass(Duration::from_micros(200));
+            }
+            len
+        });
+        for _ in 0..6 {
+            assert_eq!(house.start().stop(), 0);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        writer.join().expect("it ends")
+    });
+    let supervisor = house.start();
+    assert_eq!(house.wait_lines("seen", 1), [len.to_string()]);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_dead_directory_holds_up_neither_other_directories_nor_schedules() {
+    let house = House::new(
+        "[jobs.dead]\nwatch = '@T@/dead/in'\ncommand = 'echo x >> \"$T/late\"'\n\
+         [jobs.take]\nwatch = '@T@/in'\ncommand = 'echo x >> \"$T/seen\"'\n\
+         [jobs.tick]\nschedule = '@every 1s'\ncommand = 'echo x >> \"$T/ticks\"'\n",
+    );
+    fs::create_dir(house.path("in")).expect("it is new");
+    fs::create_dir_all(house.path("dead/in")).expect("it is new");
+    assert_eq!(house.start().stop(), 0);
+    house.write("dead/in/one", "x");
+    let Some(dead) = DeadMount::at(&house, "dead") else {
+        return skipped(
+            Need::Fuse,
+            "a mount that never answers takes root and /dev/fuse",
+        );
+    };
+    let supervisor = house.start();
+    house.wait_lines("ticks", 2);
+    house.write("in/one", "x");
+    house.wait_lines("seen", 1);
+    house.wait_text("log", "event=cannot_watch");
+    house.write("in/two", "x");
+    house.wait_lines("seen", 2);
+    house.ask(&["reload"]).expect(0);
+    house.write("in/three", "x");
+    house.wait_lines("seen", 3);
+    let ticks = house.lines("ticks").len();
+    house.wait_lines("ticks", ticks + 2);
+    drop(dead);
+    // It answers again, and the next look, in a minute or after a reload, finds what is there.
+    house.ask(&["reload"]).expect(0);
+    house.wait_lines("late", 1);
+    assert_eq!(supervisor.stop(), 0);
+    let slow = "no answer from the file system";
+    assert_eq!(house.read("log").matches(slow).count(), 1);
 }
 
 #[test]
