@@ -411,6 +411,18 @@ fn a_comparison_lists_what_only_one_of_cron_and_jobctl_would_start() {
 }
 
 #[test]
+fn a_line_of_a_log_with_a_wrong_date_ends_the_comparison_at_once() {
+    let place = Place::new("ages");
+    let tab = place.file("tab", "* * * * * x\n");
+    let log = "0001-01-01T00:00:00Z h CRON[1]: (u) CMD (x)\n9999-01-01T00:00:00Z h CRON[1]: (u) CMD (x)\n";
+    let log = place.file("log", log);
+    let (tab, log) = (tab.to_str().unwrap(), log.to_str().unwrap());
+    let answer = place.jobctl(&["import", tab, "--compare", log]);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains("12 years apart"), "{answer:?}");
+}
+
+#[test]
 fn a_file_has_a_user_column_where_such_files_are_or_if_it_is_said() {
     let place = Place::new("column");
     let tab = place.file("tab", "1 1 * * * bob x\n");

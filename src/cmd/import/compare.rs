@@ -25,6 +25,10 @@ use crate::os::{process, user, zone};
 /// Longer lines are no records of cron.
 const LINE_MAX: usize = 1 << 20;
 
+/// A log covers no longer time: every minute of it is computed. One line with a wrong date would make it thousands of years.
+const YEARS_MAX: i64 = 12;
+const MINUTES_MAX: i64 = YEARS_MAX * 366 * 24 * 60;
+
 /// Where cron's records are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Log<'a> {
@@ -62,6 +66,13 @@ pub(super) fn answer(
         ))
         .hint("name the file that cron logs to: `jobctl import --compare /var/log/syslog`"));
     };
+    if covered.last - covered.first > MINUTES_MAX {
+        return Err(Failure::no(format!(
+            "{}: its lines are more than {YEARS_MAX} years apart",
+            name_of(log)
+        ))
+        .hint("one of them has a wrong date: give a part of the log"));
+    }
     let caller = user::current().name;
     let expected = |line| -> Expected<'_> {
         let line: &Imported = line;
