@@ -153,6 +153,12 @@ fn a_spool_that_a_user_made_at_home_names_nobody() {
             assert_refused(house.ask(&["import", &dir.join(name).display().to_string()]));
         }
     }
+    let all = |house: &House| {
+        let root = house.path("home").display().to_string();
+        house.ask(&["import", "--all-users", "--root", &root])
+    };
+    let answer = all(&house);
+    assert!(!answer.out.contains("[jobs."), "{answer:#?}");
     // Where root made the spool, it is still no crontab of root's.
     chown(&spool, Some(0), None).expect("root may");
     assert_refused(house.ask(&["import", &spool.join("root").display().to_string()]));
@@ -160,4 +166,7 @@ fn a_spool_that_a_user_made_at_home_names_nobody() {
         house.ask(&["import", &spool.join("mail").display().to_string()]),
         "mail",
     );
+    let answer = all(&house);
+    assert!(answer.err.contains("passed over"), "{answer:#?}");
+    assert_of(answer, "mail");
 }

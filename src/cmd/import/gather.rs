@@ -1,6 +1,6 @@
 //! Where crontabs are: `crontab -l`, a file, the spool of all users, and what belongs to the system.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -264,7 +264,7 @@ impl System {
         let mut scripts = Vec::new();
         for (name, script) in names_in(&directory)? {
             let meta = fs::metadata(self.target(&script));
-            if !meta.as_ref().is_ok_and(fs::Metadata::is_file) {
+            if !meta.as_ref().is_ok_and(Metadata::is_file) {
                 self.pass_over(&script, "it is no file");
             } else if !is_taken(&name) {
                 self.pass_over(&script, "run-parts takes no script whose name has other characters than letters, digits, `_` and `-`");
@@ -305,9 +305,16 @@ impl System {
         };
         let has_header = spools.first() == Some(spool);
         for (user, path) in names_in(spool)? {
-            let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
-            if user.starts_with("tmp.") || !is_file {
+            let meta = fs::symlink_metadata(&path).ok().filter(Metadata::is_file);
+            let Some(meta) = meta.filter(|_| !user.starts_with("tmp.")) else {
                 self.pass_over(&path, "it is no user's crontab");
+                continue;
+            };
+            if !owner::is_believed(&user, &path, &meta) {
+                self.pass_over(
+                    &path,
+                    "others than root may have written it, or given it its name",
+                );
                 continue;
             }
             let mut bytes = read_file(&path)?;

@@ -29,13 +29,10 @@ pub(super) fn of_file(
     if args.user.is_some() {
         return Ok(args.user.clone());
     }
-    let is_root = Uid::effective().is_root();
-    if let Some(name) = name_in_spool(path, is_root)
-        && !(is_root && name == "root" && !is_roots_own(meta))
-    {
+    if let Some(name) = name_in_spool(path).filter(|name| is_believed(name, path, meta)) {
         return Ok(Some(name));
     }
-    if is_root && !is_roots_own(meta) {
+    if Uid::effective().is_root() && !is_roots_own(meta) {
         let path = path.display();
         let what = format!(
             "{path}: others than root may have written it, and it must be said whose crontab it is"
@@ -45,19 +42,30 @@ pub(super) fn of_file(
     Ok(None)
 }
 
-/// The name of a file in a spool of crontabs, which is its user's. Root believes it only where root alone gives names: anybody can
-/// make a directory of this name at home.
-fn name_in_spool(path: &Path, is_root: bool) -> Option<String> {
+/// The name of a file in a spool of crontabs, which is its user's.
+fn name_in_spool(path: &Path) -> Option<String> {
     let named = std::path::absolute(path).ok();
     let real = fs::canonicalize(path).ok();
     let in_spool = |path: PathBuf| {
         let spool = path.parent()?;
-        let is_spool = SPOOLS.iter().any(|name| spool.ends_with(name));
-        let is_believed = || fs::metadata(spool).is_ok_and(|meta| !is_root || meta.uid() == 0);
         let name = path.file_name()?.to_str()?;
-        (is_spool && is_believed()).then(|| name.to_owned())
+        let is_spool = SPOOLS.iter().any(|name| spool.ends_with(name));
+        is_spool.then(|| name.to_owned())
     };
     real.and_then(in_spool).or_else(|| named.and_then(in_spool))
+}
+
+/// Whether a file in a spool is the crontab of the user of its name. Root believes it only where root alone gives names, because
+/// anybody can make a directory of that name at home, and takes none for root's that others may have written.
+pub(super) fn is_believed(name: &str, path: &Path, meta: &Metadata) -> bool {
+    if !Uid::effective().is_root() {
+        return true;
+    }
+    let real = fs::canonicalize(path).ok();
+    let spool = real.as_deref().and_then(Path::parent);
+    let gives_names = |spool: &Metadata| spool.uid() == 0 && spool.mode() & 0o002 == 0;
+    let is_roots = spool.is_some_and(|spool| fs::metadata(spool).is_ok_and(|it| gives_names(&it)));
+    is_roots && (name != "root" || is_roots_own(meta))
 }
 
 /// Whether a file is root's, and nobody else may write to it. Where there is an access control list, the bits of the group are the
