@@ -15,8 +15,9 @@ use crate::os::file;
 use crate::store::{Fed, Keys, StoreError};
 
 /// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
-const LINES_AT_ONCE: usize = 2000;
-const RUNS_AT_ONCE: u32 = 2000;
+/// Few in tests, so that they see the portions.
+const LINES_AT_ONCE: usize = if cfg!(test) { 3 } else { 2000 };
+const RUNS_AT_ONCE: u32 = if cfg!(test) { 2 } else { 2000 };
 const BYTES_AT_ONCE: u64 = 1 << 20;
 
 /// What became of a finder's output in a turn.

@@ -25,7 +25,7 @@ use crate::core::run::{OutcomeKind, State};
 use crate::core::time::{Mono, Now, Wall};
 use crate::jobfile::{self, Environment, Source};
 use crate::keeper::order::Order;
-use crate::keeper::record::{End, Ending, ProcessId, Record, StopCause};
+use crate::keeper::record::{End, Ending, ProcessId, Record, Spooled, StopCause};
 use crate::os::user::UserEntry;
 use crate::os::zone;
 use crate::store::{Addition, Enqueued, Filter, Force, NewItem, RunRow, Scope, Store, StoreError};
@@ -52,6 +52,8 @@ struct Script {
     usual: Option<Act>,
     /// Ends that were told and whose slots are not free yet: their records still stand there.
     told: BTreeMap<u32, SlotEnd>,
+    /// Standard output of finders that have ended, by slot.
+    spools: BTreeMap<u32, Vec<u8>>,
     /// Every attempt that was started: run, attempt, claim and job.
     orders: Vec<(i64, u32, i64, String)>,
 }
@@ -64,6 +66,8 @@ struct Acting {
     end: End,
     stopped: Option<StopCause>,
     is_lost: bool,
+    /// What it prints, if it is a finder's.
+    printed: Vec<u8>,
 }
 
 impl Script {
@@ -121,6 +125,7 @@ impl Spawner for Script {
             end,
             stopped: None,
             is_lost: false,
+            printed: Vec::new(),
         };
         self.busy.insert(slot, acting);
         self.running_peak = self.running_peak.max(self.busy.len());
@@ -146,7 +151,7 @@ impl Spawner for Script {
             .collect::<Vec<_>>();
         over.into_iter()
             .filter_map(|slot| {
-                let acting = self.busy.remove(&slot)?;
+                let mut acting = self.busy.remove(&slot)?;
                 let end = SlotEnd {
                     slot,
                     run: acting.order.run,
@@ -157,6 +162,8 @@ impl Spawner for Script {
                     },
                 };
                 self.told.insert(slot, end.clone());
+                self.spools
+                    .insert(slot, std::mem::take(&mut acting.printed));
                 Some(end)
             })
             .chain(adopted)
@@ -168,6 +175,14 @@ impl Spawner for Script {
     }
 
     fn drop_output(&mut self) {}
+
+    fn spool(&self, slot: u32) -> io::Result<File> {
+        let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+        let mut file = File::from(nix::sys::memfd::memfd_create(c"spool", flags)?);
+        let printed = self.spools.get(&slot);
+        io::Write::write_all(&mut file, printed.ok_or(io::ErrorKind::NotFound)?)?;
+        Ok(file)
+    }
 
     fn release(&mut self, slot: u32, _now: Now) {
         self.told.remove(&slot);
@@ -239,11 +254,14 @@ fn record_of(acting: &Acting, now: Now) -> Record {
             tail_max: 1,
         },
         output_total: 0,
-        feeds: None,
+        feeds: acting.order.feeds.clone(),
         report: None,
         ending: Some(Ending {
             report: crate::core::report::Report::default(),
-            spooled: None,
+            spooled: acting.order.feeds.as_ref().map(|_| Spooled {
+                bytes: acting.printed.len() as u64,
+                failure: None,
+            }),
             end: acting.end.clone(),
             ended_at: now.wall,
             duration: now.mono.since(acting.started.mono),
@@ -366,7 +384,7 @@ impl Scenario {
         while self.now.wall < until {
             let is_restless = self.supervisor.next_wait(self.now) == Duration::ZERO;
             assert!(
-                !is_restless || !self.supervisor.ended.is_empty(),
+                !is_restless || !self.supervisor.ended.is_empty() || self.supervisor.has_feeds,
                 "it would turn in circles at {:?}",
                 self.now
             );

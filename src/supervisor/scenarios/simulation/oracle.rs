@@ -8,7 +8,7 @@ use proptest::test_runner::TestCaseError;
 use super::super::*;
 use crate::core::job::Overlap;
 use crate::core::pause::Pause;
-use crate::core::run::Reason;
+use crate::core::run::{Cause, Reason};
 use crate::store::JobRow;
 
 /// The longest jitter of the simulation's jobs.
@@ -34,6 +34,14 @@ pub(super) struct Oracle {
     /// Times that were there more than once.
     repeated: Vec<(Wall, Wall)>,
     steps: u32,
+    /// Lines that a finder's attempt has printed, by run and claim.
+    printed: BTreeMap<(i64, i64), u32>,
+    /// Attempts that made a success of their run, as far as not all of their lines are runs.
+    finders: BTreeSet<(i64, i64)>,
+    /// Lines that became runs.
+    fed: BTreeSet<(i64, i64, u32)>,
+    /// The lock that the job `lane` named when an attempt of it was started, by run and claim.
+    lanes: BTreeMap<(i64, i64), String>,
 }
 
 impl Oracle {
@@ -64,6 +72,10 @@ impl Oracle {
         self.latest = Some(now);
     }
 
+    pub(super) fn printed(&mut self, run: i64, claim: i64, lines: u32) {
+        self.printed.insert((run, claim), lines);
+    }
+
     pub(super) fn nth_newest(&self, nth: usize) -> Option<i64> {
         self.rows.keys().rev().nth(nth).copied()
     }
@@ -79,11 +91,14 @@ impl Oracle {
         self.check_starts(day)?;
         for run in self.changed(day) {
             self.check_row(&run)?;
+            self.check_fed(&run)?;
             self.rows.insert(run.id, run);
         }
+        self.check_feeds(day)?;
         self.check_attempts(day)?;
+        self.check_lanes(day)?;
         let jobs = day.supervisor.store.jobs().unwrap();
-        self.check_counters(&jobs)?;
+        self.check_counters(&jobs, day.supervisor.has_feeds)?;
         self.check_rest(day, &jobs)?;
         if self.steps.is_multiple_of(50) {
             self.check_all(day)?;
@@ -173,6 +188,10 @@ impl Oracle {
             let policy = state
                 .map(|state| state.job.policy.clone())
                 .unwrap_or_default();
+            if job == "lane" {
+                let lock = policy.lock.as_deref().unwrap_or_default().to_owned();
+                self.lanes.insert((*run, *claim), lock);
+            }
             let of_job = spawner
                 .busy
                 .values()
@@ -286,7 +305,87 @@ impl Oracle {
         Ok(())
     }
 
-    fn check_counters(&self, jobs: &[JobRow]) -> Result<(), TestCaseError> {
+    /// A run that came of a line: its finder has succeeded, printed it, and no other run came of it.
+    fn check_fed(&mut self, run: &RunRow) -> Result<(), TestCaseError> {
+        let before = self.rows.get(&run.id);
+        let is_success = run.state == State::Succeeded;
+        if run.job == "find" && is_success && before.is_none_or(|it| it.state != run.state) {
+            self.finders.insert((run.id, run.claim));
+        }
+        if run.cause != Cause::Feed || before.is_some() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&run.args[0]).into_owned();
+        let numbers: Vec<i64> = text.split('.').map(|it| it.parse().unwrap()).collect();
+        let (finder, claim, nth) = (numbers[0], numbers[1], u32::try_from(numbers[2]).unwrap());
+        prop_assert!(
+            self.finders.contains(&(finder, claim)),
+            "run {} of line {text} came into sight before the success of its finder, or after all",
+            run.id
+        );
+        prop_assert!(
+            self.fed.insert((finder, claim, nth)),
+            "line {text} became two runs"
+        );
+        Ok(())
+    }
+
+    /// Where nothing is to be brought into the queues, each line of a success is there.
+    fn check_feeds(&mut self, day: &Scenario) -> Result<(), TestCaseError> {
+        if day.supervisor.has_feeds {
+            return Ok(());
+        }
+        for (run, claim) in std::mem::take(&mut self.finders) {
+            let lines = self.printed.get(&(run, claim)).copied().unwrap_or(0);
+            for nth in 0..lines {
+                prop_assert!(
+                    self.fed.contains(&(run, claim, nth)),
+                    "line {nth} of run {run} is lost"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Of a lane one attempt is alive at a time, and one that could start is not left waiting.
+    fn check_lanes(&self, day: &Scenario) -> Result<(), TestCaseError> {
+        let supervisor = &day.supervisor;
+        let mut taken: BTreeSet<(&str, &[Vec<u8>])> = BTreeSet::new();
+        let busy = supervisor.spawner.busy.values();
+        for acting in busy.filter(|acting| job_of(&acting.order) == "lane") {
+            let (run, claim) = (acting.order.run, acting.order.claim);
+            let lane = (self.lanes[&(run, claim)].as_str(), &*self.rows[&run].args);
+            prop_assert!(taken.insert(lane), "run {run} is not alone in {lane:?}");
+        }
+        let state = supervisor.jobs.iter();
+        let Some(state) = state.into_iter().find(|it| it.job.name.as_str() == "lane") else {
+            return Ok(());
+        };
+        let is_full = taken.len() >= usize::try_from(state.job.policy.concurrency).unwrap()
+            || supervisor.spawner.busy.len() >= supervisor.configuration.running_max;
+        let is_kept = !supervisor.ended.is_empty()
+            || supervisor.again_at.is_some()
+            || supervisor.next_try_at().is_some()
+            || supervisor.next_lane_at().is_some()
+            || paused(day).contains("lane");
+        if is_full || is_kept {
+            return Ok(());
+        }
+        let lock = state.job.policy.lock.as_deref().unwrap_or_default();
+        let queued = self.rows.values().filter(|run| run.state == State::Queued);
+        let waits = queued
+            .filter(|run| run.job == "lane")
+            .find(|run| !taken.contains(&(lock, &*run.args)));
+        prop_assert!(
+            waits.is_none(),
+            "the lane of run {:?} is free, and it does not start",
+            waits.map(|run| run.id)
+        );
+        Ok(())
+    }
+
+    /// Runs that came of lines are in sight at once, and are counted when they are brought into the queue.
+    fn check_counters(&self, jobs: &[JobRow], has_feeds: bool) -> Result<(), TestCaseError> {
         let mut counted: BTreeMap<i64, [i64; 6]> = BTreeMap::new();
         for run in self.rows.values() {
             let counts = counted.entry(run.job_id).or_default();
@@ -303,7 +402,7 @@ impl Oracle {
             counts[4] += i64::from(is_waiting_failure);
             counts[5] += i64::from(run.state.is_ended());
         }
-        for job in jobs {
+        for job in jobs.iter().filter(|job| !has_feeds || job.name != "fed") {
             let told = [
                 job.scheduled,
                 job.queued,
@@ -321,7 +420,7 @@ impl Oracle {
     /// The supervisor neither turns in circles nor rests while something could be started.
     fn check_rest(&self, day: &Scenario, jobs: &[JobRow]) -> Result<(), TestCaseError> {
         let supervisor = &day.supervisor;
-        if !supervisor.ended.is_empty() || supervisor.again_at.is_some() {
+        if !supervisor.ended.is_empty() || supervisor.again_at.is_some() || supervisor.has_feeds {
             return Ok(());
         }
         let wait = supervisor.next_wait(day.now);
