@@ -1,6 +1,7 @@
 //! Jobs and jobfile as the store keeps them: names, watermarks, the last good copy; and retention.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -8,7 +9,16 @@ use super::output::KEPT_BYTES;
 use super::types::{GoneJob, KnownJob, PruneLimits, Pruned, SupervisorRow};
 use super::{Store, StoreError, former, rows};
 use crate::core::run::State;
-use crate::core::time::Wall;
+use crate::core::time::{Mono, Wall};
+
+/// Since when nothing is removed by age.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AgeHeld {
+    /// The boot of the clock.
+    pub(crate) boot_id: String,
+    /// When that began.
+    pub(crate) at: Mono,
+}
 
 impl Store {
     /// Makes the row of a job of the jobfile, or finds it by its name or a former one. What is known under former names, and
@@ -169,6 +179,24 @@ impl Store {
     /// The boot whose books were last finished: every run that was running in an older one has its end on disk.
     pub(crate) fn books_boot_id(&self) -> Result<Option<String>, StoreError> {
         self.meta("books_boot_id")
+    }
+
+    /// Since when nothing is removed by age, on the monotonic clock of a boot.
+    pub(crate) fn age_held(&self) -> Result<Option<AgeHeld>, StoreError> {
+        let text: Option<String> = self.meta("age_held")?;
+        Ok(text.and_then(|text| {
+            let (boot_id, ms) = text.split_once(' ')?;
+            Some(AgeHeld {
+                boot_id: boot_id.to_owned(),
+                at: Mono::from_duration(Duration::from_millis(ms.parse().ok()?)),
+            })
+        }))
+    }
+
+    /// Writes that down.
+    pub(crate) fn set_age_held(&self, boot_id: &str, at: Mono) -> Result<(), StoreError> {
+        let text = format!("{boot_id} {}", at.as_duration().as_millis());
+        self.set_meta("age_held", Some(&text))
     }
 
     /// The boot in which `@reboot` jobs were last started or first seen.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::jobs::JobState;
 use super::spawner::Spawner;
 use super::{Steps, Supervisor};
 use crate::core::duration::in_words;
@@ -14,6 +15,12 @@ use crate::store::StoreError;
 
 /// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
 const JUMP_MIN: Duration = Duration::from_secs(60);
+
+/// A clock that goes further forward than this may be wrong for a moment, and what it makes old would be gone for good.
+const LARGE: Duration = Duration::from_secs(86_400);
+
+/// For so long after that, on the monotonic clock, nothing is removed by age.
+const AGE_HELD: Duration = Duration::from_secs(86_400);
 
 /// What the wall clock did since the last turn that is on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +45,7 @@ impl<S: Spawner> Supervisor<S> {
             self.went_back(highest, now.wall);
         } else if forward >= JUMP_MIN {
             self.went_forward("clock_forward", expected, now.wall);
+            self.hold_age_after(forward, now);
         } else if unseen > LATE_MAX {
             // The monotonic clock went along, but nobody looked: this process was stopped, or the clocks count sleep.
             self.went_forward("clock_unseen", last.wall, now.wall);
@@ -49,14 +57,59 @@ impl<S: Spawner> Supervisor<S> {
         if last_alive_at.since(now.wall) >= JUMP_MIN {
             self.went_back(last_alive_at, now.wall);
         }
+        self.hold_age_after(now.wall.since(last_alive_at), now);
     }
 
-    /// The same where there is no sign of life: by how far the jobs are planned.
+    /// The same by how far the jobs are planned: there may be no sign of life, or the supervisor that saw the step had no turn on disk.
+    /// Jobs with fixed times stay planned ahead after a step back that was dealt with: only what is beyond that is a sign.
     pub(super) fn look_at_watermarks(&mut self, now: Now) {
-        let latest = self.jobs.iter().map(|state| state.watermark).max();
-        let is_known = self.jump.is_some_and(|jump| jump.is_back);
-        if let Some(latest) = latest.filter(|at| at.since(now.wall) >= JUMP_MIN && !is_known) {
+        if self.jump.is_some_and(|jump| jump.is_back) {
+            return;
+        }
+        let is_sign = |state: &&JobState| {
+            let kept =
+                plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
+            state.watermark.since(now.wall) >= JUMP_MIN && kept != state.watermark
+        };
+        let signs = self.jobs.iter().filter(is_sign);
+        if let Some(latest) = signs.map(|state| state.watermark).max() {
             self.went_back(latest, now.wall);
+        }
+    }
+
+    /// Removes nothing by age for a while after a large step forward, or a downtime that may have been one.
+    fn hold_age_after(&mut self, forward: Duration, now: Now) {
+        if forward > LARGE {
+            self.age_held_at = Some(now.mono);
+            self.owes_age_held = true;
+        }
+    }
+
+    /// Whether nothing may be removed by age now.
+    pub(super) fn holds_age(&self, now: Now) -> bool {
+        self.age_held_at
+            .is_some_and(|at| now.mono.since(at) < AGE_HELD)
+    }
+
+    /// Goes on with what the last supervisor held. The monotonic clock of another boot says nothing: it begins anew then.
+    pub(super) fn recover_age_held(&mut self, now: Now) -> Result<(), StoreError> {
+        let Some(held) = self.store.age_held()? else {
+            return Ok(());
+        };
+        let is_of_boot = held.boot_id == self.configuration.boot_id && held.at <= now.mono;
+        let at = if is_of_boot { held.at } else { now.mono };
+        self.owes_age_held |= !is_of_boot;
+        self.age_held_at = Some(self.age_held_at.map_or(at, |own| own.max(at)));
+        Ok(())
+    }
+
+    /// Writes down since when nothing is removed by age, for a supervisor that begins under the same wrong clock.
+    pub(super) fn write_age_held(&self) -> Result<(), StoreError> {
+        match self.age_held_at {
+            Some(at) if self.owes_age_held => {
+                self.store.set_age_held(&self.configuration.boot_id, at)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -98,8 +151,9 @@ impl<S: Spawner> Supervisor<S> {
         let state = &self.jobs[index];
         let (id, watermark) = (state.id, state.watermark);
         let has_late_grid = state.grid_at.is_some_and(|at| at > now);
-        // Occurrences are decided when their jitter is over, so what is decided ends that far back.
-        let decided = now - state.jitter;
+        // Occurrences are decided when their jitter is over, so what is decided ends that far back, but not before the job was there.
+        let there_at = state.began.map(|at| now - steps.now.mono.since(at));
+        let decided = (now - state.jitter).max(there_at.unwrap_or(now - state.jitter));
         let moved = if watermark > decided {
             plan::watermark_after_step_back(&state.timetable(), watermark, decided)
         } else {

@@ -25,6 +25,8 @@ pub(super) struct JobState {
     pub(super) grid_at: Option<Wall>,
     /// All occurrences up to here are decided.
     pub(super) watermark: Wall,
+    /// When it, or its schedule as it is, was first loaded, if that was in this process: what is before is no concern of it.
+    pub(super) began: Option<Mono>,
     pub(super) next: Option<Wall>,
     pub(super) jitter: Duration,
     pub(super) pause: Option<Pause>,

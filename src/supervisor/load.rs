@@ -157,6 +157,7 @@ impl<S: Spawner> Supervisor<S> {
                 zone,
                 grid_at: known.grid_at,
                 watermark: known.watermark.unwrap_or(now.wall),
+                began: None,
                 next: None,
                 pause: None,
                 running: Vec::new(),
@@ -165,6 +166,12 @@ impl<S: Spawner> Supervisor<S> {
                 job,
             };
             let was_here = known.watermark != Some(now.wall);
+            state.began = if was_here {
+                let before = self.by_id.get(&known.id);
+                before.and_then(|&index| self.jobs[index].began)
+            } else {
+                Some(now.mono)
+            };
             if is_new_boot && was_here && state.timetable().has_reboot() {
                 self.insert_reboot(&state, now)?;
             }

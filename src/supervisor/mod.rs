@@ -218,6 +218,10 @@ pub(crate) struct Supervisor<S> {
     /// The latest time that the wall clock showed since it was last set back.
     latest: Wall,
     jump: Option<Jump>,
+    /// When the clock last went far forward: nothing is removed by age for a while.
+    age_held_at: Option<Mono>,
+    /// That is not on disk yet.
+    owes_age_held: bool,
     last_prune: Mono,
     prune_at: (usize, i64),
     /// Bytes of output that are kept, as the store has it.
@@ -292,6 +296,8 @@ impl<S: Spawner> Supervisor<S> {
             last: now,
             latest: now.wall,
             jump: None,
+            age_held_at: None,
+            owes_age_held: false,
             last_prune: now.mono,
             prune_at: (0, 0),
             output_bytes: 0,
@@ -348,6 +354,7 @@ impl<S: Spawner> Supervisor<S> {
         match self.write_turn(&mut steps) {
             Ok(()) => {
                 self.jump = None;
+                self.owes_age_held = false;
                 self.owes_boot_id &= self.has_doubts();
                 self.has_new_log = false;
                 self.again_at = None;
@@ -380,6 +387,7 @@ impl<S: Spawner> Supervisor<S> {
             self.tell_stops(steps)?;
         }
         self.go_back_with_clock(steps)?;
+        self.write_age_held()?;
         match (self.stopping, self.configuration.mode) {
             (None, Mode::Live) => {
                 self.release_followers(now)?;
@@ -429,7 +437,8 @@ impl<S: Spawner> Supervisor<S> {
             || self.prune_is_due(now)
             || self.can_tell(now)
             || self.is_late_due(now)
-            || self.jump.is_some())
+            || self.jump.is_some()
+            || self.owes_age_held)
     }
 
     /// Sees whether somebody else has written into the store.

@@ -18,6 +18,7 @@ impl<S: Spawner> Supervisor<S> {
         self.is_new_boot = former.is_some_and(|boot| boot != self.configuration.boot_id);
         self.owes_boot_id = true;
         self.output_bytes = self.store.output_bytes()?;
+        self.recover_age_held(now)?;
         let filter = Filter {
             states: vec![State::Running],
             ..Filter::default()

@@ -61,12 +61,16 @@ impl<S: Spawner> Supervisor<S> {
                     }
                 },
             };
-            let limits = PruneLimits::of(&keep, now.wall);
+            let limits = if self.holds_age(now) {
+                PruneLimits::by_number(&keep, now.wall)
+            } else {
+                PruneLimits::of(&keep, now.wall)
+            };
             let pruned = self.store.prune(job_id, cursor, left, &limits)?;
             left -= pruned.looked_at.min(left);
             steps.output_change -= pruned.output_bytes;
             steps.files.extend(pruned.files);
-            self.store.prune_notices(job_id, now.wall - keep.failed)?;
+            self.store.prune_notices(job_id, limits.failed_before)?;
             if let Some(cursor) = pruned.cursor {
                 self.prune_at = (index, cursor);
                 return Ok(());

@@ -141,6 +141,54 @@ fn what_waits_since_2035_does_not_wait_behind_what_is_new() {
 }
 
 #[test]
+fn a_step_back_is_reported_once_however_often_is_reloaded_and_restarted_after_it() {
+    let fixed = "[jobs.fixed]\nschedule = '0 11 * * *'\ncommand = 'x'\n";
+    let mut jobfile = fixed.to_owned();
+    let mut day = Scenario::new(&jobfile, "2026-06-01T10:30:00Z");
+    day.advance(3600);
+    day.set_clock("2026-06-01T09:30:00Z");
+    day.advance(180);
+    let _ = day.supervisor.log.take();
+    for number in 0..4 {
+        // An instant of before its load is no concern of it, nor is one within its jitter.
+        let _ = write!(
+            jobfile,
+            "[jobs.new{number}]\nschedule = '*/3 * * * *'\njitter = '30m'\ncommand = 'x'\n"
+        );
+        let loaded_at = day.now.wall;
+        if number == 3 {
+            day.restart(&jobfile, Duration::ZERO);
+        } else {
+            day.load(&jobfile);
+        }
+        day.advance(1200);
+        let first = day.rows(&format!("new{number}")).first().cloned();
+        assert!(
+            first
+                .as_ref()
+                .is_none_or(|run| run.scheduled_at > Some(loaded_at)),
+            "{first:?}"
+        );
+    }
+    let log = day.supervisor.log.take();
+    assert!(!log.contains("clock_back"), "{log}");
+    assert_eq!(day.runs("fixed"), ["01 11:00:00 succeeded"]);
+}
+
+#[test]
+fn a_step_back_soon_after_a_job_was_loaded_brings_no_instant_before_its_load() {
+    let jobfile =
+        "[jobs.a]\nschedule = '* * * * *'\njitter = '30m'\ncommand = 'x'\noverlap = 'queue-all'\n";
+    let mut day = Scenario::new(jobfile, "2026-06-01T10:00:30Z");
+    assert!(day.supervisor.jobs[0].jitter > Duration::from_secs(60));
+    day.advance(20);
+    // Then it was loaded at 09:00:10.
+    day.set_clock("2026-06-01T09:00:30Z");
+    day.advance(1800);
+    assert_eq!(day.started("a")[0], "2026-06-01T09:01:00Z");
+}
+
+#[test]
 fn steps_back_of_less_than_a_minute_add_up_and_silence_no_job() {
     let mut day = Scenario::new("[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'", T0);
     day.advance(3600);

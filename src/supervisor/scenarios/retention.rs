@@ -2,6 +2,45 @@
 
 use super::*;
 
+const HOURLY: &str = "[jobs.a]\nschedule = '0 * * * *'\ncommand = 'x'\nkeep = { succeeded = '2d' }";
+
+#[test]
+fn a_clock_that_is_a_year_ahead_for_a_minute_removes_nothing_also_over_a_restart_in_it() {
+    let mut day = Scenario::new(HOURLY, "2026-06-01T00:00:30Z");
+    day.advance_clocks(Duration::from_secs(30));
+    day.advance(20 * 3600);
+    assert_eq!(day.rows("a").len(), 20);
+    let before = day.now.wall;
+    day.now.wall = day.now.wall + 365 * DAY;
+    day.advance(120);
+    day.restart(HOURLY, Duration::from_secs(1));
+    day.advance(120);
+    day.now.wall = before;
+    day.advance(120);
+    assert!(day.rows("a").len() >= 20, "{}", day.rows("a").len());
+    // What is right a day later is old then.
+    day.advance(4 * 86_400);
+    assert!(day.rows("a").len() <= 52, "{}", day.rows("a").len());
+}
+
+#[test]
+fn after_a_month_of_downtime_age_counts_a_day_later() {
+    let mut day = Scenario::new(HOURLY, "2026-06-01T00:00:30Z");
+    day.advance(20 * 3600);
+    let alive = day.now.wall;
+    day.advance_clocks(30 * DAY);
+    let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+    day.boot_id = "another boot".into();
+    day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
+    day.supervisor.look_at_clock_of_last(alive, day.now);
+    day.load(HOURLY);
+    day.supervisor.recover(day.now).unwrap();
+    day.advance(20 * 3600);
+    assert!(day.rows("a").len() >= 40, "{}", day.rows("a").len());
+    day.advance(5 * 3600);
+    assert!(day.rows("a").len() <= 27, "{}", day.rows("a").len());
+}
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[test]
