@@ -5,14 +5,16 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::escape;
-use super::failure::Failure;
-use super::state_key;
+use super::failure::{Failure, plain};
+use super::state_key::{self, Named};
+use super::trust;
 use super::when::Viewer;
 use crate::cli::Global;
 use crate::core::time::Now;
 use crate::os::paths::Caller;
-use crate::os::{clock, wake, zone};
+use crate::os::{clock, inside, wake, zone};
 use crate::store::{Store, StoreError};
+use crate::supervisor::daemon;
 
 /// What every command knows. Paths are looked up when first asked for, so that commands that need none work without a home.
 #[derive(Debug)]
@@ -52,6 +54,29 @@ impl Context {
             let _ = self.state_dir.set(found);
         }
         Ok(self.state_dir.get().expect("it was just set"))
+    }
+
+    /// As [`Self::state_dir`], for a command that writes: as root only where nobody else could lead it elsewhere.
+    pub(crate) fn state_dir_to_write(&self) -> Result<&Path, Failure> {
+        let state_dir = self.state_dir()?;
+        trust::refuse_way(state_dir)?;
+        inside::judge(state_dir)
+            .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+        Ok(state_dir)
+    }
+
+    /// As [`Self::state_dir_to_write`], and makes it where it is missing.
+    pub(crate) fn made_state_dir(&self) -> Result<&Path, Failure> {
+        let state_dir = self.state_dir()?;
+        trust::refuse_way(state_dir)?;
+        daemon::make_state_dir(state_dir)
+            .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+        Ok(state_dir)
+    }
+
+    /// The store for writing; it must be there.
+    pub(crate) fn open_write(&self) -> Result<Store, Failure> {
+        Ok(Store::open_write(self.state_dir_to_write()?)?)
     }
 
     /// As [`Self::state_dir`], with `$STATE_DIRECTORY` before the default one. For the supervisor only.
@@ -130,7 +155,11 @@ impl Context {
             Some(path) => Ok(Some(
                 std::path::absolute(path).unwrap_or_else(|_| path.clone()),
             )),
-            None => Ok(state_key::read(&self.jobfile()?)),
+            None => match state_key::read(&self.jobfile()?) {
+                Some(Named { dir, faults }) if faults.is_empty() => Ok(Some(dir)),
+                Some(named) => Err(trust::misled(&named)),
+                None => Ok(None),
+            },
         }
     }
 }

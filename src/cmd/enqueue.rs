@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit::Exit;
-use super::failure::{Failure, plain};
+use super::failure::Failure;
 use super::items::{self, Separator};
 use super::jobs::Jobs;
 use super::output::Out;
@@ -24,7 +24,6 @@ use crate::core::noun::count;
 use crate::core::run::Cause;
 use crate::core::time::Wall;
 use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, Store, StoreError};
-use crate::supervisor::daemon;
 
 /// Answers `jobctl enqueue`.
 pub(crate) fn answer(
@@ -207,13 +206,10 @@ fn add(
         context.say("standard input is empty: nothing was added");
         return Ok(Vec::new());
     }
-    let state_dir = context.state_dir()?;
     let enqueued = if args.dry_run {
-        rehearse(state_dir, addition, items)?
+        rehearse(context.state_dir_to_write()?, addition, items)?
     } else {
-        daemon::make_state_dir(state_dir)
-            .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-        Store::create(state_dir)?.enqueue(addition, items)?
+        Store::create(context.made_state_dir()?)?.enqueue(addition, items)?
     };
     match enqueued {
         Enqueued::Added(added) => Ok(added),

@@ -33,7 +33,6 @@ use crate::os::signals::SelfPipe;
 use crate::os::{clock, poll, wake};
 use crate::store::{Filter, NewItem, RunRow, Store};
 use crate::supervisor::Supervisor;
-use crate::supervisor::daemon;
 use crate::supervisor::environment;
 use crate::supervisor::exec::{Begun, Exec, Progress};
 use crate::supervisor::slots::Slots;
@@ -56,13 +55,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     let path = context.jobfile()?;
     trust::refuse(&path)?;
     let jobs = Jobs::trusted(&path)?;
-    let state_dir = context.state_dir()?;
     let (job, item) = match args.run {
         Some(id) => of_run(context, &jobs, id)?,
         None => of_words(&jobs, &args.words)?,
     };
-    daemon::make_state_dir(state_dir)
-        .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+    let state_dir = context.made_state_dir()?;
     let service = Service::beside(path, state_dir.to_path_buf());
     let mut surroundings = service.surroundings();
     if let Some(inherited) = environment_of_supervisor(context)? {

@@ -16,7 +16,7 @@ use crate::store::{Scope, Store};
 pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Result<Exit, Failure> {
     let until = until(context, args.span.as_deref())?;
     let scope = scope(args.job.as_deref());
-    let mut store = Store::open_write(context.state_dir()?)?;
+    let mut store = context.open_write()?;
     know(context, &mut store, scope)?;
     store.pause(scope, until, context.now.wall)?;
     // It holds from now on without a supervisor, too.

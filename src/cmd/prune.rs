@@ -18,7 +18,7 @@ const PRUNED_AT_ONCE: u32 = 50;
 
 /// Answers `jobctl prune`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
-    let state_dir = context.state_dir()?;
+    let state_dir = context.state_dir_to_write()?;
     let mut store = match Store::open_write(state_dir) {
         Ok(store) => store,
         Err(StoreError::Missing(_)) => {

@@ -71,7 +71,7 @@ pub(super) fn ask(context: &Context) -> Result<Answer, Failure> {
             state_dir.display()
         )));
     }
-    let mut store = match Store::open_write(state_dir) {
+    let mut store = match Store::open_write(context.state_dir_to_write()?) {
         // It listens, but its store was deleted.
         Err(error @ StoreError::Missing(_)) => return Err(Failure::system(error.to_string())),
         store => store?,

@@ -11,7 +11,7 @@ use super::run::not_in_office;
 use crate::cli;
 use crate::os::process;
 use crate::store::{Restored, Restoring, Store, StoreError};
-use crate::supervisor::daemon::{self, Office};
+use crate::supervisor::daemon::Office;
 
 /// Answers `jobctl restore`.
 pub(crate) fn answer(
@@ -20,11 +20,9 @@ pub(crate) fn answer(
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let file = named(&args.file, "restore")?;
-    let state_dir = context.state_dir()?;
     let boot_id = process::boot_id()
         .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?;
-    daemon::make_state_dir(state_dir)
-        .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+    let state_dir = context.made_state_dir()?;
     let _nobody_else = Office::close(state_dir).map_err(|error| {
         let failure = not_in_office(state_dir, error);
         Failure {

@@ -18,7 +18,7 @@ pub(crate) fn answer(
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let scope = pause::scope(args.job.as_deref());
-    let mut store = Store::open_write(context.state_dir()?)?;
+    let mut store = context.open_write()?;
     pause::know(context, &mut store, scope)?;
     let words = words(&store, scope, context.now.wall)?;
     store.resume(scope, context.now.wall)?;

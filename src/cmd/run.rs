@@ -56,7 +56,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     if !path.exists() && !Store::is_there(&state_dir) {
         return Err(jobs::failure_of(&LoadError::Missing(path)));
     }
-    daemon::make_state_dir(&state_dir)
+    trust::refuse_way(&state_dir)?;
+    daemon::take_state_dir(&state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
     let (mut office, signals) = match take_office(context, args.standby, &state_dir)? {
         Some(taken) => taken,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::os::file;
+use crate::os::trust::{self, Fault};
 
 /// No jobfile is longer.
 const JOBFILE_MAX: u64 = 4 * 1024 * 1024;
@@ -10,13 +11,26 @@ const JOBFILE_MAX: u64 = 4 * 1024 * 1024;
 /// The key, as it stands in the file.
 const KEY: &str = "state_dir";
 
+/// The state directory that a jobfile names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Where it is; absolute.
+    pub(crate) dir: PathBuf,
+    /// Why root must not go there because of this file; empty for everybody else.
+    pub(crate) faults: Vec<Fault>,
+}
+
 /// The state directory that `jobfile` names; none if it names none or cannot be read, or a relative one, which is an error of the
 /// jobfile.
-pub(crate) fn read(jobfile: &Path) -> Option<PathBuf> {
-    let bytes = file::read_small(jobfile, JOBFILE_MAX).ok()?;
+pub(crate) fn read(jobfile: &Path) -> Option<Named> {
+    let opened = trust::open(jobfile).ok()?;
+    let bytes = file::read_whole(opened.file, JOBFILE_MAX).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let named = find(&text)?;
-    Some(PathBuf::from(named)).filter(|dir| dir.is_absolute())
+    let dir = PathBuf::from(find(&text)?);
+    dir.is_absolute().then_some(Named {
+        dir,
+        faults: opened.faults,
+    })
 }
 
 /// The value of the top-level key: the line is read by itself, tables are never reached.

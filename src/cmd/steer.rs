@@ -137,11 +137,10 @@ enum Step {
 }
 
 fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>, Failure> {
-    let state_dir = context.state_dir()?;
     let opened = if wanted.dry_run {
-        Store::open_read(state_dir)
+        Store::open_read(context.state_dir()?)
     } else {
-        Store::open_write(state_dir)
+        Store::open_write(context.state_dir_to_write()?)
     };
     match opened {
         Ok(store) => Ok(Some(store)),

@@ -1,5 +1,5 @@
 //! Whose files a jobfile is read from (spec.md section 2): `run` refuses what others than root could change, `check` warns of it,
-//! and every other command reads it as it is.
+//! and every other command reads it as it is, but goes to no state directory because of it, and writes in none that others lead it to.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::jobs::with_files;
+use super::state_key::Named;
 use crate::core::job::{EnvValue, Job};
 use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Snapshot};
 use crate::os::file;
@@ -52,6 +53,30 @@ pub(super) fn refuse(path: &Path) -> Result<(), Failure> {
     }
     let problems: Vec<_> = faults.iter().map(problem).collect();
     Err(failure_of(&problems))
+}
+
+/// Refuses a state directory to which others could lead root another way.
+pub(super) fn refuse_way(state_dir: &Path) -> Result<(), Failure> {
+    let faults = trust::way_to(state_dir).map_err(|error| Failure::of_file(state_dir, &error))?;
+    match faults.first() {
+        Some(fault) => Err(Failure::no(format!(
+            "state directory {}: {fault}",
+            state_dir.display()
+        ))
+        .hint(fault.hint())),
+        None => Ok(()),
+    }
+}
+
+/// Why root does not go to the state directory that a jobfile names.
+pub(super) fn misled(named: &Named) -> Failure {
+    let faults: Vec<_> = named.faults.iter().map(Fault::to_string).collect();
+    Failure::no(format!(
+        "{}, and the jobfile names the state directory {}",
+        faults.join("\n"),
+        named.dir.display()
+    ))
+    .hint("give --state-dir, if that is the right one")
 }
 
 /// What a jobfile's texts are now; what others could change is not read.

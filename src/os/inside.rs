@@ -2,6 +2,7 @@
 //!
 //! The way to the state directory may go through links, as that of any other directory.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,27 +19,48 @@ use crate::core::reason::plain;
 /// What a state directory is for everybody but its user: closed.
 const PRIVATE: Mode = Mode::S_IRWXU;
 
-/// What others may do in a directory if they may write there.
+/// What others may do in a directory if they may write there, and if they may do anything.
 const WRITABLE: u32 = 0o022;
+const OPEN: u32 = 0o077;
 
-/// Makes the state directory and the directories in it where they are missing, and closes them to others.
+/// The store, and with something behind it its log, its copies and its drafts.
+const STORE: &str = "jobctl.db";
+
+/// What else there is before there is a store, or where one was removed.
+const OURS: [&str; 8] = [
+    "supervisor.lock",
+    "wake",
+    "locks",
+    "slots",
+    "output",
+    "reports",
+    "reserve",
+    "lost+found",
+];
+
+/// What to do with a state directory in which others may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wide {
+    /// Close it: the one who asks is its supervisor, and others left nothing in it.
+    Close,
+    /// Refuse it.
+    Refuse,
+}
+
+/// Makes the state directory and the directories in it where they are missing.
 ///
-/// Errs with a message that names the path: where one of them belongs to somebody else or is a link, and where others could
-/// write and left something that is not this user's.
-pub(crate) fn make_private(state_dir: &Path, inside: &[&str]) -> io::Result<()> {
-    let named = |error: io::Error| of_path(state_dir, &error);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(PRIVATE.bits())
-        .create(state_dir)
-        .map_err(named)?;
-    let dir = open(
-        state_dir,
-        OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|errno| named(errno.into()))?;
-    close_to_others(&dir, state_dir)?;
+/// One that was there is taken only if it is empty or has a store, or the beginning of one; its mode is left as it is, unless
+/// others may write in it and `wide` says to close it. Errs with a message that names the path: also where one of the directories
+/// belongs to somebody else or is a link, and where others could write and left something that is not this user's.
+pub(crate) fn make_private(state_dir: &Path, inside: &[&str], wide: Wide) -> io::Result<()> {
+    make_way(state_dir).map_err(|error| of_path(state_dir, &error))?;
+    let dir = open_dir(state_dir)?;
+    refuse_somebody_elses(&dir, state_dir)?;
+    refuse_used_for_other_things(state_dir)?;
+    match wide {
+        Wide::Close => close_to_others(&dir, state_dir, WRITABLE)?,
+        Wide::Refuse => refuse_wide(&dir, state_dir)?,
+    }
     for name in inside {
         let path = state_dir.join(name);
         match mkdirat(&dir, *name, PRIVATE) {
@@ -48,9 +70,33 @@ pub(crate) fn make_private(state_dir: &Path, inside: &[&str]) -> io::Result<()> 
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let sub = openat(&dir, *name, flags, Mode::empty())
             .map_err(|errno| of_path(&path, &reason(&path, "is", errno)))?;
-        close_to_others(&sub, &path)?;
+        refuse_somebody_elses(&sub, &path)?;
+        close_to_others(&sub, &path, OPEN)?;
     }
     Ok(())
+}
+
+/// Errs as [`make_private`] does where somebody else has the state directory, or others may write in it. One that is missing is right.
+pub(crate) fn judge(state_dir: &Path) -> io::Result<()> {
+    let dir = match open_dir(state_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        dir => dir?,
+    };
+    refuse_somebody_elses(&dir, state_dir)?;
+    refuse_wide(&dir, state_dir)
+}
+
+/// Makes what is missing of the way to a directory, and the directory itself, for nobody but this user.
+fn make_way(dir: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE.bits())
+        .create(dir)
+}
+
+fn open_dir(dir: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(dir, flags, Mode::empty()).map_err(|errno| of_path(dir, &errno.into()))
 }
 
 /// Opens a file in a directory of the state directory; neither of the two may be a symbolic link.
@@ -92,22 +138,63 @@ fn of_path(path: &Path, error: &io::Error) -> io::Error {
     )
 }
 
-/// Makes an open directory one of this user's own, if it may be.
-fn close_to_others(dir: &OwnedFd, path: &Path) -> io::Result<()> {
+fn refuse_somebody_elses(dir: &OwnedFd, path: &Path) -> io::Result<()> {
     let stat = fstat(dir).map_err(|errno| of_path(path, &errno.into()))?;
-    if !is_ours(stat.st_uid) {
-        let text = format!(
-            "{}: belongs to uid {}, so it is not a state directory for uid {}",
-            path.display(),
-            stat.st_uid,
-            Uid::effective()
-        );
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    if is_ours(stat.st_uid) {
+        return Ok(());
     }
-    if stat.st_mode & WRITABLE != 0 {
+    Err(denied(format!(
+        "{}: belongs to uid {}, so it is not a state directory for uid {}",
+        path.display(),
+        stat.st_uid,
+        Uid::effective()
+    )))
+}
+
+/// A directory that has something in it and no store is used for other things.
+fn refuse_used_for_other_things(state_dir: &Path) -> io::Result<()> {
+    let named = |error: io::Error| of_path(state_dir, &error);
+    let mut strange = None;
+    for entry in fs::read_dir(state_dir).map_err(named)? {
+        let name = entry.map_err(named)?.file_name();
+        if name == STORE {
+            return Ok(());
+        }
+        if !is_one_of_ours(&name) {
+            strange = Some(name);
+        }
+    }
+    let Some(name) = strange else {
+        return Ok(());
+    };
+    Err(io::Error::other(format!(
+        "{}: is used for other things (`{}`) and has no store, so it is left as it is; name a directory that is empty or missing",
+        state_dir.display(),
+        name.display()
+    )))
+}
+
+/// Whether a supervisor or verb makes this name in a state directory, a state directory of another jobfile has it, or every new file
+/// system does.
+fn is_one_of_ours(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let is_of_jobfile = name.rsplit_once('-').is_some_and(|(_, hash)| {
+        hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    OURS.contains(&name) || is_of_jobfile || name.starts_with(STORE)
+}
+
+/// Takes the rights of `bits` from all but this user, if any of them are given.
+fn close_to_others(dir: &OwnedFd, path: &Path, bits: u32) -> io::Result<()> {
+    let mode = fstat(dir)
+        .map_err(|errno| of_path(path, &errno.into()))?
+        .st_mode;
+    if mode & WRITABLE != 0 {
         refuse_strange(path)?;
     }
-    if stat.st_mode & 0o077 == 0 {
+    if mode & bits == 0 {
         return Ok(());
     }
     match fchmod(dir, PRIVATE) {
@@ -117,6 +204,22 @@ fn close_to_others(dir: &OwnedFd, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Refuses a directory in which others may write, unless this user could not close it: then it is as its supervisor took it.
+fn refuse_wide(dir: &OwnedFd, path: &Path) -> io::Result<()> {
+    let stat = fstat(dir).map_err(|errno| of_path(path, &errno.into()))?;
+    let me = Uid::effective();
+    if stat.st_mode & WRITABLE == 0 || !me.is_root() && stat.st_uid != me.as_raw() {
+        return Ok(());
+    }
+    refuse_strange(path)?;
+    Err(denied(format!(
+        "{}: others may write in it (mode {:04o}); `jobctl run` closes it when it takes it, or `chmod 700 {}`",
+        path.display(),
+        stat.st_mode & 0o7777,
+        path.display()
+    )))
+}
+
 /// Others may have put something there: what is not this user's is not used.
 fn refuse_strange(path: &Path) -> io::Result<()> {
     let named = |error: io::Error| of_path(path, &error);
@@ -124,15 +227,18 @@ fn refuse_strange(path: &Path) -> io::Result<()> {
         let entry = entry.map_err(named)?;
         let owner = entry.metadata().map_err(named)?.uid();
         if !is_ours(owner) {
-            let text = format!(
+            return Err(denied(format!(
                 "{}: belongs to uid {owner}, who could write in this state directory; look at it and remove it, then `chmod 700 {}`",
                 entry.path().display(),
                 path.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            )));
         }
     }
     Ok(())
+}
+
+fn denied(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
 /// Root may do everything anyway.
@@ -163,11 +269,46 @@ mod tests {
         fs::create_dir(dir.join("real")).unwrap();
         fs::set_permissions(dir.join("real"), fs::Permissions::from_mode(0o777)).unwrap();
         symlink("real", dir.join("link")).unwrap();
-        make_private(&dir.join("link"), &["locks"]).unwrap();
+        make_private(&dir.join("link"), &["locks"], Wide::Close).unwrap();
         assert_eq!(mode(&dir.join("real")), 0o700);
         assert_eq!(mode(&dir.join("real/locks")), 0o700);
-        make_private(&dir.join("new/state"), &["locks"]).unwrap();
+        make_private(&dir.join("new/state"), &["locks"], Wide::Refuse).unwrap();
         assert_eq!(mode(&dir.join("new/state")), 0o700);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_directory_with_other_things_is_left_alone_and_one_that_was_begun_is_taken() {
+        let dir = place("other");
+        for (name, is_taken) in [
+            ("lost+found", true),
+            ("locks", true),
+            ("jobctl.db.new-AbCdEf", true),
+            ("my_jobs-62a9cd19", true),
+            ("index.html", false),
+            ("jobs-62a9cd1x", false),
+        ] {
+            let state = dir.join(name).join("state");
+            fs::create_dir_all(state.join(name)).unwrap();
+            fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+            for wide in [Wide::Refuse, Wide::Close] {
+                let made = make_private(&state, &["locks"], wide);
+                assert_eq!(made.is_ok(), is_taken, "{name}: {made:?}");
+                assert_eq!(mode(&state), 0o755, "{name}");
+                assert_eq!(state.join("locks").exists(), is_taken, "{name}");
+            }
+            fs::write(state.join("jobctl.db"), "").unwrap();
+            make_private(&state, &["locks"], Wide::Refuse).unwrap();
+            fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+            let refused = make_private(&state, &["locks"], Wide::Refuse).unwrap_err();
+            assert!(
+                refused.to_string().contains("others may write"),
+                "{refused}"
+            );
+            assert_eq!(mode(&state), 0o777, "{name}");
+            make_private(&state, &["locks"], Wide::Close).unwrap();
+            assert_eq!(mode(&state), 0o700, "{name}");
+        }
         fs::remove_dir_all(dir).unwrap();
     }
 
@@ -184,7 +325,7 @@ mod tests {
         let state = dir.join("state");
         let write = OFlag::O_RDWR | OFlag::O_CREAT;
         for error in [
-            make_private(&state, &["locks"]).unwrap_err(),
+            make_private(&state, &["locks"], Wide::Close).unwrap_err(),
             open_inside(&state.join("locks/1.rec"), write).unwrap_err(),
             open_inside(&state.join("locks/new"), write).unwrap_err(),
             open_inside(&state.join("slots/1.rec"), write).unwrap_err(),

@@ -2,6 +2,7 @@
 //!
 //! The only place with `unsafe` code, and the only place that asks a clock or starts a process.
 
+mod acl;
 pub(crate) mod aside;
 pub(crate) mod cgroup;
 pub(crate) mod clock;

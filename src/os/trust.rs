@@ -18,6 +18,8 @@ use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{Gid, Group, Uid, User};
 
+use super::acl::{self, Writer};
+
 /// Symbolic links that are followed on one way, as the kernel does it.
 const LINKS_MAX: usize = 40;
 
@@ -65,6 +67,7 @@ enum Why {
     Owner(u32),
     Group { gid: u32, mode: u32 },
     Others { mode: u32 },
+    List(Writer),
 }
 
 impl Fault {
@@ -74,6 +77,7 @@ impl Fault {
         match self.why {
             Why::Owner(_) => format!("`chown -h root {path}`"),
             Why::Group { .. } | Why::Others { .. } => format!("`chmod go-w {path}`"),
+            Why::List(_) => format!("`setfacl -b {path}`"),
         }
     }
 
@@ -87,6 +91,15 @@ impl Fault {
                 group_name(gid)
             ),
             Why::Others { mode } => format!("others may write it (mode {mode:04o}); {rule}"),
+            Why::List(writer) => {
+                let who = match writer {
+                    Writer::User(uid) => format!("user {}", user_name(uid)),
+                    Writer::Group(gid) => format!("group {}", group_name(gid)),
+                    Writer::OwnGroup => "its group".to_owned(),
+                    Writer::Others => "everybody".to_owned(),
+                };
+                format!("its access control list lets {who} write; {rule}")
+            }
         }
     }
 }
@@ -102,6 +115,35 @@ impl std::error::Error for Fault {}
 /// Opens a file or directory for reading, and judges the way to it if this process is root. Never waits.
 pub(crate) fn open(path: &Path) -> io::Result<Opened> {
     Walk::begin(Rule::of_process(), path)?.finish()
+}
+
+/// What is wrong with the way to a directory as far as it is there. The directory itself, where it is, is not judged.
+pub(crate) fn way_to(dir: &Path) -> io::Result<Vec<Fault>> {
+    let dir = std::path::absolute(dir)?;
+    for there in dir.ancestors() {
+        match Walk::begin(Rule::of_process(), there).and_then(Walk::go) {
+            Ok((at, mut faults)) => {
+                if there == dir {
+                    faults.retain(|fault| fault.path != at);
+                }
+                return Ok(faults);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Whether nobody but this user and root can change what is in a directory, or put another one in its place.
+pub(crate) fn is_closed(dir: &Path) -> bool {
+    let rule = Rule {
+        is_root: true,
+        caller: Uid::effective().as_raw(),
+    };
+    Walk::begin(rule, dir)
+        .and_then(Walk::go)
+        .is_ok_and(|(_, faults)| faults.is_empty())
 }
 
 /// As [`open`]; errs with the first [`Fault`] where there is one.
@@ -158,18 +200,19 @@ impl Rule {
             whys.push(Why::Owner(seen.uid));
         }
         let is_sticky = seen.is_dir && seen.uid == 0 && seen.mode & libc::S_ISVTX != 0;
-        if seen.is_writable_by_others() && !is_sticky {
-            let mode = seen.mode & 0o7777;
-            whys.push(if mode & 0o002 != 0 {
-                Why::Others { mode }
-            } else {
-                Why::Group {
-                    gid: seen.gid,
-                    mode,
-                }
-            });
+        if !is_sticky {
+            whys.extend(seen.by_others());
         }
         whys
+    }
+
+    /// What a descriptor says of its file. Only root asks for lists.
+    fn look(self, fd: impl AsFd) -> io::Result<Seen> {
+        let mut seen = Seen::of(&fd)?;
+        if self.is_root {
+            seen.listed = acl::writer(fd, |uid| self.is_trusted(uid))?;
+        }
+        Ok(seen)
     }
 }
 
@@ -182,6 +225,8 @@ struct Seen {
     is_dir: bool,
     /// Nothing on this mount can be changed through it.
     is_read_only: bool,
+    /// Whom an access control list lets write.
+    listed: Option<Writer>,
 }
 
 impl Seen {
@@ -198,12 +243,25 @@ impl Seen {
             mode,
             is_dir: mode & libc::S_IFMT == libc::S_IFDIR,
             is_read_only: fstatvfs(&fd)?.flags().contains(FsFlags::ST_RDONLY),
+            listed: None,
         })
     }
 
-    /// Members of root's own group can be root's deputies only; any other group is others.
-    fn is_writable_by_others(self) -> bool {
-        self.mode & 0o002 != 0 || self.mode & 0o020 != 0 && self.gid != 0
+    /// How others may write it. Members of root's own group can be root's deputies only; any other group is others.
+    fn by_others(self) -> Option<Why> {
+        let mode = self.mode & 0o7777;
+        if mode & 0o002 != 0 {
+            Some(Why::Others { mode })
+        } else if let Some(writer) = self.listed {
+            Some(Why::List(writer))
+        } else if mode & 0o020 != 0 && self.gid != 0 {
+            Some(Why::Group {
+                gid: self.gid,
+                mode,
+            })
+        } else {
+            None
+        }
     }
 }
 
@@ -236,6 +294,14 @@ impl Walk {
         walk.push(&std::path::absolute(path)?);
         walk.arrive()?;
         Ok(walk)
+    }
+
+    /// Goes to a directory: where it is, free of links, and what is wrong.
+    fn go(mut self) -> io::Result<(PathBuf, Vec<Fault>)> {
+        while let Some(part) = self.parts.pop() {
+            self.enter(&part)?;
+        }
+        Ok((self.at, self.faults))
     }
 
     fn push(&mut self, path: &Path) {
@@ -293,8 +359,8 @@ impl Walk {
 
     /// Judges the directory that the way has come to.
     fn arrive(&mut self) -> io::Result<()> {
-        let seen = Seen::of(&self.dir)?;
-        self.is_shared = seen.is_writable_by_others() && !seen.is_read_only;
+        let seen = self.rule.look(&self.dir)?;
+        self.is_shared = seen.by_others().is_some() && !seen.is_read_only;
         self.is_closed |= seen.mode & 0o001 == 0;
         self.note(&seen);
         Ok(())
@@ -345,7 +411,7 @@ impl Walk {
     fn open_last(mut self, name: &OsString) -> io::Result<Opened> {
         let file = File::from(openat(&self.dir, name.as_os_str(), READ, Mode::empty())?);
         self.step(name);
-        let seen = Seen::of(&file)?;
+        let seen = self.rule.look(&file)?;
         self.note(&seen);
         Ok(Opened {
             file,
@@ -402,6 +468,7 @@ mod tests {
             mode,
             is_dir: mode & libc::S_IFMT == libc::S_IFDIR,
             is_read_only: false,
+            listed: None,
         }
     }
 
@@ -434,6 +501,17 @@ mod tests {
             };
             assert!(ROOT.judge(&read_only).is_empty(), "{uid}:{gid} {mode:o}");
         }
+        let listed = Seen {
+            listed: Some(Writer::User(7)),
+            ..seen(0, 0, FILE | 0o664)
+        };
+        assert_eq!(ROOT.judge(&listed).len(), 1);
+        let sticky = Seen {
+            mode: DIR | 0o1775,
+            is_dir: true,
+            ..listed
+        };
+        assert!(ROOT.judge(&sticky).is_empty());
         let setuid = Rule {
             is_root: true,
             caller: 1000,

@@ -13,6 +13,7 @@ use super::slots::Slots;
 use super::watching::Watching;
 use super::{Event, Flow, Supervisor};
 use crate::core::time::{Now, Wall};
+use crate::os::inside::Wide;
 use crate::os::lock::{Kind, try_lock};
 use crate::os::signals::SelfPipe;
 use crate::os::wake::Bell;
@@ -35,9 +36,17 @@ const SIGNALS: [Signal; 4] = [
     Signal::SIGCHLD,
 ];
 
+/// What is in a state directory besides files.
+const INSIDE: [&str; 3] = ["locks", "slots", "output"];
+
 /// Makes the state directory and what is in it, for nobody but its user.
 pub(crate) fn make_state_dir(state_dir: &Path) -> io::Result<()> {
-    inside::make_private(state_dir, &["locks", "slots", "output"])
+    inside::make_private(state_dir, &INSIDE, Wide::Refuse)
+}
+
+/// As [`make_state_dir`], for the one who is to be its supervisor: others in whose reach it is are locked out.
+pub(crate) fn take_state_dir(state_dir: &Path) -> io::Result<()> {
+    inside::make_private(state_dir, &INSIDE, Wide::Close)
 }
 
 /// The lock that makes a process the supervisor of a state directory.

@@ -153,3 +153,48 @@ fn a_directory_of_somebody_else_or_one_with_things_of_others_is_no_state_directo
     );
     assert_eq!(mode(&state), 0o1777, "it is as it was");
 }
+
+#[test]
+fn no_command_touches_a_directory_that_is_used_for_other_things() {
+    let house = House::new(JOBFILE);
+    let state = house.state_dir();
+    fs::create_dir(&state).expect("it can be made");
+    house.write("state/index.html", "hello");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    for args in [
+        &["enqueue", "a"][..],
+        &["exec", "a"],
+        &["restore", "nothing"],
+        &["run"],
+    ] {
+        let answer = house.ask(args).expect(111);
+        assert!(
+            answer.err.contains("used for other things (`index.html`)")
+                && answer.err.contains("name a directory that is empty"),
+            "{args:?} {answer:#?}"
+        );
+        assert_eq!(mode(&state), 0o755, "{args:?}");
+        assert_eq!(fs::read_dir(&state).expect("it is there").count(), 1);
+    }
+}
+
+#[test]
+fn only_the_supervisor_changes_the_mode_of_a_directory_that_was_there() {
+    let house = House::new(JOBFILE);
+    let state = house.state_dir();
+    fs::create_dir_all(state.join("lost+found")).expect("it can be made");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    house.enqueue(&["a"]);
+    assert_eq!(mode(&state), 0o755);
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    for args in [&["enqueue", "a"][..], &["pause", "a"], &["cancel", "1"]] {
+        let answer = house.ask(args).expect(111);
+        assert!(
+            answer.err.contains("others may write in it (mode 0777)"),
+            "{args:?} {answer:#?}"
+        );
+        assert_eq!(mode(&state), 0o777, "{args:?}");
+    }
+    assert_eq!(house.start().stop(), 0);
+    assert_eq!(mode(&state), 0o700);
+}

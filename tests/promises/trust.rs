@@ -259,6 +259,150 @@ fn a_read_only_mount_is_trusted_as_a_config_map_is() {
     assert!(!check.err.contains("trusts"), "{check:#?}");
 }
 
+/// Asks without naming a state directory.
+fn ask_unled(house: &House, args: &[&str]) -> Answer {
+    answer_of(house.jobctl().env_remove("JOBCTL_STATE_DIR").args(args))
+}
+
+#[test]
+fn no_command_of_roots_goes_to_the_state_directory_that_a_strangers_jobfile_names() {
+    if is_left_out() {
+        return;
+    }
+    let house = House::new(&format!("state_dir = '@T@/www'\n{JOBFILE}"));
+    let www = house.path("www");
+    fs::create_dir(&www).expect("it can be made");
+    mode(&www, 0o755);
+    owner(house.jobfile(), STRANGER);
+    for args in [
+        &["enqueue", "a"][..],
+        &["exec", "a"],
+        &["run"],
+        &["status"],
+        &["runs"],
+        &["cancel", "1"],
+        &["retry", "1"],
+        &["ack", "1"],
+        &["pause", "--all"],
+        &["resume", "--all"],
+        &["prune"],
+        &["reload"],
+        &["backup", "nothing"],
+        &["restore", "nothing"],
+    ] {
+        let answer = ask_unled(&house, args).expect(1);
+        assert!(
+            answer.err.contains("jobs.toml: belongs to uid 65533"),
+            "{args:?} {answer:#?}"
+        );
+        assert_eq!(fs::read_dir(&www).expect("it is there").count(), 0);
+        assert_eq!(
+            fs::metadata(&www)
+                .expect("it is there")
+                .permissions()
+                .mode()
+                & 0o7777,
+            0o755
+        );
+    }
+    ask_unled(&house, &["check"]).expect(0);
+    owner(house.jobfile(), 0);
+    ask_unled(&house, &["enqueue", "a"]).expect(0);
+}
+
+#[test]
+fn no_command_of_roots_writes_where_others_can_lead_it_elsewhere() {
+    if is_left_out() {
+        return;
+    }
+    let house = House::new(JOBFILE);
+    house.enqueue(&["a"]);
+    fs::create_dir(house.path("theirs")).expect("it can be made");
+    owner(house.path("theirs"), STRANGER);
+    symlink(house.state_dir(), house.path("theirs/state")).expect("it can be made");
+    for state in ["theirs/state", "theirs/new"] {
+        let state = house.path(state).display().to_string();
+        for args in [
+            &["enqueue", "a"][..],
+            &["run"],
+            &["cancel", "1"],
+            &["pause", "a"],
+            &["prune"],
+            &["restore", "nothing"],
+        ] {
+            let args = [&["--state-dir", &state], args].concat();
+            let answer = house.ask(&args).expect(1);
+            assert!(
+                answer.err.contains("theirs: belongs to uid 65533"),
+                "{args:?} {answer:#?}"
+            );
+        }
+    }
+    assert!(!house.path("theirs/new").exists());
+}
+
+/// A list of access control as the kernel takes it: the owner may all, user 65533 and the mask as given.
+fn access_list(user: u8, mask: u8) -> Vec<u8> {
+    let entry = |tag: u8, rights: u8, id: u32| {
+        let mut bytes = vec![tag, 0, rights, 0];
+        bytes.extend(id.to_le_bytes());
+        bytes
+    };
+    let none = u32::MAX;
+    let mut list = vec![2, 0, 0, 0];
+    for (tag, rights, id) in [
+        (1, 7, none),
+        (2, user, STRANGER),
+        (4, 0, none),
+        (0x10, mask, none),
+        (0x20, 0, none),
+    ] {
+        list.extend(entry(tag, rights, id));
+    }
+    list
+}
+
+/// Gives a file or directory a list; false: there is no setfattr(1), or the file system knows no lists.
+fn give_list(path: &Path, name: &str, list: &[u8]) -> bool {
+    let hex: String = list.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut command = program("setfattr");
+    command
+        .args(["-n", name, "-v", &format!("0x{hex}")])
+        .arg(path);
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn an_access_control_list_that_lets_others_write_counts_as_writable_by_them() {
+    if is_left_out() {
+        return;
+    }
+    let house = House::new(&format!("include = ['jobs.d/*.toml']\n{JOBFILE}"));
+    let (file, dir) = (house.jobfile(), house.path("jobs.d"));
+    fs::create_dir(&dir).expect("it can be made");
+    mode(&file, 0o644);
+    let access = "system.posix_acl_access";
+    if !give_list(&file, access, &access_list(6, 6)) {
+        return skipped("setfattr(1) is missing, or the file system knows no lists");
+    }
+    let words = ["access control list lets", "65533", "write", "setfacl -b"];
+    assert_refused(&house, &file, &words);
+    // The mask takes it away, as `chmod g-w` does.
+    assert!(give_list(&file, access, &access_list(6, 4)));
+    assert_trusted(&house);
+    assert!(give_list(&file, access, &access_list(4, 4)));
+    assert_trusted(&house);
+    for name in [access, "system.posix_acl_default"] {
+        assert!(give_list(&dir, name, &access_list(7, 7)));
+        assert_refused(&house, &dir, &words);
+        let mut command = program("setfattr");
+        command.args(["-x", name]).arg(&dir);
+        answer_of(&mut command).expect(0);
+        mode(&dir, 0o755);
+        assert_trusted(&house);
+    }
+}
+
 #[test]
 fn an_ordinary_user_is_asked_nothing() {
     if is_root() {
