@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Out;
 use crate::cli;
-use crate::store::Store;
+use crate::os::trust;
+use crate::store::{Goal, Store};
 
 /// Answers `jobctl backup`.
 pub(crate) fn answer(
@@ -19,7 +20,13 @@ pub(crate) fn answer(
 ) -> Result<Exit, Failure> {
     let path = named(&args.file, "backup")?;
     let store = Store::open_read(context.state_dir()?)?;
-    let bytes = store.backup(&path)?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let goal = if trust::is_closed(dir) {
+        Goal::Closed
+    } else {
+        Goal::Shared
+    };
+    let bytes = store.backup(&path, goal)?;
     if context.global.json {
         out.json(&json!({ "file": path.display().to_string(), "bytes": bytes }))?;
     } else {

@@ -1,10 +1,12 @@
 //! Reading and writing at a place of an open file, whatever its offset is, and files that live in memory.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -104,6 +106,26 @@ pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
         | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file)
+}
+
+/// A hidden name for a file beside `path`, which nobody can guess; the file is made with `create_new`, so that it is ours alone.
+pub(crate) fn draft_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(
+        ".jobctl-{:016x}",
+        RandomState::new().hash_one(path)
+    ));
+    path.with_file_name(name)
+}
+
+/// Gives an open file another name, in place of what has that one, if it has its own still: others may write in the directory.
+pub(crate) fn rename_own(file: &File, from: &Path, to: &Path) -> io::Result<()> {
+    let (ours, there) = (file.metadata()?, std::fs::symlink_metadata(from)?);
+    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+        return Err(io::Error::other("was replaced by somebody else meanwhile"));
+    }
+    std::fs::rename(from, to)
 }
 
 #[cfg(test)]

@@ -26,10 +26,13 @@ const OPEN: u32 = 0o077;
 /// The store, and with something behind it its log, its copies and its drafts.
 const STORE: &str = "jobctl.db";
 
+/// Where a supervisor was, there was a store, too.
+const OFFICE: &str = "supervisor.lock";
+
 /// What else there is before there is a store, or where one was removed.
 const OURS: [&str; 8] = [
-    "supervisor.lock",
     "wake",
+    "mark",
     "locks",
     "slots",
     "output",
@@ -157,7 +160,7 @@ fn refuse_used_for_other_things(state_dir: &Path) -> io::Result<()> {
     let mut strange = None;
     for entry in fs::read_dir(state_dir).map_err(named)? {
         let name = entry.map_err(named)?.file_name();
-        if name == STORE {
+        if name == STORE || name == OFFICE {
             return Ok(());
         }
         if !is_one_of_ours(&name) {

@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::copies::{
-    beside, is_same_file, kept_name, name, resolved, sync, sync_parent, text, uri, with,
-};
+use super::copies::{is_same_file, kept_name, name, resolved, sync_parent, text, uri, with};
+use super::draft::Draft;
 use super::judge::{self, Refused};
 use super::mark;
 use super::open::{
-    ADDITIONS, APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, make_private, refuse_network,
+    ADDITIONS, APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, refuse_network,
     remove_if_there,
 };
 use super::{Store, StoreError};
@@ -23,6 +22,16 @@ use crate::core::time::Wall;
 
 /// How many numbers of runs are left out where those that were given since the backup cannot be known.
 const NUMBERS_UNKNOWN: i64 = 100_000;
+
+/// Where a backup is to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// In a directory in which nobody else can change anything of this user's.
+    Closed,
+    /// In another one. SQLite opens files by path and would write the copy into whatever others put there, so the copy is made in
+    /// the state directory and then written there.
+    Shared,
+}
 
 /// What a restore puts into the store besides what was in the backup.
 #[derive(Clone, Debug)]
@@ -49,22 +58,29 @@ pub(crate) struct Restored {
 impl Store {
     /// Writes a copy of the store to `path`, which must not exist. Whoever reads or writes meanwhile goes on. How many bytes it has.
     ///
-    /// The copy is made under a name of its own beside `path` and gets its name when it is on disk. Errs with
-    /// [`StoreError::Exists`] if there is something at `path`.
-    pub(crate) fn backup(&self, path: &Path) -> Result<u64, StoreError> {
+    /// The copy is made under a name of its own and gets its name when it is on disk. Errs with [`StoreError::Exists`] if there is
+    /// something at `path`.
+    pub(crate) fn backup(&self, path: &Path, goal: Goal) -> Result<u64, StoreError> {
         let path = &resolved(path)?;
         if fs::symlink_metadata(path).is_ok() {
             return Err(StoreError::Exists(path.clone()));
         }
-        let draft = beside(path, &format!("new-{}", std::process::id()));
-        let copied = self.copy_to(&draft).and_then(|len| {
-            sync(&draft)?;
-            name(&draft, path).map(|()| len)
-        });
-        // It has gone to its name, or is of no use.
-        let _ = remove_if_there(&draft);
-        let len = copied?;
-        sync_parent(path)?;
+        let draft = match goal {
+            Goal::Closed => Draft::beside(path, "new")?,
+            Goal::Shared => Draft::beside(&self.path, "backup")?,
+        };
+        self.conn
+            .execute("VACUUM INTO ?1", [text(draft.path())?])
+            .map_err(|e| self.failed("copy the store", e))?;
+        let len = draft.len()?;
+        match goal {
+            Goal::Closed => {
+                draft.sync()?;
+                name(draft.path(), path)?;
+                sync_parent(path)?;
+            }
+            Goal::Shared => draft.copy_to(path)?,
+        }
         Ok(len)
     }
 
@@ -92,18 +108,6 @@ impl Store {
             }
             answer => answer,
         }
-    }
-
-    /// Copies the store into a new file that nobody else can read. How many bytes it has.
-    fn copy_to(&self, draft: &Path) -> Result<u64, StoreError> {
-        remove_if_there(draft).map_err(|e| StoreError::Unreadable(draft.to_path_buf(), e))?;
-        make_private(draft)?;
-        self.conn
-            .execute("VACUUM INTO ?1", [text(draft)?])
-            .map_err(|e| self.failed("copy the store", e))?;
-        fs::metadata(draft)
-            .map(|meta| meta.len())
-            .map_err(|e| StoreError::Unreadable(draft.to_path_buf(), e))
     }
 }
 
@@ -192,7 +196,7 @@ fn restore_within(
     store.begin()?;
     // A second connection copies what is committed while this one keeps everybody else from committing more.
     let done = writable(path)
-        .and_then(|reader| reader.backup(&kept))
+        .and_then(|reader| reader.backup(&kept, Goal::Closed))
         .and_then(|_| {
             let given = largest_run(&store.conn).ok();
             store.fill(backup, given, restoring)
@@ -221,34 +225,24 @@ fn replace(
     backup: &Backup,
     restoring: &Restoring<'_>,
 ) -> Result<Restored, StoreError> {
-    let draft = beside(path, &format!("new-{}", std::process::id()));
     let unreadable = |error| StoreError::Unreadable(path.to_path_buf(), error);
-    for file in [draft.clone(), with(&draft, "-journal")] {
-        remove_if_there(&file).map_err(unreadable)?;
-    }
-    make_private(&draft)?;
+    let draft = Draft::beside(path, "new")?;
     let given = kept.as_ref().and_then(|_| {
         writable(path)
             .ok()
             .and_then(|store| largest_run(&store.conn).ok())
     });
-    let filled = fill_draft(&draft, backup, given, restoring)
-        .and_then(|restored| sync(&draft).map(|()| restored))
-        .and_then(|restored| {
-            if let Some(kept) = &kept {
-                keep(path, kept).map_err(unreadable)?;
-            }
-            // The log of the former store would be taken for that of the new one.
-            remove_if_there(&with(path, "-wal")).map_err(unreadable)?;
-            remove_if_there(&with(path, "-shm")).map_err(unreadable)?;
-            fs::rename(&draft, path).map_err(unreadable)?;
-            sync_parent(path)?;
-            Ok(restored)
-        });
-    if filled.is_err() {
-        let _ = remove_if_there(&draft);
+    let restored = fill_draft(draft.path(), backup, given, restoring)?;
+    draft.sync()?;
+    if let Some(kept) = &kept {
+        keep(path, kept).map_err(unreadable)?;
     }
-    filled.map(|restored| Restored { kept, ..restored })
+    // The log of the former store would be taken for that of the new one.
+    remove_if_there(&with(path, "-wal")).map_err(unreadable)?;
+    remove_if_there(&with(path, "-shm")).map_err(unreadable)?;
+    fs::rename(draft.path(), path).map_err(unreadable)?;
+    sync_parent(path)?;
+    Ok(Restored { kept, ..restored })
 }
 
 fn fill_draft(

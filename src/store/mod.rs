@@ -5,6 +5,7 @@
 
 mod backup;
 mod copies;
+mod draft;
 mod error;
 mod exec;
 mod feed;
@@ -36,7 +37,7 @@ mod conformance;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 
-pub(crate) use backup::{Restored, Restoring};
+pub(crate) use backup::{Goal, Restored, Restoring};
 pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;
 pub(crate) use feed::{Fed, Keys};

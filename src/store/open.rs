@@ -2,14 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::copies::{beside, sync, sync_parent};
+use super::copies::sync_parent;
+use super::draft::Draft;
 use super::hold::{Patience, Unstopped, be_patient};
 use super::judge::distrust_schema;
 use super::mark::Mark;
@@ -301,15 +300,13 @@ impl Store {
             Err(_) => {}
         }
         // Under a name of its own first: half a copy must not be taken for one.
-        let draft = beside(&copy, &format!("new-{}", std::process::id()));
-        let failed = |error| StoreError::Unreadable(copy.clone(), error);
-        remove_if_there(&draft).map_err(failed)?;
-        make_private(&draft)?;
+        let draft = Draft::beside(&copy, "new")?;
         self.conn
-            .execute("VACUUM INTO ?1", [draft.to_string_lossy()])
+            .execute("VACUUM INTO ?1", [draft.path().to_string_lossy()])
             .map_err(|e| self.failed("copy the store before migrating it", e))?;
-        sync(&draft)?;
-        fs::rename(&draft, &copy).map_err(failed)?;
+        draft.sync()?;
+        fs::rename(draft.path(), &copy)
+            .map_err(|error| StoreError::Unreadable(copy.clone(), error))?;
         sync_parent(&copy)
     }
 }
@@ -387,17 +384,10 @@ pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreE
 /// Makes a store under a name of its own and gives it its own name when it is complete: whoever comes at the same time finds none
 /// or a whole one.
 fn make_whole(path: &Path) -> Result<(), StoreError> {
-    static DRAFTS: AtomicU32 = AtomicU32::new(0);
-    let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
-    let draft = path.with_extension(format!("db.new-{}-{number}", std::process::id()));
-    let failed = |error| StoreError::Unreadable(path.to_path_buf(), error);
-    remove_if_there(&draft).map_err(failed)?;
-    make_private(&draft)?;
+    let draft = Draft::beside(path, "new")?;
     // Closing it takes its log into the file and removes it.
-    let made = Store::open_and_migrate(draft.clone()).map(drop);
-    let named = made.and_then(|()| take_name(&draft, path));
-    remove_if_there(&draft).map_err(failed)?;
-    named.map(drop)
+    drop(Store::open_and_migrate(draft.path().to_path_buf())?);
+    take_name(draft.path(), path).map(drop)
 }
 
 /// Removes a file, or finds that there is none.
@@ -406,19 +396,6 @@ pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// Makes an empty file with mode 0600 where there is none, so that no umask can open the store to others.
-pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
-    fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
-        .open(path)
-        .map(drop)
-        .map_err(|error| StoreError::Unreadable(path.to_path_buf(), error))
 }
 
 /// Refuses file systems on which locks are not those of this machine.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 
-use super::copies::{beside, sync, sync_parent, with};
+use super::copies::{beside, sync_parent, with};
+use super::draft::Draft;
 use super::mark;
-use super::open::{APPLICATION_ID, SCHEMA, make_private, remove_if_there, version_of};
+use super::open::{APPLICATION_ID, SCHEMA, remove_if_there, version_of};
 use super::{Store, StoreError};
 use crate::core::time::Wall;
 
@@ -65,19 +66,12 @@ impl Store {
         if fs::symlink_metadata(&self.path).is_ok() && !has_our_header(&self.path) {
             return Ok(Rescued::Nowhere);
         }
-        let unreadable = |error| StoreError::Unreadable(self.path.clone(), error);
-        let draft = beside(&self.path, &format!("rescue-{}", std::process::id()));
-        remove_if_there(&draft).map_err(unreadable)?;
-        make_private(&draft)?;
-        let copied = self
-            .conn
-            .execute("VACUUM INTO ?1", [draft.to_string_lossy()])
-            .map_err(|e| self.failed("copy the store whose file is gone", e));
-        let named = copied
-            .and_then(|_| sync(&draft))
-            .and_then(|()| self.name_rescued(&draft, now));
-        remove_if_there(&draft).map_err(unreadable)?;
-        named
+        let draft = Draft::beside(&self.path, "rescue")?;
+        self.conn
+            .execute("VACUUM INTO ?1", [draft.path().to_string_lossy()])
+            .map_err(|e| self.failed("copy the store whose file is gone", e))?;
+        draft.sync()?;
+        self.name_rescued(draft.path(), now)
     }
 
     fn name_rescued(&self, draft: &Path, now: Wall) -> Result<Rescued, StoreError> {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 
 use crate::kill_sweep::has_strace;
-use crate::support::{Answer, House, answer_of, program};
+use crate::support::{Answer, House, Need, answer_of, is_root, program, skipped};
 
 const JOBS: &str = "[jobs.sink]\ncommand = 'echo \"$JOBCTL_RUN\" >> \"$T/sunk\"'\n\
                     [jobs.tick]\nschedule = '@every 1s'\ncommand = 'true'\n";
@@ -424,4 +425,86 @@ fn an_attempt_of_the_backup_whose_slot_is_at_work_for_another_one_is_not_execute
     house.ask(&["wait", "--idle"]).expect(0);
     assert_eq!(supervisor.stop(), 0);
     assert_eq!(house.lines("paid"), [run.to_string()]);
+}
+
+/// Puts a file that everybody may read in place of each draft of a backup, and keeps it under another name, too.
+fn swap_drafts(shared: &Path, is_over: &AtomicBool) {
+    let mut number = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let entries = fs::read_dir(shared).expect("it is there");
+        for name in entries.filter_map(|entry| Some(entry.ok()?.file_name())) {
+            if !name.to_string_lossy().starts_with("copy.new-") {
+                continue;
+            }
+            number += 1;
+            let (trap, mine) = (shared.join("trap"), shared.join(format!("mine-{number}")));
+            fs::write(&trap, "").expect("it is theirs");
+            fs::set_permissions(&trap, fs::Permissions::from_mode(0o666)).expect("it is theirs");
+            chown(&trap, Some(65_533), None).expect("root may");
+            fs::hard_link(&trap, &mine).expect("it is theirs");
+            let _ = fs::rename(&trap, shared.join(&name));
+        }
+    }
+}
+
+/// Ends the other thread, also where an assertion fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_backup_in_another_users_directory_does_not_write_into_what_that_user_puts_there() {
+    if !is_root() {
+        return skipped(
+            Need::Root,
+            "only root backs up into the directories of others",
+        );
+    }
+    let house = House::new(JOBS);
+    house.enqueue(&["sink"]);
+    let shared = house.path("shared");
+    fs::create_dir(&shared).expect("it can be made");
+    chown(&shared, Some(65_533), None).expect("root may");
+    let is_over = AtomicBool::new(false);
+    let mut made = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| swap_drafts(&shared, &is_over));
+        let _over = Over(&is_over);
+        for _ in 0..40 {
+            let file = shared.join("copy");
+            let answer = house.ask(&["backup", &file.display().to_string()]);
+            if answer.code == 0 {
+                assert_eq!(ids(&file).len(), 1);
+                made += 1;
+            } else {
+                assert!(answer.err.contains("by somebody else"), "{answer:#?}");
+            }
+            let _ = fs::remove_file(&file);
+        }
+    });
+    let entries = fs::read_dir(&shared).expect("it is there");
+    let theirs: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| fs::metadata(path).is_ok_and(|meta| meta.len() > 0))
+        .collect();
+    assert!(theirs.is_empty(), "{made} made, and he has {theirs:?}");
+    let left = fs::read_dir(house.state_dir()).expect("it is there");
+    let left: Vec<_> = left
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().contains(".backup-")),
+        "{left:?}"
+    );
+    chown(&shared, Some(0), None).expect("root may");
+    house
+        .ask(&["backup", &shared.join("alone").display().to_string()])
+        .expect(0);
+    assert_eq!(ids(&shared.join("alone")).len(), 1);
 }

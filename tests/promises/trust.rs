@@ -383,7 +383,10 @@ fn an_access_control_list_that_lets_others_write_counts_as_writable_by_them() {
     mode(&file, 0o644);
     let access = "system.posix_acl_access";
     if !give_list(&file, access, &access_list(6, 6)) {
-        return skipped("setfattr(1) is missing, or the file system knows no lists");
+        return skipped(
+            Need::Acl,
+            "setfattr(1) is missing, or the file system knows no lists",
+        );
     }
     let words = ["access control list lets", "65533", "write", "setfacl -b"];
     assert_refused(&house, &file, &words);

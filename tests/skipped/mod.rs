@@ -9,6 +9,8 @@ use std::io::Write;
 /// What a test needs and a machine may lack; the names stand in `JOBCTL_REQUIRE`, separated by commas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
+    /// `setfattr`, and a file system with access control lists.
+    Acl,
     /// The build that breaks a promise on purpose, named by `JOBCTL_SWEEP_BINARY`.
     BrokenBuild,
     /// A tree of control groups (v2) in which groups can be made.
@@ -61,7 +63,8 @@ pub(crate) enum Need {
     Zones,
 }
 
-const NEEDS: [(&str, Need); 25] = [
+const NEEDS: [(&str, Need); 26] = [
+    ("acl", Need::Acl),
     ("broken-build", Need::BrokenBuild),
     ("cgroup", Need::Cgroup),
     ("cron", Need::Cron),
