@@ -175,6 +175,8 @@ fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, Failure
 
 /// The jobfile as it was when it was copied.
 struct Original {
+    /// Its name.
+    path: PathBuf,
     /// Where it is, behind symbolic links.
     target: PathBuf,
     /// None: there is no such file yet.
@@ -195,6 +197,7 @@ impl Original {
                     )));
                 }
                 let original = Self {
+                    path: path.to_path_buf(),
                     target: path.to_path_buf(),
                     bytes: None,
                 };
@@ -205,6 +208,7 @@ impl Original {
         let bytes =
             file::read_small(&target, SIZE_MAX).map_err(|error| Failure::of_file(path, &error))?;
         let original = Self {
+            path: path.to_path_buf(),
             target,
             bytes: Some(bytes),
         };
@@ -244,15 +248,12 @@ impl Original {
     fn install(&self, edited: &[u8]) -> Result<(), Failure> {
         let failed = |error: &io::Error| Failure::of_file(&self.target, error);
         fs::create_dir_all(self.dir()).map_err(|error| failed(&error))?;
-        let name = self.target.file_name().unwrap_or_default().display();
         // Hidden, and not ending in `.toml`: no `include` matches it.
-        let new = self
-            .dir()
-            .join(format!(".{name}.jobctl-{}", std::process::id()));
-        let installed = self.write_new(&new, edited).map_err(|error| failed(&error));
-        let installed = installed.and_then(|()| {
+        let new = file::draft_of(&self.target);
+        let written = self.write_new(&new, edited).map_err(|error| failed(&error));
+        let installed = written.and_then(|file| {
             self.refuse_if_changed()?;
-            fs::rename(&new, &self.target)
+            file::rename_own(&file, &new, &self.target)
                 .and_then(|()| File::open(self.dir())?.sync_all())
                 .map_err(|error| failed(&error))
         });
@@ -263,7 +264,7 @@ impl Original {
     }
 
     /// Writes the new file, with mode and owner of the one before.
-    fn write_new(&self, new: &Path, edited: &[u8]) -> io::Result<()> {
+    fn write_new(&self, new: &Path, edited: &[u8]) -> io::Result<File> {
         let before = self
             .bytes
             .is_some()
@@ -283,7 +284,8 @@ impl Original {
             }
             file.set_permissions(fs::Permissions::from_mode(before.mode() & 0o7777))?;
         }
-        file.sync_all()
+        file.sync_all()?;
+        Ok(file)
     }
 
     fn refuse_if_changed(&self) -> Result<(), Failure> {
@@ -292,13 +294,22 @@ impl Original {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(Failure::of_file(&self.target, &error)),
         };
-        if now == self.bytes {
-            return Ok(());
+        let changed = |what: &str| {
+            Failure::no(format!(
+                "{}: {what} by somebody else meanwhile, nothing is installed",
+                self.path.display()
+            ))
+        };
+        if now != self.bytes {
+            return Err(changed("was changed"));
         }
-        Err(Failure::no(format!(
-            "{}: was changed by somebody else meanwhile, nothing is installed",
-            self.target.display()
-        )))
+        // The link may lead to another file by now, and that one is the jobfile then.
+        match fs::canonicalize(&self.path) {
+            Ok(target) if target != self.target => {
+                Err(changed("the link was switched to another file"))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 

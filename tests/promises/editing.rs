@@ -158,6 +158,27 @@ fn a_symlink_stays_and_its_target_is_replaced() {
 }
 
 #[test]
+fn a_symlink_that_was_switched_meanwhile_is_left_alone_with_both_its_targets() {
+    let house = House::new(ONE);
+    for name in ["old.toml", "new.toml"] {
+        house.write(name, ONE);
+    }
+    fs::remove_file(house.jobfile()).unwrap();
+    symlink("old.toml", house.jobfile()).unwrap();
+    let switch = "ln -sfn new.toml \"$T/jobs.toml\"";
+    let answer = edit(&house, &format!("{switch}\n{}", writes(TWO))).expect(1);
+    assert!(
+        answer.err.contains("switched to another file") && answer.err.contains("is kept"),
+        "{answer:#?}"
+    );
+    assert_eq!(
+        (house.read("old.toml"), house.read("new.toml")),
+        (ONE.into(), ONE.into())
+    );
+    assert_eq!(fs::read_to_string(&kept(&house)[0]).unwrap(), TWO);
+}
+
+#[test]
 fn a_missing_jobfile_starts_from_the_starter() {
     let house = House::new("");
     fs::remove_file(house.jobfile()).unwrap();
