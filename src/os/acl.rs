@@ -77,15 +77,14 @@ fn read(path: &CStr, name: &CStr) -> io::Result<Option<Vec<u8>>> {
             room.len(),
         )
     };
+    let errno = Errno::last();
     match usize::try_from(len) {
         Ok(len) => {
             room.truncate(len);
             Ok(Some(room))
         }
-        Err(_) => match Errno::last() {
-            Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ENOSYS => Ok(None),
-            errno => Err(errno.into()),
-        },
+        Err(_) if matches!(errno, Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(None),
+        Err(_) => Err(errno.into()),
     }
 }
 
