@@ -19,6 +19,7 @@ use crate::os::watch::{Notice, Watcher, What};
 use crate::os::{process, zone};
 use crate::store::{GoneJob, Patience};
 use crate::supervisor::daemon::Reload;
+use crate::supervisor::errand::{Errand, OVERDUE};
 use crate::supervisor::slots::Slots;
 use crate::supervisor::{Loaded, Removal, Supervisor};
 
@@ -49,6 +50,12 @@ pub(super) struct Reloading<'s> {
     /// Something is to be looked at then.
     quiet_deadline: Option<Mono>,
     looked_at: Option<Mono>,
+    /// A look under way, whether something was noticed before it, and whether it says only what is to be watched: something has changed since.
+    look: Errand<Sight>,
+    is_noticed: bool,
+    is_outdated: bool,
+    /// Something has changed that may have to be watched.
+    owes_watch: bool,
     /// Jobs whose unfinished runs keep a jobfile from being taken.
     held: Vec<GoneJob>,
     is_asked: bool,
@@ -58,6 +65,43 @@ pub(super) struct Reloading<'s> {
     places: BTreeMap<PathBuf, WatchedPlace>,
     /// It was said that not everything can be watched.
     is_blind: bool,
+}
+
+/// What a look finds on disk.
+#[derive(Debug)]
+struct Sight {
+    snapshot: Snapshot,
+    places: BTreeMap<PathBuf, WatchedPlace>,
+    /// What watches these places, and what of them it could not; none: they are those that are watched already.
+    anew: Option<io::Result<(Watcher, io::Result<()>)>>,
+}
+
+impl Sight {
+    fn take(
+        path: &Path,
+        judged: &Snapshot,
+        known: Option<&BTreeMap<PathBuf, WatchedPlace>>,
+    ) -> Self {
+        Self::of(path, trust::snapshot(path, Some(judged)), known)
+    }
+
+    fn of(
+        path: &Path,
+        snapshot: Snapshot,
+        known: Option<&BTreeMap<PathBuf, WatchedPlace>>,
+    ) -> Self {
+        let places = jobfile::watched_places(path, &snapshot);
+        let anew = (known != Some(&places)).then(|| {
+            let watcher = Watcher::new()?;
+            let added = add_all(&watcher, &places);
+            Ok((watcher, added))
+        });
+        Self {
+            snapshot,
+            places,
+            anew,
+        }
+    }
 }
 
 /// What became of a jobfile.
@@ -74,12 +118,18 @@ impl Reload for Reloading<'_> {
     }
 
     fn next_wait(&self, now: Now) -> Duration {
-        let look_deadline = self.looked_at.map_or(now.mono, |at| at + LOOK_EVERY);
-        let look_deadline = self.quiet_deadline.unwrap_or(look_deadline);
         let owed_deadline = self.owed.as_ref().map(|(_, _, deadline)| *deadline);
-        std::iter::once(look_deadline)
-            .chain(owed_deadline)
+        let look_wait = if self.look.is_under_way() {
+            self.look.next_wait(now)
+        } else {
+            let look_deadline = self.looked_at.map_or(now.mono, |at| at + LOOK_EVERY);
+            let look_deadline = self.quiet_deadline.unwrap_or(look_deadline);
+            Some(look_deadline.since(now.mono))
+        };
+        owed_deadline
             .map(|deadline| deadline.since(now.mono))
+            .into_iter()
+            .chain(look_wait)
             .fold(LOOK_EVERY, Duration::min)
     }
 
@@ -88,7 +138,7 @@ impl Reload for Reloading<'_> {
     }
 
     fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
-        self.take_notices(supervisor, now);
+        self.take_notices(now);
         let mut is_read = false;
         // One whose answer is owed is asked still, as long as the store does not take the answer.
         let is_new = |number: &i64| self.owed.as_ref().is_none_or(|(owed, ..)| owed < number);
@@ -101,7 +151,13 @@ impl Reload for Reloading<'_> {
             self.reload(supervisor, Removal::WaitsForRuns, now);
             is_read = true;
         }
-        if self.is_time_to_look(now) && self.look(supervisor, now) {
+        if self.is_time_to_look(now) {
+            self.begin_look(supervisor, now);
+        } else if self.owes_watch && !self.look.is_under_way() {
+            self.begin_sight(supervisor, now);
+            self.is_outdated = true;
+        }
+        if self.hear_look(supervisor, now) {
             self.reload(supervisor, Removal::WaitsForRuns, now);
             is_read = true;
         }
@@ -120,6 +176,10 @@ impl<'s> Reloading<'s> {
             settling: None,
             quiet_deadline: None,
             looked_at: None,
+            look: Errand::default(),
+            is_noticed: false,
+            is_outdated: false,
+            owes_watch: false,
             held: Vec::new(),
             is_asked: false,
             owed: None,
@@ -131,6 +191,9 @@ impl<'s> Reloading<'s> {
 
     fn is_time_to_look(&self, now: Now) -> bool {
         let is_over = |deadline: Mono| deadline <= now.mono;
+        if self.look.is_under_way() {
+            return false;
+        }
         match self.quiet_deadline {
             Some(deadline) => is_over(deadline),
             None => self
@@ -139,19 +202,49 @@ impl<'s> Reloading<'s> {
         }
     }
 
-    /// Compares the texts on disk with those that were judged. Whether there are others that have settled.
-    fn look(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
+    fn begin_look(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         self.looked_at = Some(now.mono);
-        let is_noticed = self.quiet_deadline.take().is_some() && self.settling.is_none();
-        let snapshot = trust::snapshot(&self.service.path, Some(&self.judged));
+        self.is_noticed = self.quiet_deadline.take().is_some() && self.settling.is_none();
+        self.is_outdated = false;
+        self.begin_sight(supervisor, now);
+    }
+
+    /// Begins to read the texts on disk. Their file system may not answer.
+    fn begin_sight(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        let path = self.service.path.clone();
+        let judged = self.judged.clone();
+        let known = self.known().cloned();
+        let work = move || Sight::take(&path, &judged, known.as_ref());
+        let begun = supervisor.begin_errand(&mut self.look, now, work);
+        self.owes_watch = false;
+        if begun.is_err() {
+            // There is no thread to be had.
+            self.quiet_deadline = Some(now.mono + QUIET);
+        }
+    }
+
+    /// Compares the texts on disk with those that were judged. Whether there are others that have settled.
+    fn hear_look(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
+        if self.look.is_newly_overdue(now) {
+            let instead = "the jobfile in force stays";
+            let fields: [(&str, &dyn std::fmt::Display); 2] =
+                [("error", &OVERDUE), ("instead", &instead)];
+            supervisor.say(now.wall, "watch_failed", &fields);
+        }
+        let Some(sight) = self.look.take(now) else {
+            return false;
+        };
         let before = self.settling.take();
-        self.watch(&snapshot, supervisor, now);
+        let snapshot = self.adopt(sight, supervisor, now);
         // The texts were read for this only.
         process::give_memory_back();
+        if self.is_outdated {
+            return false;
+        }
         if snapshot == self.judged && !self.is_undone {
             return false;
         }
-        if is_noticed || self.is_undone || before.as_ref() == Some(&snapshot) {
+        if self.is_noticed || self.is_undone || before.as_ref() == Some(&snapshot) {
             return true;
         }
         self.settling = Some(snapshot);
@@ -159,7 +252,7 @@ impl<'s> Reloading<'s> {
         false
     }
 
-    fn take_notices(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+    fn take_notices(&mut self, now: Now) {
         let Some(watcher) = &self.watcher else {
             return;
         };
@@ -173,23 +266,26 @@ impl<'s> Reloading<'s> {
         };
         if notices.iter().any(concerns) {
             self.settling = None;
+            self.is_outdated = true;
             self.quiet_deadline = Some(now.mono + QUIET);
+            self.owes_watch = true;
             if notices.contains(&Notice::Gone) {
                 self.watcher = None;
             }
-            let snapshot = trust::snapshot(&self.service.path, Some(&self.judged));
-            self.watch(&snapshot, supervisor, now);
         }
     }
 
-    /// Watches all places of the files on disk. What changed before it was watched is looked for in a second.
-    fn watch(&mut self, snapshot: &Snapshot, supervisor: &mut Supervisor<Slots>, now: Now) {
-        let places = jobfile::watched_places(&self.service.path, snapshot);
-        if self.watcher.is_some() && places == self.places {
-            return;
-        }
-        let watched = Watcher::new().and_then(|watcher| {
-            let added = add_all(&watcher, &places);
+    /// The places that are watched, if they are.
+    fn known(&self) -> Option<&BTreeMap<PathBuf, WatchedPlace>> {
+        self.watcher.as_ref().map(|_| &self.places)
+    }
+
+    /// Takes over what watches all places of the files on disk. What changed before it was watched is looked for in a second.
+    fn adopt(&mut self, sight: Sight, supervisor: &mut Supervisor<Slots>, now: Now) -> Snapshot {
+        let Some(anew) = sight.anew else {
+            return sight.snapshot;
+        };
+        let watched = anew.and_then(|(watcher, added)| {
             self.watcher = Some(watcher);
             added
         });
@@ -205,9 +301,10 @@ impl<'s> Reloading<'s> {
             );
         }
         self.is_blind = is_blind;
-        self.places = places;
+        self.places = sight.places;
         self.settling = None;
         self.quiet_deadline = Some(now.mono + QUIET);
+        sight.snapshot
     }
 
     /// Whether the runs that kept a jobfile from being taken are no more.
@@ -229,9 +326,11 @@ impl<'s> Reloading<'s> {
         let _ = supervisor.parts().0.set_patience(Patience::Verb);
         self.judged = trust::snapshot(&self.service.path, Some(&self.judged));
         self.settling = None;
+        self.is_outdated = true;
         let judged = self.judge(supervisor, removal, now);
         let answer = self.note(supervisor, judged, now);
-        self.watch(&self.judged.clone(), supervisor, now);
+        let sight = Sight::of(&self.service.path, self.judged.clone(), self.known());
+        self.adopt(sight, supervisor, now);
         let _ = supervisor.parts().0.set_patience(Patience::Turn);
         process::give_memory_back();
         supervisor.sign_ready(now);

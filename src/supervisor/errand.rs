@@ -12,10 +12,10 @@ use crate::core::time::{Mono, Now};
 use crate::os::aside::{self, Bell};
 
 /// How long an errand may take before that is said.
-pub(super) const ERRAND_MAX: Duration = Duration::from_secs(10);
+pub(crate) const ERRAND_MAX: Duration = Duration::from_secs(10);
 
 /// What an errand that is overdue is said to be.
-pub(super) const OVERDUE: &str = "no answer from the file system for 10s";
+pub(crate) const OVERDUE: &str = "no answer from the file system for 10s";
 
 /// What all errands ring when they have ended.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Errands {
 
 /// The errand of one source, which answers with a `T`.
 #[derive(Debug)]
-pub(super) struct Errand<T> {
+pub(crate) struct Errand<T> {
     under_way: Option<UnderWay<T>>,
     /// The last one took too long, and that was said.
     is_slow: bool,
@@ -70,17 +70,17 @@ impl<T> Default for Errand<T> {
 
 impl<T: Send + 'static> Errand<T> {
     /// Whether it has not returned.
-    pub(super) fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }
 
     /// Whether it is under way, and not known to be overdue.
-    pub(super) fn is_in_time(&self) -> bool {
+    pub(crate) fn is_in_time(&self) -> bool {
         self.under_way.is_some() && !self.is_slow
     }
 
     /// Begins it. Errs where there is no thread to be had.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         errands: &mut Errands,
         now: Now,
@@ -105,7 +105,7 @@ impl<T: Send + 'static> Errand<T> {
     }
 
     /// What it brought, once it has returned.
-    pub(super) fn take(&mut self, now: Now) -> Option<T> {
+    pub(crate) fn take(&mut self, now: Now) -> Option<T> {
         let UnderWay { answer, deadline } = self.under_way.as_ref()?;
         let brought = match answer.try_recv() {
             Ok(brought) => Some(brought),
@@ -120,7 +120,7 @@ impl<T: Send + 'static> Errand<T> {
     }
 
     /// Waits for it, `limit` at most. What it brought; after the limit it is still under way.
-    pub(super) fn wait(&mut self, limit: Duration) -> Option<T> {
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<T> {
         let UnderWay { answer, .. } = self.under_way.as_ref()?;
         let brought = match answer.recv_timeout(limit) {
             Ok(brought) => Some(brought),
@@ -132,13 +132,13 @@ impl<T: Send + 'static> Errand<T> {
     }
 
     /// Whether it is overdue and that is to be said: once, until one has returned in time.
-    pub(super) fn is_newly_overdue(&mut self, now: Now) -> bool {
+    pub(crate) fn is_newly_overdue(&mut self, now: Now) -> bool {
         let is_overdue = self.deadline().is_some_and(|deadline| deadline <= now.mono);
         is_overdue && !std::mem::replace(&mut self.is_slow, true)
     }
 
     /// How long until it is to be asked whether it is overdue.
-    pub(super) fn next_wait(&self, now: Now) -> Option<Duration> {
+    pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
         let deadline = self.deadline().filter(|_| !self.is_slow)?;
         Some(deadline.since(now.mono))
     }

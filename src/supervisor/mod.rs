@@ -6,7 +6,7 @@ mod claim;
 mod clocks;
 pub(crate) mod daemon;
 pub(crate) mod environment;
-mod errand;
+pub(crate) mod errand;
 pub(crate) mod exec;
 mod feeds;
 mod finish;
@@ -563,6 +563,16 @@ impl<S: Spawner> Supervisor<S> {
     /// The store and the spawner, for the daemon's own books.
     pub(crate) fn parts(&mut self) -> (&mut Store, &mut S) {
         (&mut self.store, &mut self.spawner)
+    }
+
+    /// Begins an errand of somebody else's in the same loop.
+    pub(crate) fn begin_errand<T: Send + 'static>(
+        &mut self,
+        errand: &mut errand::Errand<T>,
+        now: Now,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> std::io::Result<()> {
+        errand.begin(&mut self.errands, now, work)
     }
 
     /// What tells the loop that something has ended: errands, and attempts.

@@ -7,7 +7,8 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    House, Need, Supervisor, answer_of, found_within, program, send, skipped, stat_field, wait_for,
+    DeadMount, House, Need, Supervisor, answer_of, found_within, program, send, skipped,
+    stat_field, wait_for,
 };
 
 const ONE: &str = "[jobs.a]\ncommand = 'true'\n";
@@ -404,4 +405,23 @@ fn the_supervisor_says_how_it_reads_where_nothing_can_be_watched() {
     house.ask(&["reload"]).expect(0);
     send(supervisor.pid(), Signal::SIGTERM);
     assert_eq!(count(&house, "watch_failed"), 1);
+}
+
+#[test]
+fn a_dead_directory_of_includes_holds_no_schedule_up() {
+    let house = House::new(
+        "include = ['@T@/inc/*.toml']\n[jobs.tick]\nschedule = '@every 1s'\ncommand = 'echo x >> \"$T/ticks\"'\n",
+    );
+    fs::create_dir(house.path("inc")).expect("it is new");
+    let supervisor = house.start();
+    house.wait_lines("ticks", 1);
+    let Some(_dead) = DeadMount::at(&house, "inc") else {
+        return skipped(Need::Fuse, "a mount that never answers");
+    };
+    // The texts have to be looked at.
+    house.write_jobfile(&fs::read_to_string(house.jobfile()).expect("it is there"));
+    house.wait_text("log", "event=watch_failed");
+    let ticks = house.lines("ticks").len();
+    house.wait_lines("ticks", ticks + 2);
+    assert_eq!(supervisor.stop(), 0);
 }

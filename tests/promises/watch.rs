@@ -418,6 +418,25 @@ fn a_file_that_is_written_while_the_supervisor_restarts_is_taken_when_it_is_whol
 }
 
 #[test]
+fn a_success_of_a_clock_that_was_set_back_since_holds_no_watched_file() {
+    let house = house("in", "key = '{1}'\nkey_for = '1h'");
+    fs::create_dir(house.path("in")).expect("it is new");
+    let supervisor = house.start();
+    house.write("in/a", "x");
+    house.wait_lines("seen", 1);
+    house.wait_idle(&["take"]);
+    let store = rusqlite_of(&house);
+    let year_ms = 365 * 24 * 3_600_000_i64;
+    store
+        .execute("UPDATE run SET ended_at = ended_at + ?1", [year_ms])
+        .expect("it is a store");
+    drop(store);
+    house.write("in/a", "longer");
+    house.wait_lines("seen", 2);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn a_dead_directory_holds_up_neither_other_directories_nor_schedules() {
     let house = House::new(
         "[jobs.dead]\nwatch = '@T@/dead/in'\ncommand = 'echo x >> \"$T/late\"'\n\
