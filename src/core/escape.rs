@@ -82,7 +82,7 @@ fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
 
 /// C0, DEL, C1 (which hold CSI and OSC as one character), line and paragraph separators, and what changes the direction or
 /// cannot be seen (Unicode Bidi_Control and the like).
-fn is_harmful(c: char) -> bool {
+pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

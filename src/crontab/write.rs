@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::convert::{Action, Draft, Item};
+use crate::core::escape::is_harmful;
 
 /// A jobfile may be this long.
 const SIZE_MAX: usize = 4 << 20;
@@ -272,7 +273,7 @@ fn key(name: &str) -> String {
 pub(super) fn string(text: &str) -> String {
     let has_control = text
         .chars()
-        .any(|c| c.is_control() && !matches!(c, '\t' | '\n'));
+        .any(|c| is_harmful(c) && !matches!(c, '\t' | '\n'));
     let is_plain = !text.contains(['"', '\\', '\n']);
     if has_control || (is_plain && !text.contains('\t')) {
         return basic(text);
@@ -299,7 +300,10 @@ fn basic(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if c.is_control() => out.extend(format!("\\u{:04X}", u32::from(c)).chars()),
+            c if is_harmful(c) && u32::from(c) > 0xffff => {
+                out.extend(format!("\\U{:08X}", u32::from(c)).chars());
+            }
+            c if is_harmful(c) => out.extend(format!("\\u{:04X}", u32::from(c)).chars()),
             c => out.push(c),
         }
     }
@@ -307,13 +311,13 @@ fn basic(text: &str) -> String {
     out
 }
 
-/// A comment of TOML: one line without control characters.
+/// A comment of TOML: one line without control characters, and without those that turn the order of what follows around.
 fn comment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\t' => out.push(c),
-            c if c.is_control() => out.extend(c.escape_default()),
+            c if is_harmful(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }
         if out.len() >= COMMENT_MAX {
@@ -323,4 +327,17 @@ fn comment(text: &str) -> String {
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_turns_a_line_around_is_written_as_an_escape_and_means_the_same() {
+        let text = "rm x \u{202e}\u{2066}# ok\u{e0001}";
+        assert_eq!(string(text), "\"rm x \\u202E\\u2066# ok\\U000E0001\"");
+        assert_eq!(comment("# a\u{202e}b"), "# a\\u{202e}b");
+        assert_eq!(key("a\u{200f}"), "\"a\\u200F\"");
+    }
 }
