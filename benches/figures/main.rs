@@ -61,6 +61,7 @@ type Group = (&'static str, fn() -> io::Result<Vec<Figure>>);
 const GROUPS: &[Group] = &[
     ("size", idle::size),
     ("drain", queue::drain),
+    ("launch", queue::launch),
     ("due", queue::due_at_once),
     ("one", queue::one),
     ("adding", adding::adding),

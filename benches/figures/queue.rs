@@ -36,11 +36,43 @@ pub(crate) fn drain() -> io::Result<Vec<Figure>> {
     }])
 }
 
+/// What it costs that a command is launched by a child of its keeper, which it is for a `user` (root only).
+pub(crate) fn launch() -> io::Result<Vec<Figure>> {
+    const RUNS: usize = 500;
+    const ROUNDS: usize = 5;
+    let place = Place::new(
+        "launch",
+        "timezone = 'UTC'\n[jobs.drain]\ncommand = ['/bin/true']\n\
+         [jobs.theirs]\nuser = 'daemon'\ncommand = ['/bin/true']\n",
+    )?;
+    let supervisor = place.supervise()?;
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (job, took) in ["drain", "theirs"].into_iter().zip(&mut took) {
+            took.push(drain_job(&place, job, RUNS)?);
+        }
+    }
+    drop(supervisor);
+    let [plain, theirs] = took.map(|took| median_ms(&took) / RUNS as f64);
+    Ok(vec![Figure {
+        name: "a run with `user`, of one without".into(),
+        measured: theirs / plain,
+        bar: Bar::None,
+        unit: "x",
+        remark: format!("{theirs:.2} ms, without {plain:.2} ms, one after another; root only"),
+    }])
+}
+
 /// Adds runs and waits until all have ended; from before the first was added to the end of the last.
 pub(crate) fn drain_once(place: &Place, runs: usize) -> io::Result<Duration> {
+    drain_job(place, "drain", runs)
+}
+
+fn drain_job(place: &Place, job: &str, runs: usize) -> io::Result<Duration> {
     let before = place.number("SELECT coalesce(max(id), 0) FROM run")?;
-    place.enqueue("drain", runs)?;
-    place.wait_for("SELECT queued + running FROM job WHERE name = 'drain'", 0)?;
+    place.enqueue(job, runs)?;
+    let left = format!("SELECT queued + running FROM job WHERE name = '{job}'");
+    place.wait_for(&left, 0)?;
     let took = place.number(&format!(
         "SELECT max(ended_at) - min(created_at) FROM run WHERE id > {before}"
     ))?;

@@ -25,8 +25,6 @@ use crate::keeper::order::Order;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(order) = Order::decode(data) {
-        let again = order.encode();
-        assert!(again.len() <= data.len(), "{order:?}");
-        assert_eq!(Order::decode(&again), Ok(order));
+        assert_eq!(Order::decode(&order.encode()), Ok(order));
     }
 });

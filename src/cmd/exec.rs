@@ -307,6 +307,7 @@ impl Session<'_> {
 
     /// Waits for something to do, and moves output.
     fn wait(&mut self, is_ended: bool) -> io::Result<()> {
+        self.supervisor.note_wait(LOOK);
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let target = if self.is_json {
             stderr.as_fd()

@@ -4,6 +4,7 @@
 
 pub(crate) mod duration;
 pub(crate) mod env_file;
+pub(crate) mod environment;
 pub(crate) mod escape;
 pub(crate) mod feed;
 pub(crate) mod forewarn;

@@ -45,6 +45,9 @@ pub(crate) fn encode(policy: &Policy, is_shell: bool) -> String {
         policy.stop_grace.as_millis(),
         policy.output_max,
     );
+    if let Some(timeout) = policy.timeout {
+        let _ = write!(line, " timeout={}", timeout.as_millis());
+    }
     if let Some(limit) = retry.give_up_after {
         let _ = write!(line, " give_up={}", limit.as_millis());
     }
@@ -97,6 +100,10 @@ pub(crate) fn decode(line: &str) -> Option<Terms> {
         skip_exit: codes_of(word("skip")?)?,
         no_retry_exit: codes_of(word("no_retry")?)?,
         stop_grace: ms("grace")?,
+        timeout: match word("timeout") {
+            Some(_) => Some(ms("timeout")?),
+            None => None,
+        },
         output_max: word("output")?.parse().ok()?,
         lock: word("lock").map(Box::from),
         ..Policy::default()

@@ -4,20 +4,20 @@
 //! ended before the end is written, and the locks go only after that.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal;
 
+use super::begin::{self, Begun};
 use super::enclosure::Enclosure;
 use super::order::Order;
-use super::output::{Buffer, Output, Pumped};
+use super::output::{Buffer, Copy, Output, Pumped};
 use super::record::{End, Ending, ProcessId, Record, StopCause};
 use super::slot::Slot;
 use super::spool::Spool;
-use super::start::{self, Started};
+use super::start::Started;
 use super::sweep::{self, Left};
 use super::{Identity, Lent};
 use crate::core::job::Leftovers;
@@ -31,14 +31,6 @@ use crate::os::process::{self, Reaped, Status, Usage};
 use crate::os::signals::SignalQueue;
 use crate::os::spawn::Spawner;
 use crate::os::{clock, poll, reports};
-
-/// How long a command waits for its next start where the system has too few processes for it.
-const START_AGAIN: [Duration; 4] = [
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-    Duration::from_millis(800),
-];
 
 /// What a pipe of a finder still holds when its command has ended is read up to here: 1 MiB in chunks of what a pipe holds.
 const DRAIN_CHUNKS: u32 = 16;
@@ -69,6 +61,8 @@ pub(super) enum Aftermath {
     Left {
         /// The pipes whose end was not seen.
         pipes: Vec<OwnedFd>,
+        /// Whoever has not taken all of his copy.
+        copy: Option<Copy>,
     },
 }
 
@@ -94,20 +88,26 @@ struct Attempt<'a> {
 /// only its death can tell.
 pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<Aftermath> {
     let now = clock::now();
-    let mut record = begin(&tools.identity, order, now);
+    let mut record = first_record(&tools.identity, order, now);
     let enclosure = Enclosure::make(order);
     if let Ok(Some(enclosure)) = &enclosure {
         record.cgroup = Some(enclosure.dir.clone());
     }
     tools.slot.write_record(&record)?;
-    let unreported = make_report(order);
     let enclosure = match enclosure {
         Ok(enclosure) => enclosure,
-        Err(end) => return refuse(tools, record, end),
+        Err(end) => return refuse(tools, record, end, None),
     };
     let Lent { copy, input } = lent;
-    match start_patiently(tools, order, input, enclosure.as_ref(), &mut record)? {
-        Ok(started) => {
+    match begin::begin(
+        tools,
+        order,
+        input.as_ref(),
+        enclosure.as_ref(),
+        &mut record,
+    )? {
+        Begun::Started(started, unreported) => {
+            drop(input);
             let attempt = Attempt::new(tools, order, record, started, copy)?;
             Attempt {
                 enclosure,
@@ -116,69 +116,39 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
             }
             .run()
         }
-        Err(end) => {
+        Begun::Ended { end, remark } => {
             if let Some(enclosure) = &enclosure {
                 enclosure.close();
             }
-            refuse(tools, record, end)
+            refuse(tools, record, end, remark)
         }
     }
 }
 
-/// Writes the end of an attempt that no process was started for.
-fn refuse(tools: &mut Tools, mut record: Record, end: End) -> io::Result<Aftermath> {
+/// Writes the end of an attempt that has no command.
+fn refuse(
+    tools: &mut Tools,
+    mut record: Record,
+    end: End,
+    remark: Option<String>,
+) -> io::Result<Aftermath> {
     if let Some(report) = &record.report {
         // One that stays is removed with the next boot.
         let _ = reports::remove(Path::new(report));
     }
-    record.ending = Some(ending(&record, end, Usage::default(), None));
+    record.ending = Some(ending(&record, end, Usage::default(), remark));
     tools.slot.write_record(&record)?;
-    Ok(Aftermath::Clean)
+    // Who does not end although it was killed may hold nothing of the slot's, but stays below this process.
+    Ok(match sweep::reap_all()? {
+        Left::Nothing => Aftermath::Clean,
+        Left::Something => Aftermath::Left {
+            pipes: Vec::new(),
+            copy: None,
+        },
+    })
 }
 
-/// Starts the command, again where there is no process or memory for it just now, unless it is told to stop meanwhile.
-fn start_patiently(
-    tools: &mut Tools,
-    order: &Order,
-    input: Option<OwnedFd>,
-    enclosure: Option<&Enclosure>,
-    record: &mut Record,
-) -> io::Result<Result<Started, End>> {
-    let mut waits = START_AGAIN.into_iter();
-    loop {
-        let input = input.as_ref().unwrap_or(&tools.null).as_fd();
-        let refusal = match start::start(&mut tools.spawner, order, input, enclosure) {
-            Ok(started) => return Ok(Ok(started)),
-            Err(refusal) => refusal,
-        };
-        let Some(wait) = waits.next().filter(|_| refusal.is_passing) else {
-            return Ok(Err(refusal.end));
-        };
-        if is_told_to_stop(&tools.signals, wait)? {
-            record.stopped = Some(StopCause::Signal);
-            return Ok(Err(refusal.end));
-        }
-    }
-}
-
-/// Waits, and hears a TERM or USR1 meanwhile.
-fn is_told_to_stop(signals: &SignalQueue, wait: Duration) -> io::Result<bool> {
-    let deadline = clock::now().mono + wait;
-    loop {
-        let left = deadline.since(clock::now().mono);
-        poll::wait(&mut [poll::readable(signals.fd())], Some(left))?;
-        while let Some(signal) = signals.take()? {
-            if signal != Signal::SIGCHLD {
-                return Ok(true);
-            }
-        }
-        if clock::now().mono >= deadline {
-            return Ok(false);
-        }
-    }
-}
-
-fn begin(identity: &Identity, order: &Order, now: Now) -> Record {
+fn first_record(identity: &Identity, order: &Order, now: Now) -> Record {
     Record {
         boot_id: identity.boot_id.clone(),
         keeper: identity.process,
@@ -213,13 +183,6 @@ fn ending(record: &Record, end: End, usage: Usage, remark: Option<String>) -> En
         report: Report::default(),
         spooled: None,
     }
-}
-
-/// Makes the file for the command's report. Where that fails the command runs all the same, and why is said at the end.
-fn make_report(order: &Order) -> Option<String> {
-    let path = order.report.as_deref()?;
-    let error = reports::make(Path::new(path), order.identity.as_ref()).err()?;
-    Some(format!("report: cannot be made: {}", plain(&error)))
 }
 
 /// Takes what the command has reported, with a word about what says nothing.
@@ -286,6 +249,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn run(mut self) -> io::Result<Aftermath> {
+        // A launch that was followed may have been told of its end already.
+        self.reap()?;
         let (status, usage) = loop {
             if let Some(exit) = self.exit
                 && !self.waits_for_the_group()
@@ -369,7 +334,7 @@ impl<'a> Attempt<'a> {
                 left -= 1;
             }
         }
-        self.output.drain(slot.output(), buffer).map(|_| ())
+        self.output.drain(slot.output(), buffer)
     }
 
     fn take_signals(&self) -> io::Result<Asked> {
@@ -511,10 +476,11 @@ impl<'a> Attempt<'a> {
 
     fn aftermath(self) -> Aftermath {
         let spool = self.spool.and_then(Spool::into_pipe);
-        let pipes: Vec<OwnedFd> = self.output.into_pipe().into_iter().chain(spool).collect();
+        let (pipe, copy) = self.output.into_parts();
+        let pipes: Vec<OwnedFd> = pipe.into_iter().chain(spool).collect();
         match self.left {
-            Left::Nothing if pipes.is_empty() => Aftermath::Clean,
-            Left::Nothing | Left::Something => Aftermath::Left { pipes },
+            Left::Nothing if pipes.is_empty() && copy.is_none() => Aftermath::Clean,
+            Left::Nothing | Left::Something => Aftermath::Left { pipes, copy },
         }
     }
 }

@@ -106,7 +106,7 @@ impl Enclosure {
 
 /// Kills what a keeper that died left in its attempt's control group, whatever session it is in, and waits a moment for its end.
 /// Does nothing for an attempt that had none, and on another boot.
-pub(crate) fn end_lost(record: &Record) -> io::Result<()> {
+pub(super) fn end_lost(record: &Record) -> io::Result<()> {
     let Some(dir) = record.cgroup.as_deref() else {
         return Ok(());
     };

@@ -6,8 +6,10 @@
 //! attempt, USR1 kills at once.
 
 mod attempt;
+mod begin;
 mod enclosure;
 pub(crate) mod format;
+mod launch;
 pub(crate) mod order;
 mod output;
 pub(crate) mod record;
@@ -21,14 +23,17 @@ mod tests;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use self::order::Order;
 use self::record::ProcessId;
 use crate::os::{file, process, socket};
 
-pub(crate) use self::enclosure::{end_lost, limit_again};
-pub(crate) use self::sweep::strike_lost;
+pub(crate) use self::begin::START_MAX;
+pub(crate) use self::enclosure::limit_again;
+pub(crate) use self::sweep::{Witness, end_lost};
 
 /// Longer orders go through memory that is passed with the message.
 const INLINE_MAX: usize = 60 * 1024;
@@ -38,6 +43,9 @@ const INLINE: u8 = 0;
 
 /// First byte of a message: the order is in the last of its descriptors.
 const IN_MEMORY: u8 = 1;
+
+/// First byte of a message: what a keeper left that was killed is to be ended. Who says so and the state directory follow.
+const SWEEP: u8 = 2;
 
 /// The end is written; the keeper is ready for the next order.
 const REUSABLE: u8 = b'E';
@@ -126,6 +134,20 @@ pub(crate) fn send_order(
     let memory = file::sealed_memory(&bytes)?;
     descriptors.push(memory.as_fd());
     socket::send(to, &[&[IN_MEMORY, lent.flags()]], &descriptors)
+}
+
+/// Tells a new keeper of a slot to end what the one before it, which was killed, left of the attempt that the record is about. It
+/// answers as at the end of an attempt.
+pub(crate) fn send_sweep(to: BorrowedFd<'_>, state_dir: &Path, witness: Witness) -> io::Result<()> {
+    let witness = match witness {
+        Witness::Heard => 0,
+        Witness::Saw => 1,
+    };
+    socket::send(
+        to,
+        &[&[SWEEP, witness], state_dir.as_os_str().as_bytes()],
+        &[],
+    )
 }
 
 /// What a supervisor hears from a keeper.

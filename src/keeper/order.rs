@@ -1,14 +1,18 @@
 //! What a keeper is told to do: one attempt, as data, with the locks it holds meanwhile as passed descriptors.
+//!
+//! What stands outside of the supervisor is named in it and not looked at: users and groups, files of variables. The keeper's child
+//! looks, for any of them may hang.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::core::job::Leftovers;
+use crate::core::environment::{Account, Sources, Variable};
+use crate::core::job::{EnvValue, Leftovers};
 use crate::os::limit::Limit;
-use crate::os::user::Identity;
 
-/// The version of the encoding. A keeper is the same binary as its supervisor, so there is only one at a time.
-const VERSION: u8 = 1;
+/// The version of the encoding. It grows only when a keeper that does not know what is new must not execute the order: fields that
+/// it does not know are passed over, and those that are missing have the value of a job that says nothing.
+const VERSION: u8 = 2;
 
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +23,20 @@ pub(crate) struct Order {
     pub(crate) attempt: u32,
     /// The claim's own number, never used again: what is started for it is told apart from anything else.
     pub(crate) claim: i64,
-    /// The program: a path, or a name to be looked up in the `PATH` of `env`.
+    /// The program: a path, or a name to be looked up in the `PATH` of its environment.
     pub(crate) program: Vec<u8>,
     /// Its arguments, the zeroth included.
     pub(crate) argv: Vec<Vec<u8>>,
-    /// The whole environment as `NAME=value`.
-    pub(crate) env: Vec<Vec<u8>>,
-    /// Working directory.
-    pub(crate) cwd: Vec<u8>,
-    /// The ids it has; none: the keeper's.
-    pub(crate) identity: Option<Identity>,
+    /// What its environment is made of.
+    pub(crate) sources: Sources,
+    /// Working directory; none: the home directory of its account.
+    pub(crate) cwd: Option<Vec<u8>>,
+    /// The account of the supervisor, which is the command's where neither user nor group is named.
+    pub(crate) own_account: OwnAccount,
+    /// The user it runs as; none: the keeper's.
+    pub(crate) user: Option<String>,
+    /// Its group; none: the user's.
+    pub(crate) group: Option<String>,
     /// Resource limits.
     pub(crate) limits: Vec<Limit>,
     /// The directory of its control group; none: the keeper's own.
@@ -61,6 +69,28 @@ pub(crate) struct Order {
     pub(crate) output_max: u64,
 }
 
+/// What the supervisor's own account gives to commands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnAccount {
+    /// Login name.
+    pub(crate) name: Vec<u8>,
+    /// Home directory.
+    pub(crate) home: Vec<u8>,
+    /// Login shell.
+    pub(crate) shell: Vec<u8>,
+}
+
+impl OwnAccount {
+    /// As an environment is made of it.
+    pub(crate) fn account(&self) -> Account<'_> {
+        Account {
+            name: &self.name,
+            home: &self.home,
+            shell: &self.shell,
+        }
+    }
+}
+
 /// Why bytes are no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OrderError {
@@ -70,7 +100,7 @@ pub(crate) enum OrderError {
     Long,
     /// The version is another one.
     Version(u8),
-    /// A field has a value it cannot have.
+    /// A field is missing or has a value it cannot have.
     Field(&'static str),
 }
 
@@ -87,78 +117,155 @@ impl fmt::Display for OrderError {
 
 impl std::error::Error for OrderError {}
 
+/// What a field is, by its number and its name in messages. A number is never given to another field.
+#[derive(Clone, Copy)]
+struct Tag(u8, &'static str);
+
+/// The end of an order. Without it, one that was cut off between two fields would be taken for whole.
+const END: u8 = 0;
+const RUN: Tag = Tag(1, "run");
+const ATTEMPT: Tag = Tag(2, "attempt");
+const CLAIM: Tag = Tag(3, "claim");
+const PROGRAM: Tag = Tag(4, "program");
+const ARGV: Tag = Tag(5, "argv");
+const INHERITED: Tag = Tag(6, "inherited");
+const ACCOUNT_WINS: Tag = Tag(7, "account_wins");
+const ENV_FILE: Tag = Tag(8, "env_file");
+const ENV: Tag = Tag(9, "env");
+const TOLD: Tag = Tag(10, "told");
+const PATH_END: Tag = Tag(11, "path_end");
+const CWD: Tag = Tag(12, "cwd");
+const OWN_ACCOUNT: Tag = Tag(13, "own_account");
+const USER: Tag = Tag(14, "user");
+const GROUP: Tag = Tag(15, "group");
+const LIMITS: Tag = Tag(16, "limits");
+const CGROUP: Tag = Tag(17, "cgroup");
+const MEMORY_MAX: Tag = Tag(18, "memory_max");
+const TERMS: Tag = Tag(19, "terms");
+const UMASK: Tag = Tag(20, "umask");
+const NICE: Tag = Tag(21, "nice");
+const STDIN: Tag = Tag(22, "stdin");
+const TIMEOUT: Tag = Tag(23, "timeout");
+const STOP_SIGNAL: Tag = Tag(24, "stop_signal");
+const STOP_GRACE: Tag = Tag(25, "stop_grace");
+const LEFTOVERS: Tag = Tag(26, "leftovers");
+const REPORT: Tag = Tag(27, "report");
+const SPOOL: Tag = Tag(28, "spool");
+const FEEDS: Tag = Tag(29, "feeds");
+const OUTPUT_MAX: Tag = Tag(30, "output_max");
+
 impl Order {
-    /// Makes bytes of it: numbers little-endian, texts with their length before them.
+    /// Whether something besides the order is to be looked at before the command can be started: a user, a group, a file.
+    pub(crate) fn looks_outside(&self) -> bool {
+        self.user.is_some() || self.group.is_some() || !self.sources.is_whole()
+    }
+
+    /// Makes bytes of it: a version, then fields, each with its number and its length before it; numbers little-endian.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer(vec![VERSION]);
-        out.raw(&self.run.to_le_bytes());
-        out.raw(&self.attempt.to_le_bytes());
-        out.raw(&self.claim.to_le_bytes());
-        out.text(&self.program);
-        out.list(&self.argv);
-        out.list(&self.env);
-        out.text(&self.cwd);
-        out.identity(self.identity.as_ref());
+        out.field(RUN, &self.run.to_le_bytes());
+        out.field(ATTEMPT, &self.attempt.to_le_bytes());
+        out.field(CLAIM, &self.claim.to_le_bytes());
+        out.field(PROGRAM, &self.program);
+        out.list(ARGV, self.argv.iter().map(Vec::as_slice));
+        self.encode_surroundings(&mut out);
         out.limits(&self.limits);
-        out.text(self.cgroup.as_deref().unwrap_or_default().as_bytes());
-        out.raw(&[u8::from(self.memory_max.is_some())]);
-        out.raw(&self.memory_max.unwrap_or_default().to_le_bytes());
-        out.text(self.terms.as_bytes());
-        out.raw(&self.umask.to_le_bytes());
-        out.raw(&self.nice.to_le_bytes());
-        out.text(&self.stdin);
-        out.raw(&[u8::from(self.timeout.is_some())]);
-        out.span(self.timeout.unwrap_or_default());
-        out.raw(&self.stop_signal.to_le_bytes());
-        out.span(self.stop_grace);
-        out.raw(&[match self.leftovers {
+        out.optional(CGROUP, self.cgroup.as_deref());
+        if let Some(max) = self.memory_max {
+            out.field(MEMORY_MAX, &max.to_le_bytes());
+        }
+        out.field(TERMS, self.terms.as_bytes());
+        out.field(UMASK, &self.umask.to_le_bytes());
+        out.field(NICE, &self.nice.to_le_bytes());
+        out.field(STDIN, &self.stdin);
+        if let Some(timeout) = self.timeout {
+            out.span(TIMEOUT, timeout);
+        }
+        out.field(STOP_SIGNAL, &self.stop_signal.to_le_bytes());
+        out.span(STOP_GRACE, self.stop_grace);
+        let leftovers = match self.leftovers {
             Leftovers::Leave => 0,
             Leftovers::Kill => 1,
-        }]);
-        for text in [&self.report, &self.spool, &self.feeds] {
-            out.text(text.as_deref().unwrap_or_default().as_bytes());
-        }
-        out.raw(&self.output_max.to_le_bytes());
+        };
+        out.field(LEFTOVERS, &[leftovers]);
+        out.optional(REPORT, self.report.as_deref());
+        out.optional(SPOOL, self.spool.as_deref());
+        out.optional(FEEDS, self.feeds.as_deref());
+        out.field(OUTPUT_MAX, &self.output_max.to_le_bytes());
+        out.0.push(END);
         out.0
     }
 
-    /// Reads what [`Order::encode`] wrote.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, OrderError> {
-        let mut input = Reader(bytes);
-        match input.byte()? {
-            VERSION => {}
-            other => return Err(OrderError::Version(other)),
-        }
-        let order = Self {
-            run: i64::from_le_bytes(input.array()?),
-            attempt: u32::from_le_bytes(input.array()?),
-            claim: i64::from_le_bytes(input.array()?),
-            program: input.text()?,
-            argv: input.list()?,
-            env: input.list()?,
-            cwd: input.text()?,
-            identity: input.identity()?,
-            limits: input.limits()?,
-            cgroup: input.path("cgroup")?,
-            memory_max: input.memory_max()?,
-            terms: String::from_utf8(input.text()?).map_err(|_| OrderError::Field("terms"))?,
-            umask: u32::from_le_bytes(input.array()?),
-            nice: i32::from_le_bytes(input.array()?),
-            stdin: input.text()?,
-            timeout: input.timeout()?,
-            stop_signal: i32::from_le_bytes(input.array()?),
-            stop_grace: input.span()?,
-            leftovers: input.leftovers()?,
-            report: input.path("report")?,
-            spool: input.path("spool")?,
-            feeds: input.path("feeds")?,
-            output_max: u64::from_le_bytes(input.array()?),
+    fn encode_surroundings(&self, out: &mut Writer) {
+        let pairs = |pairs: &[Variable]| {
+            let flat = pairs.iter().flat_map(|(name, value)| [name, value]);
+            flat.cloned().collect::<Vec<_>>()
         };
-        if input.0.is_empty() {
-            Ok(order)
-        } else {
-            Err(OrderError::Long)
+        let sources = &self.sources;
+        out.list(
+            INHERITED,
+            pairs(&sources.inherited).iter().map(Vec::as_slice),
+        );
+        out.field(ACCOUNT_WINS, &[u8::from(sources.account_wins)]);
+        out.optional(ENV_FILE, sources.env_file.as_deref());
+        let values = sources.values.iter().flat_map(|(name, value)| {
+            let (kind, text) = match value {
+                EnvValue::Text(text) => ("text", text),
+                EnvValue::File(path) => ("file", path),
+            };
+            [name.as_bytes(), kind.as_bytes(), text.as_bytes()]
+        });
+        out.list(ENV, values);
+        out.list(TOLD, pairs(&sources.told).iter().map(Vec::as_slice));
+        out.field(PATH_END, &sources.path_end);
+        if let Some(cwd) = &self.cwd {
+            out.field(CWD, cwd);
         }
+        let OwnAccount { name, home, shell } = &self.own_account;
+        out.list(
+            OWN_ACCOUNT,
+            [name, home, shell].into_iter().map(Vec::as_slice),
+        );
+        out.optional(USER, self.user.as_deref());
+        out.optional(GROUP, self.group.as_deref());
+    }
+
+    /// Reads what [`Order::encode`] wrote, in this version or in one that has more fields.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, OrderError> {
+        let fields = Fields::parse(bytes)?;
+        Ok(Self {
+            run: i64::from_le_bytes(fields.array(RUN)?),
+            attempt: u32::from_le_bytes(fields.array(ATTEMPT)?),
+            claim: i64::from_le_bytes(fields.array(CLAIM)?),
+            program: fields.needed(PROGRAM)?.to_vec(),
+            argv: fields.list(ARGV)?,
+            sources: fields.sources()?,
+            cwd: fields.get(CWD).map(<[u8]>::to_vec),
+            own_account: fields.own_account()?,
+            user: fields.text(USER)?,
+            group: fields.text(GROUP)?,
+            limits: fields.limits()?,
+            cgroup: fields.text(CGROUP)?,
+            memory_max: fields.number(MEMORY_MAX)?,
+            terms: fields.text(TERMS)?.unwrap_or_default(),
+            umask: u32::from_le_bytes(fields.array(UMASK)?),
+            nice: i32::from_le_bytes(fields.array(NICE)?),
+            stdin: fields.needed(STDIN)?.to_vec(),
+            timeout: fields.span(TIMEOUT)?,
+            stop_signal: i32::from_le_bytes(fields.array(STOP_SIGNAL)?),
+            stop_grace: fields.span(STOP_GRACE)?.ok_or(STOP_GRACE.wrong())?,
+            leftovers: fields.leftovers()?,
+            report: fields.text(REPORT)?,
+            spool: fields.text(SPOOL)?,
+            feeds: fields.text(FEEDS)?,
+            output_max: u64::from_le_bytes(fields.array(OUTPUT_MAX)?),
+        })
+    }
+}
+
+impl Tag {
+    fn wrong(self) -> OrderError {
+        OrderError::Field(self.1)
     }
 }
 
@@ -174,37 +281,41 @@ impl Writer {
         self.raw(bytes);
     }
 
-    fn list(&mut self, texts: &[Vec<u8>]) {
-        self.raw(&(texts.len() as u64).to_le_bytes());
-        for text in texts {
-            self.text(text);
+    fn field(&mut self, tag: Tag, bytes: &[u8]) {
+        self.0.push(tag.0);
+        self.text(bytes);
+    }
+
+    fn optional(&mut self, tag: Tag, text: Option<&str>) {
+        if let Some(text) = text {
+            self.field(tag, text.as_bytes());
         }
     }
 
-    fn identity(&mut self, identity: Option<&Identity>) {
-        self.raw(&[u8::from(identity.is_some())]);
-        if let Some(identity) = identity {
-            self.raw(&identity.uid.to_le_bytes());
-            self.raw(&identity.gid.to_le_bytes());
-            self.raw(&(identity.groups.len() as u64).to_le_bytes());
-            for group in &identity.groups {
-                self.raw(&group.to_le_bytes());
-            }
+    fn list<'a>(&mut self, tag: Tag, texts: impl Iterator<Item = &'a [u8]>) {
+        let mut list = Self(Vec::new());
+        for text in texts {
+            list.text(text);
         }
+        self.field(tag, &list.0);
     }
 
     fn limits(&mut self, limits: &[Limit]) {
-        self.raw(&(limits.len() as u64).to_le_bytes());
+        let mut list = Self(Vec::new());
         for limit in limits {
-            self.raw(&limit.resource.to_le_bytes());
-            self.raw(&limit.soft.to_le_bytes());
-            self.raw(&limit.hard.to_le_bytes());
+            list.raw(&limit.resource.to_le_bytes());
+            list.raw(&limit.soft.to_le_bytes());
+            list.raw(&limit.hard.to_le_bytes());
         }
+        self.field(LIMITS, &list.0);
     }
 
-    fn span(&mut self, span: Duration) {
-        self.raw(&span.as_secs().to_le_bytes());
-        self.raw(&span.subsec_nanos().to_le_bytes());
+    fn span(&mut self, tag: Tag, span: Duration) {
+        let (secs, nanos) = (
+            span.as_secs().to_le_bytes(),
+            span.subsec_nanos().to_le_bytes(),
+        );
+        self.field(tag, &[&secs[..], &nanos[..]].concat());
     }
 }
 
@@ -212,108 +323,152 @@ impl Writer {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], OrderError> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or(OrderError::Short)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
     fn array<const LEN: usize>(&mut self) -> Result<[u8; LEN], OrderError> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(OrderError::Short)?;
         self.0 = rest;
         Ok(*taken)
     }
 
-    fn byte(&mut self) -> Result<u8, OrderError> {
-        let [byte] = self.array()?;
-        Ok(byte)
+    fn text(&mut self) -> Result<&'a [u8], OrderError> {
+        let len = usize::try_from(u64::from_le_bytes(self.array()?));
+        let len = len.map_err(|_| OrderError::Short)?;
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(OrderError::Short)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+}
+
+/// The fields of an order by their numbers.
+struct Fields<'a>([Option<&'a [u8]>; 256]);
+
+impl<'a> Fields<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, OrderError> {
+        let mut input = Reader(bytes);
+        match input.array()? {
+            [VERSION] => {}
+            [other] => return Err(OrderError::Version(other)),
+        }
+        let mut fields = [None; 256];
+        loop {
+            match input.array()? {
+                [END] if input.0.is_empty() => return Ok(Self(fields)),
+                [END] => return Err(OrderError::Long),
+                [tag] => fields[usize::from(tag)] = Some(input.text()?),
+            }
+        }
     }
 
-    fn len(&mut self) -> Result<usize, OrderError> {
-        usize::try_from(u64::from_le_bytes(self.array()?)).map_err(|_| OrderError::Short)
+    fn get(&self, tag: Tag) -> Option<&'a [u8]> {
+        self.0[usize::from(tag.0)]
     }
 
-    fn text(&mut self) -> Result<Vec<u8>, OrderError> {
-        let len = self.len()?;
-        Ok(self.take(len)?.to_vec())
+    fn needed(&self, tag: Tag) -> Result<&'a [u8], OrderError> {
+        self.get(tag).ok_or(tag.wrong())
     }
 
-    /// Makes no room before it has seen the texts: the count may be any number.
-    fn list(&mut self) -> Result<Vec<Vec<u8>>, OrderError> {
-        let count = self.len()?;
+    fn array<const LEN: usize>(&self, tag: Tag) -> Result<[u8; LEN], OrderError> {
+        self.needed(tag)?.try_into().map_err(|_| tag.wrong())
+    }
+
+    fn number(&self, tag: Tag) -> Result<Option<u64>, OrderError> {
+        let bytes = self.get(tag).map(<[u8; 8]>::try_from).transpose();
+        Ok(bytes.map_err(|_| tag.wrong())?.map(u64::from_le_bytes))
+    }
+
+    fn text(&self, tag: Tag) -> Result<Option<String>, OrderError> {
+        let bytes = self.get(tag).map(<[u8]>::to_vec);
+        let text = bytes.map(String::from_utf8).transpose();
+        text.map_err(|_| tag.wrong())
+    }
+
+    fn list(&self, tag: Tag) -> Result<Vec<Vec<u8>>, OrderError> {
+        let mut input = Reader(self.get(tag).unwrap_or_default());
         let mut texts = Vec::new();
-        for _ in 0..count {
-            texts.push(self.text()?);
+        while !input.0.is_empty() {
+            texts.push(input.text()?.to_vec());
         }
         Ok(texts)
     }
 
-    fn identity(&mut self) -> Result<Option<Identity>, OrderError> {
-        match self.byte()? {
-            0 => Ok(None),
-            1 => {
-                let uid = u32::from_le_bytes(self.array()?);
-                let gid = u32::from_le_bytes(self.array()?);
-                let mut groups = Vec::new();
-                for _ in 0..self.len()? {
-                    groups.push(u32::from_le_bytes(self.array()?));
-                }
-                Ok(Some(Identity { uid, gid, groups }))
-            }
-            _ => Err(OrderError::Field("identity")),
+    fn pairs(&self, tag: Tag) -> Result<Vec<Variable>, OrderError> {
+        let mut texts = self.list(tag)?.into_iter();
+        let mut pairs = Vec::new();
+        while let Some(name) = texts.next() {
+            pairs.push((name, texts.next().ok_or(tag.wrong())?));
         }
+        Ok(pairs)
     }
 
-    fn limits(&mut self) -> Result<Vec<Limit>, OrderError> {
+    fn sources(&self) -> Result<Sources, OrderError> {
+        Ok(Sources {
+            inherited: self.pairs(INHERITED)?,
+            account_wins: self.get(ACCOUNT_WINS) == Some(&[1]),
+            env_file: self.text(ENV_FILE)?,
+            values: self.values()?,
+            told: self.pairs(TOLD)?,
+            path_end: self.get(PATH_END).unwrap_or_default().to_vec(),
+        })
+    }
+
+    fn values(&self) -> Result<Vec<(String, EnvValue)>, OrderError> {
+        let text = |bytes: Option<Vec<u8>>| {
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            text.ok_or(ENV.wrong())
+        };
+        let mut texts = self.list(ENV)?.into_iter();
+        let mut values = Vec::new();
+        while let Some(name) = texts.next() {
+            let (kind, value) = (text(texts.next())?, text(texts.next())?);
+            let value = match kind.as_str() {
+                "text" => EnvValue::Text(value.into()),
+                "file" => EnvValue::File(value.into()),
+                _ => return Err(ENV.wrong()),
+            };
+            values.push((text(Some(name))?, value));
+        }
+        Ok(values)
+    }
+
+    fn own_account(&self) -> Result<OwnAccount, OrderError> {
+        let mut texts = self.list(OWN_ACCOUNT)?.into_iter();
+        let mut next = || texts.next().ok_or(OWN_ACCOUNT.wrong());
+        Ok(OwnAccount {
+            name: next()?,
+            home: next()?,
+            shell: next()?,
+        })
+    }
+
+    fn limits(&self) -> Result<Vec<Limit>, OrderError> {
+        let mut input = Reader(self.get(LIMITS).unwrap_or_default());
         let mut limits = Vec::new();
-        for _ in 0..self.len()? {
+        while !input.0.is_empty() {
             limits.push(Limit {
-                resource: u32::from_le_bytes(self.array()?),
-                soft: u64::from_le_bytes(self.array()?),
-                hard: u64::from_le_bytes(self.array()?),
+                resource: u32::from_le_bytes(input.array()?),
+                soft: u64::from_le_bytes(input.array()?),
+                hard: u64::from_le_bytes(input.array()?),
             });
         }
         Ok(limits)
     }
 
-    fn span(&mut self) -> Result<Duration, OrderError> {
-        let secs = u64::from_le_bytes(self.array()?);
-        match u32::from_le_bytes(self.array()?) {
-            nanos @ 0..1_000_000_000 => Ok(Duration::new(secs, nanos)),
-            _ => Err(OrderError::Field("span")),
+    fn span(&self, tag: Tag) -> Result<Option<Duration>, OrderError> {
+        let Some(bytes) = self.get(tag) else {
+            return Ok(None);
+        };
+        let mut input = Reader(bytes);
+        let secs = u64::from_le_bytes(input.array()?);
+        match u32::from_le_bytes(input.array()?) {
+            nanos @ 0..1_000_000_000 => Ok(Some(Duration::new(secs, nanos))),
+            _ => Err(tag.wrong()),
         }
     }
 
-    fn timeout(&mut self) -> Result<Option<Duration>, OrderError> {
-        let is_some = self.byte()?;
-        let span = self.span()?;
-        match is_some {
-            0 => Ok(None),
-            1 => Ok(Some(span)),
-            _ => Err(OrderError::Field("timeout")),
-        }
-    }
-
-    fn path(&mut self, field: &'static str) -> Result<Option<String>, OrderError> {
-        let path = String::from_utf8(self.text()?).map_err(|_| OrderError::Field(field))?;
-        Ok((!path.is_empty()).then_some(path))
-    }
-
-    fn memory_max(&mut self) -> Result<Option<u64>, OrderError> {
-        let is_some = self.byte()?;
-        let max = u64::from_le_bytes(self.array()?);
-        match is_some {
-            0 => Ok(None),
-            1 => Ok(Some(max)),
-            _ => Err(OrderError::Field("memory_max")),
-        }
-    }
-
-    fn leftovers(&mut self) -> Result<Leftovers, OrderError> {
-        match self.byte()? {
-            0 => Ok(Leftovers::Leave),
-            1 => Ok(Leftovers::Kill),
-            _ => Err(OrderError::Field("leftovers")),
+    fn leftovers(&self) -> Result<Leftovers, OrderError> {
+        match self.get(LEFTOVERS) {
+            None | Some([0]) => Ok(Leftovers::Leave),
+            Some([1]) => Ok(Leftovers::Kill),
+            Some(_) => Err(LEFTOVERS.wrong()),
         }
     }
 }
@@ -328,25 +483,54 @@ mod tests {
         vec(vec(any::<u8>(), 0..40), 0..8)
     }
 
+    fn pairs() -> impl Strategy<Value = Vec<Variable>> {
+        vec((vec(any::<u8>(), 0..20), vec(any::<u8>(), 0..20)), 0..5)
+    }
+
+    fn values() -> impl Strategy<Value = Vec<(String, EnvValue)>> {
+        let value = ("\\PC{0,9}", any::<bool>()).prop_map(|(text, is_file)| {
+            if is_file {
+                EnvValue::File(text.into())
+            } else {
+                EnvValue::Text(text.into())
+            }
+        });
+        vec(("\\PC{1,9}", value), 0..4)
+    }
+
+    fn name() -> impl Strategy<Value = Option<String>> {
+        prop::option::of("\\PC{1,20}")
+    }
+
+    prop_compose! {
+        fn surroundings()(
+            (inherited, told, path_end) in (pairs(), pairs(), vec(any::<u8>(), 0..9)),
+            (account_wins, env_file, values) in (any::<bool>(), name(), values()),
+            (cwd, user, group) in (prop::option::of(vec(any::<u8>(), 0..40)), name(), name()),
+            (name, home, shell) in any::<(Vec<u8>, Vec<u8>, Vec<u8>)>(),
+        ) -> (Sources, Option<Vec<u8>>, Option<String>, Option<String>, OwnAccount) {
+            let sources = Sources { inherited, account_wins, env_file, values, told, path_end };
+            (sources, cwd, user, group, OwnAccount { name, home, shell })
+        }
+    }
+
     prop_compose! {
         fn orders()(
             ids in any::<(i64, u32, i64)>(),
-            (spool, feeds) in (prop::option::of("\\PC{1,20}"), prop::option::of("\\PC{1,20}")),
-            (program, cwd, stdin) in (vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..400)),
-            (argv, env) in (texts(), texts()),
+            (sources, cwd, user, group, own_account) in surroundings(),
+            (spool, feeds) in (name(), name()),
+            (program, argv, stdin) in (vec(any::<u8>(), 0..40), texts(), vec(any::<u8>(), 0..400)),
             (umask, nice, stop_signal, output_max) in any::<(u32, i32, i32, u64)>(),
             (timeout, stop_grace) in any::<(Option<Duration>, Duration)>(),
-            ids_of in any::<Option<(u32, u32, Vec<u32>)>>(),
             limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
             (cgroup, memory_max, terms, report) in
-                (prop::option::of("\\PC{1,20}"), any::<Option<u64>>(), "\\PC{0,40}", prop::option::of("\\PC{1,20}")),
+                (name(), any::<Option<u64>>(), "\\PC{0,40}", name()),
         ) -> Order {
             Order {
-                run: ids.0, attempt: ids.1, claim: ids.2, program, argv, env, cwd, umask, nice, stdin, timeout,
-                stop_signal, stop_grace, output_max, cgroup, memory_max, terms, report, spool, feeds,
+                run: ids.0, attempt: ids.1, claim: ids.2, program, argv, sources, cwd, own_account, user, group, umask, nice,
+                stdin, timeout, stop_signal, stop_grace, output_max, cgroup, memory_max, terms, report, spool, feeds,
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
-                identity: ids_of.map(|(uid, gid, groups)| Identity { uid, gid, groups }),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },
             }
         }
@@ -366,6 +550,20 @@ mod tests {
         }
 
         #[test]
+        fn an_order_with_fields_of_a_later_version_is_read(
+            order in orders(),
+            tag in 31_u8..,
+            value in vec(any::<u8>(), 0..40),
+        ) {
+            let mut bytes = order.encode();
+            bytes.pop();
+            let mut writer = Writer(bytes);
+            writer.field(Tag(tag, "later"), &value);
+            writer.0.push(END);
+            prop_assert_eq!(Order::decode(&writer.0), Ok(order));
+        }
+
+        #[test]
         fn any_bytes_are_an_order_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
             let _ = Order::decode(&bytes);
             let _ = Order::decode(&[&[VERSION], &bytes[..]].concat());
@@ -382,9 +580,11 @@ mod tests {
 
     #[test]
     fn more_behind_the_end_is_refused() {
-        let mut bytes = vec![VERSION];
-        bytes.extend([0; 400]);
-        assert_eq!(Order::decode(&bytes), Err(OrderError::Long));
+        assert_eq!(Order::decode(&[VERSION, END, 0]), Err(OrderError::Long));
+        assert_eq!(
+            Order::decode(&[VERSION, END]),
+            Err(OrderError::Field("run"))
+        );
         assert_eq!(Order::decode(&[9]), Err(OrderError::Version(9)));
         assert_eq!(Order::decode(&[]), Err(OrderError::Short));
     }

@@ -4,13 +4,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFd;
 use nix::unistd::{read, write};
 
 use crate::core::output::{NOT_KEPT, OutputLayout};
-use crate::os::{file, poll};
+use crate::os::{clock, file, poll};
 
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
@@ -31,17 +32,26 @@ pub(super) struct Output {
     copy: Option<Copy>,
 }
 
+/// So long an attempt that has ended waits for whoever gets a copy. What is not taken by then is left to a keeper that has let go of
+/// its slot: neither the end nor the locks wait for a reader.
+const COPY_MAX: Duration = Duration::from_secs(1);
+
 /// Somebody who is given every chunk after it was kept.
 #[derive(Debug)]
-struct Copy {
+pub(super) struct Copy {
     to: OwnedFd,
     /// What he has not taken yet; until he has, nothing more is read.
     behind: Vec<u8>,
 }
 
 impl Copy {
+    /// What to wait for; none: he has taken everything.
+    pub(super) fn awaited(&self) -> Option<PollFd<'_>> {
+        (!self.behind.is_empty()).then(|| poll::writable(self.to.as_fd()))
+    }
+
     /// Gives him what he takes now. False: he is gone.
-    fn catch_up(&mut self) -> bool {
+    pub(super) fn catch_up(&mut self) -> bool {
         while !self.behind.is_empty() {
             match write(&self.to, &self.behind) {
                 Ok(len) => {
@@ -135,9 +145,10 @@ impl Output {
         ))
     }
 
-    /// Gives the pipe away; none if its end was seen.
-    pub(super) fn into_pipe(self) -> Option<OwnedFd> {
-        self.pipe
+    /// Gives the pipe away, none if its end was seen; and whoever has not taken all of his copy.
+    pub(super) fn into_parts(self) -> (Option<OwnedFd>, Option<Copy>) {
+        let behind = self.copy.filter(|copy| !copy.behind.is_empty());
+        (self.pipe, behind)
     }
 
     /// Moves one chunk from the pipe to `file`.
@@ -146,6 +157,10 @@ impl Output {
         if self.held_up().is_some() {
             return Ok(Pumped::Nothing);
         }
+        self.read_chunk(file, buffer)
+    }
+
+    fn read_chunk(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<Pumped> {
         let Some(pipe) = &self.pipe else {
             return Ok(Pumped::End);
         };
@@ -163,28 +178,22 @@ impl Output {
         }
     }
 
-    /// Moves what is in the pipe now, without waiting for what may follow, but for whoever gets a copy. True: that was something.
-    pub(super) fn drain(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<bool> {
+    /// Moves what is in the pipe now, without waiting for what may follow; for whoever gets a copy a moment, not longer.
+    pub(super) fn drain(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<()> {
         let before = self.total + self.lost;
-        while self.total + self.lost - before < DRAIN_MAX {
-            match self.pump(file, buffer)? {
-                Pumped::Some => {}
-                Pumped::Nothing if self.held_up().is_some() => self.wait_for_copy()?,
-                Pumped::Nothing | Pumped::End => break,
+        while self.total + self.lost - before < DRAIN_MAX
+            && self.read_chunk(file, buffer)? == Pumped::Some
+        {}
+        let deadline = clock::now().mono + COPY_MAX;
+        while let Some(copy) = self.held_up() {
+            let left = deadline.since(clock::now().mono);
+            if left.is_zero() {
+                break;
             }
-        }
-        while self.held_up().is_some() {
-            self.wait_for_copy()?;
+            poll::wait(&mut [poll::writable(copy.to.as_fd())], Some(left))?;
             self.catch_up();
         }
-        Ok(self.total + self.lost > before)
-    }
-
-    fn wait_for_copy(&self) -> io::Result<()> {
-        let Some(copy) = self.held_up() else {
-            return Ok(());
-        };
-        poll::wait(&mut [poll::writable(copy.to.as_fd())], None).map(|_| ())
+        Ok(())
     }
 
     /// Once something could not be written, nothing more is: what is kept has no gap but the one that the layout makes.
@@ -221,5 +230,59 @@ impl Buffer {
     /// The whole of it, for any use between two chunks.
     pub(super) fn bytes(&mut self) -> &mut [u8] {
         &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::unistd::pipe2;
+
+    #[test]
+    fn a_reader_that_is_stuck_holds_up_no_end_and_loses_nothing() {
+        let (theirs, copy) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        let (output, command) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        for fd in [&copy, &output] {
+            fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        }
+        // The copy's pipe is full: nobody reads it.
+        while write(&copy, &[b'x'; 4096]).is_ok() {}
+        write(&command, b"last words").unwrap();
+        drop(command);
+        let kept = tempfile();
+        let mut output = Output::new(output, OutputLayout::of(1024), Some(copy));
+        output.drain(kept.as_fd(), &mut Buffer::new()).unwrap();
+        assert_eq!(output.total(), 10);
+        let (pipe, behind) = output.into_parts();
+        assert!(pipe.is_none());
+        let mut behind = behind.unwrap();
+        assert!(behind.awaited().is_some());
+        let mut read_so_far = Vec::new();
+        while behind.awaited().is_some() {
+            let mut bytes = [0; 65536];
+            let len = read(&theirs, &mut bytes).unwrap();
+            read_so_far.extend_from_slice(&bytes[..len]);
+            assert!(behind.catch_up());
+        }
+        drop(behind);
+        let mut rest = String::new();
+        io::Read::read_to_string(&mut File::from(theirs), &mut rest).unwrap();
+        read_so_far.extend(rest.into_bytes());
+        assert!(read_so_far.ends_with(b"xlast words"));
+    }
+
+    fn tempfile() -> File {
+        let path = std::env::temp_dir().join(format!("jobctl-copy-{}", std::process::id()));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
+        std::fs::remove_file(path).unwrap();
+        file.unwrap()
     }
 }

@@ -1,6 +1,7 @@
 //! What a keeper leaves behind about the attempt it works on: enough to finish the books without it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::core::output::OutputLayout;
@@ -24,6 +25,16 @@ impl ProcessId {
             pid,
             start_ticks: process::stat(pid)?.start_ticks,
         })
+    }
+
+    /// Opens a handle of it. Errs with `NotFound` where its number is another one's by now: the handle is looked at, not the number.
+    pub(crate) fn open(self) -> io::Result<OwnedFd> {
+        let pidfd = process::pidfd_open(self.pid)?;
+        if self.is_alive() {
+            Ok(pidfd)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
     }
 
     /// Whether it is still there and has not ended, on the boot it was seen on.
@@ -144,5 +155,16 @@ mod tests {
             }
             .is_alive()
         );
+    }
+
+    #[test]
+    fn a_handle_is_never_that_of_a_later_process_with_the_same_number() {
+        let me = ProcessId::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(me.open().is_ok());
+        let former = ProcessId {
+            start_ticks: me.start_ticks - 1,
+            ..me
+        };
+        assert_eq!(former.open().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

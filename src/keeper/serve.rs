@@ -1,8 +1,12 @@
 //! The life of a keeper: set up, one order after another, and the end.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -12,20 +16,26 @@ use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, read, setsid};
 
 use super::attempt::{self, Aftermath, Tools};
 use super::order::Order;
-use super::output::Buffer;
+use super::output::{Buffer, Copy};
 use super::slot::Slot;
-use super::{IN_MEMORY, INLINE, Identity, Lent, RETIRED, REUSABLE};
+use super::sweep::{self, Witness};
+use super::{IN_MEMORY, INLINE, Identity, Lent, RETIRED, REUSABLE, SWEEP};
 use crate::os::signals::{self, SignalQueue};
 use crate::os::spawn::Spawner;
-use crate::os::{file, poll, process, socket};
+use crate::os::{clock, file, poll, process, socket};
 
 /// An order in memory is not longer: standard input of a command is at most 16 MiB, its arguments and environment less.
 const ORDER_MAX: u64 = 64 * 1024 * 1024;
+
+/// A daemon whose output nobody keeps has a reader for so long; what it writes later is a broken pipe.
+const RETIRED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What came over the socket.
 enum Incoming {
     /// An order, the locks to hold for it, and what was lent for it.
     Order(Box<Order>, Vec<OwnedFd>, Lent),
+    /// What another keeper left is to be ended: who says that it is dead, and the state directory.
+    Sweep(Witness, PathBuf),
     /// Nothing after all.
     Nothing,
     /// The supervisor is gone.
@@ -42,6 +52,15 @@ pub(super) fn serve() -> io::Result<()> {
         }
         let (order, locks, lent) = match receive(&socket, tools.buffer.bytes())? {
             Incoming::Order(order, locks, lent) => (order, locks, lent),
+            Incoming::Sweep(witness, state_dir) => {
+                if let Some(record) = tools.slot.read_record()? {
+                    sweep::end_lost(&record, &state_dir, witness)?;
+                }
+                if report(&socket, REUSABLE).is_err() {
+                    return Ok(());
+                }
+                continue;
+            }
             Incoming::Nothing => continue,
             Incoming::End => return Ok(()),
         };
@@ -53,8 +72,8 @@ pub(super) fn serve() -> io::Result<()> {
                     return Ok(());
                 }
             }
-            Aftermath::Left { pipes } => {
-                return retire(&tools, &socket, pipes);
+            Aftermath::Left { pipes, copy } => {
+                return retire(&tools, &socket, pipes, copy);
             }
         }
     }
@@ -125,6 +144,14 @@ fn receive(socket: &io::Stdin, buffer: &mut [u8]) -> io::Result<Incoming> {
         [] => return Ok(Incoming::End),
         [INLINE, flags, ref bytes @ ..] => (Order::decode(bytes), flags),
         [IN_MEMORY, flags] => (Order::decode(&read_memory(locks.pop())?), flags),
+        [SWEEP, witness, ref state_dir @ ..] => {
+            let witness = match witness {
+                0 => Witness::Heard,
+                _ => Witness::Saw,
+            };
+            let state_dir = PathBuf::from(OsStr::from_bytes(state_dir));
+            return Ok(Incoming::Sweep(witness, state_dir));
+        }
         [..] => return Err(io::ErrorKind::InvalidData.into()),
     };
     let order = order.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -151,36 +178,54 @@ fn report(socket: &io::Stdin, word: u8) -> io::Result<()> {
 }
 
 /// Lets go of the slot and stays only as long as somebody holds the command's output, which is read and forgotten: a daemon
-/// that the command left behind shall neither write into the next attempt's output nor die of a broken pipe.
-fn retire(tools: &Tools, socket: &io::Stdin, mut pipes: Vec<OwnedFd>) -> io::Result<()> {
+/// that the command left behind shall neither write into the next attempt's output nor die of a broken pipe. But no longer than
+/// [`RETIRED_MAX`]: as root, such keepers would be there for ever for anybody who may start a daemon.
+fn retire(
+    tools: &Tools,
+    socket: &io::Stdin,
+    mut pipes: Vec<OwnedFd>,
+    mut copy: Option<Copy>,
+) -> io::Result<()> {
     dup2_stdout(&tools.null)?;
     dup2_stderr(&tools.null)?;
     // Nobody may be there to hear it; the record tells as well.
     let _ = report(socket, RETIRED);
     dup2_stdin(&tools.null)?;
-    if pipes.is_empty() {
+    if pipes.is_empty() && copy.is_none() {
         return Ok(());
     }
     signals::ignore_children()?;
+    let deadline = clock::now().mono + RETIRED_MAX;
     let mut buffer = [0; 16 * 1024];
-    while !pipes.is_empty() {
-        let mut fds: Vec<_> = pipes
-            .iter()
-            .map(|pipe| poll::readable(pipe.as_fd()))
-            .collect();
-        poll::wait(&mut fds, None)?;
-        let mut failure = None;
-        pipes.retain(|pipe| match read(pipe, &mut buffer) {
-            Ok(0) => false,
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => true,
-            Err(errno) => {
-                failure = Some(errno);
-                false
-            }
-        });
-        if let Some(errno) = failure {
-            return Err(errno.into());
+    while !pipes.is_empty() || copy.is_some() {
+        let left = deadline.since(clock::now().mono);
+        if left.is_zero() {
+            return Ok(());
         }
+        let pipes_awaited = pipes.iter().map(|pipe| poll::readable(pipe.as_fd()));
+        let copy_awaited = copy.as_ref().and_then(Copy::awaited);
+        let mut fds: Vec<_> = pipes_awaited.chain(copy_awaited).collect();
+        poll::wait(&mut fds, Some(left))?;
+        if copy.as_mut().is_some_and(|copy| !copy.catch_up())
+            || copy.as_ref().is_some_and(|copy| copy.awaited().is_none())
+        {
+            copy = None;
+        }
+        forget_output(&mut pipes, &mut buffer)?;
     }
     Ok(())
+}
+
+/// Reads a chunk of each pipe, and lets go of those that have ended.
+fn forget_output(pipes: &mut Vec<OwnedFd>, buffer: &mut [u8]) -> io::Result<()> {
+    let mut failure = None;
+    pipes.retain(|pipe| match read(pipe, &mut *buffer) {
+        Ok(0) => false,
+        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => true,
+        Err(errno) => {
+            failure = Some(errno);
+            false
+        }
+    });
+    failure.map_or(Ok(()), |errno| Err(errno.into()))
 }

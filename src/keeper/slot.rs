@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::format::{OUTPUT_TOTAL_AT, output_total_digits};
+use super::format::{OUTPUT_TOTAL_AT, RECORD_MAX, output_total_digits};
 use super::record::Record;
 use crate::os::file;
 
@@ -21,6 +21,12 @@ impl Slot {
             record: io::stdout(),
             output: io::stderr(),
         }
+    }
+
+    /// The record as it stands; none if there is none that can be read.
+    pub(super) fn read_record(&self) -> io::Result<Option<Record>> {
+        let bytes = file::read_at(self.record.as_fd(), 0, RECORD_MAX)?;
+        Ok(Record::decode(&bytes).ok().flatten())
     }
 
     /// Writes the whole record in one piece. Not flushed to the disk: after a power cut an attempt is lost anyway.

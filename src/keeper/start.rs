@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -10,12 +10,16 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
+use super::attempt::Tools;
 use super::enclosure::Enclosure;
+use super::launch::Launch;
 use super::order::Order;
 use super::record::End;
+use crate::core::env_file;
+use crate::core::environment::Reader;
 use crate::os::file;
 use crate::os::process;
-use crate::os::spawn::{Command, Failure, IdentityStep, Spawner, Step};
+use crate::os::spawn::{Command, Failure, Frame, IdentityStep, Step};
 use crate::os::user::Identity;
 
 /// Where programs are looked for if the environment has no `PATH`.
@@ -30,6 +34,8 @@ pub(super) struct Started {
     pub(super) output: OwnedFd,
     /// The same of its standard output, where that is spooled.
     pub(super) stdout: Option<OwnedFd>,
+    /// The process is still on the way to be the command; none: it is executing.
+    pub(super) launch: Option<Launch>,
 }
 
 /// A command that was not started.
@@ -50,8 +56,11 @@ impl From<End> for Refusal {
     }
 }
 
-/// The strings of an order as the kernel wants them.
-struct Strings {
+/// All that is known of a command once everything that its order names was looked up.
+pub(super) struct Ready<'a> {
+    order: &'a Order,
+    nice: Option<i32>,
+    identity: Option<Identity>,
     candidates: Vec<CString>,
     argv: Vec<CString>,
     env: Vec<CString>,
@@ -60,12 +69,11 @@ struct Strings {
 
 /// Starts the command of `order`; `null` is its standard input where the order brings none. Errs with the end of the attempt.
 pub(super) fn start(
-    spawner: &mut Spawner,
+    tools: &mut Tools,
     order: &Order,
-    null: BorrowedFd<'_>,
+    input: Option<&OwnedFd>,
     enclosure: Option<&Enclosure>,
 ) -> Result<Started, Refusal> {
-    let strings = Strings::of(order)?;
     let given = given_input(order).map_err(|error| failed("standard input", &error))?;
     let nice = nice(order).map_err(|error| failed("nice value", &error))?;
     let door = enclosure
@@ -77,31 +85,27 @@ pub(super) fn start(
     let (stdout, stdout_end) = spooled
         .map_err(|error| failed("output pipe", &error))?
         .unzip();
-    let command = Command {
-        candidates: &strings.candidates,
-        argv: &strings.argv,
-        env: &strings.env,
-        cwd: &strings.cwd,
+    let null = input.unwrap_or(&tools.null);
+    let frame = Frame {
         cgroup: door.as_ref().map(AsFd::as_fd),
-        identity: order.identity.as_ref(),
-        limits: &order.limits,
-        umask: order.umask,
-        nice,
-        stdin: given.as_ref().map_or(null, AsFd::as_fd),
+        stdin: given.as_ref().unwrap_or(null).as_fd(),
         stdout: stdout_end.as_ref().unwrap_or(&write_end).as_fd(),
         stderr: write_end.as_fd(),
     };
-    match spawner.spawn(&command) {
-        Ok(pid) => Ok(Started {
-            pid,
-            output,
-            stdout,
-        }),
-        Err(failure) => Err(Refusal {
-            is_passing: matches!(failure.errno, Errno::EAGAIN | Errno::ENOMEM),
-            end: explain(failure, order, &strings),
-        }),
-    }
+    let (pid, launch) = if order.looks_outside() {
+        let launch = Launch::begin(order, &frame, nice, tools.identity.process.pid)?;
+        (launch.pid, Some(launch))
+    } else {
+        let ready = Ready::of_own_account(order, nice)?;
+        let pid = tools.spawner.spawn(&frame, &ready.command());
+        (pid.map_err(|failure| ready.refusal(failure))?, None)
+    };
+    Ok(Started {
+        pid,
+        output,
+        stdout,
+        launch,
+    })
 }
 
 /// Only the end that is read from must not wait: what the command does with its own is its business.
@@ -127,25 +131,102 @@ fn nice(order: &Order) -> io::Result<Option<i32>> {
     }
 }
 
-impl Strings {
-    fn of(order: &Order) -> Result<Self, End> {
-        Ok(Self {
-            candidates: candidates(order)
-                .into_iter()
-                .map(|path| string("program", path))
-                .collect::<Result<_, _>>()?,
-            argv: strings("argument", &order.argv)?,
-            env: strings("environment", &order.env)?,
-            cwd: string("working directory", order.cwd.clone())?,
-        })
+/// An order that looks at nothing outside has nothing to read.
+struct Nothing;
+
+impl Reader for Nothing {
+    type Error = End;
+
+    fn env_file(&mut self, path: &str) -> Result<env_file::Variables, End> {
+        Err(failed(&format!("env_file {path}"), &Errno::ENOSYS.into()))
+    }
+
+    fn value(&mut self, name: &str, path: &str) -> Result<Vec<u8>, End> {
+        Err(failed(
+            &format!("env {name}: {path}"),
+            &Errno::ENOSYS.into(),
+        ))
     }
 }
 
-fn strings(what: &str, texts: &[Vec<u8>]) -> Result<Vec<CString>, End> {
-    texts
-        .iter()
-        .map(|text| string(what, text.clone()))
-        .collect()
+impl<'a> Ready<'a> {
+    fn of_own_account(order: &'a Order, nice: Option<i32>) -> Result<Self, End> {
+        let account = order.own_account.account();
+        let env = order.sources.compose(account, &mut Nothing)?;
+        Self::of(order, nice, env, account.home)
+    }
+
+    /// The command of an order with this environment, for an account that has this home directory.
+    pub(super) fn of(
+        order: &'a Order,
+        nice: Option<i32>,
+        env: Vec<Vec<u8>>,
+        home: &[u8],
+    ) -> Result<Self, End> {
+        let candidates = candidates(order, &env).into_iter();
+        Ok(Self {
+            order,
+            nice,
+            identity: None,
+            candidates: candidates
+                .map(|path| string("program", path))
+                .collect::<Result<_, _>>()?,
+            argv: strings("argument", order.argv.clone())?,
+            env: strings("environment", env)?,
+            cwd: string(
+                "working directory",
+                order.cwd.as_deref().unwrap_or(home).to_vec(),
+            )?,
+        })
+    }
+
+    /// The same with other ids.
+    pub(super) fn with_identity(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// As the kernel is asked for it.
+    pub(super) fn command(&self) -> Command<'_> {
+        Command {
+            candidates: &self.candidates,
+            argv: &self.argv,
+            env: &self.env,
+            cwd: &self.cwd,
+            identity: self.identity.as_ref(),
+            limits: &self.order.limits,
+            umask: self.order.umask,
+            nice: self.nice,
+        }
+    }
+
+    /// Its working directory, for people.
+    pub(super) fn directory(&self) -> String {
+        shown(self.cwd.as_bytes())
+    }
+
+    /// What a failure makes of the attempt.
+    pub(super) fn refusal(&self, failure: Failure) -> Refusal {
+        Refusal {
+            is_passing: is_passing(failure.errno),
+            end: self.explain(failure),
+        }
+    }
+}
+
+/// What a failure makes of an attempt before anything of its command was looked up.
+pub(super) fn early_refusal(failure: Failure, order: &Order) -> Refusal {
+    Refusal {
+        is_passing: is_passing(failure.errno),
+        end: explain_early(failure, order),
+    }
+}
+
+fn is_passing(errno: Errno) -> bool {
+    matches!(errno, Errno::EAGAIN | Errno::ENOMEM)
+}
+
+fn strings(what: &str, texts: Vec<Vec<u8>>) -> Result<Vec<CString>, End> {
+    texts.into_iter().map(|text| string(what, text)).collect()
 }
 
 fn string(what: &str, text: Vec<u8>) -> Result<CString, End> {
@@ -157,12 +238,11 @@ fn string(what: &str, text: Vec<u8>) -> Result<CString, End> {
 
 /// The files that `order.program` may mean: itself if it has a slash, else one in each directory of `PATH`, where an empty
 /// one is the working directory, as execvp(3) has it.
-fn candidates(order: &Order) -> Vec<Vec<u8>> {
+fn candidates(order: &Order, env: &[Vec<u8>]) -> Vec<Vec<u8>> {
     if order.program.contains(&b'/') || order.program.is_empty() {
         return vec![order.program.clone()];
     }
-    let path = order
-        .env
+    let path = env
         .iter()
         .find_map(|entry| entry.strip_prefix(b"PATH="))
         .unwrap_or(PATH_DEFAULT);
@@ -173,28 +253,41 @@ fn candidates(order: &Order) -> Vec<Vec<u8>> {
     path.split(|byte| *byte == b':').map(in_directory).collect()
 }
 
-/// The object first, then the reason; exit codes as shells give them for a program that is missing or not executable.
-fn explain(failure: Failure, order: &Order, strings: &Strings) -> End {
-    match failure.step {
-        Step::Clone => failed("new process", &failure.errno.into()),
-        Step::Cgroup => failed("cgroup", &failure.errno.into()),
-        Step::Session => failed("new session", &failure.errno.into()),
-        Step::Descriptors => failed("descriptors", &failure.errno.into()),
-        Step::Nice => failed(&format!("nice value {}", order.nice), &failure.errno.into()),
-        Step::Limit(limit) => failed(
-            &format!("limit {} of {}", limit.name(), limit.soft),
-            &failure.errno.into(),
-        ),
-        Step::Identity(what) => failed(
-            &identity_text(what, order.identity.as_ref()),
-            &failure.errno.into(),
-        ),
-        Step::Directory => failed(
-            &format!("working directory {}", shown(&order.cwd)),
-            &failure.errno.into(),
-        ),
-        Step::DeathSignal => failed("death signal", &failure.errno.into()),
-        Step::Exec => explain_exec(failure.errno, order, strings),
+/// The object first, then the reason.
+fn explain_early(failure: Failure, order: &Order) -> End {
+    let what = match failure.step {
+        Step::Clone => "new process".to_owned(),
+        Step::Cgroup => "cgroup".to_owned(),
+        Step::Session => "new session".to_owned(),
+        Step::Descriptors => "descriptors".to_owned(),
+        Step::Nice => format!("nice value {}", order.nice),
+        Step::Limit(limit) => format!("limit {} of {}", limit.name(), limit.soft),
+        Step::Keyring => "session keyring".to_owned(),
+        Step::Identity(what) => identity_text(what, None),
+        Step::Directory => "working directory".to_owned(),
+        Step::DeathSignal => "death signal".to_owned(),
+        Step::Exec => shown(&order.program),
+    };
+    failed(&what, &failure.errno.into())
+}
+
+impl Ready<'_> {
+    /// The same, with what is known by now; exit codes as shells give them for a program that is missing or not executable.
+    fn explain(&self, failure: Failure) -> End {
+        let what = match failure.step {
+            Step::Exec => return explain_exec(failure.errno, self),
+            Step::Identity(what) => identity_text(what, self.identity.as_ref()),
+            Step::Directory => format!("working directory {}", self.directory()),
+            Step::Clone
+            | Step::Cgroup
+            | Step::Session
+            | Step::Descriptors
+            | Step::Nice
+            | Step::Limit(_)
+            | Step::Keyring
+            | Step::DeathSignal => return explain_early(failure, self.order),
+        };
+        failed(&what, &failure.errno.into())
     }
 }
 
@@ -208,10 +301,11 @@ fn identity_text(what: IdentityStep, identity: Option<&Identity>) -> String {
     }
 }
 
-fn explain_exec(errno: Errno, order: &Order, strings: &Strings) -> End {
+fn explain_exec(errno: Errno, ready: &Ready<'_>) -> End {
+    let order = ready.order;
     let program = shown(&order.program);
     let is_missing = matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
-    let (exit_code, error) = if errno == Errno::ENOENT && is_there(order, strings) {
+    let (exit_code, error) = if errno == Errno::ENOENT && is_there(ready) {
         (
             Some(127),
             format!("{program}: its interpreter does not exist"),
@@ -247,12 +341,17 @@ fn is_not_executable(errno: Errno) -> bool {
 }
 
 /// Whether the program is there although it was not found: then what is missing is the interpreter its first line names.
-fn is_there(order: &Order, strings: &Strings) -> bool {
-    let cwd = Path::new(OsStr::from_bytes(&order.cwd));
-    strings
+fn is_there(ready: &Ready<'_>) -> bool {
+    let cwd = Path::new(OsStr::from_bytes(ready.cwd.as_bytes()));
+    ready
         .candidates
         .iter()
         .any(|path| cwd.join(OsStr::from_bytes(path.as_bytes())).is_file())
+}
+
+/// A pipe could not be made.
+pub(super) fn output_failed(errno: Errno) -> Refusal {
+    failed("output pipe", &errno.into()).into()
 }
 
 fn failed(what: &str, error: &io::Error) -> End {

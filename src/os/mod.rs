@@ -11,6 +11,7 @@ pub(crate) mod editor;
 pub(crate) mod file;
 pub(crate) mod inside;
 pub(crate) mod journal;
+pub(crate) mod keyring;
 pub(crate) mod limit;
 pub(crate) mod lock;
 pub(crate) mod machine;

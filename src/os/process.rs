@@ -127,6 +127,20 @@ pub(crate) fn is_executing(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty())
 }
 
+/// Whether no number of a process, group or session can have been given twice on this boot: the kernel counts up to the greatest
+/// one before it begins anew (proc_sys_kernel(5), `pid_max`). False where that cannot be told.
+pub(crate) fn has_given_no_number_twice() -> bool {
+    let max = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
+    let max = max.and_then(|max| max.trim().parse::<u64>().ok());
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let forks = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("processes "));
+    let forks = forks.and_then(|forks| forks.trim().parse::<u64>().ok());
+    // Numbers that are in use are passed over, which makes the round shorter; half of it is far from that.
+    max.zip(forks).is_some_and(|(max, forks)| forks < max / 2)
+}
+
 /// Whether a process executes the same program as this one, whatever its version.
 pub(crate) fn is_executing_like_this(pid: i32) -> bool {
     let name = |path: &str| {

@@ -1,7 +1,12 @@
-//! Starts a command the way vfork(2) does: the child borrows this process's memory until it executes, so starting costs the
-//! same however large this process is, and the child can say exactly what went wrong by writing it down.
+//! Starts a command, in one of two ways.
 //!
-//! Everything the child needs is made before; between clone and exec it makes system calls only.
+//! As vfork(2) does it ([`Spawner`]): the child borrows this process's memory until it executes, so starting costs the same however
+//! large this process is, and the child can say exactly what went wrong by writing it down. Everything it needs is made before;
+//! between clone and exec it makes system calls only. But this process stands still meanwhile, so it is only for a command that
+//! has this process's own ids: nobody else can hold it up then.
+//!
+//! As fork(2) does it ([`fork`]): the child has its own memory, may look things up before it becomes the command ([`Frame::enter`],
+//! [`Command::become_it`]), and may hang: this process goes on and can kill it.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -10,7 +15,9 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
+use nix::unistd::ForkResult;
 
+use super::keyring;
 use super::limit::Limit;
 use super::user::Identity;
 
@@ -28,8 +35,6 @@ pub(crate) struct Command<'a> {
     pub(crate) env: &'a [CString],
     /// Working directory.
     pub(crate) cwd: &'a CStr,
-    /// The door of the control group it lives in (`cgroup.procs`, open for writing); none: this process's.
-    pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// The ids it has; none: this process's.
     pub(crate) identity: Option<&'a Identity>,
     /// Resource limits.
@@ -38,6 +43,13 @@ pub(crate) struct Command<'a> {
     pub(crate) umask: u32,
     /// The nice value; none: this process's.
     pub(crate) nice: Option<i32>,
+}
+
+/// Where a command lives and what it is connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    /// The door of the control group it lives in (`cgroup.procs`, open for writing); none: this process's.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// Standard input.
     pub(crate) stdin: BorrowedFd<'a>,
     /// Standard output.
@@ -61,6 +73,8 @@ pub(crate) enum Step {
     Nice,
     /// A resource limit.
     Limit(Limit),
+    /// A session keyring of its own.
+    Keyring,
     /// The ids of another user.
     Identity(IdentityStep),
     /// The working directory.
@@ -100,20 +114,25 @@ pub(crate) struct Spawner {
     parent: i32,
 }
 
-/// Pointers and numbers, all the child needs.
+/// Descriptors as numbers.
+#[derive(Clone, Copy)]
+struct Descriptors {
+    cgroup: Option<RawFd>,
+    stdin: RawFd,
+    stdout: RawFd,
+    stderr: RawFd,
+}
+
+/// Pointers and numbers, all the child needs to become the command.
 struct Prepared {
     candidates: Vec<*const libc::c_char>,
     argv: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
     cwd: *const libc::c_char,
-    cgroup: Option<RawFd>,
     identity: Option<Ids>,
     limits: Vec<Limit>,
     umask: libc::mode_t,
     nice: Option<i32>,
-    stdin: RawFd,
-    stdout: RawFd,
-    stderr: RawFd,
     parent: i32,
 }
 
@@ -153,16 +172,25 @@ impl Spawner {
     ///
     /// Signals that the caller does not want the child to ignore must not be ignored by the caller; its mask does not matter.
     #[expect(unsafe_code, reason = "clone(2) as vfork(2) does it")]
-    pub(crate) fn spawn(&mut self, command: &Command<'_>) -> Result<i32, Failure> {
+    pub(crate) fn spawn(
+        &mut self,
+        frame: &Frame<'_>,
+        command: &Command<'_>,
+    ) -> Result<i32, Failure> {
+        let descriptors = frame.descriptors();
         let mut prepared = Prepared::new(command, self.parent);
         let mut failure = None;
         let child = Box::new(|| {
-            failure = Some(execute(&mut prepared));
+            let entered = enter(descriptors).map(|()| close_from(3));
+            failure = Some(match entered {
+                Ok(()) => execute(&mut prepared),
+                Err(failure) => failure,
+            });
             127
         });
         // SAFETY: the child runs on `stack`, which lives until after this call: CLONE_VFORK lets this thread go on only when
         // the child has executed another program or ended. Until then it shares this memory (CLONE_VM) and changes nothing of
-        // it but `failure`, the room for groups in `prepared`, and errno: `execute` makes system calls on values that were made before, does not allocate, does
+        // it but `failure`, the room for groups in `prepared`, and errno: `enter` and `execute` make system calls on values that were made before, does not allocate, does
         // not panic and takes no lock. Handlers do not run in it, for the caller has none that could be called.
         let pid = unsafe {
             let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
@@ -184,6 +212,97 @@ impl Spawner {
     }
 }
 
+impl Frame<'_> {
+    fn descriptors(&self) -> Descriptors {
+        Descriptors {
+            cgroup: self.cgroup.map(|door| door.as_raw_fd()),
+            stdin: self.stdin.as_raw_fd(),
+            stdout: self.stdout.as_raw_fd(),
+            stderr: self.stderr.as_raw_fd(),
+        }
+    }
+
+    /// Goes into it, in a child made by [`fork`], which from then on is killed when `parent` dies. Of the descriptors besides it
+    /// only `pipe` stays, as number 3: copies of locks must not live here if this process hangs.
+    pub(crate) fn enter(&self, pipe: BorrowedFd<'_>, parent: i32) -> Result<(), Failure> {
+        enter(self.descriptors())?;
+        keep_as_third(pipe.as_raw_fd())?;
+        close_from(4);
+        die_with(parent)
+    }
+}
+
+/// Where the pipe of a child made by [`fork`] is once it has entered its frame.
+const PIPE: RawFd = 3;
+
+/// That pipe, in that child.
+#[expect(unsafe_code, reason = "the number is what is known")]
+pub(crate) fn pipe_of_child() -> BorrowedFd<'static> {
+    // SAFETY: `Frame::enter` has put it there, and nothing closes it before this process ends or executes something.
+    unsafe { BorrowedFd::borrow_raw(PIPE) }
+}
+
+#[expect(unsafe_code, reason = "the number is what matters")]
+fn keep_as_third(pipe: RawFd) -> Result<(), Failure> {
+    if pipe == PIPE {
+        return Ok(());
+    }
+    // SAFETY: whatever has that number is not used any more in this process.
+    check(Step::Descriptors, unsafe {
+        libc::dup3(pipe, PIPE, libc::O_CLOEXEC)
+    })
+}
+
+impl Command<'_> {
+    /// Becomes the command, in a child made by [`fork`] that has entered its frame. Returns only if something could not be done.
+    pub(crate) fn become_it(&self, parent: i32) -> Failure {
+        // What was looked up may have left something open.
+        close_from(4);
+        if self.identity.is_some()
+            && let Err(errno) = keyring::join_new_session()
+        {
+            return Failure {
+                step: Step::Keyring,
+                errno,
+            };
+        }
+        execute(&mut Prepared::new(self, parent))
+    }
+}
+
+/// Makes a child that does this and nothing else, and answers its number. The caller has no other thread: the child may use
+/// everything that is in its memory.
+#[expect(unsafe_code, reason = "fork(2)")]
+pub(crate) fn fork(child: impl FnOnce()) -> Result<i32, Failure> {
+    // SAFETY: a keeper has one thread, so that no lock is held by one that the child does not have, and the child may allocate. It
+    // never returns from here: `Gone` ends it, also when `child` panics.
+    let forked = unsafe { nix::unistd::fork() };
+    match forked {
+        Ok(ForkResult::Parent { child }) => Ok(child.as_raw()),
+        Ok(ForkResult::Child) => {
+            let gone = Gone;
+            child();
+            drop(gone);
+            unreachable!("that was the end of this process")
+        }
+        Err(errno) => Err(Failure {
+            step: Step::Clone,
+            errno,
+        }),
+    }
+}
+
+/// Ends the process where it is dropped, without running what is to be run at the end of the process that it is a copy of.
+struct Gone;
+
+impl Drop for Gone {
+    #[expect(unsafe_code, reason = "_exit(2)")]
+    fn drop(&mut self) {
+        // SAFETY: a number only.
+        unsafe { libc::_exit(127) }
+    }
+}
+
 /// Reaps a child that has ended without executing anything.
 fn forget(pid: i32) {
     let pid = nix::unistd::Pid::from_raw(pid);
@@ -201,14 +320,10 @@ impl Prepared {
             argv: pointers(command.argv),
             env: pointers(command.env),
             cwd: command.cwd.as_ptr(),
-            cgroup: command.cgroup.map(|door| door.as_raw_fd()),
             identity: command.identity.map(Ids::of),
             limits: command.limits.to_vec(),
             umask: command.umask,
             nice: command.nice,
-            stdin: command.stdin.as_raw_fd(),
-            stdout: command.stdout.as_raw_fd(),
-            stderr: command.stderr.as_raw_fd(),
             parent,
         }
     }
@@ -223,11 +338,9 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
         .collect()
 }
 
-/// All that happens in the child. Returns only if something could not be done.
+/// Becomes the command. Returns only if something could not be done.
 fn execute(prepared: &mut Prepared) -> Failure {
-    // The control group comes first: whatever is done later shall be done in it.
-    let entered = prepared.cgroup.map_or(Ok(()), enter_group);
-    match entered.and_then(|()| set_up(prepared)) {
+    match set_up(prepared) {
         Ok(()) => Failure {
             step: Step::Exec,
             errno: try_candidates(prepared),
@@ -248,20 +361,57 @@ fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
     }
 }
 
-/// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the directory (which
-/// may only be open to that user) and the death signal (which a change of ids takes away).
+/// Goes into the control group, a session and the descriptors of the command. The control group comes first: whatever is done
+/// later shall be done in it.
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
-fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
+fn enter(descriptors: Descriptors) -> Result<(), Failure> {
+    descriptors.cgroup.map_or(Ok(()), enter_group)?;
     // SAFETY: numbers only.
     check(Step::Session, unsafe { libc::setsid() })?;
-    // SAFETY: both descriptors are open in the parent, and this process has a table of its own (no CLONE_FILES).
-    check(Step::Descriptors, unsafe { libc::dup2(prepared.stdin, 0) })?;
+    // SAFETY: the descriptor is open in the parent, and this process has a table of its own (no CLONE_FILES).
+    check(Step::Descriptors, unsafe {
+        libc::dup2(descriptors.stdin, 0)
+    })?;
     // SAFETY: as above.
-    check(Step::Descriptors, unsafe { libc::dup2(prepared.stdout, 1) })?;
+    check(Step::Descriptors, unsafe {
+        libc::dup2(descriptors.stdout, 1)
+    })?;
     // SAFETY: as above.
-    check(Step::Descriptors, unsafe { libc::dup2(prepared.stderr, 2) })?;
-    // SAFETY: numbers only. All that is left is close-on-exec too, so a kernel without this call (before 5.9) is no failure.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    check(Step::Descriptors, unsafe {
+        libc::dup2(descriptors.stderr, 2)
+    })?;
+    Ok(())
+}
+
+/// Closes all descriptors from this one on. All are close-on-exec too, so a kernel without this call (before 5.9) is no failure.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn close_from(first: libc::c_uint) {
+    // SAFETY: numbers only; this process is about to be another program, and uses none of these any more.
+    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+}
+
+/// To be killed when the parent dies. It may have died before: then nobody would ever end this process.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn die_with(parent: i32) -> Result<(), Failure> {
+    // SAFETY: numbers only.
+    check(Step::DeathSignal, unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+    })?;
+    // SAFETY: numbers only.
+    if unsafe { libc::getppid() } == parent {
+        return Ok(());
+    }
+    Err(Failure {
+        step: Step::DeathSignal,
+        errno: Errno::ESRCH,
+    })
+}
+
+/// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the death signal
+/// (which a change of ids takes away). That comes before the directory, which may only be open to that user and where this process
+/// may hang: it must not outlive its parent even then.
+#[expect(unsafe_code, reason = "raw calls between clone and exec")]
+fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     if let Some(nice) = prepared.nice {
         // SAFETY: numbers only.
         check(Step::Nice, unsafe {
@@ -282,20 +432,9 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     if let Some(ids) = &mut prepared.identity {
         become_them(ids)?;
     }
+    die_with(prepared.parent)?;
     // SAFETY: a string with a NUL at its end, made before.
     check(Step::Directory, unsafe { libc::chdir(prepared.cwd) })?;
-    // SAFETY: numbers only.
-    check(Step::DeathSignal, unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
-    })?;
-    // SAFETY: numbers only.
-    if unsafe { libc::getppid() } != prepared.parent {
-        // The parent died before the line above: nobody would ever end this process.
-        return Err(Failure {
-            step: Step::DeathSignal,
-            errno: Errno::ESRCH,
-        });
-    }
     let empty = 0_u64;
     // SAFETY: the kernel reads 8 bytes of a living local. The raw call, since the C library leaves 32 and 33 as they are.
     // It cannot fail.
@@ -424,27 +563,29 @@ mod tests {
         let script = CString::new(format!("echo > {}", trace.display())).unwrap();
         let argv = [c"sh".to_owned(), c"-c".to_owned(), script];
         let null = File::open("/dev/null").unwrap();
-        let mut command = Command {
+        let command = Command {
             candidates: &[c"/bin/sh".to_owned()],
             argv: &argv,
             env: &[],
             cwd: c"/",
-            // Open for reading: the write into it fails.
-            cgroup: Some(null.as_fd()),
             identity: None,
             limits: &[],
             umask: 0o022,
             nice: None,
+        };
+        let mut frame = Frame {
+            // Open for reading: the write into it fails.
+            cgroup: Some(null.as_fd()),
             stdin: null.as_fd(),
             stdout: null.as_fd(),
             stderr: null.as_fd(),
         };
-        let failure = Spawner::new().spawn(&command).unwrap_err();
+        let failure = Spawner::new().spawn(&frame, &command).unwrap_err();
         assert_eq!((failure.step, failure.errno), (Step::Cgroup, Errno::EBADF));
         assert!(!trace.exists());
         // The same command is one that would have left a trace.
-        command.cgroup = None;
-        let pid = Spawner::new().spawn(&command).unwrap();
+        frame.cgroup = None;
+        let pid = Spawner::new().spawn(&frame, &command).unwrap();
         forget(pid);
         assert!(trace.exists());
         std::fs::remove_file(trace).unwrap();

@@ -54,7 +54,7 @@ pub(super) struct Claim {
     /// As it stands after the claim, but for `outcome`, which is still that of the attempt before.
     run: RunRow,
     pub(super) locks: Vec<File>,
-    pub(super) order: Result<Order, Outcome>,
+    pub(super) order: Order,
 }
 
 impl Claim {
@@ -186,8 +186,8 @@ impl<S: Spawner> Supervisor<S> {
                 }
                 let (live, mut claim) =
                     self.claim_of(&self.jobs[index].job, run, slot, (taken, now));
-                if let (Some(input), Ok(order)) = (input, &mut claim.order) {
-                    order.stdin = input;
+                if let Some(input) = input {
+                    claim.order.stdin = input;
                 }
                 self.add_live(claim.run(), live);
                 steps.claims.push(claim);
@@ -264,19 +264,15 @@ impl<S: Spawner> Supervisor<S> {
             late_at: job.policy.expect_within.map(|within| now.mono + within),
         };
         let mut order = self.surroundings.order(job, &run);
-        if let Ok(order) = &mut order {
-            order.cgroup = self.spawner.cgroup_of(slot);
-            if let Some(fed) = &job.policy.feeds {
-                order.feeds = Some(fed.to_string());
-                order.spool = self
-                    .spawner
-                    .spool_path(slot)
-                    .and_then(|path| path.into_os_string().into_string().ok());
-            }
+        order.cgroup = self.spawner.cgroup_of(slot);
+        if let Some(fed) = &job.policy.feeds {
+            order.feeds = Some(fed.to_string());
+            order.spool = self
+                .spawner
+                .spool_path(slot)
+                .and_then(|path| path.into_os_string().into_string().ok());
         }
-        if self.is_short_of_room()
-            && let Ok(order) = &mut order
-        {
+        if self.is_short_of_room() {
             order.output_max = 0;
         }
         let locks = taken.files;
@@ -319,27 +315,25 @@ impl<S: Spawner> Supervisor<S> {
                     ("attempt", &run.attempt),
                 ],
             );
-            let report = match order {
-                Ok(order) => match self.spawner.start(slot, &order, locks) {
-                    Ok(()) => {
-                        self.refusals.remove(&run.id);
-                        continue;
-                    }
-                    Err(error) => {
-                        self.log.event(
-                            now.wall,
-                            "cannot_start",
-                            &[
-                                ("job", &run.job),
-                                ("run", &run.id),
-                                ("error", &plain(&error)),
-                            ],
-                        );
-                        self.start_again_at = Some(now.mono + LOCK_AGAIN);
-                        self.refused(run.id, &error)
-                    }
-                },
-                Err(outcome) => Report::Refused(outcome),
+            let report = match self.spawner.start(slot, &order, locks) {
+                Ok(()) => {
+                    self.oversee((run.id, run.claim), slot, &order);
+                    self.refusals.remove(&run.id);
+                    continue;
+                }
+                Err(error) => {
+                    self.log.event(
+                        now.wall,
+                        "cannot_start",
+                        &[
+                            ("job", &run.job),
+                            ("run", &run.id),
+                            ("error", &plain(&error)),
+                        ],
+                    );
+                    self.start_again_at = Some(now.mono + LOCK_AGAIN);
+                    self.refused(run.id, &error)
+                }
             };
             self.ended.push(SlotEnd {
                 slot,

@@ -299,10 +299,10 @@ fn wait(
     let timeout = watching
         .next_wait(now)
         .map_or(timeout, |wait| wait.min(timeout));
+    let of_slots = supervisor.parts().1.next_wait(now);
+    let timeout = of_slots.map_or(timeout, |wait| wait.min(timeout));
+    supervisor.note_wait(timeout);
     let (errands, slots) = supervisor.to_wait_for();
-    let timeout = slots
-        .next_wait(now)
-        .map_or(timeout, |wait| wait.min(timeout));
     timers.alarm.set(timeout)?;
     let own: [BorrowedFd<'_>; 4] = [
         timers.alarm.as_fd(),

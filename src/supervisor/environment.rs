@@ -1,21 +1,20 @@
 //! What a command finds (spec.md section 8): makes the order of an attempt from its job and its run.
+//!
+//! Looks at nothing that could hang: users, groups and files are named in the order, and `core::environment` has the rules.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::env_file;
+use crate::core::environment::{Sources, Variable};
 use crate::core::hash::fnv1a;
-use crate::core::job::{CommandLine, EnvValue, Job, Leftovers, Policy};
-use crate::core::reason::plain;
-use crate::core::run::Outcome;
+use crate::core::job::{CommandLine, Job, Leftovers, Policy};
 use crate::core::terms;
-use crate::keeper::order::Order;
-use crate::os::user::{self, UserEntry};
-use crate::os::{file, limit, trust};
+use crate::keeper::order::{Order, OwnAccount};
+use crate::os::limit;
+use crate::os::user::UserEntry;
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
@@ -31,12 +30,6 @@ const OWN_NAMES: [&str; 6] = [
 /// Beginnings of such names.
 const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
 
-/// An `env_file` may be this long: an environment of the kernel's own limit.
-const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
-
-/// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
-const VALUE_MAX: u64 = 128 * 1024;
-
 /// A hook and a mail have this long, and this much of what they print is kept.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(60);
 const NOTICE_GRACE: Duration = Duration::from_secs(5);
@@ -44,9 +37,6 @@ const NOTICE_OUTPUT_MAX: u64 = 4096;
 
 /// Where sendmail is on systems whose users do not have it in their path.
 pub(super) const MAILERS_PATH: &[u8] = b":/usr/sbin:/usr/lib";
-
-/// The path of commands whose supervisor has none.
-const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
 /// What all orders have in common.
 #[derive(Clone, Debug)]
@@ -79,39 +69,34 @@ pub(super) struct Subject<'a> {
     pub(super) path_end: &'static [u8],
 }
 
-type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
-
 impl Surroundings {
-    /// Makes the order for the attempt that `run` has just been claimed for.
-    ///
-    /// Errs with an outcome where something the command needs cannot be read.
-    pub(crate) fn order(&self, job: &Job, run: &RunRow) -> Result<Order, Outcome> {
+    /// Makes the order for the attempt that `run` has just been claimed for. What it names outside of this process, a user or a file,
+    /// is not looked at: its keeper does that.
+    pub(crate) fn order(&self, job: &Job, run: &RunRow) -> Order {
         let policy = &job.policy;
         let (program, argv) = command(job, run);
-        let account = user::account_of(policy.user.as_deref(), policy.group.as_deref())
-            .map_err(|error| refused(error.to_string()))?;
-        let user = account
-            .as_ref()
-            .map_or(&self.user, |account| &account.entry);
-        let mut env = self.variables(policy, user)?;
-        self.add_places(&mut env, Some(job));
-        add_run(&mut env, run);
-        if let Some(path) = self.report_of(run.id, run.attempt) {
-            env.insert(b"JOBCTL_REPORT".to_vec(), path.into_os_string().into_vec());
+        let mut sources = self.sources(policy);
+        self.add_places(&mut sources.told, Some(job));
+        add_run(&mut sources.told, run);
+        let report = self.report_of(run.id, run.attempt);
+        if let Some(path) = &report {
+            tell(
+                &mut sources.told,
+                "JOBCTL_REPORT",
+                path.as_os_str().as_bytes(),
+            );
         }
-        let cwd = match &policy.cwd {
-            Some(cwd) => cwd.as_bytes().to_vec(),
-            None => user.home.as_os_str().as_bytes().to_vec(),
-        };
-        Ok(Order {
+        Order {
             run: run.id,
             attempt: run.attempt,
             claim: run.claim,
             program,
             argv,
-            env: joined(env),
-            cwd,
-            identity: account.and_then(|account| account.identity),
+            sources,
+            cwd: policy.cwd.as_deref().map(|cwd| cwd.as_bytes().to_vec()),
+            own_account: self.own_account(),
+            user: policy.user.as_deref().map(str::to_owned),
+            group: policy.group.as_deref().map(str::to_owned),
             limits: limit::of_job(&policy.limits),
             cgroup: None,
             memory_max: policy.limits.memory,
@@ -128,49 +113,41 @@ impl Surroundings {
             stop_signal: policy.stop_signal,
             stop_grace: policy.stop_grace,
             leftovers: policy.leftovers,
-            report: self
-                .report_of(run.id, run.attempt)
-                .and_then(|path| path.into_os_string().into_string().ok()),
+            report: report.and_then(|path| path.into_os_string().into_string().ok()),
             spool: None,
             feeds: None,
             output_max: policy.output_max,
-        })
+        }
     }
 
     /// Makes the order for a hook or a mail: whose job it is about, with that one's user, place and environment, but without its limits,
     /// its report and its files.
-    ///
-    /// Errs with an outcome where something it needs cannot be read.
-    pub(super) fn notice_order(&self, subject: Subject<'_>) -> Result<Order, Outcome> {
+    pub(super) fn notice_order(&self, subject: Subject<'_>) -> Order {
         let policy = subject
             .job
             .map(|job| job.policy.clone())
             .unwrap_or_default();
-        let account = user::account_of(policy.user.as_deref(), policy.group.as_deref())
-            .map_err(|error| refused(error.to_string()))?;
-        let user = account
-            .as_ref()
-            .map_or(&self.user, |account| &account.entry);
-        let mut env = self.variables(&policy, user)?;
-        self.add_places(&mut env, subject.job);
+        let mut sources = self.sources(&policy);
+        self.add_places(&mut sources.told, subject.job);
         if let Some(run) = subject.run {
-            add_run(&mut env, run);
+            add_run(&mut sources.told, run);
         }
         for (name, value) in subject.env {
-            env.insert(name.into(), value.into_bytes());
+            tell(&mut sources.told, name, value.as_bytes());
         }
-        let path = env.entry(b"PATH".to_vec()).or_default();
-        path.extend_from_slice(subject.path_end);
-        Ok(Order {
+        sources.path_end = subject.path_end.to_vec();
+        Order {
             run: 0,
             attempt: 0,
             claim: 0,
             program: subject.argv.first().cloned().unwrap_or_default(),
             argv: subject.argv,
-            env: joined(env),
+            sources,
             // A place that is gone must not keep anybody from hearing of it.
-            cwd: b"/".to_vec(),
-            identity: account.and_then(|account| account.identity),
+            cwd: Some(b"/".to_vec()),
+            own_account: self.own_account(),
+            user: policy.user.as_deref().map(str::to_owned),
+            group: policy.group.as_deref().map(str::to_owned),
             limits: Vec::new(),
             cgroup: None,
             memory_max: None,
@@ -186,7 +163,55 @@ impl Surroundings {
             spool: None,
             feeds: None,
             output_max: NOTICE_OUTPUT_MAX,
-        })
+        }
+    }
+
+    /// The same order for the supervisor's own user, with nothing of the job's environment: a mail needs none of it.
+    pub(super) fn as_own_user(&self, order: Order) -> Order {
+        let told = order.sources.told;
+        let path_end = order.sources.path_end;
+        Order {
+            sources: Sources {
+                told,
+                path_end,
+                ..self.sources(&Policy::default())
+            },
+            user: None,
+            group: None,
+            ..order
+        }
+    }
+
+    /// What the environment of a job's commands is made of, but for what jobctl tells them.
+    fn sources(&self, policy: &Policy) -> Sources {
+        let is_given = policy.user.is_some();
+        let is_passed = policy.inherit_env.unwrap_or(!is_given);
+        let inherited = self
+            .inherited
+            .iter()
+            .filter(|(name, _)| is_passed && !is_own(name.as_bytes()));
+        Sources {
+            inherited: inherited
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                .collect(),
+            account_wins: is_given,
+            env_file: policy.env_file.as_deref().map(str::to_owned),
+            values: policy
+                .env
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.clone()))
+                .collect(),
+            told: Vec::new(),
+            path_end: Vec::new(),
+        }
+    }
+
+    fn own_account(&self) -> OwnAccount {
+        OwnAccount {
+            name: self.user.name.as_bytes().to_vec(),
+            home: self.user.home.as_os_str().as_bytes().to_vec(),
+            shell: self.user.shell.as_os_str().as_bytes().to_vec(),
+        }
     }
 
     /// The file in which the command of an attempt reports. Several supervisors share the directory, so that it has the state directory in
@@ -197,67 +222,35 @@ impl Surroundings {
         Some(dir.join(format!("{mark:016x}-{run}.{attempt}")))
     }
 
-    fn variables(&self, policy: &Policy, user: &UserEntry) -> Result<Variables, Outcome> {
-        let is_given = policy.user.is_some();
-        let mut variables = Variables::new();
-        if policy.inherit_env.unwrap_or(!is_given) {
-            let inherited = self
-                .inherited
-                .iter()
-                .filter(|(name, _)| !is_own(name.as_bytes()));
-            variables.extend(
-                inherited
-                    .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())),
-            );
-        }
-        let theirs = [
-            ("HOME", user.home.as_os_str().as_bytes()),
-            ("USER", user.name.as_bytes()),
-            ("LOGNAME", user.name.as_bytes()),
-            ("SHELL", user.shell.as_os_str().as_bytes()),
-            ("PATH", DEFAULT_PATH.as_bytes()),
-        ];
-        for (name, value) in theirs {
-            if is_given || !variables.contains_key(name.as_bytes()) {
-                variables.insert(name.into(), value.to_vec());
-            }
-        }
-        if let Some(path) = &policy.env_file {
-            variables.extend(read_env_file(path)?);
-        }
-        for (name, value) in &policy.env {
-            match value {
-                EnvValue::Text(text) => {
-                    variables.insert(name.as_bytes().to_vec(), text.as_bytes().to_vec());
-                }
-                EnvValue::File(path) => {
-                    variables.insert(name.as_bytes().to_vec(), read_value(name, path)?);
-                }
-            }
-        }
-        Ok(variables)
-    }
-
     /// The variables that tell a command of which job and where it is.
-    fn add_places(&self, variables: &mut Variables, job: Option<&Job>) {
+    fn add_places(&self, told: &mut Vec<Variable>, job: Option<&Job>) {
         if let Some(job) = job {
-            variables.insert(b"JOBCTL_JOB".to_vec(), job.name.as_str().into());
+            tell(told, "JOBCTL_JOB", job.name.as_str().as_bytes());
         }
-        let places = [
-            ("JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes()),
-            ("JOBCTL_STATE_DIR", self.state_dir.as_os_str().as_bytes()),
-        ];
-        for (name, value) in places {
-            variables.insert(name.into(), value.to_vec());
-        }
+        tell(told, "JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes());
+        tell(
+            told,
+            "JOBCTL_STATE_DIR",
+            self.state_dir.as_os_str().as_bytes(),
+        );
     }
 }
 
+/// The same order without what stands in files: of the job's user as before, never of another.
+pub(super) fn without_files(order: Order) -> Order {
+    Order {
+        sources: order.sources.without_files(),
+        ..order
+    }
+}
+
+fn tell(told: &mut Vec<Variable>, name: &str, value: &[u8]) {
+    told.push((name.into(), value.to_vec()));
+}
+
 /// The variables that tell a command what it is a run of.
-fn add_run(variables: &mut Variables, run: &RunRow) {
-    let mut add = |name: &str, value: String| {
-        variables.insert(name.into(), value.into_bytes());
-    };
+fn add_run(told: &mut Vec<Variable>, run: &RunRow) {
+    let mut add = |name: &str, value: String| tell(told, name, value.as_bytes());
     add("JOBCTL_RUN", run.id.to_string());
     add("JOBCTL_ATTEMPT", run.attempt.to_string());
     let max = run
@@ -274,13 +267,6 @@ fn add_run(variables: &mut Variables, run: &RunRow) {
     if let Some(outcome) = run.outcome {
         add("JOBCTL_LAST_OUTCOME", outcome.as_str().to_owned());
     }
-}
-
-fn joined(variables: Variables) -> Vec<Vec<u8>> {
-    let pairs = variables.into_iter();
-    pairs
-        .map(|(name, value)| [name, value].join(&b'='))
-        .collect()
 }
 
 /// Program and arguments: text goes to the shell with the job's name as `$0`; an array is executed as it is.
@@ -300,42 +286,6 @@ pub(super) fn words_of(job: &Job, command: &CommandLine) -> Vec<Vec<u8>> {
                 .collect()
         }
         CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
-    }
-}
-
-/// A value that stands in a file of its own, without the newline at its end.
-fn read_value(name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
-    let failed = |why: String| refused(format!("env {name}: {path}: {why}"));
-    let mut value = read_trusted(path, VALUE_MAX).map_err(|error| failed(plain(&error)))?;
-    if value.ends_with(b"\n") {
-        value.pop();
-    }
-    if value.contains(&0) {
-        return Err(failed("holds a NUL byte".to_owned()));
-    }
-    Ok(value)
-}
-
-fn read_env_file(path: &str) -> Result<env_file::Variables, Outcome> {
-    let bytes = read_trusted(path, ENV_FILE_MAX)
-        .map_err(|error| refused(format!("env_file {path}: {}", plain(&error))))?;
-    env_file::parse(&bytes).map_err(|error| {
-        refused(format!(
-            "env_file {path}: line {}: {}",
-            error.line, error.message
-        ))
-    })
-}
-
-/// Reads a file that nobody but root can change, if this is a supervisor of root's.
-fn read_trusted(path: &str, len_max: u64) -> io::Result<Vec<u8>> {
-    file::read_whole(trust::open_trusted(Path::new(path))?, len_max)
-}
-
-fn refused(error: String) -> Outcome {
-    Outcome::SpawnFailed {
-        exit_code: None,
-        error,
     }
 }
 

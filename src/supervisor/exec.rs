@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::slots::Slots;
-use super::spawner::{Report, SlotEnd, Spawner, Stop};
+use super::spawner::{Adopted, Report, SlotEnd, Spawner, Stop};
 use super::{LOCK_AGAIN, Steps, Supervisor};
 use crate::core::job::{Job, Name, Retry};
 use crate::core::lane;
@@ -90,22 +90,21 @@ impl Supervisor<Slots> {
         run.key = item.key;
         let (live, claim) = self.claim_of(&job, run, slot, (taken, now));
         self.add_live(row.id, live);
-        let report = match claim.order {
-            Ok(mut order) => {
-                if lent.input.is_some() {
-                    order.stdin.clear();
-                } else if let Some(input) = item.input {
-                    order.stdin = input;
-                }
-                match self.spawner.start_with(slot, &order, claim.locks, lent) {
-                    Ok(()) => return Ok(Begun::Started(Box::new(row))),
-                    Err(error) => Report::Refused(Outcome::SpawnFailed {
-                        exit_code: None,
-                        error: format!("new keeper: {}", plain(&error)),
-                    }),
-                }
+        let mut order = claim.order;
+        if lent.input.is_some() {
+            order.stdin.clear();
+        } else if let Some(input) = item.input {
+            order.stdin = input;
+        }
+        let report = match self.spawner.start_with(slot, &order, claim.locks, lent) {
+            Ok(()) => {
+                self.oversee((row.id, row.claim), slot, &order);
+                return Ok(Begun::Started(Box::new(row)));
             }
-            Err(outcome) => Report::Refused(outcome),
+            Err(error) => Report::Refused(Outcome::SpawnFailed {
+                exit_code: None,
+                error: format!("new keeper: {}", plain(&error)),
+            }),
         };
         self.ended.push(SlotEnd {
             slot,
@@ -170,6 +169,7 @@ impl Supervisor<Slots> {
     pub(crate) fn exec_ended(&mut self, begun: &RunRow, now: Now) -> Result<Progress, StoreError> {
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
+        self.look_at_keepers(now);
         if self.ended.is_empty() {
             return Ok(Progress::UnderWay);
         }
@@ -233,9 +233,7 @@ impl Supervisor<Slots> {
 
     fn exec_pass_on(&mut self, run: i64, stop: Stop) {
         self.mark_stopping(run);
-        if let Some(live) = self.live.get(&run) {
-            self.spawner.stop(live.slot, stop);
-        }
+        self.pass_on(run, stop);
     }
 }
 
@@ -278,18 +276,21 @@ impl<S: Spawner> Supervisor<S> {
             let Some(row) = row.filter(|row| row.is_exec() && row.claim == claim) else {
                 continue;
             };
-            let Some(report) = self.spawner.take_over(slot, run, claim) else {
+            let Some(found) = self.spawner.take_over(slot, run, claim) else {
                 self.execs.push(exec);
                 continue;
             };
             let live = self.adopted_live(&row, slot, now);
             self.add_live(run, live);
-            self.ended.push(SlotEnd {
-                slot,
-                run,
-                claim,
-                report: never_again(report),
-            });
+            match found {
+                Adopted::Working | Adopted::Ending => {}
+                Adopted::Ended(report) => self.ended.push(SlotEnd {
+                    slot,
+                    run,
+                    claim,
+                    report: never_again(report),
+                }),
+            }
         }
     }
 }

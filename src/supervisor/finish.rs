@@ -63,7 +63,11 @@ impl<S: Spawner> Supervisor<S> {
                 steps
                     .files
                     .extend(self.surroundings.report_of(run.id, run.attempt));
-                Attempt::unknown(Outcome::Lost, now)
+                let stopped = self.was_told(run.id, end.claim);
+                Attempt {
+                    stopped: stopped.then_some(StopCause::Signal),
+                    ..Attempt::unknown(self.outcome_of_lost(run.id, end.claim), now)
+                }
             }
             Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
             Report::Ended(record) => match &record.ending {

@@ -206,11 +206,11 @@ impl Forward {
 
 /// The job of an order, as its command is told.
 fn job_of(order: &Order) -> String {
-    let name = order
-        .env
-        .iter()
-        .find_map(|pair| pair.strip_prefix(b"JOBCTL_JOB="));
-    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+    let mut told = order.sources.told.iter();
+    let name = told.find(|(name, _)| name == b"JOBCTL_JOB");
+    name.map_or_else(String::new, |(_, name)| {
+        String::from_utf8_lossy(name).into_owned()
+    })
 }
 
 #[cfg(test)]

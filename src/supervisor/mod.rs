@@ -20,6 +20,7 @@ mod mail;
 pub(crate) mod metrics;
 mod notices;
 mod occurrences;
+mod oversight;
 mod places;
 mod recover;
 mod retention;
@@ -29,6 +30,7 @@ mod slot;
 pub(crate) mod slots;
 pub(crate) mod spawner;
 mod stopping;
+mod sweeping;
 mod waits;
 pub(crate) mod watching;
 
@@ -51,6 +53,7 @@ use errand::Errands;
 use jobs::{Head, HeadKey, JobState};
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::{Form, Log};
+use oversight::Oversight;
 use places::Places;
 use room::{Reserve, Room};
 use spawner::{SlotEnd, Spawner, Stop};
@@ -197,6 +200,8 @@ pub(crate) struct Supervisor<S> {
     paused_all: Option<Pause>,
     /// Hooks and mails under way.
     telling: Vec<notices::Telling>,
+    /// Hooks and mails that could not be started in the surroundings of their job: they are told without.
+    bare: BTreeSet<i64>,
     /// When the next one is due.
     next_notice_at: Option<Wall>,
     /// None could be started a moment ago.
@@ -212,6 +217,7 @@ pub(crate) struct Supervisor<S> {
     /// The books of the last boot are not on disk yet: only then this boot's id may stand there.
     owes_boot_id: bool,
     stopping: Option<Stopping>,
+    oversight: Oversight,
     /// The newest `jobctl reload` that has no answer.
     reload_asked: Option<i64>,
     last: Now,
@@ -283,6 +289,7 @@ impl<S: Spawner> Supervisor<S> {
             has_feeds: false,
             paused_all: None,
             telling: Vec::new(),
+            bare: BTreeSet::new(),
             next_notice_at: None,
             tell_again_at: None,
             unheard: BTreeSet::new(),
@@ -292,6 +299,7 @@ impl<S: Spawner> Supervisor<S> {
             is_new_boot: false,
             owes_boot_id: false,
             stopping: None,
+            oversight: Oversight::at(now),
             reload_asked: None,
             last: now,
             latest: now.wall,
@@ -335,6 +343,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         let ends = self.spawner.ended(now);
         self.ended.extend(ends);
+        self.look_at_keepers(now);
         self.look_at_execs(now);
         self.look_for_room(now);
         if self.again_at.is_none_or(|at| at <= now.mono) {
@@ -464,16 +473,20 @@ impl<S: Spawner> Supervisor<S> {
             self.spawner.drop_output();
         }
         let deferred = steps.deferred;
-        self.ended
-            .retain(|end| deferred.contains(&(end.run, end.claim)));
+        let ended = std::mem::take(&mut self.ended);
+        let (deferred, finished): (Vec<_>, Vec<_>) = ended
+            .into_iter()
+            .partition(|end| deferred.contains(&(end.run, end.claim)));
+        self.ended = deferred;
+        for end in finished {
+            self.forget(end.run, end.claim);
+        }
         for file in steps.files {
             // One that is gone already is what was wanted; one that cannot go now costs its room and nothing else.
             let _ = std::fs::remove_file(file);
         }
         for (run, stop) in steps.stops {
-            if let Some(live) = self.live.get(&run) {
-                self.spawner.stop(live.slot, stop);
-            }
+            self.pass_on(run, stop);
         }
         self.start_claimed(steps.claims, now);
         self.start_telling(steps.notices, now);
@@ -481,6 +494,14 @@ impl<S: Spawner> Supervisor<S> {
             if let Some(live) = self.live.get_mut(&run) {
                 live.late_at = None;
             }
+        }
+    }
+
+    /// Tells the keeper of a run to stop.
+    fn pass_on(&mut self, run: i64, stop: Stop) {
+        if let Some(live) = self.live.get(&run) {
+            self.spawner.stop(live.slot, stop);
+            self.note_told(run, stop);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::environment::{Subject, words_of};
+use super::environment::{self, Subject, words_of};
 use super::finish::outcome_of;
 use super::recover::believed;
 use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner};
@@ -269,7 +269,10 @@ impl<S: Spawner> Supervisor<S> {
             });
             let report = match order {
                 Ok(order) => match self.spawner.start(slot, &order, Vec::new()) {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.oversee((-id, claim), slot, &order);
+                        continue;
+                    }
                     Err(error) => {
                         self.log.event(
                             now.wall,
@@ -306,6 +309,7 @@ impl<S: Spawner> Supervisor<S> {
             });
             match self.spawner.adopt(slot, -id, claim) {
                 Adopted::Working => self.log.event(now.wall, "adopt", &[("notice", &id)]),
+                Adopted::Ending => {}
                 Adopted::Ended(report) => self.ended.push(SlotEnd {
                     slot,
                     run: -id,
@@ -346,6 +350,13 @@ impl<S: Spawner> Supervisor<S> {
             self.next_notice_at = self.store.next_notice_at()?;
             return Ok(());
         };
+        let was_tried = !matches!(end.report, Report::Refused(_));
+        if was_tried && is_of_surroundings(&ending.outcome) && self.bare.insert(id) {
+            // What keeps the job from being started must not keep anybody from hearing of it.
+            self.store.tell_again(id, now)?;
+            self.next_notice_at = self.store.next_notice_at()?;
+            return Ok(());
+        }
         if ending.outcome == Outcome::Lost && row.tries < TRIES_MAX {
             self.store.tell_again(id, now + LOCK_AGAIN)?;
             self.next_notice_at = self.store.next_notice_at()?;
@@ -365,6 +376,7 @@ impl<S: Spawner> Supervisor<S> {
             ended_at: ended_at.map_or(now, |at| at.min(now)),
         };
         self.store.finish_notice(id, end.claim, &told)?;
+        self.bare.remove(&id);
         // What waited for it may be told now.
         self.next_notice_at = self.store.next_notice_at()?;
         self.log_told(&row, &outcome, said.as_deref(), steps);
@@ -381,7 +393,10 @@ impl<S: Spawner> Supervisor<S> {
         };
         let record = match believed(&end.report, is_doubted) {
             Report::NeverStarted => return None,
-            Report::Lost => return Some(without_record(Outcome::Lost)),
+            Report::Lost => {
+                let outcome = self.outcome_of_lost(end.run, end.claim);
+                return Some(without_record(outcome));
+            }
             Report::Refused(outcome) => return Some(without_record(outcome.clone())),
             Report::Ended(record) => record,
         };
@@ -477,7 +492,12 @@ impl<S: Spawner> Supervisor<S> {
         if let Some(attempt) = row.attempt {
             subject.env.push(("JOBCTL_ATTEMPT", attempt.to_string()));
         }
-        Ok(self.surroundings.notice_order(subject))
+        let order = self.surroundings.notice_order(subject);
+        Ok(Ok(match (self.bare.contains(&row.id), row.means) {
+            (false, _) => order,
+            (true, Means::Hook) => environment::without_files(order),
+            (true, Means::Mail) => self.surroundings.as_own_user(order),
+        }))
     }
 }
 
@@ -492,6 +512,16 @@ fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> O
         env: Vec::new(),
         path_end: b"",
     })
+}
+
+/// Whether it may be the job's surroundings that kept a hook or mail from being started, not the program: then there is no exit code.
+fn is_of_surroundings(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::SpawnFailed { exit_code, .. } => exit_code.is_none(),
+        Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut { .. } | Outcome::Lost => {
+            false
+        }
+    }
 }
 
 fn not_told(why: &str) -> Outcome {

@@ -32,6 +32,9 @@ impl<S: Spawner> Supervisor<S> {
                 is_doubted: self.is_new_boot,
                 ..self.adopted_live(&run, slot, now)
             };
+            if let Adopted::Working = found {
+                self.oversee_adopted(run.id, &live);
+            }
             self.add_live(run.id, live);
             match found {
                 Adopted::Working => {
@@ -46,6 +49,7 @@ impl<S: Spawner> Supervisor<S> {
                         ],
                     );
                 }
+                Adopted::Ending => {}
                 Adopted::Ended(report) => self.ended.push(SlotEnd {
                     slot,
                     run: run.id,

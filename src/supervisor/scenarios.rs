@@ -3,6 +3,7 @@
 mod books;
 mod clocks;
 mod notices;
+mod oversight;
 mod pauses;
 mod retention;
 mod shadow;
@@ -56,6 +57,14 @@ struct Script {
     spools: BTreeMap<u32, Vec<u8>>,
     /// Every attempt that was started: run, attempt, claim and job.
     orders: Vec<(i64, u32, i64, String)>,
+    /// Jobs whose keepers hear nothing.
+    deaf: Vec<String>,
+    /// Jobs whose commands are never started.
+    unstarted: Vec<String>,
+    /// Slots whose keepers were woken.
+    woken: Vec<u32>,
+    /// Keepers that were killed: when, and the run they worked on.
+    killed: Vec<(Mono, i64)>,
 }
 
 struct Acting {
@@ -78,15 +87,13 @@ impl Script {
 
 /// The job of an order; of a hook with the event behind it.
 fn job_of(order: &Order) -> String {
-    let value = |prefix: &str| {
-        let value = order
-            .env
-            .iter()
-            .find_map(|pair| pair.strip_prefix(prefix.as_bytes()));
-        value.map(|value| String::from_utf8_lossy(value).into_owned())
+    let value = |name: &str| {
+        let mut told = order.sources.told.iter();
+        let value = told.find(|(known, _)| known == name.as_bytes());
+        value.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     };
-    let job = value("JOBCTL_JOB=").expect("every order names its job");
-    match value("JOBCTL_EVENT=") {
+    let job = value("JOBCTL_JOB").expect("every order names its job");
+    match value("JOBCTL_EVENT") {
         Some(event) => format!("{job} {event}"),
         None => job,
     }
@@ -191,11 +198,33 @@ impl Spawner for Script {
 
     fn stop(&mut self, slot: u32, _stop: Stop) {
         let now = self.now.expect("a turn tells the time first");
-        if let Some(acting) = self.busy.get_mut(&slot) {
+        if let Some(acting) = self
+            .busy
+            .get_mut(&slot)
+            .filter(|acting| !self.deaf.contains(&job_of(&acting.order)))
+        {
             acting.ends_at = now.mono;
             acting.end = End::Signaled(15);
             acting.stopped = Some(StopCause::Signal);
         }
+    }
+
+    fn wake(&mut self, slot: u32) {
+        self.woken.push(slot);
+    }
+
+    fn kill_keeper(&mut self, slot: u32) {
+        let now = self.now.expect("a turn tells the time first");
+        if let Some(acting) = self.busy.get_mut(&slot) {
+            self.killed.push((now.mono, acting.order.run));
+            acting.ends_at = now.mono;
+            acting.is_lost = true;
+        }
+    }
+
+    fn is_started(&self, slot: u32, _run: i64, _claim: i64) -> bool {
+        let acting = self.busy.get(&slot);
+        acting.is_none_or(|acting| !self.unstarted.contains(&job_of(&acting.order)))
     }
 
     fn terms(&self, _slot: u32, _run: i64, _claim: i64) -> Option<String> {
@@ -395,7 +424,9 @@ impl Scenario {
             if let Some(end) = self.supervisor.spawner.next_end() {
                 wait = wait.min(end.since(self.now.mono));
             }
-            self.advance_clocks(wait.max(Duration::from_millis(1)));
+            let wait = wait.max(Duration::from_millis(1));
+            self.supervisor.note_wait(wait);
+            self.advance_clocks(wait);
             let _ = self.turn(&[]);
         }
     }

@@ -411,10 +411,7 @@ impl<S: Spawner> Supervisor<S> {
             env: Vec::new(),
             path_end: b"",
         };
-        let order = match self.surroundings.notice_order(subject) {
-            Ok(order) => order,
-            Err(outcome) => return Err(describe(&outcome)),
-        };
+        let order = self.surroundings.notice_order(subject);
         let slot = self.spawner.free_slot().map_err(|error| plain(&error))?;
         self.signs.beats += 1;
         let order = Order {
@@ -428,6 +425,7 @@ impl<S: Spawner> Supervisor<S> {
         };
         match self.spawner.start(slot, &order, Vec::new()) {
             Ok(()) => {
+                self.oversee((order.run, order.claim), slot, &order);
                 self.signs.is_beating = true;
                 Ok(())
             }

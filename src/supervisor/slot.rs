@@ -11,16 +11,21 @@ use nix::sys::signal::Signal;
 use super::spawner::{Kept, Report};
 use crate::core::time::{Mono, Now};
 use crate::keeper::format::RECORD_MAX;
-use crate::keeper::record::Record;
-use crate::keeper::{self, Heard};
+use crate::keeper::record::{ProcessId, Record};
+use crate::keeper::{self, Heard, Witness};
 use crate::os::lock::{Kind, try_lock_inside};
 use crate::os::{file, process};
 
 /// A keeper that had nothing to do for this long is let go.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(3);
 
-/// How often what a lost keeper left is looked for: each look finds what was born during the one before.
-const STRIKES_MAX: u32 = 50;
+/// What the record of an attempt says when no keeper works on it any more.
+pub(super) enum Judgement {
+    /// All that will ever be known of it.
+    Known(Report),
+    /// Its keeper was killed: what is left of it has to be ended before the run can be tried again.
+    Left(Witness),
+}
 
 /// A record that is there and cannot be read or believed.
 struct Unreadable;
@@ -71,6 +76,14 @@ pub(super) enum State {
         claim: i64,
         pidfd: Option<OwnedFd>,
     },
+    /// What a keeper left that was killed is being ended by another keeper; none: it could not be started.
+    Sweeping {
+        run: i64,
+        claim: i64,
+        witness: Witness,
+        tries: u32,
+        deadline: Option<Mono>,
+    },
     Ended,
 }
 
@@ -82,11 +95,48 @@ impl Slot {
     }
 
     /// What the record says of a claim when no keeper works on it any more. What cannot be read is lost: it may have run.
-    pub(super) fn judge(&self, run: i64, claim: i64) -> Report {
-        match self.read_record() {
-            Ok(Some(record)) => judge_dead(record, &self.state_dir, run, claim),
+    pub(super) fn judge(&self, run: i64, claim: i64, witness: Witness) -> Judgement {
+        Judgement::Known(match self.read_record() {
+            Ok(Some(record)) if (record.run, record.claim) != (run, claim) => Report::NeverStarted,
+            Ok(Some(record)) if record.ending.is_some() => Report::Ended(Box::new(record)),
+            Ok(Some(_)) => return Judgement::Left(witness),
             Ok(None) => Report::NeverStarted,
             Err(Unreadable) => Report::Lost,
+        })
+    }
+
+    /// Whether the record says that the command of this claim was started, or has ended.
+    pub(super) fn is_started(&self, run: i64, claim: i64) -> bool {
+        self.read_record().ok().flatten().is_some_and(|record| {
+            let is_its_own = (record.run, record.claim) == (run, claim);
+            is_its_own && (record.command.is_some() || record.ending.is_some())
+        })
+    }
+
+    /// Ends what a killed keeper left, where no keeper can be started to do that.
+    pub(super) fn sweep_here(&self, witness: Witness) {
+        if let Ok(Some(record)) = self.read_record() {
+            // What cannot be told or may not be signalled from here stays.
+            let _ = keeper::end_lost(&record, &self.state_dir, witness);
+        }
+    }
+
+    /// Sends its keeper, or that of a former supervisor, a signal. One that is gone has ended its attempt, and its end is on the way.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        let pidfd = match (&self.state, &self.keeper) {
+            (State::Adopted { pidfd, .. }, _) => pidfd.as_ref(),
+            (State::Working { .. }, Some(keeper)) => Some(&keeper.pidfd),
+            (
+                State::Free { .. }
+                | State::Given
+                | State::Working { .. }
+                | State::Sweeping { .. }
+                | State::Ended,
+                _,
+            ) => None,
+        };
+        if let Some(pidfd) = pidfd {
+            let _ = process::pidfd_send_signal(pidfd.as_fd(), signal);
         }
     }
 
@@ -109,7 +159,7 @@ impl Slot {
     }
 
     /// What the slot's keeper says of the attempt it works on.
-    pub(super) fn hear(&mut self, run: i64, claim: i64) -> Option<Report> {
+    pub(super) fn hear(&mut self, run: i64, claim: i64) -> Option<Judgement> {
         let heard = self
             .keeper
             .as_ref()
@@ -120,36 +170,87 @@ impl Slot {
             Heard::Reusable | Heard::Retired | Heard::Gone => self.keeper = None,
         }
         self.is_signalled = false;
-        Some(self.judge(run, claim))
+        Some(self.judge(run, claim, Witness::Saw))
+    }
+
+    /// What the keeper says that ends what another one left. True: it is done.
+    pub(super) fn hear_sweeper(&mut self) -> bool {
+        let Some(sweeper) = &self.keeper else {
+            return false;
+        };
+        match keeper::hear(sweeper.socket.as_fd()) {
+            Heard::Nothing => false,
+            Heard::Reusable => true,
+            Heard::Retired | Heard::Gone => {
+                self.keeper = None;
+                false
+            }
+        }
     }
 
     /// What the record says of an attempt that a former supervisor started. None: it is under way.
-    pub(super) fn look_at_adopted(&mut self, path: &Path, run: i64, claim: i64) -> Option<Report> {
+    pub(super) fn look_at_adopted(
+        &mut self,
+        path: &Path,
+        run: i64,
+        claim: i64,
+    ) -> Option<Judgement> {
         if let Ok(Some(record)) = self.read_record()
             && (record.run, record.claim) == (run, claim)
         {
             if record.ending.is_some() {
-                return Some(Report::Ended(Box::new(record)));
+                return Some(Judgement::Known(Report::Ended(Box::new(record))));
             }
             if record.keeper.is_alive() {
                 if let State::Adopted { pidfd: None, .. } = self.state {
                     // Where it cannot be, the attempt goes on without: it is no worse than what systemd did.
                     let _ = keeper::limit_again(&record);
                 }
-                self.watch(record.keeper.pid, run, claim);
+                self.watch(record.keeper, run, claim);
                 return None;
             }
         }
+        let witness = match self.state {
+            State::Adopted { pidfd: Some(_), .. } => Witness::Saw,
+            State::Free { .. }
+            | State::Given
+            | State::Working { .. }
+            | State::Adopted { pidfd: None, .. }
+            | State::Sweeping { .. }
+            | State::Ended => Witness::Heard,
+        };
         // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has the slot.
         let locked = try_lock_inside(path, Kind::Exclusive).ok().flatten()?;
         self.record = locked;
         self.is_ours = true;
-        Some(self.judge(run, claim))
+        Some(self.judge(run, claim, witness))
     }
 
-    fn watch(&mut self, pid: i32, run: i64, claim: i64) {
+    /// Takes a judgement over. None: what is left of the attempt has to be ended first.
+    pub(super) fn settle(&mut self, run: i64, claim: i64, judgement: Judgement) -> Option<Report> {
+        match judgement {
+            Judgement::Known(report) => {
+                self.state = State::Ended;
+                self.locks.clear();
+                Some(report)
+            }
+            Judgement::Left(witness) => {
+                self.keeper = None;
+                self.state = State::Sweeping {
+                    run,
+                    claim,
+                    witness,
+                    tries: 0,
+                    deadline: None,
+                };
+                None
+            }
+        }
+    }
+
+    fn watch(&mut self, keeper: ProcessId, run: i64, claim: i64) {
         if let State::Adopted { pidfd: None, .. } = self.state {
-            let pidfd = process::pidfd_open(pid).ok();
+            let pidfd = keeper.open().ok();
             if let Some(pidfd) = &pidfd
                 && let Some(signal) = self.wanted.take()
             {
@@ -159,23 +260,4 @@ impl Slot {
             self.state = State::Adopted { run, claim, pidfd };
         }
     }
-}
-
-/// What a record says of a claim when no keeper works on it any more.
-fn judge_dead(record: Record, state_dir: &Path, run: i64, claim: i64) -> Report {
-    if (record.run, record.claim) != (run, claim) {
-        return Report::NeverStarted;
-    }
-    if record.ending.is_some() {
-        return Report::Ended(Box::new(record));
-    }
-    // Its keeper was killed. What is left of the attempt is ended before the run can be tried again; what cannot be told or may not
-    // be signalled from here stays.
-    let _ = keeper::end_lost(&record);
-    for _ in 0..STRIKES_MAX {
-        if keeper::strike_lost(&record, state_dir).unwrap_or(0) == 0 {
-            break;
-        }
-    }
-    Report::Lost
 }

@@ -21,7 +21,7 @@ use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
-use crate::keeper::{self, Lent};
+use crate::keeper::{self, Lent, Witness};
 use crate::os::cgroup::Delegated;
 use crate::os::disk::allocate_behind_end;
 use crate::os::inside::open_inside;
@@ -47,12 +47,12 @@ const SLOTS_MAX: u32 = 1_000_000;
 /// All slots of a state directory.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    state_dir: Rc<Path>,
+    pub(super) state_dir: Rc<Path>,
     slots_dir: PathBuf,
     output_dir: PathBuf,
     exe: PathBuf,
     cgroup: Option<Delegated>,
-    slots: BTreeMap<u32, Slot>,
+    pub(super) slots: BTreeMap<u32, Slot>,
     /// Attempts of a former supervisor whose record could not be opened: looked for again, for they may still run.
     unseen: Vec<Unseen>,
     /// Slots of other processes, which are not to be used although nobody may hold them any more.
@@ -134,7 +134,11 @@ impl Slots {
         let slots = self.slots.values().flat_map(|slot| {
             let pidfd = match &slot.state {
                 State::Adopted { pidfd, .. } => pidfd.as_ref(),
-                State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
+                State::Free { .. }
+                | State::Given
+                | State::Working { .. }
+                | State::Sweeping { .. }
+                | State::Ended => None,
             };
             slot.keeper
                 .iter()
@@ -150,7 +154,7 @@ impl Slots {
             State::Free { since: Some(since) } if slot.keeper.is_some() => {
                 Some((*since + IDLE_MAX).since(now.mono))
             }
-            State::Adopted { .. } => Some(ADOPTED_LOOK),
+            State::Adopted { .. } | State::Sweeping { .. } => Some(ADOPTED_LOOK),
             State::Free { .. } | State::Given | State::Working { .. } | State::Ended => None,
         });
         waits
@@ -189,7 +193,7 @@ impl Slots {
         Ok(self.slots.get_mut(&slot))
     }
 
-    fn start_keeper(&mut self, slot: u32) -> io::Result<()> {
+    pub(super) fn start_keeper(&mut self, slot: u32) -> io::Result<()> {
         let output_path = self.output_path(slot);
         let entry = self
             .slots
@@ -337,29 +341,27 @@ impl Spawner for Slots {
         }
         let mut ends = self.look_for_unseen();
         for (&number, slot) in &mut self.slots {
-            let (run, claim, report) = match slot.state {
+            let (run, claim, judgement) = match slot.state {
                 State::Free { since } => {
                     slot.let_go_if_idle(since, now);
                     continue;
                 }
-                State::Given | State::Ended => continue,
+                State::Given | State::Sweeping { .. } | State::Ended => continue,
                 State::Working { run, claim } => (run, claim, slot.hear(run, claim)),
                 State::Adopted { run, claim, .. } => {
                     let path = self.slots_dir.join(format!("{number}.rec"));
                     (run, claim, slot.look_at_adopted(&path, run, claim))
                 }
             };
-            if let Some(report) = report {
-                slot.state = State::Ended;
-                slot.locks.clear();
-                ends.push(SlotEnd {
-                    slot: number,
-                    run,
-                    claim,
-                    report,
-                });
-            }
+            let report = judgement.and_then(|judgement| slot.settle(run, claim, judgement));
+            ends.extend(report.map(|report| SlotEnd {
+                slot: number,
+                run,
+                claim,
+                report,
+            }));
         }
+        self.sweep(now, &mut ends);
         ends
     }
 
@@ -398,7 +400,10 @@ impl Spawner for Slots {
         for slot in self.slots.values() {
             match slot.state {
                 State::Free { .. } | State::Ended => {}
-                State::Given | State::Working { .. } | State::Adopted { .. } => continue,
+                State::Given
+                | State::Working { .. }
+                | State::Adopted { .. }
+                | State::Sweeping { .. } => continue,
             }
             let is_kept = slot.moved.is_some() && matches!(slot.state, State::Free { .. });
             if !is_kept {
@@ -434,23 +439,32 @@ impl Spawner for Slots {
             return;
         };
         entry.is_signalled = true;
-        // A keeper that is gone has ended its attempt, and its end is on the way.
-        let _ = match (&entry.state, &entry.keeper) {
-            (
-                State::Adopted {
-                    pidfd: Some(pidfd), ..
-                },
-                _,
-            ) => process::pidfd_send_signal(pidfd.as_fd(), signal),
-            (State::Working { .. }, Some(keeper)) => {
-                process::pidfd_send_signal(keeper.pidfd.as_fd(), signal)
-            }
-            (State::Adopted { pidfd: None, .. }, _) => {
-                entry.wanted = Some(signal);
-                Ok(())
-            }
-            (State::Free { .. } | State::Given | State::Working { .. } | State::Ended, _) => Ok(()),
-        };
+        if let State::Adopted { pidfd: None, .. } = entry.state {
+            entry.wanted = Some(signal);
+            return;
+        }
+        entry.signal(signal);
+        // One that is stopped hears nothing else.
+        entry.signal(Signal::SIGCONT);
+    }
+
+    fn wake(&mut self, slot: u32) {
+        if let Some(entry) = self.slots.get_mut(&slot) {
+            entry.signal(Signal::SIGCONT);
+        }
+    }
+
+    fn kill_keeper(&mut self, slot: u32) {
+        if let Some(entry) = self.slots.get_mut(&slot) {
+            entry.signal(Signal::SIGCONT);
+            entry.signal(Signal::SIGKILL);
+        }
+    }
+
+    fn is_started(&self, slot: u32, run: i64, claim: i64) -> bool {
+        // What cannot be looked at is not taken for late.
+        let slot = self.slots.get(&slot);
+        slot.is_none_or(|slot| slot.is_started(run, claim))
     }
 
     fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String> {
@@ -461,23 +475,23 @@ impl Spawner for Slots {
         self.set_aside = slots;
     }
 
-    fn take_over(&mut self, slot: u32, run: i64, claim: i64) -> Option<Report> {
+    fn take_over(&mut self, slot: u32, run: i64, claim: i64) -> Option<Adopted> {
         if self.slots.contains_key(&slot) {
             // It serves another attempt by now.
-            return Some(Report::Lost);
+            return Some(Adopted::Ended(Report::Lost));
         }
         let entry = self.own(slot).ok().flatten()?;
-        let report = entry.judge(run, claim);
-        entry.state = State::Ended;
-        Some(report)
+        let judgement = entry.judge(run, claim, Witness::Heard);
+        let report = entry.settle(run, claim, judgement);
+        Some(report.map_or(Adopted::Ending, Adopted::Ended))
     }
 
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
         match self.own(slot) {
             Ok(Some(entry)) => {
-                let report = entry.judge(run, claim);
-                entry.state = State::Ended;
-                Adopted::Ended(report)
+                let judgement = entry.judge(run, claim, Witness::Heard);
+                let report = entry.settle(run, claim, judgement);
+                report.map_or(Adopted::Ending, Adopted::Ended)
             }
             Ok(None) => self.adopt_living(slot, run, claim),
             Err(_) => {

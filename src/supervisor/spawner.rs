@@ -55,6 +55,15 @@ pub(crate) trait Spawner {
     /// Stops the attempt of a slot.
     fn stop(&mut self, slot: u32, stop: Stop);
 
+    /// Lets the keeper of a slot go on that somebody has stopped (CONT).
+    fn wake(&mut self, slot: u32);
+
+    /// Kills the keeper of a slot. The end of its attempt is told when what it left is dead.
+    fn kill_keeper(&mut self, slot: u32);
+
+    /// Whether the record of an attempt says that its command was started.
+    fn is_started(&self, slot: u32, run: i64, claim: i64) -> bool;
+
     /// Looks for the attempt of a claim that a former supervisor made.
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted;
 
@@ -62,7 +71,7 @@ pub(crate) trait Spawner {
     fn set_aside(&mut self, _slots: BTreeSet<u32>) {}
 
     /// Takes the slot of an attempt that another process looked after, once neither that process nor its keeper lives. None: one does.
-    fn take_over(&mut self, _slot: u32, _run: i64, _claim: i64) -> Option<Report> {
+    fn take_over(&mut self, _slot: u32, _run: i64, _claim: i64) -> Option<Adopted> {
         None
     }
 
@@ -110,6 +119,8 @@ pub(crate) enum Report {
 pub(crate) enum Adopted {
     /// Its keeper works on it; its end will be told.
     Working,
+    /// Its keeper is dead, and what it left is being ended; its end will be told.
+    Ending,
     /// It has ended.
     Ended(Report),
 }

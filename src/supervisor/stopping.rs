@@ -59,7 +59,7 @@ impl<S: Spawner> Supervisor<S> {
             return Flow::Leave;
         }
         let waits_for_attempts = match self.configuration.on_stop {
-            OnStop::Finish => !self.live.is_empty(),
+            OnStop::Finish => !self.live.is_empty() && !self.is_long_over(stopping, now),
             OnStop::Detach => false,
         };
         if waits_for_attempts || !self.ended.is_empty() || self.waits_for_telling(stopping, now) {
@@ -107,7 +107,7 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    fn stop_deadline(&self, stopping: Stopping) -> Mono {
+    pub(super) fn stop_deadline(&self, stopping: Stopping) -> Mono {
         stopping.since + self.configuration.stop_timeout
     }
 
@@ -159,6 +159,12 @@ impl<S: Spawner> Supervisor<S> {
                 .stops
                 .extend(self.live.keys().map(|run| (*run, Stop::AtOnce)));
         }
+        if stopping.asked > 2 || self.stop_deadline(stopping) <= now.mono {
+            let late: Vec<i64> = self.live.keys().copied().collect();
+            for run in late {
+                self.hurry(run);
+            }
+        }
         Ok(())
     }
 
@@ -185,6 +191,9 @@ impl<S: Spawner> Supervisor<S> {
         let stops = stops.map(|live| self.stop_at(live, stopping));
         let kills = self.live.values().filter(|live| !live.is_killed);
         let kills = kills.filter_map(|live| self.kill_at(live, stopping));
-        stops.chain(kills).min()
+        // After the stop sequence keepers have a last moment, which `oversight` looks after.
+        let over = self.stop_deadline(stopping);
+        let over = (!self.live.is_empty() && self.last.mono < over).then_some(over);
+        stops.chain(kills).chain(over).min()
     }
 }

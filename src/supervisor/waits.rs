@@ -50,6 +50,9 @@ impl<S: Spawner> Supervisor<S> {
         if self.is_kept_by_telling(now) {
             wait = self.leave_at().map_or(wait, |at| wait.min(from_mono(at)));
         }
+        wait = self
+            .next_keeper_wait()
+            .map_or(wait, |keeper| wait.min(keeper));
         self.next_stop_at()
             .map_or(wait, |at| wait.min(from_mono(at)))
     }

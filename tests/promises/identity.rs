@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use nix::libc;
+
 use crate::support::{House, Need, answer_of, is_root, program, skipped};
 
 /// A user and a group that Debian always has.
@@ -204,4 +206,51 @@ fn a_call_that_fails_or_only_pretends_never_lets_the_command_run() {
             assert_eq!(supervisor.stop(), 0);
         }
     }
+}
+
+/// Puts a key into a new session keyring of this thread, which what it starts inherits. False: there are no keyrings here.
+#[expect(unsafe_code, reason = "nix has neither keyctl(2) nor add_key(2)")]
+fn keep_key(description: &std::ffi::CStr) -> bool {
+    const JOIN_SESSION_KEYRING: i32 = 1;
+    const SESSION_KEYRING: i32 = -3;
+    let unnamed = std::ptr::null::<u8>();
+    // SAFETY: strings with their ends, one byte of a constant, and numbers.
+    unsafe {
+        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, unnamed) >= 0
+            && libc::syscall(
+                libc::SYS_add_key,
+                c"user".as_ptr(),
+                description.as_ptr(),
+                c"x".as_ptr(),
+                1,
+                SESSION_KEYRING,
+            ) >= 0
+    }
+}
+
+#[test]
+fn a_command_of_another_user_has_none_of_the_supervisors_keys() {
+    if is_left_out() {
+        return;
+    }
+    if !keep_key(c"jobctl-secret") {
+        return skipped(Need::Keyring, "the kernel has no keyrings, or forbids them");
+    }
+    let own = keys_seen("");
+    assert!(own.contains("jobctl-secret"), "{own}");
+    let theirs = keys_seen(&format!("user = '{USER}'"));
+    assert!(!theirs.contains("jobctl-secret"), "{theirs}");
+}
+
+#[track_caller]
+fn keys_seen(keys: &str) -> String {
+    let house = House::new(&format!(
+        "[jobs.looks]\ncommand = 'cat /proc/keys'\n{keys}\n"
+    ));
+    let supervisor = house.start();
+    let run = house.enqueue(&["looks"]).to_string();
+    house.wait_state(run.parse().expect("a number"), "succeeded");
+    let out = house.ask(&["logs", "--raw", &run]).expect(0).out;
+    assert_eq!(supervisor.stop(), 0);
+    out
 }

@@ -16,6 +16,7 @@ mod faults;
 mod feeds;
 mod full_disk;
 mod handover;
+mod hang;
 mod hostile;
 mod hostile_backup;
 mod identity;

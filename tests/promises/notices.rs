@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::support::{House, wait_for};
+use crate::support::{House, Need, is_root, skipped, wait_for};
 
 /// A hook that writes down what it was told: its event, count, state and reason, and what it got on standard input.
 const TELL: &str = r#"on_failure = "@T@/tell"
@@ -482,5 +482,54 @@ fn the_mail_hook_in_contrib_writes_a_mail() {
         mail.contains("work: failure (exit)") && mail.contains("\"state\":\"failed\""),
         "{mail}"
     );
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn what_keeps_a_job_from_being_started_keeps_nobody_from_hearing_of_it() {
+    let house = house(
+        "[jobs.a]\nenv_file = '@T@/gone'\ncommand = 'true'\non_failure = '@T@/tell'\nmailto = 'ops'\n\
+         [jobs.b]\nenv.KEY = { file = '@T@/gone' }\ncommand = 'true'\non_failure = '@T@/tell'\n",
+    );
+    install_mailer(&house);
+    let path = format!("{}:/usr/bin:/bin", house.dir().display());
+    let mut command = house.jobctl();
+    let supervisor = house.start_with(command.env("PATH", path), &[]);
+    let id = house.enqueue(&["a"]);
+    let ended = house.wait_state(id, "failed");
+    assert_eq!(ended["outcome"], "spawn_failed", "{ended:#}");
+    assert_eq!(
+        told(&house, 1),
+        [format!("failure 1 failed spawn a {id}.1")]
+    );
+    let mail = mail_of(&house);
+    assert!(
+        mail.contains("To: ops\n") && mail.contains("env_file"),
+        "{mail}"
+    );
+    house.enqueue(&["b"]);
+    assert!(told(&house, 2)[1].contains(" b "));
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn for_a_user_that_does_not_exist_a_mail_is_sent_and_no_hook_is_started_as_another() {
+    if !is_root() {
+        return skipped(Need::Root, "only root starts commands as somebody else");
+    }
+    let house = house(
+        "[jobs.a]\nuser = 'no-such-user'\ncommand = 'true'\non_failure = '@T@/tell'\nmailto = 'ops'\n",
+    );
+    install_mailer(&house);
+    let path = format!("{}:/usr/bin:/bin", house.dir().display());
+    let mut command = house.jobctl();
+    let supervisor = house.start_with(command.env("PATH", path), &[]);
+    let id = house.enqueue(&["a"]);
+    house.wait_state(id, "failed");
+    assert!(mail_of(&house).contains("no such user"));
+    house.wait_text("log", "event=hook_failed");
+    let hooks = house.show(id)["hooks"].clone();
+    assert!(hooks.to_string().contains("no such user"), "{hooks:#}");
+    assert_eq!(house.read("told"), "");
     assert_eq!(supervisor.stop(), 0);
 }

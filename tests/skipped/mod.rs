@@ -25,6 +25,8 @@ pub(crate) enum Need {
     Fuse,
     /// `git`.
     Git,
+    /// A kernel with keyrings.
+    Keyring,
     /// A loop device with an ext4 image that can be mounted.
     Loop,
     /// `mandoc`.
@@ -63,7 +65,7 @@ pub(crate) enum Need {
     Zones,
 }
 
-const NEEDS: [(&str, Need); 26] = [
+const NEEDS: [(&str, Need); 27] = [
     ("acl", Need::Acl),
     ("broken-build", Need::BrokenBuild),
     ("cgroup", Need::Cgroup),
@@ -72,6 +74,7 @@ const NEEDS: [(&str, Need); 26] = [
     ("faketime", Need::Faketime),
     ("fuse", Need::Fuse),
     ("git", Need::Git),
+    ("keyring", Need::Keyring),
     ("loop", Need::Loop),
     ("mandoc", Need::Mandoc),
     ("memory", Need::Memory),

@@ -10,8 +10,9 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::core::environment::Sources;
 use crate::core::job::Leftovers;
-use crate::keeper::order::Order;
+use crate::keeper::order::{Order, OwnAccount};
 use crate::keeper::record::{End, Ending, ProcessId, Record};
 use crate::keeper::{self, Heard};
 use crate::os::lock::{self, Kind};
@@ -199,9 +200,15 @@ impl Bench {
             claim: 70,
             program: argv[0].into(),
             argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
-            env: vec![b"PATH=/usr/bin:/bin".to_vec()],
-            cwd: self.dir.to_str().unwrap().into(),
-            identity: None,
+            sources: Sources::default(),
+            cwd: Some(self.dir.to_str().unwrap().into()),
+            own_account: OwnAccount {
+                name: b"ann".to_vec(),
+                home: b"/home/ann".to_vec(),
+                shell: b"/bin/sh".to_vec(),
+            },
+            user: None,
+            group: None,
             limits: Vec::new(),
             cgroup: None,
             memory_max: None,

@@ -9,11 +9,17 @@ use nix::sys::wait::WaitStatus;
 
 use super::bench::{Bench, exited, handle, has_ended, readable_in_time, until};
 use crate::core::job::Leftovers;
+use crate::keeper::Heard;
 use crate::keeper::order::Order;
 use crate::keeper::record::{End, Ending, Record};
-use crate::keeper::{self, Heard};
+use crate::keeper::sweep::{Lost, Witness, end_lost};
 use crate::os::lock::{self, Kind};
 use crate::os::process;
+
+/// One look for what is left of a killed keeper's attempt.
+fn strike_lost(record: &Record, state_dir: &std::path::Path) -> std::io::Result<usize> {
+    Lost::new(record, state_dir, Witness::Saw).strike()
+}
 
 #[test]
 fn an_exit_code_and_the_output_are_on_record() {
@@ -132,7 +138,7 @@ fn what_cannot_be_started_says_which_and_why() {
 fn a_missing_directory_is_not_mistaken_for_a_missing_program() {
     let bench = Bench::new("cwd");
     let order = Order {
-        cwd: b"/nonexistent/x".to_vec(),
+        cwd: Some(b"/nonexistent/x".to_vec()),
         ..bench.shell("true")
     };
     let expected = (
@@ -331,11 +337,12 @@ fn what_a_killed_keeper_left_of_the_session_can_be_ended() {
         boot_id: "another".to_owned(),
         ..record.clone()
     };
-    assert_eq!(keeper::strike_lost(&elsewhere, &bench.dir).unwrap(), 0);
-    assert!(keeper::strike_lost(&record, &bench.dir).unwrap() >= 1);
+    end_lost(&elsewhere, &bench.dir, Witness::Saw).unwrap();
+    assert!(!has_ended(&left));
+    assert!(strike_lost(&record, &bench.dir).unwrap() >= 1);
     readable_in_time(left.as_fd());
     until("nothing is left", || {
-        (keeper::strike_lost(&record, &bench.dir).unwrap() == 0).then_some(())
+        (strike_lost(&record, &bench.dir).unwrap() == 0).then_some(())
     });
 }
 
@@ -344,11 +351,12 @@ fn what_a_keeper_left_that_was_killed_before_it_wrote_down_the_command_can_be_en
     let bench = Bench::new("lost-unwritten");
     let mut order = bench.shell("sh -c 'echo $$ > pid; exec sleep 1000' & wait");
     let marks = [
-        format!("JOBCTL_RUN={}", order.run),
-        format!("JOBCTL_ATTEMPT={}", order.attempt),
-        format!("JOBCTL_STATE_DIR={}", bench.dir.display()),
+        ("JOBCTL_RUN", order.run.to_string()),
+        ("JOBCTL_ATTEMPT", order.attempt.to_string()),
+        ("JOBCTL_STATE_DIR", bench.dir.display().to_string()),
     ];
-    order.env.extend(marks.map(String::into_bytes));
+    let told = marks.map(|(name, value)| (name.into(), value.into_bytes()));
+    order.sources.told.extend(told);
     bench.send(&order);
     let left = handle(&bench.lines("pid", 1)[0]);
     let main = process::pidfd_open(bench.command().pid).unwrap();
@@ -359,13 +367,13 @@ fn what_a_keeper_left_that_was_killed_before_it_wrote_down_the_command_can_be_en
         ..bench.record()
     };
     let other = bench.dir.join("other");
-    keeper::strike_lost(&record, &other).unwrap();
+    strike_lost(&record, &other).unwrap();
     let next = Record {
         attempt: record.attempt + 1,
         ..record.clone()
     };
-    keeper::strike_lost(&next, &bench.dir).unwrap();
+    strike_lost(&next, &bench.dir).unwrap();
     assert!(!has_ended(&left));
-    assert!(keeper::strike_lost(&record, &bench.dir).unwrap() >= 1);
+    assert!(strike_lost(&record, &bench.dir).unwrap() >= 1);
     readable_in_time(left.as_fd());
 }

@@ -35,12 +35,15 @@ fn directory_mask_nice_value_and_environment_are_those_of_the_order() {
         bench.shell("pwd; umask; nice; env | grep -v -E '^(PWD|OLDPWD|SHLVL|_)=' | sort");
     order.umask = 0o027;
     order.nice = 3;
-    order.env.push(b"COLOUR=blue".to_vec());
+    order
+        .sources
+        .told
+        .push((b"COLOUR".to_vec(), b"blue".to_vec()));
     let dir = fs::canonicalize(&bench.dir).unwrap();
     // Those who run the tests may be nice themselves.
     let nice = (process::nice().unwrap() + 3).min(19);
     let expected = format!(
-        "{}\n0027\n{nice}\nCOLOUR=blue\nPATH=/usr/bin:/bin\n",
+        "{}\n0027\n{nice}\nCOLOUR=blue\nHOME=/home/ann\nLOGNAME=ann\nPATH=/usr/bin:/bin\nSHELL=/bin/sh\nUSER=ann\n",
         dir.display()
     );
     assert_eq!(output(&bench, &order), expected);
@@ -73,9 +76,10 @@ fn a_program_is_looked_up_in_the_path_of_its_environment() {
     let bench = Bench::new("path");
     fs::create_dir(bench.dir.join("bin")).unwrap();
     std::os::unix::fs::symlink("/bin/echo", bench.dir.join("bin/say")).unwrap();
-    let order = |path: &[u8]| Order {
-        env: vec![[b"PATH=", path].concat()],
-        ..bench.exec(&["say", "hello"])
+    let order = |path: &[u8]| {
+        let mut order = bench.exec(&["say", "hello"]);
+        order.sources.told = vec![(b"PATH".to_vec(), path.to_vec())];
+        order
     };
     assert_eq!(
         output(&bench, &order(b"/nonexistent:/etc/passwd:bin")),

@@ -1,0 +1,218 @@
+//! The beginning of an attempt: its command is started, again where the system has too few processes, and nothing that hangs
+//! meanwhile keeps the keeper from hearing that it is to stop, or that time is over.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::attempt::Tools;
+use super::enclosure::Enclosure;
+use super::launch::{self, Launch, News};
+use super::order::Order;
+use super::record::{End, Record, StopCause};
+use super::start::{self, Refusal, Started};
+use super::sweep;
+use crate::core::time::Mono;
+use crate::os::signals::SignalQueue;
+use crate::os::{clock, poll};
+
+/// How long a command waits for its next start where the system has too few processes for it.
+const START_AGAIN: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
+/// What an order names is looked up, and its program executed, within this time.
+pub(crate) const START_MAX: Duration = Duration::from_secs(30);
+
+/// How it went.
+pub(super) enum Begun {
+    /// The command is executing; with a word about what it cannot use.
+    Started(Started, Option<String>),
+    /// There is no command, and will be none.
+    Ended {
+        /// What that makes of the attempt.
+        end: End,
+        /// What it was doing, or what could not be ended, for people.
+        remark: Option<String>,
+    },
+}
+
+/// What became of a launch.
+enum Followed {
+    /// It is the command now.
+    Executed,
+    /// The command cannot be started; with what could not be ended.
+    Refused(Refusal, Option<String>),
+    /// It was killed before it was the command.
+    Killed(End, Option<String>),
+}
+
+/// Starts the command.
+pub(super) fn begin(
+    tools: &mut Tools,
+    order: &Order,
+    input: Option<&OwnedFd>,
+    enclosure: Option<&Enclosure>,
+    record: &mut Record,
+) -> io::Result<Begun> {
+    let own_report = match order.looks_outside() {
+        // Whose it will be is not known yet.
+        true => None,
+        false => launch::make_report(order, None),
+    };
+    let mut waits = START_AGAIN.into_iter();
+    loop {
+        let (refusal, remark) = match start::start(tools, order, input, enclosure) {
+            Ok(mut started) => {
+                let Some(mut launch) = started.launch.take() else {
+                    return Ok(Begun::Started(started, own_report));
+                };
+                match follow(tools, order, &mut launch, enclosure, record)? {
+                    Followed::Executed => return Ok(Begun::Started(started, launch.unreported)),
+                    Followed::Refused(refusal, unended) => (refusal, unended),
+                    Followed::Killed(end, remark) => return Ok(Begun::Ended { end, remark }),
+                }
+            }
+            Err(refusal) => (refusal, None),
+        };
+        let end = refusal.end;
+        let Some(wait) = waits.next().filter(|_| refusal.is_passing) else {
+            return Ok(Begun::Ended { end, remark });
+        };
+        if is_told_to_stop(&tools.signals, wait)? {
+            record.stopped = Some(StopCause::Signal);
+            return Ok(Begun::Ended { end, remark });
+        }
+    }
+}
+
+/// Waits until a child is the command, or says that it cannot be, or has to be killed.
+fn follow(
+    tools: &Tools,
+    order: &Order,
+    launch: &mut Launch,
+    enclosure: Option<&Enclosure>,
+    record: &mut Record,
+) -> io::Result<Followed> {
+    let start_deadline = clock::now().mono + START_MAX;
+    let timeout_deadline = order.timeout.map(|timeout| record.started_mono + timeout);
+    let deadline = timeout_deadline.map_or(start_deadline, |at| at.min(start_deadline));
+    loop {
+        let left = deadline.since(clock::now().mono);
+        let mut fds = [
+            poll::readable(tools.signals.fd()),
+            poll::readable(launch.pipe()),
+        ];
+        poll::wait(&mut fds, Some(left))?;
+        match launch.look()? {
+            News::None => {}
+            News::Gone => return Ok(Followed::Executed),
+            News::Refused(refusal) => {
+                // It is about to end; but whoever it is a process of may stop it before it has.
+                let unended = kill(tools, enclosure)?;
+                return Ok(Followed::Refused(refusal, unended));
+            }
+        }
+        let now = clock::now().mono;
+        let cause = if has_stop(&tools.signals)? {
+            Some(StopCause::Signal)
+        } else if is_over(timeout_deadline, now) {
+            Some(StopCause::Timeout)
+        } else if is_over(Some(start_deadline), now) {
+            None
+        } else {
+            continue;
+        };
+        record.stopped = cause;
+        let unended = kill(tools, enclosure)?;
+        return Ok(killed(cause, &launch.doing, unended));
+    }
+}
+
+fn is_over(deadline: Option<Mono>, now: Mono) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now)
+}
+
+/// What it means that a child was killed before it was the command.
+fn killed(cause: Option<StopCause>, doing: &str, unended: Option<String>) -> Followed {
+    let (end, remark) = match cause {
+        Some(StopCause::Timeout | StopCause::Signal) => (
+            End::Signaled(libc::SIGKILL),
+            Some(format!("killed before it had started: {doing}")),
+        ),
+        None => {
+            let secs = START_MAX.as_secs();
+            let end = End::SpawnFailed {
+                exit_code: None,
+                error: format!("did not start within {secs}s: {doing}"),
+            };
+            (end, None)
+        }
+    };
+    let remarks = [remark, unended].into_iter().flatten();
+    let remark = remarks.reduce(|one, other| format!("{one}; {other}"));
+    Followed::Killed(end, remark)
+}
+
+/// Ends the child, and answers what could not be ended.
+fn kill(tools: &Tools, enclosure: Option<&Enclosure>) -> io::Result<Option<String>> {
+    if let Some(enclosure) = enclosure {
+        enclosure.strike();
+    }
+    sweep::end_all(tools.identity.process.pid, &tools.signals)
+}
+
+/// Whether TERM or USR1 has come.
+fn has_stop(signals: &SignalQueue) -> io::Result<bool> {
+    while let Some(signal) = signals.take()? {
+        if signal != Signal::SIGCHLD {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Waits, and hears a TERM or USR1 meanwhile.
+fn is_told_to_stop(signals: &SignalQueue, wait: Duration) -> io::Result<bool> {
+    let deadline = clock::now().mono + wait;
+    loop {
+        let left = deadline.since(clock::now().mono);
+        poll::wait(&mut [poll::readable(signals.fd())], Some(left))?;
+        if has_stop(signals)? {
+            return Ok(true);
+        }
+        if clock::now().mono >= deadline {
+            return Ok(false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_takes_too_long_says_what_it_was_doing() {
+        let doing = "reading env_file /mnt/x";
+        let Followed::Killed(end, remark) = killed(None, doing, Some("left: a".into())) else {
+            panic!("it was killed");
+        };
+        let said = "did not start within 30s: reading env_file /mnt/x";
+        let expected = End::SpawnFailed {
+            exit_code: None,
+            error: said.to_owned(),
+        };
+        assert_eq!((end, remark.as_deref()), (expected, Some("left: a")));
+        let Followed::Killed(end, remark) = killed(Some(StopCause::Timeout), doing, None) else {
+            panic!("it was killed");
+        };
+        let said = "killed before it had started: reading env_file /mnt/x";
+        assert_eq!((end, remark.as_deref()), (End::Signaled(9), Some(said)));
+    }
+}

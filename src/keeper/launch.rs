@@ -1,0 +1,300 @@
+//! A start that may hang: a child with its own memory looks up what the order names, takes the ids and becomes the command.
+//!
+//! It tells by a pipe what it is about to do and what it could not do; the end of the pipe without a word is the command. The keeper
+//! waits for none of it: it listens to the pipe as to everything else, and kills the child when its time is over. What the child
+//! looks up before it takes the ids, it looks up as the supervisor's user. From then on it is as good as the job's user's own: he
+//! may stop it or kill it, but not look into it, for a process that has changed its ids cannot be traced or dumped (prctl(2),
+//! `PR_SET_DUMPABLE`) until it executes something.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{pipe2, read, write};
+
+use super::order::Order;
+use super::record::End;
+use super::start::{Ready, Refusal, early_refusal, output_failed};
+use crate::core::env_file;
+use crate::core::environment::{Account, Reader};
+use crate::core::reason::plain;
+use crate::os::spawn::{self, Frame};
+use crate::os::user::{self, AccountError, Identity};
+use crate::os::{file, reports, trust};
+
+/// An `env_file` may be this long: an environment of the kernel's own limit.
+const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
+
+/// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
+const VALUE_MAX: u64 = 128 * 1024;
+
+/// Longer texts are cut off: a message is written in one piece (pipe(7), `PIPE_BUF`).
+const TEXT_MAX: usize = 2048;
+
+/// What a message is about.
+const DOING: u8 = b'D';
+const UNREPORTED: u8 = b'U';
+const REFUSED: u8 = b'F';
+
+/// A child that is on the way to be the command.
+#[derive(Debug)]
+pub(super) struct Launch {
+    /// Its number, which is the command's.
+    pub(super) pid: i32,
+    /// What it is doing, for people.
+    pub(super) doing: String,
+    /// Why there is no file for the command's report, although there should be one.
+    pub(super) unreported: Option<String>,
+    pipe: OwnedFd,
+    heard: Vec<u8>,
+}
+
+/// What a look at the pipe tells.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Nothing that matters.
+    None,
+    /// The child is the command, or has ended.
+    Gone,
+    /// The command cannot be started.
+    Refused(Refusal),
+}
+
+impl Launch {
+    /// Makes the child. `keeper` is this process.
+    pub(super) fn begin(
+        order: &Order,
+        frame: &Frame<'_>,
+        nice: Option<i32>,
+        keeper: i32,
+    ) -> Result<Self, Refusal> {
+        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(output_failed)?;
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(output_failed)?;
+        let forked = spawn::fork(|| {
+            let teller = Teller(theirs.as_fd());
+            if let Err(failure) = frame.enter(theirs.as_fd(), keeper) {
+                return teller.refuse(&early_refusal(failure, order));
+            }
+            let teller = Teller::entered();
+            let refusal = match ready(order, nice, teller) {
+                Ok(ready) => {
+                    let (dir, program) = (ready.directory(), &order.program);
+                    let program = String::from_utf8_lossy(program);
+                    teller.tell(DOING, &format!("entering {dir} and executing {program}"));
+                    ready.refusal(ready.command().become_it(keeper))
+                }
+                Err(end) => end.into(),
+            };
+            teller.refuse(&refusal);
+        });
+        let pid = forked.map_err(|failure| early_refusal(failure, order))?;
+        Ok(Self {
+            pid,
+            doing: "setting up".to_owned(),
+            unreported: None,
+            pipe,
+            heard: Vec::new(),
+        })
+    }
+
+    /// What to wait for before the next [`Launch::look`].
+    pub(super) fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// Takes what the child has told since the last look, without waiting.
+    pub(super) fn look(&mut self) -> io::Result<News> {
+        let mut buffer = [0; 4096];
+        loop {
+            match read(&self.pipe, &mut buffer) {
+                Ok(0) => return Ok(News::Gone),
+                Ok(len) => self.heard.extend_from_slice(&buffer[..len]),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(News::None),
+                Err(errno) => return Err(errno.into()),
+            }
+            while let Some((kind, text)) = self.next_message() {
+                match kind {
+                    DOING => self.doing = text,
+                    UNREPORTED => self.unreported = Some(text),
+                    _ => return Ok(News::Refused(refusal_of(&text))),
+                }
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> Option<(u8, String)> {
+        let (&[kind, low, high], rest) = self.heard.split_first_chunk()?;
+        let text = rest.get(..usize::from(u16::from_le_bytes([low, high])))?;
+        let message = (kind, String::from_utf8_lossy(text).into_owned());
+        self.heard.drain(..3 + text.len());
+        Some(message)
+    }
+}
+
+/// The child's end of the pipe.
+#[derive(Clone, Copy)]
+struct Teller<'a>(BorrowedFd<'a>);
+
+impl Teller<'_> {
+    fn entered() -> Self {
+        Self(spawn::pipe_of_child())
+    }
+
+    fn tell(self, kind: u8, text: &str) {
+        let len = text.floor_char_boundary(TEXT_MAX);
+        let size = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
+        let message = [&[kind], &size[..], &text.as_bytes()[..len]].concat();
+        // Where nobody listens any more, this process gets KILL.
+        while write(self.0, &message) == Err(Errno::EINTR) {}
+    }
+
+    /// The last word. First whether it may pass, then an exit code or nothing, then the sentence.
+    fn refuse(self, refusal: &Refusal) {
+        if let End::SpawnFailed { exit_code, error } = &refusal.end {
+            let code = exit_code.map(|code| code.to_string()).unwrap_or_default();
+            let passes = u8::from(refusal.is_passing);
+            self.tell(REFUSED, &format!("{passes} {code} {error}"));
+        }
+    }
+}
+
+/// Reads what [`Teller::refuse`] wrote.
+fn refusal_of(text: &str) -> Refusal {
+    let mut words = text.splitn(3, ' ');
+    let mut next = || words.next().unwrap_or_default();
+    let is_passing = next() == "1";
+    let end = End::SpawnFailed {
+        exit_code: next().parse().ok(),
+        error: next().to_owned(),
+    };
+    Refusal { end, is_passing }
+}
+
+/// Looks up all that the order names.
+fn ready<'a>(order: &'a Order, nice: Option<i32>, teller: Teller<'_>) -> Result<Ready<'a>, End> {
+    let (user, group) = (order.user.as_deref(), order.group.as_deref());
+    if let Some((what, name)) = user
+        .map(|name| ("user", name))
+        .or(group.map(|name| ("group", name)))
+    {
+        teller.tell(DOING, &format!("looking up {what} {name}"));
+    }
+    let found = user::account_of(user, group);
+    let found = found.map_err(|error: AccountError| refused(error.to_string()))?;
+    let (home, name, shell);
+    let (account, identity) = match found {
+        Some(found) => {
+            (home, name) = (found.entry.home, found.entry.name);
+            shell = found.entry.shell;
+            let account = Account {
+                name: name.as_bytes(),
+                home: home.as_os_str().as_encoded_bytes(),
+                shell: shell.as_os_str().as_encoded_bytes(),
+            };
+            (account, found.identity)
+        }
+        None => (order.own_account.account(), None),
+    };
+    if let Some(why) = make_report(order, identity.as_ref()) {
+        teller.tell(UNREPORTED, &why);
+    }
+    let env = order.sources.compose(account, &mut Files(teller))?;
+    Ok(Ready::of(order, nice, env, account.home)?.with_identity(identity))
+}
+
+/// Makes the file for the command's report. Where that fails the command runs all the same, and why is said at the end.
+pub(super) fn make_report(order: &Order, owner: Option<&Identity>) -> Option<String> {
+    let path = order.report.as_deref()?;
+    let error = reports::make(Path::new(path), owner).err()?;
+    Some(format!("report: cannot be made: {}", plain(&error)))
+}
+
+/// Whoever reads the files that sources name.
+struct Files<'a>(Teller<'a>);
+
+impl Reader for Files<'_> {
+    type Error = End;
+
+    fn env_file(&mut self, path: &str) -> Result<env_file::Variables, End> {
+        self.0.tell(DOING, &format!("reading env_file {path}"));
+        let bytes = read_trusted(path, ENV_FILE_MAX)
+            .map_err(|error| refused(format!("env_file {path}: {}", plain(&error))))?;
+        env_file::parse(&bytes).map_err(|error| {
+            let (line, message) = (error.line, error.message);
+            refused(format!("env_file {path}: line {line}: {message}"))
+        })
+    }
+
+    /// A value that stands in a file of its own, without the newline at its end.
+    fn value(&mut self, name: &str, path: &str) -> Result<Vec<u8>, End> {
+        self.0
+            .tell(DOING, &format!("reading {path} for env {name}"));
+        let failed = |why: String| refused(format!("env {name}: {path}: {why}"));
+        let mut value = read_trusted(path, VALUE_MAX).map_err(|error| failed(plain(&error)))?;
+        if value.ends_with(b"\n") {
+            value.pop();
+        }
+        if value.contains(&0) {
+            return Err(failed("holds a NUL byte".to_owned()));
+        }
+        Ok(value)
+    }
+}
+
+/// Reads a file that nobody but root can change, if this is a supervisor of root's.
+fn read_trusted(path: &str, len_max: u64) -> io::Result<Vec<u8>> {
+    file::read_whole(trust::open_trusted(Path::new(path))?, len_max)
+}
+
+fn refused(error: String) -> End {
+    End::SpawnFailed {
+        exit_code: None,
+        error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_survives_the_pipe_with_its_exit_code_and_its_sentence() {
+        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let mut launch = Launch {
+            pid: 1,
+            doing: String::new(),
+            unreported: None,
+            pipe,
+            heard: Vec::new(),
+        };
+        assert!(matches!(launch.look(), Ok(News::None)));
+        let teller = Teller(theirs.as_fd());
+        teller.tell(DOING, "reading env_file /mnt/x");
+        teller.tell(UNREPORTED, &"ä".repeat(TEXT_MAX));
+        assert!(matches!(launch.look(), Ok(News::None)));
+        assert_eq!(launch.doing, "reading env_file /mnt/x");
+        assert_eq!(
+            launch.unreported.as_deref(),
+            Some(&*"ä".repeat(TEXT_MAX / 2))
+        );
+        for (exit_code, is_passing) in [(Some(127), false), (None, true)] {
+            let end = End::SpawnFailed {
+                exit_code,
+                error: "/bin/x: no such file or directory".to_owned(),
+            };
+            teller.refuse(&Refusal {
+                end: end.clone(),
+                is_passing,
+            });
+            let Ok(News::Refused(refusal)) = launch.look() else {
+                panic!("it is refused");
+            };
+            assert_eq!((refusal.end, refusal.is_passing), (end, is_passing));
+        }
+        drop(theirs);
+        assert!(matches!(launch.look(), Ok(News::Gone)));
+    }
+}

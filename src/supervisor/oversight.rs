@@ -1,0 +1,278 @@
+//! Deadlines over keepers: a keeper keeps the timeout and the stop of its command, and this keeps the keeper. One that is stopped is
+//! woken; one that does not end its attempt then is killed, and its command with it.
+//!
+//! Time is counted here as the supervisor turns: while it is stopped itself, or its machine, no keeper becomes late.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::spawner::{Spawner, Stop};
+use super::stopping::Stopping;
+use super::{Live, Supervisor};
+use crate::core::run::Outcome;
+use crate::core::time::{Mono, Now};
+use crate::keeper::START_MAX;
+use crate::keeper::order::Order;
+
+/// A keeper may be so much later than what it is told says.
+const KEEPER_MAX: Duration = Duration::from_secs(5);
+
+/// A keeper that is told to kill at once for the last time, or whose supervisor should have left, has this long.
+const LAST_MAX: Duration = Duration::from_secs(1);
+
+/// A keeper that has not begun to end its attempt so long after the timeout is woken.
+const WAKE_BEHIND: Duration = Duration::from_secs(1);
+
+/// A wait may be so much longer than it was planned before it is taken for a stop of this process.
+const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// Waits are no longer while a keeper is late: it shall have had the time that is counted.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a keeper was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It had not ended its attempt after the timeout.
+    Timeout,
+    /// It had not started its command.
+    Start,
+    /// It had not ended its attempt after it was told to.
+    Told,
+}
+
+/// One attempt, hook, mail or heartbeat, on the clock of [`Oversight`].
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    slot: u32,
+    claim: i64,
+    grace: Duration,
+    /// Until then its command has to be started; none: it is.
+    start_deadline: Option<Mono>,
+    /// When its timeout is over; none: it has none.
+    timeout_at: Option<Mono>,
+    /// It was woken after that.
+    is_woken: bool,
+    /// When it has to have ended because it was told to.
+    told_deadline: Option<Mono>,
+    killed: Option<Cause>,
+}
+
+impl Watched {
+    fn wake_deadline(&self) -> Option<Mono> {
+        let at = self.timeout_at.filter(|_| !self.is_woken)?;
+        Some(at + WAKE_BEHIND)
+    }
+
+    fn kill_deadline(&self) -> Option<Mono> {
+        let late = self.timeout_at.map(|at| at + self.grace + KEEPER_MAX);
+        let all = [late, self.start_deadline, self.told_deadline];
+        all.into_iter().flatten().min()
+    }
+
+    /// Why it is to be killed at `now`; none: it is not.
+    fn kill_cause(&self, now: Mono) -> Option<Cause> {
+        let is_over = |at: Option<Mono>| at.is_some_and(|at| at <= now);
+        if !is_over(self.kill_deadline()) {
+            None
+        } else if is_over(self.timeout_at) {
+            Some(Cause::Timeout)
+        } else if is_over(self.told_deadline) {
+            Some(Cause::Told)
+        } else {
+            Some(Cause::Start)
+        }
+    }
+}
+
+/// All keepers that work on something.
+#[derive(Debug)]
+pub(super) struct Oversight {
+    /// How long this process has turned.
+    now: Mono,
+    last: Mono,
+    /// How long the last wait was to be.
+    planned: Option<Duration>,
+    /// By run, as its keeper knows it.
+    watched: HashMap<i64, Watched>,
+}
+
+impl Oversight {
+    /// Begins at `now` with nothing to look after.
+    pub(super) fn at(now: Now) -> Self {
+        Self {
+            now: Mono::from_duration(Duration::ZERO),
+            last: now.mono,
+            planned: None,
+            watched: HashMap::new(),
+        }
+    }
+
+    /// Time has passed.
+    fn advance(&mut self, now: Now) {
+        let passed = now.mono.since(self.last);
+        let counted = self
+            .planned
+            .map_or(passed, |planned| passed.min(planned + LATE_MAX));
+        self.now = self.now + counted;
+        self.last = now.mono;
+    }
+
+    /// How long nothing is to be done, unless something happens.
+    fn next_wait(&self) -> Option<Duration> {
+        let waits = self.watched.values().filter(|one| one.killed.is_none());
+        let waits = waits.filter_map(|one| {
+            let is_late = one.told_deadline.is_some() || one.is_woken;
+            let kill = one.kill_deadline()?;
+            let next = one.wake_deadline().map_or(kill, |wake| wake.min(kill));
+            let wait = next.since(self.now).max(Duration::from_millis(1));
+            Some(if is_late { wait.min(LOOK) } else { wait })
+        });
+        waits.min()
+    }
+}
+
+impl<S: Spawner> Supervisor<S> {
+    /// From now on the keeper of a slot has to keep its times.
+    pub(super) fn oversee(&mut self, (run, claim): (i64, i64), slot: u32, order: &Order) {
+        self.watch_over((run, claim), slot, order.timeout, order.stop_grace);
+    }
+
+    fn watch_over(
+        &mut self,
+        (run, claim): (i64, i64),
+        slot: u32,
+        timeout: Option<Duration>,
+        grace: Duration,
+    ) {
+        let now = self.oversight.now;
+        let watched = Watched {
+            slot,
+            claim,
+            grace,
+            start_deadline: Some(now + START_MAX + KEEPER_MAX),
+            timeout_at: timeout.map(|timeout| now + timeout),
+            is_woken: false,
+            told_deadline: None,
+            killed: None,
+        };
+        self.oversight.watched.insert(run, watched);
+    }
+
+    /// The same for an attempt that a former supervisor began: how much of its time is over is its keeper's to know.
+    pub(super) fn oversee_adopted(&mut self, run: i64, live: &Live) {
+        let policy = &live.policy;
+        self.watch_over(
+            (run, live.claim),
+            live.slot,
+            policy.timeout,
+            policy.stop_grace,
+        );
+    }
+
+    /// The keeper of a run was told to stop.
+    pub(super) fn note_told(&mut self, run: i64, stop: Stop) {
+        let now = self.oversight.now;
+        if let Some(one) = self.oversight.watched.get_mut(&run) {
+            let time = match stop {
+                Stop::Gently => one.grace + KEEPER_MAX,
+                Stop::AtOnce => KEEPER_MAX,
+            };
+            one.told_deadline = Some(
+                one.told_deadline
+                    .map_or(now + time, |at| at.min(now + time)),
+            );
+        }
+    }
+
+    /// Everything is to be over now.
+    pub(super) fn hurry(&mut self, run: i64) {
+        let at = self.oversight.now + LAST_MAX;
+        if let Some(one) = self.oversight.watched.get_mut(&run) {
+            one.told_deadline = Some(one.told_deadline.map_or(at, |told| told.min(at)));
+        }
+    }
+
+    /// What has ended needs nobody to look after it.
+    pub(super) fn forget(&mut self, run: i64, claim: i64) {
+        let is_it = |one: &Watched| one.claim == claim;
+        if self.oversight.watched.get(&run).is_some_and(is_it) {
+            self.oversight.watched.remove(&run);
+        }
+    }
+
+    /// Wakes and kills keepers that are late. After the ends that they have told were heard.
+    pub(super) fn look_at_keepers(&mut self, now: Now) {
+        self.oversight.advance(now);
+        let clock = self.oversight.now;
+        let is_ended = |run: &i64| self.ended.iter().any(|end| end.run == *run);
+        let mut killed = Vec::new();
+        for (run, one) in &mut self.oversight.watched {
+            if one.killed.is_some() || is_ended(run) {
+                continue;
+            }
+            if one.wake_deadline().is_some_and(|at| at <= clock) {
+                one.is_woken = true;
+                self.spawner.wake(one.slot);
+            }
+            let Some(cause) = one.kill_cause(clock) else {
+                continue;
+            };
+            if cause == Cause::Start && self.spawner.is_started(one.slot, *run, one.claim) {
+                one.start_deadline = None;
+                continue;
+            }
+            one.killed = Some(cause);
+            self.spawner.kill_keeper(one.slot);
+            killed.push((*run, cause));
+        }
+        for (run, cause) in killed {
+            let why = match cause {
+                Cause::Timeout => "it did not end its attempt after the timeout",
+                Cause::Start => "it did not start its command",
+                Cause::Told => "it did not end its attempt when it was told to",
+            };
+            self.log
+                .event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
+        }
+    }
+
+    /// How long no keeper is late.
+    pub(super) fn next_keeper_wait(&self) -> Option<Duration> {
+        self.oversight.next_wait()
+    }
+
+    /// Notes how long this process is to wait at most.
+    pub(crate) fn note_wait(&mut self, wait: Duration) {
+        self.oversight.planned = Some(wait);
+    }
+
+    /// How an attempt ended whose keeper is gone without a word: what the keeper was killed for is known.
+    pub(super) fn outcome_of_lost(&self, run: i64, claim: i64) -> Outcome {
+        let one = self.oversight.watched.get(&run);
+        let killed = one
+            .filter(|one| one.claim == claim)
+            .and_then(|one| one.killed);
+        match killed {
+            Some(Cause::Timeout) => Outcome::TimedOut {
+                exit_code: None,
+                signal: None,
+            },
+            Some(Cause::Start) => Outcome::SpawnFailed {
+                exit_code: None,
+                error: format!("did not start within {}s", START_MAX.as_secs()),
+            },
+            Some(Cause::Told) | None => Outcome::Lost,
+        }
+    }
+
+    /// Whether the keeper of an attempt was killed because it did not end that when it was told to: then the attempt was stopped.
+    pub(super) fn was_told(&self, run: i64, claim: i64) -> bool {
+        let one = self.oversight.watched.get(&run);
+        one.is_some_and(|one| one.claim == claim && one.killed == Some(Cause::Told))
+    }
+
+    /// Whether a stop has had all its time, and that of the keepers that were killed for it.
+    pub(super) fn is_long_over(&self, stopping: Stopping, now: Now) -> bool {
+        self.stop_deadline(stopping) + LAST_MAX + KEEPER_MAX <= now.mono
+    }
+}

@@ -1,0 +1,109 @@
+//! Keepers that are late: woken, killed, and what that makes of their attempts.
+
+use super::*;
+use crate::core::run::Reason;
+
+const STUCK: Act = (100_000, End::Exited(0));
+
+fn stuck(keys: &str) -> (Scenario, i64) {
+    let mut day = Scenario::new(&format!("[jobs.a]\ncommand = 'x'\n{keys}"), T0);
+    day.acts("a", &[STUCK]);
+    day.supervisor.spawner.deaf.push("a".into());
+    let run = day.enqueue("a", 1)[0];
+    (day, run)
+}
+
+/// When keepers were killed, in seconds since the scenario began.
+fn killed(day: &Scenario) -> Vec<u64> {
+    let killed = day.supervisor.spawner.killed.iter();
+    killed
+        .map(|(at, _)| at.as_duration().as_secs() - 1000)
+        .collect()
+}
+
+#[test]
+fn a_keeper_that_outlives_the_timeout_is_woken_then_killed_and_the_attempt_timed_out() {
+    let (mut day, run) = stuck("timeout = '60s'\nstop_grace = '10s'\nretry = 1\n");
+    day.advance(70);
+    assert_eq!(day.supervisor.spawner.woken.len(), 1);
+    assert_eq!(killed(&day), [0; 0]);
+    day.advance(10);
+    assert_eq!(killed(&day), [75]);
+    let attempts = day.supervisor.store.attempts(run).unwrap();
+    assert_eq!(attempts[0].outcome, Some(OutcomeKind::TimedOut));
+    day.advance(60);
+    assert_eq!(day.run(run).state, State::Succeeded);
+}
+
+#[test]
+fn a_keeper_that_does_not_stop_when_it_is_told_to_is_killed_and_the_run_is_cancelled() {
+    let (mut day, run) = stuck("stop_grace = '10s'\n");
+    day.advance(5);
+    day.supervisor
+        .store
+        .ask_stop(run, crate::core::retry::Stopped::ByHand, None)
+        .unwrap();
+    day.advance(25);
+    assert_eq!(killed(&day), [20]);
+    let run = day.run(run);
+    assert_eq!(
+        (run.state, run.reason, run.outcome),
+        (
+            State::Cancelled,
+            Some(Reason::ByHand),
+            Some(OutcomeKind::Lost)
+        )
+    );
+}
+
+#[test]
+fn a_keeper_that_does_not_start_its_command_is_killed_and_the_attempt_is_a_spawn_failure() {
+    let (mut day, run) = stuck("");
+    day.supervisor.spawner.unstarted.push("a".into());
+    day.advance(40);
+    assert_eq!(killed(&day), [35]);
+    let run = day.run(run);
+    assert_eq!(run.outcome, Some(OutcomeKind::SpawnFailed));
+    assert_eq!(run.error.as_deref(), Some("did not start within 30s"));
+}
+
+#[test]
+fn a_command_that_was_started_may_take_any_time() {
+    let (mut day, _) = stuck("");
+    day.advance(50_000);
+    assert_eq!(killed(&day), [0; 0]);
+}
+
+#[test]
+fn time_in_which_the_supervisor_itself_was_stopped_makes_no_keeper_late() {
+    let (mut day, run) = stuck("timeout = '60s'\nstop_grace = '10s'\n");
+    day.advance(30);
+    let wait = day.supervisor.next_wait(day.now);
+    day.supervisor.note_wait(wait);
+    // All of them were stopped: when the keeper goes on, it has yet to see that time is over.
+    day.advance_clocks(Duration::from_secs(3600));
+    let _ = day.turn(&[]);
+    assert_eq!(killed(&day), [0; 0]);
+    day.advance(8);
+    assert_eq!(killed(&day), [0; 0]);
+    day.advance(60);
+    assert_eq!(day.run(run).outcome, Some(OutcomeKind::TimedOut));
+}
+
+#[test]
+fn a_stop_is_over_in_time_whatever_a_keeper_does_and_a_third_one_at_once() {
+    let (mut day, run) = stuck("stop_grace = '10s'\nretry = 1\n");
+    day.supervisor.configuration.stop_timeout = Duration::from_secs(30);
+    day.advance(5);
+    assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
+    day.advance(40);
+    assert_eq!(killed(&day), [36]);
+    assert_eq!(day.turn(&[]), Flow::Leave);
+    assert_eq!(day.run(run).state, State::Queued);
+    let (mut day, _) = stuck("stop_grace = '10m'\n");
+    day.advance(5);
+    let _ = day.turn(&[Event::StopAsked, Event::StopAsked, Event::StopAsked]);
+    day.advance(3);
+    assert_eq!(killed(&day), [6]);
+    assert_eq!(day.turn(&[]), Flow::Leave);
+}
