@@ -1,5 +1,4 @@
-//! Any bytes are a log of cron's: no line is more than one start, each start lies in a year that there is, and what was printed
-//! once is printed the same.
+//! Any bytes are a log of cron's: no line is more than one start, and what was printed once is printed the same.
 #![no_main]
 
 #[expect(
@@ -45,7 +44,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     let records = reader.finish(&zone, now);
     assert!(records.starts.len() <= lines);
-    assert!(records.starts.is_empty() || records.covered.is_some());
     let _ = covered(&records);
     for start in &records.starts {
         assert!(start.command.is_ascii(), "{start:?}");
