@@ -1,13 +1,13 @@
-//! `jobctl enqueue`: adds items, all in one transaction or none.
+//! `jobctl enqueue`: adds items, all or none.
 //!
 //! Everything that can be wrong is found before the first item is written; what was printed is on disk.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use serde_json::json;
 
+use super::batch::{self, Aim};
 use super::context::Context;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -206,10 +206,18 @@ fn add(
         context.say("standard input is empty: nothing was added");
         return Ok(Vec::new());
     }
-    let enqueued = if args.dry_run {
-        rehearse(context.state_dir_to_write()?, addition, items)?
-    } else {
-        Store::create(context.made_state_dir()?)?.enqueue(addition, items)?
+    let (state_dir, aim) = match args.dry_run {
+        true => (context.state_dir_to_write()?, Aim::Rehearse),
+        false => (context.made_state_dir()?, Aim::Add),
+    };
+    let opened = match aim {
+        Aim::Rehearse => Store::open_write(state_dir),
+        Aim::Add => Store::create(state_dir),
+    };
+    let enqueued = match opened {
+        Ok(mut store) => batch::add(&mut store, state_dir, addition, items, aim)?,
+        Err(StoreError::Missing(_)) if args.dry_run => added_to_none(addition, items),
+        Err(error) => return Err(error.into()),
     };
     match enqueued {
         Enqueued::Added(added) => Ok(added),
@@ -219,44 +227,15 @@ fn add(
     }
 }
 
-/// What ends a rehearsal: its answer, or an error of the store.
-enum Rehearsal {
-    Answer(Enqueued),
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Rehearsal {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// Adds the items to the store as it is, and undoes that. Where there is no store nothing is in the way.
-fn rehearse(
-    state_dir: &Path,
-    addition: &Addition<'_>,
-    items: impl Iterator<Item = NewItem>,
-) -> Result<Enqueued, StoreError> {
-    let mut store = match Store::open_write(state_dir) {
-        Ok(store) => store,
-        Err(StoreError::Missing(_)) => {
-            let new = items.map(|_| Added {
-                id: 0,
-                existing: false,
-            });
-            return Ok(match addition.conditions.after.first() {
-                Some(&id) => Enqueued::NoSuchRun(id),
-                None => Enqueued::Added(new.collect()),
-            });
-        }
-        Err(error) => return Err(error),
-    };
-    let rehearsed: Result<(), Rehearsal> =
-        store.together(|store| Err(Rehearsal::Answer(store.enqueue(addition, items)?)));
-    match rehearsed {
-        Err(Rehearsal::Answer(answer)) => Ok(answer),
-        Err(Rehearsal::Failed(error)) => Err(error),
-        Ok(()) => Ok(Enqueued::Added(Vec::new())),
+/// What would be added where there is no store: nothing is in the way.
+fn added_to_none(addition: &Addition<'_>, items: impl Iterator<Item = NewItem>) -> Enqueued {
+    let new = items.map(|_| Added {
+        id: 0,
+        existing: false,
+    });
+    match addition.conditions.after.first() {
+        Some(&id) => Enqueued::NoSuchRun(id),
+        None => Enqueued::Added(new.collect()),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod when;
 
 mod ack;
 mod backup;
+mod batch;
 mod cancel;
 mod check;
 mod complete;

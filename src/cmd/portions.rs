@@ -12,6 +12,9 @@ use crate::store::{Store, StoreError};
 /// How long a portion works. With what it takes to put it on disk it holds the lock for 50 ms at the most.
 const PORTION: Duration = Duration::from_millis(25);
 
+/// What a portion puts on disk at the most, in bytes that are known beforehand: their sync is a part of its time.
+const PORTION_BYTES: usize = 1 << 20;
+
 /// How long the lock is free after that: three looks of whoever waits for it.
 const GAP: Duration = Duration::from_millis(3);
 
@@ -32,12 +35,12 @@ pub(crate) const PORTIONS: Portions<'static> = Portions {
 };
 
 impl Portions<'_> {
-    /// Does steps until there is none any more, some in a transaction; what they did is told when it is on disk. An error undoes the portion
-    /// that it comes from, and ends it.
+    /// Does steps until there is none any more, some in a transaction; what they did is told when it is on disk. A step answers with
+    /// what it did and how many bytes it wrote, as far as they are more than a row. An error undoes the portion that it comes from, and ends it.
     pub(crate) fn each<T, E>(
         &self,
         store: &mut Store,
-        mut step: impl FnMut(&mut Store) -> Result<Option<T>, E>,
+        mut step: impl FnMut(&mut Store) -> Result<Option<(T, usize)>, E>,
         mut tell: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E>
     where
@@ -57,13 +60,15 @@ impl Portions<'_> {
     fn portion<T, E>(
         &self,
         store: &mut Store,
-        step: &mut impl FnMut(&mut Store) -> Result<Option<T>, E>,
+        step: &mut impl FnMut(&mut Store) -> Result<Option<(T, usize)>, E>,
     ) -> Result<(Vec<T>, bool), E> {
         let begin = (self.clock)();
         let mut done = Vec::new();
-        while let Some(one) = step(store)? {
+        let mut bytes = 0;
+        while let Some((one, size)) = step(store)? {
             done.push(one);
-            if (self.clock)().since(begin) >= PORTION {
+            bytes += size;
+            if bytes >= PORTION_BYTES || (self.clock)().since(begin) >= PORTION {
                 return Ok((done, false));
             }
         }
@@ -120,7 +125,7 @@ pub(crate) mod tests {
                         crate::core::time::Wall::from_ms(left.into()),
                     )?;
                     left -= 1;
-                    Ok((left >= 0).then_some(left))
+                    Ok((left >= 0).then_some((left, 0)))
                 },
                 |step| {
                     told.push(step);

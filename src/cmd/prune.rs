@@ -77,7 +77,7 @@ fn prune_jobs(
             Some(cursor) => Some(((job_id, limits), cursor)),
             None => jobs.next().map(|job| (job, 0)),
         };
-        Ok(Some(pruned))
+        Ok(Some((pruned, 0)))
     };
     PORTIONS.each(store, step, |pruned| {
         for file in &pruned.files {

@@ -92,7 +92,7 @@ pub(crate) fn all(
         ids.try_for_each(|id| teller.tell(id, &one(verb, &mut store, id, Mode::Rehearsal)?))
     } else {
         let step = |store: &mut Store| match ids.next() {
-            Some(id) => one(verb, store, id, Mode::Earnest).map(|step| Some((id, step))),
+            Some(id) => one(verb, store, id, Mode::Earnest).map(|step| Some(((id, step), 0))),
             None => Ok(None),
         };
         PORTIONS.each(&mut store, step, |(id, step)| teller.tell(id, &step))

@@ -25,6 +25,7 @@ pub(crate) mod signals;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod terminal;
+pub(crate) mod ticket;
 pub(crate) mod trust;
 pub(crate) mod user;
 pub(crate) mod wake;

@@ -1,5 +1,6 @@
 //! The promises of the store, through its verbs, on real SQLite.
 
+mod batch;
 mod notices;
 
 use std::sync::Arc;

@@ -1,14 +1,19 @@
-//! Runs that finders feed: put down out of sight, some at a time, and brought into sight in one small commit.
+//! Runs that finders feed, or commands in large batches: put down out of sight, some at a time, and brought into sight in one small commit.
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::batch::take_from_staged;
 use super::rows;
+use super::steer::{give_up_key, holder_of, succeeded_holder};
 use super::{Store, StoreError};
 use crate::core::key;
-use crate::core::run::Cause;
+use crate::core::run::{Cause, Reason};
 use crate::core::time::Wall;
+
+/// Stands in `by` of an item of a batch whose key somebody has taken, until the batch has looked it up again.
+pub(super) const STOLEN: i64 = -1;
 
 /// How far the lines of a finder's attempt are put down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +48,26 @@ pub(crate) struct Keys {
     pub(crate) held_since: Option<Wall>,
 }
 
+/// How feeds are brought into the queues.
+#[derive(Clone, Copy)]
+pub(crate) struct Bringing<'a> {
+    /// So many runs at the most.
+    pub(crate) limit: u32,
+    /// The time of the turn.
+    pub(crate) now: Wall,
+    /// How the keys of a job are made; a run of a finder whose key is held is taken away.
+    pub(crate) keys: &'a dyn Fn(i64) -> Option<Keys>,
+    /// Whether the command of a batch with this ticket lives.
+    pub(crate) is_alive: &'a dyn Fn(i64) -> bool,
+}
+
 /// What was brought from the feeds into the queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Brought {
     /// Jobs that have more queued runs now.
     pub(crate) jobs: BTreeSet<i64>,
+    /// Jobs of which nothing may start yet: some of their runs are still to be replaced.
+    pub(crate) withheld: BTreeSet<i64>,
     /// Whether there is more of it, for the next turn.
     pub(crate) has_more: bool,
 }
@@ -131,13 +151,17 @@ impl Store {
         .map(|_| ())
     }
 
-    /// How many runs of a job wait.
+    /// How many runs of a job wait; none if it is not known.
     pub(crate) fn waiting_count(&self, job: &str) -> Result<i64, StoreError> {
-        self.conn
-            .prepare_cached("SELECT scheduled + queued + retrying FROM job WHERE name = ?1")
-            .and_then(|mut query| query.query_row([job], |row| row.get(0)).optional())
-            .map(Option::unwrap_or_default)
-            .map_err(|e| self.failed("read the queue", e))
+        let count = || {
+            let job: Option<i64> = self
+                .conn
+                .prepare_cached("SELECT id FROM job WHERE name = ?1")?
+                .query_row([job], |row| row.get(0))
+                .optional()?;
+            job.map_or(Ok(0), |job| waiting(&self.conn, job))
+        };
+        count().map_err(|e| self.failed("read the queue", e))
     }
 
     /// Brings the runs of a feed into sight: its finder has succeeded.
@@ -158,67 +182,150 @@ impl Store {
             .map_err(|e| self.failed("read the feeds", e))
     }
 
-    /// Queues runs of finished feeds, and takes away those of finders that did not succeed; `limit` of them at the most. `keys` knows how the
-    /// keys of a job are made: one whose key is held is taken away, too.
-    pub(crate) fn bring_fed(
-        &self,
-        limit: u32,
-        now: Wall,
-        keys: &dyn Fn(i64) -> Option<Keys>,
-    ) -> Result<Brought, StoreError> {
-        self.bring(limit, now, keys)
+    /// Queues runs of finished feeds and batches, and takes away those that came to nothing; some of them.
+    pub(crate) fn bring_fed(&self, bringing: &Bringing<'_>) -> Result<Brought, StoreError> {
+        self.bring(bringing)
             .map_err(|e| self.failed("queue what was fed", e))
     }
 
-    fn bring(
-        &self,
-        limit: u32,
-        now: Wall,
-        keys: &dyn Fn(i64) -> Option<Keys>,
-    ) -> rusqlite::Result<Brought> {
+    fn bring(&self, bringing: &Bringing<'_>) -> rusqlite::Result<Brought> {
         let mut brought = Brought::default();
-        let next: Option<(i64, bool)> = self
-            .conn
-            .prepare_cached(
-                "SELECT id, is_done FROM feed WHERE is_done OR NOT EXISTS (SELECT 1 FROM run \
-                 WHERE run.id = feed.run AND run.state = 3 AND run.claim = feed.claim) ORDER BY id LIMIT 1",
-            )?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((feed, is_done)) = next else {
+        let Some(next) = self.next_feed(bringing)? else {
             return Ok(brought);
         };
         brought.has_more = true;
         let job: Option<i64> = self
             .conn
             .prepare_cached("SELECT job FROM run WHERE state = 0 AND feed = ?1 LIMIT 1")?
-            .query_row([feed], |row| row.get(0))
+            .query_row([next.feed], |row| row.get(0))
             .optional()?;
-        let rows = if is_done {
-            brought.jobs.extend(job);
-            match job.and_then(keys) {
-                Some(keys) => self.bring_keyed(feed, limit, now, &keys)?,
-                None => self
-                    .conn
-                    .prepare_cached(
-                        "UPDATE run SET state = 2 WHERE id IN (SELECT id FROM run WHERE state = 0 AND feed = ?1 \
-                         ORDER BY id LIMIT ?2)",
-                    )?
-                    .execute(params![feed, limit])?,
-            }
-        } else {
-            self.conn
-                .prepare_cached(
-                    "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE state = 0 AND feed = ?1 LIMIT ?2)",
-                )?
-                .execute(params![feed, limit])?
-        };
-        if rows == 0 {
-            self.conn
-                .prepare_cached("DELETE FROM feed WHERE id = ?1")?
-                .execute([feed])?;
+        if !next.is_done {
+            take_away(&self.conn, next.feed, bringing.limit)?;
+            return Ok(brought);
         }
+        let Some(job) = job else {
+            forget(&self.conn, next.feed)?;
+            return Ok(brought);
+        };
+        brought.jobs.insert(job);
+        match (bringing.keys)(job) {
+            Some(keys) if !next.is_batch => {
+                self.bring_keyed(next.feed, bringing.limit, bringing.now, &keys)?;
+            }
+            Some(_) | None => self.bring_plain(next.feed, bringing)?,
+        }
+        brought.withheld = self.withheld()?;
         Ok(brought)
+    }
+
+    /// The first feed with something to do. What replaces other runs comes first, so that nobody starts those.
+    fn next_feed(&self, bringing: &Bringing<'_>) -> rusqlite::Result<Option<NextFeed>> {
+        let mut feeds = self.conn.prepare_cached(
+            "SELECT id, is_done, run, claim, EXISTS (SELECT 1 FROM run WHERE run.id = feed.run AND run.state = 3 AND run.claim = feed.claim) \
+             FROM feed ORDER BY NOT (is_done AND EXISTS (SELECT 1 FROM run WHERE state = 0 AND run.feed = feed.id AND \"by\" IS NOT NULL)), id",
+        )?;
+        let mut rows = feeds.query([])?;
+        while let Some(row) = rows.next()? {
+            let (is_done, finder): (bool, i64) = (row.get(1)?, row.get(2)?);
+            let is_batch = finder == 0;
+            let is_under_way = match is_batch {
+                true => !is_done && (bringing.is_alive)(row.get(3)?),
+                false => !is_done && row.get::<_, bool>(4)?,
+            };
+            if !is_under_way {
+                let feed = row.get(0)?;
+                return Ok(Some(NextFeed {
+                    feed,
+                    is_done,
+                    is_batch,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Jobs some of whose runs are still to be replaced by what is in sight already.
+    fn withheld(&self) -> rusqlite::Result<BTreeSet<i64>> {
+        self.conn
+            .prepare_cached(
+                "SELECT (SELECT job FROM run WHERE state = 0 AND run.feed = feed.id AND \"by\" IS NOT NULL LIMIT 1) AS job \
+                 FROM feed WHERE is_done AND job IS NOT NULL",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Queues some runs whose keys, if they have any, are theirs already.
+    fn bring_plain(&self, feed: i64, bringing: &Bringing<'_>) -> rusqlite::Result<()> {
+        let limit = bringing.limit;
+        let marked: Vec<Marked> = self
+            .conn
+            .prepare_cached(
+                "SELECT id, job, \"by\", staged_key FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL ORDER BY \"by\", id LIMIT ?2",
+            )?
+            .query_map(params![feed, limit], |row| {
+                Ok(Marked {
+                    run: row.get(0)?,
+                    job: row.get(1)?,
+                    by: row.get(2)?,
+                    key: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        if !marked.is_empty() {
+            return marked
+                .iter()
+                .try_for_each(|marked| self.replace(marked, bringing.now));
+        }
+        self.conn
+            .prepare_cached(
+                "INSERT OR IGNORE INTO dependency(run, \"on\", ended) SELECT some.id, dependency.\"on\", dependency.ended \
+                 FROM dependency, (SELECT id FROM run WHERE state = 0 AND feed = ?1 ORDER BY id LIMIT ?2) AS some \
+                 WHERE dependency.run = -?1",
+            )?
+            .execute(params![feed, limit])?;
+        self.conn
+            .prepare_cached(
+                "UPDATE run SET state = CASE WHEN due_at IS NULL OR due_at > created_at THEN 1 ELSE 2 END \
+                 WHERE id IN (SELECT id FROM run WHERE state = 0 AND feed = ?1 ORDER BY id LIMIT ?2)",
+            )?
+            .execute(params![feed, limit])
+            .map(|_| ())
+    }
+
+    /// Lets an item take the place of the run that has its key, or ends it where a later one of its batch has taken its own.
+    fn replace(&self, marked: &Marked, now: Wall) -> rusqlite::Result<()> {
+        let Marked {
+            run,
+            job,
+            by,
+            ref key,
+        } = *marked;
+        let mut end = self.conn.prepare_cached(
+            "UPDATE run SET state = 8, reason = ?2, \"by\" = ?3, ended_at = ?4, key = ?5, staged_key = NULL WHERE id = ?1 AND state = 0",
+        )?;
+        let mut ended_by = |by: i64| {
+            end.execute(params![run, Reason::Replaced.code(), by, now.ms(), key])
+                .map(|_| ())
+        };
+        if by < STOLEN {
+            return ended_by(-by);
+        }
+        if let Some(holder) = holder_of(&self.conn, job, key)? {
+            if !give_up_key(&self.conn, holder, now)? {
+                return ended_by(holder);
+            }
+            self.conn
+                .prepare_cached("UPDATE run SET \"by\" = ?2 WHERE id = ?1 AND state = 8")?
+                .execute([holder, run])?;
+        }
+        take_from_staged(&self.conn, job, key)?;
+        self.conn
+            .prepare_cached(
+                "UPDATE run SET key = ?2, staged_key = NULL, \"by\" = NULL WHERE id = ?1 AND state = 0",
+            )?
+            .execute(params![run, key])
+            .map(|_| ())
     }
 
     fn bring_keyed(
@@ -259,12 +366,92 @@ impl Store {
     }
 
     fn is_held(&self, job: i64, key: &str, span: Option<[Wall; 2]>) -> rusqlite::Result<bool> {
-        if super::steer::holder_of(&self.conn, job, key)?.is_some() {
+        if holder_of(&self.conn, job, key)?.is_some() {
             return Ok(true);
         }
-        match span {
-            Some(span) => Ok(super::steer::succeeded_holder(&self.conn, job, key, span)?.is_some()),
-            None => Ok(false),
+        let succeeded = match span {
+            Some(span) => succeeded_holder(&self.conn, job, key, span)?,
+            None => None,
+        };
+        if succeeded.is_none() {
+            take_from_staged(&self.conn, job, key)?;
+        }
+        Ok(succeeded.is_some())
+    }
+}
+
+/// A feed with something to do.
+#[derive(Clone, Copy, Debug)]
+struct NextFeed {
+    feed: i64,
+    is_done: bool,
+    is_batch: bool,
+}
+
+/// An item of a batch in sight that has not got its key yet.
+struct Marked {
+    run: i64,
+    job: i64,
+    /// As in the table `run`.
+    by: i64,
+    key: String,
+}
+
+/// Takes away some of a feed that came to nothing. False: all of it is gone.
+pub(super) fn take_away(tx: &Connection, feed: i64, limit: u32) -> rusqlite::Result<bool> {
+    let rows = tx
+        .prepare_cached(
+            "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE state = 0 AND feed = ?1 LIMIT ?2)",
+        )?
+        .execute(params![feed, limit])?;
+    if rows == 0 {
+        forget(tx, feed)?;
+    }
+    Ok(rows > 0)
+}
+
+/// Takes away a feed that has no runs any more.
+fn forget(tx: &Connection, feed: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM feed WHERE id = ?1",
+        "DELETE FROM batch WHERE feed = ?1",
+        "DELETE FROM dependency WHERE run = -?1",
+    ] {
+        tx.prepare_cached(sql)?.execute([feed])?;
+    }
+    Ok(())
+}
+
+/// Runs in sight that the counters of their jobs do not know yet: job, whether they are due later, how many.
+pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64)>> {
+    let feeds: Vec<i64> = tx
+        .prepare_cached("SELECT id FROM feed WHERE is_done")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut uncounted = Vec::new();
+    for feed in feeds {
+        let first: Option<(i64, bool)> = tx
+            .prepare_cached(
+                "SELECT job, due_at IS NULL OR due_at > created_at FROM run WHERE state = 0 AND feed = ?1 LIMIT 1",
+            )?
+            .query_row([feed], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((job, is_later)) = first {
+            let count = tx
+                .prepare_cached("SELECT count(*) FROM run WHERE state = 0 AND feed = ?1")?
+                .query_row([feed], |row| row.get(0))?;
+            uncounted.push((job, is_later, count));
         }
     }
+    Ok(uncounted)
+}
+
+/// How many runs of a job wait.
+pub(super) fn waiting(tx: &Connection, job: i64) -> rusqlite::Result<i64> {
+    let counted: i64 = tx
+        .prepare_cached("SELECT scheduled + queued + retrying FROM job WHERE id = ?1")?
+        .query_row([job], |row| row.get(0))?;
+    let uncounted = uncounted(tx)?;
+    let of_job = uncounted.iter().filter(|(of, ..)| *of == job);
+    Ok(counted + of_job.map(|(.., count)| count).sum::<i64>())
 }

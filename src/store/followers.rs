@@ -50,7 +50,7 @@ pub(super) fn follow(tx: &Connection, run: i64, after: &[i64]) -> rusqlite::Resu
 pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> {
     let ends: Vec<(i64, i64, i64)> = tx
         .prepare_cached(
-            "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL ORDER BY run LIMIT ?1",
+            "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL AND run > 0 ORDER BY run LIMIT ?1",
         )?
         .query_map([RELEASED_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
@@ -64,7 +64,9 @@ pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> 
     }
     // What was cancelled just now may have followers of its own.
     released.has_more = tx
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL)")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL AND run > 0)",
+        )?
         .query_row([], |row| row.get(0))?;
     Ok(released)
 }

@@ -4,6 +4,7 @@
 //! expects, and its name says so. Nothing here asks the clock.
 
 mod backup;
+mod batch;
 mod copies;
 mod draft;
 mod error;
@@ -38,9 +39,10 @@ use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 
 pub(crate) use backup::{Goal, Restored, Restoring};
+pub(crate) use batch::{Batch, Begun, Shown, Staged};
 pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;
-pub(crate) use feed::{Fed, Keys};
+pub(crate) use feed::{Bringing, Fed, Keys};
 pub(crate) use hold::Patience;
 pub(crate) use mark::Behind;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};

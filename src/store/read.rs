@@ -10,6 +10,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
+use super::feed;
 use super::rows::{self, ATTEMPT_COLUMNS, IN_SIGHT, JOB_COLUMNS, RUN_COLUMNS};
 use super::types::{AttemptRow, Filter, JobRow, Output, RunRow, SupervisorRow};
 use super::{Store, StoreError};
@@ -149,6 +150,7 @@ impl Store {
         self.conn
             .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM job ORDER BY name"))
             .and_then(|mut query| query.query_map([], rows::job)?.collect())
+            .and_then(|mut jobs: Vec<JobRow>| self.count_staged(&mut jobs).map(|()| jobs))
             .map_err(|e| self.failed("read jobs", e))
     }
 
@@ -157,7 +159,22 @@ impl Store {
         self.conn
             .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM job WHERE name = ?1"))
             .and_then(|mut query| query.query_row([name], rows::job).optional())
+            .and_then(|mut job| self.count_staged(job.as_mut_slice()).map(|()| job))
             .map_err(|e| self.failed("read a job", e))
+    }
+
+    /// Counts what is in sight and not in the counters yet.
+    fn count_staged(&self, jobs: &mut [JobRow]) -> rusqlite::Result<()> {
+        for (id, is_later, count) in feed::uncounted(&self.conn)? {
+            if let Some(job) = jobs.iter_mut().find(|job| job.id == id) {
+                *(if is_later {
+                    &mut job.scheduled
+                } else {
+                    &mut job.queued
+                }) += count;
+            }
+        }
+        Ok(())
     }
 
     /// The newest run of a job that has an attempt.
@@ -328,16 +345,22 @@ fn where_clause(filter: &Filter) -> (String, Vec<Value>) {
     let mut parts = vec!["1".to_owned()];
     let mut values = Vec::new();
     if !filter.states.is_empty() {
-        let mut codes: Vec<String> = filter
+        let codes: Vec<String> = filter
             .states
             .iter()
             .map(|state| state.code().to_string())
             .collect();
-        if filter.states.contains(&State::Queued) {
-            // What finished finders have fed.
-            codes.push("0".to_owned());
-        }
-        parts.push(format!("run.state IN ({})", codes.join(",")));
+        // In state 0 is what finished finders and batches have put down.
+        let staged =
+            match [State::Queued, State::Scheduled].map(|state| filter.states.contains(&state)) {
+                [true, true] => " OR run.state = 0",
+                [true, false] => " OR (run.state = 0 AND run.due_at <= run.created_at)",
+                [false, true] => {
+                    " OR (run.state = 0 AND (run.due_at IS NULL OR run.due_at > run.created_at))"
+                }
+                [false, false] => "",
+            };
+        parts.push(format!("(run.state IN ({}){staged})", codes.join(",")));
         // Said once more so that the partial index of unfinished runs can serve.
         if filter.states.iter().all(|state| !state.is_ended()) {
             parts.push(format!("run.state < {}", State::Succeeded.code()));

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::batch::take_from_staged;
+use super::feed;
 use super::followers;
 use super::hold::Unstopped;
 use super::mark;
@@ -27,6 +29,10 @@ impl Store {
     ) -> Result<Enqueued, StoreError> {
         self.transaction("add items", |tx| {
             let job = job_id(tx, addition.job)?;
+            let before = match addition.backlog_max {
+                Some(_) => feed::waiting(tx, job)?,
+                None => 0,
+            };
             let mut added = Vec::new();
             for item in items {
                 match insert_item(tx, job, addition, &item)? {
@@ -34,14 +40,10 @@ impl Store {
                     Insertion::Refused(refused) => return Ok(Verb::Undo(refused)),
                 }
             }
-            let waiting = waiting(tx, job)?;
-            if addition
-                .backlog_max
-                .is_some_and(|max| waiting > i64::from(max))
+            if let Some(max) = addition.backlog_max
+                && feed::waiting(tx, job)? > i64::from(max)
             {
-                let new = added.iter().filter(|added| !added.existing).count();
-                let waiting = waiting - i64::try_from(new).unwrap_or(i64::MAX);
-                return Ok(Verb::Undo(Enqueued::BacklogFull { waiting }));
+                return Ok(Verb::Undo(Enqueued::BacklogFull { waiting: before }));
             }
             if !addition.conditions.after.is_empty() {
                 // What it is to wait for may have ended already. More than that is the supervisor's.
@@ -113,7 +115,7 @@ impl Store {
             let Some(run) = find(tx, id)? else { return Ok(Verb::Undo(Answer::NoSuchRun)) };
             match run.state {
                 State::Scheduled | State::Queued | State::Retrying => {
-                    tx.prepare_cached("UPDATE run SET state = ?2, reason = ?3, ended_at = ?4 WHERE id = ?1 AND state < 5")?
+                    tx.prepare_cached("UPDATE run SET state = ?2, reason = ?3, ended_at = ?4, \"by\" = NULL WHERE id = ?1 AND state < 5")?
                         .execute(params![id, State::Cancelled.code(), Reason::ByHand.code(), now.ms()])?;
                     Ok(Verb::Keep(Answer::Done))
                 }
@@ -264,18 +266,33 @@ fn job_id(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
     }
 }
 
-fn waiting(tx: &Connection, job: i64) -> rusqlite::Result<i64> {
-    tx.prepare_cached("SELECT scheduled + queued + retrying FROM job WHERE id = ?1")?
-        .query_row([job], |row| row.get(0))
-}
-
+/// The run in sight that holds a key of a job.
 pub(super) fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<Option<i64>> {
     tx.prepare_cached(
-        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL \
-         AND (state < 5 OR (state = 6 AND acked IS NULL))",
+        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL)) \
+         AND (state > 0 OR feed IN (SELECT id FROM feed WHERE is_done))",
     )?
     .query_row(params![job, key], |row| row.get(0))
     .optional()
+}
+
+/// Whether a run is running.
+pub(super) fn is_running(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
+    state_of(tx, id).map(|state| state == Some(State::Running))
+}
+
+/// Whether a run waits.
+pub(super) fn is_waiting(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
+    state_of(tx, id).map(|state| state.is_none_or(|state| !state.is_ended()))
+}
+
+/// The state of a run; none of one that is not counted yet.
+fn state_of(tx: &Connection, id: i64) -> rusqlite::Result<Option<State>> {
+    let code: Option<i64> = tx
+        .prepare_cached("SELECT state FROM run WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    Ok(code.and_then(State::from_code))
 }
 
 /// What became of one item.
@@ -334,10 +351,10 @@ fn conflict(
 }
 
 /// Cancels a run that waits, acknowledges one that failed: then its key is free. False: it runs.
-fn give_up_key(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<bool> {
+pub(super) fn give_up_key(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<bool> {
     let cancelled = tx
         .prepare_cached(
-            "UPDATE run SET state = 8, reason = ?2, ended_at = ?3 WHERE id = ?1 AND state IN (1, 2, 4)",
+            "UPDATE run SET state = 8, reason = ?2, ended_at = ?3 WHERE id = ?1 AND state IN (0, 1, 2, 4)",
         )?
         .execute(params![id, Reason::Replaced.code(), now.ms()])?;
     let acknowledged = tx
@@ -361,6 +378,7 @@ fn insert_item(
         if let Some(insertion) = conflict(tx, job, addition, key)? {
             return Ok(insertion);
         }
+        take_from_staged(tx, job, key)?;
     }
     let follows = !conditions.after.is_empty();
     let state = if follows || addition.due_at > addition.created_at {
@@ -433,6 +451,9 @@ fn queue_ended(
         && by != run.id
     {
         return Ok(Verb::Undo(Answer::KeyHeld { by }));
+    }
+    if let Some(key) = &run.key {
+        take_from_staged(tx, run.job_id, key)?;
     }
     if let Some(at) = run.scheduled_at
         && let Some(by) = unfinished_occurrence(tx, run.job_id, at)?

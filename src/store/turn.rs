@@ -270,7 +270,7 @@ impl Store {
         self.conn
             .prepare_cached(
                 "UPDATE run SET state = 8, reason = ?2, ended_at = ?1 WHERE id IN (SELECT id FROM run \
-                 WHERE expires_at IS NOT NULL AND state < 3 AND attempt = 0 AND expires_at <= ?1 LIMIT ?3) RETURNING job",
+                 WHERE expires_at IS NOT NULL AND state < 3 AND state > 0 AND attempt = 0 AND expires_at <= ?1 LIMIT ?3) RETURNING job",
             )
             .and_then(|mut update| {
                 let values = params![now.ms(), Reason::Expired.code(), QUEUED_AT_ONCE];
@@ -283,7 +283,7 @@ impl Store {
     pub(crate) fn next_expiry_at(&self) -> Result<Option<Wall>, StoreError> {
         self.conn
             .prepare_cached(
-                "SELECT min(expires_at) FROM run WHERE expires_at IS NOT NULL AND state < 3 AND attempt = 0",
+                "SELECT min(expires_at) FROM run WHERE expires_at IS NOT NULL AND state < 3 AND state > 0 AND attempt = 0",
             )
             .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)))
             .map_err(|e| self.failed("read what expires", e))

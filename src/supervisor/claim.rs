@@ -112,6 +112,7 @@ impl<S: Spawner> Supervisor<S> {
             .running_max()
             .is_none_or(|max| running < usize::try_from(max).unwrap_or(usize::MAX));
         has_place
+            && !self.withheld.contains(&state.id)
             && state.try_at.is_none_or(|at| at <= now.mono)
             && self.pause_of(index, now.wall).is_none()
             && policy

@@ -11,8 +11,8 @@ use crate::core::retry::Next;
 use crate::core::run::{State, Verdict};
 use crate::core::time::Now;
 use crate::keeper::record::Spooled;
-use crate::os::file;
-use crate::store::{Fed, Keys, StoreError};
+use crate::os::{file, ticket};
+use crate::store::{Bringing, Fed, Keys, StoreError};
 
 /// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
 /// Few in tests, so that they see the portions.
@@ -145,8 +145,19 @@ impl<S: Spawner> Supervisor<S> {
                 held_since: (!job.policy.key_for.is_zero()).then(|| now.wall - job.policy.key_for),
             })
         };
-        let brought = self.store.bring_fed(RUNS_AT_ONCE, now.wall, &keys)?;
+        let brought = self.store.bring_fed(&Bringing {
+            limit: RUNS_AT_ONCE,
+            now: now.wall,
+            keys: &keys,
+            is_alive: &|ticket| ticket::is_held(&self.configuration.state_dir, ticket),
+        })?;
         self.has_feeds = brought.has_more;
+        self.withheld = brought.withheld;
+        if !brought.jobs.is_empty() {
+            self.has_followers = true;
+            self.next_due_at = self.store.next_due_at()?;
+            self.next_expiry_at = self.store.next_expiry_at()?;
+        }
         brought
             .jobs
             .into_iter()

@@ -197,6 +197,8 @@ pub(crate) struct Supervisor<S> {
     has_followers: bool,
     /// Finders have found what is not queued yet.
     has_feeds: bool,
+    /// Jobs of which nothing starts until batches in sight have replaced what they are to replace.
+    withheld: BTreeSet<i64>,
     paused_all: Option<Pause>,
     /// Hooks and mails under way.
     telling: Vec<notices::Telling>,
@@ -287,6 +289,7 @@ impl<S: Spawner> Supervisor<S> {
             next_expiry_at: None,
             has_followers: false,
             has_feeds: false,
+            withheld: BTreeSet::new(),
             paused_all: None,
             telling: Vec::new(),
             bare: BTreeSet::new(),
@@ -399,8 +402,8 @@ impl<S: Spawner> Supervisor<S> {
         self.write_age_held()?;
         match (self.stopping, self.configuration.mode) {
             (None, Mode::Live) => {
-                self.release_followers(now)?;
                 self.bring_fed(now)?;
+                self.release_followers(now)?;
                 self.expire_due(now)?;
                 self.queue_due(now)?;
                 self.plan_due(steps)?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::House;
+use crate::support::{House, wait_for};
 
 const JOBS: &str = r#"
 [jobs.resize]
@@ -298,5 +298,108 @@ fn a_pause_of_everything_and_then_a_wait_drains() {
     assert_eq!(house.show(running)["state"], "succeeded");
     assert_eq!(house.show(waiting)["state"], "queued");
     assert_eq!(house.lines("up").len(), 1);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a stranger with a tool of his own"
+)]
+fn open(house: &House) -> rusqlite::Connection {
+    rusqlite::Connection::open(house.state_dir().join("jobctl.db")).expect("the store is there")
+}
+
+/// Lines of numbers.
+fn many(count: usize) -> String {
+    (0..count).map(|number| format!("{number}\n")).collect()
+}
+
+#[test]
+fn a_large_batch_is_executed_whole_in_order_and_each_id_is_on_disk_when_it_is_printed() {
+    let house = House::new("[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\nkey = '{1}'\n");
+    let added = house
+        .ask_with(&["enqueue", "--lines", "a"], many(3000))
+        .expect(0);
+    let ids: Vec<i64> = added
+        .out
+        .lines()
+        .map(|id| id.parse().expect("an id"))
+        .collect();
+    assert_eq!(ids.len(), 3000);
+    assert!(ids.is_sorted());
+    let of_job = |job: &str| {
+        let status = house.status();
+        let jobs = status["jobs"].as_array().expect("jobs");
+        let is_it = |row: &&serde_json::Value| row["name"] == job;
+        jobs.iter().find(is_it).expect("the job")["queued"].clone()
+    };
+    assert_eq!(of_job("a"), 3000);
+    assert_eq!(house.runs("a").len(), 3000);
+    // Keys twice: the second time each stands for the first.
+    let lines = many(1500);
+    let first = house
+        .ask_with(&["enqueue", "--lines", "b"], &lines)
+        .expect(0)
+        .out;
+    let again = house
+        .ask_with(&["enqueue", "--lines", "b"], &lines)
+        .expect(0)
+        .out;
+    assert_eq!(first, again);
+    assert_eq!(of_job("b"), 1500);
+    let refused = house.ask_with(
+        &["enqueue", "--lines", "--on-conflict", "error", "b"],
+        many(1600),
+    );
+    assert_eq!(refused.code, 1, "{refused:?}");
+    house.ask(&["cancel", "--job", "a"]).expect(0);
+    house.ask(&["cancel", "--job", "b"]).expect(0);
+    assert_eq!((of_job("a"), of_job("b")), (0.into(), 0.into()));
+}
+
+#[test]
+fn a_large_batch_whose_command_is_killed_midway_leaves_nothing() {
+    let house = House::new("[jobs.a]\ncommand = 'true'\n");
+    house.enqueue(&["a"]);
+    let path = house.path("lines");
+    std::fs::write(&path, many(1_000_000)).expect("a file");
+    let mut command = house.jobctl();
+    let mut child = command
+        .args(["enqueue", "--lines", "a"])
+        .stdin(std::fs::File::open(path).expect("it is there"))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let store = || open(&house);
+    wait_for("items out of sight", || {
+        let staged: i64 = store()
+            .query_row("SELECT count(*) FROM run WHERE state = 0", [], |row| {
+                row.get(0)
+            })
+            .ok()?;
+        (staged > 0).then_some(())
+    });
+    child.kill().expect("it is ours");
+    child.wait().expect("it ends");
+    assert_eq!(house.runs("a").len(), 1);
+    let supervisor = house.start();
+    wait_for("the rest to be taken away", || {
+        let left: i64 = store()
+            .query_row(
+                "SELECT (SELECT count(*) FROM run WHERE state = 0) + (SELECT count(*) FROM feed)",
+                [],
+                |row| row.get(0),
+            )
+            .ok()?;
+        (left == 0).then_some(())
+    });
+    assert_eq!(house.runs("a").len(), 1);
+    let is_ticket = |name: &str| name.starts_with("batch-");
+    let left = std::fs::read_dir(house.state_dir()).expect("the state directory");
+    assert!(
+        !left
+            .flatten()
+            .any(|entry| is_ticket(&entry.file_name().to_string_lossy()))
+    );
     assert_eq!(supervisor.stop(), 0);
 }

@@ -1,0 +1,412 @@
+//! Items that a command adds in a large batch: put down out of sight, some at a time, and brought into sight in one small commit.
+//!
+//! A batch is a feed without a finder, so what becomes of it then stands in `feed.rs`. Its keys count from the time they are put down, but
+//! only among batches: whoever adds one of them meanwhile takes it (`take_from_staged`), and the batch looks it up again before it
+//! comes into sight. All verbs here are parts of a transaction of the caller's.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::feed::{self, STOLEN};
+use super::followers;
+use super::rows;
+use super::steer::{self, holder_of, succeeded_holder};
+use super::types::{Addition, NewItem, OnConflict};
+use super::{Store, StoreError};
+use crate::core::run::State;
+use crate::core::time::Wall;
+
+/// Items that one step takes away again.
+const DROPPED_AT_ONCE: u32 = 100;
+
+/// No batch takes longer: a success that ends after this has another clock's time.
+const TAKES_MAX: Duration = Duration::from_secs(3600);
+
+/// A batch that is being put down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    feed: i64,
+    /// The number of the lock that says that its command lives.
+    ticket: i64,
+}
+
+/// What became of the beginning of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It can be put down.
+    Batch(Batch),
+    /// A dead batch has the ticket still: another one is needed.
+    TicketTaken,
+    /// There is no run of this number to wait for.
+    NoSuchRun(i64),
+}
+
+/// What became of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Staged {
+    /// It is a run, out of sight.
+    Run(i64),
+    /// The same, and a run that waits, or an earlier item, will be cancelled for it.
+    Instead(i64),
+    /// This run has its key.
+    Existing(i64),
+    /// This run has its key, and that is an error, or it runs and cannot be replaced.
+    Refused {
+        /// The key.
+        key: String,
+        /// Who holds it.
+        by: i64,
+    },
+    /// The batch is not there any more: the store was restored.
+    Gone,
+}
+
+/// What became of the end of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// All of it is in sight.
+    Yes,
+    /// Somebody has taken keys: settle them first.
+    Unsettled,
+    /// So many wait already.
+    BacklogFull {
+        /// How many wait.
+        waiting: i64,
+    },
+    /// A run that was to be replaced runs by now.
+    Refused {
+        /// The key.
+        key: String,
+        /// Who holds it.
+        by: i64,
+    },
+    /// The batch is not there any more: the store was restored.
+    Gone,
+}
+
+/// What a key makes of an item.
+enum Judged {
+    Run(Claim),
+    Existing(i64),
+    Refused(i64),
+}
+
+/// How a run of the batch comes to its key.
+enum Claim {
+    Free,
+    /// A run that waits, or has failed, gives way.
+    Replaces(i64),
+    /// An earlier item of the same batch gives way.
+    Supersedes(i64),
+    /// Another batch has it, which may come to nothing.
+    Contested,
+}
+
+impl Store {
+    /// Begins a batch. While the lock of this number is held its command lives.
+    pub(crate) fn begin_batch(
+        &self,
+        ticket: i64,
+        pid: u32,
+        addition: &Addition<'_>,
+    ) -> Result<Begun, StoreError> {
+        self.know_name(addition.job)?;
+        let begun = || -> rusqlite::Result<Begun> {
+            let new = self.conn.execute(
+                "INSERT INTO feed(run, claim) VALUES (0, ?1) ON CONFLICT DO NOTHING",
+                [ticket],
+            )?;
+            if new == 0 {
+                return Ok(Begun::TicketTaken);
+            }
+            let feed = self.conn.last_insert_rowid();
+            self.conn.execute(
+                "INSERT OR REPLACE INTO batch(feed, pid, begun_at) VALUES (?1, ?2, ?3)",
+                params![feed, pid, addition.created_at.ms()],
+            )?;
+            // What its runs wait for is noted now, so that no end is missed until they are there.
+            let missing = followers::follow(&self.conn, -feed, addition.conditions.after)?;
+            Ok(missing.map_or(Begun::Batch(Batch { feed, ticket }), Begun::NoSuchRun))
+        };
+        begun().map_err(|e| self.failed("begin a batch", e))
+    }
+
+    /// Puts an item down out of sight.
+    pub(crate) fn stage_item(
+        &self,
+        batch: Batch,
+        addition: &Addition<'_>,
+        item: &NewItem,
+    ) -> Result<Staged, StoreError> {
+        stage(&self.conn, batch, addition, item).map_err(|e| self.failed("add items", e))
+    }
+
+    /// Looks up again the key of an item that somebody has taken: the item's run, and what became of it. None: all are settled.
+    pub(crate) fn settle_item(
+        &self,
+        batch: Batch,
+        addition: &Addition<'_>,
+    ) -> Result<Option<(i64, Staged)>, StoreError> {
+        settle(&self.conn, batch, addition).map_err(|e| self.failed("add items", e))
+    }
+
+    /// Brings all of a batch into sight; `new` is how many runs it has, `instead` how many that wait it replaces.
+    pub(crate) fn show_batch(
+        &self,
+        batch: Batch,
+        addition: &Addition<'_>,
+        new: i64,
+        instead: i64,
+    ) -> Result<Shown, StoreError> {
+        show(&self.conn, batch, addition, new - instead).map_err(|e| self.failed("add items", e))
+    }
+
+    /// How many runs wait, if one more would be too many.
+    pub(crate) fn is_backlog_full(
+        &self,
+        addition: &Addition<'_>,
+        more: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some(max) = addition.backlog_max else {
+            return Ok(None);
+        };
+        let waiting = self.waiting_count(addition.job)?;
+        Ok((waiting.saturating_add(more) > i64::from(max)).then_some(waiting))
+    }
+
+    /// Takes away some of a batch that came to nothing. False: all of it is gone.
+    pub(crate) fn drop_batch(&self, batch: Batch) -> Result<bool, StoreError> {
+        feed::take_away(&self.conn, batch.feed, DROPPED_AT_ONCE)
+            .map_err(|e| self.failed("take items away", e))
+    }
+}
+
+/// Frees a key that an item in no batch is to have: one that a batch has put down and not brought into sight does without until it has
+/// looked it up again.
+pub(super) fn take_from_staged(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE run SET staged_key = key, key = NULL, \"by\" = ?3 WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state < 5 \
+         AND state = 0 AND feed NOT IN (SELECT id FROM feed WHERE is_done)",
+    )?
+    .execute(params![job, key, STOLEN])
+    .map(|_| ())
+}
+
+/// The job of a batch, which a reload may have united with another; none: the batch is gone.
+fn job_of(tx: &Connection, batch: Batch, name: &str) -> rusqlite::Result<Option<i64>> {
+    tx.prepare_cached(
+        "SELECT coalesce((SELECT job FROM run WHERE state = 0 AND feed = ?1 LIMIT 1), (SELECT id FROM job WHERE name = ?3)) \
+         FROM feed WHERE id = ?1 AND run = 0 AND claim = ?2",
+    )?
+    .query_row(params![batch.feed, batch.ticket, name], |row| row.get(0))
+    .optional()
+    .map(Option::flatten)
+}
+
+fn stage(
+    tx: &Connection,
+    batch: Batch,
+    addition: &Addition<'_>,
+    item: &NewItem,
+) -> rusqlite::Result<Staged> {
+    let Some(job) = job_of(tx, batch, addition.job)? else {
+        return Ok(Staged::Gone);
+    };
+    let Some(key) = &item.key else {
+        return insert(tx, batch, job, addition, item).map(Staged::Run);
+    };
+    match judge(tx, batch, job, addition, key)? {
+        Judged::Existing(by) => Ok(Staged::Existing(by)),
+        Judged::Refused(by) => Ok(Staged::Refused {
+            key: key.clone(),
+            by,
+        }),
+        Judged::Run(claim) => {
+            let run = insert(tx, batch, job, addition, item)?;
+            give_key(tx, run, key, &claim)
+        }
+    }
+}
+
+/// Puts down an item without its key.
+fn insert(
+    tx: &Connection,
+    batch: Batch,
+    job: i64,
+    addition: &Addition<'_>,
+    item: &NewItem,
+) -> rusqlite::Result<i64> {
+    let conditions = &addition.conditions;
+    tx.prepare_cached(
+        "INSERT INTO run(job, state, cause, created_at, due_at, priority, max_attempts, args, expires_at, \"after\", feed) \
+         VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        job,
+        addition.cause.code(),
+        addition.created_at.ms(),
+        conditions.after.is_empty().then_some(addition.due_at.ms()),
+        addition.priority,
+        addition.max_attempts,
+        rows::encode_args(&item.args),
+        conditions.expires_at.map(Wall::ms),
+        rows::encode_ids(conditions.after),
+        batch.feed,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// What the holder of a key, if there is one, makes of an item of a batch.
+fn judge(
+    tx: &Connection,
+    batch: Batch,
+    job: i64,
+    addition: &Addition<'_>,
+    key: &str,
+) -> rusqlite::Result<Judged> {
+    let conditions = &addition.conditions;
+    let staged: Option<(i64, i64)> = tx
+        .prepare_cached(
+            "SELECT id, feed FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state < 5 AND state = 0 \
+             AND feed NOT IN (SELECT id FROM feed WHERE is_done)",
+        )?
+        .query_row(params![job, key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let holder = holder_of(tx, job, key)?;
+    let succeeded = match (holder, conditions.key_held_since) {
+        (None, Some(since)) => {
+            let until = addition.created_at + TAKES_MAX;
+            succeeded_holder(tx, job, key, [since, until])?
+        }
+        (Some(_), _) | (None, None) => None,
+    };
+    Ok(match (conditions.on_conflict, staged, holder, succeeded) {
+        (_, Some((_, feed)), ..) if feed != batch.feed => Judged::Run(Claim::Contested),
+        (OnConflict::Replace, Some((own, _)), ..) => Judged::Run(Claim::Supersedes(own)),
+        (OnConflict::Replace, None, Some(by), _) if steer::is_running(tx, by)? => {
+            Judged::Refused(by)
+        }
+        (OnConflict::Replace, None, Some(by), _) => Judged::Run(Claim::Replaces(by)),
+        (OnConflict::Replace, None, None, _) | (_, None, None, None) => Judged::Run(Claim::Free),
+        (OnConflict::Ignore, Some((by, _)), ..)
+        | (OnConflict::Ignore, None, Some(by), _)
+        | (OnConflict::Ignore, None, None, Some(by)) => Judged::Existing(by),
+        (OnConflict::Error, Some((by, _)), ..)
+        | (OnConflict::Error, None, Some(by), _)
+        | (OnConflict::Error, None, None, Some(by)) => Judged::Refused(by),
+    })
+}
+
+/// Gives a run of the batch its key, as far as it may have it now.
+fn give_key(tx: &Connection, run: i64, key: &str, claim: &Claim) -> rusqlite::Result<Staged> {
+    let mut set = tx.prepare_cached(
+        "UPDATE run SET key = ?2, staged_key = ?3, \"by\" = ?4 WHERE id = ?1 AND state = 0",
+    )?;
+    match claim {
+        Claim::Free => {
+            set.execute(params![run, key, None::<&str>, None::<i64>])?;
+        }
+        Claim::Supersedes(former) => {
+            set.execute(params![former, None::<&str>, key, -run])?;
+            set.execute(params![run, key, None::<&str>, None::<i64>])?;
+            return Ok(Staged::Instead(run));
+        }
+        Claim::Replaces(by) => {
+            set.execute(params![run, None::<&str>, key, by])?;
+            if steer::is_waiting(tx, *by)? || is_replaced_already(tx, run, *by)? {
+                return Ok(Staged::Instead(run));
+            }
+        }
+        Claim::Contested => {
+            set.execute(params![run, None::<&str>, key, STOLEN])?;
+        }
+    }
+    Ok(Staged::Run(run))
+}
+
+/// Whether an earlier item of the same batch is to replace this run, too: then the later one replaces the earlier one.
+fn is_replaced_already(tx: &Connection, run: i64, by: i64) -> rusqlite::Result<bool> {
+    tx.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0 AND feed = (SELECT feed FROM run WHERE id = ?1) \
+         AND \"by\" IS NOT NULL AND \"by\" = ?2 AND id < ?1)",
+    )?
+    .query_row([run, by], |row| row.get(0))
+}
+
+fn settle(
+    tx: &Connection,
+    batch: Batch,
+    addition: &Addition<'_>,
+) -> rusqlite::Result<Option<(i64, Staged)>> {
+    let stolen: Option<(i64, i64, String)> = tx
+        .prepare_cached(
+            "SELECT id, job, staged_key FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL AND \"by\" = ?2 LIMIT 1",
+        )?
+        .query_row([batch.feed, STOLEN], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((run, job, key)) = stolen else {
+        return Ok(None);
+    };
+    let mut judged = judge(tx, batch, job, addition, &key)?;
+    if matches!(judged, Judged::Run(Claim::Contested)) {
+        // The other batch is not in sight: this one is first.
+        take_from_staged(tx, job, &key)?;
+        judged = judge(tx, batch, job, addition, &key)?;
+    }
+    let staged = match judged {
+        Judged::Existing(by) => {
+            tx.prepare_cached("DELETE FROM run WHERE id = ?1 AND state = 0")?
+                .execute([run])?;
+            Staged::Existing(by)
+        }
+        Judged::Refused(by) => Staged::Refused { key, by },
+        Judged::Run(claim) => give_key(tx, run, &key, &claim)?,
+    };
+    Ok(Some((run, staged)))
+}
+
+fn show(
+    tx: &Connection,
+    batch: Batch,
+    addition: &Addition<'_>,
+    more: i64,
+) -> rusqlite::Result<Shown> {
+    let Some(job) = job_of(tx, batch, addition.job)? else {
+        return Ok(Shown::Gone);
+    };
+    let is_unsettled: bool = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL AND \"by\" = ?2)",
+        [batch.feed, STOLEN],
+        |row| row.get(0),
+    )?;
+    if is_unsettled {
+        return Ok(Shown::Unsettled);
+    }
+    // Few run, whatever is to be replaced.
+    let running: Option<(i64, Option<String>)> = tx
+        .query_row(
+            "SELECT id, key FROM run WHERE state < 5 AND state = ?3 AND job = ?2 AND EXISTS (SELECT 1 FROM run AS item \
+             WHERE item.state = 0 AND item.feed = ?1 AND item.\"by\" IS NOT NULL AND item.\"by\" = run.id) LIMIT 1",
+            params![batch.feed, job, State::Running.code()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    if let Some((by, key)) = running {
+        let key = key.unwrap_or_default();
+        return Ok(Shown::Refused { key, by });
+    }
+    if let Some(max) = addition.backlog_max {
+        let waiting = feed::waiting(tx, job)?;
+        if waiting.saturating_add(more) > i64::from(max) {
+            return Ok(Shown::BacklogFull { waiting });
+        }
+    }
+    let shown = tx.execute(
+        "UPDATE feed SET is_done = 1 WHERE id = ?1 AND is_done = 0",
+        [batch.feed],
+    )?;
+    Ok(if shown == 1 { Shown::Yes } else { Shown::Gone })
+}
