@@ -21,6 +21,7 @@ mod core;
 mod fixture;
 mod idle;
 mod large;
+mod locks;
 #[path = "../../src/os"]
 mod os {
     //! Zones, as the binary reads them.
@@ -72,6 +73,7 @@ const GROUPS: &[Group] = &[
     ("missed", missed::missed),
     ("idle", idle::idle),
     ("large", large::large),
+    ("locks", locks::locks),
 ];
 
 fn main() -> io::Result<()> {
