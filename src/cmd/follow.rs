@@ -133,7 +133,7 @@ pub(crate) fn answer(
             Step::NextAttempt => {
                 transcript.end(out)?;
                 out.flush()?;
-                *cursor = Cursor::new(&run, cursor.attempt + 1);
+                *cursor = Cursor::new(&run, cursor.attempt.saturating_add(1));
                 context.say(&format!("run {id}: attempt {}", cursor.attempt));
                 continue;
             }

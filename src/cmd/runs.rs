@@ -98,7 +98,7 @@ fn table(runs: &[RunRow], viewer: &Viewer, detail: Detail) -> Table {
 /// How long its newest attempt took, or takes so far; in milliseconds.
 fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
     match run.state {
-        State::Running => Some(viewer.now.ms() - run.started_at?.ms()),
+        State::Running => Some(viewer.now.ms().saturating_sub(run.started_at?.ms())),
         State::Scheduled
         | State::Queued
         | State::Retrying

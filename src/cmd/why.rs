@@ -251,7 +251,7 @@ impl Case<'_> {
         }
         let grid_at = row.and_then(|row| row.grid_at);
         let next = |after: Wall| Some(self.jobs.next(job, grid_at, after)?.occurrence.at);
-        let named = next(Wall::from_ms(at.ms() - 1)).filter(|named| *named < until);
+        let named = next(at.just_before()).filter(|named| *named < until);
         let Some(named) = named else {
             let following = next(at).map_or_else(
                 || "no occurrence after it is known".to_owned(),

@@ -70,9 +70,7 @@ impl Timetable<'_> {
         } else {
             LATE_MAX
         };
-        let in_time_after = span
-            .after
-            .max(Wall::from_ms((span.until - late_max).ms() - 1));
+        let in_time_after = span.after.max((span.until - late_max).just_before());
         let missed = self.missed(Span {
             after: span.after,
             until: in_time_after,
@@ -112,8 +110,8 @@ impl Timetable<'_> {
     /// The last occurrence before `at` that is not before `first`.
     pub(crate) fn latest_before(&self, at: Wall, first: Wall) -> Option<Wall> {
         self.latest(Span {
-            after: Wall::from_ms(first.ms() - 1),
-            until: Wall::from_ms(at.ms() - 1),
+            after: first.just_before(),
+            until: at.just_before(),
         })
     }
 
@@ -129,7 +127,7 @@ impl Timetable<'_> {
                 break;
             };
             newest.push(at);
-            until = Wall::from_ms(at.ms() - 1);
+            until = at.just_before();
         }
         newest.reverse();
         newest
@@ -171,7 +169,7 @@ impl Due {
         };
         let first = missed.first.max(startable_from);
         let span = Span {
-            after: Wall::from_ms(first.ms() - 1),
+            after: first.just_before(),
             until: missed.last,
         };
         match timetable.job.policy.catch_up {

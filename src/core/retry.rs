@@ -183,16 +183,19 @@ impl Policy {
     /// The attempts that will follow, at most `limit`, and when at the earliest: as if each of them failed in the moment it started.
     pub(crate) fn plan(&self, waiting: &Waiting, limit: usize) -> Vec<(u32, Wall)> {
         let mut plan = Vec::new();
-        let (mut attempt, mut charged, mut at) =
-            (waiting.attempt + 1, waiting.charged, waiting.due_at);
+        let (mut attempt, mut charged, mut at) = (
+            waiting.attempt.saturating_add(1),
+            waiting.charged,
+            waiting.due_at,
+        );
         while plan.len() < limit && waiting.attempts_max.is_none_or(|max| charged < max) {
             plan.push((attempt, at));
-            charged += 1;
+            charged = charged.saturating_add(1);
             at = at
                 + self
                     .retry
                     .delay_after(charged, jitter_seed(waiting.run, attempt));
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
             let is_late = |limit| at > waiting.first_started_at + limit;
             if self.retry.give_up_after.is_some_and(is_late) {
                 break;

@@ -31,6 +31,11 @@ impl Wall {
         self.0.div_euclid(1000)
     }
 
+    /// The last point before it.
+    pub(crate) const fn just_before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// RFC 3339 in UTC with seconds, for logs and environments; the epoch where the calendar ends.
     pub(crate) fn rfc3339(self) -> String {
         let time = chrono::DateTime::from_timestamp_millis(self.0).unwrap_or_default();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::cells::Cells;
 use super::feed::{self, STOLEN};
 use super::followers;
 use super::rows;
@@ -199,7 +200,7 @@ fn job_of(tx: &Connection, batch: Batch, name: &str) -> rusqlite::Result<Option<
         "SELECT coalesce((SELECT job FROM run WHERE state = 0 AND feed = ?1 LIMIT 1), (SELECT id FROM job WHERE name = ?3)) \
          FROM feed WHERE id = ?1 AND run = 0 AND claim = ?2",
     )?
-    .query_row(params![batch.feed, batch.ticket, name], |row| row.get(0))
+    .query_row(params![batch.feed, batch.ticket, name], |row| row.cell(0))
     .optional()
     .map(Option::flatten)
 }
@@ -271,7 +272,7 @@ fn judge(
             "SELECT id, feed FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state < 5 AND state = 0 \
              AND feed NOT IN (SELECT id FROM feed WHERE is_done)",
         )?
-        .query_row(params![job, key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![job, key], |row| Ok((row.cell(0)?, row.cell(1)?)))
         .optional()?;
     let holder = holder_of(tx, job, key)?;
     let succeeded = match (holder, conditions.key_held_since) {
@@ -331,7 +332,7 @@ fn is_replaced_already(tx: &Connection, run: i64, by: i64) -> rusqlite::Result<b
         "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0 AND feed = (SELECT feed FROM run WHERE id = ?1) \
          AND \"by\" IS NOT NULL AND \"by\" = ?2 AND id < ?1)",
     )?
-    .query_row([run, by], |row| row.get(0))
+    .query_row([run, by], |row| row.cell(0))
 }
 
 fn settle(
@@ -344,7 +345,7 @@ fn settle(
             "SELECT id, job, staged_key FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL AND \"by\" = ?2 LIMIT 1",
         )?
         .query_row([batch.feed, STOLEN], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?))
         })
         .optional()?;
     let Some((run, job, key)) = stolen else {
@@ -380,7 +381,7 @@ fn show(
     let is_unsettled: bool = tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL AND \"by\" = ?2)",
         [batch.feed, STOLEN],
-        |row| row.get(0),
+        |row| row.cell(0),
     )?;
     if is_unsettled {
         return Ok(Shown::Unsettled);
@@ -391,7 +392,7 @@ fn show(
             "SELECT id, key FROM run WHERE state < 5 AND state = ?3 AND job = ?2 AND EXISTS (SELECT 1 FROM run AS item \
              WHERE item.state = 0 AND item.feed = ?1 AND item.\"by\" IS NOT NULL AND item.\"by\" = run.id) LIMIT 1",
             params![batch.feed, job, State::Running.code()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.cell(0)?, row.cell(1)?)),
         )
         .optional()?;
     if let Some((by, key)) = running {

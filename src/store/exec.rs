@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cells::Cells;
 use super::former;
 use super::rows;
 use super::types::{NewItem, RunRow};
@@ -43,7 +44,7 @@ impl Store {
             )?;
             let mut slots = Vec::new();
             for name in std::iter::once(&name).chain(was) {
-                for slot in query.query_map([name], |row| row.get(0))? {
+                for slot in query.query_map([name], |row| row.cell(0))? {
                     slots.push(slot?);
                 }
             }
@@ -88,7 +89,7 @@ impl Store {
     pub(crate) fn running_slots(&self) -> Result<Vec<u32>, StoreError> {
         self.conn
             .prepare_cached("SELECT slot FROM run WHERE state < 5 AND state = 3 AND slot IS NOT NULL UNION SELECT slot FROM notice WHERE slot IS NOT NULL")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("read the slots", e))
     }
 
@@ -102,10 +103,10 @@ impl Store {
                 query
                     .query_map([], |row| {
                         Ok(RunningExec {
-                            run: row.get(0)?,
-                            job_id: row.get(1)?,
-                            slot: row.get(2)?,
-                            claim: row.get(3)?,
+                            run: row.cell(0)?,
+                            job_id: row.cell(1)?,
+                            slot: row.cell(2)?,
+                            claim: row.cell(3)?,
                         })
                     })?
                     .collect()

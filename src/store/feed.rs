@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::batch::take_from_staged;
+use super::cells::Cells;
 use super::rows;
 use super::steer::{give_up_key, holder_of, succeeded_holder};
 use super::{Store, StoreError};
@@ -82,9 +83,9 @@ impl Store {
                 )?
                 .query_row([run, claim], |row| {
                     Ok(Feed {
-                        id: row.get(0)?,
-                        position: row.get::<_, i64>(1)?.cast_unsigned(),
-                        count: row.get::<_, i64>(2)?.cast_unsigned(),
+                        id: row.cell(0)?,
+                        position: row.cell(1)?,
+                        count: row.cell(2)?,
                     })
                 })
                 .optional()
@@ -157,7 +158,7 @@ impl Store {
             let job: Option<i64> = self
                 .conn
                 .prepare_cached("SELECT id FROM job WHERE name = ?1")?
-                .query_row([job], |row| row.get(0))
+                .query_row([job], |row| row.cell(0))
                 .optional()?;
             job.map_or(Ok(0), |job| waiting(&self.conn, job))
         };
@@ -178,7 +179,7 @@ impl Store {
     pub(crate) fn has_feeds(&self) -> Result<bool, StoreError> {
         self.conn
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM feed)")
-            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .and_then(|mut query| query.query_row([], |row| row.cell(0)))
             .map_err(|e| self.failed("read the feeds", e))
     }
 
@@ -197,7 +198,7 @@ impl Store {
         let job: Option<i64> = self
             .conn
             .prepare_cached("SELECT job FROM run WHERE state = 0 AND feed = ?1 LIMIT 1")?
-            .query_row([next.feed], |row| row.get(0))
+            .query_row([next.feed], |row| row.cell(0))
             .optional()?;
         if !next.is_done {
             take_away(&self.conn, next.feed, bringing.limit)?;
@@ -226,14 +227,14 @@ impl Store {
         )?;
         let mut rows = feeds.query([])?;
         while let Some(row) = rows.next()? {
-            let (is_done, finder): (bool, i64) = (row.get(1)?, row.get(2)?);
+            let (is_done, finder): (bool, i64) = (row.cell(1)?, row.cell(2)?);
             let is_batch = finder == 0;
             let is_under_way = match is_batch {
-                true => !is_done && (bringing.is_alive)(row.get(3)?),
-                false => !is_done && row.get::<_, bool>(4)?,
+                true => !is_done && (bringing.is_alive)(row.cell(3)?),
+                false => !is_done && row.cell::<bool>(4)?,
             };
             if !is_under_way {
-                let feed = row.get(0)?;
+                let feed = row.cell(0)?;
                 return Ok(Some(NextFeed {
                     feed,
                     is_done,
@@ -251,7 +252,7 @@ impl Store {
                 "SELECT (SELECT job FROM run WHERE state = 0 AND run.feed = feed.id AND \"by\" IS NOT NULL LIMIT 1) AS job \
                  FROM feed WHERE is_done AND job IS NOT NULL",
             )?
-            .query_map([], |row| row.get(0))?
+            .query_map([], |row| row.cell(0))?
             .collect()
     }
 
@@ -265,10 +266,10 @@ impl Store {
             )?
             .query_map(params![feed, limit], |row| {
                 Ok(Marked {
-                    run: row.get(0)?,
-                    job: row.get(1)?,
-                    by: row.get(2)?,
-                    key: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                    run: row.cell(0)?,
+                    job: row.cell(1)?,
+                    by: row.cell(2)?,
+                    key: row.cell::<Option<String>>(3)?.unwrap_or_default(),
                 })
             })?
             .collect::<Result<_, _>>()?;
@@ -341,7 +342,7 @@ impl Store {
                 "SELECT id, args, job FROM run WHERE state = 0 AND feed = ?1 ORDER BY id LIMIT ?2",
             )?
             .query_map(params![feed, limit], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?))
             })?
             .collect::<Result<_, _>>()?;
         for (id, args, job) in &some {
@@ -426,7 +427,7 @@ fn forget(tx: &Connection, feed: i64) -> rusqlite::Result<()> {
 pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64)>> {
     let feeds: Vec<i64> = tx
         .prepare_cached("SELECT id FROM feed WHERE is_done")?
-        .query_map([], |row| row.get(0))?
+        .query_map([], |row| row.cell(0))?
         .collect::<Result<_, _>>()?;
     let mut uncounted = Vec::new();
     for feed in feeds {
@@ -434,12 +435,12 @@ pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64
             .prepare_cached(
                 "SELECT job, due_at IS NULL OR due_at > created_at FROM run WHERE state = 0 AND feed = ?1 LIMIT 1",
             )?
-            .query_row([feed], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([feed], |row| Ok((row.cell(0)?, row.cell(1)?)))
             .optional()?;
         if let Some((job, is_later)) = first {
             let count = tx
                 .prepare_cached("SELECT count(*) FROM run WHERE state = 0 AND feed = ?1")?
-                .query_row([feed], |row| row.get(0))?;
+                .query_row([feed], |row| row.cell(0))?;
             uncounted.push((job, is_later, count));
         }
     }
@@ -450,7 +451,7 @@ pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64
 pub(super) fn waiting(tx: &Connection, job: i64) -> rusqlite::Result<i64> {
     let counted: i64 = tx
         .prepare_cached("SELECT scheduled + queued + retrying FROM job WHERE id = ?1")?
-        .query_row([job], |row| row.get(0))?;
+        .query_row([job], |row| row.cell(0))?;
     let uncounted = uncounted(tx)?;
     let of_job = uncounted.iter().filter(|(of, ..)| *of == job);
     Ok(counted + of_job.map(|(.., count)| count).sum::<i64>())

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::cells::Cells;
 use super::{Store, StoreError};
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
@@ -36,7 +37,7 @@ pub(super) fn follow(tx: &Connection, run: i64, after: &[i64]) -> rusqlite::Resu
         "INSERT OR IGNORE INTO dependency(run, \"on\", ended) VALUES (?1, ?2, ?3)",
     )?;
     for on in after {
-        let state: Option<i64> = state_of.query_row([on], |row| row.get(0)).optional()?;
+        let state: Option<i64> = state_of.query_row([on], |row| row.cell(0)).optional()?;
         let Some(state) = state else {
             return Ok(Some(*on));
         };
@@ -52,7 +53,7 @@ pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> 
         .prepare_cached(
             "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL AND run > 0 ORDER BY run LIMIT ?1",
         )?
-        .query_map([RELEASED_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map([RELEASED_AT_ONCE], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut released = Released::default();
     for (run, on, ended) in &ends {
@@ -67,7 +68,7 @@ pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> 
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL AND run > 0)",
         )?
-        .query_row([], |row| row.get(0))?;
+        .query_row([], |row| row.cell(0))?;
     Ok(released)
 }
 
@@ -79,7 +80,7 @@ fn one_less(tx: &Connection, run: i64, on: i64, now: Wall) -> rusqlite::Result<O
         "UPDATE run SET state = 2, due_at = ?2 WHERE id = ?1 AND state = 1 AND due_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM dependency WHERE run = ?1) RETURNING job",
     )?
-    .query_row(params![run, now.ms()], |row| row.get(0))
+    .query_row(params![run, now.ms()], |row| row.cell(0))
     .optional()
 }
 

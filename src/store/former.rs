@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::cells::Cells;
+
 /// A row that has one of the names.
 #[derive(Clone, Copy, Debug)]
 struct Found {
@@ -57,8 +59,8 @@ fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {
     conn.prepare_cached("SELECT id, present AND watermark IS NOT NULL FROM job WHERE name = ?1")?
         .query_row([name], |row| {
             Ok(Found {
-                id: row.get(0)?,
-                is_planned: row.get(1)?,
+                id: row.cell(0)?,
+                is_planned: row.cell(1)?,
             })
         })
         .optional()

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::open::{ADDITIONS, APPLICATION_ID, SCHEMA, version_of};
 
@@ -91,7 +91,27 @@ pub(super) fn judge(conn: &Connection) -> Result<i64, Refused> {
     if says != "ok" {
         return Err(Refused::Damaged(says));
     }
+    judge_rows(conn)?;
     Ok(version)
+}
+
+/// Looks for runs with numbers that jobctl never wrote. They would be read as others that are in range, and nobody would know.
+fn judge_rows(conn: &Connection) -> Result<(), Refused> {
+    let odd: Option<i64> = conn
+        .query_row(
+            "SELECT id FROM backup.run WHERE NOT (typeof(job) = 'integer' \
+             AND typeof(state) = 'integer' AND state BETWEEN 0 AND 8 AND typeof(cause) = 'integer' AND cause BETWEEN 1 AND 6 \
+             AND typeof(attempt) = 'integer' AND attempt BETWEEN (state = 3) AND 4294967295 \
+             AND typeof(charged) = 'integer' AND charged BETWEEN 0 AND 4294967295 AND typeof(claim) = 'integer' \
+             AND typeof(priority) = 'integer' AND priority BETWEEN -128 AND 127 AND typeof(created_at) = 'integer') LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    odd.map_or(Ok(()), |id| {
+        let why = format!("run {id} has numbers that jobctl does not write");
+        Err(Refused::Damaged(why))
+    })
 }
 
 /// The same without its content: what executes nothing.
@@ -199,6 +219,31 @@ mod tests {
             judged("INSERT INTO job(name) VALUES ('a'); ANALYZE").unwrap(),
             1
         );
+    }
+
+    #[test]
+    fn numbers_of_a_run_that_jobctl_does_not_write_are_refused() {
+        for (columns, is_good) in [
+            ("3, 1, 1", true),
+            ("3, 1, 0", false),
+            ("2, 1, 0", true),
+            ("2, 1, -1", false),
+            ("2, 1, 'x'", false),
+            ("9, 1, 1", false),
+            ("2, 7, 1", false),
+            ("2, 1, 1e300", false),
+        ] {
+            let sql = format!(
+                "INSERT INTO run(job, created_at, state, cause, attempt) VALUES (1, 5, {columns})"
+            );
+            match judged(&sql) {
+                Ok(_) => assert!(is_good, "{columns}"),
+                Err(Refused::Damaged(why)) => {
+                    assert!(!is_good && why.starts_with("run 1 has numbers"), "{why}");
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

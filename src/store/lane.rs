@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::cells::Cells;
 use super::{Store, StoreError};
 
 impl Store {
@@ -40,7 +41,7 @@ impl Store {
     pub(crate) fn laned_jobs(&self) -> Result<Vec<i64>, StoreError> {
         self.conn
             .prepare_cached("SELECT id FROM job WHERE lane_template IS NOT NULL")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("read the lanes", e))
     }
 
@@ -49,7 +50,7 @@ impl Store {
         let former: Option<String> = self
             .conn
             .prepare_cached("SELECT lane_template FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job], |row| row.get(0)).optional())
+            .and_then(|mut query| query.query_row([job], |row| row.cell(0)).optional())
             .map(Option::flatten)
             .map_err(|e| self.failed("read the lanes", e))?;
         if former.as_deref() == template {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::cells::Cells;
 use super::rows;
 use super::{Store, StoreError};
 use crate::core::time::Wall;
@@ -58,8 +59,8 @@ impl Store {
                 self.conn.prepare_cached(sql).and_then(|mut update| {
                     let read = |row: &Row<'_>| {
                         Ok(LateJob {
-                            id: row.get(0)?,
-                            last_run: row.get(1)?,
+                            id: row.cell(0)?,
+                            last_run: row.cell(1)?,
                             well_at: rows::wall(row, 2)?,
                         })
                     };
@@ -102,7 +103,7 @@ impl Store {
     pub(crate) fn jobs_with_late_runs(&self) -> Result<Vec<i64>, StoreError> {
         self.conn
             .prepare_cached("SELECT DISTINCT job FROM run WHERE state = 3 AND late_at IS NOT NULL")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("read who is late", e))
     }
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use rusqlite::Connection;
 
+use super::cells::Cells;
 use super::open::remove_if_there;
 use super::rescue::identity_of;
 use super::{Store, StoreError};
@@ -96,7 +97,7 @@ pub(super) fn count(conn: &Connection) -> rusqlite::Result<i64> {
     conn.prepare_cached(
         "INSERT INTO meta(key, value) VALUES ('commits', 1) ON CONFLICT(key) DO UPDATE SET value = value + 1 RETURNING value",
     )?
-    .query_row([], |row| row.get(0))
+    .query_row([], |row| row.cell(0))
 }
 
 impl Store {
@@ -121,7 +122,7 @@ impl Store {
             .query_row(
                 "SELECT coalesce((SELECT value FROM meta WHERE key = 'commits'), 0)",
                 [],
-                |row| row.get(0),
+                |row| row.cell(0),
             )
             .map_err(|e| self.failed("read the store", e))?;
         if seen <= commits {
@@ -129,7 +130,7 @@ impl Store {
         }
         mark.set(commits);
         Ok(Some(Behind {
-            lost: seen - commits,
+            lost: seen.saturating_sub(commits),
         }))
     }
 }

@@ -5,6 +5,7 @@
 
 mod backup;
 mod batch;
+mod cells;
 mod copies;
 mod draft;
 mod error;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::cells::Cells;
 use super::rows;
 use super::{RunRow, Store, StoreError};
 use crate::core::notice::{Event, Means, is_bounded, weight};
@@ -105,29 +106,29 @@ const WAITS: &str = "is_done = 0 AND slot IS NULL AND EXISTS (SELECT 1 FROM job 
 
 fn notice(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
     Ok(NoticeRow {
-        id: row.get(0)?,
-        job_id: row.get(1)?,
-        run: row.get(2)?,
-        attempt: row.get(3)?,
-        event: rows::word(row, 4, Event::from_code)?,
-        means: rows::word(row, 5, Means::from_code)?,
-        at: Wall::from_ms(row.get(6)?),
-        due_at: Wall::from_ms(row.get(7)?),
-        count: row.get(8)?,
+        id: row.cell(0)?,
+        job_id: row.cell(1)?,
+        run: row.cell(2)?,
+        attempt: row.cell(3)?,
+        event: rows::word(row, 4, Event::from_code, Event::Failure)?,
+        means: rows::word(row, 5, Means::from_code, Means::Hook)?,
+        at: Wall::from_ms(row.cell(6)?),
+        due_at: Wall::from_ms(row.cell(7)?),
+        count: row.cell(8)?,
         state: rows::word_or_none(row, 9, State::from_code)?,
         reason: rows::word_or_none(row, 10, Reason::from_code)?,
-        is_done: row.get(11)?,
-        tries: row.get(12)?,
-        slot: row.get(13)?,
-        claim: row.get(14)?,
+        is_done: row.cell(11)?,
+        tries: row.cell(12)?,
+        slot: row.cell(13)?,
+        claim: row.cell(14)?,
         started_at: rows::wall(row, 15)?,
         ended_at: rows::wall(row, 16)?,
         outcome: rows::word_or_none(row, 17, OutcomeKind::from_code)?,
-        exit_code: row.get(18)?,
-        signal: row.get(19)?,
-        duration_ms: row.get(20)?,
-        error: row.get(21)?,
-        output: row.get(22)?,
+        exit_code: row.cell(18)?,
+        signal: row.cell(19)?,
+        duration_ms: row.cell(20)?,
+        error: row.cell(21)?,
+        output: row.cell(22)?,
     })
 }
 
@@ -258,7 +259,7 @@ impl Store {
             )
             .and_then(|mut query| {
                 query.query_row(params![job_id, means.code(), event.code()], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
+                    Ok((row.cell(0)?, row.cell(1)?))
                 })
             })
             .map_err(|e| self.failed("read notices", e))?;

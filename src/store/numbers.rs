@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::cells::Cells;
 use super::rows;
 use super::{Store, StoreError};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
@@ -83,11 +84,11 @@ impl Store {
         let read = |row: &Row<'_>| {
             Ok((
                 JobNumbers {
-                    id: row.get(0)?,
-                    ended: [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+                    id: row.cell(0)?,
+                    ended: [row.cell(1)?, row.cell(2)?, row.cell(3)?, row.cell(4)?],
                     oldest_due_at: None,
                 },
-                row.get::<_, i64>(5)? > 0,
+                row.cell::<i64>(5)? > 0,
             ))
         };
         let mut numbers: Vec<(JobNumbers, bool)> = self
@@ -120,7 +121,7 @@ impl Store {
                     use rusqlite::OptionalExtension;
                     query
                         .query_row(params![job_id, below], |row| {
-                            Ok((row.get(0)?, rows::wall(row, 1)?))
+                            Ok((row.cell(0)?, rows::wall(row, 1)?))
                         })
                         .optional()
                 })
@@ -146,11 +147,11 @@ impl Store {
     pub(crate) fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
         let read = |row: &Row<'_>| {
             Ok(Tally {
-                job_id: row.get(0)?,
-                outcome: rows::word(row, 1, OutcomeKind::from_code)?,
-                bucket: row.get(2)?,
-                count: row.get(3)?,
-                duration_ms: row.get(4)?,
+                job_id: row.cell(0)?,
+                outcome: rows::word(row, 1, OutcomeKind::from_code, OutcomeKind::Lost)?,
+                bucket: row.cell(2)?,
+                count: row.cell(3)?,
+                duration_ms: row.cell(4)?,
             })
         };
         self.conn
@@ -168,7 +169,7 @@ impl Store {
             )
             .and_then(|mut query| {
                 query.query_row([], |row| {
-                    Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+                    Ok([row.cell(0)?, row.cell(1)?, row.cell(2)?, row.cell(3)?])
                 })
             })
             .map_err(|e| self.failed("read jobs", e))
@@ -183,14 +184,14 @@ impl Store {
     ) -> Result<Vec<PastRun>, StoreError> {
         let read = |row: &Row<'_>| {
             Ok(PastRun {
-                state: rows::word(row, 1, State::from_code)?,
-                cause: rows::word(row, 2, Cause::from_code)?,
-                count: row.get::<_, Option<i64>>(3)?.unwrap_or(1),
-                ended_at: Wall::from_ms(row.get(4)?),
-                attempt: row.get(5)?,
-                duration_ms: row.get(6)?,
+                state: rows::word(row, 1, State::from_code, State::Cancelled)?,
+                cause: rows::word(row, 2, Cause::from_code, Cause::Enqueue)?,
+                count: row.cell::<Option<i64>>(3)?.unwrap_or(1),
+                ended_at: Wall::from_ms(row.cell(4)?),
+                attempt: row.cell(5)?,
+                duration_ms: row.cell(6)?,
                 reason: rows::word_or_none(row, 8, Reason::from_code)?,
-                has_timed_out: row.get::<_, Option<i64>>(7)? == Some(OutcomeKind::TimedOut.code()),
+                has_timed_out: row.cell::<Option<i64>>(7)? == Some(OutcomeKind::TimedOut.code()),
             })
         };
         self.conn
@@ -232,10 +233,10 @@ impl Store {
     ) -> Result<Vec<RecentRun>, StoreError> {
         let read = |row: &Row<'_>| {
             Ok(RecentRun {
-                id: row.get(0)?,
-                state: rows::word(row, 1, State::from_code)?,
-                attempt: row.get(2)?,
-                duration_ms: row.get(3)?,
+                id: row.cell(0)?,
+                state: rows::word(row, 1, State::from_code, State::Cancelled)?,
+                attempt: row.cell(2)?,
+                duration_ms: row.cell(3)?,
             })
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -267,7 +268,7 @@ impl Store {
         let found: Vec<String> = self
             .conn
             .prepare("PRAGMA quick_check(10)")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("check the store", e))?;
         Ok(found.into_iter().filter(|word| word != "ok").collect())
     }

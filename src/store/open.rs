@@ -156,6 +156,20 @@ impl Store {
             .expect("the test's SQL is right");
     }
 
+    /// The same, where the store may refuse it.
+    #[cfg(test)]
+    pub(crate) fn try_raw(&self, sql: &str) {
+        let _ = self.conn.execute_batch(sql);
+    }
+
+    /// The first column of what SQL of a test's own finds.
+    #[cfg(test)]
+    pub(crate) fn texts_raw(&self, sql: &str) -> Vec<String> {
+        let mut query = self.conn.prepare(sql).expect("the test's SQL is right");
+        let texts = query.query_map([], |row| row.get(0)).expect("it is asked");
+        texts.collect::<Result<_, _>>().expect("they are texts")
+    }
+
     /// Whether a state directory has a store.
     pub(crate) fn is_there(state_dir: &Path) -> bool {
         state_dir.join(FILE_NAME).exists()

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::params;
 
+use super::cells::Cells;
 use super::types::Output;
 use super::{Store, StoreError};
 use crate::core::output::OutputLayout;
@@ -78,7 +79,7 @@ impl Store {
             .query_row(
                 &format!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"),
                 [],
-                |row| row.get(0),
+                |row| row.cell(0),
             )
             .map_err(|e| self.failed("measure output", e))
     }
@@ -108,7 +109,7 @@ impl Store {
                  JOIN run ON run.id = output.run WHERE output.rowid > ?1 AND {condition} ORDER BY output.rowid LIMIT ?2"
             ))?
             .query_map(params![after, TRIM_BATCH], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?, row.cell(3)?, row.cell(4)?))
             })?
             .collect::<Result<_, _>>()?;
         let mut trimmed = Trimmed::default();

@@ -10,6 +10,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
+use super::cells::{Cell, Cells};
 use super::feed;
 use super::rows::{self, ATTEMPT_COLUMNS, IN_SIGHT, JOB_COLUMNS, RUN_COLUMNS};
 use super::types::{AttemptRow, Filter, JobRow, Output, RunRow, SupervisorRow};
@@ -62,7 +63,7 @@ impl Store {
             .prepare_cached(&sql)
             .and_then(|mut query| {
                 query
-                    .query_map(params_from_iter(values), |row| row.get(0))?
+                    .query_map(params_from_iter(values), |row| row.cell(0))?
                     .collect()
             })
             .map_err(|e| self.failed("read runs", e))
@@ -89,7 +90,7 @@ impl Store {
             .prepare_cached(sql)
             .and_then(|mut query| {
                 query.query_row(params![run.job_id, run.priority, due_at, run.id], |row| {
-                    row.get(0)
+                    row.cell(0)
                 })
             })
             .map_err(|e| self.failed("read the queue", e))
@@ -125,7 +126,7 @@ impl Store {
             .and_then(|mut query| {
                 query
                     .query_row([at.ms()], |row| {
-                        Ok((Wall::from_ms(row.get(0)?), Wall::from_ms(row.get(1)?)))
+                        Ok((Wall::from_ms(row.cell(0)?), Wall::from_ms(row.cell(1)?)))
                     })
                     .optional()
             })
@@ -184,7 +185,7 @@ impl Store {
                 "SELECT run.id FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) AND attempt > 0 \
                  ORDER BY run.id DESC LIMIT 1",
             )
-            .and_then(|mut query| query.query_row([job], |row| row.get(0)).optional())
+            .and_then(|mut query| query.query_row([job], |row| row.cell(0)).optional())
             .map_err(|e| self.failed("read runs", e))
     }
 
@@ -211,7 +212,7 @@ impl Store {
             .and_then(|mut query| {
                 query
                     .query_map([], |row| {
-                        Ok((PathBuf::from(row.get::<_, String>(0)?), row.get(1)?))
+                        Ok((PathBuf::from(row.cell::<String>(0)?), row.cell(1)?))
                     })?
                     .collect()
             })
@@ -222,7 +223,7 @@ impl Store {
     pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
         self.conn
             .prepare_cached("PRAGMA data_version")
-            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .and_then(|mut query| query.query_row([], |row| row.cell(0)))
             .map_err(|e| self.failed("read the store", e))
     }
 
@@ -264,15 +265,12 @@ impl Store {
     }
 
     /// A value of the table `meta`.
-    pub(super) fn meta<T: rusqlite::types::FromSql>(
-        &self,
-        key: &str,
-    ) -> Result<Option<T>, StoreError> {
+    pub(super) fn meta<T: Cell>(&self, key: &str) -> Result<Option<T>, StoreError> {
         self.conn
             .prepare_cached("SELECT value FROM meta WHERE key = ?1")
             .and_then(|mut query| {
                 query
-                    .query_row([key], |row| row.get::<_, Option<T>>(0))
+                    .query_row([key], |row| row.cell::<Option<T>>(0))
                     .optional()
             })
             .map(Option::flatten)
@@ -286,18 +284,18 @@ enum StoredOutput {
 }
 
 fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
-    let total = row.get::<_, i64>(0)?.cast_unsigned();
-    Ok(match row.get::<_, Option<Vec<u8>>>(3)? {
+    let total = row.cell::<u64>(0)?;
+    Ok(match row.cell::<Option<Vec<u8>>>(3)? {
         Some(head) => StoredOutput::Inline(Output {
             total,
             head,
-            tail: row.get::<_, Option<_>>(4)?.unwrap_or_default(),
+            tail: row.cell::<Option<_>>(4)?.unwrap_or_default(),
         }),
         None => StoredOutput::File {
             total,
             layout: OutputLayout {
-                head_max: row.get::<_, i64>(1)?.cast_unsigned(),
-                tail_max: row.get::<_, i64>(2)?.cast_unsigned(),
+                head_max: row.cell::<u64>(1)?,
+                tail_max: row.cell::<u64>(2)?,
             },
         },
     })
@@ -329,7 +327,11 @@ pub(crate) fn read_kept(file: &File, total: u64, layout: OutputLayout) -> std::i
 /// The same, `max` bytes at the most.
 fn read_ends(file: &File, total: u64, layout: OutputLayout, max: u64) -> std::io::Result<Output> {
     let read = |part: Range<u64>| -> std::io::Result<Vec<u8>> {
-        let len = usize::try_from(part.end - part.start).map_err(std::io::Error::other)?;
+        let len = part.end.saturating_sub(part.start);
+        if len > 0 && part.end > file.metadata()?.len() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let len = usize::try_from(len).map_err(std::io::Error::other)?;
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, part.start)?;
         Ok(bytes)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::cells::Cells;
 use super::output::KEPT_BYTES;
 use super::types::{GoneJob, KnownJob, PruneLimits, Pruned, SupervisorRow};
 use super::{Store, StoreError, former, rows};
@@ -55,9 +56,9 @@ impl Store {
                 "SELECT id, schedule, watermark, grid_at, present, expect FROM job WHERE name = ?1",
             )?
             .query_row([name], |row| {
-                let same = row.get::<_, Option<String>>(1)?.as_deref() == schedule;
-                let known = (row.get(0)?, rows::wall(row, 2)?, rows::wall(row, 3)?);
-                Ok((known, same, row.get::<_, bool>(4)?, row.get(5)?))
+                let same = row.cell::<Option<String>>(1)?.as_deref() == schedule;
+                let known = (row.cell(0)?, rows::wall(row, 2)?, rows::wall(row, 3)?);
+                Ok((known, same, row.cell::<bool>(4)?, row.cell(5)?))
             })
             .optional()?;
         let fresh = |id, expect| KnownJob {
@@ -103,9 +104,9 @@ impl Store {
             .and_then(|mut query| {
                 let gone = |row: &rusqlite::Row<'_>| {
                     Ok(GoneJob {
-                        id: row.get(0)?,
-                        name: row.get(1)?,
-                        unfinished: row.get(2)?,
+                        id: row.cell(0)?,
+                        name: row.cell(1)?,
+                        unfinished: row.cell(2)?,
                     })
                 };
                 query.query_map([], gone)?.collect()
@@ -221,7 +222,7 @@ impl Store {
     pub(crate) fn absent_jobs(&self) -> Result<Vec<i64>, StoreError> {
         self.conn
             .prepare_cached("SELECT id FROM job WHERE present = 0 AND ended > 0 ORDER BY id")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("read jobs", e))
     }
 
@@ -235,8 +236,8 @@ impl Store {
         let (ended, last, newest): (i64, Option<i64>, Option<i64>) = self
             .conn
             .prepare_cached("SELECT ended, last_run, (SELECT max(id) FROM run WHERE job = ?1) FROM job WHERE id = ?1")?
-            .query_row([job_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let mut surplus = ended - limits.runs_max;
+            .query_row([job_id], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?;
+        let mut surplus = ended.saturating_sub(limits.runs_max);
         let mut pruned = Pruned::default();
         let candidates = self.candidates(job_id, cursor, batch)?;
         for candidate in &candidates {
@@ -271,12 +272,12 @@ impl Store {
             )?
             .query_map(params![job_id, cursor, batch], |row| {
                 Ok(Candidate {
-                    id: row.get(0)?,
-                    state: row.get(1)?,
-                    created_at: Wall::from_ms(row.get(2)?),
+                    id: row.cell(0)?,
+                    state: row.cell(1)?,
+                    created_at: Wall::from_ms(row.cell(2)?),
                     ended_at: rows::wall(row, 3)?,
                     acked: rows::wall(row, 4)?,
-                    is_to_be_told: row.get(5)?,
+                    is_to_be_told: row.cell(5)?,
                 })
             })?
             .collect()
@@ -288,10 +289,10 @@ impl Store {
             .prepare_cached(&format!(
                 "SELECT attempt, head IS NULL, {KEPT_BYTES} FROM output WHERE run = ?1"
             ))?
-            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([id], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?
             .collect::<Result<_, _>>()?;
         for (attempt, is_file, bytes) in outputs {
-            pruned.output_bytes += bytes;
+            pruned.output_bytes = pruned.output_bytes.saturating_add(bytes);
             if is_file {
                 pruned.files.push(self.output_file(id, attempt));
             }

@@ -3,6 +3,7 @@
 
 use rusqlite::OptionalExtension;
 
+use super::cells::Cells;
 use super::{Store, StoreError};
 
 impl Store {
@@ -16,7 +17,7 @@ impl Store {
                     "INSERT INTO meta(key, value) VALUES ('reload_asked', 1) \
                      ON CONFLICT(key) DO UPDATE SET value = value + 1 RETURNING value",
                     [],
-                    |row| row.get(0),
+                    |row| row.cell(0),
                 )
                 .map_err(|e| store.failed("ask for a reload", e))
         })
@@ -29,7 +30,7 @@ impl Store {
                 "SELECT value FROM meta WHERE key = 'reload_asked' \
                  AND value > coalesce((SELECT value FROM meta WHERE key = 'reload_answered'), 0)",
             )
-            .and_then(|mut query| query.query_row([], |row| row.get(0)).optional())
+            .and_then(|mut query| query.query_row([], |row| row.cell(0)).optional())
             .map_err(|e| self.failed("read the store", e))
     }
 
@@ -48,7 +49,7 @@ impl Store {
                 "SELECT value FROM meta WHERE key = 'reload_answer' \
                  AND ?1 <= (SELECT value FROM meta WHERE key = 'reload_answered')",
             )
-            .and_then(|mut query| query.query_row([number], |row| row.get(0)).optional())
+            .and_then(|mut query| query.query_row([number], |row| row.cell(0)).optional())
             .map_err(|e| self.failed("read the store", e))
     }
 }

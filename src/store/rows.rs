@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 
+use super::cells::Cells;
 use super::types::{AttemptRow, JobRow, RunRow};
 use crate::core::pause::Pause;
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
@@ -21,52 +22,54 @@ pub(super) const IN_SIGHT: &str =
 
 /// Reads a run from [`RUN_COLUMNS`].
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
-    let state = word(row, 3, State::from_code)?;
+    let state = word(row, 3, State::from_code, State::Cancelled)?;
+    let attempt: u32 = row.cell(14)?;
     let ended_at = wall(row, 13)?;
     Ok(RunRow {
-        id: row.get(0)?,
-        job_id: row.get(1)?,
-        job: row.get(2)?,
+        id: row.cell(0)?,
+        job_id: row.cell(1)?,
+        job: row.cell(2)?,
         state,
         reason: word_or_none(row, 4, Reason::from_code)?,
-        by: row.get(5)?,
-        cause: word(row, 6, Cause::from_code)?,
+        by: row.cell(5)?,
+        cause: word(row, 6, Cause::from_code, Cause::Enqueue)?,
         scheduled_at: wall(row, 7)?,
         last_scheduled_at: wall(row, 8)?,
-        count: row.get::<_, Option<i64>>(9)?.unwrap_or(1),
+        count: row.cell::<Option<i64>>(9)?.unwrap_or(1),
         due_at: wall(row, 10)?,
-        created_at: Wall::from_ms(row.get(11)?),
+        created_at: Wall::from_ms(row.cell(11)?),
         started_at: wall(row, 12)?,
         ended_at: if state.is_ended() { ended_at } else { None },
-        attempt: row.get(14)?,
-        max_attempts: row.get(15)?,
-        charged: row.get(16)?,
-        lost: row.get::<_, Option<u32>>(17)?.unwrap_or(0),
+        // What runs has been claimed.
+        attempt: attempt.max(u32::from(state == State::Running)),
+        max_attempts: row.cell(15)?,
+        charged: row.cell(16)?,
+        lost: row.cell::<Option<u32>>(17)?.unwrap_or(0),
         outcome: word_or_none(row, 18, OutcomeKind::from_code)?,
-        exit_code: row.get(19)?,
-        signal: row.get(20)?,
-        error: row.get(21)?,
-        duration_ms: row.get(22)?,
+        exit_code: row.cell(19)?,
+        signal: row.cell(20)?,
+        error: row.cell(21)?,
+        duration_ms: row.cell(22)?,
         args: row
-            .get::<_, Option<Vec<u8>>>(23)?
+            .cell::<Option<Vec<u8>>>(23)?
             .map(|blob| decode_args(&blob))
             .unwrap_or_default(),
-        key: row.get(24)?,
-        priority: row.get(25)?,
+        key: row.cell(24)?,
+        priority: row.cell(25)?,
         acked: wall(row, 26)?,
         stop: word_or_none(row, 27, super::types::stopped_from_code)?,
-        slot: row.get(28)?,
-        claim: row.get(29)?,
+        slot: row.cell(28)?,
+        claim: row.cell(29)?,
         first_started_at: wall(row, 30)?,
         after: row
-            .get::<_, Option<String>>(31)?
+            .cell::<Option<String>>(31)?
             .map(|text| decode_ids(&text))
             .unwrap_or_default(),
         expires_at: wall(row, 32)?,
-        progress: row.get(33)?,
-        result: row.get(34)?,
+        progress: row.cell(33)?,
+        result: row.cell(34)?,
         late_at: wall(row, 35)?,
-        put_off: row.get::<_, Option<u32>>(36)?.unwrap_or(0),
+        put_off: row.cell::<Option<u32>>(36)?.unwrap_or(0),
     })
 }
 
@@ -77,19 +80,19 @@ pub(super) const ATTEMPT_COLUMNS: &str = "attempt, started_at, ended_at, outcome
 /// Reads an attempt from [`ATTEMPT_COLUMNS`].
 pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
     Ok(AttemptRow {
-        attempt: row.get(0)?,
+        attempt: row.cell(0)?,
         started_at: wall(row, 1)?,
         ended_at: wall(row, 2)?,
         outcome: word_or_none(row, 3, OutcomeKind::from_code)?,
-        exit_code: row.get(4)?,
-        signal: row.get(5)?,
-        error: row.get(6)?,
-        duration_ms: row.get(7)?,
-        user_ms: row.get(8)?,
-        system_ms: row.get(9)?,
-        max_rss_kib: row.get(10)?,
-        output_bytes: row.get(11)?,
-        pid: row.get(12)?,
+        exit_code: row.cell(4)?,
+        signal: row.cell(5)?,
+        error: row.cell(6)?,
+        duration_ms: row.cell(7)?,
+        user_ms: row.cell(8)?,
+        system_ms: row.cell(9)?,
+        max_rss_kib: row.cell(10)?,
+        output_bytes: row.cell(11)?,
+        pid: row.cell(12)?,
     })
 }
 
@@ -100,18 +103,18 @@ pub(super) const JOB_COLUMNS: &str = "id, name, present, paused_at, paused_until
 /// Reads a job from [`JOB_COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     Ok(JobRow {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        present: row.get(2)?,
+        id: row.cell(0)?,
+        name: row.cell(1)?,
+        present: row.cell(2)?,
         pause: pause(row, 3, 4)?,
         grid_at: wall(row, 5)?,
-        scheduled: row.get(6)?,
-        queued: row.get(7)?,
-        running: row.get(8)?,
-        retrying: row.get(9)?,
-        failed: row.get(10)?,
-        ended: row.get(11)?,
-        last_run: row.get(12)?,
+        scheduled: row.cell(6)?,
+        queued: row.cell(7)?,
+        running: row.cell(8)?,
+        retrying: row.cell(9)?,
+        failed: row.cell(10)?,
+        ended: row.cell(11)?,
+        last_run: row.cell(12)?,
         last_success_at: wall(row, 13)?,
         watermark: wall(row, 14)?,
         late_at: wall(row, 15)?,
@@ -156,16 +159,17 @@ pub(super) fn decode_args(blob: &[u8]) -> Vec<Vec<u8>> {
 
 /// A point in time from a column that may be null.
 pub(super) fn wall(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Wall>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Wall::from_ms))
+    Ok(row.cell::<Option<i64>>(column)?.map(Wall::from_ms))
 }
 
+/// A word by its number; one that is not known here is `otherwise`.
 pub(super) fn word<T>(
     row: &Row<'_>,
     column: usize,
     from_code: fn(i64) -> Option<T>,
+    otherwise: T,
 ) -> rusqlite::Result<T> {
-    let code = row.get(column)?;
-    from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+    Ok(from_code(row.cell(column)?).unwrap_or(otherwise))
 }
 
 pub(super) fn word_or_none<T>(
@@ -173,10 +177,8 @@ pub(super) fn word_or_none<T>(
     column: usize,
     from_code: fn(i64) -> Option<T>,
 ) -> rusqlite::Result<Option<T>> {
-    match row.get::<_, Option<i64>>(column)? {
-        None => Ok(None),
-        Some(_) => word(row, column, from_code).map(Some),
-    }
+    let code: Option<i64> = row.cell(column)?;
+    Ok(code.and_then(from_code))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::batch::take_from_staged;
+use super::cells::Cells;
 use super::feed;
 use super::followers;
 use super::hold::Unstopped;
@@ -57,7 +58,7 @@ impl Store {
     pub(crate) fn input(&self, run: i64) -> Result<Option<Vec<u8>>, StoreError> {
         self.conn
             .prepare_cached("SELECT bytes FROM input WHERE run = ?1")
-            .and_then(|mut query| query.query_row([run], |row| row.get(0)).optional())
+            .and_then(|mut query| query.query_row([run], |row| row.cell(0)).optional())
             .map_err(|e| self.failed("read the input of a run", e))
     }
 
@@ -255,7 +256,7 @@ fn find(tx: &Connection, id: i64) -> rusqlite::Result<Option<RunRow>> {
 fn job_id(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
     let found = tx
         .prepare_cached("SELECT id FROM job WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
+        .query_row([name], |row| row.cell(0))
         .optional()?;
     match found {
         Some(id) => Ok(id),
@@ -272,7 +273,7 @@ pub(super) fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Resul
         "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL)) \
          AND (state > 0 OR feed IN (SELECT id FROM feed WHERE is_done))",
     )?
-    .query_row(params![job, key], |row| row.get(0))
+    .query_row(params![job, key], |row| row.cell(0))
     .optional()
 }
 
@@ -290,7 +291,7 @@ pub(super) fn is_waiting(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
 fn state_of(tx: &Connection, id: i64) -> rusqlite::Result<Option<State>> {
     let code: Option<i64> = tx
         .prepare_cached("SELECT state FROM run WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))
+        .query_row([id], |row| row.cell(0))
         .optional()?;
     Ok(code.and_then(State::from_code))
 }
@@ -313,7 +314,7 @@ pub(super) fn succeeded_holder(
         "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state = 5 AND ended_at > ?3 AND ended_at <= ?4 \
          ORDER BY ended_at DESC LIMIT 1",
     )?
-    .query_row(params![job, key, since.ms(), now.ms()], |row| row.get(0))
+    .query_row(params![job, key, since.ms(), now.ms()], |row| row.cell(0))
     .optional()
 }
 
@@ -436,7 +437,7 @@ fn unfinished_occurrence(tx: &Connection, job: i64, at: Wall) -> rusqlite::Resul
     tx.prepare_cached(
         "SELECT id FROM run WHERE job = ?1 AND scheduled_at = ?2 AND scheduled_at IS NOT NULL AND state < 5",
     )?
-    .query_row(params![job, at.ms()], |row| row.get(0))
+    .query_row(params![job, at.ms()], |row| row.cell(0))
     .optional()
 }
 

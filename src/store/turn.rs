@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::cells::Cells;
 use super::copies::with;
 use super::hold::Unstopped;
 use super::mark;
@@ -80,7 +81,7 @@ impl Store {
         const PAGE: i64 = 4096;
         self.conn
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                let (written, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
+                let (written, moved): (i64, i64) = (row.cell(1)?, row.cell(2)?);
                 Ok((written * PAGE, moved * PAGE))
             })
             .ok()
@@ -158,7 +159,7 @@ impl Store {
             .and_then(|mut update| {
                 let since = skip.same_since.map_or(i64::MAX, Wall::ms);
                 update
-                    .query_row(params![skip.job_id, skip.reason.code(), skip.by, last, skip.count, since], |row| row.get(0))
+                    .query_row(params![skip.job_id, skip.reason.code(), skip.by, last, skip.count, since], |row| row.cell(0))
                     .optional()
             })
             .map_err(|e| self.failed("record a skip", e))?;
@@ -188,7 +189,7 @@ impl Store {
     pub(crate) fn rate_at(&self, job_id: i64) -> Result<Option<i64>, StoreError> {
         self.conn
             .prepare_cached("SELECT rate_at FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job_id], |row| row.get(0)))
+            .and_then(|mut query| query.query_row([job_id], |row| row.cell(0)))
             .map_err(|e| self.failed("read a rate", e))
     }
 
@@ -261,7 +262,7 @@ impl Store {
                 "UPDATE run SET state = 2 WHERE id IN (SELECT id FROM run WHERE state IN (1, 4) AND due_at <= ?1 \
                  ORDER BY due_at LIMIT ?2) RETURNING job",
             )
-            .and_then(|mut update| update.query_map(params![now.ms(), QUEUED_AT_ONCE], |row| row.get(0))?.collect())
+            .and_then(|mut update| update.query_map(params![now.ms(), QUEUED_AT_ONCE], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("queue what is due", e))
     }
 
@@ -274,7 +275,7 @@ impl Store {
             )
             .and_then(|mut update| {
                 let values = params![now.ms(), Reason::Expired.code(), QUEUED_AT_ONCE];
-                update.query_map(values, |row| row.get(0))?.collect()
+                update.query_map(values, |row| row.cell(0))?.collect()
             })
             .map_err(|e| self.failed("cancel what has expired", e))
     }
@@ -301,7 +302,7 @@ impl Store {
     pub(crate) fn queued_jobs(&self) -> Result<Vec<i64>, StoreError> {
         self.conn
             .prepare_cached("SELECT id FROM job WHERE queued > 0")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("read the queue", e))
     }
 
@@ -326,7 +327,11 @@ impl Store {
             .and_then(|mut query| {
                 query
                     .query_map([], |row| {
-                        Ok((row.get(0)?, Wall::from_ms(row.get(1)?), rows::wall(row, 2)?))
+                        Ok((
+                            row.cell(0)?,
+                            Wall::from_ms(row.cell(1)?),
+                            rows::wall(row, 2)?,
+                        ))
                     })?
                     .collect()
             })
@@ -337,7 +342,7 @@ impl Store {
     pub(crate) fn queued_count(&self, job_id: i64) -> Result<i64, StoreError> {
         self.conn
             .prepare_cached("SELECT queued FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job_id], |row| row.get(0)))
+            .and_then(|mut query| query.query_row([job_id], |row| row.cell(0)))
             .map_err(|e| self.failed("read the queue", e))
     }
 
@@ -351,7 +356,7 @@ impl Store {
         slot: u32,
         now: Wall,
     ) -> Result<Option<RunRow>, StoreError> {
-        let claim = (run.claim + 1).max(now.secs());
+        let claim = run.claim.saturating_add(1).max(now.secs());
         if run.attempt > 0 {
             self.keep_attempt(run.id)?;
         }
@@ -366,7 +371,7 @@ impl Store {
             params![run.id, slot, now.ms(), FRESH_BUDGET, claim],
         )?;
         let claimed = RunRow {
-            attempt: run.attempt + 1,
+            attempt: run.attempt.saturating_add(1),
             claim,
             slot: Some(slot),
             ..run.clone()
@@ -509,7 +514,7 @@ impl Store {
         let retrying: i64 = self
             .conn
             .prepare_cached("SELECT retrying FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job_id], |row| row.get(0)))
+            .and_then(|mut query| query.query_row([job_id], |row| row.cell(0)))
             .map_err(|e| self.failed("read who is retrying", e))?;
         if retrying == 0 {
             return Ok(Vec::new());
@@ -522,7 +527,7 @@ impl Store {
             .and_then(|mut update| {
                 let values = params![job_id, by, Reason::Superseded.code(), now.ms()];
                 update
-                    .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .query_map(values, |row| Ok((row.cell(0)?, row.cell(1)?)))?
                     .collect()
             })
             .map_err(|e| self.failed("supersede a run", e))
@@ -590,7 +595,7 @@ impl Store {
             .prepare_cached("SELECT id, claim FROM run WHERE state = 3 AND stop IS NOT NULL")
             .and_then(|mut query| {
                 query
-                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .query_map([], |row| Ok((row.cell(0)?, row.cell(1)?)))?
                     .collect()
             })
             .map_err(|e| self.failed("read who is to stop", e))

@@ -159,7 +159,15 @@ pub(crate) struct JobRow {
 impl JobRow {
     /// Whether something of it has not ended, or nobody has acknowledged that it failed.
     pub(crate) fn has_rest(&self) -> bool {
-        self.scheduled + self.queued + self.running + self.retrying + self.failed > 0
+        [
+            self.scheduled,
+            self.queued,
+            self.running,
+            self.retrying,
+            self.failed,
+        ]
+        .iter()
+        .any(|count| *count > 0)
     }
 
     /// Whether the job itself is paused at a time.
@@ -228,7 +236,7 @@ impl Output {
         let kept = (self.head.len() + self.tail.len()) as u64;
         let mut text = self.head.clone();
         if self.total > kept {
-            let gap = format!("\n[{} bytes left out]\n", self.total - kept);
+            let gap = format!("\n[{} bytes left out]\n", self.total.saturating_sub(kept));
             text.extend_from_slice(gap.as_bytes());
         }
         text.extend_from_slice(&self.tail);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::cells::Cells;
 use super::{Store, StoreError};
 
 /// What a file was when it was taken: another one has other numbers.
@@ -37,11 +38,11 @@ impl Mark {
 
     fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            inode: row.get("inode")?,
-            size: row.get("size")?,
-            changed_ns: row.get("changed_ns")?,
-            born_ns: row.get("born_ns")?,
-            status_ns: row.get("status_ns")?,
+            inode: row.cell("inode")?,
+            size: row.cell("size")?,
+            changed_ns: row.cell("changed_ns")?,
+            born_ns: row.cell("born_ns")?,
+            status_ns: row.cell("status_ns")?,
         })
     }
 }
@@ -55,7 +56,7 @@ impl Store {
     pub(crate) fn watch_of(&self, job: i64) -> Result<Option<String>, StoreError> {
         self.conn
             .prepare_cached("SELECT watch FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job], |row| row.get(0)).optional())
+            .and_then(|mut query| query.query_row([job], |row| row.cell(0)).optional())
             .map(Option::flatten)
             .map_err(|e| self.failed("read what is watched", e))
     }
@@ -79,7 +80,7 @@ impl Store {
             )
             .and_then(|mut query| {
                 query
-                    .query_map([job], |row| Ok((row.get(0)?, Mark::of_row(row)?)))?
+                    .query_map([job], |row| Ok((row.cell(0)?, Mark::of_row(row)?)))?
                     .collect()
             })
             .map_err(|e| self.failed("read the files that were taken", e))

@@ -170,7 +170,8 @@ impl<S: Spawner> Supervisor<S> {
             Ok(Kept::Inline(output)) => {
                 self.store.save_output(run.id, run.attempt, &output)?;
                 let bytes = output.head.len() + output.tail.len();
-                steps.output_change += i64::try_from(bytes).unwrap_or(i64::MAX);
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                steps.output_change = steps.output_change.saturating_add(bytes);
                 Ok(KeptOutput {
                     last_line: last_line(&output),
                     remark: None,
@@ -180,7 +181,8 @@ impl<S: Spawner> Supervisor<S> {
                 self.store
                     .save_output_file(run.id, run.attempt, total, layout)?;
                 let bytes = total - layout.dropped(total);
-                steps.output_change += bytes.cast_signed();
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                steps.output_change = steps.output_change.saturating_add(bytes);
                 Ok(KeptOutput::default())
             }
             Err(error) => {
@@ -227,9 +229,9 @@ impl<S: Spawner> Supervisor<S> {
         policy.next(&Ended {
             run: run.id,
             attempt: run.attempt,
-            charged: run.charged + 1,
+            charged: run.charged.saturating_add(1),
             attempts_max: run.max_attempts,
-            lost: run.lost + u32::from(is_lost),
+            lost: run.lost.saturating_add(u32::from(is_lost)),
             outcome: &attempt.outcome,
             ended_at,
             first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),

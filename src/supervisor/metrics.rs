@@ -170,7 +170,7 @@ const GAUGES: &[Gauge] = &[
         "jobctl_queue_oldest_age_seconds",
         "For how long it is queued; 0 if none is.",
         |job, facts| {
-            let age = |at: Wall| (facts.outside.now.ms() - at.ms()).max(0);
+            let age = |at: Wall| (facts.outside.now.ms().saturating_sub(at.ms())).max(0);
             Some(seconds(facts.oldest_due_at(job).map_or(0, age)))
         },
     ),

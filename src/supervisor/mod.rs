@@ -465,7 +465,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// What was decided is on disk: now it is done.
     fn carry_out(&mut self, steps: Steps, now: Now) {
-        self.output_bytes += steps.output_change;
+        self.output_bytes = self.output_bytes.saturating_add(steps.output_change);
         for line in &steps.log {
             line(&mut self.log, now.wall);
         }

@@ -222,7 +222,7 @@ impl<S: Spawner> Supervisor<S> {
             };
             let order = order.map(|order| Order {
                 run: -row.id,
-                attempt: row.tries + 1,
+                attempt: row.tries.saturating_add(1),
                 claim,
                 cgroup: self.spawner.cgroup_of(slot),
                 ..order

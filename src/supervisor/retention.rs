@@ -68,7 +68,7 @@ impl<S: Spawner> Supervisor<S> {
             };
             let pruned = self.store.prune(job_id, cursor, left, &limits)?;
             left -= pruned.looked_at.min(left);
-            steps.output_change -= pruned.output_bytes;
+            steps.output_change = steps.output_change.saturating_sub(pruned.output_bytes);
             steps.files.extend(pruned.files);
             self.store.prune_notices(job_id, limits.failed_before)?;
             if let Some(cursor) = pruned.cursor {
@@ -83,8 +83,8 @@ impl<S: Spawner> Supervisor<S> {
     /// Removes the oldest output until all of it is within `output_total_max` again, and writes down how much there is.
     pub(super) fn bound_output(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         for _ in 0..TRIMS_A_TURN {
-            let surplus =
-                self.output_bytes + steps.output_change - self.configuration.output_total_max;
+            let kept = self.output_bytes.saturating_add(steps.output_change);
+            let surplus = kept.saturating_sub(self.configuration.output_total_max);
             if surplus <= 0 {
                 break;
             }
@@ -92,11 +92,11 @@ impl<S: Spawner> Supervisor<S> {
             if trimmed.last.is_none() {
                 break;
             }
-            steps.output_change -= trimmed.bytes;
+            steps.output_change = steps.output_change.saturating_sub(trimmed.bytes);
             steps.files.extend(trimmed.files);
         }
         if steps.output_change != 0 {
-            let bytes = self.output_bytes + steps.output_change;
+            let bytes = self.output_bytes.saturating_add(steps.output_change);
             self.store.set_meta("output_bytes", Some(&bytes))?;
         }
         Ok(())

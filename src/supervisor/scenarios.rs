@@ -3,6 +3,7 @@
 mod books;
 mod clocks;
 mod notices;
+mod odd;
 mod oversight;
 mod pauses;
 mod retention;
@@ -341,6 +342,10 @@ impl Scenario {
     }
 
     fn load_with(&mut self, jobfile: &str, removal: Removal) -> Loaded {
+        self.try_load(jobfile, removal).unwrap()
+    }
+
+    fn try_load(&mut self, jobfile: &str, removal: Removal) -> Result<Loaded, StoreError> {
         let source = Source {
             path: PathBuf::from("jobs.toml"),
             text: jobfile.to_owned(),
@@ -366,7 +371,7 @@ impl Scenario {
             sources: &[],
             removal,
         };
-        self.supervisor.load(new, &mut zone_of, self.now).unwrap()
+        self.supervisor.load(new, &mut zone_of, self.now)
     }
 
     /// The next attempts of a job, or of a hook (`JOB EVENT`): seconds, and how they end.
