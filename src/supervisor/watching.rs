@@ -7,6 +7,8 @@
 
 mod look;
 mod place;
+#[cfg(test)]
+pub(crate) mod scripted;
 
 use std::fmt::Display;
 use std::io;
@@ -30,8 +32,8 @@ use crate::store::{Addition, Conditions, Enqueued, NewItem, StoreError};
 use look::Scanned;
 use place::{Found, Place, SETTLED, Seen, is_young};
 
-/// Files that are taken in one transaction at the most, so that nothing else waits for them.
-const TAKEN_AT_ONCE: usize = 500;
+/// Files that are taken in one transaction at the most, so that nothing else waits for them. Few in tests.
+const TAKEN_AT_ONCE: usize = if cfg!(test) { 2 } else { 500 };
 
 /// Between two looks at everything where not everything can be watched.
 const LOOK_EVERY: Duration = Duration::from_secs(60);

@@ -2,6 +2,8 @@
 //!
 //! The steps come from fixed seeds, so `cargo test` does the same ones each time. `JOBCTL_SIMULATION=N` goes through N seeds.
 
+mod files;
+mod jobs;
 mod oracle;
 
 use std::cell::Cell;
@@ -13,6 +15,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use super::*;
 use crate::supervisor::Steps;
+use files::{Files, Write};
+use jobs::{JOBS, LANE_INDEX, jobfile};
 use oracle::Oracle;
 
 /// Seeds that are gone through where nobody asks for more.
@@ -25,56 +29,11 @@ const STEPS_MAX: usize = 100;
 /// Of so many lives one is followed until all that waits is done.
 const SETTLED: u64 = 16;
 
+/// Turns that may follow each other in the end, when all that waits is done.
+const TURNS_MAX: u32 = 100;
+
 /// So many steps a seed are gone through at the least: nearly 100,000 in all.
 const STEPS_WANTED: u64 = 1_900;
-
-const HEAD: &str = "timezone = 'UTC'\n[defaults]\ncommand = 'x'\nkeep = { succeeded = '3600d', failed = '3600d', runs = 1000000 }\n";
-
-const SKIP: &str =
-    "[jobs.skip]\nschedule = '* * * * *'\nlock = 'shared'\nretry = { max = 2, delay = '40s' }\n";
-const ONE: &str = "[jobs.one]\nschedule = '*/2 * * * *'\noverlap = 'queue-one'\nconcurrency = 2\ncatch_up = 'last'\njitter = '40s'\n\
-    start_deadline = '10m'\n";
-const ALL: &str = "[jobs.all]\nschedule = '*/20 * * * *'\noverlap = 'queue-all'\ncatch_up = 'all'\n\
-    retry = { max = 'unlimited', delay = '20s', give_up_after = '10m', on_next = 'keep' }\n";
-const REPLACE: &str =
-    "[jobs.replace]\nschedule = '*/2 * * * *'\noverlap = 'replace'\nlock = 'shared'\nretry = 0\n";
-const ALLOW: &str = "[jobs.allow]\nschedule = '*/5 * * * *'\noverlap = 'allow'\nsuccess_exit = [0, 3]\nskip_exit = [75]\n";
-const ITEM: &str =
-    "[jobs.item]\nconcurrency = 3\npriority = 5\nretry = { max = 3, delay = '1s', lost = false }\n";
-
-const FIND: &str =
-    "[jobs.find]\nschedule = '*/3 * * * *'\nfeeds = 'fed'\nretry = { max = 2, delay = '20s' }\n";
-const FED: &str =
-    "[jobs.fed]\nconcurrency = 2\nbacklog_max = 12\nretry = { max = 1, delay = '1s' }\n";
-const LANE: &str =
-    "[jobs.lane]\nlock = 'x-{1}'\nconcurrency = 3\nretry = { max = 1, delay = '1s' }\n";
-
-/// All jobs of the jobfiles.
-const JOBS: [&str; 9] = [
-    "skip", "one", "all", "replace", "allow", "item", "find", "fed", "lane",
-];
-const LANE_INDEX: usize = 8;
-
-/// The jobfiles: in each other one a job is missing, schedules and limits are others.
-fn jobfile(number: usize) -> String {
-    let skip_edited = SKIP.replace("* * * * *", "*/2 * * * *");
-    let item_alone = ITEM.replace("concurrency = 3", "concurrency = 1");
-    let all_wide = format!("{ALL}concurrency = 2\n");
-    let lane_other = LANE.replace("x-", "y-");
-    let lane_alone = LANE.replace("concurrency = 3", "concurrency = 1");
-    let one_alone = ONE.replace("concurrency = 2", "concurrency = 1");
-    match number {
-        0 => format!(
-            "max_running = 4\n{HEAD}{SKIP}{ONE}{ALL}{REPLACE}{ALLOW}{ITEM}{FIND}{FED}{LANE}"
-        ),
-        1 => format!(
-            "max_running = 2\n{HEAD}{skip_edited}{ONE}{ALL}{ALLOW}{item_alone}{FIND}{FED}{lane_other}"
-        ),
-        _ => format!(
-            "max_running = 6\n{HEAD}{SKIP}{one_alone}{all_wide}{REPLACE}{ALLOW}{lane_alone}"
-        ),
-    }
-}
 
 /// How an attempt ends.
 #[derive(Clone, Copy, Debug)]
@@ -125,11 +84,14 @@ enum Step {
     StoreFails,
     Fall(Fall, u64),
     Reload(usize, Removal),
+    WriteFile(usize, Write),
+    RemoveFile(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let job = || 0..JOBS.len();
     let nth = || 0..24_usize;
+    let file = || 0..5_usize;
     let how = prop_oneof![
         5 => prop::sample::select(vec![0, 0, 1, 3, 75]).prop_map(How::Exits),
         3 => (0..15_u32).prop_map(How::Finds),
@@ -166,6 +128,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (fall, prop::sample::select(vec![0_u64, 2, 90, 4000])).prop_map(|(fall, away)| Step::Fall(fall, away)),
         2 => (0..3_usize, prop::sample::select(vec![Removal::Now, Removal::WaitsForRuns]))
             .prop_map(|(number, removal)| Step::Reload(number, removal)),
+        8 => (file(), prop::sample::select(vec![Write::InPlace, Write::Anew, Write::MovedThere]))
+            .prop_map(|(file, write)| Step::WriteFile(file, write)),
+        2 => file().prop_map(Step::RemoveFile),
     ]
 }
 
@@ -175,6 +140,7 @@ struct Life {
     jobfile: usize,
     boots: u32,
     oracle: Oracle,
+    files: Files,
 }
 
 impl Life {
@@ -182,17 +148,20 @@ impl Life {
         let mut day = Scenario::new(&jobfile(0), T0);
         day.supervisor.log.is_mute = true;
         day.supervisor.spawner.usual = Some((1_000_000_000, End::Exited(0)));
+        let files = Files::new(&mut day);
         Self {
             day,
             jobfile: 0,
             boots: 0,
             oracle: Oracle::default(),
+            files,
         }
     }
 
     fn go(&mut self, step: &Step) -> Result<(), TestCaseError> {
         self.oracle.begin_step(self.day.now.wall);
         let is_rung = self.happen(step)?;
+        self.files.step(&mut self.day);
         let events: &[Event] = if is_rung { &[Event::Rung] } else { &[] };
         let _ = self.day.turn(events);
         if matches!(step, Step::StoreFails) {
@@ -203,7 +172,11 @@ impl Life {
         if self.day.supervisor.next_wait(self.day.now).is_zero() && !self.is_feeding() {
             let _ = self.day.turn(&[]);
         }
-        self.oracle.check(&self.day)
+        self.oracle.check(&self.day)?;
+        match self.files.is_quiet(self.day.now) {
+            true => self.oracle.check_all_taken(&self.files.paths()),
+            false => Ok(()),
+        }
     }
 
     fn is_feeding(&self) -> bool {
@@ -233,6 +206,11 @@ impl Life {
             ),
             Step::Fall(fall, away) => self.fall(fall, Duration::from_secs(away))?,
             Step::Reload(number, removal) => self.reload(number, removal),
+            Step::WriteFile(file, write) => {
+                let (path, pending) = self.files.write(file, write, self.day.now);
+                self.oracle.file_written(path, pending);
+            }
+            Step::RemoveFile(file) => self.files.remove(file, self.day.now),
             Step::Enqueue(_)
             | Step::EnqueueInLane(_)
             | Step::EnqueueIn(..)
@@ -309,7 +287,9 @@ impl Life {
             | Step::RefuseStart
             | Step::StoreFails
             | Step::Fall(..)
-            | Step::Reload(..) => {}
+            | Step::Reload(..)
+            | Step::WriteFile(..)
+            | Step::RemoveFile(_) => {}
         }
     }
 
@@ -383,6 +363,7 @@ impl Life {
         match self.day.load_with(&jobfile(number), removal) {
             Loaded::Taken(_) => {
                 self.jobfile = number;
+                self.files.are_loaded_anew();
                 // What begins anew begins now, also where the clock was set back a little.
                 self.oracle.begins_anew(self.day.now.wall);
             }
@@ -428,6 +409,7 @@ impl Life {
         self.oracle.begins_anew(self.day.now.wall);
         self.day.load(&jobfile(self.jobfile));
         self.day.supervisor.recover(self.day.now).unwrap();
+        self.files.begin_anew();
         Ok(())
     }
 
@@ -456,9 +438,34 @@ impl Life {
         Err(TestCaseError::fail("the supervisor does not leave"))
     }
 
+    /// Lets time pass; what comes to the head of a queue may be over its deadline, so that a few turns follow each other.
+    fn pass_until(&mut self, until: Wall) -> Result<(), TestCaseError> {
+        let _ = self.day.turn(&[Event::Rung]);
+        while self.day.now.wall < until {
+            for turn in 0.. {
+                let wait = self.day.supervisor.next_wait(self.day.now);
+                if !wait.is_zero() {
+                    break;
+                }
+                prop_assert!(turn < TURNS_MAX, "it turns in circles");
+                let _ = self.day.turn(&[]);
+            }
+            let wait = self.day.supervisor.next_wait(self.day.now);
+            let end = self.day.supervisor.spawner.next_end();
+            let end = end.map(|end| end.since(self.day.now.mono));
+            let rest = until.since(self.day.now.wall);
+            let wait = end.into_iter().chain([wait, rest]).min();
+            let wait = wait.unwrap_or_default().max(Duration::from_millis(1));
+            self.day.advance_clocks(wait);
+            let _ = self.day.turn(&[]);
+        }
+        Ok(())
+    }
+
     /// In the end all that waits is done, if nothing is in its way any more.
     fn settle(&mut self) -> Result<(), TestCaseError> {
         self.oracle.begin_step(self.day.now.wall);
+        self.files.settle(&mut self.day);
         let now = self.day.now;
         for scope in JOBS.map(Scope::Job).into_iter().chain([Scope::All]) {
             self.day.supervisor.store.resume(scope, now.wall).unwrap();
@@ -470,12 +477,13 @@ impl Life {
         for acting in spawner.busy.values_mut() {
             acting.ends_at = now.mono;
         }
+        self.oracle.check_files(&self.day, &self.files.paths())?;
         let waiting = self.oracle.waiting();
         // What was added for later keeps its time when the clock is set back.
         let due = waiting.iter().filter_map(|id| self.day.run(*id).due_at);
         let latest = due.max().unwrap_or(now.wall);
-        self.day.advance_to_wall(latest);
-        self.day.advance(1800);
+        self.pass_until(latest)?;
+        self.pass_until(self.day.now.wall + Duration::from_secs(1800))?;
         prop_assert!(!self.day.supervisor.has_feeds, "a feed comes to no end");
         for id in waiting {
             let run = self.day.run(id);

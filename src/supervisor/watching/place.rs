@@ -62,6 +62,17 @@ struct News {
     is_whole: bool,
 }
 
+/// What is to be looked at outside.
+#[derive(Clone, Debug)]
+enum Look {
+    /// All of it, and watched anew.
+    Begin,
+    /// The whole directory.
+    Scan(Site),
+    /// These names in it.
+    Names(Site, BTreeMap<OsString, News>),
+}
+
 /// What an errand brings.
 #[derive(Debug)]
 pub(super) enum Seen {
@@ -199,60 +210,112 @@ impl Place {
         }
     }
 
-    /// Begins what is due outside, if nothing of it is under way.
+    /// What is due outside, if nothing of it is under way.
+    fn due(&self, now: Now) -> Option<Look> {
+        let is_due = |deadline: Option<Mono>| deadline.is_some_and(|at| at <= now.mono);
+        if self.errand.is_under_way()
+            || !self.found.is_empty()
+            || self.again_deadline.is_some_and(|at| at > now.mono)
+        {
+            return None;
+        }
+        if self.owes_begin {
+            return Some(Look::Begin);
+        }
+        let site = self.site.clone()?;
+        if is_due(self.scan_deadline) {
+            Some(Look::Scan(site))
+        } else {
+            is_due(self.names_deadline).then(|| Look::Names(site, self.names.clone()))
+        }
+    }
+
+    /// Begins what is due outside.
     pub(super) fn set_out(
         &mut self,
         errands: &mut Errands,
         watcher: Option<&Arc<Watcher>>,
         now: Now,
     ) -> io::Result<()> {
-        let is_due = |deadline: Option<Mono>| deadline.is_some_and(|at| at <= now.mono);
-        if self.errand.is_under_way()
-            || !self.found.is_empty()
-            || self.again_deadline.is_some_and(|at| at > now.mono)
-        {
-            return Ok(());
-        }
-        if self.owes_begin {
-            let (watch, watcher) = (self.watch.clone(), watcher.cloned());
-            let work = move || Seen::Begun(look::begin(&watch, watcher.as_deref()));
-            self.errand.begin(errands, now, work)?;
-            self.owes_begin = false;
-            self.is_beginning = true;
-            self.scan_deadline = None;
-            return Ok(());
-        }
-        let Some(site) = self.site.clone() else {
+        let Some(look) = self.due(now) else {
             return Ok(());
         };
-        if is_due(self.scan_deadline) {
-            let work = move || Seen::Scanned(look::scan(&site));
-            self.errand.begin(errands, now, work)?;
-            self.scan_deadline = None;
-        } else if is_due(self.names_deadline) {
-            let names = self.names.clone();
-            if names.values().all(|news| !news.is_whole) {
-                self.found
-                    .extend(names.into_iter().map(|(name, news)| Found {
-                        path: site.dir.join(name),
-                        is_gone: news.is_gone,
-                        mark: None,
-                    }));
-            } else {
-                let work = move || Seen::Names(look_at_names(&site.dir, names));
+        match look.clone() {
+            Look::Begin => {
+                let (watch, watcher) = (self.watch.clone(), watcher.cloned());
+                let work = move || Seen::Begun(look::begin(&watch, watcher.as_deref()));
                 self.errand.begin(errands, now, work)?;
             }
-            self.names.clear();
-            self.names_deadline = None;
+            Look::Scan(site) => {
+                let work = move || Seen::Scanned(look::scan(&site));
+                self.errand.begin(errands, now, work)?;
+            }
+            Look::Names(site, names) if names.values().all(|news| !news.is_whole) => {
+                self.found.extend(found_of(&site.dir, names, |_| None));
+            }
+            Look::Names(site, names) => {
+                let work = move || Seen::Names(found_of(&site.dir, names, look::mark_of));
+                self.errand.begin(errands, now, work)?;
+            }
         }
+        self.has_set_out(&look);
         Ok(())
+    }
+
+    fn has_set_out(&mut self, look: &Look) {
+        match look {
+            Look::Begin => {
+                self.owes_begin = false;
+                self.is_beginning = true;
+                self.scan_deadline = None;
+            }
+            Look::Scan(_) => self.scan_deadline = None,
+            Look::Names(..) => {
+                self.names.clear();
+                self.names_deadline = None;
+            }
+        }
+    }
+
+    /// What a look at these files brings, if one is due.
+    #[cfg(test)]
+    pub(super) fn look_at(&mut self, files: &BTreeMap<PathBuf, Mark>, now: Now) -> Option<Seen> {
+        let look = self.due(now)?;
+        self.has_set_out(&look);
+        let scanned = || {
+            let files = files.iter().map(|(path, mark)| (path.clone(), *mark));
+            Ok(Scanned {
+                files: files.collect(),
+                read_at: now.wall,
+            })
+        };
+        Some(match look {
+            Look::Begin => Seen::Begun(Begun {
+                site: Site {
+                    dir: PathBuf::from(&*self.watch),
+                    wanted: Wanted::All,
+                },
+                sees_all: true,
+                is_late: false,
+                scanned: scanned(),
+            }),
+            Look::Scan(_) => Seen::Scanned(scanned()),
+            Look::Names(site, names) => {
+                Seen::Names(found_of(&site.dir, names, |path| files.get(path).copied()))
+            }
+        })
     }
 }
 
-fn look_at_names(dir: &Path, names: BTreeMap<OsString, News>) -> Vec<Found> {
+/// What is at names of which something was heard.
+fn found_of(
+    dir: &Path,
+    names: BTreeMap<OsString, News>,
+    mark_of: impl Fn(&Path) -> Option<Mark>,
+) -> Vec<Found> {
     let found = names.into_iter().map(|(name, news)| {
         let path = dir.join(name);
-        let mark = news.is_whole.then(|| look::mark_of(&path)).flatten();
+        let mark = news.is_whole.then(|| mark_of(&path)).flatten();
         Found {
             path,
             is_gone: news.is_gone,

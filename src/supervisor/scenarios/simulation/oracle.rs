@@ -1,6 +1,9 @@
 //! What must be true after each step, from the rows of the store, what the script was told to start, and books of its own.
 
+mod taken;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -10,6 +13,7 @@ use crate::core::job::Overlap;
 use crate::core::pause::Pause;
 use crate::core::run::{Cause, Reason};
 use crate::store::JobRow;
+use taken::Taken;
 
 /// The longest jitter of the simulation's jobs.
 const JITTER: Duration = Duration::from_secs(40);
@@ -40,6 +44,9 @@ pub(super) struct Oracle {
     finders: BTreeSet<(i64, i64)>,
     /// Lines that became runs.
     fed: BTreeSet<(i64, i64, u32)>,
+    /// Files by path: how often they were taken, how often they may have been at the most, and how often they were when they were
+    /// last written.
+    files: BTreeMap<PathBuf, Taken>,
     /// The lock that the job `lane` named when an attempt of it was started, by run and claim.
     lanes: BTreeMap<(i64, i64), String>,
 }
@@ -92,6 +99,7 @@ impl Oracle {
         for run in self.changed(day) {
             self.check_row(&run)?;
             self.check_fed(&run)?;
+            self.check_taken(&run)?;
             self.rows.insert(run.id, run);
         }
         self.check_feeds(day)?;
