@@ -12,7 +12,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{pipe2, read, write};
+use nix::unistd::{Gid, Uid, fchown, pipe2, read, write};
 
 use super::order::Order;
 use super::record::End;
@@ -198,11 +198,22 @@ fn ready<'a>(order: &'a Order, nice: Option<i32>, teller: Teller<'_>) -> Result<
         }
         None => (order.own_account.account(), None),
     };
+    if let Some(owner) = &identity {
+        give_output_to(owner);
+    }
     if let Some(why) = make_report(order, identity.as_ref()) {
         teller.tell(UNREPORTED, &why);
     }
     let env = order.sources.compose(account, &mut Files(teller))?;
     Ok(Ready::of(order, nice, env, account.home)?.with_identity(identity))
+}
+
+/// Makes the pipes of this process's output over to its user, who could not open them again by their names (`/dev/stdout`) else.
+fn give_output_to(owner: &Identity) {
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    // A sandbox that keeps CAP_CHOWN back costs the names, not the run.
+    let _ = fchown(io::stdout(), Some(uid), Some(gid));
+    let _ = fchown(io::stderr(), Some(uid), Some(gid));
 }
 
 /// Makes the file for the command's report. Where that fails the command runs all the same, and why is said at the end.

@@ -254,3 +254,22 @@ fn keys_seen(keys: &str) -> String {
     assert_eq!(supervisor.stop(), 0);
     out
 }
+
+#[test]
+fn a_job_of_another_user_opens_its_output_by_name() {
+    if is_left_out() {
+        return;
+    }
+    let house = House::new(&format!(
+        "[jobs.names]\nuser = '{USER}'\ncommand = 'echo out > /dev/stdout; echo err > /dev/stderr'\n"
+    ));
+    let supervisor = house.start();
+    let run = house.enqueue(&["names"]);
+    house.wait_state(run, "succeeded");
+    let said = house
+        .ask(&["logs", "--raw", &run.to_string()])
+        .expect(0)
+        .out;
+    assert_eq!(said, "out\nerr\n");
+    assert_eq!(supervisor.stop(), 0);
+}
