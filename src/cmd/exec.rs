@@ -112,9 +112,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
         copy: Some(copy),
         shown: Shown::on(is_terminal && !is_raw),
         pending: Vec::new(),
+        refused: None,
         is_json: context.global.json,
     };
     let ended = session.watch()?;
+    let refused = session.refused();
     let _ = wake::ring(state_dir);
     if context.global.json {
         out.json(&json::run(&ended))?;
@@ -126,7 +128,15 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
             verdict(&ended)
         ));
     }
-    Ok(Exit::Command(status_of(&ended)))
+    match refused {
+        Some(failure) if ended.state == State::Succeeded => Err(failure),
+        // What the command says counts for more.
+        Some(failure) => {
+            context.say(&failure.message);
+            Ok(Exit::Command(status_of(&ended)))
+        }
+        None => Ok(Exit::Command(status_of(&ended))),
+    }
 }
 
 fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem), Failure> {
@@ -259,6 +269,8 @@ struct Session<'a> {
     shown: Shown,
     /// What was read of it and is not written yet.
     pending: Vec<u8>,
+    /// Why output could not be written.
+    refused: Option<Errno>,
     /// Standard output is for the answer; what the command prints goes to standard error.
     is_json: bool,
 }
@@ -337,6 +349,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Why output is missing on standard output, unless its reader went away.
+    fn refused(&self) -> Option<Failure> {
+        let errno = self.refused.filter(|errno| *errno != Errno::EPIPE)?;
+        (!self.is_json).then(|| Failure::of_output(&errno.into()))
+    }
+
     fn read_chunk(&mut self) -> io::Result<()> {
         let Some(copy) = &self.copy else {
             return Ok(());
@@ -354,7 +372,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A reader that went away, as `head` does, changes nothing for the command.
+    /// A reader that went away, as `head` does, changes nothing for the command; nor does a full disk.
     fn write_piece(&mut self, target: BorrowedFd<'_>) {
         let len = self.pending.len().min(PIECE);
         match write(target, &self.pending[..len]) {
@@ -362,9 +380,10 @@ impl Session<'_> {
                 self.pending.drain(..len);
             }
             Err(Errno::EINTR | Errno::EAGAIN) => {}
-            Err(_) => {
+            Err(errno) => {
                 self.pending.clear();
                 self.copy = None;
+                self.refused = Some(errno);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `jobctl exec`: here and now, as the supervisor would do it.
 
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
@@ -426,5 +427,26 @@ fn a_restore_beside_it_is_said_when_the_command_has_ended_and_signals_are_heard(
         stderr.read_to_string(&mut said).expect("it is text");
         assert!(said.contains("does not have it any more"), "{said}");
         assert_eq!(house.lines("asked").len(), usize::from(signal.is_some()));
+    }
+}
+
+#[test]
+fn output_that_standard_output_refuses_is_a_failure_unless_the_command_has_one() {
+    let house = House::new("[jobs.a]\ncommand = 'echo hello; exit $1'\n");
+    for (code, answer) in [("0", 111), ("3", 3)] {
+        let full = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("it is there");
+        let mut jobctl = house.jobctl();
+        let child = jobctl
+            .args(["exec", "a", code])
+            .stdout(full)
+            .stderr(Stdio::piped());
+        let child = child.spawn().expect("it can be started");
+        let output = child.wait_with_output().expect("it ends");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(answer), "{err}");
+        assert!(err.contains("standard output: no space left"), "{err}");
     }
 }
