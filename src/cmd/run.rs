@@ -20,9 +20,10 @@ use crate::os::cgroup::{Delegated, Unusable};
 use crate::os::notify::Notify;
 use crate::os::paths::Caller;
 use crate::os::signals::SelfPipe;
-use crate::os::{clock, disk, machine, process, reports, user, wake, zone};
+use crate::os::wake::Bell;
+use crate::os::{clock, disk, limit, machine, process, reports, user, wake, zone};
 use crate::store::{Behind, Patience, Store, SupervisorRow};
-use crate::supervisor::daemon::{self, Left, Office, OfficeError, Post};
+use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::forward::LineForm;
 use crate::supervisor::room;
@@ -39,6 +40,9 @@ const RUNNING_MIN: usize = 16;
 /// Record, output, socket and process of a slot, two locks, and one to spare.
 const DESCRIPTORS_PER_SLOT: usize = 7;
 
+/// The fewest open files with which a supervisor runs one job: its own, those of a slot, and those of a keeper that is started.
+const DESCRIPTORS_MIN: usize = 32;
+
 /// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
@@ -50,6 +54,7 @@ const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
 /// Answers `jobctl run`.
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
     refuse_names(args)?;
+    raise_open_files()?;
     let path = context.jobfile()?;
     trust::refuse(&path)?;
     let state_dir = context.service_state_dir()?;
@@ -82,7 +87,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
             Mode::Live
         },
     };
-    let mut bell = None;
+    let mut bell: Option<Bell> = None;
     let mut first = vec![Event::Rung];
     let mut begins = Begins::AsItIs;
     loop {
@@ -91,25 +96,32 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
         let snapshot = trust::snapshot(&service.path, None);
         let loaded = load(&store, &service.path)?;
         let (mut supervisor, mut watching) = service.start(store, loaded, &office, why_paused)?;
-        let bell = match &bell {
+        let bell = match &mut bell {
             Some(bell) => bell,
             None => bell.insert(
                 wake::listen(&service.state_dir)
                     .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?,
             ),
         };
-        let post = Post {
+        let mut post = Post {
             bell,
             signals: &signals,
-            office: &office,
+            office: &mut office,
         };
         let mut reload = Reloading::new(&service, snapshot);
-        let left = daemon::serve(&mut supervisor, &post, &mut reload, &mut watching, first)
-            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+        let left = daemon::serve(
+            &mut supervisor,
+            &mut post,
+            &mut reload,
+            &mut watching,
+            first,
+        )
+        .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
         match left {
             Left::Stopped => return Ok(Exit::Done),
             // There was no downtime.
             Left::Astray => office.last_alive_at = None,
+            Left::Ousted(why) => return Err(ousted(&mut supervisor, &service.state_dir, &why)),
         }
         if supervisor.is_replaced() {
             begins = Begins::Replaced;
@@ -119,6 +131,43 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
         first = vec![Event::Rung];
         first.extend(supervisor.is_stopping().then_some(Event::StopAsked));
     }
+}
+
+/// The supervisor is none any more. It leaves as if it were killed: what it has started goes on, and belongs to whoever has its state
+/// directory now.
+fn ousted(
+    supervisor: &mut Supervisor<Slots>,
+    state_dir: &std::path::Path,
+    why: &Ousted,
+) -> Failure {
+    let failure = match why {
+        Ousted::Moved => Failure::system(format!(
+            "state directory {}: was moved away, removed or replaced",
+            state_dir.display()
+        ))
+        .hint("start `jobctl run` again; what still runs belongs to whoever uses the directory where it is now"),
+        Ousted::Taken(pid) => {
+            not_in_office(state_dir, OfficeError::Taken(pid.clone()))
+        }
+    };
+    let now = clock::now();
+    supervisor.say(now.wall, "ousted", &[("error", &failure.message)]);
+    supervisor.sign_off(now);
+    failure
+}
+
+/// A low limit of open files is no reason to run nothing, unless it cannot be raised.
+fn raise_open_files() -> Result<(), Failure> {
+    // What is left of it is looked at below.
+    let _ = limit::raise_open_files();
+    let max = process::descriptors_max();
+    if max >= DESCRIPTORS_MIN {
+        return Ok(());
+    }
+    Err(Failure::system(format!(
+        "open files: the limit is {max}, with which nothing can be run; {DESCRIPTORS_MIN} is the least"
+    ))
+    .hint("raise it with `ulimit -Hn`, or with LimitNOFILE= in a unit of systemd"))
 }
 
 /// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited for the other one to end.

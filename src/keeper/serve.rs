@@ -96,10 +96,19 @@ fn set_up() -> io::Result<Tools> {
         identity: Identity::of_this_process()?,
         slot: Slot::inherited(),
         signals,
-        null: nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?,
+        null: nothing()?,
         spawner: Spawner::new(),
         buffer: Buffer::new(),
     })
+}
+
+/// What a command reads from that is given nothing: `/dev/null`, or an empty file where a machine lacks that.
+fn nothing() -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    match nix::fcntl::open("/dev/null", flags, Mode::empty()) {
+        Ok(null) => Ok(null),
+        Err(_) => file::sealed_memory(&[]),
+    }
 }
 
 /// Why an idle keeper woke up.

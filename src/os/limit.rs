@@ -1,8 +1,15 @@
 //! Resource limits of a command, as setrlimit(2) has them.
 
+use std::io;
+use std::sync::OnceLock;
+
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::core::job::Limits;
+
+/// What the limit of open files was before this process raised it for itself.
+static OPEN_FILES: OnceLock<Limit> = OnceLock::new();
 
 /// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,18 @@ impl Limit {
     }
 }
 
+/// Raises the soft limit of this process's open files to the hard one. What it starts has the former one, unless its job says otherwise.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    OPEN_FILES.get_or_init(|| Limit {
+        resource: libc::RLIMIT_NOFILE,
+        soft,
+        hard,
+    });
+    Ok(())
+}
+
 /// The limits of a job. At the limit of CPU time the command gets XCPU, a second later KILL.
 pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
     let exactly = |resource, value: Option<u64>| {
@@ -45,7 +64,7 @@ pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
     });
     [
         cpu,
-        exactly(libc::RLIMIT_NOFILE, limits.open_files),
+        exactly(libc::RLIMIT_NOFILE, limits.open_files).or_else(|| OPEN_FILES.get().copied()),
         exactly(libc::RLIMIT_NPROC, limits.processes),
         exactly(libc::RLIMIT_FSIZE, limits.file_size),
         exactly(libc::RLIMIT_AS, limits.address_space),

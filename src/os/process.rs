@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 
 use super::poll;
 
@@ -299,6 +300,12 @@ pub(crate) fn give_memory_back() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Lets this process use what it makes itself, whatever the umask it was started with says. What is executed gets a mask of its own.
+pub(crate) fn keep_own_rights() {
+    let former = umask(Mode::empty());
+    umask(former & !Mode::S_IRWXU);
 }
 
 /// How many descriptors this process may have open at once.

@@ -184,6 +184,18 @@ pub(crate) fn ignore_children() -> io::Result<()> {
     Ok(())
 }
 
+/// Lets a write beyond the limit of file sizes (`ulimit -f`) fail with EFBIG, as one on a full disk does, instead of ending this process.
+///
+/// By a handler, not by ignoring XFSZ: what this process executes has it as usual.
+pub(crate) fn survive_size_limit() -> io::Result<()> {
+    let action = SigAction::new(
+        SigHandler::Handler(on_nothing),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    dispose(Signal::SIGXFSZ, &action).map(drop)
+}
+
 /// As long as it lives, INT, QUIT and HUP do nothing to this process. A program that is started meanwhile has them as usual: exec(2)
 /// takes handlers away, but would keep them ignored.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::inside::open_top;
+use super::lock::is_at;
 
 /// Whether somebody was there.
 #[must_use]
@@ -35,6 +36,11 @@ impl std::os::fd::AsFd for Bell {
 }
 
 impl Bell {
+    /// Whether commands that ring at this state directory ring this one.
+    pub(crate) fn is_of(&self, state_dir: &Path) -> bool {
+        is_at(&self.0, &path(state_dir)).unwrap_or(false)
+    }
+
     /// Forgets all rings so far; the descriptor is then not readable until the next one. Whether there were any.
     pub(crate) fn drain(&self) -> io::Result<bool> {
         let mut rings = [0; 512];

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
@@ -14,9 +15,9 @@ use super::watching::Watching;
 use super::{Event, Flow, Supervisor};
 use crate::core::time::{Now, Wall};
 use crate::os::inside::Wide;
-use crate::os::lock::{Kind, try_lock};
+use crate::os::lock::{Kind, is_at, try_lock};
 use crate::os::signals::SelfPipe;
-use crate::os::wake::Bell;
+use crate::os::wake::{self, Bell};
 use crate::os::{clock, inside, poll, process};
 
 /// How often the lock file says that the supervisor is alive.
@@ -53,6 +54,9 @@ pub(crate) fn take_state_dir(state_dir: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Office {
     file: File,
+    state_dir: PathBuf,
+    /// Device and inode of the state directory; none if it could not be asked for.
+    dir: Option<(u64, u64)>,
     /// When the last holder was last known to be alive; none if there was none.
     pub(crate) last_alive_at: Option<Wall>,
 }
@@ -109,6 +113,8 @@ impl Office {
             .map_err(OfficeError::Failed)?;
         let office = Self {
             file,
+            state_dir: state_dir.to_path_buf(),
+            dir: identity_of(state_dir),
             last_alive_at,
         };
         // The kernel has just put its own time there, which may not be the one that is asked for here (libfaketime).
@@ -135,12 +141,61 @@ impl Office {
         }
     }
 
+    /// Makes sure that lock and bell are those that others find at the state directory, and takes them again where somebody removed them.
+    ///
+    /// Errs where another process has the lock by now, or the state directory is another one.
+    fn hold(&mut self, bell: &mut Bell, patience: Patience) -> Result<(), Ousted> {
+        match identity_of(&self.state_dir) {
+            None if patience == Patience::ForMissing => return Ok(()),
+            there if self.dir.is_some() && there != self.dir => return Err(Ousted::Moved),
+            _ => {}
+        }
+        let path = self.state_dir.join("supervisor.lock");
+        if !is_at(&self.file, &path).unwrap_or(true) {
+            match Self::take(&self.state_dir) {
+                Ok(office) => self.file = office.file,
+                Err(OfficeError::Taken(pid)) => return Err(Ousted::Taken(pid)),
+                // A full disk, say. The next turn tries again.
+                Err(OfficeError::Failed(_)) => {}
+            }
+        }
+        if !bell.is_of(&self.state_dir)
+            && let Ok(anew) = wake::listen(&self.state_dir)
+        {
+            *bell = anew;
+        }
+        Ok(())
+    }
+
     /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.
     fn touch(&self, at: Wall) {
         let since_epoch = Duration::from_millis(u64::try_from(at.ms()).unwrap_or(0));
         // A full or read-only disk costs only the exact beginning of the next downtime.
         let _ = self.file.set_modified(SystemTime::UNIX_EPOCH + since_epoch);
     }
+}
+
+/// Whether a state directory that is missing may come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It may: somebody may be about to put it back.
+    ForMissing,
+    /// It was looked for long enough.
+    Over,
+}
+
+/// Why a supervisor is none any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ousted {
+    /// Its state directory was moved away, and may have another one in its place.
+    Moved,
+    /// Somebody removed the lock, and another process, with this number, has taken the new one.
+    Taken(String),
+}
+
+fn identity_of(dir: &Path) -> Option<(u64, u64)> {
+    let meta = std::fs::metadata(dir).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 /// Whether a holder that was killed a moment ago, or has left, is gone now.
@@ -196,29 +251,31 @@ pub(crate) trait Reload {
 }
 
 /// What the process holds, whichever supervisor is in its loop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Post<'a> {
     /// Commands ring it.
-    pub(crate) bell: &'a Bell,
+    pub(crate) bell: &'a mut Bell,
     /// Signals come in here.
     pub(crate) signals: &'a SelfPipe,
     /// There is no second one.
-    pub(crate) office: &'a Office,
+    pub(crate) office: &'a mut Office,
 }
 
 /// Why a supervisor has left its loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     /// It was told to stop and has stopped.
     Stopped,
     /// Its store has another file: another one is to begin with that, after this one is dropped.
     Astray,
+    /// It is not the supervisor of its state directory any more.
+    Ousted(Ousted),
 }
 
 /// Runs until the supervisor is told to stop and has stopped, or has no store any more. `events` are what it is to hear first.
 pub(crate) fn serve(
     supervisor: &mut Supervisor<Slots>,
-    post: &Post<'_>,
+    post: &mut Post<'_>,
     reload: &mut dyn Reload,
     watching: &mut Watching,
     mut events: Vec<Event>,
@@ -227,7 +284,7 @@ pub(crate) fn serve(
         bell,
         signals,
         office,
-    } = *post;
+    } = post;
     let timers = Timers {
         alarm: poll::Alarm::new()?,
         clock: poll::ClockWatch::new()?,
@@ -236,9 +293,15 @@ pub(crate) fn serve(
     loop {
         let now = clock::now();
         // A sign of life from a time that the clock went back from would be none.
+        let mut patience = Patience::ForMissing;
         if now.mono.since(touched.mono) >= SIGN_OF_LIFE || now.wall < touched.wall {
             touched = now;
             office.touch(now.wall);
+            patience = Patience::Over;
+        }
+        // Before anything is done by the name of the state directory: what has that name may be somebody else's by now.
+        if let Err(why) = office.hold(bell, patience) {
+            return Ok(Left::Ousted(why));
         }
         match supervisor.handle(&events, now) {
             Flow::Continue => {}

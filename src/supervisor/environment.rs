@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::core::environment::{Sources, Variable};
 use crate::core::hash::fnv1a;
-use crate::core::job::{CommandLine, Job, Leftovers, Policy};
+use crate::core::job::{CommandLine, Job, Leftovers, Limits, Policy};
 use crate::core::terms;
 use crate::keeper::order::{Order, OwnAccount};
 use crate::os::limit;
@@ -148,7 +148,8 @@ impl Surroundings {
             own_account: self.own_account(),
             user: policy.user.as_deref().map(str::to_owned),
             group: policy.group.as_deref().map(str::to_owned),
-            limits: Vec::new(),
+            // Of open files it has what the supervisor was started with.
+            limits: limit::of_job(&Limits::default()),
             cgroup: None,
             memory_max: None,
             terms: terms::encode(&Policy::default(), false),

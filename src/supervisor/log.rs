@@ -195,6 +195,7 @@ fn priority(name: &str, fields: &[(&str, String)]) -> u8 {
     match name {
         "store_failed"
         | "store_lost_commits"
+        | "ousted"
         | "store_not_put_back"
         | "store_replaced"
         | "disk_full"

@@ -33,6 +33,7 @@ mod nothing_is_lost;
 mod notices;
 mod one_supervisor;
 mod overlap;
+mod poor_starts;
 mod power_cut;
 mod queue;
 mod reloading;

@@ -173,3 +173,87 @@ fn a_renamed_job_takes_its_queue_along() {
     assert_eq!(house.wait_state(item, "succeeded")["job"], "words");
     assert_eq!(house.lines("words"), ["moved"]);
 }
+
+#[test]
+fn one_whose_state_directory_was_moved_away_leaves_the_new_one_alone() {
+    let house = House::new(NOTES);
+    let mut first = house.start();
+    let run = house.enqueue(&["notes", "first"]);
+    house.wait_state(run, "succeeded");
+    let moved = house.path("moved");
+    std::fs::rename(house.state_dir(), &moved).expect("it is ours");
+    let second = house.start();
+    ring(&moved);
+    assert_eq!(first.wait_code(), 111);
+    house.wait_text("log", "event=ousted");
+    let run = house.enqueue(&["notes", "second"]);
+    house.wait_state(run, "succeeded");
+    assert!(
+        !house.read("log").contains("event=store_replaced"),
+        "{}",
+        house.read("log")
+    );
+    assert_eq!(second.stop(), 0);
+    // Another one finds all in the old one.
+    let mut jobctl = house.jobctl();
+    jobctl.env("JOBCTL_STATE_DIR", &moved);
+    let third = house.start_with(&mut jobctl, &[]);
+    assert_eq!(third.stop(), 0);
+    assert_eq!(house.lines("notes"), ["first", "second"]);
+}
+
+#[test]
+fn one_whose_lock_and_bell_were_removed_takes_them_again() {
+    let house = House::new(NOTES);
+    let first = house.start();
+    for name in ["supervisor.lock", "wake"] {
+        let bell = house.state_dir().join("wake");
+        let heard = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&bell)
+            .expect("it is there");
+        std::fs::remove_file(house.state_dir().join(name)).expect("it is there");
+        std::io::Write::write_all(&mut &heard, b"!").expect("somebody listens");
+        wait_for("it to be there again", || {
+            house.state_dir().join(name).exists().then_some(())
+        });
+        let answer = house.ask(&["run"]).expect(75);
+        assert!(
+            answer.err.contains(&format!("(pid {})", first.pid())),
+            "{answer:#?}"
+        );
+        let run = house.enqueue(&["notes", name]);
+        house.wait_state(run, "succeeded");
+    }
+    assert_eq!(first.stop(), 0);
+}
+
+#[test]
+fn one_whose_lock_was_removed_and_taken_by_another_one_leaves() {
+    let house = House::new(NOTES);
+    let mut first = house.start();
+    std::fs::remove_file(house.state_dir().join("supervisor.lock")).expect("it is there");
+    let second = house.start();
+    // Both listen to one bell, so either may hear a ring.
+    let status = wait_for("the first one to leave", || {
+        ring(&house.state_dir());
+        first.status()
+    });
+    assert_eq!(status.code(), Some(75));
+    let run = house.enqueue(&["notes", "once"]);
+    house.wait_state(run, "succeeded");
+    assert_eq!(second.stop(), 0);
+    assert_eq!(house.lines("notes"), ["once"]);
+}
+
+/// As every command that adds something. Nobody may be there to hear it.
+fn ring(state_dir: &std::path::Path) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .write(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    if let Ok(mut bell) = options.open(state_dir.join("wake")) {
+        let _ = std::io::Write::write(&mut bell, b"!");
+    }
+}
