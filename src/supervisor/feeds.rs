@@ -1,6 +1,6 @@
 //! Finders: the lines of a successful run's standard output become runs of another job.
 //!
-//! A finder that has ended counts as running until its lines are put down, some thousand in a turn, so that nothing waits for it.
+//! A finder that has ended counts as running until its lines are put down, some hundred in a turn, so that nothing waits for it.
 
 use super::finish::Attempt;
 use super::spawner::{Report, SlotEnd, Spawner};
@@ -16,8 +16,8 @@ use crate::store::{Bringing, Fed, Keys, StoreError};
 
 /// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
 /// Few in tests, so that they see the portions.
-const LINES_AT_ONCE: usize = if cfg!(test) { 3 } else { 2000 };
-const RUNS_AT_ONCE: u32 = if cfg!(test) { 2 } else { 2000 };
+const LINES_AT_ONCE: usize = if cfg!(test) { 3 } else { 500 };
+const RUNS_AT_ONCE: u32 = if cfg!(test) { 2 } else { 500 };
 const BYTES_AT_ONCE: u64 = 1 << 20;
 
 /// What became of a finder's output in a turn.

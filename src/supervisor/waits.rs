@@ -6,6 +6,9 @@ use super::spawner::Spawner;
 use super::{LOOK_EVERY, Mode, Supervisor};
 use crate::core::time::{Mono, Now, Wall};
 
+/// Between two turns of which the first one left something for the second: others that write have the store then.
+const GAP: Duration = Duration::from_millis(3);
+
 impl<S: Spawner> Supervisor<S> {
     /// How long nothing will be to do, unless something happens.
     pub(crate) fn next_wait(&self, now: Now) -> Duration {
@@ -31,11 +34,11 @@ impl<S: Spawner> Supervisor<S> {
             return wait.min(from_mono(at)).min(leave);
         }
         if !self.ended.is_empty() {
-            return Duration::ZERO;
+            return GAP;
         }
         let has_more = self.has_followers || self.has_feeds || self.has_more_heads;
         if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
-            return Duration::ZERO;
+            return GAP;
         }
         wait = self.next_tell_wait(now).map_or(wait, |tell| wait.min(tell));
         if self.stopping.is_none() {
