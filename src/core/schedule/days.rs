@@ -10,8 +10,12 @@ use std::rc::Rc;
 
 use chrono::{DateTime, Datelike, Utc};
 
-/// 2100-12-31, the last day the `cron` crate knows, in days since the epoch.
-pub(super) const LAST_DAY: i64 = 47_846;
+/// 2199-12-31, the last day that schedules know, in days since the epoch.
+pub(super) const LAST_DAY: i64 = 84_005;
+/// 2100-12-31, the last day the `cron` crate knows.
+const ENGINE_LAST_DAY: i64 = 47_846;
+/// From 1977 to 2101. The calendar of 1977 to 2075 comes again in 2101 to 2199: the same days of the week, the same leap years.
+const ENCORE_DAYS: i64 = 45_290;
 
 /// All days of the month (bits 1 to 31).
 const ALL_MONTH_DAYS: u32 = !1;
@@ -80,19 +84,40 @@ struct Date {
 
 impl DayRule {
     /// Whether any day matches in 2024 to 2063. In 28 years each date has had each day of the week, so these 40 years
-    /// stand for any others to 2100.
+    /// stand for all others.
     pub(super) fn ever_matches(&self) -> bool {
         const BEGIN: i64 = 19_723;
         const END: i64 = BEGIN + 40 * 365 + 10;
         self.first_from(BEGIN).is_some_and(|day| day < END)
     }
 
-    /// The first day of the rule from `day` on (days since the epoch); none to the end of 2100.
+    /// The first day of the rule from `day` on (days since the epoch); none to the end of 2199.
     pub(super) fn first_from(&self, day: i64) -> Option<i64> {
-        if day > LAST_DAY {
+        if day <= ENGINE_LAST_DAY
+            && let Some(first) = self.engine_first_from(day.max(0))
+        {
+            return Some(first);
+        }
+        let day = day.max(ENGINE_LAST_DAY + 1);
+        let first = self.engine_first_from(day.checked_sub(ENCORE_DAYS)?)?;
+        Some(first + ENCORE_DAYS).filter(|first| *first <= LAST_DAY)
+    }
+
+    /// The last day of the rule up to and with `day`; none back to 1970.
+    pub(super) fn last_to(&self, day: i64) -> Option<i64> {
+        if day > ENGINE_LAST_DAY
+            && let Some(last) = self.engine_last_to(day.min(LAST_DAY) - ENCORE_DAYS)
+            && last + ENCORE_DAYS > ENGINE_LAST_DAY
+        {
+            return Some(last + ENCORE_DAYS);
+        }
+        self.engine_last_to(day.min(ENGINE_LAST_DAY))
+    }
+
+    fn engine_first_from(&self, day: i64) -> Option<i64> {
+        if day > ENGINE_LAST_DAY {
             return None;
         }
-        let day = day.max(0);
         if self.needs_both {
             return self.seek_forward(Side::Both, day);
         }
@@ -117,12 +142,10 @@ impl DayRule {
         }
     }
 
-    /// The last day of the rule up to and with `day`; none back to 1970.
-    pub(super) fn last_to(&self, day: i64) -> Option<i64> {
+    fn engine_last_to(&self, day: i64) -> Option<i64> {
         if day < 0 {
             return None;
         }
-        let day = day.min(LAST_DAY);
         if self.needs_both {
             return self.seek_backward(Side::Both, day);
         }

@@ -164,7 +164,7 @@ impl Schedule {
 }
 
 impl Calendar {
-    /// The first occurrence after `after`; none outside of the years 1970 to 2100.
+    /// The first occurrence after `after`; none outside of the years 1970 to 2199.
     pub(crate) fn next(&self, zone: &Zone, after: Wall) -> Option<Occurrence> {
         walk::next(self, zone, after)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike};
 
 use super::{Calendar, HashSeed, Occurrence, Schedule, Span, Zone};
 use crate::core::time::Wall;
@@ -540,15 +540,92 @@ fn wall_time_is_met_in_a_zone_that_is_off_by_seconds() {
 }
 
 #[test]
-fn schedules_end_with_the_year_2100_and_begin_with_1970() {
+fn leap_days_are_found_over_2100_which_has_none() {
+    for (text, after, expected) in [
+        (
+            "0 0 29 2 *",
+            "2096-02-29T12:00:00Z",
+            ["2104-02-29", "2108-02-29"],
+        ),
+        (
+            "0 0 29 2 *",
+            "2100-06-01T00:00:00Z",
+            ["2104-02-29", "2108-02-29"],
+        ),
+        (
+            "0 0 L 2 *",
+            "2099-03-01T00:00:00Z",
+            ["2100-02-28", "2101-02-28"],
+        ),
+        (
+            "0 0 * 2 1#5",
+            "2088-03-01T00:00:00Z",
+            ["2112-02-29", "2140-02-29"],
+        ),
+    ] {
+        assert_eq!(dates(text, after, 2), expected, "{text} after {after}");
+    }
+}
+
+#[test]
+fn days_after_2100_are_those_of_the_calendar_in_both_directions() {
+    let utc = load("UTC");
+    let first = chrono::NaiveDate::from_ymd_opt(2099, 11, 1).unwrap();
+    let last = chrono::NaiveDate::from_ymd_opt(2199, 12, 31).unwrap();
+    let midnight = |date: chrono::NaiveDate| {
+        Wall::from_secs(date.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp())
+    };
+    type Rule = fn(chrono::NaiveDate) -> bool;
+    let rules: [(&str, Rule); 3] = [
+        ("0 0 29 2 *", |date| (date.month(), date.day()) == (2, 29)),
+        ("0 0 13 * fri", |date| {
+            date.day() == 13 || date.weekday() == chrono::Weekday::Fri
+        }),
+        ("0 0 1 */3 *", |date| {
+            date.day() == 1 && date.month() % 3 == 1
+        }),
+    ];
+    for (text, is_due) in rules {
+        let expected: Vec<Wall> = first
+            .iter_days()
+            .take_while(|date| *date <= last)
+            .filter(|date| is_due(*date))
+            .map(midnight)
+            .collect();
+        let schedule = parse(text);
+        let mut after = Wall::from_secs(midnight(first).secs() - 1);
+        let forward = std::iter::from_fn(|| {
+            after = schedule.next_after(&utc, after, None)?.at;
+            Some(after)
+        });
+        let begin = Wall::from_secs(midnight(first).secs() - 1);
+        assert_eq!(forward.collect::<Vec<_>>(), expected, "{text}");
+        let mut until = Wall::from_ms(i64::MAX);
+        let backward = std::iter::from_fn(|| {
+            let span = Span {
+                after: begin,
+                until,
+            };
+            let at = schedule.latest_between(&utc, span, None)?;
+            until = Wall::from_secs(at.secs() - 1);
+            Some(at)
+        });
+        let mut backward: Vec<Wall> = backward.collect();
+        backward.reverse();
+        assert_eq!(backward, expected, "{text}, backwards");
+    }
+}
+
+#[test]
+fn schedules_end_with_the_year_2199_and_begin_with_1970() {
     let utc = load("UTC");
     let minutely = parse("* * * * *");
     let next = |after| minutely.next_after(&utc, after, None).map(|next| next.at);
     assert_eq!(
-        next(at("2100-12-31T23:58:00Z")),
-        Some(at("2100-12-31T23:59:00Z"))
+        next(at("2199-12-31T23:58:00Z")),
+        Some(at("2199-12-31T23:59:00Z"))
     );
-    assert_eq!(next(at("2100-12-31T23:59:00Z")), None);
+    assert_eq!(next(at("2199-12-31T23:59:00Z")), None);
     assert_eq!(next(Wall::from_ms(i64::MAX)), None);
     assert_eq!(next(Wall::from_ms(i64::MIN)), Some(Wall::from_ms(0)));
     assert_eq!(next(Wall::from_ms(-1)), Some(Wall::from_ms(0)));
@@ -558,10 +635,10 @@ fn schedules_end_with_the_year_2100_and_begin_with_1970() {
         after: Wall::from_ms(i64::MIN),
         until: Wall::from_ms(i64::MAX),
     };
-    assert_eq!(minutely.count_between(&utc, all, None), 47_847 * 1440);
+    assert_eq!(minutely.count_between(&utc, all, None), 84_006 * 1440);
     assert_eq!(
         minutely.latest_between(&utc, all, None),
-        Some(at("2100-12-31T23:59:00Z"))
+        Some(at("2199-12-31T23:59:00Z"))
     );
 }
 
