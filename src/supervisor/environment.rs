@@ -31,8 +31,8 @@ const OWN_NAMES: [&str; 6] = [
 const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
 
 /// A hook and a mail have this long, and this much of what they print is kept.
-const NOTICE_TIMEOUT: Duration = Duration::from_secs(60);
-const NOTICE_GRACE: Duration = Duration::from_secs(5);
+pub(super) const NOTICE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const NOTICE_GRACE: Duration = Duration::from_secs(5);
 const NOTICE_OUTPUT_MAX: u64 = 4096;
 
 /// Where sendmail is on systems whose users do not have it in their path.

@@ -308,7 +308,10 @@ impl<S: Spawner> Supervisor<S> {
                 is_doubted: self.is_new_boot,
             });
             match self.spawner.adopt(slot, -id, claim) {
-                Adopted::Working => self.log.event(now.wall, "adopt", &[("notice", &id)]),
+                Adopted::Working => {
+                    self.oversee_adopted_notice((-id, claim), slot);
+                    self.log.event(now.wall, "adopt", &[("notice", &id)]);
+                }
                 Adopted::Ending => {}
                 Adopted::Ended(report) => self.ended.push(SlotEnd {
                     slot,

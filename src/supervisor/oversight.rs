@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::environment::{NOTICE_GRACE, NOTICE_TIMEOUT};
 use super::spawner::{Spawner, Stop};
 use super::stopping::Stopping;
 use super::{Live, Supervisor};
@@ -167,6 +168,11 @@ impl<S: Spawner> Supervisor<S> {
             policy.timeout,
             policy.stop_grace,
         );
+    }
+
+    /// The same for a hook or mail.
+    pub(super) fn oversee_adopted_notice(&mut self, (run, claim): (i64, i64), slot: u32) {
+        self.watch_over((run, claim), slot, Some(NOTICE_TIMEOUT), NOTICE_GRACE);
     }
 
     /// The keeper of a run was told to stop.

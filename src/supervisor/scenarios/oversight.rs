@@ -68,6 +68,25 @@ fn a_keeper_that_does_not_start_its_command_is_killed_and_the_attempt_is_a_spawn
 }
 
 #[test]
+fn the_keeper_of_a_hook_that_a_former_supervisor_started_is_looked_after_too() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\non_failure = 'hook'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(1, End::Exited(1))]);
+    day.acts("a failure", &[STUCK]);
+    day.supervisor.spawner.deaf.push("a failure".into());
+    day.enqueue("a", 1);
+    day.advance(10);
+    let spawner = std::mem::take(&mut day.supervisor.spawner);
+    let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+    day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
+    day.supervisor.spawner = spawner;
+    day.load(jobfile);
+    day.supervisor.recover(day.now).unwrap();
+    day.advance(100);
+    assert_eq!(killed(&day), [80]);
+}
+
+#[test]
 fn a_command_that_was_started_may_take_any_time() {
     let (mut day, _) = stuck("");
     day.advance(50_000);
