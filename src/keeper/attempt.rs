@@ -170,6 +170,14 @@ fn first_record(identity: &Identity, order: &Order, now: Now) -> Record {
     }
 }
 
+/// The main process of a command, which has not been reaped, so that its number is its own.
+///
+/// That it was started has to stand in the record even where it cannot be looked at (`hidepid` hides a set-user-ID program from its
+/// parent): else the supervisor takes its keeper for late. It is not older than its keeper.
+fn command_of(pid: i32, keeper: ProcessId) -> ProcessId {
+    ProcessId::of(pid).unwrap_or(ProcessId { pid, ..keeper })
+}
+
 fn ending(record: &Record, end: End, usage: Usage, remark: Option<String>) -> Ending {
     let now = clock::now();
     Ending {
@@ -230,8 +238,7 @@ impl<'a> Attempt<'a> {
             .zip(started.stdout)
             .map(|(path, pipe)| Spool::open(Path::new(path), pipe))
             .transpose()?;
-        // It has not been reaped, so its number is its own.
-        record.command = ProcessId::of(started.pid).ok();
+        record.command = Some(command_of(started.pid, tools.identity.process));
         tools.slot.write_record(&record)?;
         Ok(Self {
             tools,
@@ -491,4 +498,22 @@ struct Asked {
     child: bool,
     stop: bool,
     kill: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_cannot_be_looked_at_is_noted_as_started_all_the_same() {
+        let keeper = ProcessId {
+            pid: 7,
+            start_ticks: 70,
+        };
+        // No process has this number.
+        let hidden = command_of(i32::MAX, keeper);
+        assert_eq!((hidden.pid, hidden.start_ticks), (i32::MAX, 70));
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(command_of(own, keeper), ProcessId::of(own).unwrap());
+    }
 }

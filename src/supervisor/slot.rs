@@ -105,12 +105,16 @@ impl Slot {
         })
     }
 
-    /// Whether the record says that the command of this claim was started, or has ended.
+    /// Whether the record says that the command of this claim was started, or has ended. What cannot be read may say so.
     pub(super) fn is_started(&self, run: i64, claim: i64) -> bool {
-        self.read_record().ok().flatten().is_some_and(|record| {
-            let is_its_own = (record.run, record.claim) == (run, claim);
-            is_its_own && (record.command.is_some() || record.ending.is_some())
-        })
+        match self.read_record() {
+            Ok(Some(record)) => {
+                let is_its_own = (record.run, record.claim) == (run, claim);
+                is_its_own && (record.command.is_some() || record.ending.is_some())
+            }
+            Ok(None) => false,
+            Err(Unreadable) => true,
+        }
     }
 
     /// Ends what a killed keeper left, where no keeper can be started to do that.

@@ -614,4 +614,19 @@ mod tests {
         assert_eq!(slots.next_wait(now()), None);
         fs::remove_dir_all(dir).unwrap();
     }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_none_of_a_command_that_was_not_started() {
+        let dir = std::env::temp_dir().join(format!("jobctl-unread-{}", std::process::id()));
+        fs::create_dir_all(dir.join("slots")).unwrap();
+        let record = dir.join("slots/0.rec");
+        let mut slots = Slots::in_state_dir(&dir, PathBuf::from("/nonexistent"));
+        for (text, is_started) in [("", false), ("jobctl-record 99\n", true), ("x", true)] {
+            fs::write(&record, text).unwrap();
+            slots.own(0).unwrap();
+            assert_eq!(slots.is_started(0, 7, 1), is_started, "{text}");
+            slots.slots.clear();
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
 }
