@@ -24,13 +24,16 @@ impl Slots {
         let sweeping: Vec<u32> = sweeping.map(|(number, _)| *number).collect();
         for number in sweeping {
             let is_without = self.slots[&number].keeper.is_none();
-            if is_without && self.slots[&number].has_tries() {
-                // One that cannot be started now is tried again at the next look.
-                let _ = self.start_sweeper(number);
-            }
+            let is_started = !is_without
+                || !self.slots[&number].has_tries()
+                || self.start_sweeper(number).is_ok();
             let Some(slot) = self.slots.get_mut(&number) else {
                 continue;
             };
+            if !is_started {
+                // One that was started and not told does nothing; another one is tried at the next look.
+                slot.keeper = None;
+            }
             ends.extend(slot.swept(now).map(|(run, claim)| SlotEnd {
                 slot: number,
                 run,
