@@ -190,8 +190,9 @@ impl Spawner {
         });
         // SAFETY: the child runs on `stack`, which lives until after this call: CLONE_VFORK lets this thread go on only when
         // the child has executed another program or ended. Until then it shares this memory (CLONE_VM) and changes nothing of
-        // it but `failure`, the room for groups in `prepared`, and errno: `enter` and `execute` make system calls on values that were made before, does not allocate, does
-        // not panic and takes no lock. Handlers do not run in it, for the caller has none that could be called.
+        // it but `failure`, the room for groups in `prepared`, and errno: `enter` and `execute` make system calls on values
+        // that were made before; they do not allocate, do not panic and take no lock. Handlers do not run in it, for the
+        // caller has none that could be called.
         let pid = unsafe {
             let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
             clone(child, &mut self.stack, flags, Some(libc::SIGCHLD))
