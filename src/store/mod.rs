@@ -50,6 +50,7 @@ pub(crate) use notice::{NewNotice, NoticeRow, Told};
 pub(crate) use numbers::{JobNumbers, PastRun, RecentRun, Tally};
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
+pub(crate) use registry::AgeHeld;
 pub(crate) use rescue::Rescued;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Conditions, Enqueued, Filter, Finish, Force, GoneJob,

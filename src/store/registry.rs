@@ -12,13 +12,15 @@ use super::{Store, StoreError, former, rows};
 use crate::core::run::State;
 use crate::core::time::{Mono, Wall};
 
-/// Since when nothing is removed by age.
+/// Until when nothing is removed by age.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgeHeld {
     /// The boot of the clock.
     pub(crate) boot_id: String,
-    /// When that began.
-    pub(crate) at: Mono,
+    /// Until then on that clock.
+    pub(crate) deadline: Mono,
+    /// How much of it was left when this was written: what another boot goes on with.
+    pub(crate) left: Duration,
 }
 
 impl Store {
@@ -182,22 +184,29 @@ impl Store {
         self.meta("books_boot_id")
     }
 
-    /// Since when nothing is removed by age, on the monotonic clock of a boot.
+    /// Until when nothing is removed by age; none: it is.
     pub(crate) fn age_held(&self) -> Result<Option<AgeHeld>, StoreError> {
         let text: Option<String> = self.meta("age_held")?;
         Ok(text.and_then(|text| {
-            let (boot_id, ms) = text.split_once(' ')?;
+            let mut words = text.split(' ');
+            let boot_id = words.next()?.to_owned();
+            let mut next = || Some(Duration::from_millis(words.next()?.parse().ok()?));
             Some(AgeHeld {
-                boot_id: boot_id.to_owned(),
-                at: Mono::from_duration(Duration::from_millis(ms.parse().ok()?)),
+                boot_id,
+                deadline: Mono::from_duration(next()?),
+                left: next()?,
             })
         }))
     }
 
     /// Writes that down.
-    pub(crate) fn set_age_held(&self, boot_id: &str, at: Mono) -> Result<(), StoreError> {
-        let text = format!("{boot_id} {}", at.as_duration().as_millis());
-        self.set_meta("age_held", Some(&text))
+    pub(crate) fn set_age_held(&self, held: Option<&AgeHeld>) -> Result<(), StoreError> {
+        let text = held.map(|held| {
+            let deadline = held.deadline.as_duration().as_millis();
+            format!("{} {deadline} {}", held.boot_id, held.left.as_millis())
+        });
+        let text = text.as_ref().map(|text| text as &dyn rusqlite::ToSql);
+        self.set_meta("age_held", text)
     }
 
     /// The boot in which `@reboot` jobs were last started or first seen.

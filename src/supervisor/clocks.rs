@@ -11,7 +11,7 @@ use super::{Steps, Supervisor};
 use crate::core::duration::in_words;
 use crate::core::plan::{self, LATE_MAX};
 use crate::core::time::{Now, Wall};
-use crate::store::StoreError;
+use crate::store::{AgeHeld, StoreError};
 
 /// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
 const JUMP_MIN: Duration = Duration::from_secs(60);
@@ -21,6 +21,9 @@ const LARGE: Duration = Duration::from_secs(86_400);
 
 /// For so long after that, on the monotonic clock, nothing is removed by age.
 const AGE_HELD: Duration = Duration::from_secs(86_400);
+
+/// How much of that a boot may lose that ends before it is over.
+const AGE_NOTED_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the wall clock did since the last turn that is on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,36 +83,62 @@ impl<S: Spawner> Supervisor<S> {
     /// Removes nothing by age for a while after a large step forward, or a downtime that may have been one.
     fn hold_age_after(&mut self, forward: Duration, now: Now) {
         if forward > LARGE {
-            self.age_held_at = Some(now.mono);
-            self.owes_age_held = true;
+            self.age_held_deadline = Some(now.mono + AGE_HELD);
+            self.age_noted_at = None;
         }
     }
 
     /// Whether nothing may be removed by age now.
     pub(super) fn holds_age(&self, now: Now) -> bool {
-        self.age_held_at
-            .is_some_and(|at| now.mono.since(at) < AGE_HELD)
+        self.age_held_deadline
+            .is_some_and(|deadline| now.mono < deadline)
     }
 
-    /// Goes on with what the last supervisor held. The monotonic clock of another boot says nothing: it begins anew then.
+    /// Whether what is on disk of that is to be renewed.
+    pub(super) fn owes_age_held(&self, now: Now) -> bool {
+        let is_old = |at| now.mono.since(at) >= AGE_NOTED_EVERY;
+        let is_noted = self.holds_age(now) && !self.age_noted_at.is_none_or(is_old);
+        self.age_held_deadline.is_some() && !is_noted
+    }
+
+    /// Goes on with what the last supervisor held. The monotonic clock of another boot says nothing: what was left when that was noted
+    /// is left still.
     pub(super) fn recover_age_held(&mut self, now: Now) -> Result<(), StoreError> {
         let Some(held) = self.store.age_held()? else {
             return Ok(());
         };
-        let is_of_boot = held.boot_id == self.configuration.boot_id && held.at <= now.mono;
-        let at = if is_of_boot { held.at } else { now.mono };
-        self.owes_age_held |= !is_of_boot;
-        self.age_held_at = Some(self.age_held_at.map_or(at, |own| own.max(at)));
+        let is_of_boot = held.boot_id == self.configuration.boot_id;
+        let left = if is_of_boot {
+            held.deadline.since(now.mono)
+        } else {
+            held.left
+        };
+        let deadline = now.mono + left.min(AGE_HELD);
+        let own = self.age_held_deadline;
+        self.age_held_deadline = Some(own.map_or(deadline, |own| own.max(deadline)));
         Ok(())
     }
 
-    /// Writes down since when nothing is removed by age, for a supervisor that begins under the same wrong clock.
-    pub(super) fn write_age_held(&self) -> Result<(), StoreError> {
-        match self.age_held_at {
-            Some(at) if self.owes_age_held => {
-                self.store.set_age_held(&self.configuration.boot_id, at)
-            }
-            Some(_) | None => Ok(()),
+    /// Writes down how long nothing is removed by age, for a supervisor that begins under the same wrong clock, and that it is over.
+    pub(super) fn write_age_held(&self, now: Now) -> Result<(), StoreError> {
+        let Some(deadline) = self.age_held_deadline.filter(|_| self.owes_age_held(now)) else {
+            return Ok(());
+        };
+        let held = self.holds_age(now).then(|| AgeHeld {
+            boot_id: self.configuration.boot_id.clone(),
+            deadline,
+            left: deadline.since(now.mono),
+        });
+        self.store.set_age_held(held.as_ref())
+    }
+
+    /// What [`Supervisor::write_age_held`] wrote is on disk.
+    pub(super) fn note_age_held(&mut self, now: Now) {
+        if self.owes_age_held(now) {
+            self.age_noted_at = Some(now.mono);
+        }
+        if !self.holds_age(now) {
+            self.age_held_deadline = None;
         }
     }
 

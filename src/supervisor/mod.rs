@@ -226,10 +226,10 @@ pub(crate) struct Supervisor<S> {
     /// The latest time that the wall clock showed since it was last set back.
     latest: Wall,
     jump: Option<Jump>,
-    /// When the clock last went far forward: nothing is removed by age for a while.
-    age_held_at: Option<Mono>,
-    /// That is not on disk yet.
-    owes_age_held: bool,
+    /// The clock went far forward: nothing is removed by age until then.
+    age_held_deadline: Option<Mono>,
+    /// When how much of that is left was last put on disk; none: it is not there yet.
+    age_noted_at: Option<Mono>,
     last_prune: Mono,
     prune_at: (usize, i64),
     /// Bytes of output that are kept, as the store has it.
@@ -307,8 +307,8 @@ impl<S: Spawner> Supervisor<S> {
             last: now,
             latest: now.wall,
             jump: None,
-            age_held_at: None,
-            owes_age_held: false,
+            age_held_deadline: None,
+            age_noted_at: None,
             last_prune: now.mono,
             prune_at: (0, 0),
             output_bytes: 0,
@@ -366,7 +366,7 @@ impl<S: Spawner> Supervisor<S> {
         match self.write_turn(&mut steps) {
             Ok(()) => {
                 self.jump = None;
-                self.owes_age_held = false;
+                self.note_age_held(now);
                 self.owes_boot_id &= self.has_doubts();
                 self.has_new_log = false;
                 self.again_at = None;
@@ -399,7 +399,7 @@ impl<S: Spawner> Supervisor<S> {
             self.tell_stops(steps)?;
         }
         self.go_back_with_clock(steps)?;
-        self.write_age_held()?;
+        self.write_age_held(now)?;
         match (self.stopping, self.configuration.mode) {
             (None, Mode::Live) => {
                 self.bring_fed(now)?;
@@ -450,7 +450,7 @@ impl<S: Spawner> Supervisor<S> {
             || self.can_tell(now)
             || self.is_late_due(now)
             || self.jump.is_some()
-            || self.owes_age_held)
+            || self.owes_age_held(now))
     }
 
     /// Sees whether somebody else has written into the store.

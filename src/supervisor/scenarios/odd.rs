@@ -54,7 +54,7 @@ fn full() -> Scenario {
         "INSERT OR IGNORE INTO output(run, attempt, total, head_max, tail_max) VALUES (2, 1, 5, 1, 1)",
         "INSERT INTO input(run, bytes) SELECT max(id), x'61' FROM run",
         "INSERT INTO downtime(from_at, to_at) VALUES (5, 6)",
-        "INSERT OR REPLACE INTO meta(key, value) VALUES ('age_held', 'boot 5'), ('output_bytes', 5), ('reload_asked', 1), \
+        "INSERT OR REPLACE INTO meta(key, value) VALUES ('age_held', 'boot 5 5'), ('output_bytes', 5), ('reload_asked', 1), \
          ('paused_at', NULL), ('paused_until', NULL)",
         "UPDATE job SET paused_at = 5, paused_until = 6 WHERE name = 'a'",
     ] {

@@ -41,6 +41,23 @@ fn after_a_month_of_downtime_age_counts_a_day_later() {
     assert!(day.rows("a").len() <= 27, "{}", day.rows("a").len());
 }
 
+#[test]
+fn age_counts_again_on_a_machine_that_is_never_up_for_a_day() {
+    let mut day = Scenario::new(HOURLY, "2026-06-01T00:00:30Z");
+    day.advance(20 * 3600);
+    day.now.wall = day.now.wall + 365 * DAY;
+    day.advance(120);
+    for boot in 0..5 {
+        day.boot_id = format!("boot-{boot}");
+        day.now.mono = crate::core::time::Mono::from_duration(Duration::from_secs(60));
+        day.restart(HOURLY, Duration::from_secs(1));
+        day.advance(8 * 3600);
+    }
+    // A day of its time is over, and those of a year ago are old.
+    assert!(day.rows("a").len() <= 42, "{}", day.rows("a").len());
+    assert_eq!(day.supervisor.store.age_held().unwrap(), None);
+}
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[test]
