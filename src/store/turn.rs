@@ -232,13 +232,16 @@ impl Store {
     }
 
     /// After the clock was set back to `now`: what was promised by the clock as it was is told from now on. Retries keep their
-    /// delay and pauses their length, what is queued is due, and the time of `give_up_after` begins again. What is `scheduled`
-    /// stays where somebody put it.
+    /// delay, pauses their length and what expires its span, what is queued is due, and the time of `give_up_after` begins again. What is
+    /// `scheduled` for a time stays where somebody put it.
     pub(crate) fn bring_back_to(&self, now: Wall) -> Result<(), StoreError> {
         for sql in [
             "UPDATE run SET due_at = ?1 + max(due_at - ended_at, 0) WHERE state IN (1, 4) AND state = 4 \
              AND due_at > ?1 AND ended_at > ?1",
             "UPDATE run SET due_at = ?1 WHERE state < 5 AND state = 2 AND due_at > ?1",
+            // It counts as added now from then on, or another step back would take what is left for the span.
+            "UPDATE run SET expires_at = ?1 + max(expires_at - created_at, 0), created_at = ?1 WHERE expires_at IS NOT NULL \
+             AND state < 3 AND attempt = 0 AND (state = 2 OR (state = 1 AND due_at IS NULL)) AND created_at > ?1",
             "UPDATE run SET first_started_at = ?1 WHERE state < 5 AND state IN (2, 3, 4) AND attempt > 0 \
              AND coalesce(first_started_at, started_at) > ?1",
             "UPDATE job SET rate_at = ?1 * 1000 WHERE rate_at > ?1 * 1000",

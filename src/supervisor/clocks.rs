@@ -9,7 +9,7 @@ use super::jobs::JobState;
 use super::spawner::Spawner;
 use super::{Steps, Supervisor};
 use crate::core::duration::in_words;
-use crate::core::plan::{self, LATE_MAX};
+use crate::core::plan::{self, LATE_MAX, STEP_MAX};
 use crate::core::time::{Now, Wall};
 use crate::store::{AgeHeld, StoreError};
 
@@ -32,6 +32,8 @@ pub(super) struct Jump {
     pub(super) forward: Duration,
     /// Whether it went back, and what lies ahead of it was decided or promised under the clock as it was.
     pub(super) is_back: bool,
+    /// Whether it went so far back, with what it went back before and was not made up for, that fixed times repeat.
+    pub(super) is_far_back: bool,
 }
 
 impl<S: Spawner> Supervisor<S> {
@@ -42,6 +44,7 @@ impl<S: Spawner> Supervisor<S> {
         // Steps that are too small to be seen one by one are seen together, against the latest time there was.
         let highest = expected.max(self.latest);
         self.latest = self.latest.max(now.wall);
+        self.reached = self.reached.max(now.wall);
         let (forward, back) = (now.wall.since(expected), highest.since(now.wall));
         let unseen = now.wall.since(last.wall);
         if back >= JUMP_MIN {
@@ -144,7 +147,14 @@ impl<S: Spawner> Supervisor<S> {
 
     fn went_back(&mut self, from: Wall, to: Wall) {
         self.latest = to;
-        self.jump.get_or_insert_default().is_back = true;
+        self.reached = self.reached.max(from);
+        let jump = self.jump.get_or_insert_default();
+        jump.is_back = true;
+        // As cron's virtual time, which follows a clock that was set so far.
+        if self.reached.since(to) >= STEP_MAX {
+            jump.is_far_back = true;
+            self.reached = to;
+        }
         self.say_jump("clock_back", [from, to], from.since(to));
     }
 
@@ -183,10 +193,12 @@ impl<S: Spawner> Supervisor<S> {
         // Occurrences are decided when their jitter is over, so what is decided ends that far back, but not before the job was there.
         let there_at = state.began.map(|at| now - steps.now.mono.since(at));
         let decided = (now - state.jitter).max(there_at.unwrap_or(now - state.jitter));
-        let moved = if watermark > decided {
-            plan::watermark_after_step_back(&state.timetable(), watermark, decided)
-        } else {
+        let moved = if watermark <= decided {
             watermark
+        } else if self.jump.is_some_and(|jump| jump.is_far_back) {
+            decided
+        } else {
+            plan::watermark_after_step_back(&state.timetable(), watermark, decided)
         };
         if moved == watermark && !has_late_grid {
             return Ok(());

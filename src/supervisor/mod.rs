@@ -225,6 +225,8 @@ pub(crate) struct Supervisor<S> {
     last: Now,
     /// The latest time that the wall clock showed since it was last set back.
     latest: Wall,
+    /// Up to where fixed times are gone through, as cron's virtual time: ahead of the clock after it was set back a little.
+    reached: Wall,
     jump: Option<Jump>,
     /// The clock went far forward: nothing is removed by age until then.
     age_held_deadline: Option<Mono>,
@@ -306,6 +308,7 @@ impl<S: Spawner> Supervisor<S> {
             reload_asked: None,
             last: now,
             latest: now.wall,
+            reached: now.wall,
             jump: None,
             age_held_deadline: None,
             age_noted_at: None,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::core::run::Reason;
 use crate::core::schedule::{HashSeed, Schedule, Zone};
 use crate::skipped::{Need, skipped};
 
@@ -12,6 +13,32 @@ impl Scenario {
     /// Sets the wall clock, as date(1) does.
     fn set_clock(&mut self, at: &str) {
         self.now.wall = instant(at);
+    }
+
+    /// Adds an item that can start after `wait` and expires after `span`.
+    fn expiring(&mut self, job: &str, wait: Duration, span: Duration) -> i64 {
+        let now = self.now.wall;
+        let addition = Addition {
+            job,
+            due_at: now + wait,
+            priority: 0,
+            max_attempts: None,
+            backlog_max: None,
+            cause: crate::core::run::Cause::Enqueue,
+            created_at: now,
+            conditions: crate::store::Conditions {
+                expires_at: Some(now + span),
+                ..crate::store::Conditions::default()
+            },
+        };
+        let added = self
+            .supervisor
+            .store
+            .enqueue(&addition, vec![NewItem::default()]);
+        let Ok(Enqueued::Added(added)) = added else {
+            panic!("it was not added");
+        };
+        added[0].id
     }
 
     fn started(&self, job: &str) -> Vec<String> {
@@ -186,6 +213,66 @@ fn a_step_back_soon_after_a_job_was_loaded_brings_no_instant_before_its_load() {
     day.set_clock("2026-06-01T09:00:30Z");
     day.advance(1800);
     assert_eq!(day.started("a")[0], "2026-06-01T09:01:00Z");
+}
+
+#[test]
+fn an_item_that_expires_after_a_while_does_so_also_if_it_was_added_in_2035() {
+    let jobfile = "max_running = 1\n[jobs.a]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, "2035-03-01T10:00:00Z");
+    day.acts("a", &[(10 * 3600, End::Exited(0))]);
+    day.enqueue("a", 1);
+    day.advance(60);
+    let span = Duration::from_secs(3600);
+    let (queued, scheduled) = (
+        day.expiring("a", Duration::ZERO, span),
+        day.expiring("a", span, 2 * span),
+    );
+    let instant_of_scheduled = day.run(scheduled).expires_at;
+    // A second step does not count the first one as time that has passed.
+    for to in ["2026-06-01T12:00:00Z", "2026-06-01T11:50:00Z"] {
+        day.set_clock(to);
+        day.advance(60);
+        assert_eq!(day.run(queued).state, State::Queued, "{to}");
+    }
+    day.advance_to("2026-06-01T12:49:00Z");
+    assert_eq!(day.run(queued).state, State::Queued);
+    day.advance_to("2026-06-01T12:51:00Z");
+    let run = day.run(queued);
+    assert_eq!(run.reason, Some(Reason::Expired), "{run:?}");
+    // Its start is as it was, so its end is, too: else it would expire before it could start.
+    let run = day.run(scheduled);
+    assert_eq!(
+        (run.state, run.expires_at),
+        (State::Scheduled, instant_of_scheduled)
+    );
+}
+
+#[test]
+fn how_far_the_clock_was_set_back_decides_whether_fixed_times_repeat() {
+    let jobfile = "[jobs.a]\nschedule = '0 10 * * *'\ncommand = 'x'";
+    let first = "01 10:00:00 succeeded".to_owned();
+    for (steps, is_repeated) in [
+        // Less than three hours, though over the time of the job.
+        (&["2026-06-01T09:31:00Z"][..], false),
+        // More than three hours, though the job is only half an hour ahead then.
+        (&["2026-06-01T09:29:00Z"], true),
+        // Several steps count together, as in cron.c.
+        (&["2026-06-01T10:30:00Z", "2026-06-01T09:00:00Z"], true),
+        (&["2026-06-01T11:30:00Z", "2026-06-01T09:40:00Z"], false),
+    ] {
+        let mut day = Scenario::new(jobfile, "2026-06-01T09:59:00Z");
+        day.advance_to("2026-06-01T12:30:00Z");
+        for step in steps {
+            day.set_clock(step);
+            day.advance(5);
+        }
+        day.advance_to("2026-06-01T14:00:00Z");
+        let runs = match is_repeated {
+            true => vec![first.clone(), first.clone()],
+            false => vec![first.clone()],
+        };
+        assert_eq!(day.runs("a"), runs, "{steps:?}");
+    }
 }
 
 #[test]
