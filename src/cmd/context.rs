@@ -88,6 +88,11 @@ impl Context {
         }
     }
 
+    /// Whether the state directory of a supervisor is the one that belongs to the path of its jobfile: nobody has named one.
+    pub(crate) fn has_derived_state_dir(&self) -> Result<bool, Failure> {
+        Ok(self.named_state_dir()?.is_none() && self.caller.service_state.is_none())
+    }
+
     /// The store for reading; none if there is none yet.
     pub(crate) fn open_read(&self) -> Result<Option<Store>, Failure> {
         match Store::open_read(self.state_dir()?) {

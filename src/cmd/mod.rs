@@ -62,6 +62,7 @@ mod status_watch;
 mod steer;
 mod transcript;
 mod trust;
+mod twin;
 mod wait;
 mod why;
 

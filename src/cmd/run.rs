@@ -10,7 +10,7 @@ use super::failure::{Failure, plain};
 use super::jobs;
 use super::output::Out;
 use super::reloading::Reloading;
-use super::trust;
+use super::{trust, twin};
 use crate::cli;
 use crate::core::job::{Job, LogFormat, OnStop, Settings};
 use crate::core::schedule::Zone;
@@ -58,16 +58,19 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     let path = context.jobfile()?;
     trust::refuse(&path)?;
     let state_dir = context.service_state_dir()?;
+    twin::refuse(context, &path, &state_dir)?;
     if !path.exists() && !Store::is_there(&state_dir) {
         return Err(jobs::failure_of(&LoadError::Missing(path)));
     }
     trust::refuse_way(&state_dir)?;
     daemon::take_state_dir(&state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-    let (mut office, signals) = match take_office(context, args.standby, &state_dir)? {
+    let (mut office, signals) = match take_office(context, args.standby, &path, &state_dir)? {
         Some(taken) => taken,
         None => return Ok(Exit::Done),
     };
+    // Another one may have begun at the same time; now each of the two finds the lock of the other one.
+    twin::refuse(context, &path, &state_dir)?;
     room::make_way(&state_dir).map_err(|error| Failure::of_file(&state_dir, &error))?;
     let on_stop = args.on_stop.map(|on_stop| match on_stop {
         cli::OnStop::Finish => OnStop::Finish,
@@ -174,13 +177,14 @@ fn raise_open_files() -> Result<(), Failure> {
 fn take_office(
     context: &Context,
     is_standby: bool,
+    jobfile: &std::path::Path,
     state_dir: &std::path::Path,
 ) -> Result<Option<(Office, SelfPipe)>, Failure> {
     let listen = || {
         daemon::listen_to_signals()
             .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))
     };
-    match Office::take(state_dir) {
+    match Office::take(state_dir, jobfile) {
         Ok(office) => return Ok(Some((office, listen()?))),
         Err(OfficeError::Taken(pid)) if is_standby => {
             context.say(&format!(
@@ -190,8 +194,8 @@ fn take_office(
         Err(error) => return Err(not_in_office(state_dir, error)),
     }
     let signals = listen()?;
-    let taken =
-        Office::wait(state_dir, &signals).map_err(|error| not_in_office(state_dir, error))?;
+    let taken = Office::wait(state_dir, jobfile, &signals)
+        .map_err(|error| not_in_office(state_dir, error))?;
     Ok(taken.map(|office| (office, signals)))
 }
 

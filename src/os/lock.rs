@@ -79,21 +79,29 @@ pub(crate) fn holders_in(dir: &Path) -> io::Result<Vec<(PathBuf, i32)>> {
         let Ok(meta) = fs::symlink_metadata(&path) else {
             continue;
         };
-        let inode = meta.ino().to_string();
-        for line in table.lines() {
-            // 1: FLOCK  ADVISORY  WRITE 812 fd:01:131079 0 EOF
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [_, "FLOCK", _, _, pid, file, ..] = words.as_slice() else {
-                continue;
-            };
-            if file.rsplit(':').next() == Some(&inode)
-                && let Ok(pid) = pid.parse()
-            {
-                holders.push((path.clone(), pid));
-            }
-        }
+        holders.extend(holders_of(meta.ino(), &table).map(|pid| (path.clone(), pid)));
     }
     Ok(holders)
+}
+
+/// Whether a process holds the lock on a file, as the kernel lists them. Takes no lock itself.
+pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
+    let inode = fs::symlink_metadata(path)?.ino();
+    let table = fs::read_to_string("/proc/locks")?;
+    Ok(holders_of(inode, &table).next().is_some())
+}
+
+/// The processes that hold a file of this inode in the kernel's table.
+fn holders_of(inode: u64, table: &str) -> impl Iterator<Item = i32> {
+    table.lines().filter_map(move |line| {
+        // 1: FLOCK  ADVISORY  WRITE 812 fd:01:131079 0 EOF
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, file, ..] = words.as_slice() else {
+            return None;
+        };
+        let is_of_file = file.rsplit(':').next()?.parse() == Ok(inode);
+        pid.parse().ok().filter(|_| is_of_file)
+    })
 }
 
 /// Whether `file` is the one that stands at `path` now.

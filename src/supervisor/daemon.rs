@@ -1,8 +1,10 @@
 //! The loop around the supervisor: one wait, one deadline. Turns signals, rings and keepers into turns.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,9 +17,9 @@ use super::watching::Watching;
 use super::{Event, Flow, Supervisor};
 use crate::core::time::{Now, Wall};
 use crate::os::inside::Wide;
-use crate::os::lock::{Kind, is_at, try_lock};
+use crate::os::lock::{Kind, is_at, is_held, try_lock};
 use crate::os::signals::SelfPipe;
-use crate::os::wake::{self, Bell};
+use crate::os::wake::{self, Bell, Rung};
 use crate::os::{clock, inside, poll, process};
 
 /// How often the lock file says that the supervisor is alive.
@@ -55,6 +57,7 @@ pub(crate) fn take_state_dir(state_dir: &Path) -> io::Result<()> {
 pub(crate) struct Office {
     file: File,
     state_dir: PathBuf,
+    jobfile: PathBuf,
     /// Device and inode of the state directory; none if it could not be asked for.
     dir: Option<(u64, u64)>,
     /// When the last holder was last known to be alive; none if there was none.
@@ -88,8 +91,8 @@ impl Office {
             .ok_or_else(|| OfficeError::Taken(holder_of(&path)))
     }
 
-    /// Takes the lock and writes this process's number into it.
-    pub(crate) fn take(state_dir: &Path) -> Result<Self, OfficeError> {
+    /// Takes the lock and writes this process's number and the path of its jobfile into it.
+    pub(crate) fn take(state_dir: &Path, jobfile: &Path) -> Result<Self, OfficeError> {
         let path = state_dir.join("supervisor.lock");
         let mut taken = try_lock(&path, Kind::Exclusive).map_err(OfficeError::Failed)?;
         if taken.is_none() && is_leaving(&holder_of(&path)) {
@@ -109,11 +112,12 @@ impl Office {
         };
         file.set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .and_then(|()| file.write_all(&words_of(jobfile)))
             .map_err(OfficeError::Failed)?;
         let office = Self {
             file,
             state_dir: state_dir.to_path_buf(),
+            jobfile: jobfile.to_path_buf(),
             dir: identity_of(state_dir),
             last_alive_at,
         };
@@ -124,9 +128,13 @@ impl Office {
 
     /// Waits until no other process is the supervisor, and takes the lock then. A lock gives no sign when it is free: it is tried each second.
     /// None: a signal told this process to stop.
-    pub(crate) fn wait(state_dir: &Path, signals: &SelfPipe) -> Result<Option<Self>, OfficeError> {
+    pub(crate) fn wait(
+        state_dir: &Path,
+        jobfile: &Path,
+        signals: &SelfPipe,
+    ) -> Result<Option<Self>, OfficeError> {
         loop {
-            match Self::take(state_dir) {
+            match Self::take(state_dir, jobfile) {
                 Err(OfficeError::Taken(_)) => {}
                 Ok(office) => return Ok(Some(office)),
                 Err(error) => return Err(error),
@@ -152,7 +160,7 @@ impl Office {
         }
         let path = self.state_dir.join("supervisor.lock");
         if !is_at(&self.file, &path).unwrap_or(true) {
-            match Self::take(&self.state_dir) {
+            match Self::take(&self.state_dir, &self.jobfile) {
                 Ok(office) => self.file = office.file,
                 Err(OfficeError::Taken(pid)) => return Err(Ousted::Taken(pid)),
                 // A full disk, say. The next turn tries again.
@@ -218,11 +226,53 @@ fn lock_of_gone(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// What the holder of the lock writes into it: its number and its jobfile, a line each.
+fn words_of(jobfile: &Path) -> Vec<u8> {
+    let mut words = format!("{}\n", std::process::id()).into_bytes();
+    words.extend_from_slice(jobfile.as_os_str().as_bytes());
+    words.push(b'\n');
+    words
+}
+
+/// A supervisor of a state directory, by what its lock says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// Its process number; empty where it has just taken the lock.
+    pub(crate) pid: String,
+    /// Its jobfile, as it was called there.
+    pub(crate) jobfile: PathBuf,
+}
+
+impl Holder {
+    /// The living supervisor of a state directory. Takes no lock, and rings no bell. One of another namespace of processes is known by its
+    /// bell only.
+    pub(crate) fn of(state_dir: &Path) -> Option<Self> {
+        let path = state_dir.join("supervisor.lock");
+        let holder = Self::read(&path)?;
+        let is_heard = wake::probe(state_dir).is_ok_and(|rung| rung == Rung::Heard);
+        let is_held = || is_held(&path).unwrap_or(false);
+        (is_heard || is_held()).then_some(holder)
+    }
+
+    /// What a lock says. None: there is none that can be read.
+    fn read(path: &Path) -> Option<Self> {
+        let mut words = Vec::new();
+        inside::open_top(path, OFlag::O_RDONLY)
+            .and_then(|mut file| file.read_to_end(&mut words))
+            .ok()?;
+        let mut lines = words.splitn(2, |byte| *byte == b'\n');
+        let pid = lines.next().unwrap_or_default();
+        let jobfile = lines.next().unwrap_or_default();
+        let jobfile = jobfile.strip_suffix(b"\n").unwrap_or(jobfile);
+        Some(Self {
+            pid: String::from_utf8_lossy(pid).trim().to_owned(),
+            jobfile: OsStr::from_bytes(jobfile).into(),
+        })
+    }
+}
+
 fn holder_of(path: &Path) -> String {
-    let holder = inside::open_top(path, OFlag::O_RDONLY)
-        .and_then(io::read_to_string)
-        .unwrap_or_default();
-    holder.trim().to_owned()
+    Holder::read(path).map_or_else(String::new, |holder| holder.pid)
 }
 
 fn wall_of(time: SystemTime) -> Option<Wall> {

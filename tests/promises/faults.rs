@@ -230,7 +230,9 @@ fn a_supervisor_started_with_closed_descriptors_works_and_hands_none_of_its_own_
         .expect("it can be asked");
     assert_eq!(answer, "ok");
     let lock = fs::read_to_string(house.state_dir().join("supervisor.lock")).expect("it is there");
-    assert!(lock.trim().parse::<u32>().is_ok(), "{lock:?}");
+    let (pid, jobfile) = lock.split_once('\n').expect("two lines");
+    assert!(pid.parse::<u32>().is_ok(), "{lock:?}");
+    assert_eq!(jobfile.trim_end(), house.jobfile().display().to_string());
 }
 
 #[test]

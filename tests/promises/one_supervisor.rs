@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::{House, wait_for};
+use crate::support::{House, Need, answer_of, is_root, program, skipped, wait_for};
 
 const NOTES: &str = "[jobs.notes]\ncommand = 'echo \"$1\" >> \"$T/notes\"'\n";
 const BROKEN: &str = "[jobs.notes]\ncomand = 'true'\n";
@@ -244,6 +244,77 @@ fn one_whose_lock_was_removed_and_taken_by_another_one_leaves() {
     house.wait_state(run, "succeeded");
     assert_eq!(second.stop(), 0);
     assert_eq!(house.lines("notes"), ["once"]);
+}
+
+/// `jobctl` with a state directory that follows from the path of its jobfile.
+fn by_path(house: &House, jobfile: &std::path::Path) -> std::process::Command {
+    let mut jobctl = house.jobctl();
+    jobctl
+        .env("JOBCTL_JOBFILE", jobfile)
+        .env_remove("JOBCTL_STATE_DIR")
+        .env_remove("STATE_DIRECTORY");
+    let home = house.path("home");
+    if is_root() {
+        // Root's state directory is where it is, so this is root of a namespace with another one there.
+        let mut inside = program("unshare");
+        inside.args([
+            "-m",
+            "sh",
+            "-c",
+            "mount --bind \"$0\" /var/lib && exec \"$@\"",
+        ]);
+        inside.arg(home).arg(jobctl.get_program());
+        for (name, value) in jobctl.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        return inside;
+    }
+    jobctl.env("XDG_STATE_HOME", home);
+    jobctl
+}
+
+#[test]
+fn one_jobfile_by_path_and_by_link_has_one_supervisor() {
+    let house = House::new(NOTES);
+    std::fs::create_dir(house.path("home")).expect("it can be made");
+    if answer_of(by_path(&house, &house.jobfile()).arg("--version")).code != 0 {
+        return skipped(Need::Mount, "nothing can be mounted here");
+    }
+    let link = house.path("link.toml");
+    std::os::unix::fs::symlink("jobs.toml", &link).expect("it can be made");
+    let first = house.start_with(&mut by_path(&house, &house.jobfile()), &[]);
+    let answer = answer_of(by_path(&house, &link).arg("run")).expect(75);
+    assert!(
+        answer.err.contains(&format!("(pid {})", first.pid()))
+            && answer.err.contains("jobs.toml")
+            && answer.err.contains("--state-dir"),
+        "{answer:#?}"
+    );
+    assert_eq!(
+        std::fs::read_dir(house.path("home/jobctl"))
+            .expect("it is there")
+            .count(),
+        1,
+        "the one that was refused left something"
+    );
+    // Who names a state directory knows what that means.
+    let mut named = by_path(&house, &link);
+    named.env("JOBCTL_STATE_DIR", house.state_dir());
+    assert_eq!(house.start_with(&mut named, &[]).stop(), 0);
+    // Another file is another jobfile, and so is this one once the link is switched.
+    house.write("other.toml", NOTES);
+    std::fs::remove_file(&link).expect("it is there");
+    std::os::unix::fs::symlink("other.toml", &link).expect("it can be made");
+    let second = house.start_with(&mut by_path(&house, &link), &[]);
+    let answer = answer_of(by_path(&house, &house.path("other.toml")).arg("run")).expect(75);
+    assert!(answer.err.contains("link.toml"), "{answer:#?}");
+    assert_eq!(second.stop(), 0);
+    let third = house.start_with(&mut by_path(&house, &house.path("other.toml")), &[]);
+    assert_eq!(third.stop(), 0);
+    assert_eq!(first.stop(), 0);
 }
 
 /// As every command that adds something. Nobody may be there to hear it.
