@@ -20,6 +20,8 @@ pub(crate) struct Space {
     pub(crate) total: u64,
     /// What this process may still use.
     pub(crate) available: u64,
+    /// How many files this process may still make; none where the file system has no number of them.
+    pub(crate) files: Option<u64>,
 }
 
 /// The disk that a file or directory is on.
@@ -29,6 +31,7 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     Ok(Space {
         total: stat.blocks().saturating_mul(block),
         available: stat.blocks_available().saturating_mul(block),
+        files: (stat.files() > 0).then(|| stat.files_available()),
     })
 }
 

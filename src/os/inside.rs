@@ -30,7 +30,7 @@ const STORE: &str = "jobctl.db";
 const OFFICE: &str = "supervisor.lock";
 
 /// What else there is before there is a store, or where one was removed.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "wake",
     "mark",
     "locks",
@@ -38,6 +38,7 @@ const OURS: [&str; 8] = [
     "output",
     "reports",
     "reserve",
+    "spare",
     "lost+found",
 ];
 

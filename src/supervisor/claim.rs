@@ -323,6 +323,7 @@ impl<S: Spawner> Supervisor<S> {
                     continue;
                 }
                 Err(error) => {
+                    self.wants_room |= error.kind() == ErrorKind::StorageFull;
                     self.log.event(
                         now.wall,
                         "cannot_start",

@@ -1,24 +1,31 @@
 //! A full disk: output is dropped first, then a reserve is released, so that the job that cleans up can still run.
 //!
-//! The reserve is a file in the state directory that has its blocks and holds nothing. It is made again as soon as there is room.
+//! The reserve is a file in the state directory that has its blocks and holds nothing, and some empty files: a disk may have room and
+//! no place for another file. It is made again as soon as there is room.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::libc;
 
 use super::Supervisor;
 use super::spawner::Spawner;
 use crate::core::time::{Mono, Now};
-use crate::os::disk;
+use crate::os::disk::{self, Space};
+use crate::os::inside::open_inside;
 
 /// The size of the reserve: 64 pages of the store's log. A claim and its end take 14 of them (measured), so that is enough for
 /// four runs that begin and end alone before the log is begun anew, and for the shared memory of a store that is opened.
 pub(crate) const RESERVE: u64 = 256 * 1024;
+
+/// The empty files of the reserve: log and shared memory of a store that is opened, then record, output, report and up to three locks of a
+/// job that never ran, in a new slot.
+const SPARE_FILES: u64 = 8;
 
 /// How often room is looked for on a disk that is full.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
@@ -27,6 +34,7 @@ const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
+    spare_dir: PathBuf,
     is_held: bool,
 }
 
@@ -45,10 +53,15 @@ pub(super) enum Room {
 /// Releases the reserve of a state directory whose disk is so full that not even its store could be opened.
 pub(crate) fn make_way(state_dir: &Path) -> io::Result<()> {
     let mut reserve = Reserve::in_state_dir(state_dir);
-    if disk::space(state_dir)?.available < RESERVE {
+    let space = disk::space(state_dir)?;
+    if space.available < RESERVE || has_few_files(space, SPARE_FILES) {
         reserve.release()?;
     }
     Ok(())
+}
+
+fn has_few_files(space: Space, needed: u64) -> bool {
+    space.files.is_some_and(|files| files < needed)
 }
 
 impl Reserve {
@@ -56,6 +69,7 @@ impl Reserve {
     pub(super) fn in_state_dir(state_dir: &Path) -> Self {
         Self {
             path: state_dir.join("reserve"),
+            spare_dir: state_dir.join("spare"),
             is_held: false,
         }
     }
@@ -65,14 +79,18 @@ impl Reserve {
         let file = self.open()?;
         let meta = file.metadata()?;
         let is_there = meta.len() >= RESERVE && meta.blocks() * 512 >= RESERVE;
+        let spare = self.spare_files();
+        let missing = SPARE_FILES.saturating_sub(spare);
         let needed = if is_there { RESERVE } else { 2 * RESERVE };
-        if disk::space(&self.path)?.available < needed {
-            self.is_held = is_there;
+        let space = disk::space(&self.path)?;
+        if space.available < needed || has_few_files(space, SPARE_FILES + missing) {
+            self.is_held = is_there || spare > 0;
             return Ok(false);
         }
-        if let Err(error) = disk::allocate(file.as_fd(), RESERVE) {
+        let made = disk::allocate(file.as_fd(), RESERVE).and_then(|()| self.make_spare_files());
+        if let Err(error) = made {
             // Half a reserve is of no use, and its room may be.
-            let _ = file.set_len(0);
+            let _ = self.release();
             return Err(error);
         }
         self.is_held = true;
@@ -81,7 +99,33 @@ impl Reserve {
 
     fn release(&mut self) -> io::Result<()> {
         self.is_held = false;
+        for number in 0..SPARE_FILES {
+            match fs::remove_file(self.spare_file(number)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
         self.open()?.set_len(0)
+    }
+
+    fn make_spare_files(&self) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(&self.spare_dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        (0..SPARE_FILES).try_for_each(|number| {
+            open_inside(&self.spare_file(number), OFlag::O_WRONLY | OFlag::O_CREAT).map(drop)
+        })
+    }
+
+    fn spare_files(&self) -> u64 {
+        (0..SPARE_FILES)
+            .map(|number| u64::from(self.spare_file(number).exists()))
+            .sum()
+    }
+
+    fn spare_file(&self, number: u64) -> PathBuf {
+        self.spare_dir.join(number.to_string())
     }
 
     fn open(&self) -> io::Result<File> {

@@ -21,6 +21,9 @@ cwd = "/"
 schedule = "@every 1s"
 command = '[ ! -e "$T/may" ] || rm -f "$D/ballast"; echo "$JOBCTL_RUN $JOBCTL_ATTEMPT" >> "$T/cleaned"'
 
+[jobs.removes]
+command = 'rm -r "$D/files"; echo done >> "$T/removed"'
+
 [jobs.says]
 command = 'echo a word; echo done >> "$T/said"'
 
@@ -38,12 +41,18 @@ struct Disk {
 impl Disk {
     /// None: no namespace can be made here.
     fn of_2_mib() -> Option<Self> {
+        Self::with("size=2m")
+    }
+
+    /// None: no namespace can be made here.
+    fn with(options: &str) -> Option<Self> {
         let house = House::new(JOBS);
         fs::create_dir(house.path("disk")).expect("it can be made");
         let holder = program("unshare")
             .args(["-Urm", "sh", "-c"])
-            .arg("mount -t tmpfs -o size=2m none \"$T/disk\" && echo ready > \"$T/holder\" && exec cat")
+            .arg("mount -t tmpfs -o \"$O\" none \"$T/disk\" && echo ready > \"$T/holder\" && exec cat")
             .env("T", house.dir())
+            .env("O", options)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -110,6 +119,17 @@ impl Disk {
         while ballast.write_all(&page).is_ok() {}
     }
 
+    /// Makes files until there can be no more.
+    fn use_up_files(&self) {
+        fs::create_dir_all(self.path("files")).expect("it can be made");
+        for number in 0.. {
+            let path = self.path(&format!("files/{number}"));
+            if fs::write(path, "").is_err() {
+                return;
+            }
+        }
+    }
+
     fn enqueue(&self, job: &str) -> i64 {
         let answer = self.ask(&["enqueue", job]).expect(0);
         answer.out.trim().parse().expect("it is an id")
@@ -125,6 +145,10 @@ impl Disk {
         wait_for("the run to end", || {
             Some(self.show(run)).filter(|run| !run["ended_at"].is_null())
         })
+    }
+
+    fn spare_files(&self) -> usize {
+        fs::read_dir(self.path("state/spare")).map_or(0, Iterator::count)
     }
 
     fn wait_log(&self, event: &str) {
@@ -286,5 +310,40 @@ fn what_does_not_fit_into_the_store_is_refused_with_a_reason_and_not_written() {
     let supervisor = disk.start();
     let run = disk.enqueue("says");
     assert_eq!(disk.wait_ended(run)["state"], "succeeded");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn on_a_disk_without_free_files_a_job_that_never_ran_still_starts_and_makes_room() {
+    let Some(disk) = Disk::with("size=4m,nr_inodes=80") else {
+        return;
+    };
+    let supervisor = disk.start();
+    let spare = disk.spare_files();
+    disk.house.wait_lines("cleaned", 1);
+    disk.use_up_files();
+    let run = disk.enqueue("removes");
+    assert_eq!(disk.wait_ended(run)["state"], "succeeded");
+    disk.wait_log("reserve_released");
+    disk.wait_log("disk_has_room");
+    assert_eq!(disk.spare_files(), spare);
+    assert_eq!(supervisor.stop(), 0);
+    disk.assert_sound();
+}
+
+#[test]
+fn a_supervisor_that_starts_on_a_disk_without_free_files_starts_what_makes_room() {
+    let Some(disk) = Disk::with("size=4m,nr_inodes=80") else {
+        return;
+    };
+    let supervisor = disk.start();
+    let run = disk.enqueue("says");
+    disk.wait_ended(run);
+    assert_eq!(supervisor.stop(), 0);
+    let run = disk.enqueue("removes");
+    disk.use_up_files();
+    let supervisor = disk.start();
+    assert_eq!(disk.wait_ended(run)["state"], "succeeded");
+    disk.wait_log("disk_has_room");
     assert_eq!(supervisor.stop(), 0);
 }
