@@ -123,6 +123,7 @@ impl From<StoreError> for Failure {
             | StoreError::Damaged(..)
             | StoreError::Strange(..)
             | StoreError::Full(_)
+            | StoreError::Limited(_)
             | StoreError::Network(_)
             | StoreError::Unreadable(..)
             | StoreError::Failed { .. } => Exit::System,

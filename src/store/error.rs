@@ -44,6 +44,8 @@ pub(crate) enum StoreError {
     Itself(PathBuf),
     /// Its disk is full.
     Full(PathBuf),
+    /// Its files may not grow: this process has a limit of file sizes (RLIMIT_FSIZE).
+    Limited(PathBuf),
     /// Anything else.
     Failed {
         /// What was tried.
@@ -84,6 +86,11 @@ impl fmt::Display for StoreError {
                 "{}: on a network file system, where locks do not hold",
                 path.display()
             ),
+            Self::Limited(path) => write!(
+                f,
+                "{}: has come to the limit of file sizes of this process (`ulimit -f`)",
+                path.display()
+            ),
             Self::Full(path) => write!(f, "{}: no space left on its disk", path.display()),
             Self::Unreadable(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
             Self::Exists(path) => write!(f, "{}: there is a file already", path.display()),
@@ -106,6 +113,7 @@ impl std::error::Error for StoreError {
             | Self::Damaged(..)
             | Self::Strange(..)
             | Self::Full(_)
+            | Self::Limited(_)
             | Self::Network(_)
             | Self::Exists(_)
             | Self::Itself(_) => None,
@@ -142,8 +150,16 @@ impl StoreError {
             }
             Self::Itself(_) => Some("name a file that `jobctl backup` made"),
             Self::Full(_) => Some("make room on that disk; nothing was changed in the store"),
+            Self::Limited(_) => {
+                Some("raise the limit with `ulimit -f`, or with LimitFSIZE= in a unit of systemd")
+            }
             Self::Unreadable(..) | Self::Failed { .. } => None,
         }
+    }
+
+    /// Whether the limit of file sizes of this process is in the way.
+    pub(crate) fn is_file_limit(&self) -> bool {
+        matches!(self, Self::Limited(_))
     }
 
     /// Whether another process has it, and that is all.
@@ -161,6 +177,7 @@ impl StoreError {
             | Self::Exists(_)
             | Self::Itself(_)
             | Self::Full(_)
+            | Self::Limited(_)
             | Self::Failed { .. } => false,
         }
     }
@@ -180,6 +197,7 @@ impl StoreError {
             | Self::Network(_)
             | Self::Exists(_)
             | Self::Itself(_)
+            | Self::Limited(_)
             | Self::Failed { .. } => false,
         }
     }

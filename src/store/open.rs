@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::sys::resource::{Resource, getrlimit};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -438,6 +439,10 @@ pub(super) fn classify(path: &Path, action: &'static str, source: rusqlite::Erro
         Some(ErrorCode::SystemIoFailure) if is_memory_refused(&source) => {
             StoreError::Full(path.to_path_buf())
         }
+        // SQLite knows no EFBIG.
+        Some(ErrorCode::SystemIoFailure) if is_write(&source) && is_at_limit(path) => {
+            StoreError::Limited(path.to_path_buf())
+        }
         Some(_) | None => StoreError::Failed { action, source },
     }
 }
@@ -446,6 +451,24 @@ fn is_memory_refused(source: &rusqlite::Error) -> bool {
     source
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
+fn is_write(source: &rusqlite::Error) -> bool {
+    source
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE)
+}
+
+/// Whether another page of the store or its log would be beyond what this process may write.
+fn is_at_limit(path: &Path) -> bool {
+    let Ok((max, _)) = getrlimit(Resource::RLIMIT_FSIZE) else {
+        return false;
+    };
+    ["", "-wal"].iter().any(|end| {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        fs::metadata(file).is_ok_and(|meta| meta.len().saturating_add(2 * PAGE_SIZE) > max)
+    })
 }
 
 /// How long the log may get before its pages are moved into the file: on a small disk it must not be what fills it.

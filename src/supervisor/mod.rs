@@ -540,6 +540,11 @@ impl<S: Spawner> Supervisor<S> {
         if error.is_disk_full() && self.make_room(now) {
             self.again_at = Some(now.mono);
             self.back_off = BACK_OFF_MIN;
+        } else if error.is_file_limit() && !self.has_new_log {
+            // It may be the log alone that cannot grow.
+            self.store.begin_log_anew();
+            self.has_new_log = true;
+            self.again_at = Some(now.mono);
         }
     }
 

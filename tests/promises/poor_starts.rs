@@ -80,8 +80,14 @@ fn a_limit_of_file_sizes_does_not_end_the_supervisor_and_is_none_of_its_jobs_sig
     wait_for("a write to be refused", || {
         assert_eq!(supervisor.status(), None, "it was ended");
         let log = house.read("log");
-        (log.contains("event=store_failed") || log.contains("event=disk_full")).then_some(())
+        log.contains("event=store_failed").then_some(())
     });
+    let log = house.read("log");
+    assert!(
+        log.contains("jobctl.db: has come to the limit of file sizes")
+            && !log.contains("disk_full"),
+        "{log}"
+    );
     supervisor.kill();
 }
 
