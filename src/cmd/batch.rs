@@ -250,22 +250,24 @@ impl Adding<'_> {
     }
 
     /// Notes what became of items whose keys others have taken.
-    fn note_settled(&mut self, mut settled: HashMap<i64, Staged>) -> Result<(), Stopped> {
+    fn note_settled(&mut self, settled: HashMap<i64, Staged>) -> Result<(), Stopped> {
         if settled.is_empty() {
             return Ok(());
         }
-        for added in self.added.iter_mut().filter(|added| !added.existing) {
-            match settled.remove(&added.id) {
+        for added in &mut self.added {
+            match settled.get(&added.id) {
                 None | Some(Staged::Run(_)) => {}
-                Some(Staged::Instead(_)) => self.instead += 1,
+                Some(Staged::Instead(_)) => self.instead += i64::from(!added.existing),
+                // Also for a later item of this batch that has the same key: its run is gone.
                 Some(Staged::Existing(by)) => {
-                    self.new -= 1;
+                    self.new -= i64::from(!added.existing);
                     *added = Added {
-                        id: by,
+                        id: *by,
                         existing: true,
                     };
                 }
                 Some(Staged::Refused { key, by }) => {
+                    let (key, by) = (key.clone(), *by);
                     return Err(Stopped::Refused(Enqueued::KeyHeld { key, by }));
                 }
                 Some(Staged::Gone) => return Err(gone()),
@@ -393,6 +395,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_item_with_the_key_of_an_earlier_one_that_lost_it_has_the_run_that_took_it() {
+        let addition = addition(Conditions::default(), None);
+        let mut store = store(false);
+        let Begun::Batch(batch) = store.begin_batch(7, 7, &addition).unwrap() else {
+            panic!("nobody has this ticket");
+        };
+        let mut adding = Adding {
+            addition: &addition,
+            batch,
+            added: Vec::new(),
+            new: 0,
+            instead: 0,
+        };
+        let put_down = adding.put_down(&mut store, items(2, 1).into_iter());
+        assert!(put_down.is_ok() && adding.new == 1);
+        let Enqueued::Added(taken) = store.enqueue(&addition, items(1, 1)).unwrap() else {
+            panic!("a batch out of sight holds no key");
+        };
+        assert!(adding.show(&mut store, Aim::Add).is_ok());
+        let existing = Added {
+            existing: true,
+            ..taken[0]
+        };
+        assert_eq!(adding.added, [existing, existing]);
+        assert_eq!(adding.new, 0);
     }
 
     #[test]
