@@ -29,6 +29,7 @@ mod reload;
 mod rescue;
 mod rows;
 mod steer;
+mod transaction;
 mod turn;
 mod types;
 mod watched;
