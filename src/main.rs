@@ -30,9 +30,7 @@ fn main() -> ExitCode {
     {
         return keeper::main();
     }
-    os::process::keep_own_rights();
-    // Where that is refused, a write beyond the limit ends this process, as it does by default.
-    let _ = os::signals::survive_size_limit();
+    cmd::prepare();
     let answer = match Cli::try_parse() {
         Ok(cli) => cmd::answer(cli),
         Err(error) => cmd::usage::answer(&error, &mut Out::standard(Color::Auto)),

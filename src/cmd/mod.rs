@@ -67,10 +67,18 @@ mod wait;
 mod why;
 
 use crate::cli::{Cli, Command};
+use crate::os::{process, signals};
 use context::Context;
 use exit::Exit;
 use failure::Failure;
 use output::Out;
+
+/// Sets this process up as every command needs it, whatever umask and limits it was started with.
+pub(crate) fn prepare() {
+    process::keep_own_rights();
+    // Where that is refused, a write beyond the limit ends this process, as it does by default.
+    let _ = signals::survive_size_limit();
+}
 
 /// Does what the command line says and hands over everything printed.
 pub(crate) fn answer(cli: Cli) -> Result<Exit, Failure> {
