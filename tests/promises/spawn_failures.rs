@@ -137,28 +137,29 @@ fn a_code_of_the_shell_that_the_job_gives_a_meaning_is_no_spawn_failure() {
     assert_eq!(house.wait_state(run, "skipped")["outcome"], "exited");
 }
 
-/// A user of nobody, who so has no other processes.
-const UID: u32 = 712_345;
+/// Users of nobody, one for each test: so they have no processes but those of their test.
+const UID_WITHOUT_KEEPER: u32 = 712_345;
+const UID_WITH_KEEPER: u32 = 712_346;
 
 /// The hard limit, so that the soft one can be raised again.
 const PROCESSES_MAX: u32 = 100;
 
 /// A supervisor of a user who may have so many processes; none where the test cannot become another user.
-fn with_processes(house: &mut House, count: u32) -> Option<Supervisor> {
+fn with_processes(house: &mut House, uid: u32, count: u32) -> Option<Supervisor> {
     if !is_root() {
         skipped(Need::Root, "only root becomes a user without processes");
         return None;
     }
-    house.belong_to(UID);
+    house.belong_to(uid);
     let supervisor = house.start();
-    limit_processes(supervisor.pid(), count);
+    limit_processes(uid, supervisor.pid(), count);
     Some(supervisor)
 }
 
 /// Sets how many processes the user of one of them may have before it gets no more.
-fn limit_processes(pid: i32, count: u32) {
+fn limit_processes(uid: u32, pid: i32, count: u32) {
     let limit = format!("--nproc={count}:{PROCESSES_MAX}");
-    let mut command = become_user(UID);
+    let mut command = become_user(uid);
     answer_of(command.args(["prlimit", &limit, "--pid", &pid.to_string()])).expect(0);
 }
 
@@ -167,7 +168,7 @@ const SAYS: &str = "[jobs.says]\ncommand = 'echo $JOBCTL_ATTEMPT >> \"$T/said\"'
 #[test]
 fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
     let mut house = House::new(SAYS);
-    let Some(supervisor) = with_processes(&mut house, 1) else {
+    let Some(supervisor) = with_processes(&mut house, UID_WITHOUT_KEEPER, 1) else {
         return;
     };
     let run = house.enqueue(&["says"]);
@@ -175,7 +176,7 @@ fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
     assert!(house.read("log").contains("temporarily unavailable"));
     house.wait_text("log", "event=not_started");
     assert_eq!(house.show(run)["attempt"], 0);
-    limit_processes(supervisor.pid(), PROCESSES_MAX);
+    limit_processes(UID_WITHOUT_KEEPER, supervisor.pid(), PROCESSES_MAX);
     let ended = house.wait_state(run, "succeeded");
     assert_eq!(ended["attempt"], 1, "{ended:#}");
     assert_eq!(house.lines("said"), ["1"]);
@@ -185,7 +186,7 @@ fn a_keeper_that_finds_no_process_for_it_is_tried_again_until_there_is_one() {
 fn a_command_that_finds_no_process_for_it_is_a_spawn_failure_after_some_tries_and_retried() {
     let mut house = House::new(SAYS);
     // The supervisor and a keeper.
-    let Some(_supervisor) = with_processes(&mut house, 2) else {
+    let Some(_supervisor) = with_processes(&mut house, UID_WITH_KEEPER, 2) else {
         return;
     };
     let run = house.enqueue(&["says"]);
@@ -200,7 +201,7 @@ fn a_command_that_finds_no_process_for_it_is_a_spawn_failure_after_some_tries_an
     let duration = failed["duration_ms"].as_i64().expect("it is known");
     assert!((1500..10_000).contains(&duration), "{failed:#}");
     for keeper in house.keepers() {
-        limit_processes(keeper, PROCESSES_MAX);
+        limit_processes(UID_WITH_KEEPER, keeper, PROCESSES_MAX);
     }
     house.wait_state(run, "succeeded");
     assert_eq!(house.lines("said").len(), 1);
