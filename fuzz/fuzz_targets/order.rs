@@ -16,6 +16,7 @@ mod core;
 mod keeper;
 #[expect(
     dead_code,
+    unused_imports,
     reason = "jobctl has no library: its rooms are compiled in, and only a parser is asked"
 )]
 #[path = "../../src/os/mod.rs"]
