@@ -341,11 +341,7 @@ impl<S: Spawner> Supervisor<S> {
             steps.told.push(telling);
             self.tell_again_at = None;
         }
-        let Some(row) = self
-            .store
-            .notice(id)?
-            .filter(|row| row.claim == Some(end.claim) && !row.is_done)
-        else {
+        let Some(row) = self.row_under_way(id, end.claim)? else {
             return Ok(());
         };
         let Some(ending) = self.ending_of(end, is_doubted) else {
@@ -384,6 +380,15 @@ impl<S: Spawner> Supervisor<S> {
         self.next_notice_at = self.store.next_notice_at()?;
         self.log_told(&row, &outcome, said.as_deref(), steps);
         Ok(())
+    }
+
+    /// The row of a hook or mail that is under way under this claim. One that vanished leaves nothing behind.
+    fn row_under_way(&mut self, id: i64, claim: i64) -> Result<Option<NoticeRow>, StoreError> {
+        let row = self.store.notice(id)?.filter(|row| !row.is_done);
+        if row.is_none() {
+            self.bare.remove(&id);
+        }
+        Ok(row.filter(|row| row.claim == Some(claim)))
     }
 
     /// How the command of a hook or mail ended; none: no process was started for it.

@@ -331,3 +331,17 @@ fn a_job_that_makes_up_for_what_was_missed_is_late_only_if_that_fails() {
         assert_eq!(day.is_late("a"), is_late);
     }
 }
+
+#[test]
+fn nothing_is_kept_of_a_hook_whose_row_vanished() {
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'\n", T0);
+    day.supervisor.bare.insert(99);
+    day.supervisor.ended.push(SlotEnd {
+        slot: 0,
+        run: -99,
+        claim: 1,
+        report: Report::Lost,
+    });
+    let _ = day.turn(&[]);
+    assert!(day.supervisor.bare.is_empty());
+}
