@@ -279,6 +279,11 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Whether a stop has had all its time, and that of the keepers that were killed for it.
     pub(super) fn is_long_over(&self, stopping: Stopping, now: Now) -> bool {
-        self.stop_deadline(stopping) + LAST_MAX + KEEPER_MAX <= now.mono
+        self.long_over_deadline(stopping) <= now.mono
+    }
+
+    /// When the supervisor leaves, whatever keepers have not ended.
+    pub(super) fn long_over_deadline(&self, stopping: Stopping) -> Mono {
+        self.stop_deadline(stopping) + LAST_MAX + KEEPER_MAX
     }
 }

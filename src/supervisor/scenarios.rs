@@ -62,6 +62,8 @@ struct Script {
     deaf: Vec<String>,
     /// Jobs whose commands are never started.
     unstarted: Vec<String>,
+    /// Jobs whose keepers KILL does not end.
+    undead: Vec<String>,
     /// Slots whose keepers were woken.
     woken: Vec<u32>,
     /// Keepers that were killed: when, and the run they worked on.
@@ -218,6 +220,9 @@ impl Spawner for Script {
         let now = self.now.expect("a turn tells the time first");
         if let Some(acting) = self.busy.get_mut(&slot) {
             self.killed.push((now.mono, acting.order.run));
+            if self.undead.contains(&job_of(&acting.order)) {
+                return;
+            }
             acting.ends_at = now.mono;
             acting.is_lost = true;
         }

@@ -191,9 +191,14 @@ impl<S: Spawner> Supervisor<S> {
         let stops = stops.map(|live| self.stop_at(live, stopping));
         let kills = self.live.values().filter(|live| !live.is_killed);
         let kills = kills.filter_map(|live| self.kill_at(live, stopping));
-        // After the stop sequence keepers have a last moment, which `oversight` looks after.
-        let over = self.stop_deadline(stopping);
-        let over = (!self.live.is_empty() && self.last.mono < over).then_some(over);
+        // After the stop sequence keepers have a last moment, which `oversight` looks after; then the loop leaves without them.
+        let over = [
+            self.stop_deadline(stopping),
+            self.long_over_deadline(stopping),
+        ];
+        let over = over
+            .into_iter()
+            .filter(|over| !self.live.is_empty() && self.last.mono < *over);
         stops.chain(kills).chain(over).min()
     }
 }

@@ -68,6 +68,21 @@ fn a_keeper_that_does_not_start_its_command_is_killed_and_the_attempt_is_a_spawn
 }
 
 #[test]
+fn a_supervisor_leaves_six_seconds_after_the_stop_timeout_though_kill_does_not_end_a_keeper() {
+    let (mut day, _) = stuck("stop_grace = '10s'\n");
+    day.supervisor.spawner.undead.push("a".into());
+    day.supervisor.configuration.stop_timeout = Duration::from_secs(30);
+    day.advance(5);
+    assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
+    day.advance(32);
+    assert_eq!(killed(&day), [36]);
+    assert_eq!(day.turn(&[]), Flow::Continue);
+    day.advance_clocks(day.supervisor.next_wait(day.now));
+    assert_eq!(day.now.mono.as_duration().as_secs(), 1041);
+    assert_eq!(day.turn(&[]), Flow::Leave);
+}
+
+#[test]
 fn the_keeper_of_a_hook_that_a_former_supervisor_started_is_looked_after_too() {
     let jobfile = "[jobs.a]\ncommand = 'x'\non_failure = 'hook'\n";
     let mut day = Scenario::new(jobfile, T0);
