@@ -57,14 +57,14 @@ fn a_keeper_that_does_not_stop_when_it_is_told_to_is_killed_and_the_run_is_cance
 }
 
 #[test]
-fn a_keeper_that_does_not_start_its_command_is_killed_and_the_attempt_is_a_spawn_failure() {
+fn a_keeper_that_does_not_start_its_command_is_killed_and_the_attempt_is_lost() {
     let (mut day, run) = stuck("");
     day.supervisor.spawner.unstarted.push("a".into());
     day.advance(40);
     assert_eq!(killed(&day), [35]);
     let run = day.run(run);
-    assert_eq!(run.outcome, Some(OutcomeKind::SpawnFailed));
-    assert_eq!(run.error.as_deref(), Some("did not start within 30s"));
+    // It may have been stopped after its command was executed, before it could write that down.
+    assert_eq!(run.outcome, Some(OutcomeKind::Lost));
 }
 
 #[test]
