@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::environment::{NOTICE_GRACE, NOTICE_TIMEOUT};
-use super::spawner::{Spawner, Stop};
+use super::spawner::{Sent, Spawner, Stop};
 use super::stopping::Stopping;
 use super::{Live, Supervisor};
 use crate::core::run::Outcome;
@@ -55,19 +55,26 @@ struct Watched {
     is_woken: bool,
     /// When it has to have ended because it was told to.
     told_deadline: Option<Mono>,
+    /// When it is tried again to signal a keeper that could not be reached.
+    try_at: Option<Mono>,
     killed: Option<Cause>,
 }
 
 impl Watched {
     fn wake_deadline(&self) -> Option<Mono> {
         let at = self.timeout_at.filter(|_| !self.is_woken)?;
-        Some(at + WAKE_BEHIND)
+        Some(self.not_before_try(at + WAKE_BEHIND))
+    }
+
+    fn not_before_try(&self, at: Mono) -> Mono {
+        self.try_at.map_or(at, |try_at| try_at.max(at))
     }
 
     fn kill_deadline(&self) -> Option<Mono> {
         let late = self.timeout_at.map(|at| at + self.grace + KEEPER_MAX);
         let all = [late, self.start_deadline, self.told_deadline];
-        all.into_iter().flatten().min()
+        let first = all.into_iter().flatten().min()?;
+        Some(self.not_before_try(first))
     }
 
     /// Why it is to be killed at `now`; none: it is not.
@@ -154,6 +161,7 @@ impl<S: Spawner> Supervisor<S> {
             timeout_at: timeout.map(|timeout| now + timeout),
             is_woken: false,
             told_deadline: None,
+            try_at: None,
             killed: None,
         };
         self.oversight.watched.insert(run, watched);
@@ -217,8 +225,10 @@ impl<S: Spawner> Supervisor<S> {
                 continue;
             }
             if one.wake_deadline().is_some_and(|at| at <= clock) {
-                one.is_woken = true;
-                self.spawner.wake(one.slot);
+                match self.spawner.wake(one.slot) {
+                    Sent::Sent => one.is_woken = true,
+                    Sent::Unsent => one.try_at = Some(clock + LOOK),
+                }
             }
             let Some(cause) = one.kill_cause(clock) else {
                 continue;
@@ -227,9 +237,13 @@ impl<S: Spawner> Supervisor<S> {
                 one.start_deadline = None;
                 continue;
             }
-            one.killed = Some(cause);
-            self.spawner.kill_keeper(one.slot);
-            killed.push((*run, cause));
+            match self.spawner.kill_keeper(one.slot) {
+                Sent::Sent => {
+                    one.killed = Some(cause);
+                    killed.push((*run, cause));
+                }
+                Sent::Unsent => one.try_at = Some(clock + LOOK),
+            }
         }
         for (run, cause) in killed {
             let why = match cause {

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::environment::Surroundings;
-use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
+use super::spawner::{Adopted, Kept, Report, Sent, SlotEnd, Spawner, Stop};
 use super::{Configuration, Event, Flow, Loaded, Mode, NewJobs, Removal, Supervisor, daemon};
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
@@ -62,6 +62,8 @@ struct Script {
     deaf: Vec<String>,
     /// Jobs whose commands are never started.
     unstarted: Vec<String>,
+    /// Jobs whose keepers no signal reaches.
+    unreachable: Vec<String>,
     /// Jobs whose keepers KILL does not end.
     undead: Vec<String>,
     /// Slots whose keepers were woken.
@@ -85,6 +87,11 @@ struct Acting {
 impl Script {
     fn next_end(&self) -> Option<Mono> {
         self.busy.values().map(|acting| acting.ends_at).min()
+    }
+
+    fn is_unreachable(&self, slot: u32) -> bool {
+        let acting = self.busy.get(&slot);
+        acting.is_some_and(|acting| self.unreachable.contains(&job_of(&acting.order)))
     }
 }
 
@@ -212,20 +219,28 @@ impl Spawner for Script {
         }
     }
 
-    fn wake(&mut self, slot: u32) {
+    fn wake(&mut self, slot: u32) -> Sent {
+        if self.is_unreachable(slot) {
+            return Sent::Unsent;
+        }
         self.woken.push(slot);
+        Sent::Sent
     }
 
-    fn kill_keeper(&mut self, slot: u32) {
+    fn kill_keeper(&mut self, slot: u32) -> Sent {
         let now = self.now.expect("a turn tells the time first");
-        if let Some(acting) = self.busy.get_mut(&slot) {
-            self.killed.push((now.mono, acting.order.run));
-            if self.undead.contains(&job_of(&acting.order)) {
-                return;
-            }
+        if self.is_unreachable(slot) {
+            return Sent::Unsent;
+        }
+        let Some(acting) = self.busy.get_mut(&slot) else {
+            return Sent::Unsent;
+        };
+        self.killed.push((now.mono, acting.order.run));
+        if !self.undead.contains(&job_of(&acting.order)) {
             acting.ends_at = now.mono;
             acting.is_lost = true;
         }
+        Sent::Sent
     }
 
     fn is_started(&self, slot: u32, _run: i64, _claim: i64) -> bool {

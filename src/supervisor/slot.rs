@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::spawner::{Kept, Report};
+use super::spawner::{Kept, Report, Sent};
 use crate::core::time::{Mono, Now};
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::record::{ProcessId, Record};
@@ -126,7 +126,7 @@ impl Slot {
     }
 
     /// Sends its keeper, or that of a former supervisor, a signal. One that is gone has ended its attempt, and its end is on the way.
-    pub(super) fn signal(&mut self, signal: Signal) {
+    pub(super) fn signal(&mut self, signal: Signal) -> Sent {
         let pidfd = match (&self.state, &self.keeper) {
             (State::Adopted { pidfd, .. }, _) => pidfd.as_ref(),
             (State::Working { .. }, Some(keeper)) => Some(&keeper.pidfd),
@@ -139,8 +139,10 @@ impl Slot {
                 _,
             ) => None,
         };
-        if let Some(pidfd) = pidfd {
-            let _ = process::pidfd_send_signal(pidfd.as_fd(), signal);
+        let sent = pidfd.map(|pidfd| process::pidfd_send_signal(pidfd.as_fd(), signal));
+        match sent {
+            Some(Ok(())) => Sent::Sent,
+            Some(Err(_)) | None => Sent::Unsent,
         }
     }
 

@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 
 use super::forward::{Forward, LineForm};
 use super::slot::{IDLE_MAX, Keeper, Slot, State};
-use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner, Stop};
+use super::spawner::{Adopted, Kept, Report, Sent, SlotEnd, Spawner, Stop};
 use crate::core::time::Now;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
@@ -448,17 +448,17 @@ impl Spawner for Slots {
         entry.signal(Signal::SIGCONT);
     }
 
-    fn wake(&mut self, slot: u32) {
-        if let Some(entry) = self.slots.get_mut(&slot) {
-            entry.signal(Signal::SIGCONT);
-        }
+    fn wake(&mut self, slot: u32) -> Sent {
+        let entry = self.slots.get_mut(&slot);
+        entry.map_or(Sent::Unsent, |entry| entry.signal(Signal::SIGCONT))
     }
 
-    fn kill_keeper(&mut self, slot: u32) {
-        if let Some(entry) = self.slots.get_mut(&slot) {
-            entry.signal(Signal::SIGCONT);
-            entry.signal(Signal::SIGKILL);
-        }
+    fn kill_keeper(&mut self, slot: u32) -> Sent {
+        let Some(entry) = self.slots.get_mut(&slot) else {
+            return Sent::Unsent;
+        };
+        entry.signal(Signal::SIGCONT);
+        entry.signal(Signal::SIGKILL)
     }
 
     fn is_started(&self, slot: u32, run: i64, claim: i64) -> bool {

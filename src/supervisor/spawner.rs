@@ -56,10 +56,10 @@ pub(crate) trait Spawner {
     fn stop(&mut self, slot: u32, stop: Stop);
 
     /// Lets the keeper of a slot go on that somebody has stopped (CONT).
-    fn wake(&mut self, slot: u32);
+    fn wake(&mut self, slot: u32) -> Sent;
 
     /// Kills the keeper of a slot. The end of its attempt is told when what it left is dead.
-    fn kill_keeper(&mut self, slot: u32);
+    fn kill_keeper(&mut self, slot: u32) -> Sent;
 
     /// Whether the record of an attempt says that its command was started.
     fn is_started(&self, slot: u32, run: i64, claim: i64) -> bool;
@@ -86,6 +86,15 @@ pub(crate) enum Stop {
     Gently,
     /// By KILL.
     AtOnce,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The keeper has it.
+    Sent,
+    /// The keeper cannot be reached yet, or not any more.
+    Unsent,
 }
 
 /// An attempt that has ended.

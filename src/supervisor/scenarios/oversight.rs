@@ -68,6 +68,20 @@ fn a_keeper_that_does_not_start_its_command_is_killed_and_the_attempt_is_lost() 
 }
 
 #[test]
+fn a_keeper_that_cannot_be_reached_is_woken_and_killed_as_soon_as_it_can() {
+    let (mut day, run) = stuck("timeout = '60s'\nstop_grace = '10s'\n");
+    day.supervisor.spawner.unreachable.push("a".into());
+    day.advance(100);
+    assert_eq!(day.supervisor.spawner.woken, [0; 0]);
+    assert_eq!(day.run(run).outcome, None);
+    day.supervisor.spawner.unreachable.clear();
+    day.advance(2);
+    assert_eq!(day.supervisor.spawner.woken.len(), 1);
+    assert_eq!(killed(&day).len(), 1);
+    assert_eq!(day.run(run).outcome, Some(OutcomeKind::TimedOut));
+}
+
+#[test]
 fn a_supervisor_leaves_six_seconds_after_the_stop_timeout_though_kill_does_not_end_a_keeper() {
     let (mut day, _) = stuck("stop_grace = '10s'\n");
     day.supervisor.spawner.undead.push("a".into());
