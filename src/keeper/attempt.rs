@@ -106,7 +106,11 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
         enclosure.as_ref(),
         &mut record,
     )? {
-        Begun::Started(started, unreported) => {
+        Begun::Started {
+            started,
+            unreported,
+            asked,
+        } => {
             drop(input);
             let attempt = Attempt::new(tools, order, record, started, copy)?;
             Attempt {
@@ -114,7 +118,7 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
                 unreported,
                 ..attempt
             }
-            .run()
+            .run(asked)
         }
         Begun::Ended { end, remark } => {
             if let Some(enclosure) = &enclosure {
@@ -255,9 +259,11 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn run(mut self) -> io::Result<Aftermath> {
+    /// `asked` was heard while the command was being started.
+    fn run(mut self, asked: Asked) -> io::Result<Aftermath> {
         // A launch that was followed may have been told of its end already.
         self.reap()?;
+        self.heed(asked)?;
         let (status, usage) = loop {
             if let Some(exit) = self.exit
                 && !self.waits_for_the_group()
@@ -283,13 +289,18 @@ impl<'a> Attempt<'a> {
             let _ = self.tools.slot.write_output_total(self.output.total());
         }
         let asked = if has_signals {
-            self.take_signals()?
+            Asked::take(&self.tools.signals)?
         } else {
             Asked::default()
         };
         if asked.child {
             self.reap()?;
         }
+        self.heed(asked)
+    }
+
+    /// Does what is asked for, and what is due. Who has ended by itself is not stopped.
+    fn heed(&mut self, asked: Asked) -> io::Result<()> {
         if self.exit.is_some() && !self.stop.has_begun() {
             return Ok(());
         }
@@ -342,16 +353,6 @@ impl<'a> Attempt<'a> {
             }
         }
         self.output.drain(slot.output(), buffer)
-    }
-
-    fn take_signals(&self) -> io::Result<Asked> {
-        let mut asked = Asked::default();
-        while let Some(signal) = self.tools.signals.take()? {
-            asked.child |= signal == Signal::SIGCHLD;
-            asked.stop |= signal == Signal::SIGTERM;
-            asked.kill |= signal == Signal::SIGUSR1;
-        }
-        Ok(asked)
     }
 
     fn reap(&mut self) -> io::Result<()> {
@@ -492,12 +493,30 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What the signals of one turn said.
+/// What signals have said.
 #[derive(Clone, Copy, Debug, Default)]
-struct Asked {
+pub(super) struct Asked {
     child: bool,
     stop: bool,
     kill: bool,
+}
+
+impl Asked {
+    /// Takes all that have come.
+    pub(super) fn take(signals: &SignalQueue) -> io::Result<Self> {
+        let mut asked = Self::default();
+        while let Some(signal) = signals.take()? {
+            asked.child |= signal == Signal::SIGCHLD;
+            asked.stop |= signal == Signal::SIGTERM;
+            asked.kill |= signal == Signal::SIGUSR1;
+        }
+        Ok(asked)
+    }
+
+    /// Whether the attempt is to end.
+    pub(super) fn is_to_end(self) -> bool {
+        self.stop || self.kill
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::signal::Signal;
 
-use super::attempt::Tools;
+use super::attempt::{Asked, Tools};
 use super::enclosure::Enclosure;
 use super::launch::{self, Launch, News};
 use super::order::Order;
@@ -32,8 +31,15 @@ pub(crate) const START_MAX: Duration = Duration::from_secs(30);
 
 /// How it went.
 pub(super) enum Begun {
-    /// The command is executing; with a word about what it cannot use.
-    Started(Started, Option<String>),
+    /// The command is executing.
+    Started {
+        /// What the keeper has of it.
+        started: Started,
+        /// A word about what it cannot use.
+        unreported: Option<String>,
+        /// What was heard meanwhile, and is for the command now.
+        asked: Asked,
+    },
     /// There is no command, and will be none.
     Ended {
         /// What that makes of the attempt.
@@ -45,8 +51,8 @@ pub(super) enum Begun {
 
 /// What became of a launch.
 enum Followed {
-    /// It is the command now.
-    Executed,
+    /// It is the command now; with what was heard meanwhile.
+    Executed(Asked),
     /// The command cannot be started; with what could not be ended.
     Refused(Refusal, Option<String>),
     /// It was killed before it was the command.
@@ -71,10 +77,20 @@ pub(super) fn begin(
         let (refusal, remark) = match start::start(tools, order, input, enclosure) {
             Ok(mut started) => {
                 let Some(mut launch) = started.launch.take() else {
-                    return Ok(Begun::Started(started, own_report));
+                    return Ok(Begun::Started {
+                        started,
+                        unreported: own_report,
+                        asked: Asked::default(),
+                    });
                 };
                 match follow(tools, order, &mut launch, enclosure, record)? {
-                    Followed::Executed => return Ok(Begun::Started(started, launch.unreported)),
+                    Followed::Executed(asked) => {
+                        return Ok(Begun::Started {
+                            started,
+                            unreported: launch.unreported,
+                            asked,
+                        });
+                    }
                     Followed::Refused(refusal, unended) => (refusal, unended),
                     Followed::Killed(end, remark) => return Ok(Begun::Ended { end, remark }),
                 }
@@ -82,7 +98,8 @@ pub(super) fn begin(
             Err(refusal) => (refusal, None),
         };
         let end = refusal.end;
-        let Some(wait) = waits.next().filter(|_| refusal.is_passing) else {
+        let is_tried_again = refusal.is_passing && record.stopped.is_none();
+        let Some(wait) = waits.next().filter(|_| is_tried_again) else {
             return Ok(Begun::Ended { end, remark });
         };
         if is_told_to_stop(&tools.signals, wait)? {
@@ -110,17 +127,22 @@ fn follow(
             poll::readable(launch.pipe()),
         ];
         poll::wait(&mut fds, Some(left))?;
+        // What is heard and what is over comes before the look: a child that is the command by then is stopped as one.
+        let asked = Asked::take(&tools.signals)?;
+        let now = clock::now().mono;
         match launch.look()? {
             News::None => {}
-            News::Gone => return Ok(Followed::Executed),
+            News::Gone => return Ok(Followed::Executed(asked)),
             News::Refused(refusal) => {
+                if refusal.is_passing && asked.is_to_end() {
+                    record.stopped = Some(StopCause::Signal);
+                }
                 // It is about to end; but whoever it is a process of may stop it before it has.
                 let unended = kill(tools, enclosure)?;
                 return Ok(Followed::Refused(refusal, unended));
             }
         }
-        let now = clock::now().mono;
-        let cause = if has_stop(&tools.signals)? {
+        let cause = if asked.is_to_end() {
             Some(StopCause::Signal)
         } else if is_over(timeout_deadline, now) {
             Some(StopCause::Timeout)
@@ -168,23 +190,13 @@ fn kill(tools: &Tools, enclosure: Option<&Enclosure>) -> io::Result<Option<Strin
     sweep::end_all(tools.identity.process.pid, &tools.signals)
 }
 
-/// Whether TERM or USR1 has come.
-fn has_stop(signals: &SignalQueue) -> io::Result<bool> {
-    while let Some(signal) = signals.take()? {
-        if signal != Signal::SIGCHLD {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Waits, and hears a TERM or USR1 meanwhile.
 fn is_told_to_stop(signals: &SignalQueue, wait: Duration) -> io::Result<bool> {
     let deadline = clock::now().mono + wait;
     loop {
         let left = deadline.since(clock::now().mono);
         poll::wait(&mut [poll::readable(signals.fd())], Some(left))?;
-        if has_stop(signals)? {
+        if Asked::take(signals)?.is_to_end() {
             return Ok(true);
         }
         if clock::now().mono >= deadline {

@@ -70,7 +70,11 @@ fn hold_opens(path: &Path) -> Option<OwnedFd> {
 
 /// A program that says that it was executed.
 fn make_program(house: &House, name: &str) {
-    house.write(name, "#!/bin/sh\necho ran\n");
+    make_program_of(house, name, "#!/bin/sh\necho ran\n");
+}
+
+fn make_program_of(house: &House, name: &str, text: &str) {
+    house.write(name, text);
     fs::set_permissions(house.path(name), fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
@@ -220,4 +224,36 @@ fn a_keeper_that_hangs_while_it_starts_its_command_is_killed_when_its_time_is_ov
     wait_gone(child);
     assert_eq!(supervisor.stop(), 0);
     drop(lease);
+}
+
+#[test]
+fn a_stop_that_comes_with_the_execution_gives_the_command_its_grace() {
+    if !is_root() {
+        return skipped(Need::Root, "only root starts commands as somebody else");
+    }
+    let house = House::new(&format!(
+        "[jobs.a]\nuser = '{USER}'\ncommand = ['@T@/program']\nstop_grace = '1m'\n"
+    ));
+    let text = "#!/bin/sh\ntrap 'exit 3' TERM\nsleep 1000 &\nwait\nexit 4\n";
+    make_program_of(&house, "program", text);
+    let held = lease(&house.path("program"));
+    let supervisor = house.start();
+    let run = house.enqueue(&["a"]);
+    let child = starting_child(&house);
+    let keeper = house.keepers()[0];
+    send(keeper, Signal::SIGSTOP);
+    wait_for("the keeper to be stopped", || {
+        stat_field(keeper, 0).filter(|state| state == "T")
+    });
+    drop(held);
+    wait_for("the command to listen", || {
+        let children = fs::read_to_string(format!("/proc/{child}/task/{child}/children"));
+        children.ok().filter(|children| !children.is_empty())
+    });
+    // The keeper hears of both at once.
+    send(keeper, Signal::SIGTERM);
+    send(keeper, Signal::SIGCONT);
+    let ended = ended_soon(&house, run);
+    assert_eq!(ended["exit_code"], 3, "{ended:#}");
+    assert_eq!(supervisor.stop(), 0);
 }
