@@ -122,6 +122,7 @@ impl From<StoreError> for Failure {
             | StoreError::Older { .. }
             | StoreError::Damaged(..)
             | StoreError::Strange(..)
+            | StoreError::Altered(..)
             | StoreError::Full(_)
             | StoreError::Limited(_)
             | StoreError::Network(_)

@@ -44,7 +44,10 @@ pub(crate) fn answer(
 
 /// What is wrong with a backup is mended in another way than with the store in use.
 fn failure(error: StoreError) -> Failure {
-    let is_backup = !matches!(error, StoreError::Locked(_) | StoreError::Strange(..));
+    let is_backup = !matches!(
+        error,
+        StoreError::Locked(_) | StoreError::Strange(..) | StoreError::Altered(..)
+    );
     let failure = Failure::from(error);
     match failure.hint {
         Some(_) if is_backup => {

@@ -168,6 +168,7 @@ impl Backup {
             Refused::Newer { found, known } => StoreError::Newer { path, found, known },
             Refused::Damaged(why) => StoreError::Damaged(path, why),
             Refused::Strange(what) => StoreError::Strange(path, what),
+            Refused::Altered(what) => StoreError::Altered(path, what),
             Refused::Failed(error) => self.failed("read the backup", error),
         }
     }

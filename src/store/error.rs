@@ -34,6 +34,8 @@ pub(crate) enum StoreError {
     Damaged(PathBuf, String),
     /// A backup with something in its schema that jobctl did not make.
     Strange(PathBuf, String),
+    /// A backup with something in its schema that jobctl makes otherwise.
+    Altered(PathBuf, String),
     /// The file is on a network file system, where locks cannot be trusted.
     Network(PathBuf),
     /// The file or its directory cannot be used: permission, disk.
@@ -81,6 +83,13 @@ impl fmt::Display for StoreError {
                     path.display()
                 )
             }
+            Self::Altered(path, what) => {
+                write!(
+                    f,
+                    "{}: its {what} is not as jobctl makes it",
+                    path.display()
+                )
+            }
             Self::Network(path) => write!(
                 f,
                 "{}: on a network file system, where locks do not hold",
@@ -112,6 +121,7 @@ impl std::error::Error for StoreError {
             | Self::Older { .. }
             | Self::Damaged(..)
             | Self::Strange(..)
+            | Self::Altered(..)
             | Self::Full(_)
             | Self::Limited(_)
             | Self::Network(_)
@@ -141,6 +151,9 @@ impl StoreError {
             ),
             Self::Strange(..) => Some(
                 "the store is as it was; name another backup, or remove it from a copy of this one with `sqlite3`",
+            ),
+            Self::Altered(..) => Some(
+                "the store is as it was; name another backup, or compare its `.schema` in `sqlite3` with that of a store of this version",
             ),
             Self::Network(_) => {
                 Some("put the state directory on a local disk with state_dir or --state-dir")
@@ -172,6 +185,7 @@ impl StoreError {
             | Self::Older { .. }
             | Self::Damaged(..)
             | Self::Strange(..)
+            | Self::Altered(..)
             | Self::Network(_)
             | Self::Unreadable(..)
             | Self::Exists(_)
@@ -194,6 +208,7 @@ impl StoreError {
             | Self::Older { .. }
             | Self::Damaged(..)
             | Self::Strange(..)
+            | Self::Altered(..)
             | Self::Network(_)
             | Self::Exists(_)
             | Self::Itself(_)

@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::open::{ADDITIONS, APPLICATION_ID, SCHEMA, version_of};
+use crate::core::job::Name;
 
 /// Tables without which a file is no backup.
 const NEEDED: [&str; 7] = [
@@ -49,6 +51,8 @@ pub(super) enum Refused {
     Damaged(String),
     /// It has this, which jobctl did not make.
     Strange(String),
+    /// It has this, which jobctl makes otherwise.
+    Altered(String),
     /// SQLite's word.
     Failed(rusqlite::Error),
 }
@@ -108,10 +112,67 @@ fn judge_rows(conn: &Connection) -> Result<(), Refused> {
             |row| row.get(0),
         )
         .optional()?;
-    odd.map_or(Ok(()), |id| {
+    if let Some(id) = odd {
         let why = format!("run {id} has numbers that jobctl does not write");
-        Err(Refused::Damaged(why))
-    })
+        return Err(Refused::Damaged(why));
+    }
+    judge_numbers(conn)?;
+    judge_names(conn)
+}
+
+/// Looks for what is no number where one belongs. SQLite lets anything stand there, and it would be read as none, or as zero.
+fn judge_numbers(conn: &Connection) -> Result<(), Refused> {
+    let mut tables = conn.prepare(
+        "SELECT name FROM backup.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )?;
+    let tables: Vec<String> = tables
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for table in tables {
+        let mut columns = conn
+            .prepare("SELECT name FROM pragma_table_info(?1, 'backup') WHERE type = 'INTEGER'")?;
+        let cases: String = columns
+            .query_map([&table], |row| row.get::<_, String>(0))?
+            .map(|name| {
+                let name = name?;
+                let test = format!("typeof(\"{name}\") NOT IN ('integer', 'null')");
+                Ok(format!(" WHEN {test} THEN '{name}'"))
+            })
+            .collect::<rusqlite::Result<_>>()?;
+        if cases.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "SELECT CASE{cases} END AS odd FROM backup.\"{table}\" WHERE odd IS NOT NULL LIMIT 1"
+        );
+        let odd = conn.query_row(&sql, [], |row| row.get::<_, String>(0));
+        if let Some(column) = odd.optional()? {
+            let why = format!("in its table `{table}` a `{column}` is no whole number");
+            return Err(Refused::Damaged(why));
+        }
+    }
+    Ok(())
+}
+
+/// Looks for jobs with names that no jobfile can have.
+fn judge_names(conn: &Connection) -> Result<(), Refused> {
+    let mut names = conn.prepare("SELECT name FROM backup.job")?;
+    let mut rows = names.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = match row.get_ref(0)? {
+            ValueRef::Text(bytes) => String::from_utf8_lossy(bytes),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => {
+                let why = "the name of a job is no text".to_owned();
+                return Err(Refused::Damaged(why));
+            }
+        };
+        if let Err(wrong) = Name::parse(&name) {
+            let name: String = name.chars().take(NAME_MAX).collect();
+            let why = format!("the name of a job, {name:?}, {wrong}");
+            return Err(Refused::Damaged(why));
+        }
+    }
+    Ok(())
 }
 
 /// The same without its content: what executes nothing.
@@ -132,8 +193,12 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
         let entry = match entry_of(row) {
             Ok(entry) if own.contains(&entry) => entry,
             Ok((kind, name, ..)) => {
+                let is_known = own.iter().any(|own| (&own.0, &own.1) == (&kind, &name));
                 let name: String = name.chars().take(NAME_MAX).collect();
-                return Err(Refused::Strange(format!("the {kind} `{name}`")));
+                return Err(match is_known {
+                    true => Refused::Altered(format!("{kind} `{name}`")),
+                    false => Refused::Strange(format!("the {kind} `{name}`")),
+                });
             }
             Err(_) => return Err(Refused::Strange("an entry that is no text".to_owned())),
         };
@@ -247,6 +312,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_in_a_column_of_numbers_is_refused_and_named() {
+        const RUN: &str = "INSERT INTO run(job, created_at, state, cause) VALUES (1, 5, 2, 3)";
+        for (sql, why) in [
+            (
+                "UPDATE run SET due_at = 'x'",
+                "in its table `run` a `due_at` is no whole number",
+            ),
+            (
+                "UPDATE run SET expires_at = 1.5",
+                "in its table `run` a `expires_at` is no whole number",
+            ),
+            (
+                "INSERT INTO dependency(run, \"on\") VALUES (1, 'x')",
+                "in its table `dependency` a `on` is no whole number",
+            ),
+            (
+                "INSERT INTO job(name, paused_at) VALUES ('a', x'00')",
+                "in its table `job` a `paused_at` is no whole number",
+            ),
+        ] {
+            match judged(&format!("{RUN}; {sql}")) {
+                Err(Refused::Damaged(found)) => assert_eq!(found, why, "{sql}"),
+                other => panic!("{sql}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_with_a_name_that_no_jobfile_can_have_is_refused() {
+        for (name, why) in [
+            (
+                "'../x'",
+                "the name of a job, \"../x\", must begin with a letter or digit",
+            ),
+            ("''", "the name of a job, \"\", is empty"),
+            (
+                "'12'",
+                "the name of a job, \"12\", is all digits, which could be taken for a run's id",
+            ),
+            ("x'61'", "the name of a job is no text"),
+        ] {
+            match judged(&format!("INSERT INTO job(name) VALUES ({name})")) {
+                Err(Refused::Damaged(found)) => assert_eq!(found, why, "{name}"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn whatever_else_a_schema_has_is_named() {
         for (sql, strange) in [
             ("CREATE VIEW v AS SELECT 1", "the view `v`"),
@@ -258,7 +372,7 @@ mod tests {
             ),
             (
                 "ALTER TABLE job ADD COLUMN evil AS (name || name)",
-                "the table `job`",
+                "table `job`",
             ),
             (
                 "CREATE VIRTUAL TABLE f USING rtree(i, a, b)",
@@ -266,11 +380,11 @@ mod tests {
             ),
             (
                 "DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS id",
-                "the view `runs`",
+                "view `runs`",
             ),
             (
                 "DROP TRIGGER run_gone; CREATE TRIGGER run_gone AFTER DELETE ON run BEGIN SELECT 1; END",
-                "the trigger `run_gone`",
+                "trigger `run_gone`",
             ),
             (
                 "DROP TABLE watched; CREATE VIEW watched AS SELECT 1 AS job",
@@ -278,12 +392,14 @@ mod tests {
             ),
             (
                 "DROP INDEX run_late; CREATE INDEX run_late ON run(job, state)",
-                "the index `run_late`",
+                "index `run_late`",
             ),
             ("DROP TABLE source", "it has no table `source`"),
         ] {
             match judged(sql) {
-                Err(Refused::Strange(found) | Refused::Damaged(found)) => {
+                Err(
+                    Refused::Strange(found) | Refused::Altered(found) | Refused::Damaged(found),
+                ) => {
                     assert_eq!(found, strange, "{sql}");
                 }
                 other => panic!("{sql}: {other:?}"),
