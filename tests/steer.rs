@@ -260,6 +260,7 @@ fn a_key_is_in_the_queue_once() {
     let add = ["--json", "enqueue", "--key", "k", "resize"];
     assert_eq!(place.call(&add).out, "{\"id\":1,\"existing\":false}\n");
     let said = place.call(&add);
+    assert!(!said.err.contains("will run when one is"), "{}", said.err);
     assert_eq!(
         (said.code, said.out.as_str()),
         (0, "{\"id\":1,\"existing\":true}\n")

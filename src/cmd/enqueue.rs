@@ -55,9 +55,9 @@ pub(crate) fn answer(
     if args.dry_run {
         return rehearsed(job, &added, out);
     }
-    match added.as_slice() {
-        [] => {}
-        [_] => steer::ring(context, "it will run when one is")?,
+    match added.iter().filter(|added| !added.existing).count() {
+        0 => {}
+        1 => steer::ring(context, "it will run when one is")?,
         _ => steer::ring(context, "they will run when one is")?,
     }
     let printed = print(context, &added, out).and_then(|()| out.flush());

@@ -54,11 +54,12 @@ fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
             }
             if let Some(first) = claimed.insert(former, entry) {
                 let there = first.table.scope.text.place(offset(first, "was"));
-                let message = format!(
-                    "was {:?}: is also claimed by job `{}` at {there}",
-                    former.as_str(),
-                    first.name
-                );
+                let (former, other) = (former.as_str(), &first.name);
+                let message = if std::ptr::eq(first, entry) {
+                    format!("was {former:?}: is listed twice")
+                } else {
+                    format!("was {former:?}: is also claimed by job `{other}` at {there}")
+                };
                 report(entry, "was", message, None);
             }
         }

@@ -613,6 +613,10 @@ fn a_former_name_belongs_to_one_job() {
             "j.toml:6:7: job `b`: was \"a\": there is a job of that name",
         ]
     );
+    assert_eq!(
+        wrong(&["[jobs.a]\ncommand = \"1\"\nwas = [\"b\", \"b\"]"]).0,
+        ["j.toml:3:7: job `a`: was \"b\": is listed twice"]
+    );
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl<S: Spawner> Supervisor<S> {
             };
             let state = &self.jobs[index];
             let name = state.job.name.clone();
-            let since = job.well_at.map_or("ever".to_owned(), Wall::rfc3339);
+            let since = job.well_at.map_or("never".to_owned(), Wall::rfc3339);
             steps.log.push(Box::new(move |log, at| {
                 log.event(at, "late", &[("job", &name), ("no_success_since", &since)]);
             }));
