@@ -63,6 +63,7 @@ mod steer;
 mod transcript;
 mod trust;
 mod twin;
+mod untold;
 mod wait;
 mod why;
 

@@ -183,7 +183,11 @@ fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Resul
 }
 
 /// `exited 0`, `signaled 9`, `lost`; nothing for one that runs.
-fn outcome_text(kind: Option<OutcomeKind>, exit_code: Option<u8>, signal: Option<i32>) -> String {
+pub(super) fn outcome_text(
+    kind: Option<OutcomeKind>,
+    exit_code: Option<u8>,
+    signal: Option<i32>,
+) -> String {
     let Some(outcome) = kind else {
         return String::new();
     };

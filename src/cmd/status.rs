@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::jobs::{Coming, Jobs};
 use super::output::Out;
-use super::{json, status_job, status_text, status_watch};
+use super::{json, status_job, status_text, status_watch, untold};
 use crate::cli;
 use crate::core::job::Job;
 use crate::core::time::Wall;
@@ -88,7 +88,7 @@ pub(crate) fn print_once(
             store,
             now: context.now.wall,
         };
-        return print_json(&facts, &views, out);
+        return print_json(&facts, (&views, asked), out);
     }
     let elsewhere = context.system_supervisor();
     let page = status_text::Page {
@@ -234,13 +234,23 @@ struct Facts<'a> {
     now: Wall,
 }
 
-fn print_json(facts: &Facts<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<Exit, Failure> {
+fn print_json(
+    facts: &Facts<'_>,
+    (views, asked): (&[JobView<'_>], Option<&str>),
+    out: &mut Out,
+) -> Result<Exit, Failure> {
     let jobs = views
         .iter()
         .map(|view| job_json(facts, view))
         .collect::<Result<Value, Failure>>()?;
     let supervisor = json::supervisor(&facts.supervisor.row, facts.supervisor.is_running);
-    out.json(&json!({ "supervisor": supervisor, "jobs": jobs }))?;
+    let has_failed = views.iter().any(|view| view.failed() > 0);
+    let untold = match facts.store.filter(|_| has_failed) {
+        Some(store) => store.untold(asked)?,
+        None => Vec::new(),
+    };
+    let untold = untold::array(&untold);
+    out.json(&json!({ "supervisor": supervisor, "jobs": jobs, "untold": untold }))?;
     Ok(Exit::Done)
 }
 

@@ -6,8 +6,7 @@ use super::next::{delay_text, with_values};
 use super::output::{Out, Style};
 use super::status::JobView;
 use super::status_text::{Page, note, print_supervisor};
-use super::{json, when};
-use super::{live, runs};
+use super::{json, live, runs, untold, when};
 use crate::core::duration::show_duration;
 use crate::core::job::{CommandLine, ExpectEvery, Job};
 use crate::core::retry::Waiting;
@@ -48,6 +47,9 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
     for plan in plans(page, view)? {
         fields.put_styled("retries", Style::Warn, Some(plan));
     }
+    for line in untold(page, view)? {
+        fields.put_styled("untold", Style::Bad, Some(line));
+    }
     fields.print(out)?;
     let filter = Filter {
         job: Some(view.name.to_owned()),
@@ -64,6 +66,14 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
     live::fill_in(page.state_dir, &mut newest);
     out.line("")?;
     runs::print(&newest, page.viewer, out)
+}
+
+/// Failures of the job whose hook or mail failed, too.
+fn untold(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
+    let Some(store) = page.store.filter(|_| view.failed() > 0) else {
+        return Ok(Vec::new());
+    };
+    Ok(untold::lines(&store.untold(Some(view.name))?))
 }
 
 /// For each run that is retrying the attempts to come, if they fail at once; the newest runs first.

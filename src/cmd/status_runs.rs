@@ -9,6 +9,7 @@ use super::output::{Out, Style};
 use super::runs::{self, style};
 use super::status_text::Page;
 use super::table::{Cell, Column, Table};
+use super::untold;
 use crate::cli;
 use crate::core::run::State;
 use crate::store::{Filter, RunRow, Store};
@@ -114,6 +115,7 @@ fn print_failed(
         return Ok(());
     };
     runs::print(&runs, page.viewer, out)?;
+    untold::print(store, out)?;
     let (id, others) = match runs.as_slice() {
         [_] if are_all => (newest.id.to_string(), newest.id.to_string()),
         _ => ("ID".to_owned(), "--failed".to_owned()),

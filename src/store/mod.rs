@@ -32,6 +32,7 @@ mod steer;
 mod transaction;
 mod turn;
 mod types;
+mod untold;
 mod watched;
 
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub(crate) use types::{
     JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, Pruned, RunRow,
     Scope, SupervisorRow, Usage,
 };
+pub(crate) use untold::Untold;
 pub(crate) use watched::Mark;
 
 /// An open store.

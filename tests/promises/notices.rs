@@ -299,6 +299,54 @@ fn a_hook_that_hangs_or_cannot_be_started_is_in_the_way_of_no_job() {
 }
 
 #[test]
+fn status_says_that_nobody_was_told_until_the_failure_is_acknowledged() {
+    let house = house(
+        "[defaults]\nhook_interval = '0s'\n[jobs.gone]\ncommand = 'exit 1'\non_failure = ['/no/such/program']\n\
+         [jobs.bad]\ncommand = 'exit 1'\non_failure = 'echo no route; exit 7'\non_attempt_failure = '@T@/tell'\n\
+         [jobs.good]\ncommand = 'exit 1'\non_failure = '@T@/tell'\n",
+    );
+    let supervisor = house.start();
+    let ids = ["gone", "bad", "good"].map(|job| {
+        let id = house.enqueue(&[job]);
+        house.wait_state(id, "failed");
+        wait_for("its hooks end", || {
+            let hooks = house.show(id)["hooks"].clone();
+            let all = hooks.as_array().filter(|hooks| !hooks.is_empty())?;
+            all.iter().all(|hook| hook["done"] == true).then_some(())
+        });
+        id
+    });
+    let page = house.ask(&["status"]).expect(0).out;
+    let gone = format!(
+        "nobody was told of run {} (gone): on_failure spawn_failed (",
+        ids[0]
+    );
+    let bad = format!(
+        "not everybody was told of run {} (bad): on_failure exited 7 (no route)\n",
+        ids[1]
+    );
+    assert!(page.contains(&gone) && page.contains(&bad), "{page}");
+    assert_eq!(page.matches("was told of run").count(), 2, "{page}");
+    let page = house.ask(&["status", "gone"]).expect(0).out;
+    assert!(page.contains(&gone) && !page.contains(&bad), "{page}");
+    let untold = house.status()["untold"].clone();
+    assert_eq!(untold.as_array().map(Vec::len), Some(2), "{untold:#}");
+    assert_eq!(
+        (
+            &untold[0]["run"],
+            &untold[0]["exit_code"],
+            &untold[1]["outcome"]
+        ),
+        (&ids[1].into(), &7.into(), &"spawn_failed".into())
+    );
+    house.ask(&["ack", "--failed"]).expect(0);
+    let page = house.ask(&["status"]).expect(0).out;
+    assert!(!page.contains("was told of run"), "{page}");
+    assert_eq!(house.status()["untold"], serde_json::json!([]));
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn a_hook_runs_as_the_user_of_the_job_and_outside_its_lock() {
     let house = house(
         "[jobs.work]\ncommand = 'exit 1'\nlock = 'shared'\non_failure = 'id -u >> \"$T/ids\"; read _ < \"$T/door\"'\n\
@@ -518,7 +566,8 @@ fn for_a_user_that_does_not_exist_a_mail_is_sent_and_no_hook_is_started_as_anoth
         return skipped(Need::Root, "only root starts commands as somebody else");
     }
     let house = house(
-        "[jobs.a]\nuser = 'no-such-user'\ncommand = 'true'\non_failure = '@T@/tell'\nmailto = 'ops'\n",
+        "[jobs.a]\nuser = 'no-such-user'\ncommand = 'true'\non_failure = '@T@/tell'\nmailto = 'ops'\n\
+         [jobs.b]\nuser = 'no-such-user'\ncommand = 'true'\non_failure = '@T@/tell'\n",
     );
     install_mailer(&house);
     let path = format!("{}:/usr/bin:/bin", house.dir().display());
@@ -530,6 +579,18 @@ fn for_a_user_that_does_not_exist_a_mail_is_sent_and_no_hook_is_started_as_anoth
     house.wait_text("log", "event=hook_failed");
     let hooks = house.show(id)["hooks"].clone();
     assert!(hooks.to_string().contains("no such user"), "{hooks:#}");
+    let b = house.enqueue(&["b"]);
+    house.wait_state(b, "failed");
+    let nobody = format!("nobody was told of run {b} (b): on_failure spawn_failed (");
+    let page = wait_for("status says it", || {
+        let page = house.ask(&["status"]).expect(0).out;
+        page.contains(&nobody).then_some(page)
+    });
+    assert!(page.contains("no such user"), "{page}");
+    assert!(
+        page.contains(&format!("not everybody was told of run {id} (a)")),
+        "{page}"
+    );
     assert_eq!(house.read("told"), "");
     assert_eq!(supervisor.stop(), 0);
 }
