@@ -1,6 +1,6 @@
 //! The files that watched jobs have taken.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -52,7 +52,7 @@ fn is_equal_if_known(one: Option<i64>, other: Option<i64>) -> bool {
 }
 
 impl Store {
-    /// What a job watched when its files were last gone through; none if they never were.
+    /// The watch whose baseline is whole; none: the job has none yet.
     pub(crate) fn watch_of(&self, job: i64) -> Result<Option<String>, StoreError> {
         self.conn
             .prepare_cached("SELECT watch FROM job WHERE id = ?1")
@@ -61,9 +61,24 @@ impl Store {
             .map_err(|e| self.failed("read what is watched", e))
     }
 
-    /// Begins to remember the files of a job anew.
-    pub(crate) fn begin_watch(&self, job: i64, watch: &str) -> Result<(), StoreError> {
-        self.change("forget files", "DELETE FROM watched WHERE job = ?1", [job])?;
+    /// Begins to remember the files of a job anew: it has no watch until `note_watch`. Forgets `files_max` files at the most; how many there
+    /// were. With as many as that there may be more.
+    pub(crate) fn begin_watch(&self, job: i64, files_max: usize) -> Result<usize, StoreError> {
+        self.change(
+            "note what is watched",
+            "UPDATE job SET watch = NULL WHERE id = ?1",
+            [job],
+        )?;
+        self.change(
+            "forget files",
+            "DELETE FROM watched WHERE job = ?1 AND path IN \
+             (SELECT path FROM watched WHERE job = ?1 LIMIT ?2)",
+            params![job, i64::try_from(files_max).unwrap_or(i64::MAX)],
+        )
+    }
+
+    /// Notes that the files of a watch are remembered from now on: all that were there first are.
+    pub(crate) fn note_watch(&self, job: i64, watch: &str) -> Result<(), StoreError> {
         self.change(
             "note what is watched",
             "UPDATE job SET watch = ?2 WHERE id = ?1",
@@ -73,7 +88,7 @@ impl Store {
     }
 
     /// The files that a job has taken.
-    pub(crate) fn marks(&self, job: i64) -> Result<HashMap<Vec<u8>, Mark>, StoreError> {
+    pub(crate) fn marks(&self, job: i64) -> Result<BTreeMap<Vec<u8>, Mark>, StoreError> {
         self.conn
             .prepare_cached(
                 "SELECT path, inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1",

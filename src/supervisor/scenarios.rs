@@ -9,6 +9,7 @@ mod pauses;
 mod retention;
 mod shadow;
 mod simulation;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;

@@ -5,6 +5,7 @@
 //!
 //! Everything outside is looked at by errands, one of each place at a time.
 
+mod baseline;
 mod look;
 mod place;
 #[cfg(test)]
@@ -26,13 +27,15 @@ use crate::core::key;
 use crate::core::reason::plain;
 use crate::core::run::Cause;
 use crate::core::time::{Mono, Now};
+use crate::os::clock;
 use crate::os::watch::{Notice, Watcher};
 use crate::store::{Addition, Conditions, Enqueued, NewItem, StoreError};
 
+use baseline::Baseline;
 use look::Scanned;
 use place::{Found, Place, SETTLED, Seen, is_young};
 
-/// Files that are taken in one transaction at the most, so that nothing else waits for them. Few in tests.
+/// Files that are taken, remembered or forgotten in one transaction at the most, so that nothing else waits for them. Few in tests.
 const TAKEN_AT_ONCE: usize = if cfg!(test) { 2 } else { 500 };
 
 /// Between two looks at everything where not everything can be watched.
@@ -41,7 +44,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Places that are looked at at once. Those whose look is overdue do not count.
 const LOOKS_MAX: usize = 32;
 
-/// How long the first look may keep a supervisor from being ready.
+/// How long the first looks, all together, may keep a supervisor from being ready.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Before what could not be done is tried again: the store failed, the backlog is full, or there was no thread.
@@ -84,19 +87,25 @@ impl Watching {
     /// Looks at everything for the first time, before it is said that the supervisor is ready: what is there by then is the baseline. A place
     /// that does not answer soon has it when it does.
     pub(crate) fn start<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
-        let mut limit = FIRST_LOOK;
+        let limit = clock::now().mono + FIRST_LOOK;
         self.step(supervisor, now);
         for index in 0..self.places.len() {
             let place = &mut self.places[index];
-            match place.errand.wait(limit) {
-                Some(seen) => {
-                    let learnt = supervisor.learn(place, seen, now);
-                    learnt.unwrap_or_else(|error| supervisor.look_later(place, &error, now));
-                }
-                None => limit = Duration::ZERO,
+            if let Some(seen) = place.errand.wait(limit.since(clock::now().mono)) {
+                let learnt = supervisor.learn(place, seen, now);
+                learnt.unwrap_or_else(|error| supervisor.look_later(place, &error, now));
             }
             self.step(supervisor, now);
         }
+        while self.is_writing_baselines() {
+            self.step(supervisor, now);
+        }
+    }
+
+    /// Whether some baseline is to be written further now. Not where the store has just failed.
+    fn is_writing_baselines(&self) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| place.baseline.is_some() && place.again_deadline.is_none())
     }
 
     /// Looks at what is to be looked at, and takes some of what it finds. Whether the supervisor has another turn to do before it waits.
@@ -201,8 +210,12 @@ impl<S: Spawner> Supervisor<S> {
         if place.again_deadline.is_some_and(|at| at <= now.mono) {
             place.again_deadline = None;
         }
-        if place.found.is_empty() || place.again_deadline.is_some() {
+        if !place.owes_store() || place.again_deadline.is_some() {
             return Ok(false);
+        }
+        if place.baseline.is_some() {
+            self.write_baseline(place)?;
+            return Ok(true);
         }
         self.take_files(place, now)
     }
@@ -258,14 +271,8 @@ impl<S: Spawner> Supervisor<S> {
         };
         // If the store fails, it is gone through again.
         place.scan_deadline = Some(now.mono);
-        self.store.begin()?;
         if self.store.watch_of(place.job)?.as_deref() != Some(&*place.watch) {
-            self.store.begin_watch(place.job, &place.watch)?;
-            for (path, mark) in &files {
-                self.store
-                    .remember(place.job, path.as_os_str().as_bytes(), *mark)?;
-            }
-            self.store.commit()?;
+            place.baseline = Some(Baseline::new(files));
             place.scan_deadline = None;
             return Ok(());
         }
@@ -286,10 +293,8 @@ impl<S: Spawner> Supervisor<S> {
                 });
             }
         }
-        for path in marks.keys() {
-            self.store.forget(place.job, path)?;
-        }
-        self.store.commit()?;
+        // They go first: they need no room in the backlog.
+        place.found.extend(marks.into_keys().map(Found::gone));
         place.scan_deadline = is_any_young.then(|| now.mono + SETTLED);
         place.found.extend(found);
         Ok(())

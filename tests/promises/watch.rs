@@ -331,6 +331,24 @@ fn a_mode_an_owner_or_a_link_makes_no_run_of_a_file_that_was_taken() {
 }
 
 #[test]
+fn a_file_that_is_only_linked_there_is_taken_by_the_next_look_and_not_before() {
+    let house = house("in", "");
+    fs::create_dir(house.path("in")).expect("it is new");
+    fs::create_dir(house.path("other")).expect("it is new");
+    let supervisor = house.start();
+    house.write("other/a", "x");
+    fs::hard_link(house.path("other/a"), house.path("in/a")).expect("it is new");
+    fs::remove_file(house.path("other/a")).expect("it is ours");
+    // What happened before this is told before it.
+    house.write("in/b", "x");
+    wait_names(&house, &["b"]);
+    assert_eq!(supervisor.stop(), 0);
+    let supervisor = house.start();
+    wait_names(&house, &["a", "b"]);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn files_that_are_gone_are_forgotten() {
     let house = House::new(
         "[jobs.take]\nwatch = '@T@/in'\ncommand = 'rm \"$1\"'\nconcurrency = 8\n[jobs.other]\ncommand = 'true'\n",

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::baseline::Baseline;
 use super::look::{self, Begun, Scanned, Site, Wanted};
 use crate::core::time::{Mono, Now, Wall};
 use crate::os::watch::{Change, Notice, Watcher};
@@ -47,6 +49,8 @@ pub(super) struct Place {
     /// Nothing is tried before.
     pub(super) again_deadline: Option<Mono>,
     pub(super) found: VecDeque<Found>,
+    /// What is to be written of the first look, before anything else is looked at.
+    pub(super) baseline: Option<Baseline>,
     /// Not all can be watched: everything is looked at again then.
     pub(super) look_deadline: Option<Mono>,
     /// It was said that the directory cannot be read, or that the backlog is full.
@@ -91,6 +95,17 @@ pub(super) struct Found {
     pub(super) mark: Option<Mark>,
 }
 
+impl Found {
+    /// Nothing is at a path any more.
+    pub(super) fn gone(path: Vec<u8>) -> Self {
+        Self {
+            path: OsString::from_vec(path).into(),
+            is_gone: true,
+            mark: None,
+        }
+    }
+}
+
 impl Place {
     pub(super) fn new(job: i64, watch: Box<str>) -> Self {
         Self {
@@ -106,12 +121,18 @@ impl Place {
             scan_deadline: None,
             again_deadline: None,
             found: VecDeque::new(),
+            baseline: None,
             look_deadline: None,
             is_told: false,
         }
     }
 
-    /// When it has something to do, but to hear its errand or to take what was found.
+    /// Whether something of it is to be written to the store.
+    pub(super) fn owes_store(&self) -> bool {
+        !self.found.is_empty() || self.baseline.is_some()
+    }
+
+    /// When it has something to do, but to hear its errand.
     fn deadline(&self) -> Option<Mono> {
         let due = if self.owes_begin {
             Some(Mono::ZERO)
@@ -119,8 +140,8 @@ impl Place {
             let deadlines = [self.scan_deadline, self.names_deadline];
             deadlines.into_iter().flatten().min()
         };
-        let has_found = (!self.found.is_empty()).then_some(Mono::ZERO);
-        let due = due.into_iter().chain(has_found).min()?;
+        let owed = self.owes_store().then_some(Mono::ZERO);
+        let due = due.into_iter().chain(owed).min()?;
         Some(self.again_deadline.map_or(due, |again| again.max(due)))
     }
 
@@ -214,7 +235,7 @@ impl Place {
     fn due(&self, now: Now) -> Option<Look> {
         let is_due = |deadline: Option<Mono>| deadline.is_some_and(|at| at <= now.mono);
         if self.errand.is_under_way()
-            || !self.found.is_empty()
+            || self.owes_store()
             || self.again_deadline.is_some_and(|at| at > now.mono)
         {
             return None;
