@@ -80,6 +80,9 @@ impl Supervisor<Slots> {
             Ok(Err(_)) => return Ok(Begun::Locked),
             Err(error) => return Ok(Begun::Failed(error)),
         };
+        // A killed `exec` or supervisor whose keeper was killed, too, has left its places free, but not what its command started.
+        let in_use = self.store.running_slots()?;
+        self.spawner.end_left(&in_use);
         let Exec { item, .. } = exec;
         let (slot, mut run) = match self.claim_exec(&job, &item, now)? {
             Claimed::Done(slot, run) => (slot, *run),

@@ -117,9 +117,11 @@ impl Slot {
         }
     }
 
-    /// Ends what a killed keeper left, where no keeper can be started to do that.
+    /// Ends what a killed keeper left, where no keeper can be started to do that. What has ended may have left what it likes.
     pub(super) fn sweep_here(&self, witness: Witness) {
-        if let Ok(Some(record)) = self.read_record() {
+        if let Ok(Some(record)) = self.read_record()
+            && record.ending.is_none()
+        {
             // What cannot be told or may not be signalled from here stays.
             let _ = keeper::end_lost(&record, &self.state_dir, witness);
         }

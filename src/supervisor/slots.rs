@@ -128,6 +128,18 @@ impl Slots {
         )
     }
 
+    /// Ends what is left of attempts in these slots that nobody looks after any more, before something is started that must not run
+    /// beside it. Waits for that, seconds if need be: it is not for the loop.
+    pub(crate) fn end_left(&mut self, slots: &[u32]) {
+        for slot in slots {
+            // Whoever has the lock looks after it, and who takes it next finds the record as it was.
+            if let Ok(Some(entry)) = self.own(*slot) {
+                entry.sweep_here(Witness::Heard);
+                self.slots.remove(slot);
+            }
+        }
+    }
+
     /// What becomes readable when a keeper has something to say or is gone.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let forwarded = self.forward.iter().flat_map(Forward::descriptors);

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{House, answer_of, program, send, wait_gone};
+use crate::support::{House, answer_of, environment, program, send, wait_gone};
 
 const JOBS: &str = r#"
 [jobs.say]
@@ -276,6 +276,45 @@ fn what_a_killed_exec_leaves_is_finished_by_the_supervisor() {
         assert_eq!(run["acked"], serde_json::Value::Null);
         assert_eq!(supervisor.stop(), 0);
     }
+}
+
+/// Leaves a child that outlives keepers, and says so if it meets one.
+const ONCE: &str = r#"
+[jobs.once]
+shell = ["/bin/bash", "-c"]
+command = '''
+exec 9>> "$T/witness"
+flock -n 9 || { echo beside >> "$T/met"; exit 0; }
+[ -s "$T/children" ] && exit 0
+set -m
+(echo $BASHPID >> "$T/children"; exec sleep 300) &
+wait
+'''
+"#;
+
+#[test]
+fn what_a_killed_exec_and_its_killed_keeper_leave_is_ended_before_the_next_one() {
+    let house = House::new(ONCE);
+    let mut exec = house.jobctl();
+    let mut exec = exec
+        .args(["exec", "once"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    house.wait_lines("children", 1);
+    exec.kill().expect("it is a child");
+    exec.wait().expect("it is a child");
+    let id = house.runs("once")[0]["id"].as_i64().expect("an id");
+    let keeper = house.keeper_of(id);
+    send(keeper, Signal::SIGKILL);
+    wait_gone(keeper);
+    let child: i32 = house.lines("children")[0].parse().expect("a number");
+    assert!(!environment(child).is_empty(), "the child is left");
+    house.ask(&["exec", "once"]).expect(0);
+    assert!(
+        !house.path("met").exists(),
+        "the second one met what the first has left"
+    );
 }
 
 #[test]
