@@ -161,12 +161,7 @@ pub(crate) struct Run {
     /// Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)
     ///
     /// Without it, `on_stop` of the jobfile says which.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "finish|detach",
-        hide_possible_values = true
-    )]
+    #[arg(long, value_enum, value_name = "finish|detach", hide_possible_values = true)]
     pub(crate) on_stop: Option<OnStop>,
     /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over
     #[arg(long)]
@@ -177,12 +172,7 @@ pub(crate) struct Run {
     /// Write the log as text or as json, a JSON object a line
     ///
     /// Without it, `log_format` of the jobfile says which; without that, events go to journald with fields where it reads standard error.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "text|json",
-        hide_possible_values = true
-    )]
+    #[arg(long, value_enum, value_name = "text|json", hide_possible_values = true)]
     pub(crate) log_format: Option<LogFormat>,
     /// What people type who mean `enqueue`; refused with a hint.
     #[arg(hide = true, value_name = "NAME", num_args = 0.., trailing_var_arg = true)]
@@ -318,12 +308,7 @@ pub(crate) struct Runs {
     #[arg(conflicts_with = "job_filter")]
     pub(crate) job: Option<String>,
     /// Show so many at most; 0 for all
-    #[arg(
-        short = 'n',
-        long = "count",
-        value_name = "COUNT",
-        default_value_t = 20
-    )]
+    #[arg(short = 'n', long = "count", value_name = "COUNT", default_value_t = 20)]
     pub(crate) count: u32,
     /// Which ones.
     #[command(flatten)]

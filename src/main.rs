@@ -24,10 +24,7 @@ use cmd::output::Out;
 
 fn main() -> ExitCode {
     // The verb of the processes that a supervisor starts; no command of people's.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|verb| verb == "keeper")
-    {
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "keeper") {
         return keeper::main();
     }
     cmd::prepare();

@@ -120,9 +120,7 @@ fn a_job_named_to_run_is_a_hint_to_enqueue() {
     let answer = Home::new("run-name").run("run backup --now");
     answer.assert_is_refused(2);
     assert!(
-        answer
-            .stderr
-            .contains("hint: to run the job now, use `jobctl enqueue backup`"),
+        answer.stderr.contains("hint: to run the job now, use `jobctl enqueue backup`"),
         "{answer:?}"
     );
 }
@@ -132,37 +130,18 @@ fn a_misspelt_command_or_job_is_guessed() {
     let home = Home::new("guess");
     home.write_jobfile(JOBFILE);
     let answer = home.run("encueue x");
-    assert!(
-        answer
-            .stderr
-            .contains("hint: a similar subcommand exists: 'enqueue'"),
-        "{answer:?}"
-    );
+    assert!(answer.stderr.contains("hint: a similar subcommand exists: 'enqueue'"), "{answer:?}");
     let answer = home.run("status bakcup");
     answer.assert_is_refused(3);
-    assert!(
-        answer.stderr.contains("hint: did you mean `backup`?"),
-        "{answer:?}"
-    );
+    assert!(answer.stderr.contains("hint: did you mean `backup`?"), "{answer:?}");
 }
 
 #[test]
 fn help_is_an_answer_of_its_own() {
     let home = Home::new("help");
-    for line in [
-        "--help",
-        "-h",
-        "--version",
-        "status --help",
-        "enqueue -h",
-        "__complete -h",
-    ] {
+    for line in ["--help", "-h", "--version", "status --help", "enqueue -h", "__complete -h"] {
         let answer = home.run(line);
-        assert_eq!(
-            (answer.code, answer.stderr.as_str()),
-            (Some(0), ""),
-            "{line}"
-        );
+        assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""), "{line}");
         assert!(!answer.stdout.is_empty(), "{line}");
     }
 }
@@ -170,33 +149,16 @@ fn help_is_an_answer_of_its_own() {
 #[test]
 fn an_expression_is_shown_without_any_jobfile() {
     let home = Home::new("expression");
-    let args = [
-        "next",
-        "--schedule",
-        "30 2 * * *",
-        "--timezone",
-        "Europe/Berlin",
-        "--json",
-        "-n",
-        "2",
-    ];
+    let args =
+        ["next", "--schedule", "30 2 * * *", "--timezone", "Europe/Berlin", "--json", "-n", "2"];
     let from = ["--from", "2026-03-28T12:00:00Z"];
     let answer = Answer::of(home.command(args.iter().chain(&from)).output().unwrap());
     assert_eq!(answer.code, Some(0), "{answer:?}");
-    let lines: Vec<serde_json::Value> = answer
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<serde_json::Value> =
+        answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{answer:?}");
     // 02:30 does not exist on the day of the change: it fires when the gap is over.
-    assert!(
-        lines[0]["at"]
-            .as_str()
-            .unwrap()
-            .starts_with("2026-03-29T03:"),
-        "{answer:?}"
-    );
+    assert!(lines[0]["at"].as_str().unwrap().starts_with("2026-03-29T03:"), "{answer:?}");
     assert_eq!(lines[1]["at"], "2026-03-30T02:30:00.000+02:00");
     assert!(lines[0]["job"].is_null() && lines[0]["schedule"] == "30 2 * * *");
 }
@@ -212,16 +174,9 @@ fn coming_occurrences_are_found_without_a_store() {
     );
     let answer = home.run("next backup -n 1 --from 2026-07-26");
     assert!(answer.stdout.contains("2026-07-26 17:30:00"), "{answer:?}");
-    assert!(
-        answer.stdout.contains("2026-07-27 02:30:00 Asia/Tokyo"),
-        "{answer:?}"
-    );
+    assert!(answer.stdout.contains("2026-07-27 02:30:00 Asia/Tokyo"), "{answer:?}");
     let answer = home.run("next thumbnail");
-    assert_eq!(
-        (answer.code, answer.stdout.as_str()),
-        (Some(1), ""),
-        "{answer:?}"
-    );
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""), "{answer:?}");
     assert!(answer.stderr.contains("has no schedule"), "{answer:?}");
 }
 
@@ -274,10 +229,7 @@ fn a_broken_jobfile_is_named_with_line_and_column() {
     home.write_jobfile("[jobs.a]\ncommand = 'true'\nretrry = 3\n");
     let answer = home.run("next");
     answer.assert_is_refused(1);
-    assert!(
-        answer.stderr.contains("jobs.toml:3:1: job `a`:"),
-        "{answer:?}"
-    );
+    assert!(answer.stderr.contains("jobs.toml:3:1: job `a`:"), "{answer:?}");
 }
 
 #[test]
@@ -289,40 +241,24 @@ fn output_that_cannot_be_written_is_the_system_failing() {
         let output = home.command(line.split(' ')).stdout(full).output().unwrap();
         let answer = Answer::of(output);
         answer.assert_is_refused(111);
-        assert_eq!(
-            answer.stderr, "jobctl: standard output: no space left on device\n",
-            "{line}"
-        );
+        assert_eq!(answer.stderr, "jobctl: standard output: no space left on device\n", "{line}");
     }
     let full = File::options().write(true).open("/dev/full").unwrap();
     let output = home.command(["show", "x"]).stderr(full).output().unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(2),
-        "an error that nobody can read is still an error"
-    );
+    assert_eq!(output.status.code(), Some(2), "an error that nobody can read is still an error");
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let home = Home::new("pipe");
     let args = ["next", "--schedule", "* * * * *", "-n", "100000", "--json"];
-    let mut child = home
-        .command(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut first)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.starts_with("{\"at\":"), "{first}");
     let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        (output.status.code(), output.stderr.as_slice()),
-        (Some(0), b"".as_slice())
-    );
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
 }
 
 #[test]
@@ -330,15 +266,9 @@ fn closed_streams_do_not_make_it_panic() {
     let home = Home::new("closed");
     home.write_jobfile(JOBFILE);
     let shell = |redirections: &str, line: &str| {
-        let script = format!(
-            "exec '{}' {line} {redirections}",
-            env!("CARGO_BIN_EXE_jobctl")
-        );
+        let script = format!("exec '{}' {line} {redirections}", env!("CARGO_BIN_EXE_jobctl"));
         let mut command = Command::new("/bin/sh");
-        command
-            .env_clear()
-            .env("HOME", &home.0)
-            .env("JOBCTL_JOBFILE", home.0.join("jobs.toml"));
+        command.env_clear().env("HOME", &home.0).env("JOBCTL_JOBFILE", home.0.join("jobs.toml"));
         command
             .env("JOBCTL_STATE_DIR", home.0.join("state"))
             .args(["-c", &script])
@@ -346,16 +276,8 @@ fn closed_streams_do_not_make_it_panic() {
             .unwrap()
     };
     for redirections in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
-        assert_eq!(
-            shell(redirections, "status").status.code(),
-            Some(0),
-            "{redirections}"
-        );
-        assert_eq!(
-            shell(redirections, "show 9").status.code(),
-            Some(3),
-            "{redirections}"
-        );
+        assert_eq!(shell(redirections, "status").status.code(), Some(0), "{redirections}");
+        assert_eq!(shell(redirections, "show 9").status.code(), Some(3), "{redirections}");
     }
 }
 
@@ -364,22 +286,14 @@ fn arguments_that_are_no_text_never_make_it_panic() {
     let home = Home::new("bytes");
     home.write_jobfile(JOBFILE);
     let bytes = || OsString::from_vec(b"a\xff\x1b[2Jb".to_vec());
-    for command in [
-        "status", "next", "runs", "show", "logs", "run", "retry", "wait", "pause", "nonsense",
-    ] {
-        let answer = Answer::of(
-            home.command([OsString::from(command), bytes()])
-                .output()
-                .unwrap(),
-        );
+    for command in
+        ["status", "next", "runs", "show", "logs", "run", "retry", "wait", "pause", "nonsense"]
+    {
+        let answer = Answer::of(home.command([OsString::from(command), bytes()]).output().unwrap());
         answer.assert_is_refused(2);
     }
     let answer = Answer::of(home.command([bytes()]).output().unwrap());
     answer.assert_is_refused(2);
-    let output = home
-        .command(["status"])
-        .env("JOBCTL_JOBFILE", bytes())
-        .output()
-        .unwrap();
+    let output = home.command(["status"]).env("JOBCTL_JOBFILE", bytes()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

@@ -59,10 +59,7 @@ fn every_jobfile_in_a_document_passes_the_check() {
             );
         }
     }
-    assert!(
-        !blocks(&read("README.md"), "toml").is_empty(),
-        "README.md shows no jobfile"
-    );
+    assert!(!blocks(&read("README.md"), "toml").is_empty(), "README.md shows no jobfile");
     for (index, snippet) in literals(&read("man/jobctl.toml.5")).iter().enumerate() {
         assert_checks(
             &dir.file("jobs.toml", snippet),
@@ -77,11 +74,7 @@ fn every_example_passes_the_check_and_says_what_it_is_for() {
     for entry in fs::read_dir(root().join("examples")).expect("there are examples") {
         let path = entry.expect("an entry is readable").path();
         let text = fs::read_to_string(&path).expect("an example is readable");
-        assert!(
-            text.starts_with("# "),
-            "{} has no head that says what it is for",
-            path.display()
-        );
+        assert!(text.starts_with("# "), "{} has no head that says what it is for", path.display());
         assert_checks(&path, &path.display().to_string());
         count += 1;
     }
@@ -102,10 +95,8 @@ fn the_manual_pages_are_clean() {
         return skipped(Need::Mandoc, "mandoc is not installed");
     }
     for page in PAGES {
-        let output = command("mandoc")
-            .args(["-T", "lint", "-W", "warning"])
-            .arg(root().join(page))
-            .output();
+        let output =
+            command("mandoc").args(["-T", "lint", "-W", "warning"]).arg(root().join(page)).output();
         let output = output.expect("mandoc can be started");
         assert!(output.status.success(), "{page}:\n{}", text(&output));
     }
@@ -113,16 +104,9 @@ fn the_manual_pages_are_clean() {
 
 #[test]
 fn the_binary_prints_the_manual_pages_it_was_built_with() {
-    for (name, page) in [
-        ("jobctl", "man/jobctl.1"),
-        ("jobctl.toml", "man/jobctl.toml.5"),
-    ] {
+    for (name, page) in [("jobctl", "man/jobctl.1"), ("jobctl.toml", "man/jobctl.toml.5")] {
         let output = jobctl(&["man".as_ref(), name.as_ref()]);
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            read(page),
-            "{page}"
-        );
+        assert_eq!(String::from_utf8_lossy(&output.stdout), read(page), "{page}");
     }
 }
 
@@ -131,23 +115,14 @@ fn every_command_alias_and_option_stands_in_the_manual_page() {
     let page = read("man/jobctl.1");
     let flags = flags_of(&page);
     for &name in COMMANDS {
-        assert!(
-            has_command(&page, name),
-            "jobctl(1) does not describe `{name}`"
-        );
+        assert!(has_command(&page, name), "jobctl(1) does not describe `{name}`");
         for option in long_options(&help(&[name])) {
-            assert!(
-                flags.contains(&option),
-                "jobctl(1) does not have --{option} of `{name}`"
-            );
+            assert!(flags.contains(&option), "jobctl(1) does not have --{option} of `{name}`");
         }
     }
     let help = help(&[]);
     for option in long_options(&help) {
-        assert!(
-            flags.contains(&option),
-            "jobctl(1) does not have --{option}"
-        );
+        assert!(flags.contains(&option), "jobctl(1) does not have --{option}");
     }
     for name in commands_of(&help) {
         assert!(
@@ -169,9 +144,7 @@ fn no_section_of_a_document_stands_twice() {
     for document in PAGES.iter().chain(&others) {
         let text = read(document);
         let is_heading = |line: &&str| {
-            [".Sh ", ".Ss ", "# ", "## ", "### "]
-                .iter()
-                .any(|mark| line.starts_with(mark))
+            [".Sh ", ".Ss ", "# ", "## ", "### "].iter().any(|mark| line.starts_with(mark))
         };
         let mut headings: Vec<&str> = text.lines().filter(is_heading).collect();
         let all = headings.len();
@@ -191,9 +164,7 @@ fn events_of(source: &str) -> Vec<String> {
     let named = source.split(".event(").skip(1).filter_map(|call| {
         let name = call.split('"').nth(1)?;
         let is_near = call.find('"').is_some_and(|at| at < 80);
-        let is_name = name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         (is_near && is_name).then(|| name.to_owned())
     });
     named.collect()
@@ -228,26 +199,16 @@ fn every_event_of_the_log_stands_in_the_manual_page() {
 #[test]
 fn every_option_of_the_manual_page_is_one_of_the_binary() {
     let mut known = long_options(&help(&[]));
-    known.extend(
-        COMMANDS
-            .iter()
-            .flat_map(|name| long_options(&help(&[name]))),
-    );
+    known.extend(COMMANDS.iter().flat_map(|name| long_options(&help(&[name]))));
     for flag in flags_of(&read("man/jobctl.1")) {
-        assert!(
-            known.contains(&flag),
-            "jobctl(1) has --{flag}, and no command does"
-        );
+        assert!(known.contains(&flag), "jobctl(1) has --{flag}, and no command does");
     }
 }
 
 #[test]
 fn every_exit_code_stands_in_the_manual_page() {
     let page = read("man/jobctl.1");
-    let section = page
-        .split(".Sh EXIT STATUS")
-        .nth(1)
-        .and_then(|rest| rest.split("\n.Sh ").next());
+    let section = page.split(".Sh EXIT STATUS").nth(1).and_then(|rest| rest.split("\n.Sh ").next());
     let section = section.expect("there is a section of exit codes");
     for code in EXIT_CODES {
         assert!(
@@ -257,10 +218,7 @@ fn every_exit_code_stands_in_the_manual_page() {
     }
     let help = help(&[]);
     for code in EXIT_CODES {
-        assert!(
-            help.contains(&format!("{code} ")),
-            "--help does not name exit code {code}"
-        );
+        assert!(help.contains(&format!("{code} ")), "--help does not name exit code {code}");
     }
 }
 
@@ -268,15 +226,9 @@ fn every_exit_code_stands_in_the_manual_page() {
 fn every_key_of_the_jobfile_stands_in_its_manual_page() {
     let page = read("man/jobctl.toml.5");
     let keys = keys_of_the_jobfile();
-    assert!(
-        keys.len() > 70,
-        "the table of keys is not where it was: {keys:?}"
-    );
+    assert!(keys.len() > 70, "the table of keys is not where it was: {keys:?}");
     for key in keys {
-        assert!(
-            names_key(&page, &key),
-            "jobctl.toml(5) does not describe `{key}`"
-        );
+        assert!(names_key(&page, &key), "jobctl.toml(5) does not describe `{key}`");
     }
 }
 
@@ -286,10 +238,7 @@ fn the_units_are_accepted_by_systemd() {
         return skipped(Need::Systemd, "systemd-analyze is not installed");
     }
     let dir = Scratch::new("units");
-    for (name, scope) in [
-        ("jobctl.service", "--system"),
-        ("jobctl-user.service", "--user"),
-    ] {
+    for (name, scope) in [("jobctl.service", "--system"), ("jobctl-user.service", "--user")] {
         let unit = read(&format!("contrib/{name}"));
         let installed = "/usr/local/bin/jobctl";
         assert!(
@@ -314,14 +263,8 @@ fn the_readme_has_the_two_commands_and_ci_runs_the_second() {
     let readme = read("README.md");
     let commands = blocks(&readme, "sh").concat();
     let first = "cargo run --release --locked -- --jobfile examples/demo.toml --state-dir target/demo run\n";
-    assert!(
-        commands.contains(first),
-        "README.md does not run the demonstration"
-    );
-    assert!(
-        commands.contains("cargo test --locked\n"),
-        "README.md does not run the tests"
-    );
+    assert!(commands.contains(first), "README.md does not run the demonstration");
+    assert!(commands.contains("cargo test --locked\n"), "README.md does not run the tests");
     assert!(
         read(".ci/run").contains("\ncargo test --locked\n"),
         ".ci/run runs other tests than the README"
@@ -331,11 +274,7 @@ fn the_readme_has_the_two_commands_and_ci_runs_the_second() {
 #[test]
 fn every_file_that_a_document_links_to_is_there() {
     for document in ["README.md", "docs/design.md", "docs/reliability.md"] {
-        let dir = root()
-            .join(document)
-            .parent()
-            .expect("a document is in a directory")
-            .to_owned();
+        let dir = root().join(document).parent().expect("a document is in a directory").to_owned();
         for target in links(&read(document)) {
             let is_elsewhere = target.contains("://") || target.starts_with('#');
             assert!(
@@ -356,10 +295,7 @@ fn the_numbers_of_the_design_are_those_of_the_code() {
         Some((number.parse::<u32>().ok()?, word.strip_suffix("\",")?))
     });
     let words: Vec<(u32, &str)> = words.collect();
-    assert!(
-        words.len() > 30,
-        "the words are not where they were: {words:?}"
-    );
+    assert!(words.len() > 30, "the words are not where they were: {words:?}");
     for (number, word) in words {
         assert!(
             design.contains(&format!("{number} `{word}`")),
@@ -437,9 +373,7 @@ fn command(program: &str) -> Command {
 
 fn jobctl(args: &[&std::ffi::OsStr]) -> Output {
     let mut command = command(env!("CARGO_BIN_EXE_jobctl"));
-    command
-        .env_remove("JOBCTL_JOBFILE")
-        .env_remove("JOBCTL_STATE_DIR");
+    command.env_remove("JOBCTL_JOBFILE").env_remove("JOBCTL_STATE_DIR");
     command.args(args).output().expect("jobctl can be started")
 }
 
@@ -458,20 +392,14 @@ fn is_installed(program: &str) -> bool {
 
 fn assert_checks(path: &Path, what: &str) {
     let output = jobctl(&["--jobfile".as_ref(), path.as_os_str(), "check".as_ref()]);
-    assert!(
-        output.status.success(),
-        "{what} does not pass `jobctl check`:\n{}",
-        text(&output)
-    );
+    assert!(output.status.success(), "{what} does not pass `jobctl check`:\n{}", text(&output));
 }
 
 /// The blocks of a document in a language.
 fn blocks(document: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = document.split(&fence).skip(1);
-    parts
-        .map(|part| part.split("```").next().unwrap_or_default().to_owned())
-        .collect()
+    parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// The literal displays of a manual page, without roff's escapes.
@@ -484,10 +412,7 @@ fn literals(page: &str) -> Vec<String> {
 /// What `[...](TARGET)` links to.
 fn links(document: &str) -> Vec<String> {
     let parts = document.split("](").skip(1);
-    parts
-        .filter_map(|part| part.split(')').next())
-        .map(str::to_owned)
-        .collect()
+    parts.filter_map(|part| part.split(')').next()).map(str::to_owned).collect()
 }
 
 fn help(args: &[&str]) -> String {
@@ -500,10 +425,7 @@ fn help(args: &[&str]) -> String {
 
 /// `--NAME` at the beginning of a line of help, with or without a short one before it.
 fn long_options(help: &str) -> Vec<String> {
-    let lines = help
-        .lines()
-        .map(str::trim_start)
-        .filter(|line| line.starts_with('-'));
+    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     lines
         .filter_map(|line| Some(line.split_once("--")?.1))
         .map(|rest| word_at(rest).to_owned())
@@ -517,44 +439,31 @@ fn commands_of(help: &str) -> Vec<String> {
         .nth(1)
         .and_then(|rest| rest.split("\n\n").next())
         .unwrap_or_default();
-    list.lines()
-        .map(|line| word_at(line.trim_start()).to_owned())
-        .collect()
+    list.lines().map(|line| word_at(line.trim_start()).to_owned()).collect()
 }
 
 /// `[alias: a]`, `[aliases: a, b]`.
 fn aliases_of(help: &str) -> Vec<String> {
-    let parts = help
-        .split("[alias")
-        .skip(1)
-        .filter_map(|part| part.split_once(": ")?.1.split(']').next());
-    parts
-        .flat_map(|names| names.split(", "))
-        .map(str::to_owned)
-        .collect()
+    let parts =
+        help.split("[alias").skip(1).filter_map(|part| part.split_once(": ")?.1.split(']').next());
+    parts.flat_map(|names| names.split(", ")).map(str::to_owned).collect()
 }
 
 fn word_at(text: &str) -> &str {
-    let end = text
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(text.len());
     &text[..end]
 }
 
 /// `--NAME` of a manual page, where it stands as `Fl Fl NAME`.
 fn flags_of(page: &str) -> Vec<String> {
-    page.split("Fl Fl ")
-        .skip(1)
-        .map(|rest| word_at(rest).to_owned())
-        .collect()
+    page.split("Fl Fl ").skip(1).map(|rest| word_at(rest).to_owned()).collect()
 }
 
 /// Whether a page has an entry for a command: `.It Cm NAME`, or `.Cm NAME` after `.It Xo`.
 fn has_command(page: &str, name: &str) -> bool {
     let lines: Vec<&str> = page.lines().collect();
     let begins = |line: &str, macros: &str| {
-        line.strip_prefix(macros)
-            .is_some_and(|rest| word_at(rest) == name)
+        line.strip_prefix(macros).is_some_and(|rest| word_at(rest) == name)
     };
     lines
         .windows(2)

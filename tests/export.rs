@@ -65,10 +65,7 @@ fn what_crontab_cannot_say_is_listed_by_job_and_key() {
     assert!(said.contains("job `c`: timezone: "), "{said}");
     let crontab = text(&output.stdout);
     assert!(crontab.contains("\n# 0 0 L * * true\n"), "{crontab}");
-    assert!(
-        crontab.contains("\nCRON_TZ=Asia/Tokyo\n@daily 'a b' c\n"),
-        "{crontab}"
-    );
+    assert!(crontab.contains("\nCRON_TZ=Asia/Tokyo\n@daily 'a b' c\n"), "{crontab}");
 }
 
 /// Imports a crontab of the caller's own.
@@ -76,11 +73,8 @@ fn import(crontab: &str) -> String {
     let name = format!("jobctl-export-tab-{}", std::process::id());
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, crontab).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_jobctl"))
-        .arg("import")
-        .arg(&path)
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_jobctl")).arg("import").arg(&path).output().unwrap();
     std::fs::remove_file(path).unwrap();
     text(&output.stdout)
 }
@@ -100,17 +94,11 @@ MAILTO=me@example.com
 "#;
     let jobs = |jobfile: &str| -> Vec<String> {
         let head = jobfile.find("[defaults]").unwrap();
-        let lines = jobfile[head..]
-            .lines()
-            .filter(|line| !line.starts_with('#'));
+        let lines = jobfile[head..].lines().filter(|line| !line.starts_with('#'));
         let text: Vec<&str> = lines.collect();
         // An exported crontab is in the order of names.
-        let mut jobs: Vec<String> = text
-            .join("\n")
-            .split("\n[")
-            .map(str::trim)
-            .map(str::to_owned)
-            .collect();
+        let mut jobs: Vec<String> =
+            text.join("\n").split("\n[").map(str::trim).map(str::to_owned).collect();
         jobs.sort();
         jobs
     };

@@ -114,12 +114,7 @@ impl Place {
         let path = self.file("check.toml", text);
         let answer = self.jobctl(&["--jobfile", path.to_str().unwrap(), "check"]);
         // `user` may be refused by `run`; the jobfile as such has to be in order.
-        assert!(
-            !answer.stdout.contains("error"),
-            "{}{}\n{text}",
-            answer.stdout,
-            answer.stderr
-        );
+        assert!(!answer.stdout.contains("error"), "{}{}\n{text}", answer.stdout, answer.stderr);
     }
 
     fn root(&self) -> String {
@@ -148,9 +143,7 @@ fn texts<'a>(json: &'a Value, key: &str, field: &str) -> Vec<&'a str> {
 
 fn commands(json: &Value) -> Vec<String> {
     let items = json["switch_off"].as_array().unwrap().iter();
-    items
-        .map(|item| item.as_str().unwrap().to_owned())
-        .collect()
+    items.map(|item| item.as_str().unwrap().to_owned()).collect()
 }
 
 /// A system as Debian has it.
@@ -162,10 +155,7 @@ fn debian(name: &str) -> Place {
             "PATH=/usr/sbin:/usr/bin\n17 * * * * root cd / && run-parts --report /etc/cron.hourly\n25 6 * * * root {DAILY}\n# y\n5 5 * * * www-data /srv/y.sh\n"
         ),
     );
-    place.file(
-        "etc/cron.d/php",
-        "09,39 * * * * root /usr/lib/php/sessionclean\n",
-    );
+    place.file("etc/cron.d/php", "09,39 * * * * root /usr/lib/php/sessionclean\n");
     place.file("etc/cron.d/old.dpkg-dist", "* * * * * root never\n");
     place.file("etc/cron.d/.placeholder", "# nothing\n");
     place.script("etc/cron.daily/logrotate");
@@ -186,15 +176,9 @@ fn a_system_is_imported_without_anacron() {
     let place = debian("system");
     let root = place.root();
     let json = place.json(&["import", "--system", "--root", &root]);
-    assert_eq!(
-        texts(&json, "jobs", "name"),
-        ["apt-compat", "logrotate", "y", "sessionclean"]
-    );
+    assert_eq!(texts(&json, "jobs", "name"), ["apt-compat", "logrotate", "y", "sessionclean"]);
     let text = json["jobfile"].as_str().unwrap();
-    assert!(
-        text.contains("command = [\"/etc/cron.daily/logrotate\"]"),
-        "{text}"
-    );
+    assert!(text.contains("command = [\"/etc/cron.daily/logrotate\"]"), "{text}");
     assert!(text.contains("user = \"www-data\""), "{text}");
     place.check(text);
     let said = texts(&json, "changed", "text").join("\n");
@@ -215,16 +199,10 @@ fn with_anacron_its_table_decides_about_the_directories() {
     place.script("usr/sbin/anacron");
     let root = place.root();
     let json = place.json(&["import", "--system", "--root", &root]);
-    assert_eq!(
-        texts(&json, "jobs", "name"),
-        ["y", "sessionclean", "apt-compat", "logrotate", "m"]
-    );
+    assert_eq!(texts(&json, "jobs", "name"), ["y", "sessionclean", "apt-compat", "logrotate", "m"]);
     let text = json["jobfile"].as_str().unwrap();
     assert_eq!(text.matches("catch_up = \"last\"").count(), 3, "{text}");
-    assert!(
-        text.contains("# Does nothing while there is an anacron"),
-        "{text}"
-    );
+    assert!(text.contains("# Does nothing while there is an anacron"), "{text}");
     place.check(text);
 }
 
@@ -268,10 +246,7 @@ fn after_the_commands_that_switch_off_nothing_is_left_to_import() {
     let after = place.json(&args);
     assert_eq!(after["jobs"].as_array().unwrap().len(), 0, "{after}");
     let tab = fs::read_to_string(place.0.join("etc/crontab")).unwrap();
-    assert!(
-        tab.starts_with("PATH=/usr/sbin:/usr/bin\n17 * * * * root cd /"),
-        "{tab}"
-    );
+    assert!(tab.starts_with("PATH=/usr/sbin:/usr/bin\n17 * * * * root cd /"), "{tab}");
     assert!(tab.contains("\n# 5 5 * * * www-data"), "{tab}");
 }
 
@@ -282,12 +257,7 @@ fn the_callers_crontab_is_asked_for_and_switched_off() {
     place.file("bin/crontab", CRONTAB);
     let answer = place.jobctl(&["import"]);
     assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(
-        answer
-            .stderr
-            .starts_with("jobctl: no crontab for somebody\n"),
-        "{answer:?}"
-    );
+    assert!(answer.stderr.starts_with("jobctl: no crontab for somebody\n"), "{answer:?}");
     let tab = place.file("bin/tab", "MAILTO=x\n1 2 * * * a\n\n3 4 * * * b 'c'\n");
     let answer = place.jobctl(&["import"]);
     assert_eq!(answer.code, Some(0), "{answer:?}");
@@ -296,10 +266,7 @@ fn the_callers_crontab_is_asked_for_and_switched_off() {
         assert!(answer.stderr.contains(&command), "{answer:?}");
         place.paste(&command);
     }
-    assert_eq!(
-        fs::read_to_string(&tab).unwrap(),
-        "MAILTO=x\n# 1 2 * * * a\n\n# 3 4 * * * b 'c'\n"
-    );
+    assert_eq!(fs::read_to_string(&tab).unwrap(), "MAILTO=x\n# 1 2 * * * a\n\n# 3 4 * * * b 'c'\n");
     fs::remove_file(place.0.join("bin/crontab")).unwrap();
     if Path::new("/usr/bin/crontab").exists() || Path::new("/bin/crontab").exists() {
         return skipped(Need::NoCron, "there is a crontab(1) on this machine");
@@ -345,14 +312,8 @@ fn a_proof_stands_behind_a_jobfile_that_still_loads() {
     let tab = tab.to_str().unwrap();
     let boots = "1 job of @reboot, which has no occurrences to compare";
     for (args, verdict) in [
-        (
-            &["import", tab, "--prove", "10"][..],
-            "2 jobs, 10 occurrences in 10 days, all equal",
-        ),
-        (
-            &["import", "--prove", tab],
-            "2 jobs, 400 occurrences in 400 days, all equal",
-        ),
+        (&["import", tab, "--prove", "10"][..], "2 jobs, 10 occurrences in 10 days, all equal"),
+        (&["import", "--prove", tab], "2 jobs, 400 occurrences in 400 days, all equal"),
     ] {
         let answer = place.jobctl(args);
         assert_eq!(answer.code, Some(0), "{answer:?}");
@@ -364,10 +325,7 @@ fn a_proof_stands_behind_a_jobfile_that_still_loads() {
     }
     let json = place.json(&["import", tab, "--prove", "10"]);
     let proof = &json["proof"];
-    assert_eq!(
-        (&proof["equal"], &proof["days"]),
-        (&true.into(), &10.into())
-    );
+    assert_eq!((&proof["equal"], &proof["days"]), (&true.into(), &10.into()));
     assert_eq!(proof["differences"].as_array().map(Vec::len), Some(0));
     assert_eq!(place.json(&["import", tab])["proof"], Value::Null);
     for days in ["0", "3661", "ten", "-1"] {
@@ -430,14 +388,9 @@ fn a_file_has_a_user_column_where_such_files_are_or_if_it_is_said() {
     let plain = place.jobctl(&["import", tab]).stdout;
     assert!(plain.contains("command = \"bob x\""), "{plain}");
     let column = place.jobctl(&["import", "--user-column", tab]).stdout;
-    assert!(
-        column.contains("command = \"x\"") && column.contains("user = \"bob\""),
-        "{column}"
-    );
+    assert!(column.contains("command = \"x\"") && column.contains("user = \"bob\""), "{column}");
     let tab = place.file("etc/cron.d/tab", "1 1 * * * bob x\n");
-    let found = place
-        .jobctl(&["import", tab.to_str().unwrap(), "--root", &place.root()])
-        .stdout;
+    let found = place.jobctl(&["import", tab.to_str().unwrap(), "--root", &place.root()]).stdout;
     assert!(found.contains("user = \"bob\""), "{found}");
 }
 
@@ -551,15 +504,11 @@ fn debians_cron_takes_the_same_lines() {
         );
     }
     for line in LINES {
-        let answer = place.jobctl_with(
-            &["import", "--user", "root", "-", "--json"],
-            &format!("{line}\n"),
-        );
+        let answer =
+            place.jobctl_with(&["import", "--user", "root", "-", "--json"], &format!("{line}\n"));
         let json: Value = serde_json::from_str(&answer.stdout).unwrap();
         let reasons = texts(&json, "unknown", "reason");
-        let is_taken = reasons
-            .iter()
-            .all(|reason| reason.contains("never runs it"));
+        let is_taken = reasons.iter().all(|reason| reason.contains("never runs it"));
         assert_eq!(is_taken, takes(line), "{line}: {json}");
     }
 }

@@ -15,28 +15,11 @@ struct Room {
 }
 
 const ROOMS: &[Room] = &[
-    Room {
-        name: "main",
-        rooms: &["cli", "cmd", "keeper"],
-        crates: &["clap"],
-    },
-    Room {
-        name: "cli",
-        rooms: &[],
-        crates: &["clap"],
-    },
+    Room { name: "main", rooms: &["cli", "cmd", "keeper"], crates: &["clap"] },
+    Room { name: "cli", rooms: &[], crates: &["clap"] },
     Room {
         name: "cmd",
-        rooms: &[
-            "cli",
-            "supervisor",
-            "keeper",
-            "jobfile",
-            "crontab",
-            "store",
-            "os",
-            "core",
-        ],
+        rooms: &["cli", "supervisor", "keeper", "jobfile", "crontab", "store", "os", "core"],
         crates: &[
             "anyhow",
             "base64",
@@ -55,36 +38,12 @@ const ROOMS: &[Room] = &[
         rooms: &["keeper", "jobfile", "store", "os", "core"],
         crates: &["base64", "chrono", "glob", "nix", "serde_json"],
     },
-    Room {
-        name: "keeper",
-        rooms: &["os", "core"],
-        crates: &["nix"],
-    },
-    Room {
-        name: "jobfile",
-        rooms: &["core"],
-        crates: &["glob", "humantime", "strsim", "toml"],
-    },
-    Room {
-        name: "crontab",
-        rooms: &["core"],
-        crates: &["chrono"],
-    },
-    Room {
-        name: "store",
-        rooms: &["core"],
-        crates: &["base64", "nix", "rusqlite", "serde_json"],
-    },
-    Room {
-        name: "os",
-        rooms: &["core"],
-        crates: &["jiff", "nix", "strsim"],
-    },
-    Room {
-        name: "core",
-        rooms: &[],
-        crates: &["chrono", "cron", "humantime"],
-    },
+    Room { name: "keeper", rooms: &["os", "core"], crates: &["nix"] },
+    Room { name: "jobfile", rooms: &["core"], crates: &["glob", "humantime", "strsim", "toml"] },
+    Room { name: "crontab", rooms: &["core"], crates: &["chrono"] },
+    Room { name: "store", rooms: &["core"], crates: &["base64", "nix", "rusqlite", "serde_json"] },
+    Room { name: "os", rooms: &["core"], crates: &["jiff", "nix", "strsim"] },
+    Room { name: "core", rooms: &[], crates: &["chrono", "cron", "humantime"] },
 ];
 
 /// Crates that belong to one place of a room, and where that is.
@@ -137,13 +96,7 @@ struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "src/{}:{}: {}",
-            self.file.display(),
-            self.line,
-            self.what
-        )
+        write!(f, "src/{}:{}: {}", self.file.display(), self.line, self.what)
     }
 }
 
@@ -152,11 +105,7 @@ fn imports_go_downward_only() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect(&src, &mut files);
-    assert!(
-        files.len() > 50,
-        "the sources are not where they were: {} files",
-        files.len()
-    );
+    assert!(files.len() > 50, "the sources are not where they were: {} files", files.len());
     let violations: Vec<String> = files
         .iter()
         .flat_map(|path| {
@@ -187,29 +136,13 @@ fn what_the_engine_is_proved_against_shares_no_code_with_it() {
 fn a_planted_violation_is_found_with_its_line() {
     let planted = [
         ("core/plan.rs", "use std::fmt;\nuse crate::os::clock;\n", 2),
-        (
-            "core/plan.rs",
-            "fn a() {\n    let _ = crate::store::Store::open();\n}\n",
-            2,
-        ),
+        ("core/plan.rs", "fn a() {\n    let _ = crate::store::Store::open();\n}\n", 2),
         ("core/plan.rs", "use super::super::os::clock;\n", 1),
-        (
-            "core/schedule/days.rs",
-            "use crate::{\n    core::time::Wall,\n    os::clock,\n};\n",
-            1,
-        ),
+        ("core/schedule/days.rs", "use crate::{\n    core::time::Wall,\n    os::clock,\n};\n", 1),
         ("core/plan.rs", "use cron::Schedule;\n", 1),
-        (
-            "core/plan.rs",
-            "fn a(at: &chrono::Utc) -> nix::Result<()> {}\n",
-            1,
-        ),
+        ("core/plan.rs", "fn a(at: &chrono::Utc) -> nix::Result<()> {}\n", 1),
         ("keeper/serve.rs", "\n\nuse crate::store::Store;\n", 3),
-        (
-            "keeper/serve.rs",
-            "mod a {\n    use crate::supervisor::Event;\n}\n",
-            2,
-        ),
+        ("keeper/serve.rs", "mod a {\n    use crate::supervisor::Event;\n}\n", 2),
         ("store/mod.rs", "use super::os::lock;\n", 1),
         ("jobfile/mod.rs", "use crate::os::zone;\n", 1),
         ("os/mod.rs", "pub(crate) use crate::store::Store;\n", 1),
@@ -219,11 +152,7 @@ fn a_planted_violation_is_found_with_its_line() {
         ("main.rs", "use store::Store;\n", 1),
         ("supervisor/mod.rs", "use crate::cmd::output;\n", 1),
         ("keeper/serve.rs", "unsafe { libc::fork() };\n", 1),
-        (
-            "store/rows.rs",
-            "#[cfg(test)]\nmod tests {\n    use crate::supervisor::Event;\n}\n",
-            3,
-        ),
+        ("store/rows.rs", "#[cfg(test)]\nmod tests {\n    use crate::supervisor::Event;\n}\n", 3),
     ];
     for (file, text, line) in planted {
         let found = check(Path::new(file), text);
@@ -250,15 +179,9 @@ fn what_is_allowed_is_not_a_violation() {
             "core/plan.rs",
             "#[cfg(test)]\nmod tests {\n    use crate::os::zone;\n    use super::super::time::Wall;\n}\n",
         ),
-        (
-            "cmd/runs.rs",
-            "use super::context::Context;\nuse crate::{cli, core::run::State};\n",
-        ),
+        ("cmd/runs.rs", "use super::context::Context;\nuse crate::{cli, core::run::State};\n"),
         ("os/spawn.rs", "unsafe { libc::vfork() };\n"),
-        (
-            "main.rs",
-            "mod store;\nuse cmd::output::Out;\nfn main() { keeper::main() }\n",
-        ),
+        ("main.rs", "mod store;\nuse cmd::output::Out;\nfn main() { keeper::main() }\n"),
     ];
     for (file, text) in allowed {
         assert_eq!(check(Path::new(file), text), [], "{file}: {text:?}");
@@ -303,19 +226,10 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn new(file: &'a Path, text: &str) -> Self {
-        let code: String = text
-            .lines()
-            .map(|line| without_comment(line).to_owned() + "\n")
-            .collect();
-        let first = file
-            .components()
-            .next()
-            .expect("a file has a name")
-            .as_os_str();
-        let name = Path::new(first)
-            .file_stem()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let code: String =
+            text.lines().map(|line| without_comment(line).to_owned() + "\n").collect();
+        let first = file.components().next().expect("a file has a name").as_os_str();
+        let name = Path::new(first).file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let room = ROOMS.iter().find(|room| room.name == name);
         let is_test_file = file
             .with_extension("")
@@ -340,11 +254,7 @@ impl<'a> Source<'a> {
 
     fn report(&self, at: usize, what: String, into: &mut Vec<Violation>) {
         let line = self.code[..at].matches('\n').count() + 1;
-        into.push(Violation {
-            file: self.file.to_owned(),
-            line,
-            what,
-        });
+        into.push(Violation { file: self.file.to_owned(), line, what });
     }
 
     fn check_rooms(&self, into: &mut Vec<Violation>) {
@@ -403,11 +313,7 @@ impl<'a> Source<'a> {
                 // The kernel's constants, by whatever way they came in.
                 let used = if *name == "libc" { "nix" } else { name };
                 if is_path && !self.may_use(used, at) {
-                    self.report(
-                        at,
-                        format!("`{}` uses the crate `{name}`", self.room.name),
-                        into,
-                    );
+                    self.report(at, format!("`{}` uses the crate `{name}`", self.room.name), into);
                 }
             }
         }
@@ -417,16 +323,10 @@ impl<'a> Source<'a> {
         if at >= self.tests_at && TESTS_ALSO.1.contains(&name) {
             return true;
         }
-        let mut places = ONE_PLACE
-            .iter()
-            .filter(|(owned, _)| *owned == name)
-            .peekable();
+        let mut places = ONE_PLACE.iter().filter(|(owned, _)| *owned == name).peekable();
         let is_in_place = places.peek().is_none()
-            || places.any(|(_, place)| {
-                self.file
-                    .to_str()
-                    .is_some_and(|file| file.starts_with(place))
-            });
+            || places
+                .any(|(_, place)| self.file.to_str().is_some_and(|file| file.starts_with(place)));
         self.room.crates.contains(&name) && is_in_place
     }
 
@@ -439,10 +339,7 @@ impl<'a> Source<'a> {
             if next.starts_with('{') || next.starts_with("fn ") || next.starts_with("impl") {
                 self.report(
                     at,
-                    format!(
-                        "`{}` has unsafe code, which only `os` may have",
-                        self.room.name
-                    ),
+                    format!("`{}` has unsafe code, which only `os` may have", self.room.name),
                     into,
                 );
             }
@@ -461,11 +358,9 @@ fn without_comment(line: &str) -> &str {
 /// Where a word stands by itself: its begin and end.
 fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word)
-        .map(move |(at, _)| (at, at + word.len()))
-        .filter(move |(at, end)| {
-            !text[..*at].ends_with(is_part) && !text[*end..].starts_with(is_part)
-        })
+    text.match_indices(word).map(move |(at, _)| (at, at + word.len())).filter(move |(at, end)| {
+        !text[..*at].ends_with(is_part) && !text[*end..].starts_with(is_part)
+    })
 }
 
 /// The first name of a path, or of each path in braces.
@@ -491,7 +386,5 @@ fn first_names(path: &str) -> Vec<String> {
 }
 
 fn name_at(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }

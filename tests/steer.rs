@@ -96,10 +96,7 @@ impl Place {
 
     /// How many runs there are; none if there is no store.
     fn count(&self) -> usize {
-        self.call(&["--json", "runs", "-n", "0"])
-            .out
-            .lines()
-            .count()
+        self.call(&["--json", "runs", "-n", "0"]).out.lines().count()
     }
 }
 
@@ -133,26 +130,12 @@ fn an_item_is_on_disk_when_its_id_is_printed() {
     let place = Place::new("item");
     let said = place.call(&["enqueue", "resize", "a b", "--key", "-v"]);
     assert_eq!((said.code, said.out.as_str()), (0, "1\n"));
-    assert!(
-        said.err
-            .contains("no supervisor is running: it will run when one is"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("no supervisor is running: it will run when one is"), "{}", said.err);
     let run = place.run(1);
     assert_eq!(run["args"], serde_json::json!(["a b", "--key", "-v"]));
-    assert_eq!(
-        (&run["state"], &run["cause"]),
-        (&Value::from("queued"), &Value::from("enqueue"))
-    );
-    assert_eq!(
-        (&run["priority"], &run["max_attempts"]),
-        (&Value::from(7), &Value::from(4))
-    );
-    let mode = fs::metadata(place.state_dir())
-        .unwrap()
-        .permissions()
-        .mode();
+    assert_eq!((&run["state"], &run["cause"]), (&Value::from("queued"), &Value::from("enqueue")));
+    assert_eq!((&run["priority"], &run["max_attempts"]), (&Value::from(7), &Value::from(4)));
+    let mode = fs::metadata(place.state_dir()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
 
@@ -163,10 +146,7 @@ fn each_line_is_one_argument_and_ids_come_in_order() {
     assert_eq!((said.code, said.out.as_str()), (0, "1\n2\n3\n"));
     assert_eq!(place.run(2)["args"], serde_json::json!(["--x"]));
     let said = place.call_with(&["--json", "enqueue", "--null", "resize"], b"a\nb\0\xff\0");
-    assert_eq!(
-        said.out,
-        "{\"id\":4,\"existing\":false}\n{\"id\":5,\"existing\":false}\n"
-    );
+    assert_eq!(said.out, "{\"id\":4,\"existing\":false}\n{\"id\":5,\"existing\":false}\n");
     assert_eq!(place.run(4)["args"], serde_json::json!(["a\nb"]));
     assert_eq!(place.run(5)["args_base64"], serde_json::json!(["/w=="]));
 }
@@ -184,10 +164,9 @@ fn input_that_is_wrong_anywhere_adds_nothing() {
     let place = Place::new("wrong");
     let mut long = b"ok\n".to_vec();
     long.resize(3 + 131_072, b'x');
-    for (input, word) in [
-        (&b"ok\nx\0y\n"[..], "line 2 has a NUL"),
-        (&long, "line 2 has 131072 bytes"),
-    ] {
+    for (input, word) in
+        [(&b"ok\nx\0y\n"[..], "line 2 has a NUL"), (&long, "line 2 has 131072 bytes")]
+    {
         let said = place.call_with(&["enqueue", "--lines", "resize"], input);
         assert_eq!((said.code, said.out.as_str()), (2, ""));
         assert!(said.err.contains(word), "{}", said.err);
@@ -199,11 +178,8 @@ fn input_that_is_wrong_anywhere_adds_nothing() {
 fn a_read_error_adds_nothing() {
     let place = Place::new("read-error");
     let directory = File::open(&place.dir).unwrap();
-    let output = place
-        .command(&["enqueue", "--lines", "resize"])
-        .stdin(directory)
-        .output()
-        .unwrap();
+    let output =
+        place.command(&["enqueue", "--lines", "resize"]).stdin(directory).output().unwrap();
     let said = said(&output);
     assert_eq!(said.code, 111);
     assert!(said.err.contains("nothing was added"), "{}", said.err);
@@ -261,19 +237,12 @@ fn a_key_is_in_the_queue_once() {
     assert_eq!(place.call(&add).out, "{\"id\":1,\"existing\":false}\n");
     let said = place.call(&add);
     assert!(!said.err.contains("will run when one is"), "{}", said.err);
-    assert_eq!(
-        (said.code, said.out.as_str()),
-        (0, "{\"id\":1,\"existing\":true}\n")
-    );
+    assert_eq!((said.code, said.out.as_str()), (0, "{\"id\":1,\"existing\":true}\n"));
     set(&place, SUCCEEDED, 1);
     assert_eq!(place.call(&add).out, "{\"id\":2,\"existing\":false}\n");
     let said = place.call(&["retry", "--force", "1"]);
     assert_eq!(said.code, 1);
-    assert!(
-        said.err.contains("its key `k` is held by run 2"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("its key `k` is held by run 2"), "{}", said.err);
 }
 
 #[test]
@@ -292,11 +261,7 @@ fn a_job_that_is_not_enabled_runs_by_hand() {
     let place = Place::new("off");
     let said = place.call(&["enqueue", "off"]);
     assert_eq!(said.code, 0);
-    assert!(
-        said.err.contains("job `off` is not enabled"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("job `off` is not enabled"), "{}", said.err);
 }
 
 #[test]
@@ -315,11 +280,7 @@ fn a_retry_is_refused_with_the_reason_and_the_way_out() {
     set(&place, SUCCEEDED, 3);
     let said = place.call(&["retry", "1"]);
     assert_eq!(said.code, 1);
-    assert!(
-        said.err.starts_with("jobctl: run 1 is queued already"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.starts_with("jobctl: run 1 is queued already"), "{}", said.err);
     let said = place.call(&["retry", "2"]);
     assert_eq!(
         said.err,
@@ -342,14 +303,8 @@ fn a_retry_has_a_fresh_budget_of_today() {
     let said = place.call(&["retry", "1"]);
     assert_eq!(said.code, 0, "{said:?}");
     let run = place.run(1);
-    assert_eq!(
-        (&run["attempt"], &run["max_attempts"]),
-        (&Value::from(4), &Value::from(6))
-    );
-    assert_eq!(
-        (&run["state"], &run["acked"]),
-        (&Value::from("queued"), &Value::Null)
-    );
+    assert_eq!((&run["attempt"], &run["max_attempts"]), (&Value::from(4), &Value::from(6)));
+    assert_eq!((&run["state"], &run["acked"]), (&Value::from("queued"), &Value::Null));
 }
 
 #[test]
@@ -357,18 +312,10 @@ fn a_run_whose_job_is_gone_is_not_retried() {
     let place = Place::new("gone");
     place.call(&["enqueue", "resize", "x"]);
     set(&place, FAILED, 1);
-    fs::write(
-        place.dir.join("jobs.toml"),
-        "[jobs.other]\ncommand = 'true'\n",
-    )
-    .unwrap();
+    fs::write(place.dir.join("jobs.toml"), "[jobs.other]\ncommand = 'true'\n").unwrap();
     let said = place.call(&["retry", "1"]);
     assert_eq!(said.code, 1);
-    assert!(
-        said.err.contains("its job `resize` is not in the jobfile"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("its job `resize` is not in the jobfile"), "{}", said.err);
     assert_eq!(place.state(1), "failed");
 }
 
@@ -401,15 +348,10 @@ fn several_ids_are_each_for_itself() {
     set(&place, FAILED, 2);
     let said = place.call(&["--json", "retry", "1", "2", "99"]);
     assert_eq!(said.code, 1);
-    let answers: Vec<Value> = said
-        .out
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let words: Vec<&str> = answers
-        .iter()
-        .map(|answer| answer["answer"].as_str().unwrap())
-        .collect();
+    let answers: Vec<Value> =
+        said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words: Vec<&str> =
+        answers.iter().map(|answer| answer["answer"].as_str().unwrap()).collect();
     assert_eq!(words, ["refused", "done", "not_found"]);
     assert_eq!(place.state(2), "queued");
 }
@@ -430,10 +372,7 @@ fn retry_failed_takes_the_newest_occurrence_and_all_items() {
          would retry run 4 (backup, failed (exit 3))\n"
     );
     assert_eq!(place.state(2), "failed");
-    assert_eq!(
-        place.call(&["retry", "--failed", "--job", "backup"]).code,
-        0
-    );
+    assert_eq!(place.call(&["retry", "--failed", "--job", "backup"]).code, 0);
     let states: Vec<String> = (1..=4).map(|id| place.state(id)).collect();
     assert_eq!(states, ["failed", "queued", "queued", "queued"]);
     assert_eq!(place.call(&["retry", "--failed", "--all"]).code, 0);
@@ -446,28 +385,18 @@ fn what_waits_is_cancelled_and_what_runs_is_asked_to_stop() {
     place.call_with(&["enqueue", "--lines", "resize"], b"1\n2\n3\n");
     set(&place, RUNNING, 2);
     let said = place.call(&["cancel", "1"]);
-    assert_eq!(
-        (said.code, said.err.as_str()),
-        (0, "jobctl: run 1 (resize) is cancelled\n")
-    );
+    assert_eq!((said.code, said.err.as_str()), (0, "jobctl: run 1 (resize) is cancelled\n"));
     let said = place.call(&["stop", "2"]);
     assert_eq!(
         said.err,
         "jobctl: stopping run 2 (resize)\n\
          jobctl: no supervisor is running: it takes effect when one runs\n"
     );
-    assert_eq!(
-        (place.state(1), place.state(2)),
-        ("cancelled".into(), "running".into())
-    );
+    assert_eq!((place.state(1), place.state(2)), ("cancelled".into(), "running".into()));
     assert_eq!(place.call(&["cancel", "1"]).code, 1);
     let said = place.call(&["--json", "cancel", "--job", "resize"]);
     let ids: Vec<&str> = said.out.lines().map(|line| &line[..7]).collect();
-    assert_eq!(
-        ids,
-        ["{\"id\":3", "{\"id\":2"],
-        "what runs is stopped after what waits"
-    );
+    assert_eq!(ids, ["{\"id\":3", "{\"id\":2"], "what runs is stopped after what waits");
     assert_eq!(place.state(3), "cancelled");
 }
 
@@ -494,24 +423,14 @@ fn a_pause_holds_until_it_is_ended() {
     assert_eq!(place.call(&["pause", "--all", "--for", "0s"]).code, 2);
     let said = place.call(&["--json", "pause", "backup", "--for", "1h"]);
     let paused: Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(
-        (&paused["job"], &paused["paused"]),
-        (&Value::from("backup"), &Value::from(true))
-    );
+    assert_eq!((&paused["job"], &paused["paused"]), (&Value::from("backup"), &Value::from(true)));
     assert!(paused["until"].is_string());
     let said = place.call(&["pause", "--all"]);
-    assert!(
-        said.err
-            .contains("everything is paused until `jobctl resume --all`")
-    );
+    assert!(said.err.contains("everything is paused until `jobctl resume --all`"));
     let said = place.call(&["enqueue", "resize"]);
     assert!(said.err.contains("everything is paused"), "{}", said.err);
     let said = place.call(&["resume", "--all"]);
-    assert!(
-        said.err.contains("still paused by name: `backup`"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("still paused by name: `backup`"), "{}", said.err);
     let said = place.call(&["resume", "backup"]);
     assert!(said.err.contains("job `backup` goes on"), "{}", said.err);
 }
@@ -570,28 +489,19 @@ fn wait_ends_with_the_run_and_says_when_nobody_runs_it() {
     place.call_with(&["enqueue", "--lines", "resize"], b"1\n2\n");
     assert_eq!(place.call(&["wait", "99"]).code, 3);
     for (id, state, code) in [(1, SUCCEEDED, 0), (2, FAILED, 1)] {
-        let mut child = place
-            .command(&["wait", &id.to_string()])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            place.command(&["wait", &id.to_string()]).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
-        assert_eq!(
-            line,
-            "jobctl: no supervisor is running: waiting until one is\n"
-        );
+        assert_eq!(line, "jobctl: no supervisor is running: waiting until one is\n");
         set(&place, state, id);
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }
     let said = place.call(&["--json", "wait", "2", "1"]);
     assert_eq!(said.code, 1);
     let first: Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
-    assert_eq!(
-        (&first["id"], &first["state"]),
-        (&Value::from(2), &Value::from("failed"))
-    );
+    assert_eq!((&first["id"], &first["state"]), (&Value::from(2), &Value::from("failed")));
     assert_eq!(place.call(&["wait", "--idle"]).code, 0);
 }
 
@@ -604,10 +514,7 @@ fn completion_knows_jobs_and_runs_and_never_complains() {
     assert_eq!(place.call(&["__complete", "runs"]).out, "1\n");
     fs::write(place.dir.join("jobs.toml"), "broken").unwrap();
     let said = place.call(&["__complete", "jobs"]);
-    assert_eq!(
-        (said.code, said.out.as_str(), said.err.as_str()),
-        (0, "resize\n", "")
-    );
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "resize\n", ""));
 }
 
 #[test]
@@ -647,10 +554,9 @@ fn completed_by_bash(dir: &Path, place: &Place, line: &str) -> String {
 #[test]
 fn the_manual_pages_are_in_the_binary() {
     let place = Place::new("man");
-    for (args, title) in [
-        (&["man"][..], ".Dt JOBCTL 1"),
-        (&["man", "jobctl.toml"], ".Dt JOBCTL.TOML 5"),
-    ] {
+    for (args, title) in
+        [(&["man"][..], ".Dt JOBCTL 1"), (&["man", "jobctl.toml"], ".Dt JOBCTL.TOML 5")]
+    {
         let said = place.call(args);
         assert_eq!(said.code, 0);
         assert!(said.out.to_lowercase().contains(&title.to_lowercase()));

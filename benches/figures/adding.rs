@@ -133,27 +133,17 @@ fn peer(name: &str, count: usize, dir: &Path) -> io::Result<Option<Duration>> {
     const NOT_INSTALLED: i32 = 77;
     std::fs::create_dir_all(dir)?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/peers/{name}.sh"));
-    let output = Command::new("/bin/sh")
-        .arg(script)
-        .arg(count.to_string())
-        .arg(dir)
-        .output()?;
+    let output = Command::new("/bin/sh").arg(script).arg(count.to_string()).arg(dir).output()?;
     if output.status.code() == Some(NOT_INSTALLED) {
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let seconds: Option<f64> = text
-        .lines()
-        .last()
-        .and_then(|line| line.trim().parse().ok());
+    let seconds: Option<f64> = text.lines().last().and_then(|line| line.trim().parse().ok());
     match seconds.filter(|_| output.status.success()) {
         Some(seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
         None => {
             let said = String::from_utf8_lossy(&output.stderr);
-            Err(io::Error::other(format!(
-                "{name}: {}: {said}",
-                output.status
-            )))
+            Err(io::Error::other(format!("{name}: {}: {said}", output.status)))
         }
     }
 }

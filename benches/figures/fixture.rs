@@ -64,10 +64,7 @@ impl Place {
             return Ok(took);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!(
-            "jobctl {args:?}: {}: {said}",
-            output.status
-        )))
+        Err(io::Error::other(format!("jobctl {args:?}: {}: {said}", output.status)))
     }
 
     /// Adds so many runs at once.
@@ -94,9 +91,7 @@ impl Place {
 
     /// One number of the store.
     pub(crate) fn number(&self, sql: &str) -> io::Result<i64> {
-        self.store()?
-            .query_row(sql, [], |row| row.get(0))
-            .map_err(io::Error::other)
+        self.store()?.query_row(sql, [], |row| row.get(0)).map_err(io::Error::other)
     }
 
     /// Waits until the store answers `sql` with this number.
@@ -105,9 +100,7 @@ impl Place {
         let mut query = store.prepare(sql).map_err(io::Error::other)?;
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
-            let found: i64 = query
-                .query_row([], |row| row.get(0))
-                .map_err(io::Error::other)?;
+            let found: i64 = query.query_row([], |row| row.get(0)).map_err(io::Error::other)?;
             if found == number {
                 return Ok(());
             }
@@ -135,9 +128,7 @@ impl Place {
         while found < count {
             line.clear();
             if lines.read_line(&mut line)? == 0 {
-                return Err(io::Error::other(format!(
-                    "the supervisor ended before {text}"
-                )));
+                return Err(io::Error::other(format!("the supervisor ended before {text}")));
             }
             found += usize::from(line.contains(text));
         }

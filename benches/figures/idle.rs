@@ -94,9 +94,7 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// The day of the month, near enough.
 pub(crate) fn today() -> u32 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u32::try_from(since.as_secs() / 86_400 % 28).unwrap_or(0)
 }
 
@@ -105,10 +103,7 @@ fn memory_of_all(supervisor: &Supervisor) -> io::Result<u64> {
     let pid = supervisor.pid();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
     let mut sum = 0;
-    for pid in children
-        .split_whitespace()
-        .chain([pid.to_string().as_str()])
-    {
+    for pid in children.split_whitespace().chain([pid.to_string().as_str()]) {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
         sum += field(&text, "Pss:") * 1024;
     }

@@ -63,17 +63,11 @@ fn questions(place: &Place) -> io::Result<Vec<Figure>> {
     ];
     let mut figures = Vec::new();
     for args in all {
-        let spans = (0..ROUNDS)
-            .map(|_| place.time(args))
-            .collect::<io::Result<Vec<_>>>()?;
+        let spans = (0..ROUNDS).map(|_| place.time(args)).collect::<io::Result<Vec<_>>>()?;
         figures.push(Figure {
             name: format!("1,000,000 runs: `{}`", args.join(" ")),
             measured: median_ms(&spans),
-            bar: if args[0] == "next" {
-                Bar::None
-            } else {
-                Bar::AtMost(10.0)
-            },
+            bar: if args[0] == "next" { Bar::None } else { Bar::AtMost(10.0) },
             unit: "ms",
             remark: String::new(),
         });

@@ -35,11 +35,7 @@ fn jobfile() -> String {
 /// All of it, one after the other on one store that only grows.
 pub(crate) fn locks() -> io::Result<Vec<Figure>> {
     let place = Place::new("locks", &jobfile())?;
-    let mut bench = Bench {
-        figures: Vec::new(),
-        idle_ms: 0.0,
-        place,
-    };
+    let mut bench = Bench { figures: Vec::new(), idle_ms: 0.0, place };
     let supervisor = bench.place.supervise()?;
     for job in ["work", "fed", "many"] {
         bench.place.time(&["pause", job])?;
@@ -59,9 +55,7 @@ pub(crate) fn locks() -> io::Result<Vec<Figure>> {
         place.time(&["-q", "cancel", "--job", "many"]).map(|_| ())
     })?;
     bench.measure("retry with keys, 300,000", |place| {
-        place
-            .time(&["-q", "retry", "--job", "many", "--state", "cancelled"])
-            .map(|_| ())
+        place.time(&["-q", "retry", "--job", "many", "--state", "cancelled"]).map(|_| ())
     })?;
     bench.place.time(&["-q", "cancel", "--job", "many"])?;
     drop(supervisor);
@@ -76,19 +70,14 @@ pub(crate) fn locks() -> io::Result<Vec<Figure>> {
     let supervisor = bench.place.supervise()?;
     // What fell due while there was none is its own business.
     std::thread::sleep(Duration::from_secs(3));
-    bench.measure("ack, 300,000", |place| {
-        place.time(&["-q", "ack", "--job", "many"]).map(|_| ())
-    })?;
+    bench
+        .measure("ack, 300,000", |place| place.time(&["-q", "ack", "--job", "many"]).map(|_| ()))?;
     bench.measure("backup", |place| {
         let file = place.state_dir().join("copy.db");
-        place
-            .time(&["-q", "backup", &file.to_string_lossy()])
-            .map(|_| ())?;
+        place.time(&["-q", "backup", &file.to_string_lossy()]).map(|_| ())?;
         std::fs::remove_file(file)
     })?;
-    bench.measure("prune, 300,000", |place| {
-        place.time(&["-q", "prune"]).map(|_| ())
-    })?;
+    bench.measure("prune, 300,000", |place| place.time(&["-q", "prune"]).map(|_| ()))?;
     bench.measure("a feed of 1,000,000", |place| {
         place.time(&["enqueue", "find"])?;
         place.wait_for("SELECT ended FROM job WHERE name = 'find'", 1)?;
@@ -153,10 +142,7 @@ impl Bench {
         let store = self.place.store()?;
         let sql = "SELECT coalesce(started_at, ?3) - due_at FROM run WHERE scheduled_at IS NOT NULL AND due_at BETWEEN ?1 AND ?2";
         let read = || -> rusqlite::Result<Vec<f64>> {
-            store
-                .prepare(sql)?
-                .query_map([from, until, wall_ms()], |row| row.get(0))?
-                .collect()
+            store.prepare(sql)?.query_map([from, until, wall_ms()], |row| row.get(0))?.collect()
         };
         let mut late = read().map_err(io::Error::other)?;
         late.sort_by(f64::total_cmp);
@@ -212,8 +198,6 @@ fn longest_lock(store: &Connection, is_over: &AtomicBool) -> rusqlite::Result<Du
 }
 
 fn wall_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -25,11 +25,7 @@ mod locks;
 #[path = "../../src/os"]
 mod os {
     //! Zones, as the binary reads them.
-    #[expect(
-        dead_code,
-        unused_imports,
-        reason = "only zones by their name are read"
-    )]
+    #[expect(dead_code, unused_imports, reason = "only zones by their name are read")]
     pub(crate) mod zone;
 }
 mod missed;
@@ -77,16 +73,10 @@ const GROUPS: &[Group] = &[
 ];
 
 fn main() -> io::Result<()> {
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
-        .collect();
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{:<44} {:>10} {:>10}      remark",
-        "figure", "measured", "bar"
-    )?;
+    writeln!(out, "{:<44} {:>10} {:>10}      remark", "figure", "measured", "bar")?;
     for (name, measure) in GROUPS {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             for figure in measure()? {

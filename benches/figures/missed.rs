@@ -28,11 +28,7 @@ pub(crate) fn missed() -> io::Result<Vec<Figure>> {
         figures.push(Figure {
             name: format!("{jobs} minutely jobs, 5 years missed"),
             measured: with - without,
-            bar: if jobs == 1 {
-                Bar::AtMost(50.0)
-            } else {
-                Bar::None
-            },
+            bar: if jobs == 1 { Bar::AtMost(50.0) } else { Bar::None },
             unit: "ms",
             remark: format!(
                 "start to recorded {with:.1} ms, start to ready without {without:.1} ms"
@@ -45,10 +41,7 @@ pub(crate) fn missed() -> io::Result<Vec<Figure>> {
 fn minutely(jobs: usize) -> String {
     let mut text = String::from("timezone = 'Europe/Berlin'\n");
     for number in 0..jobs {
-        let _ = write!(
-            text,
-            "[jobs.job-{number}]\nschedule = '* * * * *'\ncommand = 'true'\n"
-        );
+        let _ = write!(text, "[jobs.job-{number}]\nschedule = '* * * * *'\ncommand = 'true'\n");
     }
     text
 }
@@ -57,7 +50,5 @@ fn minutely(jobs: usize) -> String {
 fn move_back(place: &Place) -> rusqlite::Result<()> {
     let store = Connection::open(place.store_path())?;
     store.busy_timeout(Duration::from_secs(10))?;
-    store
-        .execute("UPDATE job SET watermark = watermark - ?1", [FIVE_YEARS_MS])
-        .map(|_| ())
+    store.execute("UPDATE job SET watermark = watermark - ?1", [FIVE_YEARS_MS]).map(|_| ())
 }

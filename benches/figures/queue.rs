@@ -73,9 +73,8 @@ fn drain_job(place: &Place, job: &str, runs: usize) -> io::Result<Duration> {
     place.enqueue(job, runs)?;
     let left = format!("SELECT queued + running FROM job WHERE name = '{job}'");
     place.wait_for(&left, 0)?;
-    let took = place.number(&format!(
-        "SELECT max(ended_at) - min(created_at) FROM run WHERE id > {before}"
-    ))?;
+    let took = place
+        .number(&format!("SELECT max(ended_at) - min(created_at) FROM run WHERE id > {before}"))?;
     Ok(Duration::from_millis(took.unsigned_abs()))
 }
 
@@ -86,10 +85,7 @@ pub(crate) fn due_at_once() -> io::Result<Vec<Figure>> {
     const ROUNDS: i64 = 5;
     let mut jobfile = String::from("timezone = 'UTC'\nmax_running = 8\n");
     for number in 0..JOBS {
-        let _ = writeln!(
-            jobfile,
-            "[jobs.job-{number}]\nschedule = '@every 6s'\ncommand = 'true'"
-        );
+        let _ = writeln!(jobfile, "[jobs.job-{number}]\nschedule = '@every 6s'\ncommand = 'true'");
     }
     let place = Place::new("due", &jobfile)?;
     let supervisor = place.supervise()?;
@@ -102,10 +98,7 @@ pub(crate) fn due_at_once() -> io::Result<Vec<Figure>> {
         bare.push(bare::spawn_loop(1_000, PARALLEL)?);
         let of_round = "scheduled_at = (SELECT max(scheduled_at) FROM run)";
         let number = |what: &str| place.number(&format!("SELECT {what} FROM run WHERE {of_round}"));
-        assert!(
-            number("count(*)")? == JOBS,
-            "an occurrence of each job has ended"
-        );
+        assert!(number("count(*)")? == JOBS, "an occurrence of each job has ended");
         assert!(
             number("max(created_at) <= min(started_at)")? == 1,
             "all rows are there before the first start"
@@ -116,10 +109,7 @@ pub(crate) fn due_at_once() -> io::Result<Vec<Figure>> {
     drop(supervisor);
     let ms = |spans: &[i64]| {
         median_ms(
-            &spans
-                .iter()
-                .map(|ms| Duration::from_millis(ms.unsigned_abs()))
-                .collect::<Vec<_>>(),
+            &spans.iter().map(|ms| Duration::from_millis(ms.unsigned_abs())).collect::<Vec<_>>(),
         )
     };
     let (bare, first, last) = (median_ms(&bare), ms(&first), ms(&last));
@@ -154,9 +144,8 @@ pub(crate) fn one() -> io::Result<Vec<Figure>> {
     }
     drop(supervisor);
     let store = place.store()?;
-    let mut query = store
-        .prepare("SELECT started_at - created_at FROM run")
-        .map_err(io::Error::other)?;
+    let mut query =
+        store.prepare("SELECT started_at - created_at FROM run").map_err(io::Error::other)?;
     let waits: Vec<f64> = query
         .query_map([], |row| row.get(0))
         .and_then(Iterator::collect)
@@ -168,10 +157,7 @@ pub(crate) fn one() -> io::Result<Vec<Figure>> {
             measured: adding,
             bar: Bar::AtMost(10.0),
             unit: "ms",
-            remark: format!(
-                "{:.1} x of starting and reaping `sh -c true`",
-                adding / shell
-            ),
+            remark: format!("{:.1} x of starting and reaping `sh -c true`", adding / shell),
         },
         Figure {
             name: "from there to its start, supervisor idle".into(),
@@ -201,11 +187,7 @@ pub(crate) fn output() -> io::Result<Vec<Figure>> {
             std::thread::sleep(Duration::from_millis(20));
         }
         let written = place.number("SELECT output_bytes FROM run ORDER BY id DESC LIMIT 1")?;
-        assert_eq!(
-            written,
-            1 << 30,
-            "it is not the output of the whole command"
-        );
+        assert_eq!(written, 1 << 30, "it is not the output of the whole command");
         let took = place.number("SELECT duration_ms FROM run ORDER BY id DESC LIMIT 1")?;
         ours.push(Duration::from_millis(took.unsigned_abs()));
     }
@@ -234,9 +216,7 @@ fn keepers_peak_kib(supervisor: u32) -> u32 {
     let children = std::fs::read_to_string(children).unwrap_or_default();
     let peak_of = |pid: &str| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix(" kB")?.parse().ok()
     };
     let peaks = children.split_ascii_whitespace().filter_map(peak_of);

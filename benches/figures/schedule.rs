@@ -48,10 +48,7 @@ pub(crate) fn schedule() -> io::Result<Vec<Figure>> {
 }
 
 fn parse(text: &str) -> Option<Schedule> {
-    let seed = HashSeed {
-        seed: "seed",
-        job: "job",
-    };
+    let seed = HashSeed { seed: "seed", job: "job" };
     Schedule::parse(text, seed).ok()
 }
 
@@ -81,10 +78,7 @@ fn ordinary() -> io::Result<Figure> {
         measured: micros(sum) / spans.len() as f64,
         bar: Bar::AtMost(2.0),
         unit: "us",
-        remark: format!(
-            "Europe/Berlin; the slowest of them {:.2} us",
-            micros(slowest)
-        ),
+        remark: format!("Europe/Berlin; the slowest of them {:.2} us", micros(slowest)),
     })
 }
 
@@ -109,9 +103,7 @@ fn worst() -> io::Result<Figure> {
         "*/29,L-29",
     ];
     let months = ["*", "2", "2,4", "4", "12"];
-    let weekdays = [
-        "*", "1", "*/7", "*/6", "7L", "1L", "2#5", "1#5", "1#1", "5L,1#5", "*/7,1#5",
-    ];
+    let weekdays = ["*", "1", "*/7", "*/6", "7L", "1L", "2#5", "1#5", "1#1", "5L,1#5", "*/7,1#5"];
     let mut worst = (Duration::ZERO, String::new());
     for name in ZONES {
         let zone = load(name)?;
@@ -125,10 +117,7 @@ fn worst() -> io::Result<Figure> {
                     for after in [NOW, Wall::from_secs(0), Wall::from_secs(3_991_680_000)] {
                         let took = slowest_of(&schedule, &zone, after);
                         if took > worst.0 {
-                            worst = (
-                                took,
-                                format!("`{text}` in {name} after {}", after.rfc3339()),
-                            );
+                            worst = (took, format!("`{text}` in {name} after {}", after.rfc3339()));
                         }
                     }
                 }
@@ -202,9 +191,7 @@ fn whole_processes() -> io::Result<Vec<Figure>> {
     let place = Place::new("schedule", &text)?;
     let mut figures = Vec::new();
     for args in [&["next", "-n", "1000"][..], &["check"]] {
-        let spans = (0..ROUNDS)
-            .map(|_| place.time(args))
-            .collect::<io::Result<Vec<_>>>()?;
+        let spans = (0..ROUNDS).map(|_| place.time(args)).collect::<io::Result<Vec<_>>>()?;
         figures.push(Figure {
             name: format!("1,000 jobs: `{}`, whole process", args.join(" ")),
             measured: median_ms(&spans),

@@ -40,21 +40,13 @@ const ENV: Environment<'static> = Environment {
 };
 
 fn load(text: &str) -> Result<jobfile::Jobfile, Vec<Problem>> {
-    let source = jobfile::Source {
-        path: PathBuf::from("jobs.toml"),
-        text: text.to_owned(),
-    };
+    let source = jobfile::Source { path: PathBuf::from("jobs.toml"), text: text.to_owned() };
     jobfile::load_sources(&[source], &ENV)
 }
 
 fn refusals(text: &str) -> Vec<Refusal> {
     let problems = load(text).err().unwrap_or_default().into_iter();
-    problems
-        .map(|problem| Refusal {
-            job: problem.job,
-            reason: problem.message,
-        })
-        .collect()
+    problems.map(|problem| Refusal { job: problem.job, reason: problem.message }).collect()
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -76,10 +68,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }],
         ..Request::default()
     };
-    let tools = Tools {
-        refusals: &refusals,
-        is_zone: &|name| zone(name).is_ok(),
-    };
+    let tools = Tools { refusals: &refusals, is_zone: &|name| zone(name).is_ok() };
     let import = crontab::import(&request, tools);
     let loaded = load(&import.text).unwrap_or_else(|all| panic!("{all:?}\n{}", import.text));
     assert_eq!(loaded.jobs.len(), import.jobs.len(), "{}", import.text);

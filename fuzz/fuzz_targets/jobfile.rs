@@ -29,20 +29,14 @@ const ENV: Environment<'static> = Environment {
 };
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let source = |text: &str| Source {
-        path: PathBuf::from("jobs.toml"),
-        text: text.to_owned(),
-    };
+    let source = |text: &str| Source { path: PathBuf::from("jobs.toml"), text: text.to_owned() };
     match load_sources(&[source(text)], &ENV) {
         Ok(jobfile) => {
             let again = load_sources(&jobfile.sources, &ENV).expect("it did load");
             assert_eq!(format!("{:?}", again.jobs), format!("{:?}", jobfile.jobs));
             for job in &jobfile.jobs {
                 let name = job.name.as_str();
-                assert!(
-                    !name.starts_with('.') && !name.contains(['/', '\0']),
-                    "{name:?}"
-                );
+                assert!(!name.starts_with('.') && !name.contains(['/', '\0']), "{name:?}");
             }
         }
         Err(problems) => {

@@ -30,10 +30,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         name: "Here".into(),
         offset_first_secs: 3600,
         transitions: [(1_774_746_000, 7200), (1_792_890_000, 3600)]
-            .map(|(at_secs, offset_secs)| Transition {
-                at_secs,
-                offset_secs,
-            })
+            .map(|(at_secs, offset_secs)| Transition { at_secs, offset_secs })
             .into(),
     };
     let mut reader = Reader::default();

@@ -47,7 +47,8 @@ static PLACE: LazyLock<(PathBuf, Vec<u8>)> = LazyLock::new(|| {
     let conn = Connection::open(dir.join("made/jobctl.db")).expect("it is there");
     conn.execute_batch(ROWS).expect("it is SQL");
     let small = dir.join("small");
-    conn.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM").expect("it can be written");
+    conn.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM")
+        .expect("it can be written");
     conn.execute("VACUUM INTO ?1", [small.to_string_lossy()]).expect("it can be written");
     let bytes = fs::read(small).expect("it was written");
     (dir, bytes)
@@ -75,11 +76,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     fs::write(&file, file_of(data)).expect("there is room");
     let _ = fs::remove_dir_all(&state_dir);
     fs::create_dir(&state_dir).expect("there is room");
-    let restoring = Restoring {
-        file: &file,
-        now: Wall::from_secs(1_785_067_200),
-        boot_id: "boot",
-    };
+    let restoring = Restoring { file: &file, now: Wall::from_secs(1_785_067_200), boot_id: "boot" };
     if Store::restore(&state_dir, &restoring).is_err() {
         assert!(!Store::is_there(&state_dir), "refused, and something is there");
         return;

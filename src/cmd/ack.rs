@@ -14,15 +14,8 @@ use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 
 /// Answers `jobctl ack`.
 pub(crate) fn answer(context: &Context, args: &cli::Ack, out: &mut Out) -> Result<Exit, Failure> {
-    let ack = Ack {
-        now: context.now.wall,
-        viewer: context.viewer(),
-    };
-    let wanted = Wanted {
-        ids: &args.ids,
-        filters: &args.filters,
-        dry_run: args.dry_run,
-    };
+    let ack = Ack { now: context.now.wall, viewer: context.viewer() };
+    let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
     steer::all(context, &ack, &wanted, out).map(Tally::exit)
 }
 
@@ -42,9 +35,7 @@ impl Verb for Ack {
         let id = run.id;
         if run.state != State::Failed {
             let verdict = verdict(run);
-            return Ok(Some(Failure::no(format!(
-                "run {id} has not failed: it is {verdict}"
-            ))));
+            return Ok(Some(Failure::no(format!("run {id} has not failed: it is {verdict}"))));
         }
         Ok(run.acked.map(|at| {
             let at = briefly(&self.viewer, at);
@@ -85,22 +76,13 @@ mod tests {
             },
         };
         let store = Store::in_memory();
-        let refusal = |run: &RunRow| {
-            ack.refusal(&store, run)
-                .unwrap()
-                .map(|failure| failure.message)
-        };
+        let refusal =
+            |run: &RunRow| ack.refusal(&store, run).unwrap().map(|failure| failure.message);
         let mut run = sample_run();
-        assert_eq!(
-            refusal(&run).as_deref(),
-            Some("run 412 has not failed: it is succeeded")
-        );
+        assert_eq!(refusal(&run).as_deref(), Some("run 412 has not failed: it is succeeded"));
         run.state = State::Failed;
         assert_eq!(refusal(&run), None);
         run.acked = Some(Wall::from_secs(1_785_067_203));
-        assert_eq!(
-            refusal(&run).as_deref(),
-            Some("run 412 was acknowledged before (12:00:03)")
-        );
+        assert_eq!(refusal(&run).as_deref(), Some("run 412 was acknowledged before (12:00:03)"));
     }
 }

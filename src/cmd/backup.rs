@@ -21,11 +21,7 @@ pub(crate) fn answer(
     let path = named(&args.file, "backup")?;
     let store = Store::open_read(context.state_dir()?)?;
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let goal = if trust::is_closed(dir) {
-        Goal::Closed
-    } else {
-        Goal::Shared
-    };
+    let goal = if trust::is_closed(dir) { Goal::Closed } else { Goal::Shared };
     let bytes = store.backup(&path, goal)?;
     if context.global.json {
         out.json(&json!({ "file": path.display().to_string(), "bytes": bytes }))?;

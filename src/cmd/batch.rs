@@ -116,16 +116,8 @@ fn add_in_portions(
             Err(stopped) => return stopped.answer(),
         }
     };
-    let mut adding = Adding {
-        addition,
-        batch,
-        added: Vec::new(),
-        new: 0,
-        instead: 0,
-    };
-    let answer = adding
-        .put_down(store, items)
-        .and_then(|()| adding.show(store, aim));
+    let mut adding = Adding { addition, batch, added: Vec::new(), new: 0, instead: 0 };
+    let answer = adding.put_down(store, items).and_then(|()| adding.show(store, aim));
     if answer.is_err() || aim == Aim::Rehearse {
         // What this cannot take away is the supervisor's.
         let dropped: Result<(), StoreError> = PORTIONS.each(
@@ -261,10 +253,7 @@ impl Adding<'_> {
                 // Also for a later item of this batch that has the same key: its run is gone.
                 Some(Staged::Existing(by)) => {
                     self.new -= i64::from(!added.existing);
-                    *added = Added {
-                        id: *by,
-                        existing: true,
-                    };
+                    *added = Added { id: *by, existing: true };
                 }
                 Some(Staged::Refused { key, by }) => {
                     let (key, by) = (key.clone(), *by);
@@ -278,9 +267,7 @@ impl Adding<'_> {
 }
 
 fn gone() -> Stopped {
-    Stopped::Failed(Failure::system(
-        "the store was restored meanwhile: nothing was added",
-    ))
+    Stopped::Failed(Failure::system("the store was restored meanwhile: nothing was added"))
 }
 
 #[cfg(test)]
@@ -338,12 +325,7 @@ mod tests {
     }
 
     fn bring(store: &Store, limit: u32) {
-        let bringing = Bringing {
-            limit,
-            now: NOW,
-            keys: &|_| None,
-            is_alive: &|_| false,
-        };
+        let bringing = Bringing { limit, now: NOW, keys: &|_| None, is_alive: &|_| false };
         while store.bring_fed(&bringing).unwrap().has_more {}
     }
 
@@ -354,14 +336,10 @@ mod tests {
     #[test]
     fn a_batch_comes_to_the_same_as_one_transaction() {
         let on_conflict = [OnConflict::Ignore, OnConflict::Replace, OnConflict::Error];
-        for (on_conflict, keys, has_running) in on_conflict.into_iter().flat_map(|how| {
-            [
-                (how, 0, true),
-                (how, 7, false),
-                (how, 7, true),
-                (how, 5, true),
-            ]
-        }) {
+        for (on_conflict, keys, has_running) in on_conflict
+            .into_iter()
+            .flat_map(|how| [(how, 0, true), (how, 7, false), (how, 7, true), (how, 5, true)])
+        {
             for since in [None, Some(Wall::from_secs(500))] {
                 for (after, due_at, backlog_max) in [
                     (&[][..], NOW, None),
@@ -377,10 +355,7 @@ mod tests {
                         after,
                         expires_at: Some(Wall::from_secs(9000)),
                     };
-                    let addition = Addition {
-                        due_at,
-                        ..addition(conditions, backlog_max)
-                    };
+                    let addition = Addition { due_at, ..addition(conditions, backlog_max) };
                     let case = format!("{addition:?}, {keys} keys, running: {has_running}");
                     let (mut one, mut other) = (store(has_running), store(has_running));
                     let expected = one.enqueue(&addition, items(20, keys)).unwrap();
@@ -404,23 +379,15 @@ mod tests {
         let Begun::Batch(batch) = store.begin_batch(7, 7, &addition).unwrap() else {
             panic!("nobody has this ticket");
         };
-        let mut adding = Adding {
-            addition: &addition,
-            batch,
-            added: Vec::new(),
-            new: 0,
-            instead: 0,
-        };
+        let mut adding =
+            Adding { addition: &addition, batch, added: Vec::new(), new: 0, instead: 0 };
         let put_down = adding.put_down(&mut store, items(2, 1).into_iter());
         assert!(put_down.is_ok() && adding.new == 1);
         let Enqueued::Added(taken) = store.enqueue(&addition, items(1, 1)).unwrap() else {
             panic!("a batch out of sight holds no key");
         };
         assert!(adding.show(&mut store, Aim::Add).is_ok());
-        let existing = Added {
-            existing: true,
-            ..taken[0]
-        };
+        let existing = Added { existing: true, ..taken[0] };
         assert_eq!(adding.added, [existing, existing]);
         assert_eq!(adding.new, 0);
     }
@@ -431,23 +398,11 @@ mod tests {
         let mut store = store(true);
         let before = rows(&store);
         let dir = std::env::temp_dir();
-        let rehearsed = add(
-            &mut store,
-            &dir,
-            &addition,
-            items(1001, 0).into_iter(),
-            Aim::Rehearse,
-        );
+        let rehearsed = add(&mut store, &dir, &addition, items(1001, 0).into_iter(), Aim::Rehearse);
         assert!(matches!(rehearsed, Ok(Enqueued::Added(added)) if added.len() == 1001));
         assert_eq!(rows(&store), before);
         assert!(!store.has_feeds().unwrap());
-        let added = add(
-            &mut store,
-            &dir,
-            &addition,
-            items(1001, 0).into_iter(),
-            Aim::Add,
-        );
+        let added = add(&mut store, &dir, &addition, items(1001, 0).into_iter(), Aim::Add);
         assert!(matches!(added, Ok(Enqueued::Added(added)) if added.len() == 1001));
         assert_eq!(rows(&store).len(), before.len() + 1001);
         assert_eq!(store.job("a").unwrap().unwrap().queued, 1 + 1001);

@@ -17,14 +17,8 @@ pub(crate) fn answer(
     args: &cli::Cancel,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let cancel = Cancel {
-        now: context.now.wall,
-    };
-    let wanted = Wanted {
-        ids: &args.ids,
-        filters: &args.filters,
-        dry_run: args.dry_run,
-    };
+    let cancel = Cancel { now: context.now.wall };
+    let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
     steer::all(context, &cancel, &wanted, out).map(Tally::exit)
 }
 
@@ -42,10 +36,8 @@ impl Verb for Cancel {
                 .filter(|state| filter.failed || !state.is_ended())
                 .collect();
         }
-        let (running, others): (Vec<_>, Vec<_>) = filter
-            .states
-            .iter()
-            .partition(|&&state| state == State::Running);
+        let (running, others): (Vec<_>, Vec<_>) =
+            filter.states.iter().partition(|&&state| state == State::Running);
         let mut ids = Vec::new();
         for states in [others, running] {
             if !states.is_empty() {
@@ -58,11 +50,7 @@ impl Verb for Cancel {
 
     fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
         Ok(run.state.is_ended().then(|| {
-            Failure::no(format!(
-                "run {} has ended before: it is {}",
-                run.id,
-                verdict(run)
-            ))
+            Failure::no(format!("run {} has ended before: it is {}", run.id, verdict(run)))
         }))
     }
 
@@ -77,10 +65,7 @@ impl Verb for Cancel {
         } else {
             (format!("run {id} ({job}) is cancelled"), "cancel")
         };
-        Words {
-            done,
-            would: format!("would {verb} run {id} ({job}, {})", verdict(run)),
-        }
+        Words { done, would: format!("would {verb} run {id} ({job}, {})", verdict(run)) }
     }
 
     /// A run that waited is cancelled by the store's word alone; one that runs takes a supervisor.
@@ -99,9 +84,7 @@ mod tests {
 
     #[test]
     fn filters_find_what_has_not_ended_unless_they_name_a_state() {
-        let cancel = Cancel {
-            now: Wall::from_secs(0),
-        };
+        let cancel = Cancel { now: Wall::from_secs(0) };
         let mut store = Store::in_memory();
         let addition = crate::store::Addition {
             job: "a",
@@ -118,47 +101,27 @@ mod tests {
         store.cancel_if_unfinished(2, cancel.now).unwrap();
         let selected = |filter| cancel.select(&store, filter).unwrap();
         assert_eq!(selected(Filter::default()), [1, 3]);
-        let cancelled = Filter {
-            states: vec![State::Running, State::Cancelled],
-            ..Filter::default()
-        };
+        let cancelled =
+            Filter { states: vec![State::Running, State::Cancelled], ..Filter::default() };
         assert_eq!(selected(cancelled), [2]);
     }
 
     #[test]
     fn what_has_ended_is_not_cancelled() {
-        let cancel = Cancel {
-            now: Wall::from_secs(0),
-        };
+        let cancel = Cancel { now: Wall::from_secs(0) };
         let store = Store::in_memory();
         let failure = cancel.refusal(&store, &sample_run()).unwrap().unwrap();
         assert_eq!(failure.message, "run 412 has ended before: it is succeeded");
-        for state in [
-            State::Scheduled,
-            State::Queued,
-            State::Running,
-            State::Retrying,
-        ] {
-            let run = RunRow {
-                state,
-                ..sample_run()
-            };
+        for state in [State::Scheduled, State::Queued, State::Running, State::Retrying] {
+            let run = RunRow { state, ..sample_run() };
             assert_eq!(cancel.refusal(&store, &run), Ok(None), "{state}");
         }
     }
 
     #[test]
     fn a_running_run_is_being_stopped_not_cancelled() {
-        let cancel = Cancel {
-            now: Wall::from_secs(0),
-        };
-        assert_eq!(
-            cancel.words(&sample_run(), true).done,
-            "stopping run 412 (backup)"
-        );
-        assert_eq!(
-            cancel.words(&sample_run(), false).done,
-            "run 412 (backup) is cancelled"
-        );
+        let cancel = Cancel { now: Wall::from_secs(0) };
+        assert_eq!(cancel.words(&sample_run(), true).done, "stopping run 412 (backup)");
+        assert_eq!(cancel.words(&sample_run(), false).done, "run 412 (backup) is cancelled");
     }
 }

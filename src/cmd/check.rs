@@ -107,11 +107,7 @@ fn history_of(runs: &[PastRun]) -> History {
 impl Report {
     /// What is to be said about one that could be read.
     pub(super) fn of(jobfile: &Jobfile) -> Self {
-        Self {
-            jobs: jobfile.jobs.len(),
-            errors: Vec::new(),
-            warnings: jobfile.notes.clone(),
-        }
+        Self { jobs: jobfile.jobs.len(), errors: Vec::new(), warnings: jobfile.notes.clone() }
     }
 
     /// Adds what would surprise about the jobs from now on, each at its place.
@@ -127,10 +123,8 @@ impl Report {
         findings.extend(nobody(&jobs.jobs));
         findings.extend(untrusted(&jobs.jobs));
         findings.extend(unlimited(&jobs.jobs));
-        let spots: Vec<Spot<'_>> = findings
-            .iter()
-            .map(|finding| spot(&jobs.jobs, &finding.about))
-            .collect();
+        let spots: Vec<Spot<'_>> =
+            findings.iter().map(|finding| spot(&jobs.jobs, &finding.about)).collect();
         let places = jobfile::places(&sources, &spots);
         for (finding, place) in findings.into_iter().zip(places) {
             let job = match finding.about {
@@ -139,16 +133,10 @@ impl Report {
                 }
                 About::Jobs(_, _) | About::File => None,
             };
-            self.warnings.push(Note {
-                place,
-                job,
-                message: finding.message,
-                hint: finding.hint,
-            });
+            self.warnings.push(Note { place, job, message: finding.message, hint: finding.hint });
         }
         let file = |note: &Note| sources.iter().position(|it| it.path == note.place.file);
-        self.warnings
-            .sort_by_key(|note| (file(note), note.place.line, note.place.column));
+        self.warnings.sort_by_key(|note| (file(note), note.place.line, note.place.column));
         self
     }
 
@@ -164,10 +152,7 @@ impl Report {
 
     /// What is to be said about one that could not.
     pub(super) fn of_errors(errors: Vec<Problem>) -> Self {
-        Self {
-            errors,
-            ..Self::default()
-        }
+        Self { errors, ..Self::default() }
     }
 
     /// Whether `run` takes it.
@@ -204,14 +189,7 @@ impl Report {
     fn json(&self) -> Value {
         let problems = self.errors.iter();
         let errors: Value = problems
-            .map(|it| {
-                finding(
-                    &it.place,
-                    it.job.as_deref(),
-                    &it.message,
-                    it.hint.as_deref(),
-                )
-            })
+            .map(|it| finding(&it.place, it.job.as_deref(), &it.message, it.hint.as_deref()))
             .collect();
         json!({
             "ok": self.is_ok(),
@@ -238,14 +216,7 @@ fn spot<'a>(jobs: &'a [Job], about: &About) -> Spot<'a> {
 fn notes(notes: &[Note]) -> Value {
     notes
         .iter()
-        .map(|it| {
-            finding(
-                &it.place,
-                it.job.as_deref(),
-                &it.message,
-                it.hint.as_deref(),
-            )
-        })
+        .map(|it| finding(&it.place, it.job.as_deref(), &it.message, it.hint.as_deref()))
         .collect()
 }
 
@@ -307,16 +278,13 @@ fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     let limited = |job: &Job| job.policy.limits.memory.is_some();
     let is_out = jobs.iter().any(limited) && !cgroup::is_memory_limitable();
     let those = jobs.iter().enumerate();
-    those
-        .filter(move |(_, job)| is_out && limited(job))
-        .map(|(index, _)| Finding {
-            about: About::Key(index, "limits"),
-            message:
-                "limits.memory: the control groups (cgroup v2) of this machine have no memory \
+    those.filter(move |(_, job)| is_out && limited(job)).map(|(index, _)| Finding {
+        about: About::Key(index, "limits"),
+        message: "limits.memory: the control groups (cgroup v2) of this machine have no memory \
                       controller: its attempts fail (spawn_failed)"
-                    .to_owned(),
-            hint: None,
-        })
+            .to_owned(),
+        hint: None,
+    })
 }
 
 /// Writes findings to standard error as they are, so that editors can read them.
@@ -324,11 +292,7 @@ pub(super) fn say(findings: impl Iterator<Item = String>) {
     let mut stderr = io::stderr();
     let is_terminal = stderr.is_terminal();
     for finding in findings {
-        let text = if is_terminal {
-            escape::lines(&finding)
-        } else {
-            finding.as_str().into()
-        };
+        let text = if is_terminal { escape::lines(&finding) } else { finding.as_str().into() };
         // If standard error is gone, there is nobody left to tell.
         let _ = writeln!(stderr, "{text}");
     }
@@ -365,10 +329,7 @@ mod tests {
         );
         assert_said(
             "group = 'no-such-group'",
-            &[
-                "jobs.toml:5:9",
-                "group no-such-group: there is no such group",
-            ],
+            &["jobs.toml:5:9", "group no-such-group: there is no such group"],
         );
         let myself = format!("user = '{}'", user::current().name);
         assert_eq!(of_job(&myself), Vec::<String>::new());
@@ -394,46 +355,22 @@ mod tests {
                     "skipped (overlap)",
                 ][..],
             ),
-            (
-                "schedule = '@every 10s'\ntimeout = '11s'",
-                &["the 10s between", "1 occurrence fall"],
-            ),
-            (
-                "schedule = ['0 * * * *', '5 12 * * *']\ntimeout = '6m'",
-                &["the 5m between"],
-            ),
-            (
-                "schedule = '0,50 23,0 * * *'\ntimeout = '11m'",
-                &["the 10m between"],
-            ),
-            (
-                "schedule = '59 23,0 * * *'\ntimeout = '2h'",
-                &["the 1h between"],
-            ),
-            (
-                "schedule = '0 0 L,1 * *'\ntimeout = '25h'",
-                &["the 1d between"],
-            ),
-            (
-                "schedule = '0 0 1 * *'\ntimeout = '28d 1m'",
-                &["the 28d between"],
-            ),
+            ("schedule = '@every 10s'\ntimeout = '11s'", &["the 10s between", "1 occurrence fall"]),
+            ("schedule = ['0 * * * *', '5 12 * * *']\ntimeout = '6m'", &["the 5m between"]),
+            ("schedule = '0,50 23,0 * * *'\ntimeout = '11m'", &["the 10m between"]),
+            ("schedule = '59 23,0 * * *'\ntimeout = '2h'", &["the 1h between"]),
+            ("schedule = '0 0 L,1 * *'\ntimeout = '25h'", &["the 1d between"]),
+            ("schedule = '0 0 1 * *'\ntimeout = '28d 1m'", &["the 28d between"]),
             (
                 "schedule = '* * * * *'\ntimeout = '2m'\noverlap = 'allow'",
                 &["up to 2 runs may run at once"],
             ),
-            (
-                "schedule = '* * * * *'\ntimeout = '2m'\noverlap = 'replace'",
-                &["replaces the run"],
-            ),
+            ("schedule = '* * * * *'\ntimeout = '2m'\noverlap = 'replace'", &["replaces the run"]),
             (
                 "schedule = '* * * * *'\ntimeout = '4m'\noverlap = 'queue-all'",
                 &["up to 3 occurrences fall due meanwhile and wait"],
             ),
-            (
-                "schedule = '* * * * *'\ntimeout = '4m'\nconcurrency = 3",
-                &["up to 3 occurrences"],
-            ),
+            ("schedule = '* * * * *'\ntimeout = '4m'\nconcurrency = 3", &["up to 3 occurrences"]),
         ] {
             assert_said(keys, parts);
         }
@@ -503,10 +440,7 @@ mod tests {
                 "it runs at 03:00",
             ],
         );
-        assert_said(
-            "schedule = '0,30 2 * * 0'",
-            &["2 times from 02:00 on", "runs once, at 03:00"],
-        );
+        assert_said("schedule = '0,30 2 * * 0'", &["2 times from 02:00 on", "runs once, at 03:00"]);
         assert_said(
             "schedule = '5 0 * * *'\ntimezone = 'Asia/Beirut'",
             &["00:05 does not exist on 2027-03-28", "at 01:00"],
@@ -533,25 +467,13 @@ mod tests {
         for (schedule, parts) in [
             (
                 "*/7 * * * *",
-                &[
-                    "minute 0 comes 4 minutes after minute 56",
-                    "hint: write @every 7m",
-                ][..],
+                &["minute 0 comes 4 minutes after minute 56", "hint: write @every 7m"][..],
             ),
             ("0-59/7 * * * *", &["minute 0 comes 4 minutes"]),
-            (
-                "0 */5 * * *",
-                &["hour 0 comes 4 hours after hour 20", "@every 5h"],
-            ),
+            ("0 */5 * * *", &["hour 0 comes 4 hours after hour 20", "@every 5h"]),
             ("0 */9 * * 1-5", &["hour 0 comes 6 hours after hour 18"]),
-            (
-                "3-59/7 * * * *",
-                &["minute 3 comes 4 minutes after minute 59"],
-            ),
-            (
-                "*/90 * * * *",
-                &["minute 0 of each hour only", "@every 90m"],
-            ),
+            ("3-59/7 * * * *", &["minute 3 comes 4 minutes after minute 59"]),
+            ("*/90 * * * *", &["minute 0 of each hour only", "@every 90m"]),
             ("*/59 * * * *", &["minute 0 comes 1 minute after minute 59"]),
         ] {
             assert_said(&format!("schedule = '{schedule}'"), parts);
@@ -570,11 +492,7 @@ mod tests {
             "3-59/10 * * * *",
             "@every 7m",
         ] {
-            assert_eq!(
-                of_job(&format!("schedule = '{schedule}'")),
-                [""; 0],
-                "{schedule}"
-            );
+            assert_eq!(of_job(&format!("schedule = '{schedule}'")), [""; 0], "{schedule}");
         }
     }
 
@@ -589,33 +507,14 @@ mod tests {
                 ][..],
             ),
             ("59 23 13 * fri", &["the 13th and on every Friday"]),
-            (
-                "0 1 */2 * mon",
-                &["both must match", "next: Mon 2026-12-07, Mon 2026-12-21"],
-            ),
-            (
-                "0 1 1-7 * */2",
-                &["both must match", "the days `1-7` of the month"],
-            ),
+            ("0 1 */2 * mon", &["both must match", "next: Mon 2026-12-07, Mon 2026-12-21"]),
+            ("0 1 1-7 * */2", &["both must match", "the days `1-7` of the month"]),
             (
                 "0 1 1-31 * mon",
-                &[
-                    "one is enough",
-                    "every Monday",
-                    "next: Tue 2026-11-24, Wed 2026-11-25",
-                ],
+                &["one is enough", "every Monday", "next: Tue 2026-11-24, Wed 2026-11-25"],
             ),
-            (
-                "0 1 L * 5L",
-                &[
-                    "one is enough",
-                    "the days `L` of the month and on the days `5L`",
-                ],
-            ),
-            (
-                "0 1 22,23 * sun,tue",
-                &["the 22nd and 23rd", "every Sunday and Tuesday"],
-            ),
+            ("0 1 L * 5L", &["one is enough", "the days `L` of the month and on the days `5L`"]),
+            ("0 1 22,23 * sun,tue", &["the 22nd and 23rd", "every Sunday and Tuesday"]),
         ] {
             assert_said(&format!("schedule = '{schedule}'"), parts);
         }
@@ -628,11 +527,7 @@ mod tests {
             "0 1 1-31 * 0-6",
             "@weekly",
         ] {
-            assert_eq!(
-                of_job(&format!("schedule = '{schedule}'")),
-                [""; 0],
-                "{schedule}"
-            );
+            assert_eq!(of_job(&format!("schedule = '{schedule}'")), [""; 0], "{schedule}");
         }
     }
 
@@ -669,11 +564,7 @@ mod tests {
         let job = |number| {
             format!(
                 "[jobs.j{number}]\n{}",
-                if number % 2 == 0 {
-                    apart
-                } else {
-                    "schedule = '0 4 * * *'\n"
-                }
+                if number % 2 == 0 { apart } else { "schedule = '0 4 * * *'\n" }
             )
         };
         assert_eq!(warnings(&(0..80).map(job).collect::<String>()), [""; 0]);
@@ -682,12 +573,8 @@ mod tests {
     #[test]
     fn failures_that_reach_nobody_are_one_warning_for_the_file() {
         let said = |text: &str| {
-            let all = report(text)
-                .warnings
-                .into_iter()
-                .map(|note| note.to_string());
-            all.filter(|note| note.contains("reach nobody"))
-                .collect::<Vec<_>>()
+            let all = report(text).warnings.into_iter().map(|note| note.to_string());
+            all.filter(|note| note.contains("reach nobody")).collect::<Vec<_>>()
         };
         let both = said(
             "[jobs.a]\ncommand = 'x'\n[jobs.b]\ncommand = 'x'\n[jobs.c]\ncommand = 'x'\nmailto = 'o@x'\n",
@@ -699,15 +586,8 @@ mod tests {
             "{}",
             both[0]
         );
-        assert!(
-            both[0].contains("write `on_failure` or `mailto` under [defaults]"),
-            "{}",
-            both[0]
-        );
-        assert_eq!(
-            said("[defaults]\non_failure = 'x'\n[jobs.a]\ncommand = 'x'\n"),
-            [""; 0]
-        );
+        assert!(both[0].contains("write `on_failure` or `mailto` under [defaults]"), "{}", both[0]);
+        assert_eq!(said("[defaults]\non_failure = 'x'\n[jobs.a]\ncommand = 'x'\n"), [""; 0]);
         assert_eq!(said("[jobs.a]\ncommand = 'x'\nenabled = false\n"), [""; 0]);
     }
 
@@ -722,25 +602,16 @@ mod tests {
         assert!(texts.len() > 3);
         for text in texts {
             let said: Vec<String> = report(&text).warnings.iter().map(Note::to_string).collect();
-            assert!(
-                said.len() == 1 && said[0].contains("reach nobody"),
-                "{said:#?}"
-            );
+            assert!(said.len() == 1 && said[0].contains("reach nobody"), "{said:#?}");
         }
     }
 
     fn report(text: &str) -> Report {
-        let source = Source {
-            path: "jobs.toml".into(),
-            text: text.to_owned(),
-        };
+        let source = Source { path: "jobs.toml".into(), text: text.to_owned() };
         let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
         match loaded {
             Ok(jobfile) => Report::of(&jobfile).forewarned(jobfile, &Past::default(), NOW),
-            Err(errors) => Report {
-                errors,
-                ..Report::default()
-            },
+            Err(errors) => Report { errors, ..Report::default() },
         }
     }
 

@@ -31,12 +31,7 @@ pub(crate) struct Context {
 impl Context {
     /// The context of this process.
     pub(crate) fn of_process(global: Global) -> Self {
-        Self {
-            global,
-            now: clock::now(),
-            caller: Caller::of_process(),
-            state_dir: OnceCell::new(),
-        }
+        Self { global, now: clock::now(), caller: Caller::of_process(), state_dir: OnceCell::new() }
     }
 
     /// The jobfile: the one named, else the default one. It need not exist.
@@ -111,14 +106,8 @@ impl Context {
     pub(crate) fn system_supervisor(&self) -> Option<String> {
         let is_own =
             self.caller.is_root || self.global.jobfile.is_some() || self.global.state_dir.is_some();
-        let system = Caller {
-            is_root: true,
-            ..Caller::default()
-        };
-        let jobfile = system
-            .default_jobfile()
-            .ok()
-            .filter(|path| !is_own && path.exists())?;
+        let system = Caller { is_root: true, ..Caller::default() };
+        let jobfile = system.default_jobfile().ok().filter(|path| !is_own && path.exists())?;
         Some(format!(
             "the system has a jobfile of its own, {}: `sudo jobctl status`",
             jobfile.display()
@@ -127,10 +116,7 @@ impl Context {
 
     /// The one who looks.
     pub(crate) fn viewer(&self) -> Viewer {
-        Viewer {
-            zone: zone::system(),
-            now: self.now.wall,
-        }
+        Viewer { zone: zone::system(), now: self.now.wall }
     }
 
     /// Says something to the person on standard error, unless told to be quiet.
@@ -139,11 +125,7 @@ impl Context {
             return;
         }
         let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() {
-            escape::lines(text)
-        } else {
-            text.into()
-        };
+        let text = if stderr.is_terminal() { escape::lines(text) } else { text.into() };
         let _ = writeln!(stderr, "jobctl: {text}");
     }
 
@@ -157,9 +139,7 @@ impl Context {
     /// The state directory that the command line or the jobfile names.
     fn named_state_dir(&self) -> Result<Option<PathBuf>, Failure> {
         match &self.global.state_dir {
-            Some(path) => Ok(Some(
-                std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-            )),
+            Some(path) => Ok(Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
             None => match state_key::read(&self.jobfile()?) {
                 Some(Named { dir, faults }) if faults.is_empty() => Ok(Some(dir)),
                 Some(named) => Err(trust::misled(&named)),

@@ -54,28 +54,15 @@ struct Finding {
 
 impl Finding {
     fn good(check: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            check,
-            level: Level::Good,
-            message: message.into(),
-            remedy: None,
-        }
+        Self { check, level: Level::Good, message: message.into(), remedy: None }
     }
 
     fn warning(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            check,
-            level: Level::Warning,
-            message: message.into(),
-            remedy: Some(remedy.into()),
-        }
+        Self { check, level: Level::Warning, message: message.into(), remedy: Some(remedy.into()) }
     }
 
     fn bad(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            level: Level::Bad,
-            ..Self::warning(check, message, remedy)
-        }
+        Self { level: Level::Bad, ..Self::warning(check, message, remedy) }
     }
 }
 
@@ -105,20 +92,12 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     let jobs = match loaded {
         Ok(jobs) => Some(jobs),
         Err(failure) => {
-            let remedy = failure
-                .hint
-                .clone()
-                .unwrap_or_else(|| "`jobctl check`".to_owned());
+            let remedy = failure.hint.clone().unwrap_or_else(|| "`jobctl check`".to_owned());
             findings.push(Finding::bad("jobfile", failure.message, remedy));
             None
         }
     };
-    let patient = Patient {
-        context,
-        store,
-        store_error,
-        jobs,
-    };
+    let patient = Patient { context, store, store_error, jobs };
     findings.extend(unit::supervisor(&patient)?);
     findings.extend(unit::unit(&patient));
     findings.extend(machine::look(&patient)?);

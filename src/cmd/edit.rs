@@ -69,10 +69,7 @@ fn edit(
         }
         let errors = count(report.errors(), "error");
         if !wants_again(&errors) {
-            return Err(Failure::no(format!(
-                "{}: {errors}, nothing is installed",
-                path.display()
-            )));
+            return Err(Failure::no(format!("{}: {errors}, nothing is installed", path.display())));
         }
     }
 }
@@ -80,17 +77,14 @@ fn edit(
 fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<(), Failure> {
     let name = editor.display();
     let ended = editor::run(editor, &draft.file).map_err(|error| {
-        Failure::system(format!(
-            "editor `{name}`: {}",
-            super::failure::plain(&error)
-        ))
+        Failure::system(format!("editor `{name}`: {}", super::failure::plain(&error)))
     })?;
     match ended {
         Ended::Well => Ok(()),
-        Ended::Exited(127) => Err(Failure::no(format!(
-            "editor `{name}`: there is no such program"
-        ))
-        .hint("set VISUAL or EDITOR to one that is installed")),
+        Ended::Exited(127) => {
+            Err(Failure::no(format!("editor `{name}`: there is no such program"))
+                .hint("set VISUAL or EDITOR to one that is installed"))
+        }
         Ended::Exited(126) => Err(Failure::no(format!("editor `{name}`: cannot be executed"))
             .hint("set VISUAL or EDITOR to one that can")),
         Ended::Exited(code) => Err(Failure::no(format!(
@@ -196,22 +190,15 @@ impl Original {
                         link.display()
                     )));
                 }
-                let original = Self {
-                    path: path.to_path_buf(),
-                    target: path.to_path_buf(),
-                    bytes: None,
-                };
+                let original =
+                    Self { path: path.to_path_buf(), target: path.to_path_buf(), bytes: None };
                 return original.refuse_if_not_writable().map(|()| original);
             }
             Err(error) => return Err(Failure::of_file(path, &error)),
         };
         let bytes =
             file::read_small(&target, SIZE_MAX).map_err(|error| Failure::of_file(path, &error))?;
-        let original = Self {
-            path: path.to_path_buf(),
-            target,
-            bytes: Some(bytes),
-        };
+        let original = Self { path: path.to_path_buf(), target, bytes: Some(bytes) };
         original.refuse_if_not_writable()?;
         Ok(original)
     }
@@ -265,11 +252,7 @@ impl Original {
 
     /// Writes the new file, with mode and owner of the one before.
     fn write_new(&self, new: &Path, edited: &[u8]) -> io::Result<File> {
-        let before = self
-            .bytes
-            .is_some()
-            .then(|| fs::metadata(&self.target))
-            .transpose()?;
+        let before = self.bytes.is_some().then(|| fs::metadata(&self.target)).transpose()?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         if before.is_some() {

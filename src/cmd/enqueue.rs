@@ -76,19 +76,9 @@ pub(crate) fn answer(
 /// The item of a call that does not read lines.
 fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem, Failure> {
     items::check_arguments(arguments)?;
-    let arguments: Vec<Vec<u8>> = arguments
-        .iter()
-        .map(|arg| arg.as_bytes().to_vec())
-        .collect();
-    let input = args
-        .stdin
-        .then(|| items::read_input(std::io::stdin().lock()))
-        .transpose()?;
-    Ok(NewItem {
-        key: key_of(args, job, &arguments)?,
-        args: arguments,
-        input,
-    })
+    let arguments: Vec<Vec<u8>> = arguments.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+    let input = args.stdin.then(|| items::read_input(std::io::stdin().lock())).transpose()?;
+    Ok(NewItem { key: key_of(args, job, &arguments)?, args: arguments, input })
 }
 
 /// The key of an item: the one of the command line, else what the job's template makes of its arguments.
@@ -109,9 +99,9 @@ fn key_of(
             "job `{name}`: its key `{template}` is made from argument {number}, which is missing"
         ))
         .hint("give the argument, or a key with --key")),
-        Err(KeyError::Empty) => Err(Failure::usage(format!(
-            "job `{name}`: its key `{template}` would be empty"
-        ))),
+        Err(KeyError::Empty) => {
+            Err(Failure::usage(format!("job `{name}`: its key `{template}` would be empty")))
+        }
     }
 }
 
@@ -229,10 +219,7 @@ fn add(
 
 /// What would be added where there is no store: nothing is in the way.
 fn added_to_none(addition: &Addition<'_>, items: impl Iterator<Item = NewItem>) -> Enqueued {
-    let new = items.map(|_| Added {
-        id: 0,
-        existing: false,
-    });
+    let new = items.map(|_| Added { id: 0, existing: false });
     match addition.conditions.after.first() {
         Some(&id) => Enqueued::NoSuchRun(id),
         None => Enqueued::Added(new.collect()),
@@ -283,9 +270,7 @@ fn tell(context: &Context, job: &Job, added: &[Added]) {
         }
         existing => {
             let (new, total) = (added.len() - existing, count(added.len(), "item"));
-            context.say(&format!(
-                "{new} of {total} were added; runs have the keys of the others"
-            ));
+            context.say(&format!("{new} of {total} were added; runs have the keys of the others"));
         }
     }
     if !job.policy.enabled {

@@ -121,12 +121,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     if context.global.json {
         out.json(&json::run(&ended))?;
     } else if ended.state != State::Succeeded || io::stderr().is_terminal() {
-        context.say(&format!(
-            "run {} ({}): {}",
-            ended.id,
-            ended.job,
-            verdict(&ended)
-        ));
+        context.say(&format!("run {} ({}): {}", ended.id, ended.job, verdict(&ended)));
     }
     match refused {
         Some(failure) if ended.state == State::Succeeded => Err(failure),
@@ -149,10 +144,7 @@ fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)
     };
     items::check_arguments(arguments)?;
     let item = NewItem {
-        args: arguments
-            .iter()
-            .map(|argument| argument.as_bytes().to_vec())
-            .collect(),
+        args: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
         key: None,
         input: None,
     };
@@ -161,20 +153,14 @@ fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)
 
 /// What a run was given, for the job as it is defined today.
 fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, NewItem), Failure> {
-    let store = context
-        .open_read()?
-        .ok_or_else(|| Failure::no_such_run(id))?;
+    let store = context.open_read()?.ok_or_else(|| Failure::no_such_run(id))?;
     let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
     let job = match jobs.today(&run.job) {
         Some(job) => job,
         None => jobs.find(&run.job)?,
     };
     let input = store.input(id)?;
-    let item = NewItem {
-        args: run.args,
-        key: run.key,
-        input,
-    };
+    let item = NewItem { args: run.args, key: run.key, input };
     Ok((job, item))
 }
 
@@ -197,10 +183,7 @@ fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent), Failure> {
     let lend = || -> io::Result<(OwnedFd, Lent)> {
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let lent = Lent {
-            copy: Some(theirs),
-            input,
-        };
+        let lent = Lent { copy: Some(theirs), input };
         Ok((ours, lent))
     };
     lend().map_err(|error| Failure::system(format!("output pipe: {}", plain(&error))))
@@ -208,10 +191,7 @@ fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent), Failure> {
 
 /// Says who has what the job needs.
 fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Failure, Failure> {
-    let filter = Filter {
-        states: vec![State::Running],
-        ..Filter::default()
-    };
+    let filter = Filter { states: vec![State::Running], ..Filter::default() };
     let running = store.runs(&filter, None)?;
     let needed = lane::lock_of(&job.policy, args);
     let has_lock = |run: &RunRow| {
@@ -246,16 +226,13 @@ fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Fai
 fn status_of(run: &RunRow) -> u8 {
     let by_signal = |signal: i32| u8::try_from(BY_SIGNAL.saturating_add(signal)).ok();
     let code = run.exit_code;
-    code.or_else(|| run.signal.and_then(by_signal))
-        .unwrap_or(Exit::System.code())
+    code.or_else(|| run.signal.and_then(by_signal)).unwrap_or(Exit::System.code())
 }
 
 fn restored_meanwhile(run: &RunRow) -> Failure {
     let (id, job) = (run.id, &run.job);
-    Failure::system(format!(
-        "run {id} ({job}): has ended, and the store does not have it any more"
-    ))
-    .hint("`jobctl restore` was called meanwhile; what the command printed is not kept")
+    Failure::system(format!("run {id} ({job}): has ended, and the store does not have it any more"))
+        .hint("`jobctl restore` was called meanwhile; what the command printed is not kept")
 }
 
 /// The wait for an attempt, with what goes to and fro meanwhile.
@@ -306,11 +283,7 @@ impl Session<'_> {
                     return Ok(run);
                 }
                 asked += 1;
-                let stop = if asked == 1 {
-                    Stop::Gently
-                } else {
-                    Stop::AtOnce
-                };
+                let stop = if asked == 1 { Stop::Gently } else { Stop::AtOnce };
                 self.supervisor.exec_stop(&self.run, stop);
             }
             self.supervisor.exec_look(self.run.id)?;
@@ -321,11 +294,7 @@ impl Session<'_> {
     fn wait(&mut self, is_ended: bool) -> io::Result<()> {
         self.supervisor.note_wait(LOOK);
         let (stdout, stderr) = (io::stdout(), io::stderr());
-        let target = if self.is_json {
-            stderr.as_fd()
-        } else {
-            stdout.as_fd()
-        };
+        let target = if self.is_json { stderr.as_fd() } else { stdout.as_fd() };
         let mut fds = vec![poll::readable(self.signals.fd())];
         let is_behind = !self.pending.is_empty();
         if is_behind {

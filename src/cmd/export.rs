@@ -31,17 +31,10 @@ pub(crate) fn answer(
         .jobs
         .iter()
         .zip(&zones)
-        .map(|(job, zone)| Export {
-            job,
-            zone: (!is_same(zone, &system)).then_some(&*zone.name),
-        })
+        .map(|(job, zone)| Export { job, zone: (!is_same(zone, &system)).then_some(&*zone.name) })
         .collect();
     let caller = user::current().name;
-    let kind = if args.system {
-        Kind::System(&caller)
-    } else {
-        Kind::User(&caller)
-    };
+    let kind = if args.system { Kind::System(&caller) } else { Kind::User(&caller) };
     let exported = export(&exports, kind);
     if context.global.json {
         out.json(&json(&exported, exports.len()))?;
@@ -52,11 +45,7 @@ pub(crate) fn answer(
             context.say(&line(remark));
         }
     }
-    Ok(if exported.refused == 0 {
-        Exit::Done
-    } else {
-        Exit::No
-    })
+    Ok(if exported.refused == 0 { Exit::Done } else { Exit::No })
 }
 
 /// Whether clocks in both zones show the same, whatever the zones are called.
@@ -65,17 +54,8 @@ fn is_same(a: &Zone, b: &Zone) -> bool {
 }
 
 fn line(remark: &Remark) -> String {
-    let Remark {
-        job,
-        key,
-        text,
-        is_refusal,
-    } = remark;
-    let refused = if *is_refusal {
-        " (the line is a comment)"
-    } else {
-        ""
-    };
+    let Remark { job, key, text, is_refusal } = remark;
+    let refused = if *is_refusal { " (the line is a comment)" } else { "" };
     format!("job `{job}`: {key}: {text}{refused}")
 }
 

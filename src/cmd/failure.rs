@@ -77,10 +77,7 @@ impl Failure {
 
     /// Adds what to do about it.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// Prints message and hint to standard error. If that is gone, there is nobody left to tell.
@@ -95,20 +92,12 @@ impl Failure {
             text.push('\n');
         }
         let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() {
-            escape::lines(&text)
-        } else {
-            text.into()
-        };
+        let text = if stderr.is_terminal() { escape::lines(&text) } else { text.into() };
         let _ = stderr.write_all(text.as_bytes());
     }
 
     fn new(code: Exit, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            code,
-        }
+        Self { message: message.into(), hint: None, code }
     }
 }
 
@@ -129,11 +118,7 @@ impl From<StoreError> for Failure {
             | StoreError::Unreadable(..)
             | StoreError::Failed { .. } => Exit::System,
         };
-        Self {
-            message: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-            code,
-        }
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned), code }
     }
 }
 
@@ -160,10 +145,7 @@ mod tests {
 
     #[test]
     fn a_locked_store_is_not_now_and_a_damaged_one_is_the_system() {
-        assert_eq!(
-            Failure::from(StoreError::Locked("/x".into())).code,
-            Exit::NotNow
-        );
+        assert_eq!(Failure::from(StoreError::Locked("/x".into())).code, Exit::NotNow);
         assert_eq!(
             Failure::from(StoreError::Damaged("/x".into(), "page 3".into())).code,
             Exit::System

@@ -23,12 +23,7 @@ impl Fields {
 
     /// Prints them, a line each; control characters in values are escaped.
     pub(crate) fn print(&self, out: &mut Out) -> Result<(), Failure> {
-        let width = self
-            .0
-            .iter()
-            .map(|(name, _, _)| name.width())
-            .max()
-            .unwrap_or(0);
+        let width = self.0.iter().map(|(name, _, _)| name.width()).max().unwrap_or(0);
         for (name, style, value) in &self.0 {
             let padding = " ".repeat(width + 2 - name.width());
             let name = out.styled(Style::Dim, name);
@@ -51,9 +46,6 @@ mod tests {
         fields.put("key", Some("a\nb".to_owned()));
         fields.put("error", None);
         fields.put("priority", Some("3".to_owned()));
-        assert_eq!(
-            capture(None, |out| fields.print(out)),
-            "key       a\\nb\npriority  3\n"
-        );
+        assert_eq!(capture(None, |out| fields.print(out)), "key       a\\nb\npriority  3\n");
     }
 }

@@ -9,16 +9,10 @@ use crate::store::Filter;
 /// The store's filter for what was asked.
 pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter, Failure> {
     let time = |text: &Option<String>| {
-        text.as_deref()
-            .map(|text| viewer.parse(text, Toward::Past))
-            .transpose()
+        text.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()
     };
     Ok(Filter {
-        states: filters
-            .states
-            .iter()
-            .map(|word| state(word))
-            .collect::<Result<_, _>>()?,
+        states: filters.states.iter().map(|word| state(word)).collect::<Result<_, _>>()?,
         job: filters.job.clone(),
         since: time(&filters.since)?,
         until: time(&filters.until)?,
@@ -42,10 +36,8 @@ mod tests {
 
     #[test]
     fn every_filter_of_the_command_line_reaches_the_store() {
-        let viewer = Viewer {
-            zone: crate::os::zone::load("UTC").unwrap(),
-            now: Wall::from_secs(7200),
-        };
+        let viewer =
+            Viewer { zone: crate::os::zone::load("UTC").unwrap(), now: Wall::from_secs(7200) };
         let line = "jobctl runs --state failed,skipped --state queued --job a --since 1h --until 1970-01-02 --exit 3 --key k --failed";
         let Command::Runs(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
             panic!()

@@ -43,11 +43,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// At the beginning of an attempt of a run.
     pub(crate) fn new(run: &RunRow, attempt: u32) -> Self {
-        Self {
-            attempt,
-            claim: run.claim,
-            ..Self::default()
-        }
+        Self { attempt, claim: run.claim, ..Self::default() }
     }
 
     /// Reads what came since the last time.
@@ -78,9 +74,7 @@ impl Cursor {
         }
         let mut found = Vec::new();
         while let Some(live) = &self.live {
-            let Some(look) = live
-                .look(self.position)
-                .map_err(|error| Failure::of_slot(&error))?
+            let Some(look) = live.look(self.position).map_err(|error| Failure::of_slot(&error))?
             else {
                 self.live = None;
                 break;
@@ -99,9 +93,7 @@ impl Cursor {
         self.is_over = true;
         self.live = None;
         let output = store.output(run.id, self.attempt)?;
-        Ok(output
-            .map(|output| pieces::rest(output, self.position))
-            .unwrap_or_default())
+        Ok(output.map(|output| pieces::rest(output, self.position)).unwrap_or_default())
     }
 }
 
@@ -111,11 +103,7 @@ pub(crate) fn answer(
     args: &cli::Logs,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let Subject {
-        context,
-        store,
-        run: id,
-    } = *subject;
+    let Subject { context, store, run: id } = *subject;
     let mut transcript = Transcript::new(out, args.raw);
     let mut cursor: Option<Cursor> = None;
     let mut lines = args.lines;
@@ -212,29 +200,14 @@ mod tests {
     use crate::cmd::json::sample_run;
 
     fn cursor(attempt: u32, is_over: bool) -> Cursor {
-        Cursor {
-            attempt,
-            is_over,
-            ..Cursor::default()
-        }
+        Cursor { attempt, is_over, ..Cursor::default() }
     }
 
     #[test]
     fn following_ends_with_the_run_or_with_the_attempt_asked_for() {
-        let ended = RunRow {
-            attempt: 2,
-            ..sample_run()
-        };
-        let retrying = RunRow {
-            attempt: 2,
-            state: State::Retrying,
-            ..sample_run()
-        };
-        let waiting = RunRow {
-            attempt: 0,
-            state: State::Queued,
-            ..sample_run()
-        };
+        let ended = RunRow { attempt: 2, ..sample_run() };
+        let retrying = RunRow { attempt: 2, state: State::Retrying, ..sample_run() };
+        let waiting = RunRow { attempt: 0, state: State::Queued, ..sample_run() };
         for (cursor, run, only, step) in [
             (cursor(2, true), &ended, None, Step::End),
             (cursor(1, true), &ended, None, Step::NextAttempt),
@@ -261,17 +234,8 @@ mod tests {
             ..cli::Global::default()
         });
         let store = Store::in_memory();
-        let run = RunRow {
-            state: State::Running,
-            claim: 10,
-            ..sample_run()
-        };
-        let mut cursor = Cursor {
-            attempt: 1,
-            claim: 9,
-            position: 7,
-            ..Cursor::default()
-        };
+        let run = RunRow { state: State::Running, claim: 10, ..sample_run() };
+        let mut cursor = Cursor { attempt: 1, claim: 9, position: 7, ..Cursor::default() };
         assert_eq!(cursor.advance(&context, &store, &run), Ok(Vec::new()));
         assert_eq!((cursor.position, cursor.claim), (0, 10));
     }

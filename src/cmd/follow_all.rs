@@ -79,19 +79,14 @@ impl Watch {
     /// Begins to follow what runs, and what has run since the last look.
     fn take_new(&mut self, store: &Store, out: &Out) -> Result<(), Failure> {
         let is_first = self.data_version.is_none();
-        let filter = Filter {
-            states: vec![State::Running],
-            ..Filter::default()
-        };
+        let filter = Filter { states: vec![State::Running], ..Filter::default() };
         let running = store.runs(&filter, None)?;
         let mut last = Vec::new();
         for id in store.jobs()?.iter().filter_map(|job| job.last_run) {
             last.extend(store.run(id)?.filter(|run| run.attempt > 0));
         }
         let key = |run: &RunRow| (run.id, run.claim);
-        let ended = last
-            .iter()
-            .filter(|run| !is_first && run.state != State::Running);
+        let ended = last.iter().filter(|run| !is_first && run.state != State::Running);
         for run in running.iter().chain(ended) {
             if !self.seen.contains(&key(run)) {
                 self.follow(run, out);
@@ -103,13 +98,10 @@ impl Watch {
 
     fn follow(&mut self, run: &RunRow, out: &Out) {
         let is_raw = self.is_raw;
-        self.followed
-            .entry((run.id, run.claim))
-            .or_insert_with(|| Followed {
-                cursor: Cursor::new(run, run.attempt),
-                transcript: Transcript::new(out, is_raw)
-                    .prefixed(format!("{}#{} | ", run.job, run.id)),
-            });
+        self.followed.entry((run.id, run.claim)).or_insert_with(|| Followed {
+            cursor: Cursor::new(run, run.attempt),
+            transcript: Transcript::new(out, is_raw).prefixed(format!("{}#{} | ", run.job, run.id)),
+        });
     }
 }
 

@@ -40,16 +40,8 @@ pub(crate) struct Traffic<'a> {
 impl<'a> Traffic<'a> {
     /// Reads what runs.
     pub(crate) fn read(store: &'a Store, jobs: &'a Jobs, now: Wall) -> Result<Self, Failure> {
-        let filter = Filter {
-            states: vec![State::Running],
-            ..Filter::default()
-        };
-        Ok(Self {
-            store,
-            jobs,
-            now,
-            running: store.runs(&filter, None)?,
-        })
+        let filter = Filter { states: vec![State::Running], ..Filter::default() };
+        Ok(Self { store, jobs, now, running: store.runs(&filter, None)? })
     }
 
     /// What is in the way of a run, in the order in which it is looked at before a start; nothing if its job is not in the jobfile.
@@ -87,11 +79,7 @@ impl<'a> Traffic<'a> {
         let has_it = |other: &Job, held: &RunRow| {
             lane::lock_of(&other.policy, &held.args).as_ref() == Some(&name)
         };
-        let with_lock = self
-            .jobs
-            .jobs
-            .iter()
-            .filter(|other| other.policy.lock.is_some());
+        let with_lock = self.jobs.jobs.iter().filter(|other| other.policy.lock.is_some());
         let (job, holders) = with_lock
             .map(|other| {
                 let mut holders = self.running_of(other.name.as_str());

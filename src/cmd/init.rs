@@ -30,9 +30,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
 
 fn write(path: &Path) -> Result<(), Failure> {
     let mut file = create(path)?;
-    let written = file
-        .write_all(STARTER.as_bytes())
-        .and_then(|()| file.sync_all());
+    let written = file.write_all(STARTER.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(|error| {
         // Half a jobfile is worse than none, and it is this call that made it.
         let _ = fs::remove_file(path);

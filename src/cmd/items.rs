@@ -95,35 +95,23 @@ pub(crate) fn each<'a>(
     separator: Separator,
     key: impl Fn(&[Vec<u8>]) -> Option<String> + 'a,
 ) -> impl Iterator<Item = NewItem> + 'a {
-    text.split(move |&byte| byte == separator.byte())
-        .filter(|item| !item.is_empty())
-        .map(move |item| {
+    text.split(move |&byte| byte == separator.byte()).filter(|item| !item.is_empty()).map(
+        move |item| {
             let args = vec![item.to_vec()];
-            NewItem {
-                key: key(&args),
-                args,
-                input: None,
-            }
-        })
+            NewItem { key: key(&args), args, input: None }
+        },
+    )
 }
 
 /// Reads the standard input of one item.
 pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    input
-        .take(ITEM_INPUT_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            Failure::system(format!(
-                "standard input: {}: nothing was added",
-                plain(&error)
-            ))
-        })?;
+    input.take(ITEM_INPUT_MAX + 1).read_to_end(&mut bytes).map_err(|error| {
+        Failure::system(format!("standard input: {}: nothing was added", plain(&error)))
+    })?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > ITEM_INPUT_MAX {
-        return Err(
-            Failure::usage("standard input: more than 16 MiB: nothing was added")
-                .hint("write it to a file and give the file's name as an argument"),
-        );
+        return Err(Failure::usage("standard input: more than 16 MiB: nothing was added")
+            .hint("write it to a file and give the file's name as an argument"));
     }
     Ok(bytes)
 }
@@ -134,19 +122,16 @@ pub(crate) fn check_arguments(arguments: &[OsString]) -> Result<(), Failure> {
         let len = argument.as_bytes().len();
         if len > ARGUMENT_MAX {
             return Err(
-                Failure::usage(format!("argument {} has {len} bytes", index + 1)).hint(LONGEST),
+                Failure::usage(format!("argument {} has {len} bytes", index + 1)).hint(LONGEST)
             );
         }
     }
-    let size: usize = arguments
-        .iter()
-        .map(|argument| argument.as_bytes().len() + 1 + size_of::<usize>())
-        .sum();
+    let size: usize =
+        arguments.iter().map(|argument| argument.as_bytes().len() + 1 + size_of::<usize>()).sum();
     if size > ARGUMENTS_MAX {
-        return Err(Failure::usage(format!(
-            "the arguments have {size} bytes together"
-        ))
-        .hint("a command takes 2 MiB of arguments at most; write them to a file and give its name"));
+        return Err(Failure::usage(format!("the arguments have {size} bytes together")).hint(
+            "a command takes 2 MiB of arguments at most; write them to a file and give its name",
+        ));
     }
     Ok(())
 }

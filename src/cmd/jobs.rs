@@ -68,17 +68,12 @@ impl Jobs {
 
     /// The jobs of a jobfile, where it is to be executed: one that others could have written is none.
     pub(crate) fn trusted(path: &std::path::Path) -> Result<Self, Failure> {
-        trust::load(path)
-            .map(Self::of)
-            .map_err(|error| failure_of(&error))
+        trust::load(path).map(Self::of).map_err(|error| failure_of(&error))
     }
 
     /// The jobs of a text that is no file yet. Errs as a broken jobfile does.
     pub(crate) fn of_text(text: &str) -> Result<Self, Failure> {
-        let source = Source {
-            path: "jobs.toml".into(),
-            text: text.to_owned(),
-        };
+        let source = Source { path: "jobs.toml".into(), text: text.to_owned() };
         with_environment(|env| jobfile::load_sources(&[source], env))
             .map(Self::of)
             .map_err(|problems| failure_of(&LoadError::Problems(problems)))
@@ -104,8 +99,7 @@ impl Jobs {
 
     /// The job that a recorded name means today: the one that has it, or has taken it over (`was`).
     pub(crate) fn today(&self, name: &str) -> Option<&Job> {
-        self.get(name)
-            .or_else(|| self.jobs.iter().find(|job| job.was(name)))
+        self.get(name).or_else(|| self.jobs.iter().find(|job| job.was(name)))
     }
 
     /// The job of a name; the error suggests a similar one.
@@ -131,11 +125,7 @@ impl Jobs {
             Some(name) => zone::load(name).unwrap_or_else(|_| zone::system()),
             None => zone::system(),
         };
-        self.zones
-            .borrow_mut()
-            .entry(name.cloned())
-            .or_insert_with(|| Rc::new(read()))
-            .clone()
+        self.zones.borrow_mut().entry(name.cloned()).or_insert_with(|| Rc::new(read())).clone()
     }
 
     /// The first occurrence of a job after `after`. None for a job without a schedule, one that is not enabled, `@reboot`, and
@@ -146,18 +136,10 @@ impl Jobs {
         }
         let zone = self.zone(job);
         let jitter = self.jitter(job);
-        let all = job
-            .schedules
-            .iter()
-            .enumerate()
-            .filter_map(|(index, (_, schedule))| {
-                let occurrence = schedule.next_after(&zone, after, grid_at)?;
-                Some(Coming {
-                    occurrence,
-                    schedule: index,
-                    jitter,
-                })
-            });
+        let all = job.schedules.iter().enumerate().filter_map(|(index, (_, schedule))| {
+            let occurrence = schedule.next_after(&zone, after, grid_at)?;
+            Some(Coming { occurrence, schedule: index, jitter })
+        });
         let all: Vec<Coming> = all.collect();
         let first = all.iter().min_by_key(|coming| coming.occurrence.at)?;
         let others = all
@@ -174,10 +156,7 @@ impl Jobs {
         }
         let note = (!notes.is_empty()).then(|| notes.join("; "));
         let at = first.occurrence.at;
-        Some(Coming {
-            occurrence: Occurrence { at, note },
-            ..first.clone()
-        })
+        Some(Coming { occurrence: Occurrence { at, note }, ..first.clone() })
     }
 
     /// The first occurrence of a job that is still to fall due: one whose jitter is not over may have been before now.
@@ -236,24 +215,15 @@ pub(crate) fn with_files<T>(
 ) -> T {
     let machine_id = machine::id();
     let known = |name: &str| {
-        zone::load(name)
-            .map(|_| ())
-            .map_err(|error| (error.to_string(), error.suggestion))
+        zone::load(name).map(|_| ()).map_err(|error| (error.to_string(), error.suggestion))
     };
-    load(&Environment {
-        machine_id: &machine_id,
-        zones: &known,
-        open,
-    })
+    load(&Environment { machine_id: &machine_id, zones: &known, open })
 }
 
 /// The last good jobfile of the store; none if it never had one, or if this version finds fault with it.
 fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>, Failure> {
-    let sources: Vec<Source> = store
-        .jobfile_copy()?
-        .into_iter()
-        .map(|(path, text)| Source { path, text })
-        .collect();
+    let sources: Vec<Source> =
+        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
     if sources.is_empty() {
         return Ok(None);
     }
@@ -272,10 +242,8 @@ pub(crate) fn failure_of(error: &LoadError) -> Failure {
         }
         LoadError::Untrusted(problems) => trust::failure_of(problems),
         LoadError::Problems(problems) => match problems.as_slice() {
-            [first, _, ..] => Failure::no(first_line(&first.to_string())).hint(format!(
-                "`jobctl check` says all {} things that are wrong",
-                problems.len()
-            )),
+            [first, _, ..] => Failure::no(first_line(&first.to_string()))
+                .hint(format!("`jobctl check` says all {} things that are wrong", problems.len())),
             _ => Failure::no(error.to_string()),
         },
     }
@@ -303,13 +271,8 @@ pub(crate) mod tests {
     #[test]
     fn the_earliest_of_several_schedules_is_next() {
         let jobs = jobs(TEXT);
-        let next = jobs
-            .next(jobs.get("backup").unwrap(), None, Wall::from_secs(9 * 3600))
-            .unwrap();
-        assert_eq!(
-            (next.occurrence.at, next.schedule),
-            (Wall::from_secs(12 * 3600), 1)
-        );
+        let next = jobs.next(jobs.get("backup").unwrap(), None, Wall::from_secs(9 * 3600)).unwrap();
+        assert_eq!((next.occurrence.at, next.schedule), (Wall::from_secs(12 * 3600), 1));
     }
 
     #[test]
@@ -322,15 +285,9 @@ pub(crate) mod tests {
                 "{name}"
             );
         }
-        let grid = jobs.next(
-            jobs.get("often").unwrap(),
-            Some(Wall::from_secs(30)),
-            Wall::from_secs(700),
-        );
-        assert_eq!(
-            grid.map(|next| next.occurrence.at),
-            Some(Wall::from_secs(1230))
-        );
+        let grid =
+            jobs.next(jobs.get("often").unwrap(), Some(Wall::from_secs(30)), Wall::from_secs(700));
+        assert_eq!(grid.map(|next| next.occurrence.at), Some(Wall::from_secs(1230)));
     }
 
     const HASHED: &str =
@@ -348,15 +305,8 @@ pub(crate) mod tests {
     #[test]
     fn jitter_and_hashed_values_differ_between_machines_and_stay_on_one() {
         let of = |machine_id: &str| {
-            let source = Source {
-                path: "jobs.toml".into(),
-                text: HASHED.to_owned(),
-            };
-            let env = Environment {
-                machine_id,
-                zones: &|_| Ok(()),
-                open: &trust::open_any,
-            };
+            let source = Source { path: "jobs.toml".into(), text: HASHED.to_owned() };
+            let env = Environment { machine_id, zones: &|_| Ok(()), open: &trust::open_any };
             let jobs = Jobs::of(jobfile::load_sources(&[source], &env).unwrap());
             jobs.machine_id.set(machine_id.to_owned()).unwrap();
             let job = jobs.get("job").unwrap();
@@ -365,10 +315,7 @@ pub(crate) mod tests {
         };
         let (one, again, other) = (of("machine-a"), of("machine-a"), of("machine-b"));
         assert_eq!(one, again);
-        assert!(
-            one.0 != other.0 && one.1 != other.1 && one.2 != other.2,
-            "{one:?} {other:?}"
-        );
+        assert!(one.0 != other.0 && one.1 != other.1 && one.2 != other.2, "{one:?} {other:?}");
         let resolved = one.1.unwrap();
         let seed = HashSeed { seed: "", job: "" };
         assert_eq!(schedule::Schedule::parse(&resolved, seed), Ok(one.2));

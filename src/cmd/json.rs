@@ -21,10 +21,7 @@ pub(crate) fn run_with_attempts(
     notices: &[NoticeRow],
 ) -> Value {
     let mut fields = run_fields(run);
-    fields.insert(
-        "attempts".to_owned(),
-        attempts.iter().map(attempt).collect(),
-    );
+    fields.insert("attempts".to_owned(), attempts.iter().map(attempt).collect());
     fields.insert("hooks".to_owned(), notices.iter().map(notice).collect());
     Value::Object(fields)
 }
@@ -152,12 +149,7 @@ mod tests {
     #[test]
     fn a_run_has_all_fields_in_the_order_of_the_contract() {
         let value = run(&sample_run());
-        let names: Vec<&str> = value
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = "id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at \
                         ended_at attempt max_attempts outcome exit_code signal error duration_ms args key priority \
                         progress result late acked after";

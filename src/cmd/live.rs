@@ -66,12 +66,8 @@ impl Live {
             let path = state_dir.join("slots").join(format!("{slot}.{ending}"));
             open_inside(&path, OFlag::O_RDONLY).ok()
         };
-        let live = Self {
-            record: open("rec")?,
-            output: open("out")?,
-            run: run.id,
-            claim: run.claim,
-        };
+        let live =
+            Self { record: open("rec")?, output: open("out")?, run: run.id, claim: run.claim };
         live.current().map(|_| live)
     }
 
@@ -110,16 +106,9 @@ impl Live {
     /// The next bytes that are kept, all from the head or all from the tail.
     fn wanted(&self, record: &Record, position: u64) -> Range<u64> {
         let (head_max, total) = (record.layout.head_max, record.output_total);
-        let start = if position < head_max {
-            position
-        } else {
-            position.max(oldest(record, false))
-        };
-        let end = if start < head_max {
-            total.min(head_max)
-        } else {
-            total
-        };
+        let start =
+            if position < head_max { position } else { position.max(oldest(record, false)) };
+        let end = if start < head_max { total.min(head_max) } else { total };
         start.min(end)..end.min(start.saturating_add(LOOK_MAX))
     }
 
@@ -163,18 +152,11 @@ fn look_of(
     }
     let end = start + bytes.len() as u64;
     // Nothing behind the head is kept, or the file is shorter than it should be: go on behind it.
-    let end = if bytes.is_empty() {
-        start.max(wanted.end)
-    } else {
-        end
-    };
+    let end = if bytes.is_empty() { start.max(wanted.end) } else { end };
     let left_out = start.saturating_sub(position);
     let is_new = left_out > 0 || !bytes.is_empty();
     Look {
-        pieces: is_new
-            .then_some(Piece { left_out, bytes })
-            .into_iter()
-            .collect(),
+        pieces: is_new.then_some(Piece { left_out, bytes }).into_iter().collect(),
         position: end.max(position),
         has_more: end < after.output_total && end > position,
         is_ended: after.ending.is_some() && end >= after.output_total,
@@ -184,14 +166,8 @@ fn look_of(
 /// The oldest byte of the tail that is still there; `is_moving`: or may not be there any more.
 fn oldest(record: &Record, is_moving: bool) -> u64 {
     let OutputLayout { head_max, tail_max } = record.layout;
-    let margin = if is_moving {
-        UNDER_WAY.min(tail_max / 2)
-    } else {
-        0
-    };
-    (record.output_total + margin)
-        .saturating_sub(tail_max)
-        .max(head_max)
+    let margin = if is_moving { UNDER_WAY.min(tail_max / 2) } else { 0 };
+    (record.output_total + margin).saturating_sub(tail_max).max(head_max)
 }
 
 #[cfg(test)]
@@ -204,10 +180,7 @@ mod tests {
     use crate::core::time::{Mono, Wall};
     use crate::keeper::record::{End, Ending, ProcessId};
 
-    const LAYOUT: OutputLayout = OutputLayout {
-        head_max: 4,
-        tail_max: 6,
-    };
+    const LAYOUT: OutputLayout = OutputLayout { head_max: 4, tail_max: 6 };
 
     fn record(total: u64, is_ended: bool) -> Record {
         let ending = Ending {
@@ -225,10 +198,7 @@ mod tests {
             feeds: None,
             report: None,
             boot_id: "boot".into(),
-            keeper: ProcessId {
-                pid: 1,
-                start_ticks: 1,
-            },
+            keeper: ProcessId { pid: 1, start_ticks: 1 },
             run: 412,
             attempt: 1,
             claim: 9,
@@ -250,24 +220,14 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("jobctl-live-{name}-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("slots")).unwrap();
         write(&dir, text, &record(text.len() as u64, is_ended));
-        let live = Live::open(
-            &dir,
-            &RunRow {
-                slot: Some(3),
-                ..sample_run()
-            },
-        );
+        let live = Live::open(&dir, &RunRow { slot: Some(3), ..sample_run() });
         (dir, live)
     }
 
     fn write(dir: &Path, text: &str, record: &Record) {
         let mut file = File::options();
-        let file = file
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(dir.join("slots/3.out"))
-            .unwrap();
+        let file =
+            file.write(true).create(true).truncate(false).open(dir.join("slots/3.out")).unwrap();
         for (at, byte) in text.bytes().enumerate() {
             let (place, room) = LAYOUT.place(at as u64);
             assert!(room > 0);
@@ -319,26 +279,10 @@ mod tests {
     fn a_slot_that_serves_another_attempt_gives_nothing() {
         let (dir, live) = slot("other", "abc", false);
         let live = live.unwrap();
-        write(
-            &dir,
-            "xyz",
-            &Record {
-                claim: 10,
-                ..record(3, false)
-            },
-        );
+        write(&dir, "xyz", &Record { claim: 10, ..record(3, false) });
         // The record's file is the same one, written over.
         assert_eq!(live.look(0).unwrap(), None);
-        assert!(
-            Live::open(
-                &dir,
-                &RunRow {
-                    slot: Some(3),
-                    ..sample_run()
-                }
-            )
-            .is_none()
-        );
+        assert!(Live::open(&dir, &RunRow { slot: Some(3), ..sample_run() }).is_none());
         std::fs::remove_dir_all(dir).unwrap();
     }
 
@@ -350,10 +294,7 @@ mod tests {
         assert_eq!((first.position, first.is_ended), (3, false));
         write(&dir, "abcdef", &record(6, true));
         let mut second = live.look(3).unwrap().unwrap();
-        assert_eq!(
-            (second.pieces.remove(0).bytes, second.has_more),
-            (b"d".to_vec(), true)
-        );
+        assert_eq!((second.pieces.remove(0).bytes, second.has_more), (b"d".to_vec(), true));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

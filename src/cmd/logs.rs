@@ -19,9 +19,7 @@ use crate::store::{RunRow, Store};
 /// Answers `jobctl logs`.
 pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit, Failure> {
     if args.follow && context.global.json {
-        return Err(Failure::usage(
-            "logs: --follow and --json do not go together",
-        ));
+        return Err(Failure::usage("logs: --follow and --json do not go together"));
     }
     let Some(target) = &args.target else {
         return follow_all::answer(context, args, out);
@@ -32,15 +30,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
         return Err(Failure::no_such_run(run));
     };
     if args.follow {
-        return follow::answer(
-            &follow::Subject {
-                context,
-                store: &store,
-                run,
-            },
-            args,
-            out,
-        );
+        return follow::answer(&follow::Subject { context, store: &store, run }, args, out);
     }
     let run = store.run(run)?.ok_or_else(|| Failure::no_such_run(run))?;
     let attempt = attempt_of(&run, args.attempt)?;
@@ -66,9 +56,7 @@ fn say_missing(
     attempt: u32,
 ) -> Result<(), Failure> {
     let rows = store.attempts(run.id)?;
-    let Some(row) = rows
-        .into_iter()
-        .find(|row| row.attempt == attempt && row.outcome.is_some())
+    let Some(row) = rows.into_iter().find(|row| row.attempt == attempt && row.outcome.is_some())
     else {
         return Ok(());
     };
@@ -108,10 +96,8 @@ fn find(
     if let Some(run) = store.newest_attempted(target)? {
         return Ok(run);
     }
-    let waiting = crate::store::Filter {
-        job: Some(target.to_owned()),
-        ..crate::store::Filter::default()
-    };
+    let waiting =
+        crate::store::Filter { job: Some(target.to_owned()), ..crate::store::Filter::default() };
     match store.runs(&waiting, Some(1))?.first() {
         Some(run) if is_followed && !run.state.is_ended() => Ok(run.id),
         Some(_) | None => Err(no_attempt_yet(context, Some(store), target)),
@@ -129,10 +115,7 @@ fn no_attempt_yet(context: &Context, store: Option<&Store>, name: &str) -> Failu
 /// The attempt that was asked for, else the newest one.
 fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32, Failure> {
     match asked.unwrap_or(run.attempt) {
-        0 => Err(Failure::no(format!(
-            "run {} was not started yet ({})",
-            run.id, run.state
-        ))),
+        0 => Err(Failure::no(format!("run {} was not started yet ({})", run.id, run.state))),
         attempt if attempt > run.attempt => Err(Failure::not_found(format!(
             "run {}: there is no attempt {attempt}, only {}",
             run.id, run.attempt
@@ -154,10 +137,7 @@ pub(crate) fn snapshot(
         && run.attempt == attempt
         && let Some(live) = Live::open(context.state_dir()?, run)
     {
-        while let Some(look) = live
-            .look(position)
-            .map_err(|error| Failure::of_slot(&error))?
-        {
+        while let Some(look) = live.look(position).map_err(|error| Failure::of_slot(&error))? {
             pieces.extend(look.pieces);
             position = look.position;
             if !look.has_more {
@@ -188,9 +168,7 @@ fn print_json(
         "left_out_bytes": left_out,
     });
     if std::str::from_utf8(&bytes).is_err() {
-        value["output_base64"] = base64::engine::general_purpose::STANDARD
-            .encode(&bytes)
-            .into();
+        value["output_base64"] = base64::engine::general_purpose::STANDARD.encode(&bytes).into();
     }
     out.json(&value)?;
     Ok(Exit::Done)
@@ -204,42 +182,21 @@ mod tests {
 
     #[test]
     fn only_attempts_that_were_made_can_be_read() {
-        let run = RunRow {
-            attempt: 2,
-            ..sample_run()
-        };
+        let run = RunRow { attempt: 2, ..sample_run() };
         assert_eq!(attempt_of(&run, None), Ok(2));
         assert_eq!(attempt_of(&run, Some(1)), Ok(1));
-        assert_eq!(
-            attempt_of(&run, Some(3)).map_err(|failure| failure.code),
-            Err(Exit::NotFound)
-        );
-        let waiting = RunRow {
-            attempt: 0,
-            state: State::Queued,
-            ..sample_run()
-        };
-        assert_eq!(
-            attempt_of(&waiting, None).map_err(|failure| failure.code),
-            Err(Exit::No)
-        );
+        assert_eq!(attempt_of(&run, Some(3)).map_err(|failure| failure.code), Err(Exit::NotFound));
+        let waiting = RunRow { attempt: 0, state: State::Queued, ..sample_run() };
+        assert_eq!(attempt_of(&waiting, None).map_err(|failure| failure.code), Err(Exit::No));
     }
 
     #[test]
     fn output_that_is_no_text_stands_in_json_twice() {
         let pieces = vec![
-            Piece {
-                left_out: 0,
-                bytes: b"a\xff".to_vec(),
-            },
-            Piece {
-                left_out: 7,
-                bytes: b"z".to_vec(),
-            },
+            Piece { left_out: 0, bytes: b"a\xff".to_vec() },
+            Piece { left_out: 7, bytes: b"z".to_vec() },
         ];
-        let text = capture(None, |out| {
-            print_json(&sample_run(), 1, pieces, out).map(|_| ())
-        });
+        let text = capture(None, |out| print_json(&sample_run(), 1, pieces, out).map(|_| ()));
         let expected = "{\"run\":412,\"job\":\"backup\",\"attempt\":1,\"output\":\"a\u{fffd}z\",\"left_out_bytes\":7,\"output_base64\":\"Yf96\"}\n";
         assert_eq!(text, expected);
     }

@@ -12,21 +12,15 @@ use crate::supervisor::metrics::{self, Outside};
 /// Answers `jobctl metrics`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
     if context.global.json {
-        return Err(
-            Failure::usage("metrics: this is Prometheus text, and never JSON")
-                .hint("`jobctl stats --json` and `jobctl status --json` have numbers"),
-        );
+        return Err(Failure::usage("metrics: this is Prometheus text, and never JSON")
+            .hint("`jobctl stats --json` and `jobctl status --json` have numbers"));
     }
     let is_up = context.is_supervised()?;
     let Some(store) = context.open_read()? else {
         out.text(&metrics::text_without_store(is_up))?;
         return Ok(Exit::Done);
     };
-    let mut outside = Outside {
-        is_up,
-        now: context.now.wall,
-        next: HashMap::new(),
-    };
+    let mut outside = Outside { is_up, now: context.now.wall, next: HashMap::new() };
     // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this wants the rest all the more.
     if let Ok(jobs) = Jobs::load(context, Some(&store)) {
         for job in &jobs.jobs {

@@ -79,17 +79,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
 impl Range {
     fn read(args: &cli::Next, viewer: &Viewer) -> Result<Self, Failure> {
         let time = |text: &Option<String>| {
-            text.as_deref()
-                .map(|text| viewer.parse(text, Toward::Future))
-                .transpose()
+            text.as_deref().map(|text| viewer.parse(text, Toward::Future)).transpose()
         };
         let until = time(&args.until)?;
         // An end is limit enough; without one there are only so many.
-        let count = args.count.unwrap_or(if until.is_some() {
-            u32::MAX
-        } else {
-            COUNT_DEFAULT
-        });
+        let count = args.count.unwrap_or(if until.is_some() { u32::MAX } else { COUNT_DEFAULT });
         let after = match time(&args.from)? {
             Some(from) => Wall::from_ms(from.ms().saturating_sub(1)),
             None => viewer.now,
@@ -136,22 +130,13 @@ fn of_expression(
 ) -> Result<Vec<Line>, Failure> {
     let zone = Rc::new(match timezone {
         Some(name) => zone::load(name).map_err(|error| {
-            let hint = error
-                .suggestion
-                .as_ref()
-                .map(|name| format!("did you mean `{name}`?"));
-            Failure {
-                hint,
-                ..Failure::usage(error.to_string())
-            }
+            let hint = error.suggestion.as_ref().map(|name| format!("did you mean `{name}`?"));
+            Failure { hint, ..Failure::usage(error.to_string()) }
         })?,
         None => zone::system(),
     });
     let machine_id = machine::id();
-    let seed = HashSeed {
-        seed: &machine_id,
-        job: "",
-    };
+    let seed = HashSeed { seed: &machine_id, job: "" };
     let schedule = Schedule::parse(text, seed).map_err(|error| refusal(text, error))?;
     let resolved = schedule::resolve(text, seed);
     if schedule == Schedule::Reboot {
@@ -197,11 +182,7 @@ fn refusal(text: &str, error: ScheduleError) -> Failure {
 fn of_jobs(context: &Context, name: Option<&str>, range: &Range) -> Result<Vec<Line>, Failure> {
     let store = context.open_read()?;
     let jobs = Jobs::load(context, store.as_ref())?;
-    let rows = store
-        .as_ref()
-        .map(Store::jobs)
-        .transpose()?
-        .unwrap_or_default();
+    let rows = store.as_ref().map(Store::jobs).transpose()?.unwrap_or_default();
     let chosen: Vec<&Job> = match name {
         Some(name) => vec![jobs.find(name)?],
         None => jobs.jobs.iter().collect(),
@@ -225,8 +206,7 @@ fn merge<'j>(
 ) -> Vec<(&'j Job, Coming)> {
     let next = |job: &Job, after: Wall| {
         let grid_at = row_of(rows, job).and_then(|row| row.grid_at);
-        jobs.next(job, grid_at, after)
-            .filter(|coming| range.holds(coming.occurrence.at))
+        jobs.next(job, grid_at, after).filter(|coming| range.holds(coming.occurrence.at))
     };
     let begin = |job: &Job| match range.is_from_now {
         true => jobs.undecided_after(job, row_of(rows, job), range.after),
@@ -236,11 +216,8 @@ fn merge<'j>(
     let entry = |index: usize, coming: &Option<Coming>| {
         Some(Reverse((coming.as_ref()?.occurrence.at, index)))
     };
-    let mut heap: BinaryHeap<_> = found
-        .iter()
-        .enumerate()
-        .filter_map(|(index, coming)| entry(index, coming))
-        .collect();
+    let mut heap: BinaryHeap<_> =
+        found.iter().enumerate().filter_map(|(index, coming)| entry(index, coming)).collect();
     let mut merged = Vec::new();
     while merged.len() < range.count {
         let Some(Reverse((at, index))) = heap.pop() else {
@@ -271,9 +248,7 @@ fn line_of(
     let at = coming.occurrence.at;
     let own = row.and_then(|row| row.pause);
     let mut pauses = all.into_iter().chain(own);
-    let paused = pauses
-        .any(|pause| pause.holds(at))
-        .then(|| "paused: will be skipped".to_owned());
+    let paused = pauses.any(|pause| pause.holds(at)).then(|| "paused: will be skipped".to_owned());
     let notes: Vec<String> = coming.occurrence.note.into_iter().chain(paused).collect();
     Line {
         at,
@@ -297,24 +272,17 @@ fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
     let has =
         |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
     if job.schedules.is_empty() {
-        context.say(&format!(
-            "job `{}` has no schedule: it runs when it is given an item",
-            job.name
-        ));
+        context
+            .say(&format!("job `{}` has no schedule: it runs when it is given an item", job.name));
     } else if !job.policy.enabled {
         context.say(&format!("job `{}` is not enabled", job.name));
     } else if has(|schedule| matches!(schedule, Schedule::Reboot)) {
-        context.say(&format!(
-            "job `{}` also fires at the next boot of the machine",
-            job.name
-        ));
+        context.say(&format!("job `{}` also fires at the next boot of the machine", job.name));
     } else if has(|schedule| matches!(schedule, Schedule::Every(_)))
         && row.is_none_or(|row| row.grid_at.is_none())
     {
-        context.say(&format!(
-            "job `{}`: @every begins when the supervisor first loads it",
-            job.name
-        ));
+        context
+            .say(&format!("job `{}`: @every begins when the supervisor first loads it", job.name));
     }
 }
 
@@ -331,20 +299,14 @@ fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> 
     for line in lines {
         let job_time = match line.zone.name == viewer.zone.name || shows_alike(line, viewer) {
             true => String::new(),
-            false => format!(
-                "{} {}",
-                when::local_text(&line.zone, line.at),
-                line.zone.name
-            ),
+            false => format!("{} {}", when::local_text(&line.zone, line.at), line.zone.name),
         };
         table.push(vec![
             viewer.show(line.at).into(),
             delay_text(line.jitter).trim_start().into(),
             Cell::styled(
                 Style::Dim,
-                viewer
-                    .relative(line.at + line.jitter)
-                    .trim_start_matches("in "),
+                viewer.relative(line.at + line.jitter).trim_start_matches("in "),
             ),
             line.job.as_deref().unwrap_or_default().into(),
             with_values(&line.schedule, line.resolved.clone()).into(),
@@ -365,10 +327,7 @@ pub(crate) fn delay_text(jitter: Duration) -> String {
 
 /// An expression, and what it is with values in place of each `H`.
 pub(crate) fn with_values(text: &str, resolved: Option<String>) -> String {
-    resolved.map_or_else(
-        || text.to_owned(),
-        |resolved| format!("{text} = {resolved}"),
-    )
+    resolved.map_or_else(|| text.to_owned(), |resolved| format!("{text} = {resolved}"))
 }
 
 fn shows_alike(line: &Line, viewer: &Viewer) -> bool {
@@ -380,12 +339,7 @@ mod tests {
     use super::*;
 
     fn range(after_secs: i64, count: usize) -> Range {
-        Range {
-            after: Wall::from_secs(after_secs),
-            until: None,
-            count,
-            is_from_now: false,
-        }
+        Range { after: Wall::from_secs(after_secs), until: None, count, is_from_now: false }
     }
 
     #[test]
@@ -397,26 +351,16 @@ mod tests {
             Wall::from_secs(0),
         )
         .unwrap();
-        let at: Vec<_> = lines
-            .iter()
-            .map(|line| line.json()["at"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(
-            at,
-            [
-                "2026-07-27T02:30:00.000+02:00",
-                "2026-07-28T02:30:00.000+02:00"
-            ]
-        );
+        let at: Vec<_> =
+            lines.iter().map(|line| line.json()["at"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(at, ["2026-07-27T02:30:00.000+02:00", "2026-07-28T02:30:00.000+02:00"]);
     }
 
     #[test]
     fn a_bad_expression_or_zone_is_an_error_of_usage() {
-        for (text, zone) in [
-            ("* * *", None),
-            ("0 0 30 2 *", None),
-            ("@daily", Some("Europe/Berln")),
-        ] {
+        for (text, zone) in
+            [("* * *", None), ("0 0 30 2 *", None), ("@daily", Some("Europe/Berln"))]
+        {
             let failure = of_expression(text, zone, &range(0, 1), Wall::from_secs(0))
                 .map(|_| ())
                 .unwrap_err();
@@ -441,10 +385,7 @@ mod tests {
 
     #[test]
     fn an_end_is_part_of_the_span() {
-        let until = Range {
-            until: Some(Wall::from_secs(7200)),
-            ..range(0, 100)
-        };
+        let until = Range { until: Some(Wall::from_secs(7200)), ..range(0, 100) };
         let lines = of_expression("0 * * * *", Some("UTC"), &until, Wall::from_secs(0)).unwrap();
         assert_eq!(lines.len(), 2);
     }

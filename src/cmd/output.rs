@@ -82,20 +82,12 @@ impl Out {
             Color::Always => true,
             Color::Never => false,
         };
-        Self::over(
-            Box::new(stdout.lock()),
-            terminal.map(|terminal| terminal.width),
-            has_color,
-        )
+        Self::over(Box::new(stdout.lock()), terminal.map(|terminal| terminal.width), has_color)
     }
 
     /// Output into `sink`.
     pub(crate) fn over(sink: Box<dyn Write>, width: Option<usize>, has_color: bool) -> Self {
-        Self {
-            sink: BufWriter::with_capacity(1 << 16, sink),
-            width,
-            has_color,
-        }
+        Self { sink: BufWriter::with_capacity(1 << 16, sink), width, has_color }
     }
 
     /// Whether a person's terminal is at the other end.
@@ -130,9 +122,7 @@ impl Out {
 
     /// Writes bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.sink
-            .write_all(bytes)
-            .map_err(|error| Failure::of_output(&error))
+        self.sink.write_all(bytes).map_err(|error| Failure::of_output(&error))
     }
 
     /// Writes a JSON value as one line. JSON itself escapes less than a terminal needs.
@@ -147,9 +137,7 @@ impl Out {
 
     /// Hands over everything written so far. Must be called before the process ends.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        self.sink
-            .flush()
-            .map_err(|error| Failure::of_output(&error))
+        self.sink.flush().map_err(|error| Failure::of_output(&error))
     }
 }
 
@@ -190,10 +178,7 @@ mod tests {
     fn a_full_disk_is_a_failure_at_the_latest_when_flushing() {
         let mut out = Out::over(Box::new(Full), None, false);
         assert!(out.line("fits into the buffer").is_ok());
-        assert_eq!(
-            out.flush().map_err(|failure| failure.code),
-            Err(Exit::System)
-        );
+        assert_eq!(out.flush().map_err(|failure| failure.code), Err(Exit::System));
     }
 
     #[test]

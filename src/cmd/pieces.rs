@@ -14,16 +14,10 @@ pub(crate) struct Piece {
 /// What was kept of an output from `position` on.
 pub(crate) fn rest(output: Output, position: u64) -> Vec<Piece> {
     let head_end = output.head.len() as u64;
-    let tail_start = output
-        .total
-        .saturating_sub(output.tail.len() as u64)
-        .max(head_end);
+    let tail_start = output.total.saturating_sub(output.tail.len() as u64).max(head_end);
     let mut pieces = Vec::new();
     if position < head_end {
-        pieces.push(Piece {
-            left_out: 0,
-            bytes: cut(output.head, position),
-        });
+        pieces.push(Piece { left_out: 0, bytes: cut(output.head, position) });
     }
     let left_out = tail_start.saturating_sub(position.max(head_end));
     let bytes = cut(output.tail, position.saturating_sub(tail_start));
@@ -45,10 +39,7 @@ pub(crate) fn last_lines(pieces: Vec<Piece>, lines: u64) -> Vec<Piece> {
         match line_start(&piece.bytes, &mut wanted, is_end) {
             Some(start) => {
                 piece.bytes.drain(..start);
-                kept.push(Piece {
-                    left_out: 0,
-                    bytes: piece.bytes,
-                });
+                kept.push(Piece { left_out: 0, bytes: piece.bytes });
             }
             None => kept.push(piece),
         }
@@ -59,11 +50,7 @@ pub(crate) fn last_lines(pieces: Vec<Piece>, lines: u64) -> Vec<Piece> {
 
 /// Where the `wanted`th line from the end begins; none if there are not so many, and `wanted` is then what is still to be found.
 fn line_start(bytes: &[u8], wanted: &mut u64, is_end: bool) -> Option<usize> {
-    let body = if is_end {
-        bytes.strip_suffix(b"\n").unwrap_or(bytes)
-    } else {
-        bytes
-    };
+    let body = if is_end { bytes.strip_suffix(b"\n").unwrap_or(bytes) } else { bytes };
     for (index, byte) in body.iter().enumerate().rev() {
         if *byte == b'\n' {
             *wanted -= 1;
@@ -86,18 +73,11 @@ mod tests {
     use super::*;
 
     fn output() -> Output {
-        Output {
-            total: 20,
-            head: b"abcde".to_vec(),
-            tail: b"vwxyz".to_vec(),
-        }
+        Output { total: 20, head: b"abcde".to_vec(), tail: b"vwxyz".to_vec() }
     }
 
     fn piece(left_out: u64, bytes: &str) -> Piece {
-        Piece {
-            left_out,
-            bytes: bytes.as_bytes().to_vec(),
-        }
+        Piece { left_out, bytes: bytes.as_bytes().to_vec() }
     }
 
     #[test]
@@ -112,18 +92,10 @@ mod tests {
 
     #[test]
     fn output_that_was_kept_whole_has_no_gap() {
-        let whole = Output {
-            total: 8,
-            head: b"abcde".to_vec(),
-            tail: b"fgh".to_vec(),
-        };
+        let whole = Output { total: 8, head: b"abcde".to_vec(), tail: b"fgh".to_vec() };
         assert_eq!(rest(whole.clone(), 0), [piece(0, "abcde"), piece(0, "fgh")]);
         assert_eq!(rest(whole, 6), [piece(0, "gh")]);
-        let small = Output {
-            total: 2,
-            head: b"ab".to_vec(),
-            tail: Vec::new(),
-        };
+        let small = Output { total: 2, head: b"ab".to_vec(), tail: Vec::new() };
         assert_eq!(rest(small, 0), [piece(0, "ab")]);
     }
 

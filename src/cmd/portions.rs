@@ -82,10 +82,7 @@ pub(crate) fn failed_after(done: u32, failure: Failure) -> Failure {
         return failure;
     }
     let runs = crate::core::noun::count(done as usize, "run");
-    Failure {
-        message: format!("{}; {runs} were done before that", failure.message),
-        ..failure
-    }
+    Failure { message: format!("{}; {runs} were done before that", failure.message), ..failure }
 }
 
 #[cfg(test)]
@@ -119,11 +116,7 @@ pub(crate) mod tests {
                     if fails_at == Some(left) {
                         return Err(Failure::system("the disk is gone"));
                     }
-                    store.pause(
-                        Scope::All,
-                        None,
-                        crate::core::time::Wall::from_ms(left.into()),
-                    )?;
+                    store.pause(Scope::All, None, crate::core::time::Wall::from_ms(left.into()))?;
                     left -= 1;
                     Ok((left >= 0).then_some((left, 0)))
                 },
@@ -155,9 +148,6 @@ pub(crate) mod tests {
         assert_eq!(told, Ok(vec![9, 8, 7, 6, 5, 4, 3, 2]));
         assert_eq!(commits, 4);
         let failure = failed_after(6, Failure::system("the disk is gone"));
-        assert_eq!(
-            failure.message,
-            "the disk is gone; 6 runs were done before that"
-        );
+        assert_eq!(failure.message, "the disk is gone; 6 runs were done before that");
     }
 }

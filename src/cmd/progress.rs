@@ -31,10 +31,7 @@ pub(crate) struct Tally {
 impl Progress {
     /// A line that is shown to people who want to be told.
     pub(crate) fn of(context: &Context) -> Self {
-        Self {
-            is_shown: !context.global.quiet && std::io::stderr().is_terminal(),
-            width: 0,
-        }
+        Self { is_shown: !context.global.quiet && std::io::stderr().is_terminal(), width: 0 }
     }
 
     /// Says what is waited for.
@@ -94,15 +91,8 @@ mod tests {
             ..sample_run()
         };
         let name = format!("run {} ({})", run.id, run.job);
-        let tally = |ended, failed, total| Tally {
-            ended,
-            failed,
-            total,
-        };
-        assert_eq!(
-            line(&run, tally(0, 0, 1)),
-            format!("{name}: running (42 %)")
-        );
+        let tally = |ended, failed, total| Tally { ended, failed, total };
+        assert_eq!(line(&run, tally(0, 0, 1)), format!("{name}: running (42 %)"));
         assert_eq!(
             line(&run, tally(3, 1, 10)),
             format!("3 of 10 runs ended, 1 not succeeded; {name}: running (42 %)")

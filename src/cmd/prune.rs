@@ -29,9 +29,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     let jobs = Jobs::load(context, Some(&store))?;
     let limits = store.jobs()?.into_iter().map(|row| {
         // Jobs that are gone keep theirs as those that say nothing.
-        let keep = jobs
-            .today(&row.name)
-            .map_or_else(Keep::default, |job| job.policy.keep.clone());
+        let keep = jobs.today(&row.name).map_or_else(Keep::default, |job| job.policy.keep.clone());
         (row.id, PruneLimits::of(&keep, context.now.wall))
     });
     let mut removed = Removed::default();

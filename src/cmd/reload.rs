@@ -114,10 +114,8 @@ fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(
     }
     let waited = clock::now().mono.since(asked_at);
     if waited >= GIVE_UP_AFTER {
-        return Err(
-            Failure::system("the supervisor is there, but gives no answer")
-                .hint("its log may say why: a full disk, a locked store, or an older version"),
-        );
+        return Err(Failure::system("the supervisor is there, but gives no answer")
+            .hint("its log may say why: a full disk, a locked store, or an older version"));
     }
     if waited >= WORD_AFTER && !*is_told {
         *is_told = true;
@@ -129,30 +127,16 @@ fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(
 impl Answer {
     /// It was taken.
     pub(super) fn of_changes(changes: &Changes) -> Self {
-        let Changes {
-            jobs,
-            added,
-            changed,
-            removed,
-            renamed,
-        } = changes.clone();
-        Self {
-            jobs,
-            added,
-            changed,
-            removed,
-            renamed,
-            errors: Vec::new(),
-        }
+        let Changes { jobs, added, changed, removed, renamed } = changes.clone();
+        Self { jobs, added, changed, removed, renamed, errors: Vec::new() }
     }
 
     /// It is a bad one.
     pub(super) fn of_error(path: &Path, error: &LoadError) -> Self {
         match error {
-            LoadError::Problems(problems) | LoadError::Untrusted(problems) => Self {
-                errors: problems.iter().map(Error::of_problem).collect(),
-                ..Self::default()
-            },
+            LoadError::Problems(problems) | LoadError::Untrusted(problems) => {
+                Self { errors: problems.iter().map(Error::of_problem).collect(), ..Self::default() }
+            }
             LoadError::Missing(_) => Self::of_failure(path, "there is no such file"),
             LoadError::Unreadable(error) => Self::of_failure(path, &plain(error)),
         }
@@ -176,11 +160,8 @@ impl Answer {
 
     /// The object of `--json`.
     pub(super) fn json(&self) -> Value {
-        let renamed: Value = self
-            .renamed
-            .iter()
-            .map(|(from, to)| json!({ "from": from, "to": to }))
-            .collect();
+        let renamed: Value =
+            self.renamed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
         let errors: Value = self.errors.iter().map(|error| error.json.clone()).collect();
         json!({
             "ok": self.is_ok(),
@@ -215,18 +196,13 @@ impl Answer {
             let names = answer[key].as_array()?.iter();
             names.map(|name| Some(name.as_str()?.to_owned())).collect()
         };
-        let renamed = answer["renamed"].as_array()?.iter().map(|pair| {
-            Some((
-                pair["from"].as_str()?.to_owned(),
-                pair["to"].as_str()?.to_owned(),
-            ))
-        });
+        let renamed = answer["renamed"]
+            .as_array()?
+            .iter()
+            .map(|pair| Some((pair["from"].as_str()?.to_owned(), pair["to"].as_str()?.to_owned())));
         let texts = stored["errors"].as_array()?.iter();
         let errors = texts.zip(answer["errors"].as_array()?).map(|(text, json)| {
-            Some(Error {
-                text: text.as_str()?.to_owned(),
-                json: json.clone(),
-            })
+            Some(Error { text: text.as_str()?.to_owned(), json: json.clone() })
         });
         Some(Self {
             jobs: usize::try_from(answer["jobs"].as_u64()?).ok()?,
@@ -252,11 +228,8 @@ impl Answer {
     }
 
     fn line(&self) -> String {
-        let renamed: Vec<String> = self
-            .renamed
-            .iter()
-            .map(|(from, to)| format!("{from} to {to}"))
-            .collect();
+        let renamed: Vec<String> =
+            self.renamed.iter().map(|(from, to)| format!("{from} to {to}")).collect();
         let mut parts = vec![format!("in force, {}", count(self.jobs, "job"))];
         for (word, names) in [
             ("added", &self.added),
@@ -285,12 +258,7 @@ fn listed(names: &[String]) -> String {
 
 impl Error {
     fn of_problem(problem: &Problem) -> Self {
-        let Problem {
-            place,
-            job,
-            message,
-            hint,
-        } = problem;
+        let Problem { place, job, message, hint } = problem;
         Self {
             text: problem.to_string(),
             json: check::finding(place, job.as_deref(), message, hint.as_deref()),
@@ -323,9 +291,6 @@ mod tests {
     fn many_names_are_counted() {
         let names: Vec<String> = (0..14).map(|number| format!("j{number}")).collect();
         assert!(listed(&names).ends_with("j11 and 2 more"));
-        assert_eq!(
-            Answer::default().line(),
-            "in force, 0 jobs; nothing changed"
-        );
+        assert_eq!(Answer::default().line(), "in force, 0 jobs; nothing changed");
     }
 }

@@ -96,11 +96,7 @@ impl Sight {
             let added = add_all(&watcher, &places);
             Ok((watcher, added))
         });
-        Self {
-            snapshot,
-            places,
-            anew,
-        }
+        Self { snapshot, places, anew }
     }
 }
 
@@ -196,9 +192,7 @@ impl<'s> Reloading<'s> {
         }
         match self.quiet_deadline {
             Some(deadline) => is_over(deadline),
-            None => self
-                .looked_at
-                .is_none_or(|at| is_over(at + (LOOK_EVERY - LOOK_EARLY))),
+            None => self.looked_at.is_none_or(|at| is_over(at + (LOOK_EVERY - LOOK_EARLY))),
         }
     }
 
@@ -258,10 +252,9 @@ impl<'s> Reloading<'s> {
         };
         let notices = watcher.take().unwrap_or_else(|_| vec![Notice::Gone]);
         let concerns = |notice: &Notice| match notice {
-            Notice::Name { at, name, .. } => self
-                .places
-                .get(at)
-                .is_some_and(|place| place.is_about(name)),
+            Notice::Name { at, name, .. } => {
+                self.places.get(at).is_some_and(|place| place.is_about(name))
+            }
             Notice::Itself | Notice::Gone => true,
         };
         if notices.iter().any(concerns) {
@@ -382,11 +375,7 @@ impl<'s> Reloading<'s> {
                 let error = held_text(&jobs);
                 let hint = "`jobctl reload` takes it now; else it is taken when they have ended";
                 self.write_error(supervisor, Some(&format!("{error}\nhint: {hint}")), now);
-                supervisor.say(
-                    now.wall,
-                    "jobfile_held",
-                    &[("error", &error), ("hint", &hint)],
-                );
+                supervisor.say(now.wall, "jobfile_held", &[("error", &error), ("hint", &hint)]);
                 self.held = jobs;
                 Answer::of_failure(&self.service.path, &error)
             }
@@ -432,9 +421,7 @@ fn add_all(watcher: &Watcher, places: &BTreeMap<PathBuf, WatchedPlace>) -> io::R
     let mut first = Ok(());
     for (path, place) in places {
         let added = watcher.add(path, what(place));
-        let is_no_matter = added
-            .as_ref()
-            .is_err_and(|error| is_no_matter(error, place));
+        let is_no_matter = added.as_ref().is_err_and(|error| is_no_matter(error, place));
         if first.is_ok() && !is_no_matter {
             first = added.map_err(|error| of_path(path, &error));
         }

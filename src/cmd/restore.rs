@@ -32,11 +32,7 @@ pub(crate) fn answer(
             ..failure
         }
     })?;
-    let restoring = Restoring {
-        file: &file,
-        now: context.now.wall,
-        boot_id: &boot_id,
-    };
+    let restoring = Restoring { file: &file, now: context.now.wall, boot_id: &boot_id };
     let restored = Store::restore(state_dir, &restoring).map_err(failure)?;
     tell(context, &restored, out)?;
     Ok(Exit::Done)
@@ -44,10 +40,8 @@ pub(crate) fn answer(
 
 /// What is wrong with a backup is mended in another way than with the store in use.
 fn failure(error: StoreError) -> Failure {
-    let is_backup = !matches!(
-        error,
-        StoreError::Locked(_) | StoreError::Strange(..) | StoreError::Altered(..)
-    );
+    let is_backup =
+        !matches!(error, StoreError::Locked(_) | StoreError::Strange(..) | StoreError::Altered(..));
     let failure = Failure::from(error);
     match failure.hint {
         Some(_) if is_backup => {
@@ -58,11 +52,7 @@ fn failure(error: StoreError) -> Failure {
 }
 
 fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<(), Failure> {
-    let Restored {
-        kept,
-        running,
-        waiting,
-    } = restored;
+    let Restored { kept, running, waiting } = restored;
     if context.global.json {
         let kept = kept.as_ref().map(|path| path.display().to_string());
         return out.json(
@@ -70,10 +60,7 @@ fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<(), Fai
         );
     }
     if let Some(kept) = kept {
-        context.say(&format!(
-            "what was there before is kept: {}",
-            kept.display()
-        ));
+        context.say(&format!("what was there before is kept: {}", kept.display()));
     }
     if *running > 0 {
         context.say(&format!(

@@ -37,10 +37,8 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> 
     match scope {
         Scope::All => {
             let jobs = store.jobs()?;
-            let paused = jobs
-                .iter()
-                .filter(|job| job.is_paused(now))
-                .map(|job| format!("`{}`", job.name));
+            let paused =
+                jobs.iter().filter(|job| job.is_paused(now)).map(|job| format!("`{}`", job.name));
             let paused: Vec<String> = paused.collect();
             let ended = ended("everything", everything);
             Ok(match paused.as_slice() {
@@ -62,11 +60,7 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> 
 }
 
 fn ended(what: &str, was_paused: bool) -> String {
-    if was_paused {
-        format!("{what} goes on")
-    } else {
-        format!("{what} was not paused")
-    }
+    if was_paused { format!("{what} goes on") } else { format!("{what} was not paused") }
 }
 
 #[cfg(test)]

@@ -29,11 +29,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Res
         older: if args.all { Older::Too } else { Older::Left },
         pace: args.rate.as_deref().map(Pace::parse).transpose()?,
     };
-    let wanted = Wanted {
-        ids: &args.ids,
-        filters: &args.filters,
-        dry_run: args.dry_run,
-    };
+    let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
     steer::all(context, &retry, &wanted, out).map(Tally::exit)
 }
 
@@ -57,10 +53,7 @@ impl Pace {
         let rate = jobfile::parse_rate(text).map_err(|usage| {
             Failure::usage(format!("--rate `{text}`: is not a rate")).hint(usage)
         })?;
-        Ok(Self {
-            span: rate.per / rate.burst.max(1),
-            queued: Cell::new(0),
-        })
+        Ok(Self { span: rate.per / rate.burst.max(1), queued: Cell::new(0) })
     }
 
     /// How long after now the next run is due.
@@ -108,20 +101,14 @@ impl Verb for Retry {
         };
         // As far as can be told beforehand; the verb itself decides.
         let holder = store.key_holder(run.job_id, key)?;
-        Ok(holder
-            .filter(|by| *by != run.id)
-            .map(|by| key_held(run, by)))
+        Ok(holder.filter(|by| *by != run.id).map(|by| key_held(run, by)))
     }
 
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
         let fresh = self.job_of(run).and_then(|job| job.policy.attempts_max());
         let answer = store.retry_if_ended(run.id, fresh, self.now, self.force)?;
         if answer == Answer::Done
-            && let Some(delay) = self
-                .pace
-                .as_ref()
-                .map(Pace::next)
-                .filter(|delay| !delay.is_zero())
+            && let Some(delay) = self.pace.as_ref().map(Pace::next).filter(|delay| !delay.is_zero())
         {
             store.put_off_if_queued(run.id, self.now + delay)?;
         }
@@ -167,10 +154,9 @@ impl Retry {
                 .hint(format!("`jobctl show {id}` shows it")),
             ),
             State::Scheduled => Some(Failure::no(match run.due_at {
-                Some(due) => format!(
-                    "run {id} has not run yet (due at {})",
-                    briefly(&self.viewer, due)
-                ),
+                Some(due) => {
+                    format!("run {id} has not run yet (due at {})", briefly(&self.viewer, due))
+                }
                 None => format!("run {id} has not run yet (it waits for another run)"),
             })),
             State::Succeeded if self.force == Force::No => Some(
@@ -188,9 +174,7 @@ impl Retry {
     /// Today's definition of a run's job, also under a new name.
     fn job_of(&self, run: &RunRow) -> Option<&Job> {
         let is_renamed = |job: &&Job| job.policy.was.iter().any(|was| was.as_str() == run.job);
-        self.jobs
-            .get(&run.job)
-            .or_else(|| self.jobs.jobs.iter().find(is_renamed))
+        self.jobs.get(&run.job).or_else(|| self.jobs.jobs.iter().find(is_renamed))
     }
 }
 
@@ -228,11 +212,7 @@ mod tests {
     }
 
     fn in_state(state: State) -> RunRow {
-        RunRow {
-            state,
-            attempt: 2,
-            ..sample_run()
-        }
+        RunRow { state, attempt: 2, ..sample_run() }
     }
 
     #[test]
@@ -248,25 +228,16 @@ mod tests {
                 "run 412 is queued already (due since 12:00:00)",
                 Some("`jobctl show 412` shows it"),
             ),
-            (
-                State::Scheduled,
-                "run 412 has not run yet (due at 12:00:00)",
-                None,
-            ),
+            (State::Scheduled, "run 412 has not run yet (due at 12:00:00)", None),
             (
                 State::Succeeded,
                 "run 412 has succeeded (12:00:03)",
                 Some("run it again with `jobctl retry --force 412`"),
             ),
         ] {
-            let failure = retry(Force::No)
-                .refusal(&Store::in_memory(), &in_state(state))
-                .unwrap()
-                .unwrap();
-            assert_eq!(
-                (failure.message.as_str(), failure.hint.as_deref()),
-                (message, hint)
-            );
+            let failure =
+                retry(Force::No).refusal(&Store::in_memory(), &in_state(state)).unwrap().unwrap();
+            assert_eq!((failure.message.as_str(), failure.hint.as_deref()), (message, hint));
             assert_eq!(failure.code, Exit::No);
         }
     }
@@ -289,31 +260,16 @@ mod tests {
             steps.load(std::sync::atomic::Ordering::Relaxed)
         };
         let (few, many) = (cost(2), cost(20_000));
-        assert!(
-            few > 0 && many <= few * 2,
-            "{few} instructions with 2 runs, {many} with 20,000"
-        );
+        assert!(few > 0 && many <= few * 2, "{few} instructions with 2 runs, {many} with 20,000");
     }
 
     #[test]
     fn what_gave_up_may_run_again_and_a_success_by_force() {
         let store = Store::in_memory();
-        for state in [
-            State::Retrying,
-            State::Failed,
-            State::Skipped,
-            State::Cancelled,
-        ] {
-            assert_eq!(
-                retry(Force::No).refusal(&store, &in_state(state)),
-                Ok(None),
-                "{state}"
-            );
+        for state in [State::Retrying, State::Failed, State::Skipped, State::Cancelled] {
+            assert_eq!(retry(Force::No).refusal(&store, &in_state(state)), Ok(None), "{state}");
         }
-        assert_eq!(
-            retry(Force::Yes).refusal(&store, &in_state(State::Succeeded)),
-            Ok(None)
-        );
+        assert_eq!(retry(Force::Yes).refusal(&store, &in_state(State::Succeeded)), Ok(None));
     }
 
     #[test]
@@ -324,20 +280,12 @@ mod tests {
         assert_eq!(retry(Force::No).refusal(&store, &run), Ok(None));
         run.job = "gone".to_owned();
         let failure = retry(Force::No).refusal(&store, &run).unwrap().unwrap();
-        assert_eq!(
-            failure.message,
-            "run 412: its job `gone` is not in the jobfile"
-        );
+        assert_eq!(failure.message, "run 412: its job `gone` is not in the jobfile");
     }
 
     #[test]
     fn of_the_failed_occurrences_of_a_job_only_the_newest_is_taken() {
-        let run = |id, job_id, cause| RunRow {
-            id,
-            job_id,
-            cause,
-            ..sample_run()
-        };
+        let run = |id, job_id, cause| RunRow { id, job_id, cause, ..sample_run() };
         let runs = [
             run(9, 1, Cause::Schedule),
             run(8, 1, Cause::Enqueue),

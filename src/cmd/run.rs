@@ -84,11 +84,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
             cli::LogFormat::Text => LogFormat::Text,
             cli::LogFormat::Json => LogFormat::Json,
         }),
-        mode: if args.shadow {
-            Mode::Shadow
-        } else {
-            Mode::Live
-        },
+        mode: if args.shadow { Mode::Shadow } else { Mode::Live },
     };
     let mut bell: Option<Bell> = None;
     let mut first = vec![Event::Rung];
@@ -106,20 +102,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
                     .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?,
             ),
         };
-        let mut post = Post {
-            bell,
-            signals: &signals,
-            office: &mut office,
-        };
+        let mut post = Post { bell, signals: &signals, office: &mut office };
         let mut reload = Reloading::new(&service, snapshot);
-        let left = daemon::serve(
-            &mut supervisor,
-            &mut post,
-            &mut reload,
-            &mut watching,
-            first,
-        )
-        .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+        let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
+            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
         match left {
             Left::Stopped => return Ok(Exit::Done),
             // There was no downtime.
@@ -187,9 +173,7 @@ fn take_office(
     match Office::take(state_dir, jobfile) {
         Ok(office) => return Ok(Some((office, listen()?))),
         Err(OfficeError::Taken(pid)) if is_standby => {
-            context.say(&format!(
-                "standing by for the supervisor that runs here (pid {pid})"
-            ));
+            context.say(&format!("standing by for the supervisor that runs here (pid {pid})"));
         }
         Err(error) => return Err(not_in_office(state_dir, error)),
     }
@@ -218,13 +202,7 @@ pub(super) struct Service {
 impl Service {
     /// What has the jobfile and state directory of a live supervisor, and is none.
     pub(super) fn beside(path: PathBuf, state_dir: PathBuf) -> Self {
-        Self {
-            path,
-            state_dir,
-            on_stop: None,
-            log_format: None,
-            mode: Mode::Live,
-        }
+        Self { path, state_dir, on_stop: None, log_format: None, mode: Mode::Live }
     }
 
     fn start(
@@ -268,11 +246,7 @@ impl Service {
         }
         if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
             let hint = "its log was cut or removed; `jobctl restore` takes a backup back";
-            supervisor.say(
-                now.wall,
-                "store_lost_commits",
-                &[("commits", &lost), ("hint", &hint)],
-            );
+            supervisor.say(now.wall, "store_lost_commits", &[("commits", &lost), ("hint", &hint)]);
         }
         if let Some(reason) = why_paused {
             let hint = "`jobctl resume --all` when it may run here";
@@ -321,24 +295,13 @@ impl Service {
         removal: Removal,
         now: Now,
     ) -> Result<Taken, Failure> {
-        let Jobfile {
-            settings,
-            jobs,
-            sources,
-            ..
-        } = jobfile;
-        let sources: Vec<(PathBuf, String)> = sources
-            .into_iter()
-            .map(|source| (source.path, source.text))
-            .collect();
+        let Jobfile { settings, jobs, sources, .. } = jobfile;
+        let sources: Vec<(PathBuf, String)> =
+            sources.into_iter().map(|source| (source.path, source.text)).collect();
         let limited = limited_in_memory(&jobs);
         let former = supervisor.configure(self.configuration(&settings)?);
         let mut zones = Zones::new(settings.timezone.clone());
-        let new = NewJobs {
-            jobs,
-            sources: &sources,
-            removal,
-        };
+        let new = NewJobs { jobs, sources: &sources, removal };
         let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
         if !matches!(loaded, Ok(Taken::Taken(_))) {
             supervisor.configure(former);
@@ -353,16 +316,9 @@ impl Service {
 
     /// Copies output to standard output where that is wanted.
     fn forward(supervisor: &mut Supervisor<Slots>, settings: &Settings) {
-        let form = if supervisor.logs_json() {
-            LineForm::Json
-        } else {
-            LineForm::Prefix
-        };
+        let form = if supervisor.logs_json() { LineForm::Json } else { LineForm::Prefix };
         let is_wanted = settings.forward_output.unwrap_or(std::process::id() == 1);
-        supervisor
-            .parts()
-            .1
-            .forward_output(is_wanted.then_some(form));
+        supervisor.parts().1.forward_output(is_wanted.then_some(form));
     }
 
     pub(super) fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
@@ -378,10 +334,7 @@ impl Service {
             } else {
                 STOP_TIMEOUT
             }),
-            seed: settings
-                .hash_seed
-                .as_deref()
-                .map_or_else(machine::id, str::to_owned),
+            seed: settings.hash_seed.as_deref().map_or_else(machine::id, str::to_owned),
             output_total_max: self.output_total_max(settings),
             state_dir: self.state_dir.clone(),
             log_format: self.log_format.or(settings.log_format),
@@ -461,11 +414,7 @@ fn say_unlimitable(supervisor: &mut Supervisor<Slots>, jobs: &[String], now: Now
     for job in jobs {
         let error = "limits.memory: no control group (cgroup v2) is delegated to the supervisor";
         let hint = "set `Delegate=yes` in its systemd unit";
-        supervisor.say(
-            now.wall,
-            "no_cgroup",
-            &[("job", job), ("error", &error), ("hint", &hint)],
-        );
+        supervisor.say(now.wall, "no_cgroup", &[("job", job), ("error", &error), ("hint", &hint)]);
     }
 }
 
@@ -478,29 +427,17 @@ fn limited_in_memory(jobs: &[Job]) -> Vec<String> {
 fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
     let error = match trust::load(path) {
         Ok(jobfile) => {
-            return Ok(Loaded {
-                jobfile,
-                error: None,
-            });
+            return Ok(Loaded { jobfile, error: None });
         }
         // The copy must not be a way around.
         Err(error @ LoadError::Untrusted(_)) => return Err(jobs::failure_of(&error)),
         Err(error) => error,
     };
-    let sources: Vec<Source> = store
-        .jobfile_copy()?
-        .into_iter()
-        .map(|(path, text)| Source { path, text })
-        .collect();
+    let sources: Vec<Source> =
+        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
     let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
-    match (!sources.is_empty())
-        .then(|| jobs::with_environment(copy))
-        .flatten()
-    {
-        Some(jobfile) => Ok(Loaded {
-            jobfile,
-            error: Some(error.to_string()),
-        }),
+    match (!sources.is_empty()).then(|| jobs::with_environment(copy)).flatten() {
+        Some(jobfile) => Ok(Loaded { jobfile, error: Some(error.to_string()) }),
         None if !path.exists() => Err(jobs::failure_of(&LoadError::Missing(path.to_path_buf()))),
         None => Err(match error {
             LoadError::Unreadable(_) | LoadError::Untrusted(_) => jobs::failure_of(&error),
@@ -561,20 +498,14 @@ struct Zones {
 
 impl Zones {
     fn new(default: Option<Rc<str>>) -> Self {
-        Self {
-            default,
-            read: std::collections::HashMap::new(),
-        }
+        Self { default, read: std::collections::HashMap::new() }
     }
 
     fn get(&mut self, name: Option<&str>) -> Rc<Zone> {
         let name = name.or(self.default.as_deref()).map(str::to_owned);
         let zone = self.read.entry(name.clone()).or_insert_with(|| {
             // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
-            Rc::new(
-                name.and_then(|name| zone::load(&name).ok())
-                    .unwrap_or_else(zone::system),
-            )
+            Rc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
         });
         zone.clone()
     }
@@ -587,11 +518,7 @@ pub(super) fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> 
             "state directory {}: another supervisor runs here ({})",
             state_dir.display(),
             // It may have taken the lock just now and not have written its number yet.
-            if pid.is_empty() {
-                "it is starting".to_owned()
-            } else {
-                format!("pid {pid}")
-            }
+            if pid.is_empty() { "it is starting".to_owned() } else { format!("pid {pid}") }
         ))
         .hint("stop that one first, or name another state directory with --state-dir"),
         OfficeError::Failed(error) => Failure::of_file(&state_dir.join("supervisor.lock"), &error),
@@ -604,10 +531,8 @@ fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
         return Ok(());
     };
     let name = name.display();
-    Err(Failure::usage(format!(
-        "run: takes no name (`{name}`): it is the supervisor"
-    ))
-    .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
+    Err(Failure::usage(format!("run: takes no name (`{name}`): it is the supervisor"))
+        .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
 }
 
 /// How many runs may run at once.
@@ -634,9 +559,6 @@ mod tests {
         };
         let failure = refuse_names(&args).unwrap_err();
         assert_eq!(failure.code, Exit::Usage);
-        assert_eq!(
-            failure.hint.unwrap(),
-            "to run the job now, use `jobctl enqueue backup`"
-        );
+        assert_eq!(failure.hint.unwrap(), "to run the job now, use `jobctl enqueue backup`");
     }
 }

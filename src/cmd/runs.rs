@@ -22,10 +22,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
         check_job(context, store.as_ref(), name)?;
     }
     let limit = (args.count > 0).then_some(args.count);
-    let mut runs = store
-        .map(|store| store.runs(&filter, limit))
-        .transpose()?
-        .unwrap_or_default();
+    let mut runs = store.map(|store| store.runs(&filter, limit)).transpose()?.unwrap_or_default();
     live::fill_in(context.state_dir()?, &mut runs);
     if runs.is_empty() {
         return Ok(none_found(context, &filter));
@@ -111,30 +108,20 @@ fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
 
 /// State, and what made it so: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.
 pub(crate) fn verdict(run: &RunRow) -> String {
-    let detail = run.reason.map(
-        |reason| match (reason.as_str(), run.exit_code, run.signal) {
-            (word @ "exit", Some(code), _) => format!("{word} {code}"),
-            (word @ "signal", _, Some(signal)) => format!("{word} {signal}"),
-            (word, _, _) => word.to_owned(),
-        },
-    );
+    let detail = run.reason.map(|reason| match (reason.as_str(), run.exit_code, run.signal) {
+        (word @ "exit", Some(code), _) => format!("{word} {code}"),
+        (word @ "signal", _, Some(signal)) => format!("{word} {signal}"),
+        (word, _, _) => word.to_owned(),
+    });
     let progress = run
         .progress
         .filter(|_| run.state == State::Running)
         .map(|progress| format!("{progress} %"));
     let by = run.by.map(|by| format!("by {by}"));
     let count = (run.count > 1).then(|| format!("{} times", run.count));
-    let acked = run
-        .acked
-        .filter(|_| run.state == State::Failed)
-        .map(|_| "acknowledged".to_owned());
-    let details: Vec<String> = detail
-        .into_iter()
-        .chain(progress)
-        .chain(by)
-        .chain(count)
-        .chain(acked)
-        .collect();
+    let acked = run.acked.filter(|_| run.state == State::Failed).map(|_| "acknowledged".to_owned());
+    let details: Vec<String> =
+        detail.into_iter().chain(progress).chain(by).chain(count).chain(acked).collect();
     match details.is_empty() {
         true => run.state.to_string(),
         false => format!("{} ({})", run.state, details.join(", ")),
@@ -158,11 +145,7 @@ pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
     let quoted = |arg: &Vec<u8>| {
         let text = super::escape::bytes(arg).into_owned();
         let is_plain = !text.is_empty() && !text.contains([' ', '\'', '"']);
-        if is_plain {
-            text
-        } else {
-            format!("'{}'", text.replace('\'', "'\\''"))
-        }
+        if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
     };
     args.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
@@ -172,10 +155,7 @@ fn moment(run: &RunRow) -> crate::core::time::Wall {
     match run.state {
         State::Scheduled | State::Queued | State::Retrying => run.due_at.unwrap_or(run.created_at),
         State::Running | State::Succeeded | State::Failed | State::Skipped | State::Cancelled => {
-            run.started_at
-                .or(run.scheduled_at)
-                .or(run.ended_at)
-                .unwrap_or(run.created_at)
+            run.started_at.or(run.scheduled_at).or(run.ended_at).unwrap_or(run.created_at)
         }
     }
 }
@@ -203,9 +183,7 @@ pub(crate) fn check_job(
     }
     match Jobs::load(context, store) {
         Ok(jobs) => jobs.find(name).map(|_| ()),
-        Err(_) => Err(Failure::not_found(format!(
-            "job `{name}`: there is no such job"
-        ))),
+        Err(_) => Err(Failure::not_found(format!("job `{name}`: there is no such job"))),
     }
 }
 
@@ -237,10 +215,7 @@ mod tests {
         };
         assert_eq!(verdict(&failed), "failed (exit 3)");
         assert_eq!(
-            verdict(&RunRow {
-                acked: Some(Wall::from_secs(0)),
-                ..failed
-            }),
+            verdict(&RunRow { acked: Some(Wall::from_secs(0)), ..failed }),
             "failed (exit 3, acknowledged)"
         );
         let skipped = RunRow {

@@ -17,12 +17,8 @@ use crate::store::{AttemptRow, NoticeRow, RunRow};
 
 /// Answers `jobctl show`.
 pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Result<Exit, Failure> {
-    let store = context
-        .open_read()?
-        .ok_or_else(|| Failure::no_such_run(args.id))?;
-    let mut run = store
-        .run(args.id)?
-        .ok_or_else(|| Failure::no_such_run(args.id))?;
+    let store = context.open_read()?.ok_or_else(|| Failure::no_such_run(args.id))?;
+    let mut run = store.run(args.id)?.ok_or_else(|| Failure::no_such_run(args.id))?;
     live::fill_in(context.state_dir()?, std::slice::from_mut(&mut run));
     let mut attempts = store.attempts(args.id)?;
     // The store learns of the process when it has ended; until then its keeper's record has it.
@@ -36,11 +32,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
         out.json(&json::run_with_attempts(&run, &attempts, &notices))?;
         return Ok(Exit::Done);
     }
-    let known = if context.is_supervised()? {
-        ""
-    } else {
-        " (last known: no supervisor is running)"
-    };
+    let known =
+        if context.is_supervised()? { "" } else { " (last known: no supervisor is running)" };
     print_run(&run, known, &context.viewer(), out)?;
     if !attempts.is_empty() {
         out.line("")?;
@@ -57,27 +50,16 @@ fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Resul
     let mut fields = Fields::default();
     let time =
         |at: Option<Wall>| at.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
-    let known = if run.state == State::Running {
-        known
-    } else {
-        ""
-    };
+    let known = if run.state == State::Running { known } else { "" };
     fields.put("run", Some(run.id.to_string()));
     fields.put("job", Some(run.job.clone()));
-    fields.put_styled(
-        "state",
-        style(run),
-        Some(format!("{}{known}", verdict(run))),
-    );
+    fields.put_styled("state", style(run), Some(format!("{}{known}", verdict(run))));
     fields.put("error", run.error.clone());
     fields.put("result", run.result.clone());
     fields.put("cause", Some(run.cause.to_string()));
     fields.put("args", (!run.args.is_empty()).then(|| arguments(&run.args)));
     fields.put("key", run.key.clone());
-    fields.put(
-        "priority",
-        (run.priority != 0).then(|| run.priority.to_string()),
-    );
+    fields.put("priority", (run.priority != 0).then(|| run.priority.to_string()));
     fields.put("scheduled", time(run.scheduled_at));
     fields.put("last scheduled", time(run.last_scheduled_at));
     fields.put("created", time(Some(run.created_at)));
@@ -129,15 +111,9 @@ fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Re
             outcome_text(row.outcome, row.exit_code, row.signal).into(),
             row.duration_ms.map(when::span).unwrap_or_default().into(),
             cpu.unwrap_or_default().into(),
-            row.max_rss_kib
-                .map(|kib| size(kib.saturating_mul(1024)))
-                .unwrap_or_default()
-                .into(),
+            row.max_rss_kib.map(|kib| size(kib.saturating_mul(1024))).unwrap_or_default().into(),
             row.output_bytes.map(size).unwrap_or_default().into(),
-            row.pid
-                .map(|pid| pid.to_string())
-                .unwrap_or_default()
-                .into(),
+            row.pid.map(|pid| pid.to_string()).unwrap_or_default().into(),
             Cell::styled(Style::Bad, row.error.as_deref().unwrap_or_default()),
         ]);
     }
@@ -169,10 +145,7 @@ fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Resul
         table.push(vec![
             row.event.as_str().into(),
             row.means.as_str().into(),
-            row.attempt
-                .map(|attempt| attempt.to_string())
-                .unwrap_or_default()
-                .into(),
+            row.attempt.map(|attempt| attempt.to_string()).unwrap_or_default().into(),
             row.count.to_string().into(),
             viewer.show(when).into(),
             Cell::styled(if is_bad { Style::Bad } else { Style::Plain }, outcome),
@@ -241,14 +214,8 @@ mod tests {
             now: Wall::from_secs(1_785_067_300),
         };
         let text = capture(None, |out| print_run(&sample_run(), "", &viewer, out));
-        assert!(
-            text.starts_with("run      412\njob      backup\nstate    succeeded\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("started  2026-07-26 12:00:00 (1m 39s ago)\n"),
-            "{text}"
-        );
+        assert!(text.starts_with("run      412\njob      backup\nstate    succeeded\n"), "{text}");
+        assert!(text.contains("started  2026-07-26 12:00:00 (1m 39s ago)\n"), "{text}");
         assert!(!text.contains("key") && !text.contains("due"), "{text}");
     }
 }

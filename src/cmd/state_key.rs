@@ -27,27 +27,16 @@ pub(crate) fn read(jobfile: &Path) -> Option<Named> {
     let bytes = file::read_whole(opened.file, JOBFILE_MAX).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let dir = PathBuf::from(find(&text)?);
-    dir.is_absolute().then_some(Named {
-        dir,
-        faults: opened.faults,
-    })
+    dir.is_absolute().then_some(Named { dir, faults: opened.faults })
 }
 
 /// The value of the top-level key: the line is read by itself, tables are never reached.
 fn find(text: &str) -> Option<String> {
     let is_key = |line: &&str| line.trim_matches([' ', '"', '\'']).starts_with(KEY);
-    let line = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with('['))
-        .find(is_key)?;
+    let line =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with('[')).find(is_key)?;
     let table = toml::de::DeTable::parse(line).ok()?.into_inner();
-    table
-        .get(KEY)?
-        .get_ref()
-        .as_str()
-        .filter(|dir| !dir.is_empty())
-        .map(str::to_owned)
+    table.get(KEY)?.get_ref().as_str().filter(|dir| !dir.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -58,10 +47,7 @@ mod tests {
     fn the_key_is_found_whatever_follows() {
         for (text, dir) in [
             ("state_dir = \"/srv/x\"\n[jobs.a\nbroken", Some("/srv/x")),
-            (
-                "# state_dir = '/no'\ntimezone = 3\n  'state_dir'='/y' # here\n",
-                Some("/y"),
-            ),
+            ("# state_dir = '/no'\ntimezone = 3\n  'state_dir'='/y' # here\n", Some("/y")),
             ("[jobs.a]\nstate_dir = \"/no\"\n", None),
             ("state_dir = 3\n", None),
             ("state_directory = '/no'\n", None),

@@ -85,8 +85,7 @@ impl Numbers {
             State::Scheduled | State::Queued | State::Running | State::Retrying => {}
         }
         self.retries += i64::from(run.attempt.saturating_sub(1));
-        self.durations
-            .extend(run.duration_ms.filter(|_| run.attempt > 0));
+        self.durations.extend(run.duration_ms.filter(|_| run.attempt > 0));
     }
 
     fn sorted(mut self) -> Self {
@@ -139,14 +138,10 @@ fn lines(
             let period = args.by.map(|by| begin_of(by, run.ended_at, viewer));
             periods.entry(period).or_default().add(&run);
         }
-        lines.extend(periods.into_iter().map(|(period, numbers)| {
-            Line {
-                job: row.name.clone(),
-                period: period
-                    .zip(args.by)
-                    .map(|(at, by)| (at, name_of(by, at, viewer))),
-                numbers: numbers.sorted(),
-            }
+        lines.extend(periods.into_iter().map(|(period, numbers)| Line {
+            job: row.name.clone(),
+            period: period.zip(args.by).map(|(at, by)| (at, name_of(by, at, viewer))),
+            numbers: numbers.sorted(),
         }));
     }
     Ok(lines)
@@ -207,9 +202,8 @@ fn print(lines: &[Line], has_periods: bool, out: &mut Out) -> Result<(), Failure
     for line in lines {
         let numbers = &line.numbers;
         let span = |percent| numbers.share(percent).map(when::span).unwrap_or_default();
-        let rate = numbers
-            .permille()
-            .map(|permille| format!("{}.{} %", permille / 10, permille % 10));
+        let rate =
+            numbers.permille().map(|permille| format!("{}.{} %", permille / 10, permille % 10));
         let period = line.period.as_ref().map(|(_, name)| name.as_str());
         table.push(vec![
             line.job.as_str().into(),
@@ -235,10 +229,7 @@ mod tests {
     use crate::core::run::Cause;
 
     fn viewer(zone: &str) -> Viewer {
-        Viewer {
-            zone: crate::os::zone::load(zone).unwrap(),
-            now: Wall::from_secs(1_785_067_200),
-        }
+        Viewer { zone: crate::os::zone::load(zone).unwrap(), now: Wall::from_secs(1_785_067_200) }
     }
 
     fn run(state: State, attempt: u32, duration_ms: Option<i64>) -> PastRun {

@@ -48,9 +48,7 @@ pub(crate) fn answer(
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     if args.watch && context.global.quiet {
-        return Err(Failure::usage(
-            "status: --watch shows the page, and -q shows nothing",
-        ));
+        return Err(Failure::usage("status: --watch shows the page, and -q shows nothing"));
     }
     if args.watch {
         return status_watch::watch(context, args);
@@ -82,12 +80,7 @@ pub(crate) fn print_once(
         views.retain(|view| view.failed() > 0);
     }
     if context.global.json {
-        let facts = Facts {
-            supervisor: &supervisor,
-            jobs: &jobs,
-            store,
-            now: context.now.wall,
-        };
+        let facts = Facts { supervisor: &supervisor, jobs: &jobs, store, now: context.now.wall };
         return print_json(&facts, (&views, asked), out);
     }
     let elsewhere = context.system_supervisor();
@@ -110,10 +103,7 @@ pub(crate) fn print_once(
 impl Supervisor {
     fn read(context: &Context, store: Option<&Store>) -> Result<Self, Failure> {
         let is_running = context.is_supervised()?;
-        let mut row = store
-            .map(Store::supervisor)
-            .transpose()?
-            .unwrap_or_default();
+        let mut row = store.map(Store::supervisor).transpose()?.unwrap_or_default();
         if row.jobfile.is_none() || !is_running {
             row.jobfile = Some(context.jobfile()?.display().to_string());
         }
@@ -194,21 +184,13 @@ fn views<'a>(
     let is_asked = |name: &str| asked.is_none_or(|asked| asked == name);
     let is_slow = |row: Option<&JobRow>| row.is_some_and(|row| slow.contains(&row.id));
     let row_of = |name: &str| {
-        rows.binary_search_by(|row| row.name.as_str().cmp(name))
-            .ok()
-            .map(|index| &rows[index])
+        rows.binary_search_by(|row| row.name.as_str().cmp(name)).ok().map(|index| &rows[index])
     };
     let known = jobs.jobs.iter().filter(|job| is_asked(job.name.as_str()));
     let known = known.map(|job| {
         let row = row_of(job.name.as_str());
         let next = jobs.coming(job, row, now);
-        JobView {
-            is_slow: is_slow(row),
-            name: job.name.as_str(),
-            job: Some(job),
-            row,
-            next,
-        }
+        JobView { is_slow: is_slow(row), name: job.name.as_str(), job: Some(job), row, next }
     });
     let gone = rows
         .iter()
@@ -239,10 +221,8 @@ fn print_json(
     (views, asked): (&[JobView<'_>], Option<&str>),
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    let jobs = views
-        .iter()
-        .map(|view| job_json(facts, view))
-        .collect::<Result<Value, Failure>>()?;
+    let jobs =
+        views.iter().map(|view| job_json(facts, view)).collect::<Result<Value, Failure>>()?;
     let supervisor = json::supervisor(&facts.supervisor.row, facts.supervisor.is_running);
     let has_failed = views.iter().any(|view| view.failed() > 0);
     let untold = match facts.store.filter(|_| has_failed) {
@@ -333,14 +313,7 @@ pub(crate) mod tests {
     fn a_job_that_is_gone_is_shown_while_something_is_left_of_it() {
         let jobs =
             crate::cmd::jobs::tests::jobs("[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n");
-        let rows = [
-            JobRow {
-                queued: 2,
-                ..row("a")
-            },
-            row("b"),
-            row("c"),
-        ];
+        let rows = [JobRow { queued: 2, ..row("a") }, row("b"), row("c")];
         let names: Vec<_> = views(&jobs, &rows, &BTreeSet::new(), (None, Wall::from_secs(0)))
             .iter()
             .map(|view| view.name)
@@ -354,31 +327,16 @@ pub(crate) mod tests {
             "timezone = 'UTC'\n[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n",
         );
         let rows = [JobRow {
-            pause: Some(Pause {
-                since: Wall::from_secs(0),
-                until: None,
-            }),
+            pause: Some(Pause { since: Wall::from_secs(0), until: None }),
             failed: 3,
             ..row("b")
         }];
-        let supervisor = Supervisor {
-            is_running: false,
-            row: SupervisorRow::default(),
-        };
+        let supervisor = Supervisor { is_running: false, row: SupervisorRow::default() };
         let views = views(&jobs, &rows, &BTreeSet::new(), (None, Wall::from_secs(0)));
-        let facts = Facts {
-            supervisor: &supervisor,
-            jobs: &jobs,
-            store: None,
-            now: Wall::from_secs(0),
-        };
+        let facts =
+            Facts { supervisor: &supervisor, jobs: &jobs, store: None, now: Wall::from_secs(0) };
         let value = job_json(&facts, &views[0]).unwrap();
-        let names: Vec<&str> = value
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms";
         assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
         assert_eq!(

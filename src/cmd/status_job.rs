@@ -33,11 +33,7 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
     if let Some(job) = view.job {
         put_definition(page, job, &mut fields);
     }
-    fields.put_styled(
-        "note",
-        Style::Warn,
-        Some(note(page, view)).filter(|note| !note.is_empty()),
-    );
+    fields.put_styled("note", Style::Warn, Some(note(page, view)).filter(|note| !note.is_empty()));
     for at in coming(page, view) {
         fields.put("next", Some(at));
     }
@@ -51,10 +47,7 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
         fields.put_styled("untold", Style::Bad, Some(line));
     }
     fields.print(out)?;
-    let filter = Filter {
-        job: Some(view.name.to_owned()),
-        ..Filter::default()
-    };
+    let filter = Filter { job: Some(view.name.to_owned()), ..Filter::default() };
     let mut newest = page
         .store
         .map(|store| store.runs(&filter, Some(RUNS_MAX)))
@@ -115,10 +108,7 @@ fn plans(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
 }
 
 fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
-    fields.put(
-        "description",
-        job.policy.description.as_ref().map(ToString::to_string),
-    );
+    fields.put("description", job.policy.description.as_ref().map(ToString::to_string));
     fields.put("command", Some(command(&job.command)));
     let zone = page.jobs.zone(job);
     for (nth, (text, _)) in job.schedules.iter().enumerate() {
@@ -127,11 +117,7 @@ fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
     }
     let jitter = page.jobs.jitter(job);
     let share = (!job.policy.jitter.is_zero()).then(|| {
-        format!(
-            "{} of {}",
-            when::span(json::ms(jitter)),
-            show_duration(job.policy.jitter)
-        )
+        format!("{} of {}", when::span(json::ms(jitter)), show_duration(job.policy.jitter))
     });
     fields.put("jitter", share);
 }
@@ -139,21 +125,13 @@ fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
 fn command(command: &CommandLine) -> String {
     match command {
         CommandLine::Shell(text) => text.to_string(),
-        CommandLine::Exec(words) => words
-            .iter()
-            .map(AsRef::as_ref)
-            .collect::<Vec<_>>()
-            .join(" "),
+        CommandLine::Exec(words) => words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
     }
 }
 
 fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
     let count = |count: i64| (count > 0).then(|| count.to_string());
-    let known = if page.supervisor.is_running {
-        ""
-    } else {
-        " (last known)"
-    };
+    let known = if page.supervisor.is_running { "" } else { " (last known)" };
     fields.put_styled(
         "running",
         Style::Bold,
@@ -183,8 +161,7 @@ fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
     );
     fields.put(
         "last success",
-        row.last_success_at
-            .map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at))),
+        row.last_success_at.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at))),
     );
 }
 
@@ -201,11 +178,8 @@ fn coming(page: &Page<'_>, view: &JobView<'_>) -> Vec<String> {
     let jitter = page.jobs.jitter(job);
     let show = |at: Wall| {
         let (own, theirs) = (page.viewer.show(at), when::local_text(&zone, at));
-        let theirs = if own == theirs {
-            String::new()
-        } else {
-            format!(", {theirs} {}", zone.name)
-        };
+        let theirs =
+            if own == theirs { String::new() } else { format!(", {theirs} {}", zone.name) };
         let later = delay_text(jitter);
         let due = page.viewer.relative(at + jitter);
         format!("{own}{later} ({due}{theirs})")

@@ -40,11 +40,7 @@ pub(super) fn print(
         return Ok(());
     };
     if !args.failed {
-        let known = if page.supervisor.is_running {
-            ""
-        } else {
-            " (last known)"
-        };
+        let known = if page.supervisor.is_running { "" } else { " (last known)" };
         let running = newest_in(store, &[State::Running], counts.running)?;
         let title = format!("running{known}");
         let running = print_title(page, (&title, counts.running), running, out)?;
@@ -69,10 +65,7 @@ fn newest_in(store: &Store, states: &[State], count: i64) -> Result<Vec<RunRow>,
     }
     for state in states {
         // State by state: only within one of them the index has the runs in their order.
-        let filter = Filter {
-            states: vec![*state],
-            ..Filter::default()
-        };
+        let filter = Filter { states: vec![*state], ..Filter::default() };
         runs.extend(store.runs(&filter, Some(RUNS_MAX))?);
     }
     runs.sort_by_key(|run| std::cmp::Reverse(run.id));
@@ -105,11 +98,7 @@ fn print_failed(
         }
         newest
     };
-    let title = if are_all {
-        "failed"
-    } else {
-        "failed, the newest of each job"
-    };
+    let title = if are_all { "failed" } else { "failed, the newest of each job" };
     let runs = print_title(page, (title, counts.failed), runs, out)?;
     let Some(newest) = runs.first() else {
         return Ok(());
@@ -120,11 +109,7 @@ fn print_failed(
         [_] if are_all => (newest.id.to_string(), newest.id.to_string()),
         _ => ("ID".to_owned(), "--failed".to_owned()),
     };
-    let all = if are_all {
-        ""
-    } else {
-        "`jobctl runs --failed` lists all, "
-    };
+    let all = if are_all { "" } else { "`jobctl runs --failed` lists all, " };
     let hint = format!(
         "{all}`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
     );
@@ -135,9 +120,7 @@ fn print_failed(
 fn print_words(text: &str, out: &mut Out) -> Result<(), Failure> {
     let mut line = String::new();
     for part in text.split_inclusive(", ") {
-        let is_full = out
-            .width
-            .is_some_and(|width| line.width() + part.trim_end().width() > width);
+        let is_full = out.width.is_some_and(|width| line.width() + part.trim_end().width() > width);
         if is_full && !line.is_empty() {
             out.line(out.styled(Style::Dim, line.trim_end()))?;
             line.clear();
@@ -186,10 +169,7 @@ fn print_waiting(page: &Page<'_>, runs: &[RunRow], out: &mut Out) -> Result<(), 
             run.id.to_string().into(),
             run.job.as_str().into(),
             Cell::styled(style(run), run.state.as_str()),
-            run.due_at
-                .map(|at| page.viewer.relative(at))
-                .unwrap_or_default()
-                .into(),
+            run.due_at.map(|at| page.viewer.relative(at)).unwrap_or_default().into(),
             reasons.of_run(run)?.into(),
             run.key.as_deref().unwrap_or_default().into(),
             runs::arguments(&run.args).into(),
@@ -207,10 +187,7 @@ struct Reasons<'a> {
 impl<'a> Reasons<'a> {
     fn read(page: &'a Page<'a>) -> Result<Self, Failure> {
         let read = |store| Traffic::read(store, page.jobs, page.viewer.now);
-        Ok(Self {
-            page,
-            traffic: page.store.map(read).transpose()?,
-        })
+        Ok(Self { page, traffic: page.store.map(read).transpose()? })
     }
 
     fn of_run(&self, run: &RunRow) -> Result<String, Failure> {
@@ -267,16 +244,11 @@ fn has(holders: &[&RunRow]) -> String {
 
 /// How far a run that is retrying has come, and what its last attempt did: `attempt 1 of 3: exit 4`.
 fn attempt_words(run: &RunRow) -> String {
-    let max = run
-        .max_attempts
-        .map(|max| format!(" of {}", max.max(run.attempt)));
+    let max = run.max_attempts.map(|max| format!(" of {}", max.max(run.attempt)));
     let how = match (run.exit_code, run.signal) {
         (Some(code), _) => format!("exit {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => run
-            .outcome
-            .map(|outcome| outcome.to_string())
-            .unwrap_or_default(),
+        (None, None) => run.outcome.map(|outcome| outcome.to_string()).unwrap_or_default(),
     };
     format!("attempt {}{}: {how}", run.attempt, max.unwrap_or_default())
 }

@@ -68,11 +68,7 @@ pub(crate) fn print(
     let mut views = views;
     sort(&mut views);
     let total = |counter: fn(&JobRow) -> i64| {
-        views
-            .iter()
-            .filter_map(|view| view.row)
-            .map(counter)
-            .sum::<i64>()
+        views.iter().filter_map(|view| view.row).map(counter).sum::<i64>()
     };
     let failing = views.iter().filter(|view| view.failed() > 0);
     let counts = Counts {
@@ -103,10 +99,9 @@ pub(crate) fn print(
         print_jobs(page, &shown, out)?;
     }
     if left_out > 0 {
-        out.line(out.styled(
-            Style::Dim,
-            &format!("and {left_out} more jobs: `jobctl status --all`"),
-        ))?;
+        out.line(
+            out.styled(Style::Dim, &format!("and {left_out} more jobs: `jobctl status --all`")),
+        )?;
     }
     below.lines().try_for_each(|line| out.line(line))
 }
@@ -118,10 +113,7 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
     let mut fields = Fields::default();
     put_state(page, &mut fields);
     let own = env!("CARGO_PKG_VERSION");
-    let other = row
-        .version
-        .as_deref()
-        .filter(|version| supervisor.is_running && *version != own);
+    let other = row.version.as_deref().filter(|version| supervisor.is_running && *version != own);
     fields.put(
         "version",
         match other {
@@ -138,17 +130,11 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
         };
         format!("{} ({more})", first_line(error))
     });
-    fields.put_styled(
-        "not in force",
-        Style::Bad,
-        error.filter(|_| supervisor.is_running),
-    );
+    fields.put_styled("not in force", Style::Bad, error.filter(|_| supervisor.is_running));
     let pause = row.pause.filter(|pause| pause.holds(viewer.now));
     let paused = pause.map(|pause| {
-        let until = pause
-            .until
-            .map(|at| format!(", until {}", viewer.show(at)))
-            .unwrap_or_default();
+        let until =
+            pause.until.map(|at| format!(", until {}", viewer.show(at))).unwrap_or_default();
         format!("everything, since {}{until}", viewer.show(pause.since))
     });
     fields.put_styled("paused", Style::Warn, paused);
@@ -162,10 +148,7 @@ pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Fai
 fn put_state(page: &Page<'_>, fields: &mut Fields) {
     let (supervisor, viewer) = (page.supervisor, page.viewer);
     let row = &supervisor.row;
-    let pid = row
-        .pid
-        .map(|pid| format!(", pid {pid}"))
-        .unwrap_or_default();
+    let pid = row.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     let since = row
         .since
         .filter(|_| supervisor.is_running)
@@ -357,11 +340,8 @@ fn took(recent: &[RecentRun], room: Room) -> String {
         return String::new();
     };
     let is_success = |run: &&RecentRun| run.state == State::Succeeded;
-    let mut usual: Vec<i64> = recent
-        .iter()
-        .filter(is_success)
-        .filter_map(|run| run.duration_ms)
-        .collect();
+    let mut usual: Vec<i64> =
+        recent.iter().filter(is_success).filter_map(|run| run.duration_ms).collect();
     usual.sort_unstable();
     match percentile(&usual, 50).filter(|_| room.has_more && usual.len() >= USUAL_MIN) {
         Some(usual) => format!("{} (usually {})", when::span(last), when::span(usual)),
@@ -377,9 +357,7 @@ fn now(page: &Page<'_>, view: &JobView<'_>) -> String {
     };
     let late = view.is_late().then(|| {
         let since = view.row.and_then(|row| row.late_at);
-        since.map_or("late".to_owned(), |at| {
-            format!("late ({})", page.viewer.relative(at))
-        })
+        since.map_or("late".to_owned(), |at| format!("late ({})", page.viewer.relative(at)))
     });
     let note = Some(note(page, view)).filter(|note| !note.is_empty());
     let parts = [
@@ -433,10 +411,7 @@ fn last(page: &Page<'_>, view: &JobView<'_>, room: Room) -> Result<Cell, Failure
         return Ok("-".into());
     };
     let at = run.ended_at.or(run.started_at).unwrap_or(run.created_at);
-    Ok(Cell::styled(
-        style(&run),
-        format!("{} {}", run.state, room.relative(page.viewer, at)),
-    ))
+    Ok(Cell::styled(style(&run), format!("{} {}", run.state, room.relative(page.viewer, at))))
 }
 
 /// What is not as usual with a job.
@@ -469,18 +444,10 @@ mod tests {
     use crate::store::SupervisorRow;
 
     fn viewer() -> Viewer {
-        Viewer {
-            zone: crate::os::zone::load("UTC").unwrap(),
-            now: Wall::from_secs(1_785_067_200),
-        }
+        Viewer { zone: crate::os::zone::load("UTC").unwrap(), now: Wall::from_secs(1_785_067_200) }
     }
 
-    const ARGS: cli::Status = cli::Status {
-        job: None,
-        failed: false,
-        all: false,
-        watch: false,
-    };
+    const ARGS: cli::Status = cli::Status { job: None, failed: false, all: false, watch: false };
 
     #[test]
     fn a_page_without_a_store_shows_the_jobs() {
@@ -489,10 +456,7 @@ mod tests {
         );
         let supervisor = Supervisor {
             is_running: false,
-            row: SupervisorRow {
-                jobfile: Some("/j".into()),
-                ..SupervisorRow::default()
-            },
+            row: SupervisorRow { jobfile: Some("/j".into()), ..SupervisorRow::default() },
         };
         let viewer = viewer();
         let page = Page {
@@ -542,10 +506,7 @@ mod tests {
             .collect();
         sort(&mut views);
         let (shown, left_out) = choose(views, None);
-        assert_eq!(
-            shown.iter().map(|view| view.name).collect::<Vec<_>>(),
-            ["job150"]
-        );
+        assert_eq!(shown.iter().map(|view| view.name).collect::<Vec<_>>(), ["job150"]);
         assert_eq!(left_out, 199);
     }
 }

@@ -80,10 +80,7 @@ mod tests {
     fn a_page_is_written_over_and_says_what_the_screen_has_no_room_for() {
         let shown = |page: &str, max| over(page, max).replace(LINE_END, "|");
         assert_eq!(shown("a\nb\nc\n", Some(3)), format!("{HOME}a|b|c|{END}"));
-        assert_eq!(
-            shown("a\nb\nc\nd\n", Some(3)),
-            format!("{HOME}a|b|... 2 more lines|{END}")
-        );
+        assert_eq!(shown("a\nb\nc\nd\n", Some(3)), format!("{HOME}a|b|... 2 more lines|{END}"));
         assert_eq!(shown("a\n", None), format!("{HOME}a|{END}"));
         assert_eq!(shown("", Some(0)), format!("{HOME}{END}"));
     }

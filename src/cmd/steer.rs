@@ -226,18 +226,12 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step,
         // It changed between the look and the verb.
         Answer::Refused(run) => Step::Refused(match verb.refusal(store, &run)? {
             Some(failure) => failure,
-            None => Failure::no(format!(
-                "run {id} has changed meanwhile: it is {}",
-                run.state
-            )),
+            None => Failure::no(format!("run {id} has changed meanwhile: it is {}", run.state)),
         }),
         Answer::KeyHeld { by } => Step::Refused(key_held(&run, by)),
         Answer::SameOccurrence { by } => Step::Refused(
-            Failure::no(format!(
-                "run {}: run {by} of the same occurrence has not ended",
-                run.id
-            ))
-            .hint(format!("`jobctl show {by}` shows that one")),
+            Failure::no(format!("run {}: run {by} of the same occurrence has not ended", run.id))
+                .hint(format!("`jobctl show {by}` shows that one")),
         ),
     })
 }
@@ -245,11 +239,8 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step,
 /// Another run has the key.
 pub(crate) fn key_held(run: &RunRow, by: i64) -> Failure {
     let key = run.key.as_deref().unwrap_or_default();
-    Failure::no(format!(
-        "run {}: its key `{key}` is held by run {by}",
-        run.id
-    ))
-    .hint(format!("`jobctl show {by}` shows that one"))
+    Failure::no(format!("run {}: its key `{key}` is held by run {by}", run.id))
+        .hint(format!("`jobctl show {by}` shows that one"))
 }
 
 /// Says what became of the runs, one after the other.
@@ -321,11 +312,7 @@ mod tests {
 
     #[test]
     fn a_refusal_weighs_more_than_an_unknown_run() {
-        let tally = |refused, unknown| Tally {
-            refused,
-            unknown,
-            ..Tally::default()
-        };
+        let tally = |refused, unknown| Tally { refused, unknown, ..Tally::default() };
         assert_eq!(tally(0, 0).exit(), Exit::Done);
         assert_eq!(tally(0, 2).exit(), Exit::NotFound);
         assert_eq!(tally(1, 2).exit(), Exit::No);
@@ -343,9 +330,6 @@ mod tests {
             now: Wall::from_secs(86_400 + 7203),
         };
         assert_eq!(briefly(&viewer, Wall::from_secs(86_400 + 3)), "00:00:03");
-        assert_eq!(
-            briefly(&viewer, Wall::from_secs(7203)),
-            "1970-01-01 02:00:03"
-        );
+        assert_eq!(briefly(&viewer, Wall::from_secs(7203)), "1970-01-01 02:00:03");
     }
 }

@@ -24,42 +24,22 @@ pub(crate) struct Column {
 impl Column {
     /// Words.
     pub(crate) const fn left(title: &'static str) -> Self {
-        Self {
-            title,
-            is_right: false,
-            is_flexible: false,
-            is_firm: false,
-        }
+        Self { title, is_right: false, is_flexible: false, is_firm: false }
     }
 
     /// Numbers.
     pub(crate) const fn right(title: &'static str) -> Self {
-        Self {
-            title,
-            is_right: true,
-            is_flexible: false,
-            is_firm: false,
-        }
+        Self { title, is_right: true, is_flexible: false, is_firm: false }
     }
 
     /// Words that may be shortened.
     pub(crate) const fn flexible(title: &'static str) -> Self {
-        Self {
-            title,
-            is_right: false,
-            is_flexible: true,
-            is_firm: false,
-        }
+        Self { title, is_right: false, is_flexible: true, is_firm: false }
     }
 
     /// Words that are shortened last: a row means nothing without them.
     pub(crate) const fn firm(title: &'static str) -> Self {
-        Self {
-            title,
-            is_right: false,
-            is_flexible: false,
-            is_firm: true,
-        }
+        Self { title, is_right: false, is_flexible: false, is_firm: true }
     }
 }
 
@@ -73,10 +53,7 @@ pub(crate) struct Cell {
 impl Cell {
     /// Text in a style. Control characters are escaped, so that a row stays a line.
     pub(crate) fn styled(style: Style, text: impl AsRef<str>) -> Self {
-        Self {
-            text: escape::text(text.as_ref()).into_owned(),
-            style,
-        }
+        Self { text: escape::text(text.as_ref()).into_owned(), style }
     }
 }
 
@@ -96,18 +73,12 @@ pub(crate) struct Table {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(columns: &[Column]) -> Self {
-        Self {
-            columns: columns.to_vec(),
-            rows: Vec::new(),
-        }
+        Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row: a cell for each column.
     pub(crate) fn push(&mut self, row: Vec<Cell>) {
-        assert!(
-            row.len() == self.columns.len(),
-            "a row has a cell for each column"
-        );
+        assert!(row.len() == self.columns.len(), "a row has a cell for each column");
         self.rows.push(row);
     }
 
@@ -118,11 +89,8 @@ impl Table {
         if let Some(width) = out.width {
             self.fit(&mut widths, width);
         }
-        let heading = self
-            .columns
-            .iter()
-            .map(|column| Cell::styled(Style::Bold, column.title))
-            .collect();
+        let heading =
+            self.columns.iter().map(|column| Cell::styled(Style::Bold, column.title)).collect();
         self.print_row(heading, &widths, out)?;
         for row in std::mem::take(&mut self.rows) {
             self.print_row(row, &widths, out)?;
@@ -180,11 +148,8 @@ impl Table {
         let mut line = String::new();
         let last = row.len().saturating_sub(1);
         for (index, cell) in row.into_iter().enumerate() {
-            let text = if out.is_terminal() {
-                shorten(&cell.text, widths[index])
-            } else {
-                cell.text
-            };
+            let text =
+                if out.is_terminal() { shorten(&cell.text, widths[index]) } else { cell.text };
             let padding = " ".repeat(widths[index].saturating_sub(text.width()));
             let styled = out.styled(cell.style, &text);
             if self.columns[index].is_right {
@@ -243,23 +208,15 @@ mod tests {
             Column::left("KEY"),
             Column::flexible("ARGS"),
         ]);
-        table.push(vec![
-            "7".into(),
-            "backup".into(),
-            "".into(),
-            "one two three four five".into(),
-        ]);
+        table.push(vec!["7".into(), "backup".into(), "".into(), "one two three four five".into()]);
         table.push(vec!["412".into(), "漢字".into(), "".into(), "a\nb".into()]);
         capture(width, |out| table.print(out))
     }
 
     #[test]
     fn a_firm_column_keeps_what_a_narrow_terminal_can_show() {
-        let mut table = Table::new(&[
-            Column::firm("AT"),
-            Column::left("TIME"),
-            Column::flexible("NOTE"),
-        ]);
+        let mut table =
+            Table::new(&[Column::firm("AT"), Column::left("TIME"), Column::flexible("NOTE")]);
         let at = "2027-10-31 00:00:00";
         table.push(vec![at.into(), at.repeat(2).into(), at.into()]);
         let mut widths = table.widths();

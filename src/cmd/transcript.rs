@@ -21,12 +21,7 @@ impl Transcript {
     /// Output of one attempt; `is_raw`: as it is, also to a terminal.
     pub(crate) fn new(out: &Out, is_raw: bool) -> Self {
         let is_escaped = out.is_terminal() && !is_raw;
-        Self {
-            is_escaped,
-            prefix: String::new(),
-            pending: Vec::new(),
-            is_line_open: false,
-        }
+        Self { is_escaped, prefix: String::new(), pending: Vec::new(), is_line_open: false }
     }
 
     /// The same with a word before each line; then only whole lines are printed.
@@ -89,11 +84,8 @@ impl Transcript {
         } else {
             whole_lines(&self.pending)
         };
-        let ready = if self.is_escaped || !self.prefix.is_empty() {
-            ready
-        } else {
-            self.pending.len()
-        };
+        let ready =
+            if self.is_escaped || !self.prefix.is_empty() { ready } else { self.pending.len() };
         let rest = self.pending.split_off(ready);
         let ready = std::mem::replace(&mut self.pending, rest);
         self.write(&ready, out)
@@ -108,9 +100,7 @@ impl Transcript {
                 self.write_text(line, out)?;
             }
         }
-        self.is_line_open = bytes
-            .last()
-            .map_or(self.is_line_open, |last| *last != b'\n');
+        self.is_line_open = bytes.last().map_or(self.is_line_open, |last| *last != b'\n');
         Ok(())
     }
 
@@ -133,11 +123,7 @@ pub(crate) struct Shown {
 impl Shown {
     /// Nothing was shown yet.
     pub(crate) fn on(is_escaped: bool) -> Self {
-        Self {
-            is_escaped,
-            pending: Vec::new(),
-            is_line_open: false,
-        }
+        Self { is_escaped, pending: Vec::new(), is_line_open: false }
     }
 
     /// What is to be written now that these bytes have come.
@@ -173,11 +159,7 @@ impl Shown {
 fn whole_characters(bytes: &[u8]) -> usize {
     let begin = bytes.len().saturating_sub(3);
     let is_start = |byte: &u8| *byte >= 0xc0;
-    let Some(start) = bytes[begin..]
-        .iter()
-        .rposition(is_start)
-        .map(|index| begin + index)
-    else {
+    let Some(start) = bytes[begin..].iter().rposition(is_start).map(|index| begin + index) else {
         return bytes.len();
     };
     match std::str::from_utf8(&bytes[start..]) {
@@ -203,10 +185,7 @@ mod tests {
     use crate::cmd::output::capture;
 
     fn context() -> Context {
-        Context::of_process(crate::cli::Global {
-            quiet: true,
-            ..crate::cli::Global::default()
-        })
+        Context::of_process(crate::cli::Global { quiet: true, ..crate::cli::Global::default() })
     }
 
     fn printed(width: Option<usize>, prefix: &str, chunks: &[&[u8]]) -> String {
@@ -214,10 +193,7 @@ mod tests {
             let mut transcript = Transcript::new(out, false).prefixed(prefix.to_owned());
             for chunk in chunks {
                 transcript.print(
-                    &[Piece {
-                        left_out: 0,
-                        bytes: chunk.to_vec(),
-                    }],
+                    &[Piece { left_out: 0, bytes: chunk.to_vec() }],
                     &context(),
                     out,
                 )?;
@@ -233,10 +209,7 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_them_escaped_and_its_line_ended() {
-        assert_eq!(
-            printed(Some(80), "", &[b"a\x1b[1m\n", b"b"]),
-            "a\\x1b[1m\nb\n"
-        );
+        assert_eq!(printed(Some(80), "", &[b"a\x1b[1m\n", b"b"]), "a\\x1b[1m\nb\n");
     }
 
     #[test]
@@ -273,18 +246,11 @@ mod tests {
     #[test]
     fn a_terminal_is_told_where_output_is_missing() {
         let pieces = [
-            Piece {
-                left_out: 0,
-                bytes: b"a".to_vec(),
-            },
-            Piece {
-                left_out: 9,
-                bytes: b"z\n".to_vec(),
-            },
+            Piece { left_out: 0, bytes: b"a".to_vec() },
+            Piece { left_out: 9, bytes: b"z\n".to_vec() },
         ];
-        let text = capture(Some(80), |out| {
-            Transcript::new(out, false).print(&pieces, &context(), out)
-        });
+        let text =
+            capture(Some(80), |out| Transcript::new(out, false).print(&pieces, &context(), out));
         assert_eq!(text, "a\n... 9 bytes left out ...\nz\n");
     }
 }

@@ -59,11 +59,10 @@ pub(super) fn refuse(path: &Path) -> Result<(), Failure> {
 pub(super) fn refuse_way(state_dir: &Path) -> Result<(), Failure> {
     let faults = trust::way_to(state_dir).map_err(|error| Failure::of_file(state_dir, &error))?;
     match faults.first() {
-        Some(fault) => Err(Failure::no(format!(
-            "state directory {}: {fault}",
-            state_dir.display()
-        ))
-        .hint(fault.hint())),
+        Some(fault) => {
+            Err(Failure::no(format!("state directory {}: {fault}", state_dir.display()))
+                .hint(fault.hint()))
+        }
         None => Ok(()),
     }
 }
@@ -131,11 +130,7 @@ fn open(path: &str) -> Option<Opened> {
 }
 
 fn remark(key: &'static str, fault: &Fault) -> Remark {
-    Remark {
-        key,
-        message: format!("{fault}: attempts fail (spawn_failed)"),
-        hint: fault.hint(),
-    }
+    Remark { key, message: format!("{fault}: attempts fail (spawn_failed)"), hint: fault.hint() }
 }
 
 fn open_and_note(path: &Path, faults: &RefCell<Vec<Fault>>) -> io::Result<Opened> {

@@ -48,10 +48,7 @@ fn line(untold: &Untold) -> String {
     let said = said.map(str::trim).filter(|said| !said.is_empty());
     let said = said.map(|said| format!(" ({})", escape::text(said)));
     let (run, job) = (untold.run, escape::text(&untold.job));
-    format!(
-        "{who} was told of run {run} ({job}): {means} {outcome}{}",
-        said.unwrap_or_default()
-    )
+    format!("{who} was told of run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
 }
 
 /// The same in JSON, all of them.

@@ -42,11 +42,7 @@ fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failur
             _ => push_part(&mut message, line, " "),
         }
     }
-    push_part(
-        &mut hint,
-        &format!("`{} --help` shows the usage", command_name(words)),
-        "; ",
-    );
+    push_part(&mut hint, &format!("`{} --help` shows the usage", command_name(words)), "; ");
     Failure::usage(message).hint(hint)
 }
 
@@ -58,13 +54,9 @@ fn push_part(text: &mut String, part: &str, between: &str) {
 /// The command that was called, as far as one can tell: the first word that is one.
 fn command_name(words: impl Iterator<Item = OsString>) -> String {
     let cli = Cli::command();
-    let mut names = words.filter_map(|word| {
-        cli.find_subcommand(&word)
-            .map(|found| found.get_name().to_owned())
-    });
-    names
-        .next()
-        .map_or_else(|| "jobctl".to_owned(), |name| format!("jobctl {name}"))
+    let mut names = words
+        .filter_map(|word| cli.find_subcommand(&word).map(|found| found.get_name().to_owned()));
+    names.next().map_or_else(|| "jobctl".to_owned(), |name| format!("jobctl {name}"))
 }
 
 #[cfg(test)]
@@ -97,10 +89,7 @@ mod tests {
             failure.message,
             "invalid value 'abc' for '<ID>': invalid digit found in string"
         );
-        assert_eq!(
-            failure.hint.unwrap(),
-            "`jobctl show --help` shows the usage"
-        );
+        assert_eq!(failure.hint.unwrap(), "`jobctl show --help` shows the usage");
     }
 
     #[test]

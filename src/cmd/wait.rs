@@ -54,11 +54,7 @@ pub(crate) fn until_ended(
     mut ended: impl FnMut(&RunRow) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let mut watch = Watch::new(context, store)?;
-    let mut tally = Tally {
-        ended: 0,
-        failed: 0,
-        total: ids.len(),
-    };
+    let mut tally = Tally { ended: 0, failed: 0, total: ids.len() };
     for &id in ids {
         watch.waits_for = Some((id, tally));
         let run = watch.until(|| {
@@ -162,8 +158,7 @@ impl<'a> Watch<'a> {
         let is_there = wake::probe(self.state_dir).is_ok_and(|rung| rung == Rung::Heard);
         if !is_there && !self.is_told {
             self.progress.clear();
-            self.context
-                .say("no supervisor is running: waiting until one is");
+            self.context.say("no supervisor is running: waiting until one is");
         }
         self.is_told = !is_there;
     }
@@ -196,9 +191,7 @@ fn is_due(store: &Store, job: &JobRow, now: Wall) -> Result<bool, Failure> {
         ..Filter::default()
     };
     let runs = store.runs(&filter, None)?;
-    Ok(runs
-        .iter()
-        .any(|run| run.due_at.is_some_and(|due| due <= now)))
+    Ok(runs.iter().any(|run| run.due_at.is_some_and(|due| due <= now)))
 }
 
 #[cfg(test)]
@@ -229,10 +222,7 @@ mod tests {
         assert_eq!(is_idle(&Store::in_memory(), now), Ok(true));
         assert_eq!(is_idle(&store_with_item(100), now), Ok(false));
         assert_eq!(is_idle(&store_with_item(160), now), Ok(true));
-        assert_eq!(
-            is_idle(&store_with_item(160), Wall::from_secs(160)),
-            Ok(false)
-        );
+        assert_eq!(is_idle(&store_with_item(160), Wall::from_secs(160)), Ok(false));
     }
 
     #[test]

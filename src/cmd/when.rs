@@ -110,19 +110,17 @@ pub(crate) fn utc(at: Wall) -> String {
 pub(crate) fn with_offset(zone: &Zone, at: Wall) -> String {
     let offset = FixedOffset::east_opt(offset_at(zone, at.secs()));
     match (DateTime::from_timestamp_millis(at.ms()), offset) {
-        (Some(time), Some(offset)) => time
-            .with_timezone(&offset)
-            .to_rfc3339_opts(SecondsFormat::Millis, false),
+        (Some(time), Some(offset)) => {
+            time.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Millis, false)
+        }
         _ => out_of_range(at),
     }
 }
 
 /// A time as `YYYY-MM-DD HH:MM:SS` in a zone.
 pub(crate) fn local_text(zone: &Zone, at: Wall) -> String {
-    local(zone, at).map_or_else(
-        || out_of_range(at),
-        |time| time.format("%Y-%m-%d %H:%M:%S").to_string(),
-    )
+    local(zone, at)
+        .map_or_else(|| out_of_range(at), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// A duration in its two largest units: `850ms`, `3.2s`, `45s`, `3m 20s`, `3h 12m`, `2d 4h`.
@@ -145,9 +143,7 @@ pub(crate) fn span(ms: i64) -> String {
 
 /// Seconds east of UTC at an instant.
 pub(crate) fn offset_at(zone: &Zone, secs: i64) -> i32 {
-    let passed = zone
-        .transitions
-        .partition_point(|transition| transition.at_secs <= secs);
+    let passed = zone.transitions.partition_point(|transition| transition.at_secs <= secs);
     match passed.checked_sub(1) {
         Some(last) => zone.transitions[last].offset_secs,
         None => zone.offset_first_secs,
@@ -167,34 +163,17 @@ fn from_local(zone: &Zone, time: NaiveDateTime) -> Wall {
     let after = offset_at(zone, shown.saturating_add(DAY_SECS + DAY_SECS / 2));
     let is_right = |offset: &i32| offset_at(zone, shown - i64::from(*offset)) == *offset;
     let offset = [before, after].into_iter().find(is_right).unwrap_or(before);
-    Wall::from_ms(
-        time.and_utc()
-            .timestamp_millis()
-            .saturating_sub(i64::from(offset) * 1000),
-    )
+    Wall::from_ms(time.and_utc().timestamp_millis().saturating_sub(i64::from(offset) * 1000))
 }
 
 fn local_time(text: &str) -> Option<NaiveDateTime> {
-    let full = [
-        "%Y-%m-%d %H:%M:%S",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M:%S",
-        "%Y-%m-%dT%H:%M",
-    ];
-    let midnight = || {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()?
-            .and_hms_opt(0, 0, 0)
-    };
-    full.iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .or_else(midnight)
+    let full = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"];
+    let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    full.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).or_else(midnight)
 }
 
 fn time_of_day(text: &str) -> Option<NaiveTime> {
-    ["%H:%M:%S", "%H:%M"]
-        .iter()
-        .find_map(|form| NaiveTime::parse_from_str(text, form).ok())
+    ["%H:%M:%S", "%H:%M"].iter().find_map(|form| NaiveTime::parse_from_str(text, form).ok())
 }
 
 fn out_of_range(at: Wall) -> String {
@@ -208,10 +187,7 @@ mod tests {
 
     /// 2026: summer time from 29 March 01:00 UTC to 25 October 01:00 UTC.
     fn berlin() -> Zone {
-        let transition = |at_secs, offset_secs| Transition {
-            at_secs,
-            offset_secs,
-        };
+        let transition = |at_secs, offset_secs| Transition { at_secs, offset_secs };
         Zone {
             name: "Europe/Berlin".into(),
             offset_first_secs: 3600,
@@ -224,33 +200,18 @@ mod tests {
 
     /// 2026-07-26 14:00:00 in Berlin.
     fn viewer() -> Viewer {
-        Viewer {
-            zone: berlin(),
-            now: Wall::from_secs(1_785_067_200),
-        }
+        Viewer { zone: berlin(), now: Wall::from_secs(1_785_067_200) }
     }
 
     #[test]
     fn times_are_read_as_people_write_them() {
         let viewer = viewer();
         for (text, toward, utc_text) in [
-            (
-                "2026-07-26T02:30:00Z",
-                Toward::Past,
-                "2026-07-26T02:30:00.000Z",
-            ),
-            (
-                "2026-07-26T02:30:00.5+02:00",
-                Toward::Past,
-                "2026-07-26T00:30:00.500Z",
-            ),
+            ("2026-07-26T02:30:00Z", Toward::Past, "2026-07-26T02:30:00.000Z"),
+            ("2026-07-26T02:30:00.5+02:00", Toward::Past, "2026-07-26T00:30:00.500Z"),
             ("2026-07-26", Toward::Past, "2026-07-25T22:00:00.000Z"),
             ("2026-01-26 02:30", Toward::Past, "2026-01-26T01:30:00.000Z"),
-            (
-                "2026-07-26 02:30:15",
-                Toward::Past,
-                "2026-07-26T00:30:15.000Z",
-            ),
+            ("2026-07-26 02:30:15", Toward::Past, "2026-07-26T00:30:15.000Z"),
             ("13:00", Toward::Past, "2026-07-26T11:00:00.000Z"),
             ("15:00", Toward::Past, "2026-07-25T13:00:00.000Z"),
             ("15:00", Toward::Future, "2026-07-26T13:00:00.000Z"),
@@ -258,27 +219,15 @@ mod tests {
             ("90m", Toward::Past, "2026-07-26T10:30:00.000Z"),
             ("1h 30m", Toward::Future, "2026-07-26T13:30:00.000Z"),
         ] {
-            assert_eq!(
-                viewer.parse(text, toward).map(utc).as_deref(),
-                Ok(utc_text),
-                "{text}"
-            );
+            assert_eq!(viewer.parse(text, toward).map(utc).as_deref(), Ok(utc_text), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_time_is_an_error_of_usage() {
-        for text in [
-            "",
-            "90",
-            "yesterday",
-            "25:00",
-            "2026-13-01",
-            "2026-02-30 10:00",
-            "-5m",
-            "1M",
-            "12:",
-        ] {
+        for text in
+            ["", "90", "yesterday", "25:00", "2026-13-01", "2026-02-30 10:00", "-5m", "1M", "12:"]
+        {
             let failure = viewer().parse(text, Toward::Past).unwrap_err();
             assert_eq!(failure.code, crate::cmd::exit::Exit::Usage, "{text}");
             assert!(failure.hint.is_some(), "{text}");
@@ -301,10 +250,7 @@ mod tests {
         assert_eq!(viewer().show(at), "2026-07-26 14:00:00");
         assert_eq!(utc(at), "2026-07-26T12:00:00.250Z");
         assert_eq!(with_offset(&berlin(), at), "2026-07-26T14:00:00.250+02:00");
-        assert_eq!(
-            viewer().show(Wall::from_ms(i64::MAX)),
-            "9223372036854775807 ms"
-        );
+        assert_eq!(viewer().show(Wall::from_ms(i64::MAX)), "9223372036854775807 ms");
     }
 
     #[test]
@@ -330,17 +276,8 @@ mod tests {
     fn a_time_is_near_or_far_from_now() {
         let viewer = viewer();
         assert_eq!(viewer.relative(viewer.now), "now");
-        assert_eq!(
-            viewer.relative(viewer.now - Duration::from_millis(9)),
-            "just now"
-        );
-        assert_eq!(
-            viewer.relative(viewer.now + Duration::from_secs(11_520)),
-            "in 3h 12m"
-        );
-        assert_eq!(
-            viewer.relative(viewer.now - Duration::from_millis(9_900)),
-            "9s ago"
-        );
+        assert_eq!(viewer.relative(viewer.now - Duration::from_millis(9)), "just now");
+        assert_eq!(viewer.relative(viewer.now + Duration::from_secs(11_520)), "in 3h 12m");
+        assert_eq!(viewer.relative(viewer.now - Duration::from_millis(9_900)), "9s ago");
     }
 }

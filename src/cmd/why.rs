@@ -34,28 +34,17 @@ struct Case<'a> {
 /// Answers `jobctl why`.
 pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Result<Exit, Failure> {
     let viewer = context.viewer();
-    let at = args
-        .at
-        .as_deref()
-        .map(|text| viewer.parse(text, Toward::Past))
-        .transpose()?;
+    let at = args.at.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()?;
     let id = args.target.parse::<i64>().ok();
     if id.is_some() && at.is_some() {
-        return Err(Failure::usage(
-            "why: --at goes with the name of a job, not with a run",
-        ));
+        return Err(Failure::usage("why: --at goes with the name of a job, not with a run"));
     }
     let store = context.open_read()?;
     let Some(store) = store else {
         return without_store(context, args, id);
     };
     let jobs = Jobs::load(context, Some(&store)).unwrap_or_else(|_| Jobs::none());
-    let case = Case {
-        store: &store,
-        jobs: &jobs,
-        viewer,
-        is_supervised: context.is_supervised()?,
-    };
+    let case = Case { store: &store, jobs: &jobs, viewer, is_supervised: context.is_supervised()? };
     let (run, text) = match (id, at) {
         (Some(id), _) => {
             let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
@@ -103,16 +92,11 @@ impl Case<'_> {
     }
 
     fn running(&self, run: &RunRow) -> String {
-        let known = if self.is_supervised {
-            ""
-        } else {
-            " as last known, for no supervisor is running"
-        };
+        let known =
+            if self.is_supervised { "" } else { " as last known, for no supervisor is running" };
         let stop = run.stop.map_or("", |_| "; it was asked to stop");
-        let since = run
-            .started_at
-            .map(|at| format!(" since {}", self.time(at)))
-            .unwrap_or_default();
+        let since =
+            run.started_at.map(|at| format!(" since {}", self.time(at))).unwrap_or_default();
         format!("attempt {} runs{since}{known}{stop}", run.attempt)
     }
 
@@ -121,11 +105,8 @@ impl Case<'_> {
         let Some(row) = self.known(name)? else {
             return Ok((None, format!("job `{name}`: {}", self.idle(name, None)?)));
         };
-        let of = |states: Vec<State>| Filter {
-            states,
-            job: Some(name.to_owned()),
-            ..Filter::default()
-        };
+        let of =
+            |states: Vec<State>| Filter { states, job: Some(name.to_owned()), ..Filter::default() };
         let queued = match row.queued {
             0 => None,
             _ => self.store.first_queued(row.id)?,
@@ -143,10 +124,7 @@ impl Case<'_> {
             },
         };
         let Some(run) = run else {
-            return Ok((
-                None,
-                format!("job `{name}`: {}", self.idle(name, Some(&row))?),
-            ));
+            return Ok((None, format!("job `{name}`: {}", self.idle(name, Some(&row))?)));
         };
         let mut text = self.of_run(&run)?;
         if run.state.is_ended() {
@@ -174,10 +152,7 @@ impl Case<'_> {
         } else if !job.policy.enabled {
             parts.push("it is not enabled, so no occurrence is planned".to_owned());
         } else if let Some(coming) = self.jobs.coming(job, row, self.viewer.now) {
-            parts.push(format!(
-                "its next occurrence is {}",
-                self.time(coming.due_at())
-            ));
+            parts.push(format!("its next occurrence is {}", self.time(coming.due_at())));
         }
         parts.extend(self.hindrances(row)?);
         Ok(parts.join("; "))
@@ -213,11 +188,7 @@ impl Case<'_> {
     /// What became of the occurrence of a job at a time, or why there was none.
     fn of_instant(&self, name: &str, at: Wall) -> Result<(Option<RunRow>, String), Failure> {
         let row = self.known(name)?;
-        let until = if at.ms() % 60_000 == 0 {
-            at + MINUTE
-        } else {
-            at + Duration::from_secs(1)
-        };
+        let until = if at.ms() % 60_000 == 0 { at + MINUTE } else { at + Duration::from_secs(1) };
         if let Some(row) = &row {
             let mut runs = self.store.runs_of_instant(row.id, at, until)?;
             if let Some(run) = runs.pop() {
@@ -257,18 +228,13 @@ impl Case<'_> {
                 || "no occurrence after it is known".to_owned(),
                 |next| format!("the next occurrence after it is {}", self.time(next)),
             );
-            return Ok(format!(
-                "not scheduled at {}; {following}",
-                self.viewer.show(at)
-            ));
+            return Ok(format!("not scheduled at {}; {following}", self.viewer.show(at)));
         };
         if named > self.viewer.now {
             return Ok(format!("not due yet: it is scheduled {}", self.time(named)));
         }
         let down = self.downtime(named)?;
-        let undecided = row
-            .and_then(|row| row.watermark)
-            .is_none_or(|decided| decided < named);
+        let undecided = row.and_then(|row| row.watermark).is_none_or(|decided| decided < named);
         let mut parts = vec![format!("scheduled at {}", self.viewer.show(named))];
         if undecided {
             parts.push("not decided yet".to_owned());

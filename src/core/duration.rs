@@ -37,18 +37,14 @@ impl std::error::Error for DurationError {}
 /// Reads a duration such as `90s` or `1h 30m`; zero is one too. Errs on a number without a unit, on months and years, and on more than ten years.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if text.len() > TEXT_MAX {
-        return Err(error(
-            format!("duration has more than {TEXT_MAX} bytes"),
-            EXAMPLES,
-        ));
+        return Err(error(format!("duration has more than {TEXT_MAX} bytes"), EXAMPLES));
     }
     if longest_number(text) > DIGITS_MAX {
         return Err(too_long(text));
     }
     let duration = humantime::parse_duration(text).map_err(|cause| explain(text, &cause))?;
-    if let Some(unit) = text
-        .split(|c: char| !c.is_alphabetic())
-        .find(|word| has_no_fixed_length(word))
+    if let Some(unit) =
+        text.split(|c: char| !c.is_alphabetic()).find(|word| has_no_fixed_length(word))
     {
         return Err(error(
             format!("`{unit}` has no fixed length"),
@@ -63,13 +59,8 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 
 /// Shows a duration so that it reads back the same to the millisecond: `1h 30m`, `90ms`, `0s`.
 pub(crate) fn show_duration(duration: Duration) -> String {
-    const UNITS: [(&str, u128); 5] = [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
+    const UNITS: [(&str, u128); 5] =
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
     let mut rest = duration.as_millis();
     let mut words = Vec::new();
     for (unit, ms) in UNITS {
@@ -85,10 +76,7 @@ pub(crate) fn show_duration(duration: Duration) -> String {
 }
 
 fn has_no_fixed_length(unit: &str) -> bool {
-    matches!(
-        unit,
-        "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years"
-    )
+    matches!(unit, "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years")
 }
 
 /// The digits of the longest number; blanks do not end one, as in humantime.
@@ -106,20 +94,15 @@ fn explain(text: &str, cause: &humantime::DurationError) -> DurationError {
             format!("`{text}` has no unit"),
             &format!("write {value}s, {value}m, {value}h or {value}d"),
         ),
-        humantime::DurationError::UnknownUnit { unit, .. } => error(
-            format!("`{unit}` is not a unit of time"),
-            "units are ms, s, m, h, d and w",
-        ),
+        humantime::DurationError::UnknownUnit { unit, .. } => {
+            error(format!("`{unit}` is not a unit of time"), "units are ms, s, m, h, d and w")
+        }
         humantime::DurationError::NumberOverflow => {
             error(format!("`{text}` is too long or too exact"), EXAMPLES)
         }
         humantime::DurationError::InvalidCharacter(at)
         | humantime::DurationError::NumberExpected(at) => error(
-            format!(
-                "`{}` is not a duration at `{}`",
-                text,
-                text.get(*at..).unwrap_or("")
-            ),
+            format!("`{}` is not a duration at `{}`", text, text.get(*at..).unwrap_or("")),
             EXAMPLES,
         ),
     }
@@ -130,21 +113,14 @@ fn too_long(text: &str) -> DurationError {
 }
 
 fn error(message: String, hint: &str) -> DurationError {
-    DurationError {
-        message,
-        hint: hint.to_owned(),
-    }
+    DurationError { message, hint: hint.to_owned() }
 }
 
 /// A span for people, in days, hours, minutes and seconds: its two largest parts, `9d 4h`.
 pub(crate) fn in_words(span: Duration) -> String {
     let secs = span.as_secs();
-    let parts = [
-        (secs / 86_400, "d"),
-        (secs / 3600 % 24, "h"),
-        (secs / 60 % 60, "m"),
-        (secs % 60, "s"),
-    ];
+    let parts =
+        [(secs / 86_400, "d"), (secs / 3600 % 24, "h"), (secs / 60 % 60, "m"), (secs % 60, "s")];
     let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
     parts[first..]
         .iter()
@@ -173,11 +149,7 @@ mod tests {
             ("0s", 0),
             ("3650d", 315_360_000_000),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_millis(ms)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
     }
 
@@ -188,45 +160,21 @@ mod tests {
             ("  ", "duration is empty", EXAMPLES),
             ("90", "`90` has no unit", "write 90s, 90m, 90h or 90d"),
             ("1h 30", "`1h 30` has no unit", "write 30s, 30m, 30h or 30d"),
-            (
-                "1M",
-                "`M` has no fixed length",
-                "write days (30d, 365d); `m` is minutes",
-            ),
+            ("1M", "`M` has no fixed length", "write days (30d, 365d); `m` is minutes"),
             (
                 "1h 2months",
                 "`months` has no fixed length",
                 "write days (30d, 365d); `m` is minutes",
             ),
-            (
-                "1year",
-                "`year` has no fixed length",
-                "write days (30d, 365d); `m` is minutes",
-            ),
-            (
-                "5 parsecs",
-                "`parsecs` is not a unit of time",
-                "units are ms, s, m, h, d and w",
-            ),
+            ("1year", "`year` has no fixed length", "write days (30d, 365d); `m` is minutes"),
+            ("5 parsecs", "`parsecs` is not a unit of time", "units are ms, s, m, h, d and w"),
             ("-5s", "`-5s` is not a duration at `-5s`", EXAMPLES),
-            (
-                "11y",
-                "`y` has no fixed length",
-                "write days (30d, 365d); `m` is minutes",
-            ),
+            ("11y", "`y` has no fixed length", "write days (30d, 365d); `m` is minutes"),
             ("4000d", "`4000d` is more than ten years", EXAMPLES),
-            (
-                "99999999999999999999s",
-                "`99999999999999999999s` is more than ten years",
-                EXAMPLES,
-            ),
+            ("99999999999999999999s", "`99999999999999999999s` is more than ten years", EXAMPLES),
         ] {
             let error = parse_duration(text).unwrap_err();
-            assert_eq!(
-                (error.message.as_str(), error.hint.as_str()),
-                (message, hint),
-                "{text}"
-            );
+            assert_eq!((error.message.as_str(), error.hint.as_str()), (message, hint), "{text}");
         }
     }
 

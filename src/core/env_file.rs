@@ -18,11 +18,7 @@ pub(crate) struct EnvFileError {
 /// quotes a backslash takes the next character as it is, and a backslash at the end of a line goes on with the next one.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Variables, EnvFileError> {
     let mut variables = Vec::new();
-    let mut reader = Reader {
-        bytes,
-        at: 0,
-        line: 1,
-    };
+    let mut reader = Reader { bytes, at: 0, line: 1 };
     while reader.at < bytes.len() {
         reader.skip_blanks();
         match reader.peek() {
@@ -66,10 +62,7 @@ impl Reader<'_> {
     }
 
     fn error(&self, message: &'static str) -> EnvFileError {
-        EnvFileError {
-            line: self.line,
-            message,
-        }
+        EnvFileError { line: self.line, message }
     }
 
     fn assignment(&mut self) -> Result<(Vec<u8>, Vec<u8>), EnvFileError> {
@@ -170,10 +163,8 @@ mod tests {
             ("G", "xyz"),
         ];
         let got = parse(text.as_bytes()).unwrap();
-        let expected: Vec<(Vec<u8>, Vec<u8>)> = expected
-            .iter()
-            .map(|(n, v)| ((*n).into(), (*v).into()))
-            .collect();
+        let expected: Vec<(Vec<u8>, Vec<u8>)> =
+            expected.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
         assert_eq!(got, expected);
     }
 

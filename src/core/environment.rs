@@ -108,9 +108,7 @@ impl Sources {
             path.extend_from_slice(&self.path_end);
         }
         let pairs = variables.into_iter();
-        Ok(pairs
-            .map(|(name, value)| [name, value].join(&b'='))
-            .collect())
+        Ok(pairs.map(|(name, value)| [name, value].join(&b'=')).collect())
     }
 }
 
@@ -126,11 +124,7 @@ mod tests {
         fn env_file(&mut self, path: &str) -> Result<env_file::Variables, String> {
             match path {
                 "/none" => Err("none".to_owned()),
-                _ => Ok(vec![
-                    pair("A", "file"),
-                    pair("B", "file"),
-                    pair("C", "file"),
-                ]),
+                _ => Ok(vec![pair("A", "file"), pair("B", "file"), pair("C", "file")]),
             }
         }
 
@@ -143,17 +137,11 @@ mod tests {
         (name.into(), value.into())
     }
 
-    const ACCOUNT: Account<'_> = Account {
-        name: b"ann",
-        home: b"/home/ann",
-        shell: b"/bin/sh",
-    };
+    const ACCOUNT: Account<'_> = Account { name: b"ann", home: b"/home/ann", shell: b"/bin/sh" };
 
     fn composed(sources: &Sources) -> Vec<String> {
         let made = sources.compose(ACCOUNT, &mut Files).unwrap();
-        made.into_iter()
-            .map(|pair| String::from_utf8(pair).unwrap())
-            .collect()
+        made.into_iter().map(|pair| String::from_utf8(pair).unwrap()).collect()
     }
 
     fn sources() -> Sources {
@@ -184,19 +172,13 @@ mod tests {
             "USER=ann",
         ];
         assert_eq!(composed(&sources()), expected);
-        let given = Sources {
-            account_wins: true,
-            ..sources()
-        };
+        let given = Sources { account_wins: true, ..sources() };
         assert_eq!(composed(&given)[4], "HOME=/home/ann");
     }
 
     #[test]
     fn without_files_nothing_is_read() {
-        let broken = Sources {
-            env_file: Some("/none".into()),
-            ..sources()
-        };
+        let broken = Sources { env_file: Some("/none".into()), ..sources() };
         assert!(!broken.is_whole());
         assert_eq!(broken.compose(ACCOUNT, &mut Files), Err("none".to_owned()));
         let bare = broken.without_files();

@@ -76,8 +76,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
 }
 
 fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
-    text.write_fmt(piece)
-        .expect("writing into a string cannot fail");
+    text.write_fmt(piece).expect("writing into a string cannot fail");
 }
 
 /// C0, DEL, C1 (which hold CSI and OSC as one character), line and paragraph separators, and what changes the direction or

@@ -47,9 +47,7 @@ impl Lines {
         }
         self.line_len += part.len() as u64;
         if self.line_len > LINE_MAX {
-            return Err(format!(
-                "standard output: line {number} has more than {LINE_MAX} bytes"
-            ));
+            return Err(format!("standard output: line {number} has more than {LINE_MAX} bytes"));
         }
         if part.contains(&0) {
             return Err(format!("standard output: line {number} has a NUL in it"));
@@ -96,10 +94,7 @@ mod tests {
         assert_eq!(lines.take(&b"x\n".repeat(1_000_000)), Ok(()));
         assert_eq!(lines.take(b"\n\n"), Ok(()));
         assert!(lines.take(b"x").unwrap_err().contains("1000000 lines"));
-        let mut lines = Lines {
-            bytes: BYTES_MAX,
-            ..Lines::default()
-        };
+        let mut lines = Lines { bytes: BYTES_MAX, ..Lines::default() };
         assert!(lines.take(b"\n").unwrap_err().contains("256 MiB"));
     }
 }

@@ -72,10 +72,8 @@ mod tests {
     #[test]
     fn arguments_that_are_not_utf8_make_different_keys() {
         let keys = [&b"a\xff"[..], b"a\xfe", "a\u{fffd}".as_bytes(), b"a\\xff"];
-        let keys: std::collections::BTreeSet<_> = keys
-            .iter()
-            .map(|arg| of("{1}", &args(&[arg])).unwrap())
-            .collect();
+        let keys: std::collections::BTreeSet<_> =
+            keys.iter().map(|arg| of("{1}", &args(&[arg])).unwrap()).collect();
         assert_eq!(keys.len(), 4);
     }
 }

@@ -8,10 +8,7 @@ const FIRST: &str = "{1}";
 
 /// Whether each first argument has a lock of its own.
 pub(crate) fn is_template(policy: &Policy) -> bool {
-    policy
-        .lock
-        .as_ref()
-        .is_some_and(|lock| lock.contains(FIRST))
+    policy.lock.as_ref().is_some_and(|lock| lock.contains(FIRST))
 }
 
 /// The lock that a run with these arguments needs; none if its job names none. No argument counts as an empty one.
@@ -26,16 +23,11 @@ pub(crate) fn lock_of(policy: &Policy, args: &[Vec<u8>]) -> Option<Box<str>> {
     let first = args.first().map(Vec::as_slice).unwrap_or_default();
     let parts: Vec<&[u8]> = lock.split(FIRST).map(str::as_bytes).collect();
     let bytes = parts.join(first);
-    let name = std::str::from_utf8(&bytes)
-        .ok()
-        .filter(|text| Name::parse(text).is_ok());
+    let name = std::str::from_utf8(&bytes).ok().filter(|text| Name::parse(text).is_ok());
     Some(match name {
         Some(name) => name.into(),
         None => {
-            let (one, other) = (
-                fnv1a(bytes.iter().copied()),
-                fnv1a(bytes.iter().rev().copied()),
-            );
+            let (one, other) = (fnv1a(bytes.iter().copied()), fnv1a(bytes.iter().rev().copied()));
             format!("%{one:016x}{other:016x}").into()
         }
     })
@@ -46,10 +38,7 @@ mod tests {
     use super::*;
 
     fn lock(template: &str, args: &[&[u8]]) -> String {
-        let policy = Policy {
-            lock: Some(template.into()),
-            ..Policy::default()
-        };
+        let policy = Policy { lock: Some(template.into()), ..Policy::default() };
         let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.to_vec()).collect();
         lock_of(&policy, &args).unwrap().into()
     }
@@ -65,9 +54,8 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_a_number_of_its_own() {
-        let odd: [&[u8]; 9] = [
-            b"a/b", b"../x", b"", b"42", b"a b", b"\xff", b"\xfe", b"%0", b"x\ny",
-        ];
+        let odd: [&[u8]; 9] =
+            [b"a/b", b"../x", b"", b"42", b"a b", b"\xff", b"\xfe", b"%0", b"x\ny"];
         let mut names: Vec<String> = odd.iter().map(|arg| lock("{1}", &[arg])).collect();
         names.push(lock("{1}", &[&[b'x'; 100]]));
         for name in &names {

@@ -58,10 +58,8 @@ pub(crate) fn told_of_end(policy: &Policy, end: AttemptEnd) -> Vec<(Event, Means
         | Next::PutOffTo(_)
         | Next::Requeue => &[],
     };
-    let mut told: Vec<(Event, Means)> = events
-        .iter()
-        .flat_map(|event| told(policy, *event))
-        .collect();
+    let mut told: Vec<(Event, Means)> =
+        events.iter().flat_map(|event| told(policy, *event)).collect();
     let is_mailed = told.iter().any(|(_, means)| *means == Means::Mail);
     if end.has_output && !is_mailed {
         told.extend(self::told(policy, Event::Output));
@@ -77,9 +75,7 @@ pub(crate) fn told(policy: &Policy, event: Event) -> impl Iterator<Item = (Event
         Event::Recovery | Event::Success | Event::AttemptFailure => false,
     };
     let by_hook = hook(&policy.hooks, event).map(|_| (event, Means::Hook));
-    by_hook
-        .into_iter()
-        .chain(is_mailed.then_some((event, Means::Mail)))
+    by_hook.into_iter().chain(is_mailed.then_some((event, Means::Mail)))
 }
 
 /// The command that hears of an event.
@@ -142,14 +138,7 @@ impl Mail<'_> {
     /// The message, for `sendmail -t`. What the command printed is escaped where it is no text, as on a terminal (RFC 5322, section 3.5:
     /// no NUL, no bare CR).
     pub(crate) fn message(&self) -> Message {
-        let Self {
-            to,
-            job,
-            place,
-            summary,
-            count,
-            ..
-        } = self;
+        let Self { to, job, place, summary, count, .. } = self;
         let what = match self.event {
             Event::Failure | Event::AttemptFailure => "failed",
             Event::Late => "late",
@@ -157,11 +146,8 @@ impl Mail<'_> {
             Event::Success => "succeeded",
             Event::Output => "output",
         };
-        let mut head = format!(
-            "To: {}\nSubject: jobctl <{}> {job}: {what}",
-            one_line(to),
-            one_line(place)
-        );
+        let mut head =
+            format!("To: {}\nSubject: jobctl <{}> {job}: {what}", one_line(to), one_line(place));
         if !summary.is_empty() {
             let _ = write!(head, " ({})", one_line(summary));
         }
@@ -180,12 +166,8 @@ impl Mail<'_> {
         }
         let width = self.facts.iter().map(|(name, _)| name.len()).max();
         for (name, value) in self.facts {
-            let _ = writeln!(
-                body,
-                "{name:width$}  {}",
-                one_line(value),
-                width = width.unwrap_or(0)
-            );
+            let _ =
+                writeln!(body, "{name:width$}  {}", one_line(value), width = width.unwrap_or(0));
         }
         if !self.output.is_empty() {
             body.push('\n');
@@ -197,9 +179,7 @@ impl Mail<'_> {
 
 /// A header must stay one: what would end it becomes a blank.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Why a run gave up, for the subject of a mail: what its last attempt did, unless the reason is another one.
@@ -238,11 +218,7 @@ mod tests {
     }
 
     fn end(next: Next) -> AttemptEnd {
-        AttemptEnd {
-            next,
-            was_failing: false,
-            has_output: true,
-        }
+        AttemptEnd { next, was_failing: false, has_output: true }
     }
 
     #[test]
@@ -254,29 +230,15 @@ mod tests {
         let told = |mail_on, end| told_of_end(&policy(mail_on), end);
         assert_eq!(
             told(MailOn::Failure, end(failed)),
-            [
-                (E::AttemptFailure, M::Hook),
-                (E::Failure, M::Hook),
-                (E::Failure, M::Mail)
-            ]
+            [(E::AttemptFailure, M::Hook), (E::Failure, M::Hook), (E::Failure, M::Mail)]
         );
-        assert_eq!(
-            told(MailOn::Output, end(failed)),
-            told(MailOn::Failure, end(failed))
-        );
-        assert_eq!(
-            told(MailOn::Failure, end(retry)),
-            [(E::AttemptFailure, M::Hook)]
-        );
+        assert_eq!(told(MailOn::Output, end(failed)), told(MailOn::Failure, end(failed)));
+        assert_eq!(told(MailOn::Failure, end(retry)), [(E::AttemptFailure, M::Hook)]);
         assert_eq!(
             told(MailOn::Output, end(succeeded)),
             [(E::Success, M::Hook), (E::Output, M::Mail)]
         );
-        let recovered = AttemptEnd {
-            was_failing: true,
-            has_output: false,
-            ..end(succeeded)
-        };
+        let recovered = AttemptEnd { was_failing: true, has_output: false, ..end(succeeded) };
         assert_eq!(
             told(MailOn::Output, recovered),
             [(E::Recovery, M::Hook), (E::Success, M::Hook)]
@@ -321,10 +283,7 @@ mod tests {
     #[test]
     fn a_summary_says_what_the_last_attempt_did() {
         assert_eq!(summary(Some(Reason::Exit), Some("exit 3")), "exit 3");
-        assert_eq!(
-            summary(Some(Reason::GiveUpAfter), Some("exit 3")),
-            "give_up_after, exit 3"
-        );
+        assert_eq!(summary(Some(Reason::GiveUpAfter), Some("exit 3")), "give_up_after, exit 3");
         assert_eq!(summary(Some(Reason::Superseded), None), "superseded");
     }
 }

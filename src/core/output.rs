@@ -18,10 +18,7 @@ pub(crate) struct OutputLayout {
 impl OutputLayout {
     /// Splits `output_max` into head and tail.
     pub(crate) fn of(output_max: u64) -> Self {
-        Self {
-            head_max: output_max / 2,
-            tail_max: output_max - output_max / 2,
-        }
+        Self { head_max: output_max / 2, tail_max: output_max - output_max / 2 }
     }
 
     /// Where in the file the kept part of `total` bytes of output stands, in the order it was written: head, older and newer

@@ -45,10 +45,7 @@ impl Timetable<'_> {
 
     /// Whether it is started by a boot of the machine.
     pub(crate) fn has_reboot(&self) -> bool {
-        self.job.policy.enabled
-            && self
-                .schedules()
-                .any(|schedule| *schedule == Schedule::Reboot)
+        self.job.policy.enabled && self.schedules().any(|schedule| *schedule == Schedule::Reboot)
     }
 
     /// Whether every schedule names fixed times, which a step of the clock may jump over.
@@ -71,10 +68,7 @@ impl Timetable<'_> {
             LATE_MAX
         };
         let in_time_after = span.after.max((span.until - late_max).just_before());
-        let missed = self.missed(Span {
-            after: span.after,
-            until: in_time_after,
-        });
+        let missed = self.missed(Span { after: span.after, until: in_time_after });
         let mut in_time = Vec::new();
         let mut after = in_time_after;
         while let Some(at) = self.next(after).filter(|&at| at <= span.until) {
@@ -109,10 +103,7 @@ impl Timetable<'_> {
 
     /// The last occurrence before `at` that is not before `first`.
     pub(crate) fn latest_before(&self, at: Wall, first: Wall) -> Option<Wall> {
-        self.latest(Span {
-            after: first.just_before(),
-            until: at.just_before(),
-        })
+        self.latest(Span { after: first.just_before(), until: at.just_before() })
     }
 
     /// The newest `CATCH_UP_MAX` occurrences of a span, oldest first.
@@ -120,10 +111,7 @@ impl Timetable<'_> {
         let mut newest = Vec::new();
         let mut until = span.until;
         while newest.len() < CATCH_UP_MAX && until > span.after {
-            let Some(at) = self.latest(Span {
-                after: span.after,
-                until,
-            }) else {
+            let Some(at) = self.latest(Span { after: span.after, until }) else {
                 break;
             };
             newest.push(at);
@@ -168,10 +156,7 @@ impl Due {
             return Vec::new();
         };
         let first = missed.first.max(startable_from);
-        let span = Span {
-            after: first.just_before(),
-            until: missed.last,
-        };
+        let span = Span { after: first.just_before(), until: missed.last };
         match timetable.job.policy.catch_up {
             CatchUp::None => Vec::new(),
             // What runs as usual is newer than anything that was missed.
@@ -214,9 +199,8 @@ pub(crate) struct Busy {
 
 /// Judges an occurrence by the job's `overlap`.
 pub(crate) fn judge(policy: &Policy, busy: &Busy) -> Decision {
-    let places = policy
-        .running_max()
-        .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    let places =
+        policy.running_max().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
     if busy.running + busy.queued < places {
         return Decision::Run;
     }
@@ -243,11 +227,7 @@ pub(crate) fn watermark_after_step_back(
     watermark: Wall,
     now: Wall,
 ) -> Wall {
-    if watermark.since(now) < STEP_MAX && timetable.is_fixed() {
-        watermark
-    } else {
-        now
-    }
+    if watermark.since(now) < STEP_MAX && timetable.is_fixed() { watermark } else { now }
 }
 
 /// The job's share of its jitter: fixed for machine and job (FNV-1a of `hash_seed` and name).
@@ -255,9 +235,5 @@ pub(crate) fn jitter_of(policy: &Policy, seed: HashSeed<'_>) -> Duration {
     let parts = [seed.seed, "\0jitter\0", seed.job];
     let hash = fnv1a(parts.into_iter().flat_map(str::bytes));
     let span_ms = u64::try_from(policy.jitter.as_millis()).unwrap_or(u64::MAX);
-    if span_ms == 0 {
-        Duration::ZERO
-    } else {
-        Duration::from_millis(hash % (span_ms + 1))
-    }
+    if span_ms == 0 { Duration::ZERO } else { Duration::from_millis(hash % (span_ms + 1)) }
 }

@@ -11,9 +11,7 @@ use super::time::Wall;
 /// How long the next start has to wait; none if it may be now.
 pub(crate) fn wait(rate: Rate, full_at: Option<i64>, now: Wall) -> Option<Duration> {
     let all_but_one = interval(rate).saturating_mul(i64::from(rate.burst.saturating_sub(1)));
-    let wait = full_at?
-        .saturating_sub(all_but_one)
-        .saturating_sub(micros(now));
+    let wait = full_at?.saturating_sub(all_but_one).saturating_sub(micros(now));
     let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0)?;
     Some(Duration::from_micros(wait))
 }
@@ -21,10 +19,7 @@ pub(crate) fn wait(rate: Rate, full_at: Option<i64>, now: Wall) -> Option<Durati
 /// When the bucket is full after one more start.
 pub(crate) fn after_start(rate: Rate, full_at: Option<i64>, now: Wall) -> i64 {
     let now = micros(now);
-    full_at
-        .unwrap_or(now)
-        .max(now)
-        .saturating_add(interval(rate))
+    full_at.unwrap_or(now).max(now).saturating_add(interval(rate))
 }
 
 /// From one start to the next, once the bucket is empty; rounded up, so that the rate is never exceeded.
@@ -43,10 +38,7 @@ mod tests {
 
     use super::*;
 
-    const TEN_A_MINUTE: Rate = Rate {
-        burst: 10,
-        per: Duration::from_secs(60),
-    };
+    const TEN_A_MINUTE: Rate = Rate { burst: 10, per: Duration::from_secs(60) };
 
     #[test]
     fn a_full_bucket_gives_all_at_once_and_then_one_at_a_time() {
@@ -56,17 +48,11 @@ mod tests {
             assert_eq!(wait(TEN_A_MINUTE, full_at, now), None);
             full_at = Some(after_start(TEN_A_MINUTE, full_at, now));
         }
-        assert_eq!(
-            wait(TEN_A_MINUTE, full_at, now),
-            Some(Duration::from_secs(6))
-        );
+        assert_eq!(wait(TEN_A_MINUTE, full_at, now), Some(Duration::from_secs(6)));
         let later = now + Duration::from_secs(6);
         assert_eq!(wait(TEN_A_MINUTE, full_at, later), None);
         full_at = Some(after_start(TEN_A_MINUTE, full_at, later));
-        assert_eq!(
-            wait(TEN_A_MINUTE, full_at, later),
-            Some(Duration::from_secs(6))
-        );
+        assert_eq!(wait(TEN_A_MINUTE, full_at, later), Some(Duration::from_secs(6)));
         // After a minute without starts it is full again, and no more than that.
         let rested = later + Duration::from_secs(3600);
         for _ in 0..10 {

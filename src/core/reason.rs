@@ -6,9 +6,7 @@ use std::io;
 pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = match error.raw_os_error() {
-        Some(number) => text
-            .strip_suffix(&format!(" (os error {number})"))
-            .unwrap_or(&text),
+        Some(number) => text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text),
         None => &text,
     };
     // A name for it is what people look for: of what there was too little, only the kernel knows.

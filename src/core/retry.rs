@@ -116,9 +116,7 @@ impl Policy {
         if self.success_exit.contains(code) {
             return Some(Verdict::Succeeded);
         }
-        self.skip_exit
-            .contains(code)
-            .then_some(Verdict::Skipped(Reason::Exit))
+        self.skip_exit.contains(code).then_some(Verdict::Skipped(Reason::Exit))
     }
 
     fn next_after_failure(&self, ended: &Ended<'_>) -> Next {
@@ -136,19 +134,15 @@ impl Policy {
             };
             return self.unless_too_late(at, ended, next);
         }
-        let is_final = ended
-            .outcome
-            .exit_code()
-            .is_some_and(|code| self.no_retry_exit.contains(&code))
-            || (*ended.outcome == Outcome::Lost && !self.retry.lost)
-            || is_spent;
+        let is_final =
+            ended.outcome.exit_code().is_some_and(|code| self.no_retry_exit.contains(&code))
+                || (*ended.outcome == Outcome::Lost && !self.retry.lost)
+                || is_spent;
         if is_final {
             return Next::Finish(Verdict::Failed(reason));
         }
         let at = ended.ended_at
-            + self
-                .retry
-                .delay_after(ended.charged, jitter_seed(ended.run, ended.attempt));
+            + self.retry.delay_after(ended.charged, jitter_seed(ended.run, ended.attempt));
         self.unless_too_late(at, ended, Next::RetryAt(at))
     }
 
@@ -183,18 +177,12 @@ impl Policy {
     /// The attempts that will follow, at most `limit`, and when at the earliest: as if each of them failed in the moment it started.
     pub(crate) fn plan(&self, waiting: &Waiting, limit: usize) -> Vec<(u32, Wall)> {
         let mut plan = Vec::new();
-        let (mut attempt, mut charged, mut at) = (
-            waiting.attempt.saturating_add(1),
-            waiting.charged,
-            waiting.due_at,
-        );
+        let (mut attempt, mut charged, mut at) =
+            (waiting.attempt.saturating_add(1), waiting.charged, waiting.due_at);
         while plan.len() < limit && waiting.attempts_max.is_none_or(|max| charged < max) {
             plan.push((attempt, at));
             charged = charged.saturating_add(1);
-            at = at
-                + self
-                    .retry
-                    .delay_after(charged, jitter_seed(waiting.run, attempt));
+            at = at + self.retry.delay_after(charged, jitter_seed(waiting.run, attempt));
             attempt = attempt.saturating_add(1);
             let is_late = |limit| at > waiting.first_started_at + limit;
             if self.retry.give_up_after.is_some_and(is_late) {
@@ -280,11 +268,7 @@ mod tests {
     use crate::core::job::Policy;
 
     fn policy(max: u32) -> Policy {
-        let retry = Retry {
-            max: RetryMax::Times(max),
-            jitter_milli: 0,
-            ..Retry::default()
-        };
+        let retry = Retry { max: RetryMax::Times(max), jitter_milli: 0, ..Retry::default() };
         Policy {
             retry,
             skip_exit: Box::from([75]),
@@ -315,11 +299,7 @@ mod tests {
             [first.attempt + 1, first.attempt + 2, first.attempt + 3]
         );
         for (nth, (attempt, at)) in (2..).zip(&plan[..2]) {
-            let end = Ended {
-                attempt: *attempt,
-                ended_at: *at,
-                ..ended(&failed, nth, Some(4))
-            };
+            let end = Ended { attempt: *attempt, ended_at: *at, ..ended(&failed, nth, Some(4)) };
             assert_eq!(policy.next(&end), Next::RetryAt(plan[nth as usize - 1].1));
         }
         assert_eq!(policy.plan(&waiting, 1).len(), 1);
@@ -357,29 +337,13 @@ mod tests {
 
     #[test]
     fn an_outcome_decides_what_follows() {
-        let timed_out = Outcome::TimedOut {
-            exit_code: Some(0),
-            signal: None,
-        };
-        let not_found = Outcome::SpawnFailed {
-            exit_code: Some(127),
-            error: "x".into(),
-        };
+        let timed_out = Outcome::TimedOut { exit_code: Some(0), signal: None };
+        let not_found = Outcome::SpawnFailed { exit_code: Some(127), error: "x".into() };
         let retry = |secs: i64| Next::RetryAt(Wall::from_secs(1000 + secs));
         let failed = |reason| Next::Finish(Verdict::Failed(reason));
         let table = [
-            (
-                Outcome::Exited(0),
-                1,
-                Some(3),
-                Next::Finish(Verdict::Succeeded),
-            ),
-            (
-                Outcome::Exited(75),
-                1,
-                Some(3),
-                Next::Finish(Verdict::Skipped(Reason::Exit)),
-            ),
+            (Outcome::Exited(0), 1, Some(3), Next::Finish(Verdict::Succeeded)),
+            (Outcome::Exited(75), 1, Some(3), Next::Finish(Verdict::Skipped(Reason::Exit))),
             (Outcome::Exited(1), 1, Some(3), retry(10)),
             (Outcome::Exited(1), 2, Some(3), retry(20)),
             (Outcome::Exited(1), 3, Some(3), failed(Reason::Exit)),
@@ -407,52 +371,19 @@ mod tests {
     #[test]
     fn who_wanted_the_end_decides_unless_the_command_had_ended_by_itself() {
         let table = [
-            (
-                Stopped::ByHand,
-                true,
-                0,
-                Next::Finish(Verdict::Cancelled(Reason::ByHand)),
-            ),
+            (Stopped::ByHand, true, 0, Next::Finish(Verdict::Cancelled(Reason::ByHand))),
             (Stopped::ByHand, false, 0, Next::Finish(Verdict::Succeeded)),
-            (
-                Stopped::ByHand,
-                false,
-                1,
-                Next::Finish(Verdict::Cancelled(Reason::ByHand)),
-            ),
-            (
-                Stopped::Replaced,
-                true,
-                0,
-                Next::Finish(Verdict::Cancelled(Reason::Replaced)),
-            ),
+            (Stopped::ByHand, false, 1, Next::Finish(Verdict::Cancelled(Reason::ByHand))),
+            (Stopped::Replaced, true, 0, Next::Finish(Verdict::Cancelled(Reason::Replaced))),
             (Stopped::Shutdown, true, 0, Next::Requeue),
             (Stopped::Shutdown, true, 1, Next::Requeue),
-            (
-                Stopped::Shutdown,
-                false,
-                0,
-                Next::Finish(Verdict::Succeeded),
-            ),
-            (
-                Stopped::Shutdown,
-                false,
-                1,
-                Next::RetryAt(Wall::from_secs(1010)),
-            ),
+            (Stopped::Shutdown, false, 0, Next::Finish(Verdict::Succeeded)),
+            (Stopped::Shutdown, false, 1, Next::RetryAt(Wall::from_secs(1010))),
         ];
         for (stopped, was_struck, code, expected) in table {
             let outcome = Outcome::Exited(code);
-            let ended = Ended {
-                stopped: Some(stopped),
-                was_struck,
-                ..ended(&outcome, 1, Some(3))
-            };
-            assert_eq!(
-                policy(2).next(&ended),
-                expected,
-                "{stopped:?} {was_struck} {code}"
-            );
+            let ended = Ended { stopped: Some(stopped), was_struck, ..ended(&outcome, 1, Some(3)) };
+            assert_eq!(policy(2).next(&ended), expected, "{stopped:?} {was_struck} {code}");
         }
         let outcome = Outcome::Signaled(15);
         let once = Ended {
@@ -460,10 +391,7 @@ mod tests {
             was_struck: true,
             ..ended(&outcome, 1, Some(1))
         };
-        assert_eq!(
-            policy(0).next(&once),
-            Next::Finish(Verdict::Failed(Reason::Shutdown))
-        );
+        assert_eq!(policy(0).next(&once), Next::Finish(Verdict::Failed(Reason::Shutdown)));
     }
 
     #[test]
@@ -482,14 +410,8 @@ mod tests {
     #[test]
     fn a_keeper_lost_too_often_is_poison_and_a_job_may_refuse_to_be_retried_after_it() {
         let outcome = lost();
-        let often = Ended {
-            lost: LOST_MAX + 1,
-            ..ended(&outcome, 4, None)
-        };
-        assert_eq!(
-            policy(9).next(&often),
-            Next::Finish(Verdict::Failed(Reason::Poison))
-        );
+        let often = Ended { lost: LOST_MAX + 1, ..ended(&outcome, 4, None) };
+        assert_eq!(policy(9).next(&often), Next::Finish(Verdict::Failed(Reason::Poison)));
         let mut careful = policy(9);
         careful.retry.lost = false;
         assert_eq!(
@@ -500,10 +422,7 @@ mod tests {
 
     #[test]
     fn jitter_only_shortens_by_its_share_and_is_the_same_for_the_same_attempt() {
-        let retry = Retry {
-            jitter_milli: 250,
-            ..Retry::default()
-        };
+        let retry = Retry { jitter_milli: 250, ..Retry::default() };
         for attempt in 1..200 {
             let seed = jitter_seed(7, attempt);
             let delay = retry.delay_after(1, seed);
@@ -513,9 +432,8 @@ mod tests {
             );
             assert_eq!(delay, retry.delay_after(1, seed));
         }
-        let distinct: std::collections::HashSet<_> = (1..200)
-            .map(|n| retry.delay_after(1, jitter_seed(7, n)))
-            .collect();
+        let distinct: std::collections::HashSet<_> =
+            (1..200).map(|n| retry.delay_after(1, jitter_seed(7, n))).collect();
         assert!(distinct.len() > 100);
     }
 
@@ -525,10 +443,7 @@ mod tests {
         let said = policy.outcome_of_shell(127, Some("sh: 1: foo: not found".into()));
         assert_eq!(
             said,
-            Outcome::SpawnFailed {
-                exit_code: Some(127),
-                error: "sh: 1: foo: not found".into()
-            }
+            Outcome::SpawnFailed { exit_code: Some(127), error: "sh: 1: foo: not found".into() }
         );
         assert_eq!(policy.outcome_of_shell(1, None), Outcome::Exited(1));
         policy.success_exit = Box::from([0, 127]);
@@ -563,14 +478,8 @@ mod tests {
         };
         let mut policy = policy(0);
         let at = Wall::from_secs(1030);
-        assert_eq!(
-            policy.next(&asks(&Outcome::Exited(1), 30)),
-            Next::PutOffTo(at)
-        );
-        assert_eq!(
-            policy.next(&asks(&Outcome::Exited(0), 30)),
-            Next::Finish(Verdict::Succeeded)
-        );
+        assert_eq!(policy.next(&asks(&Outcome::Exited(1), 30)), Next::PutOffTo(at));
+        assert_eq!(policy.next(&asks(&Outcome::Exited(0), 30)), Next::Finish(Verdict::Succeeded));
         let lost = Next::Finish(Verdict::Failed(Reason::Lost));
         assert_eq!(policy.next(&asks(&Outcome::Lost, 30)), lost);
         policy.retry.give_up_after = Some(Duration::from_secs(125));

@@ -273,11 +273,7 @@ mod tests {
         }
         let reasons: Vec<Reason> = (0..100).filter_map(Reason::from_code).collect();
         assert_eq!(reasons.len(), 18);
-        assert!(
-            reasons
-                .iter()
-                .all(|reason| Reason::from_code(reason.code()) == Some(*reason))
-        );
+        assert!(reasons.iter().all(|reason| Reason::from_code(reason.code()) == Some(*reason)));
         assert_eq!(State::parse("Running"), None);
         assert_eq!(State::from_code(0), None);
     }

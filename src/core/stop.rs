@@ -36,9 +36,7 @@ impl Stop {
     /// An attempt that begins at `started`.
     pub(crate) fn new(started: Mono, timeout: Option<Duration>, grace: Duration) -> Self {
         Self {
-            state: State::Running {
-                timeout_deadline: timeout.map(|timeout| started + timeout),
-            },
+            state: State::Running { timeout_deadline: timeout.map(|timeout| started + timeout) },
             grace,
         }
     }
@@ -47,9 +45,7 @@ impl Stop {
     pub(crate) fn ask(&mut self, now: Mono) -> Option<Action> {
         match self.state {
             State::Running { .. } => {
-                self.state = State::Grace {
-                    kill_deadline: now + self.grace,
-                };
+                self.state = State::Grace { kill_deadline: now + self.grace };
                 Some(Action::Signal)
             }
             State::Grace { .. } | State::Killing { .. } => None,
@@ -58,9 +54,7 @@ impl Stop {
 
     /// Somebody asks for the end at once.
     pub(crate) fn kill(&mut self, now: Mono) -> Action {
-        self.state = State::Killing {
-            again_deadline: now + KILL_AGAIN,
-        };
+        self.state = State::Killing { again_deadline: now + KILL_AGAIN };
         Action::Kill
     }
 
@@ -79,12 +73,8 @@ impl Stop {
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
         match self.state {
             State::Running { timeout_deadline } => timeout_deadline,
-            State::Grace {
-                kill_deadline: deadline,
-            }
-            | State::Killing {
-                again_deadline: deadline,
-            } => Some(deadline),
+            State::Grace { kill_deadline: deadline }
+            | State::Killing { again_deadline: deadline } => Some(deadline),
         }
     }
 
@@ -114,11 +104,7 @@ mod tests {
     }
 
     fn stop(timeout: Option<u64>) -> Stop {
-        Stop::new(
-            at(100),
-            timeout.map(Duration::from_secs),
-            Duration::from_secs(10),
-        )
+        Stop::new(at(100), timeout.map(Duration::from_secs), Duration::from_secs(10))
     }
 
     #[test]

@@ -79,10 +79,7 @@ pub(crate) fn decode(line: &str) -> Option<Terms> {
         delay: ms("delay")?,
         factor_milli: word("factor")?.parse().ok()?,
         max_delay: ms("max_delay")?,
-        jitter_milli: word("jitter")?
-            .parse()
-            .ok()
-            .filter(|milli| *milli <= 1000)?,
+        jitter_milli: word("jitter")?.parse().ok().filter(|milli| *milli <= 1000)?,
         give_up_after: match word("give_up") {
             Some(_) => Some(ms("give_up")?),
             None => None,
@@ -108,10 +105,7 @@ pub(crate) fn decode(line: &str) -> Option<Terms> {
         lock: word("lock").map(Box::from),
         ..Policy::default()
     };
-    Some(Terms {
-        policy,
-        is_shell: flag("shell")?,
-    })
+    Some(Terms { policy, is_shell: flag("shell")? })
 }
 
 /// A set of exit codes as a number in hexadecimal digits, the bit of code 0 last: 256 codes are 64 digits.
@@ -120,19 +114,14 @@ fn codes(codes: &[u8]) -> String {
     for code in codes {
         nibbles[63 - usize::from(code / 4)] |= 1 << (code % 4);
     }
-    let digits: String = nibbles
-        .iter()
-        .filter_map(|nibble| char::from_digit(*nibble, 16))
-        .collect();
+    let digits: String =
+        nibbles.iter().filter_map(|nibble| char::from_digit(*nibble, 16)).collect();
     digits.trim_start_matches('0').to_owned()
 }
 
 fn codes_of(digits: &str) -> Option<Box<[u8]>> {
-    let nibbles: Vec<u32> = digits
-        .chars()
-        .rev()
-        .map(|digit| digit.to_digit(16))
-        .collect::<Option<_>>()?;
+    let nibbles: Vec<u32> =
+        digits.chars().rev().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
     (nibbles.len() <= 64).then(|| {
         let has = |code: &u8| {
             let nibble = nibbles.get(usize::from(code / 4)).copied().unwrap_or(0);

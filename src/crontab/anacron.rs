@@ -31,7 +31,7 @@ pub(super) fn read(text: &str, start_hour: u32) -> Result<Line, String> {
     let command = rest.trim_matches([' ', '\t']);
     if command.is_empty() {
         return Err(
-            "it is neither `NAME = value` nor period, delay, identifier and command".to_owned(),
+            "it is neither `NAME = value` nor period, delay, identifier and command".to_owned()
         );
     }
     let delay: u32 = delay
@@ -47,10 +47,7 @@ pub(super) fn read(text: &str, start_hour: u32) -> Result<Line, String> {
         "28" | "29" | "30" | "31" | "@monthly" => (format!("{minute} {hour} 1 * *"), None),
         "365" | "366" | "@yearly" | "@annually" => (format!("{minute} {hour} 1 1 *"), None),
         _ => {
-            let days = period
-                .parse::<u32>()
-                .ok()
-                .filter(|days| (1..=36_500).contains(days));
+            let days = period.parse::<u32>().ok().filter(|days| (1..=36_500).contains(days));
             let days = days.ok_or_else(|| format!("the period `{period}` is no number of days"))?;
             let remark = format!(
                 "it runs each {days} days from the first load of the jobfile on, at that time of the day"
@@ -58,12 +55,7 @@ pub(super) fn read(text: &str, start_hour: u32) -> Result<Line, String> {
             (format!("@every {days}d"), Some(remark))
         }
     };
-    Ok(Line {
-        schedule,
-        id: id.to_owned(),
-        command: command.to_owned(),
-        remark,
-    })
+    Ok(Line { schedule, id: id.to_owned(), command: command.to_owned(), remark })
 }
 
 /// The first hour of `START_HOURS_RANGE`.
@@ -107,10 +99,7 @@ mod tests {
 
     #[test]
     fn the_range_of_hours_is_read() {
-        assert_eq!(
-            (start_hour("3-22"), start_hour("6 - 8")),
-            (Some(3), Some(6))
-        );
+        assert_eq!((start_hour("3-22"), start_hour("6 - 8")), (Some(3), Some(6)));
         assert_eq!((start_hour("x"), start_hour("25-26")), (None, None));
     }
 }

@@ -69,12 +69,7 @@ pub(crate) fn covered(records: &Records) -> Option<Covered> {
     let (first, last) = records.covered?;
     let minute = |at: Wall| at.secs().div_euclid(60);
     let is_late = |at: Wall| at.secs().rem_euclid(60) >= PROMPT_SECS;
-    let is_whole = |at: Wall| {
-        records
-            .starts
-            .iter()
-            .any(|start| minute(start.at) == minute(at))
-    };
+    let is_whole = |at: Wall| records.starts.iter().any(|start| minute(start.at) == minute(at));
     Some(Covered {
         first: minute(first) + i64::from(is_late(first)),
         last: minute(last) - i64::from(!is_late(last) && !is_whole(last)),
@@ -236,10 +231,7 @@ mod tests {
 
     /// Starts in both, in cron only, in jobctl only.
     fn counts(starts: Vec<Start>, jobs: &[(&Imported, &[i64])]) -> (u64, usize, usize) {
-        let covered = starts
-            .first()
-            .map(|it| it.at)
-            .zip(starts.last().map(|it| it.at));
+        let covered = starts.first().map(|it| it.at).zip(starts.last().map(|it| it.at));
         let records = Records { starts, covered };
         let expected: Vec<Expected<'_>> = jobs
             .iter()
@@ -273,10 +265,7 @@ mod tests {
     fn what_only_one_of_them_starts_is_found() {
         let (a, b) = (line("a"), line("b"));
         let starts = vec![start(10, 1, "a"), start(12, 1, "c"), start(14, 1, "a")];
-        assert_eq!(
-            counts(starts.clone(), &[(&a, &[10]), (&b, &[11, 13])]),
-            (1, 2, 2)
-        );
+        assert_eq!(counts(starts.clone(), &[(&a, &[10]), (&b, &[11, 13])]), (1, 2, 2));
         let mut other_user = starts;
         other_user[0].user = "bob".to_owned();
         assert_eq!(counts(other_user, &[(&a, &[10, 14])]), (1, 2, 1));
@@ -286,10 +275,7 @@ mod tests {
     fn two_lines_with_one_command_are_two_starts() {
         let (one, two) = (line("a"), line("a"));
         let jobs: [(&Imported, &[i64]); 2] = [(&one, &[10]), (&two, &[10])];
-        assert_eq!(
-            counts(vec![start(10, 1, "a"), start(10, 1, "a")], &jobs),
-            (2, 0, 0)
-        );
+        assert_eq!(counts(vec![start(10, 1, "a"), start(10, 1, "a")], &jobs), (2, 0, 0));
         assert_eq!(counts(vec![start(10, 1, "a")], &jobs), (1, 0, 1));
     }
 
@@ -308,16 +294,9 @@ mod tests {
             starts: vec![start(10, 1, "a")],
             covered: Some((Wall::from_secs(601), Wall::from_secs(601))),
         };
-        let expected = [Expected {
-            line: &a,
-            user: "root",
-            due: Due::AnyTime,
-        }];
+        let expected = [Expected { line: &a, user: "root", due: Due::AnyTime }];
         let found = compare(&records, &expected, super::covered(&records).unwrap());
-        let wanted = Comparison {
-            apart: 1,
-            ..Comparison::default()
-        };
+        let wanted = Comparison { apart: 1, ..Comparison::default() };
         assert_eq!(found, wanted);
     }
 
@@ -327,20 +306,8 @@ mod tests {
             starts: Vec::new(),
             covered: Some((Wall::from_secs(first), Wall::from_secs(last))),
         };
-        assert_eq!(
-            covered(&records(600, 1230)),
-            Some(Covered {
-                first: 10,
-                last: 20
-            })
-        );
-        assert_eq!(
-            covered(&records(630, 1201)),
-            Some(Covered {
-                first: 11,
-                last: 19
-            })
-        );
+        assert_eq!(covered(&records(600, 1230)), Some(Covered { first: 10, last: 20 }));
+        assert_eq!(covered(&records(630, 1201)), Some(Covered { first: 11, last: 19 }));
         assert_eq!(covered(&Records::default()), None);
     }
 }

@@ -72,42 +72,25 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     }
     reader.note_idle_directories();
     reader.note_all();
-    let Reader {
-        mut items,
-        notes,
-        idle,
-        ..
-    } = reader;
+    let Reader { mut items, notes, idle, .. } = reader;
     give_names(&mut items);
     let text = settle(&mut items, &head(request), tools);
     let switch_off = switch_off(request, &items);
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
     for item in items {
         match item {
-            Item::Job(draft) => jobs.push(Imported {
-                is_anacron: draft.catches_up,
-                ..draft.imported
-            }),
+            Item::Job(draft) => {
+                jobs.push(Imported { is_anacron: draft.catches_up, ..draft.imported })
+            }
             Item::Kept(line) => unknown.push(line),
             Item::Comment(_) | Item::Break => {}
         }
     }
-    Import {
-        text,
-        jobs,
-        idle,
-        unknown,
-        notes,
-        switch_off,
-    }
+    Import { text, jobs, idle, unknown, notes, switch_off }
 }
 
 fn head(request: &Request) -> String {
-    let files: Vec<_> = request
-        .sources
-        .iter()
-        .map(|source| source.file.as_str())
-        .collect();
+    let files: Vec<_> = request.sources.iter().map(|source| source.file.as_str()).collect();
     format!("# Made by `jobctl import` from {}.", files.join(", "))
 }
 
@@ -144,9 +127,7 @@ fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
         let before = count_jobs(items);
         for item in items.iter_mut() {
             keep(Some(item), |draft| {
-                named
-                    .get(draft.imported.job.as_str())
-                    .map(|reason| (*reason).to_owned())
+                named.get(draft.imported.job.as_str()).map(|reason| (*reason).to_owned())
             });
         }
         if count_jobs(items) == before {
@@ -161,10 +142,7 @@ fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
 }
 
 fn count_jobs(items: &[Item]) -> usize {
-    items
-        .iter()
-        .filter(|item| matches!(item, Item::Job(_)))
-        .count()
+    items.iter().filter(|item| matches!(item, Item::Job(_))).count()
 }
 
 /// Keeps a job's line as a comment where there is a reason.
@@ -196,7 +174,5 @@ fn switch_off(request: &Request, items: &[Item]) -> Vec<String> {
         }
     }
     let sources = request.sources.iter().zip(&lines);
-    sources
-        .filter_map(|(source, lines)| switch_off::command(&source.off, lines))
-        .collect()
+    sources.filter_map(|(source, lines)| switch_off::command(&source.off, lines)).collect()
 }

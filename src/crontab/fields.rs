@@ -32,24 +32,9 @@ struct Kind {
 }
 
 const KINDS: [Kind; 5] = [
-    Kind {
-        name: "minute",
-        low: 0,
-        high: 59,
-        names: &[],
-    },
-    Kind {
-        name: "hour",
-        low: 0,
-        high: 23,
-        names: &[],
-    },
-    Kind {
-        name: "day of month",
-        low: 1,
-        high: 31,
-        names: &[],
-    },
+    Kind { name: "minute", low: 0, high: 59, names: &[] },
+    Kind { name: "hour", low: 0, high: 23, names: &[] },
+    Kind { name: "day of month", low: 1, high: 31, names: &[] },
     Kind {
         name: "month",
         low: 1,
@@ -160,9 +145,7 @@ impl Set {
 /// The values from `first` to `last`, both within a field's bounds; none if it ends before it begins.
 fn span(first: u32, last: u32, step: u32) -> u64 {
     let step = usize::try_from(step.clamp(1, 64)).unwrap_or(64);
-    (first..=last)
-        .step_by(step)
-        .fold(0, |set, value| set | 1 << value)
+    (first..=last).step_by(step).fold(0, |set, value| set | 1 << value)
 }
 
 /// Goes through one field.
@@ -176,17 +159,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(kind: &'a Kind, text: &'a str) -> Self {
         let is_starred = text.starts_with('*');
-        Self {
-            kind,
-            text,
-            at: 0,
-            set: Set {
-                bits: 0,
-                is_starred,
-                star_step: 1,
-                is_strict: true,
-            },
-        }
+        Self { kind, text, at: 0, set: Set { bits: 0, is_starred, star_step: 1, is_strict: true } }
     }
 
     fn list(mut self) -> Result<Set, String> {
@@ -265,9 +238,7 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> Result<&'a str, String> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if word.is_empty() {
             let found = after.chars().next();
@@ -292,9 +263,7 @@ impl<'a> Reader<'a> {
     }
 
     fn check_bounds(&self, value: u32) -> Result<(), String> {
-        let Kind {
-            name, low, high, ..
-        } = self.kind;
+        let Kind { name, low, high, .. } = self.kind;
         if (*low..=*high).contains(&value) {
             return Ok(());
         }
@@ -342,10 +311,7 @@ mod tests {
             "*,5 1 * * 7",
             "0 0 30 2 1",
         ] {
-            let fires = Fields::Fires {
-                text: line.to_owned(),
-                rewritten: Vec::new(),
-            };
+            let fires = Fields::Fires { text: line.to_owned(), rewritten: Vec::new() };
             assert_eq!(read_line(line), Ok(fires), "{line}");
         }
     }
@@ -361,10 +327,7 @@ mod tests {
             ("5-0,* 1 * * *", "0-59 1 * * *"),
             ("*/2;3 0 * * *", "*/2 0 * * *"),
             ("0 0 * * 1,fri-sun,2", "0 0 * * 1-2"),
-            (
-                "0-59/5/2 * * * *",
-                "0,5,10,15,20,25,30,35,40,45,50,55 * * * *",
-            ),
+            ("0-59/5/2 * * * *", "0,5,10,15,20,25,30,35,40,45,50,55 * * * *"),
         ] {
             let Ok(Fields::Fires { text, rewritten }) = read_line(line) else {
                 panic!("{line} is not read");

@@ -41,16 +41,8 @@ pub(super) struct Entry {
 }
 
 /// The macros of crontab(5), case as in cron.
-const MACROS: [&str; 8] = [
-    "@reboot",
-    "@yearly",
-    "@annually",
-    "@monthly",
-    "@weekly",
-    "@daily",
-    "@midnight",
-    "@hourly",
-];
+const MACROS: [&str; 8] =
+    ["@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 
 /// Reads a line without its line feed and carriage return.
 pub(super) fn read(bytes: &[u8], has_user: bool) -> Line {
@@ -84,17 +76,11 @@ fn variable(text: &str, name: String, value: String) -> Line {
             "`{name}=` is empty, as for cronie; Debian's cron takes none of a crontab with such a line: write {name}=\"\""
         ))
     } else if value.contains('$') {
-        Some(format!(
-            "cron does not expand `$` in variables, nor does jobctl: {name} is `{value}`"
-        ))
+        Some(format!("cron does not expand `$` in variables, nor does jobctl: {name} is `{value}`"))
     } else {
         None
     };
-    Line::Variable {
-        name,
-        value,
-        remark,
-    }
+    Line::Variable { name, value, remark }
 }
 
 fn entry(text: &str, has_user: bool) -> Result<Entry, String> {
@@ -125,17 +111,11 @@ fn entry(text: &str, has_user: bool) -> Result<Entry, String> {
         None => Err("it has no command".to_owned()),
         Some('*') if !has_user => Err("it has six fields: the first one is the minute".to_owned()),
         Some('%') => Err("it has no command before `%`".to_owned()),
-        Some('-') => Err(
-            "its command begins with `-`: flags of OpenBSD's cron, which no other cron knows"
-                .to_owned(),
-        ),
-        Some(_) => Ok(Entry {
-            written,
-            schedule,
-            user,
-            rest: rest.to_owned(),
-            remarks,
-        }),
+        Some('-') => {
+            Err("its command begins with `-`: flags of OpenBSD's cron, which no other cron knows"
+                .to_owned())
+        }
+        Some(_) => Ok(Entry { written, schedule, user, rest: rest.to_owned(), remarks }),
     }
 }
 
@@ -185,11 +165,7 @@ fn macro_of(name: &str) -> Result<String, String> {
     if MACROS.contains(&lower.as_str()) {
         return Err(format!("cron does not know `{shown}`, only `{lower}`"));
     }
-    if name == "@every_second"
-        || name
-            .get(1..)
-            .is_some_and(|rest| rest.parse::<u32>().is_ok())
-    {
+    if name == "@every_second" || name.get(1..).is_some_and(|rest| rest.parse::<u32>().is_ok()) {
         return Err(format!(
             "`{shown}` is FreeBSD's, counted from the end of the last run; `@every` counts from its start"
         ));
@@ -208,9 +184,7 @@ fn trim(text: &str) -> &str {
 
 fn trim_start(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
-    bytes
-        .get(start.unwrap_or(bytes.len())..)
-        .unwrap_or_default()
+    bytes.get(start.unwrap_or(bytes.len())..).unwrap_or_default()
 }
 
 #[cfg(test)]

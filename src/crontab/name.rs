@@ -16,9 +16,8 @@ const SKIPPED: &[&str] = &[
 ];
 
 /// Words that stand before a command.
-const KEYWORDS: &[&str] = &[
-    "if", "then", "else", "elif", "while", "until", "do", "!", "time", "exec", "builtin",
-];
+const KEYWORDS: &[&str] =
+    &["if", "then", "else", "elif", "while", "until", "do", "!", "time", "exec", "builtin"];
 
 /// Programs that run another one, and their options that take a value.
 const WRAPPERS: &[(&str, &str, usize)] = &[
@@ -47,9 +46,8 @@ const INTERPRETERS: &[&str] = &[
 ];
 
 /// Endings of scripts, which names go without.
-const ENDINGS: &[&str] = &[
-    ".sh", ".bash", ".py", ".pl", ".php", ".rb", ".js", ".mjs", ".lua", ".ksh", ".zsh",
-];
+const ENDINGS: &[&str] =
+    &[".sh", ".bash", ".py", ".pl", ".php", ".rb", ".js", ".mjs", ".lua", ".ksh", ".zsh"];
 
 /// Names that were given, in lower case, each with the number to be tried next.
 #[derive(Debug, Default)]
@@ -182,10 +180,7 @@ fn is_assignment(word: &str) -> bool {
 }
 
 fn basename(word: &str) -> &str {
-    word.trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or(word)
+    word.trim_end_matches('/').rsplit('/').next().unwrap_or(word)
 }
 
 /// The words of each simple command, as far as can be told without being a shell. Redirections are left out.
@@ -217,10 +212,7 @@ fn simple_commands(command: &str) -> Vec<Vec<String>> {
                 // A number before it is a descriptor; what follows is a file.
                 word = word.filter(|word| !word.chars().all(|c| c.is_ascii_digit()));
                 end_word(&mut commands, &mut word);
-                while chars
-                    .next_if(|next| matches!(next, '>' | '&' | ' '))
-                    .is_some()
-                {}
+                while chars.next_if(|next| matches!(next, '>' | '&' | ' ')).is_some() {}
                 while chars
                     .next_if(|next| !next.is_whitespace() && !";|&".contains(*next))
                     .is_some()
@@ -257,30 +249,18 @@ fn end_word(commands: &mut [Vec<String>], word: &mut Option<String>) {
 
 /// What remains of a text as a name that no lock's file can have (`lock-x`, `a.3`).
 fn valid(text: &str) -> String {
-    let text = ENDINGS
-        .iter()
-        .find_map(|ending| text.strip_suffix(ending))
-        .unwrap_or(text);
+    let text = ENDINGS.iter().find_map(|ending| text.strip_suffix(ending)).unwrap_or(text);
     let mut name = String::new();
     for c in text.chars() {
-        let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
-            c
-        } else {
-            '-'
-        };
+        let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
         if name.len() < LENGTH_MAX && !(c == '-' && name.ends_with('-')) {
             name.push(c);
         }
     }
     let name = name.trim_matches(['.', '-', '_']);
-    let is_place = name
-        .rsplit_once('.')
-        .is_some_and(|(_, end)| end.bytes().all(|byte| byte.is_ascii_digit()));
-    let name = if is_place {
-        name.replace('.', "-")
-    } else {
-        name.to_owned()
-    };
+    let is_place =
+        name.rsplit_once('.').is_some_and(|(_, end)| end.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = if is_place { name.replace('.', "-") } else { name.to_owned() };
     if name.is_empty() {
         return "job".to_owned();
     }
@@ -312,10 +292,7 @@ mod tests {
                 "test -e /run/systemd/system || SERVICE_MODE=1 /sbin/e2scrub_all -A -r",
                 "e2scrub_all",
             ),
-            (
-                "command -v debian-sa1 > /dev/null && debian-sa1 1 1",
-                "debian-sa1",
-            ),
+            ("command -v debian-sa1 > /dev/null && debian-sa1 1 1", "debian-sa1"),
             ("sudo -u www-data nice -n 10 php -f /srv/cron.php", "cron"),
             ("timeout -k 5 1h flock -n /tmp/x.lock /opt/sync", "sync"),
             ("flock -n /tmp/x.lock -c '/opt/sync a | b'", "sync"),

@@ -11,11 +11,7 @@ const DEBIAN_COMMAND_MAX: usize = 998;
 impl Reader<'_> {
     /// Notes something about a line, or the whole crontab.
     pub(super) fn note(&mut self, line: Option<u32>, text: &str) {
-        self.notes.push(Note {
-            file: self.file.to_owned(),
-            line,
-            text: text.to_owned(),
-        });
+        self.notes.push(Note { file: self.file.to_owned(), line, text: text.to_owned() });
     }
 
     /// Notes something about this line, if there is something.
@@ -45,10 +41,7 @@ impl Reader<'_> {
         }
         let home = self.now.env.get("HOME");
         if home.is_some_and(|home| !home.starts_with('/')) {
-            self.note(
-                line,
-                "HOME is no absolute path; the command starts in the home of its user",
-            );
+            self.note(line, "HOME is no absolute path; the command starts in the home of its user");
         }
     }
 
@@ -58,11 +51,7 @@ impl Reader<'_> {
             Item::Kept(unknown) if !unknown.reason.contains("never runs it") => Some(unknown.line),
             Item::Kept(_) | Item::Comment(_) | Item::Break | Item::Job(_) => None,
         });
-        let has_jobs = self
-            .items
-            .iter()
-            .skip(first)
-            .any(|item| matches!(item, Item::Job(_)));
+        let has_jobs = self.items.iter().skip(first).any(|item| matches!(item, Item::Job(_)));
         if let (Some(line), true, true) = (refused, has_jobs, *self.kind != Kind::Anacron) {
             let text = "with a line that it does not understand, Debian's cron takes none of the file; here the other lines are jobs";
             self.note(Some(line), text);

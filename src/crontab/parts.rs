@@ -49,10 +49,8 @@ pub(super) fn read(command: &str) -> Option<Parts> {
     words.drain(..usize::from(is_nice));
     let (program, rest) = words.split_first()?;
     let (directory, options) = rest.split_last()?;
-    let is_plain = matches!(
-        *program,
-        "run-parts" | "/bin/run-parts" | "/usr/bin/run-parts"
-    ) && options.iter().all(|option| OPTIONS.contains(option))
+    let is_plain = matches!(*program, "run-parts" | "/bin/run-parts" | "/usr/bin/run-parts")
+        && options.iter().all(|option| OPTIONS.contains(option))
         && directory.starts_with('/')
         && !directory.contains(['|', '&', '<', '>', '*', '?', ';']);
     is_plain.then(|| Parts {
@@ -81,12 +79,7 @@ mod tests {
     #[test]
     fn the_lines_of_debian_and_fedora_are_known() {
         for (command, is_guarded, cwd, is_nice) in [
-            (
-                "cd / && run-parts --report /etc/cron.daily",
-                false,
-                Some("/"),
-                false,
-            ),
+            ("cd / && run-parts --report /etc/cron.daily", false, Some("/"), false),
             (
                 "test -x /usr/sbin/anacron || { cd / && run-parts --report /etc/cron.daily; }",
                 true,

@@ -85,8 +85,7 @@ impl<'a> Reader<'a> {
         Rc::make_mut(&mut self.now.env).insert("SHELL".to_owned(), "/bin/sh".to_owned());
         if self.request.sources.len() > 1 {
             self.items.push(Item::Break);
-            self.items
-                .push(Item::Comment(format!("# From {}:", self.file)));
+            self.items.push(Item::Comment(format!("# From {}:", self.file)));
             self.items.push(Item::Break);
         }
         let (bytes, first_kept) = (self.without_mark(&source.bytes), self.items.len());
@@ -123,11 +122,7 @@ impl<'a> Reader<'a> {
         match line::read(bytes, *self.kind == Kind::System) {
             Line::Blank => self.items.push(Item::Break),
             Line::Comment(text) => self.items.push(Item::Comment(text)),
-            Line::Variable {
-                name,
-                value,
-                remark,
-            } => {
+            Line::Variable { name, value, remark } => {
                 self.note_some(remark);
                 self.set(bytes, name, value);
             }
@@ -152,10 +147,7 @@ impl<'a> Reader<'a> {
         match name.as_str() {
             "LOGNAME" => {
                 if !is_anacron {
-                    self.note(
-                        Some(self.line),
-                        "cron sets LOGNAME itself, whatever this line says",
-                    );
+                    self.note(Some(self.line), "cron sets LOGNAME itself, whatever this line says");
                 }
                 return;
             }
@@ -179,13 +171,9 @@ impl<'a> Reader<'a> {
     }
 
     fn set_delay(&mut self, value: &str) {
-        let minutes = value
-            .parse::<u32>()
-            .ok()
-            .filter(|minutes| *minutes <= RANDOM_DELAY_MAX);
-        self.now.jitter = minutes
-            .filter(|minutes| *minutes > 0)
-            .map(|minutes| format!("{minutes}m"));
+        let minutes = value.parse::<u32>().ok().filter(|minutes| *minutes <= RANDOM_DELAY_MAX);
+        self.now.jitter =
+            minutes.filter(|minutes| *minutes > 0).map(|minutes| format!("{minutes}m"));
         if minutes.is_none() {
             self.note(
                 Some(self.line),
@@ -213,17 +201,8 @@ impl<'a> Reader<'a> {
         let draft = self.draft(bytes, &entry.written, &entry.rest);
         let draft = Draft {
             schedule: entry.schedule,
-            imported: Imported {
-                user,
-                zone: self.now.zone.clone(),
-                ..draft.imported
-            },
-            cwd: self
-                .now
-                .env
-                .get("HOME")
-                .filter(|home| home.starts_with('/'))
-                .cloned(),
+            imported: Imported { user, zone: self.now.zone.clone(), ..draft.imported },
+            cwd: self.now.env.get("HOME").filter(|home| home.starts_with('/')).cloned(),
             stdin,
             ..draft
         };
@@ -237,10 +216,7 @@ impl<'a> Reader<'a> {
         if !draft.shell.starts_with('/') {
             self.refuse(
                 bytes,
-                format!(
-                    "SHELL is {:?}, which is no path: cron cannot start it",
-                    draft.shell
-                ),
+                format!("SHELL is {:?}, which is no path: cron cannot start it", draft.shell),
             );
             return;
         }
@@ -313,9 +289,8 @@ impl<'a> Reader<'a> {
     fn scripts(&mut self, parts: &Parts, directory: &'a Directory, line: Draft) {
         let place = format!("({}:{})", self.file, self.line);
         if parts.is_guarded && self.request.has_anacron {
-            self.items.push(Item::Comment(format!(
-                "# Does nothing while there is an anacron {place}:"
-            )));
+            self.items
+                .push(Item::Comment(format!("# Does nothing while there is an anacron {place}:")));
             self.items.push(Item::Comment(format!("# {}", line.line)));
             self.items.push(Item::Break);
             self.idle.push(line.imported);
@@ -362,10 +337,7 @@ impl<'a> Reader<'a> {
         let draft = self.draft(bytes, &line.schedule, &line.command);
         // anacron is root's, and starts /bin/sh in `/`, whatever SHELL and HOME say.
         let draft = Draft {
-            imported: Imported {
-                user: Some("root".to_owned()),
-                ..draft.imported
-            },
+            imported: Imported { user: Some("root".to_owned()), ..draft.imported },
             cwd: Some("/".to_owned()),
             shell: "/bin/sh".to_owned(),
             catches_up: true,

@@ -95,9 +95,8 @@ impl Reader {
             return Some((Stamp::Full(full_time(word)?), rest));
         }
         let (month, rest) = line.split_at_checked(3)?;
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let month = 1 + u32::try_from(MONTHS.iter().position(|name| *name == month)?).ok()?;
         let (day, rest) = rest.strip_prefix(' ')?.trim_start().split_once(' ')?;
         let (time, rest) = rest.split_once(' ')?;
@@ -124,13 +123,7 @@ impl Reader {
         if (month, day) == (2, 29) && self.leap_turns.last() != Some(&self.turns) {
             self.leap_turns.push(self.turns);
         }
-        Stamp::Local {
-            turns: self.turns,
-            month,
-            day,
-            time: in_leap_year.time(),
-            is_again,
-        }
+        Stamp::Local { turns: self.turns, month, day, time: in_leap_year.time(), is_again }
     }
 
     /// The records, with the years that a log without years must mean: the newest ones in which its end is not in the future.
@@ -141,17 +134,9 @@ impl Reader {
         let last = self.last.and_then(place);
         let starts = self.lines.iter().filter_map(|(stamp, start)| {
             let (user, command, is_cut) = start.clone()?;
-            Some(Start {
-                at: place(*stamp)?,
-                user,
-                command,
-                is_cut,
-            })
+            Some(Start { at: place(*stamp)?, user, command, is_cut })
         });
-        Records {
-            starts: starts.collect(),
-            covered: first.zip(last),
-        }
+        Records { starts: starts.collect(), covered: first.zip(last) }
     }
 
     /// The year of the last line, where lines have none.
@@ -169,10 +154,7 @@ impl Reader {
                 |turns: &u32| NaiveDate::from_ymd_opt(year_of(first, *turns), 2, 29).is_some();
             is_past && self.leap_turns.iter().all(is_leap)
         };
-        (this_year - YEARS_BACK..=this_year + 1)
-            .rev()
-            .find(fits)
-            .unwrap_or(this_year)
+        (this_year - YEARS_BACK..=this_year + 1).rev().find(fits).unwrap_or(this_year)
     }
 }
 
@@ -184,13 +166,7 @@ fn year_of(first: i64, turns: u32) -> i32 {
 fn instant(stamp: Stamp, first_year: i64, zone: &Zone) -> Option<Wall> {
     match stamp {
         Stamp::Full(at) => Some(at),
-        Stamp::Local {
-            turns,
-            month,
-            day,
-            time,
-            is_again,
-        } => {
+        Stamp::Local { turns, month, day, time, is_again } => {
             let date = NaiveDate::from_ymd_opt(year_of(first_year, turns), month, day)?;
             let local = date.and_time(time).and_utc().timestamp();
             Some(Wall::from_secs(from_local(zone, local, is_again)))
@@ -232,9 +208,7 @@ fn without_priority(line: &str) -> (&str, bool) {
         .filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()));
     match rest {
         None => (line, false),
-        Some((_, rest)) => rest
-            .strip_prefix("1 ")
-            .map_or((rest, false), |it| (it, true)),
+        Some((_, rest)) => rest.strip_prefix("1 ").map_or((rest, false), |it| (it, true)),
     }
 }
 
@@ -263,10 +237,7 @@ pub(crate) fn is_cron(program: &str) -> bool {
 
 /// User and command of `(user) CMD (command)`, and whether the end of it is missing. `CMDEND` and `CMDOUT` of cronie are none.
 fn command_of(message: &str) -> Option<Said> {
-    let (user, command) = message
-        .trim_start()
-        .strip_prefix('(')?
-        .split_once(") CMD (")?;
+    let (user, command) = message.trim_start().strip_prefix('(')?.split_once(") CMD (")?;
     let whole = command.trim_end().strip_suffix(')');
     // rsyslog writes control characters as `#ooo`.
     let text = whole.unwrap_or(command);
@@ -396,19 +367,11 @@ mod tests {
                 "2027-01-02T00:00:00Z",
                 vec!["2026-12-31T22:59:01Z", "2026-12-31T23:00:01Z"],
             ),
-            (
-                vec!["Dec 31 23:59:01"],
-                "2027-01-02T00:00:00Z",
-                vec!["2026-12-31T22:59:01Z"],
-            ),
+            (vec!["Dec 31 23:59:01"], "2027-01-02T00:00:00Z", vec!["2026-12-31T22:59:01Z"]),
             (
                 vec!["Feb 28 12:00:00", "Feb 29 12:00:00", "Mar  1 12:00:00"],
                 "2026-11-23T00:00:00Z",
-                vec![
-                    "2024-02-28T11:00:00Z",
-                    "2024-02-29T11:00:00Z",
-                    "2024-03-01T11:00:00Z",
-                ],
+                vec!["2024-02-28T11:00:00Z", "2024-02-29T11:00:00Z", "2024-03-01T11:00:00Z"],
             ),
             (
                 vec!["Feb 29 12:00:00", "Jan  5 12:00:00"],
@@ -427,35 +390,20 @@ mod tests {
     fn the_hour_that_comes_twice_is_told_by_the_order() {
         let line = |time: &str| format!("Oct 25 {time} h CRON[1]: (u) CMD (x)");
         let lines = ["02:10:01", "02:50:01", "02:10:01", "02:50:01", "03:10:01"].map(line);
-        let found = times(
-            &lines.each_ref().map(String::as_str),
-            "2026-11-23T00:00:00Z",
-        );
+        let found = times(&lines.each_ref().map(String::as_str), "2026-11-23T00:00:00Z");
         let wanted = ["00:10:01", "00:50:01", "01:10:01", "01:50:01", "02:10:01"];
-        assert_eq!(
-            found,
-            wanted.map(|time| instant(&format!("2026-10-25T{time}Z")))
-        );
+        assert_eq!(found, wanted.map(|time| instant(&format!("2026-10-25T{time}Z"))));
     }
 
     #[test]
     fn commands_are_compared_as_cron_prints_them() {
         assert_eq!(printed(" \techo ä\tb\u{7f} "), "echo \\303\\244^Ib^?");
         assert_eq!(printed(&printed("echo ä\tb")), printed("echo ä\tb"));
-        assert_eq!(
-            printed_forms("date +\\%d%in"),
-            ["date +\\%d%in", "date +\\%d", "date +%d"]
-        );
+        assert_eq!(printed_forms("date +\\%d%in"), ["date +\\%d%in", "date +\\%d", "date +%d"]);
         assert_eq!(printed_forms("true"), ["true"]);
         // Debian's cron logs what it gives to the shell: `\\` has become `\`.
-        assert_eq!(
-            printed_forms(r"printf a\\n"),
-            [r"printf a\\n", r"printf a\n"]
-        );
-        let cut = read(
-            &["Nov 23 06:25:01 h CRON[1]: (u) CMD (abc"],
-            "2026-11-23T12:00:00Z",
-        );
+        assert_eq!(printed_forms(r"printf a\\n"), [r"printf a\\n", r"printf a\n"]);
+        let cut = read(&["Nov 23 06:25:01 h CRON[1]: (u) CMD (abc"], "2026-11-23T12:00:00Z");
         assert!(cut.starts[0].is_cut);
     }
 }

@@ -62,10 +62,7 @@ mod tests {
 
     #[test]
     fn the_lines_that_crontab_hides_are_not_counted_and_words_are_quoted() {
-        let off = Off::Of {
-            user: "o'hara".to_owned(),
-            hidden: 3,
-        };
+        let off = Off::Of { user: "o'hara".to_owned(), hidden: 3 };
         let wanted = r"crontab -u 'o'\''hara' -l | sed '2s/^/# /' | crontab -u 'o'\''hara' -";
         assert_eq!(command(&off, &BTreeSet::from([5])).as_deref(), Some(wanted));
         assert_eq!(command(&Off::Own, &BTreeSet::new()), None);

@@ -3,29 +3,15 @@
 use super::*;
 
 fn source(text: &str, kind: Kind) -> Source {
-    Source {
-        file: "tab".to_owned(),
-        bytes: text.as_bytes().to_vec(),
-        kind,
-        off: Off::Own,
-    }
+    Source { file: "tab".to_owned(), bytes: text.as_bytes().to_vec(), kind, off: Off::Own }
 }
 
 fn import_all(request: &Request) -> Import {
-    import(
-        request,
-        Tools {
-            refusals: &|_| Vec::new(),
-            is_zone: &|zone| zone.contains('/'),
-        },
-    )
+    import(request, Tools { refusals: &|_| Vec::new(), is_zone: &|zone| zone.contains('/') })
 }
 
 fn of_user(text: &str) -> Import {
-    import_all(&Request {
-        sources: vec![source(text, Kind::User(None))],
-        ..Request::default()
-    })
+    import_all(&Request { sources: vec![source(text, Kind::User(None))], ..Request::default() })
 }
 
 /// The jobfile behind the keys that stand in all of them.
@@ -35,11 +21,8 @@ fn body(import: &Import) -> &str {
 }
 
 fn notes(import: &Import) -> String {
-    let notes: Vec<_> = import
-        .notes
-        .iter()
-        .map(|note| format!("{:?} {}", note.line, note.text))
-        .collect();
+    let notes: Vec<_> =
+        import.notes.iter().map(|note| format!("{:?} {}", note.line, note.text)).collect();
     notes.join("\n")
 }
 
@@ -139,10 +122,7 @@ command = \"b\"
 #[test]
 fn what_changes_its_meaning_is_said() {
     for (text, word) in [
-        (
-            "* * * * * a\n",
-            "without MAILTO, cron mails the output of 1 job",
-        ),
+        ("* * * * * a\n", "without MAILTO, cron mails the output of 1 job"),
         ("MAILTO=x\n* * * * * a\n", "MAILTO of 1 job is `mailto`"),
         ("* * * * * a\r\n", "CR LF"),
         ("* * * * * a", "no line feed"),
@@ -150,10 +130,7 @@ fn what_changes_its_meaning_is_said() {
         ("* * * * * a &\n", "background"),
         ("* * * * * a \\\\b\n", "cronie leaves both"),
         ("LOGNAME=x\n* * * * * a\n", "cron sets LOGNAME itself"),
-        (
-            "CRON_TZ=Europe/Rome\n* * * * * a\n",
-            "Debian's cron does not look at it",
-        ),
+        ("CRON_TZ=Europe/Rome\n* * * * * a\n", "Debian's cron does not look at it"),
         ("PATH=$PATH:/x\n* * * * * a\n", "does not expand"),
         ("MAILTO=\n* * * * * a\n", "write MAILTO=\"\""),
         ("HOME=x\n* * * * * a\n", "no absolute path"),
@@ -169,11 +146,7 @@ fn what_changes_its_meaning_is_said() {
 
 #[test]
 fn a_line_that_cron_could_not_start_is_listed() {
-    for text in [
-        "SHELL=bash\n* * * * * a\n",
-        "SHELL=\"\"\n* * * * * a\n",
-        "0 0 30 2 * a\n",
-    ] {
+    for text in ["SHELL=bash\n* * * * * a\n", "SHELL=\"\"\n* * * * * a\n", "0 0 30 2 * a\n"] {
         let import = of_user(text);
         assert_eq!((import.jobs.len(), import.unknown.len()), (0, 1), "{text}");
     }
@@ -214,11 +187,7 @@ fn system(has_anacron: bool) -> Request {
 #[test]
 fn scripts_of_a_directory_are_jobs_under_one_lock() {
     let import = import_all(&system(false));
-    let names: Vec<_> = import
-        .jobs
-        .iter()
-        .map(|job| (job.job.as_str(), job.line))
-        .collect();
+    let names: Vec<_> = import.jobs.iter().map(|job| (job.job.as_str(), job.line)).collect();
     assert_eq!(names, [("sync", 1), ("logrotate", 2), ("x", 3)]);
     let job = "\
 [jobs.logrotate]
@@ -230,11 +199,7 @@ lock = \"cron.daily\"
 ";
     assert!(import.text.contains(job), "{}", import.text);
     assert!(import.text.contains("user = \"www\""), "{}", import.text);
-    assert!(
-        notes(&import).contains("no line runs the scripts"),
-        "{}",
-        notes(&import)
-    );
+    assert!(notes(&import).contains("no line runs the scripts"), "{}", notes(&import));
 }
 
 #[test]
@@ -253,11 +218,7 @@ catch_up = \"last\"
 jitter = \"45m\"
 ";
     assert!(import.text.contains(jobs), "{}", import.text);
-    assert!(
-        import.text.contains("schedule = \"10 4 * * 0\""),
-        "{}",
-        import.text
-    );
+    assert!(import.text.contains("schedule = \"10 4 * * 0\""), "{}", import.text);
     let off = [
         "crontab -l | sed '1s/^/# /;3s/^/# /' | crontab -",
         "crontab -l | sed '4,5s/^/# /' | crontab -",
@@ -272,24 +233,11 @@ fn a_job_that_does_not_load_is_listed() {
         ..Request::default()
     };
     let refusals = |text: &str| {
-        let refusal = Refusal {
-            job: Some("a".to_owned()),
-            reason: "no".to_owned(),
-        };
-        if text.contains("[jobs.a]") {
-            vec![refusal]
-        } else {
-            Vec::new()
-        }
+        let refusal = Refusal { job: Some("a".to_owned()), reason: "no".to_owned() };
+        if text.contains("[jobs.a]") { vec![refusal] } else { Vec::new() }
     };
-    let tools = Tools {
-        refusals: &refusals,
-        is_zone: &|_| true,
-    };
+    let tools = Tools { refusals: &refusals, is_zone: &|_| true };
     let import = import(&request, tools);
     assert_eq!((import.jobs.len(), import.unknown.len()), (1, 1));
-    assert_eq!(
-        import.switch_off,
-        ["crontab -l | sed '2s/^/# /' | crontab -"]
-    );
+    assert_eq!(import.switch_off, ["crontab -l | sed '2s/^/# /' | crontab -"]);
 }

@@ -60,10 +60,7 @@ pub(super) fn jobfile(items: &[Item], head: &str) -> Written {
         }
     }
     out.end_block();
-    Written {
-        text: out.text,
-        left_out,
-    }
+    Written { text: out.text, left_out }
 }
 
 #[derive(Default)]
@@ -118,11 +115,7 @@ impl<'a> Shared<'a> {
             return Self::default();
         };
         let mut shared = Self {
-            env: first
-                .env
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect(),
+            env: first.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             shell: Some(most_common(jobs().map(|job| job.shell.as_str()))),
             cwd: first.cwd.as_deref(),
             mailto: first.mailto.as_deref(),
@@ -130,9 +123,7 @@ impl<'a> Shared<'a> {
             jitter: first.jitter.as_deref(),
         };
         for job in jobs() {
-            shared
-                .env
-                .retain(|name, value| job.env.get(*name).map(String::as_str) == Some(*value));
+            shared.env.retain(|name, value| job.env.get(*name).map(String::as_str) == Some(*value));
             let keep = |shared: Option<&'a str>, own: Option<&str>| {
                 shared.filter(|shared| own == Some(*shared))
             };
@@ -143,9 +134,7 @@ impl<'a> Shared<'a> {
         }
         // All jobs have one of these, so that a default can be replaced where it does not fit.
         let shells = jobs().filter_map(|job| job.env.get("SHELL"));
-        shared
-            .env
-            .insert("SHELL", most_common(shells.map(String::as_str)));
+        shared.env.insert("SHELL", most_common(shells.map(String::as_str)));
         shared
     }
 
@@ -187,33 +176,14 @@ impl<'a> Shared<'a> {
         let mut add = |name: &str, value: Option<&str>| {
             lines.extend(value.map(|value| format!("{name} = {}", string(value))));
         };
-        add(
-            "stdin",
-            Some(draft.stdin.as_str()).filter(|stdin| !stdin.is_empty()),
-        );
+        add("stdin", Some(draft.stdin.as_str()).filter(|stdin| !stdin.is_empty()));
         // Also root: a supervisor of somebody else has to refuse it, not to run it with other rights.
         add("user", draft.imported.user.as_deref());
-        add(
-            "timezone",
-            draft
-                .imported
-                .zone
-                .as_deref()
-                .filter(|zone| Some(*zone) != self.zone),
-        );
-        add(
-            "cwd",
-            draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd),
-        );
+        add("timezone", draft.imported.zone.as_deref().filter(|zone| Some(*zone) != self.zone));
+        add("cwd", draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd));
         add("lock", draft.lock.as_deref());
         add("catch_up", draft.catches_up.then_some("last"));
-        add(
-            "jitter",
-            draft
-                .jitter
-                .as_deref()
-                .filter(|jitter| Some(*jitter) != self.jitter),
-        );
+        add("jitter", draft.jitter.as_deref().filter(|jitter| Some(*jitter) != self.jitter));
         if draft.is_nice {
             lines.push("nice = 10".to_owned());
         }
@@ -225,10 +195,7 @@ impl<'a> Shared<'a> {
             .iter()
             .filter(|(name, value)| self.env.get(name.as_str()) != Some(&value.as_str()));
         lines.extend(own.map(|(name, value)| variable(name, value)));
-        let mailto = draft
-            .mailto
-            .as_deref()
-            .filter(|mailto| Some(*mailto) != self.mailto);
+        let mailto = draft.mailto.as_deref().filter(|mailto| Some(*mailto) != self.mailto);
         lines.extend(mailto.map(mail_lines));
         lines.push(String::new());
         lines.join("\n")
@@ -271,9 +238,7 @@ fn key(name: &str) -> String {
 
 /// A value of TOML, in the form that is read most easily.
 pub(super) fn string(text: &str) -> String {
-    let has_control = text
-        .chars()
-        .any(|c| is_harmful(c) && !matches!(c, '\t' | '\n'));
+    let has_control = text.chars().any(|c| is_harmful(c) && !matches!(c, '\t' | '\n'));
     let is_plain = !text.contains(['"', '\\', '\n']);
     if has_control || (is_plain && !text.contains('\t')) {
         return basic(text);

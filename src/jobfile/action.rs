@@ -25,13 +25,9 @@ impl<'a> Value<'a> {
 
     /// A program and its arguments.
     pub(super) fn program(&self) -> Option<Box<[Box<str>]>> {
-        let words = self.each("a string", |item| {
-            item.text().and_then(|word| item.fits_argument(word))
-        })?;
-        if words
-            .first()
-            .is_none_or(|program| program.trim().is_empty())
-        {
+        let words =
+            self.each("a string", |item| item.text().and_then(|word| item.fits_argument(word)))?;
+        if words.first().is_none_or(|program| program.trim().is_empty()) {
             self.complain(
                 "names no program",
                 Some("write the program first, then its arguments".to_owned()),
@@ -88,13 +84,7 @@ impl<'a> Value<'a> {
             Owner::Job(name) => name,
             Owner::Top | Owner::Defaults => "",
         };
-        match Schedule::parse(
-            text,
-            HashSeed {
-                seed: self.scope.hash_seed,
-                job,
-            },
-        ) {
+        match Schedule::parse(text, HashSeed { seed: self.scope.hash_seed, job }) {
             Ok(schedule) => Some((text.into(), schedule)),
             Err(error) => {
                 self.complain_at(
@@ -110,15 +100,8 @@ impl<'a> Value<'a> {
     /// Where a byte of a string's value stands in the file; where escapes make that hard to say, the string's begin.
     fn offset_inside(&self, text: &str, position: usize) -> usize {
         let span = self.node.span();
-        let raw = self
-            .scope
-            .text
-            .as_str()
-            .get(span.clone())
-            .unwrap_or_default();
-        let quote = ["\"\"\"", "'''", "\"", "'"]
-            .into_iter()
-            .find(|quote| raw.starts_with(quote));
+        let raw = self.scope.text.as_str().get(span.clone()).unwrap_or_default();
+        let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| raw.starts_with(quote));
         let Some(body) = quote.and_then(|quote| raw.strip_prefix(quote)) else {
             return span.start;
         };
@@ -128,10 +111,6 @@ impl<'a> Value<'a> {
             body
         };
         let has_no_escapes = body.starts_with(text) && text.is_char_boundary(position);
-        if has_no_escapes {
-            span.start + (raw.len() - body.len()) + position
-        } else {
-            span.start
-        }
+        if has_no_escapes { span.start + (raw.len() - body.len()) + position } else { span.start }
     }
 }

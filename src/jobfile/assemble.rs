@@ -52,12 +52,7 @@ impl<'a> Table<'a> {
 
     fn value(&self, key: &str) -> Option<Value<'a>> {
         let node = self.keys.get(key)?;
-        Some(Value {
-            scope: self.scope,
-            name: key.to_owned(),
-            wants: "",
-            node,
-        })
+        Some(Value { scope: self.scope, name: key.to_owned(), wants: "", node })
     }
 }
 
@@ -73,22 +68,11 @@ pub(super) fn assemble<'a>(
     let Some(main) = documents.first() else {
         return (settings, Vec::new());
     };
-    let scope = Scope {
-        text: main.text,
-        owner: Owner::Top,
-        env,
-        hash_seed: env.machine_id,
-        findings,
-    };
+    let scope =
+        Scope { text: main.text, owner: Owner::Top, env, hash_seed: env.machine_id, findings };
     scope.read("", &main.table, TOP, &mut settings);
     for document in documents.iter().skip(1) {
-        check_included(
-            document,
-            Scope {
-                text: document.text,
-                ..scope
-            },
-        );
+        check_included(document, Scope { text: document.text, ..scope });
     }
     let hash_seed = hash_seed_of(main).unwrap_or(env.machine_id);
     let reader = Reader::new(Scope { hash_seed, ..scope }, main);
@@ -107,9 +91,7 @@ pub(super) fn assemble<'a>(
 
 /// The seed as the file has it; an unusable one is reported by whoever reads the key.
 fn hash_seed_of<'a>(main: &'a Document<'_>) -> Option<&'a str> {
-    main.table
-        .get("hash_seed")
-        .and_then(|node| node.get_ref().as_str())
+    main.table.get("hash_seed").and_then(|node| node.get_ref().as_str())
 }
 
 fn check_included(document: &Document<'_>, scope: Scope<'_>) {
@@ -121,10 +103,8 @@ fn check_included(document: &Document<'_>, scope: Scope<'_>) {
         } else {
             keys::hint_for_unknown(name, vec!["jobs"])
         };
-        let message = format!(
-            "an included file holds [jobs.NAME] only, not `{}`",
-            name.escape_debug()
-        );
+        let message =
+            format!("an included file holds [jobs.NAME] only, not `{}`", name.escape_debug());
         scope.report(key.span().start, message, hint);
     }
 }
@@ -133,12 +113,7 @@ fn check_count(count: usize, main: &Document<'_>, findings: &Findings) {
     if count > JOBS_MAX {
         let place = Place::whole(main.text.path());
         let message = format!("{count} jobs, more than {JOBS_MAX}");
-        findings.problem(Problem {
-            place,
-            job: None,
-            message,
-            hint: None,
-        });
+        findings.problem(Problem { place, job: None, message, hint: None });
     }
 }
 
@@ -151,20 +126,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(top: Scope<'a>, main: &'a Document<'a>) -> Self {
-        let scope = Scope {
-            owner: Owner::Defaults,
-            ..top
-        };
+        let scope = Scope { owner: Owner::Defaults, ..top };
         let mut base = Draft::default();
-        let table = main
-            .table
-            .get("defaults")
-            .and_then(|node| node.get_ref().as_table());
-        let defaults = table.map(|keys| Table {
-            scope,
-            keys,
-            is_broken: main.is_broken,
-        });
+        let table = main.table.get("defaults").and_then(|node| node.get_ref().as_table());
+        let defaults = table.map(|keys| Table { scope, keys, is_broken: main.is_broken });
         if let Some(table) = &defaults {
             scope.read("", table.keys, JOB, &mut base);
             if let Some(offset) = table.offset("was") {
@@ -176,18 +141,11 @@ impl<'a> Reader<'a> {
             }
             check_overlap(table, None);
         }
-        Self {
-            scope: top,
-            base,
-            defaults,
-        }
+        Self { scope: top, base, defaults }
     }
 
     fn read_jobs(&self, document: &'a Document<'a>, into: &mut Vec<Entry<'a>>) {
-        let scope = Scope {
-            text: document.text,
-            ..self.scope
-        };
+        let scope = Scope { text: document.text, ..self.scope };
         let Some(node) = document.table.get("jobs") else {
             return;
         };
@@ -195,31 +153,15 @@ impl<'a> Reader<'a> {
             return;
         };
         for (key, node) in jobs {
-            let scope = Scope {
-                owner: Owner::Job(key.get_ref().as_ref()),
-                ..scope
-            };
+            let scope = Scope { owner: Owner::Job(key.get_ref().as_ref()), ..scope };
             let name = check_name(key, scope);
             let Some(keys) = node.get_ref().as_table() else {
-                scope.report(
-                    key.span().start,
-                    "expected a table",
-                    not_a_job_hint(key.get_ref()),
-                );
+                scope.report(key.span().start, "expected a table", not_a_job_hint(key.get_ref()));
                 continue;
             };
-            let table = Table {
-                scope,
-                keys,
-                is_broken: document.is_broken,
-            };
+            let table = Table { scope, keys, is_broken: document.is_broken };
             let draft = self.read_job(&table, key.span().start);
-            into.extend(name.map(|name| Entry {
-                name,
-                table,
-                offset: key.span().start,
-                draft,
-            }));
+            into.extend(name.map(|name| Entry { name, table, offset: key.span().start, draft }));
         }
     }
 
@@ -230,13 +172,9 @@ impl<'a> Reader<'a> {
             defaults.filter(|defaults| !table.has("schedule") && defaults.has("schedule"));
         // The defaults' schedule is read anew, because `H` depends on the job. What is wrong with it was said there.
         if let Some(defaults) = inherited.filter(|_| !self.base.schedules.is_empty()) {
-            let scope = Scope {
-                owner: table.scope.owner,
-                ..defaults.scope
-            };
-            let again = Table { scope, ..*defaults }
-                .value("schedule")
-                .and_then(|value| value.schedules());
+            let scope = Scope { owner: table.scope.owner, ..defaults.scope };
+            let again =
+                Table { scope, ..*defaults }.value("schedule").and_then(|value| value.schedules());
             draft.schedules = again.unwrap_or_default();
         }
         table.scope.read("", table.keys, JOB, &mut draft);
@@ -260,11 +198,7 @@ fn check_name(key: &Spanned<DeString<'_>>, scope: Scope<'_>) -> Option<Name> {
     let parsed = Name::parse(key.get_ref());
     if let Err(reason) = parsed {
         let hint = "a name is a letter or digit, then letters, digits, `.`, `_` and `-`, at most 64 in all";
-        scope.report(
-            key.span().start,
-            format_args!("the name {reason}"),
-            Some(hint.to_owned()),
-        );
+        scope.report(key.span().start, format_args!("the name {reason}"), Some(hint.to_owned()));
     }
     parsed.ok()
 }
@@ -286,11 +220,7 @@ fn check_overlap(table: &Table<'_>, defaults: Option<&Table<'_>>) {
     let allowed = allows(table).or_else(|| defaults.and_then(allows));
     if let (Some(true), Some(offset)) = (allowed, table.offset("concurrency")) {
         let hint = "take out either: `allow` means no limit".to_owned();
-        table.scope.report(
-            offset,
-            "`concurrency` stands beside `overlap = \"allow\"`",
-            Some(hint),
-        );
+        table.scope.report(offset, "`concurrency` stands beside `overlap = \"allow\"`", Some(hint));
     }
 }
 
@@ -306,11 +236,7 @@ fn check_exit_codes(table: &Table<'_>, offset: usize, policy: &Policy) {
             if let Some(code) = codes.iter().find(|code| others.contains(code)) {
                 let offset = table.offset(other).or(table.offset(key)).unwrap_or(offset);
                 let message = format!("exit code {code} is both in `{key}` and in `{other}`");
-                table.scope.report(
-                    offset,
-                    message,
-                    Some("take it out of one of them".to_owned()),
-                );
+                table.scope.report(offset, message, Some("take it out of one of them".to_owned()));
             }
         }
     }
@@ -325,11 +251,7 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
     if !has_pipefail && units::has_pipe(text) {
         let message = "`command` has a pipe, and its shell counts only the last command's failure";
         let hint = "write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`".to_owned();
-        table.scope.note(
-            table.offset("command").unwrap_or(offset),
-            message,
-            Some(hint),
-        );
+        table.scope.note(table.offset("command").unwrap_or(offset), message, Some(hint));
     }
 }
 
@@ -340,24 +262,13 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut last: Option<Rc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {
-        let Draft {
-            command,
-            schedules,
-            timezone,
-            policy,
-        } = draft;
+        let Draft { command, schedules, timezone, policy } = draft;
         let policy = match last.take().filter(|last| *last == policy) {
             Some(same) => same,
             None => shared(&mut policies, policy),
         };
         last = Some(Rc::clone(&policy));
-        jobs.extend(command.map(|command| Job {
-            name,
-            command,
-            schedules,
-            timezone,
-            policy,
-        }));
+        jobs.extend(command.map(|command| Job { name, command, schedules, timezone, policy }));
     }
     jobs
 }

@@ -81,17 +81,10 @@ pub(super) fn check_feeds(entries: &[Entry<'_>]) {
                 None,
             );
         } else if !jobs.contains(fed.as_str()) {
-            let hint = units::nearest(
-                fed.as_str(),
-                entries.iter().map(|entry| entry.name.as_str()),
-            )
-            .map(did_you_mean);
-            report(
-                entry,
-                "feeds",
-                format!("feeds {:?}: there is no such job", fed.as_str()),
-                hint,
-            );
+            let hint =
+                units::nearest(fed.as_str(), entries.iter().map(|entry| entry.name.as_str()))
+                    .map(did_you_mean);
+            report(entry, "feeds", format!("feeds {:?}: there is no such job", fed.as_str()), hint);
         }
     }
     check_circles(entries);
@@ -103,14 +96,7 @@ fn check_circles(entries: &[Entry<'_>]) {
         let found = entries.binary_search_by(|entry| entry.name.cmp(name));
         found.ok()
     };
-    let fed = |index: usize| {
-        entries[index]
-            .draft
-            .policy
-            .feeds
-            .as_ref()
-            .and_then(index_of)
-    };
+    let fed = |index: usize| entries[index].draft.policy.feeds.as_ref().and_then(index_of);
     // In which walk a job was first met; a walk that comes back to itself has found a circle.
     let mut met: Vec<Option<usize>> = vec![None; entries.len()];
     for start in 0..entries.len() {
@@ -137,10 +123,7 @@ fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
         return;
     };
     let begin = circle.iter().position(|index| *index == first).unwrap_or(0);
-    let mut names: Vec<&str> = circle
-        .iter()
-        .map(|index| entries[*index].name.as_str())
-        .collect();
+    let mut names: Vec<&str> = circle.iter().map(|index| entries[*index].name.as_str()).collect();
     names.rotate_left(begin);
     let message = format!(
         "feeds {:?}: the jobs feed each other in a circle: {} -> {}",
@@ -155,14 +138,9 @@ fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
 /// The job, and the number, of which this is the name of a place: `a.3` is the third place of `a` if it has that many.
 fn place_of<'e, 'a>(name: &str, jobs: &Jobs<'e, 'a>) -> Option<&'e Entry<'a>> {
     let (job, number) = name.rsplit_once('.')?;
-    let number: u32 = number
-        .parse()
-        .ok()
-        .filter(|parsed: &u32| parsed.to_string() == number)?;
+    let number: u32 = number.parse().ok().filter(|parsed: &u32| parsed.to_string() == number)?;
     let max = |entry: &&Entry<'_>| entry.draft.policy.running_max().filter(|max| *max > 1);
-    jobs.get(job)
-        .copied()
-        .filter(|entry| max(entry).is_some_and(|max| (1..=max).contains(&number)))
+    jobs.get(job).copied().filter(|entry| max(entry).is_some_and(|max| (1..=max).contains(&number)))
 }
 
 /// Places of a job with `concurrency` are locked in `JOB.1.lock`, `JOB.2.lock` ...; a job `JOB.1` would lock the same file.
@@ -174,10 +152,7 @@ fn check_places(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
                 "its lock `{}.lock` is also one of job `{}` at {there}",
                 entry.name, other.name
             );
-            entry
-                .table
-                .scope
-                .report(entry.offset, message, Some("take another name".to_owned()));
+            entry.table.scope.report(entry.offset, message, Some("take another name".to_owned()));
         }
     }
 }
@@ -193,13 +168,10 @@ fn check_locks(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     for (lock, entry) in locks {
         let file = format!("lock-{lock}");
         let taken = match file.split_once("{1}") {
-            None => jobs
-                .get(file.as_str())
-                .copied()
-                .or_else(|| place_of(&file, jobs)),
-            Some((before, _)) => entries
-                .iter()
-                .find(|entry| entry.name.as_str().starts_with(before)),
+            None => jobs.get(file.as_str()).copied().or_else(|| place_of(&file, jobs)),
+            Some((before, _)) => {
+                entries.iter().find(|entry| entry.name.as_str().starts_with(before))
+            }
         };
         if let Some(other) = taken {
             let there = other.table.scope.text.place(other.offset);
@@ -207,12 +179,7 @@ fn check_locks(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
                 "lock {lock:?}: its file `{file}.lock` is also the lock of job `{}` at {there}",
                 other.name
             );
-            report(
-                entry,
-                "lock",
-                message,
-                Some("take another name for either".to_owned()),
-            );
+            report(entry, "lock", message, Some("take another name for either".to_owned()));
         }
     }
 }

@@ -38,10 +38,7 @@ pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
     let text = value.fits_argument(value.words()?)?;
     if text.contains(char::is_whitespace) {
         let words: Vec<_> = text.split_whitespace().collect();
-        value.complain(
-            "is one word of many",
-            Some(format!("write `shell = {words:?}`")),
-        );
+        value.complain("is one word of many", Some(format!("write `shell = {words:?}`")));
         return None;
     }
     Some(Box::from([Box::from(text), Box::from("-c")]))
@@ -49,9 +46,7 @@ pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
 
 /// Former names of a job.
 pub(super) fn was(value: &Value<'_>) -> Option<Box<[Name]>> {
-    value
-        .each("a string", Value::job_name)
-        .map(Vec::into_boxed_slice)
+    value.each("a string", Value::job_name).map(Vec::into_boxed_slice)
 }
 
 /// The name of a lock, or its template.
@@ -94,19 +89,13 @@ pub(super) fn retry(value: &Value<'_>) -> Option<Retry> {
     } else {
         draft.max = Some(times(value)?);
     }
-    Some(Retry {
-        max: draft.max.unwrap_or(RetryMax::Times(0)),
-        ..draft.retry
-    })
+    Some(Retry { max: draft.max.unwrap_or(RetryMax::Times(0)), ..draft.retry })
 }
 
 /// A number of further attempts.
 pub(super) fn times(value: &Value<'_>) -> Option<RetryMax> {
     if value.node.get_ref().as_str() == Some("unlimited") {
-        value.complain(
-            "stands alone",
-            Some("write `retry = { max = \"unlimited\" }`".to_owned()),
-        );
+        value.complain("stands alone", Some("write `retry = { max = \"unlimited\" }`".to_owned()));
         return None;
     }
     value.number(0..=RETRIES_MAX).map(RetryMax::Times)
@@ -120,10 +109,7 @@ fn check_retry(draft: &RetryDraft, value: &Value<'_>) {
             "`delay` {delay} is longer than `max_delay` {}",
             humantime::format_duration(max)
         );
-        value.complain(
-            message,
-            Some(format!("write `max_delay = \"{delay}\"` or more")),
-        );
+        value.complain(message, Some(format!("write `max_delay = \"{delay}\"` or more")));
     }
     if draft.max.is_none() && !value.has("max") {
         let message = format!("`{}` has no `max`, so that nothing is retried", value.name);
@@ -139,14 +125,9 @@ pub(super) fn signal(value: &Value<'_>) -> Option<i32> {
     if number.is_none() {
         let names: Vec<_> = units::SIGNALS.iter().map(|(name, _)| *name).collect();
         let upper = text.to_ascii_uppercase();
-        let near = units::nearest(
-            upper.strip_prefix("SIG").unwrap_or(&upper),
-            names.iter().copied(),
-        );
-        value.complain(
-            format_args!("is not one of {}", names.join(", ")),
-            near.map(did_you_mean),
-        );
+        let near =
+            units::nearest(upper.strip_prefix("SIG").unwrap_or(&upper), names.iter().copied());
+        value.complain(format_args!("is not one of {}", names.join(", ")), near.map(did_you_mean));
     }
     number
 }
@@ -176,10 +157,7 @@ pub(super) fn success_exit(value: &Value<'_>) -> Option<Box<[u8]>> {
 pub(super) fn umask(value: &Value<'_>) -> Option<u32> {
     let mask = units::parse_umask(value.text()?);
     if mask.is_none() {
-        value.complain(
-            "is not an octal mask",
-            Some("write \"022\", up to \"0777\"".to_owned()),
-        );
+        value.complain("is not an octal mask", Some("write \"022\", up to \"0777\"".to_owned()));
     }
     mask
 }
@@ -187,10 +165,7 @@ pub(super) fn umask(value: &Value<'_>) -> Option<u32> {
 /// The name of a user or group.
 pub(super) fn account(value: &Value<'_>) -> Option<Box<str>> {
     let text = value.words()?;
-    if text
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ','))
-    {
+    if text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ',')) {
         value.complain("is not the name of an account", None);
         return None;
     }
@@ -221,21 +196,14 @@ pub(super) fn env(into: &mut Box<[(Box<str>, EnvValue)]>, value: &Value<'_>) {
         let name = key.get_ref().as_ref();
         check_env_name(name, key.span().start, value);
         let full = format!("{}.{name}", value.name);
-        let item = Value {
-            scope: value.scope,
-            name: full,
-            wants: "a string or { file = \"...\" }",
-            node,
-        };
+        let item =
+            Value { scope: value.scope, name: full, wants: "a string or { file = \"...\" }", node };
         if let Some(item) = env_value(&item) {
             merged.insert(name.into(), item);
         }
     }
     if merged.len() > ENV_COUNT_MAX {
-        value.complain(
-            format_args!("{} variables, more than {ENV_COUNT_MAX}", merged.len()),
-            None,
-        );
+        value.complain(format_args!("{} variables, more than {ENV_COUNT_MAX}", merged.len()), None);
     }
     *into = merged.into_iter().collect();
 }
@@ -249,9 +217,7 @@ fn check_env_name(name: &str, offset: usize, value: &Value<'_>) {
         _ => return,
     };
     let message = format!("{}: the name {name:?} {reason}", value.name);
-    value
-        .scope
-        .report(offset, message, Some("take another name".to_owned()));
+    value.scope.report(offset, message, Some("take another name".to_owned()));
 }
 
 fn env_value(value: &Value<'_>) -> Option<EnvValue> {
@@ -266,10 +232,7 @@ fn env_value(value: &Value<'_>) -> Option<EnvValue> {
         }
         return file.map(EnvValue::File);
     }
-    value
-        .text()
-        .and_then(|text| value.fits_argument(text))
-        .map(|text| EnvValue::Text(text.into()))
+    value.text().and_then(|text| value.fits_argument(text)).map(|text| EnvValue::Text(text.into()))
 }
 
 /// A path or glob to watch.
@@ -334,19 +297,14 @@ pub(super) fn heartbeat(value: &Value<'_>) -> Option<(HeartbeatTarget, Duration)
         );
         return None;
     }
-    let target = draft
-        .command
-        .map(HeartbeatTarget::Command)
-        .or(draft.file.map(HeartbeatTarget::File));
+    let target =
+        draft.command.map(HeartbeatTarget::Command).or(draft.file.map(HeartbeatTarget::File));
     target.zip(draft.every)
 }
 
 impl Value<'_> {
     /// Whether this table has a key, right or wrong.
     fn has(&self, key: &str) -> bool {
-        self.node
-            .get_ref()
-            .as_table()
-            .is_some_and(|table| table.contains_key(key))
+        self.node.get_ref().as_table().is_some_and(|table| table.contains_key(key))
     }
 }

@@ -27,21 +27,12 @@ const OPTIONS: MatchOptions = MatchOptions {
 /// Patterns of a wrong type are passed over: whoever reads the key reports them.
 pub(super) fn read_all(main: &Document<'_>, open: &Open<'_>, findings: &Findings) -> Vec<Text> {
     let mut found = BTreeMap::new();
-    let items = main
-        .table
-        .get("include")
-        .and_then(|node| node.get_ref().as_array());
+    let items = main.table.get("include").and_then(|node| node.get_ref().as_array());
     for item in items.into_iter().flatten() {
         let Some(pattern) = item.get_ref().as_str() else {
             continue;
         };
-        let at = Place {
-            main,
-            item,
-            pattern,
-            open,
-            findings,
-        };
+        let at = Place { main, item, pattern, open, findings };
         for path in at.expand() {
             found.entry(path).or_insert(at);
         }
@@ -49,16 +40,10 @@ pub(super) fn read_all(main: &Document<'_>, open: &Open<'_>, findings: &Findings
     let mut seen: HashSet<PathBuf> = fs::canonicalize(main.text.path()).into_iter().collect();
     found.retain(|path, _| fs::canonicalize(path).map_or(true, |file| seen.insert(file)));
     if let Some((_, at)) = found.iter().nth(FILES_MAX) {
-        at.report(
-            format_args!("{} files are included, more than {FILES_MAX}", found.len()),
-            None,
-        );
+        at.report(format_args!("{} files are included, more than {FILES_MAX}", found.len()), None);
         return Vec::new();
     }
-    found
-        .iter()
-        .filter_map(|(path, at)| at.read(path))
-        .collect()
+    found.iter().filter_map(|(path, at)| at.read(path)).collect()
 }
 
 /// What a jobfile's patterns are relative to.
@@ -85,10 +70,7 @@ pub(super) fn patterns_of(main: &Text) -> Vec<String> {
         return Vec::new();
     }
     let document = Document::parse(main, &Findings::default());
-    let items = document
-        .table
-        .get("include")
-        .and_then(|node| node.get_ref().as_array());
+    let items = document.table.get("include").and_then(|node| node.get_ref().as_array());
     items
         .into_iter()
         .flatten()
@@ -105,10 +87,7 @@ pub(super) fn files_of(main: &Path, pattern: &str) -> Vec<PathBuf> {
     let paths =
         whole_pattern(base, pattern).and_then(|whole| glob::glob_with(&whole, OPTIONS).ok());
     let found = paths.into_iter().flatten().filter_map(Result::ok);
-    found
-        .filter(|path| !path.is_dir())
-        .take(FILES_MAX)
-        .collect()
+    found.filter(|path| !path.is_dir()).take(FILES_MAX).collect()
 }
 
 /// Whether a name is one that a part of a pattern matches.
@@ -130,12 +109,7 @@ impl Place<'_, '_> {
     fn report(&self, reason: impl std::fmt::Display, hint: Option<&str>) {
         let place = self.main.text.place(self.item.span().start);
         let message = format!("include {:?}: {reason}", self.pattern);
-        self.findings.problem(Problem {
-            place,
-            job: None,
-            message,
-            hint: hint.map(str::to_owned),
-        });
+        self.findings.problem(Problem { place, job: None, message, hint: hint.map(str::to_owned) });
     }
 
     /// The files of a pattern; a path without wildcards is itself, whether it exists or not.
@@ -186,10 +160,7 @@ impl Place<'_, '_> {
         match path {
             Ok(path) => (!path.is_dir()).then_some(path),
             Err(error) => {
-                self.report(
-                    format_args!("{}: {}", error.path().display(), error.error()),
-                    None,
-                );
+                self.report(format_args!("{}: {}", error.path().display(), error.error()), None);
                 None
             }
         }
@@ -208,10 +179,7 @@ impl Place<'_, '_> {
                 None
             }
             Err(ReadError::Io(error)) => {
-                self.report(
-                    format_args!("{} cannot be read: {error}", path.display()),
-                    None,
-                );
+                self.report(format_args!("{} cannot be read: {error}", path.display()), None);
                 None
             }
         }

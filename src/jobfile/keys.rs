@@ -54,46 +54,26 @@ const TABLE: &str = "a table";
 
 /// Keys at the top of a jobfile.
 pub(super) const TOP: &[Key<Settings>] = &[
-    key("timezone", STRING, |s, v| {
-        set_some(&mut s.timezone, v.timezone())
-    }),
-    key("include", "an array of paths", |_, v| {
-        drop(v.each(STRING, |item| item.words()))
-    }),
+    key("timezone", STRING, |s, v| set_some(&mut s.timezone, v.timezone())),
+    key("include", "an array of paths", |_, v| drop(v.each(STRING, |item| item.words()))),
     key("defaults", TABLE, |_, v| compound::expect_table(v)),
-    key("jobs", "tables [jobs.NAME]", |_, v| {
-        compound::expect_table(v)
-    }),
-    key("state_dir", STRING, |s, v| {
-        set_some(&mut s.state_dir, v.path())
-    }),
-    key("max_running", NUMBER, |s, v| {
-        set_some(&mut s.max_running, v.number(1..=100_000))
-    }),
+    key("jobs", "tables [jobs.NAME]", |_, v| compound::expect_table(v)),
+    key("state_dir", STRING, |s, v| set_some(&mut s.state_dir, v.path())),
+    key("max_running", NUMBER, |s, v| set_some(&mut s.max_running, v.number(1..=100_000))),
     key("on_stop", STRING, |s, v| {
         set_some(
             &mut s.on_stop,
             v.choice(&[("finish", OnStop::Finish), ("detach", OnStop::Detach)]),
         );
     }),
-    key("stop_timeout", DURATION, |s, v| {
-        set_some(&mut s.stop_timeout, v.duration_or_zero())
-    }),
-    key("hash_seed", STRING, |s, v| {
-        set_some(&mut s.hash_seed, v.words().map(Box::from))
-    }),
+    key("stop_timeout", DURATION, |s, v| set_some(&mut s.stop_timeout, v.duration_or_zero())),
+    key("hash_seed", STRING, |s, v| set_some(&mut s.hash_seed, v.words().map(Box::from))),
     key("output_total_max", SIZE, |s, v| {
         set_some(&mut s.output_total_max, v.size(1 << 20, u64::MAX))
     }),
-    key("forward_output", BOOL, |s, v| {
-        set_some(&mut s.forward_output, v.bool())
-    }),
-    key("metrics_file", STRING, |s, v| {
-        set_some(&mut s.metrics_file, v.path())
-    }),
-    key("heartbeat", TABLE, |s, v| {
-        set_some(&mut s.heartbeat, compound::heartbeat(v))
-    }),
+    key("forward_output", BOOL, |s, v| set_some(&mut s.forward_output, v.bool())),
+    key("metrics_file", STRING, |s, v| set_some(&mut s.metrics_file, v.path())),
+    key("heartbeat", TABLE, |s, v| set_some(&mut s.heartbeat, compound::heartbeat(v))),
     key("log_format", STRING, |s, v| {
         set_some(
             &mut s.log_format,
@@ -104,27 +84,15 @@ pub(super) const TOP: &[Key<Settings>] = &[
 
 /// Keys of a job, and of `[defaults]`.
 pub(super) const JOB: &[Key<Draft>] = &[
-    key("command", COMMAND, |d, v| {
-        set_some(&mut d.command, v.command())
-    }),
-    key("shell", COMMAND, |d, v| {
-        set(&mut d.policy().shell, compound::shell(v))
-    }),
-    key("schedule", COMMAND, |d, v| {
-        set(&mut d.schedules, v.schedules())
-    }),
-    key("timezone", STRING, |d, v| {
-        set_some(&mut d.timezone, v.timezone())
-    }),
-    key("enabled", BOOL, |d, v| {
-        set(&mut d.policy().enabled, v.bool())
-    }),
+    key("command", COMMAND, |d, v| set_some(&mut d.command, v.command())),
+    key("shell", COMMAND, |d, v| set(&mut d.policy().shell, compound::shell(v))),
+    key("schedule", COMMAND, |d, v| set(&mut d.schedules, v.schedules())),
+    key("timezone", STRING, |d, v| set_some(&mut d.timezone, v.timezone())),
+    key("enabled", BOOL, |d, v| set(&mut d.policy().enabled, v.bool())),
     key("description", STRING, |d, v| {
         set_some(&mut d.policy().description, v.text().map(Box::from))
     }),
-    key("was", "an array of names", |d, v| {
-        set(&mut d.policy().was, compound::was(v))
-    }),
+    key("was", "an array of names", |d, v| set(&mut d.policy().was, compound::was(v))),
     key("overlap", STRING, |d, v| {
         let choices = [
             ("skip", Overlap::Skip),
@@ -135,33 +103,21 @@ pub(super) const JOB: &[Key<Draft>] = &[
         ];
         set(&mut d.policy().overlap, v.choice(&choices));
     }),
-    key("concurrency", NUMBER, |d, v| {
-        set(&mut d.policy().concurrency, v.number(1..=1000))
-    }),
-    key("lock", STRING, |d, v| {
-        set_some(&mut d.policy().lock, compound::lock(v))
-    }),
-    key("priority", NUMBER, |d, v| {
-        set(&mut d.policy().priority, v.number(-100..=100))
-    }),
+    key("concurrency", NUMBER, |d, v| set(&mut d.policy().concurrency, v.number(1..=1000))),
+    key("lock", STRING, |d, v| set_some(&mut d.policy().lock, compound::lock(v))),
+    key("priority", NUMBER, |d, v| set(&mut d.policy().priority, v.number(-100..=100))),
     key("rate", "a string such as \"10/min\"", |d, v| {
         set_some(&mut d.policy().rate, compound::rate(v))
     }),
     key("backlog_max", NUMBER, |d, v| {
         set_some(&mut d.policy().backlog_max, v.number(1..=1_000_000_000));
     }),
-    key("retry", "a number or a table", |d, v| {
-        set(&mut d.policy().retry, compound::retry(v))
-    }),
-    key("timeout", DURATION, |d, v| {
-        set_some(&mut d.policy().timeout, v.duration())
-    }),
+    key("retry", "a number or a table", |d, v| set(&mut d.policy().retry, compound::retry(v))),
+    key("timeout", DURATION, |d, v| set_some(&mut d.policy().timeout, v.duration())),
     key("stop_signal", "the name of a signal", |d, v| {
         set(&mut d.policy().stop_signal, compound::signal(v))
     }),
-    key("stop_grace", DURATION, |d, v| {
-        set(&mut d.policy().stop_grace, v.duration_or_zero())
-    }),
+    key("stop_grace", DURATION, |d, v| set(&mut d.policy().stop_grace, v.duration_or_zero())),
     key("leftovers", STRING, |d, v| {
         set(
             &mut d.policy().leftovers,
@@ -171,111 +127,54 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("success_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().success_exit, compound::success_exit(v));
     }),
-    key("skip_exit", EXIT_CODES, |d, v| {
-        set(&mut d.policy().skip_exit, compound::exit_codes(v))
-    }),
+    key("skip_exit", EXIT_CODES, |d, v| set(&mut d.policy().skip_exit, compound::exit_codes(v))),
     key("no_retry_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().no_retry_exit, compound::exit_codes(v))
     }),
     key("catch_up", STRING, |d, v| {
-        let choices = [
-            ("none", CatchUp::None),
-            ("last", CatchUp::Last),
-            ("all", CatchUp::All),
-        ];
+        let choices = [("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)];
         set(&mut d.policy().catch_up, v.choice(&choices));
     }),
-    key("start_deadline", DURATION, |d, v| {
-        set_some(&mut d.policy().start_deadline, v.duration())
-    }),
-    key("jitter", DURATION, |d, v| {
-        set(&mut d.policy().jitter, v.duration_or_zero())
-    }),
-    key("cwd", STRING, |d, v| {
-        set_some(&mut d.policy().cwd, v.path())
-    }),
-    key("umask", "a string such as \"022\"", |d, v| {
-        set(&mut d.policy().umask, compound::umask(v))
-    }),
-    key("nice", NUMBER, |d, v| {
-        set(&mut d.policy().nice, v.number(-20..=19))
-    }),
-    key("user", STRING, |d, v| {
-        set_some(&mut d.policy().user, compound::account(v))
-    }),
-    key("group", STRING, |d, v| {
-        set_some(&mut d.policy().group, compound::account(v))
-    }),
+    key("start_deadline", DURATION, |d, v| set_some(&mut d.policy().start_deadline, v.duration())),
+    key("jitter", DURATION, |d, v| set(&mut d.policy().jitter, v.duration_or_zero())),
+    key("cwd", STRING, |d, v| set_some(&mut d.policy().cwd, v.path())),
+    key("umask", "a string such as \"022\"", |d, v| set(&mut d.policy().umask, compound::umask(v))),
+    key("nice", NUMBER, |d, v| set(&mut d.policy().nice, v.number(-20..=19))),
+    key("user", STRING, |d, v| set_some(&mut d.policy().user, compound::account(v))),
+    key("group", STRING, |d, v| set_some(&mut d.policy().group, compound::account(v))),
     key("env", TABLE, |d, v| compound::env(&mut d.policy().env, v)),
-    key("env_file", STRING, |d, v| {
-        set_some(&mut d.policy().env_file, v.path())
-    }),
-    key("inherit_env", BOOL, |d, v| {
-        set_some(&mut d.policy().inherit_env, v.bool())
-    }),
-    key("limits", TABLE, |d, v| {
-        set(&mut d.policy().limits, fresh(LIMITS, v))
-    }),
-    key("stdin", STRING, |d, v| {
-        set_some(&mut d.policy().stdin, v.text().map(Box::from))
-    }),
-    key("output_max", SIZE, |d, v| {
-        set(&mut d.policy().output_max, v.size(1 << 10, 1 << 30))
-    }),
-    key("feeds", "the name of a job", |d, v| {
-        set_some(&mut d.policy().feeds, v.job_name())
-    }),
-    key("watch", STRING, |d, v| {
-        set_some(&mut d.policy().watch, compound::watch(v))
-    }),
-    key("key", STRING, |d, v| {
-        set_some(&mut d.policy().key, compound::key_template(v))
-    }),
-    key("key_for", DURATION, |d, v| {
-        set(&mut d.policy().key_for, v.duration_or_zero())
-    }),
-    key("expect_within", DURATION, |d, v| {
-        set_some(&mut d.policy().expect_within, v.duration())
-    }),
+    key("env_file", STRING, |d, v| set_some(&mut d.policy().env_file, v.path())),
+    key("inherit_env", BOOL, |d, v| set_some(&mut d.policy().inherit_env, v.bool())),
+    key("limits", TABLE, |d, v| set(&mut d.policy().limits, fresh(LIMITS, v))),
+    key("stdin", STRING, |d, v| set_some(&mut d.policy().stdin, v.text().map(Box::from))),
+    key("output_max", SIZE, |d, v| set(&mut d.policy().output_max, v.size(1 << 10, 1 << 30))),
+    key("feeds", "the name of a job", |d, v| set_some(&mut d.policy().feeds, v.job_name())),
+    key("watch", STRING, |d, v| set_some(&mut d.policy().watch, compound::watch(v))),
+    key("key", STRING, |d, v| set_some(&mut d.policy().key, compound::key_template(v))),
+    key("key_for", DURATION, |d, v| set(&mut d.policy().key_for, v.duration_or_zero())),
+    key("expect_within", DURATION, |d, v| set_some(&mut d.policy().expect_within, v.duration())),
     key("expect_every", "\"auto\" or a duration", |d, v| {
         let is_auto = v.node.get_ref().as_str() == Some("auto");
-        let span = if is_auto {
-            Some(ExpectEvery::Auto)
-        } else {
-            v.duration().map(ExpectEvery::Span)
-        };
+        let span =
+            if is_auto { Some(ExpectEvery::Auto) } else { v.duration().map(ExpectEvery::Span) };
         set(&mut d.policy().expect_every, span);
     }),
-    key("on_failure", COMMAND, |d, v| {
-        set_some(&mut d.policy().hooks.on_failure, v.command())
-    }),
-    key("on_recovery", COMMAND, |d, v| {
-        set_some(&mut d.policy().hooks.on_recovery, v.command())
-    }),
-    key("on_success", COMMAND, |d, v| {
-        set_some(&mut d.policy().hooks.on_success, v.command())
-    }),
+    key("on_failure", COMMAND, |d, v| set_some(&mut d.policy().hooks.on_failure, v.command())),
+    key("on_recovery", COMMAND, |d, v| set_some(&mut d.policy().hooks.on_recovery, v.command())),
+    key("on_success", COMMAND, |d, v| set_some(&mut d.policy().hooks.on_success, v.command())),
     key("on_attempt_failure", COMMAND, |d, v| {
         set_some(&mut d.policy().hooks.on_attempt_failure, v.command());
     }),
-    key("on_late", COMMAND, |d, v| {
-        set_some(&mut d.policy().hooks.on_late, v.command())
-    }),
-    key("mailto", STRING, |d, v| {
-        set_some(&mut d.policy().mailto, compound::address(v))
-    }),
+    key("on_late", COMMAND, |d, v| set_some(&mut d.policy().hooks.on_late, v.command())),
+    key("mailto", STRING, |d, v| set_some(&mut d.policy().mailto, compound::address(v))),
     key("mail_on", STRING, |d, v| {
         set(
             &mut d.policy().mail_on,
             v.choice(&[("failure", MailOn::Failure), ("output", MailOn::Output)]),
         );
     }),
-    key("hook_interval", DURATION, |d, v| {
-        set(&mut d.policy().hook_interval, v.duration_or_zero())
-    }),
-    key("keep", TABLE, |d, v| {
-        set(&mut d.policy().keep, fresh(KEEP, v))
-    }),
+    key("hook_interval", DURATION, |d, v| set(&mut d.policy().hook_interval, v.duration_or_zero())),
+    key("keep", TABLE, |d, v| set(&mut d.policy().keep, fresh(KEEP, v))),
 ];
 
 const EXIT_CODES: &str = "an array of exit codes";
@@ -284,28 +183,14 @@ const EXIT_CODES: &str = "an array of exit codes";
 pub(super) const RETRY: &[Key<RetryDraft>] = &[
     key("max", "a whole number or \"unlimited\"", |r, v| {
         let is_unlimited = v.node.get_ref().as_str() == Some("unlimited");
-        let times = if is_unlimited {
-            Some(RetryMax::Unlimited)
-        } else {
-            compound::times(v)
-        };
+        let times = if is_unlimited { Some(RetryMax::Unlimited) } else { compound::times(v) };
         set_some(&mut r.max, times);
     }),
-    key("delay", DURATION, |r, v| {
-        set(&mut r.retry.delay, v.duration_or_zero())
-    }),
-    key("factor", "a number", |r, v| {
-        set(&mut r.retry.factor_milli, v.milli(1000..=1_000_000))
-    }),
-    key("max_delay", DURATION, |r, v| {
-        set(&mut r.retry.max_delay, v.duration_or_zero())
-    }),
-    key("jitter", "a number", |r, v| {
-        set(&mut r.retry.jitter_milli, v.milli(0..=1000))
-    }),
-    key("give_up_after", DURATION, |r, v| {
-        set_some(&mut r.retry.give_up_after, v.duration())
-    }),
+    key("delay", DURATION, |r, v| set(&mut r.retry.delay, v.duration_or_zero())),
+    key("factor", "a number", |r, v| set(&mut r.retry.factor_milli, v.milli(1000..=1_000_000))),
+    key("max_delay", DURATION, |r, v| set(&mut r.retry.max_delay, v.duration_or_zero())),
+    key("jitter", "a number", |r, v| set(&mut r.retry.jitter_milli, v.milli(0..=1000))),
+    key("give_up_after", DURATION, |r, v| set_some(&mut r.retry.give_up_after, v.duration())),
     key("on_next", STRING, |r, v| {
         set(
             &mut r.retry.on_next,
@@ -317,48 +202,26 @@ pub(super) const RETRY: &[Key<RetryDraft>] = &[
 
 /// Keys of `limits`.
 pub(super) const LIMITS: &[Key<Limits>] = &[
-    key("cpu_time", DURATION, |l, v| {
-        set_some(&mut l.cpu_time, compound::whole_seconds(v))
-    }),
-    key("open_files", NUMBER, |l, v| {
-        set_some(&mut l.open_files, v.number(3..=1_000_000_000))
-    }),
-    key("processes", NUMBER, |l, v| {
-        set_some(&mut l.processes, v.number(1..=1_000_000_000))
-    }),
-    key("file_size", SIZE, |l, v| {
-        set_some(&mut l.file_size, v.size(0, u64::MAX))
-    }),
-    key("address_space", SIZE, |l, v| {
-        set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))
-    }),
-    key("memory", SIZE, |l, v| {
-        set_some(&mut l.memory, v.size(1 << 20, u64::MAX))
-    }),
+    key("cpu_time", DURATION, |l, v| set_some(&mut l.cpu_time, compound::whole_seconds(v))),
+    key("open_files", NUMBER, |l, v| set_some(&mut l.open_files, v.number(3..=1_000_000_000))),
+    key("processes", NUMBER, |l, v| set_some(&mut l.processes, v.number(1..=1_000_000_000))),
+    key("file_size", SIZE, |l, v| set_some(&mut l.file_size, v.size(0, u64::MAX))),
+    key("address_space", SIZE, |l, v| set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))),
+    key("memory", SIZE, |l, v| set_some(&mut l.memory, v.size(1 << 20, u64::MAX))),
 ];
 
 /// Keys of `keep`.
 pub(super) const KEEP: &[Key<Keep>] = &[
-    key("succeeded", DURATION, |k, v| {
-        set(&mut k.succeeded, v.duration_or_zero())
-    }),
-    key("failed", DURATION, |k, v| {
-        set(&mut k.failed, v.duration_or_zero())
-    }),
-    key("runs", NUMBER, |k, v| {
-        set(&mut k.runs, v.number(1..=1_000_000_000))
-    }),
+    key("succeeded", DURATION, |k, v| set(&mut k.succeeded, v.duration_or_zero())),
+    key("failed", DURATION, |k, v| set(&mut k.failed, v.duration_or_zero())),
+    key("runs", NUMBER, |k, v| set(&mut k.runs, v.number(1..=1_000_000_000))),
 ];
 
 /// Keys of `heartbeat`.
 pub(super) const HEARTBEAT: &[Key<HeartbeatDraft>] = &[
-    key("command", COMMAND, |h, v| {
-        set_some(&mut h.command, v.command())
-    }),
+    key("command", COMMAND, |h, v| set_some(&mut h.command, v.command())),
     key("file", STRING, |h, v| set_some(&mut h.file, v.path())),
-    key("every", DURATION, |h, v| {
-        set_some(&mut h.every, v.duration())
-    }),
+    key("every", DURATION, |h, v| set_some(&mut h.every, v.duration())),
 ];
 
 /// Keys of a value of `env` that is a table.
@@ -389,27 +252,19 @@ pub(super) fn hint_for_unknown(name: &str, here: Vec<&'static str>) -> Option<St
     let is_here = |keys: &[&str]| keys.first() == here.first();
     let (top, job) = (names(TOP), names(JOB));
     if top.contains(&name) && !is_here(&top) {
-        return Some(format!(
-            "`{name}` is a key of the file: write it above the first [table]"
-        ));
+        return Some(format!("`{name}` is a key of the file: write it above the first [table]"));
     }
     if job.contains(&name) && !is_here(&job) {
         return Some(format!(
             "`{name}` is a key of a job: write it under [jobs.NAME] or [defaults]"
         ));
     }
-    let nested = [
-        ("retry", names(RETRY)),
-        ("limits", names(LIMITS)),
-        ("keep", names(KEEP)),
-    ];
-    let owner = nested
-        .iter()
-        .find(|(_, keys)| keys.contains(&name) && !is_here(keys));
+    let nested = [("retry", names(RETRY)), ("limits", names(LIMITS)), ("keep", names(KEEP))];
+    let owner = nested.iter().find(|(_, keys)| keys.contains(&name) && !is_here(keys));
     match owner {
-        Some((owner, _)) => Some(format!(
-            "`{name}` is a key of `{owner}`: write `{owner} = {{ {name} = ... }}`"
-        )),
+        Some((owner, _)) => {
+            Some(format!("`{name}` is a key of `{owner}`: write `{owner} = {{ {name} = ... }}`"))
+        }
         None => units::nearest(name, here).map(did_you_mean),
     }
 }

@@ -159,15 +159,10 @@ pub(crate) fn load_sources(
 ) -> Result<Jobfile, Vec<Problem>> {
     let findings = Findings::default();
     let texts = sources.iter().filter_map(|source| {
-        Text::new(&source.path, &source.text)
-            .map_err(|problem| findings.problem(problem))
-            .ok()
+        Text::new(&source.path, &source.text).map_err(|problem| findings.problem(problem)).ok()
     });
     let texts: Vec<Text> = texts.collect();
-    let documents: Vec<_> = texts
-        .iter()
-        .map(|text| Document::parse(text, &findings))
-        .collect();
+    let documents: Vec<_> = texts.iter().map(|text| Document::parse(text, &findings)).collect();
     let (settings, jobs) = assemble::assemble(&documents, env, &findings);
     drop(documents);
     conclude(settings, jobs, texts, findings)
@@ -183,10 +178,5 @@ fn conclude(
     let files: Vec<_> = texts.iter().map(Text::path).collect();
     let notes = findings.into_notes(&files)?;
     let sources = texts.into_iter().map(Text::into_source).collect();
-    Ok(Jobfile {
-        settings,
-        jobs,
-        sources,
-        notes,
-    })
+    Ok(Jobfile { settings, jobs, sources, notes })
 }

@@ -21,11 +21,7 @@ pub(crate) struct Place {
 impl Place {
     /// The file as a whole.
     pub(crate) fn whole(file: &Path) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-        }
+        Self { file: file.to_owned(), line: 0, column: 0 }
     }
 }
 
@@ -129,24 +125,14 @@ impl Findings {
 
     /// The problems, else the notes, in the order of `files` and then of place.
     pub(super) fn into_notes(self, files: &[&Path]) -> Result<Vec<Note>, Vec<Problem>> {
-        let order: HashMap<&Path, usize> = files
-            .iter()
-            .enumerate()
-            .map(|(index, file)| (*file, index))
-            .collect();
-        let rank = |place: &Place| {
-            (
-                order.get(place.file.as_path()).copied(),
-                place.line,
-                place.column,
-            )
-        };
+        let order: HashMap<&Path, usize> =
+            files.iter().enumerate().map(|(index, file)| (*file, index)).collect();
+        let rank =
+            |place: &Place| (order.get(place.file.as_path()).copied(), place.line, place.column);
         let syntax = self.syntax.into_inner();
         let mut problems = self.problems.into_inner();
         problems.retain(|problem| {
-            !syntax
-                .iter()
-                .any(|(error, line_end)| is_echo(problem, error, *line_end))
+            !syntax.iter().any(|(error, line_end)| is_echo(problem, error, *line_end))
         });
         problems.extend(syntax.into_iter().map(|(error, _)| error));
         problems.sort_by_key(|problem| rank(&problem.place));

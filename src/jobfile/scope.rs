@@ -73,18 +73,8 @@ impl<'a> Scope<'a> {
 
     /// Notes something at a byte of the text.
     pub(super) fn note(&self, offset: usize, message: impl Display, hint: Option<String>) {
-        let Problem {
-            place,
-            job,
-            message,
-            hint,
-        } = self.problem(offset, message, hint);
-        self.findings.note(Note {
-            place,
-            job,
-            message,
-            hint,
-        });
+        let Problem { place, job, message, hint } = self.problem(offset, message, hint);
+        self.findings.note(Note { place, job, message, hint });
     }
 
     /// Reads all keys of a table into `into`; `prefix` is what stands before their names in messages.
@@ -97,22 +87,10 @@ impl<'a> Scope<'a> {
     ) {
         for (key, node) in table {
             let (name, offset) = (key.get_ref().as_ref(), key.span().start);
-            let full = if prefix.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{prefix}.{name}")
-            };
+            let full = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             match keys.iter().find(|row| row.name == name) {
                 Some(row) => {
-                    (row.read)(
-                        into,
-                        &Value {
-                            scope: *self,
-                            name: full,
-                            wants: row.wants,
-                            node,
-                        },
-                    );
+                    (row.read)(into, &Value { scope: *self, name: full, wants: row.wants, node });
                 }
                 None => {
                     let hint =

@@ -24,10 +24,8 @@ pub(crate) fn places(sources: &[Source], spots: &[Spot<'_>]) -> Vec<Place> {
     let findings = Findings::default();
     let read = |source: &Source| Text::new(&source.path, &source.text).ok();
     let texts: Vec<Text> = sources.iter().filter_map(read).collect();
-    let documents: Vec<Document<'_>> = texts
-        .iter()
-        .map(|text| Document::parse(text, &findings))
-        .collect();
+    let documents: Vec<Document<'_>> =
+        texts.iter().map(|text| Document::parse(text, &findings)).collect();
     spots.iter().map(|spot| place(&documents, spot)).collect()
 }
 

@@ -18,10 +18,7 @@ use crate::core::job::{
 fn zones(name: &str) -> Result<(), (String, Option<String>)> {
     match name {
         "UTC" | "Europe/Berlin" => Ok(()),
-        _ => Err((
-            "is not a known time zone".to_owned(),
-            Some("Europe/Berlin".to_owned()),
-        )),
+        _ => Err(("is not a known time zone".to_owned(), Some("Europe/Berlin".to_owned()))),
     }
 }
 
@@ -51,14 +48,9 @@ fn good(text: &str) -> Jobfile {
 /// First lines, and all lines.
 fn wrong(texts: &[&str]) -> (Vec<String>, String) {
     let problems = load_sources(&sources(texts), &ENV).expect_err("this should be refused");
-    let lines = problems.iter().map(|problem| {
-        problem
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    });
+    let lines = problems
+        .iter()
+        .map(|problem| problem.to_string().lines().next().unwrap_or_default().to_owned());
     (lines.collect(), LoadError::Problems(problems).to_string())
 }
 
@@ -70,14 +62,8 @@ fn job(lines: &str) -> String {
 #[test]
 fn each_error_of_a_job_names_place_job_value_and_reason() {
     let cases = [
-        (
-            "priority = 200",
-            "3:12: job `a`: priority 200: is not in -100..=100",
-        ),
-        (
-            "priority = \"1\"",
-            "3:12: job `a`: priority: expected a whole number, got a string",
-        ),
+        ("priority = 200", "3:12: job `a`: priority 200: is not in -100..=100"),
+        ("priority = \"1\"", "3:12: job `a`: priority: expected a whole number, got a string"),
         (
             "priority = 1.5",
             "3:12: job `a`: priority: expected a whole number, got a number with a fraction",
@@ -86,47 +72,20 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "priority = 99999999999999999999",
             "3:12: job `a`: priority 99999999999999999999: is not in -100..=100",
         ),
-        (
-            "concurrency = 0",
-            "3:15: job `a`: concurrency 0: is not in 1..=1000",
-        ),
-        (
-            "enabled = \"true\"",
-            "3:11: job `a`: enabled: expected true or false, got a string",
-        ),
-        (
-            "timeout = 90",
-            "3:11: job `a`: timeout 90: a duration needs a unit",
-        ),
-        (
-            "timeout = \"90\"",
-            "3:11: job `a`: timeout \"90\": `90` has no unit",
-        ),
+        ("concurrency = 0", "3:15: job `a`: concurrency 0: is not in 1..=1000"),
+        ("enabled = \"true\"", "3:11: job `a`: enabled: expected true or false, got a string"),
+        ("timeout = 90", "3:11: job `a`: timeout 90: a duration needs a unit"),
+        ("timeout = \"90\"", "3:11: job `a`: timeout \"90\": `90` has no unit"),
         ("timeout = \"0s\"", "3:11: job `a`: timeout \"0s\": is zero"),
-        (
-            "timeout = \"5M\"",
-            "3:11: job `a`: timeout \"5M\": `M` has no fixed length",
-        ),
-        (
-            "timeout = \"1month\"",
-            "3:11: job `a`: timeout \"1month\": `month` has no fixed length",
-        ),
-        (
-            "timeout = \"2y\"",
-            "3:11: job `a`: timeout \"2y\": `y` has no fixed length",
-        ),
-        (
-            "timeout = \"9999d\"",
-            "3:11: job `a`: timeout \"9999d\": `9999d` is more than ten years",
-        ),
+        ("timeout = \"5M\"", "3:11: job `a`: timeout \"5M\": `M` has no fixed length"),
+        ("timeout = \"1month\"", "3:11: job `a`: timeout \"1month\": `month` has no fixed length"),
+        ("timeout = \"2y\"", "3:11: job `a`: timeout \"2y\": `y` has no fixed length"),
+        ("timeout = \"9999d\"", "3:11: job `a`: timeout \"9999d\": `9999d` is more than ten years"),
         (
             "timeout = true",
             "3:11: job `a`: timeout: expected a duration such as \"90s\", got true or false",
         ),
-        (
-            "start_deadline = \"0s\"",
-            "3:18: job `a`: start_deadline \"0s\": is zero",
-        ),
+        ("start_deadline = \"0s\"", "3:18: job `a`: start_deadline \"0s\": is zero"),
         (
             "schedule = \"0 25 * * *\"",
             "3:15: job `a`: schedule \"0 25 * * *\": hour 25 is not in 0..=23",
@@ -141,18 +100,9 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "3:12: job `a`: timezone \"Europe/Berln\": is not a known time zone",
         ),
         ("comand = \"x\"", "3:1: job `a`: unknown key `comand`"),
-        (
-            "retry = -1",
-            "3:9: job `a`: retry -1: is not in 0..=1000000",
-        ),
-        (
-            "retry = \"unlimited\"",
-            "3:9: job `a`: retry \"unlimited\": stands alone",
-        ),
-        (
-            "retry = \"three\"",
-            "3:9: job `a`: retry: expected a number or a table, got a string",
-        ),
+        ("retry = -1", "3:9: job `a`: retry -1: is not in 0..=1000000"),
+        ("retry = \"unlimited\"", "3:9: job `a`: retry \"unlimited\": stands alone"),
+        ("retry = \"three\"", "3:9: job `a`: retry: expected a number or a table, got a string"),
         (
             "retry = { max = \"lots\" }",
             "3:17: job `a`: retry.max: expected a whole number or \"unlimited\", got a string",
@@ -165,22 +115,13 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "retry = { max = 1, factor = nan }",
             "3:29: job `a`: retry.factor nan: is not in 1..=1000",
         ),
-        (
-            "retry = { max = 1, jitter = 1.01 }",
-            "3:29: job `a`: retry.jitter 1.01: is not in 0..=1",
-        ),
-        (
-            "retry = { max = 1, delay = 5 }",
-            "3:28: job `a`: retry.delay 5: a duration needs a unit",
-        ),
+        ("retry = { max = 1, jitter = 1.01 }", "3:29: job `a`: retry.jitter 1.01: is not in 0..=1"),
+        ("retry = { max = 1, delay = 5 }", "3:28: job `a`: retry.delay 5: a duration needs a unit"),
         (
             "retry = { max = 1, delay = \"2h\" }",
             "3:9: job `a`: retry: `delay` 2h is longer than `max_delay` 1h",
         ),
-        (
-            "retry = { max = 1, dely = \"2h\" }",
-            "3:20: job `a`: unknown key `retry.dely`",
-        ),
+        ("retry = { max = 1, dely = \"2h\" }", "3:20: job `a`: unknown key `retry.dely`"),
         (
             "retry = { max = 1, on_next = \"kep\" }",
             "3:30: job `a`: retry.on_next \"kep\": is not one of `supersede`, `keep`",
@@ -197,15 +138,9 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "lock = \"a/b\"",
             "3:8: job `a`: lock \"a/b\": may hold only letters, digits, `.`, `_` and `-`",
         ),
-        (
-            "lock = \"{2}\"",
-            "3:8: job `a`: lock \"{2}\": must begin with a letter or digit",
-        ),
+        ("lock = \"{2}\"", "3:8: job `a`: lock \"{2}\": must begin with a letter or digit"),
         ("rate = \"10\"", "3:8: job `a`: rate \"10\": is not a rate"),
-        (
-            "backlog_max = 0",
-            "3:15: job `a`: backlog_max 0: is not in 1..=1000000000",
-        ),
+        ("backlog_max = 0", "3:15: job `a`: backlog_max 0: is not in 1..=1000000000"),
         (
             "stop_signal = \"TREM\"",
             "3:15: job `a`: stop_signal \"TREM\": is not one of TERM, INT, HUP, QUIT, USR1, USR2, ABRT, ALRM, PIPE, WINCH, KILL",
@@ -214,43 +149,25 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "success_exit = []",
             "3:16: job `a`: success_exit: is empty, so that the job could never succeed",
         ),
-        (
-            "skip_exit = [256]",
-            "3:14: job `a`: skip_exit 256: is not in 0..=255",
-        ),
+        ("skip_exit = [256]", "3:14: job `a`: skip_exit 256: is not in 0..=255"),
         (
             "skip_exit = [0]",
             "3:13: job `a`: exit code 0 is both in `success_exit` and in `skip_exit`",
         ),
-        (
-            "cwd = \"srv\"",
-            "3:7: job `a`: cwd \"srv\": is not an absolute path",
-        ),
+        ("cwd = \"srv\"", "3:7: job `a`: cwd \"srv\": is not an absolute path"),
         (
             "umask = 22",
             "3:9: job `a`: umask: expected a string such as \"022\", got a whole number",
         ),
-        (
-            "umask = \"089\"",
-            "3:9: job `a`: umask \"089\": is not an octal mask",
-        ),
+        ("umask = \"089\"", "3:9: job `a`: umask \"089\": is not an octal mask"),
         ("nice = 20", "3:8: job `a`: nice 20: is not in -20..=19"),
-        (
-            "user = \"a:b\"",
-            "3:8: job `a`: user \"a:b\": is not the name of an account",
-        ),
+        ("user = \"a:b\"", "3:8: job `a`: user \"a:b\": is not the name of an account"),
         (
             "env = { A = 1 }",
             "3:13: job `a`: env.A: expected a string or { file = \"...\" }, got a whole number",
         ),
-        (
-            "env = { \"A=B\" = \"1\" }",
-            "3:9: job `a`: env: the name \"A=B\" holds `=`",
-        ),
-        (
-            "env = { \"\" = \"1\" }",
-            "3:9: job `a`: env: the name \"\" is empty",
-        ),
+        ("env = { \"A=B\" = \"1\" }", "3:9: job `a`: env: the name \"A=B\" holds `=`"),
+        ("env = { \"\" = \"1\" }", "3:9: job `a`: env: the name \"\" is empty"),
         (
             "env = { \"A\\u0000\" = \"1\" }",
             "3:9: job `a`: env: the name \"A\\0\" holds a NUL character",
@@ -259,10 +176,7 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "env = { JOBCTL_RUN = \"1\" }",
             "3:9: job `a`: env: the name \"JOBCTL_RUN\" is set by jobctl itself",
         ),
-        (
-            "env = { A = { fil = \"/x\" } }",
-            "3:15: job `a`: unknown key `env.A.fil`",
-        ),
+        ("env = { A = { fil = \"/x\" } }", "3:15: job `a`: unknown key `env.A.fil`"),
         ("env = { A = {} }", "3:13: job `a`: env.A: has no `file`"),
         (
             "limits = { cpu_time = \"1500ms\" }",
@@ -272,106 +186,48 @@ fn each_error_of_a_job_names_place_job_value_and_reason() {
             "limits = { open_files = 0 }",
             "3:25: job `a`: limits.open_files 0: is not in 3..=1000000000",
         ),
-        (
-            "stdin = \"a\\u0000b\"",
-            "3:9: job `a`: stdin \"a\\0b\": holds a NUL character",
-        ),
-        (
-            "output_max = \"1M\"",
-            "3:14: job `a`: output_max \"1M\": is not a size",
-        ),
-        (
-            "output_max = 5",
-            "3:14: job `a`: output_max 5: is not in 1024..=1073741824 bytes",
-        ),
-        (
-            "output_max = -1",
-            "3:14: job `a`: output_max -1: is not a size",
-        ),
-        (
-            "feeds = \"b\"",
-            "3:9: job `a`: feeds \"b\": there is no such job",
-        ),
-        (
-            "feeds = \"a\"",
-            "3:9: job `a`: feeds \"a\": a job cannot feed itself",
-        ),
-        (
-            "watch = \"in/*\"",
-            "3:9: job `a`: watch \"in/*\": is not an absolute path",
-        ),
+        ("stdin = \"a\\u0000b\"", "3:9: job `a`: stdin \"a\\0b\": holds a NUL character"),
+        ("output_max = \"1M\"", "3:14: job `a`: output_max \"1M\": is not a size"),
+        ("output_max = 5", "3:14: job `a`: output_max 5: is not in 1024..=1073741824 bytes"),
+        ("output_max = -1", "3:14: job `a`: output_max -1: is not a size"),
+        ("feeds = \"b\"", "3:9: job `a`: feeds \"b\": there is no such job"),
+        ("feeds = \"a\"", "3:9: job `a`: feeds \"a\": a job cannot feed itself"),
+        ("watch = \"in/*\"", "3:9: job `a`: watch \"in/*\": is not an absolute path"),
         (
             "watch = \"/in/***\"",
             "3:9: job `a`: watch \"/in/***\": is not a glob: wildcards are either regular `*` or recursive `**`",
         ),
-        (
-            "key = \"{x}\"",
-            "3:7: job `a`: key \"{x}\": is not a template",
-        ),
-        (
-            "mailto = \"-f x\"",
-            "3:10: job `a`: mailto \"-f x\": is not a mail address",
-        ),
-        (
-            "on_failure = \" \"",
-            "3:14: job `a`: on_failure \" \": is empty",
-        ),
-        (
-            "keep = { runs = 0 }",
-            "3:17: job `a`: keep.runs 0: is not in 1..=1000000000",
-        ),
-        (
-            "shell = \"/bin/bash -c\"",
-            "3:9: job `a`: shell \"/bin/bash -c\": is one word of many",
-        ),
+        ("key = \"{x}\"", "3:7: job `a`: key \"{x}\": is not a template"),
+        ("mailto = \"-f x\"", "3:10: job `a`: mailto \"-f x\": is not a mail address"),
+        ("on_failure = \" \"", "3:14: job `a`: on_failure \" \": is empty"),
+        ("keep = { runs = 0 }", "3:17: job `a`: keep.runs 0: is not in 1..=1000000000"),
+        ("shell = \"/bin/bash -c\"", "3:9: job `a`: shell \"/bin/bash -c\": is one word of many"),
         ("shell = []", "3:9: job `a`: shell: names no program"),
         (
             "was = [\"a b\"]",
             "3:8: job `a`: was \"a b\": may hold only letters, digits, `.`, `_` and `-`",
         ),
-        (
-            "was = [\"a\"]",
-            "3:7: job `a`: was \"a\": there is a job of that name",
-        ),
+        ("was = [\"a\"]", "3:7: job `a`: was \"a\": there is a job of that name"),
     ];
     for (lines, expected) in cases {
-        assert_eq!(
-            wrong(&[&job(lines)]).0,
-            [format!("j.toml:{expected}")],
-            "{lines}"
-        );
+        assert_eq!(wrong(&[&job(lines)]).0, [format!("j.toml:{expected}")], "{lines}");
     }
 }
 
 #[test]
 fn each_error_of_a_file_names_place_and_reason() {
     let long = format!("[jobs.a]\ncommand = \"{}\"", "x".repeat(131_072));
-    let long_word = format!(
-        "[jobs.a]\ncommand = [\"echo\", \"{}\"]",
-        "x".repeat(131_072)
-    );
+    let long_word = format!("[jobs.a]\ncommand = [\"echo\", \"{}\"]", "x".repeat(131_072));
     let shown = "x".repeat(60);
     let too_long = format!("2:11: job `a`: command \"{shown}\"...: 131072 bytes, more than 131071");
     let word_too_long =
         format!("2:20: job `a`: command \"{shown}\"...: 131072 bytes, more than 131071");
     let cases = [
         ("[jobs.a]\n", "1:7: job `a`: has no `command`"),
-        (
-            "[jobs.a]\ncommand = \"\"",
-            "2:11: job `a`: command \"\": is empty",
-        ),
-        (
-            "[jobs.a]\ncommand = \" \\n\"",
-            "2:11: job `a`: command \" \\n\": is empty",
-        ),
-        (
-            "[jobs.a]\ncommand = []",
-            "2:11: job `a`: command: names no program",
-        ),
-        (
-            "[jobs.a]\ncommand = [\"\", \"x\"]",
-            "2:11: job `a`: command: names no program",
-        ),
+        ("[jobs.a]\ncommand = \"\"", "2:11: job `a`: command \"\": is empty"),
+        ("[jobs.a]\ncommand = \" \\n\"", "2:11: job `a`: command \" \\n\": is empty"),
+        ("[jobs.a]\ncommand = []", "2:11: job `a`: command: names no program"),
+        ("[jobs.a]\ncommand = [\"\", \"x\"]", "2:11: job `a`: command: names no program"),
         (
             "[jobs.a]\ncommand = [\"x\", 1]",
             "2:17: job `a`: command: expected a string, got a whole number",
@@ -394,22 +250,10 @@ fn each_error_of_a_file_names_place_and_reason() {
             "[jobs.123]\ncommand = \"x\"",
             "1:7: job `123`: the name is all digits, which could be taken for a run's id",
         ),
-        (
-            "[jobs]\ncommand = \"x\"",
-            "2:1: job `command`: expected a table",
-        ),
-        (
-            "[[jobs]]\ncommand = \"x\"",
-            "1:1: jobs: expected tables [jobs.NAME], got an array",
-        ),
-        (
-            "defaults = 5",
-            "1:12: defaults: expected a table, got a whole number",
-        ),
-        (
-            "[defaults]\ntimeout = 5",
-            "2:11: defaults: timeout 5: a duration needs a unit",
-        ),
+        ("[jobs]\ncommand = \"x\"", "2:1: job `command`: expected a table"),
+        ("[[jobs]]\ncommand = \"x\"", "1:1: jobs: expected tables [jobs.NAME], got an array"),
+        ("defaults = 5", "1:12: defaults: expected a table, got a whole number"),
+        ("[defaults]\ntimeout = 5", "2:11: defaults: timeout 5: a duration needs a unit"),
         (
             "[defaults]\nwas = [\"b\"]",
             "2:7: defaults: `was` cannot be a default: a former name belongs to one job",
@@ -422,35 +266,14 @@ fn each_error_of_a_file_names_place_and_reason() {
             "timezone = \"Europe/Berln\"",
             "1:12: timezone \"Europe/Berln\": is not a known time zone",
         ),
-        (
-            "include = \"x\"",
-            "1:11: include: expected an array of paths, got a string",
-        ),
-        (
-            "include = [1]",
-            "1:12: include: expected a string, got a whole number",
-        ),
-        (
-            "state_dir = \"x\"",
-            "1:13: state_dir \"x\": is not an absolute path",
-        ),
-        (
-            "max_running = 0",
-            "1:15: max_running 0: is not in 1..=100000",
-        ),
-        (
-            "on_stop = \"finsh\"",
-            "1:11: on_stop \"finsh\": is not one of `finish`, `detach`",
-        ),
+        ("include = \"x\"", "1:11: include: expected an array of paths, got a string"),
+        ("include = [1]", "1:12: include: expected a string, got a whole number"),
+        ("state_dir = \"x\"", "1:13: state_dir \"x\": is not an absolute path"),
+        ("max_running = 0", "1:15: max_running 0: is not in 1..=100000"),
+        ("on_stop = \"finsh\"", "1:11: on_stop \"finsh\": is not one of `finish`, `detach`"),
         ("hash_seed = \"\"", "1:13: hash_seed \"\": is empty"),
-        (
-            "heartbeat = { every = \"1m\" }",
-            "1:13: heartbeat: has not one of `command` and `file`",
-        ),
-        (
-            "heartbeat = { file = \"/x\" }",
-            "1:13: heartbeat: has no `every`",
-        ),
+        ("heartbeat = { every = \"1m\" }", "1:13: heartbeat: has not one of `command` and `file`"),
+        ("heartbeat = { file = \"/x\" }", "1:13: heartbeat: has no `every`"),
         ("retries = 5", "1:1: unknown key `retries`"),
         ("a = 1\na = 2", "2:1: `a` is given twice"),
         ("a = [", "1:6: not valid TOML: unclosed array, expected `]`"),
@@ -458,10 +281,7 @@ fn each_error_of_a_file_names_place_and_reason() {
     for (text, expected) in cases {
         let (lines, _) = wrong(&[text]);
         let expected = format!("j.toml:{expected}");
-        assert!(
-            lines.contains(&expected),
-            "{text:.80}\nexpected {expected}\ngot {lines:#?}"
-        );
+        assert!(lines.contains(&expected), "{text:.80}\nexpected {expected}\ngot {lines:#?}");
     }
 }
 
@@ -470,20 +290,14 @@ fn hints_say_what_to_write() {
     let cases = [
         (job("timeout = 90"), "write \"90s\" for seconds"),
         (job("comand = \"x\""), "did you mean `command`?"),
-        (
-            job("Max-Running = 1\nstop-grace = 1"),
-            "did you mean `stop_grace`?",
-        ),
+        (job("Max-Running = 1\nstop-grace = 1"), "did you mean `stop_grace`?"),
         (job("overlap = \"queue\""), "did you mean `queue-one`?"),
         (job("timezone = \"x\""), "did you mean `Europe/Berlin`?"),
         (job("enabled = \"false\""), "write false without quotes"),
         (job("priority = \"5\""), "write it without quotes"),
         (job("umask = 22"), "write it in quotes: \"22\""),
         (job("env = { PORT = 80 }"), "write it in quotes: \"80\""),
-        (
-            job("delay = \"5s\""),
-            "`delay` is a key of `retry`: write `retry = { delay = ... }`",
-        ),
+        (job("delay = \"5s\""), "`delay` is a key of `retry`: write `retry = { delay = ... }`"),
         (
             job("memory = \"1 GiB\""),
             "`memory` is a key of `limits`: write `limits = { memory = ... }`",
@@ -496,33 +310,21 @@ fn hints_say_what_to_write() {
             "retry = 3".to_owned(),
             "`retry` is a key of a job: write it under [jobs.NAME] or [defaults]",
         ),
-        (
-            "[jobs]\nretry = 3".to_owned(),
-            "`retry` is a key of a job: write it under [jobs.NAME]",
-        ),
+        ("[jobs]\nretry = 3".to_owned(), "`retry` is a key of a job: write it under [jobs.NAME]"),
         (job("stop_signal = \"term\""), "did you mean `TERM`?"),
         (
             job("cwd = \"~/x\""),
             "write the whole path, from `/`; `~` and variables are not expanded",
         ),
+        (job("shell = \"bash -c\""), "write `shell = [\"bash\", \"-c\"]`"),
         (
-            job("shell = \"bash -c\""),
-            "write `shell = [\"bash\", \"-c\"]`",
-        ),
-        (
-            format!(
-                "{}[jobs.thumbnail]\ncommand = \"x\"",
-                job("feeds = \"thumbnails\"")
-            ),
+            format!("{}[jobs.thumbnail]\ncommand = \"x\"", job("feeds = \"thumbnails\"")),
             "did you mean `thumbnail`?",
         ),
     ];
     for (text, hint) in cases {
         let (_, all) = wrong(&[&text]);
-        assert!(
-            all.contains(&format!("\nhint: {hint}")),
-            "{text}\nexpected {hint}\ngot {all}"
-        );
+        assert!(all.contains(&format!("\nhint: {hint}")), "{text}\nexpected {hint}\ngot {all}");
     }
 }
 
@@ -549,19 +351,11 @@ fn what_a_syntax_error_hides_is_not_called_missing() {
     let text = "[jobs.a]\ncommand = \"oops\n[jobs.b]\ncommand = \"x\"\nfeeds = \"c\"\n[jobs.c\ncommand = \"x\"\n";
     let (lines, _) = wrong(&[text]);
     assert!(
-        lines
-            .iter()
-            .all(|line| line.contains("not valid TOML") || line.contains("given twice")),
+        lines.iter().all(|line| line.contains("not valid TOML") || line.contains("given twice")),
         "{lines:#?}"
     );
-    assert!(
-        lines.iter().any(|line| line.starts_with("j.toml:2:")),
-        "{lines:#?}"
-    );
-    assert!(
-        lines.iter().any(|line| line.starts_with("j.toml:6:")),
-        "{lines:#?}"
-    );
+    assert!(lines.iter().any(|line| line.starts_with("j.toml:2:")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("j.toml:6:")), "{lines:#?}");
 }
 
 #[test]
@@ -595,10 +389,7 @@ fn a_name_given_twice_is_refused_with_both_places() {
         "[jobs.y]\ncommand = \"2\"",
         "[jobs.x]\ncommand = \"3\"",
     ]);
-    assert_eq!(
-        lines,
-        ["d/b.toml:1:7: job `x`: is also defined at j.toml:2:7"]
-    );
+    assert_eq!(lines, ["d/b.toml:1:7: job `x`: is also defined at j.toml:2:7"]);
     let (lines, _) = wrong(&["[jobs.x]\ncommand = \"1\"\n[jobs.x]\ncommand = \"2\""]);
     assert_eq!(lines, ["j.toml:3:7: `x` is also defined at j.toml:1:7"]);
 }
@@ -734,85 +525,38 @@ command = ["true"]
 #[test]
 fn every_key_is_accepted_and_arrives() {
     let file = good(EVERYTHING);
-    let [all, small] = file.jobs.as_slice() else {
-        panic!("two jobs")
-    };
+    let [all, small] = file.jobs.as_slice() else { panic!("two jobs") };
     let policy = &*all.policy;
     assert_eq!(all.command, CommandLine::Shell("true".into()));
     assert_eq!(
-        all.schedules
-            .iter()
-            .map(|(text, _)| &**text)
-            .collect::<Vec<_>>(),
+        all.schedules.iter().map(|(text, _)| &**text).collect::<Vec<_>>(),
         ["@daily", "0 12 * * *"]
     );
     assert_eq!(all.timezone.as_deref(), Some("UTC"));
+    assert_eq!((policy.overlap, policy.concurrency, policy.priority), (Overlap::QueueAll, 3, -7));
+    assert_eq!(policy.rate, Some(Rate { burst: 10, per: Duration::from_secs(60) }));
+    assert_eq!((policy.retry.max, policy.retry.factor_milli), (RetryMax::Unlimited, 1500));
     assert_eq!(
-        (policy.overlap, policy.concurrency, policy.priority),
-        (Overlap::QueueAll, 3, -7)
-    );
-    assert_eq!(
-        policy.rate,
-        Some(Rate {
-            burst: 10,
-            per: Duration::from_secs(60)
-        })
-    );
-    assert_eq!(
-        (policy.retry.max, policy.retry.factor_milli),
-        (RetryMax::Unlimited, 1500)
-    );
-    assert_eq!(
-        (
-            policy.retry.jitter_milli,
-            policy.retry.on_next,
-            policy.retry.lost
-        ),
+        (policy.retry.jitter_milli, policy.retry.on_next, policy.retry.lost),
         (0, OnNext::Keep, false)
     );
-    assert_eq!(
-        (policy.stop_signal, policy.stop_grace, policy.umask),
-        (2, Duration::ZERO, 0o77)
-    );
-    assert_eq!(
-        (&*policy.success_exit, &*policy.no_retry_exit),
-        (&[0, 1][..], &[2, 64][..])
-    );
+    assert_eq!((policy.stop_signal, policy.stop_grace, policy.umask), (2, Duration::ZERO, 0o77));
+    assert_eq!((&*policy.success_exit, &*policy.no_retry_exit), (&[0, 1][..], &[2, 64][..]));
     assert_eq!(
         (policy.catch_up, policy.leftovers, policy.mail_on),
         (CatchUp::Last, Leftovers::Kill, MailOn::Output)
     );
     let text = |text: &str| EnvValue::Text(text.into());
-    let env: Vec<_> = policy
-        .env
-        .iter()
-        .map(|(name, value)| (&**name, value.clone()))
-        .collect();
+    let env: Vec<_> = policy.env.iter().map(|(name, value)| (&**name, value.clone())).collect();
     let file_value = EnvValue::File("/run/secrets/c".into());
-    assert_eq!(
-        env,
-        [
-            ("A", text("default")),
-            ("B", text("job")),
-            ("C", file_value)
-        ]
-    );
-    assert_eq!(
-        (policy.limits.open_files, policy.limits.memory),
-        (Some(64), Some(512_000_000))
-    );
+    assert_eq!(env, [("A", text("default")), ("B", text("job")), ("C", file_value)]);
+    assert_eq!((policy.limits.open_files, policy.limits.memory), (Some(64), Some(512_000_000)));
     assert_eq!((policy.output_max, policy.keep.runs), (64 << 10, 10));
-    assert_eq!(
-        policy.expect_every,
-        ExpectEvery::Span(Duration::from_secs(86_400))
-    );
+    assert_eq!(policy.expect_every, ExpectEvery::Span(Duration::from_secs(86_400)));
     assert_eq!(policy.feeds.as_ref(), Some(&small.name));
     assert_eq!(
         (policy.timeout, small.policy.timeout),
-        (
-            Some(Duration::from_secs(60)),
-            Some(Duration::from_secs(7200))
-        )
+        (Some(Duration::from_secs(60)), Some(Duration::from_secs(7200)))
     );
     let settings = &file.settings;
     assert_eq!(
@@ -844,29 +588,14 @@ fn every_key_of_the_table_is_in_the_big_file_and_refuses_a_wrong_type() {
             row.name,
             row.wants
         );
-        assert_eq!(
-            wrong(&[&format!("{} = 2026-01-01", row.name)]).0,
-            [expected]
-        );
+        assert_eq!(wrong(&[&format!("{} = 2026-01-01", row.name)]).0, [expected]);
     }
     for row in JOB {
-        assert!(
-            EVERYTHING.contains(&format!("\n{} = ", row.name)),
-            "{}",
-            row.name
-        );
+        assert!(EVERYTHING.contains(&format!("\n{} = ", row.name)), "{}", row.name);
         let text = format!("[defaults]\n{} = 2026-01-01", row.name);
-        let expected = format!(
-            "defaults: {}: expected {}, got a date or time",
-            row.name, row.wants
-        );
-        assert!(
-            wrong(&[&text])
-                .0
-                .iter()
-                .any(|line| line.ends_with(&expected)),
-            "{expected}"
-        );
+        let expected =
+            format!("defaults: {}: expected {}, got a date or time", row.name, row.wants);
+        assert!(wrong(&[&text]).0.iter().any(|line| line.ends_with(&expected)), "{expected}");
     }
 }
 
@@ -876,9 +605,7 @@ fn a_default_is_replaced_whole_but_variables_merge() {
         "[defaults]\nretry = { max = 5, delay = \"1m\" }\nenv = { A = \"1\" }\ncommand = \"true\"\nconcurrency = 4\n\
          [jobs.a]\nretry = { max = 2 }\nenv = { B = \"2\" }\n[jobs.b]\n[jobs.c]\noverlap = \"allow\"",
     );
-    let [a, b, c] = file.jobs.as_slice() else {
-        panic!("three jobs")
-    };
+    let [a, b, c] = file.jobs.as_slice() else { panic!("three jobs") };
     assert_eq!(
         (a.policy.retry.max, a.policy.retry.delay),
         (RetryMax::Times(2), Duration::from_secs(10))
@@ -888,24 +615,15 @@ fn a_default_is_replaced_whole_but_variables_merge() {
         (RetryMax::Times(5), Duration::from_secs(60))
     );
     assert_eq!((a.policy.env.len(), b.policy.env.len()), (2, 1));
-    assert_eq!(
-        (b.policy.running_max(), c.policy.running_max()),
-        (Some(4), None)
-    );
+    assert_eq!((b.policy.running_max(), c.policy.running_max()), (Some(4), None));
 }
 
 #[test]
 fn a_default_schedule_is_hashed_for_each_job() {
     let text = "[defaults]\nschedule = \"H H * * *\"\ncommand = \"true\"\n";
-    let names: String = ["a", "b", "c", "d"]
-        .map(|name| format!("[jobs.{name}]\n"))
-        .concat();
+    let names: String = ["a", "b", "c", "d"].map(|name| format!("[jobs.{name}]\n")).concat();
     let file = good(&format!("{text}{names}"));
-    assert!(
-        file.jobs
-            .iter()
-            .any(|job| job.schedules[0].1 != file.jobs[0].schedules[0].1)
-    );
+    assert!(file.jobs.iter().any(|job| job.schedules[0].1 != file.jobs[0].schedules[0].1));
     let seeded = good(&format!("hash_seed = \"other\"\n{text}{names}"));
     let differs = |(one, other): (&Job, &Job)| one.schedules != other.schedules;
     assert!(file.jobs.iter().zip(&seeded.jobs).any(differs));
@@ -916,9 +634,7 @@ fn equal_policies_are_one() {
     let file = good(
         "[jobs.b]\ncommand = \"1\"\nnice = 1\n[jobs.a]\ncommand = \"2\"\nnice = 1\n[jobs.c]\ncommand = \"3\"",
     );
-    let [a, b, c] = file.jobs.as_slice() else {
-        panic!("three jobs")
-    };
+    let [a, b, c] = file.jobs.as_slice() else { panic!("three jobs") };
     assert!(Rc::ptr_eq(&a.policy, &b.policy) && !Rc::ptr_eq(&a.policy, &c.policy));
 }
 
@@ -930,47 +646,22 @@ fn a_pipe_whose_failures_are_lost_is_a_warning() {
         "j.toml:2:11: job `a`: `command` has a pipe, and its shell counts only the last command's failure\n\
          hint: write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`"
     );
-    assert!(
-        good("[jobs.a]\ncommand = \"set -o pipefail; a | b\"")
-            .notes
-            .is_empty()
-    );
-    assert!(
-        good("[jobs.a]\ncommand = [\"a\", \"|\", \"b\"]")
-            .notes
-            .is_empty()
-    );
-    assert!(
-        good(&job("retry = { delay = \"1s\" }")).notes[0]
-            .message
-            .contains("has no `max`")
-    );
+    assert!(good("[jobs.a]\ncommand = \"set -o pipefail; a | b\"").notes.is_empty());
+    assert!(good("[jobs.a]\ncommand = [\"a\", \"|\", \"b\"]").notes.is_empty());
+    assert!(good(&job("retry = { delay = \"1s\" }")).notes[0].message.contains("has no `max`"));
 }
 
 #[test]
 fn a_file_is_utf8_with_or_without_mark_and_not_too_long_nor_too_deep() {
-    assert_eq!(
-        good("\u{feff}[jobs.a]\r\ncommand = \"x\"\r\n").jobs.len(),
-        1
-    );
+    assert_eq!(good("\u{feff}[jobs.a]\r\ncommand = \"x\"\r\n").jobs.len(), 1);
     let problems = parse(&" ".repeat((4 << 20) + 1)).expect_err("too long");
     assert_eq!(
         problems[0].to_string(),
         "j.toml: the file is longer than 4 MiB\nhint: split it with `include`"
     );
     for (text, place) in [
-        (
-            format!("[jobs.a]\nx = {}{}", "[".repeat(40), "]".repeat(40)),
-            "j.toml:2:35",
-        ),
-        (
-            format!(
-                "[jobs.a]\nx = {}{}",
-                "[".repeat(100_000),
-                "]".repeat(100_000)
-            ),
-            "j.toml:2:8",
-        ),
+        (format!("[jobs.a]\nx = {}{}", "[".repeat(40), "]".repeat(40)), "j.toml:2:35"),
+        (format!("[jobs.a]\nx = {}{}", "[".repeat(100_000), "]".repeat(100_000)), "j.toml:2:8"),
         (format!("[{}a]", "a.".repeat(40)), "j.toml:1:"),
         (format!("[{}a]", "a.".repeat(100_000)), "j.toml"),
     ] {
@@ -1035,11 +726,7 @@ fn includes_are_read_in_order_once_and_can_be_rebuilt_without_the_disk() {
         .collect();
     assert_eq!(
         names,
-        [
-            Path::new("jobs.toml"),
-            Path::new("jobs.d/a.toml"),
-            Path::new("jobs.d/b.toml")
-        ]
+        [Path::new("jobs.toml"), Path::new("jobs.d/a.toml"), Path::new("jobs.d/b.toml")]
     );
     let sources = file.sources.clone();
     drop(dir);
@@ -1056,16 +743,10 @@ fn an_include_that_cannot_be_read_is_an_error_at_its_place() {
         "include = [\"none.toml\", \"jobs.d\", \"none/*.toml\", \"***\", \"bad.toml\"]\n[jobs.a]\n",
     );
     dir.write("bad.toml", b"[jobs.b]\ncommand = \"\xe4\"");
-    let Err(LoadError::Problems(problems)) = load(&main, &ENV) else {
-        panic!("refused")
-    };
+    let Err(LoadError::Problems(problems)) = load(&main, &ENV) else { panic!("refused") };
     let lines: Vec<_> = problems
         .iter()
-        .map(|problem| {
-            problem
-                .to_string()
-                .replace(&format!("{}/", dir.0.display()), "")
-        })
+        .map(|problem| problem.to_string().replace(&format!("{}/", dir.0.display()), ""))
         .collect();
     assert_eq!(
         lines,
@@ -1082,38 +763,24 @@ fn an_include_that_cannot_be_read_is_an_error_at_its_place() {
 #[test]
 fn a_jobfile_that_is_missing_or_unreadable_is_told_apart() {
     let dir = Scratch::new("missing");
-    assert!(matches!(
-        load(&dir.0.join("none.toml"), &ENV),
-        Err(LoadError::Missing(_))
-    ));
+    assert!(matches!(load(&dir.0.join("none.toml"), &ENV), Err(LoadError::Missing(_))));
     assert!(matches!(load(&dir.0, &ENV), Err(LoadError::Unreadable(_))));
     let main = dir.write("latin1.toml", b"# \xfc\n");
-    let Err(LoadError::Problems(problems)) = load(&main, &ENV) else {
-        panic!("refused")
-    };
+    let Err(LoadError::Problems(problems)) = load(&main, &ENV) else { panic!("refused") };
     assert_eq!((problems[0].place.line, problems[0].place.column), (1, 3));
 }
 
 #[test]
 fn the_starter_and_all_examples_load_without_a_word() {
     let starter = good(STARTER);
-    assert!(
-        starter.notes.is_empty() && starter.jobs.len() == 1,
-        "{:?}",
-        starter.notes
-    );
+    assert!(starter.notes.is_empty() && starter.jobs.len() == 1, "{:?}", starter.notes);
     let mut count = 0;
     for entry in
         fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).expect("the examples")
     {
         let path = entry.expect("an entry").path();
         let file = load(&path, &ENV).unwrap_or_else(|error| panic!("{error}"));
-        assert!(
-            file.notes.is_empty(),
-            "{}: {:?}",
-            path.display(),
-            file.notes
-        );
+        assert!(file.notes.is_empty(), "{}: {:?}", path.display(), file.notes);
         count += 1;
     }
     assert!(count >= 4, "{count} examples");
@@ -1213,16 +880,8 @@ fn a_circle_of_feeds_is_refused_once_with_all_its_jobs() {
     };
     let three = circles(&[("b", "c"), ("c", "a"), ("a", "b"), ("x", "a"), ("y", "x")]);
     assert_eq!(three.len(), 1, "{three:#?}");
-    assert!(
-        three[0].contains("9:9: job `a`: feeds \"b\""),
-        "{}",
-        three[0]
-    );
-    assert!(
-        three[0].contains("in a circle: a -> b -> c -> a"),
-        "{}",
-        three[0]
-    );
+    assert!(three[0].contains("9:9: job `a`: feeds \"b\""), "{}", three[0]);
+    assert!(three[0].contains("in a circle: a -> b -> c -> a"), "{}", three[0]);
     let two = circles(&[("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("e", "e")]);
     assert_eq!(two.len(), 3, "{two:#?}");
     assert_eq!(circles(&[("a", "b"), ("b", "end"), ("c", "b")]), [""; 0]);
@@ -1242,9 +901,7 @@ fn each_bad_schedule_of_the_tables_is_told_with_its_place_inside_the_value() {
     for name in ["general", "dst", "public"] {
         let path = format!("{}/tests/oracle/{name}.tsv", env!("CARGO_MANIFEST_DIR"));
         let table = std::fs::read_to_string(path).unwrap();
-        let rows = table
-            .lines()
-            .map(|line| line.split('\t').collect::<Vec<_>>());
+        let rows = table.lines().map(|line| line.split('\t').collect::<Vec<_>>());
         for row in rows.filter(|row| row.contains(&"ERR")) {
             let text = row[1];
             if text.contains('\'') {
@@ -1253,10 +910,7 @@ fn each_bad_schedule_of_the_tables_is_told_with_its_place_inside_the_value() {
             let problem = wrong_schedule(text);
             let last = 13 + u32::try_from(text.chars().count()).unwrap();
             assert_eq!(problem.place.line, 3, "{text}");
-            assert!(
-                (13..=last).contains(&problem.place.column),
-                "{text}: {problem}"
-            );
+            assert!((13..=last).contains(&problem.place.column), "{text}: {problem}");
             assert_eq!(problem.job.as_deref(), Some("a"), "{text}");
             count += 1;
         }
@@ -1272,10 +926,7 @@ fn a_monstrous_schedule_is_one_error_at_its_place() {
     assert_eq!(place("ü ü ü 25 *"), 13);
     assert_eq!(place(&"1,".repeat(2_000_000)), 13 + 4096);
     assert_eq!(place(&"ü".repeat(1_000_000)), 13 + 2048);
-    assert_eq!(
-        place(&format!("{}60 * * * *", "1,".repeat(1000))),
-        13 + 2000
-    );
+    assert_eq!(place(&format!("{}60 * * * *", "1,".repeat(1000))), 13 + 2000);
     let nul = parse("[jobs.a]\ncommand = \"x\"\nschedule = \"0 \\u0000 * * *\"\n");
     let nul = nul.map(|_| ()).expect_err("a NUL is no hour");
     assert!(nul[0].to_string().contains("3:"), "{}", nul[0]);

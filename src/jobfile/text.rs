@@ -45,9 +45,7 @@ impl Text {
         if !file.metadata().map_err(ReadError::Io)?.is_file() {
             return Err(ReadError::Io(io::Error::other("not a file")));
         }
-        file.take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(ReadError::Io)?;
+        file.take(limit).read_to_end(&mut bytes).map_err(ReadError::Io)?;
         Self::from_bytes(path, bytes).map_err(ReadError::Refused)
     }
 
@@ -56,10 +54,8 @@ impl Text {
         if bytes.len() > SIZE_MAX {
             return Err(too_long(path));
         }
-        String::from_utf8(bytes).map_or_else(
-            |error| Err(not_utf8(path, &error)),
-            |text| Self::new(path, &text),
-        )
+        String::from_utf8(bytes)
+            .map_or_else(|error| Err(not_utf8(path, &error)), |text| Self::new(path, &text))
     }
 
     /// Takes a text that was read before. A byte order mark is dropped.
@@ -68,14 +64,9 @@ impl Text {
             return Err(too_long(path));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let line_starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
-        Ok(Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            line_starts,
-        })
+        let line_starts =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), line_starts })
     }
 
     /// The file.
@@ -91,21 +82,10 @@ impl Text {
     /// The place of a byte.
     pub(super) fn place(&self, offset: usize) -> Place {
         let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = line
-            .checked_sub(1)
-            .and_then(|index| self.line_starts.get(index))
-            .copied()
-            .unwrap_or(0);
-        let column = self
-            .text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count())
-            + 1;
-        Place {
-            file: self.path.clone(),
-            line: saturate(line),
-            column: saturate(column),
-        }
+        let start =
+            line.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        Place { file: self.path.clone(), line: saturate(line), column: saturate(column) }
     }
 
     /// The header `[...]` that a byte stands in, if it stands in one.
@@ -124,9 +104,7 @@ impl Text {
         let at = self.line_starts.iter().find_map(|start| {
             let line = self.text.get(*start..)?;
             let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-            line.get(indent..)?
-                .starts_with(header)
-                .then_some(start + indent + key)
+            line.get(indent..)?.starts_with(header).then_some(start + indent + key)
         });
         at.filter(|at| *at < before).map(|at| self.place(at))
     }
@@ -139,10 +117,7 @@ impl Text {
 
     /// Hands the text back.
     pub(super) fn into_source(self) -> Source {
-        Source {
-            path: self.path,
-            text: self.text,
-        }
+        Source { path: self.path, text: self.text }
     }
 }
 
@@ -166,12 +141,7 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Problem {
     let place = Place {
         file: path.to_owned(),
         line: saturate(before.matches('\n').count() + 1),
-        column: saturate(
-            before
-                .get(line_start..)
-                .map_or(0, |line| line.chars().count())
-                + 1,
-        ),
+        column: saturate(before.get(line_start..).map_or(0, |line| line.chars().count()) + 1),
     };
     let byte = bytes.get(valid).copied().unwrap_or_default();
     Problem {
@@ -208,18 +178,10 @@ impl<'a> Document<'a> {
             if header.is_some() || is_unclosed {
                 echo_end = text.table_end(span.end);
             }
-            let line_end = if is_unclosed {
-                text.place(echo_end).line + 1
-            } else {
-                0
-            };
+            let line_end = if is_unclosed { text.place(echo_end).line + 1 } else { 0 };
             findings.syntax_problem(syntax_problem(text, error, header), line_end);
         }
-        let mut document = Self {
-            text,
-            table: table.into_inner(),
-            is_broken: !errors.is_empty(),
-        };
+        let mut document = Self { text, table: table.into_inner(), is_broken: !errors.is_empty() };
         if let Some(offset) = too_deep(&document.table) {
             findings.problem(nesting_problem(text.place(offset)));
             document.table = DeTable::new();
@@ -236,13 +198,9 @@ const UNCLOSED: &str = "unclosed table";
 
 fn syntax_problem(text: &Text, error: &toml::de::Error, header: Option<&str>) -> Problem {
     let span = error.span();
-    let place = span
-        .as_ref()
-        .map_or_else(|| Place::whole(text.path()), |span| text.place(span.start));
-    let found = span
-        .clone()
-        .and_then(|span| text.as_str().get(span))
-        .unwrap_or_default();
+    let place =
+        span.as_ref().map_or_else(|| Place::whole(text.path()), |span| text.place(span.start));
+    let found = span.clone().and_then(|span| text.as_str().get(span)).unwrap_or_default();
     let message = error.message();
     if message.contains("recurs") {
         return nesting_problem(place);
@@ -256,22 +214,12 @@ fn syntax_problem(text: &Text, error: &toml::de::Error, header: Option<&str>) ->
         (DUPLICATE, None) => format!("`{}` is given twice", found.escape_debug()),
         (other, _) => format!("not valid TOML: {other}"),
     };
-    Problem {
-        place,
-        job: None,
-        message,
-        hint: None,
-    }
+    Problem { place, job: None, message, hint: None }
 }
 
 fn nesting_problem(place: Place) -> Problem {
     let message = format!("nested deeper than {DEPTH_MAX} tables and arrays");
-    Problem {
-        place,
-        job: None,
-        message,
-        hint: None,
-    }
+    Problem { place, job: None, message, hint: None }
 }
 
 /// The offset of a value that is nested too deep. The parser's own limits bound what has to be visited.

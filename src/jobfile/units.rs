@@ -23,9 +23,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, &'static str> {
         "TB" => 1_000_000_000_000,
         _ => return Err(USAGE),
     };
-    number
-        .checked_mul(factor)
-        .ok_or("that is more than any machine has")
+    number.checked_mul(factor).ok_or("that is more than any machine has")
 }
 
 /// Parses a rate: `10/min`, `5/10s`.
@@ -34,11 +32,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<Rate, &'static str> {
     let (burst, per) = text.split_once('/').ok_or(USAGE)?;
     let burst: u32 = burst.trim().parse().map_err(|_| USAGE)?;
     let (count, unit) = split_number(per.trim());
-    let count: u64 = if count.is_empty() {
-        1
-    } else {
-        count.parse().map_err(|_| USAGE)?
-    };
+    let count: u64 = if count.is_empty() { 1 } else { count.parse().map_err(|_| USAGE)? };
     let unit = match unit.trim() {
         "s" | "sec" | "second" => 1,
         "min" | "minute" => 60,
@@ -46,14 +40,9 @@ pub(crate) fn parse_rate(text: &str) -> Result<Rate, &'static str> {
         "d" | "day" => 86_400,
         _ => return Err(USAGE),
     };
-    let per = count
-        .checked_mul(unit)
-        .filter(|secs| (1..=366 * 86_400).contains(secs));
+    let per = count.checked_mul(unit).filter(|secs| (1..=366 * 86_400).contains(secs));
     match (burst, per) {
-        (1..=1_000_000, Some(secs)) => Ok(Rate {
-            burst,
-            per: Duration::from_secs(secs),
-        }),
+        (1..=1_000_000, Some(secs)) => Ok(Rate { burst, per: Duration::from_secs(secs) }),
         _ => Err("write 1 to 1000000 starts per time of 1 s to 366 d"),
     }
 }
@@ -81,18 +70,13 @@ pub(super) const SIGNALS: &[(&str, i32)] = &[
 /// The number of a signal that is named with or without `SIG`.
 pub(super) fn parse_signal(text: &str) -> Option<i32> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
-    SIGNALS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, number)| *number)
+    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
 /// Parses an octal mask: `022`.
 pub(super) fn parse_umask(text: &str) -> Option<u32> {
     let is_octal = matches!(text.len(), 1..=4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mask| is_octal && *mask <= 0o777)
+    u32::from_str_radix(text, 8).ok().filter(|mask| is_octal && *mask <= 0o777)
 }
 
 /// Checks the name of a lock, in which `{1}` may stand for the first argument. Returns whether it does.
@@ -106,15 +90,9 @@ pub(super) fn check_key_template(text: &str) -> Result<(), &'static str> {
         "write `{1}`, `{2}` ... for the run's arguments; other braces are not known";
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
-        let inside = rest
-            .get(at..)
-            .and_then(|tail| tail.strip_prefix('{'))
-            .ok_or(USAGE)?;
+        let inside = rest.get(at..).and_then(|tail| tail.strip_prefix('{')).ok_or(USAGE)?;
         let (number, after) = inside.split_once('}').ok_or(USAGE)?;
-        if !matches!(
-            number.as_bytes(),
-            [b'1'..=b'9'] | [b'1'..=b'9', b'0'..=b'9']
-        ) {
+        if !matches!(number.as_bytes(), [b'1'..=b'9'] | [b'1'..=b'9', b'0'..=b'9']) {
             return Err(USAGE);
         }
         rest = after;
@@ -217,10 +195,7 @@ fn plain_text(text: &str) -> String {
             (Some(_), _) => plain.push('x'),
             (None, '"' | '\'') => quote = Some(char),
             (None, '#')
-                if plain
-                    .chars()
-                    .last()
-                    .is_none_or(|c| c.is_whitespace() || ";&(".contains(c)) =>
+                if plain.chars().last().is_none_or(|c| c.is_whitespace() || ";&(".contains(c)) =>
             {
                 while chars.next_if(|next| *next != '\n').is_some() {}
             }
@@ -296,25 +271,13 @@ mod tests {
         for (text, burst, secs) in good {
             assert_eq!(
                 parse_rate(text),
-                Ok(Rate {
-                    burst,
-                    per: Duration::from_secs(secs)
-                }),
+                Ok(Rate { burst, per: Duration::from_secs(secs) }),
                 "{text}"
             );
         }
-        for bad in [
-            "",
-            "10",
-            "/min",
-            "0/min",
-            "10/",
-            "10/0s",
-            "10/month",
-            "10/367d",
-            "1000001/s",
-            "1/s/s",
-        ] {
+        for bad in
+            ["", "10", "/min", "0/min", "10/", "10/0s", "10/month", "10/367d", "1000001/s", "1/s/s"]
+        {
             assert!(parse_rate(bad).is_err(), "{bad}");
         }
     }
@@ -386,13 +349,7 @@ mod tests {
         ] {
             assert!(has_pipefail(told), "{told}");
         }
-        for untold in [
-            "echo pipefail",
-            "set +o pipefail",
-            "# pipefail",
-            "-o pipefailure",
-            "",
-        ] {
+        for untold in ["echo pipefail", "set +o pipefail", "# pipefail", "-o pipefailure", ""] {
             assert!(!has_pipefail(untold), "{untold}");
         }
     }

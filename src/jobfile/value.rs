@@ -47,12 +47,9 @@ impl<'a> Value<'a> {
         let name = self.name.escape_debug();
         match show(self.node.get_ref()) {
             Some(shown) => {
-                self.scope
-                    .report(offset, format_args!("{name} {shown}: {reason}"), hint)
+                self.scope.report(offset, format_args!("{name} {shown}: {reason}"), hint)
             }
-            None => self
-                .scope
-                .report(offset, format_args!("{name}: {reason}"), hint),
+            None => self.scope.report(offset, format_args!("{name}: {reason}"), hint),
         }
     }
 
@@ -97,10 +94,7 @@ impl<'a> Value<'a> {
     pub(super) fn words(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
-            self.complain(
-                "is empty",
-                Some(format!("leave `{}` out to have none", self.name)),
-            );
+            self.complain("is empty", Some(format!("leave `{}` out to have none", self.name)));
             return None;
         }
         Some(text)
@@ -150,10 +144,7 @@ impl<'a> Value<'a> {
             .filter(|value| range.contains(value));
         let value = value.and_then(|value| T::try_from(value).ok());
         if value.is_none() {
-            self.complain(
-                format_args!("is not in {}..={}", range.start(), range.end()),
-                None,
-            );
+            self.complain(format_args!("is not in {}..={}", range.start(), range.end()), None);
         }
         value
     }
@@ -161,11 +152,9 @@ impl<'a> Value<'a> {
     /// A number within a range, in thousandths.
     pub(super) fn milli(&self, range: RangeInclusive<u32>) -> Option<u32> {
         let number = match self.node.get_ref() {
-            DeValue::Integer(number) => number
-                .as_str()
-                .parse::<f64>()
-                .ok()
-                .filter(|_| number.radix() == 10),
+            DeValue::Integer(number) => {
+                number.as_str().parse::<f64>().ok().filter(|_| number.radix() == 10)
+            }
             DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
             DeValue::String(_)
             | DeValue::Boolean(_)
@@ -181,10 +170,7 @@ impl<'a> Value<'a> {
             // The range bounds the value, so that nothing is cut off.
             Some(milli) if (low..=high).contains(&milli) => Some(milli as u32),
             Some(_) | None => {
-                self.complain(
-                    format_args!("is not in {}..={}", low / 1000.0, high / 1000.0),
-                    None,
-                );
+                self.complain(format_args!("is not in {}..={}", low / 1000.0, high / 1000.0), None);
                 None
             }
         }
@@ -223,10 +209,7 @@ impl<'a> Value<'a> {
     pub(super) fn duration(&self) -> Option<Duration> {
         let span = self.duration_or_zero()?;
         if span.is_zero() {
-            self.complain(
-                "is zero",
-                Some(format!("leave `{}` out to have none", self.name)),
-            );
+            self.complain("is zero", Some(format!("leave `{}` out to have none", self.name)));
             return None;
         }
         Some(span)
@@ -263,15 +246,9 @@ impl<'a> Value<'a> {
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
-        let found = choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("`{word}`"))
-                .collect();
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
             let hint = units::nearest(text, choices.iter().map(|(word, _)| *word));
             self.complain(
                 format_args!("is not one of {}", words.join(", ")),
@@ -298,12 +275,7 @@ impl<'a> Value<'a> {
             self.complain_of_type(None);
             return None;
         };
-        let item = |node| Value {
-            scope: self.scope,
-            name: self.name.clone(),
-            wants,
-            node,
-        };
+        let item = |node| Value { scope: self.scope, name: self.name.clone(), wants, node };
         Some(items.iter().map(item).collect())
     }
 

@@ -40,19 +40,13 @@ impl Snapshot {
             (_, Ok(text)) => include::patterns_of(&text),
             (_, Err(_)) => Vec::new(),
         };
-        let found: BTreeSet<PathBuf> = patterns
-            .iter()
-            .flat_map(|pattern| include::files_of(path, pattern))
-            .collect();
+        let found: BTreeSet<PathBuf> =
+            patterns.iter().flat_map(|pattern| include::files_of(path, pattern)).collect();
         let files = found.into_iter().map(|file| {
             let content = content_of(&Text::read(&file, open));
             (file, content)
         });
-        Self {
-            main,
-            files: files.collect(),
-            patterns,
-        }
+        Self { main, files: files.collect(), patterns }
     }
 }
 
@@ -84,10 +78,7 @@ impl WatchedPlace {
     /// Whether it matters what happens to this name in the directory.
     pub(crate) fn is_about(&self, name: &OsStr) -> bool {
         let is_match = |part: &String| {
-            part == "**"
-                || name
-                    .to_str()
-                    .is_some_and(|name| include::is_match(part, name))
+            part == "**" || name.to_str().is_some_and(|name| include::is_match(part, name))
         };
         self.names.contains(name) || self.parts.iter().any(is_match)
     }
@@ -201,11 +192,7 @@ impl Map {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let is_match = name.to_str().is_some_and(|name| {
-                if is_deep {
-                    !name.starts_with('.')
-                } else {
-                    include::is_match(pattern, name)
-                }
+                if is_deep { !name.starts_with('.') } else { include::is_match(pattern, name) }
             });
             if !is_match || self.places.len() >= PLACES_MAX {
                 continue;
@@ -245,11 +232,7 @@ mod tests {
         }
 
         fn snapshot(&self, before: Option<&Snapshot>) -> Snapshot {
-            Snapshot::take(
-                &self.0.join("jobs.toml"),
-                &|path| fs::File::open(path),
-                before,
-            )
+            Snapshot::take(&self.0.join("jobs.toml"), &|path| fs::File::open(path), before)
         }
 
         fn places(&self) -> BTreeMap<PathBuf, WatchedPlace> {

@@ -99,26 +99,11 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
         Err(end) => return refuse(tools, record, end, None),
     };
     let Lent { copy, input } = lent;
-    match begin::begin(
-        tools,
-        order,
-        input.as_ref(),
-        enclosure.as_ref(),
-        &mut record,
-    )? {
-        Begun::Started {
-            started,
-            unreported,
-            asked,
-        } => {
+    match begin::begin(tools, order, input.as_ref(), enclosure.as_ref(), &mut record)? {
+        Begun::Started { started, unreported, asked } => {
             drop(input);
             let attempt = Attempt::new(tools, order, record, started, copy)?;
-            Attempt {
-                enclosure,
-                unreported,
-                ..attempt
-            }
-            .run(asked)
+            Attempt { enclosure, unreported, ..attempt }.run(asked)
         }
         Begun::Ended { end, remark } => {
             if let Some(enclosure) = &enclosure {
@@ -145,10 +130,7 @@ fn refuse(
     // Who does not end although it was killed may hold nothing of the slot's, but stays below this process.
     Ok(match sweep::reap_all()? {
         Left::Nothing => Aftermath::Clean,
-        Left::Something => Aftermath::Left {
-            pipes: Vec::new(),
-            copy: None,
-        },
+        Left::Something => Aftermath::Left { pipes: Vec::new(), copy: None },
     })
 }
 
@@ -220,10 +202,7 @@ fn take_report(order: &Order) -> (Report, Option<String>) {
             report::REPORT_MAX / 1024
         )),
         (false, 0) => None,
-        (false, unknown) => Some(format!(
-            "report: {} ignored",
-            count(unknown, "unknown line")
-        )),
+        (false, unknown) => Some(format!("report: {} ignored", count(unknown, "unknown line"))),
     };
     (report, remark)
 }
@@ -288,11 +267,7 @@ impl<'a> Attempt<'a> {
             // A full disk hides the progress from `logs -f`; the record of the end has the total again.
             let _ = self.tools.slot.write_output_total(self.output.total());
         }
-        let asked = if has_signals {
-            Asked::take(&self.tools.signals)?
-        } else {
-            Asked::default()
-        };
+        let asked = if has_signals { Asked::take(&self.tools.signals)? } else { Asked::default() };
         if asked.child {
             self.reap()?;
         }
@@ -315,10 +290,7 @@ impl<'a> Attempt<'a> {
     /// Waits for something to do. Whether there are signals.
     fn wait(&self) -> io::Result<bool> {
         let now = clock::now();
-        let timeout = self
-            .stop
-            .next_deadline()
-            .map(|deadline| deadline.since(now.mono));
+        let timeout = self.stop.next_deadline().map(|deadline| deadline.since(now.mono));
         let mut fds = vec![poll::readable(self.tools.signals.fd())];
         fds.extend(self.output.awaited());
         fds.extend(self.spool_pipe().map(poll::readable));
@@ -435,10 +407,7 @@ impl<'a> Attempt<'a> {
             unended.or_else(|| self.left_running()),
             self.output.remark(),
         ];
-        let remark = remarks
-            .into_iter()
-            .flatten()
-            .reduce(|one, other| format!("{one}; {other}"));
+        let remark = remarks.into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
         self.record.output_total = self.output.total();
         self.record.ending = Some(Ending {
             report,
@@ -475,11 +444,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn is_open(&self) -> bool {
-        self.output.is_open()
-            || self
-                .spool
-                .as_ref()
-                .is_some_and(|spool| spool.pipe().is_some())
+        self.output.is_open() || self.spool.as_ref().is_some_and(|spool| spool.pipe().is_some())
     }
 
     fn aftermath(self) -> Aftermath {
@@ -525,10 +490,7 @@ mod tests {
 
     #[test]
     fn a_command_that_cannot_be_looked_at_is_noted_as_started_all_the_same() {
-        let keeper = ProcessId {
-            pid: 7,
-            start_ticks: 70,
-        };
+        let keeper = ProcessId { pid: 7, start_ticks: 70 };
         // No process has this number.
         let hidden = command_of(i32::MAX, keeper);
         assert_eq!((hidden.pid, hidden.start_ticks), (i32::MAX, 70));

@@ -122,10 +122,7 @@ fn follow(
     let deadline = timeout_deadline.map_or(start_deadline, |at| at.min(start_deadline));
     loop {
         let left = deadline.since(clock::now().mono);
-        let mut fds = [
-            poll::readable(tools.signals.fd()),
-            poll::readable(launch.pipe()),
-        ];
+        let mut fds = [poll::readable(tools.signals.fd()), poll::readable(launch.pipe())];
         poll::wait(&mut fds, Some(left))?;
         // What is heard and what is over comes before the look: a child that is the command by then is stopped as one.
         let asked = Asked::take(&tools.signals)?;
@@ -164,10 +161,9 @@ fn is_over(deadline: Option<Mono>, now: Mono) -> bool {
 /// What it means that a child was killed before it was the command.
 fn killed(cause: Option<StopCause>, doing: &str, unended: Option<String>) -> Followed {
     let (end, remark) = match cause {
-        Some(StopCause::Timeout | StopCause::Signal) => (
-            End::Signaled(libc::SIGKILL),
-            Some(format!("killed before it had started: {doing}")),
-        ),
+        Some(StopCause::Timeout | StopCause::Signal) => {
+            (End::Signaled(libc::SIGKILL), Some(format!("killed before it had started: {doing}")))
+        }
         None => {
             let secs = START_MAX.as_secs();
             let end = End::SpawnFailed {
@@ -216,10 +212,7 @@ mod tests {
             panic!("it was killed");
         };
         let said = "did not start within 30s: reading env_file /mnt/x";
-        let expected = End::SpawnFailed {
-            exit_code: None,
-            error: said.to_owned(),
-        };
+        let expected = End::SpawnFailed { exit_code: None, error: said.to_owned() };
         assert_eq!((end, remark.as_deref()), (expected, Some("left: a")));
         let Followed::Killed(end, remark) = killed(Some(StopCause::Timeout), doing, None) else {
             panic!("it was killed");

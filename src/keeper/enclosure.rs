@@ -37,11 +37,7 @@ impl Enclosure {
         };
         let dir = make_group(dir, order.claim)
             .map_err(|error| refused(format!("cgroup {dir}: {}", reason_of(&error))))?;
-        let enclosure = Self {
-            group: Cgroup::at(&dir),
-            dir,
-            memory_max: max,
-        };
+        let enclosure = Self { group: Cgroup::at(&dir), dir, memory_max: max };
         if let Some(Err(end)) = max.map(|max| enclosure.limit_memory(max)) {
             enclosure.close();
             return Err(end);
@@ -52,15 +48,13 @@ impl Enclosure {
     fn limit_memory(&self, max: u64) -> Result<(), End> {
         let parent = self.dir.rsplit_once('/').map_or("/", |(parent, _)| parent);
         let said = |reason: String| refused(format!("limits.memory: cgroup {parent}: {reason}"));
-        Cgroup::at(parent)
-            .let_memory_be_limited()
-            .map_err(|error| {
-                said(match error.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::EBUSY) => "it holds processes besides those of jobctl".to_owned(),
-                    Some(Errno::ENOENT | Errno::EINVAL) => "it has no memory controller".to_owned(),
-                    Some(_) | None => reason_of(&error),
-                })
-            })?;
+        Cgroup::at(parent).let_memory_be_limited().map_err(|error| {
+            said(match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EBUSY) => "it holds processes besides those of jobctl".to_owned(),
+                Some(Errno::ENOENT | Errno::EINVAL) => "it has no memory controller".to_owned(),
+                Some(_) | None => reason_of(&error),
+            })
+        })?;
         let written = self.group.limit_memory(max);
         written.map_err(|error| refused(format!("limits.memory: {}", reason_of(&error))))
     }
@@ -130,11 +124,7 @@ pub(crate) fn limit_again(record: &Record) -> Result<(), String> {
     let (Some(dir), Some(max)) = (&record.cgroup, record.memory_max) else {
         return Ok(());
     };
-    let enclosure = Enclosure {
-        group: Cgroup::at(dir),
-        dir: dir.clone(),
-        memory_max: Some(max),
-    };
+    let enclosure = Enclosure { group: Cgroup::at(dir), dir: dir.clone(), memory_max: Some(max) };
     match enclosure.limit_memory(max) {
         Err(End::SpawnFailed { error, .. }) => Err(error),
         Ok(()) | Err(End::Exited(_) | End::Signaled(_)) => Ok(()),
@@ -162,10 +152,7 @@ fn no_cgroup() -> String {
 }
 
 fn refused(error: String) -> End {
-    End::SpawnFailed {
-        exit_code: None,
-        error,
-    }
+    End::SpawnFailed { exit_code: None, error }
 }
 
 fn reason_of(error: &io::Error) -> String {
@@ -185,11 +172,7 @@ mod tests {
         let group = parent.join("slot-0");
         fs::create_dir_all(&group).unwrap();
         let dir = group.to_str().unwrap().to_owned();
-        let enclosure = Enclosure {
-            group: Cgroup::at(&dir),
-            dir,
-            memory_max: Some(1 << 29),
-        };
+        let enclosure = Enclosure { group: Cgroup::at(&dir), dir, memory_max: Some(1 << 29) };
         let limit = || match enclosure.limit_memory(1 << 29) {
             Err(End::SpawnFailed { error, .. }) => error,
             other => format!("{other:?}"),

@@ -43,10 +43,9 @@ impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Torn => f.write_str("record is not whole"),
-            Self::Newer(version) => write!(
-                f,
-                "record is of version {version}, which only a later jobctl can read"
-            ),
+            Self::Newer(version) => {
+                write!(f, "record is of version {version}, which only a later jobctl can read")
+            }
             Self::Line(key) => write!(f, "record: line `{key}` is missing or wrong"),
         }
     }
@@ -63,8 +62,7 @@ impl Record {
     /// Makes the text of it, to be written at the beginning of its file in one piece.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut text = String::with_capacity(1024);
-        self.write_lines(&mut text)
-            .expect("a String takes everything");
+        self.write_lines(&mut text).expect("a String takes everything");
         let first = format!("output {}\n", output_total_digits(self.output_total));
         let checksum = fnv1a(text.bytes());
         format!("{first}{text}checksum {checksum:016x}\nend\n").into_bytes()
@@ -76,22 +74,10 @@ impl Record {
         writeln!(text, "attempt {}", self.attempt)?;
         writeln!(text, "claim {}", self.claim)?;
         writeln!(text, "boot_id {}", escaped(&self.boot_id))?;
-        writeln!(
-            text,
-            "keeper {} {}",
-            self.keeper.pid, self.keeper.start_ticks
-        )?;
+        writeln!(text, "keeper {} {}", self.keeper.pid, self.keeper.start_ticks)?;
         writeln!(text, "started_at_ms {}", self.started_at.ms())?;
-        writeln!(
-            text,
-            "started_mono_ns {}",
-            self.started_mono.as_duration().as_nanos()
-        )?;
-        writeln!(
-            text,
-            "layout {} {}",
-            self.layout.head_max, self.layout.tail_max
-        )?;
+        writeln!(text, "started_mono_ns {}", self.started_mono.as_duration().as_nanos())?;
+        writeln!(text, "layout {} {}", self.layout.head_max, self.layout.tail_max)?;
         if let Some(command) = self.command {
             writeln!(text, "command {} {}", command.pid, command.start_ticks)?;
         }
@@ -115,9 +101,7 @@ impl Record {
             Some(StopCause::Timeout) => writeln!(text, "stopped timeout")?,
             Some(StopCause::Signal) => writeln!(text, "stopped signal")?,
         }
-        self.ending
-            .as_ref()
-            .map_or(Ok(()), |ending| ending.write_lines(text))
+        self.ending.as_ref().map_or(Ok(()), |ending| ending.write_lines(text))
     }
 
     /// Reads the beginning of a record's file. None: the file is empty, nothing was ever written.
@@ -125,9 +109,7 @@ impl Record {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let (first, rest) = bytes
-            .split_at_checked(FIRST_LINE_LEN)
-            .ok_or(RecordError::Torn)?;
+        let (first, rest) = bytes.split_at_checked(FIRST_LINE_LEN).ok_or(RecordError::Torn)?;
         let lines = Lines::parse(rest)?;
         Ok(Some(Self {
             output_total: output_total_of(first).ok_or(RecordError::Line("output"))?,
@@ -135,9 +117,7 @@ impl Record {
             attempt: lines.number("attempt")?,
             claim: lines.number("claim")?,
             boot_id: lines.text("boot_id")?.ok_or(RecordError::Line("boot_id"))?,
-            keeper: lines
-                .process("keeper")?
-                .ok_or(RecordError::Line("keeper"))?,
+            keeper: lines.process("keeper")?.ok_or(RecordError::Line("keeper"))?,
             started_at: Wall::from_ms(lines.number("started_at_ms")?),
             started_mono: Mono::from_duration(lines.span("started_mono_ns")?),
             layout: lines.layout()?,
@@ -179,12 +159,7 @@ impl Ending {
                 writeln!(text, "spool_failed_by {}", escaped(failure))?;
             }
         }
-        let Report {
-            progress,
-            result,
-            error,
-            retry_after,
-        } = &self.report;
+        let Report { progress, result, error, retry_after } = &self.report;
         if let Some(progress) = progress {
             writeln!(text, "progress {progress}")?;
         }
@@ -194,20 +169,14 @@ impl Ending {
         if let Some(error) = error {
             writeln!(text, "error {}", escaped(error))?;
         }
-        retry_after.map_or(Ok(()), |span| {
-            writeln!(text, "retry_after_ns {}", span.as_nanos())
-        })
+        retry_after.map_or(Ok(()), |span| writeln!(text, "retry_after_ns {}", span.as_nanos()))
     }
 }
 
 fn output_total_of(first_line: &[u8]) -> Option<u64> {
     let digits = first_line.strip_prefix(b"output ")?.strip_suffix(b"\n")?;
     let is_number = digits.iter().all(u8::is_ascii_digit);
-    if is_number {
-        std::str::from_utf8(digits).ok()?.parse().ok()
-    } else {
-        None
-    }
+    if is_number { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
 }
 
 /// The lines of a record whose checksum was right, by key.
@@ -217,11 +186,8 @@ impl<'a> Lines<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let body = Self::body(bytes).ok_or(RecordError::Torn)?;
         let text = std::str::from_utf8(body).map_err(|_| RecordError::Torn)?;
-        let lines = Self(
-            text.lines()
-                .map(|line| line.split_once(' ').unwrap_or((line, "")))
-                .collect(),
-        );
+        let lines =
+            Self(text.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).collect());
         match lines.number::<u32>("jobctl-record")? {
             VERSION => Ok(lines),
             newer if newer > VERSION => Err(RecordError::Newer(newer)),
@@ -232,10 +198,7 @@ impl<'a> Lines<'a> {
     /// What stands before the checksum, if that is right and `end` follows it.
     fn body(bytes: &'a [u8]) -> Option<&'a [u8]> {
         let mark = b"\nchecksum ";
-        let len = bytes
-            .windows(mark.len())
-            .position(|window| window == mark)?
-            + 1;
+        let len = bytes.windows(mark.len()).position(|window| window == mark)? + 1;
         let (body, rest) = bytes.split_at(len);
         let expected = format!("checksum {:016x}\nend\n", fnv1a(body.iter().copied()));
         rest.starts_with(expected.as_bytes()).then_some(body)
@@ -283,14 +246,8 @@ impl<'a> Lines<'a> {
     }
 
     fn layout(&self) -> Result<OutputLayout, RecordError> {
-        let pair = self
-            .pair("layout")
-            .flatten()
-            .ok_or(RecordError::Line("layout"))?;
-        Ok(OutputLayout {
-            head_max: pair.0,
-            tail_max: pair.1,
-        })
+        let pair = self.pair("layout").flatten().ok_or(RecordError::Line("layout"))?;
+        Ok(OutputLayout { head_max: pair.0, tail_max: pair.1 })
     }
 
     fn stopped(&self) -> Result<Option<StopCause>, RecordError> {
@@ -315,10 +272,7 @@ impl<'a> Lines<'a> {
             max_rss_kib: self.number("max_rss_kib")?,
             remark: self.text("remark")?,
             spooled: match self.optional("spooled")? {
-                Some(bytes) => Some(Spooled {
-                    bytes,
-                    failure: self.text("spool_failed_by")?,
-                }),
+                Some(bytes) => Some(Spooled { bytes, failure: self.text("spool_failed_by")? }),
                 None => None,
             },
             report: Report {
@@ -343,10 +297,7 @@ impl<'a> Lines<'a> {
         let Some(error) = self.text("spawn_failed")? else {
             return Ok(None);
         };
-        Ok(Some(End::SpawnFailed {
-            exit_code: self.optional("exit_code")?,
-            error,
-        }))
+        Ok(Some(End::SpawnFailed { exit_code: self.optional("exit_code")?, error }))
     }
 }
 
@@ -440,29 +391,20 @@ mod tests {
     fn some() -> Record {
         Record {
             boot_id: "b".to_owned(),
-            keeper: ProcessId {
-                pid: 10,
-                start_ticks: 20,
-            },
+            keeper: ProcessId { pid: 10, start_ticks: 20 },
             run: 1,
             attempt: 2,
             claim: 3,
             started_at: Wall::from_ms(4),
             started_mono: Mono::from_duration(Duration::from_nanos(5)),
-            command: Some(ProcessId {
-                pid: 11,
-                start_ticks: 21,
-            }),
+            command: Some(ProcessId { pid: 11, start_ticks: 21 }),
             cgroup: None,
             memory_max: None,
             terms: None,
             feeds: None,
             report: None,
             stopped: None,
-            layout: OutputLayout {
-                head_max: 6,
-                tail_max: 7,
-            },
+            layout: OutputLayout { head_max: 6, tail_max: 7 },
             output_total: 8,
             ending: None,
         }
@@ -542,10 +484,7 @@ mod tests {
         };
         let text = String::from_utf8(some().encode()).unwrap();
         let body = &text[FIRST_LINE_LEN..text.find("checksum").unwrap()];
-        assert_eq!(
-            Record::decode(&with(&format!("{body}colour blue\n"))),
-            Ok(Some(some()))
-        );
+        assert_eq!(Record::decode(&with(&format!("{body}colour blue\n"))), Ok(Some(some())));
         let newer = body.replace("jobctl-record 1", "jobctl-record 2");
         assert_eq!(Record::decode(&with(&newer)), Err(RecordError::Newer(2)));
     }

@@ -90,13 +90,7 @@ impl Launch {
             teller.refuse(&refusal);
         });
         let pid = forked.map_err(|failure| early_refusal(failure, order))?;
-        Ok(Self {
-            pid,
-            doing: "setting up".to_owned(),
-            unreported: None,
-            pipe,
-            heard: Vec::new(),
-        })
+        Ok(Self { pid, doing: "setting up".to_owned(), unreported: None, pipe, heard: Vec::new() })
     }
 
     /// What to wait for before the next [`Launch::look`].
@@ -166,19 +160,15 @@ fn refusal_of(text: &str) -> Refusal {
     let mut words = text.splitn(3, ' ');
     let mut next = || words.next().unwrap_or_default();
     let is_passing = next() == "1";
-    let end = End::SpawnFailed {
-        exit_code: next().parse().ok(),
-        error: next().to_owned(),
-    };
+    let end = End::SpawnFailed { exit_code: next().parse().ok(), error: next().to_owned() };
     Refusal { end, is_passing }
 }
 
 /// Looks up all that the order names.
 fn ready<'a>(order: &'a Order, nice: Option<i32>, teller: Teller<'_>) -> Result<Ready<'a>, End> {
     let (user, group) = (order.user.as_deref(), order.group.as_deref());
-    if let Some((what, name)) = user
-        .map(|name| ("user", name))
-        .or(group.map(|name| ("group", name)))
+    if let Some((what, name)) =
+        user.map(|name| ("user", name)).or(group.map(|name| ("group", name)))
     {
         teller.tell(DOING, &format!("looking up {what} {name}"));
     }
@@ -241,8 +231,7 @@ impl Reader for Files<'_> {
 
     /// A value that stands in a file of its own, without the newline at its end.
     fn value(&mut self, name: &str, path: &str) -> Result<Vec<u8>, End> {
-        self.0
-            .tell(DOING, &format!("reading {path} for env {name}"));
+        self.0.tell(DOING, &format!("reading {path} for env {name}"));
         let failed = |why: String| refused(format!("env {name}: {path}: {why}"));
         let mut value = read_trusted(path, VALUE_MAX).map_err(|error| failed(plain(&error)))?;
         if value.ends_with(b"\n") {
@@ -261,10 +250,7 @@ fn read_trusted(path: &str, len_max: u64) -> io::Result<Vec<u8>> {
 }
 
 fn refused(error: String) -> End {
-    End::SpawnFailed {
-        exit_code: None,
-        error,
-    }
+    End::SpawnFailed { exit_code: None, error }
 }
 
 #[cfg(test)]
@@ -274,32 +260,21 @@ mod tests {
     #[test]
     fn a_refusal_survives_the_pipe_with_its_exit_code_and_its_sentence() {
         let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let mut launch = Launch {
-            pid: 1,
-            doing: String::new(),
-            unreported: None,
-            pipe,
-            heard: Vec::new(),
-        };
+        let mut launch =
+            Launch { pid: 1, doing: String::new(), unreported: None, pipe, heard: Vec::new() };
         assert!(matches!(launch.look(), Ok(News::None)));
         let teller = Teller(theirs.as_fd());
         teller.tell(DOING, "reading env_file /mnt/x");
         teller.tell(UNREPORTED, &"ä".repeat(TEXT_MAX));
         assert!(matches!(launch.look(), Ok(News::None)));
         assert_eq!(launch.doing, "reading env_file /mnt/x");
-        assert_eq!(
-            launch.unreported.as_deref(),
-            Some(&*"ä".repeat(TEXT_MAX / 2))
-        );
+        assert_eq!(launch.unreported.as_deref(), Some(&*"ä".repeat(TEXT_MAX / 2)));
         for (exit_code, is_passing) in [(Some(127), false), (None, true)] {
             let end = End::SpawnFailed {
                 exit_code,
                 error: "/bin/x: no such file or directory".to_owned(),
             };
-            teller.refuse(&Refusal {
-                end: end.clone(),
-                is_passing,
-            });
+            teller.refuse(&Refusal { end: end.clone(), is_passing });
             let Ok(News::Refused(refusal)) = launch.look() else {
                 panic!("it is refused");
             };

@@ -84,10 +84,7 @@ impl Lent {
     fn taken(flags: u8, descriptors: &mut Vec<OwnedFd>) -> Self {
         let mut take = |flag| (flags & flag != 0).then(|| descriptors.pop()).flatten();
         let input = take(HAS_INPUT);
-        Self {
-            copy: take(HAS_COPY),
-            input,
-        }
+        Self { copy: take(HAS_COPY), input }
     }
 }
 
@@ -121,10 +118,7 @@ pub(crate) fn send_order(
     locks: &[BorrowedFd<'_>],
     lent: &Lent,
 ) -> io::Result<()> {
-    assert!(
-        locks.len() <= LOCKS_MAX,
-        "an attempt holds its place and one lock"
-    );
+    assert!(locks.len() <= LOCKS_MAX, "an attempt holds its place and one lock");
     let bytes = order.encode();
     let mut descriptors: Vec<BorrowedFd<'_>> = locks.to_vec();
     descriptors.extend(lent.descriptors());
@@ -143,11 +137,7 @@ pub(crate) fn send_sweep(to: BorrowedFd<'_>, state_dir: &Path, witness: Witness)
         Witness::Heard => 0,
         Witness::Saw => 1,
     };
-    socket::send(
-        to,
-        &[&[SWEEP, witness], state_dir.as_os_str().as_bytes()],
-        &[],
-    )
+    socket::send(to, &[&[SWEEP, witness], state_dir.as_os_str().as_bytes()], &[])
 }
 
 /// What a supervisor hears from a keeper.
@@ -175,10 +165,7 @@ pub(crate) fn hear(from: BorrowedFd<'_>) -> Heard {
             _ => Heard::Gone,
         },
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
         {
             Heard::Nothing
         }
@@ -189,9 +176,6 @@ pub(crate) fn hear(from: BorrowedFd<'_>) -> Heard {
 impl Identity {
     fn of_this_process() -> io::Result<Self> {
         let pid = nix::unistd::getpid().as_raw();
-        Ok(Self {
-            process: ProcessId::of(pid)?,
-            boot_id: process::boot_id()?,
-        })
+        Ok(Self { process: ProcessId::of(pid)?, boot_id: process::boot_id()? })
     }
 }

@@ -83,11 +83,7 @@ pub(crate) struct OwnAccount {
 impl OwnAccount {
     /// As an environment is made of it.
     pub(crate) fn account(&self) -> Account<'_> {
-        Account {
-            name: &self.name,
-            home: &self.home,
-            shell: &self.shell,
-        }
+        Account { name: &self.name, home: &self.home, shell: &self.shell }
     }
 }
 
@@ -202,10 +198,7 @@ impl Order {
             flat.cloned().collect::<Vec<_>>()
         };
         let sources = &self.sources;
-        out.list(
-            INHERITED,
-            pairs(&sources.inherited).iter().map(Vec::as_slice),
-        );
+        out.list(INHERITED, pairs(&sources.inherited).iter().map(Vec::as_slice));
         out.field(ACCOUNT_WINS, &[u8::from(sources.account_wins)]);
         out.optional(ENV_FILE, sources.env_file.as_deref());
         let values = sources.values.iter().flat_map(|(name, value)| {
@@ -222,10 +215,7 @@ impl Order {
             out.field(CWD, cwd);
         }
         let OwnAccount { name, home, shell } = &self.own_account;
-        out.list(
-            OWN_ACCOUNT,
-            [name, home, shell].into_iter().map(Vec::as_slice),
-        );
+        out.list(OWN_ACCOUNT, [name, home, shell].into_iter().map(Vec::as_slice));
         out.optional(USER, self.user.as_deref());
         out.optional(GROUP, self.group.as_deref());
     }
@@ -311,10 +301,7 @@ impl Writer {
     }
 
     fn span(&mut self, tag: Tag, span: Duration) {
-        let (secs, nanos) = (
-            span.as_secs().to_le_bytes(),
-            span.subsec_nanos().to_le_bytes(),
-        );
+        let (secs, nanos) = (span.as_secs().to_le_bytes(), span.subsec_nanos().to_le_bytes());
         self.field(tag, &[&secs[..], &nanos[..]].concat());
     }
 }
@@ -432,11 +419,7 @@ impl<'a> Fields<'a> {
     fn own_account(&self) -> Result<OwnAccount, OrderError> {
         let mut texts = self.list(OWN_ACCOUNT)?.into_iter();
         let mut next = || texts.next().ok_or(OWN_ACCOUNT.wrong());
-        Ok(OwnAccount {
-            name: next()?,
-            home: next()?,
-            shell: next()?,
-        })
+        Ok(OwnAccount { name: next()?, home: next()?, shell: next()? })
     }
 
     fn limits(&self) -> Result<Vec<Limit>, OrderError> {
@@ -489,11 +472,7 @@ mod tests {
 
     fn values() -> impl Strategy<Value = Vec<(String, EnvValue)>> {
         let value = ("\\PC{0,9}", any::<bool>()).prop_map(|(text, is_file)| {
-            if is_file {
-                EnvValue::File(text.into())
-            } else {
-                EnvValue::Text(text.into())
-            }
+            if is_file { EnvValue::File(text.into()) } else { EnvValue::Text(text.into()) }
         });
         vec(("\\PC{1,9}", value), 0..4)
     }
@@ -581,10 +560,7 @@ mod tests {
     #[test]
     fn more_behind_the_end_is_refused() {
         assert_eq!(Order::decode(&[VERSION, END, 0]), Err(OrderError::Long));
-        assert_eq!(
-            Order::decode(&[VERSION, END]),
-            Err(OrderError::Field("run"))
-        );
+        assert_eq!(Order::decode(&[VERSION, END]), Err(OrderError::Field("run")));
         assert_eq!(Order::decode(&[9]), Err(OrderError::Version(9)));
         assert_eq!(Order::decode(&[]), Err(OrderError::Short));
     }

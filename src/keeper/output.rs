@@ -86,10 +86,7 @@ impl Output {
             total: 0,
             lost: 0,
             failure: None,
-            copy: copy.map(|to| Copy {
-                to,
-                behind: Vec::new(),
-            }),
+            copy: copy.map(|to| Copy { to, behind: Vec::new() }),
         }
     }
 
@@ -138,11 +135,7 @@ impl Output {
     /// Why some of it was not kept although it should have been.
     pub(super) fn remark(&self) -> Option<String> {
         let errno = self.failure?;
-        Some(format!(
-            "{} {NOT_KEPT}: {}",
-            self.lost,
-            super::start::reason(errno)
-        ))
+        Some(format!("{} {NOT_KEPT}: {}", self.lost, super::start::reason(errno)))
     }
 
     /// Gives the pipe away, none if its end was seen; and whoever has not taken all of his copy.
@@ -276,12 +269,7 @@ mod tests {
 
     fn tempfile() -> File {
         let path = std::env::temp_dir().join(format!("jobctl-copy-{}", std::process::id()));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path);
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
         std::fs::remove_file(path).unwrap();
         file.unwrap()
     }

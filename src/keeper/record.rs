@@ -21,20 +21,13 @@ pub(crate) struct ProcessId {
 impl ProcessId {
     /// The process that has this number now. Errs with `NotFound` where there is none.
     pub(crate) fn of(pid: i32) -> io::Result<Self> {
-        Ok(Self {
-            pid,
-            start_ticks: process::stat(pid)?.start_ticks,
-        })
+        Ok(Self { pid, start_ticks: process::stat(pid)?.start_ticks })
     }
 
     /// Opens a handle of it. Errs with `NotFound` where its number is another one's by now: the handle is looked at, not the number.
     pub(crate) fn open(self) -> io::Result<OwnedFd> {
         let pidfd = process::pidfd_open(self.pid)?;
-        if self.is_alive() {
-            Ok(pidfd)
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
+        if self.is_alive() { Ok(pidfd) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// Whether it is still there and has not ended, on the boot it was seen on.
@@ -148,23 +141,14 @@ mod tests {
     fn this_process_is_alive_and_another_start_is_another_process() {
         let me = ProcessId::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.is_alive());
-        assert!(
-            !ProcessId {
-                start_ticks: me.start_ticks + 1,
-                ..me
-            }
-            .is_alive()
-        );
+        assert!(!ProcessId { start_ticks: me.start_ticks + 1, ..me }.is_alive());
     }
 
     #[test]
     fn a_handle_is_never_that_of_a_later_process_with_the_same_number() {
         let me = ProcessId::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.open().is_ok());
-        let former = ProcessId {
-            start_ticks: me.start_ticks - 1,
-            ..me
-        };
+        let former = ProcessId { start_ticks: me.start_ticks - 1, ..me };
         assert_eq!(former.open().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

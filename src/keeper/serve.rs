@@ -123,10 +123,7 @@ enum Wake {
 /// Signals come before messages: one that was meant for the attempt before must not stop the next one.
 fn wait(tools: &Tools, socket: &io::Stdin) -> io::Result<Wake> {
     loop {
-        let mut fds = [
-            poll::readable(tools.signals.fd()),
-            poll::readable(socket.as_fd()),
-        ];
+        let mut fds = [poll::readable(tools.signals.fd()), poll::readable(socket.as_fd())];
         poll::wait(&mut fds, None)?;
         let [has_signals, has_message] = [poll::is_ready(&fds[0]), poll::is_ready(&fds[1])];
         while has_signals && let Some(signal) = tools.signals.take()? {

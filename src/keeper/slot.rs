@@ -17,10 +17,7 @@ pub(super) struct Slot {
 impl Slot {
     /// The slot this process was started with.
     pub(super) fn inherited() -> Self {
-        Self {
-            record: io::stdout(),
-            output: io::stderr(),
-        }
+        Self { record: io::stdout(), output: io::stderr() }
     }
 
     /// The record as it stands; none if there is none that can be read.
@@ -36,11 +33,7 @@ impl Slot {
 
     /// Moves the live total of the output, and nothing else of the record.
     pub(super) fn write_output_total(&self, total: u64) -> io::Result<()> {
-        file::write_at(
-            self.record.as_fd(),
-            output_total_digits(total).as_bytes(),
-            OUTPUT_TOTAL_AT,
-        )
+        file::write_at(self.record.as_fd(), output_total_digits(total).as_bytes(), OUTPUT_TOTAL_AT)
     }
 
     /// The output file.

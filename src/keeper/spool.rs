@@ -30,12 +30,7 @@ impl Spool {
     pub(super) fn open(path: &Path, pipe: OwnedFd) -> io::Result<Self> {
         let file = open_inside(path, OFlag::O_RDWR | OFlag::O_CREAT)?;
         file.set_len(0)?;
-        Ok(Self {
-            pipe: Some(pipe),
-            file,
-            lines: Lines::default(),
-            failure: None,
-        })
+        Ok(Self { pipe: Some(pipe), file, lines: Lines::default(), failure: None })
     }
 
     /// What to wait for; none after the end.
@@ -83,10 +78,7 @@ impl Spool {
 
     /// What came of it.
     pub(super) fn spooled(&self) -> Spooled {
-        Spooled {
-            bytes: self.lines.bytes,
-            failure: self.failure.clone(),
-        }
+        Spooled { bytes: self.lines.bytes, failure: self.failure.clone() }
     }
 
     /// Gives the pipe away; none if its end was seen.

@@ -49,10 +49,7 @@ pub(super) struct Refusal {
 
 impl From<End> for Refusal {
     fn from(end: End) -> Self {
-        Self {
-            end,
-            is_passing: false,
-        }
+        Self { end, is_passing: false }
     }
 }
 
@@ -76,15 +73,11 @@ pub(super) fn start(
 ) -> Result<Started, Refusal> {
     let given = given_input(order).map_err(|error| failed("standard input", &error))?;
     let nice = nice(order).map_err(|error| failed("nice value", &error))?;
-    let door = enclosure
-        .map(|enclosure| enclosure.group.door())
-        .transpose();
+    let door = enclosure.map(|enclosure| enclosure.group.door()).transpose();
     let door = door.map_err(|error| failed("cgroup", &error))?;
     let (output, write_end) = output_pipe().map_err(|error| failed("output pipe", &error))?;
     let spooled = order.spool.as_ref().map(|_| output_pipe()).transpose();
-    let (stdout, stdout_end) = spooled
-        .map_err(|error| failed("output pipe", &error))?
-        .unzip();
+    let (stdout, stdout_end) = spooled.map_err(|error| failed("output pipe", &error))?.unzip();
     let null = input.unwrap_or(&tools.null);
     let frame = Frame {
         cgroup: door.as_ref().map(AsFd::as_fd),
@@ -100,12 +93,7 @@ pub(super) fn start(
         let pid = tools.spawner.spawn(&frame, &ready.command());
         (pid.map_err(|failure| ready.refusal(failure))?, None)
     };
-    Ok(Started {
-        pid,
-        output,
-        stdout,
-        launch,
-    })
+    Ok(Started { pid, output, stdout, launch })
 }
 
 /// Only the end that is read from must not wait: what the command does with its own is its business.
@@ -116,19 +104,11 @@ fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 fn given_input(order: &Order) -> io::Result<Option<OwnedFd>> {
-    if order.stdin.is_empty() {
-        Ok(None)
-    } else {
-        file::sealed_memory(&order.stdin).map(Some)
-    }
+    if order.stdin.is_empty() { Ok(None) } else { file::sealed_memory(&order.stdin).map(Some) }
 }
 
 fn nice(order: &Order) -> io::Result<Option<i32>> {
-    if order.nice == 0 {
-        Ok(None)
-    } else {
-        Ok(Some(process::nice()?.saturating_add(order.nice)))
-    }
+    if order.nice == 0 { Ok(None) } else { Ok(Some(process::nice()?.saturating_add(order.nice))) }
 }
 
 /// An order that looks at nothing outside has nothing to read.
@@ -142,10 +122,7 @@ impl Reader for Nothing {
     }
 
     fn value(&mut self, name: &str, path: &str) -> Result<Vec<u8>, End> {
-        Err(failed(
-            &format!("env {name}: {path}"),
-            &Errno::ENOSYS.into(),
-        ))
+        Err(failed(&format!("env {name}: {path}"), &Errno::ENOSYS.into()))
     }
 }
 
@@ -168,15 +145,10 @@ impl<'a> Ready<'a> {
             order,
             nice,
             identity: None,
-            candidates: candidates
-                .map(|path| string("program", path))
-                .collect::<Result<_, _>>()?,
+            candidates: candidates.map(|path| string("program", path)).collect::<Result<_, _>>()?,
             argv: strings("argument", order.argv.clone())?,
             env: strings("environment", env)?,
-            cwd: string(
-                "working directory",
-                order.cwd.as_deref().unwrap_or(home).to_vec(),
-            )?,
+            cwd: string("working directory", order.cwd.as_deref().unwrap_or(home).to_vec())?,
         })
     }
 
@@ -206,19 +178,13 @@ impl<'a> Ready<'a> {
 
     /// What a failure makes of the attempt.
     pub(super) fn refusal(&self, failure: Failure) -> Refusal {
-        Refusal {
-            is_passing: is_passing(failure.errno),
-            end: self.explain(failure),
-        }
+        Refusal { is_passing: is_passing(failure.errno), end: self.explain(failure) }
     }
 }
 
 /// What a failure makes of an attempt before anything of its command was looked up.
 pub(super) fn early_refusal(failure: Failure, order: &Order) -> Refusal {
-    Refusal {
-        is_passing: is_passing(failure.errno),
-        end: explain_early(failure, order),
-    }
+    Refusal { is_passing: is_passing(failure.errno), end: explain_early(failure, order) }
 }
 
 fn is_passing(errno: Errno) -> bool {
@@ -242,10 +208,7 @@ fn candidates(order: &Order, env: &[Vec<u8>]) -> Vec<Vec<u8>> {
     if order.program.contains(&b'/') || order.program.is_empty() {
         return vec![order.program.clone()];
     }
-    let path = env
-        .iter()
-        .find_map(|entry| entry.strip_prefix(b"PATH="))
-        .unwrap_or(PATH_DEFAULT);
+    let path = env.iter().find_map(|entry| entry.strip_prefix(b"PATH=")).unwrap_or(PATH_DEFAULT);
     let in_directory = |directory: &[u8]| match directory {
         b"" => order.program.clone(),
         _ => [directory, b"/", &order.program].concat(),
@@ -306,19 +269,13 @@ fn explain_exec(errno: Errno, ready: &Ready<'_>) -> End {
     let program = shown(&order.program);
     let is_missing = matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
     let (exit_code, error) = if errno == Errno::ENOENT && is_there(ready) {
-        (
-            Some(127),
-            format!("{program}: its interpreter does not exist"),
-        )
+        (Some(127), format!("{program}: its interpreter does not exist"))
     } else if is_missing && !order.program.contains(&b'/') {
         (Some(127), format!("{program}: not found in PATH"))
     } else if is_missing {
         (Some(127), sentence(&program, errno))
     } else if errno == Errno::ENOEXEC {
-        (
-            Some(126),
-            format!("{program}: not a program and has no `#!` line"),
-        )
+        (Some(126), format!("{program}: not a program and has no `#!` line"))
     } else if is_not_executable(errno) {
         (Some(126), sentence(&program, errno))
     } else {
@@ -343,10 +300,7 @@ fn is_not_executable(errno: Errno) -> bool {
 /// Whether the program is there although it was not found: then what is missing is the interpreter its first line names.
 fn is_there(ready: &Ready<'_>) -> bool {
     let cwd = Path::new(OsStr::from_bytes(ready.cwd.as_bytes()));
-    ready
-        .candidates
-        .iter()
-        .any(|path| cwd.join(OsStr::from_bytes(path.as_bytes())).is_file())
+    ready.candidates.iter().any(|path| cwd.join(OsStr::from_bytes(path.as_bytes())).is_file())
 }
 
 /// A pipe could not be made.
@@ -355,13 +309,8 @@ pub(super) fn output_failed(errno: Errno) -> Refusal {
 }
 
 fn failed(what: &str, error: &io::Error) -> End {
-    let errno = error
-        .raw_os_error()
-        .map_or(Errno::UnknownErrno, Errno::from_raw);
-    End::SpawnFailed {
-        exit_code: None,
-        error: sentence(what, errno),
-    }
+    let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+    End::SpawnFailed { exit_code: None, error: sentence(what, errno) }
 }
 
 /// `/bin/zsh: no such file or directory`.

@@ -45,9 +45,7 @@ const NAMED_MAX: usize = 5;
 pub(super) fn strike(keeper: i32) -> io::Result<Vec<Stat>> {
     let mut denied = Vec::new();
     let below = process::descendants(keeper)?;
-    for child in below
-        .iter()
-        .filter(|process| process.parent == keeper && process.group != keeper)
+    for child in below.iter().filter(|process| process.parent == keeper && process.group != keeper)
     {
         // What may not be signalled is found below.
         let _ = process::signal_group(child.group, libc::SIGKILL);
@@ -176,10 +174,7 @@ impl<'a> Lost<'a> {
         }
         if environment.is_empty() && process.session != 0 && process::is_executing(process.pid) {
             // The next look tells whose it is; one that is never done hides what it was executed with.
-            let looks = self
-                .hidden
-                .entry((process.pid, process.start_ticks))
-                .or_default();
+            let looks = self.hidden.entry((process.pid, process.start_ticks)).or_default();
             *looks += 1;
             if *looks <= HIDDEN_LOOKS {
                 return Kin::Unknown;
@@ -254,10 +249,7 @@ pub(super) fn reap_all() -> io::Result<Left> {
 
 /// Says what is left running below the process `keeper`, for people.
 pub(super) fn left_running(keeper: i32) -> Option<String> {
-    named(
-        "left running",
-        &process::descendants(keeper).unwrap_or_default(),
-    )
+    named("left running", &process::descendants(keeper).unwrap_or_default())
 }
 
 fn is_over(deadline: Mono) -> bool {
@@ -274,10 +266,7 @@ fn wait_for_an_end(signals: &SignalQueue) -> io::Result<()> {
 
 /// `left running: sleep (pid 12), cat (pid 13) and 4 more`.
 pub(super) fn named(what: &str, processes: &[Stat]) -> Option<String> {
-    let alive: Vec<&Stat> = processes
-        .iter()
-        .filter(|process| !process.is_dead())
-        .collect();
+    let alive: Vec<&Stat> = processes.iter().filter(|process| !process.is_dead()).collect();
     if alive.is_empty() {
         return None;
     }

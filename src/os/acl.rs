@@ -70,12 +70,7 @@ fn read(path: &CStr, name: &CStr) -> io::Result<Option<Vec<u8>>> {
     let mut room = vec![0_u8; 64 * 1024];
     // SAFETY: two strings with their ends, and the kernel writes at most as many bytes as there is room for, into a living vector.
     let len = unsafe {
-        libc::getxattr(
-            path.as_ptr(),
-            name.as_ptr(),
-            room.as_mut_ptr().cast(),
-            room.len(),
-        )
+        libc::getxattr(path.as_ptr(), name.as_ptr(), room.as_mut_ptr().cast(), room.len())
     };
     let errno = Errno::last();
     match usize::try_from(len) {
@@ -143,32 +138,19 @@ mod tests {
         const NOBODY: u32 = u32::MAX;
         let owner = (0x01, 7, NOBODY);
         for (entries, writer) in [
-            (
-                &[(USER, 6, 1000), (MASK, 7, NOBODY)][..],
-                Some(Writer::User(1000)),
-            ),
+            (&[(USER, 6, 1000), (MASK, 7, NOBODY)][..], Some(Writer::User(1000))),
             (&[(USER, 6, 1000), (MASK, 4, NOBODY)], None),
             (&[(USER, 4, 1000), (MASK, 7, NOBODY)], None),
             (&[(USER, 6, 0), (MASK, 7, NOBODY)], None),
             (&[(GROUP, 2, 0), (MASK, 2, NOBODY)], Some(Writer::Group(0))),
-            (
-                &[(GROUP_OF_FILE, 6, NOBODY), (MASK, 6, NOBODY)],
-                Some(Writer::OwnGroup),
-            ),
+            (&[(GROUP_OF_FILE, 6, NOBODY), (MASK, 6, NOBODY)], Some(Writer::OwnGroup)),
             (&[(GROUP_OF_FILE, 6, NOBODY), (MASK, 5, NOBODY)], None),
             (&[(GROUP_OF_FILE, 6, NOBODY)], Some(Writer::OwnGroup)),
-            (
-                &[(MASK, 0, NOBODY), (OTHER, 2, NOBODY)],
-                Some(Writer::Others),
-            ),
+            (&[(MASK, 0, NOBODY), (OTHER, 2, NOBODY)], Some(Writer::Others)),
             (&[], None),
         ] {
             let bytes = list(&[&[owner], entries].concat());
-            assert_eq!(
-                first_writer(&bytes, &|uid| uid == 0),
-                Some(writer),
-                "{entries:?}"
-            );
+            assert_eq!(first_writer(&bytes, &|uid| uid == 0), Some(writer), "{entries:?}");
         }
     }
 

@@ -47,10 +47,8 @@ impl AsFd for Bell {
 pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     share_one_heap();
     let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let started = thread::Builder::new()
-        .name("aside".to_owned())
-        .stack_size(STACK_SIZE)
-        .spawn(work);
+    let started =
+        thread::Builder::new().name("aside".to_owned()).stack_size(STACK_SIZE).spawn(work);
     former.thread_set_mask()?;
     started.map(|_| ())
 }
@@ -92,9 +90,6 @@ mod tests {
         assert!(!own.contains(nix::sys::signal::SIGTERM));
         bell.drain();
         let mut fds = [poll::readable(bell.as_fd())];
-        assert_eq!(
-            poll::wait(&mut fds, Some(std::time::Duration::ZERO)).unwrap(),
-            0
-        );
+        assert_eq!(poll::wait(&mut fds, Some(std::time::Duration::ZERO)).unwrap(), 0);
     }
 }

@@ -71,11 +71,7 @@ impl Cgroup {
         let events = fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
         let count = |key| number_of(&events, key).unwrap_or(0);
         // Others may have run out of memory too: then it was not this limit.
-        if count("oom") == 0 {
-            0
-        } else {
-            count("oom_kill")
-        }
+        if count("oom") == 0 { 0 } else { count("oom_kill") }
     }
 
     /// Kills everything in it at once, whoever it belongs to; nobody can be born meanwhile and be missed. Does not wait.
@@ -98,22 +94,16 @@ impl Cgroup {
                 return Ok(false);
             }
             let wait = LOOK_AGAIN.min(patience - passed);
-            poll::wait(
-                &mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)],
-                Some(wait),
-            )?;
+            poll::wait(&mut [PollFd::new(events.as_fd(), PollFlags::POLLPRI)], Some(wait))?;
         }
     }
 
     /// Who lives in it and below it.
     pub(crate) fn processes(&self) -> Vec<Stat> {
         let text = fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
-        let here = text
-            .lines()
-            .filter_map(|line| process::stat(line.parse().ok()?).ok());
+        let here = text.lines().filter_map(|line| process::stat(line.parse().ok()?).ok());
         let below = below(&self.dir).unwrap_or_default();
-        here.chain(below.into_iter().flat_map(|dir| Self::at(dir).processes()))
-            .collect()
+        here.chain(below.into_iter().flat_map(|dir| Self::at(dir).processes())).collect()
     }
 
     /// Removes those beside it whose name begins with its own and a dot, as far as nobody lives there.
@@ -123,9 +113,8 @@ impl Cgroup {
         };
         let prefix = format!("{}.", name.to_string_lossy());
         for beside in below(parent).unwrap_or_default() {
-            let is_later = beside
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+            let is_later =
+                beside.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
             if is_later {
                 // Somebody lives there still: another time.
                 let _ = Self::at(beside).remove();

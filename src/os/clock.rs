@@ -28,14 +28,8 @@ pub(crate) fn now() -> Now {
 
 fn wall_and_mono() -> Now {
     let wall = read(ClockId::CLOCK_REALTIME);
-    let wall_ms = wall
-        .tv_sec()
-        .saturating_mul(1000)
-        .saturating_add(wall.tv_nsec() / 1_000_000);
-    Now {
-        wall: Wall::from_ms(wall_ms),
-        mono: mono(),
-    }
+    let wall_ms = wall.tv_sec().saturating_mul(1000).saturating_add(wall.tv_nsec() / 1_000_000);
+    Now { wall: Wall::from_ms(wall_ms), mono: mono() }
 }
 
 fn mono() -> Mono {
@@ -50,10 +44,7 @@ struct Steady {
     lost_ns: AtomicU64,
 }
 
-static STEADY: Steady = Steady {
-    last_ns: AtomicU64::new(0),
-    lost_ns: AtomicU64::new(0),
-};
+static STEADY: Steady = Steady { last_ns: AtomicU64::new(0), lost_ns: AtomicU64::new(0) };
 
 /// Whether the kernel's wall clock follows a better one (adjtimex(2)). None: it cannot be asked.
 #[expect(unsafe_code, reason = "nix has no adjtimex(2)")]
@@ -94,15 +85,9 @@ mod tests {
 
     #[test]
     fn a_monotonic_clock_that_is_faked_back_goes_on() {
-        let steady = Steady {
-            last_ns: AtomicU64::new(0),
-            lost_ns: AtomicU64::new(0),
-        };
+        let steady = Steady { last_ns: AtomicU64::new(0), lost_ns: AtomicU64::new(0) };
         let read = |secs| steady.read(Duration::from_secs(secs)).as_secs();
-        assert_eq!(
-            [read(5000), read(5010), read(100), read(130)],
-            [5000, 5010, 5010, 5040]
-        );
+        assert_eq!([read(5000), read(5010), read(100), read(130)], [5000, 5010, 5010, 5040]);
     }
 
     #[test]

@@ -27,12 +27,10 @@ pub(crate) enum Ended {
 /// The command line of the editor: `$VISUAL`, else `$EDITOR`, else what is installed. None: nothing is.
 pub(crate) fn find() -> Option<OsString> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    variable("VISUAL")
-        .or_else(|| variable("EDITOR"))
-        .or_else(|| {
-            let installed = FALLBACKS.into_iter().find(|name| is_in_path(name));
-            installed.map(OsString::from)
-        })
+    variable("VISUAL").or_else(|| variable("EDITOR")).or_else(|| {
+        let installed = FALLBACKS.into_iter().find(|name| is_in_path(name));
+        installed.map(OsString::from)
+    })
 }
 
 fn is_in_path(name: &str) -> bool {
@@ -50,12 +48,7 @@ pub(crate) fn run(editor: &OsStr, file: &Path) -> io::Result<Ended> {
     let _sheltered = Sheltered::begin()?;
     let mut script = editor.to_owned();
     script.push(" \"$1\"");
-    let status = Command::new("/bin/sh")
-        .arg("-c")
-        .arg(script)
-        .arg(editor)
-        .arg(file)
-        .status()?;
+    let status = Command::new("/bin/sh").arg("-c").arg(script).arg(editor).arg(file).status()?;
     Ok(match (status.code(), status.signal()) {
         (Some(0), _) => Ended::Well,
         (Some(code), _) => Ended::Exited(code),

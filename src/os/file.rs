@@ -51,10 +51,7 @@ pub(crate) fn write_at_most(
 
 /// Opens a file for reading, without waiting for the other end of a FIFO.
 pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Reads a regular file of at most `len_max` bytes. Never waits: neither for the other end of a FIFO nor for an endless device.
@@ -95,10 +92,7 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, len_max: usize) -> io::Re
 
 /// Makes a file in memory that holds `bytes` and can never be changed again, to be read from its beginning.
 pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = memfd_create(
-        c"jobctl",
-        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
-    )?;
+    let file = memfd_create(c"jobctl", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     write_at(file.as_fd(), bytes, 0)?;
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
@@ -112,10 +106,7 @@ pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
 pub(crate) fn draft_of(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(
-        ".jobctl-{:016x}",
-        RandomState::new().hash_one(path)
-    ));
+    name.push(format!(".jobctl-{:016x}", RandomState::new().hash_one(path)));
     path.with_file_name(name)
 }
 

@@ -30,17 +30,8 @@ const STORE: &str = "jobctl.db";
 const OFFICE: &str = "supervisor.lock";
 
 /// What else there is before there is a store, or where one was removed.
-const OURS: [&str; 9] = [
-    "wake",
-    "mark",
-    "locks",
-    "slots",
-    "output",
-    "reports",
-    "reserve",
-    "spare",
-    "lost+found",
-];
+const OURS: [&str; 9] =
+    ["wake", "mark", "locks", "slots", "output", "reports", "reserve", "spare", "lost+found"];
 
 /// What to do with a state directory in which others may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +83,7 @@ pub(crate) fn judge(state_dir: &Path) -> io::Result<()> {
 
 /// Makes what is missing of the way to a directory, and the directory itself, for nobody but this user.
 fn make_way(dir: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(PRIVATE.bits())
-        .create(dir)
+    DirBuilder::new().recursive(true).mode(PRIVATE.bits()).create(dir)
 }
 
 fn open_dir(dir: &Path) -> io::Result<OwnedFd> {
@@ -136,10 +124,7 @@ fn reason(path: &Path, what: &str, errno: Errno) -> io::Error {
 }
 
 fn of_path(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("{}: {}", path.display(), plain(error)),
-    )
+    io::Error::new(error.kind(), format!("{}: {}", path.display(), plain(error)))
 }
 
 fn refuse_somebody_elses(dir: &OwnedFd, path: &Path) -> io::Result<()> {
@@ -192,9 +177,7 @@ fn is_one_of_ours(name: &OsStr) -> bool {
 
 /// Takes the rights of `bits` from all but this user, if any of them are given.
 fn close_to_others(dir: &OwnedFd, path: &Path, bits: u32) -> io::Result<()> {
-    let mode = fstat(dir)
-        .map_err(|errno| of_path(path, &errno.into()))?
-        .st_mode;
+    let mode = fstat(dir).map_err(|errno| of_path(path, &errno.into()))?.st_mode;
     if mode & WRITABLE != 0 {
         refuse_strange(path)?;
     }
@@ -305,10 +288,7 @@ mod tests {
             make_private(&state, &["locks"], Wide::Refuse).unwrap();
             fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
             let refused = make_private(&state, &["locks"], Wide::Refuse).unwrap_err();
-            assert!(
-                refused.to_string().contains("others may write"),
-                "{refused}"
-            );
+            assert!(refused.to_string().contains("others may write"), "{refused}");
             assert_eq!(mode(&state), 0o777, "{name}");
             make_private(&state, &["locks"], Wide::Close).unwrap();
             assert_eq!(mode(&state), 0o700, "{name}");

@@ -48,10 +48,7 @@ impl Journal {
         if !path.exists() {
             return Err(ErrorKind::NotFound.into());
         }
-        Ok(Self {
-            socket,
-            path: path.to_owned(),
-        })
+        Ok(Self { socket, path: path.to_owned() })
     }
 
     /// Sends an event that [`field`] made, without waiting.
@@ -94,14 +91,9 @@ mod tests {
         assert_eq!(journal.send(&event), Sent::Done);
         let mut buffer = [0; 100];
         let len = listener.recv(&mut buffer).unwrap();
-        assert_eq!(
-            &buffer[..len],
-            b"MESSAGE=one line\nERROR\n\x03\0\0\0\0\0\0\0a\nb\n"
-        );
+        assert_eq!(&buffer[..len], b"MESSAGE=one line\nERROR\n\x03\0\0\0\0\0\0\0a\nb\n");
         // A queue that nobody empties is full at last, and that is no reason to wait.
-        let full = (0..10_000)
-            .map(|_| journal.send(&event))
-            .find(|sent| *sent != Sent::Done);
+        let full = (0..10_000).map(|_| journal.send(&event)).find(|sent| *sent != Sent::Done);
         assert_eq!(full, Some(Sent::Later));
         drop(listener);
         assert_eq!(journal.send(&event), Sent::Never);

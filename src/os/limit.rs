@@ -40,22 +40,14 @@ impl Limit {
 pub(crate) fn raise_open_files() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    OPEN_FILES.get_or_init(|| Limit {
-        resource: libc::RLIMIT_NOFILE,
-        soft,
-        hard,
-    });
+    OPEN_FILES.get_or_init(|| Limit { resource: libc::RLIMIT_NOFILE, soft, hard });
     Ok(())
 }
 
 /// The limits of a job. At the limit of CPU time the command gets XCPU, a second later KILL.
 pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
     let exactly = |resource, value: Option<u64>| {
-        value.map(|value| Limit {
-            resource,
-            soft: value,
-            hard: value,
-        })
+        value.map(|value| Limit { resource, soft: value, hard: value })
     };
     let cpu = limits.cpu_time.map(|span| Limit {
         resource: libc::RLIMIT_CPU,

@@ -1,11 +1,8 @@
 //! What identifies this machine.
 
 /// The machine id (machine-id(5)); the host's name where there is none.
-const FILES: [&str; 3] = [
-    "/etc/machine-id",
-    "/var/lib/dbus/machine-id",
-    "/proc/sys/kernel/hostname",
-];
+const FILES: [&str; 3] =
+    ["/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/hostname"];
 
 /// The machine's id: the same in each call, also after a restart; empty if it has none.
 pub(crate) fn id() -> String {

@@ -32,18 +32,12 @@ impl Notify {
         };
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket,
-            address,
-            watchdog: watchdog(),
-        })
+        Ok(Self { socket, address, watchdog: watchdog() })
     }
 
     /// Sends lines of `NAME=value` without waiting.
     pub(crate) fn send(&self, message: &str) -> io::Result<()> {
-        self.socket
-            .send_to_addr(message.as_bytes(), &self.address)
-            .map(|_| ())
+        self.socket.send_to_addr(message.as_bytes(), &self.address).map(|_| ())
     }
 }
 

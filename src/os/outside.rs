@@ -18,10 +18,8 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::trust;
 
 /// Never another file, never a wait, never a terminal of ours.
-const SAFELY: OFlag = OFlag::O_NOFOLLOW
-    .union(OFlag::O_NONBLOCK)
-    .union(OFlag::O_NOCTTY)
-    .union(OFlag::O_CLOEXEC);
+const SAFELY: OFlag =
+    OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 
@@ -39,9 +37,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     remove_if_there(&dir, &draft)?;
     let flags = SAFELY | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
     let mut file = File::from(openat(&dir, draft.as_os_str(), flags, MODE)?);
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| Ok(renameat(&dir, draft.as_os_str(), &dir, name)?));
+    let written =
+        file.write_all(bytes).and_then(|()| Ok(renameat(&dir, draft.as_os_str(), &dir, name)?));
     if written.is_err() {
         // Nobody reads half a file under a hidden name.
         let _ = remove_if_there(&dir, &draft);

@@ -69,9 +69,7 @@ impl Caller {
         if self.is_root {
             return Ok(PathBuf::from("/etc/jobctl/jobs.toml"));
         }
-        Ok(self
-            .under_home(self.config_home.as_deref(), ".config")?
-            .join("jobctl/jobs.toml"))
+        Ok(self.under_home(self.config_home.as_deref(), ".config")?.join("jobctl/jobs.toml"))
     }
 
     /// The state directory of the default jobfile; those of other jobfiles are below it.
@@ -79,19 +77,14 @@ impl Caller {
         if self.is_root {
             return Ok(PathBuf::from("/var/lib/jobctl"));
         }
-        Ok(self
-            .under_home(self.state_home.as_deref(), ".local/state")?
-            .join("jobctl"))
+        Ok(self.under_home(self.state_home.as_deref(), ".local/state")?.join("jobctl"))
     }
 
     /// The state directory of `jobfile` when neither it nor the command line names one.
     pub(crate) fn state_dir_of(&self, jobfile: &Path) -> Result<PathBuf, NoHome> {
         let state_dir = self.default_state_dir()?;
         let jobfile = settled(jobfile);
-        if self
-            .default_jobfile()
-            .is_ok_and(|default| settled(&default) == jobfile)
-        {
+        if self.default_jobfile().is_ok_and(|default| settled(&default) == jobfile) {
             return Ok(state_dir);
         }
         Ok(state_dir.join(own_name(&jobfile)))
@@ -111,10 +104,7 @@ impl Caller {
 /// The file itself may be a symbolic link and is not followed: a mounted ConfigMap changes what it points to.
 pub(crate) fn settled(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    match (
-        absolute.parent().map(Path::canonicalize),
-        absolute.file_name(),
-    ) {
+    match (absolute.parent().map(Path::canonicalize), absolute.file_name()) {
         (Some(Ok(dir)), Some(name)) => dir.join(name),
         _ => absolute,
     }
@@ -129,25 +119,19 @@ fn own_name(jobfile: &Path) -> String {
         .chars()
         .take(40)
         .collect();
-    let stem = stem.replace(
-        |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-'),
-        "_",
-    );
+    let stem =
+        stem.replace(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-'), "_");
     let hash = fnv1a(jobfile.as_os_str().as_bytes().iter().copied());
     format!("{stem}-{:08x}", hash & 0xFFFF_FFFF)
 }
 
 fn absolute_variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// systemd separates several directories by colons.
 fn first_path(dirs: &OsString) -> Option<PathBuf> {
-    std::env::split_paths(dirs)
-        .next()
-        .filter(|path| path.is_absolute())
+    std::env::split_paths(dirs).next().filter(|path| path.is_absolute())
 }
 
 #[cfg(test)]
@@ -155,28 +139,16 @@ mod tests {
     use super::*;
 
     fn user() -> Caller {
-        Caller {
-            home: Some("/home/ann".into()),
-            ..Caller::default()
-        }
+        Caller { home: Some("/home/ann".into()), ..Caller::default() }
     }
 
     #[test]
     fn root_and_users_have_their_own_places() {
-        let root = Caller {
-            is_root: true,
-            ..user()
-        };
+        let root = Caller { is_root: true, ..user() };
         assert_eq!(root.default_jobfile(), Ok("/etc/jobctl/jobs.toml".into()));
         assert_eq!(root.default_state_dir(), Ok("/var/lib/jobctl".into()));
-        assert_eq!(
-            user().default_jobfile(),
-            Ok("/home/ann/.config/jobctl/jobs.toml".into())
-        );
-        assert_eq!(
-            user().default_state_dir(),
-            Ok("/home/ann/.local/state/jobctl".into())
-        );
+        assert_eq!(user().default_jobfile(), Ok("/home/ann/.config/jobctl/jobs.toml".into()));
+        assert_eq!(user().default_state_dir(), Ok("/home/ann/.local/state/jobctl".into()));
         let xdg = Caller {
             config_home: Some("/c".into()),
             state_home: Some("/s".into()),
@@ -192,37 +164,21 @@ mod tests {
         let caller = user();
         let default = caller.default_jobfile().unwrap();
         assert_eq!(caller.state_dir_of(&default), caller.default_state_dir());
-        let one = caller
-            .state_dir_of(Path::new("/nowhere/a/my jobs.toml"))
-            .unwrap();
-        let other = caller
-            .state_dir_of(Path::new("/nowhere/b/my jobs.toml"))
-            .unwrap();
+        let one = caller.state_dir_of(Path::new("/nowhere/a/my jobs.toml")).unwrap();
+        let other = caller.state_dir_of(Path::new("/nowhere/b/my jobs.toml")).unwrap();
         assert_ne!(one, other);
-        assert_eq!(
-            one,
-            Path::new("/home/ann/.local/state/jobctl/my_jobs-62a9cd19")
-        );
+        assert_eq!(one, Path::new("/home/ann/.local/state/jobctl/my_jobs-62a9cd19"));
     }
 
     #[test]
     fn one_file_by_two_names_is_one_jobfile() {
-        assert_eq!(
-            settled(Path::new("/usr/../etc/./jobs.toml")),
-            Path::new("/etc/jobs.toml")
-        );
-        assert_eq!(
-            settled(Path::new("/nowhere/jobs.toml")),
-            Path::new("/nowhere/jobs.toml")
-        );
+        assert_eq!(settled(Path::new("/usr/../etc/./jobs.toml")), Path::new("/etc/jobs.toml"));
+        assert_eq!(settled(Path::new("/nowhere/jobs.toml")), Path::new("/nowhere/jobs.toml"));
     }
 
     #[test]
     fn the_first_of_several_service_directories_is_taken() {
-        assert_eq!(
-            first_path(&"/var/lib/a:/var/lib/b".into()),
-            Some("/var/lib/a".into())
-        );
+        assert_eq!(first_path(&"/var/lib/a:/var/lib/b".into()), Some("/var/lib/a".into()));
         assert_eq!(first_path(&"".into()), None);
     }
 }

@@ -20,9 +20,7 @@ impl Alarm {
     /// Makes one that is not set.
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-        Ok(Self {
-            timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?,
-        })
+        Ok(Self { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)? })
     }
 
     /// Makes it readable `after` this span, and not readable before, whatever it was.

@@ -65,11 +65,7 @@ pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let close = text.iter().rposition(|byte| *byte == b')')?;
-    let pid = std::str::from_utf8(&text[..open])
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let pid = std::str::from_utf8(&text[..open]).ok()?.trim().parse().ok()?;
     let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
     let rest = std::str::from_utf8(&text[close + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
@@ -79,15 +75,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let session = fields.next()?.parse().ok()?;
     // Field 22 of the line; those above are 3 to 6.
     let start_ticks = fields.nth(22 - 7)?.parse().ok()?;
-    Some(Stat {
-        pid,
-        name,
-        state,
-        parent,
-        group,
-        session,
-        start_ticks,
-    })
+    Some(Stat { pid, name, state, parent, group, session, start_ticks })
 }
 
 /// The environment with which a process was executed, each variable with a NUL behind it.
@@ -134,9 +122,7 @@ pub(crate) fn has_given_no_number_twice() -> bool {
     let max = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
     let max = max.and_then(|max| max.trim().parse::<u64>().ok());
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let forks = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("processes "));
+    let forks = stat.lines().find_map(|line| line.strip_prefix("processes "));
     let forks = forks.and_then(|forks| forks.trim().parse::<u64>().ok());
     // Numbers that are in use are passed over, which makes the round shorter; half of it is far from that.
     max.zip(forks).is_some_and(|(max, forks)| forks < max / 2)
@@ -171,10 +157,7 @@ pub(crate) fn that_have_open(path: &Path) -> Vec<i32> {
             .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
     };
     let all = all().unwrap_or_default();
-    all.iter()
-        .map(|process| process.pid)
-        .filter(has_it)
-        .collect()
+    all.iter().map(|process| process.pid).filter(has_it).collect()
 }
 
 /// All processes that can be seen.
@@ -208,9 +191,7 @@ pub(crate) fn descendants(of: i32) -> io::Result<Vec<Stat>> {
 
 /// What identifies a boot of the machine (/proc/sys/kernel/random/boot_id).
 pub(crate) fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// How a child ended.
@@ -259,31 +240,17 @@ pub(crate) fn reap() -> io::Result<Reaped> {
         // SAFETY: a struct rusage is plain numbers, for which all zero is a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         // SAFETY: both pointers are to living locals of the right type; wait4(2) writes nothing else.
-        let pid = unsafe {
-            libc::wait4(
-                -1,
-                &raw mut raw,
-                libc::WNOHANG | libc::__WALL,
-                &raw mut usage,
-            )
-        };
+        let pid =
+            unsafe { libc::wait4(-1, &raw mut raw, libc::WNOHANG | libc::__WALL, &raw mut usage) };
         match Errno::result(pid) {
             Ok(0) => return Ok(Reaped::NoneEnded),
             Ok(pid) if libc::WIFEXITED(raw) => {
                 let status = Status::Exited(libc::WEXITSTATUS(raw).to_le_bytes()[0]);
-                return Ok(Reaped::Ended {
-                    pid,
-                    status,
-                    usage: usage_of(&usage),
-                });
+                return Ok(Reaped::Ended { pid, status, usage: usage_of(&usage) });
             }
             Ok(pid) if libc::WIFSIGNALED(raw) => {
                 let status = Status::Signaled(libc::WTERMSIG(raw));
-                return Ok(Reaped::Ended {
-                    pid,
-                    status,
-                    usage: usage_of(&usage),
-                });
+                return Ok(Reaped::Ended { pid, status, usage: usage_of(&usage) });
             }
             Ok(_) | Err(Errno::EINTR) => {}
             Err(Errno::ECHILD) => return Ok(Reaped::NoChildren),
@@ -335,10 +302,7 @@ fn span_of(time: libc::timeval) -> Duration {
 /// Sends a signal, by number since it may be a real-time one, to the process group of `leader`. That is still its own as long
 /// as the caller has a child in it, alive or not yet reaped.
 pub(crate) fn signal_group(leader: i32, signal: i32) -> io::Result<()> {
-    assert!(
-        leader > 1,
-        "a group of 0 or 1 would be ourselves or everybody"
-    );
+    assert!(leader > 1, "a group of 0 or 1 would be ourselves or everybody");
     kill(-leader, signal)
 }
 
@@ -457,11 +421,7 @@ pub(crate) fn spawn_keeper(
 /// Runs a program to its end, with nothing to read and messages in English, and answers what it printed.
 #[expect(clippy::disallowed_methods, reason = "processes are started here")]
 pub(crate) fn output_of(program: &str, args: &[&str]) -> io::Result<Output> {
-    Command::new(program)
-        .args(args)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
+    Command::new(program).args(args).env("LC_ALL", "C").stdin(Stdio::null()).output()
 }
 
 #[cfg(test)]
@@ -488,15 +448,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_cut_off_is_refused() {
-        for line in [
-            &b""[..],
-            b"42",
-            b"42 (a",
-            b"42 (a)",
-            b")(",
-            b"42 (a) S 7 42",
-            b"x (a) S 7 42",
-        ] {
+        for line in [&b""[..], b"42", b"42 (a", b"42 (a)", b")(", b"42 (a) S 7 42", b"x (a) S 7 42"]
+        {
             assert_eq!(parse_stat(line), None, "{line:?}");
         }
     }

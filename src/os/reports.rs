@@ -50,10 +50,7 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     if meta.uid() != Uid::effective().as_raw() || meta.mode() & 0o022 != 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "others can write to it",
-        ));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others can write to it"));
     }
     Ok(())
 }
@@ -85,10 +82,7 @@ pub(crate) fn read(path: &Path, len_max: u64) -> io::Result<Tail> {
     }
     let start = meta.len().saturating_sub(len_max);
     let len = usize::try_from(len_max.min(meta.len())).map_err(io::Error::other)?;
-    Ok(Tail {
-        bytes: file::read_at(file.as_fd(), start, len)?,
-        is_cut: start > 0,
-    })
+    Ok(Tail { bytes: file::read_at(file.as_fd(), start, len)?, is_cut: start > 0 })
 }
 
 /// Removes a report, if it is there.
@@ -128,10 +122,7 @@ mod tests {
         make(&path, None).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         fs::write(&path, b"0123456789").unwrap();
-        let tail = |bytes: &[u8], is_cut| Tail {
-            bytes: bytes.to_vec(),
-            is_cut,
-        };
+        let tail = |bytes: &[u8], is_cut| Tail { bytes: bytes.to_vec(), is_cut };
         assert_eq!(read(&path, 4).unwrap(), tail(b"6789", true));
         assert_eq!(read(&path, 10).unwrap(), tail(b"0123456789", false));
         make(&path, None).unwrap();

@@ -42,10 +42,7 @@ impl SelfPipe {
         }
         let handled: SigSet = signals.iter().copied().collect();
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&handled), None)?;
-        Ok(Self {
-            read_end,
-            _write_end: write_end,
-        })
+        Ok(Self { read_end, _write_end: write_end })
     }
 
     /// Becomes readable when a signal was handled.
@@ -82,32 +79,20 @@ impl Drop for SelfPipe {
 
 #[expect(unsafe_code, reason = "a handler runs between any two instructions")]
 fn handle(signal: Signal) -> io::Result<()> {
-    let action = SigAction::new(
-        SigHandler::Handler(on_signal),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
+    let action =
+        SigAction::new(SigHandler::Handler(on_signal), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: `on_signal` does only what is allowed in a handler: it reads an atomic, calls write(2) and keeps errno.
     unsafe { sigaction(signal, &action) }?;
     Ok(())
 }
 
-#[expect(
-    unsafe_code,
-    reason = "write(2) is the one thing a handler can tell with"
-)]
+#[expect(unsafe_code, reason = "write(2) is the one thing a handler can tell with")]
 extern "C" fn on_signal(signal: libc::c_int) {
     let errno = Errno::last_raw();
     let byte = signal.to_le_bytes()[0];
     // SAFETY: one byte is read from a living local. The descriptor is that of the pipe; where it is -1 or the pipe is full
     // the call fails, which is right: a full pipe already tells that there are signals.
-    unsafe {
-        libc::write(
-            HANDLERS_END.load(Ordering::SeqCst),
-            (&raw const byte).cast(),
-            1,
-        )
-    };
+    unsafe { libc::write(HANDLERS_END.load(Ordering::SeqCst), (&raw const byte).cast(), 1) };
     Errno::set_raw(errno);
 }
 
@@ -132,10 +117,7 @@ impl SignalQueue {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None)?;
         let mut queued = SigSet::empty();
         queued.extend(signals.iter().copied());
-        Ok(Self(SignalFd::with_flags(
-            &queued,
-            SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
-        )?))
+        Ok(Self(SignalFd::with_flags(&queued, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
     /// Becomes readable when a signal came.
@@ -148,9 +130,7 @@ impl SignalQueue {
         let Some(info) = self.0.read_signal()? else {
             return Ok(None);
         };
-        Ok(i32::try_from(info.ssi_signo)
-            .ok()
-            .and_then(|number| Signal::try_from(number).ok()))
+        Ok(i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()))
     }
 }
 
@@ -188,11 +168,8 @@ pub(crate) fn ignore_children() -> io::Result<()> {
 ///
 /// By a handler, not by ignoring XFSZ: what this process executes has it as usual.
 pub(crate) fn survive_size_limit() -> io::Result<()> {
-    let action = SigAction::new(
-        SigHandler::Handler(on_nothing),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
+    let action =
+        SigAction::new(SigHandler::Handler(on_nothing), SaFlags::SA_RESTART, SigSet::empty());
     dispose(Signal::SIGXFSZ, &action).map(drop)
 }
 
@@ -205,11 +182,8 @@ impl Sheltered {
     /// Begins to hold them off; what was ignored stays so.
     pub(crate) fn begin() -> io::Result<Self> {
         let mut sheltered = Self(Vec::new());
-        let action = SigAction::new(
-            SigHandler::Handler(on_nothing),
-            SaFlags::SA_RESTART,
-            SigSet::empty(),
-        );
+        let action =
+            SigAction::new(SigHandler::Handler(on_nothing), SaFlags::SA_RESTART, SigSet::empty());
         for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
             let former = dispose(signal, &action)?;
             if matches!(former.handler(), SigHandler::SigIgn) {

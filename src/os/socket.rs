@@ -23,12 +23,7 @@ pub(crate) struct Message {
 
 /// Makes a pair, both ends close-on-exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?)
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
 /// Sends one message without waiting, with copies of `descriptors`. A peer that is gone is an error, not a signal.
@@ -40,11 +35,7 @@ pub(crate) fn send(
     let slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
-    let control = if raw.is_empty() {
-        &rights[..0]
-    } else {
-        &rights[..]
-    };
+    let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     loop {
         match sendmsg::<UnixAddr>(socket.as_raw_fd(), &slices, control, flags, None) {
@@ -69,19 +60,13 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<M
             own(&raw, &mut descriptors);
         }
     }
-    if received
-        .flags
-        .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC)
-    {
+    if received.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "message is longer than its buffer",
         ));
     }
-    Ok(Message {
-        len: received.bytes,
-        descriptors,
-    })
+    Ok(Message { len: received.bytes, descriptors })
 }
 
 #[expect(unsafe_code, reason = "descriptors come out of a message as numbers")]

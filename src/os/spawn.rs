@@ -149,22 +149,14 @@ impl Ids {
         // The kernel sorts them.
         let mut groups = identity.groups.clone();
         groups.sort_unstable();
-        Self {
-            uid: identity.uid,
-            gid: identity.gid,
-            groups_read: vec![0; groups.len()],
-            groups,
-        }
+        Self { uid: identity.uid, gid: identity.gid, groups_read: vec![0; groups.len()], groups }
     }
 }
 
 impl Spawner {
     /// Makes one. The commands get KILL when the thread that starts them ends.
     pub(crate) fn new() -> Self {
-        Self {
-            stack: vec![0; STACK_SIZE],
-            parent: nix::unistd::getpid().as_raw(),
-        }
+        Self { stack: vec![0; STACK_SIZE], parent: nix::unistd::getpid().as_raw() }
     }
 
     /// Starts `command` in a session of its own and answers its number. It is executing when this returns; one that could not
@@ -197,12 +189,7 @@ impl Spawner {
             let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
             clone(child, &mut self.stack, flags, Some(libc::SIGCHLD))
         };
-        let pid = pid
-            .map_err(|errno| Failure {
-                step: Step::Clone,
-                errno,
-            })?
-            .as_raw();
+        let pid = pid.map_err(|errno| Failure { step: Step::Clone, errno })?.as_raw();
         match failure {
             None => Ok(pid),
             Some(failure) => {
@@ -249,9 +236,7 @@ fn keep_as_third(pipe: RawFd) -> Result<(), Failure> {
         return Ok(());
     }
     // SAFETY: whatever has that number is not used any more in this process.
-    check(Step::Descriptors, unsafe {
-        libc::dup3(pipe, PIPE, libc::O_CLOEXEC)
-    })
+    check(Step::Descriptors, unsafe { libc::dup3(pipe, PIPE, libc::O_CLOEXEC) })
 }
 
 impl Command<'_> {
@@ -262,10 +247,7 @@ impl Command<'_> {
         if self.identity.is_some()
             && let Err(errno) = keyring::join_new_session()
         {
-            return Failure {
-                step: Step::Keyring,
-                errno,
-            };
+            return Failure { step: Step::Keyring, errno };
         }
         execute(&mut Prepared::new(self, parent))
     }
@@ -286,10 +268,7 @@ pub(crate) fn fork(child: impl FnOnce()) -> Result<i32, Failure> {
             drop(gone);
             unreachable!("that was the end of this process")
         }
-        Err(errno) => Err(Failure {
-            step: Step::Clone,
-            errno,
-        }),
+        Err(errno) => Err(Failure { step: Step::Clone, errno }),
     }
 }
 
@@ -313,11 +292,7 @@ fn forget(pid: i32) {
 impl Prepared {
     fn new(command: &Command<'_>, parent: i32) -> Self {
         Self {
-            candidates: command
-                .candidates
-                .iter()
-                .map(|path| path.as_ptr())
-                .collect(),
+            candidates: command.candidates.iter().map(|path| path.as_ptr()).collect(),
             argv: pointers(command.argv),
             env: pointers(command.env),
             cwd: command.cwd.as_ptr(),
@@ -332,34 +307,20 @@ impl Prepared {
 
 /// An array of pointers with a null at its end, as execve(2) wants it.
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings
-        .iter()
-        .map(|string| string.as_ptr())
-        .chain([ptr::null()])
-        .collect()
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
 /// Becomes the command. Returns only if something could not be done.
 fn execute(prepared: &mut Prepared) -> Failure {
     match set_up(prepared) {
-        Ok(()) => Failure {
-            step: Step::Exec,
-            errno: try_candidates(prepared),
-        },
+        Ok(()) => Failure { step: Step::Exec, errno: try_candidates(prepared) },
         Err(failure) => failure,
     }
 }
 
 /// Turns the answer of a system call into the failure of `step`.
 fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
-    if answer == -1 {
-        Err(Failure {
-            step,
-            errno: Errno::last(),
-        })
-    } else {
-        Ok(())
-    }
+    if answer == -1 { Err(Failure { step, errno: Errno::last() }) } else { Ok(()) }
 }
 
 /// Goes into the control group, a session and the descriptors of the command. The control group comes first: whatever is done
@@ -370,17 +331,11 @@ fn enter(descriptors: Descriptors) -> Result<(), Failure> {
     // SAFETY: numbers only.
     check(Step::Session, unsafe { libc::setsid() })?;
     // SAFETY: the descriptor is open in the parent, and this process has a table of its own (no CLONE_FILES).
-    check(Step::Descriptors, unsafe {
-        libc::dup2(descriptors.stdin, 0)
-    })?;
+    check(Step::Descriptors, unsafe { libc::dup2(descriptors.stdin, 0) })?;
     // SAFETY: as above.
-    check(Step::Descriptors, unsafe {
-        libc::dup2(descriptors.stdout, 1)
-    })?;
+    check(Step::Descriptors, unsafe { libc::dup2(descriptors.stdout, 1) })?;
     // SAFETY: as above.
-    check(Step::Descriptors, unsafe {
-        libc::dup2(descriptors.stderr, 2)
-    })?;
+    check(Step::Descriptors, unsafe { libc::dup2(descriptors.stderr, 2) })?;
     Ok(())
 }
 
@@ -395,17 +350,12 @@ fn close_from(first: libc::c_uint) {
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn die_with(parent: i32) -> Result<(), Failure> {
     // SAFETY: numbers only.
-    check(Step::DeathSignal, unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
-    })?;
+    check(Step::DeathSignal, unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // SAFETY: numbers only.
     if unsafe { libc::getppid() } == parent {
         return Ok(());
     }
-    Err(Failure {
-        step: Step::DeathSignal,
-        errno: Errno::ESRCH,
-    })
+    Err(Failure { step: Step::DeathSignal, errno: Errno::ESRCH })
 }
 
 /// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the death signal
@@ -415,15 +365,10 @@ fn die_with(parent: i32) -> Result<(), Failure> {
 fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     if let Some(nice) = prepared.nice {
         // SAFETY: numbers only.
-        check(Step::Nice, unsafe {
-            libc::setpriority(libc::PRIO_PROCESS, 0, nice)
-        })?;
+        check(Step::Nice, unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) })?;
     }
     for limit in &prepared.limits {
-        let value = libc::rlimit {
-            rlim_cur: limit.soft,
-            rlim_max: limit.hard,
-        };
+        let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
         // SAFETY: the kernel reads a living local. They are this process's own: a process that shares memory shares no limits.
         let answer = unsafe { libc::setrlimit(limit.resource, &raw const value) };
         check(Step::Limit(*limit), answer)?;
@@ -482,10 +427,7 @@ fn become_them(ids: &mut Ids) -> Result<(), Failure> {
     if has_them && !goes_back {
         Ok(())
     } else {
-        Err(Failure {
-            step: Step::Identity(IdentityStep::Verify),
-            errno: Errno::EPERM,
-        })
+        Err(Failure { step: Step::Identity(IdentityStep::Verify), errno: Errno::EPERM })
     }
 }
 
@@ -513,10 +455,7 @@ fn has_ids(ids: &mut Ids) -> bool {
 
 /// Turns the answer of a raw call about ids into a failure.
 fn check_ids(step: IdentityStep, answer: libc::c_long) -> Result<(), Failure> {
-    check(
-        Step::Identity(step),
-        libc::c_int::try_from(answer).unwrap_or(-1),
-    )
+    check(Step::Identity(step), libc::c_int::try_from(answer).unwrap_or(-1))
 }
 
 /// Executes the first candidate that is there, as execvp(3) searches: what is missing is passed over, what may not be

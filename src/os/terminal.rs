@@ -32,11 +32,7 @@ impl Terminal {
             .or_else(columns_variable)
             .unwrap_or(WIDTH_DEFAULT);
         let height = size.map(|size| usize::from(size.ws_row));
-        Some(Self {
-            width,
-            height: height.filter(|rows| *rows > 0),
-            has_color: color_is_wanted(),
-        })
+        Some(Self { width, height: height.filter(|rows| *rows > 0), has_color: color_is_wanted() })
     }
 }
 
@@ -47,11 +43,7 @@ fn color_is_wanted() -> bool {
 }
 
 fn columns_variable() -> Option<usize> {
-    std::env::var("COLUMNS")
-        .ok()?
-        .parse()
-        .ok()
-        .filter(|columns| *columns > 0)
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)
 }
 
 /// Whether a terminal obeys escape sequences (TERM).
@@ -73,12 +65,7 @@ pub(crate) fn is_utf8() -> bool {
 #[expect(unsafe_code, reason = "nix has no safe call for TIOCGWINSZ")]
 fn window_size(stream: BorrowedFd<'_>) -> Option<Winsize> {
     nix::ioctl_read_bad!(get_window_size, nix::libc::TIOCGWINSZ, Winsize);
-    let mut size = Winsize {
-        ws_row: 0,
-        ws_col: 0,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the descriptor is borrowed and so stays open over the call; TIOCGWINSZ writes one `struct winsize` to the
     // pointer, which is to a live, exclusively borrowed value of just that type.
     unsafe { get_window_size(stream.as_raw_fd(), &raw mut size) }.ok()?;
@@ -97,12 +84,7 @@ mod tests {
 
     #[test]
     fn a_terminal_knows_its_width() {
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: 57,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+        let size = Winsize { ws_row: 24, ws_col: 57, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).unwrap();
         assert_eq!(
             Terminal::of(&std::fs::File::from(pty.slave)).map(|terminal| terminal.width),

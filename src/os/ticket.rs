@@ -22,11 +22,7 @@ impl Ticket {
         loop {
             let path = path_of(state_dir, number);
             if let Some(file) = try_lock(&path, Kind::Exclusive)? {
-                return Ok(Self {
-                    number,
-                    path,
-                    _file: file,
-                });
+                return Ok(Self { number, path, _file: file });
             }
             number += 1;
         }

@@ -24,15 +24,11 @@ use super::acl::{self, Writer};
 const LINKS_MAX: usize = 40;
 
 /// A step to a directory that need only be passed through.
-const PASS: OFlag = OFlag::O_PATH
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_NOFOLLOW)
-    .union(OFlag::O_CLOEXEC);
+const PASS: OFlag =
+    OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// A look at what a name is, without opening it.
-const LOOK: OFlag = OFlag::O_PATH
-    .union(OFlag::O_NOFOLLOW)
-    .union(OFlag::O_CLOEXEC);
+const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// The last step. A FIFO has no writer to wait for, and a terminal does not become ours.
 const READ: OFlag = OFlag::O_RDONLY
@@ -86,10 +82,9 @@ impl Fault {
         let rule = "root trusts only what nobody else can change";
         match self.why {
             Why::Owner(uid) => format!("belongs to {}; {rule}", user_name(uid)),
-            Why::Group { gid, mode } => format!(
-                "group {} may write it (mode {mode:04o}); {rule}",
-                group_name(gid)
-            ),
+            Why::Group { gid, mode } => {
+                format!("group {} may write it (mode {mode:04o}); {rule}", group_name(gid))
+            }
             Why::Others { mode } => format!("others may write it (mode {mode:04o}); {rule}"),
             Why::List(writer) => {
                 let who = match writer {
@@ -137,13 +132,8 @@ pub(crate) fn way_to(dir: &Path) -> io::Result<Vec<Fault>> {
 
 /// Whether nobody but this user and root can change what is in a directory, or put another one in its place.
 pub(crate) fn is_closed(dir: &Path) -> bool {
-    let rule = Rule {
-        is_root: true,
-        caller: Uid::effective().as_raw(),
-    };
-    Walk::begin(rule, dir)
-        .and_then(Walk::go)
-        .is_ok_and(|(_, faults)| faults.is_empty())
+    let rule = Rule { is_root: true, caller: Uid::effective().as_raw() };
+    Walk::begin(rule, dir).and_then(Walk::go).is_ok_and(|(_, faults)| faults.is_empty())
 }
 
 /// As [`open`]; errs with the first [`Fault`] where there is one.
@@ -180,10 +170,7 @@ struct Rule {
 
 impl Rule {
     fn of_process() -> Self {
-        Self {
-            is_root: Uid::effective().is_root() && !is_alone(),
-            caller: Uid::current().as_raw(),
-        }
+        Self { is_root: Uid::effective().is_root() && !is_alone(), caller: Uid::current().as_raw() }
     }
 
     fn is_trusted(self, uid: u32) -> bool {
@@ -231,12 +218,7 @@ struct Seen {
 
 impl Seen {
     fn of(fd: impl AsFd) -> io::Result<Self> {
-        let FileStat {
-            st_uid: uid,
-            st_gid: gid,
-            st_mode: mode,
-            ..
-        } = fstat(&fd)?;
+        let FileStat { st_uid: uid, st_gid: gid, st_mode: mode, .. } = fstat(&fd)?;
         Ok(Self {
             uid,
             gid,
@@ -255,10 +237,7 @@ impl Seen {
         } else if let Some(writer) = self.listed {
             Some(Why::List(writer))
         } else if mode & 0o020 != 0 && self.gid != 0 {
-            Some(Why::Group {
-                gid: self.gid,
-                mode,
-            })
+            Some(Why::Group { gid: self.gid, mode })
         } else {
             None
         }
@@ -305,14 +284,11 @@ impl Walk {
     }
 
     fn push(&mut self, path: &Path) {
-        let names = path
-            .components()
-            .rev()
-            .filter_map(|component| match component {
-                Component::Normal(name) => Some(name.to_owned()),
-                Component::ParentDir => Some("..".into()),
-                Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
-            });
+        let names = path.components().rev().filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+        });
         self.parts.extend(names);
     }
 
@@ -368,10 +344,7 @@ impl Walk {
 
     fn note(&mut self, seen: &Seen) {
         for why in self.rule.judge(seen) {
-            let fault = Fault {
-                path: self.at.clone(),
-                why,
-            };
+            let fault = Fault { path: self.at.clone(), why };
             if !self.faults.contains(&fault) {
                 self.faults.push(fault);
             }
@@ -393,10 +366,7 @@ impl Walk {
             return Err(Errno::ELOOP.into());
         }
         if self.rule.is_root && self.is_shared && !self.rule.is_trusted(stat.st_uid) {
-            self.faults.push(Fault {
-                path: self.at.join(name),
-                why: Why::Owner(stat.st_uid),
-            });
+            self.faults.push(Fault { path: self.at.join(name), why: Why::Owner(stat.st_uid) });
         }
         let target = PathBuf::from(readlinkat(&link, "")?);
         if target.is_absolute() {
@@ -456,10 +426,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    const ROOT: Rule = Rule {
-        is_root: true,
-        caller: 0,
-    };
+    const ROOT: Rule = Rule { is_root: true, caller: 0 };
 
     fn seen(uid: u32, gid: u32, mode: u32) -> Seen {
         Seen {
@@ -495,32 +462,16 @@ mod tests {
         ] {
             let found = ROOT.judge(&seen(uid, gid, mode));
             assert_eq!(found.len(), faults, "{uid}:{gid} {mode:o}: {found:?}");
-            let read_only = Seen {
-                is_read_only: true,
-                ..seen(uid, gid, mode)
-            };
+            let read_only = Seen { is_read_only: true, ..seen(uid, gid, mode) };
             assert!(ROOT.judge(&read_only).is_empty(), "{uid}:{gid} {mode:o}");
         }
-        let listed = Seen {
-            listed: Some(Writer::User(7)),
-            ..seen(0, 0, FILE | 0o664)
-        };
+        let listed = Seen { listed: Some(Writer::User(7)), ..seen(0, 0, FILE | 0o664) };
         assert_eq!(ROOT.judge(&listed).len(), 1);
-        let sticky = Seen {
-            mode: DIR | 0o1775,
-            is_dir: true,
-            ..listed
-        };
+        let sticky = Seen { mode: DIR | 0o1775, is_dir: true, ..listed };
         assert!(ROOT.judge(&sticky).is_empty());
-        let setuid = Rule {
-            is_root: true,
-            caller: 1000,
-        };
+        let setuid = Rule { is_root: true, caller: 1000 };
         assert!(setuid.judge(&seen(1000, 1000, FILE | 0o644)).is_empty());
-        let user = Rule {
-            is_root: false,
-            caller: 1000,
-        };
+        let user = Rule { is_root: false, caller: 1000 };
         assert!(user.judge(&seen(7, 7, FILE | 0o666)).is_empty());
     }
 
@@ -556,14 +507,7 @@ mod tests {
             assert_eq!(text, fs::read_to_string(dir.join(way)).unwrap(), "{way}");
         }
         for way in ["/", "/..", "/."] {
-            assert!(
-                open(Path::new(way))
-                    .unwrap()
-                    .file
-                    .metadata()
-                    .unwrap()
-                    .is_dir()
-            );
+            assert!(open(Path::new(way)).unwrap().file.metadata().unwrap().is_dir());
         }
         fs::remove_dir_all(dir).unwrap();
     }
@@ -621,27 +565,13 @@ mod tests {
         let dir = place("refused");
         symlink("loop", dir.join("loop")).unwrap();
         symlink("nowhere", dir.join("dangling")).unwrap();
-        for way in [
-            "loop",
-            "loop/x",
-            "dangling",
-            "missing",
-            "a/b/file/x",
-            "a/missing/x",
-        ] {
+        for way in ["loop", "loop/x", "dangling", "missing", "a/b/file/x", "a/missing/x"] {
             let ours = open(&dir.join(way)).unwrap_err();
             let theirs = File::open(dir.join(way)).unwrap_err();
             assert_eq!(ours.raw_os_error(), theirs.raw_os_error(), "{way}: {ours}");
         }
         nix::unistd::mkfifo(&dir.join("fifo"), Mode::S_IRUSR).unwrap();
-        assert!(
-            !open(&dir.join("fifo"))
-                .unwrap()
-                .file
-                .metadata()
-                .unwrap()
-                .is_file()
-        );
+        assert!(!open(&dir.join("fifo")).unwrap().file.metadata().unwrap().is_file());
         fs::remove_dir_all(dir).unwrap();
     }
 }

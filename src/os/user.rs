@@ -22,11 +22,7 @@ impl UserEntry {
     fn of(user: User) -> Self {
         Self {
             name: user.name,
-            home: if user.dir.is_dir() {
-                user.dir
-            } else {
-                PathBuf::from("/")
-            },
+            home: if user.dir.is_dir() { user.dir } else { PathBuf::from("/") },
             shell: user.shell,
         }
     }
@@ -70,10 +66,9 @@ impl fmt::Display for AccountError {
         match self {
             Self::NoSuchUser(name) => write!(f, "user {name}: there is no such user"),
             Self::NoSuchGroup(name) => write!(f, "group {name}: there is no such group"),
-            Self::NotRoot(what) => write!(
-                f,
-                "{what}: only a supervisor of root starts commands as somebody else"
-            ),
+            Self::NotRoot(what) => {
+                write!(f, "{what}: only a supervisor of root starts commands as somebody else")
+            }
             Self::Failed(what, errno) => write!(f, "{what}: {}", errno.desc()),
         }
     }
@@ -152,20 +147,13 @@ fn account(user: User, gid: Gid) -> Result<Account, AccountError> {
     let identity = if is_self && !uid.is_root() {
         None
     } else if Uid::effective().is_root() {
-        Some(Identity {
-            uid: uid.as_raw(),
-            gid: gid.as_raw(),
-            groups: groups(&user.name, gid)?,
-        })
+        Some(Identity { uid: uid.as_raw(), gid: gid.as_raw(), groups: groups(&user.name, gid)? })
     } else if uid == Uid::effective() {
         return Err(AccountError::NotRoot(format!("group {gid}")));
     } else {
         return Err(AccountError::NotRoot(format!("user {}", user.name)));
     };
-    Ok(Account {
-        entry: UserEntry::of(user),
-        identity,
-    })
+    Ok(Account { entry: UserEntry::of(user), identity })
 }
 
 fn groups(name: &str, gid: Gid) -> Result<Vec<u32>, AccountError> {
@@ -190,9 +178,7 @@ mod tests {
             "group no-such-group: there is no such group"
         );
         assert_eq!(
-            of_user_in_group("root", "no-such-group")
-                .unwrap_err()
-                .to_string(),
+            of_user_in_group("root", "no-such-group").unwrap_err().to_string(),
             "group no-such-group: there is no such group"
         );
     }
@@ -206,10 +192,7 @@ mod tests {
             assert_eq!(identity.uid, daemon.uid.as_raw());
             assert!(identity.groups.contains(&daemon.gid.as_raw()));
         } else {
-            assert_eq!(
-                other.unwrap_err(),
-                AccountError::NotRoot("user daemon".to_owned())
-            );
+            assert_eq!(other.unwrap_err(), AccountError::NotRoot("user daemon".to_owned()));
         }
     }
 }

@@ -73,11 +73,7 @@ pub(crate) fn ring(state_dir: &Path) -> io::Result<Rung> {
 
 /// Says whether the supervisor of `state_dir` lives, without waking it.
 pub(crate) fn probe(state_dir: &Path) -> io::Result<Rung> {
-    Ok(if open_heard(state_dir)?.is_some() {
-        Rung::Heard
-    } else {
-        Rung::NobodyListens
-    })
+    Ok(if open_heard(state_dir)?.is_some() { Rung::Heard } else { Rung::NobodyListens })
 }
 
 /// Makes the FIFO where it is missing and listens to it.
@@ -139,10 +135,7 @@ mod tests {
         let mut byte = [0];
         assert_eq!((&bell.0).read(&mut byte).unwrap(), 1);
         bell.drain().unwrap();
-        assert_eq!(
-            (&bell.0).read(&mut byte).unwrap_err().kind(),
-            ErrorKind::WouldBlock
-        );
+        assert_eq!((&bell.0).read(&mut byte).unwrap_err().kind(), ErrorKind::WouldBlock);
         drop(bell);
         assert_eq!(ring(&dir).unwrap(), Rung::NobodyListens);
         std::fs::remove_dir_all(dir).unwrap();

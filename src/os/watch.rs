@@ -156,11 +156,7 @@ fn notices_of(event: &InotifyEvent, paths: &[PathBuf]) -> Vec<Notice> {
         | AddWatchFlags::IN_Q_OVERFLOW;
     let Some(name) = &event.name else {
         let is_gone = event.mask.intersects(gone);
-        return vec![if is_gone {
-            Notice::Gone
-        } else {
-            Notice::Itself
-        }];
+        return vec![if is_gone { Notice::Gone } else { Notice::Itself }];
     };
     let is = |mask: AddWatchFlags| event.mask.intersects(mask);
     let change = if is(AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO) {

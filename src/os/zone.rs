@@ -45,10 +45,7 @@ pub(crate) fn load(name: &str) -> Result<Zone, ZoneError> {
     let zone = direct(name).or_else(|| jiff::tz::db().get(name).ok());
     match zone {
         Some(zone) => Ok(flatten(&zone, name)),
-        None => Err(ZoneError {
-            name: name.to_owned(),
-            suggestion: similar(name),
-        }),
+        None => Err(ZoneError { name: name.to_owned(), suggestion: similar(name) }),
     }
 }
 
@@ -57,9 +54,7 @@ pub(crate) fn load(name: &str) -> Result<Zone, ZoneError> {
 fn direct(name: &str) -> Option<TimeZone> {
     // Names in lower case may be files that are no zones of their own.
     let is_plain = name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
     if !is_plain {
         return None;
     }
@@ -112,25 +107,18 @@ fn flatten(zone: &TimeZone, unnamed: &str) -> Zone {
     let offset_first_secs = zone.to_offset(begin).seconds();
     let mut offset_secs = offset_first_secs;
     let mut transitions = Vec::new();
-    for transition in zone
-        .following(begin)
-        .take_while(|transition| transition.timestamp().as_second() < END_SECS)
+    for transition in
+        zone.following(begin).take_while(|transition| transition.timestamp().as_second() < END_SECS)
     {
         // Many transitions change only the abbreviation.
         if transition.offset().seconds() != offset_secs {
             offset_secs = transition.offset().seconds();
-            transitions.push(Transition {
-                at_secs: transition.timestamp().as_second(),
-                offset_secs,
-            });
+            transitions
+                .push(Transition { at_secs: transition.timestamp().as_second(), offset_secs });
         }
     }
     let name = zone.iana_name().unwrap_or(unnamed).into();
-    Zone {
-        name,
-        offset_first_secs,
-        transitions: transitions.into(),
-    }
+    Zone { name, offset_first_secs, transitions: transitions.into() }
 }
 
 /// The most similar name; none if nothing is close.
@@ -142,12 +130,7 @@ fn similar(name: &str) -> Option<String> {
     let wanted = name.to_ascii_lowercase();
     jiff::tz::db()
         .available()
-        .map(|known| {
-            (
-                likeness(&wanted, &known.as_str().to_ascii_lowercase()),
-                known.to_string(),
-            )
-        })
+        .map(|known| (likeness(&wanted, &known.as_str().to_ascii_lowercase()), known.to_string()))
         .filter(|(likeness, _)| *likeness >= SIMILAR_MIN)
         .max_by(|(a, left), (b, right)| a.total_cmp(b).then_with(|| right.cmp(left)))
         .map(|(_, known)| known)
@@ -156,9 +139,7 @@ fn similar(name: &str) -> Option<String> {
 /// How alike a name is to a known one or, where no area was written, to its city.
 fn likeness(wanted: &str, known: &str) -> f64 {
     let wanted = wanted.replace(' ', "_");
-    let city = known
-        .rsplit_once('/')
-        .map_or(0.0, |(_, city)| strsim::jaro(&wanted, city));
+    let city = known.rsplit_once('/').map_or(0.0, |(_, city)| strsim::jaro(&wanted, city));
     strsim::jaro(&wanted, known).max(city)
 }
 
@@ -171,13 +152,7 @@ fn directory() -> Option<String> {
 
 fn version(directory: &Path) -> Option<String> {
     let text = std::fs::read_to_string(directory.join("tzdata.zi")).ok()?;
-    Some(
-        text.lines()
-            .next()?
-            .strip_prefix("# version ")?
-            .trim()
-            .to_owned(),
-    )
+    Some(text.lines().next()?.strip_prefix("# version ")?.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -187,18 +162,11 @@ mod tests {
     #[test]
     fn zones_reach_from_1970_to_2199() {
         let zone = load("Europe/Berlin").unwrap();
-        assert_eq!(
-            (&*zone.name, zone.offset_first_secs),
-            ("Europe/Berlin", 3600)
-        );
+        assert_eq!((&*zone.name, zone.offset_first_secs), ("Europe/Berlin", 3600));
         let last = zone.transitions.last().unwrap();
         assert_eq!((last.at_secs, last.offset_secs), (7_252_419_600, 3600));
         assert!(zone.transitions.is_sorted_by(|a, b| a.at_secs < b.at_secs));
-        assert!(
-            zone.transitions
-                .windows(2)
-                .all(|pair| pair[0].offset_secs != pair[1].offset_secs)
-        );
+        assert!(zone.transitions.windows(2).all(|pair| pair[0].offset_secs != pair[1].offset_secs));
         assert!(zone.transitions.len() < 500);
     }
 
@@ -221,32 +189,18 @@ mod tests {
             ("../../etc/passwd", None),
         ] {
             let error = load(name).unwrap_err();
-            assert_eq!(
-                (error.name.as_str(), error.suggestion.as_deref()),
-                (name, suggestion)
-            );
+            assert_eq!((error.name.as_str(), error.suggestion.as_deref()), (name, suggestion));
         }
     }
 
     #[test]
     fn a_file_read_directly_is_the_zone_that_the_database_has() {
-        for name in [
-            "Europe/Berlin",
-            "UTC",
-            "America/New_York",
-            "Australia/Lord_Howe",
-        ] {
+        for name in ["Europe/Berlin", "UTC", "America/New_York", "Australia/Lord_Howe"] {
             let Some(zone) = direct(name) else { continue };
             let known = jiff::tz::db().get(name).unwrap();
             assert_eq!(flatten(&zone, name), flatten(&known, name), "{name}");
         }
-        for name in [
-            "europe/berlin",
-            "posixrules",
-            "../etc/passwd",
-            "/etc/localtime",
-            "",
-        ] {
+        for name in ["europe/berlin", "posixrules", "../etc/passwd", "/etc/localtime", ""] {
             assert!(direct(name).is_none(), "{name}");
         }
     }
@@ -254,10 +208,7 @@ mod tests {
     #[test]
     fn the_source_is_a_directory_or_the_copy() {
         let source = source();
-        assert!(
-            source.starts_with('/') || source.starts_with("the copy"),
-            "{source}"
-        );
+        assert!(source.starts_with('/') || source.starts_with("the copy"), "{source}");
         assert!(!system().name.is_empty());
     }
 }

@@ -131,16 +131,10 @@ impl Backup {
             let error = std::io::Error::other("not a file");
             return Err(StoreError::Unreadable(path.to_path_buf(), error));
         }
-        let mut backup = Self {
-            path: path.to_path_buf(),
-            len: meta.len(),
-            uri: uri(&real)?,
-            version: 0,
-        };
+        let mut backup =
+            Self { path: path.to_path_buf(), len: meta.len(), uri: uri(&real)?, version: 0 };
         let mut conn = memory().map_err(|e| backup.failed("read the backup", e))?;
-        backup
-            .attach_to(&mut conn)
-            .map_err(|e| backup.failed("read the backup", e))?;
+        backup.attach_to(&mut conn).map_err(|e| backup.failed("read the backup", e))?;
         backup.version = judge::judge(&conn).map_err(|refused| backup.refused(refused))?;
         Ok(backup)
     }
@@ -190,25 +184,19 @@ fn restore_within(
         return Err(StoreError::Itself(backup.path.clone()));
     }
     // The backup was read whole: what does not work now is this store.
-    backup
-        .attach_to(&mut store.conn)
-        .map_err(|e| classify(path, "read the store", e))?;
+    backup.attach_to(&mut store.conn).map_err(|e| classify(path, "read the store", e))?;
     let kept = kept_name(path, restoring.now);
     store.begin()?;
     // A second connection copies what is committed while this one keeps everybody else from committing more.
-    let done = writable(path)
-        .and_then(|reader| reader.backup(&kept, Goal::Closed))
-        .and_then(|_| {
+    let done =
+        writable(path).and_then(|reader| reader.backup(&kept, Goal::Closed)).and_then(|_| {
             let given = largest_run(&store.conn).ok();
             store.fill(backup, given, restoring)
         });
     match done {
         Ok(restored) => {
             store.commit()?;
-            Ok(Restored {
-                kept: Some(kept),
-                ..restored
-            })
+            Ok(Restored { kept: Some(kept), ..restored })
         }
         Err(error) => {
             store.rollback();
@@ -228,11 +216,9 @@ fn replace(
 ) -> Result<Restored, StoreError> {
     let unreadable = |error| StoreError::Unreadable(path.to_path_buf(), error);
     let draft = Draft::beside(path, "new")?;
-    let given = kept.as_ref().and_then(|_| {
-        writable(path)
-            .ok()
-            .and_then(|store| largest_run(&store.conn).ok())
-    });
+    let given = kept
+        .as_ref()
+        .and_then(|_| writable(path).ok().and_then(|store| largest_run(&store.conn).ok()));
     let restored = fill_draft(draft.path(), backup, given, restoring)?;
     draft.sync()?;
     if let Some(kept) = &kept {
@@ -253,9 +239,7 @@ fn fill_draft(
     restoring: &Restoring<'_>,
 ) -> Result<Restored, StoreError> {
     let mut store = writable(draft)?;
-    backup
-        .attach_to(&mut store.conn)
-        .map_err(|e| backup.failed("read the backup", e))?;
+    backup.attach_to(&mut store.conn).map_err(|e| backup.failed("read the backup", e))?;
     // Not in WAL mode yet, so that all of it is in the one file; who opens it for writing makes it so.
     store.begin()?;
     let restored = store.fill(backup, given, restoring)?;
@@ -273,8 +257,7 @@ fn keep(path: &Path, kept: &Path) -> std::io::Result<()> {
             Ok(()) | Err(_) => {}
         }
     }
-    path.parent()
-        .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
 }
 
 impl Store {
@@ -306,9 +289,7 @@ impl Store {
             )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        drops
-            .iter()
-            .try_for_each(|sql| self.conn.execute_batch(sql))
+        drops.iter().try_for_each(|sql| self.conn.execute_batch(sql))
     }
 
     /// Makes the tables as the backup's version has them and copies what both know. Nothing of the backup is executed.
@@ -320,10 +301,8 @@ impl Store {
         for (_, step) in ADDITIONS {
             self.conn.execute_batch(step)?;
         }
-        self.conn
-            .pragma_update(None, "application_id", APPLICATION_ID)?;
-        self.conn
-            .pragma_update(None, "user_version", backup.version)?;
+        self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+        self.conn.pragma_update(None, "user_version", backup.version)?;
         for table in tables_of(&self.conn)? {
             let there = columns_of(&self.conn, "backup", &table)?;
             let both: Vec<String> = columns_of(&self.conn, "main", &table)?
@@ -349,9 +328,8 @@ impl Store {
         given: Option<i64>,
         restoring: &Restoring<'_>,
     ) -> rusqlite::Result<Restored> {
-        let mut set = self
-            .conn
-            .prepare("INSERT OR REPLACE INTO main.meta(key, value) VALUES (?1, ?2)")?;
+        let mut set =
+            self.conn.prepare("INSERT OR REPLACE INTO main.meta(key, value) VALUES (?1, ?2)")?;
         set.execute(params!["paused_at", restoring.now.ms()])?;
         set.execute(params!["paused_until", None::<i64>])?;
         set.execute(params!["restored_at", restoring.now.ms()])?;
@@ -376,11 +354,7 @@ impl Store {
             let sql = format!("SELECT count(*) FROM main.run WHERE state IN ({states})");
             self.conn.query_row(&sql, [], |row| row.get(0))
         };
-        Ok(Restored {
-            kept: None,
-            running: count("3")?,
-            waiting: count("1, 2, 4")?,
-        })
+        Ok(Restored { kept: None, running: count("3")?, waiting: count("1, 2, 4")? })
     }
 
     fn refuse_foreign_or_newer(&self) -> Result<(), StoreError> {
@@ -393,10 +367,7 @@ impl Store {
 
 /// A connection that may attach a file for reading only.
 fn writable(path: &Path) -> Result<Store, StoreError> {
-    let conn = connect(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI,
-    )?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI)?;
     Ok(Store::of(conn, path.to_path_buf()))
 }
 
@@ -408,9 +379,7 @@ fn memory() -> rusqlite::Result<Connection> {
 }
 
 fn largest_run(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.query_row("SELECT coalesce(max(id), 0) FROM main.run", [], |row| {
-        row.get(0)
-    })
+    conn.query_row("SELECT coalesce(max(id), 0) FROM main.run", [], |row| row.get(0))
 }
 
 /// The tables of the schema. The trigger of a run counts in the row of its job, so jobs, with their counters, come last.

@@ -219,10 +219,7 @@ fn stage(
     };
     match judge(tx, batch, job, addition, key)? {
         Judged::Existing(by) => Ok(Staged::Existing(by)),
-        Judged::Refused(by) => Ok(Staged::Refused {
-            key: key.clone(),
-            by,
-        }),
+        Judged::Refused(by) => Ok(Staged::Refused { key: key.clone(), by }),
         Judged::Run(claim) => {
             let run = insert(tx, batch, job, addition, item)?;
             give_key(tx, run, key, &claim)
@@ -359,8 +356,7 @@ fn settle(
     }
     let staged = match judged {
         Judged::Existing(by) => {
-            tx.prepare_cached("DELETE FROM run WHERE id = ?1 AND state = 0")?
-                .execute([run])?;
+            tx.prepare_cached("DELETE FROM run WHERE id = ?1 AND state = 0")?.execute([run])?;
             Staged::Existing(by)
         }
         Judged::Refused(by) => Staged::Refused { key, by },
@@ -405,9 +401,7 @@ fn show(
             return Ok(Shown::BacklogFull { waiting });
         }
     }
-    let shown = tx.execute(
-        "UPDATE feed SET is_done = 1 WHERE id = ?1 AND is_done = 0",
-        [batch.feed],
-    )?;
+    let shown =
+        tx.execute("UPDATE feed SET is_done = 1 WHERE id = ?1 AND is_done = 0", [batch.feed])?;
     Ok(if shown == 1 { Shown::Yes } else { Shown::Gone })
 }

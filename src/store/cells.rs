@@ -106,10 +106,7 @@ mod tests {
         ] {
             assert_eq!(u32::of(value), number, "{value:?}");
         }
-        assert_eq!(
-            String::of(ValueRef::Blob(b"a\xff")).as_deref(),
-            Some("a\u{fffd}")
-        );
+        assert_eq!(String::of(ValueRef::Blob(b"a\xff")).as_deref(), Some("a\u{fffd}"));
         assert_eq!(Vec::<u8>::of(ValueRef::Integer(7)), None);
     }
 }

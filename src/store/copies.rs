@@ -79,13 +79,7 @@ pub(super) fn kept_name(path: &Path, now: Wall) -> PathBuf {
 pub(super) fn name(draft: &Path, path: &Path) -> Result<(), StoreError> {
     use nix::errno::Errno;
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    let answer = match renameat2(
-        AT_FDCWD,
-        draft,
-        AT_FDCWD,
-        path,
-        RenameFlags::RENAME_NOREPLACE,
-    ) {
+    let answer = match renameat2(AT_FDCWD, draft, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
         // A file system that cannot promise it.
         Err(Errno::EINVAL | Errno::ENOSYS) => fs::hard_link(draft, path),
         answer => answer.map_err(std::io::Error::from),

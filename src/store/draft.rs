@@ -37,10 +37,7 @@ impl Draft {
         let failed = |errno: nix::Error| StoreError::Unreadable(path.to_path_buf(), errno.into());
         let (file, made) = mkstemp(&beside(path, &format!("{word}-XXXXXX"))).map_err(failed)?;
         fcntl(&file, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(failed)?;
-        Ok(Self {
-            path: made,
-            file: File::from(file),
-        })
+        Ok(Self { path: made, file: File::from(file) })
     }
 
     /// Its name until it gets its own.
@@ -95,12 +92,8 @@ impl Draft {
         first.push(format!(".new-{word:016x}"));
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut copy = File::from(openat(
-            &dir,
-            first.as_os_str(),
-            flags,
-            Mode::S_IRUSR | Mode::S_IWUSR,
-        )?);
+        let mut copy =
+            File::from(openat(&dir, first.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let named = io::copy(&mut &self.file, &mut copy)
             .and_then(|_| copy.sync_all())
             .and_then(|()| publish(&dir, &copy, Path::new(&first), Path::new(name)));
@@ -114,13 +107,7 @@ impl Draft {
 /// Gives an open file its name in a directory if nothing has it.
 fn publish(dir: &OwnedFd, file: &File, first: &Path, name: &Path) -> io::Result<()> {
     let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-    match linkat(
-        AT_FDCWD,
-        itself.as_str(),
-        dir,
-        name,
-        AtFlags::AT_SYMLINK_FOLLOW,
-    ) {
+    match linkat(AT_FDCWD, itself.as_str(), dir, name, AtFlags::AT_SYMLINK_FOLLOW) {
         // A file system without hard links.
         Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EXDEV) => {
             renameat2(dir, first, dir, name, RenameFlags::RENAME_NOREPLACE)?;
@@ -128,15 +115,8 @@ fn publish(dir: &OwnedFd, file: &File, first: &Path, name: &Path) -> io::Result<
         Err(Errno::ENOENT) => return Err(replaced()),
         answer => answer?,
     }
-    let (ours, there) = (
-        file.metadata()?,
-        fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?,
-    );
-    if (ours.dev(), ours.ino()) == (there.st_dev, there.st_ino) {
-        Ok(())
-    } else {
-        Err(replaced())
-    }
+    let (ours, there) = (file.metadata()?, fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?);
+    if (ours.dev(), ours.ino()) == (there.st_dev, there.st_ino) { Ok(()) } else { Err(replaced()) }
 }
 
 fn replaced() -> io::Error {

@@ -70,31 +70,19 @@ impl fmt::Display for StoreError {
                     path.display()
                 )
             }
-            Self::Older { path, found } => write!(
-                f,
-                "{}: made by an older jobctl (version {found})",
-                path.display()
-            ),
+            Self::Older { path, found } => {
+                write!(f, "{}: made by an older jobctl (version {found})", path.display())
+            }
             Self::Damaged(path, why) => write!(f, "{}: damaged: {why}", path.display()),
             Self::Strange(path, what) => {
-                write!(
-                    f,
-                    "{}: it has {what}, which jobctl did not make",
-                    path.display()
-                )
+                write!(f, "{}: it has {what}, which jobctl did not make", path.display())
             }
             Self::Altered(path, what) => {
-                write!(
-                    f,
-                    "{}: its {what} is not as jobctl makes it",
-                    path.display()
-                )
+                write!(f, "{}: its {what} is not as jobctl makes it", path.display())
             }
-            Self::Network(path) => write!(
-                f,
-                "{}: on a network file system, where locks do not hold",
-                path.display()
-            ),
+            Self::Network(path) => {
+                write!(f, "{}: on a network file system, where locks do not hold", path.display())
+            }
             Self::Limited(path) => write!(
                 f,
                 "{}: has come to the limit of file sizes of this process (`ulimit -f`)",

@@ -82,11 +82,7 @@ impl Store {
                     "SELECT id, position, count FROM feed WHERE run = ?1 AND claim = ?2",
                 )?
                 .query_row([run, claim], |row| {
-                    Ok(Feed {
-                        id: row.cell(0)?,
-                        position: row.cell(1)?,
-                        count: row.cell(2)?,
-                    })
+                    Ok(Feed { id: row.cell(0)?, position: row.cell(1)?, count: row.cell(2)? })
                 })
                 .optional()
         };
@@ -94,16 +90,8 @@ impl Store {
         if let Some(feed) = found {
             return Ok(feed);
         }
-        self.change(
-            "begin a feed",
-            "INSERT INTO feed(run, claim) VALUES (?1, ?2)",
-            [run, claim],
-        )?;
-        Ok(Feed {
-            id: self.conn.last_insert_rowid(),
-            position: 0,
-            count: 0,
-        })
+        self.change("begin a feed", "INSERT INTO feed(run, claim) VALUES (?1, ?2)", [run, claim])?;
+        Ok(Feed { id: self.conn.last_insert_rowid(), position: 0, count: 0 })
     }
 
     /// Puts down a run for each line, out of sight. `feed` is how far it is then.
@@ -131,25 +119,15 @@ impl Store {
             }
             self.conn
                 .prepare_cached("UPDATE feed SET position = ?2, count = ?3 WHERE id = ?1")?
-                .execute([
-                    feed.id,
-                    feed.position.cast_signed(),
-                    feed.count.cast_signed(),
-                ])
+                .execute([feed.id, feed.position.cast_signed(), feed.count.cast_signed()])
         };
-        staged()
-            .map(|_| ())
-            .map_err(|e| self.failed("put down what was found", e))
+        staged().map(|_| ()).map_err(|e| self.failed("put down what was found", e))
     }
 
     /// Makes sure that the store has a row for a job, in a turn.
     pub(crate) fn know_name(&self, job: &str) -> Result<(), StoreError> {
-        self.change(
-            "add a job",
-            "INSERT INTO job(name) VALUES (?1) ON CONFLICT DO NOTHING",
-            [job],
-        )
-        .map(|_| ())
+        self.change("add a job", "INSERT INTO job(name) VALUES (?1) ON CONFLICT DO NOTHING", [job])
+            .map(|_| ())
     }
 
     /// How many runs of a job wait; none if it is not known.
@@ -167,12 +145,7 @@ impl Store {
 
     /// Brings the runs of a feed into sight: its finder has succeeded.
     pub(crate) fn finish_feed(&self, id: i64) -> Result<(), StoreError> {
-        self.change(
-            "finish a feed",
-            "UPDATE feed SET is_done = 1 WHERE id = ?1",
-            [id],
-        )
-        .map(|_| ())
+        self.change("finish a feed", "UPDATE feed SET is_done = 1 WHERE id = ?1", [id]).map(|_| ())
     }
 
     /// Whether there is anything of feeds to do.
@@ -185,8 +158,7 @@ impl Store {
 
     /// Queues runs of finished feeds and batches, and takes away those that came to nothing; some of them.
     pub(crate) fn bring_fed(&self, bringing: &Bringing<'_>) -> Result<Brought, StoreError> {
-        self.bring(bringing)
-            .map_err(|e| self.failed("queue what was fed", e))
+        self.bring(bringing).map_err(|e| self.failed("queue what was fed", e))
     }
 
     fn bring(&self, bringing: &Bringing<'_>) -> rusqlite::Result<Brought> {
@@ -235,11 +207,7 @@ impl Store {
             };
             if !is_under_way {
                 let feed = row.cell(0)?;
-                return Ok(Some(NextFeed {
-                    feed,
-                    is_done,
-                    is_batch,
-                }));
+                return Ok(Some(NextFeed { feed, is_done, is_batch }));
             }
         }
         Ok(None)
@@ -274,9 +242,7 @@ impl Store {
             })?
             .collect::<Result<_, _>>()?;
         if !marked.is_empty() {
-            return marked
-                .iter()
-                .try_for_each(|marked| self.replace(marked, bringing.now));
+            return marked.iter().try_for_each(|marked| self.replace(marked, bringing.now));
         }
         self.conn
             .prepare_cached(
@@ -296,18 +262,12 @@ impl Store {
 
     /// Lets an item take the place of the run that has its key, or ends it where a later one of its batch has taken its own.
     fn replace(&self, marked: &Marked, now: Wall) -> rusqlite::Result<()> {
-        let Marked {
-            run,
-            job,
-            by,
-            ref key,
-        } = *marked;
+        let Marked { run, job, by, ref key } = *marked;
         let mut end = self.conn.prepare_cached(
             "UPDATE run SET state = 8, reason = ?2, \"by\" = ?3, ended_at = ?4, key = ?5, staged_key = NULL WHERE id = ?1 AND state = 0",
         )?;
         let mut ended_by = |by: i64| {
-            end.execute(params![run, Reason::Replaced.code(), by, now.ms(), key])
-                .map(|_| ())
+            end.execute(params![run, Reason::Replaced.code(), by, now.ms(), key]).map(|_| ())
         };
         if by < STOLEN {
             return ended_by(-by);
@@ -341,9 +301,7 @@ impl Store {
             .prepare_cached(
                 "SELECT id, args, job FROM run WHERE state = 0 AND feed = ?1 ORDER BY id LIMIT ?2",
             )?
-            .query_map(params![feed, limit], |row| {
-                Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?))
-            })?
+            .query_map(params![feed, limit], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?
             .collect::<Result<_, _>>()?;
         for (id, args, job) in &some {
             let args = args.as_deref().map(rows::decode_args).unwrap_or_default();
@@ -354,9 +312,7 @@ impl Store {
                 None => false,
             };
             if is_held {
-                self.conn
-                    .prepare_cached("DELETE FROM run WHERE id = ?1")?
-                    .execute([id])?;
+                self.conn.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([id])?;
             } else {
                 self.conn
                     .prepare_cached("UPDATE run SET state = 2, key = ?2, due_at = min(due_at, ?3) WHERE id = ?1")?

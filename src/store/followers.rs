@@ -89,7 +89,5 @@ fn cancel(tx: &Connection, run: i64, by: i64, now: Wall) -> rusqlite::Result<()>
         "UPDATE run SET state = 8, reason = ?3, \"by\" = ?2, ended_at = ?4 WHERE id = ?1 AND state = 1 AND due_at IS NULL",
     )?
     .execute(params![run, by, Reason::Dependency.code(), now.ms()])?;
-    tx.prepare_cached("DELETE FROM dependency WHERE run = ?1")?
-        .execute([run])
-        .map(|_| ())
+    tx.prepare_cached("DELETE FROM dependency WHERE run = ?1")?.execute([run]).map(|_| ())
 }

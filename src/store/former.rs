@@ -22,11 +22,7 @@ pub(super) fn unite(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Re
     let Some(kept) = in_force(&found) else {
         return Ok(Vec::new());
     };
-    let merged: Vec<i64> = found
-        .iter()
-        .map(|row| row.id)
-        .filter(|id| *id != kept.id)
-        .collect();
+    let merged: Vec<i64> = found.iter().map(|row| row.id).filter(|id| *id != kept.id).collect();
     for &id in &merged {
         move_runs(conn, id, kept.id)?;
         move_job(conn, id, kept.id)?;
@@ -57,12 +53,7 @@ fn find_all(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Result<Vec
 fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {
     // A row that `enqueue` made for a name that was not loaded yet has no watermark.
     conn.prepare_cached("SELECT id, present AND watermark IS NOT NULL FROM job WHERE name = ?1")?
-        .query_row([name], |row| {
-            Ok(Found {
-                id: row.cell(0)?,
-                is_planned: row.cell(1)?,
-            })
-        })
+        .query_row([name], |row| Ok(Found { id: row.cell(0)?, is_planned: row.cell(1)? }))
         .optional()
 }
 
@@ -83,8 +74,7 @@ fn move_runs(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          AND other.scheduled_at = run.scheduled_at)",
         [from, to],
     )?;
-    conn.execute("UPDATE run SET job = ?2 WHERE job = ?1", [from, to])
-        .map(|_| ())
+    conn.execute("UPDATE run SET job = ?2 WHERE job = ?1", [from, to]).map(|_| ())
 }
 
 /// The counters go along: their triggers see states change, not jobs. A pause goes along, too.
@@ -117,6 +107,5 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     )?;
     conn.execute("DELETE FROM tally WHERE job = ?1", [from])?;
     conn.execute("UPDATE notice SET job = ?2 WHERE job = ?1", [from, to])?;
-    conn.execute("DELETE FROM job WHERE id = ?1", [from])
-        .map(|_| ())
+    conn.execute("DELETE FROM job WHERE id = ?1", [from]).map(|_| ())
 }

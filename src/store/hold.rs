@@ -55,9 +55,8 @@ pub(super) struct Unstopped {
 impl Unstopped {
     /// Keeps these signals waiting. None where the kernel refuses: then one may be stopped, as everywhere else.
     pub(super) fn begin() -> Option<Self> {
-        let signals: SigSet = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]
-            .into_iter()
-            .collect();
+        let signals: SigSet =
+            [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].into_iter().collect();
         let former = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok()?;
         Some(Self { former })
     }

@@ -26,26 +26,14 @@ pub(crate) fn run_fields(run: &RunRow) -> Map<String, Value> {
     put("ended_at", time(run.ended_at));
     put("attempt", run.attempt.into());
     put("max_attempts", run.max_attempts.into());
-    put(
-        "outcome",
-        run.outcome.map(|outcome| outcome.as_str()).into(),
-    );
+    put("outcome", run.outcome.map(|outcome| outcome.as_str()).into());
     put("exit_code", run.exit_code.into());
     put("signal", run.signal.into());
     put("error", run.error.as_deref().into());
     put("duration_ms", run.duration_ms.into());
-    put(
-        "args",
-        run.args
-            .iter()
-            .map(|arg| String::from_utf8_lossy(arg))
-            .collect(),
-    );
+    put("args", run.args.iter().map(|arg| String::from_utf8_lossy(arg)).collect());
     if run.args.iter().any(|arg| std::str::from_utf8(arg).is_err()) {
-        put(
-            "args_base64",
-            run.args.iter().map(|arg| STANDARD.encode(arg)).collect(),
-        );
+        put("args_base64", run.args.iter().map(|arg| STANDARD.encode(arg)).collect());
     }
     put("key", run.key.as_deref().into());
     put("priority", run.priority.into());

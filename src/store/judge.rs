@@ -13,15 +13,11 @@ use super::open::{ADDITIONS, APPLICATION_ID, SCHEMA, version_of};
 use crate::core::job::Name;
 
 /// Tables without which a file is no backup.
-const NEEDED: [&str; 7] = [
-    "meta", "source", "run", "attempt", "output", "downtime", "job",
-];
+const NEEDED: [&str; 7] = ["meta", "source", "run", "attempt", "output", "downtime", "job"];
 
 /// What an administrator's ANALYZE makes; only the planner reads it.
-const STATISTICS: [(&str, &str); 2] = [
-    ("sqlite_stat1", "tbl,idx,stat"),
-    ("sqlite_stat4", "tbl,idx,neq,nlt,ndlt,sample"),
-];
+const STATISTICS: [(&str, &str); 2] =
+    [("sqlite_stat1", "tbl,idx,stat"), ("sqlite_stat4", "tbl,idx,neq,nlt,ndlt,sample")];
 
 /// Instructions of SQLite's machine for each byte of a file: reading all of it and copying it takes less than ten.
 const STEPS_PER_BYTE: u64 = 100;
@@ -70,8 +66,7 @@ type Entry = (String, String, String, Option<String>);
 pub(super) fn distrust_schema(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)
-        .map(drop)
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).map(drop)
 }
 
 /// Prepares a connection for a file of another hand, of so many bytes: no trigger is executed, and no more steps are made than its
@@ -125,9 +120,7 @@ fn judge_numbers(conn: &Connection) -> Result<(), Refused> {
     let mut tables = conn.prepare(
         "SELECT name FROM backup.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     )?;
-    let tables: Vec<String> = tables
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for table in tables {
         let mut columns = conn
             .prepare("SELECT name FROM pragma_table_info(?1, 'backup') WHERE type = 'INTEGER'")?;
@@ -267,11 +260,9 @@ mod tests {
         ))
         .unwrap();
         let _ = std::fs::remove_file(&path);
-        conn.execute("VACUUM INTO ?1", [path.to_string_lossy()])
-            .unwrap();
+        conn.execute("VACUUM INTO ?1", [path.to_string_lossy()]).unwrap();
         let conn = guarded();
-        conn.execute("ATTACH ?1 AS backup", [path.to_string_lossy()])
-            .unwrap();
+        conn.execute("ATTACH ?1 AS backup", [path.to_string_lossy()]).unwrap();
         let judged = judge(&conn);
         std::fs::remove_file(path).unwrap();
         judged
@@ -280,10 +271,7 @@ mod tests {
     #[test]
     fn a_store_of_our_own_making_may_be_restored_analyzed_or_not() {
         assert_eq!(judged("").unwrap(), 1);
-        assert_eq!(
-            judged("INSERT INTO job(name) VALUES ('a'); ANALYZE").unwrap(),
-            1
-        );
+        assert_eq!(judged("INSERT INTO job(name) VALUES ('a'); ANALYZE").unwrap(), 1);
     }
 
     #[test]
@@ -315,10 +303,7 @@ mod tests {
     fn what_is_no_number_in_a_column_of_numbers_is_refused_and_named() {
         const RUN: &str = "INSERT INTO run(job, created_at, state, cause) VALUES (1, 5, 2, 3)";
         for (sql, why) in [
-            (
-                "UPDATE run SET due_at = 'x'",
-                "in its table `run` a `due_at` is no whole number",
-            ),
+            ("UPDATE run SET due_at = 'x'", "in its table `run` a `due_at` is no whole number"),
             (
                 "UPDATE run SET expires_at = 1.5",
                 "in its table `run` a `expires_at` is no whole number",
@@ -342,10 +327,7 @@ mod tests {
     #[test]
     fn a_job_with_a_name_that_no_jobfile_can_have_is_refused() {
         for (name, why) in [
-            (
-                "'../x'",
-                "the name of a job, \"../x\", must begin with a letter or digit",
-            ),
+            ("'../x'", "the name of a job, \"../x\", must begin with a letter or digit"),
             ("''", "the name of a job, \"\", is empty"),
             (
                 "'12'",
@@ -366,34 +348,16 @@ mod tests {
             ("CREATE VIEW v AS SELECT 1", "the view `v`"),
             ("CREATE TABLE t(x)", "the table `t`"),
             ("CREATE INDEX i ON run(abs(state))", "the index `i`"),
-            (
-                "CREATE TRIGGER t AFTER INSERT ON run BEGIN SELECT 1; END",
-                "the trigger `t`",
-            ),
-            (
-                "ALTER TABLE job ADD COLUMN evil AS (name || name)",
-                "table `job`",
-            ),
-            (
-                "CREATE VIRTUAL TABLE f USING rtree(i, a, b)",
-                "the table `f_rowid`",
-            ),
-            (
-                "DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS id",
-                "view `runs`",
-            ),
+            ("CREATE TRIGGER t AFTER INSERT ON run BEGIN SELECT 1; END", "the trigger `t`"),
+            ("ALTER TABLE job ADD COLUMN evil AS (name || name)", "table `job`"),
+            ("CREATE VIRTUAL TABLE f USING rtree(i, a, b)", "the table `f_rowid`"),
+            ("DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS id", "view `runs`"),
             (
                 "DROP TRIGGER run_gone; CREATE TRIGGER run_gone AFTER DELETE ON run BEGIN SELECT 1; END",
                 "trigger `run_gone`",
             ),
-            (
-                "DROP TABLE watched; CREATE VIEW watched AS SELECT 1 AS job",
-                "the view `watched`",
-            ),
-            (
-                "DROP INDEX run_late; CREATE INDEX run_late ON run(job, state)",
-                "index `run_late`",
-            ),
+            ("DROP TABLE watched; CREATE VIEW watched AS SELECT 1 AS job", "the view `watched`"),
+            ("DROP INDEX run_late; CREATE INDEX run_late ON run(job, state)", "index `run_late`"),
             ("DROP TABLE source", "it has no table `source`"),
         ] {
             match judged(sql) {

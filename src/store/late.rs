@@ -64,9 +64,7 @@ impl Store {
                             well_at: rows::wall(row, 2)?,
                         })
                     };
-                    update
-                        .query_map(params![now.ms(), floor.ms()], read)?
-                        .collect()
+                    update.query_map(params![now.ms(), floor.ms()], read)?.collect()
                 });
             late.extend(found.map_err(|e| self.failed("look for late jobs", e))?);
         }

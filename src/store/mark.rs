@@ -52,10 +52,7 @@ impl Mark {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(path_beside(store))
             .ok()?;
-        Some(Self {
-            file,
-            prefix: format!("{} {device} {inode} ", boot.trim()),
-        })
+        Some(Self { file, prefix: format!("{} {device} {inode} ", boot.trim()) })
     }
 
     /// The commits that it has seen of this store in this boot.
@@ -76,9 +73,7 @@ impl Mark {
     fn set(&self, commits: i64) {
         let text = format!("{}{commits}", self.prefix);
         // A mark that cannot be written says less than it could, and nothing wrong.
-        let _ = self
-            .file
-            .write_all_at(format!("{text:<LEN$}").as_bytes(), 0);
+        let _ = self.file.write_all_at(format!("{text:<LEN$}").as_bytes(), 0);
     }
 }
 
@@ -110,10 +105,7 @@ impl Store {
 
     /// Whether the store has less than was committed to it. It is told once: from now on the mark is what the store has.
     pub(crate) fn take_behind(&self) -> Result<Option<Behind>, StoreError> {
-        let Some((mark, seen)) = self
-            .mark
-            .as_ref()
-            .and_then(|mark| Some((mark, mark.seen()?)))
+        let Some((mark, seen)) = self.mark.as_ref().and_then(|mark| Some((mark, mark.seen()?)))
         else {
             return Ok(None);
         };
@@ -129,8 +121,6 @@ impl Store {
             return Ok(None);
         }
         mark.set(commits);
-        Ok(Some(Behind {
-            lost: seen.saturating_sub(commits),
-        }))
+        Ok(Some(Behind { lost: seen.saturating_sub(commits) }))
     }
 }

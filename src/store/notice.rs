@@ -199,10 +199,7 @@ impl Store {
     }
 
     fn place_of(&self, new: &NewNotice, event: Event, means: Means) -> Result<Place, StoreError> {
-        let alone = |due_at| Place {
-            joins: None,
-            due_at,
-        };
+        let alone = |due_at| Place { joins: None, due_at };
         if is_bounded(event, means) && !new.interval.is_zero() {
             let Some(last) = self.newest_bounded(new.job_id, means)? else {
                 return Ok(alone(new.at));
@@ -211,10 +208,7 @@ impl Store {
             let is_untouched = !last.is_done && last.claim.is_none();
             let is_ahead = last.due_at > new.at;
             return Ok(if is_untouched && is_ahead {
-                Place {
-                    joins: Some((last.id, last.event)),
-                    due_at: last.due_at,
-                }
+                Place { joins: Some((last.id, last.event)), due_at: last.due_at }
             } else if last.is_done && is_ahead {
                 // A clock that was set back must not hold it back for long.
                 alone(new.at)
@@ -229,10 +223,7 @@ impl Store {
             return Ok(alone(failure.due_at.max(new.at)));
         }
         let crowd = self.crowd(new.job_id, event, means)?;
-        Ok(Place {
-            joins: crowd.map(|id| (id, event)),
-            due_at: new.at,
-        })
+        Ok(Place { joins: crowd.map(|id| (id, event)), due_at: new.at })
     }
 
     /// The newest notice of a job by these means that is bounded ([`is_bounded`]): all of them share the interval.
@@ -242,11 +233,7 @@ impl Store {
         );
         self.conn
             .prepare_cached(&sql)
-            .and_then(|mut query| {
-                query
-                    .query_row(params![job_id, means.code()], notice)
-                    .optional()
-            })
+            .and_then(|mut query| query.query_row(params![job_id, means.code()], notice).optional())
             .map_err(|e| self.failed("read notices", e))
     }
 
@@ -324,9 +311,7 @@ impl Store {
             return Ok(None);
         };
         let attempts = self.attempts(run.id)?;
-        let attempt = attempts
-            .into_iter()
-            .find(|attempt| Some(attempt.attempt) == row.attempt);
+        let attempt = attempts.into_iter().find(|attempt| Some(attempt.attempt) == row.attempt);
         if let Some(state) = row.state {
             (run.state, run.reason) = (state, row.reason);
         }
@@ -338,10 +323,8 @@ impl Store {
             run.exit_code = end.as_ref().and_then(|end| end.exit_code);
             run.signal = end.as_ref().and_then(|end| end.signal);
             run.duration_ms = end.as_ref().and_then(|end| end.duration_ms);
-            run.ended_at = end
-                .as_ref()
-                .and_then(|end| end.ended_at)
-                .filter(|_| run.state.is_ended());
+            run.ended_at =
+                end.as_ref().and_then(|end| end.ended_at).filter(|_| run.state.is_ended());
             run.error = end.and_then(|end| end.error);
         }
         Ok(Some(run))

@@ -34,10 +34,7 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("watched", include_str!("schema/0004-watched.sql")),
     ("notice", include_str!("schema/0005-notice.sql")),
     ("batch", include_str!("schema/0006-batch.sql")),
-    (
-        "watched.status_ns",
-        include_str!("schema/0007-watched-times.sql"),
-    ),
+    ("watched.status_ns", include_str!("schema/0007-watched-times.sql")),
 ];
 
 /// The store's log is at most this part of the disk, but between so many pages of SQLite's.
@@ -140,21 +137,15 @@ impl Store {
         let conn = Connection::open_in_memory().expect("memory is there");
         let mut store = Self::of(conn, PathBuf::from(":memory:"));
         store.migrate(SCHEMA).expect("the schema is valid");
-        store
-            .add_what_is_missing()
-            .expect("the additions are valid");
-        store
-            .conn
-            .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        store.add_what_is_missing().expect("the additions are valid");
+        store.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         store
     }
 
     /// Does SQL of a test's own.
     #[cfg(test)]
     pub(crate) fn execute_raw(&self, sql: &str) {
-        self.conn
-            .execute_batch(sql)
-            .expect("the test's SQL is right");
+        self.conn.execute_batch(sql).expect("the test's SQL is right");
     }
 
     /// The same, where the store may refuse it.
@@ -188,11 +179,7 @@ impl Store {
                 .map_err(|e| self.failed("configure the store", e))
         };
         set("journal_mode", "WAL")?;
-        let synchronous = if cfg!(feature = "sync-off") {
-            "OFF"
-        } else {
-            "FULL"
-        };
+        let synchronous = if cfg!(feature = "sync-off") { "OFF" } else { "FULL" };
         set("synchronous", synchronous)?;
         set("foreign_keys", "OFF")?;
         set("temp_store", "MEMORY")?;
@@ -200,8 +187,7 @@ impl Store {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         set("wal_autocheckpoint", &log_pages_max(dir).to_string())?;
         set("journal_size_limit", &LOG_KEPT_MAX.to_string())?;
-        self.conn
-            .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        self.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())
     }
 
@@ -218,20 +204,12 @@ impl Store {
         }
         let (found, known) = (self.pragma("user_version")?, version_of(SCHEMA));
         if found > known {
-            return Err(StoreError::Newer {
-                path: self.path.clone(),
-                found,
-                known,
-            });
+            return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
         if found < known {
-            return Err(StoreError::Older {
-                path: self.path.clone(),
-                found,
-            });
+            return Err(StoreError::Older { path: self.path.clone(), found });
         }
-        self.conn
-            .set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        self.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())
     }
 
@@ -244,11 +222,7 @@ impl Store {
         }
         let known = version_of(steps);
         if found > known {
-            return Err(StoreError::Newer {
-                path: self.path.clone(),
-                found,
-                known,
-            });
+            return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
         if found == known {
             return Ok(());
@@ -263,22 +237,17 @@ impl Store {
         let path = self.path.clone();
         let failed = |e| classify(&path, "migrate the store", e);
         let _unstopped = Unstopped::begin();
-        let tx = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
+        let tx =
+            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         // Another process may have done it while this one waited for the lock.
-        let found: i64 = tx
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed)?;
+        let found: i64 =
+            tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
         let done = usize::try_from(found).unwrap_or(0).min(steps.len());
         for step in &steps[done..] {
             tx.execute_batch(step).map_err(failed)?;
         }
-        tx.pragma_update(None, "application_id", APPLICATION_ID)
-            .map_err(failed)?;
-        tx.pragma_update(None, "user_version", version_of(steps))
-            .map_err(failed)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+        tx.pragma_update(None, "user_version", version_of(steps)).map_err(failed)?;
         tx.commit().map_err(failed)
     }
 
@@ -296,10 +265,8 @@ impl Store {
         let path = self.path.clone();
         let failed = |e| classify(&path, "extend the store", e);
         let _unstopped = Unstopped::begin();
-        let tx = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
+        let tx =
+            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         // Another process may have done it while this one waited for the lock.
         for step in missing_additions(&tx).map_err(failed)? {
             tx.execute_batch(step).map_err(failed)?;
@@ -374,10 +341,7 @@ fn linked(path: &Path) -> StoreError {
 }
 
 /// Opens a file as a database; its name must be no link.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the room that opens the store"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the room that opens the store")]
 pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     // NOFOLLOW concerns every part of the path, so links above the state directory are resolved first.
@@ -473,9 +437,9 @@ fn is_at_limit(path: &Path) -> bool {
 
 /// How long the log may get before its pages are moved into the file: on a small disk it must not be what fills it.
 fn log_pages_max(state_dir: &Path) -> u64 {
-    let share = nix::sys::statvfs::statvfs(state_dir).map_or(u64::MAX, |stat| {
-        stat.blocks().saturating_mul(stat.fragment_size())
-    }) / LOG_SHARE
+    let share = nix::sys::statvfs::statvfs(state_dir)
+        .map_or(u64::MAX, |stat| stat.blocks().saturating_mul(stat.fragment_size()))
+        / LOG_SHARE
         / PAGE_SIZE;
     share.clamp(LOG_PAGES_MIN, LOG_PAGES_MAX)
 }
@@ -487,8 +451,7 @@ mod tests {
     fn raw(dir: &Path, sql: &str) {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(sql).unwrap();
-        conn.execute("VACUUM INTO ?1", [dir.join(FILE_NAME).to_string_lossy()])
-            .unwrap();
+        conn.execute("VACUUM INTO ?1", [dir.join(FILE_NAME).to_string_lossy()]).unwrap();
     }
 
     fn fresh_dir(name: &str) -> PathBuf {
@@ -504,10 +467,7 @@ mod tests {
         raw(&dir, "CREATE TABLE somebody(x)");
         let before = fs::read(dir.join(FILE_NAME)).unwrap();
         assert!(matches!(Store::create(&dir), Err(StoreError::Foreign(_))));
-        assert!(matches!(
-            Store::open_write(&dir),
-            Err(StoreError::Foreign(_))
-        ));
+        assert!(matches!(Store::open_write(&dir), Err(StoreError::Foreign(_))));
         assert_eq!(fs::read(dir.join(FILE_NAME)).unwrap(), before);
         fs::write(
             dir.join(FILE_NAME),
@@ -528,14 +488,8 @@ mod tests {
             ),
         );
         let before = fs::read(dir.join(FILE_NAME)).unwrap();
-        assert!(matches!(
-            Store::create(&dir),
-            Err(StoreError::Newer { found: 99, .. })
-        ));
-        assert!(matches!(
-            Store::open_read(&dir),
-            Err(StoreError::Newer { found: 99, .. })
-        ));
+        assert!(matches!(Store::create(&dir), Err(StoreError::Newer { found: 99, .. })));
+        assert!(matches!(Store::open_read(&dir), Err(StoreError::Newer { found: 99, .. })));
         assert_eq!(fs::read(dir.join(FILE_NAME)).unwrap(), before);
         fs::remove_dir_all(dir).unwrap();
     }
@@ -552,10 +506,7 @@ mod tests {
         store.migrate(&steps).unwrap();
         assert_eq!(store.pragma("user_version").unwrap(), found + 1);
         assert!(dir.join(format!("jobctl.db.v{found}")).exists());
-        store
-            .conn
-            .execute("INSERT INTO job(name, colour) VALUES ('a', 'red')", [])
-            .unwrap();
+        store.conn.execute("INSERT INTO job(name, colour) VALUES ('a', 'red')", []).unwrap();
         fs::remove_dir_all(dir).unwrap();
     }
 
@@ -580,14 +531,8 @@ mod tests {
     #[test]
     fn there_is_no_store_to_read_before_somebody_made_one() {
         let dir = fresh_dir("missing");
-        assert!(matches!(
-            Store::open_read(&dir),
-            Err(StoreError::Missing(_))
-        ));
-        assert!(matches!(
-            Store::open_write(&dir),
-            Err(StoreError::Missing(_))
-        ));
+        assert!(matches!(Store::open_read(&dir), Err(StoreError::Missing(_))));
+        assert!(matches!(Store::open_write(&dir), Err(StoreError::Missing(_))));
         assert!(!dir.join(FILE_NAME).exists());
         fs::remove_dir_all(dir).unwrap();
     }

@@ -76,11 +76,9 @@ impl Store {
         }
         // A store of a version that did not count: once.
         self.conn
-            .query_row(
-                &format!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"),
-                [],
-                |row| row.cell(0),
-            )
+            .query_row(&format!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"), [], |row| {
+                row.cell(0)
+            })
             .map_err(|e| self.failed("measure output", e))
     }
 
@@ -91,8 +89,7 @@ impl Store {
         after: i64,
         needed: i64,
     ) -> Result<Trimmed, StoreError> {
-        self.trim(whose, after, needed)
-            .map_err(|e| self.failed("remove old output", e))
+        self.trim(whose, after, needed).map_err(|e| self.failed("remove old output", e))
     }
 
     fn trim(&self, whose: Expendable, after: i64, needed: i64) -> rusqlite::Result<Trimmed> {
@@ -117,9 +114,7 @@ impl Store {
             if trimmed.bytes >= needed {
                 break;
             }
-            self.conn
-                .prepare_cached("DELETE FROM output WHERE rowid = ?1")?
-                .execute([place])?;
+            self.conn.prepare_cached("DELETE FROM output WHERE rowid = ?1")?.execute([place])?;
             if is_file {
                 trimmed.files.push(self.output_file(run, attempt));
             }
@@ -170,10 +165,7 @@ mod tests {
         assert_eq!((trimmed.bytes, trimmed.files.len()), (5, 0));
         assert!(store.output(2, 1).unwrap().is_none());
         let trimmed = store.trim_output(Expendable::Settled, 0, 1000).unwrap();
-        assert_eq!(
-            (trimmed.bytes, trimmed.files),
-            (300, vec![store.output_file(4, 1)])
-        );
+        assert_eq!((trimmed.bytes, trimmed.files), (300, vec![store.output_file(4, 1)]));
         let nothing = store.trim_output(Expendable::Settled, 0, 1000).unwrap();
         assert_eq!(nothing, Trimmed::default());
         let trimmed = store.trim_output(Expendable::Ended, 0, 1000).unwrap();

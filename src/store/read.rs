@@ -45,11 +45,7 @@ impl Store {
         );
         self.conn
             .prepare_cached(&sql)
-            .and_then(|mut query| {
-                query
-                    .query_map(params_from_iter(values), rows::run)?
-                    .collect()
-            })
+            .and_then(|mut query| query.query_map(params_from_iter(values), rows::run)?.collect())
             .map_err(|e| self.failed("read runs", e))
     }
 
@@ -62,9 +58,7 @@ impl Store {
         self.conn
             .prepare_cached(&sql)
             .and_then(|mut query| {
-                query
-                    .query_map(params_from_iter(values), |row| row.cell(0))?
-                    .collect()
+                query.query_map(params_from_iter(values), |row| row.cell(0))?.collect()
             })
             .map_err(|e| self.failed("read runs", e))
     }
@@ -89,9 +83,8 @@ impl Store {
         self.conn
             .prepare_cached(sql)
             .and_then(|mut query| {
-                query.query_row(params![run.job_id, run.priority, due_at, run.id], |row| {
-                    row.cell(0)
-                })
+                query
+                    .query_row(params![run.job_id, run.priority, due_at, run.id], |row| row.cell(0))
             })
             .map_err(|e| self.failed("read the queue", e))
     }
@@ -110,9 +103,7 @@ impl Store {
         self.conn
             .prepare_cached(&sql)
             .and_then(|mut query| {
-                query
-                    .query_map([job_id, from.ms(), until.ms()], rows::run)?
-                    .collect()
+                query.query_map([job_id, from.ms(), until.ms()], rows::run)?.collect()
             })
             .map_err(|e| self.failed("read runs", e))
     }
@@ -168,11 +159,7 @@ impl Store {
     fn count_staged(&self, jobs: &mut [JobRow]) -> rusqlite::Result<()> {
         for (id, is_later, count) in feed::uncounted(&self.conn)? {
             if let Some(job) = jobs.iter_mut().find(|job| job.id == id) {
-                *(if is_later {
-                    &mut job.scheduled
-                } else {
-                    &mut job.queued
-                }) += count;
+                *(if is_later { &mut job.scheduled } else { &mut job.queued }) += count;
             }
         }
         Ok(())
@@ -211,9 +198,7 @@ impl Store {
             .prepare("SELECT path, text FROM source ORDER BY position")
             .and_then(|mut query| {
                 query
-                    .query_map([], |row| {
-                        Ok((PathBuf::from(row.cell::<String>(0)?), row.cell(1)?))
-                    })?
+                    .query_map([], |row| Ok((PathBuf::from(row.cell::<String>(0)?), row.cell(1)?)))?
                     .collect()
             })
             .map_err(|e| self.failed("read the copy of the jobfile", e))
@@ -259,20 +244,14 @@ impl Store {
 
     /// Where large output of an attempt is kept.
     pub(crate) fn output_file(&self, run: i64, attempt: u32) -> PathBuf {
-        self.path
-            .with_file_name("output")
-            .join(format!("{run}.{attempt}"))
+        self.path.with_file_name("output").join(format!("{run}.{attempt}"))
     }
 
     /// A value of the table `meta`.
     pub(super) fn meta<T: Cell>(&self, key: &str) -> Result<Option<T>, StoreError> {
         self.conn
             .prepare_cached("SELECT value FROM meta WHERE key = ?1")
-            .and_then(|mut query| {
-                query
-                    .query_row([key], |row| row.cell::<Option<T>>(0))
-                    .optional()
-            })
+            .and_then(|mut query| query.query_row([key], |row| row.cell::<Option<T>>(0)).optional())
             .map(Option::flatten)
             .map_err(|e| self.failed("read the store", e))
     }
@@ -293,10 +272,7 @@ fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
         }),
         None => StoredOutput::File {
             total,
-            layout: OutputLayout {
-                head_max: row.cell::<u64>(1)?,
-                tail_max: row.cell::<u64>(2)?,
-            },
+            layout: OutputLayout { head_max: row.cell::<u64>(1)?, tail_max: row.cell::<u64>(2)? },
         },
     })
 }
@@ -305,17 +281,8 @@ fn stored_output(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredOutput> {
 fn open_output(path: &Path) -> std::io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let dir = path.parent().unwrap_or(Path::new("."));
-    let dir = open(
-        dir,
-        flags | OFlag::O_PATH | OFlag::O_DIRECTORY,
-        Mode::empty(),
-    )?;
-    let file = openat(
-        &dir,
-        path.file_name().unwrap_or_default(),
-        flags,
-        Mode::empty(),
-    )?;
+    let dir = open(dir, flags | OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?;
+    let file = openat(&dir, path.file_name().unwrap_or_default(), flags, Mode::empty())?;
     Ok(file.into())
 }
 
@@ -347,11 +314,8 @@ fn where_clause(filter: &Filter) -> (String, Vec<Value>) {
     let mut parts = vec!["1".to_owned()];
     let mut values = Vec::new();
     if !filter.states.is_empty() {
-        let codes: Vec<String> = filter
-            .states
-            .iter()
-            .map(|state| state.code().to_string())
-            .collect();
+        let codes: Vec<String> =
+            filter.states.iter().map(|state| state.code().to_string()).collect();
         // In state 0 is what finished finders and batches have put down.
         let staged =
             match [State::Queued, State::Scheduled].map(|state| filter.states.contains(&state)) {

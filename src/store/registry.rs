@@ -36,8 +36,7 @@ impl Store {
         schedule: Option<&str>,
         now: Wall,
     ) -> Result<KnownJob, StoreError> {
-        self.register(name, was, schedule, now)
-            .map_err(|e| self.failed("register a job", e))
+        self.register(name, was, schedule, now).map_err(|e| self.failed("register a job", e))
     }
 
     fn register(
@@ -47,11 +46,8 @@ impl Store {
         schedule: Option<&str>,
         now: Wall,
     ) -> rusqlite::Result<KnownJob> {
-        let merged = if was.is_empty() {
-            Vec::new()
-        } else {
-            former::unite(&self.conn, name, was)?
-        };
+        let merged =
+            if was.is_empty() { Vec::new() } else { former::unite(&self.conn, name, was)? };
         let found = self
             .conn
             .prepare_cached(
@@ -71,13 +67,9 @@ impl Store {
             merged: merged.clone(),
         };
         match found {
-            Some(((id, watermark, grid_at), true, true, expect)) => Ok(KnownJob {
-                id,
-                expect,
-                watermark,
-                grid_at,
-                merged,
-            }),
+            Some(((id, watermark, grid_at), true, true, expect)) => {
+                Ok(KnownJob { id, expect, watermark, grid_at, merged })
+            }
             Some(((id, ..), _, _, expect)) => {
                 self.conn
                     .prepare_cached("UPDATE job SET schedule = ?2, watermark = ?3, grid_at = ?3, present = 1 WHERE id = ?1")?
@@ -114,10 +106,8 @@ impl Store {
                 query.query_map([], gone)?.collect()
             })
             .map_err(|e| self.failed("read jobs", e))?;
-        let gone: Vec<GoneJob> = jobs
-            .into_iter()
-            .filter(|job| !present.contains(&job.id))
-            .collect();
+        let gone: Vec<GoneJob> =
+            jobs.into_iter().filter(|job| !present.contains(&job.id)).collect();
         for job in &gone {
             self.conn
                 .prepare_cached("UPDATE job SET present = 0, schedule = NULL, expect = NULL, late_at = NULL WHERE id = ?1")
@@ -151,19 +141,13 @@ impl Store {
 
     /// Writes down what `status` says of the supervisor; a pause is not touched.
     pub(crate) fn save_supervisor(&self, supervisor: &SupervisorRow) -> Result<(), StoreError> {
-        self.set_meta(
-            "supervisor_pid",
-            supervisor.pid.as_ref().map(|pid| pid as _),
-        )?;
+        self.set_meta("supervisor_pid", supervisor.pid.as_ref().map(|pid| pid as _))?;
         self.set_meta(
             "supervisor_since",
             supervisor.since.map(Wall::ms).as_ref().map(|ms| ms as _),
         )?;
         self.set_meta("jobfile", supervisor.jobfile.as_ref().map(|text| text as _))?;
-        self.set_meta(
-            "jobfile_error",
-            supervisor.jobfile_error.as_ref().map(|text| text as _),
-        )?;
+        self.set_meta("jobfile_error", supervisor.jobfile_error.as_ref().map(|text| text as _))?;
         self.set_meta("version", supervisor.version.as_ref().map(|text| text as _))?;
         let shadow = supervisor.is_shadow.then_some(&1_i64);
         self.set_meta("shadow", shadow.map(|one| one as _))
@@ -191,11 +175,7 @@ impl Store {
             let mut words = text.split(' ');
             let boot_id = words.next()?.to_owned();
             let mut next = || Some(Duration::from_millis(words.next()?.parse().ok()?));
-            Some(AgeHeld {
-                boot_id,
-                deadline: Mono::from_duration(next()?),
-                left: next()?,
-            })
+            Some(AgeHeld { boot_id, deadline: Mono::from_duration(next()?), left: next()? })
         }))
     }
 
@@ -331,20 +311,13 @@ struct Candidate {
 impl Candidate {
     fn may_go(&self, limits: &PruneLimits, surplus: i64) -> bool {
         let is_failed = self.state == State::Failed.code();
-        let Some(ended_at) = self
-            .ended_at
-            .filter(|_| self.state >= State::Succeeded.code())
-        else {
+        let Some(ended_at) = self.ended_at.filter(|_| self.state >= State::Succeeded.code()) else {
             return false;
         };
         if self.is_to_be_told || is_failed && self.acked.is_none() {
             return false;
         }
-        let limit = if is_failed {
-            limits.failed_before
-        } else {
-            limits.succeeded_before
-        };
+        let limit = if is_failed { limits.failed_before } else { limits.succeeded_before };
         ended_at < limit || surplus > 0
     }
 }

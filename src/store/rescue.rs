@@ -55,8 +55,7 @@ impl Store {
     pub(crate) fn is_astray(&self) -> bool {
         let is_astray = self.identity.is_some() && identity_of(&self.path) != self.identity;
         if !is_astray {
-            self.log_identity
-                .set(identity_of(&with(&self.path, "-wal")));
+            self.log_identity.set(identity_of(&with(&self.path, "-wal")));
         }
         is_astray
     }
@@ -136,9 +135,7 @@ impl Drop for Store {
     /// SQLite's last connection removes the log by its name, which would be that of another store by now.
     fn drop(&mut self) {
         if self.is_astray() {
-            let _ = self
-                .conn
-                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     }
 }
@@ -161,10 +158,7 @@ mod tests {
         }
 
         fn queued(&self) -> usize {
-            let filter = Filter {
-                states: vec![State::Queued],
-                ..Filter::default()
-            };
+            let filter = Filter { states: vec![State::Queued], ..Filter::default() };
             let store = Store::open_read(&self.0).unwrap();
             store.runs(&filter, None).unwrap().len()
         }

@@ -50,10 +50,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         signal: row.cell(20)?,
         error: row.cell(21)?,
         duration_ms: row.cell(22)?,
-        args: row
-            .cell::<Option<Vec<u8>>>(23)?
-            .map(|blob| decode_args(&blob))
-            .unwrap_or_default(),
+        args: row.cell::<Option<Vec<u8>>>(23)?.map(|blob| decode_args(&blob)).unwrap_or_default(),
         key: row.cell(24)?,
         priority: row.cell(25)?,
         acked: wall(row, 26)?,
@@ -61,10 +58,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         slot: row.cell(28)?,
         claim: row.cell(29)?,
         first_started_at: wall(row, 30)?,
-        after: row
-            .cell::<Option<String>>(31)?
-            .map(|text| decode_ids(&text))
-            .unwrap_or_default(),
+        after: row.cell::<Option<String>>(31)?.map(|text| decode_ids(&text)).unwrap_or_default(),
         expires_at: wall(row, 32)?,
         progress: row.cell(33)?,
         result: row.cell(34)?,
@@ -187,17 +181,8 @@ mod tests {
 
     #[test]
     fn arguments_come_back_as_they_were() {
-        for args in [
-            vec![],
-            vec![b"".to_vec()],
-            vec![b"a".to_vec(), vec![], vec![0xFF, b'\n']],
-        ] {
-            assert_eq!(
-                encode_args(&args)
-                    .map(|blob| decode_args(&blob))
-                    .unwrap_or_default(),
-                args
-            );
+        for args in [vec![], vec![b"".to_vec()], vec![b"a".to_vec(), vec![], vec![0xFF, b'\n']]] {
+            assert_eq!(encode_args(&args).map(|blob| decode_args(&blob)).unwrap_or_default(), args);
         }
     }
 }

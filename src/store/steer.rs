@@ -156,9 +156,7 @@ impl Store {
         until: Option<Wall>,
         now: Wall,
     ) -> Result<bool, StoreError> {
-        self.transaction("pause", |tx| {
-            set_pause(tx, scope, Some(now), until).map(Verb::Keep)
-        })
+        self.transaction("pause", |tx| set_pause(tx, scope, Some(now), until).map(Verb::Keep))
     }
 
     /// Ends a pause; what fell due in it is owed to nobody. False: the store does not know the job.
@@ -197,9 +195,7 @@ impl Store {
         verb: impl FnOnce(&Connection) -> rusqlite::Result<Verb<T>>,
     ) -> rusqlite::Result<(T, Option<i64>)> {
         let _unstopped = Unstopped::begin();
-        let tx = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         match verb(&tx)? {
             Verb::Keep(answer) => {
                 let commits = mark::count(&tx)?;
@@ -248,9 +244,7 @@ enum Verb<T> {
 fn find(tx: &Connection, id: i64) -> rusqlite::Result<Option<RunRow>> {
     let sql =
         format!("SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1");
-    tx.prepare_cached(&sql)?
-        .query_row([id], rows::run)
-        .optional()
+    tx.prepare_cached(&sql)?.query_row([id], rows::run).optional()
 }
 
 fn job_id(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
@@ -339,10 +333,7 @@ fn conflict(
         Some(Insertion::Refused(Enqueued::KeyHeld { key, by }))
     };
     match conditions.on_conflict {
-        OnConflict::Ignore => Ok(Some(Insertion::Done(Added {
-            id: by,
-            existing: true,
-        }))),
+        OnConflict::Ignore => Ok(Some(Insertion::Done(Added { id: by, existing: true }))),
         OnConflict::Error => Ok(refused()),
         OnConflict::Replace => {
             let is_free = holder.is_none() || give_up_key(tx, by, addition.created_at)?;
@@ -409,21 +400,12 @@ fn insert_item(
         return Ok(Insertion::Refused(Enqueued::NoSuchRun(missing)));
     }
     if let Some(bytes) = &item.input {
-        tx.execute(
-            "INSERT INTO input(run, bytes) VALUES (?1, ?2)",
-            params![id, bytes],
-        )?;
+        tx.execute("INSERT INTO input(run, bytes) VALUES (?1, ?2)", params![id, bytes])?;
     }
     if let Some(replaced) = replaced {
-        tx.execute(
-            "UPDATE run SET \"by\" = ?2 WHERE id = ?1 AND state = 8",
-            [replaced, id],
-        )?;
+        tx.execute("UPDATE run SET \"by\" = ?2 WHERE id = ?1 AND state = 8", [replaced, id])?;
     }
-    Ok(Insertion::Done(Added {
-        id,
-        existing: false,
-    }))
+    Ok(Insertion::Done(Added { id, existing: false }))
 }
 
 fn queue_retrying(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<Verb<Answer>> {

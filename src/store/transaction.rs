@@ -74,9 +74,7 @@ impl Store {
     /// written anew from its beginning, in the room that it has.
     pub(crate) fn begin_log_anew(&self) {
         // It is tried again by SQLite itself, too, and a log that goes on is no damage.
-        let _ = self
-            .conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let _ = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
 
     fn batch(&self, action: &'static str, sql: &str) -> Result<(), StoreError> {

@@ -24,11 +24,7 @@ const QUEUED_AT_ONCE: u32 = 2000;
 impl Store {
     /// Puts down an occurrence that is to be executed. Its id; none if it is there already and unfinished.
     pub(crate) fn insert_occurrence(&self, new: &NewOccurrence) -> Result<Option<i64>, StoreError> {
-        let state = if new.due_at > new.now {
-            State::Scheduled
-        } else {
-            State::Queued
-        };
+        let state = if new.due_at > new.now { State::Scheduled } else { State::Queued };
         let inserted = self.change(
             "plan an occurrence",
             "INSERT OR ROLLBACK INTO run(job, state, cause, created_at, scheduled_at, due_at, priority, max_attempts) \
@@ -50,9 +46,7 @@ impl Store {
     /// Puts down occurrences that are not executed, as one row: a former row of the same cause is extended if it is still the
     /// job's newest run.
     pub(crate) fn record_skip(&self, skip: &NewSkip) -> Result<i64, StoreError> {
-        let last = skip
-            .last_scheduled_at
-            .map_or(skip.scheduled_at.ms(), Wall::ms);
+        let last = skip.last_scheduled_at.map_or(skip.scheduled_at.ms(), Wall::ms);
         let extended: Option<i64> = self
             .conn
             .prepare_cached(
@@ -234,11 +228,7 @@ impl Store {
             .and_then(|mut query| {
                 query
                     .query_map([], |row| {
-                        Ok((
-                            row.cell(0)?,
-                            Wall::from_ms(row.cell(1)?),
-                            rows::wall(row, 2)?,
-                        ))
+                        Ok((row.cell(0)?, Wall::from_ms(row.cell(1)?), rows::wall(row, 2)?))
                     })?
                     .collect()
             })
@@ -501,9 +491,7 @@ impl Store {
         self.conn
             .prepare_cached("SELECT id, claim FROM run WHERE state = 3 AND stop IS NOT NULL")
             .and_then(|mut query| {
-                query
-                    .query_map([], |row| Ok((row.cell(0)?, row.cell(1)?)))?
-                    .collect()
+                query.query_map([], |row| Ok((row.cell(0)?, row.cell(1)?)))?.collect()
             })
             .map_err(|e| self.failed("read who is to stop", e))
     }

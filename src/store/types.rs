@@ -159,15 +159,9 @@ pub(crate) struct JobRow {
 impl JobRow {
     /// Whether something of it has not ended, or nobody has acknowledged that it failed.
     pub(crate) fn has_rest(&self) -> bool {
-        [
-            self.scheduled,
-            self.queued,
-            self.running,
-            self.retrying,
-            self.failed,
-        ]
-        .iter()
-        .any(|count| *count > 0)
+        [self.scheduled, self.queued, self.running, self.retrying, self.failed]
+            .iter()
+            .any(|count| *count > 0)
     }
 
     /// Whether the job itself is paused at a time.

@@ -64,11 +64,7 @@ impl Store {
     /// Begins to remember the files of a job anew: it has no watch until `note_watch`. Forgets `files_max` files at the most; how many there
     /// were. With as many as that there may be more.
     pub(crate) fn begin_watch(&self, job: i64, files_max: usize) -> Result<usize, StoreError> {
-        self.change(
-            "note what is watched",
-            "UPDATE job SET watch = NULL WHERE id = ?1",
-            [job],
-        )?;
+        self.change("note what is watched", "UPDATE job SET watch = NULL WHERE id = ?1", [job])?;
         self.change(
             "forget files",
             "DELETE FROM watched WHERE job = ?1 AND path IN \

@@ -25,10 +25,7 @@ const REFUSALS_MAX: u32 = 6;
 
 /// Whether the system had too few processes, descriptors or too little memory: that may pass, and may be the job's own doing.
 fn is_shortage(error: &std::io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
-    )
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE))
 }
 
 /// Heads of a job whose lane is taken, and that are passed over for that, in one turn at the most.
@@ -115,16 +112,11 @@ impl<S: Spawner> Supervisor<S> {
             && !self.withheld.contains(&state.id)
             && state.try_at.is_none_or(|at| at <= now.mono)
             && self.pause_of(index, now.wall).is_none()
-            && policy
-                .lock
-                .as_deref()
-                .is_none_or(|lock| !self.holds_lock(lock))
+            && policy.lock.as_deref().is_none_or(|lock| !self.holds_lock(lock))
     }
 
     pub(super) fn holds_lock(&self, lock: &str) -> bool {
-        self.live
-            .values()
-            .any(|live| live.lock.as_deref() == Some(lock))
+        self.live.values().any(|live| live.lock.as_deref() == Some(lock))
     }
 
     /// Claims the first queued run of a job.
@@ -145,10 +137,7 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(Tried::Done);
         }
         let lock = self.lock_of_head(key.2, index)?;
-        if let Some(lock) = lock
-            .as_deref()
-            .filter(|lock| self.is_taken(index, lock, now))
-        {
+        if let Some(lock) = lock.as_deref().filter(|lock| self.is_taken(index, lock, now)) {
             self.hold(key.2, index, lock, now)?;
             return Ok(Tried::Held);
         }
@@ -156,11 +145,7 @@ impl<S: Spawner> Supervisor<S> {
             self.jobs[index].try_at = Some(now.mono + wait);
             return Ok(Tried::Done);
         }
-        let used: Vec<u32> = self.jobs[index]
-            .running
-            .iter()
-            .map(|(_, place)| *place)
-            .collect();
+        let used: Vec<u32> = self.jobs[index].running.iter().map(|(_, place)| *place).collect();
         let job = &self.jobs[index].job;
         let taken = match self.places.take(job, &used, lock.as_deref()) {
             Ok(Ok(taken)) => taken,
@@ -182,8 +167,7 @@ impl<S: Spawner> Supervisor<S> {
         match self.claimed(key.2, slot, now) {
             Ok(Some((run, input))) => {
                 if lane::is_template(&self.jobs[index].job.policy) {
-                    self.store
-                        .set_lane(run.id, lock.as_deref().unwrap_or_default())?;
+                    self.store.set_lane(run.id, lock.as_deref().unwrap_or_default())?;
                 }
                 let (live, mut claim) =
                     self.claim_of(&self.jobs[index].job, run, slot, (taken, now));
@@ -221,8 +205,7 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         };
         let full_at = self.store.rate_at(state.id)?;
-        self.store
-            .set_rate_at(state.id, rate::after_start(rate, full_at, now.wall))
+        self.store.set_rate_at(state.id, rate::after_start(rate, full_at, now.wall))
     }
 
     /// The run as it was claimed, and the standard input it brings; none if it is not queued any more.
@@ -277,15 +260,7 @@ impl<S: Spawner> Supervisor<S> {
             order.output_max = 0;
         }
         let locks = taken.files;
-        (
-            live,
-            Claim {
-                slot,
-                run,
-                locks,
-                order,
-            },
-        )
+        (live, Claim { slot, run, locks, order })
     }
 
     /// Locks or slots cannot be used now: said once a second, tried again.
@@ -301,20 +276,11 @@ impl<S: Spawner> Supervisor<S> {
     /// The claims are on disk: now, and not before, the orders go out.
     pub(super) fn start_claimed(&mut self, claims: Vec<Claim>, now: Now) {
         for claim in claims {
-            let Claim {
-                slot,
-                run,
-                locks,
-                order,
-            } = claim;
+            let Claim { slot, run, locks, order } = claim;
             self.log.event(
                 now.wall,
                 "start",
-                &[
-                    ("job", &run.job),
-                    ("run", &run.id),
-                    ("attempt", &run.attempt),
-                ],
+                &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)],
             );
             let report = match self.spawner.start(slot, &order, locks) {
                 Ok(()) => {
@@ -327,22 +293,13 @@ impl<S: Spawner> Supervisor<S> {
                     self.log.event(
                         now.wall,
                         "cannot_start",
-                        &[
-                            ("job", &run.job),
-                            ("run", &run.id),
-                            ("error", &plain(&error)),
-                        ],
+                        &[("job", &run.job), ("run", &run.id), ("error", &plain(&error))],
                     );
                     self.start_again_at = Some(now.mono + LOCK_AGAIN);
                     self.refused(run.id, &error)
                 }
             };
-            self.ended.push(SlotEnd {
-                slot,
-                run: run.id,
-                claim: run.claim,
-                report,
-            });
+            self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
         }
     }
 

@@ -93,8 +93,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Whether nothing may be removed by age now.
     pub(super) fn holds_age(&self, now: Now) -> bool {
-        self.age_held_deadline
-            .is_some_and(|deadline| now.mono < deadline)
+        self.age_held_deadline.is_some_and(|deadline| now.mono < deadline)
     }
 
     /// Whether what is on disk of that is to be renewed.
@@ -111,11 +110,7 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         };
         let is_of_boot = held.boot_id == self.configuration.boot_id;
-        let left = if is_of_boot {
-            held.deadline.since(now.mono)
-        } else {
-            held.left
-        };
+        let left = if is_of_boot { held.deadline.since(now.mono) } else { held.left };
         let deadline = now.mono + left.min(AGE_HELD);
         let own = self.age_held_deadline;
         self.age_held_deadline = Some(own.map_or(deadline, |own| own.max(deadline)));

@@ -32,12 +32,7 @@ const TIMEOUT_BEHIND: Duration = Duration::from_millis(2);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a supervisor listens to.
-const SIGNALS: [Signal; 4] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGHUP,
-    Signal::SIGCHLD,
-];
+const SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
 
 /// What is in a state directory besides files.
 const INSIDE: [&str; 3] = ["locks", "slots", "output"];
@@ -103,11 +98,9 @@ impl Office {
         };
         let mut former = String::new();
         let last_alive_at = match file.read_to_string(&mut former) {
-            Ok(len) if len > 0 => file
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .ok()
-                .and_then(wall_of),
+            Ok(len) if len > 0 => {
+                file.metadata().and_then(|meta| meta.modified()).ok().and_then(wall_of)
+            }
             Ok(_) | Err(_) => None,
         };
         file.set_len(0)
@@ -208,9 +201,7 @@ fn identity_of(dir: &Path) -> Option<(u64, u64)> {
 
 /// Whether a holder that was killed a moment ago, or has left, is gone now.
 fn is_leaving(holder: &str) -> bool {
-    holder
-        .parse()
-        .is_ok_and(|pid| process::wait_if_dying(pid, DYING_MAX))
+    holder.parse().is_ok_and(|pid| process::wait_if_dying(pid, DYING_MAX))
 }
 
 /// The lock of a holder that is gone. What it had just forked has a copy of the lock until it is executed, which nothing tells the end of.
@@ -330,15 +321,8 @@ pub(crate) fn serve(
     watching: &mut Watching,
     mut events: Vec<Event>,
 ) -> io::Result<Left> {
-    let Post {
-        bell,
-        signals,
-        office,
-    } = post;
-    let timers = Timers {
-        alarm: poll::Alarm::new()?,
-        clock: poll::ClockWatch::new()?,
-    };
+    let Post { bell, signals, office } = post;
+    let timers = Timers { alarm: poll::Alarm::new()?, clock: poll::ClockWatch::new()? };
     let mut touched = clock::now();
     loop {
         let now = clock::now();
@@ -409,20 +393,14 @@ fn wait(
     let Others { reload, watching } = others;
     let now = clock::now();
     let timeout = supervisor.next_wait(now).min(reload.next_wait(now));
-    let timeout = watching
-        .next_wait(now)
-        .map_or(timeout, |wait| wait.min(timeout));
+    let timeout = watching.next_wait(now).map_or(timeout, |wait| wait.min(timeout));
     let of_slots = supervisor.parts().1.next_wait(now);
     let timeout = of_slots.map_or(timeout, |wait| wait.min(timeout));
     supervisor.note_wait(timeout);
     let (errands, slots) = supervisor.to_wait_for();
     timers.alarm.set(timeout)?;
-    let own: [BorrowedFd<'_>; 4] = [
-        timers.alarm.as_fd(),
-        timers.clock.as_fd(),
-        bell.as_fd(),
-        signals.fd(),
-    ];
+    let own: [BorrowedFd<'_>; 4] =
+        [timers.alarm.as_fd(), timers.clock.as_fd(), bell.as_fd(), signals.fd()];
     let mut descriptors: Vec<_> = own
         .into_iter()
         .chain(reload.descriptor())

@@ -80,11 +80,7 @@ impl Surroundings {
         add_run(&mut sources.told, run);
         let report = self.report_of(run.id, run.attempt);
         if let Some(path) = &report {
-            tell(
-                &mut sources.told,
-                "JOBCTL_REPORT",
-                path.as_os_str().as_bytes(),
-            );
+            tell(&mut sources.told, "JOBCTL_REPORT", path.as_os_str().as_bytes());
         }
         Order {
             run: run.id,
@@ -103,12 +99,7 @@ impl Surroundings {
             terms: terms::encode(policy, matches!(job.command, CommandLine::Shell(_))),
             umask: policy.umask,
             nice: policy.nice,
-            stdin: policy
-                .stdin
-                .as_deref()
-                .unwrap_or_default()
-                .as_bytes()
-                .to_vec(),
+            stdin: policy.stdin.as_deref().unwrap_or_default().as_bytes().to_vec(),
             timeout: policy.timeout,
             stop_signal: policy.stop_signal,
             stop_grace: policy.stop_grace,
@@ -123,10 +114,7 @@ impl Surroundings {
     /// Makes the order for a hook or a mail: whose job it is about, with that one's user, place and environment, but without its limits,
     /// its report and its files.
     pub(super) fn notice_order(&self, subject: Subject<'_>) -> Order {
-        let policy = subject
-            .job
-            .map(|job| job.policy.clone())
-            .unwrap_or_default();
+        let policy = subject.job.map(|job| job.policy.clone()).unwrap_or_default();
         let mut sources = self.sources(&policy);
         self.add_places(&mut sources.told, subject.job);
         if let Some(run) = subject.run {
@@ -172,11 +160,7 @@ impl Surroundings {
         let told = order.sources.told;
         let path_end = order.sources.path_end;
         Order {
-            sources: Sources {
-                told,
-                path_end,
-                ..self.sources(&Policy::default())
-            },
+            sources: Sources { told, path_end, ..self.sources(&Policy::default()) },
             user: None,
             group: None,
             ..order
@@ -187,10 +171,8 @@ impl Surroundings {
     fn sources(&self, policy: &Policy) -> Sources {
         let is_given = policy.user.is_some();
         let is_passed = policy.inherit_env.unwrap_or(!is_given);
-        let inherited = self
-            .inherited
-            .iter()
-            .filter(|(name, _)| is_passed && !is_own(name.as_bytes()));
+        let inherited =
+            self.inherited.iter().filter(|(name, _)| is_passed && !is_own(name.as_bytes()));
         Sources {
             inherited: inherited
                 .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
@@ -229,20 +211,13 @@ impl Surroundings {
             tell(told, "JOBCTL_JOB", job.name.as_str().as_bytes());
         }
         tell(told, "JOBCTL_JOBFILE", self.jobfile.as_os_str().as_bytes());
-        tell(
-            told,
-            "JOBCTL_STATE_DIR",
-            self.state_dir.as_os_str().as_bytes(),
-        );
+        tell(told, "JOBCTL_STATE_DIR", self.state_dir.as_os_str().as_bytes());
     }
 }
 
 /// The same order without what stands in files: of the job's user as before, never of another.
 pub(super) fn without_files(order: Order) -> Order {
-    Order {
-        sources: order.sources.without_files(),
-        ..order
-    }
+    Order { sources: order.sources.without_files(), ..order }
 }
 
 fn tell(told: &mut Vec<Variable>, name: &str, value: &[u8]) {
@@ -254,9 +229,7 @@ fn add_run(told: &mut Vec<Variable>, run: &RunRow) {
     let mut add = |name: &str, value: String| tell(told, name, value.as_bytes());
     add("JOBCTL_RUN", run.id.to_string());
     add("JOBCTL_ATTEMPT", run.attempt.to_string());
-    let max = run
-        .max_attempts
-        .map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+    let max = run.max_attempts.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
     add("JOBCTL_MAX_ATTEMPTS", max);
     add("JOBCTL_CAUSE", run.cause.as_str().to_owned());
     if let Some(at) = run.scheduled_at {
@@ -282,9 +255,7 @@ pub(super) fn words_of(job: &Job, command: &CommandLine) -> Vec<Vec<u8>> {
     match command {
         CommandLine::Shell(text) => {
             let shell = job.policy.shell.iter().map(|word| word.as_bytes().to_vec());
-            shell
-                .chain([text.as_bytes().to_vec(), job.name.as_str().into()])
-                .collect()
+            shell.chain([text.as_bytes().to_vec(), job.name.as_str().into()]).collect()
         }
         CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
     }
@@ -292,9 +263,7 @@ pub(super) fn words_of(job: &Job, command: &CommandLine) -> Vec<Vec<u8>> {
 
 fn is_own(name: &[u8]) -> bool {
     OWN_NAMES.iter().any(|own| own.as_bytes() == name)
-        || OWN_PREFIXES
-            .iter()
-            .any(|own| name.starts_with(own.as_bytes()))
+        || OWN_PREFIXES.iter().any(|own| name.starts_with(own.as_bytes()))
 }
 
 /// The environment that another process of this user was started with (proc_pid_environ(5)).
@@ -303,17 +272,12 @@ pub(crate) fn of_process(pid: i32) -> io::Result<Vec<(OsString, OsString)>> {
     let variables = bytes.split(|byte| *byte == 0).filter_map(|variable| {
         let at = variable.iter().position(|byte| *byte == b'=')?;
         let (name, value) = variable.split_at(at);
-        Some((
-            OsString::from_vec(name.to_vec()),
-            OsString::from_vec(value[1..].to_vec()),
-        ))
+        Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value[1..].to_vec())))
     });
     Ok(variables.collect())
 }
 
 /// The environment of this process, as it was started with.
 pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
-    std::env::vars_os()
-        .map(|(name, value)| (OsString::from_vec(name.into_vec()), value))
-        .collect()
+    std::env::vars_os().map(|(name, value)| (OsString::from_vec(name.into_vec()), value)).collect()
 }

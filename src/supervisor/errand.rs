@@ -61,10 +61,7 @@ struct UnderWay<T> {
 
 impl<T> Default for Errand<T> {
     fn default() -> Self {
-        Self {
-            under_way: None,
-            is_slow: false,
-        }
+        Self { under_way: None, is_slow: false }
     }
 }
 
@@ -86,10 +83,7 @@ impl<T: Send + 'static> Errand<T> {
         now: Now,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<()> {
-        assert!(
-            self.under_way.is_none(),
-            "a source has one errand at a time"
-        );
+        assert!(self.under_way.is_none(), "a source has one errand at a time");
         let bell = errands.bell()?;
         let (sender, answer) = sync_channel(1);
         aside::start(move || {
@@ -97,10 +91,7 @@ impl<T: Send + 'static> Errand<T> {
             let _ = sender.send(work());
             bell.ring();
         })?;
-        self.under_way = Some(UnderWay {
-            answer,
-            deadline: now.mono + ERRAND_MAX,
-        });
+        self.under_way = Some(UnderWay { answer, deadline: now.mono + ERRAND_MAX });
         Ok(())
     }
 
@@ -155,10 +146,7 @@ mod tests {
     use crate::os::poll;
 
     fn at(secs: u64) -> Now {
-        Now {
-            wall: Wall::from_secs(0),
-            mono: Mono::from_duration(Duration::from_secs(secs)),
-        }
+        Now { wall: Wall::from_secs(0), mono: Mono::from_duration(Duration::from_secs(secs)) }
     }
 
     fn hear(errands: &Errands) {

@@ -109,12 +109,7 @@ impl Supervisor<Slots> {
                 error: format!("new keeper: {}", plain(&error)),
             }),
         };
-        self.ended.push(SlotEnd {
-            slot,
-            run: row.id,
-            claim: row.claim,
-            report,
-        });
+        self.ended.push(SlotEnd { slot, run: row.id, claim: row.claim, report });
         Ok(Begun::Started(Box::new(row)))
     }
 
@@ -156,15 +151,11 @@ impl Supervisor<Slots> {
             Err(error) => return Ok(Claimed::Failed(error)),
         };
         let job_id = self.store.row_of(job.name.as_str(), &was)?;
-        let run = self
-            .store
-            .insert_exec(job_id, item, job.policy.priority, now.wall)?;
+        let run = self.store.insert_exec(job_id, item, job.policy.priority, now.wall)?;
         let claimed = self.store.claim_if_queued(&run, slot, now.wall)?;
         Ok(match claimed {
             Some(run) => Claimed::Done(slot, Box::new(run)),
-            None => Claimed::Failed(io::Error::other(
-                "the run was changed while it was put down",
-            )),
+            None => Claimed::Failed(io::Error::other("the run was changed while it was put down")),
         })
     }
 
@@ -245,8 +236,7 @@ impl<S: Spawner> Supervisor<S> {
     pub(super) fn refresh_execs(&mut self) -> Result<(), StoreError> {
         self.execs = self.store.running_execs()?;
         self.execs.retain(|exec| !self.live.contains_key(&exec.run));
-        self.spawner
-            .set_aside(self.execs.iter().map(|exec| exec.slot).collect());
+        self.spawner.set_aside(self.execs.iter().map(|exec| exec.slot).collect());
         Ok(())
     }
 
@@ -268,9 +258,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         self.execs_at = now.mono;
         for exec in std::mem::take(&mut self.execs) {
-            let RunningExec {
-                run, slot, claim, ..
-            } = exec;
+            let RunningExec { run, slot, claim, .. } = exec;
             // What cannot be read now is asked for again.
             let Ok(row) = self.store.run(run) else {
                 self.execs.push(exec);
@@ -287,12 +275,9 @@ impl<S: Spawner> Supervisor<S> {
             self.add_live(run, live);
             match found {
                 Adopted::Working | Adopted::Ending => {}
-                Adopted::Ended(report) => self.ended.push(SlotEnd {
-                    slot,
-                    run,
-                    claim,
-                    report: never_again(report),
-                }),
+                Adopted::Ended(report) => {
+                    self.ended.push(SlotEnd { slot, run, claim, report: never_again(report) })
+                }
             }
         }
     }

@@ -72,10 +72,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         let mut feed = self.store.feed(end.run, end.claim)?;
         let read = self.spawner.spool(end.slot).and_then(|spool| {
-            let left = spooled
-                .bytes
-                .saturating_sub(feed.position)
-                .min(BYTES_AT_ONCE);
+            let left = spooled.bytes.saturating_sub(feed.position).min(BYTES_AT_ONCE);
             let bytes = file::read_at(
                 std::os::fd::AsFd::as_fd(&spool),
                 feed.position,
@@ -118,19 +115,13 @@ impl<S: Spawner> Supervisor<S> {
             now: now.wall,
         };
         self.store.stage(&feed, &fed, &lines)?;
-        Ok(if feed.position >= spooled.bytes {
-            Found::All(feed.id)
-        } else {
-            Found::More
-        })
+        Ok(if feed.position >= spooled.bytes { Found::All(feed.id) } else { Found::More })
     }
 
     /// The job that has this name, or has taken it over (`was`).
     fn job_of(&self, name: &str) -> Option<&Job> {
         let jobs = || self.jobs.iter().map(|state| &state.job);
-        jobs()
-            .find(|job| job.name.as_str() == name)
-            .or_else(|| jobs().find(|job| job.was(name)))
+        jobs().find(|job| job.name.as_str() == name).or_else(|| jobs().find(|job| job.was(name)))
     }
 
     /// Queues what finished finders have found, some in a turn.
@@ -158,10 +149,7 @@ impl<S: Spawner> Supervisor<S> {
             self.next_due_at = self.store.next_due_at()?;
             self.next_expiry_at = self.store.next_expiry_at()?;
         }
-        brought
-            .jobs
-            .into_iter()
-            .try_for_each(|job_id| self.load_head(job_id))
+        brought.jobs.into_iter().try_for_each(|job_id| self.load_head(job_id))
     }
 }
 
@@ -185,14 +173,9 @@ fn some_lines(bytes: &[u8], is_rest: bool) -> (Vec<&[u8]>, usize) {
 /// Why a line has no key although the job makes one of it.
 fn unkeyed(job: &Job, lines: &[&[u8]]) -> Option<String> {
     let template = job.policy.key.as_ref()?;
-    let is_bad = lines
-        .iter()
-        .any(|line| key::of(template, &[line.to_vec()]).is_err());
+    let is_bad = lines.iter().any(|line| key::of(template, &[line.to_vec()]).is_err());
     is_bad.then(|| {
-        format!(
-            "job `{}`: its key `{template}` cannot be made from a line alone",
-            job.name
-        )
+        format!("job `{}`: its key `{template}` cannot be made from a line alone", job.name)
     })
 }
 
@@ -204,10 +187,8 @@ mod tests {
     fn lines_are_cut_where_they_end() {
         let some = |text: &'static str, is_rest| {
             let (lines, taken) = some_lines(text.as_bytes(), is_rest);
-            let lines: Vec<&str> = lines
-                .iter()
-                .map(|line| std::str::from_utf8(line).unwrap())
-                .collect();
+            let lines: Vec<&str> =
+                lines.iter().map(|line| std::str::from_utf8(line).unwrap()).collect();
             (lines, taken)
         };
         assert_eq!(some("a\n\nb c\nd", false), (vec!["a", "b c"], 7));

@@ -60,9 +60,7 @@ impl<S: Spawner> Supervisor<S> {
         let attempt = match believed(&end.report, is_doubted) {
             Report::NeverStarted => return self.take_back(&run, steps),
             Report::Lost => {
-                steps
-                    .files
-                    .extend(self.surroundings.report_of(run.id, run.attempt));
+                steps.files.extend(self.surroundings.report_of(run.id, run.attempt));
                 let stopped = self.was_told(run.id, end.claim);
                 Attempt {
                     stopped: stopped.then_some(StopCause::Signal),
@@ -115,12 +113,10 @@ impl<S: Spawner> Supervisor<S> {
         self.store.unclaim_if_running(run.id, run.claim)?;
         match run.stop {
             Some(Stopped::ByHand) => {
-                self.store
-                    .cancel_if_queued(run.id, Reason::ByHand, None, now.wall)?
+                self.store.cancel_if_queued(run.id, Reason::ByHand, None, now.wall)?
             }
             Some(Stopped::Replaced) => {
-                self.store
-                    .cancel_if_queued(run.id, Reason::Replaced, run.by, now.wall)?
+                self.store.cancel_if_queued(run.id, Reason::Replaced, run.by, now.wall)?
             }
             Some(Stopped::Shutdown) | None => false,
         };
@@ -146,15 +142,10 @@ impl<S: Spawner> Supervisor<S> {
     /// Leaves the output of an attempt out: there is no room for it.
     fn drop_output(&self, record: &Record, steps: &mut Steps) -> KeptOutput {
         // A turn that failed may have moved it there.
-        steps
-            .files
-            .push(self.store.output_file(record.run, record.attempt));
+        steps.files.push(self.store.output_file(record.run, record.attempt));
         KeptOutput {
             last_line: None,
-            remark: Some(not_kept(
-                record.output_total,
-                &io::ErrorKind::StorageFull.into(),
-            )),
+            remark: Some(not_kept(record.output_total, &io::ErrorKind::StorageFull.into())),
         }
     }
 
@@ -172,14 +163,10 @@ impl<S: Spawner> Supervisor<S> {
                 let bytes = output.head.len() + output.tail.len();
                 let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
                 steps.output_change = steps.output_change.saturating_add(bytes);
-                Ok(KeptOutput {
-                    last_line: last_line(&output),
-                    remark: None,
-                })
+                Ok(KeptOutput { last_line: last_line(&output), remark: None })
             }
             Ok(Kept::File { total, layout }) => {
-                self.store
-                    .save_output_file(run.id, run.attempt, total, layout)?;
+                self.store.save_output_file(run.id, run.attempt, total, layout)?;
                 let bytes = total - layout.dropped(total);
                 let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
                 steps.output_change = steps.output_change.saturating_add(bytes);
@@ -195,10 +182,7 @@ impl<S: Spawner> Supervisor<S> {
                 steps.log.push(Box::new(move |log, at| {
                     log.event(at, "output_not_kept", &[("run", &id), ("error", &error)]);
                 }));
-                Ok(KeptOutput {
-                    last_line: None,
-                    remark,
-                })
+                Ok(KeptOutput { last_line: None, remark })
             }
         }
     }
@@ -294,10 +278,8 @@ impl<S: Spawner> Supervisor<S> {
     /// Tells the slots of attempts that somebody asked to stop.
     pub(super) fn tell_stops(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
         for (run, claim) in self.store.stops_asked()? {
-            if let Some(live) = self
-                .live
-                .get_mut(&run)
-                .filter(|live| live.claim == claim && !live.is_stopping)
+            if let Some(live) =
+                self.live.get_mut(&run).filter(|live| live.claim == claim && !live.is_stopping)
             {
                 live.is_stopping = true;
                 steps.stops.push((run, Stop::Gently));
@@ -416,23 +398,20 @@ pub(super) fn outcome_of(
 ) -> Outcome {
     let is_timeout = record.stopped == Some(StopCause::Timeout);
     match &ending.end {
-        End::Exited(code) if is_timeout => Outcome::TimedOut {
-            exit_code: Some(*code),
-            signal: None,
-        },
-        End::Signaled(signal) if is_timeout => Outcome::TimedOut {
-            exit_code: None,
-            signal: Some(*signal),
-        },
+        End::Exited(code) if is_timeout => {
+            Outcome::TimedOut { exit_code: Some(*code), signal: None }
+        }
+        End::Signaled(signal) if is_timeout => {
+            Outcome::TimedOut { exit_code: None, signal: Some(*signal) }
+        }
         End::Exited(code) => match live {
             Some(live) if live.is_shell => live.policy.outcome_of_shell(*code, last_line),
             Some(_) | None => Outcome::Exited(*code),
         },
         End::Signaled(signal) => Outcome::Signaled(*signal),
-        End::SpawnFailed { exit_code, error } => Outcome::SpawnFailed {
-            exit_code: *exit_code,
-            error: error.clone(),
-        },
+        End::SpawnFailed { exit_code, error } => {
+            Outcome::SpawnFailed { exit_code: *exit_code, error: error.clone() }
+        }
     }
 }
 
@@ -467,11 +446,7 @@ fn log_end(run: &RunRow, outcome: &Outcome, next: Next, steps: &mut Steps) {
 
 /// The last line with something in it, bounded.
 fn last_line(output: &Output) -> Option<String> {
-    let bytes = if output.tail.is_empty() {
-        &output.head
-    } else {
-        &output.tail
-    };
+    let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
     Some(line.trim().chars().take(LAST_LINE_MAX).collect())

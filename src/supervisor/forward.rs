@@ -197,8 +197,7 @@ impl Forward {
                 let object = serde_json::json!({
                     "job": stream.job, "run": stream.run, "attempt": stream.attempt, "line": String::from_utf8_lossy(line),
                 });
-                self.waiting
-                    .extend_from_slice(format!("{object}\n").as_bytes());
+                self.waiting.extend_from_slice(format!("{object}\n").as_bytes());
             }
         }
     }
@@ -208,9 +207,7 @@ impl Forward {
 fn job_of(order: &Order) -> String {
     let mut told = order.sources.told.iter();
     let name = told.find(|(name, _)| name == b"JOBCTL_JOB");
-    name.map_or_else(String::new, |(_, name)| {
-        String::from_utf8_lossy(name).into_owned()
-    })
+    name.map_or_else(String::new, |(_, name)| String::from_utf8_lossy(name).into_owned())
 }
 
 #[cfg(test)]
@@ -230,10 +227,7 @@ mod tests {
 
     #[test]
     fn lines_of_two_attempts_stay_lines() {
-        let mut forward = Forward {
-            is_terminal: false,
-            ..Forward::new(LineForm::Prefix)
-        };
+        let mut forward = Forward { is_terminal: false, ..Forward::new(LineForm::Prefix) };
         let (mut one, mut other) = (stream(1), stream(2));
         forward.take(&mut one, b"be");
         forward.take(&mut other, b"x\ny");
@@ -257,11 +251,7 @@ mod tests {
             forward.take(&mut one, &[&[b'a'; 99][..], b"\n"].concat());
         }
         assert!(forward.waiting.len() <= WAITING_MAX + 256);
-        let kept = forward
-            .waiting
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count() as u64;
+        let kept = forward.waiting.iter().filter(|byte| **byte == b'\n').count() as u64;
         assert_eq!(forward.dropped, 4000 - kept);
         let dropped = forward.dropped;
         forward.waiting.clear();

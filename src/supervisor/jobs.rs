@@ -92,11 +92,7 @@ impl JobState {
     }
 
     pub(super) fn timetable(&self) -> Timetable<'_> {
-        Timetable {
-            job: &self.job,
-            zone: &self.zone,
-            grid_at: self.grid_at,
-        }
+        Timetable { job: &self.job, zone: &self.zone, grid_at: self.grid_at }
     }
 }
 
@@ -136,9 +132,7 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         self.paused_all = self.store.supervisor()?.pause;
-        ended
-            .into_iter()
-            .try_for_each(|(index, pause)| self.end_pause(index, pause, steps))
+        ended.into_iter().try_for_each(|(index, pause)| self.end_pause(index, pause, steps))
     }
 
     /// A pause that `resume` has ended owes nothing, nor does what its jitter would still let fall due: the store says up to
@@ -159,10 +153,7 @@ impl<S: Spawner> Supervisor<S> {
         if resumed_at <= state.watermark {
             return Ok(());
         }
-        let span = Span {
-            after: state.watermark,
-            until: resumed_at,
-        };
+        let span = Span { after: state.watermark, until: resumed_at };
         let due = state.timetable().due(span, Duration::ZERO);
         self.skip_paused(index, &due, pause, steps.now)?;
         self.move_planning(index, resumed_at, steps);
@@ -194,10 +185,7 @@ impl<S: Spawner> Supervisor<S> {
         if self.heads.is_empty() {
             return None;
         }
-        let of_jobs = self
-            .heads
-            .values()
-            .filter_map(|head| self.jobs[head.index].pause);
+        let of_jobs = self.heads.values().filter_map(|head| self.jobs[head.index].pause);
         of_jobs
             .chain(self.paused_all)
             .filter_map(|pause| pause.until)
@@ -216,10 +204,7 @@ impl<S: Spawner> Supervisor<S> {
         if let Some(run) = self.store.queue_head(job_id)? {
             let due_at = run.due_at.unwrap_or(run.created_at);
             let is_unstarted = run.attempt == 0 && run.scheduled_at.is_some();
-            let head = Head {
-                index,
-                unstarted_since: is_unstarted.then_some(due_at),
-            };
+            let head = Head { index, unstarted_since: is_unstarted.then_some(due_at) };
             self.put_head((Reverse(run.priority), due_at, run.id), head);
         }
         Ok(())
@@ -235,10 +220,7 @@ impl<S: Spawner> Supervisor<S> {
         if self.jobs[index].head.is_some() {
             return self.load_head(new.job_id);
         }
-        let head = Head {
-            index,
-            unstarted_since: Some(new.due_at),
-        };
+        let head = Head { index, unstarted_since: Some(new.due_at) };
         self.put_head((Reverse(new.priority), new.due_at, run), head);
         Ok(())
     }

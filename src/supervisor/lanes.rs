@@ -71,10 +71,7 @@ impl<S: Spawner> Supervisor<S> {
     fn begin_lanes(&mut self) -> Result<(), StoreError> {
         self.blocked.clear();
         let known = self.store.laned_jobs()?;
-        let laned = self
-            .jobs
-            .iter()
-            .filter(|state| lane::is_template(&state.job.policy));
+        let laned = self.jobs.iter().filter(|state| lane::is_template(&state.job.policy));
         let mut jobs: Vec<i64> = laned.map(|state| state.id).chain(known).collect();
         jobs.sort_unstable();
         jobs.dedup();

@@ -49,17 +49,8 @@ impl<S: Spawner> Supervisor<S> {
             steps.log.push(Box::new(move |log, at| {
                 log.event(at, "late", &[("job", &name), ("no_success_since", &since)]);
             }));
-            let run = job
-                .last_run
-                .map(|run| self.store.run(run))
-                .transpose()?
-                .flatten();
-            self.note(
-                index,
-                run.as_ref().map(|run| (run.id, run.attempt)),
-                Event::Late,
-                now,
-            )?;
+            let run = job.last_run.map(|run| self.store.run(run)).transpose()?.flatten();
+            self.note(index, run.as_ref().map(|run| (run.id, run.attempt)), Event::Late, now)?;
         }
         self.next_late_at = self.store.next_late_at(now.wall, floor)?;
         Ok(())
@@ -97,9 +88,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// A pause of everything that is over by itself: nothing was expected before its end.
     fn expected_from(&self) -> Wall {
-        self.paused_all
-            .and_then(|pause| pause.until)
-            .unwrap_or(Wall::from_ms(0))
+        self.paused_all.and_then(|pause| pause.until).unwrap_or(Wall::from_ms(0))
     }
 
     /// Whether somebody may be late now.

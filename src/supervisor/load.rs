@@ -82,11 +82,7 @@ impl<S: Spawner> Supervisor<S> {
         zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
         now: Now,
     ) -> Result<Loaded, StoreError> {
-        let NewJobs {
-            jobs,
-            sources,
-            removal,
-        } = new;
+        let NewJobs { jobs, sources, removal } = new;
         self.store.begin()?;
         let loaded = self.register(jobs, zone_of, now).and_then(|registered| {
             let held = match removal {
@@ -124,33 +120,23 @@ impl<S: Spawner> Supervisor<S> {
         zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
         now: Now,
     ) -> Result<Registered, StoreError> {
-        let is_new_boot = self
-            .store
-            .boot_id()?
-            .is_some_and(|boot| boot != self.configuration.boot_id);
+        let is_new_boot =
+            self.store.boot_id()?.is_some_and(|boot| boot != self.configuration.boot_id);
         let mut states = Vec::with_capacity(jobs.len());
         let mut merged = Vec::new();
         for job in jobs {
             let zone = zone_of(job.timezone.as_deref());
-            let was: Vec<&str> = job
-                .policy
-                .was
-                .iter()
-                .map(crate::core::job::Name::as_str)
-                .collect();
+            let was: Vec<&str> =
+                job.policy.was.iter().map(crate::core::job::Name::as_str).collect();
             let schedule = schedule_identity(&job, &zone, &self.configuration.seed);
             let known =
-                self.store
-                    .register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
+                self.store.register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
             merged.extend(known.merged.iter().map(|former| (*former, known.id)));
             let expect = self.expectation_of(&job);
             if known.expect != expect {
                 self.store.expect(known.id, expect, now.wall)?;
             }
-            let seed = HashSeed {
-                seed: &self.configuration.seed,
-                job: job.name.as_str(),
-            };
+            let seed = HashSeed { seed: &self.configuration.seed, job: job.name.as_str() };
             let mut state = JobState {
                 jitter: plan::jitter_of(&job.policy, seed),
                 id: known.id,
@@ -179,13 +165,8 @@ impl<S: Spawner> Supervisor<S> {
             states.push(state);
         }
         let gone = self.forget_removed(&states, now)?;
-        self.store
-            .set_meta("boot_id", Some(&self.configuration.boot_id))?;
-        Ok(Registered {
-            states,
-            merged,
-            gone,
-        })
+        self.store.set_meta("boot_id", Some(&self.configuration.boot_id))?;
+        Ok(Registered { states, merged, gone })
     }
 
     fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
@@ -233,13 +214,10 @@ impl<S: Spawner> Supervisor<S> {
             ..Changes::default()
         };
         let former_of: HashMap<i64, Vec<i64>> =
-            registered
-                .merged
-                .iter()
-                .fold(HashMap::new(), |mut map, (from, to)| {
-                    map.entry(*to).or_insert_with(Vec::new).push(*from);
-                    map
-                });
+            registered.merged.iter().fold(HashMap::new(), |mut map, (from, to)| {
+                map.entry(*to).or_insert_with(Vec::new).push(*from);
+                map
+            });
         for state in &registered.states {
             let name = state.job.name.as_str();
             let merged = former_of.get(&state.id).into_iter().flatten();
@@ -247,9 +225,7 @@ impl<S: Spawner> Supervisor<S> {
                 .chain(merged)
                 .filter_map(|id| self.by_id.get(id).map(|&index| &self.jobs[index]))
                 .collect();
-            let others = before
-                .iter()
-                .filter(|former| former.job.name != state.job.name);
+            let others = before.iter().filter(|former| former.job.name != state.job.name);
             let renamed = changes.renamed.len();
             changes.renamed.extend(
                 others.map(|former| (former.job.name.as_str().to_owned(), name.to_owned())),
@@ -265,22 +241,15 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn take_over(&mut self, states: Vec<JobState>) {
-        self.by_id = states
-            .iter()
-            .enumerate()
-            .map(|(index, state)| (state.id, index))
-            .collect();
+        self.by_id = states.iter().enumerate().map(|(index, state)| (state.id, index)).collect();
         self.planned = states
             .iter()
             .enumerate()
             .filter_map(|(index, state)| state.planned_at().map(|at| (at, index)))
             .collect();
         self.jobs = states;
-        let mut live: Vec<(i64, i64, u32)> = self
-            .live
-            .iter()
-            .map(|(run, live)| (*run, live.job_id, live.place))
-            .collect();
+        let mut live: Vec<(i64, i64, u32)> =
+            self.live.iter().map(|(run, live)| (*run, live.job_id, live.place)).collect();
         live.sort_unstable();
         for (run, job_id, place) in live {
             if let Some(&index) = self.by_id.get(&job_id) {

@@ -103,10 +103,8 @@ impl Log {
     }
 
     fn note(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
-        let fields: Vec<(&str, String)> = fields
-            .iter()
-            .map(|(key, value)| (*key, value.to_string()))
-            .collect();
+        let fields: Vec<(&str, String)> =
+            fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
         let priority = priority(name, &fields);
         match &self.form {
             Form::Dated => {
@@ -123,9 +121,7 @@ impl Log {
                 object.insert("level".to_owned(), level(priority).into());
                 object.insert("event".to_owned(), name.into());
                 object.extend(
-                    fields
-                        .into_iter()
-                        .map(|(key, value)| (key.to_owned(), json_of(value))),
+                    fields.into_iter().map(|(key, value)| (key.to_owned(), json_of(value))),
                 );
                 let _ = writeln!(self.lines, "{}", Value::Object(object));
             }
@@ -172,9 +168,7 @@ fn line(lines: &mut String, name: &str, fields: &[(&str, String)]) {
     let _ = write!(lines, "event={name}");
     for (key, value) in fields {
         let is_plain = !value.is_empty()
-            && value
-                .chars()
-                .all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
+            && value.chars().all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
         let _ = if is_plain {
             write!(lines, " {key}={value}")
         } else {
@@ -186,12 +180,8 @@ fn line(lines: &mut String, name: &str, fields: &[(&str, String)]) {
 
 /// How much an event matters.
 fn priority(name: &str, fields: &[(&str, String)]) -> u8 {
-    let value = |key: &str| {
-        fields
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value.as_str())
-    };
+    let value =
+        |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
     match name {
         "store_failed"
         | "store_lost_commits"
@@ -240,11 +230,7 @@ fn native(name: &str, priority: u8, fields: &[(&str, String)]) -> Vec<u8> {
     journal::field(&mut event, "SYSLOG_IDENTIFIER", "jobctl");
     journal::field(&mut event, "JOBCTL_EVENT", name);
     for (key, value) in fields {
-        journal::field(
-            &mut event,
-            &format!("JOBCTL_{}", key.to_ascii_uppercase()),
-            value,
-        );
+        journal::field(&mut event, &format!("JOBCTL_{}", key.to_ascii_uppercase()), value);
     }
     event
 }
@@ -252,11 +238,7 @@ fn native(name: &str, priority: u8, fields: &[(&str, String)]) -> Vec<u8> {
 /// The id of an event of this name: the same in every version (systemd.journal-fields(7)).
 fn message_id(name: &str) -> String {
     let half = |salt: &str| fnv1a(salt.bytes().chain(name.bytes()));
-    format!(
-        "{:016x}{:016x}",
-        half("jobctl event "),
-        half("jobctl message id ")
-    )
+    format!("{:016x}{:016x}", half("jobctl event "), half("jobctl message id "))
 }
 
 fn text_of(at: Wall) -> impl Display {
@@ -286,15 +268,9 @@ fn piece_of(lines: &[u8]) -> usize {
     };
     let end_of_line = head.iter().rposition(|byte| *byte == b'\n');
     // Bytes 0x80 to 0xBF go on with a character that began before them.
-    let between = || {
-        (1..=PIECE)
-            .rev()
-            .find(|&at| lines.get(at).is_none_or(|byte| byte & 0xC0 != 0x80))
-    };
-    end_of_line
-        .map(|at| at + 1)
-        .or_else(between)
-        .unwrap_or(PIECE)
+    let between =
+        || (1..=PIECE).rev().find(|&at| lines.get(at).is_none_or(|byte| byte & 0xC0 != 0x80));
+    end_of_line.map(|at| at + 1).or_else(between).unwrap_or(PIECE)
 }
 
 #[cfg(test)]
@@ -373,11 +349,7 @@ mod tests {
 
     #[test]
     fn journald_gets_fields_and_an_id_for_each_kind() {
-        let event = native(
-            "start",
-            INFO,
-            &[("job", "backup".to_owned()), ("run", "7".to_owned())],
-        );
+        let event = native("start", INFO, &[("job", "backup".to_owned()), ("run", "7".to_owned())]);
         let text = String::from_utf8(event).unwrap();
         assert_eq!(
             text,

@@ -30,17 +30,11 @@ impl<S: Spawner> Supervisor<S> {
         let output = match (run, row.attempt) {
             (Some(run), Some(attempt)) if row.event != Event::Late => {
                 // Output that cannot be read is no reason to send nothing.
-                self.store
-                    .output_ends(run.id, attempt, OUTPUT_MAX)
-                    .unwrap_or_default()
+                self.store.output_ends(run.id, attempt, OUTPUT_MAX).unwrap_or_default()
             }
             (Some(_) | None, _) => None,
         };
-        let user = job
-            .policy
-            .user
-            .as_deref()
-            .unwrap_or(&self.surroundings.user.name);
+        let user = job.policy.user.as_deref().unwrap_or(&self.surroundings.user.name);
         let place = format!("{user}@{}", machine::host_name());
         let outcome = run.and_then(outcome_words);
         let summary = match row.event {
@@ -67,9 +61,7 @@ impl<S: Spawner> Supervisor<S> {
             job: Some(job),
             run,
             // `-i`: a line with nothing but a dot does not end it.
-            argv: ["sendmail", "-i", "-t"]
-                .map(|word| word.as_bytes().to_vec())
-                .to_vec(),
+            argv: ["sendmail", "-i", "-t"].map(|word| word.as_bytes().to_vec()).to_vec(),
             stdin: encoded(&mail.message()),
             env: Vec::new(),
             path_end: MAILERS_PATH,
@@ -128,10 +120,7 @@ fn facts_of(row: &NoticeRow, run: Option<&RunRow>) -> Vec<(&'static str, String)
         }
     };
     put("run", Some(run.id.to_string()));
-    let reason = row
-        .reason
-        .map(|reason| format!(" ({reason})"))
-        .unwrap_or_default();
+    let reason = row.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     put("state", row.state.map(|state| format!("{state}{reason}")));
     put("attempt", row.attempt.map(|attempt| attempt.to_string()));
     if run.exit_code.is_none() {
@@ -141,15 +130,8 @@ fn facts_of(row: &NoticeRow, run: Option<&RunRow>) -> Vec<(&'static str, String)
     put("error", run.error.clone());
     put("scheduled", run.scheduled_at.map(Wall::rfc3339));
     put("started", run.started_at.map(Wall::rfc3339));
-    put(
-        "took",
-        run.duration_ms
-            .map(|ms| format!("{}.{:03} s", ms / 1000, ms % 1000)),
-    );
-    put(
-        "commands",
-        Some(format!("`jobctl show {0}`, `jobctl logs {0}`", run.id)),
-    );
+    put("took", run.duration_ms.map(|ms| format!("{}.{:03} s", ms / 1000, ms % 1000)));
+    put("commands", Some(format!("`jobctl show {0}`, `jobctl logs {0}`", run.id)));
     facts
 }
 
@@ -159,10 +141,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_sent_in_base64_and_mean_the_same() {
-        let message = |body: String| Message {
-            head: "To: ops\n".into(),
-            body,
-        };
+        let message = |body: String| Message { head: "To: ops\n".into(), body };
         let short = encoded(&message("a\nb\n".into()));
         assert_eq!(short, b"To: ops\nContent-Transfer-Encoding: 8bit\n\na\nb\n");
         let body = "x".repeat(2000) + "\n";

@@ -33,43 +33,24 @@ pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreErro
     let is_known = |row: &JobRow| row.present || row.has_rest();
     let jobs: Vec<JobRow> = store.jobs()?.into_iter().filter(is_known).collect();
     let slow = store.jobs_with_late_runs()?;
-    let numbers: HashMap<i64, JobNumbers> = store
-        .job_numbers()?
-        .into_iter()
-        .map(|job| (job.id, job))
-        .collect();
+    let numbers: HashMap<i64, JobNumbers> =
+        store.job_numbers()?.into_iter().map(|job| (job.id, job)).collect();
     let tallies = store.tallies()?;
     let mut page = Page::default();
     page.up(outside.is_up);
     page.family("jobctl_build_info", "gauge", "The version of this jobctl.");
-    page.sample(
-        "jobctl_build_info",
-        &[("version", env!("CARGO_PKG_VERSION"))],
-        1,
-    );
+    page.sample("jobctl_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.family(
         "jobctl_jobfile_error",
         "gauge",
         "Whether the jobfile on disk could not be taken over.",
     );
-    page.sample(
-        "jobctl_jobfile_error",
-        &[],
-        u8::from(supervisor.jobfile_error.is_some()),
-    );
-    page.family(
-        "jobctl_start_time_seconds",
-        "gauge",
-        "When the supervisor became ready.",
-    );
+    page.sample("jobctl_jobfile_error", &[], u8::from(supervisor.jobfile_error.is_some()));
+    page.family("jobctl_start_time_seconds", "gauge", "When the supervisor became ready.");
     if let Some(since) = supervisor.since.filter(|_| outside.is_up) {
         page.sample("jobctl_start_time_seconds", &[], seconds(since.ms()));
     }
-    page.family(
-        "jobctl_store_size_bytes",
-        "gauge",
-        "Size of the store with its log.",
-    );
+    page.family("jobctl_store_size_bytes", "gauge", "Size of the store with its log.");
     page.sample("jobctl_store_size_bytes", &[], store.bytes());
     page.family(
         "jobctl_loop_lag_seconds",
@@ -79,12 +60,7 @@ pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreErro
     if let Some(lag) = store.loop_lag_ms()? {
         page.sample("jobctl_loop_lag_seconds", &[], seconds(lag));
     }
-    let facts = Facts {
-        numbers,
-        slow,
-        outside,
-        is_all_paused: supervisor.is_paused(outside.now),
-    };
+    let facts = Facts { numbers, slow, outside, is_all_paused: supervisor.is_paused(outside.now) };
     page.jobs(&jobs, &facts);
     page.attempts(&jobs, &tallies);
     Ok(page.0)
@@ -113,12 +89,7 @@ const fn open(row: &JobRow) -> [(State, i64); 4] {
     ]
 }
 
-const ENDED: [State; 4] = [
-    State::Succeeded,
-    State::Failed,
-    State::Skipped,
-    State::Cancelled,
-];
+const ENDED: [State; 4] = [State::Succeeded, State::Failed, State::Skipped, State::Cancelled];
 
 const OUTCOMES: [OutcomeKind; 5] = [
     OutcomeKind::Exited,
@@ -129,38 +100,26 @@ const OUTCOMES: [OutcomeKind; 5] = [
 ];
 
 /// A number of each job that has it: name, what it is, and how it is read.
-type Gauge = (
-    &'static str,
-    &'static str,
-    fn(&JobRow, &Facts<'_>) -> Option<String>,
-);
+type Gauge = (&'static str, &'static str, fn(&JobRow, &Facts<'_>) -> Option<String>);
 
 const GAUGES: &[Gauge] = &[
-    (
-        "jobctl_failed_runs",
-        "Runs that gave up and that nobody has acknowledged.",
-        |job, _| Some(job.failed.to_string()),
-    ),
-    (
-        "jobctl_paused",
-        "Whether nothing of the job is started.",
-        |job, facts| flag(facts.is_all_paused || job.is_paused(facts.outside.now)),
-    ),
+    ("jobctl_failed_runs", "Runs that gave up and that nobody has acknowledged.", |job, _| {
+        Some(job.failed.to_string())
+    }),
+    ("jobctl_paused", "Whether nothing of the job is started.", |job, facts| {
+        flag(facts.is_all_paused || job.is_paused(facts.outside.now))
+    }),
     (
         "jobctl_late",
         "Whether an attempt takes, or the next success is away, longer than expected.",
         |job, facts| flag(job.late_at.is_some() || facts.slow.contains(&job.id)),
     ),
-    (
-        "jobctl_last_success_timestamp_seconds",
-        "When a run last succeeded.",
-        |job, _| job.last_success_at.map(|at| seconds(at.ms())),
-    ),
-    (
-        "jobctl_next_run_timestamp_seconds",
-        "When the next occurrence falls due.",
-        |job, facts| facts.outside.next.get(&job.name).map(|at| seconds(at.ms())),
-    ),
+    ("jobctl_last_success_timestamp_seconds", "When a run last succeeded.", |job, _| {
+        job.last_success_at.map(|at| seconds(at.ms()))
+    }),
+    ("jobctl_next_run_timestamp_seconds", "When the next occurrence falls due.", |job, facts| {
+        facts.outside.next.get(&job.name).map(|at| seconds(at.ms()))
+    }),
     (
         "jobctl_queue_oldest_due_timestamp_seconds",
         "When the run that is queued for longest fell due.",
@@ -205,21 +164,11 @@ impl Page {
     }
 
     fn jobs(&mut self, jobs: &[JobRow], facts: &Facts<'_>) {
+        self.states(("jobctl_runs", "gauge", "Runs that have not ended, by state."), jobs, |job| {
+            Some(open(job))
+        });
         self.states(
-            (
-                "jobctl_runs",
-                "gauge",
-                "Runs that have not ended, by state.",
-            ),
-            jobs,
-            |job| Some(open(job)),
-        );
-        self.states(
-            (
-                "jobctl_runs_ended_total",
-                "counter",
-                "Runs that have ended, by state.",
-            ),
+            ("jobctl_runs_ended_total", "counter", "Runs that have ended, by state."),
             jobs,
             |job| {
                 let ended = facts.numbers.get(&job.id)?.ended;
@@ -257,20 +206,15 @@ impl Page {
         for tally in tallies {
             of.entry(tally.job_id).or_default().push(*tally);
         }
-        let by_job: Vec<(&JobRow, Vec<Tally>)> = jobs
-            .iter()
-            .map(|job| (job, of.remove(&job.id).unwrap_or_default()))
-            .collect();
+        let by_job: Vec<(&JobRow, Vec<Tally>)> =
+            jobs.iter().map(|job| (job, of.remove(&job.id).unwrap_or_default())).collect();
         let name = "jobctl_attempts_total";
         self.family(name, "counter", "Attempts that have ended, by outcome.");
         for (job, tallies) in &by_job {
             for outcome in OUTCOMES {
                 let own = tallies.iter().filter(|tally| tally.outcome == outcome);
                 let count: i64 = own.map(|tally| tally.count).sum();
-                let labels = [
-                    ("job_name", job.name.as_str()),
-                    ("outcome", outcome.as_str()),
-                ];
+                let labels = [("job_name", job.name.as_str()), ("outcome", outcome.as_str())];
                 self.sample(name, &labels, count);
             }
         }
@@ -291,11 +235,7 @@ impl Page {
             }
             let count: i64 = tallies.iter().map(|tally| tally.count).sum();
             let sum: i64 = tallies.iter().map(|tally| tally.duration_ms).sum();
-            self.sample(
-                &format!("{name}_bucket"),
-                &[job_name, ("le", "+Inf")],
-                count,
-            );
+            self.sample(&format!("{name}_bucket"), &[job_name, ("le", "+Inf")], count);
             self.sample(&format!("{name}_sum"), &[job_name], seconds(sum));
             self.sample(&format!("{name}_count"), &[job_name], count);
         }
@@ -332,13 +272,7 @@ mod tests {
 
     #[test]
     fn seconds_are_exact() {
-        for (ms, text) in [
-            (0, "0"),
-            (1, "0.001"),
-            (1500, "1.5"),
-            (-250, "-0.25"),
-            (60_000, "60"),
-        ] {
+        for (ms, text) in [(0, "0"), (1, "0.001"), (1500, "1.5"), (-250, "-0.25"), (60_000, "60")] {
             assert_eq!(seconds(ms), text);
         }
     }

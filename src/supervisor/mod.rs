@@ -366,8 +366,7 @@ impl<S: Spawner> Supervisor<S> {
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
         if configuration.log_format != self.configuration.log_format {
-            self.log
-                .set_form(Form::of(configuration.log_format), self.last.wall);
+            self.log.set_form(Form::of(configuration.log_format), self.last.wall);
         }
         std::mem::replace(&mut self.configuration, configuration)
     }
@@ -435,8 +434,7 @@ impl<S: Spawner> Supervisor<S> {
         let grows = bytes > LOG_LARGE && moved < bytes;
         if grows && !self.is_log_large {
             let hint = "some process reads the store for long; `fuser` on the file names it";
-            self.log
-                .event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
+            self.log.event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
         } else if !grows && self.is_log_large {
             self.log.event(now.wall, "wal_reset", &[("bytes", &bytes)]);
         }
@@ -465,12 +463,10 @@ impl<S: Spawner> Supervisor<S> {
             }
             Ok(Rescued::Nowhere) => {
                 let error = "what has its name now is no store that could be used";
-                self.log
-                    .event(now.wall, "store_not_put_back", &[("error", &error)]);
+                self.log.event(now.wall, "store_not_put_back", &[("error", &error)]);
             }
             Err(error) => {
-                self.log
-                    .event(now.wall, "store_not_put_back", &[("error", &error)]);
+                self.log.event(now.wall, "store_not_put_back", &[("error", &error)]);
             }
         }
     }

@@ -96,11 +96,7 @@ impl<S: Spawner> Supervisor<S> {
             Next::RetryAt(_) | Next::PutOffTo(_) => (State::Retrying, None),
             Next::Requeue => (State::Queued, None),
         };
-        let end = AttemptEnd {
-            next,
-            was_failing,
-            has_output,
-        };
+        let end = AttemptEnd { next, was_failing, has_output };
         let policy = self.jobs[index].job.policy.clone();
         for (event, means) in told_of_end(&policy, end) {
             let new = NewNotice {
@@ -227,13 +223,7 @@ impl<S: Spawner> Supervisor<S> {
                 cgroup: self.spawner.cgroup_of(slot),
                 ..order
             });
-            steps.notices.push(Claimed {
-                slot,
-                id: row.id,
-                job_id: row.job_id,
-                claim,
-                order,
-            });
+            steps.notices.push(Claimed { slot, id: row.id, job_id: row.job_id, claim, order });
         }
         self.next_notice_at = self.store.next_notice_at()?;
         Ok(())
@@ -242,31 +232,16 @@ impl<S: Spawner> Supervisor<S> {
     /// The job, if there is one, that has as many hooks and mails under way as one may have.
     fn crowd(&self, steps: &Steps) -> Option<i64> {
         let under_way = self.telling.iter().map(|telling| telling.job_id);
-        let all: Vec<i64> = under_way
-            .chain(steps.notices.iter().map(|claimed| claimed.job_id))
-            .collect();
+        let all: Vec<i64> =
+            under_way.chain(steps.notices.iter().map(|claimed| claimed.job_id)).collect();
         let count = |job: &&i64| all.iter().filter(|other| other == job).count();
-        all.iter()
-            .find(|job| count(job) >= TELLING_OF_JOB_MAX)
-            .copied()
+        all.iter().find(|job| count(job) >= TELLING_OF_JOB_MAX).copied()
     }
 
     /// What is claimed is on disk: now it is told.
     pub(super) fn start_telling(&mut self, claimed: Vec<Claimed>, now: Now) {
-        for Claimed {
-            slot,
-            id,
-            job_id,
-            claim,
-            order,
-        } in claimed
-        {
-            self.telling.push(Telling {
-                id,
-                job_id,
-                claim,
-                is_doubted: false,
-            });
+        for Claimed { slot, id, job_id, claim, order } in claimed {
+            self.telling.push(Telling { id, job_id, claim, is_doubted: false });
             let report = match order {
                 Ok(order) => match self.spawner.start(slot, &order, Vec::new()) {
                     Ok(()) => {
@@ -285,12 +260,7 @@ impl<S: Spawner> Supervisor<S> {
                 },
                 Err(outcome) => Report::Refused(outcome),
             };
-            self.ended.push(SlotEnd {
-                slot,
-                run: -id,
-                claim,
-                report,
-            });
+            self.ended.push(SlotEnd { slot, run: -id, claim, report });
         }
     }
 
@@ -301,24 +271,16 @@ impl<S: Spawner> Supervisor<S> {
                 continue;
             };
             let (id, job_id) = (row.id, row.job_id);
-            self.telling.push(Telling {
-                id,
-                job_id,
-                claim,
-                is_doubted: self.is_new_boot,
-            });
+            self.telling.push(Telling { id, job_id, claim, is_doubted: self.is_new_boot });
             match self.spawner.adopt(slot, -id, claim) {
                 Adopted::Working => {
                     self.oversee_adopted_notice((-id, claim), slot);
                     self.log.event(now.wall, "adopt", &[("notice", &id)]);
                 }
                 Adopted::Ending => {}
-                Adopted::Ended(report) => self.ended.push(SlotEnd {
-                    slot,
-                    run: -id,
-                    claim,
-                    report,
-                }),
+                Adopted::Ended(report) => {
+                    self.ended.push(SlotEnd { slot, run: -id, claim, report })
+                }
             }
         }
         Ok(())
@@ -361,12 +323,7 @@ impl<S: Spawner> Supervisor<S> {
             self.next_notice_at = self.store.next_notice_at()?;
             return Ok(());
         }
-        let Ending {
-            outcome,
-            ended_at,
-            duration_ms,
-            said,
-        } = ending;
+        let Ending { outcome, ended_at, duration_ms, said } = ending;
         let told = Told {
             outcome: &outcome,
             duration_ms,
@@ -393,12 +350,8 @@ impl<S: Spawner> Supervisor<S> {
 
     /// How the command of a hook or mail ended; none: no process was started for it.
     fn ending_of(&mut self, end: &SlotEnd, is_doubted: bool) -> Option<Ending> {
-        let without_record = |outcome| Ending {
-            outcome,
-            ended_at: None,
-            duration_ms: None,
-            said: None,
-        };
+        let without_record =
+            |outcome| Ending { outcome, ended_at: None, duration_ms: None, said: None };
         let record = match believed(&end.report, is_doubted) {
             Report::NeverStarted => return None,
             Report::Lost => {
@@ -434,11 +387,8 @@ impl<S: Spawner> Supervisor<S> {
     ) {
         let kind = (row.job_id, (row.event, row.means));
         let has_failed = *outcome != Outcome::Exited(0);
-        let is_news = if has_failed {
-            self.unheard.insert(kind)
-        } else {
-            self.unheard.remove(&kind)
-        };
+        let is_news =
+            if has_failed { self.unheard.insert(kind) } else { self.unheard.remove(&kind) };
         if !is_news {
             return;
         }
@@ -448,10 +398,7 @@ impl<S: Spawner> Supervisor<S> {
             (Means::Hook, false) => "hook_works",
             (Means::Mail, false) => "mail_works",
         };
-        let job = self
-            .by_id
-            .get(&row.job_id)
-            .map(|&index| self.jobs[index].job.name.to_string());
+        let job = self.by_id.get(&row.job_id).map(|&index| self.jobs[index].job.name.to_string());
         let (job, event, run) = (job.unwrap_or_default(), row.event, row.run.unwrap_or(0));
         let how = retry::describe(outcome);
         let said = said.and_then(|said| said.trim_end().lines().last().map(str::to_owned));
@@ -464,11 +411,7 @@ impl<S: Spawner> Supervisor<S> {
                 ("outcome", &how),
                 ("said", &said),
             ];
-            let shown = if has_failed {
-                &fields[..]
-            } else {
-                &fields[..3]
-            };
+            let shown = if has_failed { &fields[..] } else { &fields[..3] };
             log.event(at, name, shown);
         }));
     }
@@ -491,10 +434,7 @@ impl<S: Spawner> Supervisor<S> {
         subject.env = vec![
             ("JOBCTL_EVENT", row.event.to_string()),
             ("JOBCTL_COUNT", row.count.to_string()),
-            (
-                "JOBCTL_STATE",
-                row.state.map_or("", State::as_str).to_owned(),
-            ),
+            ("JOBCTL_STATE", row.state.map_or("", State::as_str).to_owned()),
             ("JOBCTL_REASON", reason.to_owned()),
         ];
         if let Some(attempt) = row.attempt {
@@ -533,19 +473,12 @@ fn is_of_surroundings(outcome: &Outcome) -> bool {
 }
 
 fn not_told(why: &str) -> Outcome {
-    Outcome::SpawnFailed {
-        exit_code: None,
-        error: why.to_owned(),
-    }
+    Outcome::SpawnFailed { exit_code: None, error: why.to_owned() }
 }
 
 /// The end of what a hook printed, as text.
 fn tail_of(output: &Output) -> String {
-    let bytes = if output.tail.is_empty() {
-        &output.head
-    } else {
-        &output.tail
-    };
+    let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
     let text = String::from_utf8_lossy(bytes);
     let skipped = text.chars().count().saturating_sub(SAID_MAX);
     text.chars().skip(skipped).collect()

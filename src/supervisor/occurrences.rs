@@ -30,10 +30,7 @@ impl<S: Spawner> Supervisor<S> {
     pub(super) fn release_followers(&mut self, now: Now) -> Result<(), StoreError> {
         let released = self.store.release_followers(now.wall)?;
         self.has_followers = released.has_more;
-        released
-            .jobs
-            .into_iter()
-            .try_for_each(|job_id| self.load_head(job_id))
+        released.jobs.into_iter().try_for_each(|job_id| self.load_head(job_id))
     }
 
     /// Cancels what was to be started by now and was not.
@@ -73,19 +70,13 @@ impl<S: Spawner> Supervisor<S> {
         let mut after = state.watermark;
         if let Some(pause) = self.pause_over(index, now.wall) {
             let paused_until = pause.until.unwrap_or(until).min(until);
-            let paused = self.jobs[index].timetable().due(
-                Span {
-                    after,
-                    until: paused_until,
-                },
-                Duration::ZERO,
-            );
+            let paused = self.jobs[index]
+                .timetable()
+                .due(Span { after, until: paused_until }, Duration::ZERO);
             self.skip_paused(index, &paused, pause, now)?;
             after = after.max(paused_until);
         }
-        let due = self.jobs[index]
-            .timetable()
-            .due(Span { after, until }, step);
+        let due = self.jobs[index].timetable().due(Span { after, until }, step);
         match (self.pause_of(index, now.wall), self.configuration.mode) {
             (Some(pause), _) => self.skip_paused(index, &due, pause, now)?,
             (None, Mode::Live) => self.plan_occurrences(index, &due, steps)?,
@@ -120,15 +111,8 @@ impl<S: Spawner> Supervisor<S> {
     ) -> Result<(), StoreError> {
         let count = due.missed.map_or(0, |missed| missed.count)
             + u64::try_from(due.in_time.len()).unwrap_or(0);
-        let first = due
-            .missed
-            .map(|missed| missed.first)
-            .or(due.in_time.first().copied());
-        let last = due
-            .in_time
-            .last()
-            .copied()
-            .or(due.missed.map(|missed| missed.last));
+        let first = due.missed.map(|missed| missed.first).or(due.in_time.first().copied());
+        let last = due.in_time.last().copied().or(due.missed.map(|missed| missed.last));
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(());
         };
@@ -216,19 +200,14 @@ impl<S: Spawner> Supervisor<S> {
         steps: &mut Steps,
     ) -> Result<(), StoreError> {
         let now = steps.now;
-        let count = missed
-            .count
-            .saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
+        let count = missed.count.saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
         let first = missed.first;
         if count == 0 || caught_up.first() == Some(&first) {
             return Ok(());
         }
         let state = &self.jobs[index];
         let last = match caught_up.first() {
-            Some(from) => state
-                .timetable()
-                .latest_before(*from, first)
-                .unwrap_or(first),
+            Some(from) => state.timetable().latest_before(*from, first).unwrap_or(first),
             None => missed.last,
         };
         self.store.record_skip(&NewSkip {
@@ -266,8 +245,7 @@ impl<S: Spawner> Supervisor<S> {
             }
             Decision::ReplaceQueued(run) => {
                 if let Some(by) = self.insert_run(index, at, Cause::Schedule, now)? {
-                    self.store
-                        .cancel_if_queued(run, Reason::Replaced, Some(by), now.wall)?;
+                    self.store.cancel_if_queued(run, Reason::Replaced, Some(by), now.wall)?;
                     self.load_head(self.jobs[index].id)?;
                 }
                 Ok(())
@@ -278,11 +256,7 @@ impl<S: Spawner> Supervisor<S> {
     fn busy(&self, index: usize) -> Result<Busy, StoreError> {
         let state = &self.jobs[index];
         let first_queued = state.head.map(|key| key.2);
-        let queued = if first_queued.is_some() {
-            self.store.queued_count(state.id)?
-        } else {
-            0
-        };
+        let queued = if first_queued.is_some() { self.store.queued_count(state.id)? } else { 0 };
         let is_staying = |run: &i64| self.live.get(run).is_some_and(|live| !live.is_stopping);
         Ok(Busy {
             running: state.running.len(),
@@ -317,12 +291,7 @@ impl<S: Spawner> Supervisor<S> {
             log.event(
                 at,
                 "skipped",
-                &[
-                    ("job", &name),
-                    ("run", &run),
-                    ("reason", &Reason::Overlap),
-                    ("by", &by),
-                ],
+                &[("job", &name), ("run", &run), ("reason", &Reason::Overlap), ("by", &by)],
             );
         }));
         Ok(())
@@ -371,9 +340,7 @@ impl<S: Spawner> Supervisor<S> {
             .filter(|head| is_over(self.overdue_at(head)))
             .map(|head| head.index)
             .collect();
-        overdue
-            .into_iter()
-            .try_for_each(|index| self.skip_overdue_of(index, steps))
+        overdue.into_iter().try_for_each(|index| self.skip_overdue_of(index, steps))
     }
 
     /// Skips the occurrences of a job that could not start within its start deadline.
@@ -388,15 +355,10 @@ impl<S: Spawner> Supervisor<S> {
             return Ok(());
         };
         let (job_id, name) = (state.id, state.job.name.clone());
-        let skipped = self
-            .store
-            .skip_overdue(job_id, now.wall - deadline, now.wall)?;
+        let skipped = self.store.skip_overdue(job_id, now.wall - deadline, now.wall)?;
         steps.log.push(Box::new(move |log, at| {
-            let fields: [(&str, &dyn std::fmt::Display); 3] = [
-                ("job", &name),
-                ("reason", &Reason::Missed),
-                ("count", &skipped),
-            ];
+            let fields: [(&str, &dyn std::fmt::Display); 3] =
+                [("job", &name), ("reason", &Reason::Missed), ("count", &skipped)];
             log.event(at, "skipped", &fields);
         }));
         self.load_head(job_id)
@@ -404,10 +366,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// When the first waiting occurrence is over its start deadline.
     pub(super) fn next_overdue_at(&self) -> Option<Wall> {
-        self.heads
-            .values()
-            .filter_map(|head| self.overdue_at(head))
-            .min()
+        self.heads.values().filter_map(|head| self.overdue_at(head)).min()
     }
 
     /// When a waiting occurrence is over its start deadline; none for what has none.

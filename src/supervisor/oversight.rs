@@ -118,9 +118,7 @@ impl Oversight {
     /// Time has passed.
     fn advance(&mut self, now: Now) {
         let passed = now.mono.since(self.last);
-        let counted = self
-            .planned
-            .map_or(passed, |planned| passed.min(planned + LATE_MAX));
+        let counted = self.planned.map_or(passed, |planned| passed.min(planned + LATE_MAX));
         self.now = self.now + counted;
         self.last = now.mono;
     }
@@ -170,12 +168,7 @@ impl<S: Spawner> Supervisor<S> {
     /// The same for an attempt that a former supervisor began: how much of its time is over is its keeper's to know.
     pub(super) fn oversee_adopted(&mut self, run: i64, live: &Live) {
         let policy = &live.policy;
-        self.watch_over(
-            (run, live.claim),
-            live.slot,
-            policy.timeout,
-            policy.stop_grace,
-        );
+        self.watch_over((run, live.claim), live.slot, policy.timeout, policy.stop_grace);
     }
 
     /// The same for a hook or mail.
@@ -191,10 +184,7 @@ impl<S: Spawner> Supervisor<S> {
                 Stop::Gently => one.grace + KEEPER_MAX,
                 Stop::AtOnce => KEEPER_MAX,
             };
-            one.told_deadline = Some(
-                one.told_deadline
-                    .map_or(now + time, |at| at.min(now + time)),
-            );
+            one.told_deadline = Some(one.told_deadline.map_or(now + time, |at| at.min(now + time)));
         }
     }
 
@@ -251,8 +241,7 @@ impl<S: Spawner> Supervisor<S> {
                 Cause::Start => "it did not start its command",
                 Cause::Told => "it did not end its attempt when it was told to",
             };
-            self.log
-                .event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
+            self.log.event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
         }
     }
 
@@ -269,14 +258,9 @@ impl<S: Spawner> Supervisor<S> {
     /// How an attempt ended whose keeper is gone without a word: what the keeper was killed for is known.
     pub(super) fn outcome_of_lost(&self, run: i64, claim: i64) -> Outcome {
         let one = self.oversight.watched.get(&run);
-        let killed = one
-            .filter(|one| one.claim == claim)
-            .and_then(|one| one.killed);
+        let killed = one.filter(|one| one.claim == claim).and_then(|one| one.killed);
         match killed {
-            Some(Cause::Timeout) => Outcome::TimedOut {
-                exit_code: None,
-                signal: None,
-            },
+            Some(Cause::Timeout) => Outcome::TimedOut { exit_code: None, signal: None },
             // That its record names no command does not prove that none was executed.
             Some(Cause::Start | Cause::Told) | None => Outcome::Lost,
         }

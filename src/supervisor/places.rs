@@ -34,9 +34,7 @@ pub(crate) enum Busy {
 impl Places {
     /// Uses the lock files of a state directory.
     pub(crate) fn in_state_dir(state_dir: &Path) -> Self {
-        Self {
-            dir: state_dir.join("locks"),
-        }
+        Self { dir: state_dir.join("locks") }
     }
 
     /// Takes a place of a job that is not among `used`, and the lock that its run needs.
@@ -62,29 +60,21 @@ impl Places {
         let whole = self.dir.join(format!("{}.lock", job.name));
         let is_unlimited = job.policy.overlap == Overlap::Allow;
         if !is_unlimited && job.policy.concurrency == 1 {
-            return Ok(try_lock_inside(&whole, Kind::Exclusive)?.map(|file| Taken {
-                files: vec![file],
-                place: 1,
-            }));
+            return Ok(try_lock_inside(&whole, Kind::Exclusive)?
+                .map(|file| Taken { files: vec![file], place: 1 }));
         }
         let Some(shared) = try_lock_inside(&whole, Kind::Shared)? else {
             return Ok(None);
         };
         if is_unlimited {
-            return Ok(Some(Taken {
-                files: vec![shared],
-                place: 0,
-            }));
+            return Ok(Some(Taken { files: vec![shared], place: 0 }));
         }
         for place in (1..=job.policy.concurrency).filter(|place| !used.contains(place)) {
             if let Some(file) = try_lock_inside(
                 &self.dir.join(format!("{}.{place}.lock", job.name)),
                 Kind::Exclusive,
             )? {
-                return Ok(Some(Taken {
-                    files: vec![shared, file],
-                    place,
-                }));
+                return Ok(Some(Taken { files: vec![shared, file], place }));
             }
         }
         Ok(None)

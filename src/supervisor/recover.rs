@@ -19,19 +19,13 @@ impl<S: Spawner> Supervisor<S> {
         self.owes_boot_id = true;
         self.output_bytes = self.store.output_bytes()?;
         self.recover_age_held(now)?;
-        let filter = Filter {
-            states: vec![State::Running],
-            ..Filter::default()
-        };
+        let filter = Filter { states: vec![State::Running], ..Filter::default() };
         let mut adopted = 0;
         let running = self.store.runs(&filter, None)?.into_iter().rev();
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let found = self.spawner.adopt(slot, run.id, run.claim);
-            let live = Live {
-                is_doubted: self.is_new_boot,
-                ..self.adopted_live(&run, slot, now)
-            };
+            let live = Live { is_doubted: self.is_new_boot, ..self.adopted_live(&run, slot, now) };
             if let Adopted::Working = found {
                 self.oversee_adopted(run.id, &live);
             }
@@ -42,20 +36,13 @@ impl<S: Spawner> Supervisor<S> {
                     self.log.event(
                         now.wall,
                         "adopt",
-                        &[
-                            ("job", &run.job),
-                            ("run", &run.id),
-                            ("attempt", &run.attempt),
-                        ],
+                        &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)],
                     );
                 }
                 Adopted::Ending => {}
-                Adopted::Ended(report) => self.ended.push(SlotEnd {
-                    slot,
-                    run: run.id,
-                    claim: run.claim,
-                    report,
-                }),
+                Adopted::Ended(report) => {
+                    self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report })
+                }
             }
         }
         self.recover_notices(now)?;
@@ -74,10 +61,7 @@ impl<S: Spawner> Supervisor<S> {
         let terms = self.spawner.terms(slot, run.id, run.claim);
         let terms = terms.as_deref().and_then(terms::decode);
         let is_guessed = terms.is_none();
-        let job = self
-            .by_id
-            .get(&run.job_id)
-            .map(|&index| &self.jobs[index].job);
+        let job = self.by_id.get(&run.job_id).map(|&index| &self.jobs[index].job);
         // What is expected is no matter of how it is judged: the jobfile of today says it.
         let within = job.and_then(|job| job.policy.expect_within);
         let so_far = run.started_at.map(|at| now.wall.since(at));

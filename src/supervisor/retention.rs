@@ -30,12 +30,7 @@ impl<S: Spawner> Supervisor<S> {
     pub(super) fn next_prune_at(&self) -> Mono {
         let (_, cursor) = self.prune_at;
         let is_over = self.output_bytes > self.configuration.output_total_max;
-        self.last_prune
-            + if cursor > 0 || is_over {
-                NEXT_BATCH
-            } else {
-                LOOK_EVERY
-            }
+        self.last_prune + if cursor > 0 || is_over { NEXT_BATCH } else { LOOK_EVERY }
     }
 
     /// Removes a batch of old runs, going round the jobs, those that are gone from the jobfile included.

@@ -67,11 +67,7 @@ fn has_few_files(space: Space, needed: u64) -> bool {
 impl Reserve {
     /// The reserve of a state directory; not made yet.
     pub(super) fn in_state_dir(state_dir: &Path) -> Self {
-        Self {
-            path: state_dir.join("reserve"),
-            spare_dir: state_dir.join("spare"),
-            is_held: false,
-        }
+        Self { path: state_dir.join("reserve"), spare_dir: state_dir.join("spare"), is_held: false }
     }
 
     /// Makes it, if as much is free besides: a disk that is full again at once would be no gain. False: it is not.
@@ -119,9 +115,7 @@ impl Reserve {
     }
 
     fn spare_files(&self) -> u64 {
-        (0..SPARE_FILES)
-            .map(|number| u64::from(self.spare_file(number).exists()))
-            .sum()
+        (0..SPARE_FILES).map(|number| u64::from(self.spare_file(number).exists())).sum()
     }
 
     fn spare_file(&self, number: u64) -> PathBuf {
@@ -182,31 +176,24 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn begin_shortage(&mut self, now: Now) {
-        self.room = Room::Short {
-            look_at: now.mono + LOOK_FOR_ROOM,
-        };
+        self.room = Room::Short { look_at: now.mono + LOOK_FOR_ROOM };
         self.spawner.drop_output();
         let hint = "make room; output is not kept meanwhile";
         self.log.event(
             now.wall,
             "disk_full",
-            &[
-                ("state_dir", &self.configuration.state_dir.display()),
-                ("hint", &hint),
-            ],
+            &[("state_dir", &self.configuration.state_dir.display()), ("hint", &hint)],
         );
     }
 
     fn release_reserve(&mut self, now: Now) -> bool {
         match self.reserve.release() {
             Ok(()) => {
-                self.log
-                    .event(now.wall, "reserve_released", &[("bytes", &RESERVE)]);
+                self.log.event(now.wall, "reserve_released", &[("bytes", &RESERVE)]);
                 true
             }
             Err(error) => {
-                self.log
-                    .event(now.wall, "reserve_not_released", &[("error", &error)]);
+                self.log.event(now.wall, "reserve_not_released", &[("error", &error)]);
                 false
             }
         }
@@ -223,12 +210,9 @@ impl<S: Spawner> Supervisor<S> {
         // The output of an end that waits to be written may be gone already. An error is no room.
         if self.ended.is_empty() && matches!(self.reserve.make(), Ok(true)) {
             self.room = Room::Enough;
-            self.log
-                .event(now.wall, "disk_has_room", &[("reserve_bytes", &RESERVE)]);
+            self.log.event(now.wall, "disk_has_room", &[("reserve_bytes", &RESERVE)]);
         } else {
-            self.room = Room::Short {
-                look_at: now.mono + LOOK_FOR_ROOM,
-            };
+            self.room = Room::Short { look_at: now.mono + LOOK_FOR_ROOM };
         }
     }
 }

@@ -132,8 +132,7 @@ impl Spawner for Script {
             .or_else(|| self.usual.clone())
             .unwrap_or((1, End::Exited(0)));
         self.started.push((order.run, order.attempt));
-        self.orders
-            .push((order.run, order.attempt, order.claim, job_of(order)));
+        self.orders.push((order.run, order.attempt, order.claim, job_of(order)));
         let ends_at = now.mono + Duration::from_secs(secs);
         let acting = Acting {
             order: order.clone(),
@@ -163,10 +162,8 @@ impl Spawner for Script {
             .map(|(slot, _)| *slot)
             .collect();
         let strangers = &self.strangers;
-        let adopted = self
-            .adopted
-            .extract_if(.., |end| !strangers.contains(&end.run))
-            .collect::<Vec<_>>();
+        let adopted =
+            self.adopted.extract_if(.., |end| !strangers.contains(&end.run)).collect::<Vec<_>>();
         over.into_iter()
             .filter_map(|slot| {
                 let mut acting = self.busy.remove(&slot)?;
@@ -180,8 +177,7 @@ impl Spawner for Script {
                     },
                 };
                 self.told.insert(slot, end.clone());
-                self.spools
-                    .insert(slot, std::mem::take(&mut acting.printed));
+                self.spools.insert(slot, std::mem::take(&mut acting.printed));
                 Some(end)
             })
             .chain(adopted)
@@ -209,10 +205,8 @@ impl Spawner for Script {
 
     fn stop(&mut self, slot: u32, _stop: Stop) {
         let now = self.now.expect("a turn tells the time first");
-        if let Some(acting) = self
-            .busy
-            .get_mut(&slot)
-            .filter(|acting| !self.deaf.contains(&job_of(&acting.order)))
+        if let Some(acting) =
+            self.busy.get_mut(&slot).filter(|acting| !self.deaf.contains(&job_of(&acting.order)))
         {
             acting.ends_at = now.mono;
             acting.end = End::Signaled(15);
@@ -259,60 +253,42 @@ impl Spawner for Script {
             return Adopted::Working;
         }
         if self.strangers.contains(&run) {
-            self.adopted.push(SlotEnd {
-                slot,
-                run,
-                claim,
-                report: Report::NeverStarted,
-            });
+            self.adopted.push(SlotEnd { slot, run, claim, report: Report::NeverStarted });
             return Adopted::Working;
         }
         let told = self.told.get(&slot);
         if let Some(end) = told.filter(|end| end.run == run && end.claim == claim) {
             return Adopted::Ended(end.report.clone());
         }
-        Adopted::Ended(
-            self.adoptions
-                .get(&run)
-                .cloned()
-                .unwrap_or(Report::NeverStarted),
-        )
+        Adopted::Ended(self.adoptions.get(&run).cloned().unwrap_or(Report::NeverStarted))
     }
 }
 
 fn record_of(acting: &Acting, now: Now) -> Record {
     Record {
         boot_id: "boot".into(),
-        keeper: ProcessId {
-            pid: 1,
-            start_ticks: 1,
-        },
+        keeper: ProcessId { pid: 1, start_ticks: 1 },
         run: acting.order.run,
         attempt: acting.order.attempt,
         claim: acting.order.claim,
         started_at: acting.started.wall,
         started_mono: acting.started.mono,
-        command: Some(ProcessId {
-            pid: 2,
-            start_ticks: 2,
-        }),
+        command: Some(ProcessId { pid: 2, start_ticks: 2 }),
         cgroup: None,
         memory_max: None,
         terms: None,
         stopped: acting.stopped,
-        layout: OutputLayout {
-            head_max: 1,
-            tail_max: 1,
-        },
+        layout: OutputLayout { head_max: 1, tail_max: 1 },
         output_total: 0,
         feeds: acting.order.feeds.clone(),
         report: None,
         ending: Some(Ending {
             report: crate::core::report::Report::default(),
-            spooled: acting.order.feeds.as_ref().map(|_| Spooled {
-                bytes: acting.printed.len() as u64,
-                failure: None,
-            }),
+            spooled: acting
+                .order
+                .feeds
+                .as_ref()
+                .map(|_| Spooled { bytes: acting.printed.len() as u64, failure: None }),
             end: acting.end.clone(),
             ended_at: now.wall,
             duration: now.mono.since(acting.started.mono),
@@ -340,18 +316,10 @@ impl Scenario {
         let state_dir =
             std::env::temp_dir().join(format!("jobctl-scenario-{}-{count}", std::process::id()));
         daemon::make_state_dir(&state_dir).unwrap();
-        let now = Now {
-            wall: instant(at),
-            mono: Mono::from_duration(Duration::from_secs(1000)),
-        };
+        let now = Now { wall: instant(at), mono: Mono::from_duration(Duration::from_secs(1000)) };
         let boot_id = "boot".to_owned();
         let supervisor = supervisor(Store::in_memory(), &state_dir, &boot_id, now);
-        let mut scenario = Self {
-            supervisor,
-            now,
-            state_dir,
-            boot_id,
-        };
+        let mut scenario = Self { supervisor, now, state_dir, boot_id };
         scenario.load(jobfile);
         scenario.supervisor.recover(now).unwrap();
         scenario
@@ -367,42 +335,24 @@ impl Scenario {
     }
 
     fn try_load(&mut self, jobfile: &str, removal: Removal) -> Result<Loaded, StoreError> {
-        let source = Source {
-            path: PathBuf::from("jobs.toml"),
-            text: jobfile.to_owned(),
-        };
-        let known = |name: &str| {
-            zone::load(name)
-                .map(|_| ())
-                .map_err(|error| (error.to_string(), None))
-        };
-        let environment = Environment {
-            machine_id: "machine",
-            zones: &known,
-            open: &|path| File::open(path),
-        };
+        let source = Source { path: PathBuf::from("jobs.toml"), text: jobfile.to_owned() };
+        let known =
+            |name: &str| zone::load(name).map(|_| ()).map_err(|error| (error.to_string(), None));
+        let environment =
+            Environment { machine_id: "machine", zones: &known, open: &|path| File::open(path) };
         let loaded = jobfile::load_sources(&[source], &environment)
             .expect("the scenario's jobfile is valid");
         if let Some(max) = loaded.settings.max_running {
             self.supervisor.configuration.running_max = usize::try_from(max).unwrap();
         }
         let mut zone_of = |name: Option<&str>| Rc::new(zone::load(name.unwrap_or("UTC")).unwrap());
-        let new = NewJobs {
-            jobs: loaded.jobs,
-            sources: &[],
-            removal,
-        };
+        let new = NewJobs { jobs: loaded.jobs, sources: &[], removal };
         self.supervisor.load(new, &mut zone_of, self.now)
     }
 
     /// The next attempts of a job, or of a hook (`JOB EVENT`): seconds, and how they end.
     fn acts(&mut self, job: &str, acts: &[Act]) {
-        self.supervisor
-            .spawner
-            .acts
-            .entry(job.into())
-            .or_default()
-            .extend(acts.iter().cloned());
+        self.supervisor.spawner.acts.entry(job.into()).or_default().extend(acts.iter().cloned());
     }
 
     /// Ends this supervisor as a crash would and starts another on the same store, `away` later.
@@ -415,10 +365,7 @@ impl Scenario {
     }
 
     fn advance_clocks(&mut self, by: Duration) {
-        self.now = Now {
-            wall: self.now.wall + by,
-            mono: self.now.mono + by,
-        };
+        self.now = Now { wall: self.now.wall + by, mono: self.now.mono + by };
     }
 
     fn turn(&mut self, events: &[Event]) -> Flow {
@@ -443,10 +390,7 @@ impl Scenario {
                 "it would turn in circles at {:?}",
                 self.now
             );
-            let mut wait = self
-                .supervisor
-                .next_wait(self.now)
-                .min(until.since(self.now.wall));
+            let mut wait = self.supervisor.next_wait(self.now).min(until.since(self.now.wall));
             if let Some(end) = self.supervisor.spawner.next_end() {
                 wait = wait.min(end.since(self.now.mono));
             }
@@ -483,21 +427,14 @@ impl Scenario {
     }
 
     fn rows(&self, job: &str) -> Vec<RunRow> {
-        let filter = Filter {
-            job: Some(job.into()),
-            ..Filter::default()
-        };
+        let filter = Filter { job: Some(job.into()), ..Filter::default() };
         let mut rows = self.supervisor.store.runs(&filter, None).unwrap();
         rows.reverse();
         rows
     }
 
     fn run(&self, id: i64) -> RunRow {
-        self.supervisor
-            .store
-            .run(id)
-            .unwrap()
-            .expect("the run is there")
+        self.supervisor.store.run(id).unwrap().expect("the run is there")
     }
 
     /// The runs of a job, oldest first: `TIME STATE [(REASON)] [xCOUNT]`.
@@ -506,18 +443,10 @@ impl Scenario {
             .iter()
             .map(|run| {
                 let at = run.scheduled_at.unwrap_or(run.created_at);
-                let time = chrono::DateTime::from_timestamp_millis(at.ms())
-                    .unwrap()
-                    .format("%d %H:%M:%S");
-                let reason = run
-                    .reason
-                    .map(|reason| format!(" ({reason})"))
-                    .unwrap_or_default();
-                let count = if run.count > 1 {
-                    format!(" x{}", run.count)
-                } else {
-                    String::new()
-                };
+                let time =
+                    chrono::DateTime::from_timestamp_millis(at.ms()).unwrap().format("%d %H:%M:%S");
+                let reason = run.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let count = if run.count > 1 { format!(" x{}", run.count) } else { String::new() };
                 format!("{time} {}{reason}{count}", run.state)
             })
             .collect()
@@ -551,11 +480,7 @@ fn supervisor(
     };
     let surroundings = Surroundings {
         inherited: vec![],
-        user: UserEntry {
-            name: "user".into(),
-            home: "/".into(),
-            shell: "/bin/sh".into(),
-        },
+        user: UserEntry { name: "user".into(), home: "/".into(), shell: "/bin/sh".into() },
         jobfile: "jobs.toml".into(),
         state_dir: state_dir.into(),
         reports_dir: None,
@@ -583,14 +508,7 @@ fn an_occurrence_in_the_autumn_fold_runs_once() {
 fn a_failed_attempt_is_retried_and_a_success_ends_it() {
     let jobfile = "[jobs.a]\nschedule = '1 0 * * *'\ncommand = 'x'\nretry = { max = 3, delay = '10s', jitter = 0.0 }";
     let mut day = Scenario::new(jobfile, T0);
-    day.acts(
-        "a",
-        &[
-            (2, End::Exited(1)),
-            (2, End::Exited(1)),
-            (2, End::Exited(0)),
-        ],
-    );
+    day.acts("a", &[(2, End::Exited(1)), (2, End::Exited(1)), (2, End::Exited(0))]);
     day.advance(300);
     assert_eq!(day.runs("a"), ["01 00:01:00 succeeded"]);
     let run = &day.rows("a")[0];
@@ -605,28 +523,16 @@ fn a_run_whose_budget_is_spent_has_failed_and_a_retry_by_hand_gives_a_fresh_one(
     let mut day = Scenario::new(jobfile, T0);
     day.acts(
         "a",
-        &[
-            (1, End::Exited(7)),
-            (1, End::Exited(7)),
-            (1, End::Exited(7)),
-            (1, End::Exited(0)),
-        ],
+        &[(1, End::Exited(7)), (1, End::Exited(7)), (1, End::Exited(7)), (1, End::Exited(0))],
     );
     let id = day.enqueue("a", 1)[0];
     day.advance(60);
     assert_eq!(day.run(id).state, State::Failed);
     let now = day.now.wall;
-    let _ = day
-        .supervisor
-        .store
-        .retry_if_ended(id, Some(2), now, Force::No)
-        .unwrap();
+    let _ = day.supervisor.store.retry_if_ended(id, Some(2), now, Force::No).unwrap();
     day.advance(60);
     let run = day.run(id);
-    assert_eq!(
-        (run.state, run.attempt, run.max_attempts),
-        (State::Succeeded, 4, Some(4))
-    );
+    assert_eq!((run.state, run.attempt, run.max_attempts), (State::Succeeded, 4, Some(4)));
     assert_eq!(day.supervisor.store.attempts(id).unwrap().len(), 4);
 }
 
@@ -637,82 +543,52 @@ fn an_occurrence_that_finds_its_job_busy_is_skipped_and_a_row_of_them_is_one_row
     day.advance_to("2026-06-01T00:05:30Z");
     assert_eq!(
         day.runs("a"),
-        [
-            "01 00:01:00 succeeded",
-            "01 00:02:00 skipped (overlap) x3",
-            "01 00:05:00 succeeded"
-        ]
+        ["01 00:01:00 succeeded", "01 00:02:00 skipped (overlap) x3", "01 00:05:00 succeeded"]
     );
     assert_eq!(day.rows("a")[1].by, Some(day.rows("a")[0].id));
 }
 
 #[test]
 fn queue_one_lets_one_occurrence_wait() {
-    let mut day = Scenario::new(
-        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-one'",
-        T0,
-    );
+    let mut day =
+        Scenario::new("[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-one'", T0);
     day.acts("a", &[(150, End::Exited(0)), (1, End::Exited(0))]);
     day.advance_to("2026-06-01T00:03:50Z");
     assert_eq!(
         day.runs("a"),
-        [
-            "01 00:01:00 succeeded",
-            "01 00:02:00 succeeded",
-            "01 00:03:00 skipped (overlap)"
-        ]
+        ["01 00:01:00 succeeded", "01 00:02:00 succeeded", "01 00:03:00 skipped (overlap)"]
     );
 }
 
 #[test]
 fn queue_all_lets_every_occurrence_wait() {
-    let mut day = Scenario::new(
-        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-all'",
-        T0,
-    );
+    let mut day =
+        Scenario::new("[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'queue-all'", T0);
     day.acts("a", &[(150, End::Exited(0))]);
     day.advance_to("2026-06-01T00:03:50Z");
     assert_eq!(
         day.runs("a"),
-        [
-            "01 00:01:00 succeeded",
-            "01 00:02:00 succeeded",
-            "01 00:03:00 succeeded"
-        ]
+        ["01 00:01:00 succeeded", "01 00:02:00 succeeded", "01 00:03:00 succeeded"]
     );
     assert_eq!(day.supervisor.spawner.running_peak, 1);
 }
 
 #[test]
 fn replace_stops_the_older_run_for_the_new_one() {
-    let mut day = Scenario::new(
-        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'replace'",
-        T0,
-    );
+    let mut day =
+        Scenario::new("[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'replace'", T0);
     day.acts("a", &[(500, End::Exited(0)), (5, End::Exited(0))]);
     day.advance_to("2026-06-01T00:02:30Z");
-    assert_eq!(
-        day.runs("a"),
-        ["01 00:01:00 cancelled (replaced)", "01 00:02:00 succeeded"]
-    );
+    assert_eq!(day.runs("a"), ["01 00:01:00 cancelled (replaced)", "01 00:02:00 succeeded"]);
     let rows = day.rows("a");
     assert_eq!(rows[0].by, Some(rows[1].id));
 }
 
 #[test]
 fn allow_starts_them_side_by_side() {
-    let mut day = Scenario::new(
-        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'allow'",
-        T0,
-    );
-    day.acts(
-        "a",
-        &[
-            (500, End::Exited(0)),
-            (500, End::Exited(0)),
-            (500, End::Exited(0)),
-        ],
-    );
+    let mut day =
+        Scenario::new("[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\noverlap = 'allow'", T0);
+    day.acts("a", &[(500, End::Exited(0)), (500, End::Exited(0)), (500, End::Exited(0))]);
     day.advance_to("2026-06-01T00:03:30Z");
     assert_eq!(day.supervisor.spawner.running_peak, 3);
 }
@@ -735,16 +611,9 @@ fn jobs_that_name_a_lock_run_one_after_the_other_and_block_nobody_else() {
     let jobfile = "[jobs.a]\ncommand = 'x'\nlock = 'db'\n[jobs.b]\ncommand = 'x'\nlock = 'db'\n[jobs.c]\ncommand = 'x'";
     let mut day = Scenario::new(jobfile, T0);
     day.acts("a", &[(100, End::Exited(0))]);
-    let (a, b, c) = (
-        day.enqueue("a", 1)[0],
-        day.enqueue("b", 1)[0],
-        day.enqueue("c", 1)[0],
-    );
+    let (a, b, c) = (day.enqueue("a", 1)[0], day.enqueue("b", 1)[0], day.enqueue("c", 1)[0]);
     day.advance(50);
-    assert_eq!(
-        (day.run(a).state, day.run(b).state),
-        (State::Running, State::Queued)
-    );
+    assert_eq!((day.run(a).state, day.run(b).state), (State::Running, State::Queued));
     assert_eq!(day.run(c).state, State::Succeeded);
     day.advance(60);
     assert_eq!(day.run(b).state, State::Succeeded);
@@ -754,9 +623,8 @@ fn jobs_that_name_a_lock_run_one_after_the_other_and_block_nobody_else() {
 fn a_lock_that_a_stranger_holds_makes_a_run_wait_until_it_is_free() {
     let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
     let path = day.state_dir.join("locks/a.lock");
-    let stranger = crate::os::lock::try_lock(&path, crate::os::lock::Kind::Exclusive)
-        .unwrap()
-        .unwrap();
+    let stranger =
+        crate::os::lock::try_lock(&path, crate::os::lock::Kind::Exclusive).unwrap().unwrap();
     let id = day.enqueue("a", 1)[0];
     day.advance(10);
     assert_eq!(day.run(id).state, State::Queued);
@@ -775,10 +643,7 @@ fn what_falls_due_while_nobody_is_there_is_missed_or_caught_up() {
     day.restart(jobfile, Duration::from_secs(4 * 3600));
     day.advance(60);
     assert_eq!(day.runs("none"), ["01 01:00:00 skipped (missed) x4"]);
-    assert_eq!(
-        day.runs("last"),
-        ["01 01:00:00 skipped (missed) x3", "01 04:00:00 succeeded"]
-    );
+    assert_eq!(day.runs("last"), ["01 01:00:00 skipped (missed) x3", "01 04:00:00 succeeded"]);
     assert_eq!(
         day.runs("all"),
         [
@@ -797,10 +662,7 @@ fn what_is_caught_up_comes_before_what_is_just_due_and_does_not_skip_it() {
     day.advance(60);
     day.restart(jobfile, Duration::from_secs(2 * 3600));
     day.advance(60);
-    assert_eq!(
-        day.runs("a"),
-        ["01 01:00:00 succeeded", "01 02:00:00 succeeded"]
-    );
+    assert_eq!(day.runs("a"), ["01 01:00:00 succeeded", "01 02:00:00 succeeded"]);
 }
 
 #[test]
@@ -836,11 +698,7 @@ fn a_clock_set_back_repeats_no_fixed_time_and_silences_no_job() {
     assert_eq!(day.runs("wild").len(), 2 + 6);
     day.now.wall = instant("2025-06-01T00:15:00Z");
     day.advance_to("2025-06-01T01:15:00Z");
-    assert_eq!(
-        day.runs("fixed").len(),
-        2,
-        "a year back: planning goes on from there"
-    );
+    assert_eq!(day.runs("fixed").len(), 2, "a year back: planning goes on from there");
 }
 
 #[test]
@@ -863,11 +721,7 @@ fn every_keeps_its_grid_over_a_restart() {
     day.advance_to("2026-06-01T00:31:00Z");
     assert_eq!(
         day.runs("a"),
-        [
-            "01 00:10:00 succeeded",
-            "01 00:20:00 succeeded",
-            "01 00:30:00 succeeded"
-        ]
+        ["01 00:10:00 succeeded", "01 00:20:00 succeeded", "01 00:30:00 succeeded"]
     );
 }
 
@@ -894,21 +748,13 @@ fn a_pause_skips_occurrences_and_keeps_items_and_ends_by_itself() {
     let mut day = Scenario::new(jobfile, T0);
     let until = Some(instant("2026-06-01T00:04:30Z"));
     let now = day.now.wall;
-    assert!(
-        day.supervisor
-            .store
-            .pause(Scope::Job("a"), until, now)
-            .unwrap()
-    );
+    assert!(day.supervisor.store.pause(Scope::Job("a"), until, now).unwrap());
     let item = day.enqueue("a", 1)[0];
     day.advance_to("2026-06-01T00:04:20Z");
     assert_eq!(day.run(item).state, State::Queued);
     day.advance_to("2026-06-01T00:05:30Z");
     assert_eq!(day.run(item).state, State::Succeeded);
-    assert_eq!(
-        day.runs("a")[1..],
-        ["01 00:01:00 skipped (paused) x4", "01 00:05:00 succeeded"]
-    );
+    assert_eq!(day.runs("a")[1..], ["01 00:01:00 skipped (paused) x4", "01 00:05:00 succeeded"]);
 }
 
 #[test]
@@ -918,10 +764,7 @@ fn a_new_occurrence_supersedes_one_that_is_retrying() {
     let mut day = Scenario::new(jobfile, T0);
     day.acts("a", &[(1, End::Exited(1)), (1, End::Exited(0))]);
     day.advance_to("2026-06-01T00:02:30Z");
-    assert_eq!(
-        day.runs("a"),
-        ["01 00:01:00 failed (superseded)", "01 00:02:00 succeeded"]
-    );
+    assert_eq!(day.runs("a"), ["01 00:01:00 failed (superseded)", "01 00:02:00 succeeded"]);
     let rows = day.rows("a");
     assert_eq!(rows[0].by, Some(rows[1].id));
 }
@@ -948,11 +791,7 @@ fn a_skipped_occurrence_that_is_retried_by_hand_is_not_overdue() {
     let id = day.rows("a")[0].id;
     assert_eq!(day.run(id).state, State::Skipped);
     let now = day.now.wall;
-    let _ = day
-        .supervisor
-        .store
-        .retry_if_ended(id, Some(1), now, Force::No)
-        .unwrap();
+    let _ = day.supervisor.store.retry_if_ended(id, Some(1), now, Force::No).unwrap();
     day.advance(10);
     assert_eq!(day.run(id).state, State::Succeeded);
 }
@@ -969,10 +808,7 @@ fn what_cannot_start_for_two_reasons_does_not_make_the_loop_turn_in_circles() {
     day.enqueue("long", 1);
     day.advance(50);
     let (now, until) = (day.now.wall, day.now.wall + Duration::from_secs(10));
-    day.supervisor
-        .store
-        .pause(Scope::Job("a"), Some(until), now)
-        .unwrap();
+    day.supervisor.store.pause(Scope::Job("a"), Some(until), now).unwrap();
     day.advance(20);
     drop(stranger);
     day.advance(60);
@@ -987,10 +823,7 @@ fn a_lost_attempt_is_charged_and_a_run_that_loses_its_keeper_too_often_is_poison
     for lost in 1..=4 {
         day.acts("a", &[(1000, End::Exited(0))]);
         day.advance(20);
-        assert_eq!(
-            (day.run(id).state, day.run(id).attempt),
-            (State::Running, lost)
-        );
+        assert_eq!((day.run(id).state, day.run(id).attempt), (State::Running, lost));
         day.supervisor.spawner.adoptions.clear();
         let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
         day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
@@ -999,10 +832,7 @@ fn a_lost_attempt_is_charged_and_a_run_that_loses_its_keeper_too_often_is_poison
         day.supervisor.recover(day.now).unwrap();
     }
     day.advance(5);
-    assert_eq!(
-        day.run(id).reason.map(|reason| reason.as_str()),
-        Some("poison")
-    );
+    assert_eq!(day.run(id).reason.map(|reason| reason.as_str()), Some("poison"));
 }
 
 #[test]
@@ -1013,10 +843,7 @@ fn a_claim_that_never_became_a_process_is_not_charged() {
     let id = day.enqueue("a", 1)[0];
     day.advance(30);
     let run = day.run(id);
-    assert_eq!(
-        (run.state, run.attempt, run.charged),
-        (State::Succeeded, 1, 1)
-    );
+    assert_eq!((run.state, run.attempt, run.charged), (State::Succeeded, 1, 1));
     assert_eq!(day.supervisor.spawner.started, [(id, 1)]);
 }
 
@@ -1036,10 +863,7 @@ fn a_keeper_that_is_refused_for_half_a_minute_is_the_end_of_the_attempt_and_the_
     let run = day.run(id);
     assert_eq!((run.state, run.attempt), (State::Retrying, 1));
     assert_eq!(run.outcome, Some(OutcomeKind::SpawnFailed));
-    assert_eq!(
-        run.error.as_deref(),
-        Some("new keeper: resource temporarily unavailable (EAGAIN)")
-    );
+    assert_eq!(run.error.as_deref(), Some("new keeper: resource temporarily unavailable (EAGAIN)"));
     day.advance(10);
     let run = day.run(id);
     assert_eq!((run.state, run.attempt), (State::Succeeded, 2));
@@ -1067,11 +891,8 @@ fn a_stop_gives_attempts_time_then_ends_them_and_leaves_when_the_books_are_close
     day.acts("once", &[(1000, End::Exited(0))]);
     day.acts("again", &[(1000, End::Exited(0))]);
     day.acts("quick", &[(20, End::Exited(0))]);
-    let (once, again, quick) = (
-        day.enqueue("once", 1)[0],
-        day.enqueue("again", 1)[0],
-        day.enqueue("quick", 1)[0],
-    );
+    let (once, again, quick) =
+        (day.enqueue("once", 1)[0], day.enqueue("again", 1)[0], day.enqueue("quick", 1)[0]);
     let _ = day.turn(&[Event::Rung]);
     assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
     day.advance(45);
@@ -1079,16 +900,10 @@ fn a_stop_gives_attempts_time_then_ends_them_and_leaves_when_the_books_are_close
     assert_eq!(day.run(once).state, State::Running);
     day.advance(10);
     assert_eq!(
-        (
-            day.run(once).state,
-            day.run(once).reason.map(|r| r.as_str())
-        ),
+        (day.run(once).state, day.run(once).reason.map(|r| r.as_str())),
         (State::Failed, Some("shutdown"))
     );
-    assert_eq!(
-        (day.run(again).state, day.run(again).max_attempts),
-        (State::Queued, Some(3))
-    );
+    assert_eq!((day.run(again).state, day.run(again).max_attempts), (State::Queued, Some(3)));
     assert_eq!(day.turn(&[]), Flow::Leave);
 }
 
@@ -1102,10 +917,7 @@ fn a_job_gone_from_the_jobfile_keeps_its_items_and_loses_its_occurrences() {
     day.load("[jobs.b]\ncommand = 'x'");
     day.advance(600);
     assert_eq!(day.run(item).state, State::Queued);
-    assert_eq!(
-        day.runs("a")[..2],
-        ["01 00:01:00 succeeded", "01 00:02:00 skipped (job_removed)"]
-    );
+    assert_eq!(day.runs("a")[..2], ["01 00:01:00 succeeded", "01 00:02:00 skipped (job_removed)"]);
     day.load(jobfile);
     day.advance(5);
     assert_eq!(day.run(item).state, State::Succeeded);
@@ -1140,10 +952,8 @@ fn a_renamed_job_whose_instants_depend_on_its_name_never_fires_the_past() {
         )
     };
     for name in ["b", "c", "d", "e", "f", "g"] {
-        let mut day = Scenario::new(
-            "[jobs.a]\nschedule = 'H H * * *'\ncommand = 'x'\ncatch_up = 'all'",
-            T0,
-        );
+        let mut day =
+            Scenario::new("[jobs.a]\nschedule = 'H H * * *'\ncommand = 'x'\ncatch_up = 'all'", T0);
         day.advance_to("2026-06-02T23:00:00Z");
         let before = day.rows("a").len();
         day.load(&jobfile(name));
@@ -1163,12 +973,7 @@ fn jobs_that_become_one_count_together_and_lose_no_run() {
     );
     day.acts("a", &[(60, End::Exited(0))]);
     day.acts("b", &[(120, End::Exited(0))]);
-    let runs = [
-        day.enqueue("a", 2),
-        day.enqueue("b", 2),
-        day.enqueue("c", 1),
-    ]
-    .concat();
+    let runs = [day.enqueue("a", 2), day.enqueue("b", 2), day.enqueue("c", 1)].concat();
     day.advance(5);
     // `c` was there before, with a history of its own.
     day.load("[jobs.c]\nwas = ['a', 'b']\ncommand = 'x'");
@@ -1178,11 +983,7 @@ fn jobs_that_become_one_count_together_and_lose_no_run() {
     assert_eq!((row.running, row.queued, row.ended), (2, 2, 1));
     day.advance(100);
     assert_eq!(day.run(runs[0]).state, State::Succeeded);
-    assert_eq!(
-        day.run(runs[1]).state,
-        State::Queued,
-        "one place, and it is taken"
-    );
+    assert_eq!(day.run(runs[1]).state, State::Queued, "one place, and it is taken");
     day.advance(100);
     for run in runs {
         assert_eq!(day.run(run).state, State::Succeeded);
@@ -1194,12 +995,7 @@ fn jobs_that_become_one_count_together_and_lose_no_run() {
 fn a_paused_job_is_paused_under_its_new_name() {
     let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
     let now = day.now.wall;
-    assert!(
-        day.supervisor
-            .store
-            .pause(Scope::Job("a"), None, now)
-            .unwrap()
-    );
+    assert!(day.supervisor.store.pause(Scope::Job("a"), None, now).unwrap());
     let item = day.enqueue("a", 1)[0];
     day.load("[jobs.b]\nwas = ['a']\ncommand = 'x'");
     day.advance(60);
@@ -1218,9 +1014,7 @@ fn a_removal_waits_for_unfinished_runs_and_says_which() {
         panic!("it is taken: {held:?}");
     };
     assert_eq!(
-        jobs.iter()
-            .map(|job| (job.name.as_str(), job.unfinished))
-            .collect::<Vec<_>>(),
+        jobs.iter().map(|job| (job.name.as_str(), job.unfinished)).collect::<Vec<_>>(),
         [("a", 2)]
     );
     day.advance(120);
@@ -1286,10 +1080,8 @@ fn a_turn_that_fails_on_disk_is_undone_and_done_again() {
     let jobfile = "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\n[jobs.b]\ncommand = 'x'";
     let mut day = Scenario::new(jobfile, T0);
     let item = day.enqueue("b", 1)[0];
-    for (broken, until) in [
-        ("UPDATE", "2026-06-01T00:01:20Z"),
-        ("INSERT", "2026-06-01T00:02:20Z"),
-    ] {
+    for (broken, until) in [("UPDATE", "2026-06-01T00:01:20Z"), ("INSERT", "2026-06-01T00:02:20Z")]
+    {
         let sql = format!(
             "CREATE TEMP TRIGGER full BEFORE {broken} ON main.run BEGIN SELECT RAISE(ABORT, 'disk full'); END"
         );
@@ -1302,11 +1094,7 @@ fn a_turn_that_fails_on_disk_is_undone_and_done_again() {
     assert_eq!(day.run(item).state, State::Succeeded);
     assert_eq!(
         day.runs("a"),
-        [
-            "01 00:01:00 succeeded",
-            "01 00:02:00 succeeded",
-            "01 00:03:00 succeeded"
-        ]
+        ["01 00:01:00 succeeded", "01 00:02:00 succeeded", "01 00:03:00 succeeded"]
     );
     assert!(day.supervisor.live.is_empty() && day.supervisor.spawner.given.is_empty());
 }
@@ -1326,10 +1114,7 @@ fn a_stop_does_not_wait_for_a_store_that_cannot_be_written() {
         day.advance_clocks(wait.max(Duration::from_millis(1)));
         assert!(day.now.mono.since(asked) < Duration::from_secs(3600));
     }
-    assert_eq!(
-        day.now.mono.since(asked),
-        day.supervisor.configuration.stop_timeout
-    );
+    assert_eq!(day.now.mono.since(asked), day.supervisor.configuration.stop_timeout);
     // What is not on disk stands in the record: nothing was made up.
     assert_eq!(day.run(item).state, State::Running);
 }
@@ -1340,20 +1125,12 @@ fn paused_time_owes_nothing_also_if_nobody_was_there_when_it_ended() {
     let mut day = Scenario::new(jobfile, T0);
     let now = day.now.wall;
     let until = Some(now + Duration::from_secs(3600));
-    assert!(
-        day.supervisor
-            .store
-            .pause(Scope::Job("a"), until, now)
-            .unwrap()
-    );
+    assert!(day.supervisor.store.pause(Scope::Job("a"), until, now).unwrap());
     day.restart(jobfile, Duration::from_secs(2 * 3600));
     day.advance(60);
     let runs = day.runs("a");
     assert_eq!(runs[0], "01 00:10:00 skipped (paused) x6");
-    assert_eq!(
-        runs.iter().filter(|run| run.ends_with("succeeded")).count(),
-        6
-    );
+    assert_eq!(runs.iter().filter(|run| run.ends_with("succeeded")).count(), 6);
 }
 
 #[test]
@@ -1407,11 +1184,9 @@ fn a_store_that_is_only_locked_is_asked_again_within_a_tenth_of_a_second_however
     assert!(longest <= Duration::from_millis(100), "{longest:?}");
     let broken = StoreError::Damaged(PathBuf::from("jobctl.db"), "malformed".into());
     let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
-    day.supervisor
-        .undo(super::Steps::at(day.now), &broken, day.now);
+    day.supervisor.undo(super::Steps::at(day.now), &broken, day.now);
     let first = day.supervisor.next_wait(day.now);
     day.advance_clocks(Duration::from_secs(1));
-    day.supervisor
-        .undo(super::Steps::at(day.now), &broken, day.now);
+    day.supervisor.undo(super::Steps::at(day.now), &broken, day.now);
     assert!(day.supervisor.next_wait(day.now) > first);
 }

@@ -125,10 +125,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Writes the longest turn down, once a minute at most and only along with something else.
     pub(super) fn write_lag(&mut self, now: Now) -> Result<(), StoreError> {
-        let is_early = self
-            .signs
-            .lag_at
-            .is_some_and(|at| now.mono.since(at) < LOOK_EVERY);
+        let is_early = self.signs.lag_at.is_some_and(|at| now.mono.since(at) < LOOK_EVERY);
         if is_early || !self.store.has_changes() {
             return Ok(());
         }
@@ -169,11 +166,7 @@ impl<S: Spawner> Supervisor<S> {
         let is_free = !signs.metrics.is_under_way();
         let has_metrics = self.configuration.metrics_file.is_some();
         let metrics = (has_metrics && is_free).then(|| {
-            let span = if is_new(signs.metrics_of) {
-                METRICS_EVERY
-            } else {
-                LOOK_EVERY
-            };
+            let span = if is_new(signs.metrics_of) { METRICS_EVERY } else { LOOK_EVERY };
             after(signs.metrics_at, span)
         });
         let deadlines = [
@@ -206,18 +199,14 @@ impl<S: Spawner> Supervisor<S> {
             Ok(()) => self.signs.ills.notify = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.signs.ills.notify, true) {
-                    self.log
-                        .event(now.wall, "notify_failed", &[("error", &plain(&error))]);
+                    self.log.event(now.wall, "notify_failed", &[("error", &plain(&error))]);
                 }
             }
         }
     }
 
     fn show_status(&mut self, now: Now) {
-        let is_early = self
-            .signs
-            .status_at
-            .is_some_and(|at| now.mono.since(at) < STATUS_EVERY);
+        let is_early = self.signs.status_at.is_some_and(|at| now.mono.since(at) < STATUS_EVERY);
         if self.signs.notify.is_none() || is_early || self.signs.status_of == self.version() {
             return;
         }
@@ -232,18 +221,12 @@ impl<S: Spawner> Supervisor<S> {
         let jobs = count(self.jobs.len(), "job");
         let running = count(self.live.len(), "run");
         let next = match self.planned.first() {
-            Some((at, index)) => format!(
-                "; next is {} at {}",
-                self.jobs[*index].job.name,
-                at.rfc3339()
-            ),
+            Some((at, index)) => {
+                format!("; next is {} at {}", self.jobs[*index].job.name, at.rfc3339())
+            }
             None => String::new(),
         };
-        let stops = if self.stopping.is_some() {
-            "stopping: "
-        } else {
-            ""
-        };
+        let stops = if self.stopping.is_some() { "stopping: " } else { "" };
         let ill = match row.jobfile_error {
             Some(_) => "; the jobfile on disk is not in force",
             None => "",
@@ -266,21 +249,14 @@ impl<S: Spawner> Supervisor<S> {
         let Some(every) = self.ping_every() else {
             return;
         };
-        if self
-            .signs
-            .pinged_at
-            .is_none_or(|at| now.mono.since(at) >= every)
-        {
+        if self.signs.pinged_at.is_none_or(|at| now.mono.since(at) >= every) {
             self.signs.pinged_at = Some(now.mono);
             self.tell_manager("WATCHDOG=1", now);
         }
     }
 
     fn ask_for_time(&mut self, now: Now) {
-        let is_early = self
-            .signs
-            .extended_at
-            .is_some_and(|at| now.mono.since(at) < EXTEND_EVERY);
+        let is_early = self.signs.extended_at.is_some_and(|at| now.mono.since(at) < EXTEND_EVERY);
         if self.stopping.is_none() || is_early {
             return;
         }
@@ -290,11 +266,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn metrics_are_due(&self, now: Now) -> bool {
-        let span = if self.signs.metrics_of == self.version() {
-            LOOK_EVERY
-        } else {
-            METRICS_EVERY
-        };
+        let span = if self.signs.metrics_of == self.version() { LOOK_EVERY } else { METRICS_EVERY };
         let is_free = !self.signs.metrics.is_under_way();
         let is_early = |at| now.mono.since(at) < span;
         is_free && !self.signs.metrics_at.is_some_and(is_early)
@@ -308,11 +280,7 @@ impl<S: Spawner> Supervisor<S> {
             .iter()
             .filter_map(|state| Some((state.job.name.to_string(), state.planned_at()?)))
             .collect();
-        let outside = Outside {
-            is_up,
-            next,
-            now: now.wall,
-        };
+        let outside = Outside { is_up, next, now: now.wall };
         let begun = metrics::text(&self.store, &outside)
             .map_err(|error| error.to_string())
             .and_then(|text| {
@@ -338,8 +306,7 @@ impl<S: Spawner> Supervisor<S> {
         let was_ill = std::mem::replace(&mut self.signs.ills.metrics, written.is_err());
         match written {
             Ok(()) if was_ill => {
-                self.log
-                    .event(now.wall, "metrics_work", &[("file", &path.display())])
+                self.log.event(now.wall, "metrics_work", &[("file", &path.display())])
             }
             Err(error) if !was_ill => self.log.event(
                 now.wall,
@@ -397,9 +364,7 @@ impl<S: Spawner> Supervisor<S> {
             CommandLine::Shell(text) => {
                 let shell = Policy::default().shell;
                 let words = shell.iter().map(|word| word.as_bytes().to_vec());
-                words
-                    .chain([text.as_bytes().to_vec(), b"heartbeat".to_vec()])
-                    .collect()
+                words.chain([text.as_bytes().to_vec(), b"heartbeat".to_vec()]).collect()
             }
             CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
         };
@@ -418,9 +383,7 @@ impl<S: Spawner> Supervisor<S> {
             run: HEARTBEAT,
             claim: self.signs.beats,
             cgroup: self.spawner.cgroup_of(slot),
-            timeout: order
-                .timeout
-                .map(|timeout| timeout.min(every.max(Duration::from_secs(1)))),
+            timeout: order.timeout.map(|timeout| timeout.min(every.max(Duration::from_secs(1)))),
             ..order
         };
         match self.spawner.start(slot, &order, Vec::new()) {
@@ -456,8 +419,7 @@ impl<S: Spawner> Supervisor<S> {
         let was_ill = std::mem::replace(&mut self.signs.ills.heartbeat, error.is_some());
         match error {
             Some(error) if !was_ill => {
-                self.log
-                    .event(now.wall, "heartbeat_failed", &[("error", &error)])
+                self.log.event(now.wall, "heartbeat_failed", &[("error", &error)])
             }
             None if was_ill => self.log.event(now.wall, "heartbeat_works", &[]),
             Some(_) | None => {}

@@ -168,10 +168,8 @@ impl Slot {
 
     /// What the slot's keeper says of the attempt it works on.
     pub(super) fn hear(&mut self, run: i64, claim: i64) -> Option<Judgement> {
-        let heard = self
-            .keeper
-            .as_ref()
-            .map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
+        let heard =
+            self.keeper.as_ref().map_or(Heard::Gone, |keeper| keeper::hear(keeper.socket.as_fd()));
         match heard {
             Heard::Nothing => return None,
             Heard::Reusable if !self.is_signalled => {}
@@ -244,13 +242,7 @@ impl Slot {
             }
             Judgement::Left(witness) => {
                 self.keeper = None;
-                self.state = State::Sweeping {
-                    run,
-                    claim,
-                    witness,
-                    tries: 0,
-                    deadline: None,
-                };
+                self.state = State::Sweeping { run, claim, witness, tries: 0, deadline: None };
                 None
             }
         }

@@ -122,10 +122,7 @@ impl Slots {
 
     /// Whether somebody lives who has a slot: a keeper, or the supervisor it is of. What cannot be asked may be held.
     pub(crate) fn is_held(&self, slot: u32) -> bool {
-        !matches!(
-            try_lock_inside(&self.record_path(slot), Kind::Exclusive),
-            Ok(Some(_))
-        )
+        !matches!(try_lock_inside(&self.record_path(slot), Kind::Exclusive), Ok(Some(_)))
     }
 
     /// Ends what is left of attempts in these slots that nobody looks after any more, before something is started that must not run
@@ -152,10 +149,7 @@ impl Slots {
                 | State::Sweeping { .. }
                 | State::Ended => None,
             };
-            slot.keeper
-                .iter()
-                .map(|keeper| keeper.socket.as_fd())
-                .chain(pidfd.map(AsFd::as_fd))
+            slot.keeper.iter().map(|keeper| keeper.socket.as_fd()).chain(pidfd.map(AsFd::as_fd))
         });
         slots.chain(forwarded)
     }
@@ -207,33 +201,20 @@ impl Slots {
 
     pub(super) fn start_keeper(&mut self, slot: u32) -> io::Result<()> {
         let output_path = self.output_path(slot);
-        let entry = self
-            .slots
-            .get_mut(&slot)
-            .expect("a slot is given out before it is used");
+        let entry = self.slots.get_mut(&slot).expect("a slot is given out before it is used");
         if entry.moved.is_some() {
             entry.output = open_output(&output_path)?;
             entry.moved = None;
         }
         let (ours, theirs) = socket::pair()?;
-        let pid = process::spawn_keeper(
-            &self.exe,
-            theirs,
-            entry.record.as_fd(),
-            entry.output.as_fd(),
-        )?;
-        entry.keeper = Some(Keeper {
-            socket: ours,
-            pidfd: process::pidfd_open(pid)?,
-        });
+        let pid =
+            process::spawn_keeper(&self.exe, theirs, entry.record.as_fd(), entry.output.as_fd())?;
+        entry.keeper = Some(Keeper { socket: ours, pidfd: process::pidfd_open(pid)? });
         Ok(())
     }
 
     fn send(&self, slot: u32, order: &Order, locks: &[File], lent: &Lent) -> io::Result<()> {
-        let keeper = self.slots[&slot]
-            .keeper
-            .as_ref()
-            .ok_or(io::ErrorKind::NotConnected)?;
+        let keeper = self.slots[&slot].keeper.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let locks: Vec<BorrowedFd<'_>> = locks.iter().map(AsFd::as_fd).collect();
         keeper::send_order(keeper.socket.as_fd(), order, &locks, lent)
     }
@@ -258,15 +239,9 @@ impl Slots {
             self.start_keeper(slot)?;
             self.send(slot, order, &locks, lent)?;
         }
-        let entry = self
-            .slots
-            .get_mut(&slot)
-            .expect("a slot is given out before it is used");
+        let entry = self.slots.get_mut(&slot).expect("a slot is given out before it is used");
         entry.locks = locks;
-        entry.state = State::Working {
-            run: order.run,
-            claim: order.claim,
-        };
+        entry.state = State::Working { run: order.run, claim: order.claim };
         Ok(())
     }
 }
@@ -274,16 +249,10 @@ impl Slots {
 impl Spawner for Slots {
     fn free_slot(&mut self) -> io::Result<u32> {
         let is_free = |slot: &Slot| matches!(slot.state, State::Free { .. });
-        let warm = self
-            .slots
-            .iter()
-            .find(|(_, slot)| is_free(slot) && slot.keeper.is_some());
+        let warm = self.slots.iter().find(|(_, slot)| is_free(slot) && slot.keeper.is_some());
         let cold = self.slots.iter().find(|(_, slot)| is_free(slot));
         if let Some((&number, _)) = warm.or(cold) {
-            self.slots
-                .get_mut(&number)
-                .expect("it was just found")
-                .state = State::Given;
+            self.slots.get_mut(&number).expect("it was just found").state = State::Given;
             return Ok(number);
         }
         let mut first_error = None;
@@ -326,10 +295,7 @@ impl Spawner for Slots {
     }
 
     fn spool(&self, slot: u32) -> io::Result<File> {
-        open_inside(
-            &self.slots_dir.join(format!("{slot}.spool")),
-            OFlag::O_RDONLY,
-        )
+        open_inside(&self.slots_dir.join(format!("{slot}.spool")), OFlag::O_RDONLY)
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
@@ -366,12 +332,7 @@ impl Spawner for Slots {
                 }
             };
             let report = judgement.and_then(|judgement| slot.settle(run, claim, judgement));
-            ends.extend(report.map(|report| SlotEnd {
-                slot: number,
-                run,
-                claim,
-                report,
-            }));
+            ends.extend(report.map(|report| SlotEnd { slot: number, run, claim, report }));
         }
         self.sweep(now, &mut ends);
         ends
@@ -392,9 +353,7 @@ impl Spawner for Slots {
             return read_kept(&file, total, layout).map(Kept::Inline);
         }
         let kept = Kept::File { total, layout };
-        let target = self
-            .output_dir
-            .join(format!("{}.{}", record.run, record.attempt));
+        let target = self.output_dir.join(format!("{}.{}", record.run, record.attempt));
         // A turn that is tried again, or a supervisor that was killed in between, finds it moved already.
         let is_moved =
             fs::metadata(&path).map_or(0, |meta| meta.len()) < kept_bytes && target.exists();
@@ -432,9 +391,7 @@ impl Spawner for Slots {
         if !entry.is_ours {
             self.slots.remove(&slot);
         } else {
-            entry.state = State::Free {
-                since: Some(now.mono),
-            };
+            entry.state = State::Free { since: Some(now.mono) };
         }
     }
 
@@ -507,12 +464,7 @@ impl Spawner for Slots {
             }
             Ok(None) => self.adopt_living(slot, run, claim),
             Err(_) => {
-                self.unseen.push(Unseen {
-                    slot,
-                    run,
-                    claim,
-                    wanted: None,
-                });
+                self.unseen.push(Unseen { slot, run, claim, wanted: None });
                 Adopted::Working
             }
         }
@@ -523,26 +475,13 @@ impl Slots {
     /// Tries again to adopt what could not be opened before.
     fn look_for_unseen(&mut self) -> Vec<SlotEnd> {
         let unseen = std::mem::take(&mut self.unseen);
-        unseen
-            .into_iter()
-            .filter_map(|unseen| self.look_again(&unseen))
-            .collect()
+        unseen.into_iter().filter_map(|unseen| self.look_again(&unseen)).collect()
     }
 
     fn look_again(&mut self, unseen: &Unseen) -> Option<SlotEnd> {
-        let Unseen {
-            slot,
-            run,
-            claim,
-            wanted,
-        } = *unseen;
+        let Unseen { slot, run, claim, wanted } = *unseen;
         if let Adopted::Ended(report) = self.adopt(slot, run, claim) {
-            return Some(SlotEnd {
-                slot,
-                run,
-                claim,
-                report,
-            });
+            return Some(SlotEnd { slot, run, claim, report });
         }
         if let Some(entry) = self.slots.get_mut(&slot) {
             entry.wanted = wanted;
@@ -556,19 +495,10 @@ impl Slots {
         let files = open_inside(&self.record_path(slot), OFlag::O_RDONLY)
             .and_then(|record| Ok((record, open_output(&self.output_path(slot))?)));
         let Ok((record, output)) = files else {
-            self.unseen.push(Unseen {
-                slot,
-                run,
-                claim,
-                wanted: None,
-            });
+            self.unseen.push(Unseen { slot, run, claim, wanted: None });
             return Adopted::Working;
         };
-        let state = State::Adopted {
-            run,
-            claim,
-            pidfd: None,
-        };
+        let state = State::Adopted { run, claim, pidfd: None };
         self.slots.insert(
             slot,
             Slot {
@@ -598,10 +528,7 @@ mod tests {
     use crate::core::time::{Mono, Wall};
 
     fn now() -> Now {
-        Now {
-            wall: Wall::from_secs(0),
-            mono: Mono::from_duration(Duration::from_secs(1)),
-        }
+        Now { wall: Wall::from_secs(0), mono: Mono::from_duration(Duration::from_secs(1)) }
     }
 
     #[test]
@@ -616,12 +543,7 @@ mod tests {
         assert_eq!(slots.next_wait(now()), Some(ADOPTED_LOOK));
         fs::remove_dir(&record).unwrap();
         let ends = slots.ended(now());
-        assert_eq!(
-            ends.iter()
-                .map(|end| (end.slot, end.run))
-                .collect::<Vec<_>>(),
-            [(0, 7)]
-        );
+        assert_eq!(ends.iter().map(|end| (end.slot, end.run)).collect::<Vec<_>>(), [(0, 7)]);
         assert!(matches!(ends[0].report, Report::NeverStarted));
         assert_eq!(slots.next_wait(now()), None);
         fs::remove_dir_all(dir).unwrap();

@@ -32,11 +32,7 @@ impl<S: Spawner> Supervisor<S> {
         self.log.event(
             now.wall,
             "stopping",
-            &[
-                ("running", &self.live.len()),
-                ("hooks", &self.telling.len()),
-                ("asked", &asked),
-            ],
+            &[("running", &self.live.len()), ("hooks", &self.telling.len()), ("asked", &asked)],
         );
     }
 
@@ -81,8 +77,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Whether a stop waits for hooks and mails.
     pub(super) fn is_kept_by_telling(&self, now: Now) -> bool {
-        self.stopping
-            .is_some_and(|stopping| self.waits_for_telling(stopping, now))
+        self.stopping.is_some_and(|stopping| self.waits_for_telling(stopping, now))
     }
 
     /// Whether new hooks and mails may be started: not by a shadow, which starts nothing.
@@ -155,9 +150,7 @@ impl<S: Spawner> Supervisor<S> {
             steps.stops.push((run, Stop::AtOnce));
         }
         if stopping.asked > 2 {
-            steps
-                .stops
-                .extend(self.live.keys().map(|run| (*run, Stop::AtOnce)));
+            steps.stops.extend(self.live.keys().map(|run| (*run, Stop::AtOnce)));
         }
         if stopping.asked > 2 || self.stop_deadline(stopping) <= now.mono {
             let late: Vec<i64> = self.live.keys().copied().collect();
@@ -169,11 +162,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn stop_at(&self, live: &super::Live, stopping: Stopping) -> Mono {
-        stopping.since
-            + self
-                .configuration
-                .stop_timeout
-                .saturating_sub(live.policy.stop_grace)
+        stopping.since + self.configuration.stop_timeout.saturating_sub(live.policy.stop_grace)
     }
 
     /// When an attempt gets KILL whose grace is longer than the stop may take; those of others end in time by themselves.
@@ -192,13 +181,8 @@ impl<S: Spawner> Supervisor<S> {
         let kills = self.live.values().filter(|live| !live.is_killed);
         let kills = kills.filter_map(|live| self.kill_at(live, stopping));
         // After the stop sequence keepers have a last moment, which `oversight` looks after; then the loop leaves without them.
-        let over = [
-            self.stop_deadline(stopping),
-            self.long_over_deadline(stopping),
-        ];
-        let over = over
-            .into_iter()
-            .filter(|over| !self.live.is_empty() && self.last.mono < *over);
+        let over = [self.stop_deadline(stopping), self.long_over_deadline(stopping)];
+        let over = over.into_iter().filter(|over| !self.live.is_empty() && self.last.mono < *over);
         stops.chain(kills).chain(over).min()
     }
 }

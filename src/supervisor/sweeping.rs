@@ -78,14 +78,7 @@ impl Slot {
     fn swept(&mut self, now: Now) -> Option<(i64, i64)> {
         let is_done = self.hear_sweeper();
         let has_sweeper = self.keeper.is_some();
-        let State::Sweeping {
-            run,
-            claim,
-            witness,
-            tries,
-            deadline,
-        } = &mut self.state
-        else {
+        let State::Sweeping { run, claim, witness, tries, deadline } = &mut self.state else {
             return None;
         };
         let (run, claim, witness) = (*run, *claim, *witness);

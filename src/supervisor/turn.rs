@@ -43,8 +43,7 @@ impl<S: Spawner> Supervisor<S> {
         self.look_at_version()?;
         self.finish_ended(steps)?;
         if self.owes_boot_id && !self.has_doubts() {
-            self.store
-                .set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
+            self.store.set_meta("books_boot_id", Some(&self.configuration.boot_id))?;
         }
         if self.is_stale {
             // Somebody may have acknowledged a failure.
@@ -131,9 +130,8 @@ impl<S: Spawner> Supervisor<S> {
         }
         let deferred = steps.deferred;
         let ended = std::mem::take(&mut self.ended);
-        let (deferred, finished): (Vec<_>, Vec<_>) = ended
-            .into_iter()
-            .partition(|end| deferred.contains(&(end.run, end.claim)));
+        let (deferred, finished): (Vec<_>, Vec<_>) =
+            ended.into_iter().partition(|end| deferred.contains(&(end.run, end.claim)));
         self.ended = deferred;
         for end in finished {
             self.forget(end.run, end.claim);

@@ -22,12 +22,8 @@ impl<S: Spawner> Supervisor<S> {
         let from_mono = |at: Mono| at.since(now.mono);
         let mut wait =
             LOOK_EVERY.min(from_mono(self.next_prune_at()).max(Duration::from_millis(1)));
-        wait = self
-            .room_look_at()
-            .map_or(wait, |at| wait.min(from_mono(at)));
-        wait = self
-            .execs_look_at()
-            .map_or(wait, |at| wait.min(from_mono(at)));
+        wait = self.room_look_at().map_or(wait, |at| wait.min(from_mono(at)));
+        wait = self.execs_look_at().map_or(wait, |at| wait.min(from_mono(at)));
         if let Some(at) = self.again_at {
             let leave = self.leave_at().map_or(wait, from_mono);
             // Once that is over, the loop has left.
@@ -42,10 +38,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         wait = self.next_tell_wait(now).map_or(wait, |tell| wait.min(tell));
         if self.stopping.is_none() {
-            wait = self
-                .planned
-                .first()
-                .map_or(wait, |(at, _)| wait.min(from_wall(*at)));
+            wait = self.planned.first().map_or(wait, |(at, _)| wait.min(from_wall(*at)));
             if self.configuration.mode == Mode::Live {
                 wait = self.next_start_wait(now).map_or(wait, |at| wait.min(at));
             }
@@ -53,21 +46,14 @@ impl<S: Spawner> Supervisor<S> {
         if self.is_kept_by_telling(now) {
             wait = self.leave_at().map_or(wait, |at| wait.min(from_mono(at)));
         }
-        wait = self
-            .next_keeper_wait()
-            .map_or(wait, |keeper| wait.min(keeper));
-        self.next_stop_at()
-            .map_or(wait, |at| wait.min(from_mono(at)))
+        wait = self.next_keeper_wait().map_or(wait, |keeper| wait.min(keeper));
+        self.next_stop_at().map_or(wait, |at| wait.min(from_mono(at)))
     }
 
     /// How long nothing that waits will be to start.
     fn next_start_wait(&self, now: Now) -> Option<Duration> {
-        let of_wall = [
-            self.next_due_at,
-            self.next_expiry_at,
-            self.next_overdue_at(),
-            self.next_resume_at(),
-        ];
+        let of_wall =
+            [self.next_due_at, self.next_expiry_at, self.next_overdue_at(), self.next_resume_at()];
         let of_wall = of_wall.into_iter().flatten().map(|at| at.since(now.wall));
         let again = self.next_try_at().map(|at| at.since(now.mono));
         of_wall.chain(again).chain(self.next_late_wait(now)).min()

@@ -73,10 +73,7 @@ impl Watching {
         let places = self.places.iter();
         let places = places.filter(|place| !is_full || place.errand.is_under_way());
         let look = self.look_deadline.map(|at| at.since(now.mono));
-        places
-            .filter_map(|place| place.next_wait(now))
-            .chain(look)
-            .min()
+        places.filter_map(|place| place.next_wait(now)).chain(look).min()
     }
 
     fn under_way(&self) -> usize {
@@ -137,10 +134,7 @@ impl Watching {
                 Ok(more) => has_more |= more,
                 Err(error) => supervisor.look_later(place, &error, now),
             }
-            let looks = self
-                .look_deadline
-                .into_iter()
-                .chain(place.look_deadline.take());
+            let looks = self.look_deadline.into_iter().chain(place.look_deadline.take());
             self.look_deadline = looks.min();
         }
         has_more
@@ -286,11 +280,7 @@ impl<S: Spawner> Supervisor<S> {
             if is_young(&mark, read_at) {
                 is_any_young = true;
             } else {
-                found.push(Found {
-                    path,
-                    is_gone: false,
-                    mark: Some(mark),
-                });
+                found.push(Found { path, is_gone: false, mark: Some(mark) });
             }
         }
         // They go first: they need no room in the backlog.
@@ -337,11 +327,7 @@ impl<S: Spawner> Supervisor<S> {
     fn say_cannot_watch(&mut self, place: &Place, error: &dyn Display, now: Now) {
         let dir = place.site.as_ref().map(|site| site.dir.as_path());
         let path = dir.unwrap_or(Path::new(&*place.watch)).display();
-        self.say(
-            now.wall,
-            "cannot_watch",
-            &[("path", &path), ("error", error)],
-        );
+        self.say(now.wall, "cannot_watch", &[("path", &path), ("error", error)]);
     }
 
     /// Makes a run of a file, unless it was taken as it is. False: the backlog is full.
@@ -373,10 +359,7 @@ impl<S: Spawner> Supervisor<S> {
             backlog_max: job.policy.backlog_max,
             cause: Cause::Watch,
             created_at: now.wall,
-            conditions: Conditions {
-                key_held_since: held_since,
-                ..Conditions::default()
-            },
+            conditions: Conditions { key_held_since: held_since, ..Conditions::default() },
         };
         match self.store.enqueue(&addition, [item])? {
             Enqueued::Added(_) | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {}
@@ -391,9 +374,5 @@ impl<S: Spawner> Supervisor<S> {
 fn item_of(job: &Job, path: &[u8]) -> NewItem {
     let args = vec![path.to_vec()];
     let template = job.policy.key.as_deref();
-    NewItem {
-        key: template.and_then(|template| key::of(template, &args).ok()),
-        args,
-        input: None,
-    }
+    NewItem { key: template.and_then(|template| key::of(template, &args).ok()), args, input: None }
 }

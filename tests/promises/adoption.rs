@@ -86,11 +86,7 @@ fn an_attempt_that_ended_with_nobody_there_is_judged_by_what_it_was_started_with
         wait_gone(keeper);
         house.write_jobfile(&waits("success_exit = [0]"));
         let _supervisor = start(&house);
-        assert_eq!(
-            house.wait_state(run, "succeeded")["exit_code"],
-            3,
-            "{how:?}"
-        );
+        assert_eq!(house.wait_state(run, "succeeded")["exit_code"], 3, "{how:?}");
     }
 }
 
@@ -121,9 +117,7 @@ fn a_running_attempt_is_judged_by_what_it_was_started_with_also_after_a_reload()
 
 #[test]
 fn a_job_that_is_gone_keeps_the_policy_of_its_running_item() {
-    let house = house(&waits(
-        "no_retry_exit = [9]\nretry = { max = 5, delay = '10m' }",
-    ));
+    let house = house(&waits("no_retry_exit = [9]\nretry = { max = 5, delay = '10m' }"));
     leave_and_edit(&house, Leaves::Killed, "[jobs.other]\ncommand = 'true'\n");
     house.write("go", "8");
     house.wait_state(1, "retrying");
@@ -171,10 +165,7 @@ fn an_adopted_attempt_is_shown_with_its_start_and_holds_its_lock() {
         house.wait_state(locked, "succeeded");
         house.wait_state(run, "succeeded");
         house.wait_state(second, "succeeded");
-        assert_eq!(
-            house.lines("executed"),
-            [format!("{run}/1"), format!("{second}/1")]
-        );
+        assert_eq!(house.lines("executed"), [format!("{run}/1"), format!("{second}/1")]);
     }
 }
 
@@ -191,10 +182,7 @@ fn the_timeout_of_an_attempt_goes_on_with_and_without_a_supervisor() {
         assert!(commands.iter().all(|pid| !is_alive(*pid)));
         let _supervisor = start(&house);
         let ended = house.wait_state(run, "failed");
-        assert_eq!(
-            (&ended["outcome"], &ended["reason"]),
-            (&"timed_out".into(), &"timeout".into())
-        );
+        assert_eq!((&ended["outcome"], &ended["reason"]), (&"timed_out".into(), &"timeout".into()));
 
         let adopted = running(&house);
         let _second = {
@@ -225,12 +213,10 @@ fn an_adopted_attempt_is_cancelled_also_if_it_is_deaf() {
 #[test]
 fn the_output_of_an_adopted_attempt_is_whole() {
     let house = house(
-        &waits("output_max = '1 MiB'")
-            .replace("exit $(cat", "seq 1 200000\nexit $(cat")
-            .replace(
-                "echo \"$JOBCTL_RUN/$JOBCTL_ATTEMPT\" >> \"$T/executed\"",
-                "seq 1 100000\necho \"$JOBCTL_RUN/$JOBCTL_ATTEMPT\" >> \"$T/executed\"",
-            ),
+        &waits("output_max = '1 MiB'").replace("exit $(cat", "seq 1 200000\nexit $(cat").replace(
+            "echo \"$JOBCTL_RUN/$JOBCTL_ATTEMPT\" >> \"$T/executed\"",
+            "seq 1 100000\necho \"$JOBCTL_RUN/$JOBCTL_ATTEMPT\" >> \"$T/executed\"",
+        ),
     );
     let supervisor = start(&house);
     let run = running(&house);
@@ -239,30 +225,22 @@ fn the_output_of_an_adopted_attempt_is_whole() {
     house.write("go", "0");
     house.wait_state(run, "succeeded");
     let logs = house.ask(&["logs", &run.to_string()]).expect(0);
-    let written: String = (1..=100_000)
-        .chain(1..=200_000)
-        .map(|number| format!("{number}\n"))
-        .collect();
+    let written: String =
+        (1..=100_000).chain(1..=200_000).map(|number| format!("{number}\n")).collect();
     // The head was written under the first supervisor, the tail under the second one.
     let (head, tail) = (&written[..1 << 19], &written[written.len() - (1 << 19)..]);
     assert_eq!(logs.out.len(), 1 << 20);
     assert!(logs.out == head.to_owned() + tail);
     let left_out = written.len() - (1 << 20);
     assert!(logs.err.contains(&left_out.to_string()), "{}", logs.err);
-    assert_eq!(
-        house.show(run)["attempts"][0]["output_bytes"],
-        written.len()
-    );
+    assert_eq!(house.show(run)["attempts"][0]["output_bytes"], written.len());
 }
 
 /// The binary at a path of the house, with bytes behind its end that make it another file.
 fn installed(house: &House, version: &str) -> PathBuf {
     let (draft, path) = (house.path("jobctl.new"), house.path("jobctl"));
     fs::copy(env!("CARGO_BIN_EXE_jobctl"), &draft).expect("it can be copied");
-    let mut file = fs::OpenOptions::new()
-        .append(true)
-        .open(&draft)
-        .expect("it is ours");
+    let mut file = fs::OpenOptions::new().append(true).open(&draft).expect("it is ours");
     file.write_all(version.as_bytes()).expect("there is room");
     drop(file);
     fs::rename(&draft, &path).expect("it can be replaced");
@@ -271,12 +249,7 @@ fn installed(house: &House, version: &str) -> PathBuf {
 
 fn of(house: &House, binary: &PathBuf) -> Command {
     let mut command = program(binary);
-    command.envs(
-        house
-            .jobctl()
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    command.envs(house.jobctl().get_envs().filter_map(|(name, value)| Some((name, value?))));
     command
 }
 
@@ -299,11 +272,7 @@ fn another_binary_takes_over_and_the_old_one_still_starts_attempts_meanwhile() {
         }
         house.write("go", "5");
         for run in [first, second] {
-            assert_eq!(
-                house.wait_state(run, "succeeded")["exit_code"],
-                5,
-                "{how:?}"
-            );
+            assert_eq!(house.wait_state(run, "succeeded")["exit_code"], 5, "{how:?}");
         }
         assert_eq!(house.lines("ended").len(), 2);
         wait_for("all to be at rest", || {

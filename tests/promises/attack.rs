@@ -69,13 +69,7 @@ fn a_mixed_life_under_attack_loses_nothing_and_does_nothing_twice() {
         sum.blows.add(&one.blows);
         sum.found.extend(one.found);
     }
-    let Sum {
-        acknowledged,
-        attempts,
-        files,
-        blows,
-        found,
-    } = sum;
+    let Sum { acknowledged, attempts, files, blows, found } = sum;
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for (kind, _) in &found {
         *kinds.entry(kind).or_default() += 1;
@@ -102,27 +96,19 @@ fn attack(seed: u64, seconds: u64) -> Sum {
         client.join().expect("a client ends")
     });
     let (supervisor, blows, surprises) = attacker.relent();
-    let mut found: Vec<Finding> = surprises
-        .into_iter()
-        .map(|text| plain("supervisor", text))
-        .collect();
+    let mut found: Vec<Finding> =
+        surprises.into_iter().map(|text| plain("supervisor", text)).collect();
     house.ask(&["resume", "wide"]).expect(0);
     world::write_last(&house);
     wait_for("a supervisor that reads the last jobfile", || {
         (house.ask(&["reload"]).code == 0).then_some(())
     });
     if found_within(DONE_WITHIN, || is_done(&house, &ledger).then_some(())).is_none() {
-        found.push(plain(
-            "lost",
-            format!("not all is done after {DONE_WITHIN:?}"),
-        ));
+        found.push(plain("lost", format!("not all is done after {DONE_WITHIN:?}")));
     }
     let code = supervisor.stop();
     if code != 0 {
-        found.push(plain(
-            "supervisor",
-            format!("the last one ended with {code}"),
-        ));
+        found.push(plain("supervisor", format!("the last one ended with {code}")));
     }
     found.extend(left(&house));
     let books = Books::read(&house);
@@ -137,11 +123,7 @@ fn attack(seed: u64, seconds: u64) -> Sum {
 }
 
 fn plain(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        run: None,
-        text,
-    }
+    Finding { what, run: None, text }
 }
 
 /// Whether nothing waits any more, all is told, and all files are taken.

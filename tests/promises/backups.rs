@@ -18,10 +18,7 @@ const JOBS: &str = "[jobs.sink]\ncommand = 'echo \"$JOBCTL_RUN\" >> \"$T/sunk\"'
 /// Processes that add items at once.
 const CROWD: usize = 50;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stranger with a tool of his own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn open(path: &Path) -> Connection {
     Connection::open(path).expect("it can be opened")
 }
@@ -30,9 +27,8 @@ fn open(path: &Path) -> Connection {
 #[track_caller]
 fn ids(path: &Path) -> BTreeSet<i64> {
     let conn = open(path);
-    let says: String = conn
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .expect("it can be checked");
+    let says: String =
+        conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked");
     assert_eq!(says, "ok");
     let mut query = conn
         .prepare("SELECT run.id FROM run JOIN job ON job.id = run.job WHERE job.name = 'sink'")
@@ -56,10 +52,7 @@ fn kept(house: &House) -> Vec<std::path::PathBuf> {
 
 fn acknowledged(house: &House) -> BTreeSet<i64> {
     let lines = house.lines("acknowledged");
-    lines
-        .iter()
-        .map(|line| line.parse().expect("an id"))
-        .collect()
+    lines.iter().map(|line| line.parse().expect("an id")).collect()
 }
 
 #[test]
@@ -117,17 +110,11 @@ fn a_backup_in_a_crowd_holds_every_id_that_was_printed_before_it_began() {
 fn a_restored_store_starts_nothing_until_it_is_resumed() {
     let house = House::new(JOBS);
     let item = house.enqueue(&["sink"]);
-    house
-        .ask(&["backup", &house.path("copy").display().to_string()])
-        .expect(0);
-    house
-        .ask(&["restore", &house.path("copy").display().to_string()])
-        .expect(0);
+    house.ask(&["backup", &house.path("copy").display().to_string()]).expect(0);
+    house.ask(&["restore", &house.path("copy").display().to_string()]).expect(0);
     let supervisor = house.start();
     house.wait_text("log", "restored from a backup");
-    house.wait_run("tick", "an occurrence in the pause", |run| {
-        run["reason"] == "paused"
-    });
+    house.wait_run("tick", "an occurrence in the pause", |run| run["reason"] == "paused");
     assert_eq!(house.show(item)["state"], "queued");
     house.ask(&["resume", "--all"]).expect(0);
     house.wait_state(item, "succeeded");
@@ -167,45 +154,28 @@ fn an_attempt_of_the_backup_whose_record_says_nothing_is_lost_and_not_executed_a
     );
     house.ask(&["resume", "--all"]).expect(0);
     assert_eq!(supervisor.stop(), 0);
-    assert_eq!(
-        house.lines("executed"),
-        [format!("{run} 1"), format!("{other} 1")]
-    );
+    assert_eq!(house.lines("executed"), [format!("{run} 1"), format!("{other} 1")]);
 }
 
 #[test]
 fn what_is_no_backup_is_refused_and_changes_nothing() {
     let house = House::new(JOBS);
     let item = house.enqueue(&["sink"]);
-    let (copy, newer, foreign, half) = (
-        house.path("copy"),
-        house.path("newer"),
-        house.path("foreign"),
-        house.path("half"),
-    );
+    let (copy, newer, foreign, half) =
+        (house.path("copy"), house.path("newer"), house.path("foreign"), house.path("half"));
     let restore = |path: &Path| house.ask(&["restore", &path.display().to_string()]);
     let backup = |path: &Path| house.ask(&["backup", &path.display().to_string()]);
     backup(&copy).expect(0);
     fs::copy(&copy, &newer).expect("it can be copied");
-    open(&newer)
-        .execute_batch("PRAGMA user_version = 99")
-        .expect("it can be set");
-    open(&foreign)
-        .execute_batch("CREATE TABLE somebody(x)")
-        .expect("it can be made");
+    open(&newer).execute_batch("PRAGMA user_version = 99").expect("it can be set");
+    open(&foreign).execute_batch("CREATE TABLE somebody(x)").expect("it can be made");
     let bytes = fs::read(&copy).expect("it is there");
     fs::write(&half, &bytes[..bytes.len() / 2]).expect("it can be written");
-    house.write(
-        "letter",
-        "dear reader, this is not a database, but a letter that is long enough",
-    );
+    house.write("letter", "dear reader, this is not a database, but a letter that is long enough");
     let said = |path: &Path, code: i32, text: &str| {
         let answer = restore(path).expect(code);
         assert!(answer.err.contains(text), "{answer:#?}");
-        assert!(
-            answer.err.contains(&path.display().to_string()),
-            "{answer:#?}"
-        );
+        assert!(answer.err.contains(&path.display().to_string()), "{answer:#?}");
     };
     said(&newer, 111, "newer jobctl");
     said(&foreign, 111, "not a store of jobctl");
@@ -253,9 +223,7 @@ fn a_store_that_is_damaged_foreign_newer_or_gone_is_replaced_and_kept_aside() {
         }
         let answer = house.ask(&["restore", &file, "--json"]).expect(0).json();
         assert_eq!(ids(&db(&house)), BTreeSet::from([item]), "{index}");
-        let aside = answer["kept"]
-            .as_str()
-            .map(|path| fs::read(path).expect("it is kept"));
+        let aside = answer["kept"].as_str().map(|path| fs::read(path).expect("it is kept"));
         assert_eq!(aside, there, "{index}");
         let supervisor = house.start();
         assert_eq!(house.show(item)["state"], "queued", "{index}");
@@ -314,9 +282,7 @@ fn a_backup_that_is_killed_leaves_no_half_of_one() {
         is_killed
     });
     assert!(reached >= 12, "only {reached} points");
-    house
-        .ask(&["backup", &file.display().to_string()])
-        .expect(0);
+    house.ask(&["backup", &file.display().to_string()]).expect(0);
 }
 
 #[test]
@@ -332,15 +298,7 @@ fn a_restore_that_is_killed_has_done_nothing_or_everything() {
     house.enqueue(&["sink"]);
     house.ask(&["backup", &whole]).expect(0);
     let new = ids(Path::new(&whole));
-    let calls = [
-        "openat",
-        "pwrite64",
-        "fdatasync",
-        "fsync",
-        "renameat2",
-        "unlink",
-        "ftruncate",
-    ];
+    let calls = ["openat", "pwrite64", "fdatasync", "fsync", "renameat2", "unlink", "ftruncate"];
     let reached = at_each_point(&calls, |point| {
         if ids(&db(&house)) == old {
             house.ask(&["restore", &whole]).expect(0);
@@ -348,10 +306,7 @@ fn a_restore_that_is_killed_has_done_nothing_or_everything() {
         let answer = killed_at(&house, point, &["restore", &file]);
         let is_killed = answer.code == -9;
         let there = ids(&db(&house));
-        assert!(
-            there == old || is_killed && there == new,
-            "{point}: {there:?} {answer:#?}"
-        );
+        assert!(there == old || is_killed && there == new, "{point}: {there:?} {answer:#?}");
         for path in kept(&house) {
             fs::remove_file(path).expect("it is ours");
         }
@@ -375,10 +330,7 @@ fn a_restore_over_a_damaged_store_that_is_killed_is_done_by_the_next_one() {
         fs::write(db(&house), letter).expect("it can be written");
         let answer = killed_at(&house, point, &["restore", &file]);
         let is_old = fs::read(db(&house)).expect("there is always one") == letter;
-        assert!(
-            is_old || ids(&db(&house)) == BTreeSet::from([item]),
-            "{point}"
-        );
+        assert!(is_old || ids(&db(&house)) == BTreeSet::from([item]), "{point}");
         house.ask(&["restore", &file]).expect(0);
         assert_eq!(ids(&db(&house)), BTreeSet::from([item]), "{point}");
         for path in kept(&house) {
@@ -417,11 +369,7 @@ fn an_attempt_of_the_backup_whose_slot_is_at_work_for_another_one_is_not_execute
     let supervisor = house.start();
     fs::write(house.path("gate"), "\n").expect("somebody reads");
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["outcome"], &ended["attempt"]),
-        (&"lost".into(), &1.into()),
-        "{ended:#}"
-    );
+    assert_eq!((&ended["outcome"], &ended["attempt"]), (&"lost".into(), &1.into()), "{ended:#}");
     house.ask(&["wait", "--idle"]).expect(0);
     assert_eq!(supervisor.stop(), 0);
     assert_eq!(house.lines("paid"), [run.to_string()]);
@@ -459,10 +407,7 @@ impl Drop for Over<'_> {
 #[test]
 fn a_backup_in_another_users_directory_does_not_write_into_what_that_user_puts_there() {
     if !is_root() {
-        return skipped(
-            Need::Root,
-            "only root backs up into the directories of others",
-        );
+        return skipped(Need::Root, "only root backs up into the directories of others");
     }
     let house = House::new(JOBS);
     house.enqueue(&["sink"]);
@@ -493,18 +438,9 @@ fn a_backup_in_another_users_directory_does_not_write_into_what_that_user_puts_t
         .collect();
     assert!(theirs.is_empty(), "{made} made, and he has {theirs:?}");
     let left = fs::read_dir(house.state_dir()).expect("it is there");
-    let left: Vec<_> = left
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .collect();
-    assert!(
-        !left
-            .iter()
-            .any(|name| name.to_string_lossy().contains(".backup-")),
-        "{left:?}"
-    );
+    let left: Vec<_> = left.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains(".backup-")), "{left:?}");
     chown(&shared, Some(0), None).expect("root may");
-    house
-        .ask(&["backup", &shared.join("alone").display().to_string()])
-        .expect(0);
+    house.ask(&["backup", &shared.join("alone").display().to_string()]).expect(0);
     assert_eq!(ids(&shared.join("alone")).len(), 1);
 }

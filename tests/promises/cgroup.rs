@@ -42,19 +42,13 @@ impl Group {
             return None;
         }
         let Some(home) = own_group() else {
-            skipped(
-                Need::Cgroup,
-                "there is no tree of cgroup v2 that holds this process",
-            );
+            skipped(Need::Cgroup, "there is no tree of cgroup v2 that holds this process");
             return None;
         };
         let number = GROUPS.fetch_add(1, Ordering::Relaxed);
         let dir = home.join(format!("jobctl-test-{}-{number}", std::process::id()));
         if let Err(error) = fs::create_dir(&dir) {
-            skipped(
-                Need::Cgroup,
-                &format!("no control group can be made: {error}"),
-            );
+            skipped(Need::Cgroup, &format!("no control group can be made: {error}"));
             return None;
         }
         Some(Self { dir })
@@ -116,10 +110,7 @@ fn remove(dir: &Path) -> std::io::Result<()> {
 
 fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect()
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// The group of this process, where its tree is mounted whole.
@@ -139,13 +130,7 @@ fn set_mark(dir: &Path) -> bool {
     let dir = CString::new(dir.as_os_str().as_bytes()).expect("a path has no NUL");
     // SAFETY: two strings with a NUL at their ends and one byte, all living.
     unsafe {
-        libc::setxattr(
-            dir.as_ptr(),
-            c"user.delegate".as_ptr(),
-            c"1".as_ptr().cast(),
-            1,
-            0,
-        ) == 0
+        libc::setxattr(dir.as_ptr(), c"user.delegate".as_ptr(), c"1".as_ptr().cast(), 1, 0) == 0
     }
 }
 
@@ -329,19 +314,13 @@ fn without_a_delegated_group_a_job_with_a_memory_limit_is_not_started_and_the_lo
     let house = House::new(LIMITED);
     let _supervisor = house.start();
     if house.read("log").contains("event=cgroup") {
-        return skipped(
-            Need::Undelegated,
-            "this process itself has delegated control groups",
-        );
+        return skipped(Need::Undelegated, "this process itself has delegated control groups");
     }
     house.wait_text("log", "event=no_cgroup job=hungry");
     let ended = house.wait_state(house.enqueue(&["hungry"]), "failed");
     assert_eq!(ended["outcome"], "spawn_failed", "{ended:#}");
     let error = ended["error"].as_str().unwrap_or_default();
-    assert!(
-        error.starts_with("limits.memory: no control group"),
-        "{ended:#}"
-    );
+    assert!(error.starts_with("limits.memory: no control group"), "{ended:#}");
     assert_eq!(house.read("began"), "");
 }
 
@@ -350,32 +329,22 @@ fn a_memory_limit_holds_for_all_processes_together_and_is_named_when_it_kills() 
     let Some(group) = Group::delegated() else {
         return;
     };
-    let is_limitable = group
-        .read("cgroup.controllers")
-        .split_whitespace()
-        .any(|word| word == "memory");
+    let is_limitable =
+        group.read("cgroup.controllers").split_whitespace().any(|word| word == "memory");
     let house = House::new(LIMITED);
     let _supervisor = group.start(&house, "");
     let ended = house.wait_state(house.enqueue(&["hungry"]), "failed");
     let error = ended["error"].as_str().unwrap_or_default();
     if is_limitable {
-        assert!(
-            error.contains("memory limit of 67108864 bytes"),
-            "{ended:#}"
-        );
+        assert!(error.contains("memory limit of 67108864 bytes"), "{ended:#}");
         assert_eq!(house.lines("began").len(), 1);
     } else {
-        skipped(
-            Need::Memory,
-            "no memory controller in cgroup v2: only the refusal is looked at",
-        );
+        skipped(Need::Memory, "no memory controller in cgroup v2: only the refusal is looked at");
         assert_eq!(ended["outcome"], "spawn_failed", "{ended:#}");
         assert!(error.contains("it has no memory controller"), "{ended:#}");
         assert_eq!(house.read("began"), "");
     }
-    wait_for("its group to be gone", || {
-        group.slots().is_empty().then_some(())
-    });
+    wait_for("its group to be gone", || group.slots().is_empty().then_some(()));
 }
 
 /// A user that is not root.
@@ -398,18 +367,14 @@ fn house_of_nobody() -> Option<House> {
     let house = House::new(RISES);
     let flags = nix::sys::statvfs::statvfs(house.dir()).expect("it is there");
     let status = fs::read_to_string("/proc/self/status").expect("there is /proc");
-    if flags
-        .flags()
-        .contains(nix::sys::statvfs::FsFlags::ST_NOSUID)
+    if flags.flags().contains(nix::sys::statvfs::FsFlags::ST_NOSUID)
         || status.contains("NoNewPrivs:\t1")
     {
         skipped(Need::Setuid, "nothing can become root here");
         return None;
     }
-    let copies = [
-        ("/usr/bin/setpriv", "rise", 0o4755),
-        (env!("CARGO_BIN_EXE_jobctl"), "jobctl", 0o755),
-    ];
+    let copies =
+        [("/usr/bin/setpriv", "rise", 0o4755), (env!("CARGO_BIN_EXE_jobctl"), "jobctl", 0o755)];
     for (from, to, mode) in copies {
         fs::copy(from, house.path(to)).expect("it can be copied");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
@@ -430,9 +395,7 @@ fn as_nobody(house: &House, group: Option<&Group>) -> std::process::Command {
     };
     shell
         .arg("-c")
-        .arg(format!(
-            "{enter}exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$@\""
-        ))
+        .arg(format!("{enter}exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$@\""))
         .arg(group.map_or(Path::new("sh"), |group| &group.dir))
         .arg(house.path("jobctl"))
         .stdin(Stdio::null());
@@ -454,9 +417,8 @@ fn cancelled(house: &House) -> (serde_json::Value, bool) {
         fs::read_to_string(format!("/proc/{pid}/status"))
             .is_ok_and(|status| status.contains("Name:\tsleep") && status.contains("Uid:\t0\t0\t0"))
     };
-    let risen = wait_for("a child that is root", || {
-        house.processes_of(id).into_iter().find(is_root)
-    });
+    let risen =
+        wait_for("a child that is root", || house.processes_of(id).into_iter().find(is_root));
     ask(&["cancel", run.trim()]).expect(0);
     let ended = wait_for("the end of the run", || {
         let shown = ask(&["show", run.trim(), "--json"]).expect(0).json();
@@ -474,10 +436,7 @@ fn what_may_not_be_signalled_is_named_in_show() {
     let (ended, is_left) = cancelled(&house);
     assert!(is_left);
     let error = ended["error"].as_str().unwrap_or_default();
-    assert!(
-        error.starts_with("could not be ended: sleep (pid "),
-        "{ended:#}"
-    );
+    assert!(error.starts_with("could not be ended: sleep (pid "), "{ended:#}");
 }
 
 #[test]

@@ -64,9 +64,7 @@ fn own_status(names: &[&str]) -> Vec<String> {
     names
         .iter()
         .map(|name| {
-            let line = status
-                .lines()
-                .find(|line| line.split(':').next() == Some(name));
+            let line = status.lines().find(|line| line.split(':').next() == Some(name));
             words(line.expect("it is there"))
         })
         .collect()
@@ -82,11 +80,7 @@ fn account(user: &str) -> (Vec<String>, String) {
     let line = says(program("getent").args(["passwd", user]));
     let entry: Vec<&str> = line.split(':').collect();
     // A home that is not there is the root.
-    let named = if Path::new(entry[5]).is_dir() {
-        entry[5]
-    } else {
-        "/"
-    };
+    let named = if Path::new(entry[5]).is_dir() { entry[5] } else { "/" };
     let home = fs::canonicalize(named).expect("it is there");
     let env = vec![
         format!("HOME={named}"),
@@ -114,10 +108,8 @@ fn golden(house: &House, job: &str) -> Golden {
     }
     if job == "other" {
         let id = |option: &str| says(program("id").args([option, USER]));
-        let mut groups: Vec<u32> = id("-G")
-            .split(' ')
-            .map(|group| group.parse().expect("a number"))
-            .collect();
+        let mut groups: Vec<u32> =
+            id("-G").split(' ').map(|group| group.parse().expect("a number")).collect();
         groups.sort_unstable();
         let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
         ids = vec![
@@ -126,14 +118,7 @@ fn golden(house: &House, job: &str) -> Golden {
             words(&format!("Groups: {}", groups.join(" "))),
         ];
     }
-    Golden {
-        umask,
-        nice,
-        cwd,
-        ids,
-        limits,
-        env,
-    }
+    Golden { umask, nice, cwd, ids, limits, env }
 }
 
 impl Golden {
@@ -203,10 +188,7 @@ fn assert_clean(start: impl FnOnce(&House) -> Command) {
         let text = house.ask(&["logs", "--raw", &id]).expect(0).out;
         let golden = golden(&house, job).lines(&house, job, run);
         let found = found(&text);
-        let differs = found
-            .iter()
-            .zip(&golden)
-            .find(|(found, golden)| found != golden);
+        let differs = found.iter().zip(&golden).find(|(found, golden)| found != golden);
         assert_eq!(differs, None, "{job}: {text}");
         assert_eq!(found.len(), golden.len(), "{job}: {text}");
     }
@@ -228,10 +210,7 @@ fn behind(house: &House, first: &[&str]) -> Command {
 }
 
 /// Does raw calls between fork and exec: the C library would leave out the signals 32 and 33.
-#[expect(
-    unsafe_code,
-    reason = "there is no other way to start a program like this"
-)]
+#[expect(unsafe_code, reason = "there is no other way to start a program like this")]
 fn between(mut command: Command, act: fn() -> std::io::Result<()>) -> Command {
     // SAFETY: all that is given here makes system calls on numbers and living locals only.
     unsafe { command.pre_exec(act) };
@@ -276,9 +255,7 @@ fn block_all() -> std::io::Result<()> {
 fn take_terminal() -> std::io::Result<()> {
     // SAFETY: numbers only; descriptor 0 is the terminal.
     let answer = unsafe { libc::setsid() | libc::ioctl(0, libc::TIOCSCTTY, 0) };
-    nix::errno::Errno::result(answer)
-        .map(drop)
-        .map_err(Into::into)
+    nix::errno::Errno::result(answer).map(drop).map_err(Into::into)
 }
 
 #[test]
@@ -288,9 +265,7 @@ fn it_is_clean_under_nohup() {
 
 #[test]
 fn it_is_clean_where_descriptors_were_leaked() {
-    let open: String = (3..=20)
-        .map(|fd| format!("exec {fd}</dev/null; "))
-        .collect();
+    let open: String = (3..=20).map(|fd| format!("exec {fd}</dev/null; ")).collect();
     let script = format!("{open} exec \"$0\" \"$@\"");
     assert_clean(|house| behind(house, &["bash", "-c", &script]));
 }

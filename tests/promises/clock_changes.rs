@@ -36,10 +36,7 @@ enum Faked {
 pub(crate) fn library() -> Option<&'static str> {
     let found = LIBRARIES.into_iter().find(|path| Path::new(path).exists());
     if found.is_none() {
-        skipped(
-            Need::Faketime,
-            "libfaketime is not installed (Debian package faketime)",
-        );
+        skipped(Need::Faketime, "libfaketime is not installed (Debian package faketime)");
     }
     found
 }
@@ -57,12 +54,7 @@ impl Clockwork {
     /// Stops at no time: it begins at `at` and goes on at the usual pace until it is set.
     fn at(library: &'static str, faked: Faked, jobs: &str, at: i64) -> Self {
         let jobfile = format!("timezone = 'UTC'\n[jobs.tick]\ncommand = 'true'\n{jobs}");
-        let clockwork = Self {
-            house: House::new(&jobfile),
-            library,
-            faked,
-            pace: None,
-        };
+        let clockwork = Self { house: House::new(&jobfile), library, faked, pace: None };
         clockwork.set(at);
         clockwork
     }
@@ -73,10 +65,8 @@ impl Clockwork {
         reason = "what is faked is told as a difference to the real clock"
     )]
     fn set(&self, at: i64) {
-        let real = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("it is after 1970")
-            .as_secs();
+        let real =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
         let ahead = at - i64::try_from(real).expect("it is before the end of time");
         self.house.write("clock.new", format!("{ahead:+}\n"));
         std::fs::rename(self.house.path("clock.new"), self.house.path("clock"))
@@ -98,8 +88,7 @@ impl Clockwork {
     }
 
     fn start(&self) -> Supervisor {
-        self.house
-            .start_with(&mut self.under(self.house.jobctl()), &[])
+        self.house.start_with(&mut self.under(self.house.jobctl()), &[])
     }
 
     /// Sets the clock, and waits until the supervisor has seen it and nothing runs any more.
@@ -116,9 +105,7 @@ impl Clockwork {
     fn started(&self, job: &str) -> Vec<i64> {
         let runs = self.house.runs(job);
         let started = runs.iter().filter(|run| run["attempt"].as_i64() > Some(0));
-        started
-            .filter_map(|run| secs(run["scheduled_at"].as_str()?))
-            .collect()
+        started.filter_map(|run| secs(run["scheduled_at"].as_str()?)).collect()
     }
 
     fn skips(&self, job: &str) -> Vec<(String, i64)> {
@@ -135,9 +122,7 @@ impl Clockwork {
     /// By how many seconds the log tells that the clock jumped.
     fn told(&self, event: &str) -> Vec<i64> {
         let log = self.house.read("log");
-        let lines = log
-            .lines()
-            .filter(|line| line.contains(&format!("event={event} ")));
+        let lines = log.lines().filter(|line| line.contains(&format!("event={event} ")));
         let by = |line: &str| line.rsplit_once("by_s=")?.1.trim().parse().ok();
         lines.filter_map(by).collect()
     }
@@ -145,10 +130,7 @@ impl Clockwork {
     /// Durations are of the monotonic clock and end after they begin.
     fn assert_sound(&self, jobs: &[&str]) {
         for run in jobs.iter().flat_map(|job| self.house.runs(job)) {
-            assert!(
-                run["duration_ms"].as_i64() >= Some(0) || run["state"] == "skipped",
-                "{run}"
-            );
+            assert!(run["duration_ms"].as_i64() >= Some(0) || run["state"] == "skipped", "{run}");
         }
     }
 }
@@ -165,9 +147,7 @@ struct Row {
 }
 
 fn oracle(name: &str) -> Vec<Row> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/oracle")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(name);
     let text = std::fs::read_to_string(path).expect("the oracle is there");
     text.lines()
         .filter(|line| !line.starts_with('#'))
@@ -177,10 +157,7 @@ fn oracle(name: &str) -> Vec<Row> {
             let &[_, expression, zone, after, expected, ..] = cells.as_slice() else {
                 return None;
             };
-            let times: Vec<&str> = expected
-                .split(';')
-                .filter(|time| !time.is_empty())
-                .collect();
+            let times: Vec<&str> = expected.split(';').filter(|time| !time.is_empty()).collect();
             let offset = |time: &str| time.len().checked_sub(6).map(|at| time[at..].to_owned());
             Some(Row {
                 expression: expression.to_owned(),
@@ -195,9 +172,7 @@ fn oracle(name: &str) -> Vec<Row> {
 }
 
 fn secs(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|time| time.timestamp())
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp())
 }
 
 fn instant(text: &str) -> i64 {
@@ -208,16 +183,10 @@ fn instant(text: &str) -> i64 {
 fn run_what_cron_was_seen_to_run(month: &str, faked: Faked) {
     let Some(library) = library() else { return };
     let begin = instant(month);
-    let rows: Vec<Row> = oracle("debian-cron-observed.tsv")
-        .into_iter()
-        .filter(|row| row.after == begin)
-        .collect();
+    let rows: Vec<Row> =
+        oracle("debian-cron-observed.tsv").into_iter().filter(|row| row.after == begin).collect();
     assert!(!rows.is_empty(), "the oracle has rows of {month}");
-    let until = rows
-        .iter()
-        .filter_map(|row| row.until)
-        .max()
-        .expect("they end");
+    let until = rows.iter().filter_map(|row| row.until).max().expect("they end");
     let mut jobs =
         "[jobs.end]\nschedule = '*/5 * * * *'\ncommand = 'true'\noverlap = 'queue-all'\n"
             .to_owned();
@@ -229,9 +198,7 @@ fn run_what_cron_was_seen_to_run(month: &str, faked: Faked) {
         );
     }
     let mut clockwork = Clockwork::at(library, faked, &jobs, begin);
-    let local = DateTime::from_timestamp(begin, 0)
-        .expect("it is a time")
-        .format("%F %T");
+    let local = DateTime::from_timestamp(begin, 0).expect("it is a time").format("%F %T");
     clockwork.pace = Some(format!("@{local} x{PACE}"));
     let supervisor = clockwork.start();
     let is_over = |run: &Value| run["scheduled_at"].as_str().and_then(secs) > Some(until);
@@ -270,22 +237,13 @@ fn set_from_occurrence_to_occurrence(zone: &str) {
             "[jobs.a]\nschedule = '{}'\ntimezone = '{zone}'\ncommand = 'true'\noverlap = 'queue-all'\n",
             row.expression
         );
-        let faked = if number % 2 == 0 {
-            Faked::Wall
-        } else {
-            Faked::Both
-        };
+        let faked = if number % 2 == 0 { Faked::Wall } else { Faked::Both };
         let clockwork = Clockwork::at(library, faked, &jobs, row.after);
         let _supervisor = clockwork.start();
         for at in &row.expected {
             clockwork.set_and_wait(at + 2, &["a"]);
         }
-        assert_eq!(
-            clockwork.started("a"),
-            row.expected,
-            "{} in {zone}",
-            row.expression
-        );
+        assert_eq!(clockwork.started("a"), row.expected, "{} in {zone}", row.expression);
         assert_eq!(clockwork.skips("a"), [], "{} in {zone}", row.expression);
         clockwork.assert_sound(&["a"]);
     }
@@ -319,13 +277,7 @@ fn a_clock_set_forward_starts_what_cron_would_and_records_the_rest_as_missed() {
             let clockwork = Clockwork::at(library, faked, TWO, instant(begin));
             let _supervisor = clockwork.start();
             clockwork.set_and_wait(instant(to), &["fixed", "wild"]);
-            let missed = |job| {
-                clockwork
-                    .skips(job)
-                    .iter()
-                    .map(|(_, count)| *count)
-                    .sum::<i64>()
-            };
+            let missed = |job| clockwork.skips(job).iter().map(|(_, count)| *count).sum::<i64>();
             let fixed: Vec<i64> = fixed.into_iter().map(instant).collect();
             assert_eq!(clockwork.started("fixed"), fixed, "{faked:?} {to}");
             assert_eq!(
@@ -333,11 +285,7 @@ fn a_clock_set_forward_starts_what_cron_would_and_records_the_rest_as_missed() {
                 (fixed_missed, wild_missed),
                 "{faked:?} {to}"
             );
-            assert!(
-                clockwork.skips("wild").len() <= 1,
-                "{:?}",
-                clockwork.skips("wild")
-            );
+            assert!(clockwork.skips("wild").len() <= 1, "{:?}", clockwork.skips("wild"));
             clockwork.assert_sound(&["fixed", "wild"]);
         }
     }
@@ -362,21 +310,12 @@ fn a_clock_set_back_repeats_no_fixed_time_silences_no_job_and_is_told_once() {
             clockwork.set_and_wait(instant(to) + 632, &["fixed", "wild"]);
             clockwork.set_and_wait(instant(to) + 632 + 30 * 60, &["fixed", "wild"]);
             let told = clockwork.told("clock_back");
-            assert!(
-                told.len() == 1 && (by - 2..by + 30).contains(&told[0]),
-                "{faked:?} {told:?}"
-            );
+            assert!(told.len() == 1 && (by - 2..by + 30).contains(&told[0]), "{faked:?} {told:?}");
             drop(supervisor);
-            assert_eq!(
-                clockwork.started("fixed").len(),
-                fixed,
-                "{faked:?} {from} {to}"
-            );
+            assert_eq!(clockwork.started("fixed").len(), fixed, "{faked:?} {from} {to}");
             let new_times = clockwork.started("wild");
             assert!(
-                new_times
-                    .iter()
-                    .any(|at| (instant(to)..instant(to) + 700).contains(at)),
+                new_times.iter().any(|at| (instant(to)..instant(to) + 700).contains(at)),
                 "{faked:?} {to}: {new_times:?}"
             );
             clockwork.assert_sound(&["fixed", "wild"]);
@@ -402,20 +341,12 @@ fn a_clock_set_back_from_2035_while_nobody_was_there_silences_no_job() {
     let _supervisor = clockwork.start();
     clockwork.set_and_wait(instant("2026-06-01T10:30:32Z"), &jobs);
     clockwork.set_and_wait(instant("2026-06-01T10:40:12Z"), &jobs);
-    assert_eq!(
-        clockwork.started("fixed")[1..],
-        [instant("2026-06-01T10:30:00Z")]
-    );
-    assert_eq!(
-        clockwork.started("wild")[..],
-        [instant("2026-06-01T10:40:00Z")]
-    );
+    assert_eq!(clockwork.started("fixed")[1..], [instant("2026-06-01T10:30:00Z")]);
+    assert_eq!(clockwork.started("wild")[..], [instant("2026-06-01T10:40:00Z")]);
     assert_eq!(clockwork.started("every").len(), 1);
     let told = wait_for("the log to tell", || {
         let log = clockwork.house.read("log");
-        log.lines()
-            .find(|line| line.contains("event=clock_back"))
-            .map(str::to_owned)
+        log.lines().find(|line| line.contains("event=clock_back")).map(str::to_owned)
     });
     assert!(
         told.contains("from=2035-06-02T10:") && told.contains("to=2026-06-01T10:29:3"),

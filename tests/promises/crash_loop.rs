@@ -101,9 +101,8 @@ fn round(house: &House, dice: &mut Dice, items: &mut Vec<i64>) -> Supervisor {
 
 fn assert_books_are_in_order(house: &House) {
     let store = rusqlite_at(house);
-    let answer: String = store
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .expect("it can be asked");
+    let answer: String =
+        store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be asked");
     assert_eq!(answer, "ok");
     for job in house.status()["jobs"].as_array().expect("there are jobs") {
         for counter in ["queued", "running", "retrying"] {
@@ -112,10 +111,7 @@ fn assert_books_are_in_order(house: &House) {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an independent look at the store"
-)]
+#[expect(clippy::disallowed_methods, reason = "an independent look at the store")]
 fn rusqlite_at(house: &House) -> rusqlite::Connection {
     rusqlite::Connection::open(house.state_dir().join("jobctl.db")).expect("the store is there")
 }
@@ -140,11 +136,7 @@ fn thirty_kills_of_the_supervisor_lose_nothing_and_repeat_nothing() {
         };
         for run in house.runs(name) {
             let verdict = (&run["state"], &run["exit_code"], &run["attempt"]);
-            assert_eq!(
-                verdict,
-                (&state.into(), &exit_code.into(), &attempts.into()),
-                "{run:#}"
-            );
+            assert_eq!(verdict, (&state.into(), &exit_code.into(), &attempts.into()), "{run:#}");
             for attempt in 1..=attempts {
                 let line = format!("{name} {}/{attempt}", run["id"]);
                 assert_eq!(counts.get(line.as_str()), Some(&1), "{line}");
@@ -188,17 +180,12 @@ fn with_keepers_killed_too_no_attempt_is_executed_twice_and_every_run_ends() {
     for name in NAMES {
         for run in house.runs(name) {
             // Between fork and exec a command looks like its keeper, and then it is the one that was killed.
-            let is_known = ["exited", "lost"]
-                .iter()
-                .any(|outcome| run["outcome"] == *outcome)
+            let is_known = ["exited", "lost"].iter().any(|outcome| run["outcome"] == *outcome)
                 || run["signal"] == 9;
             assert!(is_known, "{run:#}");
             if run["state"] == "succeeded" {
                 let line = format!("{name} {}/{}", run["id"], run["attempt"]);
-                assert!(
-                    finished.contains(&line),
-                    "{line} succeeded and did not finish"
-                );
+                assert!(finished.contains(&line), "{line} succeeded and did not finish");
             }
             items.retain(|item| run["id"] != *item);
         }

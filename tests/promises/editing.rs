@@ -30,8 +30,7 @@ fn edit(house: &House, script: &str) -> Answer {
 /// Copies that were kept.
 fn kept(house: &House) -> Vec<PathBuf> {
     let dirs = fs::read_dir(house.path("tmp")).expect("it is ours");
-    dirs.map(|dir| dir.expect("it is ours").path().join("jobs.toml"))
-        .collect()
+    dirs.map(|dir| dir.expect("it is ours").path().join("jobs.toml")).collect()
 }
 
 /// A script that writes this text over the copy.
@@ -47,10 +46,7 @@ fn a_good_edit_is_installed_with_its_mode_and_loaded() {
     let before = fs::metadata(house.jobfile()).unwrap();
     let see = "stat -c %a \"$1\" \"${1%/*}\" > \"$T/modes\"";
     let answer = edit(&house, &format!("{see}\n{}", writes(TWO))).expect(0);
-    assert!(
-        answer.out.ends_with("in force, 2 jobs; added b\n"),
-        "{answer:#?}"
-    );
+    assert!(answer.out.ends_with("in force, 2 jobs; added b\n"), "{answer:#?}");
     assert_eq!(house.read("jobs.toml"), TWO);
     let after = fs::metadata(house.jobfile()).unwrap();
     assert_eq!(after.mode() & 0o7777, 0o640);
@@ -83,16 +79,10 @@ fn a_bad_edit_is_not_installed_and_the_copy_is_kept() {
     let bad = "[jobs.a]\ncomand = 'true'\n";
     let answer = edit(&house, &writes(bad)).expect(1);
     let place = format!("{}:2:1: job `a`", house.jobfile().display());
-    assert!(
-        answer.err.contains(&place),
-        "the real file's name: {answer:#?}"
-    );
+    assert!(answer.err.contains(&place), "the real file's name: {answer:#?}");
     assert_eq!(house.read("jobs.toml"), ONE);
     let kept = kept(&house);
-    assert!(
-        answer.err.contains(&kept[0].display().to_string()),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains(&kept[0].display().to_string()), "{answer:#?}");
     assert_eq!(fs::read_to_string(&kept[0]).unwrap(), bad);
 }
 
@@ -130,10 +120,7 @@ fn a_jobfile_that_somebody_else_changed_is_left_alone() {
     let other = "[jobs.other]\ncommand = 'true'\n";
     let script = format!("printf %s \"{other}\" > \"$T/jobs.toml\"\n{}", writes(TWO));
     let answer = edit(&house, &script).expect(1);
-    assert!(
-        answer.err.contains("changed by somebody else"),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains("changed by somebody else"), "{answer:#?}");
     assert_eq!(house.read("jobs.toml"), other);
     assert_eq!(fs::read_to_string(&kept(&house)[0]).unwrap(), TWO);
     let names = fs::read_dir(house.dir()).unwrap();
@@ -150,10 +137,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
     fs::rename(house.jobfile(), house.path("real.toml")).unwrap();
     symlink("real.toml", house.jobfile()).unwrap();
     edit(&house, &writes(TWO)).expect(0);
-    assert_eq!(
-        fs::read_link(house.jobfile()).unwrap(),
-        PathBuf::from("real.toml")
-    );
+    assert_eq!(fs::read_link(house.jobfile()).unwrap(), PathBuf::from("real.toml"));
     assert_eq!(house.read("real.toml"), TWO);
 }
 
@@ -171,10 +155,7 @@ fn a_symlink_that_was_switched_meanwhile_is_left_alone_with_both_its_targets() {
         answer.err.contains("switched to another file") && answer.err.contains("is kept"),
         "{answer:#?}"
     );
-    assert_eq!(
-        (house.read("old.toml"), house.read("new.toml")),
-        (ONE.into(), ONE.into())
-    );
+    assert_eq!((house.read("old.toml"), house.read("new.toml")), (ONE.into(), ONE.into()));
     assert_eq!(fs::read_to_string(&kept(&house)[0]).unwrap(), TWO);
 }
 
@@ -212,9 +193,7 @@ fn an_editor_that_is_not_there_is_named() {
     let mut jobctl = house.jobctl();
     let answer = answer_of(jobctl.arg("edit").env("VISUAL", "no-such-editor -w")).expect(1);
     assert!(
-        answer
-            .err
-            .contains("editor `no-such-editor -w`: there is no such program"),
+        answer.err.contains("editor `no-such-editor -w`: there is no such program"),
         "{answer:#?}"
     );
     let mut jobctl = house.jobctl();
@@ -226,10 +205,7 @@ fn an_editor_that_is_not_there_is_named() {
 #[test]
 fn an_editor_has_options_and_visual_comes_first() {
     let house = House::new(ONE);
-    let path = editor(
-        &house,
-        &format!("[ \"$1\" = -w ] && shift && {}", writes(TWO)),
-    );
+    let path = editor(&house, &format!("[ \"$1\" = -w ] && shift && {}", writes(TWO)));
     let mut jobctl = house.jobctl();
     jobctl.env("VISUAL", format!("'{}' -w", path.display()));
     answer_of(jobctl.env("EDITOR", "false").arg("edit")).expect(0);

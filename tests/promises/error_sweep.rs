@@ -70,12 +70,7 @@ fn faults() -> Vec<Fault> {
         for nth in (1..=count).step_by(step) {
             for error in errors {
                 for repeat in ["", "+"] {
-                    faults.push(Fault {
-                        call,
-                        error,
-                        nth,
-                        repeat,
-                    });
+                    faults.push(Fault { call, error, nth, repeat });
                 }
             }
         }
@@ -95,27 +90,19 @@ struct Trial {
 
 fn try_fault(fault: &Fault) -> Trial {
     let (house, mut items) = prepare(Victim::Supervisor);
-    let inject = format!(
-        "inject={}:error={}:when={}{}",
-        fault.call, fault.error, fault.nth, fault.repeat
-    );
+    let inject =
+        format!("inject={}:error={}:when={}{}", fault.call, fault.error, fault.nth, fault.repeat);
     let only = format!("trace={}", fault.call);
     let mut options = vec!["-o", "/dev/null", "-e", &only, "-e", &inject];
     let files = ["log", "state/supervisor.lock"].map(|name| house.path(name).display().to_string());
     if fault.call == WRITE {
         options.extend(files.iter().flat_map(|file| ["-P", file.as_str()]));
     }
-    let on_stop = if fault.nth.is_multiple_of(2) {
-        "finish"
-    } else {
-        "detach"
-    };
+    let on_stop = if fault.nth.is_multiple_of(2) { "finish" } else { "detach" };
     let mut supervisor = house.spawn(&mut traced(&house, &options), &["--on-stop", on_stop]);
     items.extend(WHILE.iter().map(|job| house.enqueue(&[job])));
     let books = store(&house);
-    found_within(LIFE, || {
-        (supervisor.status().is_some() || !has_unfinished(&books)).then_some(())
-    });
+    found_within(LIFE, || (supervisor.status().is_some() || !has_unfinished(&books)).then_some(()));
     let mut trial = Trial::default();
     if supervisor.status().is_none() {
         supervisor.send(Signal::SIGTERM);
@@ -165,10 +152,7 @@ fn a_system_call_that_fails_never_ends_the_supervisor_nor_its_books() {
     let faults = faults();
     let calls: BTreeSet<&str> = faults.iter().map(|fault| fault.call).collect();
     // The C library may have another name for one of them.
-    assert!(
-        calls.len() + 1 >= FAULTS.len(),
-        "only these calls are made: {calls:?}"
-    );
+    assert!(calls.len() + 1 >= FAULTS.len(), "only these calls are made: {calls:?}");
     let next = AtomicUsize::new(0);
     let tallies: Mutex<BTreeMap<String, (usize, Trial)>> = Mutex::default();
     std::thread::scope(|scope| {

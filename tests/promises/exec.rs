@@ -44,10 +44,8 @@ fn house() -> House {
 }
 
 fn open_door(house: &House) {
-    let mut door = std::fs::OpenOptions::new()
-        .write(true)
-        .open(house.path("door"))
-        .expect("somebody reads");
+    let mut door =
+        std::fs::OpenOptions::new().write(true).open(house.path("door")).expect("somebody reads");
     writeln!(door).expect("it is open");
 }
 
@@ -60,11 +58,7 @@ fn the_output_is_printed_and_recorded_without_a_supervisor() {
     assert_eq!(runs.len(), 1);
     let run = &runs[0];
     assert_eq!(
-        (
-            run["state"].as_str(),
-            run["cause"].as_str(),
-            run["attempt"].as_i64()
-        ),
+        (run["state"].as_str(), run["cause"].as_str(), run["attempt"].as_i64()),
         (Some("succeeded"), Some("exec"), Some(1))
     );
     assert_eq!(run["args"], serde_json::json!(["a b", "--json"]));
@@ -78,10 +72,7 @@ fn a_failure_is_the_exit_code_is_not_retried_and_somebody_has_seen_it() {
     let supervisor = house.start();
     house.ask(&["exec", "fail"]).expect(7);
     let run = house.runs("fail").remove(0);
-    assert_eq!(
-        (run["state"].as_str(), run["exit_code"].as_i64()),
-        (Some("failed"), Some(7))
-    );
+    assert_eq!((run["state"].as_str(), run["exit_code"].as_i64()), (Some("failed"), Some(7)));
     assert_eq!(run["max_attempts"], 1);
     assert!(run["acked"].is_string(), "{run}");
     house.ask(&["wait", "--idle"]).expect(0);
@@ -106,21 +97,13 @@ fn what_another_run_holds_is_not_now_both_ways() {
     house.wait_lines("held", 1);
     for job in ["hold", "other"] {
         let answer = house.ask(&["exec", job]).expect(75);
-        assert!(
-            answer.err.contains(&format!("run {held} of `hold`")),
-            "{}",
-            answer.err
-        );
+        assert!(answer.err.contains(&format!("run {held} of `hold`")), "{}", answer.err);
     }
     open_door(&house);
     house.wait_state(held, "failed");
 
     let mut exec = house.jobctl();
-    let mut exec = exec
-        .args(["exec", "hold"])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    let mut exec = exec.args(["exec", "hold"]).stdout(Stdio::null()).spawn().expect("it starts");
     house.wait_lines("held", 2);
     let waits = house.enqueue(&["other"]);
     let why = house.ask(&["why", &waits.to_string()]).expect(0);
@@ -167,21 +150,14 @@ fn a_cancel_from_elsewhere_stops_it() {
 #[test]
 fn a_run_is_repeated_with_its_arguments_and_standard_input() {
     let house = house();
-    let answer = house
-        .ask_with(
-            &["enqueue", "--stdin", "--key", "k", "say", "x"],
-            "the input\n",
-        )
-        .expect(0);
+    let answer =
+        house.ask_with(&["enqueue", "--stdin", "--key", "k", "say", "x"], "the input\n").expect(0);
     let id = answer.out.trim().to_owned();
     let answer = house.ask(&["exec", "--run", &id]).expect(0);
     assert_eq!(answer.out, "exec 1/1 [x] []\nerr\nthe input\n");
     assert_eq!(house.show(id.parse().expect("an id"))["state"], "queued");
-    let repeated = house
-        .runs("say")
-        .into_iter()
-        .find(|run| run["cause"] == "exec")
-        .expect("it is there");
+    let repeated =
+        house.runs("say").into_iter().find(|run| run["cause"] == "exec").expect("it is there");
     assert_eq!(repeated["args"], serde_json::json!(["x"]));
     house.ask(&["exec", "--run", "999"]).expect(3);
     house.ask(&["exec", "--run", &id, "say"]).expect(2);
@@ -192,9 +168,7 @@ fn standard_input_is_empty_unless_it_is_asked_for() {
     let house = house();
     let without = house.ask_with(&["exec", "say"], "typed\n").expect(0);
     assert!(!without.out.contains("typed"), "{}", without.out);
-    let with = house
-        .ask_with(&["exec", "--tty-stdin", "say"], "typed\n")
-        .expect(0);
+    let with = house.ask_with(&["exec", "--tty-stdin", "say"], "typed\n").expect(0);
     assert!(with.out.ends_with("typed\n"), "{}", with.out);
 }
 
@@ -212,11 +186,7 @@ fn all_output_is_copied_whatever_is_kept() {
 fn a_reader_that_goes_away_is_no_business_of_the_command() {
     let house = house();
     let mut exec = house.jobctl();
-    let mut exec = exec
-        .args(["exec", "much"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    let mut exec = exec.args(["exec", "much"]).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut reader = exec.stdout.take().expect("it is a pipe");
     reader.read_exact(&mut [0; 2]).expect("there is something");
     drop(reader);
@@ -238,9 +208,7 @@ fn it_finds_the_environment_of_the_supervisor() {
     let house = house();
     let exec = |house: &House| {
         let mut exec = house.jobctl();
-        answer_of(exec.args(["exec", "env"]).env("ONLY_HERE", "here"))
-            .expect(0)
-            .out
+        answer_of(exec.args(["exec", "env"]).env("ONLY_HERE", "here")).expect(0).out
     };
     assert_eq!(exec(&house), "here\n");
     let supervisor = house.start();
@@ -254,11 +222,8 @@ fn what_a_killed_exec_leaves_is_finished_by_the_supervisor() {
         let house = house();
         let before = is_there_before.then(|| house.start());
         let mut exec = house.jobctl();
-        let mut exec = exec
-            .args(["exec", "hold"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it starts");
+        let mut exec =
+            exec.args(["exec", "hold"]).stdout(Stdio::null()).spawn().expect("it starts");
         house.wait_lines("held", 1);
         exec.kill().expect("it is a child");
         exec.wait().expect("it is a child");
@@ -269,10 +234,7 @@ fn what_a_killed_exec_leaves_is_finished_by_the_supervisor() {
         open_door(&house);
         wait_gone(keeper);
         let run = house.wait_state(id, "failed");
-        assert_eq!(
-            (run["exit_code"].as_i64(), run["attempt"].as_i64()),
-            (Some(4), Some(1))
-        );
+        assert_eq!((run["exit_code"].as_i64(), run["attempt"].as_i64()), (Some(4), Some(1)));
         assert_eq!(run["acked"], serde_json::Value::Null);
         assert_eq!(supervisor.stop(), 0);
     }
@@ -296,11 +258,7 @@ wait
 fn what_a_killed_exec_and_its_killed_keeper_leave_is_ended_before_the_next_one() {
     let house = House::new(ONCE);
     let mut exec = house.jobctl();
-    let mut exec = exec
-        .args(["exec", "once"])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    let mut exec = exec.args(["exec", "once"]).stdout(Stdio::null()).spawn().expect("it starts");
     house.wait_lines("children", 1);
     exec.kill().expect("it is a child");
     exec.wait().expect("it is a child");
@@ -311,10 +269,7 @@ fn what_a_killed_exec_and_its_killed_keeper_leave_is_ended_before_the_next_one()
     let child: i32 = house.lines("children")[0].parse().expect("a number");
     assert!(!environment(child).is_empty(), "the child is left");
     house.ask(&["exec", "once"]).expect(0);
-    assert!(
-        !house.path("met").exists(),
-        "the second one met what the first has left"
-    );
+    assert!(!house.path("met").exists(), "the second one met what the first has left");
 }
 
 #[test]
@@ -327,18 +282,12 @@ fn a_terminal_is_what_the_command_reads_from() {
             line = format!("{}='{}' {line}", name.display(), value.display());
         }
     }
-    let script = program("sh")
-        .args(["-c", "command -v script"])
-        .output()
-        .expect("sh is there");
+    let script = program("sh").args(["-c", "command -v script"]).output().expect("sh is there");
     if !script.status.success() {
         return crate::support::skipped(crate::support::Need::Script, "script(1) is not installed");
     }
     let mut script = program("script");
-    script
-        .args(["-qec", &line, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut script = script.spawn().expect("it starts");
     let mut typed = script.stdin.take().expect("it is a pipe");
     typed.write_all(b"typed\n\x04").expect("it reads");
@@ -447,11 +396,7 @@ fn a_restore_beside_it_is_said_when_the_command_has_ended_and_signals_are_heard(
         house.ask(&["backup", &file]).expect(0);
         let mut exec = house.jobctl();
         let job = if signal.is_some() { "stubborn" } else { "hold" };
-        let exec = exec
-            .args(["exec", job])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let exec = exec.args(["exec", job]).stderr(Stdio::piped()).spawn().expect("it starts");
         house.wait_lines(if signal.is_some() { "up" } else { "held" }, 1);
         house.ask(&["restore", &file]).expect(0);
         match signal {
@@ -473,15 +418,9 @@ fn a_restore_beside_it_is_said_when_the_command_has_ended_and_signals_are_heard(
 fn output_that_standard_output_refuses_is_a_failure_unless_the_command_has_one() {
     let house = House::new("[jobs.a]\ncommand = 'echo hello; exit $1'\n");
     for (code, answer) in [("0", 111), ("3", 3)] {
-        let full = OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .expect("it is there");
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
         let mut jobctl = house.jobctl();
-        let child = jobctl
-            .args(["exec", "a", code])
-            .stdout(full)
-            .stderr(Stdio::piped());
+        let child = jobctl.args(["exec", "a", code]).stdout(full).stderr(Stdio::piped());
         let child = child.spawn().expect("it can be started");
         let output = child.wait_with_output().expect("it ends");
         let err = String::from_utf8_lossy(&output.stderr);

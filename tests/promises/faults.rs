@@ -14,10 +14,7 @@ use crate::support::{
 
 const NOTES: &str = "[jobs.notes]\ncommand = 'echo \"$1\" >> \"$T/notes\"'\n";
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stranger with a tool of his own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn open(house: &House) -> Connection {
     Connection::open(house.state_dir().join("jobctl.db")).expect("the store can be opened")
 }
@@ -36,16 +33,10 @@ fn lived_in() -> House {
 fn a_locked_store_makes_a_command_wait_a_little_and_say_so() {
     let house = lived_in();
     let stranger = open(&house);
-    stranger
-        .execute_batch("BEGIN EXCLUSIVE")
-        .expect("it is free");
+    stranger.execute_batch("BEGIN EXCLUSIVE").expect("it is free");
     let begin = now();
     let answer = house.ask(&["enqueue", "notes", "second"]).expect(75);
-    assert!(
-        begin.elapsed() >= Duration::from_secs(4),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() >= Duration::from_secs(4), "{:?}", begin.elapsed());
     assert!(answer.err.contains("jobctl.db"), "{answer:#?}");
     assert_eq!(answer.out, "");
     // Readers do not wait for writers.
@@ -63,21 +54,14 @@ fn a_locked_store_is_weather_for_the_supervisor() {
     let running = house.enqueue(&["ends"]);
     house.wait_state(running, "running");
     let stranger = open(&house);
-    stranger
-        .busy_timeout(Duration::from_secs(5))
-        .expect("it can be set");
-    stranger
-        .execute_batch("BEGIN EXCLUSIVE")
-        .expect("it gets free");
+    stranger.busy_timeout(Duration::from_secs(5)).expect("it can be set");
+    stranger.execute_batch("BEGIN EXCLUSIVE").expect("it gets free");
     house.write("go", "");
     house.wait_text("log", "event=store_failed");
     assert!(supervisor.status().is_none(), "it ended");
     stranger.execute_batch("COMMIT").expect("it was begun");
     let ended = house.wait_state(running, "failed");
-    assert_eq!(
-        (&ended["exit_code"], &ended["attempt"]),
-        (&3.into(), &1.into())
-    );
+    assert_eq!((&ended["exit_code"], &ended["attempt"]), (&3.into(), &1.into()));
     let run = house.enqueue(&["notes", "after"]);
     house.wait_state(run, "succeeded");
     assert_eq!(supervisor.stop(), 0);
@@ -88,13 +72,9 @@ fn a_locked_store_is_weather_for_the_supervisor() {
 fn assert_refused_untouched(house: &House, word: &str) {
     let path = house.state_dir().join("jobctl.db");
     let before = fs::read(&path).expect("it is there");
-    for args in [
-        ["run"].as_slice(),
-        &["enqueue", "notes", "x"],
-        &["runs"],
-        &["status"],
-        &["retry", "1"],
-    ] {
+    for args in
+        [["run"].as_slice(), &["enqueue", "notes", "x"], &["runs"], &["status"], &["retry", "1"]]
+    {
         let answer = house.ask(args).expect(111);
         assert!(
             answer.err.contains("jobctl.db") && answer.err.contains(word),
@@ -103,11 +83,7 @@ fn assert_refused_untouched(house: &House, word: &str) {
         assert!(answer.err.contains("hint: "), "{args:?}: {answer:#?}");
         assert!(!answer.err.contains("panicked"), "{args:?}: {answer:#?}");
     }
-    assert_eq!(
-        fs::read(&path).expect("it is there"),
-        before,
-        "it was touched"
-    );
+    assert_eq!(fs::read(&path).expect("it is there"), before, "it was touched");
 }
 
 #[test]
@@ -126,9 +102,7 @@ fn a_database_of_somebody_else_is_refused_and_untouched() {
     let house = House::new(NOTES);
     fs::create_dir(house.state_dir()).expect("it can be made");
     let stranger = open(&house);
-    stranger
-        .execute_batch("CREATE TABLE run(id)")
-        .expect("it can be written");
+    stranger.execute_batch("CREATE TABLE run(id)").expect("it can be written");
     drop(stranger);
     assert_refused_untouched(&house, "not");
 }
@@ -137,11 +111,8 @@ fn a_database_of_somebody_else_is_refused_and_untouched() {
 fn what_is_no_database_is_refused_and_untouched() {
     let house = House::new(NOTES);
     fs::create_dir(house.state_dir()).expect("it can be made");
-    fs::write(
-        house.state_dir().join("jobctl.db"),
-        "dear diary ".repeat(1000),
-    )
-    .expect("it can be written");
+    fs::write(house.state_dir().join("jobctl.db"), "dear diary ".repeat(1000))
+        .expect("it can be written");
     assert_refused_untouched(&house, "");
 }
 
@@ -206,19 +177,12 @@ fn a_supervisor_started_with_closed_descriptors_works_and_hands_none_of_its_own_
             None => shell.env_remove(name),
         };
     }
-    shell.args([
-        "-c",
-        "exec \"$0\" run <&- >&- 2>&-",
-        env!("CARGO_BIN_EXE_jobctl"),
-    ]);
+    shell.args(["-c", "exec \"$0\" run <&- >&- 2>&-", env!("CARGO_BIN_EXE_jobctl")]);
     let mut supervisor = shell.spawn().expect("a shell can be started");
     let run = house.enqueue(&["notes", "heard"]);
     let state = found_within(crate::support::DEADLINE, || {
         let state = house.show(run)["state"].clone();
-        ["succeeded", "failed"]
-            .iter()
-            .any(|end| state == *end)
-            .then_some(state)
+        ["succeeded", "failed"].iter().any(|end| state == *end).then_some(state)
     });
     let _ = supervisor.kill();
     let _ = supervisor.wait();
@@ -238,16 +202,8 @@ fn a_supervisor_started_with_closed_descriptors_works_and_hands_none_of_its_own_
 #[test]
 fn a_full_disk_behind_standard_output_is_a_failure_with_a_word() {
     let house = lived_in();
-    for args in [
-        ["runs"].as_slice(),
-        &["status"],
-        &["logs", "1"],
-        &["enqueue", "notes", "x"],
-    ] {
-        let full = fs::OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .expect("it is there");
+    for args in [["runs"].as_slice(), &["status"], &["logs", "1"], &["enqueue", "notes", "x"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
         let answer = answer_of(house.jobctl().args(args).stdout(full));
         if args[0] == "logs" {
             // Nothing was written, so nothing was lost.
@@ -255,10 +211,7 @@ fn a_full_disk_behind_standard_output_is_a_failure_with_a_word() {
             continue;
         }
         assert_eq!(answer.code, 111, "{args:?}: {answer:#?}");
-        assert!(
-            answer.err.contains("no space left"),
-            "{args:?}: {answer:#?}"
-        );
+        assert!(answer.err.contains("no space left"), "{args:?}: {answer:#?}");
     }
 }
 
@@ -266,19 +219,12 @@ fn a_full_disk_behind_standard_output_is_a_failure_with_a_word() {
 fn the_supervisor_goes_on_when_nobody_reads_its_log() {
     let house = House::new(NOTES);
     let (reader, writer) = std::io::pipe().expect("a pipe can be made");
-    let mut supervisor = house
-        .jobctl()
-        .arg("run")
-        .stderr(writer)
-        .spawn()
-        .expect("jobctl can be started");
+    let mut supervisor =
+        house.jobctl().arg("run").stderr(writer).spawn().expect("jobctl can be started");
     drop(reader);
     let run = house.enqueue(&["notes", "x"]);
     house.wait_state(run, "succeeded");
-    assert!(
-        supervisor.try_wait().expect("it is ours").is_none(),
-        "it ended"
-    );
+    assert!(supervisor.try_wait().expect("it is ours").is_none(), "it ended");
     let _ = supervisor.kill();
     let _ = supervisor.wait();
 }
@@ -289,15 +235,9 @@ fn a_reader_of_the_log_that_is_stuck_holds_nothing_up() {
     let (reader, writer) = std::io::pipe().expect("a pipe can be made");
     let filler = writer.try_clone().expect("it can be copied");
     fcntl(&filler, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe can be small");
-    (&filler)
-        .write_all(&[b'.'; 4096])
-        .expect("it has room for a page");
-    let mut supervisor = house
-        .jobctl()
-        .arg("run")
-        .stderr(writer)
-        .spawn()
-        .expect("jobctl can be started");
+    (&filler).write_all(&[b'.'; 4096]).expect("it has room for a page");
+    let mut supervisor =
+        house.jobctl().arg("run").stderr(writer).spawn().expect("jobctl can be started");
     drop(filler);
     let run = house.enqueue(&["notes", "x"]);
     house.wait_state(run, "succeeded");
@@ -337,26 +277,18 @@ fn a_thousand_items_are_drained_each_once() {
     let house = House::new(&format!("{NOTES}concurrency = 8\n"));
     let _supervisor = house.start();
     let lines: String = (0..1000).map(|number| format!("{number}\n")).collect();
-    let answer = house
-        .ask_with(&["enqueue", "--lines", "notes"], &lines)
-        .expect(0);
+    let answer = house.ask_with(&["enqueue", "--lines", "notes"], &lines).expect(0);
     assert_eq!(answer.out.lines().count(), 1000);
     wait_for("the queue to be empty", || {
         let job = house.status()["jobs"][0].clone();
         (job["queued"] == 0 && job["running"] == 0).then_some(())
     });
-    let mut notes: Vec<u32> = house
-        .lines("notes")
-        .iter()
-        .map(|line| line.parse().expect("a number"))
-        .collect();
+    let mut notes: Vec<u32> =
+        house.lines("notes").iter().map(|line| line.parse().expect("a number")).collect();
     notes.sort_unstable();
     assert_eq!(notes, (0..1000).collect::<Vec<_>>());
     let runs = house.runs("notes");
-    assert!(
-        runs.iter()
-            .all(|run| run["state"] == "succeeded" && run["attempt"] == 1)
-    );
+    assert!(runs.iter().all(|run| run["state"] == "succeeded" && run["attempt"] == 1));
 }
 
 #[test]

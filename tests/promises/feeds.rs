@@ -64,10 +64,7 @@ command = 'echo "from $JOBCTL_ATTEMPT"; [ "$JOBCTL_ATTEMPT" = 2 ]'"#,
 #[test]
 fn what_no_command_can_take_fails_the_attempt() {
     for (command, error) in [
-        (
-            "echo ok; head -c 131072 /dev/zero | tr '\\\\0' x",
-            "line 2 has more than 131071 bytes",
-        ),
+        ("echo ok; head -c 131072 /dev/zero | tr '\\\\0' x", "line 2 has more than 131071 bytes"),
         ("echo ok; printf 'a\\\\0b\\n'", "line 2 has a NUL in it"),
         ("seq 1000001", "more than 1000000 lines"),
     ] {
@@ -76,10 +73,7 @@ fn what_no_command_can_take_fails_the_attempt() {
         let finder = house.enqueue(&["find"]);
         let run = house.wait_state(finder, "failed");
         assert_eq!(run["exit_code"], 0);
-        assert!(
-            run["error"].as_str().expect("a reason").contains(error),
-            "{run}"
-        );
+        assert!(run["error"].as_str().expect("a reason").contains(error), "{run}");
         assert_eq!(house.runs("work"), Vec::<Value>::new());
         assert_eq!(supervisor.stop(), 0);
     }
@@ -151,15 +145,9 @@ fn a_hundred_thousand_lines_come_into_sight_at_once() {
         house.wait_state(other, "succeeded");
         None
     });
-    let seen = house
-        .ask(&["runs", "work", "-n", "0", "--json"])
-        .expect(0)
-        .out;
+    let seen = house.ask(&["runs", "work", "-n", "0", "--json"]).expect(0).out;
     assert_eq!(seen.lines().count(), LINES);
-    assert!(
-        seen.lines()
-            .all(|line| line.contains("\"state\":\"queued\""))
-    );
+    assert!(seen.lines().all(|line| line.contains("\"state\":\"queued\"")));
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -197,8 +185,7 @@ fn exec_feeds_as_well_and_without_a_supervisor() {
     let status = wait_for("all in the queue", || {
         let status = house.status();
         let jobs = status["jobs"].as_array().expect("a list").clone();
-        jobs.into_iter()
-            .find(|job| job["name"] == "work" && job["queued"] == 5000)
+        jobs.into_iter().find(|job| job["name"] == "work" && job["queued"] == 5000)
     });
     assert_eq!(status["failed"], 0);
     assert_eq!(supervisor.stop(), 0);
@@ -240,10 +227,8 @@ fn what_a_finder_feeds_is_of_the_job_that_has_taken_its_name_over_with_key_and_r
     house.wait_state(finder, "succeeded");
     house.wait_lines("worked", 2);
     let runs = house.runs("labour");
-    let found: Vec<_> = runs
-        .iter()
-        .map(|run| (run["key"].as_str(), run["max_attempts"].as_i64()))
-        .collect();
+    let found: Vec<_> =
+        runs.iter().map(|run| (run["key"].as_str(), run["max_attempts"].as_i64())).collect();
     assert_eq!(found, [(Some("one"), Some(3)), (Some("two"), Some(3))]);
     assert_eq!(supervisor.stop(), 0);
 }

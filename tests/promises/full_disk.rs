@@ -77,9 +77,7 @@ impl Disk {
     fn path(&self, name: &str) -> PathBuf {
         let disk = self.house.path("disk");
         let inside = disk.strip_prefix("/").expect("it is absolute");
-        PathBuf::from(format!("/proc/{}/root", self.holder.id()))
-            .join(inside)
-            .join(name)
+        PathBuf::from(format!("/proc/{}/root", self.holder.id())).join(inside).join(name)
     }
 
     fn jobctl(&self) -> Command {
@@ -136,15 +134,11 @@ impl Disk {
     }
 
     fn show(&self, run: i64) -> serde_json::Value {
-        self.ask(&["show", &run.to_string(), "--json"])
-            .expect(0)
-            .json()
+        self.ask(&["show", &run.to_string(), "--json"]).expect(0).json()
     }
 
     fn wait_ended(&self, run: i64) -> serde_json::Value {
-        wait_for("the run to end", || {
-            Some(self.show(run)).filter(|run| !run["ended_at"].is_null())
-        })
+        wait_for("the run to end", || Some(self.show(run)).filter(|run| !run["ended_at"].is_null()))
     }
 
     fn spare_files(&self) -> usize {
@@ -195,10 +189,7 @@ fn on_a_full_disk_the_job_that_makes_room_still_runs_and_all_recovers_by_itself(
     let Some(disk) = Disk::of_2_mib() else { return };
     let supervisor = disk.start();
     assert!(disk.is_reserved());
-    let mode = fs::metadata(disk.path("state/reserve"))
-        .expect("it is there")
-        .permissions()
-        .mode();
+    let mode = fs::metadata(disk.path("state/reserve")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     disk.house.wait_lines("cleaned", 1);
     // Until it hurts: what is written in place, and what is dropped first, goes a long way.
@@ -209,30 +200,19 @@ fn on_a_full_disk_the_job_that_makes_room_still_runs_and_all_recovers_by_itself(
     });
     let log = disk.house.read("log");
     let at = |event: &str| log.find(event).expect("it is said");
-    assert!(
-        at("event=disk_full") < at("event=reserve_released"),
-        "{log}"
-    );
+    assert!(at("event=disk_full") < at("event=reserve_released"), "{log}");
     // It goes on while the disk is full, and then cleans up.
     let done = disk.house.lines("cleaned").len();
     disk.house.wait_lines("cleaned", done + 2);
     assert!(disk.path("ballast").exists(), "it may not yet");
     disk.house.write("may", "");
-    wait_for("the ballast to be gone", || {
-        (!disk.path("ballast").exists()).then_some(())
-    });
+    wait_for("the ballast to be gone", || (!disk.path("ballast").exists()).then_some(()));
     disk.wait_log("disk_has_room");
     assert!(disk.is_reserved());
     let run = disk.enqueue("says");
     let ended = disk.wait_ended(run);
-    assert_eq!(
-        (&ended["state"], &ended["error"]),
-        (&"succeeded".into(), &serde_json::Value::Null)
-    );
-    assert_eq!(
-        disk.ask(&["logs", &run.to_string()]).expect(0).out,
-        "a word\n"
-    );
+    assert_eq!((&ended["state"], &ended["error"]), (&"succeeded".into(), &serde_json::Value::Null));
+    assert_eq!(disk.ask(&["logs", &run.to_string()]).expect(0).out, "a word\n");
     assert_eq!(supervisor.stop(), 0);
     disk.assert_sound();
 }
@@ -250,10 +230,7 @@ fn output_that_does_not_fit_on_the_disk_is_dropped_and_said_and_does_the_command
     );
     assert_eq!(disk.house.lines("flooded"), ["whole"]);
     let error = ended["error"].as_str().expect("it is said");
-    assert!(
-        error.contains(" bytes of output not kept: no space left on device"),
-        "{error}"
-    );
+    assert!(error.contains(" bytes of output not kept: no space left on device"), "{error}");
     let said = disk.ask(&["logs", &run.to_string()]).expect(0);
     assert!(said.err.contains("bytes of output not kept"), "{said:?}");
     // Afterwards all is as before.
@@ -287,26 +264,14 @@ fn what_does_not_fit_into_the_store_is_refused_with_a_reason_and_not_written() {
         disk.fill();
         let answer = disk.ask(args).expect(111);
         assert_eq!(answer.out, "", "{answer:?}");
-        assert!(
-            answer
-                .err
-                .contains("jobctl.db: no space left on its disk\nhint: "),
-            "{answer:?}"
-        );
+        assert!(answer.err.contains("jobctl.db: no space left on its disk\nhint: "), "{answer:?}");
     };
     // With a supervisor there is some room left in the store's log; a larger item does not fit into that.
     refused(&args);
     assert_eq!(supervisor.stop(), 0);
     refused(&["enqueue", "says"]);
     fs::remove_file(disk.path("ballast")).expect("it is there");
-    assert_eq!(
-        disk.ask(&["runs", "says", "-n", "0", "--json"])
-            .expect(0)
-            .out
-            .lines()
-            .count(),
-        1
-    );
+    assert_eq!(disk.ask(&["runs", "says", "-n", "0", "--json"]).expect(0).out.lines().count(), 1);
     let supervisor = disk.start();
     let run = disk.enqueue("says");
     assert_eq!(disk.wait_ended(run)["state"], "succeeded");

@@ -35,10 +35,7 @@ command = 'echo "$JOBCTL_RUN" >> "$T/executed"; until [ -e "$T/go" ]; do read -t
         let last = last.into_iter().find(|at| !at.is_null());
         one["state"] == "skipped" && last.is_some_and(|at| time(at) > since)
     });
-    assert_eq!(
-        (&skipped["reason"], &skipped["by"]),
-        (&"overlap".into(), &run.into())
-    );
+    assert_eq!((&skipped["reason"], &skipped["by"]), (&"overlap".into(), &run.into()));
     assert_eq!(house.lines("executed").len(), 1);
     house.write("go", "");
     house.wait_state(run, "succeeded");
@@ -110,10 +107,7 @@ command = 'echo "$JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/executed"; until [ -e "$T/g
     fs::write(&record, bytes).expect("it can be written");
     let _supervisor = house.start();
     house.wait_state(run, "succeeded");
-    assert_eq!(
-        house.lines("executed"),
-        [format!("{run}/1"), format!("{run}/2")]
-    );
+    assert_eq!(house.lines("executed"), [format!("{run}/1"), format!("{run}/2")]);
     assert_eq!(house.show(run)["attempts"][0]["outcome"], "lost");
 }
 
@@ -134,10 +128,7 @@ fn an_order_that_nobody_has_read_is_executed_once_by_the_next_supervisor() {
     wait_gone(keeper);
     let _supervisor = house.start();
     house.wait_state(second, "succeeded");
-    assert_eq!(
-        house.lines("executed"),
-        [format!("{first}/1"), format!("{second}/1")]
-    );
+    assert_eq!(house.lines("executed"), [format!("{first}/1"), format!("{second}/1")]);
 }
 
 #[test]

@@ -42,10 +42,7 @@ fn lease(path: &Path) -> File {
 }
 
 /// Whoever opens this file waits for as long as the answer is kept; none where this may not be done here.
-#[expect(
-    unsafe_code,
-    reason = "nix has no fanotify(7) without a feature of its own"
-)]
+#[expect(unsafe_code, reason = "nix has no fanotify(7) without a feature of its own")]
 fn hold_opens(path: &Path) -> Option<OwnedFd> {
     let name = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: numbers only.
@@ -125,13 +122,9 @@ fn a_lease_on_the_program_holds_up_neither_timeout_nor_cancel() {
         let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
         status.contains(&format!("Uid:\t{UID}\t")).then_some(UID)
     });
-    let stopped = become_user(user)
-        .args(["kill", "-STOP", &child.to_string()])
-        .status();
+    let stopped = become_user(user).args(["kill", "-STOP", &child.to_string()]).status();
     assert!(stopped.expect("it can be called").success());
-    wait_for("it to be stopped", || {
-        stat_field(child, 0).filter(|state| state == "T")
-    });
+    wait_for("it to be stopped", || stat_field(child, 0).filter(|state| state == "T"));
     house.ask(&["cancel", &held.to_string()]).expect(0);
     let ended = ended_soon(&house, held);
     assert_eq!(ended["state"], "cancelled", "{ended:#}");
@@ -198,11 +191,7 @@ fn a_stopped_keeper_keeps_neither_its_timeout_nor_a_stop_of_the_supervisor() {
     send(keeper, Signal::SIGSTOP);
     let begin = now();
     assert_eq!(supervisor.stop(), 0);
-    assert!(
-        begin.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     assert!(!is_alive(command) && !is_alive(keeper));
 }
 
@@ -242,9 +231,7 @@ fn a_stop_that_comes_with_the_execution_gives_the_command_its_grace() {
     let child = starting_child(&house);
     let keeper = house.keepers()[0];
     send(keeper, Signal::SIGSTOP);
-    wait_for("the keeper to be stopped", || {
-        stat_field(keeper, 0).filter(|state| state == "T")
-    });
+    wait_for("the keeper to be stopped", || stat_field(keeper, 0).filter(|state| state == "T"));
     drop(held);
     wait_for("the command to listen", || {
         let children = fs::read_to_string(format!("/proc/{child}/task/{child}/children"));

@@ -13,10 +13,7 @@ const JOBS: &str = "[jobs.sink]\ncommand = 'true'\n";
 const ENDLESS: &str = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) \
                        SELECT n AS job, x'00' AS path, n AS inode, n AS size, n AS changed_ns FROM r";
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stranger with a tool of his own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn open(path: &Path) -> Connection {
     Connection::open(path).expect("it can be opened")
 }
@@ -26,35 +23,24 @@ fn a_backup_with_sql_of_another_hand_is_refused_at_once_and_named() {
     let house = House::new(JOBS);
     let item = house.enqueue(&["sink"]);
     let copy = house.path("copy");
-    house
-        .ask(&["backup", &copy.display().to_string()])
-        .expect(0);
+    house.ask(&["backup", &copy.display().to_string()]).expect(0);
     let endless_table = format!("DROP TABLE watched; CREATE VIEW watched AS {ENDLESS}");
     let endless_view = format!("DROP VIEW runs; CREATE VIEW runs AS {ENDLESS}");
     let added_column = "ALTER TABLE run ADD COLUMN colour TEXT";
     for (sql, what) in [
-        (
-            endless_table.as_str(),
-            "the view `watched`, which jobctl did not make",
-        ),
+        (endless_table.as_str(), "the view `watched`, which jobctl did not make"),
         (&endless_view, "its view `runs` is not as jobctl makes it"),
         (added_column, "its table `run` is not as jobctl makes it"),
         (
             "CREATE TRIGGER spy AFTER INSERT ON job BEGIN DELETE FROM run; END",
             "the trigger `spy`, which jobctl did not make",
         ),
-        (
-            "CREATE INDEX i ON run(hex(args))",
-            "the index `i`, which jobctl did not make",
-        ),
+        ("CREATE INDEX i ON run(hex(args))", "the index `i`, which jobctl did not make"),
         (
             "ALTER TABLE job ADD COLUMN g TEXT GENERATED ALWAYS AS (hex(name)) VIRTUAL",
             "its table `job` is not as jobctl makes it",
         ),
-        (
-            "CREATE VIRTUAL TABLE f USING fts5(x)",
-            "the table `f`, which jobctl did not make",
-        ),
+        ("CREATE VIRTUAL TABLE f USING fts5(x)", "the table `f`, which jobctl did not make"),
     ] {
         let hostile = house.path("hostile");
         fs::copy(&copy, &hostile).expect("it can be copied");
@@ -74,7 +60,5 @@ fn a_backup_with_sql_of_another_hand_is_refused_at_once_and_named() {
         assert_eq!(house.show(item)["state"], "queued", "{sql}");
     }
     assert_eq!(house.status()["paused"], serde_json::Value::Null);
-    house
-        .ask(&["restore", &copy.display().to_string()])
-        .expect(0);
+    house.ask(&["restore", &copy.display().to_string()]).expect(0);
 }

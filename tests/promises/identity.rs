@@ -56,10 +56,8 @@ fn printed(keys: &str) -> String {
 
 /// Groups of /proc are sorted; those of id(1) are not.
 fn sorted(groups: &str) -> Vec<u32> {
-    let mut groups: Vec<u32> = groups
-        .split_ascii_whitespace()
-        .map(|group| group.parse().expect("a number"))
-        .collect();
+    let mut groups: Vec<u32> =
+        groups.split_ascii_whitespace().map(|group| group.parse().expect("a number")).collect();
     groups.sort_unstable();
     groups
 }
@@ -125,14 +123,8 @@ fn a_group_takes_the_place_of_the_users_own() {
 #[test]
 fn a_user_or_group_that_is_not_there_is_a_failed_attempt_without_a_code() {
     for (keys, error) in [
-        (
-            "user = 'no-such-user'",
-            "user no-such-user: there is no such user",
-        ),
-        (
-            "group = 'no-such-group'",
-            "group no-such-group: there is no such group",
-        ),
+        ("user = 'no-such-user'", "user no-such-user: there is no such user"),
+        ("group = 'no-such-group'", "group no-such-group: there is no such group"),
     ] {
         let house = House::new(&format!("[jobs.looks]\n{LOOKS}\n{keys}\n"));
         let supervisor = house.start();
@@ -180,15 +172,7 @@ fn a_call_that_fails_or_only_pretends_never_lets_the_command_run() {
             let jobctl = house.jobctl();
             let mut traced = program("strace");
             traced
-                .args([
-                    "-D",
-                    "-f",
-                    "-qq",
-                    "-o",
-                    "/dev/null",
-                    "-e",
-                    &format!("trace={call}"),
-                ])
+                .args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
                 .args(["-e", &format!("inject={call}:{fault}")])
                 .arg(jobctl.get_program())
                 .args(jobctl.get_args());
@@ -199,10 +183,7 @@ fn a_call_that_fails_or_only_pretends_never_lets_the_command_run() {
             let run = house.enqueue(&["looks"]);
             let ended = house.wait_state(run, "failed");
             assert_eq!(ended["outcome"], "spawn_failed", "{call} {fault}: {ended}");
-            assert!(
-                !house.path("open/executed").exists(),
-                "{call} {fault}: {ended}"
-            );
+            assert!(!house.path("open/executed").exists(), "{call} {fault}: {ended}");
             assert_eq!(supervisor.stop(), 0);
         }
     }
@@ -244,9 +225,7 @@ fn a_command_of_another_user_has_none_of_the_supervisors_keys() {
 
 #[track_caller]
 fn keys_seen(keys: &str) -> String {
-    let house = House::new(&format!(
-        "[jobs.looks]\ncommand = 'cat /proc/keys'\n{keys}\n"
-    ));
+    let house = House::new(&format!("[jobs.looks]\ncommand = 'cat /proc/keys'\n{keys}\n"));
     let supervisor = house.start();
     let run = house.enqueue(&["looks"]).to_string();
     house.wait_state(run.parse().expect("a number"), "succeeded");
@@ -266,10 +245,7 @@ fn a_job_of_another_user_opens_its_output_by_name() {
     let supervisor = house.start();
     let run = house.enqueue(&["names"]);
     house.wait_state(run, "succeeded");
-    let said = house
-        .ask(&["logs", "--raw", &run.to_string()])
-        .expect(0)
-        .out;
+    let said = house.ask(&["logs", "--raw", &run.to_string()]).expect(0).out;
     assert_eq!(said, "out\nerr\n");
     assert_eq!(supervisor.stop(), 0);
 }

@@ -26,10 +26,7 @@ fn an_imported_command_finds_what_it_found_under_cron() {
     let supervisor = house.start();
     let run = house.enqueue(&["cat"]);
     house.wait_state(run, "succeeded");
-    let out = house
-        .ask(&["logs", "--raw", &run.to_string()])
-        .expect(0)
-        .out;
+    let out = house.ask(&["logs", "--raw", &run.to_string()]).expect(0).out;
     let wanted = format!("a b:/bin/sh:/usr/bin:/bin:{home}:{home}\n1 % 2\n\n'\"\\x\n");
     assert_eq!(out, wanted);
     assert_eq!(supervisor.stop(), 0);
@@ -58,11 +55,7 @@ fn assert_of(answer: Answer, user: &str) {
 #[test]
 fn the_name_of_a_file_in_a_spool_is_its_user() {
     let house = House::new("");
-    for spool in [
-        "var/spool/cron/crontabs",
-        "var/spool/cron/tabs",
-        "var/spool/cron",
-    ] {
+    for spool in ["var/spool/cron/crontabs", "var/spool/cron/tabs", "var/spool/cron"] {
         let dir = house.path("R").join(spool);
         std::fs::create_dir_all(&dir).expect("it can be made");
         let path = dir.join("nobody");
@@ -71,20 +64,11 @@ fn the_name_of_a_file_in_a_spool_is_its_user() {
             chown(&path, Some(STRANGER), None).expect("root may");
         }
         let (root, path) = (house.path("R").display().to_string(), path.display());
-        assert_of(
-            house.ask(&["import", "--root", &root, &path.to_string()]),
-            "nobody",
-        );
+        assert_of(house.ask(&["import", "--root", &root, &path.to_string()]), "nobody");
         assert_of(house.ask(&["import", &path.to_string()]), "nobody");
-        assert_of(
-            house.ask(&["import", "--user", "mail", &path.to_string()]),
-            "mail",
-        );
+        assert_of(house.ask(&["import", "--user", "mail", &path.to_string()]), "mail");
         let relative = ["import", "./nobody"];
-        assert_of(
-            answer_of(house.jobctl().current_dir(&dir).args(relative)),
-            "nobody",
-        );
+        assert_of(answer_of(house.jobctl().current_dir(&dir).args(relative)), "nobody");
     }
 }
 
@@ -122,14 +106,9 @@ fn as_root_standard_input_makes_jobs_of_the_user_that_is_named_and_of_nobody_els
     assert_refused(answer_of(house.jobctl().args(["import", "-"])));
     let mut piped = house.jobctl();
     // `jobctl import <(crontab -u bob -l)`
-    assert_refused(answer_of(
-        piped.args(["import", "/dev/fd/0"]).stdin(Stdio::piped()),
-    ));
+    assert_refused(answer_of(piped.args(["import", "/dev/fd/0"]).stdin(Stdio::piped())));
     let answer = house.ask_with(&["import", "--user", "mail", "-"], TAB);
-    assert!(
-        answer.err.contains("crontab -u mail -l | sed"),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains("crontab -u mail -l | sed"), "{answer:#?}");
     assert_of(answer, "mail");
 }
 
@@ -162,10 +141,7 @@ fn a_spool_that_a_user_made_at_home_names_nobody() {
     // Where root made the spool, it is still no crontab of root's.
     chown(&spool, Some(0), None).expect("root may");
     assert_refused(house.ask(&["import", &spool.join("root").display().to_string()]));
-    assert_of(
-        house.ask(&["import", &spool.join("mail").display().to_string()]),
-        "mail",
-    );
+    assert_of(house.ask(&["import", &spool.join("mail").display().to_string()]), "mail");
     let answer = all(&house);
     assert!(answer.err.contains("passed over"), "{answer:#?}");
     assert_of(answer, "mail");

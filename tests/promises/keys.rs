@@ -25,13 +25,7 @@ pub(crate) const fn row(
     [one, other]: [&'static str; 2],
     look: fn(&House) -> String,
 ) -> Row {
-    Row {
-        key,
-        jobfile,
-        one,
-        other,
-        look,
-    }
+    Row { key, jobfile, one, other, look }
 }
 
 pub(crate) fn ended(house: &House, id: i64) -> Value {
@@ -57,15 +51,7 @@ pub(crate) fn run(house: &House) -> String {
 }
 
 fn next(house: &House) -> String {
-    let times = [
-        "next",
-        "a",
-        "-n",
-        "3",
-        "--from",
-        "2026-07-01T00:00:00Z",
-        "--json",
-    ];
+    let times = ["next", "a", "-n", "3", "--from", "2026-07-01T00:00:00Z", "--json"];
     house.ask(&times).out
 }
 
@@ -180,9 +166,7 @@ fn missed_in_the_queue(house: &House) -> String {
 /// What becomes of occurrences of an hour in which nobody was there: the first supervisor's clock is an hour behind.
 fn missed_in_a_downtime(house: &House) -> String {
     let mut command = house.jobctl();
-    command
-        .env("LD_PRELOAD", library().expect("it was there before"))
-        .env("FAKETIME", "-1h");
+    command.env("LD_PRELOAD", library().expect("it was there before")).env("FAKETIME", "-1h");
     let supervisor = house.start_with(&mut command, &[]);
     supervisor.kill();
     let supervisor = house.start();
@@ -206,9 +190,7 @@ fn file_taken(house: &House) -> String {
     fs::create_dir_all(house.path("in")).expect("it is ours");
     let supervisor = house.start();
     house.write("in/file", "x");
-    wait_for("b to take the file", || {
-        (!house.runs("b").is_empty()).then_some(())
-    });
+    wait_for("b to take the file", || (!house.runs("b").is_empty()).then_some(()));
     assert_eq!(supervisor.stop(), 0);
     house.runs("a").len().to_string()
 }
@@ -266,11 +248,7 @@ fn first_output_after_three(house: &House) -> String {
         house.wait_state(*id, "succeeded");
     }
     assert_eq!(supervisor.stop(), 0);
-    house
-        .ask(&["logs", &ids[0].to_string(), "--raw"])
-        .out
-        .len()
-        .to_string()
+    house.ask(&["logs", &ids[0].to_string(), "--raw"]).out.len().to_string()
 }
 
 /// The history of `new` after the job has got that name.
@@ -283,24 +261,14 @@ fn renamed(house: &House) -> String {
     assert_eq!(supervisor.stop(), 0);
     house.write_jobfile(&text);
     assert_eq!(house.start().stop(), 0);
-    house
-        .ask(&["runs", "a", "--json"])
-        .out
-        .lines()
-        .count()
-        .to_string()
+    house.ask(&["runs", "a", "--json"]).out.lines().count().to_string()
 }
 
 fn where_the_store_is(house: &House) -> String {
     let mut command = house.jobctl();
-    let output = command
-        .env_remove("JOBCTL_STATE_DIR")
-        .args(["enqueue", "a"])
-        .output();
+    let output = command.env_remove("JOBCTL_STATE_DIR").args(["enqueue", "a"]).output();
     assert!(output.expect("it can be started").status.success());
-    ["one", "two"]
-        .map(|name| house.path(name).join("jobctl.db").exists().to_string())
-        .join(" ")
+    ["one", "two"].map(|name| house.path(name).join("jobctl.db").exists().to_string()).join(" ")
 }
 
 /// What became of a run that was under way when the supervisor stopped.
@@ -351,24 +319,14 @@ const NOTHING: &str = "";
 
 /// The line stands below the jobfile, so it is a key of the last table; keys of the top stand before it.
 const OF_JOBS: &[Row] = &[
-    row(
-        "command",
-        "[jobs.a]\n",
-        ["command = 'echo one'", "command = 'echo two'"],
-        run,
-    ),
+    row("command", "[jobs.a]\n", ["command = 'echo one'", "command = 'echo two'"], run),
     row(
         "shell",
         "[jobs.a]\ncommand = 'echo ${BASH_VERSION:+bash}'\n",
         [NOTHING, "shell = ['/bin/bash', '-c']"],
         run,
     ),
-    row(
-        "schedule",
-        ECHO,
-        ["schedule = '0 3 * * *'", "schedule = '0 4 * * *'"],
-        next,
-    ),
+    row("schedule", ECHO, ["schedule = '0 3 * * *'", "schedule = '0 4 * * *'"], next),
     row(
         "timezone",
         "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n",
@@ -381,19 +339,9 @@ const OF_JOBS: &[Row] = &[
         [NOTHING, "enabled = false"],
         next,
     ),
-    row(
-        "description",
-        ECHO,
-        [NOTHING, "description = 'says nothing'"],
-        status_of_a,
-    ),
+    row("description", ECHO, [NOTHING, "description = 'says nothing'"], status_of_a),
     row("was", ECHO, [NOTHING, "was = ['old']"], renamed),
-    row(
-        "overlap",
-        HANGS,
-        [NOTHING, "overlap = 'queue-all'"],
-        second_occurrence,
-    ),
+    row("overlap", HANGS, [NOTHING, "overlap = 'queue-all'"], second_occurrence),
     row("concurrency", WAITS, [NOTHING, "concurrency = 2"], two_of_a),
     row(
         "lock",
@@ -408,24 +356,14 @@ const OF_JOBS: &[Row] = &[
         first_of_a_and_b,
     ),
     row("rate", ECHO, [NOTHING, "rate = '1/h'"], second_start),
-    row(
-        "backlog_max",
-        ECHO,
-        [NOTHING, "backlog_max = 1"],
-        two_additions,
-    ),
+    row("backlog_max", ECHO, [NOTHING, "backlog_max = 1"], two_additions),
     row(
         "retry",
         "[jobs.a]\ncommand = 'exit 3'\n",
         [NOTHING, "retry = { max = 1, delay = '1ms' }"],
         run,
     ),
-    row(
-        "timeout",
-        "[jobs.a]\ncommand = 'sleep 0.3'\n",
-        [NOTHING, "timeout = '20ms'"],
-        run,
-    ),
+    row("timeout", "[jobs.a]\ncommand = 'sleep 0.3'\n", [NOTHING, "timeout = '20ms'"], run),
     row(
         "stop_signal",
         "[jobs.a]\ntimeout = '200ms'\ncommand = 'trap \"echo term; exit\" TERM; trap \"echo usr1; exit\" USR1; while :; do sleep 0.01; done'\n",
@@ -444,18 +382,8 @@ const OF_JOBS: &[Row] = &[
         [NOTHING, "leftovers = 'kill'"],
         left_running,
     ),
-    row(
-        "success_exit",
-        "[jobs.a]\ncommand = 'exit 3'\n",
-        [NOTHING, "success_exit = [0, 3]"],
-        run,
-    ),
-    row(
-        "skip_exit",
-        "[jobs.a]\ncommand = 'exit 3'\n",
-        [NOTHING, "skip_exit = [3]"],
-        run,
-    ),
+    row("success_exit", "[jobs.a]\ncommand = 'exit 3'\n", [NOTHING, "success_exit = [0, 3]"], run),
+    row("skip_exit", "[jobs.a]\ncommand = 'exit 3'\n", [NOTHING, "skip_exit = [3]"], run),
     row(
         "no_retry_exit",
         "[jobs.a]\ncommand = 'exit 3'\nretry = { max = 1, delay = '1ms' }\n",
@@ -474,30 +402,10 @@ const OF_JOBS: &[Row] = &[
         [NOTHING, "jitter = '10h'"],
         status,
     ),
-    row(
-        "cwd",
-        "[jobs.a]\ncommand = 'pwd'\n",
-        ["cwd = '/usr'", "cwd = '/etc'"],
-        run,
-    ),
-    row(
-        "umask",
-        "[jobs.a]\ncommand = 'umask'\n",
-        [NOTHING, "umask = '077'"],
-        run,
-    ),
-    row(
-        "nice",
-        "[jobs.a]\ncommand = 'nice'\n",
-        [NOTHING, "nice = 7"],
-        run,
-    ),
-    row(
-        "env",
-        "[jobs.a]\ncommand = 'echo \"$V\"'\n",
-        [NOTHING, "env = { V = 'set' }"],
-        run,
-    ),
+    row("cwd", "[jobs.a]\ncommand = 'pwd'\n", ["cwd = '/usr'", "cwd = '/etc'"], run),
+    row("umask", "[jobs.a]\ncommand = 'umask'\n", [NOTHING, "umask = '077'"], run),
+    row("nice", "[jobs.a]\ncommand = 'nice'\n", [NOTHING, "nice = 7"], run),
+    row("env", "[jobs.a]\ncommand = 'echo \"$V\"'\n", [NOTHING, "env = { V = 'set' }"], run),
     row(
         "env_file",
         "[jobs.a]\ncommand = 'echo \"$V\"'\n",
@@ -519,12 +427,7 @@ const OF_JOBS: &[Row] = &[
         [NOTHING, "limits = { open_files = 99 }"],
         run,
     ),
-    row(
-        "stdin",
-        "[jobs.a]\ncommand = 'cat'\n",
-        [NOTHING, "stdin = 'given'"],
-        run,
-    ),
+    row("stdin", "[jobs.a]\ncommand = 'cat'\n", [NOTHING, "stdin = 'given'"], run),
     row(
         "output_max",
         "[jobs.a]\ncommand = 'head -c 9000 /dev/zero | tr \"\\\\0\" x'\n",
@@ -562,31 +465,18 @@ const OF_JOBS: &[Row] = &[
         [NOTHING, "expect_every = '100ms'"],
         late_after_b,
     ),
-    row(
-        "on_failure",
-        FAILS,
-        [NOTHING, "on_failure = 'echo failure >> \"$T/told\"'"],
-        told_of_two,
-    ),
+    row("on_failure", FAILS, [NOTHING, "on_failure = 'echo failure >> \"$T/told\"'"], told_of_two),
     row(
         "on_recovery",
         "[jobs.a]\ncommand = 'test -e \"$T/good\"'\n",
         [NOTHING, "on_recovery = 'echo recovery >> \"$T/told\"'"],
         told_after_recovery,
     ),
-    row(
-        "on_success",
-        ECHO,
-        [NOTHING, "on_success = 'echo success >> \"$T/told\"'"],
-        told_of_two,
-    ),
+    row("on_success", ECHO, [NOTHING, "on_success = 'echo success >> \"$T/told\"'"], told_of_two),
     row(
         "on_attempt_failure",
         FAILS,
-        [
-            NOTHING,
-            "on_attempt_failure = 'echo attempt >> \"$T/told\"'",
-        ],
+        [NOTHING, "on_attempt_failure = 'echo attempt >> \"$T/told\"'"],
         told_of_two,
     ),
     row(
@@ -608,12 +498,7 @@ const OF_JOBS: &[Row] = &[
         ["hook_interval = '0s'", "hook_interval = '1h'"],
         told_of_two,
     ),
-    row(
-        "keep",
-        ECHO,
-        [NOTHING, "keep = { runs = 1 }"],
-        left_after_prune,
-    ),
+    row("keep", ECHO, [NOTHING, "keep = { runs = 1 }"], left_after_prune),
 ];
 
 /// The line stands above the jobfile.
@@ -624,39 +509,19 @@ const OF_THE_TOP: &[Row] = &[
         ["timezone = 'UTC'", "timezone = 'Asia/Tokyo'"],
         next,
     ),
-    row(
-        "include",
-        ECHO,
-        [NOTHING, "include = ['more.toml']"],
-        |house| {
-            house.write("more.toml", "[jobs.b]\ncommand = 'true'\n");
-            status(house)
-        },
-    ),
+    row("include", ECHO, [NOTHING, "include = ['more.toml']"], |house| {
+        house.write("more.toml", "[jobs.b]\ncommand = 'true'\n");
+        status(house)
+    }),
     row(
         "defaults",
         "[jobs.a]\ncommand = 'exit 3'\n",
         [NOTHING, "[defaults]\nsuccess_exit = [3]"],
         run,
     ),
-    row(
-        "jobs",
-        ECHO,
-        [NOTHING, "[jobs.b]\ncommand = 'true'"],
-        status,
-    ),
-    row(
-        "state_dir",
-        ECHO,
-        ["state_dir = '@T@/one'", "state_dir = '@T@/two'"],
-        where_the_store_is,
-    ),
-    row(
-        "max_running",
-        WAITS,
-        ["max_running = 1", "max_running = 2"],
-        a_and_b,
-    ),
+    row("jobs", ECHO, [NOTHING, "[jobs.b]\ncommand = 'true'"], status),
+    row("state_dir", ECHO, ["state_dir = '@T@/one'", "state_dir = '@T@/two'"], where_the_store_is),
+    row("max_running", WAITS, ["max_running = 1", "max_running = 2"], a_and_b),
     row(
         "on_stop",
         "stop_timeout = '0s'\n[jobs.a]\ncommand = 'sleep 100'\n",
@@ -687,24 +552,9 @@ const OF_THE_TOP: &[Row] = &[
         [NOTHING, "forward_output = true"],
         standard_output,
     ),
-    row(
-        "metrics_file",
-        ECHO,
-        [NOTHING, "metrics_file = '@T@/made'"],
-        file_made,
-    ),
-    row(
-        "heartbeat",
-        ECHO,
-        [NOTHING, "heartbeat = { file = '@T@/made', every = '1m' }"],
-        file_made,
-    ),
-    row(
-        "log_format",
-        ECHO,
-        [NOTHING, "log_format = 'json'"],
-        first_letter_of_the_log,
-    ),
+    row("metrics_file", ECHO, [NOTHING, "metrics_file = '@T@/made'"], file_made),
+    row("heartbeat", ECHO, [NOTHING, "heartbeat = { file = '@T@/made', every = '1m' }"], file_made),
+    row("log_format", ECHO, [NOTHING, "log_format = 'json'"], first_letter_of_the_log),
 ];
 
 /// What a user sees with one line and with the other one.
@@ -748,20 +598,12 @@ fn each_key_of_a_job_makes_a_difference() {
 #[test]
 fn the_user_and_the_group_of_a_job_make_a_difference() {
     if !is_root() {
-        crate::support::skipped(
-            crate::support::Need::Root,
-            "only root gives a job another user",
-        );
+        crate::support::skipped(crate::support::Need::Root, "only root gives a job another user");
         return;
     }
     both(
         &[
-            row(
-                "user",
-                "[jobs.a]\ncommand = 'id -u'\n",
-                [NOTHING, "user = 'nobody'"],
-                run,
-            ),
+            row("user", "[jobs.a]\ncommand = 'id -u'\n", [NOTHING, "user = 'nobody'"], run),
             row(
                 "group",
                 "[jobs.a]\ncommand = 'id -g'\nuser = 'nobody'\n",
@@ -780,10 +622,7 @@ fn what_is_caught_up_makes_a_difference() {
     }
     let jobfile = "[jobs.a]\ncommand = 'true'\nschedule = '@every 40m'\n";
     let lines = [NOTHING, "catch_up = 'last'"];
-    both(
-        &[row("catch_up", jobfile, lines, missed_in_a_downtime)],
-        false,
-    );
+    both(&[row("catch_up", jobfile, lines, missed_in_a_downtime)], false);
 }
 
 /// The names of a table of `src/jobfile/keys.rs`, which stands between two others.
@@ -795,16 +634,8 @@ pub(crate) fn names(from: &str, to: &str) -> BTreeSet<String> {
         .and_then(|rest| rest.split(to).next())
         .expect("the tables are there");
     let keys = part.split("key(").skip(1);
-    keys.filter_map(|key| {
-        Some(
-            key.trim_start()
-                .strip_prefix('"')?
-                .split('"')
-                .next()?
-                .to_owned(),
-        )
-    })
-    .collect()
+    keys.filter_map(|key| Some(key.trim_start().strip_prefix('"')?.split('"').next()?.to_owned()))
+        .collect()
 }
 
 pub(crate) fn tried(rows: &[Row]) -> BTreeSet<String> {

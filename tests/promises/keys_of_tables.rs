@@ -67,9 +67,7 @@ fn after_the_keeper_was_killed(house: &House) -> String {
     house.wait_state(id, "running");
     let keeper = wait_for("its keeper", || house.keepers().first().copied());
     kill(Pid::from_raw(keeper), Signal::SIGKILL).expect("it lives");
-    let run = wait_for("its end", || {
-        Some(house.show(id)).filter(|run| run["state"] != "running")
-    });
+    let run = wait_for("its end", || Some(house.show(id)).filter(|run| run["state"] != "running"));
     supervisor.kill();
     format!("{} {}", run["state"], run["reason"])
 }
@@ -91,9 +89,7 @@ fn failures_left(house: &House) -> String {
 fn beats(house: &House) -> String {
     let supervisor = house.start();
     let seen = wait_for("a sign of life", || {
-        ["file", "command", "other"]
-            .into_iter()
-            .find(|name| house.path(name).exists())
+        ["file", "command", "other"].into_iter().find(|name| house.path(name).exists())
     });
     supervisor.kill();
     seen.to_owned()
@@ -118,10 +114,7 @@ const OF_RETRY: &[Row] = &[
     row(
         "max",
         FAILS,
-        [
-            "retry = { max = 1, delay = '1ms' }",
-            "retry = { max = 2, delay = '1ms' }",
-        ],
+        ["retry = { max = 1, delay = '1ms' }", "retry = { max = 2, delay = '1ms' }"],
         run,
     ),
     row(
@@ -193,46 +186,31 @@ const OF_LIMITS: &[Row] = &[
     row(
         "cpu_time",
         ECHOES,
-        [
-            "command = 'ulimit -t'",
-            "command = 'ulimit -t'\nlimits = { cpu_time = '77s' }",
-        ],
+        ["command = 'ulimit -t'", "command = 'ulimit -t'\nlimits = { cpu_time = '77s' }"],
         run,
     ),
     row(
         "open_files",
         ECHOES,
-        [
-            "command = 'ulimit -n'",
-            "command = 'ulimit -n'\nlimits = { open_files = 77 }",
-        ],
+        ["command = 'ulimit -n'", "command = 'ulimit -n'\nlimits = { open_files = 77 }"],
         run,
     ),
     row(
         "processes",
         ECHOES,
-        [
-            "command = 'ulimit -u'",
-            "command = 'ulimit -u'\nlimits = { processes = 777 }",
-        ],
+        ["command = 'ulimit -u'", "command = 'ulimit -u'\nlimits = { processes = 777 }"],
         run,
     ),
     row(
         "file_size",
         ECHOES,
-        [
-            "command = 'ulimit -f'",
-            "command = 'ulimit -f'\nlimits = { file_size = '77 KiB' }",
-        ],
+        ["command = 'ulimit -f'", "command = 'ulimit -f'\nlimits = { file_size = '77 KiB' }"],
         run,
     ),
     row(
         "address_space",
         ECHOES,
-        [
-            "command = 'ulimit -v'",
-            "command = 'ulimit -v'\nlimits = { address_space = '777 MiB' }",
-        ],
+        ["command = 'ulimit -v'", "command = 'ulimit -v'\nlimits = { address_space = '777 MiB' }"],
         run,
     ),
 ];
@@ -241,24 +219,11 @@ const OF_KEEP: &[Row] = &[
     row(
         "succeeded",
         SUCCEEDS,
-        [
-            "keep = { succeeded = '1h' }",
-            "keep = { succeeded = '1ms' }",
-        ],
+        ["keep = { succeeded = '1h' }", "keep = { succeeded = '1ms' }"],
         left_after_prune,
     ),
-    row(
-        "failed",
-        FAILS,
-        ["keep = { failed = '1h' }", "keep = { failed = '1ms' }"],
-        failures_left,
-    ),
-    row(
-        "runs",
-        SUCCEEDS,
-        ["keep = { runs = 3 }", "keep = { runs = 1 }"],
-        left_after_prune,
-    ),
+    row("failed", FAILS, ["keep = { failed = '1h' }", "keep = { failed = '1ms' }"], failures_left),
+    row("runs", SUCCEEDS, ["keep = { runs = 3 }", "keep = { runs = 1 }"], left_after_prune),
 ];
 
 const OF_HEARTBEAT: &[Row] = &[
@@ -319,8 +284,5 @@ fn no_key_of_a_table_is_left_out() {
     limits.insert("memory".to_owned());
     assert_eq!(names("const LIMITS:", "const KEEP:"), limits);
     assert_eq!(names("const KEEP:", "const HEARTBEAT:"), tried(OF_KEEP));
-    assert_eq!(
-        names("const HEARTBEAT:", "const ENV_VALUE:"),
-        tried(OF_HEARTBEAT)
-    );
+    assert_eq!(names("const HEARTBEAT:", "const ENV_VALUE:"), tried(OF_HEARTBEAT));
 }

@@ -191,11 +191,7 @@ pub(crate) fn house() -> House {
 pub(crate) fn traced(house: &House, options: &[&str]) -> Command {
     let jobctl = binary(house);
     let mut traced = program("strace");
-    traced
-        .args(["-D", "-qq"])
-        .args(options)
-        .arg(jobctl.get_program())
-        .args(jobctl.get_args());
+    traced.args(["-D", "-qq"]).args(options).arg(jobctl.get_program()).args(jobctl.get_args());
     for (name, value) in jobctl.get_envs() {
         match value {
             Some(value) => traced.env(name, value),
@@ -221,10 +217,7 @@ pub(crate) fn binary(house: &House) -> Command {
     command
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an independent look at the store"
-)]
+#[expect(clippy::disallowed_methods, reason = "an independent look at the store")]
 pub(crate) fn store(house: &House) -> Connection {
     Connection::open_with_flags(
         house.state_dir().join("jobctl.db"),
@@ -234,9 +227,7 @@ pub(crate) fn store(house: &House) -> Connection {
 }
 
 pub(crate) fn number(store: &Connection, query: &str) -> i64 {
-    store
-        .query_row(query, [], |row| row.get(0))
-        .expect("it is a query")
+    store.query_row(query, [], |row| row.get(0)).expect("it is a query")
 }
 
 pub(crate) fn has_unfinished(store: &Connection) -> bool {
@@ -317,9 +308,8 @@ struct Row {
 /// Compares what the store says with what the commands wrote.
 pub(crate) fn judge(house: &House, victim: Victim, items: &[i64]) -> Findings {
     let store = store(house);
-    let answer: String = store
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .expect("it can be asked");
+    let answer: String =
+        store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be asked");
     assert_eq!(answer, "ok");
     let mut found = Findings::default();
     let mut executed: HashMap<String, usize> = HashMap::new();
@@ -344,9 +334,7 @@ pub(crate) fn judge(house: &House, victim: Victim, items: &[i64]) -> Findings {
         }
     }
     let known = |attempt: &String| {
-        let id = attempt
-            .split_once(' ')
-            .and_then(|(_, rest)| rest.split_once('/'));
+        let id = attempt.split_once(' ').and_then(|(_, rest)| rest.split_once('/'));
         id.is_some_and(|(id, _)| rows.contains_key(&id.parse::<i64>().expect("a number")))
     };
     found.unknown += executed.keys().filter(|attempt| !known(attempt)).count();
@@ -435,15 +423,9 @@ pub(crate) fn record(victim: Victim) -> BTreeMap<String, usize> {
             *count > 0
         });
     }
-    let others: Vec<&String> = lives
-        .iter()
-        .flat_map(BTreeMap::keys)
-        .filter(|call| !least.contains_key(*call))
-        .collect();
-    eprintln!(
-        "{victim:?}: {} lives recorded; not in each of them: {others:?}",
-        lives.len()
-    );
+    let others: Vec<&String> =
+        lives.iter().flat_map(BTreeMap::keys).filter(|call| !least.contains_key(*call)).collect();
+    eprintln!("{victim:?}: {} lives recorded; not in each of them: {others:?}", lives.len());
     least
 }
 
@@ -460,9 +442,7 @@ fn record_life(victim: Victim) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for line in house.lines("trace") {
         if let Some((name, _)) = line.split_once('(')
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         {
             *calls.entry(name.to_owned()).or_insert(0) += 1;
         }
@@ -505,24 +485,16 @@ fn live_with_keeper(house: &House, options: &[&str], more: usize) -> Vec<i64> {
 /// All points of a recorded life; without `JOBCTL_SWEEP=full` the first, the last and some between of each call.
 fn points(calls: &BTreeMap<String, usize>) -> Vec<Point> {
     let all = |(call, count): (&String, &usize)| -> Vec<Point> {
-        (1..=*count)
-            .map(|nth| Point {
-                call: call.clone(),
-                nth,
-            })
-            .collect()
+        (1..=*count).map(|nth| Point { call: call.clone(), nth }).collect()
     };
     let all: Vec<Point> = calls.iter().flat_map(all).collect();
     if is_full() {
         return all;
     }
-    let (telling, others): (Vec<&Point>, Vec<&Point>) = all
-        .iter()
-        .partition(|point| TELLING.contains(&point.call.as_str()));
-    let each = calls.iter().map(|(call, count)| Point {
-        call: call.clone(),
-        nth: count.div_ceil(2),
-    });
+    let (telling, others): (Vec<&Point>, Vec<&Point>) =
+        all.iter().partition(|point| TELLING.contains(&point.call.as_str()));
+    let each =
+        calls.iter().map(|(call, count)| Point { call: call.clone(), nth: count.div_ceil(2) });
     let mut chosen: Vec<Point> = each.collect();
     chosen.extend(spread(&telling, POINTS_IN_CI * 2 / 3));
     chosen.extend(spread(&others, POINTS_IN_CI / 3));
@@ -533,11 +505,7 @@ fn points(calls: &BTreeMap<String, usize>) -> Vec<Point> {
 
 fn spread(points: &[&Point], count: usize) -> Vec<Point> {
     let step = points.len().div_ceil(count).max(1);
-    points
-        .iter()
-        .step_by(step)
-        .map(|point| (*point).clone())
-        .collect()
+    points.iter().step_by(step).map(|point| (*point).clone()).collect()
 }
 
 /// Whether a life is ended at a point, and what came after it. One that was over before it came there is lived again with more
@@ -594,13 +562,8 @@ fn sweep(victim: Victim) -> Tally {
     let calls = record(victim);
     let points = points(&calls);
     let next = AtomicUsize::new(0);
-    let tally = |count: &usize| Tally {
-        points: *count,
-        ..Tally::default()
-    };
-    let tallies = calls
-        .iter()
-        .map(|(call, count)| (call.clone(), tally(count)));
+    let tally = |count: &usize| Tally { points: *count, ..Tally::default() };
+    let tallies = calls.iter().map(|(call, count)| (call.clone(), tally(count)));
     let tallies: Mutex<BTreeMap<String, Tally>> = Mutex::new(tallies.collect());
     std::thread::scope(|scope| {
         for _ in 0..if is_full() { AT_ONCE } else { AT_ONCE_IN_CI } {
@@ -619,10 +582,7 @@ fn sweep(victim: Victim) -> Tally {
             });
         }
     });
-    print_table(
-        victim,
-        &tallies.into_inner().expect("no thread has panicked"),
-    )
+    print_table(victim, &tallies.into_inner().expect("no thread has panicked"))
 }
 
 /// One line a call; answers the sum.
@@ -663,10 +623,7 @@ fn assert_clean(sum: &Tally) {
     assert!(sum.found.is_clean(), "{:?}", sum.found);
     let Tally { tried, reached, .. } = sum;
     let unreached = tried - reached;
-    assert!(
-        unreached * UNREACHED <= *tried,
-        "only {reached} of {tried} were reached"
-    );
+    assert!(unreached * UNREACHED <= *tried, "only {reached} of {tried} were reached");
 }
 
 #[test]
@@ -696,10 +653,7 @@ fn a_build_that_sends_orders_before_their_claim_is_on_disk_is_caught() {
         return;
     }
     if std::env::var_os("JOBCTL_SWEEP_BINARY").is_none() {
-        return skipped(
-            Need::BrokenBuild,
-            "JOBCTL_SWEEP_BINARY names no broken build",
-        );
+        return skipped(Need::BrokenBuild, "JOBCTL_SWEEP_BINARY names no broken build");
     }
     let sum = sweep(Victim::Supervisor);
     assert!(sum.found.twice > 0, "{:?}", sum.found);
@@ -707,11 +661,7 @@ fn a_build_that_sends_orders_before_their_claim_is_on_disk_is_caught() {
 
 #[test]
 fn kills_at_random_times_lose_nothing_and_repeat_nothing() {
-    let kills = if is_full() {
-        RANDOM_KILLS
-    } else {
-        RANDOM_KILLS_IN_CI
-    };
+    let kills = if is_full() { RANDOM_KILLS } else { RANDOM_KILLS_IN_CI };
     let houses = kills.div_ceil(KILLS_IN_A_HOUSE);
     let next = AtomicU32::new(0);
     let sum = Mutex::new(Findings::default());
@@ -726,10 +676,7 @@ fn kills_at_random_times_lose_nothing_and_repeat_nothing() {
         }
     });
     let sum = sum.into_inner().expect("no thread has panicked");
-    eprintln!(
-        "{} kills at random times: {sum:?}",
-        houses * KILLS_IN_A_HOUSE
-    );
+    eprintln!("{} kills at random times: {sum:?}", houses * KILLS_IN_A_HOUSE);
     assert!(sum.is_clean(), "{sum:?}");
 }
 

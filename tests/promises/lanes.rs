@@ -127,19 +127,11 @@ fn a_restart_and_another_template_let_go_whoever_may() {
     // The lock has another name now: the third one runs beside the second one.
     house.wait_lines("begun", 3);
     // Both read at one door: it stays open until each has had its line.
-    let mut door = File::options()
-        .read(true)
-        .write(true)
-        .open(house.path("door.a"))
-        .expect("it is there");
+    let mut door =
+        File::options().read(true).write(true).open(house.path("door.a")).expect("it is there");
     door.write_all(b"\n\n").expect("a FIFO takes two bytes");
     house.ask(&["wait", "--idle"]).expect(0);
-    assert!(
-        house
-            .runs("work")
-            .iter()
-            .all(|run| run["state"] == "succeeded")
-    );
+    assert!(house.runs("work").iter().all(|run| run["state"] == "succeeded"));
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -151,11 +143,7 @@ fn a_lock_that_another_job_or_a_stranger_has_is_waited_for() {
     let mut stranger = stranger
         .args(["-o"])
         .arg(&path)
-        .args([
-            "sh",
-            "-c",
-            "echo up >> \"$T/stranger\"; read _ < \"$T/door.b\"",
-        ])
+        .args(["sh", "-c", "echo up >> \"$T/stranger\"; read _ < \"$T/door.b\""])
         .env("T", house.dir())
         .spawn()
         .expect("it starts");
@@ -188,22 +176,9 @@ fn any_argument_makes_a_lock_inside_the_directory_of_locks() {
     }
     let locks: Vec<String> = std::fs::read_dir(house.state_dir().join("locks"))
         .expect("it is there")
-        .map(|entry| {
-            entry
-                .expect("it can be read")
-                .file_name()
-                .into_string()
-                .expect("a text")
-        })
+        .map(|entry| entry.expect("it can be read").file_name().into_string().expect("a text"))
         .collect();
-    assert_eq!(
-        locks
-            .iter()
-            .filter(|name| name.starts_with("lock-%"))
-            .count(),
-        2,
-        "{locks:?}"
-    );
+    assert_eq!(locks.iter().filter(|name| name.starts_with("lock-%")).count(), 2, "{locks:?}");
     assert!(locks.contains(&"lock-c-.lock".to_owned()), "{locks:?}");
     assert_eq!(supervisor.stop(), 0);
 }

@@ -66,10 +66,7 @@ fn jobs_that_name_one_lock_never_run_together() {
 #[test]
 fn a_stranger_that_holds_a_jobs_lock_keeps_its_runs_waiting_and_nobody_else() {
     for concurrency in ["concurrency = 1", "concurrency = 3", "overlap = 'allow'"] {
-        let house = house(&format!(
-            "{SHARED}{}",
-            NOTES.replace("concurrency = 1", concurrency)
-        ));
+        let house = house(&format!("{SHARED}{}", NOTES.replace("concurrency = 1", concurrency)));
         let _supervisor = house.start();
         let held = hold(&house, "notes.lock");
         let run = house.enqueue(&["notes", "at last"]);
@@ -80,11 +77,7 @@ fn a_stranger_that_holds_a_jobs_lock_keeps_its_runs_waiting_and_nobody_else() {
         drop(held);
         house.wait_state(run, "succeeded");
         // It is looked for each second; the rest is for a machine with other things to do.
-        assert!(
-            begin.elapsed().as_secs() < 10,
-            "{concurrency}: {:?}",
-            begin.elapsed()
-        );
+        assert!(begin.elapsed().as_secs() < 10, "{concurrency}: {:?}", begin.elapsed());
         assert_eq!(house.lines("notes"), ["at last"]);
     }
 }
@@ -139,17 +132,12 @@ fn a_lock_outlives_a_killed_keeper_until_what_it_left_is_dead() {
     // Nobody looks after the keeper's end meanwhile.
     supervisor.send(Signal::SIGSTOP);
     kill(keeper, Signal::SIGKILL).expect("it is there");
-    wait_for("the command to be dead", || {
-        house.processes_of(run).is_empty().then_some(())
-    });
+    wait_for("the command to be dead", || house.processes_of(run).is_empty().then_some(()));
     let open =
         |name: &str| File::open(house.state_dir().join("locks").join(name)).expect("it is there");
     let files = [open("long.lock"), open("lock-deep.lock")];
     for file in &files {
-        assert!(
-            file.try_lock().is_err(),
-            "it is free before anybody has looked"
-        );
+        assert!(file.try_lock().is_err(), "it is free before anybody has looked");
     }
     supervisor.send(Signal::SIGCONT);
     house.wait_state(run, "failed");
@@ -167,10 +155,7 @@ fn a_daemon_that_a_command_leaves_behind_holds_no_lock() {
     for run in runs {
         house.wait_state(run, "succeeded");
     }
-    let left = runs
-        .iter()
-        .map(|run| house.processes_of(*run).len())
-        .sum::<usize>();
+    let left = runs.iter().map(|run| house.processes_of(*run).len()).sum::<usize>();
     assert_eq!(left, 2, "what a finished attempt leaves is left");
 }
 

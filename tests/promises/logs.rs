@@ -6,9 +6,7 @@ use std::process::{Child, Stdio};
 use crate::support::{DEADLINE, House, found_within, wait_for};
 
 fn logs_of(keys: &str) -> (House, i64) {
-    let house = House::new(&format!(
-        "[jobs.says]\nshell = ['/bin/bash', '-c']\n{keys}\n"
-    ));
+    let house = House::new(&format!("[jobs.says]\nshell = ['/bin/bash', '-c']\n{keys}\n"));
     let supervisor = house.start();
     let run = house.enqueue(&["says"]);
     house.wait_state(run, "succeeded");
@@ -22,10 +20,7 @@ fn standard_output_and_standard_error_are_kept_in_order() {
         logs_of("command = 'for i in 1 2 3; do echo out $i; echo err $i >&2; done; printf end'");
     let answer = house.ask(&["logs", &run.to_string()]).expect(0);
     assert_eq!(answer.out, "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\nend");
-    assert_eq!(
-        house.ask(&["logs", "says", "-n", "2"]).expect(0).out,
-        "err 3\nend"
-    );
+    assert_eq!(house.ask(&["logs", "says", "-n", "2"]).expect(0).out, "err 3\nend");
 }
 
 #[test]
@@ -51,41 +46,13 @@ fn of_too_much_output_head_and_tail_are_kept_and_what_is_missing_is_said() {
     let answer = house.ask(&["logs", &run.to_string()]).expect(0);
     let kept = answer.bytes.len();
     assert_eq!(kept, 1024 * 1024);
-    assert!(
-        answer.out.starts_with("0000001\n0000002\n"),
-        "{}",
-        &answer.out[..80]
-    );
-    assert!(
-        answer.out.ends_with("0262143\n0262144\n"),
-        "{}",
-        &answer.out[kept - 80..]
-    );
-    assert!(
-        answer
-            .err
-            .contains(&format!("{} bytes left out", total - kept)),
-        "{}",
-        answer.err
-    );
-    let gaps = answer
-        .out
-        .lines()
-        .map(|line| line.parse::<i64>().expect("a number"))
-        .collect::<Vec<_>>();
-    assert_eq!(
-        gaps.windows(2)
-            .filter(|pair| pair[1] != pair[0] + 1)
-            .count(),
-        1
-    );
-    assert_eq!(
-        house
-            .ask(&["logs", "-n", "1", &run.to_string()])
-            .expect(0)
-            .out,
-        "0262144\n"
-    );
+    assert!(answer.out.starts_with("0000001\n0000002\n"), "{}", &answer.out[..80]);
+    assert!(answer.out.ends_with("0262143\n0262144\n"), "{}", &answer.out[kept - 80..]);
+    assert!(answer.err.contains(&format!("{} bytes left out", total - kept)), "{}", answer.err);
+    let gaps =
+        answer.out.lines().map(|line| line.parse::<i64>().expect("a number")).collect::<Vec<_>>();
+    assert_eq!(gaps.windows(2).filter(|pair| pair[1] != pair[0] + 1).count(), 1);
+    assert_eq!(house.ask(&["logs", "-n", "1", &run.to_string()]).expect(0).out, "0262144\n");
 }
 
 #[test]
@@ -123,18 +90,11 @@ fn each_attempt_has_its_own_output() {
     let run = house.enqueue(&["says"]);
     house.wait_state(run, "failed");
     for attempt in ["1", "2", "3"] {
-        let answer = house
-            .ask(&["logs", "--attempt", attempt, &run.to_string()])
-            .expect(0);
+        let answer = house.ask(&["logs", "--attempt", attempt, &run.to_string()]).expect(0);
         assert_eq!(answer.out, format!("attempt {attempt}\n"));
     }
-    assert_eq!(
-        house.ask(&["logs", &run.to_string()]).expect(0).out,
-        "attempt 3\n"
-    );
-    house
-        .ask(&["logs", "--attempt", "4", &run.to_string()])
-        .expect(3);
+    assert_eq!(house.ask(&["logs", &run.to_string()]).expect(0).out, "attempt 3\n");
+    house.ask(&["logs", "--attempt", "4", &run.to_string()]).expect(3);
 }
 
 const SLOWLY: &str = r#"
@@ -173,10 +133,7 @@ fn logs_f_follows_a_running_attempt_to_its_end_also_past_a_crash() {
             supervisor.kill();
             supervisor = house.start();
         }
-        assert!(
-            follower.try_wait().expect("it is ours").is_none(),
-            "it did not follow"
-        );
+        assert!(follower.try_wait().expect("it is ours").is_none(), "it did not follow");
         house.write("go", "");
         let status = found_within(DEADLINE, || follower.try_wait().expect("it is ours"));
         let _ = follower.kill();
@@ -209,12 +166,7 @@ fn a_reader_that_goes_away_is_no_failure_worth_a_word() {
         .expect("jobctl can be started");
     drop(child.stdout.take());
     let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .expect("it was asked for")
-        .read_to_string(&mut said)
-        .expect("it is text");
+    child.stderr.take().expect("it was asked for").read_to_string(&mut said).expect("it is text");
     child.wait().expect("it ends");
     assert_eq!(said, "");
 }
@@ -268,9 +220,7 @@ fn output_total_max_holds_and_what_ended_first_loses_its_output_but_not_its_run(
     assert_eq!(logs(failed).bytes.len(), 300_000);
     house.ask(&["ack", &failed.to_string()]).expect(0);
     house.wait_state(house.enqueue(&["says", "six"]), "succeeded");
-    wait_for("the failure to be expendable", || {
-        logs(failed).err.contains("removed").then_some(())
-    });
+    wait_for("the failure to be expendable", || logs(failed).err.contains("removed").then_some(()));
     assert_eq!(logs(runs[3]).bytes.len(), 300_000);
     assert_eq!(supervisor.stop(), 0);
     let files = kept_files(&house);
@@ -278,9 +228,7 @@ fn output_total_max_holds_and_what_ended_first_loses_its_output_but_not_its_run(
     let supervisor = house.start();
     assert_eq!(kept_files(&house), files);
     house.wait_state(house.enqueue(&["says", "seven"]), "succeeded");
-    wait_for("the sum to be kept", || {
-        (kept_files(&house).len() == 3).then_some(())
-    });
+    wait_for("the sum to be kept", || (kept_files(&house).len() == 3).then_some(()));
     assert_eq!(supervisor.stop(), 0);
 }
 

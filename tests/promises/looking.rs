@@ -11,10 +11,7 @@ use crate::terminals::on_terminal_of;
 /// The page on a terminal of so many columns.
 fn page(house: &House, columns: u16, args: &[&str]) -> String {
     let mut command = house.jobctl();
-    command
-        .env("LC_ALL", "C.UTF-8")
-        .env("TERM", "xterm")
-        .args(args);
+    command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm").args(args);
     String::from_utf8(on_terminal_of(columns, &mut command))
         .expect("it is text")
         .replace("\r\n", "\n")
@@ -52,8 +49,7 @@ fn status_has_what_needs_a_person_first_and_says_what_waits_and_what_to_do() {
     for columns in [60, 80, 100, 140] {
         let text = page(&house, columns, &["status"]);
         assert!(
-            text.lines()
-                .all(|line| line.chars().count() <= usize::from(columns)),
+            text.lines().all(|line| line.chars().count() <= usize::from(columns)),
             "{columns}\n{text}"
         );
         let at = |name: &str| {
@@ -64,34 +60,18 @@ fn status_has_what_needs_a_person_first_and_says_what_waits_and_what_to_do() {
         let places = ["broken", "again", "held", "daily", "monthly", "aside"].map(at);
         assert!(places.is_sorted(), "{places:?}\n{text}");
         let line = text.lines().nth(at("aside")).expect("it is there");
-        assert!(
-            line.contains("\u{2713}\u{2713}\u{2713}"),
-            "{columns}\n{text}"
-        );
-        assert!(
-            text.lines()
-                .nth(at("broken"))
-                .is_some_and(|line| line.contains('\u{2717}'))
-        );
+        assert!(line.contains("\u{2713}\u{2713}\u{2713}"), "{columns}\n{text}");
+        assert!(text.lines().nth(at("broken")).is_some_and(|line| line.contains('\u{2717}')));
     }
     let text = ascii(&house);
     assert!(text.contains("RESULTS") && text.contains("+++"), "{text}");
-    assert!(
-        text.contains(&format!("run {held} has its place")),
-        "{text}"
-    );
+    assert!(text.contains(&format!("run {held} has its place")), "{text}");
     assert!(text.contains("attempt 1 of 3: exit 4"), "{text}");
     assert!(text.contains(&format!("`jobctl retry {broken}`")), "{text}");
     assert!(text.contains("02:30 in "), "{text}");
-    assert!(
-        text.contains(&format!("version     {}", env!("CARGO_PKG_VERSION"))),
-        "{text}"
-    );
+    assert!(text.contains(&format!("version     {}", env!("CARGO_PKG_VERSION"))), "{text}");
     let plan = house.ask(&["status", "again"]).expect(0).out;
-    assert!(
-        plan.contains(&format!("run {again}: attempt 2 in 9m")),
-        "{plan}"
-    );
+    assert!(plan.contains(&format!("run {again}: attempt 2 in 9m")), "{plan}");
     assert!(plan.contains(", 3 in 29m"), "{plan}");
     house.ask(&["cancel", &waits.to_string()]).expect(0);
     fs::write(house.path("door"), "\n").expect("somebody reads");
@@ -110,12 +90,7 @@ fn a_run_that_needed_a_retry_has_a_mark_of_its_own() {
     house.wait_state(id, "succeeded");
     assert!(page(&house, 120, &["status"]).contains(" \u{21bb}"));
     let ascii = ascii(&house);
-    assert!(
-        ascii
-            .lines()
-            .any(|line| line.starts_with("work ") && line.ends_with(" r")),
-        "{ascii}"
-    );
+    assert!(ascii.lines().any(|line| line.starts_with("work ") && line.ends_with(" r")), "{ascii}");
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -125,16 +100,9 @@ fn a_narrow_terminal_and_a_dumb_one_get_text_without_sequences() {
     let text = page(&house, 20, &["status"]);
     assert!(text.contains("daily"), "{text}");
     let mut command = house.jobctl();
-    command
-        .env_remove("NO_COLOR")
-        .env("TERM", "dumb")
-        .args(["status"]);
+    command.env_remove("NO_COLOR").env("TERM", "dumb").args(["status"]);
     let bytes = on_terminal_of(80, &mut command);
-    assert!(
-        !bytes.contains(&0x1b),
-        "{}",
-        String::from_utf8_lossy(&bytes)
-    );
+    assert!(!bytes.contains(&0x1b), "{}", String::from_utf8_lossy(&bytes));
 }
 
 #[test]
@@ -177,40 +145,22 @@ fn stats_count_runs_retries_and_durations() {
     }
     house.wait_idle(&["work", "bad"]);
     let lines = house.ask(&["stats", "--json"]).expect(0).out;
-    let stats: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let stats: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(stats.len(), 2);
     let (bad, work) = (&stats[0], &stats[1]);
     assert_eq!(
         (&work["runs"], &work["succeeded"], &work["retries"]),
         (&2.into(), &2.into(), &2.into())
     );
-    assert_eq!(
-        (&work["success_rate"], &bad["success_rate"]),
-        (&1.0.into(), &0.0.into())
-    );
+    assert_eq!((&work["success_rate"], &bad["success_rate"]), (&1.0.into(), &0.0.into()));
     assert!(work["p50_ms"].as_i64() <= work["p95_ms"].as_i64());
     assert!(work["p95_ms"].as_i64() <= work["max_ms"].as_i64());
-    let by_day = house
-        .ask(&["stats", "work", "--by", "day", "--json"])
-        .expect(0)
-        .json();
-    assert_eq!(
-        (&by_day["job"], &by_day["runs"]),
-        (&"work".into(), &2.into())
-    );
-    assert!(
-        by_day["from"]
-            .as_str()
-            .is_some_and(|from| from.ends_with('Z'))
-    );
+    let by_day = house.ask(&["stats", "work", "--by", "day", "--json"]).expect(0).json();
+    assert_eq!((&by_day["job"], &by_day["runs"]), (&"work".into(), &2.into()));
+    assert!(by_day["from"].as_str().is_some_and(|from| from.ends_with('Z')));
     let text = house.ask(&["stats"]).expect(0).out;
-    assert!(
-        text.starts_with("JOB") && text.contains("100.0 %"),
-        "{text}"
-    );
+    assert!(text.starts_with("JOB") && text.contains("100.0 %"), "{text}");
     house.ask(&["stats", "nobody"]).expect(3);
     house.ask(&["stats", "--since", "never"]).expect(2);
     assert_eq!(supervisor.stop(), 0);
@@ -247,30 +197,19 @@ fn prune_removes_now_what_is_older_than_its_job_keeps_it() {
         let id = house.enqueue(&["work"]);
         house.wait_state(id, "succeeded");
     }
-    assert_eq!(
-        house.ask(&["prune", "--json"]).expect(0).json()["removed"],
-        0
-    );
+    assert_eq!(house.ask(&["prune", "--json"]).expect(0).json()["removed"], 0);
     assert_eq!(supervisor.stop(), 0);
     house.write_jobfile("[jobs.work]\ncommand = 'echo said'\nkeep = { succeeded = '1ms' }\n");
     let removed = house.ask(&["prune", "--json"]).expect(0).json();
-    assert_eq!(
-        (&removed["removed"], &removed["output_bytes"]),
-        (&4.into(), &20.into())
-    );
+    assert_eq!((&removed["removed"], &removed["output_bytes"]), (&4.into(), &20.into()));
     assert_eq!(house.runs("work").len(), 1);
-    assert_eq!(
-        house.ask(&["prune"]).expect(0).out,
-        "0 runs removed, with 0 B of output\n"
-    );
+    assert_eq!(house.ask(&["prune"]).expect(0).out, "0 runs removed, with 0 B of output\n");
 }
 
 fn findings(house: &House) -> (i32, Vec<Value>) {
     let answer = house.ask(&["doctor", "--json"]);
     let lines = answer.out.lines();
-    let findings = lines
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let findings = lines.map(|line| serde_json::from_str(line).expect("JSON")).collect();
     (answer.code, findings)
 }
 
@@ -293,20 +232,14 @@ fn doctor_says_what_is_wrong_and_the_command_that_mends_it() {
     house.enqueue(&["later"]);
     house.ask(&["pause", "work"]).expect(0);
     let supervisor = house.start();
-    house.wait_run("work", "an occurrence that is not executed", |run| {
-        run["reason"] == "paused"
-    });
+    house.wait_run("work", "an occurrence that is not executed", |run| run["reason"] == "paused");
     let (code, found) = findings(&house);
     assert_eq!(code, 0, "{found:?}");
     for check in ["supervisor", "state directory", "store"] {
         assert_eq!(level(&found, check), "ok", "{found:?}");
     }
     assert_eq!(level(&found, "jobs"), "warning");
-    assert!(
-        found
-            .iter()
-            .all(|finding| finding["level"] == "ok" || finding["remedy"].is_string())
-    );
+    assert!(found.iter().all(|finding| finding["level"] == "ok" || finding["remedy"].is_string()));
     fs::set_permissions(house.state_dir(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     let (code, found) = findings(&house);
     assert_eq!((code, level(&found, "state directory")), (1, "error"));
@@ -333,10 +266,7 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
     let supervisor = house.start();
     let id = house.enqueue(&["work"]);
     house.wait_state(id, "succeeded");
-    house.write(
-        "crontab",
-        "#!/bin/sh\nprintf '# m h\\n0 3 * * * echo in crontab\\n'\n",
-    );
+    house.write("crontab", "#!/bin/sh\nprintf '# m h\\n0 3 * * * echo in crontab\\n'\n");
     fs::set_permissions(house.path("crontab"), fs::Permissions::from_mode(0o755))
         .expect("it is ours");
     let lock = house.state_dir().join("locks").join("lock-shared.lock");
@@ -351,34 +281,20 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
     std::io::Read::read_exact(holder.stdout.as_mut().expect("it was asked for"), &mut held)
         .expect("it says so");
     let mut command = house.jobctl();
-    command
-        .env("PATH", format!("{}:/usr/bin:/bin", house.dir().display()))
-        .args(["doctor"]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", house.dir().display())).args(["doctor"]);
     let output = command.output().expect("it can be started");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     drop(holder.stdin.take());
     holder.wait().expect("it ends");
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let said = |words: &[&str]| {
-        text.lines()
-            .any(|line| words.iter().all(|word| line.contains(word)))
-    };
+    let said =
+        |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(said(&["warning", "locks: ", "shared.lock is held by process"]), "{text}");
     assert!(
-        said(&["warning", "locks: ", "shared.lock is held by process"]),
+        said(&["error", "crontab: cron starts the command of job `both`, too", "line 2"]),
         "{text}"
     );
-    assert!(
-        said(&[
-            "error",
-            "crontab: cron starts the command of job `both`, too",
-            "line 2"
-        ]),
-        "{text}"
-    );
-    assert!(
-        said(&["`crontab -l | sed '2s/^/# /' | crontab -`"]),
-        "{text}"
-    );
+    assert!(said(&["`crontab -l | sed '2s/^/# /' | crontab -`"]), "{text}");
     if ["/usr/sbin/sendmail", "/usr/lib/sendmail"]
         .iter()
         .any(|path| fs::exists(path).unwrap_or(true))
@@ -386,10 +302,7 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         skipped(Need::NoSendmail, "there is a sendmail");
     } else {
         assert!(
-            said(&[
-                "error",
-                "mail: there is no sendmail, and 1 of 2 jobs want it: both"
-            ]),
+            said(&["error", "mail: there is no sendmail, and 1 of 2 jobs want it: both"]),
             "{text}"
         );
     }

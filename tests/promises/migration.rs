@@ -18,10 +18,7 @@ const VERSION_1: &str = include_str!("../../src/store/schema/0001.sql");
 /// Items that wait in it.
 const WAITING: i64 = 40;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stranger with a tool of his own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn open(path: &Path) -> Connection {
     Connection::open(path).expect("it can be opened")
 }
@@ -45,13 +42,9 @@ fn make_old(house: &House) {
 #[track_caller]
 fn state_of(path: &Path) -> (i64, i64) {
     let conn = open(path);
-    let ask = |sql: &str| {
-        conn.query_row(sql, [], |row| row.get(0))
-            .expect("it is a store")
-    };
-    let says: String = conn
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .expect("it is a store");
+    let ask = |sql: &str| conn.query_row(sql, [], |row| row.get(0)).expect("it is a store");
+    let says: String =
+        conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it is a store");
     assert_eq!(says, "ok");
     (ask("PRAGMA user_version"), ask("SELECT count(*) FROM run"))
 }
@@ -63,11 +56,7 @@ fn a_store_that_lacks_what_was_added_is_used_at_once_by_every_command() {
         let house = House::new(JOBS);
         make_old(&house);
         house.ask(command).expect(0);
-        assert_eq!(
-            state_of(&house.state_dir().join("jobctl.db")),
-            (1, WAITING),
-            "{command:?}"
-        );
+        assert_eq!(state_of(&house.state_dir().join("jobctl.db")), (1, WAITING), "{command:?}");
     }
     let house = House::new(JOBS);
     make_old(&house);
@@ -83,15 +72,7 @@ fn an_extension_that_is_killed_has_done_nothing_or_everything() {
         return;
     }
     let house = House::new(JOBS);
-    let calls = [
-        "openat",
-        "pwrite64",
-        "fsync",
-        "fdatasync",
-        "rename",
-        "ftruncate",
-        "unlink",
-    ];
+    let calls = ["openat", "pwrite64", "fsync", "fdatasync", "rename", "ftruncate", "unlink"];
     let reached = at_each_point(&calls, |point| {
         make_old(&house);
         let answer = killed_at(&house, point, &["enqueue", "sink"]);
@@ -114,10 +95,7 @@ fn a_store_of_another_machine_starts_paused_and_says_so() {
     assert_eq!(supervisor.stop(), 0);
     let run = house.enqueue(&["sink"]);
     open(&house.state_dir().join("jobctl.db"))
-        .execute(
-            "UPDATE meta SET value = 'another' WHERE key = 'machine_id'",
-            [],
-        )
+        .execute("UPDATE meta SET value = 'another' WHERE key = 'machine_id'", [])
         .expect("it is a store");
     let _supervisor = house.start();
     house.wait_text("log", "the store comes from another machine");

@@ -49,15 +49,9 @@ fn a_run_outlives_its_supervisor_and_the_next_one_learns_its_exit_status() {
     assert_eq!(house.show(run)["state"], "running");
     house.write("go", "");
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["exit_code"], &ended["reason"]),
-        (&7.into(), &"exit".into())
-    );
+    assert_eq!((&ended["exit_code"], &ended["reason"]), (&7.into(), &"exit".into()));
     assert_executed_once(&house, run);
-    assert_eq!(
-        house.show(run)["attempts"].as_array().map(Vec::len),
-        Some(1)
-    );
+    assert_eq!(house.show(run)["attempts"].as_array().map(Vec::len), Some(1));
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -75,10 +69,7 @@ fn a_run_that_ended_while_no_supervisor_was_there_is_known_with_its_exit_status(
 
     let _supervisor = house.start();
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["exit_code"], &ended["outcome"]),
-        (&7.into(), &"exited".into())
-    );
+    assert_eq!((&ended["exit_code"], &ended["outcome"]), (&7.into(), &"exited".into()));
     assert_executed_once(&house, run);
 }
 
@@ -149,10 +140,7 @@ fn a_run_whose_keeper_and_supervisor_were_killed_is_lost_and_fails_where_nothing
 
     let _supervisor = house.start();
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["reason"], &ended["outcome"]),
-        (&"lost".into(), &"lost".into())
-    );
+    assert_eq!((&ended["reason"], &ended["outcome"]), (&"lost".into(), &"lost".into()));
     assert_executed_once(&house, run);
     assert!(house.lines("ended").is_empty());
 }
@@ -171,17 +159,12 @@ fn a_keeper_killed_while_no_supervisor_looks_is_lost_even_if_it_was_adopted_befo
     house.write("go", "");
     let ended = house.wait_state(run, "failed");
     assert_eq!(ended["attempts"][0]["outcome"], "lost");
-    assert_eq!(
-        house.lines("executed"),
-        [format!("{run}/1"), format!("{run}/2")]
-    );
+    assert_eq!(house.lines("executed"), [format!("{run}/1"), format!("{run}/2")]);
 }
 
 #[test]
 fn a_lost_attempt_fails_the_run_where_the_policy_says_so() {
-    let house = house(&waits_with(
-        "retry = { max = 3, delay = '100ms', lost = false }",
-    ));
+    let house = house(&waits_with("retry = { max = 3, delay = '100ms', lost = false }"));
     let _supervisor = house.start();
     let run = house.enqueue(&["waits"]);
     house.wait_text("executed", &format!("{run}/1\n"));
@@ -193,9 +176,8 @@ fn a_lost_attempt_fails_the_run_where_the_policy_says_so() {
 
 #[test]
 fn a_run_whose_keeper_is_lost_again_and_again_is_poison() {
-    let house = house(&waits_with(
-        "retry = { max = 'unlimited', delay = '50ms', max_delay = '50ms' }",
-    ));
+    let house =
+        house(&waits_with("retry = { max = 'unlimited', delay = '50ms', max_delay = '50ms' }"));
     let _supervisor = house.start();
     let run = house.enqueue(&["waits"]);
     for attempt in 1..=4 {
@@ -203,10 +185,7 @@ fn a_run_whose_keeper_is_lost_again_and_again_is_poison() {
         send(house.keeper_of(run), Signal::SIGKILL);
     }
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["reason"], &ended["attempt"]),
-        (&"poison".into(), &4.into())
-    );
+    assert_eq!((&ended["reason"], &ended["attempt"]), (&"poison".into(), &4.into()));
     assert_eq!(house.lines("executed").len(), 4);
 }
 
@@ -214,10 +193,7 @@ fn a_run_whose_keeper_is_lost_again_and_again_is_poison() {
 fn what_was_enqueued_without_a_supervisor_runs_when_one_comes() {
     let house = House::new("[jobs.notes]\ncommand = 'echo \"$1\" >> \"$T/notes\"'\n");
     let answer = house.ask(&["enqueue", "notes", "one"]).expect(0);
-    assert!(
-        answer.err.contains("no supervisor is running"),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains("no supervisor is running"), "{answer:#?}");
     let run: i64 = answer.out.trim().parse().expect("an id is a number");
     assert_eq!(house.show(run)["state"], "queued");
     let _supervisor = house.start();
@@ -239,10 +215,7 @@ fn what_was_enqueued_and_not_started_when_the_supervisor_was_killed_runs_once_af
     for run in [first, second, third] {
         house.wait_state(run, "failed");
     }
-    assert_eq!(
-        house.lines("executed"),
-        [first, second, third].map(|run| format!("{run}/1"))
-    );
+    assert_eq!(house.lines("executed"), [first, second, third].map(|run| format!("{run}/1")));
 }
 
 #[test]
@@ -261,14 +234,8 @@ fn a_promised_retry_is_kept_by_the_next_supervisor() {
         assert_eq!(now["due_at"], promised);
     }
     let ended = house.wait_state(run, "succeeded");
-    assert_eq!(
-        (&ended["attempt"], house.lines("tried").len()),
-        (&2.into(), 2)
-    );
-    let started = ended["attempts"][1]["started_at"]
-        .as_str()
-        .expect("it was started")
-        .to_owned();
+    assert_eq!((&ended["attempt"], house.lines("tried").len()), (&2.into(), 2));
+    let started = ended["attempts"][1]["started_at"].as_str().expect("it was started").to_owned();
     assert!(
         started.as_str() >= promised.as_str().expect("it was promised"),
         "{started} {promised}"
@@ -286,8 +253,6 @@ fn a_run_that_was_asked_to_stop_before_the_crash_is_stopped_after_it() {
     let _supervisor = house.start();
     let ended = house.wait_state(run, "cancelled");
     assert_eq!(ended["reason"], "by_hand");
-    wait_for("its processes to be gone", || {
-        house.processes_of(run).is_empty().then_some(())
-    });
+    wait_for("its processes to be gone", || house.processes_of(run).is_empty().then_some(()));
     assert_executed_once(&house, run);
 }

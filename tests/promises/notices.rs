@@ -42,9 +42,7 @@ fn install_mailer(house: &House) {
 }
 
 fn mail_of(house: &House) -> String {
-    wait_for("a mail", || {
-        Some(house.read("mail")).filter(|mail| !mail.is_empty())
-    })
+    wait_for("a mail", || Some(house.read("mail")).filter(|mail| !mail.is_empty()))
 }
 
 fn told(house: &House, count: usize) -> Vec<String> {
@@ -87,10 +85,7 @@ fn each_event_has_its_hook_and_a_failure_is_told_once_per_giving_up() {
     // The success after the recovery is none.
     let third = house.enqueue(&["work"]);
     house.wait_state(third, "succeeded");
-    assert_eq!(
-        told(&house, 6)[5],
-        format!("success 1 succeeded - work {third}.1")
-    );
+    assert_eq!(told(&house, 6)[5], format!("success 1 succeeded - work {third}.1"));
     let hooks = wait_for("the hooks are on record", || {
         let hooks = house.show(id)["hooks"].clone();
         let all = hooks.as_array()?;
@@ -98,18 +93,11 @@ fn each_event_has_its_hook_and_a_failure_is_told_once_per_giving_up() {
     });
     assert_eq!(hooks.as_array().map(Vec::len), Some(3));
     assert_eq!(
-        (
-            &hooks[2]["event"],
-            &hooks[2]["means"],
-            &hooks[2]["exit_code"]
-        ),
+        (&hooks[2]["event"], &hooks[2]["means"], &hooks[2]["exit_code"]),
         (&"failure".into(), &"hook".into(), &0.into())
     );
     let shown = house.ask(&["show", &id.to_string()]).expect(0).out;
-    assert!(
-        shown.contains("TOLD") && shown.contains("attempt_failure  hook"),
-        "{shown}"
-    );
+    assert!(shown.contains("TOLD") && shown.contains("attempt_failure  hook"), "{shown}");
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -119,11 +107,7 @@ fn a_storm_is_one_hook_in_the_interval_and_the_next_one_tells_the_count() {
         "[jobs.work]\ncommand = 'exit 1'\non_failure = \"@T@/tell\"\nhook_interval = \"3s\"\nmailto = 'ops'\n\
          env = { PATH = '@T@:/usr/bin:/bin' }\n",
     );
-    program_of(
-        &house,
-        "sendmail",
-        "#!/bin/sh\ncat >> \"$T/mail\"; echo . >> \"$T/mails\"\n",
-    );
+    program_of(&house, "sendmail", "#!/bin/sh\ncat >> \"$T/mail\"; echo . >> \"$T/mails\"\n");
     let supervisor = house.start();
     let ids: Vec<i64> = (0..5).map(|_| house.enqueue(&["work"])).collect();
     for id in &ids {
@@ -157,15 +141,9 @@ fn a_mail_has_a_subject_the_exit_status_and_the_output() {
     let mail = mail_of(&house);
     assert_eq!(house.lines("args"), ["-i -t"]);
     let (head, body) = mail.split_once("\n\n").expect("a head and a body");
-    assert!(
-        head.starts_with("To: ops@example.org\nSubject: jobctl <"),
-        "{mail}"
-    );
+    assert!(head.starts_with("To: ops@example.org\nSubject: jobctl <"), "{mail}");
     assert!(head.contains("> work: failed (exit 3)\n"), "{mail}");
-    assert!(
-        head.contains("Content-Type: text/plain; charset=UTF-8"),
-        "{mail}"
-    );
+    assert!(head.contains("Content-Type: text/plain; charset=UTF-8"), "{mail}");
     for line in [
         format!("run          {id}\n"),
         "exit status  3\n".to_owned(),
@@ -200,11 +178,7 @@ fn with_mail_on_output_what_is_printed_is_mailed_and_silence_is_not() {
          [jobs.loud]\nmail_on = 'output'\ncommand = 'echo hello'\n[jobs.quiet]\nmail_on = 'output'\ncommand = 'true'\n\
          [jobs.usual]\ncommand = 'echo hello'\n",
     );
-    program_of(
-        &house,
-        "sendmail",
-        "#!/bin/sh\ngrep ^Subject >> \"$T/subjects\"\n",
-    );
+    program_of(&house, "sendmail", "#!/bin/sh\ngrep ^Subject >> \"$T/subjects\"\n");
     let supervisor = house.start();
     for job in ["quiet", "usual", "loud"] {
         let id = house.enqueue(&[job]);
@@ -213,10 +187,7 @@ fn with_mail_on_output_what_is_printed_is_mailed_and_silence_is_not() {
     let subjects = house.wait_lines("subjects", 1);
     assert_eq!(supervisor.stop(), 0);
     assert_eq!(house.lines("subjects"), subjects);
-    assert!(
-        subjects[0].ends_with("loud: output (exit 0)"),
-        "{subjects:?}"
-    );
+    assert!(subjects[0].ends_with("loud: output (exit 0)"), "{subjects:?}");
 }
 
 #[test]
@@ -236,15 +207,10 @@ fn what_was_to_be_told_when_the_supervisor_was_killed_is_told_by_the_next_one() 
     // The hook lives on, and is the next supervisor's.
     fs::write(house.path("door"), "\n").expect("somebody reads");
     told(&house, 1);
-    wait_for("its end is on record", || {
-        (house.show(id)["hooks"][0]["done"] == true).then_some(())
-    });
+    wait_for("its end is on record", || (house.show(id)["hooks"][0]["done"] == true).then_some(()));
     assert_eq!(house.show(id)["hooks"][0]["tries"], 1);
     assert_eq!(supervisor.stop(), 0);
-    assert_eq!(
-        (house.lines("begun").len(), house.lines("told").len()),
-        (1, 1)
-    );
+    assert_eq!((house.lines("begun").len(), house.lines("told").len()), (1, 1));
 }
 
 #[test]
@@ -317,14 +283,9 @@ fn status_says_that_nobody_was_told_until_the_failure_is_acknowledged() {
         id
     });
     let page = house.ask(&["status"]).expect(0).out;
-    let gone = format!(
-        "nobody was told of run {} (gone): on_failure spawn_failed (",
-        ids[0]
-    );
-    let bad = format!(
-        "not everybody was told of run {} (bad): on_failure exited 7 (no route)\n",
-        ids[1]
-    );
+    let gone = format!("nobody was told of run {} (gone): on_failure spawn_failed (", ids[0]);
+    let bad =
+        format!("not everybody was told of run {} (bad): on_failure exited 7 (no route)\n", ids[1]);
     assert!(page.contains(&gone) && page.contains(&bad), "{page}");
     assert_eq!(page.matches("was told of run").count(), 2, "{page}");
     let page = house.ask(&["status", "gone"]).expect(0).out;
@@ -332,11 +293,7 @@ fn status_says_that_nobody_was_told_until_the_failure_is_acknowledged() {
     let untold = house.status()["untold"].clone();
     assert_eq!(untold.as_array().map(Vec::len), Some(2), "{untold:#}");
     assert_eq!(
-        (
-            &untold[0]["run"],
-            &untold[0]["exit_code"],
-            &untold[1]["outcome"]
-        ),
+        (&untold[0]["run"], &untold[0]["exit_code"], &untold[1]["outcome"]),
         (&ids[1].into(), &7.into(), &"spawn_failed".into())
     );
     house.ask(&["ack", "--failed"]).expect(0);
@@ -391,19 +348,14 @@ fn a_job_without_a_success_for_too_long_is_late_until_the_next_one() {
          [jobs.auto]\ncommand = 'test -e \"$T/good\"'\nschedule = '@every 1s'\non_late = 'echo auto >> \"$T/auto\"'\n",
     );
     let supervisor = house.start();
-    assert!(
-        told(&house, 1)[0].starts_with("late 1  - span"),
-        "{:?}",
-        told(&house, 1)
-    );
+    assert!(told(&house, 1)[0].starts_with("late 1  - span"), "{:?}", told(&house, 1));
     house.wait_lines("auto", 1);
     let failed = house.runs("auto");
     assert!(failed.iter().filter(|run| run["state"] == "failed").count() >= 3);
     let late = |name: &str| {
         let status = house.status();
         let jobs = status["jobs"].as_array().expect("jobs").clone();
-        jobs.iter()
-            .any(|job| job["name"] == name && job["late"] == true)
+        jobs.iter().any(|job| job["name"] == name && job["late"] == true)
     };
     assert!(late("auto") && late("span"));
     house.write("good", "");
@@ -431,10 +383,7 @@ fn http_server(count: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
                     continue;
                 };
                 let length = head.lines().find_map(|line| {
-                    line.to_ascii_lowercase()
-                        .strip_prefix("content-length: ")?
-                        .parse()
-                        .ok()
+                    line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
                 });
                 if len == 0 || body.len() >= length.unwrap_or(0) {
                     break;
@@ -451,11 +400,7 @@ fn http_server(count: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
 
 #[test]
 fn the_hooks_in_contrib_reach_a_server() {
-    if crate::support::program("curl")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
+    if crate::support::program("curl").arg("--version").output().is_err() {
         crate::support::skipped(crate::support::Need::Curl, "there is no curl");
         return;
     }
@@ -487,10 +432,7 @@ fn the_hooks_in_contrib_reach_a_server() {
             "webhook" => {
                 let body: Value = serde_json::from_str(body).expect("JSON");
                 assert_eq!(asked, "POST /in HTTP/1.1");
-                assert_eq!(
-                    (&body["event"], &body["run"]["id"]),
-                    (&"failure".into(), &id.into())
-                );
+                assert_eq!((&body["event"], &body["run"]["id"]), (&"failure".into(), &id.into()));
                 assert!(head.contains("Authorization: Bearer se\"c\\ret"), "{head}");
             }
             "healthchecks" => {
@@ -522,10 +464,7 @@ fn the_mail_hook_in_contrib_writes_a_mail() {
     let supervisor = house.start();
     house.enqueue(&["work"]);
     let mail = mail_of(&house);
-    assert!(
-        mail.starts_with("To: ops@example.org\nSubject: ["),
-        "{mail}"
-    );
+    assert!(mail.starts_with("To: ops@example.org\nSubject: ["), "{mail}");
     assert!(
         mail.contains("work: failure (exit)") && mail.contains("\"state\":\"failed\""),
         "{mail}"
@@ -546,15 +485,9 @@ fn what_keeps_a_job_from_being_started_keeps_nobody_from_hearing_of_it() {
     let id = house.enqueue(&["a"]);
     let ended = house.wait_state(id, "failed");
     assert_eq!(ended["outcome"], "spawn_failed", "{ended:#}");
-    assert_eq!(
-        told(&house, 1),
-        [format!("failure 1 failed spawn a {id}.1")]
-    );
+    assert_eq!(told(&house, 1), [format!("failure 1 failed spawn a {id}.1")]);
     let mail = mail_of(&house);
-    assert!(
-        mail.contains("To: ops\n") && mail.contains("env_file"),
-        "{mail}"
-    );
+    assert!(mail.contains("To: ops\n") && mail.contains("env_file"), "{mail}");
     house.enqueue(&["b"]);
     assert!(told(&house, 2)[1].contains(" b "));
     assert_eq!(supervisor.stop(), 0);
@@ -587,10 +520,7 @@ fn for_a_user_that_does_not_exist_a_mail_is_sent_and_no_hook_is_started_as_anoth
         page.contains(&nobody).then_some(page)
     });
     assert!(page.contains("no such user"), "{page}");
-    assert!(
-        page.contains(&format!("not everybody was told of run {id} (a)")),
-        "{page}"
-    );
+    assert!(page.contains(&format!("not everybody was told of run {id} (a)")), "{page}");
     assert_eq!(house.read("told"), "");
     assert_eq!(supervisor.stop(), 0);
 }

@@ -12,10 +12,7 @@ fn a_second_supervisor_is_refused_and_told_who_the_first_one_is() {
     let house = House::new(NOTES);
     let first = house.start();
     let answer = house.ask(&["run"]).expect(75);
-    assert!(
-        answer.err.contains(&format!("(pid {})", first.pid())),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains(&format!("(pid {})", first.pid())), "{answer:#?}");
     assert!(answer.err.contains("hint: "), "{answer:#?}");
     let run = house.enqueue(&["notes", "still here"]);
     house.wait_state(run, "succeeded");
@@ -53,9 +50,7 @@ fn hup_takes_over_a_good_jobfile_and_leaves_what_runs_alone() {
     let supervisor = house.start();
     let long = house.enqueue(&["long"]);
     house.wait_text("began", "x");
-    house.write_jobfile(&format!(
-        "{NOTES}[jobs.long]\ncommand = 'echo new >> \"$T/began\"'\n"
-    ));
+    house.write_jobfile(&format!("{NOTES}[jobs.long]\ncommand = 'echo new >> \"$T/began\"'\n"));
     supervisor.send(Signal::SIGHUP);
     house.wait_text("log", "event=reload jobs=2");
     let run = house.enqueue(&["notes", "hello"]);
@@ -76,23 +71,16 @@ fn hup_with_a_bad_jobfile_changes_nothing_and_status_says_why() {
     supervisor.send(Signal::SIGHUP);
     house.wait_text("log", "event=jobfile_bad");
     let error = wait_for("status to tell", || {
-        house.status()["supervisor"]["jobfile_error"]
-            .as_str()
-            .map(str::to_owned)
+        house.status()["supervisor"]["jobfile_error"].as_str().map(str::to_owned)
     });
-    assert!(
-        error.contains("comand") && error.contains("jobs.toml:2:"),
-        "{error}"
-    );
+    assert!(error.contains("comand") && error.contains("jobs.toml:2:"), "{error}");
     let run = house.enqueue(&["notes", "as before"]);
     house.wait_state(run, "succeeded");
 
     house.write_jobfile(NOTES);
     supervisor.send(Signal::SIGHUP);
     wait_for("the error to be gone", || {
-        house.status()["supervisor"]["jobfile_error"]
-            .is_null()
-            .then_some(())
+        house.status()["supervisor"]["jobfile_error"].is_null().then_some(())
     });
     assert_eq!(supervisor.stop(), 0);
 }
@@ -103,11 +91,7 @@ fn a_broken_jobfile_at_start_is_said_and_the_last_good_one_is_used() {
     assert_eq!(house.start().stop(), 0);
     house.write_jobfile(BROKEN);
     let _supervisor = house.start();
-    assert!(
-        house.read("log").contains("event=jobfile_bad"),
-        "{}",
-        house.read("log")
-    );
+    assert!(house.read("log").contains("event=jobfile_bad"), "{}", house.read("log"));
     let error = house.status()["supervisor"]["jobfile_error"].to_string();
     assert!(error.contains("comand"), "{error}");
     let run = house.enqueue(&["notes", "from the copy"]);
@@ -121,11 +105,7 @@ fn a_jobfile_that_vanished_is_said_and_the_last_good_one_is_used() {
     assert_eq!(house.start().stop(), 0);
     std::fs::remove_file(house.jobfile()).expect("it was there");
     let _supervisor = house.start();
-    assert!(
-        house.read("log").contains("event=jobfile_bad"),
-        "{}",
-        house.read("log")
-    );
+    assert!(house.read("log").contains("event=jobfile_bad"), "{}", house.read("log"));
     let run = house.enqueue(&["notes", "from the copy"]);
     house.wait_state(run, "succeeded");
 }
@@ -134,10 +114,7 @@ fn a_jobfile_that_vanished_is_said_and_the_last_good_one_is_used() {
 fn a_broken_jobfile_without_a_good_one_before_is_refused_with_its_place() {
     let house = House::new(BROKEN);
     let answer = house.ask(&["run"]).expect(1);
-    assert!(
-        answer.err.contains("jobs.toml:2:1: job `notes`"),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains("jobs.toml:2:1: job `notes`"), "{answer:#?}");
     assert!(answer.err.contains("command"), "{answer:#?}");
 }
 
@@ -188,11 +165,7 @@ fn one_whose_state_directory_was_moved_away_leaves_the_new_one_alone() {
     house.wait_text("log", "event=ousted");
     let run = house.enqueue(&["notes", "second"]);
     house.wait_state(run, "succeeded");
-    assert!(
-        !house.read("log").contains("event=store_replaced"),
-        "{}",
-        house.read("log")
-    );
+    assert!(!house.read("log").contains("event=store_replaced"), "{}", house.read("log"));
     assert_eq!(second.stop(), 0);
     // Another one finds all in the old one.
     let mut jobctl = house.jobctl();
@@ -208,20 +181,12 @@ fn one_whose_lock_and_bell_were_removed_takes_them_again() {
     let first = house.start();
     for name in ["supervisor.lock", "wake"] {
         let bell = house.state_dir().join("wake");
-        let heard = std::fs::OpenOptions::new()
-            .write(true)
-            .open(&bell)
-            .expect("it is there");
+        let heard = std::fs::OpenOptions::new().write(true).open(&bell).expect("it is there");
         std::fs::remove_file(house.state_dir().join(name)).expect("it is there");
         std::io::Write::write_all(&mut &heard, b"!").expect("somebody listens");
-        wait_for("it to be there again", || {
-            house.state_dir().join(name).exists().then_some(())
-        });
+        wait_for("it to be there again", || house.state_dir().join(name).exists().then_some(()));
         let answer = house.ask(&["run"]).expect(75);
-        assert!(
-            answer.err.contains(&format!("(pid {})", first.pid())),
-            "{answer:#?}"
-        );
+        assert!(answer.err.contains(&format!("(pid {})", first.pid())), "{answer:#?}");
         let run = house.enqueue(&["notes", name]);
         house.wait_state(run, "succeeded");
     }
@@ -257,12 +222,7 @@ fn by_path(house: &House, jobfile: &std::path::Path) -> std::process::Command {
     if is_root() {
         // Root's state directory is where it is, so this is root of a namespace with another one there.
         let mut inside = program("unshare");
-        inside.args([
-            "-m",
-            "sh",
-            "-c",
-            "mount --bind \"$0\" /var/lib && exec \"$@\"",
-        ]);
+        inside.args(["-m", "sh", "-c", "mount --bind \"$0\" /var/lib && exec \"$@\""]);
         inside.arg(home).arg(jobctl.get_program());
         for (name, value) in jobctl.get_envs() {
             match value {
@@ -294,9 +254,7 @@ fn one_jobfile_by_path_and_by_link_has_one_supervisor() {
         "{answer:#?}"
     );
     assert_eq!(
-        std::fs::read_dir(house.path("home/jobctl"))
-            .expect("it is there")
-            .count(),
+        std::fs::read_dir(house.path("home/jobctl")).expect("it is there").count(),
         1,
         "the one that was refused left something"
     );
@@ -321,9 +279,7 @@ fn one_jobfile_by_path_and_by_link_has_one_supervisor() {
 fn ring(state_dir: &std::path::Path) {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    options
-        .write(true)
-        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    options.write(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
     if let Ok(mut bell) = options.open(state_dir.join("wake")) {
         let _ = std::io::Write::write(&mut bell, b"!");
     }

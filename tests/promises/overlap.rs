@@ -24,11 +24,7 @@ until [ -e "$T/go" ]; do read -t 0.02 _ <> "$T/never" || :; done
 }
 
 fn in_state(house: &House, state: &str) -> Vec<Value> {
-    house
-        .runs("busy")
-        .into_iter()
-        .filter(|run| run["state"] == state)
-        .collect()
+    house.runs("busy").into_iter().filter(|run| run["state"] == state).collect()
 }
 
 fn pause(house: &House) {
@@ -60,15 +56,11 @@ fn skip_records_the_occurrences_that_found_the_job_busy_in_one_row() {
 fn queue_one_lets_one_occurrence_wait_and_skips_the_others() {
     let house = busy("queue-one");
     let _supervisor = house.start();
-    house.wait_run("busy", "a skipped occurrence", |run| {
-        run["state"] == "skipped"
-    });
+    house.wait_run("busy", "a skipped occurrence", |run| run["state"] == "skipped");
     assert_eq!(in_state(&house, "running").len(), 1);
     assert_eq!(in_state(&house, "queued").len(), 1);
     pause(&house);
-    let waiting = in_state(&house, "queued")[0]["id"]
-        .as_i64()
-        .expect("an id is a number");
+    let waiting = in_state(&house, "queued")[0]["id"].as_i64().expect("an id is a number");
     house.write("go", "");
     house.ask(&["resume", "busy"]).expect(0);
     house.wait_state(waiting, "succeeded");
@@ -87,11 +79,8 @@ fn queue_all_lets_every_occurrence_wait_and_runs_them_one_after_another() {
     for run in waiting {
         house.wait_state(run["id"].as_i64().expect("an id is a number"), "succeeded");
     }
-    let began: Vec<i64> = house
-        .lines("began")
-        .iter()
-        .map(|id| id.parse().expect("an id"))
-        .collect();
+    let began: Vec<i64> =
+        house.lines("began").iter().map(|id| id.parse().expect("an id")).collect();
     assert!(began.is_sorted(), "{began:?}");
 }
 
@@ -110,9 +99,7 @@ fn replace_stops_the_old_run_and_starts_the_new_one() {
 fn allow_sets_no_limit() {
     let house = busy("allow");
     let _supervisor = house.start();
-    wait_for("three at once", || {
-        (in_state(&house, "running").len() >= 3).then_some(())
-    });
+    wait_for("three at once", || (in_state(&house, "running").len() >= 3).then_some(()));
     assert!(in_state(&house, "skipped").is_empty());
     assert!(in_state(&house, "queued").is_empty());
 }
@@ -123,9 +110,7 @@ fn items_are_never_skipped() {
     let _supervisor = house.start();
     house.wait_run("busy", "a run", |run| run["state"] == "running");
     let items = [house.enqueue(&["busy"]), house.enqueue(&["busy"])];
-    house.wait_run("busy", "a skipped occurrence", |run| {
-        run["state"] == "skipped"
-    });
+    house.wait_run("busy", "a skipped occurrence", |run| run["state"] == "skipped");
     for item in items {
         assert_eq!(house.show(item)["state"], "queued");
     }
@@ -155,10 +140,8 @@ count -1
 "#;
 
 fn crowd(settings: &str, concurrency: &str) -> House {
-    let house = House::new(&format!(
-        "{settings}\n{}",
-        CROWD.replace("concurrency = 3", concurrency)
-    ));
+    let house =
+        House::new(&format!("{settings}\n{}", CROWD.replace("concurrency = 3", concurrency)));
     nix::unistd::mkfifo(&house.path("never"), nix::sys::stat::Mode::S_IRWXU)
         .expect("a FIFO can be made");
     house.write("count", "0\n");
@@ -168,11 +151,7 @@ fn crowd(settings: &str, concurrency: &str) -> House {
 fn most_at_once(house: &House) -> i64 {
     let counts = house.lines("counts");
     assert_eq!(counts.last().map(String::as_str), Some("0"));
-    counts
-        .iter()
-        .map(|count| count.parse().expect("a number"))
-        .max()
-        .expect("it ran")
+    counts.iter().map(|count| count.parse().expect("a number")).max().expect("it ran")
 }
 
 #[test]
@@ -180,9 +159,7 @@ fn concurrency_is_used_and_never_exceeded() {
     let house = crowd("", "concurrency = 3");
     let lines: String = (0..24).map(|number| format!("{number}\n")).collect();
     let supervisor = house.start();
-    house
-        .ask_with(&["enqueue", "--lines", "crowd"], &lines)
-        .expect(0);
+    house.ask_with(&["enqueue", "--lines", "crowd"], &lines).expect(0);
     house.wait_lines("counts", 20);
     // Over a crash, too.
     supervisor.kill();
@@ -197,9 +174,7 @@ fn max_running_is_the_limit_of_all_jobs_together() {
     let house = crowd("max_running = 2", "overlap = 'allow'");
     let lines: String = (0..12).map(|number| format!("{number}\n")).collect();
     let _supervisor = house.start();
-    house
-        .ask_with(&["enqueue", "--lines", "crowd"], &lines)
-        .expect(0);
+    house.ask_with(&["enqueue", "--lines", "crowd"], &lines).expect(0);
     house.wait_idle(&["crowd"]);
     assert_eq!(house.lines("counts").len(), 24);
     assert_eq!(most_at_once(&house), 2);
@@ -232,9 +207,7 @@ command = 'true'
     let long = house.enqueue(&["long"]);
     let _supervisor = house.start();
     house.wait_lines("began", 1);
-    let missed = house.wait_run("prompt", "a missed occurrence", |run| {
-        run["state"] == "skipped"
-    });
+    let missed = house.wait_run("prompt", "a missed occurrence", |run| run["state"] == "skipped");
     assert_eq!(missed["reason"], "missed", "{missed:#}");
     house.ask(&["cancel", &long.to_string()]).expect(0);
     house.wait_run("prompt", "a success", |run| run["state"] == "succeeded");

@@ -22,10 +22,7 @@ fn after(house: &House, shell: &mut Command, script: &str) -> Command {
 }
 
 fn output(house: &House, run: i64) -> String {
-    house
-        .ask(&["logs", "--raw", &run.to_string()])
-        .expect(0)
-        .out
+    house.ask(&["logs", "--raw", &run.to_string()]).expect(0).out
 }
 
 #[test]
@@ -73,9 +70,7 @@ fn a_limit_of_file_sizes_does_not_end_the_supervisor_and_is_none_of_its_jobs_sig
     assert_eq!(output(&house, run).trim(), "SigIgn:\t0000000000000000");
     // The log of the store grows beyond what the supervisor may write.
     for _ in 0..3 {
-        house
-            .ask_with(&["enqueue", "--stdin", "big"], vec![b'x'; 600_000])
-            .expect(0);
+        house.ask_with(&["enqueue", "--stdin", "big"], vec![b'x'; 600_000]).expect(0);
     }
     wait_for("a write to be refused", || {
         assert_eq!(supervisor.status(), None, "it was ended");

@@ -39,21 +39,14 @@ struct Disk {
 impl Disk {
     /// None where the machine does not let us.
     fn new(house: &House) -> Option<Self> {
-        let disk = Self {
-            image: house.path("image"),
-            dir: house.state_dir(),
-        };
+        let disk = Self { image: house.path("image"), dir: house.state_dir() };
         std::fs::create_dir(&disk.dir).expect("the house is ours");
         let image = std::fs::File::create(&disk.image).expect("the house is ours");
         image.set_len(64 << 20).expect("it is sparse");
         // Nothing is left to be written in the background.
         let options = "lazy_itable_init=0,lazy_journal_init=0";
-        is_done(
-            program("mkfs.ext4")
-                .args(["-q", "-F", "-E", options])
-                .arg(&disk.image),
-        )
-        .then_some(())?;
+        is_done(program("mkfs.ext4").args(["-q", "-F", "-E", options]).arg(&disk.image))
+            .then_some(())?;
         disk.mount().then_some(disk)
     }
 
@@ -64,11 +57,7 @@ impl Disk {
 
     /// Requests that were written to the device, and those that are under way.
     fn writes(&self) -> (u64, u64) {
-        let device = answer_of(
-            program("findmnt")
-                .args(["-n", "-o", "SOURCE"])
-                .arg(&self.dir),
-        );
+        let device = answer_of(program("findmnt").args(["-n", "-o", "SOURCE"]).arg(&self.dir));
         let name = device.expect(0).out.trim().replace("/dev/", "");
         let stat = std::fs::read_to_string(format!("/sys/block/{name}/stat"));
         let stat = stat.expect("it is a loop device");
@@ -153,11 +142,7 @@ fn cut(round: usize) -> Option<Tally> {
     let items: Vec<i64> = jobs.iter().map(|job| enqueue(&house, job)).collect();
     end_the_power(&house, &disk, supervisor, &mut dice);
 
-    let mut tally = Tally {
-        cuts: 1,
-        acknowledged: items.len(),
-        ..Tally::default()
-    };
+    let mut tally = Tally { cuts: 1, acknowledged: items.len(), ..Tally::default() };
     if !boot_again(&house) {
         tally.corrupt = 1;
         tally.lost = items.len();
@@ -218,10 +203,7 @@ fn boot_again(house: &House) -> bool {
     let jobctl = binary(house);
     let script = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"";
     let mut booted = program("unshare");
-    booted
-        .args(["-m", "sh", "-c", script])
-        .arg(house.path("boot_id"))
-        .arg(jobctl.get_program());
+    booted.args(["-m", "sh", "-c", script]).arg(house.path("boot_id")).arg(jobctl.get_program());
     for (name, value) in jobctl.get_envs() {
         match value {
             Some(value) => booted.env(name, value),
@@ -291,10 +273,7 @@ fn a_power_cut_loses_no_acknowledged_run_and_repeats_no_attempt() {
 #[test]
 fn a_build_that_syncs_nothing_is_caught() {
     if std::env::var_os("JOBCTL_SWEEP_BINARY").is_none() {
-        return skipped(
-            Need::BrokenBuild,
-            "JOBCTL_SWEEP_BINARY names no broken build",
-        );
+        return skipped(Need::BrokenBuild, "JOBCTL_SWEEP_BINARY names no broken build");
     }
     if let Some(sum) = cut_again_and_again() {
         assert!(sum.lost > 0, "{sum:?}");

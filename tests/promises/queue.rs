@@ -22,9 +22,7 @@ command = 'echo "$1" >> "$T/done"'
 "#;
 
 fn ids(text: &str) -> Vec<i64> {
-    text.lines()
-        .map(|line| line.parse().expect("an id"))
-        .collect()
+    text.lines().map(|line| line.parse().expect("an id")).collect()
 }
 
 fn existing(text: &str) -> Vec<bool> {
@@ -38,29 +36,15 @@ fn existing(text: &str) -> Vec<bool> {
 fn a_file_is_not_in_the_queue_twice_nor_again_soon_after_it_was_done() {
     let house = House::new(JOBS);
     let first = ids(&house.ask(&["enqueue", "resize", "a.png"]).expect(0).out);
-    let again = house
-        .ask(&["--json", "enqueue", "resize", "a.png"])
-        .expect(0);
+    let again = house.ask(&["--json", "enqueue", "resize", "a.png"]).expect(0);
     assert_eq!(existing(&again.out), [true]);
-    let lines = house.ask_with(
-        &["--json", "enqueue", "--lines", "resize"],
-        b"a.png\nb.png\nb.png\n",
-    );
+    let lines =
+        house.ask_with(&["--json", "enqueue", "--lines", "resize"], b"a.png\nb.png\nb.png\n");
     assert_eq!(existing(&lines.expect(0).out), [true, false, true]);
     let _supervisor = house.start();
     house.wait_state(first[0], "succeeded");
-    assert_eq!(
-        ids(&house.ask(&["enqueue", "resize", "a.png"]).expect(0).out),
-        first
-    );
-    assert_eq!(
-        house
-            .lines("done")
-            .iter()
-            .filter(|line| *line == "a.png")
-            .count(),
-        1
-    );
+    assert_eq!(ids(&house.ask(&["enqueue", "resize", "a.png"]).expect(0).out), first);
+    assert_eq!(house.lines("done").iter().filter(|line| *line == "a.png").count(), 1);
 }
 
 #[test]
@@ -69,24 +53,9 @@ fn a_key_that_cannot_be_made_adds_nothing() {
     let answer = house.ask(&["enqueue", "resize"]).expect(2);
     assert!(answer.err.contains("argument 1"), "{answer:?}");
     house.ask(&["enqueue", "works", "x"]).expect(0);
-    house
-        .ask(&["enqueue", "--key", "k", "works", "x"])
-        .expect(0);
-    house
-        .ask(&[
-            "enqueue",
-            "--key",
-            "k",
-            "--on-conflict",
-            "error",
-            "works",
-            "x",
-        ])
-        .expect(1);
-    assert_eq!(
-        house.ask(&["--json", "runs"]).expect(0).out.lines().count(),
-        2
-    );
+    house.ask(&["enqueue", "--key", "k", "works", "x"]).expect(0);
+    house.ask(&["enqueue", "--key", "k", "--on-conflict", "error", "works", "x"]).expect(1);
+    assert_eq!(house.ask(&["--json", "runs"]).expect(0).out.lines().count(), 2);
 }
 
 #[test]
@@ -96,38 +65,23 @@ fn a_command_reads_the_standard_input_of_its_item_in_each_attempt() {
         ">> \"$T/got\"; test \"$JOBCTL_ATTEMPT\" = 2'\nretry = { max = 1, delay = \"1ms\" }",
     ));
     let input: Vec<u8> = (0..=255).cycle().take(300_000).collect();
-    let run = ids(&house
-        .ask_with(&["enqueue", "--stdin", "cat"], &input)
-        .expect(0)
-        .out)[0];
+    let run = ids(&house.ask_with(&["enqueue", "--stdin", "cat"], &input).expect(0).out)[0];
     let _supervisor = house.start();
     house.wait_state(run, "succeeded");
     let got = std::fs::read(house.path("got")).expect("it was written");
-    assert!(
-        got == [&input[..], &input[..]].concat(),
-        "{} bytes",
-        got.len()
-    );
+    assert!(got == [&input[..], &input[..]].concat(), "{} bytes", got.len());
 }
 
 #[test]
 fn input_that_is_empty_is_empty_and_one_that_is_too_long_is_refused() {
     let house = House::new(JOBS);
-    let run = ids(&house
-        .ask_with(&["enqueue", "--stdin", "cat"], b"")
-        .expect(0)
-        .out)[0];
+    let run = ids(&house.ask_with(&["enqueue", "--stdin", "cat"], b"").expect(0).out)[0];
     let long = vec![b'x'; (16 << 20) + 1];
-    let answer = house
-        .ask_with(&["enqueue", "--stdin", "cat"], &long)
-        .expect(2);
+    let answer = house.ask_with(&["enqueue", "--stdin", "cat"], &long).expect(2);
     assert!(answer.err.contains("16 MiB"), "{answer:?}");
     let _supervisor = house.start();
     house.wait_state(run, "succeeded");
-    assert_eq!(
-        std::fs::read(house.path("got")).expect("it was written"),
-        b""
-    );
+    assert_eq!(std::fs::read(house.path("got")).expect("it was written"), b"");
 }
 
 #[test]
@@ -140,23 +94,15 @@ fn a_run_starts_after_those_it_waits_for_and_not_if_one_fails() {
     let third = after(&format!("{good},{second}"), "third");
     let never = after(&format!("{good},{bad}"), "never");
     let nor_this = after(&never.to_string(), "nor this");
-    house
-        .ask(&["enqueue", "--after", "4711", "works", "x"])
-        .expect(3);
+    house.ask(&["enqueue", "--after", "4711", "works", "x"]).expect(3);
     let _supervisor = house.start();
     house.wait_state(third, "succeeded");
     for (run, by) in [(never, bad), (nor_this, never)] {
         let cancelled = house.wait_state(run, "cancelled");
-        assert_eq!(
-            (&cancelled["reason"], &cancelled["by"]),
-            (&"dependency".into(), &by.into())
-        );
+        assert_eq!((&cancelled["reason"], &cancelled["by"]), (&"dependency".into(), &by.into()));
     }
     assert_eq!(house.lines("done"), ["first", "second", "third"]);
-    assert_eq!(
-        house.show(third)["after"],
-        serde_json::json!([good, second])
-    );
+    assert_eq!(house.show(third)["after"], serde_json::json!([good, second]));
 }
 
 #[test]
@@ -180,31 +126,21 @@ fn what_expires_is_cancelled_when_its_time_is_over_and_not_before() {
     assert_eq!(expired["reason"], "expired");
     assert!(expired["ended_at"].as_str() > expired["created_at"].as_str());
     assert_eq!(house.show(long)["state"], "queued");
-    house
-        .ask(&["enqueue", "--in", "2h", "--expires", "1h", "works", "x"])
-        .expect(2);
+    house.ask(&["enqueue", "--in", "2h", "--expires", "1h", "works", "x"]).expect(2);
 }
 
 #[test]
 fn a_dry_run_adds_nothing_and_makes_nothing() {
     let house = House::new(JOBS);
-    let answer = house
-        .ask_with(&["enqueue", "--dry-run", "--lines", "resize"], b"a\nb\n")
-        .expect(0);
+    let answer =
+        house.ask_with(&["enqueue", "--dry-run", "--lines", "resize"], b"a\nb\n").expect(0);
     assert_eq!(answer.out, "would add 2 runs of resize\n");
     assert!(!house.state_dir().join("jobctl.db").exists());
     house.enqueue(&["resize", "a"]);
-    let answer = house
-        .ask_with(&["enqueue", "--dry-run", "--lines", "resize"], b"a\nb\n")
-        .expect(0);
-    assert_eq!(
-        answer.out,
-        "would add 1 run of resize; the keys of 1 more are held\n"
-    );
-    assert_eq!(
-        house.ask(&["--json", "runs"]).expect(0).out.lines().count(),
-        1
-    );
+    let answer =
+        house.ask_with(&["enqueue", "--dry-run", "--lines", "resize"], b"a\nb\n").expect(0);
+    assert_eq!(answer.out, "would add 1 run of resize; the keys of 1 more are held\n");
+    assert_eq!(house.ask(&["--json", "runs"]).expect(0).out.lines().count(), 1);
 }
 
 #[test]
@@ -218,30 +154,15 @@ fn what_is_retried_at_a_rate_falls_due_one_after_the_other() {
     assert_eq!(supervisor.stop(), 0);
     house.ask(&["retry", "--failed", "--rate", "2/h"]).expect(0);
     let due = runs.map(|run| crate::support::time(&house.show(run)["due_at"]));
-    let gaps: Vec<i64> = due
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).num_seconds())
-        .collect();
+    let gaps: Vec<i64> = due.windows(2).map(|pair| (pair[1] - pair[0]).num_seconds()).collect();
     assert_eq!(gaps, [1800, 1800]);
     assert_eq!(house.show(runs[0])["state"], "queued");
     assert_eq!(house.show(runs[2])["state"], "scheduled");
-    house
-        .ask(&["retry", "--failed", "--rate", "fast"])
-        .expect(2);
+    house.ask(&["retry", "--failed", "--rate", "fast"]).expect(2);
 
     house.ask(&["cancel", "--job", "fails"]).expect(0);
     let _supervisor = house.start();
-    house
-        .ask(&[
-            "retry",
-            "--job",
-            "fails",
-            "--state",
-            "cancelled",
-            "--rate",
-            "100/s",
-        ])
-        .expect(0);
+    house.ask(&["retry", "--job", "fails", "--state", "cancelled", "--rate", "100/s"]).expect(0);
     for run in runs {
         crate::support::wait_for("its second attempt", || {
             (house.show(run)["attempt"] == 2).then_some(())
@@ -256,19 +177,9 @@ fn a_rate_is_kept_over_restarts_and_keeps_no_other_job_waiting() {
          [jobs.quick]\nrate = '2/s'\ncommand = 'echo \"$1\" >> \"$T/quick\"'\n",
     );
     let items: String = (0..6).map(|number| format!("{number}\n")).collect();
-    house
-        .ask_with(&["enqueue", "--lines", "slow"], &items)
-        .expect(0);
-    house
-        .ask_with(&["enqueue", "--lines", "quick"], &items)
-        .expect(0);
-    let queued = || {
-        house
-            .runs("slow")
-            .iter()
-            .filter(|run| run["state"] == "queued")
-            .count()
-    };
+    house.ask_with(&["enqueue", "--lines", "slow"], &items).expect(0);
+    house.ask_with(&["enqueue", "--lines", "quick"], &items).expect(0);
+    let queued = || house.runs("slow").iter().filter(|run| run["state"] == "queued").count();
     let supervisor = house.start();
     // One every half second: the bucket is filled again, and nobody has to ring.
     assert_eq!(house.wait_lines("quick", 6).len(), 6);
@@ -301,10 +212,7 @@ fn a_pause_of_everything_and_then_a_wait_drains() {
     assert_eq!(supervisor.stop(), 0);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stranger with a tool of his own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn open(house: &House) -> rusqlite::Connection {
     rusqlite::Connection::open(house.state_dir().join("jobctl.db")).expect("the store is there")
 }
@@ -317,14 +225,8 @@ fn many(count: usize) -> String {
 #[test]
 fn a_large_batch_is_executed_whole_in_order_and_each_id_is_on_disk_when_it_is_printed() {
     let house = House::new("[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\nkey = '{1}'\n");
-    let added = house
-        .ask_with(&["enqueue", "--lines", "a"], many(3000))
-        .expect(0);
-    let ids: Vec<i64> = added
-        .out
-        .lines()
-        .map(|id| id.parse().expect("an id"))
-        .collect();
+    let added = house.ask_with(&["enqueue", "--lines", "a"], many(3000)).expect(0);
+    let ids: Vec<i64> = added.out.lines().map(|id| id.parse().expect("an id")).collect();
     assert_eq!(ids.len(), 3000);
     assert!(ids.is_sorted());
     let of_job = |job: &str| {
@@ -337,20 +239,12 @@ fn a_large_batch_is_executed_whole_in_order_and_each_id_is_on_disk_when_it_is_pr
     assert_eq!(house.runs("a").len(), 3000);
     // Keys twice: the second time each stands for the first.
     let lines = many(1500);
-    let first = house
-        .ask_with(&["enqueue", "--lines", "b"], &lines)
-        .expect(0)
-        .out;
-    let again = house
-        .ask_with(&["enqueue", "--lines", "b"], &lines)
-        .expect(0)
-        .out;
+    let first = house.ask_with(&["enqueue", "--lines", "b"], &lines).expect(0).out;
+    let again = house.ask_with(&["enqueue", "--lines", "b"], &lines).expect(0).out;
     assert_eq!(first, again);
     assert_eq!(of_job("b"), 1500);
-    let refused = house.ask_with(
-        &["enqueue", "--lines", "--on-conflict", "error", "b"],
-        many(1600),
-    );
+    let refused =
+        house.ask_with(&["enqueue", "--lines", "--on-conflict", "error", "b"], many(1600));
     assert_eq!(refused.code, 1, "{refused:?}");
     house.ask(&["cancel", "--job", "a"]).expect(0);
     house.ask(&["cancel", "--job", "b"]).expect(0);
@@ -373,9 +267,7 @@ fn a_large_batch_whose_command_is_killed_midway_leaves_nothing() {
     let store = || open(&house);
     wait_for("items out of sight", || {
         let staged: i64 = store()
-            .query_row("SELECT count(*) FROM run WHERE state = 0", [], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT count(*) FROM run WHERE state = 0", [], |row| row.get(0))
             .ok()?;
         (staged > 0).then_some(())
     });
@@ -396,10 +288,6 @@ fn a_large_batch_whose_command_is_killed_midway_leaves_nothing() {
     assert_eq!(house.runs("a").len(), 1);
     let is_ticket = |name: &str| name.starts_with("batch-");
     let left = std::fs::read_dir(house.state_dir()).expect("the state directory");
-    assert!(
-        !left
-            .flatten()
-            .any(|entry| is_ticket(&entry.file_name().to_string_lossy()))
-    );
+    assert!(!left.flatten().any(|entry| is_ticket(&entry.file_name().to_string_lossy())));
     assert_eq!(supervisor.stop(), 0);
 }

@@ -51,9 +51,7 @@ fn stop_between_turns(house: &House, supervisor: &Supervisor) {
 }
 
 fn error_of(house: &House) -> Option<String> {
-    house.status()["supervisor"]["jobfile_error"]
-        .as_str()
-        .map(str::to_owned)
+    house.status()["supervisor"]["jobfile_error"].as_str().map(str::to_owned)
 }
 
 #[test]
@@ -136,10 +134,7 @@ fn a_new_included_file_and_a_directory_that_comes_back_are_noticed() {
     wait_jobs(&house, 1);
     fs::create_dir(house.path("jobs.d")).unwrap();
     for name in ["b", "c"] {
-        house.write(
-            &format!("jobs.d/{name}.toml"),
-            format!("[jobs.{name}]\ncommand = 'true'\n"),
-        );
+        house.write(&format!("jobs.d/{name}.toml"), format!("[jobs.{name}]\ncommand = 'true'\n"));
     }
     wait_jobs(&house, 3);
 }
@@ -166,10 +161,7 @@ fn a_checkout_of_a_repository_is_noticed() {
     git(&["commit", "-q", "-m", "one"]);
     git(&["branch", "one"]);
     git(&["checkout", "-q", "-b", "two"]);
-    house.write(
-        "repository/jobs.toml",
-        "include = ['more/*.toml']\n[jobs.a]\ncommand = 'true'\n",
-    );
+    house.write("repository/jobs.toml", "include = ['more/*.toml']\n[jobs.a]\ncommand = 'true'\n");
     fs::create_dir(house.path("repository/more")).unwrap();
     house.write("repository/more/b.toml", "[jobs.b]\ncommand = 'true'\n");
     git(&["add", "."]);
@@ -190,24 +182,18 @@ fn a_bad_jobfile_is_told_once_and_forgotten_when_it_is_mended() {
     let _supervisor = house.start();
     house.write_jobfile("[jobs.a]\ncomand = 'true'\n");
     house.wait_text("log", "event=jobfile_bad");
-    wait_for("status to tell", || {
-        error_of(&house).filter(|error| error.contains("comand"))
-    });
+    wait_for("status to tell", || error_of(&house).filter(|error| error.contains("comand")));
     // The same text once more is no news, and neither is a look at it.
     house.write_jobfile("[jobs.a]\ncomand = 'true'\n");
     house.write_jobfile(TWO);
     wait_jobs(&house, 2);
-    wait_for("the error to be gone", || {
-        error_of(&house).is_none().then_some(())
-    });
+    wait_for("the error to be gone", || error_of(&house).is_none().then_some(()));
     assert_eq!(count(&house, "jobfile_bad"), 1);
     // The one that was in force all the time comes back: the error goes, too.
     fs::remove_file(house.jobfile()).unwrap();
     house.wait_text("log", "there is no such file");
     house.write_jobfile(TWO);
-    wait_for("the error to be gone", || {
-        error_of(&house).is_none().then_some(())
-    });
+    wait_for("the error to be gone", || error_of(&house).is_none().then_some(()));
 }
 
 #[test]
@@ -219,22 +205,15 @@ fn what_would_remove_a_job_with_unfinished_runs_waits() {
     house.write_jobfile(&format!("{ONE}[jobs.new]\ncommand = 'true'\n"));
     house.wait_text("log", "event=jobfile_held");
     let error = wait_for("status to tell", || error_of(&house));
-    assert!(
-        error.contains("job `long`") && error.contains("1 unfinished run"),
-        "{error}"
-    );
+    assert!(error.contains("job `long`") && error.contains("1 unfinished run"), "{error}");
     assert!(error.contains("hint: `jobctl reload`"), "{error}");
     supervisor.send(Signal::SIGHUP);
-    wait_for("HUP to be held, too", || {
-        (count(&house, "jobfile_held") == 2).then_some(())
-    });
+    wait_for("HUP to be held, too", || (count(&house, "jobfile_held") == 2).then_some(()));
     assert_eq!(count(&house, "reload"), 0, "nothing of it is taken");
     assert_eq!(house.show(run)["state"], "running");
     house.ask(&["cancel", &run.to_string()]).expect(0);
     house.wait_text("log", "event=reload jobs=2 added=1 changed=0 removed=1");
-    wait_for("the error to be gone", || {
-        error_of(&house).is_none().then_some(())
-    });
+    wait_for("the error to be gone", || error_of(&house).is_none().then_some(()));
 }
 
 #[test]
@@ -328,18 +307,11 @@ fn was_moves_runs_queue_keys_and_pause() {
     let queued = house.enqueue(&["--key", "k2", "old"]);
     // By itself: a renaming is no removal.
     house.write_jobfile(&format!("[jobs.new]\nwas = ['old']\n{SLEEP}"));
-    house.wait_text(
-        "log",
-        "event=reload jobs=1 added=0 changed=0 removed=0 renamed=1",
-    );
+    house.wait_text("log", "event=reload jobs=1 added=0 changed=0 removed=0 renamed=1");
     assert_eq!(house.show(running)["job"], "new");
     assert_eq!(house.show(running)["state"], "running");
     assert_eq!(house.show(queued)["job"], "new");
-    assert_eq!(
-        house.enqueue(&["--key", "k1", "new"]),
-        running,
-        "its key is held"
-    );
+    assert_eq!(house.enqueue(&["--key", "k1", "new"]), running, "its key is held");
     assert_eq!(house.enqueue(&["--key", "k2", "new"]), queued);
     house.ask(&["cancel", &running.to_string()]).expect(0);
     house.wait_state(queued, "running");
@@ -360,10 +332,7 @@ fn two_names_cannot_be_swapped_in_one_step() {
         "[jobs.a]\ncommand = 'true'\nwas = ['b']\n[jobs.b]\ncommand = 'true'\nwas = ['a']\n",
     );
     let answer = house.ask(&["reload"]).expect(1);
-    assert!(
-        answer.err.contains("there is a job of that name"),
-        "{answer:#?}"
-    );
+    assert!(answer.err.contains("there is a job of that name"), "{answer:#?}");
 }
 
 #[test]

@@ -5,9 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use crate::support::{House, Need, become_user, is_root, program, skipped};
 
 fn house(jobs: &str) -> House {
-    let house = House::new(&format!(
-        "[defaults]\nshell = [\"/bin/bash\", \"-c\"]\n{jobs}"
-    ));
+    let house = House::new(&format!("[defaults]\nshell = [\"/bin/bash\", \"-c\"]\n{jobs}"));
     nix::unistd::mkfifo(&house.path("door"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     house
 }
@@ -41,10 +39,7 @@ echo 'result=12 files, "all" good' >> "$JOBCTL_REPORT"
     let id = house.enqueue(&["work"]);
     let path = path_of(&house);
     let run = house.show(id);
-    assert_eq!(
-        (run["progress"].as_i64(), run["result"].as_str()),
-        (Some(40), Some("half"))
-    );
+    assert_eq!((run["progress"].as_i64(), run["result"].as_str()), (Some(40), Some("half")));
     assert_eq!(house.runs("work")[0]["progress"], 40);
     let status = house.ask(&["status"]).expect(0).out;
     assert!(status.contains("running (40 %)"), "{status}");
@@ -53,21 +48,11 @@ echo 'result=12 files, "all" good' >> "$JOBCTL_REPORT"
     open_door(&house);
     let run = house.wait_state(id, "succeeded");
     assert_eq!(
-        (
-            run["progress"].as_i64(),
-            run["result"].as_str(),
-            run["error"].as_str()
-        ),
+        (run["progress"].as_i64(), run["result"].as_str(), run["error"].as_str()),
         (Some(100), Some("12 files, \"all\" good"), None)
     );
     assert!(!path.exists());
-    assert!(
-        house
-            .ask(&["show", &id.to_string()])
-            .expect(0)
-            .out
-            .contains("12 files")
-    );
+    assert!(house.ask(&["show", &id.to_string()]).expect(0).out.contains("12 files"));
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -107,11 +92,8 @@ command = 'echo retry_after=2h >> "$JOBCTL_REPORT"; exit 1'
 "#,
     );
     let supervisor = house.start();
-    let (work, late, far) = (
-        house.enqueue(&["work"]),
-        house.enqueue(&["late"]),
-        house.enqueue(&["far"]),
-    );
+    let (work, late, far) =
+        (house.enqueue(&["work"]), house.enqueue(&["late"]), house.enqueue(&["far"]));
     assert_eq!(house.wait_state(work, "succeeded")["attempt"], 4);
     assert_eq!(house.wait_state(late, "failed")["reason"], "give_up_after");
     let far = house.wait_state(far, "retrying");
@@ -120,11 +102,7 @@ command = 'echo retry_after=2h >> "$JOBCTL_REPORT"; exit 1'
     let minutes = (due - started).num_minutes();
     assert!((119..=121).contains(&minutes), "{far}");
     house.ask(&["exec", "far"]).expect(1);
-    let states: Vec<_> = house
-        .runs("far")
-        .iter()
-        .map(|run| run["state"].clone())
-        .collect();
+    let states: Vec<_> = house.runs("far").iter().map(|run| run["state"].clone()).collect();
     assert_eq!(states, ["retrying", "failed"]);
     assert_eq!(supervisor.stop(), 0);
 }
@@ -157,10 +135,7 @@ command = 'yes progress=3 | head -c 20000000 > "$JOBCTL_REPORT"; echo >> "$JOBCT
     let id = house.enqueue(&["work"]);
     let run = house.wait_state(id, "succeeded");
     assert_eq!(run["progress"], 99);
-    assert_eq!(
-        run["error"],
-        "report: longer than 64 KiB, only its end was read"
-    );
+    assert_eq!(run["error"], "report: longer than 64 KiB, only its end was read");
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -204,10 +179,7 @@ command = 'echo progress=50 >> "$JOBCTL_REPORT"; stat -c "result=%U %a" "$JOBCTL
     let supervisor = house.start();
     let id = house.enqueue(&["work"]);
     let run = house.wait_state(id, "succeeded");
-    assert_eq!(
-        (run["progress"].as_i64(), run["result"].as_str()),
-        (Some(50), Some("nobody 600"))
-    );
+    assert_eq!((run["progress"].as_i64(), run["result"].as_str()), (Some(50), Some("nobody 600")));
     assert_eq!(supervisor.stop(), 0);
     // Nobody sees whose reports there are.
     let mut list = become_user(65_534);
@@ -217,10 +189,7 @@ command = 'echo progress=50 >> "$JOBCTL_REPORT"; stat -c "result=%U %a" "$JOBCTL
 
 #[test]
 fn a_person_who_waits_on_a_terminal_sees_how_far_it_is() {
-    let has_script = program("sh")
-        .args(["-c", "command -v script"])
-        .output()
-        .expect("sh is there");
+    let has_script = program("sh").args(["-c", "command -v script"]).output().expect("sh is there");
     if !has_script.status.success() {
         return skipped(Need::Script, "script(1) is not installed");
     }

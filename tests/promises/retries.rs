@@ -24,34 +24,20 @@ fn delays_grow_and_every_attempt_is_on_record() {
     let run = house.enqueue(&["fails"]);
     let ended = house.wait_state(run, "failed");
     assert_eq!(
-        (
-            &ended["reason"],
-            &ended["exit_code"],
-            &ended["attempt"],
-            &ended["max_attempts"]
-        ),
+        (&ended["reason"], &ended["exit_code"], &ended["attempt"], &ended["max_attempts"]),
         (&"exit".into(), &4.into(), &4.into(), &4.into())
     );
     let attempts = ended["attempts"].as_array().expect("there are some");
     assert_eq!(attempts.len(), 4);
     for (pair, delay_ms) in attempts.windows(2).zip([100, 200, 400]) {
         let waited = time(&pair[1]["started_at"]) - time(&pair[0]["ended_at"]);
-        assert!(
-            waited.num_milliseconds() >= delay_ms,
-            "{waited} is less than {delay_ms} ms"
-        );
+        assert!(waited.num_milliseconds() >= delay_ms, "{waited} is less than {delay_ms} ms");
     }
     for attempt in attempts {
-        assert_eq!(
-            (&attempt["outcome"], &attempt["exit_code"]),
-            (&"exited".into(), &4.into())
-        );
+        assert_eq!((&attempt["outcome"], &attempt["exit_code"]), (&"exited".into(), &4.into()));
     }
     let lines = ["1 4 ", "2 4 exited", "3 4 exited", "4 4 exited"];
-    assert_eq!(
-        house.lines("tried"),
-        lines.map(|line| format!("{run}/{line}"))
-    );
+    assert_eq!(house.lines("tried"), lines.map(|line| format!("{run}/{line}")));
 }
 
 #[test]
@@ -91,10 +77,7 @@ fn an_exit_code_that_promises_no_better_luck_is_not_retried() {
     let _supervisor = house.start();
     let run = house.enqueue(&["fails", "9"]);
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["attempt"], &ended["reason"]),
-        (&1.into(), &"exit".into())
-    );
+    assert_eq!((&ended["attempt"], &ended["reason"]), (&1.into(), &"exit".into()));
 }
 
 #[test]
@@ -103,10 +86,7 @@ fn an_exit_code_can_mean_nothing_to_do() {
     let _supervisor = house.start();
     let run = house.enqueue(&["fails"]);
     let ended = house.wait_state(run, "skipped");
-    assert_eq!(
-        (&ended["attempt"], &ended["reason"]),
-        (&1.into(), &"exit".into())
-    );
+    assert_eq!((&ended["attempt"], &ended["reason"]), (&1.into(), &"exit".into()));
 }
 
 #[test]
@@ -125,10 +105,7 @@ fn a_run_gives_up_when_its_next_attempt_would_come_too_late() {
     let _supervisor = house.start();
     let run = house.enqueue(&["fails"]);
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["attempt"], &ended["reason"]),
-        (&1.into(), &"give_up_after".into())
-    );
+    assert_eq!((&ended["attempt"], &ended["reason"]), (&1.into(), &"give_up_after".into()));
 }
 
 #[test]
@@ -139,10 +116,7 @@ fn without_a_limit_it_is_tried_until_it_succeeds() {
     let _supervisor = house.start();
     let run = house.enqueue(&["stubborn"]);
     let ended = house.wait_state(run, "succeeded");
-    assert_eq!(
-        (&ended["attempt"], &ended["max_attempts"]),
-        (&8.into(), &Value::Null)
-    );
+    assert_eq!((&ended["attempt"], &ended["max_attempts"]), (&8.into(), &Value::Null));
     assert_eq!(ended["attempts"].as_array().map(Vec::len), Some(8));
 }
 
@@ -151,16 +125,10 @@ fn a_new_occurrence_supersedes_an_older_one_that_waits_for_its_retry() {
     let house = failing("schedule = '@every 1s'\nretry = { max = 1, delay = '1h' }");
     let item = house.enqueue(&["fails"]);
     let _supervisor = house.start();
-    let old = house.wait_run("fails", "a superseded run", |run| {
-        run["reason"] == "superseded"
-    });
+    let old = house.wait_run("fails", "a superseded run", |run| run["reason"] == "superseded");
     assert_eq!(old["state"], "failed", "{old:#}");
     assert!(old["by"].as_i64() > old["id"].as_i64(), "{old:#}");
-    assert_eq!(
-        house.show(item)["state"],
-        "retrying",
-        "an item was superseded"
-    );
+    assert_eq!(house.show(item)["state"], "retrying", "an item was superseded");
 }
 
 #[test]
@@ -172,12 +140,7 @@ fn a_new_occurrence_leaves_older_ones_alone_where_the_job_says_so() {
         let runs = house.runs("fails");
         (runs.iter().filter(|run| run["state"] == "retrying").count() >= 2).then_some(())
     });
-    assert!(
-        house
-            .runs("fails")
-            .iter()
-            .all(|run| run["reason"].is_null())
-    );
+    assert!(house.runs("fails").iter().all(|run| run["reason"].is_null()));
 }
 
 #[test]
@@ -192,10 +155,7 @@ fn retry_by_hand_grants_a_fresh_budget_and_keeps_the_history() {
     let ended = wait_for("the fresh budget to be used", || {
         Some(house.show(run)).filter(|run| run["state"] == "failed" && run["attempt"] == 4)
     });
-    assert_eq!(
-        (&ended["max_attempts"], &ended["exit_code"]),
-        (&4.into(), &5.into())
-    );
+    assert_eq!((&ended["max_attempts"], &ended["exit_code"]), (&4.into(), &5.into()));
     assert!(ended["acked"].is_null());
     assert_eq!(ended["attempts"].as_array().map(Vec::len), Some(4));
     assert_eq!(house.lines("tried").len(), 4);
@@ -212,10 +172,7 @@ fn retry_by_hand_takes_todays_definition_of_the_job() {
     house.wait_text("log", "event=reload");
     house.ask(&["retry", &run.to_string()]).expect(0);
     house.wait_state(run, "succeeded");
-    assert_eq!(
-        house.ask(&["logs", &run.to_string()]).expect(0).out,
-        "mended\n"
-    );
+    assert_eq!(house.ask(&["logs", &run.to_string()]).expect(0).out, "mended\n");
 }
 
 #[test]
@@ -242,17 +199,10 @@ fn a_success_of_an_occurrence_acknowledges_the_failures_before_it_but_no_items()
     assert_eq!(house.ask(&["status", "--quiet"]).code, 1);
     house.write("good", "");
     house.wait_run("due", "a success", |run| run["state"] == "succeeded");
-    let failures: Vec<Value> = house
-        .runs("due")
-        .into_iter()
-        .filter(|run| run["state"] == "failed")
-        .collect();
+    let failures: Vec<Value> =
+        house.runs("due").into_iter().filter(|run| run["state"] == "failed").collect();
     for failure in &failures {
-        assert_eq!(
-            failure["acked"].is_null(),
-            failure["id"] == item,
-            "{failure:#}"
-        );
+        assert_eq!(failure["acked"].is_null(), failure["id"] == item, "{failure:#}");
     }
     house.ask(&["ack", &item.to_string()]).expect(0);
     house.ask(&["status", "--quiet"]).expect(0);
@@ -279,16 +229,11 @@ sleep 1000
     let run = house.enqueue(&["endless"]);
     house.wait_lines("began", 1);
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["reason"], &ended["outcome"]),
-        (&"timeout".into(), &"timed_out".into())
-    );
+    assert_eq!((&ended["reason"], &ended["outcome"]), (&"timeout".into(), &"timed_out".into()));
     assert_eq!(ended["signal"], 9);
     assert_eq!(house.processes_of(run), [0; 0]);
-    let duration = ended["duration_ms"]
-        .as_u64()
-        .map(Duration::from_millis)
-        .expect("it took a while");
+    let duration =
+        ended["duration_ms"].as_u64().map(Duration::from_millis).expect("it took a while");
     assert!(duration >= Duration::from_millis(900), "{duration:?}");
 }
 
@@ -303,16 +248,10 @@ fn a_timeout_is_retried_and_a_command_that_obeys_is_not_killed() {
     let ended = house.wait_state(run, "failed");
     assert_eq!(ended["reason"], "timeout");
     for attempt in ended["attempts"].as_array().expect("there are some") {
-        assert_eq!(
-            (&attempt["outcome"], &attempt["exit_code"]),
-            (&"timed_out".into(), &0.into())
-        );
+        assert_eq!((&attempt["outcome"], &attempt["exit_code"]), (&"timed_out".into(), &0.into()));
     }
     assert_eq!(ended["attempt"], 2);
-    assert_eq!(
-        house.ask(&["logs", &run.to_string()]).expect(0).out,
-        "obeyed\n"
-    );
+    assert_eq!(house.ask(&["logs", &run.to_string()]).expect(0).out, "obeyed\n");
 }
 
 #[test]
@@ -322,17 +261,7 @@ fn a_command_that_dies_by_a_signal_is_told_by_it() {
     let run = house.enqueue(&["crashes"]);
     let ended = house.wait_state(run, "failed");
     assert_eq!(
-        (
-            &ended["reason"],
-            &ended["outcome"],
-            &ended["signal"],
-            &ended["exit_code"]
-        ),
-        (
-            &"signal".into(),
-            &"signaled".into(),
-            &11.into(),
-            &Value::Null
-        )
+        (&ended["reason"], &ended["outcome"], &ended["signal"], &ended["exit_code"]),
+        (&"signal".into(), &"signaled".into(), &11.into(), &Value::Null)
     );
 }

@@ -20,9 +20,7 @@ fn a_shadow_says_so_and_starts_nothing_and_the_next_supervisor_starts_what_waite
         run["reason"] == "shadow" && run["state"] == "skipped" && run["count"] == 1
     };
     let first = house.wait_run("a", "a first occurrence", is_shadowed);
-    house.wait_run("a", "another one", |run| {
-        is_shadowed(run) && run["id"] != first["id"]
-    });
+    house.wait_run("a", "another one", |run| is_shadowed(run) && run["id"] != first["id"]);
     assert_eq!(house.show(item)["state"], "queued");
     assert_eq!(house.read("started") + &house.read("items"), "");
     shadow.send(nix::sys::signal::Signal::SIGTERM);

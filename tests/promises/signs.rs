@@ -12,9 +12,7 @@ use crate::support::{DEADLINE, DeadMount, House, Need, is_root, program, skipped
 
 /// What the supervisor told the manager, until a message begins with `word`.
 fn told(socket: &UnixDatagram, word: &str) -> Vec<String> {
-    socket
-        .set_read_timeout(Some(DEADLINE))
-        .expect("it can be set");
+    socket.set_read_timeout(Some(DEADLINE)).expect("it can be set");
     let mut messages = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -46,9 +44,7 @@ fn systemd_is_told_of_the_start_the_state_a_reload_and_the_stop() {
     nix::unistd::mkfifo(&house.path("door"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     let socket = UnixDatagram::bind(house.path("notify")).expect("a socket");
     let mut command = house.jobctl();
-    command
-        .env("NOTIFY_SOCKET", house.path("notify"))
-        .env("WATCHDOG_USEC", "400000");
+    command.env("NOTIFY_SOCKET", house.path("notify")).env("WATCHDOG_USEC", "400000");
     let mut supervisor = house.start_with(&mut command, &[]);
     let first = told(&socket, "READY=1");
     assert_eq!(first, ["READY=1"], "nothing comes before it is ready");
@@ -80,9 +76,7 @@ fn a_manager_that_reads_nothing_is_told_once_and_holds_nothing_up() {
         House::new("[jobs.work]\ncommand = 'echo \"${NOTIFY_SOCKET-unset}\" >> \"$T/out\"'\n");
     let socket = UnixDatagram::bind(house.path("notify")).expect("a socket");
     let mut command = house.jobctl();
-    command
-        .env("NOTIFY_SOCKET", house.path("notify"))
-        .env("WATCHDOG_USEC", "2000");
+    command.env("NOTIFY_SOCKET", house.path("notify")).env("WATCHDOG_USEC", "2000");
     let supervisor = house.start_with(&mut command, &[]);
     house.wait_text("log", "event=notify_failed");
     let id = house.enqueue(&["work"]);
@@ -99,8 +93,7 @@ const METRICS: &str = "metrics_file = '@T@/jobctl.prom'\n\
 
 /// The value of a sample, by its name and labels as they stand there.
 fn sample(text: &str, name: &str) -> Option<f64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[test]
@@ -116,26 +109,11 @@ fn metrics_count_what_happened_and_the_file_follows() {
     let text = house.ask(&["metrics"]).expect(0).out;
     for (name, value) in [
         ("jobctl_up", 1.0),
-        (
-            "jobctl_runs_ended_total{job_name=\"good\",state=\"succeeded\"}",
-            2.0,
-        ),
-        (
-            "jobctl_runs_ended_total{job_name=\"bad\",state=\"failed\"}",
-            1.0,
-        ),
-        (
-            "jobctl_attempts_total{job_name=\"bad\",outcome=\"exited\"}",
-            2.0,
-        ),
-        (
-            "jobctl_attempt_duration_seconds_count{job_name=\"bad\"}",
-            2.0,
-        ),
-        (
-            "jobctl_attempt_duration_seconds_bucket{job_name=\"good\",le=\"+Inf\"}",
-            2.0,
-        ),
+        ("jobctl_runs_ended_total{job_name=\"good\",state=\"succeeded\"}", 2.0),
+        ("jobctl_runs_ended_total{job_name=\"bad\",state=\"failed\"}", 1.0),
+        ("jobctl_attempts_total{job_name=\"bad\",outcome=\"exited\"}", 2.0),
+        ("jobctl_attempt_duration_seconds_count{job_name=\"bad\"}", 2.0),
+        ("jobctl_attempt_duration_seconds_bucket{job_name=\"good\",le=\"+Inf\"}", 2.0),
         ("jobctl_failed_runs{job_name=\"bad\"}", 1.0),
         ("jobctl_runs{job_name=\"held\",state=\"queued\"}", 1.0),
         ("jobctl_paused{job_name=\"held\"}", 1.0),
@@ -143,15 +121,9 @@ fn metrics_count_what_happened_and_the_file_follows() {
     ] {
         assert_eq!(sample(&text, name), Some(value), "{name}\n{text}");
     }
-    let at = sample(
-        &text,
-        "jobctl_last_success_timestamp_seconds{job_name=\"good\"}",
-    );
+    let at = sample(&text, "jobctl_last_success_timestamp_seconds{job_name=\"good\"}");
     assert!(at.is_some_and(|at| at > 1.7e9), "{at:?}");
-    let next = sample(
-        &text,
-        "jobctl_next_run_timestamp_seconds{job_name=\"good\"}",
-    );
+    let next = sample(&text, "jobctl_next_run_timestamp_seconds{job_name=\"good\"}");
     assert!(next > at, "{next:?}");
     // The file is written within seconds of the change.
     let name = "jobctl_runs_ended_total{job_name=\"bad\",state=\"failed\"}";
@@ -196,11 +168,7 @@ fn a_parser_that_others_wrote_takes_the_metrics() {
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     let said = [output.stdout, output.stderr].concat();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&said)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
     assert!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
 
@@ -224,28 +192,18 @@ fn a_metrics_file_that_cannot_be_written_is_said_once() {
 #[test]
 fn a_heartbeat_is_given_again_and_again_while_the_supervisor_lives() {
     for (heartbeat, file) in [
-        (
-            "{ command = 'echo beat >> \"$T/beats\"', every = '100ms' }",
-            "beats",
-        ),
+        ("{ command = 'echo beat >> \"$T/beats\"', every = '100ms' }", "beats"),
         ("{ file = '@T@/alive', every = '100ms' }", "alive"),
     ] {
-        let house = House::new(&format!(
-            "heartbeat = {heartbeat}\n[jobs.work]\ncommand = 'true'\n"
-        ));
+        let house =
+            House::new(&format!("heartbeat = {heartbeat}\n[jobs.work]\ncommand = 'true'\n"));
         let supervisor = house.start();
-        let time = || {
-            fs::metadata(house.path(file))
-                .and_then(|meta| meta.modified())
-                .ok()
-        };
+        let time = || fs::metadata(house.path(file)).and_then(|meta| meta.modified()).ok();
         let first = wait_for("a first beat", time);
         let second = wait_for("another one", || time().filter(|at| *at > first));
         supervisor.kill();
         // What was begun ends, and nobody is left who could give another one.
-        wait_for("the last one to end", || {
-            house.processes().is_empty().then_some(())
-        });
+        wait_for("the last one to end", || house.processes().is_empty().then_some(()));
         assert!(time() >= Some(second));
     }
 }
@@ -260,10 +218,7 @@ fn a_heartbeat_that_fails_is_said_once() {
     let id = house.enqueue(&["work"]);
     house.wait_state(id, "succeeded");
     assert_eq!(supervisor.stop(), 0);
-    assert_eq!(
-        house.read("log").matches("event=heartbeat_failed").count(),
-        1
-    );
+    assert_eq!(house.read("log").matches("event=heartbeat_failed").count(), 1);
 }
 
 #[test]
@@ -312,12 +267,7 @@ fn a_root_supervisor_writes_nothing_where_another_user_can_turn_the_way() {
     let supervisor = house.start();
     house.wait_text("log", "event=metrics_failed");
     house.wait_text("log", "event=heartbeat_failed");
-    assert_eq!(
-        fs::read_dir(house.path("his/m.d"))
-            .expect("it is there")
-            .count(),
-        0
-    );
+    assert_eq!(fs::read_dir(house.path("his/m.d")).expect("it is there").count(), 0);
     // A directory of a collector's user is one that he may do in what he wants.
     std::os::unix::fs::chown(house.path("his"), Some(0), None).expect("root may");
     std::os::unix::fs::chown(house.path("his/m.d"), Some(65534), None).expect("root may");
@@ -333,10 +283,7 @@ fn a_dead_file_system_below_metrics_and_heartbeat_holds_nothing_up() {
          [jobs.tick]\nschedule = '@every 1s'\ncommand = 'echo x >> \"$T/ticks\"'\n",
     );
     let Some(dead) = DeadMount::at(&house, "dead") else {
-        return skipped(
-            Need::Fuse,
-            "a mount that never answers takes root and /dev/fuse",
-        );
+        return skipped(Need::Fuse, "a mount that never answers takes root and /dev/fuse");
     };
     let supervisor = house.start();
     house.wait_lines("ticks", 3);
@@ -358,10 +305,7 @@ fn a_dead_file_system_below_metrics_and_heartbeat_holds_nothing_up() {
 
 #[test]
 fn the_log_is_json_where_that_is_asked_for() {
-    for (args, key) in [
-        (&["--log-format", "json"][..], ""),
-        (&[][..], "log_format = 'json'\n"),
-    ] {
+    for (args, key) in [(&["--log-format", "json"][..], ""), (&[][..], "log_format = 'json'\n")] {
         let house = House::new(&format!("{key}[jobs.work]\ncommand = 'exit 3'\n"));
         let supervisor = house.spawn(&mut house.jobctl(), args);
         house.wait_text("log", "\"event\":\"ready\"");
@@ -375,10 +319,7 @@ fn the_log_is_json_where_that_is_asked_for() {
                 serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
             })
             .collect();
-        let end = events
-            .iter()
-            .find(|event| event["event"] == "end")
-            .expect("an end");
+        let end = events.iter().find(|event| event["event"] == "end").expect("an end");
         assert_eq!(
             (&end["run"], &end["outcome"], &end["level"]),
             (&id.into(), &"exit 3".into(), &"error".into())
@@ -400,16 +341,8 @@ fn under_journald_lines_have_a_priority_and_no_time() {
     house.wait_state(id, "failed");
     assert_eq!(supervisor.stop(), 0);
     let lines = house.lines("log");
-    assert!(
-        lines.iter().any(|line| line.starts_with("<6>event=ready ")),
-        "{lines:?}"
-    );
-    assert!(
-        lines
-            .iter()
-            .any(|line| line.starts_with("<3>event=end job=work ")),
-        "{lines:?}"
-    );
+    assert!(lines.iter().any(|line| line.starts_with("<6>event=ready ")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("<3>event=end job=work ")), "{lines:?}");
     assert!(lines.iter().all(|line| line.starts_with('<')), "{lines:?}");
 }
 
@@ -430,24 +363,13 @@ fn output_is_forwarded_with_the_job_and_the_run() {
         let mut text = String::new();
         stdout.read_to_string(&mut text).expect("it is text");
         if is_json {
-            let lines: Vec<Value> = text
-                .lines()
-                .map(|line| serde_json::from_str(line).expect("JSON"))
-                .collect();
-            let words: Vec<&str> = lines
-                .iter()
-                .filter_map(|line| line["line"].as_str())
-                .collect();
+            let lines: Vec<Value> =
+                text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            let words: Vec<&str> = lines.iter().filter_map(|line| line["line"].as_str()).collect();
             assert_eq!(words, ["one", "two", "three"]);
-            assert_eq!(
-                (&lines[0]["job"], &lines[0]["run"]),
-                (&"work".into(), &id.into())
-            );
+            assert_eq!((&lines[0]["job"], &lines[0]["run"]), (&"work".into(), &id.into()));
         } else {
-            assert_eq!(
-                text,
-                format!("work#{id} | one\nwork#{id} | two\nwork#{id} | three\n")
-            );
+            assert_eq!(text, format!("work#{id} | one\nwork#{id} | two\nwork#{id} | three\n"));
         }
     }
 }
@@ -478,18 +400,9 @@ fn a_reader_of_forwarded_output_that_is_stuck_costs_lines_and_no_time() {
     let text = reader.join().expect("it ends");
     let dropped: u64 = text
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("jobctl | ")?
-                .split(' ')
-                .next()?
-                .parse::<u64>()
-                .ok()
-        })
+        .filter_map(|line| line.strip_prefix("jobctl | ")?.split(' ').next()?.parse::<u64>().ok())
         .sum();
-    let through = text
-        .lines()
-        .filter(|line| line.starts_with("loud#"))
-        .count() as u64;
+    let through = text.lines().filter(|line| line.starts_with("loud#")).count() as u64;
     assert!(dropped > 0, "{} bytes", text.len());
     assert_eq!(dropped + through, 300_001);
     assert!(text.lines().any(|line| line.ends_with("| last")));
@@ -526,12 +439,7 @@ fn as_process_1_it_reaps_forwards_and_ends_in_time() {
     // The only child of unshare is process 1 of the namespace.
     let first = wait_for("process 1", || {
         let children = format!("/proc/{0}/task/{0}/children", supervisor.pid());
-        fs::read_to_string(children)
-            .ok()?
-            .split_whitespace()
-            .next()?
-            .parse::<i32>()
-            .ok()
+        fs::read_to_string(children).ok()?.split_whitespace().next()?.parse::<i32>().ok()
     });
     wait_for("the orphan to be reaped", || {
         let children =
@@ -542,23 +450,13 @@ fn as_process_1_it_reaps_forwards_and_ends_in_time() {
         (!children.split_whitespace().any(is_zombie)).then_some(())
     });
     let begin = crate::support::now();
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(first),
-        nix::sys::signal::Signal::SIGTERM,
-    )
-    .expect("it lives");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::Signal::SIGTERM)
+        .expect("it lives");
     assert_eq!(supervisor.wait_code(), 0);
-    assert!(
-        begin.elapsed() < Duration::from_secs(7),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() < Duration::from_secs(7), "{:?}", begin.elapsed());
     let mut text = String::new();
     stdout.read_to_string(&mut text).expect("it is text");
-    assert!(
-        text.contains(&format!("orphan#{id} | inherited jobctl\n")),
-        "{text}"
-    );
+    assert!(text.contains(&format!("orphan#{id} | inherited jobctl\n")), "{text}");
     assert!(text.contains(&format!("long#{long} | begun\n")), "{text}");
 }
 

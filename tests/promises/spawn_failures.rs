@@ -41,36 +41,16 @@ fn assert_failed(keys: &str, exit_code: impl Into<Value>, words: &[&str]) {
 
 #[test]
 fn a_missing_program_is_127_by_shell_and_by_array() {
-    assert_failed(
-        "command = 'no-such-program'",
-        127,
-        &["no-such-program", "not found"],
-    );
-    assert_failed(
-        "command = ['no-such-program']",
-        127,
-        &["no-such-program", "not found in PATH"],
-    );
-    assert_failed(
-        "command = ['/no/such/program']",
-        127,
-        &["/no/such/program", "no such file"],
-    );
-    assert_failed(
-        "command = 'true'\nshell = '/no/such/shell'",
-        127,
-        &["/no/such/shell"],
-    );
+    assert_failed("command = 'no-such-program'", 127, &["no-such-program", "not found"]);
+    assert_failed("command = ['no-such-program']", 127, &["no-such-program", "not found in PATH"]);
+    assert_failed("command = ['/no/such/program']", 127, &["/no/such/program", "no such file"]);
+    assert_failed("command = 'true'\nshell = '/no/such/shell'", 127, &["/no/such/shell"]);
 }
 
 #[test]
 fn a_program_that_is_not_executable_is_126_by_shell_and_by_array() {
     assert_failed("command = '@T@/plain'", 126, &["plain"]);
-    assert_failed(
-        "command = ['@T@/plain']",
-        126,
-        &["plain", "permission denied"],
-    );
+    assert_failed("command = ['@T@/plain']", 126, &["plain", "permission denied"]);
     assert_failed("command = ['@T@']", 126, &["permission denied"]);
 }
 
@@ -100,11 +80,7 @@ fn a_missing_or_broken_env_file_is_named() {
         Value::Null,
         &["env_file /no/such/env", "no such file"],
     );
-    assert_failed(
-        "command = 'true'\nenv_file = '@T@/plain'",
-        Value::Null,
-        &["env_file", "line"],
-    );
+    assert_failed("command = 'true'\nenv_file = '@T@/plain'", Value::Null, &["env_file", "line"]);
 }
 
 #[test]
@@ -118,11 +94,7 @@ fn an_argument_that_no_program_can_take_fails_its_run_only() {
         assert!(answer.err.contains("131"), "{answer:#?}");
         return;
     }
-    let ids: Vec<i64> = answer
-        .out
-        .lines()
-        .map(|id| id.parse().expect("an id"))
-        .collect();
+    let ids: Vec<i64> = answer.out.lines().map(|id| id.parse().expect("an id")).collect();
     let ended = house.wait_state(ids[0], "failed");
     assert_eq!(ended["reason"], "spawn", "{ended:#}");
     house.wait_state(ids[1], "succeeded");

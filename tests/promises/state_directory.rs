@@ -49,11 +49,7 @@ fn a_link_in_place_of_a_file_or_directory_is_refused_by_name_and_not_followed() 
     for name in ["locks", "slots", "output"] {
         let house = house_with(name, "elsewhere");
         let run = house.ask(&["run"]).expect(111);
-        assert!(
-            run.err
-                .contains(&format!("state/{name}: is a symbolic link")),
-            "{run:#?}"
-        );
+        assert!(run.err.contains(&format!("state/{name}: is a symbolic link")), "{run:#?}");
         assert_untouched(&house);
     }
 }
@@ -63,10 +59,7 @@ fn commands_do_not_follow_a_store_that_is_a_link_either() {
     let house = house_with("jobctl.db", "victim");
     for args in [&["enqueue", "a"][..], &["runs"], &["status"], &["ack", "1"]] {
         let answer = house.ask(args).expect(111);
-        assert!(
-            answer.err.contains("a symbolic link"),
-            "{args:?} {answer:#?}"
-        );
+        assert!(answer.err.contains("a symbolic link"), "{args:?} {answer:#?}");
     }
     assert_untouched(&house);
 }
@@ -105,10 +98,7 @@ fn output_that_became_a_link_is_not_shown() {
     house.wait_state(run, "succeeded");
     let kept = house.state_dir().join(format!("output/{run}.1"));
     let id = run.to_string();
-    assert_eq!(
-        house.ask(&["logs", "--raw", &id]).expect(0).bytes.len(),
-        100_000
-    );
+    assert_eq!(house.ask(&["logs", "--raw", &id]).expect(0).bytes.len(), 100_000);
     fs::rename(&kept, house.path("moved")).expect("it can be renamed");
     symlink(house.path("moved"), &kept).expect("it can be made");
     assert_ne!(house.ask(&["logs", "--raw", &id]).code, 0);
@@ -147,10 +137,7 @@ fn a_directory_of_somebody_else_or_one_with_things_of_others_is_no_state_directo
     house.write("state/jobctl.db", "planted");
     chown(state.join("jobctl.db"), Some(65_533), None).expect("root may");
     let run = house.ask(&["run"]).expect(111);
-    assert!(
-        run.err.contains("jobctl.db: belongs to uid 65533"),
-        "{run:#?}"
-    );
+    assert!(run.err.contains("jobctl.db: belongs to uid 65533"), "{run:#?}");
     assert_eq!(mode(&state), 0o1777, "it is as it was");
 }
 
@@ -161,12 +148,7 @@ fn no_command_touches_a_directory_that_is_used_for_other_things() {
     fs::create_dir(&state).expect("it can be made");
     house.write("state/index.html", "hello");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    for args in [
-        &["enqueue", "a"][..],
-        &["exec", "a"],
-        &["restore", "nothing"],
-        &["run"],
-    ] {
+    for args in [&["enqueue", "a"][..], &["exec", "a"], &["restore", "nothing"], &["run"]] {
         let answer = house.ask(args).expect(111);
         assert!(
             answer.err.contains("used for other things (`index.html`)")
@@ -189,10 +171,7 @@ fn only_the_supervisor_changes_the_mode_of_a_directory_that_was_there() {
     fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("it is ours");
     for args in [&["enqueue", "a"][..], &["pause", "a"], &["cancel", "1"]] {
         let answer = house.ask(args).expect(111);
-        assert!(
-            answer.err.contains("others may write in it (mode 0777)"),
-            "{args:?} {answer:#?}"
-        );
+        assert!(answer.err.contains("others may write in it (mode 0777)"), "{args:?} {answer:#?}");
         assert_eq!(mode(&state), 0o777, "{args:?}");
     }
     assert_eq!(house.start().stop(), 0);

@@ -15,11 +15,7 @@ fn a_running_run_is_stopped_and_its_job_goes_on() {
     let command = house.leader_of(first);
     house.ask(&["cancel", &first.to_string()]).expect(0);
     let ended = house.wait_state(first, "cancelled");
-    assert_eq!(
-        (&ended["reason"], &ended["signal"]),
-        (&"by_hand".into(), &15.into()),
-        "{ended:#}"
-    );
+    assert_eq!((&ended["reason"], &ended["signal"]), (&"by_hand".into(), &15.into()), "{ended:#}");
     assert!(!is_alive(command));
     house.wait_text("began", &format!("{second}\n"));
 }
@@ -51,10 +47,7 @@ fn what_waits_is_cancelled_and_never_executed() {
         house.ask(&["cancel", &run.to_string()]).expect(0);
         assert_eq!(house.wait_state(run, "cancelled")["reason"], "by_hand");
     }
-    assert_eq!(
-        (house.lines("began").len(), house.lines("tried").len()),
-        (1, 1)
-    );
+    assert_eq!((house.lines("began").len(), house.lines("tried").len()), (1, 1));
     let answer = house.ask(&["cancel", &queued.to_string()]).expect(1);
     assert!(answer.err.contains("cancelled"), "{answer:#?}");
 }
@@ -79,14 +72,7 @@ fn while_a_job_is_paused_occurrences_are_skipped_and_items_wait() {
     house.ask(&["resume", "due"]).expect(0);
     house.wait_state(item, "succeeded");
     house.wait_text("ran", "schedule");
-    assert_eq!(
-        house
-            .runs("due")
-            .iter()
-            .filter(|run| run["cause"] == "catch_up")
-            .count(),
-        0
-    );
+    assert_eq!(house.runs("due").iter().filter(|run| run["cause"] == "catch_up").count(), 0);
 }
 
 #[test]
@@ -167,10 +153,7 @@ fn wait_waits() {
         .spawn()
         .expect("jobctl can be started");
     house.wait_state(run, "running");
-    assert!(
-        waiter.try_wait().expect("it is ours").is_none(),
-        "it did not wait"
-    );
+    assert!(waiter.try_wait().expect("it is ours").is_none(), "it did not wait");
     house.write("go", "");
     let status = wait_for("wait to end", || waiter.try_wait().expect("it is ours"));
     assert_eq!(status.code(), Some(0));
@@ -184,10 +167,7 @@ fn commands_that_only_read_say_that_no_supervisor_is_there() {
     house.wait_state(run, "succeeded");
     assert_eq!(supervisor.stop(), 0);
     let status = house.ask(&["status"]).expect(0);
-    assert!(
-        format!("{}{}", status.out, status.err).contains("not running"),
-        "{status:#?}"
-    );
+    assert!(format!("{}{}", status.out, status.err).contains("not running"), "{status:#?}");
     assert_eq!(house.status()["supervisor"]["running"], false);
     house.ask(&["status", "--quiet"]).expect(4);
     house.ask(&["runs"]).expect(0);

@@ -67,10 +67,7 @@ fn term_lets_what_runs_end_and_starts_nothing_more() {
         supervisor.send(signal);
         house.wait_text("log", "event=stopping");
         let third = house.enqueue(&["obeys"]);
-        assert!(
-            supervisor.status().is_none(),
-            "it left a running attempt behind"
-        );
+        assert!(supervisor.status().is_none(), "it left a running attempt behind");
         house.write("go", "");
         assert_eq!(supervisor.wait_code(), 0);
         assert_eq!(house.show(first)["state"], "succeeded");
@@ -110,19 +107,12 @@ fn what_does_not_end_in_time_is_stopped_and_queued_again_where_retries_are_grant
         send(shell, Signal::SIGKILL);
     }
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["reason"], &ended["attempt"]),
-        (&"signal".into(), &3.into()),
-        "{ended:#}"
-    );
+    assert_eq!((&ended["reason"], &ended["attempt"]), (&"signal".into(), &3.into()), "{ended:#}");
 }
 
 #[test]
 fn what_does_not_end_in_time_is_failed_by_shutdown_where_nothing_is_retried() {
-    let house = house(
-        "stop_timeout = '400ms'",
-        &format!("{OBEYS}stop_grace = '200ms'\n"),
-    );
+    let house = house("stop_timeout = '400ms'", &format!("{OBEYS}stop_grace = '200ms'\n"));
     let supervisor = house.start();
     let run = house.enqueue(&["obeys"]);
     house.wait_lines("began", 1);
@@ -146,11 +136,7 @@ fn a_command_that_is_deaf_to_term_does_not_keep_the_supervisor() {
     assert_eq!(supervisor.stop(), 0);
     assert!(!is_alive(shell));
     let ended = house.show(run);
-    assert_eq!(
-        (&ended["reason"], &ended["signal"]),
-        (&"shutdown".into(), &9.into()),
-        "{ended:#}"
-    );
+    assert_eq!((&ended["reason"], &ended["signal"]), (&"shutdown".into(), &9.into()), "{ended:#}");
 }
 
 #[test]
@@ -210,10 +196,7 @@ fn detach_leaves_at_once_and_the_next_supervisor_adopts() {
 
 #[test]
 fn an_adopted_run_is_stopped_in_time_like_any_other() {
-    let house = house(
-        "stop_timeout = '400ms'",
-        &format!("{OBEYS}stop_grace = '200ms'\n"),
-    );
+    let house = house("stop_timeout = '400ms'", &format!("{OBEYS}stop_grace = '200ms'\n"));
     let supervisor = house.start();
     let run = house.enqueue(&["obeys"]);
     house.wait_lines("began", 1);
@@ -249,9 +232,7 @@ fn stopped(by: By, lines: usize, job: &str) -> (House, serde_json::Value) {
         By::Timeout => "timeout = '4s'\n",
         By::Cancel => "",
     };
-    let house = House::new(&format!(
-        "[jobs.grows]\nstop_grace = '200ms'\n{timeout}{job}"
-    ));
+    let house = House::new(&format!("[jobs.grows]\nstop_grace = '200ms'\n{timeout}{job}"));
     let _supervisor = house.start();
     let run = house.enqueue(&["grows"]);
     house.wait_lines("grown", lines);
@@ -297,9 +278,7 @@ fn a_stop_takes_no_longer_than_its_time_also_where_a_grace_is_longer() {
     );
     let supervisor = house.start();
     let id = house.enqueue(&["stubborn"]);
-    wait_for("its beginning", || {
-        house.path("begun").exists().then_some(())
-    });
+    wait_for("its beginning", || house.path("begun").exists().then_some(()));
     let begin = now();
     assert_eq!(supervisor.stop(), 0);
     let took = begin.elapsed();

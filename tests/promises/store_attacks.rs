@@ -38,10 +38,7 @@ fn ring(house: &House) {
     fs::write(house.state_dir().join("wake"), "!").expect("somebody listens");
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stranger with a tool of his own"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn is_sound(house: &House) {
     let conn = rusqlite::Connection::open_with_flags(
         house.state_dir().join("jobctl.db"),
@@ -67,9 +64,7 @@ fn a_store_that_was_removed_is_put_back_and_nothing_of_it_is_lost() {
         remove(&house, names);
         ring(&house);
         house.wait_text("log", "event=store_put_back");
-        wait_for("the store", || {
-            house.state_dir().join("jobctl.db").exists().then_some(())
-        });
+        wait_for("the store", || house.state_dir().join("jobctl.db").exists().then_some(()));
         assert_eq!(house.show(waiting)["state"], "queued", "{names:?}");
         assert_eq!(house.show(running)["state"], "running");
         house.write("go", "");
@@ -111,9 +106,7 @@ fn what_is_added_to_a_store_in_place_of_the_old_one_is_executed() {
     assert_eq!(supervisor.stop(), 0);
     is_sound(&house);
     let kept = house.state_dir().join(kept);
-    house
-        .ask(&["restore", &kept.display().to_string()])
-        .expect(0);
+    house.ask(&["restore", &kept.display().to_string()]).expect(0);
     assert_eq!(house.show(old)["state"], "queued");
 }
 
@@ -126,11 +119,8 @@ fn a_store_that_is_renamed_over_it_takes_its_place() {
     for _ in 0..3 {
         other.enqueue(&["notes", "from elsewhere"]);
     }
-    fs::rename(
-        other.state_dir().join("jobctl.db"),
-        house.state_dir().join("jobctl.db"),
-    )
-    .expect("it can be replaced");
+    fs::rename(other.state_dir().join("jobctl.db"), house.state_dir().join("jobctl.db"))
+        .expect("it can be replaced");
     remove(&house, &ALL[1..]);
     ring(&house);
     house.wait_lines("notes", 4);
@@ -190,17 +180,13 @@ fn what_is_no_store_in_the_stores_place_ends_nothing() {
 #[test]
 fn of_twenty_supervisors_that_start_at_once_one_runs() {
     let house = house();
-    let mut all: Vec<Supervisor> = (0..20)
-        .map(|_| house.spawn(&mut house.jobctl(), &[]))
-        .collect();
+    let mut all: Vec<Supervisor> = (0..20).map(|_| house.spawn(&mut house.jobctl(), &[])).collect();
     wait_for("nineteen to be refused", || {
         let ended = all.iter_mut().filter_map(Supervisor::status).count();
         (ended == 19).then_some(())
     });
-    let codes: Vec<Option<i32>> = all
-        .iter_mut()
-        .filter_map(|one| one.status().map(|status| status.code()))
-        .collect();
+    let codes: Vec<Option<i32>> =
+        all.iter_mut().filter_map(|one| one.status().map(|status| status.code())).collect();
     assert_eq!(codes, vec![Some(75); 19]);
     let run = house.enqueue(&["notes", "x"]);
     house.wait_state(run, "succeeded");
@@ -213,15 +199,10 @@ fn fifty_that_add_at_once_beside_a_long_transaction_all_succeed() {
     let _supervisor = house.start();
     let first = house.enqueue(&["notes", "first"]);
     house.wait_state(first, "succeeded");
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a stranger with a tool of his own"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
     let stranger = rusqlite::Connection::open(house.state_dir().join("jobctl.db"))
         .expect("the store can be opened");
-    stranger
-        .execute_batch("BEGIN IMMEDIATE")
-        .expect("it is free soon");
+    stranger.execute_batch("BEGIN IMMEDIATE").expect("it is free soon");
     let adding: Vec<_> = (0..50)
         .map(|number| {
             let mut command = house.jobctl();
@@ -269,12 +250,7 @@ fn a_log_that_was_cut_or_removed_while_nobody_was_there_is_said_once() {
         attack(&house);
         let supervisor = house.start();
         house.wait_text("log", "event=ready");
-        let said = |house: &House| {
-            house
-                .read("log")
-                .matches("event=store_lost_commits")
-                .count()
-        };
+        let said = |house: &House| house.read("log").matches("event=store_lost_commits").count();
         wait_for("a word of it", || (said(&house) == 1).then_some(()));
         supervisor.kill();
         let _supervisor = house.start();
@@ -312,11 +288,7 @@ fn no_loss_is_said_where_there_is_none() {
             remove(&house, &ALL);
         }
     }
-    assert!(
-        !house.read("log").contains("store_lost_commits"),
-        "{}",
-        house.read("log")
-    );
+    assert!(!house.read("log").contains("store_lost_commits"), "{}", house.read("log"));
 }
 
 #[test]
@@ -325,29 +297,20 @@ fn a_log_that_grows_because_somebody_reads_for_long_is_said_and_shrinks_after_th
     let _supervisor = house.start();
     let first = house.enqueue(&["notes", "first"]);
     house.wait_state(first, "succeeded");
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a stranger with a tool of his own"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
     let reader = rusqlite::Connection::open(house.state_dir().join("jobctl.db"))
         .expect("the store can be opened");
     reader.execute_batch("BEGIN").expect("nobody minds");
     let count = || -> i64 {
-        reader
-            .query_row("SELECT count(*) FROM run", [], |row| row.get(0))
-            .expect("it can be read")
+        reader.query_row("SELECT count(*) FROM run", [], |row| row.get(0)).expect("it can be read")
     };
     assert_eq!(count(), 1);
     house.ask(&["pause", "notes"]).expect(0);
-    let lines: String = (0..60_000)
-        .map(|number| format!("{number:0200}\n"))
-        .collect();
+    let lines: String = (0..60_000).map(|number| format!("{number:0200}\n")).collect();
     let mut added = 0;
     while !house.read("log").contains("event=wal_grows") {
         added += 1;
-        house
-            .ask_with(&["enqueue", "--lines", "notes"], &lines)
-            .expect(0);
+        house.ask_with(&["enqueue", "--lines", "notes"], &lines).expect(0);
         assert!(added < 10, "it is not said that the log grows");
     }
     assert_eq!(count(), 1);

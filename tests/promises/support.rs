@@ -62,10 +62,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// A program to be started.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is a user that starts programs"
-)]
+#[expect(clippy::disallowed_methods, reason = "a test is a user that starts programs")]
 pub(crate) fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(path)
 }
@@ -95,10 +92,7 @@ pub(crate) struct Answer {
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { code, out, err, .. } = self;
-        write!(
-            f,
-            "exit code {code}\n--- standard output\n{out}--- standard error\n{err}---"
-        )
+        write!(f, "exit code {code}\n--- standard output\n{out}--- standard error\n{err}---")
     }
 }
 
@@ -245,19 +239,13 @@ impl House {
     #[track_caller]
     pub(crate) fn enqueue(&self, args: &[&str]) -> i64 {
         let answer = self.ask(&[&["enqueue"], args].concat()).expect(0);
-        answer
-            .out
-            .trim()
-            .parse()
-            .unwrap_or_else(|_| panic!("no id: {answer:#?}"))
+        answer.out.trim().parse().unwrap_or_else(|_| panic!("no id: {answer:#?}"))
     }
 
     /// A run as `show --json` has it.
     #[track_caller]
     pub(crate) fn show(&self, run: i64) -> Value {
-        self.ask(&["show", &run.to_string(), "--json"])
-            .expect(0)
-            .json()
+        self.ask(&["show", &run.to_string(), "--json"]).expect(0).json()
     }
 
     /// All runs of a job, oldest first.
@@ -306,9 +294,7 @@ impl House {
     /// Waits until a file has a text in it.
     #[track_caller]
     pub(crate) fn wait_text(&self, name: &str, text: &str) {
-        wait_for(&format!("`{text}` in {name}"), || {
-            self.read(name).contains(text).then_some(())
-        });
+        wait_for(&format!("`{text}` in {name}"), || self.read(name).contains(text).then_some(()));
     }
 
     /// Waits until a file has so many lines.
@@ -327,9 +313,7 @@ impl House {
                 ["succeeded", "failed", "skipped", "cancelled"]
                     .contains(&run["state"].as_str().expect("a state is text"))
             };
-            jobs.iter()
-                .all(|job| self.runs(job).iter().all(is_ended))
-                .then_some(())
+            jobs.iter().all(|job| self.runs(job).iter().all(is_ended)).then_some(())
         });
     }
 
@@ -360,21 +344,15 @@ impl House {
             .append(true)
             .open(self.path("log"))
             .expect("the log can be opened");
-        let child = command
-            .arg("run")
-            .args(args)
-            .stderr(log)
-            .spawn()
-            .expect("jobctl can be started");
+        let child =
+            command.arg("run").args(args).stderr(log).spawn().expect("jobctl can be started");
         Supervisor { child }
     }
 
     /// The keeper of a running run: the parent of its command.
     #[track_caller]
     pub(crate) fn keeper_of(&self, run: i64) -> i32 {
-        wait_for("the keeper", || {
-            stat_field(self.leader_of(run), 1)?.parse().ok()
-        })
+        wait_for("the keeper", || stat_field(self.leader_of(run), 1)?.parse().ok())
     }
 
     /// The main process of a running run: it leads its session.
@@ -383,9 +361,7 @@ impl House {
         let leads =
             |pid: &i32| stat_field(*pid, 3).is_some_and(|session| session == pid.to_string());
         wait_for("the command's process", || {
-            self.processes_of(run)
-                .into_iter()
-                .find(|pid| leads(pid) && is_alive(*pid))
+            self.processes_of(run).into_iter().find(|pid| leads(pid) && is_alive(*pid))
         })
     }
 
@@ -395,11 +371,7 @@ impl House {
         let slots = self.state_dir().join("slots");
         processes()
             .into_iter()
-            .filter(|pid| {
-                command_line(*pid)
-                    .get(1)
-                    .is_some_and(|word| word == "keeper")
-            })
+            .filter(|pid| command_line(*pid).get(1).is_some_and(|word| word == "keeper"))
             .filter(|pid| has_open_below(*pid, &slots))
             .collect()
     }
@@ -414,9 +386,7 @@ impl House {
             .into_iter()
             .filter(|pid| {
                 let environment = environment(*pid);
-                wanted
-                    .iter()
-                    .all(|word| environment.iter().any(|found| found == word))
+                wanted.iter().all(|word| environment.iter().any(|found| found == word))
             })
             .collect()
     }
@@ -424,9 +394,7 @@ impl House {
     /// Processes of this house: its keepers, and those that have its state directory in the environment.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let wanted = format!("JOBCTL_STATE_DIR={}", self.state_dir().display());
-        let commands = processes()
-            .into_iter()
-            .filter(|pid| environment(*pid).contains(&wanted));
+        let commands = processes().into_iter().filter(|pid| environment(*pid).contains(&wanted));
         commands.chain(self.keepers()).collect()
     }
 }
@@ -482,9 +450,7 @@ impl Supervisor {
     #[track_caller]
     pub(crate) fn wait_code(&mut self) -> i32 {
         let status = self.wait();
-        status
-            .code()
-            .unwrap_or_else(|| panic!("it was killed: {status}"))
+        status.code().unwrap_or_else(|| panic!("it was killed: {status}"))
     }
 
     /// KILL, and waits until it is gone.
@@ -522,21 +488,11 @@ impl DeadMount {
         use std::os::fd::AsRawFd;
         let at = house.path(name);
         fs::create_dir_all(&at).expect("it is ours");
-        let connection = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/fuse")
-            .ok()?;
-        let options = format!(
-            "fd={},rootmode=40755,user_id=0,group_id=0",
-            connection.as_raw_fd()
-        );
+        let connection = OpenOptions::new().read(true).write(true).open("/dev/fuse").ok()?;
+        let options = format!("fd={},rootmode=40755,user_id=0,group_id=0", connection.as_raw_fd());
         let flags = nix::mount::MsFlags::empty();
         nix::mount::mount(Some("dead"), &at, Some("fuse"), flags, Some(&*options)).ok()?;
-        Some(Self {
-            at,
-            connection: Some(connection),
-        })
+        Some(Self { at, connection: Some(connection) })
     }
 }
 
@@ -555,10 +511,7 @@ pub(crate) fn answer_of(command: &mut Command) -> Answer {
 
 pub(crate) fn answer_from(output: std::process::Output) -> Answer {
     Answer {
-        code: output
-            .status
-            .code()
-            .unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
+        code: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         bytes: output.stdout,
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -578,9 +531,7 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 /// Waits until a process is gone.
 #[track_caller]
 pub(crate) fn wait_gone(pid: i32) {
-    wait_for(&format!("process {pid} to be gone"), || {
-        (!is_alive(pid)).then_some(())
-    });
+    wait_for(&format!("process {pid} to be gone"), || (!is_alive(pid)).then_some(()));
 }
 
 /// A field of /proc/PID/stat after the name: 0 is the state, 1 the parent, 2 the group, 3 the session.
@@ -593,9 +544,7 @@ pub(crate) fn stat_field(pid: i32, index: usize) -> Option<String> {
 /// All processes of the machine.
 pub(crate) fn processes() -> Vec<i32> {
     let entries = fs::read_dir("/proc").expect("there is /proc");
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The environment that a process was started with; empty if it is gone or another user's.
@@ -613,10 +562,7 @@ fn words_of(pid: i32, file: &str) -> Vec<String> {
         // Gone meanwhile, or not ours.
         let _ = file.read_to_end(&mut bytes);
     }
-    bytes
-        .split(|byte| *byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect()
+    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 fn has_open_below(pid: i32, dir: &Path) -> bool {

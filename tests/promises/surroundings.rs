@@ -19,19 +19,14 @@ fn printed_in(house: &House, args: &[&str]) -> String {
     let supervisor = house.start();
     let run = house.enqueue(&[&["looks"], args].concat());
     house.wait_state(run, "succeeded");
-    let out = house
-        .ask(&["logs", "--raw", &run.to_string()])
-        .expect(0)
-        .out;
+    let out = house.ask(&["logs", "--raw", &run.to_string()]).expect(0).out;
     assert_eq!(supervisor.stop(), 0);
     out
 }
 
 /// `NAME=value` lines.
 fn variables(text: &str) -> HashMap<&str, &str> {
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .collect()
+    text.lines().filter_map(|line| line.split_once('=')).collect()
 }
 
 /// `Name:<tab>value` lines of /proc/PID/status.
@@ -46,12 +41,7 @@ fn status_fields(text: &str) -> HashMap<&str, &str> {
 fn it_leads_a_session_and_a_group_of_its_own() {
     let text = printed("command = ['cat', '/proc/self/stat']", &[]);
     let (pid, rest) = text.split_once(" (").expect("it is a stat line");
-    let fields: Vec<&str> = rest
-        .rsplit_once(") ")
-        .expect("it is one")
-        .1
-        .split(' ')
-        .collect();
+    let fields: Vec<&str> = rest.rsplit_once(") ").expect("it is one").1.split(' ').collect();
     let (group, session, terminal) = (fields[2], fields[3], fields[4]);
     assert_eq!((group, session, terminal), (pid, pid, "0"));
 }
@@ -59,10 +49,7 @@ fn it_leads_a_session_and_a_group_of_its_own() {
 #[test]
 fn its_standard_input_is_empty_unless_the_job_gives_one() {
     assert_eq!(printed("command = 'cat; echo end'", &[]), "end\n");
-    assert_eq!(
-        printed("command = 'cat; echo end'\nstdin = \"a\\nb\\n\"", &[]),
-        "a\nb\nend\n"
-    );
+    assert_eq!(printed("command = 'cat; echo end'\nstdin = \"a\\nb\\n\"", &[]), "a\nb\nend\n");
 }
 
 #[test]
@@ -84,20 +71,13 @@ fn it_has_the_default_signals_and_an_empty_mask() {
         assert_eq!(fields[mask], "0000000000000000", "{mask}");
     }
     assert_eq!(fields["Umask"], "0022");
-    assert_eq!(
-        supervisor.stop(),
-        0,
-        "a blocked TERM made the supervisor deaf"
-    );
+    assert_eq!(supervisor.stop(), 0, "a blocked TERM made the supervisor deaf");
 }
 
 #[test]
 fn it_has_no_descriptors_but_three() {
     // `ls` itself opens the directory as 3.
-    assert_eq!(
-        printed("command = ['ls', '/proc/self/fd']", &[]),
-        "0\n1\n2\n3\n"
-    );
+    assert_eq!(printed("command = ['ls', '/proc/self/fd']", &[]), "0\n1\n2\n3\n");
 }
 
 #[test]
@@ -108,16 +88,9 @@ fn a_keeper_holds_nothing_of_the_supervisor() {
     house.wait_lines("began", 1);
     let entries =
         std::fs::read_dir(format!("/proc/{}/fd", house.keeper_of(run))).expect("it is ours");
-    let targets: Vec<PathBuf> = entries
-        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-        .collect();
-    for name in [
-        "supervisor.lock",
-        "wake",
-        "jobctl.db",
-        "jobctl.db-wal",
-        "jobctl.db-shm",
-    ] {
+    let targets: Vec<PathBuf> =
+        entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect();
+    for name in ["supervisor.lock", "wake", "jobctl.db", "jobctl.db-wal", "jobctl.db-shm"] {
         let path = house.state_dir().join(name);
         assert!(!targets.contains(&path), "{targets:?}");
     }
@@ -138,37 +111,19 @@ fn umask_nice_and_working_directory_are_what_the_job_says() {
 
 #[test]
 fn without_a_word_it_starts_at_home() {
-    let home = nix::unistd::User::from_uid(nix::unistd::geteuid())
-        .ok()
-        .flatten()
-        .map(|user| user.dir);
-    let expected = home
-        .filter(|home| home.is_dir())
-        .unwrap_or_else(|| "/".into());
+    let home =
+        nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
+    let expected = home.filter(|home| home.is_dir()).unwrap_or_else(|| "/".into());
     let expected = expected.canonicalize().expect("it is there");
-    assert_eq!(
-        printed("command = 'pwd -P'", &[]),
-        format!("{}\n", expected.display())
-    );
+    assert_eq!(printed("command = 'pwd -P'", &[]), format!("{}\n", expected.display()));
 }
 
 #[test]
 fn arguments_arrive_as_they_are_and_never_as_shell_text() {
-    let args = [
-        "a b",
-        "$(echo no)",
-        "; echo no",
-        "'",
-        "",
-        "-x",
-        "*",
-        "ä\u{fffd}",
-    ];
+    let args = ["a b", "$(echo no)", "; echo no", "'", "", "-x", "*", "ä\u{fffd}"];
     let shell = printed("command = 'printf \"[%s]\\n\" \"$0\" \"$@\"'", &args);
-    let lines: String = std::iter::once("looks")
-        .chain(args)
-        .map(|arg| format!("[{arg}]\n"))
-        .collect();
+    let lines: String =
+        std::iter::once("looks").chain(args).map(|arg| format!("[{arg}]\n")).collect();
     assert_eq!(shell, lines);
     let array = printed("command = ['printf', '[%s]\\n', 'fixed']", &args);
     assert_eq!(array, lines.replace("[looks]", "[fixed]"));
@@ -213,20 +168,13 @@ fn an_occurrence_knows_when_it_was_due() {
     let _supervisor = house.start();
     let line = house.wait_lines("due", 1)[0].clone();
     let run = house.runs("looks")[0].clone();
-    let due = crate::support::time(&run["scheduled_at"])
-        .format("%Y-%m-%dT%H:%M:%S")
-        .to_string();
-    assert!(
-        line.starts_with(&format!("schedule {due}")),
-        "{line} {run:#}"
-    );
+    let due = crate::support::time(&run["scheduled_at"]).format("%Y-%m-%dT%H:%M:%S").to_string();
+    assert!(line.starts_with(&format!("schedule {due}")), "{line} {run:#}");
 }
 
 /// Starts a supervisor as systemd would; what `env` of a job prints.
 fn environment_under_systemd(keys: &str) -> String {
-    let house = House::new(&format!(
-        "[jobs.looks]\ncommand = ['/usr/bin/env']\n{keys}\n"
-    ));
+    let house = House::new(&format!("[jobs.looks]\ncommand = ['/usr/bin/env']\n{keys}\n"));
     house.write("env", "FROM_FILE=file\nBOTH='of the file'\n");
     let mut command = house.jobctl();
     for name in [
@@ -242,9 +190,7 @@ fn environment_under_systemd(keys: &str) -> String {
     ] {
         command.env(name, "/nowhere");
     }
-    command
-        .env("STATE_DIRECTORY", house.state_dir())
-        .env("INHERITED", "yes");
+    command.env("STATE_DIRECTORY", house.state_dir()).env("INHERITED", "yes");
     let _supervisor = house.start_with(&mut command, &[]);
     let run = house.enqueue(&["looks"]);
     house.wait_state(run, "succeeded");
@@ -290,10 +236,7 @@ fn nothing_is_inherited_where_the_job_says_so_but_what_every_command_needs_is_th
     assert_eq!(found.get("INHERITED"), None);
     assert_eq!(found.get("PATH"), Some(&"/usr/bin:/bin"));
     for name in ["HOME", "USER", "LOGNAME", "SHELL"] {
-        assert!(
-            found.get(name).is_some_and(|value| !value.is_empty()),
-            "{name}"
-        );
+        assert!(found.get(name).is_some_and(|value| !value.is_empty()), "{name}");
     }
 }
 
@@ -318,11 +261,7 @@ fn its_resource_limits_are_those_of_the_job() {
     let limit = |name: &str| -> Vec<String> {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         let words = line.unwrap_or_else(|| panic!("{name}: {text}"));
-        words
-            .split_ascii_whitespace()
-            .take(2)
-            .map(str::to_owned)
-            .collect()
+        words.split_ascii_whitespace().take(2).map(str::to_owned).collect()
     };
     assert_eq!(limit("Max cpu time"), ["2", "3"]);
     assert_eq!(limit("Max open files"), ["77", "77"]);
@@ -339,11 +278,7 @@ fn a_command_over_its_cpu_time_is_ended_by_that_signal() {
     let supervisor = house.start();
     let run = house.enqueue(&["looks"]);
     let ended = house.wait_state(run, "failed");
-    assert_eq!(
-        (&ended["outcome"], &ended["signal"]),
-        (&"signaled".into(), &24.into()),
-        "{ended}"
-    );
+    assert_eq!((&ended["outcome"], &ended["signal"]), (&"signaled".into(), &24.into()), "{ended}");
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -359,34 +294,19 @@ fn a_variable_may_stand_in_a_file_that_is_read_for_each_attempt() {
     house.write("secret", "two");
     let second = house.enqueue(&["looks"]);
     house.wait_state(second, "succeeded");
-    let out = |run: i64| {
-        house
-            .ask(&["logs", "--raw", &run.to_string()])
-            .expect(0)
-            .out
-    };
-    assert_eq!(
-        (out(first).as_str(), out(second).as_str()),
-        ("one\n", "two")
-    );
+    let out = |run: i64| house.ask(&["logs", "--raw", &run.to_string()]).expect(0).out;
+    assert_eq!((out(first).as_str(), out(second).as_str()), ("one\n", "two"));
     std::fs::remove_file(house.path("secret")).expect("it is there");
     let third = house.enqueue(&["looks"]);
     let ended = house.wait_state(third, "failed");
-    let error = format!(
-        "env SECRET: {}: no such file or directory",
-        house.path("secret").display()
-    );
-    assert_eq!(
-        (&ended["outcome"], &ended["error"]),
-        (&"spawn_failed".into(), &error.into())
-    );
+    let error =
+        format!("env SECRET: {}: no such file or directory", house.path("secret").display());
+    assert_eq!((&ended["outcome"], &ended["error"]), (&"spawn_failed".into(), &error.into()));
     house.write("secret", b"a\0b");
     let fourth = house.enqueue(&["looks"]);
     let ended = house.wait_state(fourth, "failed");
     assert!(
-        ended["error"]
-            .as_str()
-            .is_some_and(|error| error.ends_with("holds a NUL byte")),
+        ended["error"].as_str().is_some_and(|error| error.ends_with("holds a NUL byte")),
         "{ended}"
     );
     assert_eq!(supervisor.stop(), 0);

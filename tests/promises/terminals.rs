@@ -23,19 +23,10 @@ fn on_terminal(command: &mut Command) -> Vec<u8> {
 
 /// What a command writes to a terminal of so many columns.
 pub(crate) fn on_terminal_of(columns: u16, command: &mut Command) -> Vec<u8> {
-    let size = Winsize {
-        ws_row: 50,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(&size, None).expect("there are terminals");
     let other = pty.slave.try_clone().expect("it can be copied");
-    let mut child = command
-        .stdout(pty.slave)
-        .stderr(other)
-        .spawn()
-        .expect("it can be started");
+    let mut child = command.stdout(pty.slave).stderr(other).spawn().expect("it can be started");
     // The end of what is read comes when nobody has the terminal open any more.
     command.stdout(std::process::Stdio::null());
     command.stderr(std::process::Stdio::null());
@@ -50,10 +41,7 @@ pub(crate) fn on_terminal_of(columns: u16, command: &mut Command) -> Vec<u8> {
 #[track_caller]
 fn assert_harmless(bytes: &[u8], what: &str) {
     let text = std::str::from_utf8(bytes).unwrap_or_else(|error| {
-        panic!(
-            "{what}: {error}: {}",
-            String::from_utf8_lossy(bytes).escape_debug()
-        )
+        panic!("{what}: {error}: {}", String::from_utf8_lossy(bytes).escape_debug())
     });
     let text = text.replace("\r\n", "\n");
     let found = text.chars().find(|c| {
@@ -83,10 +71,8 @@ fn no_command_lets_a_hostile_store_command_the_terminal() {
     house.write("hostile", &bytes);
     let supervisor = house.start();
     let writes = house.enqueue(&["--key", HOSTILE, "writes", HOSTILE, "b"]);
-    let (missing, nowhere) = (
-        house.enqueue(&["missing", HOSTILE]),
-        house.enqueue(&["nowhere", HOSTILE]),
-    );
+    let (missing, nowhere) =
+        (house.enqueue(&["missing", HOSTILE]), house.enqueue(&["nowhere", HOSTILE]));
     for run in [writes, missing, nowhere] {
         house.wait_state(run, "failed");
     }
@@ -124,13 +110,7 @@ fn no_command_lets_a_hostile_store_command_the_terminal() {
         assert_harmless(&ask(&house, &json), &json.join(" "));
     }
     assert_harmless(
-        on_terminal(
-            house
-                .jobctl()
-                .args(["status"])
-                .env("JOBCTL_JOBFILE", HOSTILE),
-        )
-        .as_slice(),
+        on_terminal(house.jobctl().args(["status"]).env("JOBCTL_JOBFILE", HOSTILE)).as_slice(),
         "a hostile name of a jobfile",
     );
     assert_eq!(supervisor.stop(), 0);
@@ -165,16 +145,11 @@ fn errors_of_a_hostile_jobfile_and_crontab_are_harmless() {
             assert_harmless(&ask(&house, call), &format!("{call:?}: {text:?}"));
         }
     }
-    house.write(
-        "crontab",
-        format!("{HOSTILE}\n* * * * * echo {HOSTILE}\nA={HOSTILE}\n"),
-    );
+    house.write("crontab", format!("{HOSTILE}\n* * * * * echo {HOSTILE}\nA={HOSTILE}\n"));
     let path = house.path("crontab").display().to_string();
-    for call in [
-        &["import", &path][..],
-        &["--json", "import", &path],
-        &["import", &path, "--prove"],
-    ] {
+    for call in
+        [&["import", &path][..], &["--json", "import", &path], &["import", &path, "--prove"]]
+    {
         assert_harmless(&ask(&house, call), &format!("{call:?}"));
     }
 }
@@ -186,10 +161,7 @@ fn what_exec_copies_is_escaped_on_a_terminal_and_exact_elsewhere() {
     bytes.extend_from_slice(b"\n\x9b2J\x90\xff\xc3(\xe2\x80");
     house.write("hostile", &bytes);
     assert_harmless(&ask(&house, &["exec", "writes"]), "exec");
-    assert_harmless(
-        &ask(&house, &["--json", "exec", "writes"]),
-        "exec with json",
-    );
+    assert_harmless(&ask(&house, &["--json", "exec", "writes"]), "exec with json");
     let raw = ask(&house, &["exec", "--raw", "writes"]);
     assert!(raw.windows(4).any(|four| four == b"\x1b[2J"), "{raw:?}");
     assert_eq!(house.ask(&["exec", "writes"]).expect(1).bytes, bytes);
@@ -223,11 +195,7 @@ fn a_command_of_another_user_gets_what_is_typed_and_no_terminal() {
     typist.write_all(b"typed\n\x04").expect("it takes it");
     let output = exec.wait_with_output().expect("it is a child");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "got typed\nthe end\n",
-        "{said}"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "got typed\nthe end\n", "{said}");
     assert_eq!(output.status.code(), Some(0));
     assert!(said.contains("gets no terminal"), "{said}");
 }
@@ -260,8 +228,6 @@ fn what_another_users_command_leaves_running_does_not_read_the_terminal() {
     let mut typist = File::from(pty.master);
     typist.write_all(b"secret\n").expect("it takes it");
     // Its pipe has no writer any more, so it comes to its end without a line.
-    wait_for("the end of what was left", || {
-        loot.join("stolen").exists().then_some(())
-    });
+    wait_for("the end of what was left", || loot.join("stolen").exists().then_some(()));
     assert_eq!(house.read("loot/stolen"), "stole\n");
 }

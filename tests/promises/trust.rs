@@ -35,15 +35,9 @@ fn group(path: impl AsRef<Path>, gid: u32) {
 /// `run` refuses and leaves nothing behind, `check` warns; both name what is at fault and what helps.
 #[track_caller]
 fn assert_refused(house: &House, at_fault: &Path, words: &[&str]) {
-    let (run, check) = (
-        house.ask(&["run"]).expect(1),
-        house.ask(&["check"]).expect(0),
-    );
+    let (run, check) = (house.ask(&["run"]).expect(1), house.ask(&["check"]).expect(0));
     for answer in [&run, &check] {
-        assert!(
-            answer.err.contains(&format!("{}: ", at_fault.display())),
-            "{answer:#?}"
-        );
+        assert!(answer.err.contains(&format!("{}: ", at_fault.display())), "{answer:#?}");
         for word in words {
             assert!(answer.err.contains(word), "{word}: {answer:#?}");
         }
@@ -69,18 +63,10 @@ fn a_jobfile_that_others_can_change_is_refused_and_by_whatever_they_can() {
     let file = house.jobfile();
     let dir = house.dir();
     mode(&file, 0o646);
-    assert_refused(
-        &house,
-        &file,
-        &["others may write", "mode 0646", "chmod go-w"],
-    );
+    assert_refused(&house, &file, &["others may write", "mode 0646", "chmod go-w"]);
     mode(&file, 0o664);
     group(&file, STRANGER);
-    assert_refused(
-        &house,
-        &file,
-        &["group", "65533", "mode 0664", "chmod go-w"],
-    );
+    assert_refused(&house, &file, &["group", "65533", "mode 0664", "chmod go-w"]);
     group(&file, 0);
     assert_trusted(&house);
     mode(&file, 0o644);
@@ -154,10 +140,7 @@ fn included_files_and_the_directories_they_are_looked_for_in_count_like_the_jobf
     assert_refused(&house, &dir.join("team/b.toml"), &["uid 65533"]);
     mode(&dir, 0o777);
     let run = house.ask(&["run"]).expect(1);
-    assert!(
-        run.err.contains("team/b.toml: ") && run.err.contains("jobs.d: "),
-        "{run:#?}"
-    );
+    assert!(run.err.contains("team/b.toml: ") && run.err.contains("jobs.d: "), "{run:#?}");
 }
 
 #[test]
@@ -172,9 +155,7 @@ fn a_jobfile_that_others_can_change_later_is_not_taken_and_is_again_when_they_ca
     let reload = house.ask(&["reload"]).expect(1);
     assert!(reload.err.contains("mode 0666"), "{reload:#?}");
     let status = house.status();
-    let error = status["supervisor"]["jobfile_error"]
-        .as_str()
-        .expect("it says so");
+    let error = status["supervisor"]["jobfile_error"].as_str().expect("it says so");
     assert!(error.contains("mode 0666"), "{status:#}");
     let run = house.enqueue(&["b"]);
     assert_eq!(house.show(run)["state"], "queued", "it knows no `b`");
@@ -211,20 +192,14 @@ fn what_an_environment_is_read_from_is_judged_for_each_attempt() {
             let error = run["error"].as_str().expect("it says why");
             assert!(error.contains(key) && error.contains(word), "{error}");
             let check = house.ask(&["check"]).expect(0);
-            assert!(
-                check.err.contains(word) && check.err.contains("spawn_failed"),
-                "{check:#?}"
-            );
+            assert!(check.err.contains(word) && check.err.contains("spawn_failed"), "{check:#?}");
         }
         owner(house.path(name), 0);
         ended("succeeded");
     }
     mode(house.path("secret"), 0o644);
     let check = house.ask(&["check"]).expect(0);
-    assert!(
-        check.err.contains("every user of this machine can read it"),
-        "{check:#?}"
-    );
+    assert!(check.err.contains("every user of this machine can read it"), "{check:#?}");
     ended("succeeded");
 }
 
@@ -291,19 +266,9 @@ fn no_command_of_roots_goes_to_the_state_directory_that_a_strangers_jobfile_name
         &["restore", "nothing"],
     ] {
         let answer = ask_unled(&house, args).expect(1);
-        assert!(
-            answer.err.contains("jobs.toml: belongs to uid 65533"),
-            "{args:?} {answer:#?}"
-        );
+        assert!(answer.err.contains("jobs.toml: belongs to uid 65533"), "{args:?} {answer:#?}");
         assert_eq!(fs::read_dir(&www).expect("it is there").count(), 0);
-        assert_eq!(
-            fs::metadata(&www)
-                .expect("it is there")
-                .permissions()
-                .mode()
-                & 0o7777,
-            0o755
-        );
+        assert_eq!(fs::metadata(&www).expect("it is there").permissions().mode() & 0o7777, 0o755);
     }
     ask_unled(&house, &["check"]).expect(0);
     owner(house.jobfile(), 0);
@@ -332,10 +297,7 @@ fn no_command_of_roots_writes_where_others_can_lead_it_elsewhere() {
         ] {
             let args = [&["--state-dir", &state], args].concat();
             let answer = house.ask(&args).expect(1);
-            assert!(
-                answer.err.contains("theirs: belongs to uid 65533"),
-                "{args:?} {answer:#?}"
-            );
+            assert!(answer.err.contains("theirs: belongs to uid 65533"), "{args:?} {answer:#?}");
         }
     }
     assert!(!house.path("theirs/new").exists());
@@ -350,13 +312,9 @@ fn access_list(user: u8, mask: u8) -> Vec<u8> {
     };
     let none = u32::MAX;
     let mut list = vec![2, 0, 0, 0];
-    for (tag, rights, id) in [
-        (1, 7, none),
-        (2, user, STRANGER),
-        (4, 0, none),
-        (0x10, mask, none),
-        (0x20, 0, none),
-    ] {
+    for (tag, rights, id) in
+        [(1, 7, none), (2, user, STRANGER), (4, 0, none), (0x10, mask, none), (0x20, 0, none)]
+    {
         list.extend(entry(tag, rights, id));
     }
     list
@@ -366,9 +324,7 @@ fn access_list(user: u8, mask: u8) -> Vec<u8> {
 fn give_list(path: &Path, name: &str, list: &[u8]) -> bool {
     let hex: String = list.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut command = program("setfattr");
-    command
-        .args(["-n", name, "-v", &format!("0x{hex}")])
-        .arg(path);
+    command.args(["-n", name, "-v", &format!("0x{hex}")]).arg(path);
     command.output().is_ok_and(|output| output.status.success())
 }
 
@@ -383,10 +339,7 @@ fn an_access_control_list_that_lets_others_write_counts_as_writable_by_them() {
     mode(&file, 0o644);
     let access = "system.posix_acl_access";
     if !give_list(&file, access, &access_list(6, 6)) {
-        return skipped(
-            Need::Acl,
-            "setfattr(1) is missing, or the file system knows no lists",
-        );
+        return skipped(Need::Acl, "setfattr(1) is missing, or the file system knows no lists");
     }
     let words = ["access control list lets", "65533", "write", "setfacl -b"];
     assert_refused(&house, &file, &words);

@@ -65,12 +65,7 @@ fn what_is_closed_or_moved_there_is_taken_once_and_what_was_there_is_not() {
     drop(open);
     wait_names(&house, &["closed", "moved", "open"]);
     // Opened for writing and closed as it was: nothing is new.
-    drop(
-        fs::OpenOptions::new()
-            .append(true)
-            .open(house.path("in/closed"))
-            .expect("it is there"),
-    );
+    drop(fs::OpenOptions::new().append(true).open(house.path("in/closed")).expect("it is there"));
     house.write("in/before", "changed");
     wait_names(&house, &["before", "closed", "moved", "open"]);
     let seen = house.wait_lines("seen", 4);
@@ -95,10 +90,7 @@ fn what_changed_while_nobody_was_there_is_taken_and_nothing_else() {
     let supervisor = house.start();
     wait_names(&house, &["changed", "changed", "gone", "new", "same"]);
     house.write("in/gone", "x");
-    wait_names(
-        &house,
-        &["changed", "changed", "gone", "gone", "new", "same"],
-    );
+    wait_names(&house, &["changed", "changed", "gone", "gone", "new", "same"]);
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -148,10 +140,7 @@ fn a_name_need_not_be_text() {
     wait_for("its run", || house.path("seen").exists().then_some(()));
     house.ask(&["wait", "--idle"]).expect(0);
     let seen = fs::read(house.path("seen")).expect("it is there");
-    assert!(
-        seen.windows(name.len()).any(|part| part == name),
-        "{seen:?}"
-    );
+    assert!(seen.windows(name.len()).any(|part| part == name), "{seen:?}");
     assert_eq!(supervisor.stop(), 0);
 }
 
@@ -172,10 +161,7 @@ fn wait_for_all(house: &House, expected: &BTreeSet<String>) {
     });
     let names = names(house);
     assert_eq!(names.len(), expected.len());
-    assert!(
-        names.iter().eq(expected.iter()),
-        "some twice, some not at all"
-    );
+    assert!(names.iter().eq(expected.iter()), "some twice, some not at all");
 }
 
 #[test]
@@ -231,9 +217,7 @@ fn what_the_backlog_has_no_room_for_waits_where_it_is() {
     let supervisor = house.start();
     house.ask(&["pause", "take"]).expect(0);
     let expected = burst(&house, 5);
-    wait_for("as many as there is room for", || {
-        (house.runs("take").len() == 2).then_some(())
-    });
+    wait_for("as many as there is room for", || (house.runs("take").len() == 2).then_some(()));
     house.ask(&["resume", "take"]).expect(0);
     wait_for("the rest", || (house.runs("take").len() == 5).then_some(()));
     house.ask(&["wait", "--idle"]).expect(0);
@@ -374,10 +358,7 @@ fn files_that_are_gone_are_forgotten() {
     assert_eq!(house.runs("take").len(), 50);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no command says what is remembered"
-)]
+#[expect(clippy::disallowed_methods, reason = "no command says what is remembered")]
 fn rusqlite_of(house: &House) -> rusqlite::Connection {
     rusqlite::Connection::open(house.state_dir().join("jobctl.db")).expect("it is a store")
 }
@@ -445,9 +426,7 @@ fn a_success_of_a_clock_that_was_set_back_since_holds_no_watched_file() {
     house.wait_idle(&["take"]);
     let store = rusqlite_of(&house);
     let year_ms = 365 * 24 * 3_600_000_i64;
-    store
-        .execute("UPDATE run SET ended_at = ended_at + ?1", [year_ms])
-        .expect("it is a store");
+    store.execute("UPDATE run SET ended_at = ended_at + ?1", [year_ms]).expect("it is a store");
     drop(store);
     house.write("in/a", "longer");
     house.wait_lines("seen", 2);
@@ -466,10 +445,7 @@ fn a_dead_directory_holds_up_neither_other_directories_nor_schedules() {
     assert_eq!(house.start().stop(), 0);
     house.write("dead/in/one", "x");
     let Some(dead) = DeadMount::at(&house, "dead") else {
-        return skipped(
-            Need::Fuse,
-            "a mount that never answers takes root and /dev/fuse",
-        );
+        return skipped(Need::Fuse, "a mount that never answers takes root and /dev/fuse");
     };
     let supervisor = house.start();
     house.wait_lines("ticks", 2);
@@ -500,25 +476,16 @@ fn check_warns_of_a_job_that_writes_where_it_watches_and_refuses_wildcards_in_di
         house.ask(&["check"])
     };
     let echo = "what it writes there becomes a run";
-    for command in [
-        "convert \"$1\" /in/small.png",
-        "convert $1 $1.small",
-        "mv \"$1\" \"${1%.png}.done\"",
-    ] {
+    for command in
+        ["convert \"$1\" /in/small.png", "convert $1 $1.small", "mv \"$1\" \"${1%.png}.done\""]
+    {
         let said = check(&format!("watch = '/in'\ncommand = '''{command}'''")).expect(0);
         assert!(said.err.contains(echo), "{command}: {}", said.err);
     }
-    for command in [
-        "convert \"$1\" /in2/small.png",
-        "gzip -c \"$1\" > /out/x.gz",
-    ] {
+    for command in ["convert \"$1\" /in2/small.png", "gzip -c \"$1\" > /out/x.gz"] {
         let said = check(&format!("watch = '/in'\ncommand = '''{command}'''")).expect(0);
         assert!(!said.err.contains(echo), "{command}: {}", said.err);
     }
     let said = check("watch = '/in/*/x.png'\ncommand = 'true'").expect(1);
-    assert!(
-        said.err.contains("has a wildcard before its last part"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("has a wildcard before its last part"), "{}", said.err);
 }

@@ -69,19 +69,14 @@ fn a_run_that_waits_is_told_whose_lock_and_place_and_who_is_ahead() {
     house.wait_state(wide, "running");
     assert_says(
         &why(&house, &[&narrow.to_string()]),
-        &[&format!(
-            "waiting for lock `one`, held by `wide`: run {wide} for "
-        )],
+        &[&format!("waiting for lock `one`, held by `wide`: run {wide} for ")],
     );
     let same = house.enqueue(&["holds"]);
     assert_says(
         &why(&house, &[&same.to_string()]),
         &[&format!("waiting for its place, held by run {holder} for ")],
     );
-    assert_says(
-        &why(&house, &[&holder.to_string()]),
-        &["attempt 1 runs since"],
-    );
+    assert_says(&why(&house, &[&holder.to_string()]), &["attempt 1 runs since"]);
     house.write("go", "");
     house.wait_state(second, "succeeded");
     assert_says(&why(&house, &["waits"]), &["succeeded", "exit 0"]);
@@ -95,15 +90,9 @@ fn a_rate_a_pause_and_a_missing_supervisor_are_named() {
     let supervisor = house.start();
     house.wait_state(first, "succeeded");
     let second = house.enqueue(&["slow"]);
-    assert_says(
-        &why(&house, &[&second.to_string()]),
-        &["rate allows the next start"],
-    );
+    assert_says(&why(&house, &[&second.to_string()]), &["rate allows the next start"]);
     house.ask(&["pause", "slow"]).expect(0);
-    assert_says(
-        &why(&house, &["slow"]),
-        &["the job is paused until `jobctl resume`"],
-    );
+    assert_says(&why(&house, &["slow"]), &["the job is paused until `jobctl resume`"]);
     house.ask(&["pause", "--all", "--for", "1h"]).expect(0);
     assert_says(&why(&house, &["waits"]), &["everything is paused until 2"]);
     supervisor.kill();
@@ -142,10 +131,7 @@ fn why_a_job_did_not_run_at_a_time_is_answered_without_a_row() {
         &at("nightly", "2026-01-05T02:31:00Z"),
         &["not scheduled at ", "the next occurrence after it is "],
     );
-    assert_says(
-        &at("nightly", "2060-01-05T02:30:00Z"),
-        &["not due yet: it is scheduled "],
-    );
+    assert_says(&at("nightly", "2060-01-05T02:30:00Z"), &["not due yet: it is scheduled "]);
     assert_says(
         &at("nightly", "2026-01-05T02:30:00Z"),
         &["not decided yet; no supervisor is running"],

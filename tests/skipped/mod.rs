@@ -133,9 +133,7 @@ fn may_skip(need: Need, required: &str) -> Result<(), String> {
             return Err(format!("JOBCTL_REQUIRE names `{word}`, which is missing"));
         }
         if !word.is_empty() && !NEEDS.iter().any(|(name, _)| *name == word) {
-            return Err(format!(
-                "JOBCTL_REQUIRE names `{word}`, which no test needs"
-            ));
+            return Err(format!("JOBCTL_REQUIRE names `{word}`, which no test needs"));
         }
     }
     Ok(())

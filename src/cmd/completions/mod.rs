@@ -82,9 +82,7 @@ fn generated(shell: aot::Shell) -> String {
 
 /// The command line without its hidden commands, which clap's scripts would offer.
 fn visible(cli: &Command) -> Command {
-    let commands = cli
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set());
+    let commands = cli.get_subcommands().filter(|command| !command.is_hide_set());
     Command::new("jobctl")
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)
@@ -104,21 +102,14 @@ mod tests {
                 "bash > completions/jobctl.bash",
                 include_str!("../../../completions/jobctl.bash"),
             ),
-            (
-                Shell::Zsh,
-                "zsh > completions/_jobctl",
-                include_str!("../../../completions/_jobctl"),
-            ),
+            (Shell::Zsh, "zsh > completions/_jobctl", include_str!("../../../completions/_jobctl")),
             (
                 Shell::Fish,
                 "fish > completions/jobctl.fish",
                 include_str!("../../../completions/jobctl.fish"),
             ),
         ] {
-            assert!(
-                script(shell) == installed,
-                "stale: cargo run -- completions {name}"
-            );
+            assert!(script(shell) == installed, "stale: cargo run -- completions {name}");
         }
     }
 

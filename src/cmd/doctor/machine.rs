@@ -76,11 +76,7 @@ fn rights(state_dir: &Path) -> Finding {
             };
         }
         Err(error) => {
-            return Finding::bad(
-                CHECK,
-                format!("{shown}: {error}"),
-                format!("`ls -ld {shown}`"),
-            );
+            return Finding::bad(CHECK, format!("{shown}: {error}"), format!("`ls -ld {shown}`"));
         }
     };
     if let Err(error) = file::is_writable_dir(state_dir) {
@@ -179,9 +175,7 @@ fn mailer(jobs: &[Job]) -> Option<Finding> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/lib"].map(PathBuf::from));
-    let found = dirs
-        .map(|dir| dir.join("sendmail"))
-        .find(|path| is_program(path));
+    let found = dirs.map(|dir| dir.join("sendmail")).find(|path| is_program(path));
     Some(match found {
         Some(path) => Finding::good("mail", path.display().to_string()),
         None => Finding::bad(
@@ -198,8 +192,7 @@ fn mailer(jobs: &[Job]) -> Option<Finding> {
 }
 
 fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// Jobs whose command cron starts, too.
@@ -264,12 +257,7 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Fai
 }
 
 fn listed(names: &[&str]) -> String {
-    let shown = names
-        .iter()
-        .take(NAMES_MAX)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
     match names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
         Some(more) => format!("{shown} and {more} more"),
         None => shown,
@@ -285,11 +273,7 @@ fn metrics(jobs: &Jobs) -> Option<Finding> {
         Ok(()) => Finding::good(CHECK, path.display().to_string()),
         Err(error) => Finding::bad(
             CHECK,
-            format!(
-                "{} cannot be written: {}",
-                path.display(),
-                plain_error(&error)
-            ),
+            format!("{} cannot be written: {}", path.display(), plain_error(&error)),
             format!("`mkdir -p {}`, or another metrics_file", dir.display()),
         ),
     })
@@ -315,10 +299,7 @@ fn strangers(state_dir: &Path) -> Vec<Finding> {
             let name = process::name_of(pid).unwrap_or_else(|| "it is gone".to_owned());
             Finding::warning(
                 "locks",
-                format!(
-                    "{} is held by process {pid} ({name}), which is no jobctl",
-                    path.display()
-                ),
+                format!("{} is held by process {pid} ({name}), which is no jobctl", path.display()),
                 format!("`ps -fp {pid}`; it must end, or leave the lock, before the job can start"),
             )
         })

@@ -21,18 +21,11 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure>
     let context = patient.context;
     if !context.is_supervised()? {
         let start = if has_systemd() {
-            format!(
-                "`systemctl {}start jobctl`, or `jobctl run`",
-                user_option(patient)
-            )
+            format!("`systemctl {}start jobctl`, or `jobctl run`", user_option(patient))
         } else {
             "`jobctl run`".to_owned()
         };
-        return Ok(vec![Finding::bad(
-            "supervisor",
-            "none is running: nothing is started",
-            start,
-        )]);
+        return Ok(vec![Finding::bad("supervisor", "none is running: nothing is started", start)]);
     }
     let row = patient
         .store
@@ -48,10 +41,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure>
         Finding::warning(
             "supervisor",
             format!("it is of version {theirs}, this is {own}"),
-            format!(
-                "`systemctl {}restart jobctl`; running jobs go on",
-                user_option(patient)
-            ),
+            format!("`systemctl {}restart jobctl`; running jobs go on", user_option(patient)),
         )
     });
     if let Some(error) = row.jobfile_error {
@@ -75,20 +65,14 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure>
 /// Whether the unit is installed and enabled, and for users whether it outlives their session.
 pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
     if !has_systemd() {
-        return vec![Finding::good(
-            "unit",
-            "not looked at: systemd does not run here",
-        )];
+        return vec![Finding::good("unit", "not looked at: systemd does not run here")];
     }
     let caller = &patient.context.caller;
     let dirs: Vec<PathBuf> = if caller.is_root {
         SYSTEM_UNITS.iter().map(PathBuf::from).collect()
     } else {
         let home = caller.home.clone().unwrap_or_default();
-        let config = caller
-            .config_home
-            .clone()
-            .unwrap_or_else(|| home.join(".config"));
+        let config = caller.config_home.clone().unwrap_or_else(|| home.join(".config"));
         vec![
             config.join("systemd/user"),
             PathBuf::from("/etc/systemd/user"),
@@ -103,11 +87,7 @@ pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 fn installed(dirs: &[PathBuf], user_option: &str) -> Vec<Finding> {
-    let Some(path) = dirs
-        .iter()
-        .map(|dir| dir.join(UNIT))
-        .find(|path| path.exists())
-    else {
+    let Some(path) = dirs.iter().map(|dir| dir.join(UNIT)).find(|path| path.exists()) else {
         return vec![Finding::warning(
             "unit",
             "no unit is installed: nothing starts the supervisor at boot",
@@ -131,17 +111,12 @@ fn installed(dirs: &[PathBuf], user_option: &str) -> Vec<Finding> {
 
 fn is_wanted(dir: &Path) -> bool {
     let targets = ["multi-user.target.wants", "default.target.wants"];
-    targets
-        .iter()
-        .any(|target| dir.join(target).join(UNIT).symlink_metadata().is_ok())
+    targets.iter().any(|target| dir.join(target).join(UNIT).symlink_metadata().is_ok())
 }
 
 fn linger(user: &str) -> Finding {
     if Path::new("/var/lib/systemd/linger").join(user).exists() {
-        Finding::good(
-            "linger",
-            format!("{user} may run services without a session"),
-        )
+        Finding::good("linger", format!("{user} may run services without a session"))
     } else {
         Finding::warning(
             "linger",
@@ -157,9 +132,5 @@ pub(super) fn has_systemd() -> bool {
 }
 
 fn user_option(patient: &Patient<'_>) -> &'static str {
-    if patient.context.caller.is_root {
-        ""
-    } else {
-        "--user "
-    }
+    if patient.context.caller.is_root { "" } else { "--user " }
 }

@@ -85,11 +85,7 @@ pub(super) fn answer(
     let lines = lines.with_jobs.iter().chain(lines.idle);
     let expected: Vec<Expected<'_>> = lines.map(expected).collect();
     let found = compare(&records, &expected, covered);
-    let report = Report {
-        found: &found,
-        covered,
-        zone: &zone,
-    };
+    let report = Report { found: &found, covered, zone: &zone };
     if context.global.json {
         out.json(&report.json())?;
     } else {
@@ -174,11 +170,7 @@ fn read_lines(mut source: Box<dyn BufRead + '_>) -> io::Result<Reader> {
             return Ok(reader);
         }
         let text = String::from_utf8_lossy(&line);
-        match text
-            .starts_with('{')
-            .then(|| journal_record(&text))
-            .flatten()
-        {
+        match text.starts_with('{').then(|| journal_record(&text)).flatten() {
             Some((at, message)) => reader.record(at, &message),
             None => reader.line(&text),
         }
@@ -202,10 +194,8 @@ fn journal_record(line: &str) -> Option<(Wall, String)> {
         Value::String(text) => text.clone(),
         // What is not printable text stands there byte by byte.
         Value::Array(bytes) => {
-            let bytes: Option<Vec<u8>> = bytes
-                .iter()
-                .map(|it| u8::try_from(it.as_u64()?).ok())
-                .collect();
+            let bytes: Option<Vec<u8>> =
+                bytes.iter().map(|it| u8::try_from(it.as_u64()?).ok()).collect();
             String::from_utf8_lossy(&bytes?).into_owned()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),

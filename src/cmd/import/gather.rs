@@ -15,11 +15,8 @@ use crate::os::{file, process, user};
 const SIZE_MAX: u64 = 64 << 20;
 
 /// Where users' crontabs are: on Debian, SUSE, and elsewhere.
-pub(super) const SPOOLS: [&str; 3] = [
-    "var/spool/cron/crontabs",
-    "var/spool/cron/tabs",
-    "var/spool/cron",
-];
+pub(super) const SPOOLS: [&str; 3] =
+    ["var/spool/cron/crontabs", "var/spool/cron/tabs", "var/spool/cron"];
 
 /// Directories of scripts.
 const DIRECTORIES: [&str; 5] = [
@@ -49,19 +46,10 @@ pub(super) fn request(
             Some(path) => named(path, &root, args)?,
         };
         let sources = vec![source];
-        return Ok((
-            Request {
-                sources,
-                ..Request::default()
-            },
-            Vec::new(),
-        ));
+        return Ok((Request { sources, ..Request::default() }, Vec::new()));
     }
     if !root.is_dir() {
-        return Err(Failure::system(format!(
-            "{}: there is no such directory",
-            root.display()
-        )));
+        return Err(Failure::system(format!("{}: there is no such directory", root.display())));
     }
     let mut system = System {
         is_running: args.root.is_none(),
@@ -111,10 +99,7 @@ fn own() -> Result<Source, Failure> {
         let said = said.strip_prefix("crontab: ").unwrap_or(said);
         return Err(Failure::no(said).hint("`jobctl init` writes a jobfile to start from"));
     }
-    Err(Failure::system(format!(
-        "crontab -l: {}: {said}",
-        output.status
-    )))
+    Err(Failure::system(format!("crontab -l: {}: {said}", output.status)))
 }
 
 fn standard_input(args: &cli::Import) -> Result<Source, Failure> {
@@ -129,12 +114,7 @@ fn standard_input(args: &cli::Import) -> Result<Source, Failure> {
     };
     let bytes = read_whole(io::stdin().lock())
         .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?;
-    Ok(Source {
-        file: "standard input".to_owned(),
-        bytes,
-        kind,
-        off,
-    })
+    Ok(Source { file: "standard input".to_owned(), bytes, kind, off })
 }
 
 /// Reads to the end, not more than a crontab may have.
@@ -158,11 +138,7 @@ fn named(path: &Path, root: &Path, args: &cli::Import) -> Result<Source, Failure
     };
     // What a shell makes of `<(ssh host crontab -l)` is a pipe with a writer, which will not be waited for in vain.
     let is_open = whole.starts_with("/dev/fd") || whole.starts_with("/proc/self/fd");
-    let opened = if is_open {
-        fs::File::open(&whole)
-    } else {
-        file::open_at_once(path)
-    };
+    let opened = if is_open { fs::File::open(&whole) } else { file::open_at_once(path) };
     let of_file = |error| Failure::of_file(path, &error);
     let opened = opened.map_err(of_file)?;
     let meta = opened.metadata().map_err(of_file)?;
@@ -179,12 +155,7 @@ fn named(path: &Path, root: &Path, args: &cli::Import) -> Result<Source, Failure
     } else {
         Kind::User(owner::of_file(args, path, &meta)?)
     };
-    Ok(Source {
-        file: path.display().to_string(),
-        bytes,
-        kind,
-        off,
-    })
+    Ok(Source { file: path.display().to_string(), bytes, kind, off })
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -225,10 +196,7 @@ impl System {
         if self.request.has_anacron {
             self.add_if_there(&anacrontab, Kind::Anacron)?;
         } else if anacrontab.exists() {
-            self.pass_over(
-                &anacrontab,
-                "there is no /usr/sbin/anacron that would read it",
-            );
+            self.pass_over(&anacrontab, "there is no /usr/sbin/anacron that would read it");
         }
         Ok(())
     }
@@ -269,18 +237,12 @@ impl System {
             } else if !is_taken(&name) {
                 self.pass_over(&script, "run-parts takes no script whose name has other characters than letters, digits, `_` and `-`");
             } else if !meta.is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0) {
-                self.pass_over(
-                    &script,
-                    "it is not executable, so run-parts does not run it",
-                );
+                self.pass_over(&script, "it is not executable, so run-parts does not run it");
             } else {
                 scripts.push(name);
             }
         }
-        self.request.directories.push(Directory {
-            path: path.to_owned(),
-            scripts,
-        });
+        self.request.directories.push(Directory { path: path.to_owned(), scripts });
         Ok(())
     }
 
@@ -311,34 +273,19 @@ impl System {
                 continue;
             };
             if !owner::is_believed(&user, &path, &meta) {
-                self.pass_over(
-                    &path,
-                    "others than root may have written it, or given it its name",
-                );
+                self.pass_over(&path, "others than root may have written it, or given it its name");
                 continue;
             }
             let mut bytes = read_file(&path)?;
-            let hidden = if has_header {
-                hide_header(&mut bytes)
-            } else {
-                0
-            };
+            let hidden = if has_header { hide_header(&mut bytes) } else { 0 };
             let file = path.display().to_string();
             let off = if self.is_running {
-                Off::Of {
-                    user: user.clone(),
-                    hidden,
-                }
+                Off::Of { user: user.clone(), hidden }
             } else {
                 Off::File(file.clone())
             };
             let kind = Kind::User(Some(user));
-            self.request.sources.push(Source {
-                file,
-                bytes,
-                kind,
-                off,
-            });
+            self.request.sources.push(Source { file, bytes, kind, off });
         }
         Ok(())
     }
@@ -378,10 +325,7 @@ impl System {
 /// Makes the lines that crontab(1) of Debian has written empty; answers how many lines `crontab -l` leaves out.
 fn hide_header(bytes: &mut Vec<u8>) -> u32 {
     let lines = bytes.split(|byte| *byte == b'\n').take(HEADER_LINES);
-    let hidden: Vec<_> = lines
-        .take_while(|line| line.starts_with(b"#"))
-        .map(<[u8]>::len)
-        .collect();
+    let hidden: Vec<_> = lines.take_while(|line| line.starts_with(b"#")).map(<[u8]>::len).collect();
     if bytes.starts_with(HEADER) {
         let end = bytes.len().min(hidden.iter().map(|len| len + 1).sum());
         bytes.splice(..end, vec![b'\n'; hidden.len()]);
@@ -410,6 +354,5 @@ fn names_in(directory: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
 
 /// Whether cron and run-parts(8) take a file of this name.
 fn is_taken(name: &str) -> bool {
-    name.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }

@@ -39,10 +39,7 @@ pub(crate) fn answer(
     let import = read(args, wish.file)?;
     if let Some(log) = wish.log {
         say(&import, context.global.quiet);
-        let lines = compare::Lines {
-            with_jobs: &lines_of_cron(&import.jobs),
-            idle: &import.idle,
-        };
+        let lines = compare::Lines { with_jobs: &lines_of_cron(&import.jobs), idle: &import.idle };
         return compare::answer(context, lines, &Jobs::of_text(&import.text)?, log, out);
     }
     let proof = match wish.days {
@@ -56,11 +53,7 @@ pub(crate) fn answer(
     }
     let is_all_lost = import.jobs.is_empty() && !import.unknown.is_empty();
     let is_wrong = proof.is_some_and(|proof| !proof.is_equal);
-    Ok(if is_all_lost || is_wrong {
-        Exit::No
-    } else {
-        Exit::Done
-    })
+    Ok(if is_all_lost || is_wrong { Exit::No } else { Exit::Done })
 }
 
 /// What is wanted besides a jobfile.
@@ -76,11 +69,7 @@ impl<'a> Wish<'a> {
             Some(path) => compare::Log::File(path),
             None => compare::Log::Journal,
         });
-        let mut wish = Self {
-            file: args.file.as_deref(),
-            days: None,
-            log,
-        };
+        let mut wish = Self { file: args.file.as_deref(), days: None, log };
         let standard_input = Path::new("-");
         if wish.file == Some(standard_input) && wish.log == Some(compare::Log::File(standard_input))
         {
@@ -161,11 +150,7 @@ pub(crate) struct CronLine {
 
 /// What cron starts: of all users and of the system for root, else of the caller. A crontab that cannot be read is none.
 pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
-    let args = cli::Import {
-        all_users: is_root,
-        system: is_root,
-        ..cli::Import::default()
-    };
+    let args = cli::Import { all_users: is_root, system: is_root, ..cli::Import::default() };
     let Ok((request, _)) = gather::request(&args, None) else {
         return Vec::new();
     };
@@ -196,29 +181,15 @@ pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
 
 fn convert(request: &Request) -> Import {
     let is_zone = |name: &str| zone::load(name).is_ok();
-    crontab::import(
-        request,
-        Tools {
-            refusals: &refusals,
-            is_zone: &is_zone,
-        },
-    )
+    crontab::import(request, Tools { refusals: &refusals, is_zone: &is_zone })
 }
 
 /// Why a text does not load as a jobfile.
 fn refusals(text: &str) -> Vec<Refusal> {
-    let source = jobfile::Source {
-        path: PathBuf::from("jobs.toml"),
-        text: text.to_owned(),
-    };
+    let source = jobfile::Source { path: PathBuf::from("jobs.toml"), text: text.to_owned() };
     let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
     let problems = loaded.err().unwrap_or_default().into_iter();
-    problems
-        .map(|problem| Refusal {
-            job: problem.job,
-            reason: problem.message,
-        })
-        .collect()
+    problems.map(|problem| Refusal { job: problem.job, reason: problem.message }).collect()
 }
 
 fn json(import: &Import, proof: Option<&prove::Told>) -> Value {
@@ -250,12 +221,7 @@ fn say(import: &Import, is_quiet: bool) {
     if !is_quiet {
         text.extend(import.notes.iter().map(note_line));
         text.push(summary(import));
-        text.extend(
-            import
-                .switch_off
-                .iter()
-                .map(|command| format!("  {command}")),
-        );
+        text.extend(import.switch_off.iter().map(|command| format!("  {command}")));
     }
     say_lines(&text);
 }
@@ -264,29 +230,17 @@ fn say_lines(text: &[String]) {
     let mut stderr = io::stderr();
     let is_terminal = stderr.is_terminal();
     for line in text {
-        let line = if is_terminal {
-            escape::lines(line)
-        } else {
-            line.as_str().into()
-        };
+        let line = if is_terminal { escape::lines(line) } else { line.as_str().into() };
         // If standard error is gone, there is nobody left to tell.
         let _ = writeln!(stderr, "{line}");
     }
 }
 
 fn unknown_line(unknown: &Unknown) -> String {
-    let Unknown {
-        file,
-        line,
-        text,
-        reason,
-    } = unknown;
+    let Unknown { file, line, text, reason } = unknown;
     let shown: String = text.chars().take(SHOWN_MAX).collect();
     let more = if shown.len() < text.len() { "..." } else { "" };
-    format!(
-        "{file}:{line}: not imported: {reason}\n    {}{more}",
-        shown.trim()
-    )
+    format!("{file}:{line}: not imported: {reason}\n    {}{more}", shown.trim())
 }
 
 fn note_line(note: &Note) -> String {

@@ -55,10 +55,8 @@ pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Tol
     let span = span_of(context.now.wall, days);
     let (anacron, lines): (Vec<_>, Vec<_>) = import.jobs.iter().partition(|job| job.is_anacron);
     let zones = Zones::of(&import.jobs);
-    let job_zones: Vec<_> = lines
-        .iter()
-        .map(|line| jobs.get(&line.job).map(|job| (job, jobs.zone(job))))
-        .collect();
+    let job_zones: Vec<_> =
+        lines.iter().map(|line| jobs.get(&line.job).map(|job| (job, jobs.zone(job)))).collect();
     let pairs: Vec<Pair<'_>> = lines
         .iter()
         .zip(&job_zones)
@@ -82,10 +80,7 @@ pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Tol
 fn span_of(now: Wall, days: u32) -> Span {
     let minute = now.ms().div_euclid(60_000) * 60;
     let until = minute + i64::from(days.min(DAYS_MAX)) * DAY_SECS;
-    Span {
-        after: Wall::from_secs(minute),
-        until: Wall::from_secs(until.min(END_SECS).max(minute)),
-    }
+    Span { after: Wall::from_secs(minute), until: Wall::from_secs(until.min(END_SECS).max(minute)) }
 }
 
 /// The zones of lines: of their `CRON_TZ`, else the system's.
@@ -104,10 +99,7 @@ impl Zones {
                 named.insert(name.clone(), zone);
             }
         }
-        Self {
-            system: Rc::new(zone::system()),
-            named,
-        }
+        Self { system: Rc::new(zone::system()), named }
     }
 
     fn of_line(&self, line: &Imported) -> Option<&Zone> {
@@ -152,11 +144,7 @@ impl Report<'_> {
             ));
         }
         lines.push(self.verdict());
-        Told {
-            lines,
-            json: self.json(),
-            is_equal: self.proof.mismatches.is_empty(),
-        }
+        Told { lines, json: self.json(), is_equal: self.proof.mismatches.is_empty() }
     }
 
     fn verdict(&self) -> String {
@@ -170,11 +158,9 @@ impl Report<'_> {
         let differences: u64 = proof.mismatches.iter().map(|it| it.count).sum();
         match proof.mismatches.len() {
             0 => format!("{counts}, all equal"),
-            jobs => format!(
-                "{counts}, {} in {}",
-                count(differences, "difference"),
-                count(jobs, "job")
-            ),
+            jobs => {
+                format!("{counts}, {} in {}", count(differences, "difference"), count(jobs, "job"))
+            }
         }
     }
 

@@ -22,14 +22,9 @@ fn import_of(bytes: &[u8], kind: Kind) -> Import {
 }
 
 fn jobs_of(import: &Import) -> Vec<Job> {
-    let source = jobfile::Source {
-        path: PathBuf::from("jobs.toml"),
-        text: import.text.clone(),
-    };
+    let source = jobfile::Source { path: PathBuf::from("jobs.toml"), text: import.text.clone() };
     let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
-    loaded
-        .unwrap_or_else(|problems| panic!("{problems:?}\n{}", import.text))
-        .jobs
+    loaded.unwrap_or_else(|problems| panic!("{problems:?}\n{}", import.text)).jobs
 }
 
 /// Loads, and each line is a job, a variable or listed.
@@ -40,9 +35,7 @@ fn assert_nothing_is_lost(bytes: &[u8], kind: Kind) {
     known.extend(import.unknown.iter().map(|line| line.line));
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let text = String::from_utf8_lossy(line);
-        let text = text
-            .trim_start_matches(['\u{feff}', ' ', '\t'])
-            .trim_end_matches('\r');
+        let text = text.trim_start_matches(['\u{feff}', ' ', '\t']).trim_end_matches('\r');
         let is_silent = text.is_empty() || text.starts_with('#') || text.contains('=');
         let number = u32::try_from(index + 1).unwrap();
         assert!(
@@ -147,9 +140,5 @@ fn jobs_that_are_longer_together_than_a_jobfile_are_listed() {
 fn a_user_that_cannot_be_one_is_listed() {
     let import = import_of(b"* * * * * a:b x\n* * * * * root y\n", Kind::System);
     assert_eq!(import.jobs.len(), 1);
-    assert!(
-        import.unknown[0].reason.contains("user"),
-        "{:?}",
-        import.unknown
-    );
+    assert!(import.unknown[0].reason.contains("user"), "{:?}", import.unknown);
 }

@@ -12,10 +12,7 @@ const LINE_MAX: usize = 200;
 impl Case<'_> {
     /// What made an ended run what it is.
     pub(super) fn ended(&self, run: &RunRow) -> Result<String, Failure> {
-        let ended = run
-            .ended_at
-            .map(|at| format!(", {}", self.time(at)))
-            .unwrap_or_default();
+        let ended = run.ended_at.map(|at| format!(", {}", self.time(at))).unwrap_or_default();
         let text = match run.reason {
             None => format!("{}{ended}: {}", run.state, self.attempts_text(run)?),
             Some(reason) => self.judged(run, reason)?,
@@ -27,11 +24,7 @@ impl Case<'_> {
             .unwrap_or_default();
         let times = if run.count > 1 {
             let last = run.last_scheduled_at.map(|at| self.viewer.show(at));
-            format!(
-                " ({} times, the last one at {})",
-                run.count,
-                last.unwrap_or_default()
-            )
+            format!(" ({} times, the last one at {})", run.count, last.unwrap_or_default())
         } else {
             String::new()
         };
@@ -39,9 +32,7 @@ impl Case<'_> {
     }
 
     fn judged(&self, run: &RunRow, reason: Reason) -> Result<String, Failure> {
-        let by = run
-            .by
-            .map_or_else(|| "another run".to_owned(), |by| format!("run {by}"));
+        let by = run.by.map_or_else(|| "another run".to_owned(), |by| format!("run {by}"));
         let gave_up = |why: &str| {
             let attempts = self.attempts_text(run)?;
             let line = self.last_line(run)?;
@@ -108,11 +99,7 @@ impl Case<'_> {
                 format!(" in {}", when::span(last.ms().saturating_sub(first.ms())))
             })
             .unwrap_or_default();
-        let error = run
-            .error
-            .as_ref()
-            .map(|error| format!(" ({error})"))
-            .unwrap_or_default();
+        let error = run.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
         Ok(format!("after {count}{took}: {}{error}", story(&attempts)))
     }
 
@@ -121,11 +108,7 @@ impl Case<'_> {
         let Some(output) = self.store.output(run.id, run.attempt)? else {
             return Ok(String::new());
         };
-        let bytes = if output.tail.is_empty() {
-            &output.head
-        } else {
-            &output.tail
-        };
+        let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
         let line = bytes
             .split(|byte| *byte == b'\n')
             .rev()

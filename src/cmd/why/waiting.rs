@@ -26,10 +26,7 @@ impl Case<'_> {
             parts.push("its job is not in the jobfile".to_owned());
         }
         if let Some(expires) = run.expires_at.filter(|_| run.attempt == 0) {
-            parts.push(format!(
-                "cancelled if not started by {}",
-                self.viewer.show(expires)
-            ));
+            parts.push(format!("cancelled if not started by {}", self.viewer.show(expires)));
         }
         if parts.is_empty() {
             parts.push(
@@ -44,10 +41,8 @@ impl Case<'_> {
     fn predecessors(&self, run: &RunRow) -> Result<Vec<String>, Failure> {
         let mut waits_for = Vec::new();
         for id in &run.after {
-            let state = self
-                .store
-                .run(*id)?
-                .map_or_else(|| "gone".to_owned(), |run| run.state.to_string());
+            let state =
+                self.store.run(*id)?.map_or_else(|| "gone".to_owned(), |run| run.state.to_string());
             if state != State::Succeeded.to_string() {
                 waits_for.push(format!("run {id} ({state})"));
             }
@@ -59,9 +54,8 @@ impl Case<'_> {
     fn in_the_way(&self, run: &RunRow) -> Result<Vec<String>, Failure> {
         let traffic = Traffic::read(self.store, self.jobs, self.viewer.now)?;
         let obstacles = traffic.obstacles(run)?;
-        let (rate, others): (Vec<_>, Vec<_>) = obstacles
-            .iter()
-            .partition(|obstacle| matches!(obstacle, Obstacle::Rate(_)));
+        let (rate, others): (Vec<_>, Vec<_>) =
+            obstacles.iter().partition(|obstacle| matches!(obstacle, Obstacle::Rate(_)));
         let mut parts: Vec<String> = others.into_iter().map(|other| self.words(other)).collect();
         if self.jobs.get(&run.job).is_some() {
             match self.store.ahead_of(run)? {

@@ -48,11 +48,7 @@ pub(super) fn look(jobs: &[Job], zones: &[Rc<Zone>], from: Wall) -> Option<Findi
     if !is_full(&number) {
         return None;
     }
-    let others = starts[whole]
-        .iter()
-        .filter(|number| is_full(number))
-        .count()
-        - 1;
+    let others = starts[whole].iter().filter(|number| is_full(number)).count() - 1;
     let minute = today * DAY - DAY + i64::try_from(fullest).ok()?;
     finding(jobs, zones, &groups, (minute, others))
 }
@@ -77,14 +73,10 @@ fn groups<'a>(jobs: &'a [Job], zones: &[Rc<Zone>], from: Wall) -> Groups<'a> {
 
 /// The minutes in which a calendar starts its jobs, counted in UTC from the day before today.
 fn minutes(calendar: &Calendar, offset: i64, today: i64) -> impl Iterator<Item = usize> {
-    let days = calendar
-        .days_from(today - 1)
-        .take_while(move |day| *day <= today + DAYS + 1);
+    let days = calendar.days_from(today - 1).take_while(move |day| *day <= today + DAYS + 1);
     days.flat_map(move |day| {
         let begin = (day - today + 1) * DAY - offset;
-        calendar
-            .minutes_of_day()
-            .filter_map(move |minute| usize::try_from(begin + minute).ok())
+        calendar.minutes_of_day().filter_map(move |minute| usize::try_from(begin + minute).ok())
     })
     .filter(|at| *at < MINUTES)
 }
@@ -96,9 +88,8 @@ fn finding(
     groups: &Groups<'_>,
     (minute, others): (i64, usize),
 ) -> Option<Finding> {
-    let starting = groups
-        .iter()
-        .filter(|((calendar, offset), _)| calendar.names_minute(minute + offset));
+    let starting =
+        groups.iter().filter(|((calendar, offset), _)| calendar.names_minute(minute + offset));
     let mut members: Vec<(usize, &Calendar, i64)> = starting
         .flat_map(|((calendar, offset), members)| {
             members.iter().map(|index| (*index, *calendar, *offset))

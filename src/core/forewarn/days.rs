@@ -11,15 +11,8 @@ const SHOWN: usize = 3;
 /// More days of the month than this are not written out.
 const WRITTEN_OUT: u32 = 6;
 
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const WEEKDAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// Says which days match, and the next ones.
 pub(super) fn look(subject: &Subject<'_>, text: &str, calendar: &Calendar) -> Option<Words> {
@@ -51,10 +44,7 @@ pub(super) fn look(subject: &Subject<'_>, text: &str, calendar: &Calendar) -> Op
     let is_over = calendar.minutes_of_day().all(|at| at <= minute);
     let days = calendar.days_from(today + i64::from(is_over));
     let next: Vec<String> = days.take(SHOWN).map(date).collect();
-    Some((
-        format!("schedule `{text}`: {message} (next: {})", next.join(", ")),
-        hint.to_owned(),
-    ))
+    Some((format!("schedule `{text}`: {message} (next: {})", next.join(", ")), hint.to_owned()))
 }
 
 fn date(day: i64) -> String {
@@ -64,9 +54,8 @@ fn date(day: i64) -> String {
 
 fn month_days(field: &str, calendar: &Calendar) -> String {
     let days = calendar.month_days();
-    let has_only_numbers = field
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b",-/*H()".contains(&byte));
+    let has_only_numbers =
+        field.bytes().all(|byte| byte.is_ascii_digit() || b",-/*H()".contains(&byte));
     if !has_only_numbers || days.count_ones() > WRITTEN_OUT || days == 0 {
         return format!("the days `{field}` of the month");
     }

@@ -31,10 +31,7 @@ pub(super) fn look(subject: &Subject<'_>, text: &str, calendar: &Calendar) -> Op
         subject.zone.name,
         format("%H:%M", moved.gap_from),
     );
-    Some((
-        message,
-        format!("write a time outside of that hour if {back} is not right"),
-    ))
+    Some((message, format!("write a time outside of that hour if {back} is not right")))
 }
 
 /// A minute of the wall.

@@ -32,11 +32,7 @@ pub(crate) fn look(index: usize, job: &Job, history: &History) -> Vec<Finding> {
     [timeout, overlap]
         .into_iter()
         .flatten()
-        .map(|(about, message, hint)| Finding {
-            about,
-            message,
-            hint: Some(hint),
-        })
+        .map(|(about, message, hint)| Finding { about, message, hint: Some(hint) })
         .collect()
 }
 
@@ -60,10 +56,7 @@ fn timeout(job: &Job, history: &History) -> Option<(String, String)> {
     let is_tight = history.successes.len() >= ATTEMPTS_MIN && longest * 10 > timeout * 9;
     is_tight.then(|| {
         (
-            format!(
-                "timeout {limit} is tight: the longest success lately took {}",
-                show(longest)
-            ),
+            format!("timeout {limit} is tight: the longest success lately took {}", show(longest)),
             hint,
         )
     })
@@ -102,8 +95,6 @@ fn show(span: Duration) -> String {
     if span >= Duration::from_secs(10) {
         show_duration(Duration::from_secs(span.as_secs()))
     } else {
-        show_duration(Duration::from_millis(
-            u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
-        ))
+        show_duration(Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 }

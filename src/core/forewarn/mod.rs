@@ -55,24 +55,13 @@ pub(crate) fn look(jobs: &[Job], zone_of: &dyn Fn(&Job) -> Rc<Zone>, from: Wall)
     let mut findings = Vec::new();
     let zones: Vec<Rc<Zone>> = jobs.iter().map(zone_of).collect();
     for (index, (job, zone)) in jobs.iter().zip(&zones).enumerate() {
-        let subject = Subject {
-            index,
-            job,
-            zone,
-            from,
-        };
+        let subject = Subject { index, job, zone, from };
         findings.extend(pace::look(&subject));
         findings.extend(echo::look(index, job));
         for (nth, text, calendar) in subject.calendars() {
             let about = About::Schedule(index, nth);
-            let said = [
-                gap::look(&subject, text, calendar),
-                days::look(&subject, text, calendar),
-            ];
-            let words = said
-                .into_iter()
-                .flatten()
-                .chain(steps::look(text, calendar));
+            let said = [gap::look(&subject, text, calendar), days::look(&subject, text, calendar)];
+            let words = said.into_iter().flatten().chain(steps::look(text, calendar));
             findings.extend(words.map(|(message, hint)| Finding {
                 about: about.clone(),
                 message,
@@ -117,11 +106,8 @@ fn names<'a>(mut names: impl ExactSizeIterator<Item = &'a Job>) -> String {
     const SHOWN: usize = 5;
     let count = names.len();
     let shown = if count <= SHOWN { count } else { SHOWN - 1 };
-    let mut words: Vec<String> = names
-        .by_ref()
-        .take(shown)
-        .map(|job| format!("`{}`", job.name))
-        .collect();
+    let mut words: Vec<String> =
+        names.by_ref().take(shown).map(|job| format!("`{}`", job.name)).collect();
     if count > shown {
         words.push(format!("{} more", count - shown));
     }

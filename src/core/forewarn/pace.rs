@@ -30,24 +30,18 @@ pub(super) fn look(subject: &Subject<'_>) -> Vec<Finding> {
     };
     let by_timeout = timeout(job);
     let by_retry = retries(job, by_timeout.is_some());
-    [
-        by_timeout.map(|words| at("timeout", words)),
-        by_retry.map(|words| at("retry", words)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [by_timeout.map(|words| at("timeout", words)), by_retry.map(|words| at("retry", words))]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn timeout(job: &Job) -> Option<super::Words> {
     let timeout = job.policy.timeout?;
     let gap = gap_below(job, timeout)?;
     // With more places, occurrences start beside the attempt that takes so long.
-    let places = if job.policy.overlap == Overlap::Allow {
-        1
-    } else {
-        u64::from(job.policy.concurrency)
-    };
+    let places =
+        if job.policy.overlap == Overlap::Allow { 1 } else { u64::from(job.policy.concurrency) };
     let meanwhile = u64::try_from((timeout.as_millis() - 1) / gap.as_millis().max(1)).ok()?;
     if meanwhile < places {
         return None;
@@ -71,10 +65,7 @@ fn timeout(job: &Job) -> Option<super::Words> {
     };
     let message =
         format!("timeout {held} is longer than the {each} between two occurrences: {consequence}");
-    Some((
-        message,
-        format!("write a timeout of at most {each}, or a schedule with more room"),
-    ))
+    Some((message, format!("write a timeout of at most {each}, or a schedule with more room")))
 }
 
 fn retries(job: &Job, is_timeout_said: bool) -> Option<super::Words> {
@@ -121,19 +112,13 @@ fn retries(job: &Job, is_timeout_said: bool) -> Option<super::Words> {
 }
 
 fn retries_noun(times: u32) -> String {
-    if times == 1 {
-        "1 retry may".to_owned()
-    } else {
-        format!("{times} retries")
-    }
+    if times == 1 { "1 retry may".to_owned() } else { format!("{times} retries") }
 }
 
 /// The longest that a run may take from its first start, as far as delays and timeouts say; none: without end.
 fn total(retry: &Retry, timeout: Option<Duration>) -> Option<Duration> {
     let attempt = timeout.unwrap_or(Duration::ZERO);
-    let bound = retry
-        .give_up_after
-        .map(|limit| limit.saturating_add(attempt));
+    let bound = retry.give_up_after.map(|limit| limit.saturating_add(attempt));
     let RetryMax::Times(times) = retry.max else {
         return bound;
     };
@@ -141,36 +126,26 @@ fn total(retry: &Retry, timeout: Option<Duration>) -> Option<Duration> {
     let delays: Duration = (1..=added)
         .map(|nth| retry.delay_after(nth, 0))
         .fold(Duration::ZERO, Duration::saturating_add);
-    let rest = retry
-        .delay_after(added.max(1), 0)
-        .saturating_mul(times - added);
-    let whole = delays
-        .saturating_add(rest)
-        .saturating_add(attempt.saturating_mul(times.saturating_add(1)));
+    let rest = retry.delay_after(added.max(1), 0).saturating_mul(times - added);
+    let whole =
+        delays.saturating_add(rest).saturating_add(attempt.saturating_mul(times.saturating_add(1)));
     Some(bound.map_or(whole, |bound| bound.min(whole)))
 }
 
 /// The shortest time between two occurrences of the job on an ordinary day, if it is shorter than `limit`.
 pub(super) fn gap_below(job: &Job, limit: Duration) -> Option<Duration> {
-    let own = job
-        .schedules
-        .iter()
-        .filter_map(|(_, schedule)| match schedule {
-            Schedule::Calendar(calendar) => calendar.gap_below(limit),
-            Schedule::Every(period) => Some(*period).filter(|period| *period < limit),
-            Schedule::Reboot => None,
-        });
+    let own = job.schedules.iter().filter_map(|(_, schedule)| match schedule {
+        Schedule::Calendar(calendar) => calendar.gap_below(limit),
+        Schedule::Every(period) => Some(*period).filter(|period| *period < limit),
+        Schedule::Reboot => None,
+    });
     let between = (job.schedules.len() > 1).then(|| merged_gap(job)).flatten();
     own.chain(between.filter(|gap| *gap < limit)).min()
 }
 
 /// The shortest time between occurrences of several schedules, over the first few hundred of a year.
 fn merged_gap(job: &Job) -> Option<Duration> {
-    let zone = Zone {
-        name: "UTC".into(),
-        offset_first_secs: 0,
-        transitions: Box::default(),
-    };
+    let zone = Zone { name: "UTC".into(), offset_first_secs: 0, transitions: Box::default() };
     let next = |after: Wall| {
         let schedules = super::calendars(job);
         let all = schedules.filter_map(|(_, _, calendar)| calendar.next(&zone, after));

@@ -11,19 +11,9 @@ struct Unit {
     letter: char,
 }
 
-const MINUTES: Unit = Unit {
-    length: 60,
-    one: "minute",
-    whole: "hour",
-    letter: 'm',
-};
+const MINUTES: Unit = Unit { length: 60, one: "minute", whole: "hour", letter: 'm' };
 
-const HOURS: Unit = Unit {
-    length: 24,
-    one: "hour",
-    whole: "day",
-    letter: 'h',
-};
+const HOURS: Unit = Unit { length: 24, one: "hour", whole: "day", letter: 'h' };
 
 /// Says how long the last step is.
 pub(super) fn look(text: &str, calendar: &Calendar) -> Vec<Words> {
@@ -61,12 +51,7 @@ fn step_of(field: &str, length: u32) -> Option<u32> {
 }
 
 fn uneven(unit: &Unit, field: &str, step: u32, (first, last): (u32, u32)) -> Option<Words> {
-    let Unit {
-        length,
-        one,
-        whole,
-        letter,
-    } = *unit;
+    let Unit { length, one, whole, letter } = *unit;
     if length.is_multiple_of(step) {
         return None;
     }
@@ -81,16 +66,9 @@ fn uneven(unit: &Unit, field: &str, step: u32, (first, last): (u32, u32)) -> Opt
         return Some((message, hint));
     }
     let wrap = length - last + first;
-    let noun = if wrap == 1 {
-        one.to_owned()
-    } else {
-        format!("{one}s")
-    };
+    let noun = if wrap == 1 { one.to_owned() } else { format!("{one}s") };
     let message = format!(
         "`{field}` in the {one} field: {step} does not divide {length}, so that {one} {first} comes {wrap} {noun} after {one} {last}"
     );
-    Some((
-        message,
-        format!("write @every {step}{letter} for a steady pace"),
-    ))
+    Some((message, format!("write @every {step}{letter} for a steady pace")))
 }

@@ -21,9 +21,5 @@ pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
     );
     let hint = "write `on_failure` or `mailto` under [defaults], or have `jobctl status --quiet` asked by your monitoring \
                 (exit code 1: unacknowledged failures, or late)";
-    Some(Finding {
-        about: About::File,
-        message,
-        hint: Some(hint.to_owned()),
-    })
+    Some(Finding { about: About::File, message, hint: Some(hint.to_owned()) })
 }

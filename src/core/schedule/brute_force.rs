@@ -53,10 +53,7 @@ impl Written {
 
 impl Expression {
     fn text(&self) -> String {
-        self.fields
-            .each_ref()
-            .map(|field| field.text.as_str())
-            .join(" ")
+        self.fields.each_ref().map(|field| field.text.as_str()).join(" ")
     }
 
     fn is_wild(&self) -> bool {
@@ -65,28 +62,18 @@ impl Expression {
 
     fn matches(&self, wall_minute: i64) -> bool {
         let [minute, hour, month_day, month, weekday] = &self.fields;
-        let wall = DateTime::from_timestamp(wall_minute * 60, 0)
-            .unwrap()
-            .naive_utc();
+        let wall = DateTime::from_timestamp(wall_minute * 60, 0).unwrap().naive_utc();
         let by_month = month_day.has(wall.day());
         let number = wall.weekday().num_days_from_sunday();
         let by_week = weekday.has(number) || number == 0 && weekday.has(7);
         let needs_both = month_day.is_starred() || weekday.is_starred();
-        let is_day = if needs_both {
-            by_month && by_week
-        } else {
-            by_month || by_week
-        };
+        let is_day = if needs_both { by_month && by_week } else { by_month || by_week };
         minute.has(wall.minute()) && hour.has(wall.hour()) && month.has(wall.month()) && is_day
     }
 }
 
 fn offset_at(zone: &Zone, secs: i64) -> i64 {
-    let before = zone
-        .transitions
-        .iter()
-        .rev()
-        .find(|transition| transition.at_secs <= secs);
+    let before = zone.transitions.iter().rev().find(|transition| transition.at_secs <= secs);
     i64::from(before.map_or(zone.offset_first_secs, |transition| transition.offset_secs))
 }
 
@@ -95,10 +82,7 @@ fn run_cron(expression: &Expression, zone: &Zone, span: Span) -> Vec<Wall> {
     const WARM_UP_MINUTES: i64 = 600;
     const CORRECTION: i64 = 180;
     let wall_at = |minute: i64| minute + offset_at(zone, minute * 60) / 60;
-    let (after, until) = (
-        span.after.secs().div_euclid(60),
-        span.until.secs().div_euclid(60),
-    );
+    let (after, until) = (span.after.secs().div_euclid(60), span.until.secs().div_euclid(60));
     let mut previous = wall_at(after - WARM_UP_MINUTES);
     let mut seen_to = previous;
     let mut runs = Vec::new();
@@ -122,14 +106,8 @@ fn run_cron(expression: &Expression, zone: &Zone, span: Span) -> Vec<Wall> {
 }
 
 fn parse(text: &str) -> Schedule {
-    Schedule::parse(
-        text,
-        HashSeed {
-            seed: "seed",
-            job: "job",
-        },
-    )
-    .unwrap_or_else(|error| panic!("{text}: {error:?}"))
+    Schedule::parse(text, HashSeed { seed: "seed", job: "job" })
+        .unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 /// All occurrences in a span, by asking for one after another.
@@ -153,29 +131,19 @@ fn item(low: u32, high: u32) -> impl Strategy<Value = Written> {
             3 => (format!("*/{step}"), low, high, step),
             _ => ("*".to_owned(), low, high, 1),
         };
-        Written {
-            text,
-            values: (first..=last).step_by(step as usize).collect(),
-        }
+        Written { text, values: (first..=last).step_by(step as usize).collect() }
     })
 }
 
 fn field(low: u32, high: u32) -> impl Strategy<Value = Written> {
     prop::collection::vec(item(low, high), 1..3).prop_map(|items| Written {
-        text: items
-            .iter()
-            .map(|item| item.text.as_str())
-            .collect::<Vec<_>>()
-            .join(","),
+        text: items.iter().map(|item| item.text.as_str()).collect::<Vec<_>>().join(","),
         values: items.into_iter().flat_map(|item| item.values).collect(),
     })
 }
 
 fn any_day() -> impl Strategy<Value = Written> {
-    Just(Written {
-        text: "*".to_owned(),
-        values: (0..=31).collect(),
-    })
+    Just(Written { text: "*".to_owned(), values: (0..=31).collect() })
 }
 
 fn expression() -> impl Strategy<Value = Expression> {
@@ -192,26 +160,14 @@ fn expression() -> impl Strategy<Value = Expression> {
 /// Some days around a change of the clock, cut at any second.
 fn place() -> impl Strategy<Value = (Zone, Span)> {
     const DAY: i64 = 86_400;
-    (
-        0..ZONES.len(),
-        any::<prop::sample::Index>(),
-        0..3 * DAY,
-        DAY..8 * DAY,
-    )
-        .prop_map(|(name, index, before, length)| {
+    (0..ZONES.len(), any::<prop::sample::Index>(), 0..3 * DAY, DAY..8 * DAY).prop_map(
+        |(name, index, before, length)| {
             let zone = zone::load(ZONES[name]).unwrap();
-            let at = zone.transitions[index.index(zone.transitions.len())]
-                .at_secs
-                .max(10 * DAY);
+            let at = zone.transitions[index.index(zone.transitions.len())].at_secs.max(10 * DAY);
             let after = at - before;
-            (
-                zone,
-                Span {
-                    after: Wall::from_secs(after),
-                    until: Wall::from_secs(after + length),
-                },
-            )
-        })
+            (zone, Span { after: Wall::from_secs(after), until: Wall::from_secs(after + length) })
+        },
+    )
 }
 
 /// Whether a day is what an element of the day of month says, by the manual's words.
@@ -221,10 +177,7 @@ fn is_month_day(element: &str, date: NaiveDate) -> bool {
         let wanted = date.with_day(day).unwrap();
         let is_workday = |candidate: &NaiveDate| candidate.weekday().number_from_monday() <= 5;
         let in_month = (1..=length).map(|day| date.with_day(day).unwrap());
-        in_month
-            .filter(is_workday)
-            .min_by_key(|candidate| (*candidate - wanted).abs())
-            .unwrap()
+        in_month.filter(is_workday).min_by_key(|candidate| (*candidate - wanted).abs()).unwrap()
     };
     if element == "LW" {
         return date == nearest(length);

@@ -124,12 +124,9 @@ impl DayRule {
         // Step by step on both sides: one of them alone may name no day in a century.
         let sides = [Side::Month, Side::Week].map(|side| (side, engine(self.candidates(side))));
         let before = midnight(day)? - chrono::TimeDelta::seconds(1);
-        let [mut month, mut week] = sides.each_ref().map(|(side, engine)| {
-            engine
-                .after(&before)
-                .map(|at| (day_of(at), *side))
-                .peekable()
-        });
+        let [mut month, mut week] = sides
+            .each_ref()
+            .map(|(side, engine)| engine.after(&before).map(|at| (day_of(at), *side)).peekable());
         loop {
             let (day, side) = match (month.peek(), week.peek()) {
                 (Some((by_month, _)), Some((by_week, _))) if by_week < by_month => week.next()?,
@@ -149,27 +146,19 @@ impl DayRule {
         if self.needs_both {
             return self.seek_backward(Side::Both, day);
         }
-        self.seek_backward(Side::Month, day)
-            .max(self.seek_backward(Side::Week, day))
+        self.seek_backward(Side::Month, day).max(self.seek_backward(Side::Week, day))
     }
 
     fn seek_forward(&self, side: Side, day: i64) -> Option<i64> {
         let engine = engine(self.candidates(side));
         let before = midnight(day)? - chrono::TimeDelta::seconds(1);
-        engine
-            .after(&before)
-            .map(day_of)
-            .find(|&day| self.accepts(side, day))
+        engine.after(&before).map(day_of).find(|&day| self.accepts(side, day))
     }
 
     fn seek_backward(&self, side: Side, day: i64) -> Option<i64> {
         let engine = engine(self.candidates(side));
         let end = midnight(day + 1)?;
-        engine
-            .after(&end)
-            .rev()
-            .map(day_of)
-            .find(|&day| self.accepts(side, day))
+        engine.after(&end).rev().map(day_of).find(|&day| self.accepts(side, day))
     }
 
     /// The days that could match: exactly those that do, where there are no extras.
@@ -179,21 +168,9 @@ impl DayRule {
         let weekdays = self.weekdays | extra.map_or(0, DayExtras::weekday_candidates);
         let months = self.months;
         match side {
-            Side::Month => Candidates {
-                month_days,
-                months,
-                weekdays: ALL_WEEKDAYS,
-            },
-            Side::Week => Candidates {
-                month_days: ALL_MONTH_DAYS,
-                months,
-                weekdays,
-            },
-            Side::Both => Candidates {
-                month_days,
-                months,
-                weekdays,
-            },
+            Side::Month => Candidates { month_days, months, weekdays: ALL_WEEKDAYS },
+            Side::Week => Candidates { month_days: ALL_MONTH_DAYS, months, weekdays },
+            Side::Both => Candidates { month_days, months, weekdays },
         }
     }
 
@@ -243,9 +220,7 @@ impl DayExtras {
     }
 
     fn weekday_candidates(&self) -> u8 {
-        self.nth_weekdays
-            .iter()
-            .fold(self.last_weekdays, |days, nth| days | nth)
+        self.nth_weekdays.iter().fold(self.last_weekdays, |days, nth| days | nth)
     }
 
     fn names_day_of_month(&self, date: &Date) -> bool {
@@ -258,10 +233,7 @@ impl DayExtras {
     fn names_weekday(&self, date: &Date) -> bool {
         let nth = usize::try_from((date.day - 1) / 7).unwrap_or(usize::MAX);
         self.last_weekdays >> date.weekday & 1 == 1 && date.day + 7 > date.month_length
-            || self
-                .nth_weekdays
-                .get(nth)
-                .is_some_and(|days| days >> date.weekday & 1 == 1)
+            || self.nth_weekdays.get(nth).is_some_and(|days| days >> date.weekday & 1 == 1)
     }
 }
 
@@ -269,11 +241,7 @@ impl Date {
     fn of(day: i64) -> Option<Self> {
         let date = midnight(day)?.date_naive();
         let month_length = u32::from(date.num_days_in_month());
-        Some(Self {
-            day: date.day(),
-            month_length,
-            weekday: date.weekday().num_days_from_sunday(),
-        })
+        Some(Self { day: date.day(), month_length, weekday: date.weekday().num_days_from_sunday() })
     }
 
     /// The day from Monday to Friday nearest to a day of this month, within the month.
@@ -310,9 +278,7 @@ impl Candidates {
         } else {
             numbers(u32::from(self.months), 12)
         };
-        let names = (0..7)
-            .filter(|n| self.weekdays >> n & 1 == 1)
-            .map(|n| NAMES[n]);
+        let names = (0..7).filter(|n| self.weekdays >> n & 1 == 1).map(|n| NAMES[n]);
         let weekdays = if self.weekdays == ALL_WEEKDAYS {
             "*".to_owned()
         } else {
@@ -335,10 +301,8 @@ fn engine(candidates: Candidates) -> Rc<cron::Schedule> {
         if engines.len() >= ENGINES_MAX {
             engines.clear();
         }
-        let engine: cron::Schedule = candidates
-            .expression()
-            .parse()
-            .expect("explicit lists of days are valid");
+        let engine: cron::Schedule =
+            candidates.expression().parse().expect("explicit lists of days are valid");
         Rc::clone(engines.entry(candidates).or_insert(Rc::new(engine)))
     })
 }

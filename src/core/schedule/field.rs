@@ -50,13 +50,7 @@ pub(super) fn parse(
     start: usize,
     seed: HashSeed<'_>,
 ) -> Result<Field, ScheduleError> {
-    let mut parser = Parser {
-        kind,
-        text,
-        at: start,
-        seed,
-        field: Field::default(),
-    };
+    let mut parser = Parser { kind, text, at: start, seed, field: Field::default() };
     parser.field.is_starred = parser.peek() == Some('*');
     loop {
         parser.item()?;
@@ -73,13 +67,8 @@ pub(super) fn parse(
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Minute,
-        Self::Hour,
-        Self::MonthDay,
-        Self::Month,
-        Self::Weekday,
-    ];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Minute, Self::Hour, Self::MonthDay, Self::Month, Self::Weekday];
 
     const fn name(self) -> &'static str {
         match self {
@@ -199,11 +188,7 @@ impl<'a> Parser<'a> {
         if first.number > end {
             let (from, to) = (first.text, last.text);
             let message = format!("{} {from}-{to} ends before it begins", self.kind.name());
-            return Err(error(
-                first.at,
-                message,
-                format!("write {from}-{high},{low}-{to}"),
-            ));
+            return Err(error(first.at, message, format!("write {from}-{high},{low}-{to}")));
         }
         let step = self.step()?;
         self.add(first.number, end, step);
@@ -241,11 +226,8 @@ impl<'a> Parser<'a> {
     /// `H`, `H(a-b)`, `H/S` or `H(a-b)/S`.
     fn hashed(&mut self) -> Result<(), ScheduleError> {
         self.at += 1;
-        let (low, high) = if self.peek() == Some('(') {
-            self.hash_range()?
-        } else {
-            self.kind.hash_bounds()
-        };
+        let (low, high) =
+            if self.peek() == Some('(') { self.hash_range()? } else { self.kind.hash_bounds() };
         let has_step = self.peek() == Some('/');
         let width = high - low + 1;
         let step = if has_step { self.step()? } else { width };
@@ -277,11 +259,7 @@ impl<'a> Parser<'a> {
     fn expect(&mut self, wanted: char) -> Result<(), ScheduleError> {
         if self.peek() != Some(wanted) {
             let message = format!("`H(` without its end: `{wanted}` is missing");
-            return Err(error(
-                self.at,
-                message,
-                "write H(a-b), such as H(0-29)".to_owned(),
-            ));
+            return Err(error(self.at, message, "write H(a-b), such as H(0-29)".to_owned()));
         }
         self.at += 1;
         Ok(())
@@ -303,24 +281,16 @@ impl<'a> Parser<'a> {
         }
         let at = self.at;
         let number = self.number(self.kind.name(), self.kind.bounds())?;
-        Ok(Value {
-            at,
-            text: &self.text[at..self.at],
-            number,
-        })
+        Ok(Value { at, text: &self.text[at..self.at], number })
     }
 
     fn name(&mut self) -> Result<Value<'a>, ScheduleError> {
         let at = self.at;
         let rest = &self.text[at..];
-        let word = &rest[..rest
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(rest.len())];
+        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())];
         // `FRIL` is a name with an extension.
-        let text = word
-            .strip_suffix('L')
-            .filter(|name| self.kind.named(name).is_some())
-            .unwrap_or(word);
+        let text =
+            word.strip_suffix('L').filter(|name| self.kind.named(name).is_some()).unwrap_or(word);
         let Some(number) = self.kind.named(text) else {
             return Err(self.unknown_word(word));
         };
@@ -332,23 +302,16 @@ impl<'a> Parser<'a> {
     fn number(&mut self, what: &str, (low, high): (u64, u64)) -> Result<u64, ScheduleError> {
         let at = self.at;
         let rest = &self.text[at..];
-        let digits = &rest[..rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len())];
+        let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
         if digits.is_empty() {
             return Err(self.no_number(what));
         }
         self.at += digits.len();
         let number = digits.bytes().fold(0_u64, |number, digit| {
-            number
-                .saturating_mul(10)
-                .saturating_add(u64::from(digit - b'0'))
+            number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
         });
         if number < low && high == u64::MAX {
-            return Err(plain_error(
-                at,
-                format!("{what} {} is not at least {low}", clip(digits)),
-            ));
+            return Err(plain_error(at, format!("{what} {} is not at least {low}", clip(digits))));
         }
         if !(low..=high).contains(&number) {
             return Err(plain_error(
@@ -361,9 +324,8 @@ impl<'a> Parser<'a> {
 
     fn add(&mut self, first: u64, last: u64, step: u64) {
         let step = usize::try_from(step.min(64)).unwrap_or(64);
-        self.field.set = (first..=last)
-            .step_by(step)
-            .fold(self.field.set, |set, value| set | 1 << value);
+        self.field.set =
+            (first..=last).step_by(step).fold(self.field.set, |set, value| set | 1 << value);
     }
 
     fn peek(&self) -> Option<char> {
@@ -381,25 +343,15 @@ impl<'a> Parser<'a> {
     fn step_without_range(&self, first: &Value<'_>) -> ScheduleError {
         let rest = &self.text[self.at..];
         let step = &rest[..rest.find(',').unwrap_or(rest.len())];
-        let message = format!(
-            "{} {}{} has a step without a range",
-            self.kind.name(),
-            first.text,
-            clip(step)
-        );
+        let message =
+            format!("{} {}{} has a step without a range", self.kind.name(), first.text, clip(step));
         let high = self.kind.bounds().1;
-        error(
-            first.at,
-            message,
-            format!("write {}-{high}{}", first.text, clip(step)),
-        )
+        error(first.at, message, format!("write {}-{high}{}", first.text, clip(step)))
     }
 
     fn unknown_word(&self, word: &str) -> ScheduleError {
         let message = format!("`{}` is not a {}", clip(word), self.kind.name());
-        let short = word
-            .get(..3)
-            .filter(|short| self.kind.named(short).is_some());
+        let short = word.get(..3).filter(|short| self.kind.named(short).is_some());
         let capital = word.to_ascii_uppercase();
         let hint = match (short, capital.as_str()) {
             (Some(short), _) => Some(format!("write {short}: names have three letters")),
@@ -409,11 +361,7 @@ impl<'a> Parser<'a> {
             }
             (None, _) => None,
         };
-        ScheduleError {
-            position: self.at,
-            message,
-            hint,
-        }
+        ScheduleError { position: self.at, message, hint }
     }
 
     /// There is something else where `what` should be, or nothing.
@@ -434,28 +382,16 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         };
-        ScheduleError {
-            position: self.at,
-            message,
-            hint: hint.map(str::to_owned),
-        }
+        ScheduleError { position: self.at, message, hint: hint.map(str::to_owned) }
     }
 }
 
 pub(super) fn error(position: usize, message: String, hint: String) -> ScheduleError {
-    ScheduleError {
-        position,
-        message,
-        hint: Some(hint),
-    }
+    ScheduleError { position, message, hint: Some(hint) }
 }
 
 pub(super) fn plain_error(position: usize, message: String) -> ScheduleError {
-    ScheduleError {
-        position,
-        message,
-        hint: None,
-    }
+    ScheduleError { position, message, hint: None }
 }
 
 /// Text of a user, short enough for a message.

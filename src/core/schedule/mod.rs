@@ -196,11 +196,7 @@ fn grid_steps(grid_at: Wall, period: Duration, at: Wall) -> i64 {
 
 /// The point after a number of periods, if there is such a time.
 fn grid_point(grid_at: Wall, period: Duration, steps: i64) -> Option<Wall> {
-    Some(Wall::from_ms(
-        grid_at
-            .ms()
-            .checked_add(steps.checked_mul(period_ms(period))?)?,
-    ))
+    Some(Wall::from_ms(grid_at.ms().checked_add(steps.checked_mul(period_ms(period))?)?))
 }
 
 /// A period of `@every`, which is at least a second and at most ten years.

@@ -18,9 +18,7 @@ struct Row<'a> {
 
 fn instant(text: &str) -> Wall {
     Wall::from_secs(
-        DateTime::parse_from_rfc3339(text)
-            .unwrap_or_else(|e| panic!("{text}: {e}"))
-            .timestamp(),
+        DateTime::parse_from_rfc3339(text).unwrap_or_else(|e| panic!("{text}: {e}")).timestamp(),
     )
 }
 
@@ -33,11 +31,8 @@ fn check(row: &Row<'_>, zone: &Zone) -> Option<String> {
         (Err(error), _) => Some(format!("{}\n  {error:?}", row.line)),
         (Ok(_), "ERR" | "NEVER") => Some(format!("{}\n  is accepted", row.line)),
         (Ok(schedule), expected) => {
-            let wanted: Vec<Wall> = expected
-                .split(';')
-                .filter(|text| !text.is_empty())
-                .map(instant)
-                .collect();
+            let wanted: Vec<Wall> =
+                expected.split(';').filter(|text| !text.is_empty()).map(instant).collect();
             let found = occurrences(&schedule, zone, row, wanted.len());
             (found != wanted).then(|| format!("{}\n  found {found:?}", row.line))
         }
@@ -78,12 +73,7 @@ fn check_table(name: &str) {
             check(&row, &zone::load(row.zone).unwrap())
         })
         .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} rows of {name} are wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} rows of {name} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]

@@ -29,18 +29,13 @@ const MACROS: [(&str, &str); 7] = [
 /// Parses a schedule.
 pub(super) fn parse(text: &str, seed: HashSeed<'_>) -> Result<Schedule, ScheduleError> {
     if text.len() > BYTES_MAX {
-        return Err(plain_error(
-            BYTES_MAX,
-            format!("expression is longer than {BYTES_MAX} bytes"),
-        ));
+        return Err(plain_error(BYTES_MAX, format!("expression is longer than {BYTES_MAX} bytes")));
     }
     let mut words = words(text);
     match words.next() {
-        None => Err(error(
-            0,
-            "expression is empty".to_owned(),
-            format!("write five fields: {FIELDS}"),
-        )),
+        None => {
+            Err(error(0, "expression is empty".to_owned(), format!("write five fields: {FIELDS}")))
+        }
         Some((at, word)) if word.starts_with('@') => parse_macro(text, at, word, seed),
         Some(_) => five_fields(text, seed).map(Schedule::Calendar),
     }
@@ -67,10 +62,7 @@ fn parse_macro(
     if word == "@every" {
         return every(text, at + word.len());
     }
-    let fields = MACROS
-        .iter()
-        .find(|(name, _)| *name == word)
-        .map(|(_, fields)| *fields);
+    let fields = MACROS.iter().find(|(name, _)| *name == word).map(|(_, fields)| *fields);
     if fields.is_none() && word != "@reboot" {
         return Err(unknown_macro(at, word));
     }
@@ -80,9 +72,7 @@ fn parse_macro(
             format!("`{}` stands after {word}, which takes nothing", clip(rest)),
         ));
     }
-    fields.map_or(Ok(Schedule::Reboot), |fields| {
-        five_fields(fields, seed).map(Schedule::Calendar)
-    })
+    fields.map_or(Ok(Schedule::Reboot), |fields| five_fields(fields, seed).map(Schedule::Calendar))
 }
 
 fn unknown_macro(at: usize, word: &str) -> ScheduleError {
@@ -111,10 +101,7 @@ fn every(text: &str, start: usize) -> Result<Schedule, ScheduleError> {
     }
     let period = parse_duration(duration).map_err(|cause| error(at, cause.message, cause.hint))?;
     if period < EVERY_MIN {
-        return Err(plain_error(
-            at,
-            format!("@every {duration} is shorter than one second"),
-        ));
+        return Err(plain_error(at, format!("@every {duration} is shorter than one second")));
     }
     Ok(Schedule::Every(period))
 }
@@ -165,11 +152,7 @@ fn check_number_of_fields(text: &str) -> Result<(), ScheduleError> {
         None => Ok(()),
         Some((at, _)) => {
             let hint = "the first field is the minute; seconds: use @every".to_owned();
-            Err(error(
-                at,
-                format!("expression has {count} fields, not five"),
-                hint,
-            ))
+            Err(error(at, format!("expression has {count} fields, not five"), hint))
         }
     }
 }
@@ -177,16 +160,10 @@ fn check_number_of_fields(text: &str) -> Result<(), ScheduleError> {
 fn too_few(text: &str) -> ScheduleError {
     let count = words(text).count();
     let noun = if count == 1 { "field" } else { "fields" };
-    error(
-        text.len(),
-        format!("expression has {count} {noun}, not five"),
-        format!("write {FIELDS}"),
-    )
+    error(text.len(), format!("expression has {count} {noun}, not five"), format!("write {FIELDS}"))
 }
 
 /// A set in the type that is just wide enough for its field.
 fn bits<T: TryFrom<u64>>(set: u64) -> T {
-    T::try_from(set)
-        .ok()
-        .expect("a field's values are within its bounds")
+    T::try_from(set).ok().expect("a field's values are within its bounds")
 }

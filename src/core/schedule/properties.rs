@@ -18,10 +18,7 @@ const SPAN_SECS: i64 = 40 * 86_400;
 ///
 /// Where one of the properties does not hold.
 pub(crate) fn assert_all(text: &str, after: Wall) {
-    let seed = HashSeed {
-        seed: "seed",
-        job: "job",
-    };
+    let seed = HashSeed { seed: "seed", job: "job" };
     let schedule = match Schedule::parse(text, seed) {
         Ok(schedule) => schedule,
         Err(error) => {
@@ -58,10 +55,7 @@ fn assert_steps(schedule: &Schedule, zone: &Zone, after: Wall) {
         at = next.at;
         within += u64::from(at <= until);
     }
-    let span = Span {
-        after,
-        until: until.min(at),
-    };
+    let span = Span { after, until: until.min(at) };
     assert_eq!(schedule.count_between(zone, span, grid_at), within);
     let latest = schedule.latest_between(zone, span, grid_at);
     assert_eq!(latest.is_some(), within > 0, "{schedule:?} in {span:?}");

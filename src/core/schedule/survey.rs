@@ -109,9 +109,7 @@ impl Calendar {
 
     /// The days it names from a day on, in days since the epoch.
     pub(crate) fn days_from(&self, day: i64) -> impl Iterator<Item = i64> {
-        std::iter::successors(self.days.first_from(day), |day| {
-            self.days.first_from(day + 1)
-        })
+        std::iter::successors(self.days.first_from(day), |day| self.days.first_from(day + 1))
     }
 
     /// Whether a minute of the wall (since 1970) is named.
@@ -136,13 +134,7 @@ impl Calendar {
         walk::gaps(zone, span).find_map(|(at, gap_from, gap_to)| {
             let first = self.first_minute(gap_from).filter(|&m| m < gap_to)?;
             let count = self.count_minutes(gap_from, gap_to);
-            Some(Moved {
-                at,
-                gap_from,
-                gap_to,
-                first,
-                count,
-            })
+            Some(Moved { at, gap_from, gap_to, first, count })
         })
     }
 

@@ -8,21 +8,14 @@ use super::{Calendar, HashSeed, Occurrence, Schedule, Span, Zone};
 use crate::core::time::Wall;
 use crate::os::zone;
 
-const SEED: HashSeed<'_> = HashSeed {
-    seed: "machine",
-    job: "backup",
-};
+const SEED: HashSeed<'_> = HashSeed { seed: "machine", job: "backup" };
 
 fn parse(text: &str) -> Schedule {
     Schedule::parse(text, SEED).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 fn at(text: &str) -> Wall {
-    Wall::from_ms(
-        DateTime::parse_from_rfc3339(text)
-            .unwrap()
-            .timestamp_millis(),
-    )
+    Wall::from_ms(DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis())
 }
 
 fn load(name: &str) -> Zone {
@@ -33,11 +26,7 @@ fn dates(text: &str, after: &str, count: usize) -> Vec<String> {
     let (schedule, utc, mut last) = (parse(text), load("UTC"), at(after));
     let next = || {
         last = schedule.next_after(&utc, last, None)?.at;
-        Some(
-            DateTime::from_timestamp(last.secs(), 0)?
-                .format("%Y-%m-%d")
-                .to_string(),
-        )
+        Some(DateTime::from_timestamp(last.secs(), 0)?.format("%Y-%m-%d").to_string())
     };
     std::iter::from_fn(next).take(count).collect()
 }
@@ -50,86 +39,31 @@ fn an_error_says_where_and_what_to_write() {
         ("0 25 * * *", 2, "hour 25 is not in 0..=23", None),
         ("0 0 0 * *", 4, "day of month 0 is not in 1..=31", None),
         ("* * * * 8", 8, "day of week 8 is not in 0..=7", None),
-        (
-            "1-99999999999 * * * *",
-            2,
-            "minute 99999999999 is not in 0..=59",
-            None,
-        ),
-        (
-            "5/10 * * * *",
-            0,
-            "minute 5/10 has a step without a range",
-            Some("write 5-59/10"),
-        ),
-        (
-            "0 1,3/2 * * *",
-            4,
-            "hour 3/2 has a step without a range",
-            Some("write 3-23/2"),
-        ),
-        (
-            "* * * * mon/2",
-            8,
-            "day of week mon/2 has a step without a range",
-            Some("write mon-7/2"),
-        ),
-        (
-            "0 22-6 * * *",
-            2,
-            "hour 22-6 ends before it begins",
-            Some("write 22-23,0-6"),
-        ),
+        ("1-99999999999 * * * *", 2, "minute 99999999999 is not in 0..=59", None),
+        ("5/10 * * * *", 0, "minute 5/10 has a step without a range", Some("write 5-59/10")),
+        ("0 1,3/2 * * *", 4, "hour 3/2 has a step without a range", Some("write 3-23/2")),
+        ("* * * * mon/2", 8, "day of week mon/2 has a step without a range", Some("write mon-7/2")),
+        ("0 22-6 * * *", 2, "hour 22-6 ends before it begins", Some("write 22-23,0-6")),
         (
             "0 0 * * FRI-MON",
             8,
             "day of week FRI-MON ends before it begins",
             Some("write FRI-7,0-MON"),
         ),
-        (
-            "0 0 ? * *",
-            4,
-            "`?` is not expected in day of month",
-            Some("write *"),
-        ),
-        (
-            "0~30 * * * *",
-            1,
-            "`~` is not expected in minute",
-            Some(random),
-        ),
+        ("0 0 ? * *", 4, "`?` is not expected in day of month", Some("write *")),
+        ("0~30 * * * *", 1, "`~` is not expected in minute", Some(random)),
         (
             "0 0 * * Monday",
             8,
             "`Monday` is not a day of week",
             Some("write Mon: names have three letters"),
         ),
-        (
-            "0 0 * * 1,monday",
-            10,
-            "`monday` is not a day of week",
-            Some(names),
-        ),
-        (
-            "0 0 * * L",
-            8,
-            "`L` is not a day of week",
-            Some("write 5L or FRIL for the last Friday"),
-        ),
+        ("0 0 * * 1,monday", 10, "`monday` is not a day of week", Some(names)),
+        ("0 0 * * L", 8, "`L` is not a day of week", Some("write 5L or FRIL for the last Friday")),
         ("0 0 l * *", 4, "`l` is not a day of month", Some("write L")),
-        (
-            "0 0 lw * *",
-            4,
-            "`lw` is not a day of month",
-            Some("write LW"),
-        ),
+        ("0 0 lw * *", 4, "`lw` is not a day of month", Some("write LW")),
         ("mon * * * *", 0, "`mon` is not a minute", None),
-        (
-            "5, * * * *",
-            1,
-            "minute list has an empty element",
-            Some("remove the trailing comma"),
-        ),
+        ("5, * * * *", 1, "minute list has an empty element", Some("remove the trailing comma")),
         ("5,,6 * * * *", 2, "minute list has an empty element", None),
         ("*/0 * * * *", 2, "step 0 is not at least 1", None),
         ("*/ * * * *", 2, "step is missing", None),
@@ -137,12 +71,7 @@ fn an_error_says_where_and_what_to_write() {
         ("*5 * * * *", 1, "`5` is not expected in minute", None),
         ("-5 * * * *", 0, "`-` is not expected in minute", None),
         ("*/2/3 * * * *", 3, "`/` is not expected in minute", None),
-        (
-            "0 0 L-31 * *",
-            6,
-            "days before the last 31 is not in 1..=30",
-            None,
-        ),
+        ("0 0 L-31 * *", 6, "days before the last 31 is not in 1..=30", None),
         ("0 0 * * 1#6", 10, "week 6 is not in 1..=5", None),
         (
             "H(5 * * * *",
@@ -150,76 +79,22 @@ fn an_error_says_where_and_what_to_write() {
             "`H(` without its end: `-` is missing",
             Some("write H(a-b), such as H(0-29)"),
         ),
-        (
-            "H(9-5) * * * *",
-            1,
-            "minute H(9-5) ends before it begins",
-            None,
-        ),
+        ("H(9-5) * * * *", 1, "minute H(9-5) ends before it begins", None),
         ("0 0 * * ü", 8, "`ü` is not expected in day of week", None),
-        (
-            "0 0 30 2 *",
-            4,
-            "expression never fires",
-            Some("no such day comes in 40 years"),
-        ),
-        (
-            "* * 30 2 *",
-            4,
-            "expression never fires",
-            Some("no such day comes in 40 years"),
-        ),
-        (
-            "0 0 31W 2,4,6 *",
-            4,
-            "expression never fires",
-            Some("no such day comes in 40 years"),
-        ),
-        (
-            "@Daily",
-            0,
-            "`@Daily` is not a macro",
-            Some("write @daily: macros are lower case"),
-        ),
-        (
-            "@daily 5",
-            7,
-            "`5` stands after @daily, which takes nothing",
-            None,
-        ),
-        (
-            "@every",
-            6,
-            "@every has no duration",
-            Some("write @every 15m"),
-        ),
-        (
-            "@every  90",
-            8,
-            "`90` has no unit",
-            Some("write 90s, 90m, 90h or 90d"),
-        ),
-        (
-            "@every 1M",
-            7,
-            "`M` has no fixed length",
-            Some("write days (30d, 365d); `m` is minutes"),
-        ),
+        ("0 0 30 2 *", 4, "expression never fires", Some("no such day comes in 40 years")),
+        ("* * 30 2 *", 4, "expression never fires", Some("no such day comes in 40 years")),
+        ("0 0 31W 2,4,6 *", 4, "expression never fires", Some("no such day comes in 40 years")),
+        ("@Daily", 0, "`@Daily` is not a macro", Some("write @daily: macros are lower case")),
+        ("@daily 5", 7, "`5` stands after @daily, which takes nothing", None),
+        ("@every", 6, "@every has no duration", Some("write @every 15m")),
+        ("@every  90", 8, "`90` has no unit", Some("write 90s, 90m, 90h or 90d")),
+        ("@every 1M", 7, "`M` has no fixed length", Some("write days (30d, 365d); `m` is minutes")),
         ("@every 0s", 7, "@every 0s is shorter than one second", None),
-        (
-            "@every 999ms",
-            7,
-            "@every 999ms is shorter than one second",
-            None,
-        ),
+        ("@every 999ms", 7, "@every 999ms is shorter than one second", None),
     ] {
         let error = Schedule::parse(text, SEED).unwrap_err();
         assert_eq!(
-            (
-                error.position,
-                error.message.as_str(),
-                error.hint.as_deref()
-            ),
+            (error.position, error.message.as_str(), error.hint.as_deref()),
             (position, message, hint),
             "{text}"
         );
@@ -237,16 +112,8 @@ fn a_wrong_number_of_fields_is_told_with_what_is_wanted() {
         ("0 0 * * * * 2030", 10, "expression has 7 fields, not five"),
     ] {
         let error = Schedule::parse(text, SEED).unwrap_err();
-        assert_eq!(
-            (error.position, error.message.as_str()),
-            (position, message),
-            "{text}"
-        );
-        assert_eq!(
-            error.hint.unwrap().contains("seconds: use @every"),
-            position == 10,
-            "{text}"
-        );
+        assert_eq!((error.position, error.message.as_str()), (position, message), "{text}");
+        assert_eq!(error.hint.unwrap().contains("seconds: use @every"), position == 10, "{text}");
     }
 }
 
@@ -284,10 +151,7 @@ fn spellings_of_the_same_set_are_equal() {
         assert_eq!(parse(one), parse(other), "{one} and {other}");
     }
     assert_eq!(parse(" @reboot "), Schedule::Reboot);
-    assert_eq!(
-        parse("@every 1h 30m"),
-        Schedule::Every(Duration::from_secs(5400))
-    );
+    assert_eq!(parse("@every 1h 30m"), Schedule::Every(Duration::from_secs(5400)));
 }
 
 #[test]
@@ -301,9 +165,7 @@ fn a_starred_minute_or_hour_makes_a_schedule_wild() {
         ("H * * * *", true),
         ("5,* 2 * * *", false),
     ] {
-        let Schedule::Calendar(calendar) = parse(text) else {
-            panic!("{text}")
-        };
+        let Schedule::Calendar(calendar) = parse(text) else { panic!("{text}") };
         assert_eq!(calendar.is_wild(), is_wild, "{text}");
     }
 }
@@ -311,76 +173,20 @@ fn a_starred_minute_or_hour_makes_a_schedule_wild() {
 #[test]
 fn extensions_fire_on_hand_checked_days() {
     for (text, after, expected) in [
-        (
-            "0 0 L * *",
-            "2026-01-15T00:00:00Z",
-            ["2026-01-31", "2026-02-28", "2026-03-31"],
-        ),
-        (
-            "0 0 L 2 *",
-            "2026-03-01T00:00:00Z",
-            ["2027-02-28", "2028-02-29", "2029-02-28"],
-        ),
-        (
-            "0 0 L-2 * *",
-            "2026-01-30T00:00:00Z",
-            ["2026-02-26", "2026-03-29", "2026-04-28"],
-        ),
-        (
-            "0 0 L-30 * *",
-            "2026-01-02T00:00:00Z",
-            ["2026-03-01", "2026-05-01", "2026-07-01"],
-        ),
-        (
-            "0 0 LW * *",
-            "2026-01-01T00:00:00Z",
-            ["2026-01-30", "2026-02-27", "2026-03-31"],
-        ),
-        (
-            "0 0 15W * *",
-            "2026-02-01T00:00:00Z",
-            ["2026-02-16", "2026-03-16", "2026-04-15"],
-        ),
-        (
-            "0 0 1W * *",
-            "2026-07-15T00:00:00Z",
-            ["2026-08-03", "2026-09-01", "2026-10-01"],
-        ),
-        (
-            "0 0 31W * *",
-            "2026-01-01T00:00:00Z",
-            ["2026-01-30", "2026-03-31", "2026-05-29"],
-        ),
-        (
-            "0 0 * * 5L",
-            "2026-01-01T00:00:00Z",
-            ["2026-01-30", "2026-02-27", "2026-03-27"],
-        ),
-        (
-            "0 0 * * 2#1",
-            "2026-01-07T00:00:00Z",
-            ["2026-02-03", "2026-03-03", "2026-04-07"],
-        ),
-        (
-            "0 0 * * 1#5",
-            "2026-01-01T00:00:00Z",
-            ["2026-03-30", "2026-06-29", "2026-08-31"],
-        ),
-        (
-            "0 0 13 * FRI#2",
-            "2026-02-01T00:00:00Z",
-            ["2026-02-13", "2026-03-13", "2026-04-10"],
-        ),
-        (
-            "0 0 31 2 0",
-            "2026-02-10T00:00:00Z",
-            ["2026-02-15", "2026-02-22", "2027-02-07"],
-        ),
-        (
-            "0 0 29 2 */7",
-            "2026-01-01T00:00:00Z",
-            ["2032-02-29", "2060-02-29", "2088-02-29"],
-        ),
+        ("0 0 L * *", "2026-01-15T00:00:00Z", ["2026-01-31", "2026-02-28", "2026-03-31"]),
+        ("0 0 L 2 *", "2026-03-01T00:00:00Z", ["2027-02-28", "2028-02-29", "2029-02-28"]),
+        ("0 0 L-2 * *", "2026-01-30T00:00:00Z", ["2026-02-26", "2026-03-29", "2026-04-28"]),
+        ("0 0 L-30 * *", "2026-01-02T00:00:00Z", ["2026-03-01", "2026-05-01", "2026-07-01"]),
+        ("0 0 LW * *", "2026-01-01T00:00:00Z", ["2026-01-30", "2026-02-27", "2026-03-31"]),
+        ("0 0 15W * *", "2026-02-01T00:00:00Z", ["2026-02-16", "2026-03-16", "2026-04-15"]),
+        ("0 0 1W * *", "2026-07-15T00:00:00Z", ["2026-08-03", "2026-09-01", "2026-10-01"]),
+        ("0 0 31W * *", "2026-01-01T00:00:00Z", ["2026-01-30", "2026-03-31", "2026-05-29"]),
+        ("0 0 * * 5L", "2026-01-01T00:00:00Z", ["2026-01-30", "2026-02-27", "2026-03-27"]),
+        ("0 0 * * 2#1", "2026-01-07T00:00:00Z", ["2026-02-03", "2026-03-03", "2026-04-07"]),
+        ("0 0 * * 1#5", "2026-01-01T00:00:00Z", ["2026-03-30", "2026-06-29", "2026-08-31"]),
+        ("0 0 13 * FRI#2", "2026-02-01T00:00:00Z", ["2026-02-13", "2026-03-13", "2026-04-10"]),
+        ("0 0 31 2 0", "2026-02-10T00:00:00Z", ["2026-02-15", "2026-02-22", "2027-02-07"]),
+        ("0 0 29 2 */7", "2026-01-01T00:00:00Z", ["2032-02-29", "2060-02-29", "2088-02-29"]),
     ] {
         assert_eq!(dates(text, after, 3), expected, "{text}");
     }
@@ -399,24 +205,14 @@ fn a_hashed_value_is_fixed_for_machine_and_job() {
 fn hashed_values_stay_within_their_bounds() {
     for number in 0..500 {
         let job = format!("job-{number}");
-        let parse = |text| match Schedule::parse(
-            text,
-            HashSeed {
-                seed: "machine",
-                job: &job,
-            },
-        )
-        .unwrap()
-        {
-            Schedule::Calendar(calendar) => calendar,
-            Schedule::Every(_) | Schedule::Reboot => panic!("{text} is a calendar"),
-        };
+        let parse =
+            |text| match Schedule::parse(text, HashSeed { seed: "machine", job: &job }).unwrap() {
+                Schedule::Calendar(calendar) => calendar,
+                Schedule::Every(_) | Schedule::Reboot => panic!("{text} is a calendar"),
+            };
         let each = parse("H H(9-17) H H H");
-        let counts = [
-            each.minutes.count_ones(),
-            each.hours.count_ones(),
-            each.days.month_days.count_ones(),
-        ];
+        let counts =
+            [each.minutes.count_ones(), each.hours.count_ones(), each.days.month_days.count_ones()];
         assert_eq!(counts, [1, 1, 1]);
         assert!(
             (9..=17).contains(&each.hours.trailing_zeros())
@@ -435,16 +231,7 @@ fn hashed_values_stay_within_their_bounds() {
 
 #[test]
 fn hashed_values_are_those_of_the_man_page() {
-    let schedule = |text| {
-        Schedule::parse(
-            text,
-            HashSeed {
-                seed: "seed",
-                job: "job",
-            },
-        )
-        .unwrap()
-    };
+    let schedule = |text| Schedule::parse(text, HashSeed { seed: "seed", job: "job" }).unwrap();
     assert_eq!(schedule("H H H H H"), schedule("17 18 3 1 0"));
 }
 
@@ -476,44 +263,26 @@ fn a_clock_change_is_noted() {
             "2026-03-30T02:00:00+02:00",
             Some("not at 02:00 and 11 more on 2026-03-29: clocks go forward over it"),
         ),
-        (
-            "*/30 * * * *",
-            "2026-03-29T01:30:00+01:00",
-            "2026-03-29T03:00:00+02:00",
-            None,
-        ),
+        ("*/30 * * * *", "2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00", None),
         (
             "30 2 * * *",
             "2026-10-25T00:00:00+02:00",
             "2026-10-25T02:30:00+02:00",
             Some("02:30 comes twice, clocks go back: runs the first time only"),
         ),
-        (
-            "30 2 * * *",
-            "2026-10-25T02:30:00+02:00",
-            "2026-10-26T02:30:00+01:00",
-            None,
-        ),
+        ("30 2 * * *", "2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00", None),
         (
             "30 * * * *",
             "2026-10-25T02:30:00+02:00",
             "2026-10-25T02:30:00+01:00",
             Some("02:30 for the second time: clocks have gone back"),
         ),
-        (
-            "30 1 * * *",
-            "2026-10-25T00:00:00+02:00",
-            "2026-10-25T01:30:00+02:00",
-            None,
-        ),
+        ("30 1 * * *", "2026-10-25T00:00:00+02:00", "2026-10-25T01:30:00+02:00", None),
     ] {
         let found = parse(text).next_after(&berlin, at(after), None);
         assert_eq!(
             found,
-            Some(Occurrence {
-                at: at(expected),
-                note: note.map(str::to_owned)
-            }),
+            Some(Occurrence { at: at(expected), note: note.map(str::to_owned) }),
             "{text}"
         );
     }
@@ -523,45 +292,18 @@ fn a_clock_change_is_noted() {
 fn wall_time_is_met_in_a_zone_that_is_off_by_seconds() {
     // Monrovia was 44 minutes and 30 seconds behind until 1972-01-07.
     let monrovia = load("Africa/Monrovia");
-    let next = |text, after| {
-        parse(text)
-            .next_after(&monrovia, at(after), None)
-            .unwrap()
-            .at
-    };
-    assert_eq!(
-        next("0 5 * * *", "1971-06-01T00:00:00Z"),
-        at("1971-06-01T05:44:30Z")
-    );
-    assert_eq!(
-        next("20 0 7 1 *", "1972-01-06T20:00:00Z"),
-        at("1972-01-07T00:45:00Z")
-    );
+    let next = |text, after| parse(text).next_after(&monrovia, at(after), None).unwrap().at;
+    assert_eq!(next("0 5 * * *", "1971-06-01T00:00:00Z"), at("1971-06-01T05:44:30Z"));
+    assert_eq!(next("20 0 7 1 *", "1972-01-06T20:00:00Z"), at("1972-01-07T00:45:00Z"));
 }
 
 #[test]
 fn leap_days_are_found_over_2100_which_has_none() {
     for (text, after, expected) in [
-        (
-            "0 0 29 2 *",
-            "2096-02-29T12:00:00Z",
-            ["2104-02-29", "2108-02-29"],
-        ),
-        (
-            "0 0 29 2 *",
-            "2100-06-01T00:00:00Z",
-            ["2104-02-29", "2108-02-29"],
-        ),
-        (
-            "0 0 L 2 *",
-            "2099-03-01T00:00:00Z",
-            ["2100-02-28", "2101-02-28"],
-        ),
-        (
-            "0 0 * 2 1#5",
-            "2088-03-01T00:00:00Z",
-            ["2112-02-29", "2140-02-29"],
-        ),
+        ("0 0 29 2 *", "2096-02-29T12:00:00Z", ["2104-02-29", "2108-02-29"]),
+        ("0 0 29 2 *", "2100-06-01T00:00:00Z", ["2104-02-29", "2108-02-29"]),
+        ("0 0 L 2 *", "2099-03-01T00:00:00Z", ["2100-02-28", "2101-02-28"]),
+        ("0 0 * 2 1#5", "2088-03-01T00:00:00Z", ["2112-02-29", "2140-02-29"]),
     ] {
         assert_eq!(dates(text, after, 2), expected, "{text} after {after}");
     }
@@ -578,12 +320,8 @@ fn days_after_2100_are_those_of_the_calendar_in_both_directions() {
     type Rule = fn(chrono::NaiveDate) -> bool;
     let rules: [(&str, Rule); 3] = [
         ("0 0 29 2 *", |date| (date.month(), date.day()) == (2, 29)),
-        ("0 0 13 * fri", |date| {
-            date.day() == 13 || date.weekday() == chrono::Weekday::Fri
-        }),
-        ("0 0 1 */3 *", |date| {
-            date.day() == 1 && date.month() % 3 == 1
-        }),
+        ("0 0 13 * fri", |date| date.day() == 13 || date.weekday() == chrono::Weekday::Fri),
+        ("0 0 1 */3 *", |date| date.day() == 1 && date.month() % 3 == 1),
     ];
     for (text, is_due) in rules {
         let expected: Vec<Wall> = first
@@ -602,10 +340,7 @@ fn days_after_2100_are_those_of_the_calendar_in_both_directions() {
         assert_eq!(forward.collect::<Vec<_>>(), expected, "{text}");
         let mut until = Wall::from_ms(i64::MAX);
         let backward = std::iter::from_fn(|| {
-            let span = Span {
-                after: begin,
-                until,
-            };
+            let span = Span { after: begin, until };
             let at = schedule.latest_between(&utc, span, None)?;
             until = Wall::from_secs(at.secs() - 1);
             Some(at)
@@ -621,46 +356,29 @@ fn schedules_end_with_the_year_2199_and_begin_with_1970() {
     let utc = load("UTC");
     let minutely = parse("* * * * *");
     let next = |after| minutely.next_after(&utc, after, None).map(|next| next.at);
-    assert_eq!(
-        next(at("2199-12-31T23:58:00Z")),
-        Some(at("2199-12-31T23:59:00Z"))
-    );
+    assert_eq!(next(at("2199-12-31T23:58:00Z")), Some(at("2199-12-31T23:59:00Z")));
     assert_eq!(next(at("2199-12-31T23:59:00Z")), None);
     assert_eq!(next(Wall::from_ms(i64::MAX)), None);
     assert_eq!(next(Wall::from_ms(i64::MIN)), Some(Wall::from_ms(0)));
     assert_eq!(next(Wall::from_ms(-1)), Some(Wall::from_ms(0)));
     assert_eq!(next(Wall::from_ms(59_999)), Some(Wall::from_ms(60_000)));
     assert_eq!(next(Wall::from_ms(60_000)), Some(Wall::from_ms(120_000)));
-    let all = Span {
-        after: Wall::from_ms(i64::MIN),
-        until: Wall::from_ms(i64::MAX),
-    };
+    let all = Span { after: Wall::from_ms(i64::MIN), until: Wall::from_ms(i64::MAX) };
     assert_eq!(minutely.count_between(&utc, all, None), 84_006 * 1440);
-    assert_eq!(
-        minutely.latest_between(&utc, all, None),
-        Some(at("2199-12-31T23:59:00Z"))
-    );
+    assert_eq!(minutely.latest_between(&utc, all, None), Some(at("2199-12-31T23:59:00Z")));
 }
 
 #[test]
 fn years_of_missed_minutes_are_counted_not_enumerated() {
-    let span = Span {
-        after: at("2021-01-01T00:00:00+01:00"),
-        until: at("2026-01-01T00:00:00+01:00"),
-    };
+    let span =
+        Span { after: at("2021-01-01T00:00:00+01:00"), until: at("2026-01-01T00:00:00+01:00") };
     let berlin = load("Europe/Berlin");
     let minutely = parse("* * * * *");
     assert_eq!(minutely.count_between(&berlin, span, None), 1826 * 1440);
-    assert_eq!(
-        minutely.latest_between(&berlin, span, None),
-        Some(span.until)
-    );
+    assert_eq!(minutely.latest_between(&berlin, span, None), Some(span.until));
     // A fixed schedule runs 60 times less in spring, where one run stands for the skipped hour's, and in autumn.
     let fixed = parse("0-59 0-23 * * *");
-    assert_eq!(
-        fixed.count_between(&berlin, span, None),
-        1826 * 1440 - 5 * 60
-    );
+    assert_eq!(fixed.count_between(&berlin, span, None), 1826 * 1440 - 5 * 60);
 }
 
 #[test]
@@ -669,35 +387,14 @@ fn a_grid_is_computed_from_its_zero() {
     let every = parse("@every 90s");
     let zero = Some(at("2026-01-01T00:00:10Z"));
     let next = |after| every.next_after(&utc, after, zero).map(|next| next.at);
-    assert_eq!(
-        next(at("2026-01-01T00:00:10Z")),
-        Some(at("2026-01-01T00:01:40Z"))
-    );
-    assert_eq!(
-        next(at("2026-01-01T00:01:39Z")),
-        Some(at("2026-01-01T00:01:40Z"))
-    );
-    assert_eq!(
-        next(at("2026-01-01T00:01:40Z")),
-        Some(at("2026-01-01T00:03:10Z"))
-    );
-    assert_eq!(
-        next(at("1999-01-01T00:00:00Z")),
-        Some(at("2026-01-01T00:01:40Z"))
-    );
-    assert_eq!(
-        next(Wall::from_ms(i64::MIN)),
-        Some(at("2026-01-01T00:01:40Z"))
-    );
+    assert_eq!(next(at("2026-01-01T00:00:10Z")), Some(at("2026-01-01T00:01:40Z")));
+    assert_eq!(next(at("2026-01-01T00:01:39Z")), Some(at("2026-01-01T00:01:40Z")));
+    assert_eq!(next(at("2026-01-01T00:01:40Z")), Some(at("2026-01-01T00:03:10Z")));
+    assert_eq!(next(at("1999-01-01T00:00:00Z")), Some(at("2026-01-01T00:01:40Z")));
+    assert_eq!(next(Wall::from_ms(i64::MIN)), Some(at("2026-01-01T00:01:40Z")));
     assert_eq!(next(Wall::from_ms(i64::MAX)), None);
-    assert_eq!(
-        every.next_after(&utc, at("2026-01-01T00:00:00Z"), None),
-        None
-    );
-    assert_eq!(
-        Schedule::Reboot.next_after(&utc, at("2026-01-01T00:00:00Z"), zero),
-        None
-    );
+    assert_eq!(every.next_after(&utc, at("2026-01-01T00:00:00Z"), None), None);
+    assert_eq!(Schedule::Reboot.next_after(&utc, at("2026-01-01T00:00:00Z"), zero), None);
 }
 
 #[test]
@@ -707,49 +404,20 @@ fn the_points_of_a_grid_are_counted_in_a_span() {
     let zero = Some(at("2026-01-01T00:00:00Z"));
     for (after, until, count, latest) in [
         ("2026-01-01T00:00:00Z", "2026-01-01T00:01:29Z", 0, None),
-        (
-            "2026-01-01T00:00:00Z",
-            "2026-01-01T00:01:30Z",
-            1,
-            Some("2026-01-01T00:01:30Z"),
-        ),
-        (
-            "2026-01-01T00:01:30Z",
-            "2026-01-01T00:03:00Z",
-            1,
-            Some("2026-01-01T00:03:00Z"),
-        ),
-        (
-            "2025-01-01T00:00:00Z",
-            "2026-01-01T01:00:00Z",
-            40,
-            Some("2026-01-01T01:00:00Z"),
-        ),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:01:30Z", 1, Some("2026-01-01T00:01:30Z")),
+        ("2026-01-01T00:01:30Z", "2026-01-01T00:03:00Z", 1, Some("2026-01-01T00:03:00Z")),
+        ("2025-01-01T00:00:00Z", "2026-01-01T01:00:00Z", 40, Some("2026-01-01T01:00:00Z")),
         ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", 0, None),
         ("2024-01-02T00:00:00Z", "2025-01-01T00:00:00Z", 0, None),
     ] {
-        let span = Span {
-            after: at(after),
-            until: at(until),
-        };
-        assert_eq!(
-            every.count_between(&utc, span, zero),
-            count,
-            "{after} to {until}"
-        );
-        assert_eq!(
-            every.latest_between(&utc, span, zero),
-            latest.map(at),
-            "{after} to {until}"
-        );
+        let span = Span { after: at(after), until: at(until) };
+        assert_eq!(every.count_between(&utc, span, zero), count, "{after} to {until}");
+        assert_eq!(every.latest_between(&utc, span, zero), latest.map(at), "{after} to {until}");
     }
     assert_eq!(
         every.count_between(
             &utc,
-            Span {
-                after: at("2026-01-01T00:00:00Z"),
-                until: Wall::from_ms(i64::MAX)
-            },
+            Span { after: at("2026-01-01T00:00:00Z"), until: Wall::from_ms(i64::MAX) },
             None
         ),
         0

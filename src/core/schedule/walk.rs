@@ -43,29 +43,19 @@ struct Search<'a> {
 
 /// The first occurrence after `after`.
 pub(super) fn next(calendar: &Calendar, zone: &Zone, after: Wall) -> Option<Occurrence> {
-    let mut search = Search {
-        calendar,
-        known: None,
-    };
-    let span = Span {
-        after,
-        until: Wall::from_secs(FAR_SECS),
-    };
+    let mut search = Search { calendar, known: None };
+    let span = Span { after, until: Wall::from_secs(FAR_SECS) };
     stretches(calendar, zone, span).find_map(|stretch| stretch.first(&mut search))
 }
 
 /// The last occurrence of a span.
 pub(super) fn latest(calendar: &Calendar, zone: &Zone, span: Span) -> Option<Wall> {
-    stretches(calendar, zone, span)
-        .rev()
-        .find_map(|stretch| stretch.last(calendar))
+    stretches(calendar, zone, span).rev().find_map(|stretch| stretch.last(calendar))
 }
 
 /// The number of occurrences in a span.
 pub(super) fn count(calendar: &Calendar, zone: &Zone, span: Span) -> u64 {
-    stretches(calendar, zone, span)
-        .map(|stretch| stretch.count(calendar))
-        .sum()
+    stretches(calendar, zone, span).map(|stretch| stretch.count(calendar)).sum()
 }
 
 /// The stretches that a span touches, in the order of time; none is empty.
@@ -76,10 +66,7 @@ fn stretches(
 ) -> impl DoubleEndedIterator<Item = Stretch> {
     let after = span.after.secs().clamp(-FAR_SECS, FAR_SECS);
     let until = span.until.secs().clamp(-FAR_SECS, FAR_SECS);
-    let index_at = |secs| {
-        zone.transitions
-            .partition_point(|transition| transition.at_secs <= secs)
-    };
+    let index_at = |secs| zone.transitions.partition_point(|transition| transition.at_secs <= secs);
     let indexes = index_at(after + 1)..index_at(until) + 1;
     indexes
         .map(move |index| {
@@ -94,13 +81,8 @@ fn stretches(
 
 /// The stretch after the first `index` transitions, as wall time has it; `after` is exclusive, `until` inclusive.
 fn plain(zone: &Zone, index: usize, after: i64, until: i64) -> Stretch {
-    let begin = index
-        .checked_sub(1)
-        .map_or(-FAR_SECS, |last| zone.transitions[last].at_secs);
-    let end = zone
-        .transitions
-        .get(index)
-        .map_or(FAR_SECS, |next| next.at_secs);
+    let begin = index.checked_sub(1).map_or(-FAR_SECS, |last| zone.transitions[last].at_secs);
+    let end = zone.transitions.get(index).map_or(FAR_SECS, |next| next.at_secs);
     let offset_secs = zone.offset_after(index);
     let from = minute_from(begin.max(after + 1) + offset_secs);
     let to = minute_from(end.min(until + 1) + offset_secs);
@@ -184,19 +166,14 @@ impl Zone {
 
     /// Seconds east of UTC after the first `index` transitions.
     fn offset_after(&self, index: usize) -> i64 {
-        let last = index
-            .checked_sub(1)
-            .map(|last| self.transitions[last].offset_secs);
+        let last = index.checked_sub(1).map(|last| self.transitions[last].offset_secs);
         i64::from(last.unwrap_or(self.offset_first_secs))
     }
 
     /// What the wall shows before and after a transition: the first minutes that begin then, by the old and the new offset.
     fn change_at(&self, index: usize) -> (i64, i64) {
         let at = self.transitions[index].at_secs;
-        (
-            minute_from(at + self.offset_after(index)),
-            minute_from(at + self.offset_after(index + 1)),
-        )
+        (minute_from(at + self.offset_after(index)), minute_from(at + self.offset_after(index + 1)))
     }
 
     /// What the transition is that ends the first `index` of them; there must be one.
@@ -215,9 +192,7 @@ impl Stretch {
             let first = search.first_from(from);
             first.is_some_and(|minute| minute < to)
         });
-        let own = search
-            .first_from(self.from)
-            .filter(|&minute| minute < self.to);
+        let own = search.first_from(self.from).filter(|&minute| minute < self.to);
         let minute = if is_moved { self.from } else { own? };
         Some(Occurrence {
             at: self.instant(minute),
@@ -241,15 +216,11 @@ impl Stretch {
         }
         if let Some(times) = named(lost) {
             let day = date_of(self.lost.map_or(minute, |(from, _)| from));
-            return Some(format!(
-                "not at {times} on {day}: clocks go forward over it"
-            ));
+            return Some(format!("not at {times} on {day}: clocks go forward over it"));
         }
         let time = time_of(minute);
         if self.repeated_from.is_some_and(|from| minute >= from) {
-            return Some(format!(
-                "{time} comes twice, clocks go back: runs the first time only"
-            ));
+            return Some(format!("{time} comes twice, clocks go back: runs the first time only"));
         }
         self.again_to
             .is_some_and(|to| minute < to)
@@ -257,9 +228,7 @@ impl Stretch {
     }
 
     fn last(&self, calendar: &Calendar) -> Option<Wall> {
-        let own = calendar
-            .last_minute(self.to - 1)
-            .filter(|&minute| minute >= self.from);
+        let own = calendar.last_minute(self.to - 1).filter(|&minute| minute >= self.from);
         let minute = own.or_else(|| self.has_skipped(calendar).then_some(self.from))?;
         Some(self.instant(minute))
     }
@@ -272,11 +241,8 @@ impl Stretch {
     }
 
     fn has_skipped(&self, calendar: &Calendar) -> bool {
-        self.skipped.is_some_and(|(from, to)| {
-            calendar
-                .first_minute(from)
-                .is_some_and(|minute| minute < to)
-        })
+        self.skipped
+            .is_some_and(|(from, to)| calendar.first_minute(from).is_some_and(|minute| minute < to))
     }
 
     fn instant(&self, minute: i64) -> Wall {

@@ -18,9 +18,8 @@ pub(super) fn text(
     let command = match (&job.command, &*policy.shell) {
         (CommandLine::Exec(words), _) => quoted(words.iter().map(|word| &**word)),
         (CommandLine::Shell(text), [_, flag]) if &**flag == "-c" => {
-            is_simple = !text.contains([
-                ';', '&', '|', '(', ')', '{', '}', '`', '$', '=', '<', '>', '#', '\n',
-            ]);
+            is_simple = !text
+                .contains([';', '&', '|', '(', ')', '{', '}', '`', '$', '=', '<', '>', '#', '\n']);
             text.to_string()
         }
         // The shell with its options, given the text and the job's name as jobctl gives them.
@@ -39,10 +38,7 @@ pub(super) fn text(
     };
     let command = preamble(export, common, remarks) + &command;
     if command.contains("JOBCTL_") {
-        remarks.add(
-            "command",
-            "names JOBCTL_ variables, which cron does not set",
-        );
+        remarks.add("command", "names JOBCTL_ variables, which cron does not set");
     }
     with_input(&command, policy.stdin.as_deref(), remarks)
 }
@@ -52,15 +48,11 @@ pub(super) fn common<'a>(jobs: &[&'a Export<'a>]) -> Variables<'a> {
     const VALUE_MAX: usize = 900;
     let is_crons = |name: &str| {
         matches!(name, "SHELL" | "HOME" | "USER" | "LOGNAME" | "RANDOM_DELAY")
-            || ["MAIL", "CRON", "CONTENT_"]
-                .iter()
-                .any(|begin| name.starts_with(begin))
+            || ["MAIL", "CRON", "CONTENT_"].iter().any(|begin| name.starts_with(begin))
     };
     let is_name = |name: &str| {
         !name.starts_with(|c: char| c.is_ascii_digit())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     let is_value = |value: &str| {
         value.len() + 1 < VALUE_MAX
@@ -137,10 +129,8 @@ fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'
     };
     let name = shell.rsplit('/').next().unwrap_or(shell);
     if !text.is_empty() && !SHELLS.contains(&name) {
-        remarks.refuse(
-            "shell",
-            format!("{shell}: umask, env and cwd are not written for this shell"),
-        );
+        remarks
+            .refuse("shell", format!("{shell}: umask, env and cwd are not written for this shell"));
     }
     text
 }
@@ -175,9 +165,7 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
         remarks.add("stdin", "gets a line feed at its end");
     }
     // Cron ends the last line itself, but adds no empty one.
-    let body = stdin
-        .strip_suffix('\n')
-        .filter(|body| !body.is_empty() && !body.ends_with('\n'));
+    let body = stdin.strip_suffix('\n').filter(|body| !body.is_empty() && !body.ends_with('\n'));
     text.push('%');
     text.push_str(&body.unwrap_or(stdin).replace('%', "\\%").replace('\n', "%"));
     text

@@ -102,12 +102,7 @@ impl Remarks<'_> {
     }
 
     fn put(&mut self, key: &'static str, text: String, is_refusal: bool) {
-        self.list.push(Remark {
-            job: self.job.name.to_string(),
-            key,
-            text,
-            is_refusal,
-        });
+        self.list.push(Remark { job: self.job.name.to_string(), key, text, is_refusal });
     }
 
     fn has_refusal(&self) -> bool {
@@ -129,10 +124,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn job(&mut self, export: &Export<'_>) {
         let job = export.job;
-        let mut remarks = Remarks {
-            job,
-            list: Vec::new(),
-        };
+        let mut remarks = Remarks { job, list: Vec::new() };
         let schedules = schedule::lines(job, &mut remarks);
         let command = command::text(export, &self.common, &mut remarks);
         remarks::policy(job, &mut remarks);
@@ -220,10 +212,8 @@ impl Writer<'_> {
     }
 
     fn comment(&mut self, text: &str) {
-        let text: String = text
-            .chars()
-            .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-            .collect();
+        let text: String =
+            text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
         self.line(&format!("# {text}"));
     }
 

@@ -57,50 +57,22 @@ type Difference = (&'static str, bool, &'static str);
 /// How many run at once, and in which order.
 fn places(policy: &Policy, default: &Policy) -> [Difference; 5] {
     [
-        (
-            "lock",
-            policy.lock != default.lock,
-            "cron knows no locks; flock(1) does",
-        ),
+        ("lock", policy.lock != default.lock, "cron knows no locks; flock(1) does"),
         ("concurrency", policy.concurrency != 1, "cron has no limit"),
         ("priority", policy.priority != 0, "cron has no order"),
         ("rate", policy.rate.is_some(), "cron has no limit"),
-        (
-            "backlog_max",
-            policy.backlog_max.is_some(),
-            "cron has no queue",
-        ),
+        ("backlog_max", policy.backlog_max.is_some(), "cron has no queue"),
     ]
 }
 
 /// How a command is stopped, and what its end means.
 fn ends(policy: &Policy, default: &Policy) -> [Difference; 6] {
     [
-        (
-            "stop_signal",
-            policy.stop_signal != default.stop_signal,
-            "cron stops nothing",
-        ),
-        (
-            "stop_grace",
-            policy.stop_grace != default.stop_grace,
-            "cron stops nothing",
-        ),
-        (
-            "leftovers",
-            policy.leftovers == Leftovers::Kill,
-            "cron leaves them",
-        ),
-        (
-            "success_exit",
-            policy.success_exit != default.success_exit,
-            "cron judges no exit code",
-        ),
-        (
-            "skip_exit",
-            policy.skip_exit != default.skip_exit,
-            "cron judges no exit code",
-        ),
+        ("stop_signal", policy.stop_signal != default.stop_signal, "cron stops nothing"),
+        ("stop_grace", policy.stop_grace != default.stop_grace, "cron stops nothing"),
+        ("leftovers", policy.leftovers == Leftovers::Kill, "cron leaves them"),
+        ("success_exit", policy.success_exit != default.success_exit, "cron judges no exit code"),
+        ("skip_exit", policy.skip_exit != default.skip_exit, "cron judges no exit code"),
         (
             "no_retry_exit",
             policy.no_retry_exit != default.no_retry_exit,
@@ -117,42 +89,23 @@ fn surroundings(policy: &Policy, default: &Policy) -> [Difference; 9] {
             policy.catch_up != default.catch_up,
             "cron makes up for nothing; anacron(8) does",
         ),
-        (
-            "start_deadline",
-            policy.start_deadline.is_some(),
-            "cron starts at once or never",
-        ),
+        ("start_deadline", policy.start_deadline.is_some(), "cron starts at once or never"),
         (
             "jitter",
             policy.jitter != default.jitter,
             "cron starts at the minute; cronie has RANDOM_DELAY",
         ),
-        (
-            "inherit_env",
-            policy.inherit_env == Some(true),
-            "cron passes on no environment",
-        ),
-        (
-            "limits",
-            policy.limits != default.limits,
-            "cron sets none; ulimit and prlimit(1) do",
-        ),
+        ("inherit_env", policy.inherit_env == Some(true), "cron passes on no environment"),
+        ("limits", policy.limits != default.limits, "cron sets none; ulimit and prlimit(1) do"),
         ("feeds", policy.feeds.is_some(), "cron has no queue"),
         ("watch", policy.watch.is_some(), "cron watches no files"),
         ("key", policy.key.is_some(), "cron has no queue"),
-        (
-            "expect_within",
-            policy.expect_within.is_some(),
-            "cron watches over nothing",
-        ),
+        ("expect_within", policy.expect_within.is_some(), "cron watches over nothing"),
     ]
 }
 
 fn overlap(job: &Job, remarks: &mut Remarks<'_>) {
-    let is_repeated = job
-        .schedules
-        .iter()
-        .any(|(_, schedule)| *schedule != Schedule::Reboot);
+    let is_repeated = job.schedules.iter().any(|(_, schedule)| *schedule != Schedule::Reboot);
     let text = match job.policy.overlap {
         Overlap::Allow => return,
         Overlap::Skip => {

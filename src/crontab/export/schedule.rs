@@ -10,10 +10,7 @@ use crate::core::schedule::{Calendar, Schedule};
 /// The schedules, each as five fields or a macro. A job without one has `*` for its comment.
 pub(super) fn lines(job: &Job, remarks: &mut Remarks<'_>) -> Vec<String> {
     if job.schedules.is_empty() {
-        remarks.refuse(
-            "schedule",
-            "there is none: the job runs when it is given an item",
-        );
+        remarks.refuse("schedule", "there is none: the job runs when it is given an item");
         return vec!["(no schedule)".to_owned()];
     }
     if job.schedules.len() > 1 {
@@ -68,10 +65,7 @@ fn every(text: &str, period: Duration, remarks: &mut Remarks<'_>) -> String {
 
 /// Five fields. What jobctl reads as cron does stays as it is written; the rest is written out as lists.
 fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String {
-    let words: Vec<&str> = text
-        .split([' ', '\t'])
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> = text.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
     // A macro is one word.
     if words.len() != 5 {
         return words.join(" ");
@@ -83,10 +77,7 @@ fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String 
     let fields = words.iter().enumerate().map(|(index, word)| {
         let has_hash = word.split(',').any(|item| item.starts_with('H'));
         if has_hash {
-            remarks.add(
-                "schedule",
-                format!("{text}: H is written out as it is on this machine"),
-            );
+            remarks.add("schedule", format!("{text}: H is written out as it is on this machine"));
         }
         match word.split(',').next() {
             Some(_) if is_crons(index, word, sets[index]) => (*word).to_owned(),
@@ -110,8 +101,5 @@ fn is_crons(index: usize, word: &str, set: u64) -> bool {
 
 fn list(set: u64) -> String {
     let values = (0..64).filter(|bit| set >> bit & 1 == 1);
-    values
-        .map(|bit| bit.to_string())
-        .collect::<Vec<_>>()
-        .join(",")
+    values.map(|bit| bit.to_string()).collect::<Vec<_>>().join(",")
 }

@@ -12,17 +12,11 @@ use crate::core::time::Wall;
 use crate::os::zone;
 
 fn job(schedule: &str, command: &str, policy: Policy) -> Job {
-    let seed = HashSeed {
-        seed: "s",
-        job: "a",
-    };
+    let seed = HashSeed { seed: "s", job: "a" };
     Job {
         name: Name::parse("a").unwrap(),
         command: CommandLine::Shell(command.into()),
-        schedules: Box::from([(
-            Box::from(schedule),
-            Schedule::parse(schedule, seed).unwrap(),
-        )]),
+        schedules: Box::from([(Box::from(schedule), Schedule::parse(schedule, seed).unwrap())]),
         timezone: None,
         policy: Rc::new(policy),
     }
@@ -84,10 +78,7 @@ fn read(line: &str) -> (String, String, String) {
 
 #[test]
 fn a_plain_job_is_a_plain_line() {
-    let policy = Policy {
-        overlap: crate::core::job::Overlap::Allow,
-        ..Policy::default()
-    };
+    let policy = Policy { overlap: crate::core::job::Overlap::Allow, ..Policy::default() };
     let found = exported(&job("30 2 * * mon-fri", "date +%F", policy));
     assert_eq!(active(&found.text), ["30 2 * * mon-fri date +\\%F"]);
     assert_eq!((found.remarks, found.refused), (vec![], 0));
@@ -105,10 +96,7 @@ fn two_backslashes_are_still_two_after_cron_has_read_them() {
 #[test]
 fn what_crontab_cannot_say_is_a_comment_and_listed() {
     let plain = Policy::default;
-    let secret = Policy {
-        env: Box::from([("A".into(), EnvValue::File("/x".into()))]),
-        ..plain()
-    };
+    let secret = Policy { env: Box::from([("A".into(), EnvValue::File("/x".into()))]), ..plain() };
     for (job, key) in [
         (job("0 0 L * *", "true", plain()), "schedule"),
         (job("@every 7m", "true", plain()), "schedule"),
@@ -120,23 +108,14 @@ fn what_crontab_cannot_say_is_a_comment_and_listed() {
     ] {
         let found = exported(&job);
         assert_eq!(active(&found.text), Vec::<&str>::new(), "{}", found.text);
-        assert!(
-            found
-                .remarks
-                .iter()
-                .any(|it| it.is_refusal && it.key == key),
-            "{found:?}"
-        );
+        assert!(found.remarks.iter().any(|it| it.is_refusal && it.key == key), "{found:?}");
         assert_eq!(found.refused, 1);
     }
 }
 
 #[test]
 fn a_job_that_is_off_is_a_comment_and_no_loss() {
-    let off = Policy {
-        enabled: false,
-        ..Policy::default()
-    };
+    let off = Policy { enabled: false, ..Policy::default() };
     let found = exported(&job("@daily", "true", off));
     assert_eq!((active(&found.text).len(), found.refused), (0, 0));
     assert!(found.text.contains("# @daily true\n"));
@@ -157,10 +136,7 @@ fn ranges_that_go_round_and_hashes_are_written_out() {
         assert_eq!(active(&found.text), [format!("{to} true")], "{from}");
     }
     let hashed = exported(&job("H H * * *", "true", Policy::default()));
-    assert!(
-        When::read(&read(active(&hashed.text)[0]).0).is_some(),
-        "{hashed:?}"
-    );
+    assert!(When::read(&read(active(&hashed.text)[0]).0).is_some(), "{hashed:?}");
 }
 
 #[test]
@@ -184,10 +160,7 @@ fn a_variable_that_jobs_have_different_stands_before_the_command() {
         env: Box::from([("A".into(), EnvValue::Text(value.into()))]),
         ..Policy::default()
     };
-    let (one, two) = (
-        job("@daily", "one", with("it's")),
-        job("@daily", "two", with("b")),
-    );
+    let (one, two) = (job("@daily", "one", with("it's")), job("@daily", "two", with("b")));
     let of = |job| Export { job, zone: None };
     let found = export(&[of(&one), of(&two)], Kind::User("me"));
     let wanted = ["@daily export A='it'\\''s'; one", "@daily export A=b; two"];

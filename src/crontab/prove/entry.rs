@@ -37,32 +37,21 @@ struct Bounds {
     names: &'static [&'static str],
 }
 
-const MONTHS: &[&str] = &[
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
+const MONTHS: &[&str] =
+    &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 const BOUNDS: [Bounds; 5] = [
     Bounds::numbers(0, 59),
     Bounds::numbers(0, 23),
     Bounds::numbers(1, 31),
-    Bounds {
-        names: MONTHS,
-        ..Bounds::numbers(1, 12)
-    },
-    Bounds {
-        names: WEEKDAYS,
-        ..Bounds::numbers(0, 7)
-    },
+    Bounds { names: MONTHS, ..Bounds::numbers(1, 12) },
+    Bounds { names: WEEKDAYS, ..Bounds::numbers(0, 7) },
 ];
 
 impl Bounds {
     const fn numbers(low: u32, high: u32) -> Self {
-        Self {
-            low,
-            high,
-            names: &[],
-        }
+        Self { low, high, names: &[] }
     }
 }
 
@@ -87,20 +76,11 @@ impl When {
 impl Entry {
     /// Minutes, hours, days of month, months and days of week (0 to 6) as bits.
     pub(crate) fn sets(&self) -> [u64; 5] {
-        [
-            self.minute,
-            self.hour,
-            self.month_day,
-            self.month,
-            self.weekday & 0x7f,
-        ]
+        [self.minute, self.hour, self.month_day, self.month, self.weekday & 0x7f]
     }
 
     fn read(text: &str) -> Option<Self> {
-        let words: Vec<&str> = text
-            .split([' ', '\t'])
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> = text.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
         let words: [&str; 5] = words.try_into().ok()?;
         let mut bits = [0; 5];
         for ((bits, word), bounds) in bits.iter_mut().zip(words).zip(&BOUNDS) {
@@ -131,9 +111,7 @@ struct List<'t> {
 
 impl<'t> List<'t> {
     fn of(word: &'t str) -> Self {
-        Self {
-            rest: word.as_bytes(),
-        }
+        Self { rest: word.as_bytes() }
     }
 
     fn takes(&mut self, wanted: u8) -> bool {
@@ -166,11 +144,8 @@ impl<'t> List<'t> {
             }
             (first, self.number(bounds.names, bounds.low)?)
         };
-        let step = if self.takes(b'/') {
-            self.number(&[], 0).filter(|&step| step > 0)?
-        } else {
-            1
-        };
+        let step =
+            if self.takes(b'/') { self.number(&[], 0).filter(|&step| step > 0)? } else { 1 };
         // Both ends are looked at before anything is gone through: the text may say 99999999999.
         let mut bits = 0;
         let mut value = first;
@@ -190,12 +165,8 @@ impl<'t> List<'t> {
             .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
-        let word = std::str::from_utf8(word)
-            .ok()
-            .filter(|word| !word.is_empty())?;
-        let named = names
-            .iter()
-            .position(|name| name.eq_ignore_ascii_case(word));
+        let word = std::str::from_utf8(word).ok().filter(|word| !word.is_empty())?;
+        let named = names.iter().position(|name| name.eq_ignore_ascii_case(word));
         match named {
             Some(index) => u32::try_from(index).ok()?.checked_add(low),
             None => word.parse().ok(),
@@ -205,9 +176,7 @@ impl<'t> List<'t> {
 
 /// `set_element`: a bit within the bounds.
 fn set(value: u32, bounds: &Bounds) -> Option<u64> {
-    (bounds.low..=bounds.high)
-        .contains(&value)
-        .then(|| 1 << value)
+    (bounds.low..=bounds.high).contains(&value).then(|| 1 << value)
 }
 
 #[cfg(test)]
@@ -242,11 +211,7 @@ mod tests {
             let entry = fields(&format!("{text} 0 * * *"));
             assert_eq!(entry.minute, bits(wanted), "{text}");
         }
-        assert_eq!(
-            fields("0 0 * JAN,dec mon-Wed").weekday,
-            bits([1, 2, 3]),
-            "names in any case"
-        );
+        assert_eq!(fields("0 0 * JAN,dec mon-Wed").weekday, bits([1, 2, 3]), "names in any case");
         assert_eq!(fields("0 0 * JAN,dec *").month, bits([1, 12]));
         assert_eq!(fields("0 0 * * 7").weekday, bits([0, 7]));
         assert_eq!(fields("0 0 * * 0").weekday, bits([0, 7]));
@@ -266,11 +231,7 @@ mod tests {
             ("@daily", false, true),
         ] {
             let entry = fields(text);
-            assert_eq!(
-                (entry.is_wild, entry.needs_both),
-                (is_wild, needs_both),
-                "{text}"
-            );
+            assert_eq!((entry.is_wild, entry.needs_both), (is_wild, needs_both), "{text}");
         }
         assert_eq!(When::read("@reboot"), Some(When::Boot));
     }

@@ -34,9 +34,7 @@ impl<'a> Starts<'a> {
         let mut clock = Clock::at(zone, after - WARM_UP_MINUTES);
         Self {
             entry,
-            cron: Loop {
-                virtual_minute: clock.tick(),
-            },
+            cron: Loop { virtual_minute: clock.tick() },
             clock,
             today: Today::default(),
             after,
@@ -172,10 +170,7 @@ fn is_day(entry: &Entry, day: i64) -> bool {
     let has = |bits: u64, value: u32| bits >> value & 1 == 1;
     let by_month_day = has(entry.month_day, date.day());
     let by_weekday = has(entry.weekday, date.weekday().num_days_from_sunday());
-    let is_day = if entry.needs_both {
-        by_month_day && by_weekday
-    } else {
-        by_month_day || by_weekday
-    };
+    let is_day =
+        if entry.needs_both { by_month_day && by_weekday } else { by_month_day || by_weekday };
     is_day && has(entry.month, date.month())
 }

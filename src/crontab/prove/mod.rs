@@ -85,10 +85,7 @@ pub(crate) struct Proof<'a> {
 
 /// Compares each line with its job over a span.
 pub(crate) fn prove<'a>(pairs: &[Pair<'a>], span: Span) -> Proof<'a> {
-    let mut proof = Proof {
-        jobs: pairs.len(),
-        ..Proof::default()
-    };
+    let mut proof = Proof { jobs: pairs.len(), ..Proof::default() };
     for pair in pairs {
         let found = compare(pair, span);
         proof.boots += usize::from(found.is_boot);
@@ -146,10 +143,7 @@ fn compare(pair: &Pair<'_>, span: Span) -> Found {
         (When::Boot, true) | (When::Fields(_), false) => {}
     }
     let ours = Occurrences::new(job, job_zone, span);
-    let mut found = Found {
-        is_boot: boots,
-        ..Found::default()
-    };
+    let mut found = Found { is_boot: boots, ..Found::default() };
     match (when, pair.line_zone) {
         (When::Boot, _) => merge(std::iter::empty(), ours, &mut found),
         (When::Fields(entry), Some(zone)) => {
@@ -212,9 +206,7 @@ impl<'a> Occurrences<'a> {
         Self {
             zone,
             until: span.until,
-            coming: schedules
-                .filter_map(|(_, schedule)| first(schedule))
-                .collect(),
+            coming: schedules.filter_map(|(_, schedule)| first(schedule)).collect(),
         }
     }
 }

@@ -32,10 +32,7 @@ fn job(name: &str, schedules: &[&str], policy: Policy) -> Job {
     Job {
         name: Name::parse(name).unwrap(),
         command: CommandLine::Shell("true".into()),
-        schedules: schedules
-            .iter()
-            .map(|text| (Box::from(*text), schedule(text)))
-            .collect(),
+        schedules: schedules.iter().map(|text| (Box::from(*text), schedule(text))).collect(),
         timezone: None,
         policy: Rc::new(policy),
     }
@@ -55,20 +52,13 @@ fn line(job: &str, schedule: &str) -> Imported {
 }
 
 fn days(count: i64) -> Span {
-    Span {
-        after: NOW,
-        until: Wall::from_secs(NOW.secs() + count * DAY_SECS),
-    }
+    Span { after: NOW, until: Wall::from_secs(NOW.secs() + count * DAY_SECS) }
 }
 
 /// Proves one line against one job in Berlin, over 400 days.
 fn proof_of(line: &Imported, job: Option<&Job>) -> (u64, Vec<Difference>, u64) {
     let berlin = zone::load("Europe/Berlin").unwrap();
-    let pair = Pair {
-        line,
-        line_zone: Some(&berlin),
-        job: job.map(|job| (job, &berlin)),
-    };
+    let pair = Pair { line, line_zone: Some(&berlin), job: job.map(|job| (job, &berlin)) };
     let proof = prove(&[pair], days(400));
     let mismatch = proof.mismatches.into_iter().next();
     let (shown, count) = mismatch.map_or((Vec::new(), 0), |it| (it.shown, it.count));
@@ -100,11 +90,8 @@ fn check_table(name: &str) -> usize {
         if matches!(expected, "ERR" | "NEVER") || entry.weekday == 0 {
             continue;
         }
-        let wanted: Vec<Wall> = expected
-            .split(';')
-            .filter(|text| !text.is_empty())
-            .map(instant)
-            .collect();
+        let wanted: Vec<Wall> =
+            expected.split(';').filter(|text| !text.is_empty()).map(instant).collect();
         let until = cell("until").map(instant).or(wanted.last().copied());
         // Minute by minute is for a span of years, not of decades.
         let after = instant(cell("after").unwrap());
@@ -141,10 +128,8 @@ fn equal_jobs_are_proved_equal() {
         ("0 0 13 * 5", 69),
         ("@reboot", 0),
     ] {
-        let (found, shown, _) = proof_of(
-            &line("a", text),
-            Some(&job("a", &[text], Policy::default())),
-        );
+        let (found, shown, _) =
+            proof_of(&line("a", text), Some(&job("a", &[text], Policy::default())));
         assert_eq!(shown, [], "{text}");
         assert_eq!(found, occurrences, "{text}");
     }
@@ -163,10 +148,8 @@ fn a_job_that_is_wrong_is_reported() {
         ("0 12 * * *", "0 12 * * 1-5", 114),
         ("50-10 * * * *", "50 * * * *", 9600),
     ] {
-        let (_, shown, count) = proof_of(
-            &line("a", cron),
-            Some(&job("a", &[jobctl], Policy::default())),
-        );
+        let (_, shown, count) =
+            proof_of(&line("a", cron), Some(&job("a", &[jobctl], Policy::default())));
         assert_eq!(count, differences, "{cron} against {jobctl}: {shown:?}");
         assert_eq!(shown.len() as u64, count.min(5));
     }
@@ -174,10 +157,8 @@ fn a_job_that_is_wrong_is_reported() {
 
 #[test]
 fn a_difference_says_the_instant_and_the_side() {
-    let (_, shown, _) = proof_of(
-        &line("a", "0 3 24 11 *"),
-        Some(&job("a", &["5 3 24 11 *"], Policy::default())),
-    );
+    let (_, shown, _) =
+        proof_of(&line("a", "0 3 24 11 *"), Some(&job("a", &["5 3 24 11 *"], Policy::default())));
     assert_eq!(
         shown[..2],
         [
@@ -189,28 +170,15 @@ fn a_difference_says_the_instant_and_the_side() {
 
 #[test]
 fn a_job_in_another_zone_is_different() {
-    let (line, job) = (
-        line("a", "0 12 * * *"),
-        job("a", &["0 12 * * *"], Policy::default()),
-    );
-    let (berlin, tokyo) = (
-        zone::load("Europe/Berlin").unwrap(),
-        zone::load("Asia/Tokyo").unwrap(),
-    );
-    let pair = Pair {
-        line: &line,
-        line_zone: Some(&berlin),
-        job: Some((&job, &tokyo)),
-    };
+    let (line, job) = (line("a", "0 12 * * *"), job("a", &["0 12 * * *"], Policy::default()));
+    let (berlin, tokyo) = (zone::load("Europe/Berlin").unwrap(), zone::load("Asia/Tokyo").unwrap());
+    let pair = Pair { line: &line, line_zone: Some(&berlin), job: Some((&job, &tokyo)) };
     assert_eq!(prove(&[pair], days(10)).mismatches[0].count, 20);
 }
 
 #[test]
 fn what_cannot_be_compared_is_a_difference_too() {
-    let off = Policy {
-        enabled: false,
-        ..Policy::default()
-    };
+    let off = Policy { enabled: false, ..Policy::default() };
     let plain = Policy::default;
     for (cron, job) in [
         ("61 * * * *", Some(job("a", &["1 * * * *"], plain()))),

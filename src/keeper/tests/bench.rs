@@ -62,20 +62,12 @@ impl Bench {
     pub(super) fn with_output(name: &str, open: impl Fn(&Path) -> File) -> Self {
         let dir = std::env::temp_dir().join(format!("jobctl-keeper-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        let record = lock::try_lock(&dir.join("rec"), Kind::Exclusive)
-            .unwrap()
-            .unwrap();
+        let record = lock::try_lock(&dir.join("rec"), Kind::Exclusive).unwrap().unwrap();
         let output = open(&dir.join("out"));
         let (ours, theirs) = socket::pair().unwrap();
         let exe = Path::new("/proc/self/exe");
         let pid = process::spawn_keeper(exe, theirs, record.as_fd(), output.as_fd()).unwrap();
-        Self {
-            dir,
-            pid,
-            socket: Some(ours),
-            record,
-            output,
-        }
+        Self { dir, pid, socket: Some(ours), record, output }
     }
 
     pub(super) fn send(&self, order: &Order) {
@@ -83,13 +75,8 @@ impl Bench {
     }
 
     pub(super) fn send_with(&self, order: &Order, locks: &[BorrowedFd<'_>]) {
-        keeper::send_order(
-            self.socket().as_fd(),
-            order,
-            locks,
-            &super::super::Lent::default(),
-        )
-        .unwrap();
+        keeper::send_order(self.socket().as_fd(), order, locks, &super::super::Lent::default())
+            .unwrap();
     }
 
     fn socket(&self) -> &OwnedFd {
@@ -105,12 +92,7 @@ impl Bench {
     /// Waits for the end of the attempt that is under way.
     pub(super) fn end(&self) -> (Heard, Ending) {
         let heard = self.hear();
-        (
-            heard,
-            self.record()
-                .ending
-                .expect("a keeper that reports has written the end"),
-        )
+        (heard, self.record().ending.expect("a keeper that reports has written the end"))
     }
 
     pub(super) fn hear(&self) -> Heard {
@@ -132,9 +114,7 @@ impl Bench {
 
     /// The main process of the command, once it runs.
     pub(super) fn command(&self) -> ProcessId {
-        until("the command runs", || {
-            self.try_record().and_then(|record| record.command)
-        })
+        until("the command runs", || self.try_record().and_then(|record| record.command))
     }
 
     /// What was kept of the output.
@@ -148,12 +128,8 @@ impl Bench {
             )
             .unwrap()
         };
-        let bytes: Vec<u8> = record
-            .layout
-            .kept(record.output_total)
-            .into_iter()
-            .flat_map(read)
-            .collect();
+        let bytes: Vec<u8> =
+            record.layout.kept(record.output_total).into_iter().flat_map(read).collect();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -244,21 +220,14 @@ pub(super) fn until<T>(state: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(
-            clock::now().mono.since(start) < DEADLINE,
-            "waited too long for: {state}"
-        );
+        assert!(clock::now().mono.since(start) < DEADLINE, "waited too long for: {state}");
         poll::wait(&mut [], Some(Duration::from_millis(2))).unwrap();
     }
 }
 
 pub(super) fn readable_in_time(fd: BorrowedFd<'_>) {
     let mut fds = [poll::readable(fd)];
-    assert_eq!(
-        poll::wait(&mut fds, Some(DEADLINE)).unwrap(),
-        1,
-        "waited too long"
-    );
+    assert_eq!(poll::wait(&mut fds, Some(DEADLINE)).unwrap(), 1, "waited too long");
 }
 
 /// A handle of the process whose number stands in `text`, to ask for its end later.

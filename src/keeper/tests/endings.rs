@@ -25,16 +25,10 @@ fn strike_lost(record: &Record, state_dir: &std::path::Path) -> std::io::Result<
 fn an_exit_code_and_the_output_are_on_record() {
     let bench = Bench::new("exit");
     let (heard, ending) = bench.run(&bench.shell("echo out; echo err >&2; exit 3"));
-    assert_eq!(
-        (heard, &ending.end, &ending.remark),
-        (Heard::Reusable, &exited(3), &None)
-    );
+    assert_eq!((heard, &ending.end, &ending.remark), (Heard::Reusable, &exited(3), &None));
     assert_eq!(bench.output(), "out\nerr\n");
     let record = bench.record();
-    assert_eq!(
-        (record.run, record.attempt, record.claim, record.stopped),
-        (7, 1, 70, None)
-    );
+    assert_eq!((record.run, record.attempt, record.claim, record.stopped), (7, 1, 70, None));
     assert_eq!(record.keeper.pid, bench.pid);
     assert_eq!(record.boot_id, process::boot_id().unwrap());
     assert!(!record.command.unwrap().is_alive());
@@ -49,10 +43,7 @@ fn an_exit_code_and_the_output_are_on_record() {
 fn the_signal_that_ended_a_command_is_on_record() {
     let bench = Bench::new("signal");
     let (heard, ending) = bench.run(&bench.shell("kill -SEGV $$"));
-    assert_eq!(
-        (heard, ending.end),
-        (Heard::Reusable, End::Signaled(Signal::SIGSEGV as i32))
-    );
+    assert_eq!((heard, ending.end), (Heard::Reusable, End::Signaled(Signal::SIGSEGV as i32)));
 }
 
 #[test]
@@ -63,22 +54,15 @@ fn one_keeper_takes_one_order_after_another() {
         order.claim = i64::from(code);
         let (heard, ending) = bench.run(&order);
         assert_eq!((heard, ending.end), (Heard::Reusable, exited(code)));
-        assert_eq!(
-            (bench.record().claim, bench.output()),
-            (i64::from(code), format!("{code}\n"))
-        );
+        assert_eq!((bench.record().claim, bench.output()), (i64::from(code), format!("{code}\n")));
     }
 }
 
 fn spawn_failure(bench: &Bench, order: &Order) -> (Option<u8>, String) {
     match bench.run(order) {
-        (
-            Heard::Reusable,
-            Ending {
-                end: End::SpawnFailed { exit_code, error },
-                ..
-            },
-        ) => (exit_code, error),
+        (Heard::Reusable, Ending { end: End::SpawnFailed { exit_code, error }, .. }) => {
+            (exit_code, error)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -98,53 +82,24 @@ fn what_cannot_be_started_says_which_and_why() {
         script("orphan", "#!/nonexistent/zsh\n", 0o755),
     );
     let cases = [
-        (
-            "/bin/nonexistent",
-            Some(127),
-            "/bin/nonexistent: no such file or directory".to_owned(),
-        ),
-        (
-            "nonexistent",
-            Some(127),
-            "nonexistent: not found in PATH".to_owned(),
-        ),
-        (
-            "/bin/sh/sh",
-            Some(127),
-            "/bin/sh/sh: not a directory".to_owned(),
-        ),
+        ("/bin/nonexistent", Some(127), "/bin/nonexistent: no such file or directory".to_owned()),
+        ("nonexistent", Some(127), "nonexistent: not found in PATH".to_owned()),
+        ("/bin/sh/sh", Some(127), "/bin/sh/sh: not a directory".to_owned()),
         (&plain, Some(126), format!("{plain}: permission denied")),
-        (
-            &bare,
-            Some(126),
-            format!("{bare}: not a program and has no `#!` line"),
-        ),
-        (
-            &orphan,
-            Some(127),
-            format!("{orphan}: its interpreter does not exist"),
-        ),
+        (&bare, Some(126), format!("{bare}: not a program and has no `#!` line")),
+        (&orphan, Some(127), format!("{orphan}: its interpreter does not exist")),
         ("/", Some(126), "/: permission denied".to_owned()),
     ];
     for (program, exit_code, error) in cases {
-        assert_eq!(
-            spawn_failure(&bench, &bench.exec(&[program])),
-            (exit_code, error)
-        );
+        assert_eq!(spawn_failure(&bench, &bench.exec(&[program])), (exit_code, error));
     }
 }
 
 #[test]
 fn a_missing_directory_is_not_mistaken_for_a_missing_program() {
     let bench = Bench::new("cwd");
-    let order = Order {
-        cwd: Some(b"/nonexistent/x".to_vec()),
-        ..bench.shell("true")
-    };
-    let expected = (
-        None,
-        "working directory /nonexistent/x: no such file or directory".to_owned(),
-    );
+    let order = Order { cwd: Some(b"/nonexistent/x".to_vec()), ..bench.shell("true") };
+    let expected = (None, "working directory /nonexistent/x: no such file or directory".to_owned());
     assert_eq!(spawn_failure(&bench, &order), expected);
 }
 
@@ -153,15 +108,9 @@ fn an_argument_that_is_too_long_or_holds_a_nul_is_named() {
     let bench = Bench::new("long");
     let long = "x".repeat(200_000);
     let expected = (None, "/bin/echo: argument list too long".to_owned());
-    assert_eq!(
-        spawn_failure(&bench, &bench.exec(&["/bin/echo", &long])),
-        expected
-    );
+    assert_eq!(spawn_failure(&bench, &bench.exec(&["/bin/echo", &long])), expected);
     let expected = (None, "argument: holds a NUL byte".to_owned());
-    assert_eq!(
-        spawn_failure(&bench, &bench.exec(&["/bin/echo", "a\0b"])),
-        expected
-    );
+    assert_eq!(spawn_failure(&bench, &bench.exec(&["/bin/echo", "a\0b"])), expected);
 }
 
 #[test]
@@ -178,17 +127,10 @@ fn what_still_holds_the_output_does_not_delay_the_end() {
     let sleeper = handle(pid);
     assert!(!has_ended(&sleeper));
     // The keeper stays to read what comes, but holds nothing of the slot.
-    let links: Vec<_> = (0..3)
-        .map(|fd| fs::read_link(format!("/proc/{}/fd/{fd}", bench.pid)).unwrap())
-        .collect();
+    let links: Vec<_> =
+        (0..3).map(|fd| fs::read_link(format!("/proc/{}/fd/{fd}", bench.pid)).unwrap()).collect();
     assert_eq!(bench.hear(), Heard::Gone);
-    assert_eq!(
-        &links[1..],
-        [
-            "/dev/null".as_ref(),
-            "/dev/null".as_ref() as &std::path::Path
-        ]
-    );
+    assert_eq!(&links[1..], ["/dev/null".as_ref(), "/dev/null".as_ref() as &std::path::Path]);
     process::pidfd_send_signal(sleeper.as_fd(), Signal::SIGKILL).unwrap();
     assert!(matches!(bench.keeper_end(), WaitStatus::Exited(_, 0)));
 }
@@ -221,15 +163,9 @@ fn leftovers_are_killed_where_that_is_asked_for() {
     let bench = Bench::new("kill");
     let script =
         "setsid sleep 1000 & sleep 1000 & (setsid setsid sleep 1000 &) ; echo $! > pid; exit 5";
-    let order = Order {
-        leftovers: Leftovers::Kill,
-        ..bench.shell(script)
-    };
+    let order = Order { leftovers: Leftovers::Kill, ..bench.shell(script) };
     let (heard, ending) = bench.run(&order);
-    assert_eq!(
-        (heard, ending.end, ending.remark),
-        (Heard::Reusable, exited(5), None)
-    );
+    assert_eq!((heard, ending.end, ending.remark), (Heard::Reusable, exited(5), None));
     assert_eq!(bench.run(&bench.shell("exit 6")).1.end, exited(6));
 }
 
@@ -238,10 +174,7 @@ fn locks_are_free_at_the_end_whoever_still_lives_or_has_a_copy() {
     let bench = Bench::new("locks");
     let path = bench.dir.join("a.lock");
     let held = lock::try_lock(&path, Kind::Exclusive).unwrap().unwrap();
-    bench.send_with(
-        &bench.shell("sleep 1000 & until [ -e go ]; do :; done"),
-        &[held.as_fd()],
-    );
+    bench.send_with(&bench.shell("sleep 1000 & until [ -e go ]; do :; done"), &[held.as_fd()]);
     bench.command();
     assert!(lock::try_lock(&path, Kind::Exclusive).unwrap().is_none());
     fs::write(bench.dir.join("go"), "").unwrap();
@@ -254,25 +187,18 @@ fn locks_are_free_at_the_end_whoever_still_lives_or_has_a_copy() {
 #[test]
 fn head_and_tail_of_much_output_are_kept() {
     let bench = Bench::new("output");
-    let order = Order {
-        output_max: 1000,
-        ..bench.exec(&["seq", "1", "300000"])
-    };
+    let order = Order { output_max: 1000, ..bench.exec(&["seq", "1", "300000"]) };
     let whole: String = (1..=300_000).map(|n| format!("{n}\n")).collect();
     let (_, ending) = bench.run(&order);
     assert_eq!(ending.end, exited(0));
     assert_eq!(bench.record().output_total, whole.len() as u64);
-    assert_eq!(
-        bench.output(),
-        format!("{}{}", &whole[..500], &whole[whole.len() - 500..])
-    );
+    assert_eq!(bench.output(), format!("{}{}", &whole[..500], &whole[whole.len() - 500..]));
 }
 
 #[test]
 fn a_full_disk_stops_no_command_and_is_on_record() {
-    let bench = Bench::with_output("full", |_| {
-        OpenOptions::new().write(true).open("/dev/full").unwrap()
-    });
+    let bench =
+        Bench::with_output("full", |_| OpenOptions::new().write(true).open("/dev/full").unwrap());
     let (heard, ending) = bench.run(&bench.exec(&["seq", "1", "300000"]));
     assert_eq!((heard, ending.end), (Heard::Reusable, exited(0)));
     let remark = "1988895 bytes of output not kept: no space left on device";
@@ -333,17 +259,12 @@ fn what_a_killed_keeper_left_of_the_session_can_be_ended() {
     readable_in_time(main.as_fd());
     assert!(!has_ended(&left));
     let record = bench.record();
-    let elsewhere = Record {
-        boot_id: "another".to_owned(),
-        ..record.clone()
-    };
+    let elsewhere = Record { boot_id: "another".to_owned(), ..record.clone() };
     end_lost(&elsewhere, &bench.dir, Witness::Saw).unwrap();
     assert!(!has_ended(&left));
     assert!(strike_lost(&record, &bench.dir).unwrap() >= 1);
     readable_in_time(left.as_fd());
-    until("nothing is left", || {
-        (strike_lost(&record, &bench.dir).unwrap() == 0).then_some(())
-    });
+    until("nothing is left", || (strike_lost(&record, &bench.dir).unwrap() == 0).then_some(()));
 }
 
 #[test]
@@ -362,16 +283,10 @@ fn what_a_keeper_left_that_was_killed_before_it_wrote_down_the_command_can_be_en
     let main = process::pidfd_open(bench.command().pid).unwrap();
     bench.signal(Signal::SIGKILL);
     readable_in_time(main.as_fd());
-    let record = Record {
-        command: None,
-        ..bench.record()
-    };
+    let record = Record { command: None, ..bench.record() };
     let other = bench.dir.join("other");
     strike_lost(&record, &other).unwrap();
-    let next = Record {
-        attempt: record.attempt + 1,
-        ..record.clone()
-    };
+    let next = Record { attempt: record.attempt + 1, ..record.clone() };
     strike_lost(&next, &bench.dir).unwrap();
     assert!(!has_ended(&left));
     assert!(strike_lost(&record, &bench.dir).unwrap() >= 1);

@@ -24,11 +24,7 @@ fn after_a_timeout_nothing_of_a_nasty_tree_is_left() {
     let bench = Bench::new("tree");
     // Time for the tree to grow, on a busy machine too.
     let (timeout, stop_grace) = (Duration::from_millis(500), Duration::from_millis(2500));
-    bench.send(&Order {
-        timeout: Some(timeout),
-        stop_grace,
-        ..bench.shell(NASTY_TREE)
-    });
+    bench.send(&Order { timeout: Some(timeout), stop_grace, ..bench.shell(NASTY_TREE) });
     let pids = bench.lines("pids", 16);
     let handles: Vec<_> = pids.iter().map(|pid| handle(pid)).collect();
     let (heard, ending) = bench.end();
@@ -49,10 +45,7 @@ fn a_stop_that_the_main_process_obeys_ends_escaped_daemons_too() {
     let daemon = handle(&bench.lines("pid", 1)[0]);
     bench.signal(Signal::SIGTERM);
     let (heard, ending) = bench.end();
-    assert_eq!(
-        (heard, ending.end, ending.remark),
-        (Heard::Reusable, exited(3), None)
-    );
+    assert_eq!((heard, ending.end, ending.remark), (Heard::Reusable, exited(3), None));
     assert!(has_ended(&daemon));
     assert_eq!(bench.record().stopped, Some(StopCause::Signal));
 }
@@ -65,15 +58,10 @@ fn others_of_the_group_get_the_whole_grace_though_the_main_process_ends_at_once(
     bench.lines("pid", 1);
     let main = crate::os::process::pidfd_open(bench.command().pid).unwrap();
     bench.signal(Signal::SIGTERM);
-    super::bench::until("the main process has ended", || {
-        has_ended(&main).then_some(())
-    });
+    super::bench::until("the main process has ended", || has_ended(&main).then_some(()));
     std::fs::write(bench.dir.join("go"), "").unwrap();
     let (heard, ending) = bench.end();
-    assert_eq!(
-        (heard, ending.end),
-        (Heard::Reusable, End::Signaled(Signal::SIGTERM as i32))
-    );
+    assert_eq!((heard, ending.end), (Heard::Reusable, End::Signaled(Signal::SIGTERM as i32)));
     assert!(bench.output().ends_with("tidied\n"));
 }
 
@@ -93,17 +81,10 @@ fn a_stopped_process_sees_the_signal() {
 fn usr1_kills_at_once() {
     let bench = Bench::new("usr1");
     bench.send(&bench.shell(NASTY_TREE));
-    let handles: Vec<_> = bench
-        .lines("pids", 16)
-        .iter()
-        .map(|pid| handle(pid))
-        .collect();
+    let handles: Vec<_> = bench.lines("pids", 16).iter().map(|pid| handle(pid)).collect();
     bench.signal(Signal::SIGUSR1);
     let (heard, ending) = bench.end();
-    assert_eq!(
-        (heard, ending.end),
-        (Heard::Reusable, End::Signaled(Signal::SIGKILL as i32))
-    );
+    assert_eq!((heard, ending.end), (Heard::Reusable, End::Signaled(Signal::SIGKILL as i32)));
     assert!(handles.iter().all(has_ended));
     assert_eq!(bench.record().stopped, Some(StopCause::Signal));
 }
@@ -141,10 +122,7 @@ fn a_keeper_whose_attempt_was_stopped_takes_the_next_order() {
     bench.signal(Signal::SIGTERM);
     assert_eq!(bench.end().1.end, End::Signaled(Signal::SIGTERM as i32));
     let (heard, ending) = bench.run(&bench.shell("exit 2"));
-    assert_eq!(
-        (heard, ending.end, bench.record().stopped),
-        (Heard::Reusable, exited(2), None)
-    );
+    assert_eq!((heard, ending.end, bench.record().stopped), (Heard::Reusable, exited(2), None));
 }
 
 #[test]
@@ -153,15 +131,9 @@ fn what_starts_itself_anew_all_the_time_is_caught() {
     bench.script("comet", "#!/bin/sh\n./comet &\necho >> trail\n");
     let order =
         bench.shell("(setsid ./comet > /dev/null 2>&1 &); until [ -e go ]; do sleep 0.01; done");
-    bench.send(&Order {
-        leftovers: Leftovers::Kill,
-        ..order
-    });
+    bench.send(&Order { leftovers: Leftovers::Kill, ..order });
     bench.lines("trail", 5);
     std::fs::write(bench.dir.join("go"), "").unwrap();
     let (heard, ending) = bench.end();
-    assert_eq!(
-        (heard, ending.end, ending.remark),
-        (Heard::Reusable, exited(0), None)
-    );
+    assert_eq!((heard, ending.end, ending.remark), (Heard::Reusable, exited(0), None));
 }

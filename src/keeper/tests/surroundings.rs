@@ -35,10 +35,7 @@ fn directory_mask_nice_value_and_environment_are_those_of_the_order() {
         bench.shell("pwd; umask; nice; env | grep -v -E '^(PWD|OLDPWD|SHLVL|_)=' | sort");
     order.umask = 0o027;
     order.nice = 3;
-    order
-        .sources
-        .told
-        .push((b"COLOUR".to_vec(), b"blue".to_vec()));
+    order.sources.told.push((b"COLOUR".to_vec(), b"blue".to_vec()));
     let dir = fs::canonicalize(&bench.dir).unwrap();
     // Those who run the tests may be nice themselves.
     let nice = (process::nice().unwrap() + 3).min(19);
@@ -53,20 +50,14 @@ fn directory_mask_nice_value_and_environment_are_those_of_the_order() {
 fn standard_input_is_empty_unless_it_is_given() {
     let bench = Bench::new("stdin");
     assert_eq!(output(&bench, &bench.exec(&["wc", "-c"])), "0\n");
-    let order = Order {
-        stdin: b"given".to_vec(),
-        ..bench.exec(&["cat"])
-    };
+    let order = Order { stdin: b"given".to_vec(), ..bench.exec(&["cat"]) };
     assert_eq!(output(&bench, &order), "given");
 }
 
 #[test]
 fn a_large_order_arrives_whole() {
     let bench = Bench::new("large");
-    let order = Order {
-        stdin: vec![b'x'; 16 * 1024 * 1024],
-        ..bench.exec(&["wc", "-c"])
-    };
+    let order = Order { stdin: vec![b'x'; 16 * 1024 * 1024], ..bench.exec(&["wc", "-c"]) };
     assert_eq!(output(&bench, &order), "16777216\n");
     assert_eq!(output(&bench, &bench.exec(&["echo", "small"])), "small\n");
 }
@@ -81,10 +72,7 @@ fn a_program_is_looked_up_in_the_path_of_its_environment() {
         order.sources.told = vec![(b"PATH".to_vec(), path.to_vec())];
         order
     };
-    assert_eq!(
-        output(&bench, &order(b"/nonexistent:/etc/passwd:bin")),
-        "hello\n"
-    );
+    assert_eq!(output(&bench, &order(b"/nonexistent:/etc/passwd:bin")), "hello\n");
 }
 
 #[test]
@@ -93,23 +81,12 @@ fn a_keeper_has_nothing_of_its_supervisor_open() {
     assert_eq!(bench.run(&bench.shell("true")).1.end, exited(0));
     let mut open: Vec<String> = fs::read_dir(format!("/proc/{}/fd", bench.pid))
         .unwrap()
-        .map(|entry| {
-            fs::read_link(entry.unwrap().path())
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned()
-        })
+        .map(|entry| fs::read_link(entry.unwrap().path()).unwrap().to_str().unwrap().to_owned())
         .map(|link| link.split(':').next().unwrap().to_owned())
         .collect();
     open.sort();
-    let in_dir = |name: &str| {
-        fs::canonicalize(bench.dir.join(name))
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
+    let in_dir =
+        |name: &str| fs::canonicalize(bench.dir.join(name)).unwrap().to_str().unwrap().to_owned();
     let mut expected = [
         "anon_inode".to_owned(),
         "socket".to_owned(),

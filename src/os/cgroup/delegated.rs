@@ -96,18 +96,12 @@ fn find() -> Option<String> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let group = Path::new(group_of(&groups)?);
-    let above = group
-        .parent()
-        .filter(|_| group.file_name().is_some_and(|name| name == OWN));
+    let above = group.parent().filter(|_| group.file_name().is_some_and(|name| name == OWN));
     let group = above.into_iter().chain([group]).find_map(|group| {
         let dir = mounts_of(&mounts).find_map(|mount| mount.dir_of(group))?;
         is_delegated(group, &dir).then_some(dir)
     })?;
-    group
-        .into_os_string()
-        .into_string()
-        .ok()
-        .filter(|dir| dir.len() <= PATH_MAX)
+    group.into_os_string().into_string().ok().filter(|dir| dir.len() <= PATH_MAX)
 }
 
 /// The path of this process's group of version 2, as it sees the tree.
@@ -142,10 +136,7 @@ fn mounts_of(text: &str) -> impl Iterator<Item = Mount> {
         let (root, dir) = (fields.next()?, fields.next()?);
         // Blanks are written in octal: a path with one is not what anybody delegates.
         let is_ours = file_system.starts_with("cgroup2 ") && !dir.contains('\\');
-        is_ours.then(|| Mount {
-            root: root.into(),
-            dir: dir.into(),
-        })
+        is_ours.then(|| Mount { root: root.into(), dir: dir.into() })
     })
 }
 
@@ -178,12 +169,7 @@ fn is_marked(dir: &Path, name: &str) -> bool {
     let mut value = [0_u8; 8];
     // SAFETY: two strings with a NUL at their ends, and room for as many bytes as is said; all live until after the call.
     let len = unsafe {
-        libc::getxattr(
-            dir.as_ptr(),
-            name.as_ptr(),
-            value.as_mut_ptr().cast(),
-            value.len(),
-        )
+        libc::getxattr(dir.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
     };
     usize::try_from(len).is_ok_and(|len| value.get(..len) == Some(b"1"))
 }
@@ -212,17 +198,9 @@ mod tests {
         let cases = [
             (HYBRID, "/", Some("/sys/fs/cgroup/unified")),
             (HYBRID, "/a/b", Some("/sys/fs/cgroup/unified/a/b")),
-            (
-                pure,
-                "/system.slice/x",
-                Some("/sys/fs/cgroup/system.slice/x"),
-            ),
+            (pure, "/system.slice/x", Some("/sys/fs/cgroup/system.slice/x")),
             (part, "/docker/c1", Some("/sys/fs/cgroup")),
-            (
-                part,
-                "/docker/c1/supervisor",
-                Some("/sys/fs/cgroup/supervisor"),
-            ),
+            (part, "/docker/c1/supervisor", Some("/sys/fs/cgroup/supervisor")),
             (part, "/docker/c10", None),
             (pure, "/../other", None),
             (foreign, "/", None),

@@ -40,9 +40,7 @@ fn tell_all(store: &Store, now: Wall) -> Vec<(Event, Means, i64)> {
         assert!(store.finish_notice(row.id, claim, &told).unwrap());
         assert!(!store.finish_notice(row.id, claim, &told).unwrap());
     }
-    due.iter()
-        .map(|row| (row.event, row.means, row.count))
-        .collect()
+    due.iter().map(|row| (row.event, row.means, row.count)).collect()
 }
 
 #[test]
@@ -54,9 +52,7 @@ fn telling_costs_the_same_however_much_was_told() {
         for event in [Event::Failure, Event::Recovery, Event::AttemptFailure] {
             store.add_notice(&new(7), event, Means::Hook).unwrap();
         }
-        store
-            .add_notice(&new(7), Event::Output, Means::Mail)
-            .unwrap();
+        store.add_notice(&new(7), Event::Output, Means::Mail).unwrap();
         assert_eq!(store.next_notice_at().unwrap(), Some(NOW));
         assert_eq!(tell_all(&store, NOW).len(), 3);
         assert_eq!(tell_all(&store, NOW).len(), 1);
@@ -65,10 +61,7 @@ fn telling_costs_the_same_however_much_was_told() {
         steps.load(Ordering::Relaxed)
     };
     let (few, many) = (cost(70), cost(70_000));
-    assert!(
-        few > 0 && many <= few * 2,
-        "{few} instructions with 140 notices, {many} with 140,000"
-    );
+    assert!(few > 0 && many <= few * 2, "{few} instructions with 140 notices, {many} with 140,000");
 }
 
 #[test]
@@ -78,35 +71,19 @@ fn mails_within_the_interval_are_one_that_shows_what_weighs_most_and_stands_for_
     let mail = |event| store.add_notice(&new(7), event, Means::Mail).unwrap();
     mail(Event::Output);
     assert_eq!(tell_all(&store, NOW), [(Event::Output, Means::Mail, 1)]);
-    for event in [
-        Event::Output,
-        Event::Late,
-        Event::Failure,
-        Event::Output,
-        Event::Late,
-    ] {
+    for event in [Event::Output, Event::Late, Event::Failure, Event::Output, Event::Late] {
         mail(event);
     }
     assert_eq!(tell_all(&store, later(299)), []);
-    assert_eq!(
-        tell_all(&store, later(300)),
-        [(Event::Failure, Means::Mail, 5)]
-    );
+    assert_eq!(tell_all(&store, later(300)), [(Event::Failure, Means::Mail, 5)]);
 }
 
 #[test]
 fn what_a_copied_store_was_to_tell_is_told_no_more_and_says_why() {
     let store = Store::in_memory();
     fill_with_told(&store, 10);
-    store
-        .add_notice(&new(7), Event::Failure, Means::Hook)
-        .unwrap();
-    assert_eq!(
-        store
-            .give_up_notices("it comes from elsewhere", NOW)
-            .unwrap(),
-        1
-    );
+    store.add_notice(&new(7), Event::Failure, Means::Hook).unwrap();
+    assert_eq!(store.give_up_notices("it comes from elsewhere", NOW).unwrap(), 1);
     assert_eq!(tell_all(&store, later(9_999)), []);
     let row = store.notices_of_run(7).unwrap().pop().expect("it is there");
     assert_eq!(row.error.as_deref(), Some("it comes from elsewhere"));
@@ -116,15 +93,8 @@ fn what_a_copied_store_was_to_tell_is_told_no_more_and_says_why() {
 fn notices_about_no_run_are_removed_when_they_are_old_and_told() {
     let mut store = Store::in_memory();
     store.know_job("a").unwrap();
-    let about_the_job = NewNotice {
-        run: None,
-        state: None,
-        reason: None,
-        ..new(7)
-    };
-    store
-        .add_notice(&about_the_job, Event::Late, Means::Hook)
-        .unwrap();
+    let about_the_job = NewNotice { run: None, state: None, reason: None, ..new(7) };
+    store.add_notice(&about_the_job, Event::Late, Means::Hook).unwrap();
     store.prune_notices(1, later(10)).unwrap();
     assert_eq!(tell_all(&store, NOW), [(Event::Late, Means::Hook, 1)]);
     let count = || -> i64 {
@@ -142,11 +112,7 @@ fn a_hook_that_is_tried_again_stands_for_its_own_run_still() {
     let mut store = Store::in_memory();
     store.know_job("a").unwrap();
     let fail = |run, at, interval: u64| {
-        let new = NewNotice {
-            interval: std::time::Duration::from_secs(interval),
-            at,
-            ..new(run)
-        };
+        let new = NewNotice { interval: std::time::Duration::from_secs(interval), at, ..new(run) };
         store.add_notice(&new, Event::Failure, Means::Hook).unwrap();
     };
     let due = |now| -> Vec<(Option<i64>, i64)> {

@@ -6,10 +6,7 @@ use super::*;
 
 /// As a restore leaves it: the books are those of no boot.
 fn restored(day: &Scenario) {
-    day.supervisor
-        .store
-        .set_meta("books_boot_id", Some(&"before the restore"))
-        .unwrap();
+    day.supervisor.store.set_meta("books_boot_id", Some(&"before the restore")).unwrap();
 }
 
 #[test]
@@ -34,10 +31,7 @@ fn what_a_restore_finds_running_in_the_slot_of_another_attempt_is_lost_once_that
     day.supervisor.spawner.strangers.clear();
     day.advance(600);
     let run = day.run(pay);
-    assert_eq!(
-        (run.state, run.outcome, run.attempt),
-        (State::Failed, Some(OutcomeKind::Lost), 1)
-    );
+    assert_eq!((run.state, run.outcome, run.attempt), (State::Failed, Some(OutcomeKind::Lost), 1));
     assert!(day.supervisor.spawner.started.is_empty());
     // From here on the books are those of this boot.
     let books = day.supervisor.store.books_boot_id().unwrap();

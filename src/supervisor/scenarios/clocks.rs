@@ -31,10 +31,7 @@ impl Scenario {
                 ..crate::store::Conditions::default()
             },
         };
-        let added = self
-            .supervisor
-            .store
-            .enqueue(&addition, vec![NewItem::default()]);
+        let added = self.supervisor.store.enqueue(&addition, vec![NewItem::default()]);
         let Ok(Enqueued::Added(added)) = added else {
             panic!("it was not added");
         };
@@ -44,10 +41,7 @@ impl Scenario {
     fn started(&self, job: &str) -> Vec<String> {
         let is_started = |run: &&RunRow| run.attempt > 0;
         let rows = self.rows(job);
-        rows.iter()
-            .filter(is_started)
-            .map(|run| run.scheduled_at.unwrap().rfc3339())
-            .collect()
+        rows.iter().filter(is_started).map(|run| run.scheduled_at.unwrap().rfc3339()).collect()
     }
 }
 
@@ -92,10 +86,7 @@ fn give_up_after_begins_again_when_the_clock_was_set_back() {
     day.set_clock("2026-06-01T10:00:00Z");
     day.advance(3 * 3600);
     let run = day.run(id);
-    assert_eq!(
-        run.reason.map(|reason| reason.as_str()),
-        Some("give_up_after")
-    );
+    assert_eq!(run.reason.map(|reason| reason.as_str()), Some("give_up_after"));
 }
 
 #[test]
@@ -190,12 +181,7 @@ fn a_step_back_is_reported_once_however_often_is_reloaded_and_restarted_after_it
         }
         day.advance(1200);
         let first = day.rows(&format!("new{number}")).first().cloned();
-        assert!(
-            first
-                .as_ref()
-                .is_none_or(|run| run.scheduled_at > Some(loaded_at)),
-            "{first:?}"
-        );
+        assert!(first.as_ref().is_none_or(|run| run.scheduled_at > Some(loaded_at)), "{first:?}");
     }
     let log = day.supervisor.log.take();
     assert!(!log.contains("clock_back"), "{log}");
@@ -223,10 +209,8 @@ fn an_item_that_expires_after_a_while_does_so_also_if_it_was_added_in_2035() {
     day.enqueue("a", 1);
     day.advance(60);
     let span = Duration::from_secs(3600);
-    let (queued, scheduled) = (
-        day.expiring("a", Duration::ZERO, span),
-        day.expiring("a", span, 2 * span),
-    );
+    let (queued, scheduled) =
+        (day.expiring("a", Duration::ZERO, span), day.expiring("a", span, 2 * span));
     let instant_of_scheduled = day.run(scheduled).expires_at;
     // A second step does not count the first one as time that has passed.
     for to in ["2026-06-01T12:00:00Z", "2026-06-01T11:50:00Z"] {
@@ -241,10 +225,7 @@ fn an_item_that_expires_after_a_while_does_so_also_if_it_was_added_in_2035() {
     assert_eq!(run.reason, Some(Reason::Expired), "{run:?}");
     // Its start is as it was, so its end is, too: else it would expire before it could start.
     let run = day.run(scheduled);
-    assert_eq!(
-        (run.state, run.expires_at),
-        (State::Scheduled, instant_of_scheduled)
-    );
+    assert_eq!((run.state, run.expires_at), (State::Scheduled, instant_of_scheduled));
 }
 
 #[test]
@@ -303,10 +284,7 @@ fn two_jumps_forward_while_the_disk_is_full_make_up_for_fixed_times_of_both() {
     let _ = day.turn(&[]);
     day.supervisor.store.execute_raw("DROP TRIGGER full");
     day.advance(60);
-    assert_eq!(
-        day.runs("a"),
-        ["01 01:30:00 succeeded", "01 02:30:00 succeeded"]
-    );
+    assert_eq!(day.runs("a"), ["01 01:30:00 succeeded", "01 02:30:00 succeeded"]);
 }
 
 #[test]
@@ -328,10 +306,7 @@ fn a_step_of_more_than_three_hours_misses_fixed_times_and_one_of_less_does_not()
         ("2026-06-01T01:10:00Z", vec!["01 01:30:00 succeeded"]),
         ("2026-06-01T03:00:00Z", vec!["01 01:30:00 succeeded"]),
         ("2026-06-01T06:00:00Z", vec!["01 01:30:00 skipped (missed)"]),
-        (
-            "2026-06-02T01:00:00Z",
-            vec!["01 01:30:00 skipped (missed)", "02 01:30:00 succeeded"],
-        ),
+        ("2026-06-02T01:00:00Z", vec!["01 01:30:00 skipped (missed)", "02 01:30:00 succeeded"]),
     ] {
         let mut day = Scenario::new(jobfile, "2026-06-01T01:00:00Z");
         day.advance(10);
@@ -353,14 +328,8 @@ fn a_jump_is_told_once_and_a_correction_never() {
     let mut day = Scenario::new(WILD, "2026-06-01T10:00:00Z");
     let _ = day.turn(&[]);
     for (seconds, expected) in [
-        (
-            3600_i64,
-            "clock_forward from=2026-06-01T10:00:00Z to=2026-06-01T11:00:00Z by=1h",
-        ),
-        (
-            -7200,
-            "clock_back from=2026-06-01T11:00:00Z to=2026-06-01T09:00:00Z by=2h",
-        ),
+        (3600_i64, "clock_forward from=2026-06-01T10:00:00Z to=2026-06-01T11:00:00Z by=1h"),
+        (-7200, "clock_back from=2026-06-01T11:00:00Z to=2026-06-01T09:00:00Z by=2h"),
         (59, ""),
         (-59, ""),
     ] {
@@ -369,10 +338,7 @@ fn a_jump_is_told_once_and_a_correction_never() {
         day.supervisor.look_at_clock(day.now);
         let found = lines(&mut day);
         assert_eq!(found.len(), usize::from(!expected.is_empty()), "{found:?}");
-        assert!(
-            found.iter().all(|line| line.contains(expected)),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|line| line.contains(expected)), "{found:?}");
     }
 }
 
@@ -383,11 +349,8 @@ fn rows_of_2035_keep_no_older_run_from_being_removed() {
     day.advance(3 * 3600);
     day.set_clock("2026-06-01T10:00:30Z");
     day.advance(3 * 86_400);
-    let of_2026: Vec<String> = day
-        .started("a")
-        .into_iter()
-        .filter(|at| at.starts_with("2026"))
-        .collect();
+    let of_2026: Vec<String> =
+        day.started("a").into_iter().filter(|at| at.starts_with("2026")).collect();
     assert!(of_2026.len() <= 26, "{}", of_2026.len());
 }
 
@@ -401,8 +364,7 @@ fn occurrences_of_two_times_are_no_row_together() {
     day.advance(3600);
     for run in day.rows("a") {
         assert!(
-            run.last_scheduled_at
-                .is_none_or(|last| last >= run.scheduled_at.unwrap()),
+            run.last_scheduled_at.is_none_or(|last| last >= run.scheduled_at.unwrap()),
             "{run:?}"
         );
     }
@@ -419,11 +381,7 @@ fn what_is_over_its_start_deadline_is_not_caught_up() {
     assert_eq!(day.runs("last"), ["01 01:00:00 skipped (missed) x4"]);
     assert_eq!(
         day.runs("all"),
-        [
-            "01 01:00:00 skipped (missed) x2",
-            "01 03:00:00 succeeded",
-            "01 04:00:00 succeeded"
-        ]
+        ["01 01:00:00 skipped (missed) x2", "01 03:00:00 succeeded", "01 04:00:00 succeeded"]
     );
 }
 
@@ -454,10 +412,7 @@ fn another_zone_never_fires_the_past() {
 fn five_years_of_downtime_are_counted_and_not_gone_through() {
     let mut jobfile = String::new();
     for number in 0..300 {
-        let _ = write!(
-            jobfile,
-            "[jobs.j{number}]\nschedule = '* * * * *'\ncommand = 'x'\n"
-        );
+        let _ = write!(jobfile, "[jobs.j{number}]\nschedule = '* * * * *'\ncommand = 'x'\n");
     }
     let mut day = Scenario::new(&jobfile, "2021-06-01T00:00:30Z");
     // Gone through one by one, these 789 million occurrences would take hours.
@@ -493,12 +448,10 @@ fn over_every_change_of_every_zone_each_occurrence_runs_once_and_none_is_missing
     for name in zones {
         let zone = zone::load(&name).unwrap();
         for at in changes(&zone) {
-            let index = zone
-                .transitions
-                .partition_point(|transition| transition.at_secs < at);
-            let before = index.checked_sub(1).map_or(zone.offset_first_secs, |last| {
-                zone.transitions[last].offset_secs
-            });
+            let index = zone.transitions.partition_point(|transition| transition.at_secs < at);
+            let before = index
+                .checked_sub(1)
+                .map_or(zone.offset_first_secs, |last| zone.transitions[last].offset_secs);
             // Changes by as much at the same time of the day are the same to these schedules, in whatever year and zone.
             let after = zone.transitions[index].offset_secs;
             let time = (at + i64::from(before)).rem_euclid(86_400);

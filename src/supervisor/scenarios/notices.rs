@@ -24,9 +24,7 @@ impl Scenario {
     fn notices(&self, job: &str) -> Vec<NoticeRow> {
         let store = &self.supervisor.store;
         let runs = self.rows(job);
-        runs.iter()
-            .flat_map(|run| store.notices_of_run(run.id).unwrap())
-            .collect()
+        runs.iter().flat_map(|run| store.notices_of_run(run.id).unwrap()).collect()
     }
 
     fn is_late(&self, job: &str) -> bool {
@@ -52,10 +50,7 @@ fn a_recovery_is_told_when_its_failure_has_been() {
     day.advance(40);
     assert_eq!(day.told("a"), [(Told::Failure, 1, 1)]);
     day.advance(20);
-    assert_eq!(
-        day.told("a"),
-        [(Told::Failure, 1, 1), (Told::Recovery, 51, 1)]
-    );
+    assert_eq!(day.told("a"), [(Told::Failure, 1, 1), (Told::Recovery, 51, 1)]);
 }
 
 #[test]
@@ -70,10 +65,7 @@ fn failures_in_the_interval_are_one_hook_at_its_end_also_after_the_clock_was_set
     };
     fail(&mut day, 4);
     day.advance(300);
-    assert_eq!(
-        day.told("a"),
-        [(Told::Failure, 1, 1), (Told::Failure, 301, 3)]
-    );
+    assert_eq!(day.told("a"), [(Told::Failure, 1, 1), (Told::Failure, 301, 3)]);
     day.now.wall = instant("2026-05-31T00:00:00Z");
     fail(&mut day, 7);
     let undone = |day: &Scenario| {
@@ -143,10 +135,7 @@ fn a_hook_that_was_lost_is_told_three_times_at_the_most_and_one_that_never_began
         day.advance(5);
     }
     let row = &day.supervisor.store.notices_of_run(id).unwrap()[0];
-    assert_eq!(
-        (row.tries, row.is_done, row.outcome),
-        (3, true, Some(OutcomeKind::Lost))
-    );
+    assert_eq!((row.tries, row.is_done, row.outcome), (3, true, Some(OutcomeKind::Lost)));
     // The supervisor is killed again and again between claim and order.
     let mut day = Scenario::new(&jobfile, T0);
     day.acts("a failure", &[(600, End::Exited(0))]);
@@ -220,10 +209,7 @@ fn a_hook_hears_of_its_run_as_it_was_then() {
     let id = day.one("a", (2, End::Exited(7)));
     day.advance(5);
     let now = day.now.wall;
-    let _ = day
-        .supervisor
-        .store
-        .retry_if_ended(id, Some(2), now, Force::No);
+    let _ = day.supervisor.store.retry_if_ended(id, Some(2), now, Force::No);
     day.advance(60);
     assert_eq!(day.run(id).state, State::Succeeded);
     let store = &day.supervisor.store;
@@ -300,10 +286,7 @@ fn an_occurrence_that_is_tried_again_by_hand_counts_once() {
     let id = day.rows("a")[0].id;
     for _ in 0..4 {
         let now = day.now.wall;
-        let _ = day
-            .supervisor
-            .store
-            .retry_if_ended(id, Some(1), now, Force::No);
+        let _ = day.supervisor.store.retry_if_ended(id, Some(1), now, Force::No);
         day.advance(10);
         assert_eq!(day.run(id).state, State::Failed);
     }
@@ -315,12 +298,9 @@ fn a_job_that_makes_up_for_what_was_missed_is_late_only_if_that_fails() {
     let good = || (5, End::Exited(0));
     let bad = || (5, End::Exited(1));
     // On time for the next one, or to catch up with the last one.
-    for (act, minutes, is_late) in [
-        (good(), 360, false),
-        (good(), 380, false),
-        (bad(), 360, true),
-        (bad(), 380, true),
-    ] {
+    for (act, minutes, is_late) in
+        [(good(), 360, false), (good(), 380, false), (bad(), 360, true), (bad(), 380, true)]
+    {
         let jobfile = format!("[jobs.a]\nschedule = '0 * * * *'\ncatch_up = 'last'\n{HOOKS}");
         let mut day = Scenario::new(&jobfile, T0);
         day.restart(&jobfile, Duration::from_secs(minutes * 60));
@@ -336,12 +316,7 @@ fn a_job_that_makes_up_for_what_was_missed_is_late_only_if_that_fails() {
 fn nothing_is_kept_of_a_hook_whose_row_vanished() {
     let mut day = Scenario::new("[jobs.a]\ncommand = 'x'\n", T0);
     day.supervisor.bare.insert(99);
-    day.supervisor.ended.push(SlotEnd {
-        slot: 0,
-        run: -99,
-        claim: 1,
-        report: Report::Lost,
-    });
+    day.supervisor.ended.push(SlotEnd { slot: 0, run: -99, claim: 1, report: Report::Lost });
     let _ = day.turn(&[]);
     assert!(day.supervisor.bare.is_empty());
 }

@@ -30,10 +30,7 @@ type Place = (String, String, String);
 fn full() -> Scenario {
     let mut day = Scenario::new(JOBFILE, "2026-06-01T00:00:30Z");
     let long = || (100_000, End::Exited(0));
-    day.acts(
-        "a",
-        &[(1, End::Exited(1)), long(), long(), (1, End::Exited(0))],
-    );
+    day.acts("a", &[(1, End::Exited(1)), long(), long(), (1, End::Exited(0))]);
     day.acts("a failure", &[long()]);
     day.enqueue("a", 5);
     day.advance(100);
@@ -89,9 +86,9 @@ fn places() -> Vec<Place> {
 }
 
 fn put(day: &Scenario, (table, column, condition): &Place, value: &str) {
-    day.supervisor.store.try_raw(&format!(
-        "UPDATE OR IGNORE {table} SET \"{column}\" = {value} WHERE {condition}"
-    ));
+    day.supervisor
+        .store
+        .try_raw(&format!("UPDATE OR IGNORE {table} SET \"{column}\" = {value} WHERE {condition}"));
 }
 
 /// Starts on such a store, plans, claims, finishes, removes; and asks what commands ask. Whether `b` was executed.
@@ -170,19 +167,10 @@ fn no_value_in_any_column_panics_and_other_jobs_go_on() {
             let value = |nth: usize| VALUES[(index + 4 * round + nth) % VALUES.len()];
             let other = |step: usize| &places[(index * step + round) % places.len()];
             // Alone, or with two others.
-            let all = [
-                (place, value(0)),
-                (other(7), value(3)),
-                (other(31), value(5)),
-            ];
+            let all = [(place, value(0)), (other(7), value(3)), (other(31), value(5))];
             let count = if round % 2 == 0 { 1 } else { all.len() };
             faults.extend(fault(&all[..count]));
         }
     }
-    assert!(
-        faults.is_empty(),
-        "{}:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{}:\n{}", faults.len(), faults.join("\n"));
 }

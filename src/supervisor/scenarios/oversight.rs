@@ -16,9 +16,7 @@ fn stuck(keys: &str) -> (Scenario, i64) {
 /// When keepers were killed, in seconds since the scenario began.
 fn killed(day: &Scenario) -> Vec<u64> {
     let killed = day.supervisor.spawner.killed.iter();
-    killed
-        .map(|(at, _)| at.as_duration().as_secs() - 1000)
-        .collect()
+    killed.map(|(at, _)| at.as_duration().as_secs() - 1000).collect()
 }
 
 #[test]
@@ -39,20 +37,13 @@ fn a_keeper_that_outlives_the_timeout_is_woken_then_killed_and_the_attempt_timed
 fn a_keeper_that_does_not_stop_when_it_is_told_to_is_killed_and_the_run_is_cancelled() {
     let (mut day, run) = stuck("stop_grace = '10s'\n");
     day.advance(5);
-    day.supervisor
-        .store
-        .ask_stop(run, crate::core::retry::Stopped::ByHand, None)
-        .unwrap();
+    day.supervisor.store.ask_stop(run, crate::core::retry::Stopped::ByHand, None).unwrap();
     day.advance(25);
     assert_eq!(killed(&day), [20]);
     let run = day.run(run);
     assert_eq!(
         (run.state, run.reason, run.outcome),
-        (
-            State::Cancelled,
-            Some(Reason::ByHand),
-            Some(OutcomeKind::Lost)
-        )
+        (State::Cancelled, Some(Reason::ByHand), Some(OutcomeKind::Lost))
     );
 }
 

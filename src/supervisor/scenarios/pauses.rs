@@ -24,10 +24,7 @@ fn what_fell_due_in_a_pause_does_not_run_after_it_because_of_its_jitter() {
         day.advance_to("2026-06-01T00:10:05Z");
         day.resume(scope);
         day.advance_to("2026-06-01T00:29:59Z");
-        assert_eq!(
-            day.runs("a"),
-            ["01 00:10:00 skipped (paused)", "01 00:20:00 succeeded"]
-        );
+        assert_eq!(day.runs("a"), ["01 00:10:00 skipped (paused)", "01 00:20:00 succeeded"]);
     }
 }
 
@@ -45,10 +42,7 @@ fn a_pause_owes_nothing_also_if_the_turn_that_sees_its_end_fails_on_disk() {
         day.advance(1);
         day.supervisor.store.execute_raw("DROP TRIGGER full");
         day.advance_to("2026-06-01T00:29:59Z");
-        assert_eq!(
-            day.runs("a"),
-            ["01 00:10:00 skipped (paused)", "01 00:20:00 succeeded"]
-        );
+        assert_eq!(day.runs("a"), ["01 00:10:00 skipped (paused)", "01 00:20:00 succeeded"]);
     }
 }
 
@@ -62,11 +56,7 @@ fn a_resume_after_a_pause_ended_by_itself_owes_nothing_either() {
         day.advance_to("2026-06-01T00:10:05Z");
         day.resume(scope);
         day.advance_to("2026-06-01T00:19:59Z");
-        assert!(
-            day.rows("a").iter().all(|run| run.state == State::Skipped),
-            "{:?}",
-            day.runs("a")
-        );
+        assert!(day.rows("a").iter().all(|run| run.state == State::Skipped), "{:?}", day.runs("a"));
     }
 }
 
@@ -81,16 +71,10 @@ fn items_and_retries_wait_in_a_pause_and_start_when_it_ends() {
         day.pause(scope, None);
         let item = day.enqueue("a", 1)[0];
         day.advance(3600);
-        assert_eq!(
-            (day.run(retried).state, day.run(item).state),
-            (State::Queued, State::Queued)
-        );
+        assert_eq!((day.run(retried).state, day.run(item).state), (State::Queued, State::Queued));
         day.restart(jobfile, Duration::from_secs(60));
         day.advance(3600);
-        assert_eq!(
-            (day.run(retried).state, day.run(item).state),
-            (State::Queued, State::Queued)
-        );
+        assert_eq!((day.run(retried).state, day.run(item).state), (State::Queued, State::Queued));
         day.resume(scope);
         day.advance(10);
         assert_eq!(
@@ -110,20 +94,10 @@ fn a_pause_of_one_job_outlasts_a_resume_of_all_and_the_other_way_round() {
         day.advance(120);
         day.resume(first);
         day.advance(120);
-        assert!(
-            day.rows("a").iter().all(|run| run.state == State::Skipped),
-            "{:?}",
-            day.runs("a")
-        );
+        assert!(day.rows("a").iter().all(|run| run.state == State::Skipped), "{:?}", day.runs("a"));
         day.resume(second);
         day.advance(120);
-        assert_eq!(
-            day.rows("a")
-                .iter()
-                .filter(|run| run.state == State::Succeeded)
-                .count(),
-            2
-        );
+        assert_eq!(day.rows("a").iter().filter(|run| run.state == State::Succeeded).count(), 2);
     }
 }
 
@@ -133,8 +107,5 @@ fn a_pause_that_ends_wakes_the_supervisor_for_what_waits() {
     day.pause(Scope::All, Some(20));
     let item = day.enqueue("a", 1)[0];
     day.advance(21);
-    assert_eq!(
-        day.run(item).started_at,
-        Some(instant("2026-06-01T00:00:50Z"))
-    );
+    assert_eq!(day.run(item).started_at, Some(instant("2026-06-01T00:00:50Z")));
 }

@@ -25,14 +25,8 @@ fn a_shadow_records_each_occurrence_and_starts_nothing() {
     let item = day.enqueue("items", 1)[0];
     day.advance(1800);
     let shadowed = |times: [&str; 3]| times.map(|time| format!("01 {time} skipped (shadow)"));
-    assert_eq!(
-        day.runs("a"),
-        shadowed(["00:10:00", "00:20:00", "00:30:00"])
-    );
-    assert_eq!(
-        day.runs("b")[..],
-        shadowed(["00:20:00", "00:35:00", ""])[..2]
-    );
+    assert_eq!(day.runs("a"), shadowed(["00:10:00", "00:20:00", "00:30:00"]));
+    assert_eq!(day.runs("b")[..], shadowed(["00:20:00", "00:35:00", ""])[..2]);
     assert_eq!(day.run(item).state, State::Queued);
     assert!(day.supervisor.spawner.started.is_empty());
 }
@@ -45,11 +39,8 @@ fn what_was_shadowed_is_not_made_up_for_and_what_waited_starts_when_it_is_over()
     day.advance(3600);
     day.go_live(jobfile, Duration::from_secs(60));
     day.advance(600);
-    let started: Vec<String> = day
-        .runs("a")
-        .into_iter()
-        .filter(|run| !run.contains("shadow"))
-        .collect();
+    let started: Vec<String> =
+        day.runs("a").into_iter().filter(|run| !run.contains("shadow")).collect();
     assert_eq!(started, ["01 01:10:00 succeeded"]);
     assert_eq!(day.run(item).state, State::Succeeded);
 }
@@ -66,13 +57,7 @@ fn a_shadow_leaves_retries_and_missed_occurrences_alone() {
     day.supervisor.configuration.mode = Mode::Shadow;
     day.advance(3600);
     assert_eq!(day.run(item).state, State::Retrying);
-    assert_eq!(
-        day.runs("a"),
-        [
-            "01 01:00:00 skipped (missed) x3",
-            "01 04:00:00 skipped (shadow)"
-        ]
-    );
+    assert_eq!(day.runs("a"), ["01 01:00:00 skipped (missed) x3", "01 04:00:00 skipped (shadow)"]);
 }
 
 #[test]
@@ -90,11 +75,5 @@ fn a_shadow_records_a_boot_and_the_next_supervisor_does_not_start_for_it() {
     day.boot_id = "another boot".into();
     day.go_live(jobfile, Duration::from_secs(60));
     day.advance(60);
-    assert_eq!(
-        day.rows("a")
-            .iter()
-            .map(|run| run.state)
-            .collect::<Vec<_>>(),
-        [State::Skipped]
-    );
+    assert_eq!(day.rows("a").iter().map(|run| run.state).collect::<Vec<_>>(), [State::Skipped]);
 }

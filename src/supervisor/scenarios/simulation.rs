@@ -149,13 +149,7 @@ impl Life {
         day.supervisor.log.is_mute = true;
         day.supervisor.spawner.usual = Some((1_000_000_000, End::Exited(0)));
         let files = Files::new(&mut day);
-        Self {
-            day,
-            jobfile: 0,
-            boots: 0,
-            oracle: Oracle::default(),
-            files,
-        }
+        Self { day, jobfile: 0, boots: 0, oracle: Oracle::default(), files }
     }
 
     fn go(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -233,10 +227,7 @@ impl Life {
         match *step {
             Step::Enqueue(job) => self.enqueue(job, 0, NewItem::default()),
             Step::EnqueueInLane(lane) => {
-                let item = NewItem {
-                    args: vec![vec![b'a' + lane]],
-                    ..NewItem::default()
-                };
+                let item = NewItem { args: vec![vec![b'a' + lane]], ..NewItem::default() };
                 self.enqueue(LANE_INDEX, 0, item);
             }
             Step::EnqueueIn(job, secs) => self.enqueue(job, secs, NewItem::default()),
@@ -270,11 +261,7 @@ impl Life {
             }
             Step::Pause(job, secs) => {
                 let until = secs.map(|secs| now + Duration::from_secs(secs));
-                self.day
-                    .supervisor
-                    .store
-                    .pause(scope(job), until, now)
-                    .unwrap();
+                self.day.supervisor.store.pause(scope(job), until, now).unwrap();
             }
             Step::Resume(job) => {
                 self.day.supervisor.store.resume(scope(job), now).unwrap();
@@ -310,10 +297,7 @@ impl Life {
         };
         let added = self.day.supervisor.store.enqueue(&addition, vec![item]);
         match added.unwrap() {
-            Enqueued::Added(added) => self
-                .oracle
-                .acknowledged
-                .extend(added.iter().map(|it| it.id)),
+            Enqueued::Added(added) => self.oracle.acknowledged.extend(added.iter().map(|it| it.id)),
             Enqueued::BacklogFull { .. } | Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_) => {
                 unreachable!("no limit was set")
             }
@@ -323,9 +307,7 @@ impl Life {
     fn end(&mut self, nth: usize, how: How) {
         let mono = self.day.now.mono;
         let busy = &mut self.day.supervisor.spawner.busy;
-        let Some(acting) = nth
-            .checked_rem(busy.len())
-            .and_then(|nth| busy.values_mut().nth(nth))
+        let Some(acting) = nth.checked_rem(busy.len()).and_then(|nth| busy.values_mut().nth(nth))
         else {
             return;
         };
@@ -335,11 +317,7 @@ impl Life {
             How::Finds(lines) => {
                 acting.end = End::Exited(0);
                 let Order { run, claim, .. } = acting.order;
-                let lines = if job_of(&acting.order) == "find" {
-                    lines
-                } else {
-                    0
-                };
+                let lines = if job_of(&acting.order) == "find" { lines } else { 0 };
                 let printed = (0..lines).map(|nth| format!("{run}.{claim}.{nth}\n"));
                 acting.printed = printed.collect::<String>().into_bytes();
                 self.oracle.printed(run, claim, lines);
@@ -350,10 +328,7 @@ impl Life {
                 acting.stopped = Some(StopCause::Timeout);
             }
             How::NotFound => {
-                acting.end = End::SpawnFailed {
-                    exit_code: Some(127),
-                    error: "not found".into(),
-                }
+                acting.end = End::SpawnFailed { exit_code: Some(127), error: "not found".into() }
             }
             How::KeeperKilled => acting.is_lost = true,
         }
@@ -388,10 +363,7 @@ impl Life {
         }
         self.day.advance_clocks(away);
         let spawner = &mut self.day.supervisor.spawner;
-        let (busy, told) = (
-            std::mem::take(&mut spawner.busy),
-            std::mem::take(&mut spawner.told),
-        );
+        let (busy, told) = (std::mem::take(&mut spawner.busy), std::mem::take(&mut spawner.told));
         let script = Script {
             given: busy.keys().chain(told.keys()).copied().collect(),
             busy,
@@ -487,10 +459,7 @@ impl Life {
         prop_assert!(!self.day.supervisor.has_feeds, "a feed comes to no end");
         for id in waiting {
             let run = self.day.run(id);
-            prop_assert!(
-                run.state.is_ended(),
-                "run {id} has come to nothing: {run:?}"
-            );
+            prop_assert!(run.state.is_ended(), "run {id} has come to nothing: {run:?}");
         }
         Ok(())
     }
@@ -511,11 +480,7 @@ fn live(steps: &[Step], count: &Cell<u64>) -> Result<(), TestCaseError> {
 
 /// Goes through the lives of a seed; how many steps that were.
 fn lives(seed: u64) -> u64 {
-    let config = Config {
-        cases: LIVES,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: LIVES, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&u64::to_le_bytes(seed));
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -547,15 +512,9 @@ fn nothing_is_lost_or_done_twice_in_a_hundred_thousand_random_steps() {
     };
     let steps: u64 = std::thread::scope(|scope| {
         let workers = [scope.spawn(worker), scope.spawn(worker)];
-        workers
-            .map(|worker| worker.join().expect("every life was as it should be"))
-            .iter()
-            .sum()
+        workers.map(|worker| worker.join().expect("every life was as it should be")).iter().sum()
     });
-    println!(
-        "simulation: {seeds} seeds, {} lives, {steps} steps",
-        seeds * u64::from(LIVES)
-    );
+    println!("simulation: {seeds} seeds, {} lives, {steps} steps", seeds * u64::from(LIVES));
     assert!(steps >= seeds * STEPS_WANTED, "{steps} steps");
 }
 

@@ -21,12 +21,7 @@ impl Watched {
         let mut day = Scenario::new(&jobfile("/in"), "2026-06-01T00:00:00Z");
         day.supervisor.spawner.usual = Some((1, End::Exited(0)));
         let job = day.supervisor.jobs[0].id;
-        Self {
-            day,
-            script: Scripted::new(job, "/in"),
-            job,
-            files: 0,
-        }
+        Self { day, script: Scripted::new(job, "/in"), job, files: 0 }
     }
 
     /// Files of long ago, with other content than those before them.
@@ -49,10 +44,7 @@ impl Watched {
         let before = self.rows();
         self.script.step(&mut self.day.supervisor, self.day.now);
         let rows = self.rows();
-        assert!(
-            rows.abs_diff(before) <= ROWS_MAX,
-            "{before} rows became {rows} in a step"
-        );
+        assert!(rows.abs_diff(before) <= ROWS_MAX, "{before} rows became {rows} in a step");
     }
 
     fn settle(&mut self) {

@@ -22,10 +22,7 @@ pub(super) struct Baseline {
 
 impl Baseline {
     pub(super) fn new(files: Vec<(PathBuf, Mark)>) -> Self {
-        Self {
-            files: files.into(),
-            is_cleared: false,
-        }
+        Self { files: files.into(), is_cleared: false }
     }
 }
 

@@ -100,12 +100,7 @@ pub(super) fn begin(watch: &str, watcher: Option<&Watcher>) -> Begun {
         sees_all &= is_watched(watcher.add(&site.dir, What::Files));
     }
     let is_late = matches!(site.wanted, Wanted::Name(_)) && Path::new(watch).is_dir();
-    Begun {
-        sees_all,
-        is_late,
-        scanned: scan(&site),
-        site,
-    }
+    Begun { sees_all, is_late, scanned: scan(&site), site }
 }
 
 /// Whether a directory is watched, or is not there, which is told by those above it.
@@ -133,10 +128,7 @@ pub(super) fn scan(site: &Site) -> io::Result<Scanned> {
         Err(error) => return Err(error),
     }
     files.sort_by(|(one, a), (other, b)| (a.changed_ns, one).cmp(&(b.changed_ns, other)));
-    Ok(Scanned {
-        files,
-        read_at: clock::now().wall,
-    })
+    Ok(Scanned { files, read_at: clock::now().wall })
 }
 
 /// What a regular file is now; none if there is none of this name.
@@ -178,10 +170,7 @@ mod tests {
         let file = Site::of("/nowhere/report.csv");
         assert_eq!(file.wanted, Wanted::Name("report.csv".into()));
         let dir = Site::of("/");
-        assert_eq!(
-            (dir.dir.as_path(), &dir.wanted),
-            (Path::new("/"), &Wanted::All)
-        );
+        assert_eq!((dir.dir.as_path(), &dir.wanted), (Path::new("/"), &Wanted::All));
         assert!(!dir.wanted.is(OsStr::new(".part")));
     }
 

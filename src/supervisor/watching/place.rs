@@ -98,11 +98,7 @@ pub(super) struct Found {
 impl Found {
     /// Nothing is at a path any more.
     pub(super) fn gone(path: Vec<u8>) -> Self {
-        Self {
-            path: OsString::from_vec(path).into(),
-            is_gone: true,
-            mark: None,
-        }
+        Self { path: OsString::from_vec(path).into(), is_gone: true, mark: None }
     }
 }
 
@@ -174,16 +170,7 @@ impl Place {
     }
 
     pub(super) fn note(&mut self, notice: &Notice, now: Now) {
-        let (
-            Some(site),
-            Notice::Name {
-                at,
-                name,
-                change,
-                is_dir,
-            },
-        ) = (&self.site, notice)
-        else {
+        let (Some(site), Notice::Name { at, name, change, is_dir }) = (&self.site, notice) else {
             return;
         };
         if *at != site.dir {
@@ -207,18 +194,12 @@ impl Place {
         let (news, deadline) = match change {
             Change::Other => return,
             Change::Gone => {
-                let news = News {
-                    is_gone: true,
-                    is_whole: false,
-                };
+                let news = News { is_gone: true, is_whole: false };
                 (news, now.mono + FORGET_AFTER)
             }
             Change::Whole => {
                 let before = self.names.get(name).copied().unwrap_or_default();
-                let news = News {
-                    is_whole: true,
-                    ..before
-                };
+                let news = News { is_whole: true, ..before };
                 (news, now.mono)
             }
         };
@@ -305,17 +286,11 @@ impl Place {
         self.has_set_out(&look);
         let scanned = || {
             let files = files.iter().map(|(path, mark)| (path.clone(), *mark));
-            Ok(Scanned {
-                files: files.collect(),
-                read_at: now.wall,
-            })
+            Ok(Scanned { files: files.collect(), read_at: now.wall })
         };
         Some(match look {
             Look::Begin => Seen::Begun(Begun {
-                site: Site {
-                    dir: PathBuf::from(&*self.watch),
-                    wanted: Wanted::All,
-                },
+                site: Site { dir: PathBuf::from(&*self.watch), wanted: Wanted::All },
                 sees_all: true,
                 is_late: false,
                 scanned: scanned(),
@@ -337,11 +312,7 @@ fn found_of(
     let found = names.into_iter().map(|(name, news)| {
         let path = dir.join(name);
         let mark = news.is_whole.then(|| mark_of(&path)).flatten();
-        Found {
-            path,
-            is_gone: news.is_gone,
-            mark,
-        }
+        Found { path, is_gone: news.is_gone, mark }
     });
     found.collect()
 }
@@ -351,10 +322,8 @@ fn found_of(
 pub(super) fn is_young(mark: &Mark, read_at: Wall) -> bool {
     let span_ns = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     let read_ns = read_at.ms().saturating_mul(1_000_000);
-    let (from, to) = (
-        read_ns.saturating_sub(span_ns(SETTLED)),
-        read_ns.saturating_add(span_ns(OTHER_CLOCK)),
-    );
+    let (from, to) =
+        (read_ns.saturating_sub(span_ns(SETTLED)), read_ns.saturating_add(span_ns(OTHER_CLOCK)));
     let is_young = |at: i64| at > from && at < to;
     is_young(mark.changed_ns) || mark.status_ns.is_some_and(is_young)
 }
@@ -395,10 +364,8 @@ mod tests {
 
     #[test]
     fn a_name_that_is_gone_and_whole_again_is_both_and_the_other_way_round_only_gone() {
-        let now = Now {
-            wall: Wall::from_secs(0),
-            mono: Mono::from_duration(Duration::from_secs(5)),
-        };
+        let now =
+            Now { wall: Wall::from_secs(0), mono: Mono::from_duration(Duration::from_secs(5)) };
         let news = |changes: &[Change]| {
             let mut place = Place::new(1, "/in".into());
             for change in changes {
@@ -412,13 +379,7 @@ mod tests {
         assert_eq!(news(&[Change::Other]), None);
         assert_eq!(news(&[Change::Whole]), Some((false, true, soon)));
         assert_eq!(news(&[Change::Gone]), Some((true, false, later)));
-        assert_eq!(
-            news(&[Change::Gone, Change::Whole]),
-            Some((true, true, soon))
-        );
-        assert_eq!(
-            news(&[Change::Whole, Change::Gone]),
-            Some((true, false, soon))
-        );
+        assert_eq!(news(&[Change::Gone, Change::Whole]), Some((true, true, soon)));
+        assert_eq!(news(&[Change::Whole, Change::Gone]), Some((true, false, soon)));
     }
 }

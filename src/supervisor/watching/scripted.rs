@@ -22,11 +22,7 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// A directory without files that a job watches.
     pub(crate) fn new(job: i64, watch: &str) -> Self {
-        Self {
-            place: Place::new(job, watch.into()),
-            files: BTreeMap::new(),
-            seen: None,
-        }
+        Self { place: Place::new(job, watch.into()), files: BTreeMap::new(), seen: None }
     }
 
     /// Another supervisor knows nothing of what this one has heard.

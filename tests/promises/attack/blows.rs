@@ -153,12 +153,8 @@ impl<'a> Attacker<'a> {
     /// One that has ended gets a successor.
     fn look_after_supervisor(&mut self) {
         let Some(status) = self.supervisor.status() else {
-            if self
-                .leaves_deadline
-                .is_some_and(|deadline| now() > deadline)
-            {
-                self.surprises
-                    .push(format!("it did not leave within {LEAVES_WITHIN:?}"));
+            if self.leaves_deadline.is_some_and(|deadline| now() > deadline) {
+                self.surprises.push(format!("it did not leave within {LEAVES_WITHIN:?}"));
                 self.kill_supervisor();
             }
             return;

@@ -64,12 +64,7 @@ impl Books {
             let code = end.text.parse().expect("a code");
             ((end.run, end.attempt), code)
         });
-        Self {
-            codes: codes.collect(),
-            runs: runs(house),
-            attempts: attempts(house),
-            journal,
-        }
+        Self { codes: codes.collect(), runs: runs(house), attempts: attempts(house), journal }
     }
 
     pub(super) fn lines(&self, what: char) -> impl Iterator<Item = &Line> {
@@ -79,9 +74,7 @@ impl Books {
     /// The attempts of a run with their numbers.
     pub(super) fn attempts_of(&self, run: i64) -> impl Iterator<Item = (i64, &Attempt)> {
         let range = (run, 0)..=(run, i64::MAX);
-        self.attempts
-            .range(range)
-            .map(|((_, number), it)| (*number, it))
+        self.attempts.range(range).map(|((_, number), it)| (*number, it))
     }
 
     pub(super) fn state(&self, run: i64) -> &str {
@@ -108,9 +101,8 @@ pub(super) fn parse(line: &str) -> Option<Line> {
 
 fn runs(house: &House) -> BTreeMap<i64, Run> {
     let store = store(house);
-    let answer: String = store
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .expect("it can be asked");
+    let answer: String =
+        store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be asked");
     assert_eq!(answer, "ok");
     let mut query = store
         .prepare("SELECT id, job, state, reason, attempt, max_attempts, scheduled_at, created_at, ended_at, key, count FROM runs")

@@ -48,12 +48,7 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     pub(super) fn new(house: &'a House, dice: Dice) -> Self {
-        Self {
-            house,
-            dice,
-            ledger: Ledger::default(),
-            deeds: 0,
-        }
+        Self { house, dice, ledger: Ledger::default(), deeds: 0 }
     }
 
     /// Does things until a time has come.
@@ -62,10 +57,7 @@ impl<'a> Client<'a> {
             self.deeds += 1;
             self.act();
             let next = now() + Duration::from_millis(self.dice.below(PAUSE_MS_MAX));
-            while let Some(rest) = next
-                .checked_duration_since(now())
-                .filter(|it| !it.is_zero())
-            {
+            while let Some(rest) = next.checked_duration_since(now()).filter(|it| !it.is_zero()) {
                 pass(rest);
             }
             if self.deeds.is_multiple_of(20) {
@@ -168,9 +160,7 @@ impl<'a> Client<'a> {
 
     fn add_lanes(&mut self) {
         let count = 1 + self.dice.below(6);
-        let lines: String = (0..count)
-            .map(|_| format!("l{}\n", self.dice.below(LANES)))
-            .collect();
+        let lines: String = (0..count).map(|_| format!("l{}\n", self.dice.below(LANES))).collect();
         let answer = self.house.ask_with(&["enqueue", "--lines", "lane"], lines);
         self.note("lane", &answer);
     }

@@ -29,12 +29,7 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(books: &'a Books, ledger: &'a Ledger, blows: &'a Blows) -> Self {
-        Self {
-            books,
-            ledger,
-            blows,
-            found: Vec::new(),
-        }
+        Self { books, ledger, blows, found: Vec::new() }
     }
 
     /// Everything that is wrong.
@@ -105,11 +100,7 @@ impl<'a> Judge<'a> {
                 self.find("wrong", Some(run), text);
             }
             if matches!(outcome, Some("spawn_failed")) {
-                self.find(
-                    "wrong",
-                    Some(run),
-                    format!("attempt {number} could not be started"),
-                );
+                self.find("wrong", Some(run), format!("attempt {number} could not be started"));
             }
         }
         // A keeper has one attempt at a time.
@@ -129,11 +120,7 @@ impl<'a> Judge<'a> {
         for (&id, run) in &self.books.runs {
             let times = executed.get(&id).map_or(0, HashSet::len);
             if ONCE.contains(&run.job.as_str()) && times > 1 {
-                self.find(
-                    "twice",
-                    Some(id),
-                    format!("{} was executed {times} times", run.job),
-                );
+                self.find("twice", Some(id), format!("{} was executed {times} times", run.job));
             }
             if let Some(text) = self.complaint(id, run) {
                 self.find("wrong", Some(id), format!("{}: {text}", run.job));
@@ -248,10 +235,7 @@ impl<'a> Judge<'a> {
             for pair in runs.windows(2) {
                 let (created_at, next) = pair[1];
                 let former = &self.books.runs[&pair[0].1];
-                let is_free = former
-                    .ended_at
-                    .as_deref()
-                    .is_some_and(|at| at <= created_at);
+                let is_free = former.ended_at.as_deref().is_some_and(|at| at <= created_at);
                 if !is_free || former.state == "failed" {
                     let text = format!("has the key {key}, which run {} holds", pair[0].1);
                     self.find("key", Some(next), text);
@@ -267,11 +251,7 @@ impl<'a> Judge<'a> {
                 continue;
             };
             if run.count == 1 && !seen.insert((&run.job, at)) {
-                self.find(
-                    "twice",
-                    Some(*id),
-                    format!("a second run of {} at {at}", run.job),
-                );
+                self.find("twice", Some(*id), format!("a second run of {} at {at}", run.job));
             }
         }
     }
@@ -299,9 +279,7 @@ impl<'a> Judge<'a> {
                 _ => 0,
             };
             for nth in 1..=count {
-                let times = fed
-                    .remove(&*format!("{run}-{nth}"))
-                    .map_or(0, |it| it.len());
+                let times = fed.remove(&*format!("{run}-{nth}")).map_or(0, |it| it.len());
                 if times != 1 {
                     self.find("fed", Some(run), format!("line {nth} has {times} runs"));
                 }
@@ -351,10 +329,7 @@ impl<'a> Judge<'a> {
             if runs.is_empty() && killed > 0 {
                 killed -= 1;
             } else if runs.len() != 1 {
-                found.push((
-                    runs.first().copied(),
-                    format!("{text} was taken by {runs:?}"),
-                ));
+                found.push((runs.first().copied(), format!("{text} was taken by {runs:?}")));
             }
         }
         for line in self.books.lines('M') {
@@ -371,8 +346,7 @@ impl<'a> Judge<'a> {
         for token in &self.ledger.executed {
             let runs = done.get(token.as_str());
             let is_done = runs.is_some_and(|runs| {
-                runs.iter()
-                    .all(|run| self.books.codes.get(&(*run, 1)) == Some(&0))
+                runs.iter().all(|run| self.books.codes.get(&(*run, 1)) == Some(&0))
             });
             if !is_done {
                 let run = runs.and_then(|runs| runs.iter().next().copied());
@@ -400,11 +374,7 @@ impl<'a> Judge<'a> {
         }
         // It is given up when its keeper was lost as often as it is tried.
         if untold.len() * TRIES_MAX > self.blows.hooks {
-            self.find(
-                "untold",
-                untold.first().copied(),
-                format!("{untold:?} were told to nobody"),
-            );
+            self.find("untold", untold.first().copied(), format!("{untold:?} were told to nobody"));
         }
     }
 }

@@ -31,9 +31,7 @@ const JOURNAL: [&str; 19] = [
 
 /// Runs, attempts and lines of a life in which all went well but for a lost keeper.
 fn books() -> Books {
-    let jobs = [
-        "plain", "after", "find", "fed", "fed", "drop", "spool", "hopeless", "keyed",
-    ];
+    let jobs = ["plain", "after", "find", "fed", "fed", "drop", "spool", "hopeless", "keyed"];
     let mut books = Books {
         journal: Vec::new(),
         runs: BTreeMap::new(),
@@ -44,9 +42,7 @@ fn books() -> Books {
         let failed = ["hopeless", "keyed"].contains(&job);
         books.runs.insert(id, run(job, failed));
         let code = i64::from(failed) * 4;
-        books
-            .attempts
-            .insert((id, 1), attempt("exited", Some(code)));
+        books.attempts.insert((id, 1), attempt("exited", Some(code)));
     }
     books.attempts.insert((9, 1), attempt("lost", None));
     let keyed = books.runs.get_mut(&9).expect("it is there");
@@ -73,11 +69,7 @@ fn run(job: &str, failed: bool) -> Run {
 }
 
 fn attempt(outcome: &str, exit_code: Option<i64>) -> Attempt {
-    Attempt {
-        started_at_ms: Some(0),
-        outcome: Some(outcome.to_owned()),
-        exit_code,
-    }
+    Attempt { started_at_ms: Some(0), outcome: Some(outcome.to_owned()), exit_code }
 }
 
 fn write(books: &mut Books, line: &str) {
@@ -183,9 +175,7 @@ fn each_fault_that_is_planted_is_found() {
         line("watched", |books, _| {
             write(books, "M spool 7/1 1790000002.050000 s1");
         }),
-        line("untold", |books, _| {
-            books.journal.retain(|line| line.what != 'T')
-        }),
+        line("untold", |books, _| books.journal.retain(|line| line.what != 'T')),
         line("untold", |books, _| {
             write(books, "T plain 1/1 1790000003.200000 ");
         }),

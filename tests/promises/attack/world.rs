@@ -18,9 +18,8 @@ pub(super) const RATE_BURST: usize = 5;
 pub(super) const RATE_EVERY_MS: i64 = 400;
 
 /// Items go to these jobs by a plain `enqueue JOB TOKEN`.
-pub(super) const ITEMS: [&str; 7] = [
-    "plain", "wide", "flaky", "hopeless", "left", "right", "rated",
-];
+pub(super) const ITEMS: [&str; 7] =
+    ["plain", "wide", "flaky", "hopeless", "left", "right", "rated"];
 
 /// Jobs that are never retried: each run of them is executed once at most.
 pub(super) const ONCE: [&str; 4] = ["tick", "plain", "spool", "hand"];

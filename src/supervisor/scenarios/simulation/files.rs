@@ -39,10 +39,7 @@ impl Files {
         let jobs = &day.supervisor.jobs;
         let job = jobs.iter().find(|it| it.job.name.as_str() == "file");
         let job = job.expect("it is in all jobfiles").id;
-        let mut files = Self {
-            script: Scripted::new(job, DIR),
-            changes: 0,
-        };
+        let mut files = Self { script: Scripted::new(job, DIR), changes: 0 };
         for _ in 0..2 {
             files.step(day);
         }

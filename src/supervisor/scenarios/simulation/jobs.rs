@@ -23,9 +23,8 @@ const LANE: &str =
 const FILE: &str = "[jobs.file]\nwatch = '/watched'\nconcurrency = 2\n";
 
 /// All jobs of the jobfiles.
-pub(super) const JOBS: [&str; 10] = [
-    "skip", "one", "all", "replace", "allow", "item", "find", "fed", "lane", "file",
-];
+pub(super) const JOBS: [&str; 10] =
+    ["skip", "one", "all", "replace", "allow", "item", "find", "fed", "lane", "file"];
 /// Where `lane` is in it.
 pub(super) const LANE_INDEX: usize = 8;
 

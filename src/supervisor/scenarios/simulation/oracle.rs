@@ -63,10 +63,7 @@ impl Oracle {
     }
 
     pub(super) fn clock_was_set(&mut self, now: Wall) {
-        if self
-            .latest
-            .is_some_and(|latest| latest.since(now) >= CORRECTION)
-        {
+        if self.latest.is_some_and(|latest| latest.since(now) >= CORRECTION) {
             self.begins_anew(now);
         }
     }
@@ -118,12 +115,7 @@ impl Oracle {
     fn changed(&self, day: &Scenario) -> Vec<RunRow> {
         let store = &day.supervisor.store;
         let unfinished = Filter {
-            states: vec![
-                State::Scheduled,
-                State::Queued,
-                State::Running,
-                State::Retrying,
-            ],
+            states: vec![State::Scheduled, State::Queued, State::Running, State::Retrying],
             ..Filter::default()
         };
         let mut rows: BTreeMap<i64, RunRow> = BTreeMap::new();
@@ -143,10 +135,7 @@ impl Oracle {
             }
             limit *= 4;
         }
-        let failed = Filter {
-            failed: true,
-            ..Filter::default()
-        };
+        let failed = Filter { failed: true, ..Filter::default() };
         let failed: BTreeSet<i64> = store.ids(&failed).unwrap().into_iter().collect();
         let suspects: Vec<i64> = self
             .rows
@@ -183,27 +172,19 @@ impl Oracle {
                 self.claims.insert((*run, *claim)),
                 "claim {claim} of run {run} went out twice"
             );
-            prop_assert!(
-                !paused.contains(job),
-                "run {run} of the paused job {job} was started"
-            );
+            prop_assert!(!paused.contains(job), "run {run} of the paused job {job} was started");
             let states = &day.supervisor.jobs;
             let state = states.iter().find(|state| state.job.name.as_str() == job);
             prop_assert!(
                 state.is_some(),
                 "run {run} of {job} was started, which is not in the jobfile"
             );
-            let policy = state
-                .map(|state| state.job.policy.clone())
-                .unwrap_or_default();
+            let policy = state.map(|state| state.job.policy.clone()).unwrap_or_default();
             if job == "lane" {
                 let lock = policy.lock.as_deref().unwrap_or_default().to_owned();
                 self.lanes.insert((*run, *claim), lock);
             }
-            let of_job = spawner
-                .busy
-                .values()
-                .filter(|acting| job_of(&acting.order) == *job);
+            let of_job = spawner.busy.values().filter(|acting| job_of(&acting.order) == *job);
             let count = of_job.count();
             let is_bounded = policy.overlap != Overlap::Allow;
             prop_assert!(
@@ -246,17 +227,9 @@ impl Oracle {
         if let (None, Some(at)) = (before, run.scheduled_at) {
             let count = self.occurrences.entry((run.job_id, at)).or_default();
             *count += 1;
-            let again = self
-                .repeated
-                .iter()
-                .filter(|(from, to)| *from <= at && at <= *to);
+            let again = self.repeated.iter().filter(|(from, to)| *from <= at && at <= *to);
             let allowed = 1 + u32::try_from(again.count()).unwrap();
-            prop_assert!(
-                *count <= allowed,
-                "{count} runs of {} at {}",
-                run.job,
-                at.rfc3339()
-            );
+            prop_assert!(*count <= allowed, "{count} runs of {} at {}", run.job, at.rfc3339());
         }
         let is_item = !run.cause.is_occurrence();
         match run.state {
@@ -331,10 +304,7 @@ impl Oracle {
             "run {} of line {text} came into sight before the success of its finder, or after all",
             run.id
         );
-        prop_assert!(
-            self.fed.insert((finder, claim, nth)),
-            "line {text} became two runs"
-        );
+        prop_assert!(self.fed.insert((finder, claim, nth)), "line {text} became two runs");
         Ok(())
     }
 
@@ -381,9 +351,8 @@ impl Oracle {
         }
         let lock = state.job.policy.lock.as_deref().unwrap_or_default();
         let queued = self.rows.values().filter(|run| run.state == State::Queued);
-        let waits = queued
-            .filter(|run| run.job == "lane")
-            .find(|run| !taken.contains(&(lock, &*run.args)));
+        let waits =
+            queued.filter(|run| run.job == "lane").find(|run| !taken.contains(&(lock, &*run.args)));
         prop_assert!(
             waits.is_none(),
             "the lane of run {:?} is free, and it does not start",
@@ -398,12 +367,7 @@ impl Oracle {
         for run in self.rows.values() {
             let counts = counted.entry(run.job_id).or_default();
             let is_waiting_failure = run.state == State::Failed && run.acked.is_none();
-            let states = [
-                State::Scheduled,
-                State::Queued,
-                State::Running,
-                State::Retrying,
-            ];
+            let states = [State::Scheduled, State::Queued, State::Running, State::Retrying];
             for (count, state) in counts.iter_mut().zip(states) {
                 *count += i64::from(run.state == state);
             }
@@ -411,14 +375,8 @@ impl Oracle {
             counts[5] += i64::from(run.state.is_ended());
         }
         for job in jobs.iter().filter(|job| !has_feeds || job.name != "fed") {
-            let told = [
-                job.scheduled,
-                job.queued,
-                job.running,
-                job.retrying,
-                job.failed,
-                job.ended,
-            ];
+            let told =
+                [job.scheduled, job.queued, job.running, job.retrying, job.failed, job.ended];
             let is = counted.get(&job.id).copied().unwrap_or_default();
             prop_assert_eq!(told, is, "counters of {}", &job.name);
         }
@@ -437,14 +395,9 @@ impl Oracle {
             return Ok(());
         }
         let paused = paused(day);
-        for job in jobs
-            .iter()
-            .filter(|job| job.present && !paused.contains(&job.name))
-        {
-            let waits = self
-                .rows
-                .values()
-                .find(|run| run.job_id == job.id && run.state == State::Queued);
+        for job in jobs.iter().filter(|job| job.present && !paused.contains(&job.name)) {
+            let waits =
+                self.rows.values().find(|run| run.job_id == job.id && run.state == State::Queued);
             prop_assert!(
                 waits.is_none(),
                 "nothing is in the way of run {:?}, and it does not start",
@@ -483,9 +436,7 @@ fn paused(day: &Scenario) -> BTreeSet<String> {
     };
     let is_all = holds(store.supervisor().unwrap().pause);
     let jobs = store.jobs().unwrap().into_iter();
-    jobs.filter(|job| is_all || holds(job.pause))
-        .map(|job| job.name)
-        .collect()
+    jobs.filter(|job| is_all || holds(job.pause)).map(|job| job.name).collect()
 }
 
 /// The table of states, for what a step may do to a run: a turn may go several rows of it.

@@ -48,11 +48,7 @@ impl Oracle {
     pub(in super::super) fn check_all_taken(&self, paths: &[PathBuf]) -> Result<(), TestCaseError> {
         for path in paths {
             let taken = self.files.get(path).copied().unwrap_or_default();
-            prop_assert!(
-                taken.times > taken.before,
-                "{} was not taken: {taken:?}",
-                path.display()
-            );
+            prop_assert!(taken.times > taken.before, "{} was not taken: {taken:?}", path.display());
         }
         Ok(())
     }
@@ -63,10 +59,7 @@ impl Oracle {
         day: &Scenario,
         paths: &[PathBuf],
     ) -> Result<(), TestCaseError> {
-        let filter = Filter {
-            job: Some("file".to_owned()),
-            ..Filter::default()
-        };
+        let filter = Filter { job: Some("file".to_owned()), ..Filter::default() };
         let rows = day.supervisor.store.runs(&filter, None).unwrap();
         for path in paths {
             let is_it = |run: &&RunRow| {
