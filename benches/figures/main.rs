@@ -10,24 +10,10 @@
 
 mod adding;
 mod bare;
-// There is no library: what is asked without a process around it is compiled in.
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "only schedules are asked, and the tests in there are run elsewhere"
-)]
-#[path = "../../src/core/mod.rs"]
-mod core;
 mod fixture;
 mod idle;
 mod large;
 mod locks;
-#[path = "../../src/os"]
-mod os {
-    //! Zones, as the binary reads them.
-    #[expect(dead_code, unused_imports, reason = "only zones by their name are read")]
-    pub(crate) mod zone;
-}
 mod missed;
 mod queue;
 mod schedule;

@@ -5,10 +5,9 @@ use std::hint::black_box;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::core::schedule::{HashSeed, Schedule, Zone};
-use super::core::time::Wall;
+use jobctl::schedule::{HashSeed, Schedule, Wall, Zone, load_zone};
+
 use super::fixture::{Place, median_ms};
-use super::os::zone;
 use super::{Bar, Figure};
 
 /// 2026-11-23T00:00:00Z.
@@ -53,7 +52,7 @@ fn parse(text: &str) -> Option<Schedule> {
 }
 
 fn load(name: &str) -> io::Result<Zone> {
-    zone::load(name).map_err(io::Error::other)
+    load_zone(name).map_err(io::Error::other)
 }
 
 /// How long one answer takes, over so many in a row.

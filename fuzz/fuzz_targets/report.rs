@@ -1,21 +1,4 @@
 //! Any bytes are a report: a progress of at most 100, bounded texts, and no more unknown lines than there are lines.
 #![no_main]
 
-#[expect(
-    dead_code,
-    reason = "jobctl has no library: its rooms are compiled in, and only a parser is asked"
-)]
-#[path = "../../src/core/mod.rs"]
-mod core;
-
-use crate::core::report::{self, TEXT_MAX};
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let (said, unknown) = report::parse(data);
-    assert!(said.progress.is_none_or(|progress| progress <= 100));
-    for text in [&said.result, &said.error].into_iter().flatten() {
-        assert!(text.len() <= TEXT_MAX);
-    }
-    let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
-    assert!(unknown <= lines);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| jobctl::properties::report(data));

@@ -8,42 +8,42 @@ use std::time::Duration;
 ///
 /// Arithmetic saturates, so that no clock however wrong can make it panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Wall(i64);
+pub struct Wall(i64);
 
 impl Wall {
     /// Makes a point from milliseconds since the epoch.
-    pub(crate) const fn from_ms(ms: i64) -> Self {
+    pub const fn from_ms(ms: i64) -> Self {
         Self(ms)
     }
 
     /// Makes a point from seconds since the epoch.
-    pub(crate) const fn from_secs(secs: i64) -> Self {
+    pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
     /// Milliseconds since the epoch.
-    pub(crate) const fn ms(self) -> i64 {
+    pub const fn ms(self) -> i64 {
         self.0
     }
 
     /// Whole seconds since the epoch, rounded towards the past.
-    pub(crate) const fn secs(self) -> i64 {
+    pub const fn secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
     /// The last point before it.
-    pub(crate) const fn just_before(self) -> Self {
+    pub const fn just_before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
     /// RFC 3339 in UTC with seconds, for logs and environments; the epoch where the calendar ends.
-    pub(crate) fn rfc3339(self) -> String {
+    pub fn rfc3339(self) -> String {
         let time = chrono::DateTime::from_timestamp_millis(self.0).unwrap_or_default();
         time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// RFC 3339 in UTC with milliseconds, for JSON; milliseconds since 1970 where the calendar ends.
-    pub(crate) fn rfc3339_ms(self) -> String {
+    pub fn rfc3339_ms(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0).map_or_else(
             || format!("{} ms since 1970", self.0),
             |time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
@@ -51,7 +51,7 @@ impl Wall {
     }
 
     /// The time that passed since `earlier`; zero if `earlier` is later.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
+    pub fn since(self, earlier: Self) -> Duration {
         let ms = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }

@@ -25,11 +25,11 @@ const LOCALTIME: &str = "/etc/localtime";
 
 /// A zone that the database does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ZoneError {
+pub struct ZoneError {
     /// What was asked for.
-    pub(crate) name: String,
+    pub name: String,
     /// The most similar name there is, if one is similar.
-    pub(crate) suggestion: Option<String>,
+    pub suggestion: Option<String>,
 }
 
 impl fmt::Display for ZoneError {
@@ -41,7 +41,7 @@ impl fmt::Display for ZoneError {
 impl std::error::Error for ZoneError {}
 
 /// Reads a zone by its IANA name, in any case.
-pub(crate) fn load(name: &str) -> Result<Zone, ZoneError> {
+pub fn load(name: &str) -> Result<Zone, ZoneError> {
     let zone = direct(name).or_else(|| jiff::tz::db().get(name).ok());
     match zone {
         Some(zone) => Ok(flatten(&zone, name)),

@@ -26,47 +26,47 @@ pub(crate) use survey::{DayFields, resolve};
 
 /// A change of a zone's offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Transition {
+pub struct Transition {
     /// The first second (since the epoch) of the new offset.
-    pub(crate) at_secs: i64,
+    pub at_secs: i64,
     /// Seconds east of UTC from then on.
-    pub(crate) offset_secs: i32,
+    pub offset_secs: i32,
 }
 
 /// A time zone as plain data, read by `os::zone`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Zone {
+pub struct Zone {
     /// IANA name, or what the system calls it.
-    pub(crate) name: Box<str>,
+    pub name: Box<str>,
     /// Seconds east of UTC before the first transition.
-    pub(crate) offset_first_secs: i32,
+    pub offset_first_secs: i32,
     /// In strictly increasing order, to the end of the century the `cron` crate knows.
-    pub(crate) transitions: Box<[Transition]>,
+    pub transitions: Box<[Transition]>,
 }
 
 /// What `H` is computed from: a value fixed for machine and job.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HashSeed<'a> {
+pub struct HashSeed<'a> {
     /// `hash_seed` of the jobfile, else the machine id.
-    pub(crate) seed: &'a str,
+    pub seed: &'a str,
     /// The job's name.
-    pub(crate) job: &'a str,
+    pub job: &'a str,
 }
 
 /// Why an expression is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ScheduleError {
+pub struct ScheduleError {
     /// Byte offset in the expression.
-    pub(crate) position: usize,
+    pub position: usize,
     /// What is wrong: lower case, the object first.
-    pub(crate) message: String,
+    pub message: String,
     /// What to write instead, where one can say.
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// When a job fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Schedule {
+pub enum Schedule {
     /// Five fields or a macro for them.
     Calendar(Calendar),
     /// `@every`: a grid of this period, from the first load.
@@ -77,7 +77,7 @@ pub(crate) enum Schedule {
 
 /// Five fields, folded to sets. Plain data of 32 bytes: ten thousand jobs hold one each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Calendar {
+pub struct Calendar {
     /// Bits 0 to 59.
     minutes: u64,
     /// Bits 0 to 23.
@@ -88,32 +88,32 @@ pub(crate) struct Calendar {
 
 /// What a clock change did to an occurrence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Occurrence {
+pub struct Occurrence {
     /// The instant, a whole minute for calendars.
-    pub(crate) at: Wall,
+    pub at: Wall,
     /// What a clock change moved or dropped, for people.
-    pub(crate) note: Option<String>,
+    pub note: Option<String>,
 }
 
 /// A span of time that occurrences are looked for in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
     /// Not part of it.
-    pub(crate) after: Wall,
+    pub after: Wall,
     /// Part of it.
-    pub(crate) until: Wall,
+    pub until: Wall,
 }
 
 impl Schedule {
     /// Parses five fields or a macro. Errs on an expression that does not fire in 40 years, and so never does.
-    pub(crate) fn parse(text: &str, seed: HashSeed<'_>) -> Result<Self, ScheduleError> {
+    pub fn parse(text: &str, seed: HashSeed<'_>) -> Result<Self, ScheduleError> {
         parse::parse(text, seed)
     }
 
     /// The first occurrence after `after`; none for `@reboot`, and for `@every` as long as its grid has no beginning.
     ///
     /// `grid_at` is the zero of the grid of `@every`: the first load. The zero itself is no occurrence.
-    pub(crate) fn next_after(
+    pub fn next_after(
         &self,
         zone: &Zone,
         after: Wall,
@@ -134,12 +134,7 @@ impl Schedule {
     }
 
     /// The last occurrence in a span, without going through all of them.
-    pub(crate) fn latest_between(
-        &self,
-        zone: &Zone,
-        span: Span,
-        grid_at: Option<Wall>,
-    ) -> Option<Wall> {
+    pub fn latest_between(&self, zone: &Zone, span: Span, grid_at: Option<Wall>) -> Option<Wall> {
         match self {
             Self::Calendar(calendar) => walk::latest(calendar, zone, span),
             Self::Every(period) => {
@@ -151,7 +146,7 @@ impl Schedule {
     }
 
     /// The number of occurrences in a span, without going through all of them: one step for each day of it.
-    pub(crate) fn count_between(&self, zone: &Zone, span: Span, grid_at: Option<Wall>) -> u64 {
+    pub fn count_between(&self, zone: &Zone, span: Span, grid_at: Option<Wall>) -> u64 {
         match (self, grid_at) {
             (Self::Calendar(calendar), _) => walk::count(calendar, zone, span),
             (Self::Every(period), Some(grid_at)) => {

@@ -1,0 +1,54 @@
+//! jobctl: replaces crontab on one machine, with retries.
+//!
+//! The binary is [`main`]. Benches ask [`schedule`], and fuzz targets run the properties; everything else is the binary's own.
+
+mod cli;
+mod cmd;
+mod core;
+mod crontab;
+mod jobfile;
+mod keeper;
+mod os;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
+#[cfg(test)]
+#[path = "../tests/skipped/mod.rs"]
+mod skipped;
+mod store;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Color};
+use cmd::output::Out;
+
+/// Schedules: parse an expression and ask when it fires.
+pub mod schedule {
+    pub use crate::core::schedule::{
+        HashSeed, Occurrence, Schedule, ScheduleError, Span, Transition, Zone,
+    };
+    pub use crate::core::time::Wall;
+    pub use crate::os::zone::{ZoneError, load as load_zone};
+}
+
+/// Runs the process's command line to its end: parses, dispatches, prints an error and its hint.
+pub fn main() -> ExitCode {
+    // The verb of the processes that a supervisor starts; people have no use for it.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "keeper") {
+        return keeper::main();
+    }
+    cmd::prepare();
+    let answer = match Cli::try_parse() {
+        Ok(cli) => cmd::answer(cli),
+        Err(error) => cmd::usage::answer(&error, &mut Out::standard(Color::Auto)),
+    };
+    match answer {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.code.into()
+        }
+    }
+}
