@@ -4,12 +4,12 @@ use std::cell::OnceCell;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::escape;
-use super::failure::{Failure, plain};
-use super::state_key::{self, Named};
-use super::trust;
-use super::when::Viewer;
 use crate::cli::Global;
+use crate::cmd::failure::{Failure, plain};
+use crate::cmd::state_key::{self, Named};
+use crate::cmd::trust;
+use crate::cmd::when::Viewer;
+use crate::core::escape;
 use crate::core::time::Now;
 use crate::os::paths::Caller;
 use crate::os::{clock, inside, wake, zone};

@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 pub(crate) use crate::core::reason::plain;
 
-use super::escape;
-use super::exit::Exit;
+use crate::cmd::exit::Exit;
+use crate::core::escape;
 use crate::os::paths::NoHome;
 use crate::store::StoreError;
 

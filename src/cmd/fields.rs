@@ -2,9 +2,9 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::escape;
-use super::failure::Failure;
-use super::output::{Out, Style};
+use crate::cmd::failure::Failure;
+use crate::cmd::output::{Out, Style};
+use crate::core::escape;
 
 /// Fields in the order they are put in; what is not known takes no line.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,8 @@
 //! From the filters of the command line to those of the store; one set for `runs`, `retry`, `cancel` and `ack`.
 
-use super::failure::Failure;
-use super::when::{Toward, Viewer};
 use crate::cli::Filters;
+use crate::cmd::failure::Failure;
+use crate::cmd::when::{Toward, Viewer};
 use crate::core::run::State;
 use crate::store::Filter;
 

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::when;
+use crate::cmd::when;
 use crate::core::time::Wall;
 use crate::store::json::run_fields;
 use crate::store::{AttemptRow, NoticeRow, RunRow, SupervisorRow};

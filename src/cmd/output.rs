@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
-use super::escape;
-use super::failure::Failure;
 use crate::cli::Color;
+use crate::cmd::failure::Failure;
+use crate::core::escape;
 use crate::os::terminal::Terminal;
 
 /// The only way to standard output.

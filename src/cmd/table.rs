@@ -2,9 +2,9 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::escape;
-use super::failure::Failure;
-use super::output::{Out, Style};
+use crate::cmd::failure::Failure;
+use crate::cmd::output::{Out, Style};
+use crate::core::escape;
 
 /// Between two columns.
 const GAP: usize = 2;

@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::failure::Failure;
-use super::jobs::with_files;
-use super::state_key::Named;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::with_files;
+use crate::cmd::state_key::Named;
 use crate::core::job::{EnvValue, Job};
 use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Snapshot};
 use crate::os::file;

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use super::exit::Exit;
-use super::failure::Failure;
-use super::output::Out;
 use crate::cli::Cli;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::output::Out;
 
 /// Answers a command line that clap did not take, or that asked for help.
 pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit, Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 
-use super::failure::Failure;
+use crate::cmd::failure::Failure;
 use crate::core::duration::parse_duration;
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;

@@ -1,0 +1,43 @@
+//! `jobctl backup`: a copy of the store in one file, made while the store is in use.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::output::Out;
+use crate::os::trust;
+use crate::store::{Goal, Store};
+
+/// Answers `jobctl backup`.
+pub(crate) fn answer(
+    context: &Context,
+    args: &cli::Backup,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let path = named(&args.file, "backup")?;
+    let store = Store::open_read(context.state_dir()?)?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let goal = if trust::is_closed(dir) { Goal::Closed } else { Goal::Shared };
+    let bytes = store.backup(&path, goal)?;
+    if context.global.json {
+        out.json(&json!({ "file": path.display().to_string(), "bytes": bytes }))?;
+    } else {
+        context.say(&format!("{}: {bytes} bytes", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+/// The file of a command line, whole. A stream is none: it cannot be synced, and a half of it looks like the beginning of one.
+pub(super) fn named(file: &Path, command: &str) -> Result<PathBuf, Failure> {
+    if file.as_os_str() == "-" {
+        return Err(Failure::usage(format!(
+            "{command}: takes a file, and neither standard input nor standard output"
+        ))
+        .hint(format!("`jobctl {command} ./-` means a file of that name")));
+    }
+    std::path::absolute(file).map_err(|error| Failure::of_file(file, &error))
+}

@@ -1,0 +1,307 @@
+//! Files, disk, clock, zones, mail, crontabs, locks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::unit::has_systemd;
+use super::{Finding, Patient};
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::look::show::size;
+use crate::core::job::{CommandLine, Job};
+use crate::core::noun::count;
+use crate::core::reason::plain as plain_error;
+use crate::os::{clock, disk, file, lock, process, zone};
+use crate::store::JobRow;
+
+/// Less than this share of the disk, or than so many bytes, is little.
+const FREE_SHARE: u64 = 20;
+const FREE_MIN: u64 = 256 << 20;
+
+/// Names of jobs in one finding.
+const NAMES_MAX: usize = 5;
+
+/// Looks at all of it.
+pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure> {
+    let state_dir = patient.context.state_dir()?;
+    let mut findings = vec![rights(state_dir)];
+    findings.extend(store(patient));
+    findings.extend(free(state_dir));
+    findings.extend(patient.jobs.as_ref().and_then(metrics));
+    findings.push(zones());
+    findings.push(synchronised());
+    if let Some(jobs) = &patient.jobs {
+        findings.extend(mailer(&jobs.jobs));
+        findings.extend(still_in_crontab(patient, &jobs.jobs));
+        findings.extend(never_ran(patient, &jobs.jobs)?);
+    }
+    findings.extend(strangers(state_dir));
+    Ok(findings)
+}
+
+/// A state directory of somebody else's is none that the caller can say anything about.
+pub(super) fn somebody_elses(state_dir: &Path) -> Option<Finding> {
+    let own = nix::unistd::geteuid().as_raw();
+    let uid = fs::symlink_metadata(state_dir).ok()?.uid();
+    let shown = state_dir.display();
+    let ask = match uid {
+        0 => "`sudo jobctl doctor`".to_owned(),
+        uid => format!("`sudo -u '#{uid}' jobctl doctor`"),
+    };
+    (uid != own).then(|| {
+        Finding::bad(
+            "state directory",
+            format!("{shown} belongs to user {uid}, not to the caller ({own}): nothing in it is looked at"),
+            format!("{ask} asks as that user"),
+        )
+    })
+}
+
+fn rights(state_dir: &Path) -> Finding {
+    const CHECK: &str = "state directory";
+    let shown = state_dir.display();
+    let there = state_dir.ancestors().find(|dir| dir.exists());
+    let meta = match fs::symlink_metadata(state_dir) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return match there.map(file::is_writable_dir) {
+                Some(Err(error)) => Finding::bad(
+                    CHECK,
+                    format!("{shown} cannot be made: {}", plain_error(&error)),
+                    "another one with --state-dir or state_dir",
+                ),
+                Some(Ok(())) | None => Finding::good(CHECK, format!("{shown}: not there yet")),
+            };
+        }
+        Err(error) => {
+            return Finding::bad(CHECK, format!("{shown}: {error}"), format!("`ls -ld {shown}`"));
+        }
+    };
+    if let Err(error) = file::is_writable_dir(state_dir) {
+        return Finding::bad(
+            CHECK,
+            format!("{shown} cannot be written: {}", plain_error(&error)),
+            "`findmnt -T` on it names what is mounted there; `mount -o remount,rw` on that",
+        );
+    }
+    if meta.permissions().mode() & 0o077 != 0 {
+        let mode = meta.permissions().mode() & 0o7777;
+        return Finding::bad(
+            CHECK,
+            format!("{shown} is open to others (mode {mode:04o})"),
+            format!("`chmod 700 {shown}`"),
+        );
+    }
+    Finding::good(CHECK, format!("{shown}, nobody else's"))
+}
+
+fn store(patient: &Patient<'_>) -> Option<Finding> {
+    const CHECK: &str = "store";
+    const RESTORE: &str = "`jobctl restore BACKUP`, with the newest file that `jobctl backup` made";
+    if let Some(error) = &patient.store_error {
+        let remedy = error.hint().unwrap_or(RESTORE);
+        return Some(Finding::bad(CHECK, error.to_string(), remedy));
+    }
+    let store = patient.store.as_ref()?;
+    Some(match store.integrity() {
+        Ok(found) if found.is_empty() => {
+            let bytes = i64::try_from(store.bytes()).unwrap_or(i64::MAX);
+            Finding::good(CHECK, format!("sound, {}", size(bytes)))
+        }
+        Ok(found) => Finding::bad(CHECK, found.join("; "), RESTORE),
+        Err(error) => Finding::bad(CHECK, error.to_string(), RESTORE),
+    })
+}
+
+fn free(state_dir: &Path) -> Option<Finding> {
+    let there = state_dir.ancestors().find(|dir| dir.exists())?;
+    let space = disk::space(there).ok()?;
+    let bytes = |bytes: u64| size(i64::try_from(bytes).unwrap_or(i64::MAX));
+    let text = format!("{} of {} free", bytes(space.available), bytes(space.total));
+    let is_little = space.available < FREE_MIN.min(space.total / FREE_SHARE);
+    Some(if is_little {
+        Finding::warning(
+            "disk",
+            text,
+            "make room; `jobctl prune` removes old runs with their output now",
+        )
+    } else {
+        Finding::good("disk", text)
+    })
+}
+
+fn zones() -> Finding {
+    let source = zone::source();
+    let is_bundled = source.contains("bundled");
+    let name = zone::system().name;
+    let text = format!("{source}; the system's zone is {name}");
+    if is_bundled {
+        Finding::warning(
+            "time zones",
+            format!("{text}: it does not follow new rules"),
+            "`apt install tzdata`, or what your system calls it",
+        )
+    } else {
+        Finding::good("time zones", text)
+    }
+}
+
+fn synchronised() -> Finding {
+    match clock::is_synchronised() {
+        Some(true) => Finding::good("clock", "synchronised"),
+        Some(false) if has_systemd() => {
+            Finding::warning("clock", "not synchronised", "`timedatectl set-ntp true`")
+        }
+        Some(false) => Finding::warning(
+            "clock",
+            "not synchronised, or not by anybody that the kernel knows of",
+            "start what keeps the time here, such as `chronyd`; in a container that is the host's business",
+        ),
+        None => Finding::good("clock", "whether it is synchronised cannot be asked here"),
+    }
+}
+
+/// Whether there is a sendmail where some job wants mail.
+fn mailer(jobs: &[Job]) -> Option<Finding> {
+    let names: Vec<&str> = jobs
+        .iter()
+        .filter(|job| job.policy.mailto.is_some())
+        .map(|job| job.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/lib"].map(PathBuf::from));
+    let found = dirs.map(|dir| dir.join("sendmail")).find(|path| is_program(path));
+    Some(match found {
+        Some(path) => Finding::good("mail", path.display().to_string()),
+        None => Finding::bad(
+            "mail",
+            format!(
+                "there is no sendmail, and {} of {} want it: {}",
+                names.len(),
+                count(jobs.len(), "job"),
+                listed(&names),
+            ),
+            "`apt install msmtp-mta` or another one, or use a hook of contrib/hooks",
+        ),
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Jobs whose command cron starts, too.
+fn still_in_crontab(patient: &Patient<'_>, jobs: &[Job]) -> Vec<Finding> {
+    let commands: BTreeMap<String, &Job> = jobs
+        .iter()
+        .filter(|job| job.policy.enabled && !job.schedules.is_empty())
+        .filter_map(|job| match &job.command {
+            CommandLine::Shell(text) => Some((plain(text), job)),
+            CommandLine::Exec(_) => None,
+        })
+        .collect();
+    let lines = crate::cmd::moving::import::lines_of_crontabs(patient.context.caller.is_root);
+    lines
+        .into_iter()
+        .filter_map(|line| {
+            let job = commands.get(&plain(&line.command))?;
+            let off = match line.off {
+                Some(command) => format!("`{command}`"),
+                None => format!("put a # before line {} of {}", line.line, line.file),
+            };
+            Some(Finding::bad(
+                "crontab",
+                format!(
+                    "cron starts the command of job `{}`, too: {} line {}",
+                    job.name, line.file, line.line
+                ),
+                off,
+            ))
+        })
+        .collect()
+}
+
+/// A command without what blanks say nothing.
+fn plain(command: &str) -> String {
+    command.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Failure> {
+    let Some(store) = &patient.store else {
+        return Ok(None);
+    };
+    let executed: BTreeSet<i64> = store.tallies()?.iter().map(|tally| tally.job_id).collect();
+    let mut names = Vec::new();
+    let scheduled = |job: &&Job| job.policy.enabled && !job.schedules.is_empty();
+    for job in jobs.iter().filter(scheduled) {
+        // Something of it has come and gone, and nothing was ever executed. Whose first occurrence is ahead is well.
+        let is_idle = |row: JobRow| {
+            row.ended > 0 && row.running + row.retrying == 0 && !executed.contains(&row.id)
+        };
+        if store.job(job.name.as_str())?.is_some_and(is_idle) {
+            names.push(job.name.as_str());
+        }
+    }
+    Ok(names.first().map(|first| {
+        Finding::warning(
+            "jobs",
+            format!("never ran: {}", listed(&names)),
+            format!("`jobctl why {first}` says why, `jobctl enqueue {first}` tries it now"),
+        )
+    }))
+}
+
+fn listed(names: &[&str]) -> String {
+    let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
+        Some(more) => format!("{shown} and {more} more"),
+        None => shown,
+    }
+}
+
+/// Whether the metrics file can be written, where one is wanted.
+fn metrics(jobs: &Jobs) -> Option<Finding> {
+    const CHECK: &str = "metrics";
+    let path = jobs.settings.metrics_file.as_deref().map(Path::new)?;
+    let dir = path.parent()?;
+    Some(match file::is_writable_dir(dir) {
+        Ok(()) => Finding::good(CHECK, path.display().to_string()),
+        Err(error) => Finding::bad(
+            CHECK,
+            format!("{} cannot be written: {}", path.display(), plain_error(&error)),
+            format!("`mkdir -p {}`, or another metrics_file", dir.display()),
+        ),
+    })
+}
+
+/// Who holds a lock, if that is no jobctl. The kernel names who took it, which may be a supervisor that is gone: a keeper has it from that
+/// one, and whoever has the file open now holds it.
+fn stranger(path: &Path, taken_by: i32) -> Option<i32> {
+    let have_open = process::that_have_open(path);
+    let mut holders = have_open.iter().copied().chain([taken_by]);
+    if holders.clone().any(process::is_executing_like_this) {
+        return None;
+    }
+    holders.next()
+}
+
+/// Locks of jobs that processes hold which are no jobctl.
+fn strangers(state_dir: &Path) -> Vec<Finding> {
+    let held = lock::holders_in(&state_dir.join("locks")).unwrap_or_default();
+    held.into_iter()
+        .filter_map(|(path, pid)| Some((stranger(&path, pid)?, path)))
+        .map(|(pid, path)| {
+            let name = process::name_of(pid).unwrap_or_else(|| "it is gone".to_owned());
+            Finding::warning(
+                "locks",
+                format!("{} is held by process {pid} ({name}), which is no jobctl", path.display()),
+                format!("`ps -fp {pid}`; it must end, or leave the lock, before the job can start"),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! `jobctl restore`: makes the store what it was when a backup was made. Nothing starts afterwards until somebody resumes it.
+
+use serde_json::json;
+
+use crate::cli;
+use crate::cmd::care::backup::named;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::{Failure, plain};
+use crate::cmd::jobs::run::not_in_office;
+use crate::cmd::output::Out;
+use crate::os::process;
+use crate::store::{Restored, Restoring, Store, StoreError};
+use crate::supervisor::daemon::Office;
+
+/// Answers `jobctl restore`.
+pub(crate) fn answer(
+    context: &Context,
+    args: &cli::Restore,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let file = named(&args.file, "restore")?;
+    let boot_id = process::boot_id()
+        .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?;
+    let state_dir = context.made_state_dir()?;
+    let _nobody_else = Office::close(state_dir).map_err(|error| {
+        let failure = not_in_office(state_dir, error);
+        Failure {
+            hint: failure.hint.map(|_| {
+                "stop it first, with `systemctl stop jobctl` where systemd runs it".into()
+            }),
+            ..failure
+        }
+    })?;
+    let restoring = Restoring { file: &file, now: context.now.wall, boot_id: &boot_id };
+    let restored = Store::restore(state_dir, &restoring).map_err(failure)?;
+    tell(context, &restored, out)?;
+    Ok(Exit::Done)
+}
+
+/// What is wrong with a backup is mended in another way than with the store in use.
+fn failure(error: StoreError) -> Failure {
+    let is_backup =
+        !matches!(error, StoreError::Locked(_) | StoreError::Strange(..) | StoreError::Altered(..));
+    let failure = Failure::from(error);
+    match failure.hint {
+        Some(_) if is_backup => {
+            failure.hint("the store is as it was; name a file that `jobctl backup` made")
+        }
+        Some(_) | None => failure,
+    }
+}
+
+fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<(), Failure> {
+    let Restored { kept, running, waiting } = restored;
+    if context.global.json {
+        let kept = kept.as_ref().map(|path| path.display().to_string());
+        return out.json(
+            &json!({ "kept": kept, "running": running, "waiting": waiting, "paused": true }),
+        );
+    }
+    if let Some(kept) = kept {
+        context.say(&format!("what was there before is kept: {}", kept.display()));
+    }
+    if *running > 0 {
+        context.say(&format!(
+            "running in the backup: {running}; what has no record of its end will be lost"
+        ));
+    }
+    if *waiting > 0 {
+        context.say(&format!(
+            "waiting in the backup: {waiting}; they may have been executed since, and would be again"
+        ));
+    }
+    context.say("everything is paused until `jobctl resume --all`");
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! `jobctl enqueue`: adds items, all or none.
+//!
+//! Everything that can be wrong is found before the first item is written; what was printed is on disk.
+
+mod batch;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use serde_json::json;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::control::items::{self, Separator};
+use crate::cmd::control::selection;
+use crate::cmd::control::wait;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::output::Out;
+use crate::cmd::when::Toward;
+use crate::core::job::Job;
+use crate::core::key::{self, KeyError};
+use crate::core::noun::count;
+use crate::core::run::Cause;
+use crate::core::time::Wall;
+use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, Store, StoreError};
+use batch::Aim;
+
+/// Answers `jobctl enqueue`.
+pub(crate) fn answer(
+    context: &Context,
+    args: &cli::Enqueue,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let (name, arguments) = split(args)?;
+    let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
+    let job = find(&jobs, name)?;
+    let addition = addition(context, args, job)?;
+    if args.wait && !context.is_supervised()? {
+        return Err(Failure::no_supervisor(
+            "no supervisor is running: nothing was added, because it could not be waited for",
+        ));
+    }
+    let added = match separator(args) {
+        None => add(context, args, &addition, [one(args, job, arguments)?])?,
+        Some(separator) => {
+            let text = items::read(std::io::stdin().lock())?;
+            items::check(&text, separator)?;
+            for item in items::each(&text, separator, |_| None) {
+                key_of(args, job, &item.args)?;
+            }
+            let key = |arguments: &[Vec<u8>]| key_of(args, job, arguments).ok().flatten();
+            add(context, args, &addition, items::each(&text, separator, key))?
+        }
+    };
+    if args.dry_run {
+        return rehearsed(job, &added, out);
+    }
+    match added.iter().filter(|added| !added.existing).count() {
+        0 => {}
+        1 => selection::ring(context, "it will run when one is")?,
+        _ => selection::ring(context, "they will run when one is")?,
+    }
+    let printed = print(context, &added, out).and_then(|()| out.flush());
+    tell(context, job, &added);
+    if !args.wait {
+        return printed.map(|()| Exit::Done);
+    }
+    let exit = wait_for(context, &added)?;
+    match printed {
+        // A reader of the ids that went away says nothing about the runs.
+        Err(failure) if failure.code != Exit::Done => Err(failure),
+        Ok(()) | Err(_) => Ok(exit),
+    }
+}
+
+/// The item of a call that does not read lines.
+fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem, Failure> {
+    items::check_arguments(arguments)?;
+    let arguments: Vec<Vec<u8>> = arguments.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+    let input = args.stdin.then(|| items::read_input(std::io::stdin().lock())).transpose()?;
+    Ok(NewItem { key: key_of(args, job, &arguments)?, args: arguments, input })
+}
+
+/// The key of an item: the one of the command line, else what the job's template makes of its arguments.
+fn key_of(
+    args: &cli::Enqueue,
+    job: &Job,
+    arguments: &[Vec<u8>],
+) -> Result<Option<String>, Failure> {
+    let template = match (&args.key, &job.policy.key) {
+        (Some(key), _) => return Ok(Some(key.clone())),
+        (None, Some(template)) => template,
+        (None, None) => return Ok(None),
+    };
+    let name = &job.name;
+    match key::of(template, arguments) {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Missing(number)) => Err(Failure::usage(format!(
+            "job `{name}`: its key `{template}` is made from argument {number}, which is missing"
+        ))
+        .hint("give the argument, or a key with --key")),
+        Err(KeyError::Empty) => {
+            Err(Failure::usage(format!("job `{name}`: its key `{template}` would be empty")))
+        }
+    }
+}
+
+/// The job's name and the arguments behind it.
+fn split(args: &cli::Enqueue) -> Result<(&OsStr, &[OsString]), Failure> {
+    let Some((name, arguments)) = args.words.split_first() else {
+        return Err(Failure::usage("enqueue: no job is named"));
+    };
+    if separator(args).is_some() && !arguments.is_empty() {
+        return Err(Failure::usage(format!(
+            "enqueue: `{}` stands behind the job, but the arguments come from standard input",
+            arguments[0].display()
+        ))
+        .hint("options stand before the job"));
+    }
+    if args.key.as_deref() == Some("") {
+        return Err(Failure::usage("enqueue: the key is empty"));
+    }
+    Ok((name, arguments))
+}
+
+fn separator(args: &cli::Enqueue) -> Option<Separator> {
+    match (args.null, args.lines) {
+        (true, _) => Some(Separator::Null),
+        (false, true) => Some(Separator::Newline),
+        (false, false) => None,
+    }
+}
+
+fn find<'a>(jobs: &'a Jobs, name: &OsStr) -> Result<&'a Job, Failure> {
+    match name.to_str() {
+        Some(name) => jobs.find(name),
+        None => Err(jobs.no_such_job(&name.to_string_lossy())),
+    }
+}
+
+fn addition<'a>(
+    context: &Context,
+    args: &'a cli::Enqueue,
+    job: &'a Job,
+) -> Result<Addition<'a>, Failure> {
+    let (now, viewer) = (context.now.wall, context.viewer());
+    let due_at = match (&args.delay, &args.at) {
+        (Some(span), _) => now + viewer.parse_span(span)?,
+        (None, Some(at)) => viewer.parse(at, Toward::Future)?.max(now),
+        (None, None) => now,
+    };
+    Ok(Addition {
+        job: job.name.as_str(),
+        due_at,
+        priority: args.priority.unwrap_or(job.policy.priority),
+        max_attempts: job.policy.attempts_max(),
+        backlog_max: job.policy.backlog_max,
+        cause: Cause::Enqueue,
+        created_at: now,
+        conditions: Conditions {
+            expires_at: expiry(context, args, due_at)?,
+            after: &args.after,
+            on_conflict: match args.on_conflict {
+                cli::OnConflict::Ignore => OnConflict::Ignore,
+                cli::OnConflict::Replace => OnConflict::Replace,
+                cli::OnConflict::Error => OnConflict::Error,
+            },
+            key_held_since: (!job.policy.key_for.is_zero()).then(|| now - job.policy.key_for),
+        },
+    })
+}
+
+/// Until when it has to be started; a time at which it could not start yet is a mistake.
+fn expiry(context: &Context, args: &cli::Enqueue, due_at: Wall) -> Result<Option<Wall>, Failure> {
+    let Some(text) = &args.expires else {
+        return Ok(None);
+    };
+    let at = context.viewer().parse(text, Toward::Future)?;
+    if at <= due_at {
+        return Err(Failure::usage(format!(
+            "--expires `{text}`: is not after the time at which it could start"
+        )));
+    }
+    Ok(Some(at))
+}
+
+/// Adds the items, in a new store if there is none; of a dry run nothing stays.
+fn add(
+    context: &Context,
+    args: &cli::Enqueue,
+    addition: &Addition<'_>,
+    items: impl IntoIterator<Item = NewItem>,
+) -> Result<Vec<Added>, Failure> {
+    let mut items = items.into_iter().peekable();
+    if items.peek().is_none() {
+        context.say("standard input is empty: nothing was added");
+        return Ok(Vec::new());
+    }
+    let (state_dir, aim) = match args.dry_run {
+        true => (context.state_dir_to_write()?, Aim::Rehearse),
+        false => (context.made_state_dir()?, Aim::Add),
+    };
+    let opened = match aim {
+        Aim::Rehearse => Store::open_write(state_dir),
+        Aim::Add => Store::create(state_dir),
+    };
+    let enqueued = match opened {
+        Ok(mut store) => batch::add(&mut store, state_dir, addition, items, aim)?,
+        Err(StoreError::Missing(_)) if args.dry_run => added_to_none(addition, items),
+        Err(error) => return Err(error.into()),
+    };
+    match enqueued {
+        Enqueued::Added(added) => Ok(added),
+        Enqueued::BacklogFull { waiting } => Err(backlog_full(addition, waiting)),
+        Enqueued::KeyHeld { key, by } => Err(key_held(addition, &key, by)),
+        Enqueued::NoSuchRun(id) => Err(Failure::no_such_run(id)),
+    }
+}
+
+/// What would be added where there is no store: nothing is in the way.
+fn added_to_none(addition: &Addition<'_>, items: impl Iterator<Item = NewItem>) -> Enqueued {
+    let new = items.map(|_| Added { id: 0, existing: false });
+    match addition.conditions.after.first() {
+        Some(&id) => Enqueued::NoSuchRun(id),
+        None => Enqueued::Added(new.collect()),
+    }
+}
+
+/// Says what a dry run found.
+fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit, Failure> {
+    let existing = added.iter().filter(|added| added.existing).count();
+    let (new, name) = (count(added.len() - existing, "run"), &job.name);
+    out.line(match existing {
+        0 => format!("would add {new} of {name}"),
+        _ => format!("would add {new} of {name}; the keys of {existing} more are held"),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn key_held(addition: &Addition<'_>, key: &str, by: i64) -> Failure {
+    let job = addition.job;
+    let text = format!("job `{job}`: nothing was added: run {by} has the key `{key}`");
+    match addition.conditions.on_conflict {
+        OnConflict::Replace => Failure::no(format!("{text} and is running"))
+            .hint(format!("stop it first with `jobctl cancel {by}`")),
+        OnConflict::Ignore | OnConflict::Error => {
+            Failure::no(text).hint(format!("`jobctl show {by}` shows it"))
+        }
+    }
+}
+
+fn backlog_full(addition: &Addition<'_>, waiting: i64) -> Failure {
+    let (job, max) = (addition.job, addition.backlog_max.unwrap_or_default());
+    Failure::not_now(format!(
+        "job `{job}`: nothing was added: {waiting} runs wait already (backlog_max is {max})"
+    ))
+    .hint("try again later, or raise `backlog_max` in the jobfile")
+}
+
+/// Says what a person would not expect. By now the items are on disk, so nothing here is an error.
+fn tell(context: &Context, job: &Job, added: &[Added]) {
+    if added.is_empty() {
+        return;
+    }
+    match added.iter().filter(|added| added.existing).count() {
+        0 => {}
+        1 if added.len() == 1 => {
+            let id = added[0].id;
+            context.say(&format!("nothing was added: run {id} has the key"));
+        }
+        existing => {
+            let (new, total) = (added.len() - existing, count(added.len(), "item"));
+            context.say(&format!("{new} of {total} were added; runs have the keys of the others"));
+        }
+    }
+    if !job.policy.enabled {
+        let name = &job.name;
+        context.say(&format!(
+            "job `{name}` is not enabled: it is not planned, but what is added by hand runs"
+        ));
+    }
+    if let Ok(Some(text)) = pause_of(context, job.name.as_str()) {
+        context.say(&text);
+    }
+}
+
+/// What keeps the job's runs waiting, if it is a pause or a shadow.
+fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
+    let Some(store) = context.open_read()? else {
+        return Ok(None);
+    };
+    let (now, everything) = (context.now.wall, store.supervisor()?);
+    if everything.is_paused(now) {
+        let text = "everything is paused: it waits until `jobctl resume --all`";
+        return Ok(Some(text.to_owned()));
+    }
+    if everything.is_shadow && context.is_supervised()? {
+        let text = "the supervisor is a shadow: it waits until one runs without --shadow";
+        return Ok(Some(text.to_owned()));
+    }
+    let job = store.job(name)?;
+    let is_paused = job.is_some_and(|job| job.is_paused(now));
+    Ok(is_paused.then(|| format!("job `{name}` is paused: it waits until `jobctl resume {name}`")))
+}
+
+fn wait_for(context: &Context, added: &[Added]) -> Result<Exit, Failure> {
+    let ids: Vec<i64> = added.iter().map(|added| added.id).collect();
+    let store = Store::open_read(context.state_dir()?)?;
+    wait::until_ended(context, &store, &ids, |_| Ok(()))
+}
+
+fn print(context: &Context, added: &[Added], out: &mut Out) -> Result<(), Failure> {
+    for &Added { id, existing } in added {
+        if context.global.json {
+            out.json(&json!({ "id": id, "existing": existing }))?;
+        } else {
+            out.line(id.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::cmd::jobset::tests::jobs;
+
+    fn args_of(line: &[&str]) -> cli::Enqueue {
+        let line = ["jobctl", "enqueue"].iter().chain(line);
+        let Command::Enqueue(args) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command")
+        };
+        args
+    }
+
+    #[test]
+    fn what_stands_behind_the_job_is_an_argument_whatever_it_looks_like() {
+        let args = args_of(&["--priority", "-5", "resize", "--key", "-v", "--", "--lines"]);
+        let (name, arguments) = split(&args).unwrap();
+        assert_eq!(name, "resize");
+        assert_eq!(arguments, ["--key", "-v", "--", "--lines"]);
+        assert_eq!((args.priority, args.key), (Some(-5), None));
+    }
+
+    #[test]
+    fn lines_and_arguments_exclude_each_other() {
+        let failure = split(&args_of(&["--lines", "resize", "x"])).unwrap_err();
+        assert_eq!(failure.code, Exit::Usage);
+    }
+
+    #[test]
+    fn a_key_is_made_from_arguments_unless_one_is_given() {
+        let jobs = jobs("[jobs.resize]\ncommand = 'true'\nkey = 'f-{1}'\n");
+        let job = jobs.get("resize").unwrap();
+        let key = |line: &[&str]| {
+            let args = args_of(line);
+            let (_, arguments) = split(&args).unwrap();
+            one(&args, job, arguments).map(|item| item.key)
+        };
+        assert_eq!(key(&["resize", "x"]), Ok(Some("f-x".to_owned())));
+        assert_eq!(key(&["--key", "k", "resize"]), Ok(Some("k".to_owned())));
+        let failure = key(&["resize"]).unwrap_err();
+        assert_eq!(failure.code, Exit::Usage);
+        assert!(failure.message.contains("argument 1"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_full_backlog_says_how_many_wait() {
+        let addition = Addition {
+            job: "resize",
+            due_at: Wall::from_secs(0),
+            priority: 0,
+            max_attempts: None,
+            backlog_max: Some(10),
+            cause: Cause::Enqueue,
+            created_at: Wall::from_secs(0),
+            conditions: Conditions::default(),
+        };
+        let failure = backlog_full(&addition, 10);
+        assert_eq!(failure.code, Exit::NotNow);
+        assert_eq!(
+            failure.message,
+            "job `resize`: nothing was added: 10 runs wait already (backlog_max is 10)"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! `jobctl pause`: starts nothing more of a job or of all, until a time or until `jobctl resume`.
+
+use serde_json::json;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::control::selection;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::json;
+use crate::cmd::output::Out;
+use crate::core::time::Wall;
+use crate::store::{Scope, Store};
+
+/// Answers `jobctl pause`.
+pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Result<Exit, Failure> {
+    let until = until(context, args.span.as_deref())?;
+    let scope = scope(args.job.as_deref());
+    let mut store = context.open_write()?;
+    know(context, &mut store, scope)?;
+    store.pause(scope, until, context.now.wall)?;
+    // It holds from now on without a supervisor, too.
+    selection::ring(context, "the pause holds for the next one")?;
+    if context.global.json {
+        out.json(&json!({ "job": args.job, "paused": true, "until": json::time(until) }))?;
+    } else {
+        context.say(&words(context, scope, until));
+    }
+    Ok(Exit::Done)
+}
+
+/// What is meant: a job, else everything.
+pub(super) fn scope(job: Option<&str>) -> Scope<'_> {
+    job.map_or(Scope::All, Scope::Job)
+}
+
+/// Makes sure that the store knows a job of the jobfile. One that only the store knows may be paused as well: items of it may wait.
+pub(super) fn know(context: &Context, store: &mut Store, scope: Scope<'_>) -> Result<(), Failure> {
+    let Scope::Job(name) = scope else {
+        return Ok(());
+    };
+    if store.job(name)?.is_some() {
+        return Ok(());
+    }
+    Jobs::load(context, Some(store))?.find(name)?;
+    Ok(store.know_job(name)?)
+}
+
+fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>, Failure> {
+    let Some(text) = span else {
+        return Ok(None);
+    };
+    let span = context.viewer().parse_span(text)?;
+    if span.is_zero() {
+        return Err(Failure::usage(format!("`--for {text}` is no time at all")));
+    }
+    Ok(Some(context.now.wall + span))
+}
+
+fn words(context: &Context, scope: Scope<'_>, until: Option<Wall>) -> String {
+    let (what, resume) = match scope {
+        Scope::All => ("everything".to_owned(), "--all"),
+        Scope::Job(name) => (format!("job `{name}`"), name),
+    };
+    match until {
+        Some(until) => {
+            let until = selection::briefly(&context.viewer(), until);
+            format!("{what} is paused until {until}")
+        }
+        None => format!("{what} is paused until `jobctl resume {resume}`"),
+    }
+}

@@ -1,0 +1,153 @@
+//! Work on many rows in portions that are short by the clock: whatever a verb is given, others have the store between two of them.
+//!
+//! A portion is a transaction. What it did is told when it is on disk, and stays when a later one fails.
+
+use std::time::Duration;
+
+use crate::cmd::failure::Failure;
+use crate::core::time::Mono;
+use crate::os::{clock, poll};
+use crate::store::{Store, StoreError};
+
+/// How long a portion works. With what it takes to put it on disk it holds the lock for 50 ms at the most, also on a busy machine.
+const PORTION: Duration = Duration::from_millis(15);
+
+/// What a portion puts on disk at the most, in bytes that are known beforehand: their sync is a part of its time.
+const PORTION_BYTES: usize = 1 << 20;
+
+/// How long the lock is free after that: three looks of whoever waits for it.
+const GAP: Duration = Duration::from_millis(3);
+
+/// The clock of the portions, and how they are kept apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Portions<'a> {
+    clock: &'a dyn Fn() -> Mono,
+    rest: &'a dyn Fn(Duration),
+}
+
+/// Portions by the clock of the machine.
+pub(crate) const PORTIONS: Portions<'static> = Portions {
+    clock: &|| clock::now().mono,
+    rest: &|span| {
+        // A signal may shorten it, which costs somebody else a millisecond.
+        let _ = poll::wait(&mut [], Some(span));
+    },
+};
+
+impl Portions<'_> {
+    /// Does steps until there is none any more, some in a transaction; what they did is told when it is on disk. A step answers with
+    /// what it did and how many bytes it wrote, as far as they are more than a row. An error undoes the portion that it comes from, and ends it.
+    pub(crate) fn each<T, E>(
+        &self,
+        store: &mut Store,
+        mut step: impl FnMut(&mut Store) -> Result<Option<(T, usize)>, E>,
+        mut tell: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        E: From<StoreError>,
+    {
+        loop {
+            let (done, is_over) = store.together(|store| self.portion(store, &mut step))?;
+            done.into_iter().try_for_each(&mut tell)?;
+            if is_over {
+                return Ok(());
+            }
+            (self.rest)(GAP);
+        }
+    }
+
+    /// The steps of one portion, and whether they were the last ones. At least one, so that it goes on however slow the machine is.
+    fn portion<T, E>(
+        &self,
+        store: &mut Store,
+        step: &mut impl FnMut(&mut Store) -> Result<Option<(T, usize)>, E>,
+    ) -> Result<(Vec<T>, bool), E> {
+        let begin = (self.clock)();
+        let mut done = Vec::new();
+        let mut bytes = 0;
+        while let Some((one, size)) = step(store)? {
+            done.push(one);
+            bytes += size;
+            if bytes >= PORTION_BYTES || (self.clock)().since(begin) >= PORTION {
+                return Ok((done, false));
+            }
+        }
+        Ok((done, true))
+    }
+}
+
+/// An error that came when so many runs were done already.
+pub(crate) fn failed_after(done: u32, failure: Failure) -> Failure {
+    if done == 0 || failure.message.is_empty() {
+        return failure;
+    }
+    let runs = crate::core::noun::count(done as usize, "run");
+    Failure { message: format!("{}; {runs} were done before that", failure.message), ..failure }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::store::Scope;
+
+    /// Does something with portions on a clock that goes by `tick` at each look.
+    pub(crate) fn with_clock<T>(tick: Duration, work: impl FnOnce(Portions<'_>) -> T) -> (T, u32) {
+        let (now, rests) = (Cell::new(Duration::ZERO), Cell::new(0));
+        let portions = Portions {
+            clock: &|| {
+                now.set(now.get() + tick);
+                Mono::from_duration(now.get())
+            },
+            rest: &|_| rests.set(rests.get() + 1),
+        };
+        (work(portions), rests.get())
+    }
+
+    fn ten_steps(tick: Duration, fails_at: Option<i32>) -> (Result<Vec<i32>, Failure>, u32, i64) {
+        let mut store = Store::in_memory();
+        let before = store.stamp().unwrap();
+        let (mut left, mut told) = (10, Vec::new());
+        let (answer, rests) = with_clock(tick, |portions| {
+            portions.each(
+                &mut store,
+                |store| {
+                    if fails_at == Some(left) {
+                        return Err(Failure::system("the disk is gone"));
+                    }
+                    store.pause(Scope::All, None, crate::core::time::Wall::from_ms(left.into()))?;
+                    left -= 1;
+                    Ok((left >= 0).then_some((left, 0)))
+                },
+                |step| {
+                    told.push(step);
+                    Ok(())
+                },
+            )
+        });
+        let commits = store.stamp().unwrap() - before;
+        (answer.map(|()| told.clone()).or(Ok(told)), rests, commits)
+    }
+
+    #[test]
+    fn a_portion_ends_by_the_clock_and_the_store_is_free_then() {
+        let (told, rests, commits) = ten_steps(Duration::from_millis(10), None);
+        assert_eq!(told, Ok((0..10).rev().collect()));
+        // Two steps are 20 ms.
+        assert_eq!((commits, rests), (6, 5));
+        let (_, rests, commits) = ten_steps(Duration::from_millis(1), None);
+        assert_eq!((commits, rests), (1, 0));
+        let (told, rests, commits) = ten_steps(Duration::from_secs(9), None);
+        assert_eq!((told.unwrap().len(), commits, rests), (10, 11, 10));
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_stays_and_is_told() {
+        let (told, _, commits) = ten_steps(Duration::from_millis(10), Some(1));
+        assert_eq!(told, Ok(vec![9, 8, 7, 6, 5, 4, 3, 2]));
+        assert_eq!(commits, 4);
+        let failure = failed_after(6, Failure::system("the disk is gone"));
+        assert_eq!(failure.message, "the disk is gone; 6 runs were done before that");
+    }
+}

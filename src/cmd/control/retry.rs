@@ -1,0 +1,298 @@
+//! `jobctl retry`: runs again what has failed, with a fresh budget from today's jobfile.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words, briefly, key_held};
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::look::runs::verdict;
+use crate::cmd::output::Out;
+use crate::cmd::when::Viewer;
+use crate::core::job::Job;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::jobfile;
+use crate::store::{Answer, Filter, Force, RunRow, Store, StoreError};
+
+/// Answers `jobctl retry`.
+pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Result<Exit, Failure> {
+    let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
+    let retry = Retry {
+        now: context.now.wall,
+        viewer: context.viewer(),
+        jobs,
+        force: if args.force { Force::Yes } else { Force::No },
+        older: if args.all { Older::Too } else { Older::Left },
+        pace: args.rate.as_deref().map(Pace::parse).transpose()?,
+    };
+    let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
+    selection::all(context, &retry, &wanted, out).map(Tally::exit)
+}
+
+struct Retry {
+    now: Wall,
+    viewer: Viewer,
+    jobs: Jobs,
+    force: Force,
+    older: Older,
+    pace: Option<Pace>,
+}
+
+/// How fast runs are queued again: the first one now, each further one a span later.
+struct Pace {
+    span: Duration,
+    queued: Cell<u32>,
+}
+
+impl Pace {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let rate = jobfile::parse_rate(text).map_err(|usage| {
+            Failure::usage(format!("--rate `{text}`: is not a rate")).hint(usage)
+        })?;
+        Ok(Self { span: rate.per / rate.burst.max(1), queued: Cell::new(0) })
+    }
+
+    /// How long after now the next run is due.
+    fn next(&self) -> Duration {
+        let queued = self.queued.get();
+        self.queued.set(queued.saturating_add(1));
+        self.span.saturating_mul(queued)
+    }
+}
+
+/// What happens to failed occurrences of a job that are not its newest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Older {
+    /// They are left: one night's backup is enough.
+    Left,
+    /// They run again, too.
+    Too,
+}
+
+impl Verb for Retry {
+    /// Filters without a state mean failed runs that nobody has acknowledged; of the occurrences of a job the newest one.
+    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>, Failure> {
+        if !filter.states.is_empty() && !filter.failed {
+            return Ok(store.ids(&filter)?);
+        }
+        filter.failed = true;
+        match self.older {
+            Older::Too => Ok(store.ids(&filter)?),
+            Older::Left => Ok(newest(&store.runs(&filter, None)?)),
+        }
+    }
+
+    fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
+        if let Some(failure) = self.refusal_by_state(run) {
+            return Ok(Some(failure));
+        }
+        if self.job_of(run).is_none() {
+            let (id, job) = (run.id, &run.job);
+            return Ok(Some(Failure::no(format!(
+                "run {id}: its job `{job}` is not in the jobfile"
+            ))));
+        }
+        let Some(key) = run.key.as_deref().filter(|_| run.state.is_ended()) else {
+            return Ok(None);
+        };
+        // As far as can be told beforehand; the verb itself decides.
+        let holder = store.key_holder(run.job_id, key)?;
+        Ok(holder.filter(|by| *by != run.id).map(|by| key_held(run, by)))
+    }
+
+    fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
+        let fresh = self.job_of(run).and_then(|job| job.policy.attempts_max());
+        let answer = store.retry_if_ended(run.id, fresh, self.now, self.force)?;
+        if answer == Answer::Done
+            && let Some(delay) = self.pace.as_ref().map(Pace::next).filter(|delay| !delay.is_zero())
+        {
+            store.put_off_if_queued(run.id, self.now + delay)?;
+        }
+        Ok(answer)
+    }
+
+    fn words(&self, run: &RunRow, _: bool) -> Words {
+        let (id, job) = (run.id, &run.job);
+        Words {
+            done: format!("run {id} ({job}) is queued again"),
+            would: format!("would retry run {id} ({job}, {})", verdict(run)),
+        }
+    }
+
+    fn ring(&self, context: &Context, tally: Tally) -> Result<(), Failure> {
+        match tally.done {
+            0 => Ok(()),
+            1 => selection::ring(context, "it will run when one is"),
+            _ => selection::ring(context, "they will run when one is"),
+        }
+    }
+}
+
+impl Retry {
+    fn refusal_by_state(&self, run: &RunRow) -> Option<Failure> {
+        let id = run.id;
+        let at = |at: Option<Wall>| at.map_or_else(String::new, |at| briefly(&self.viewer, at));
+        let cancel = format!("stop it first with `jobctl cancel {id}`");
+        match run.state {
+            State::Running => Some(
+                Failure::no(format!(
+                    "run {id} is still running (attempt {}, since {})",
+                    run.attempt,
+                    at(run.started_at)
+                ))
+                .hint(cancel),
+            ),
+            State::Queued => Some(
+                Failure::no(format!(
+                    "run {id} is queued already (due since {})",
+                    at(run.due_at.or(Some(run.created_at)))
+                ))
+                .hint(format!("`jobctl show {id}` shows it")),
+            ),
+            State::Scheduled => Some(Failure::no(match run.due_at {
+                Some(due) => {
+                    format!("run {id} has not run yet (due at {})", briefly(&self.viewer, due))
+                }
+                None => format!("run {id} has not run yet (it waits for another run)"),
+            })),
+            State::Succeeded if self.force == Force::No => Some(
+                Failure::no(format!("run {id} has succeeded ({})", at(run.ended_at)))
+                    .hint(format!("run it again with `jobctl retry --force {id}`")),
+            ),
+            State::Retrying
+            | State::Succeeded
+            | State::Failed
+            | State::Skipped
+            | State::Cancelled => None,
+        }
+    }
+
+    /// Today's definition of a run's job, also under a new name.
+    fn job_of(&self, run: &RunRow) -> Option<&Job> {
+        let is_renamed = |job: &&Job| job.policy.was.iter().any(|was| was.as_str() == run.job);
+        self.jobs.get(&run.job).or_else(|| self.jobs.jobs.iter().find(is_renamed))
+    }
+}
+
+/// All items and of each job the newest occurrence, oldest first; `runs` come newest first.
+fn newest(runs: &[RunRow]) -> Vec<i64> {
+    let mut seen = std::collections::HashSet::new();
+    let mut ids: Vec<i64> = runs
+        .iter()
+        .filter(|run| !run.cause.is_occurrence() || seen.insert(run.job_id))
+        .map(|run| run.id)
+        .collect();
+    ids.reverse();
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::jobset::tests::jobs;
+    use crate::cmd::json::sample_run;
+    use crate::core::run::Cause;
+
+    fn retry(force: Force) -> Retry {
+        Retry {
+            now: Wall::from_secs(1_785_067_300),
+            viewer: Viewer {
+                zone: crate::os::zone::load("UTC").unwrap(),
+                now: Wall::from_secs(1_785_067_300),
+            },
+            jobs: jobs("[jobs.backup]\ncommand = 'true'\nwas = ['dump']\nretry = 3\n"),
+            force,
+            pace: None,
+            older: Older::Left,
+        }
+    }
+
+    fn in_state(state: State) -> RunRow {
+        RunRow { state, attempt: 2, ..sample_run() }
+    }
+
+    #[test]
+    fn each_refusal_says_why_and_what_to_do() {
+        for (state, message, hint) in [
+            (
+                State::Running,
+                "run 412 is still running (attempt 2, since 12:00:00)",
+                Some("stop it first with `jobctl cancel 412`"),
+            ),
+            (
+                State::Queued,
+                "run 412 is queued already (due since 12:00:00)",
+                Some("`jobctl show 412` shows it"),
+            ),
+            (State::Scheduled, "run 412 has not run yet (due at 12:00:00)", None),
+            (
+                State::Succeeded,
+                "run 412 has succeeded (12:00:03)",
+                Some("run it again with `jobctl retry --force 412`"),
+            ),
+        ] {
+            let failure =
+                retry(Force::No).refusal(&Store::in_memory(), &in_state(state)).unwrap().unwrap();
+            assert_eq!((failure.message.as_str(), failure.hint.as_deref()), (message, hint));
+            assert_eq!(failure.code, Exit::No);
+        }
+    }
+
+    #[test]
+    fn who_holds_a_key_is_found_without_the_history_of_the_job() {
+        let cost = |ended: u32| {
+            let mut store = Store::in_memory();
+            store.execute_raw(&format!(
+                "INSERT INTO job(id, name) VALUES (1, 'backup');
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ended})
+                 INSERT INTO run(job, state, cause, created_at, key) SELECT 1, 8, 3, 1, 'k' || i FROM n;
+                 INSERT INTO run(id, job, state, cause, created_at, key) VALUES (99999, 1, 2, 3, 1, 'k1')"
+            ));
+            let mut run = in_state(State::Cancelled);
+            (run.id, run.job_id, run.key) = (1, 1, Some("k1".to_owned()));
+            let steps = store.count_instructions();
+            let failure = retry(Force::No).refusal(&store, &run).unwrap().unwrap();
+            assert_eq!(failure.message, "run 1: its key `k1` is held by run 99999");
+            steps.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        let (few, many) = (cost(2), cost(20_000));
+        assert!(few > 0 && many <= few * 2, "{few} instructions with 2 runs, {many} with 20,000");
+    }
+
+    #[test]
+    fn what_gave_up_may_run_again_and_a_success_by_force() {
+        let store = Store::in_memory();
+        for state in [State::Retrying, State::Failed, State::Skipped, State::Cancelled] {
+            assert_eq!(retry(Force::No).refusal(&store, &in_state(state)), Ok(None), "{state}");
+        }
+        assert_eq!(retry(Force::Yes).refusal(&store, &in_state(State::Succeeded)), Ok(None));
+    }
+
+    #[test]
+    fn a_job_that_is_gone_is_a_refusal_but_one_with_a_new_name_is_not() {
+        let store = Store::in_memory();
+        let mut run = in_state(State::Failed);
+        run.job = "dump".to_owned();
+        assert_eq!(retry(Force::No).refusal(&store, &run), Ok(None));
+        run.job = "gone".to_owned();
+        let failure = retry(Force::No).refusal(&store, &run).unwrap().unwrap();
+        assert_eq!(failure.message, "run 412: its job `gone` is not in the jobfile");
+    }
+
+    #[test]
+    fn of_the_failed_occurrences_of_a_job_only_the_newest_is_taken() {
+        let run = |id, job_id, cause| RunRow { id, job_id, cause, ..sample_run() };
+        let runs = [
+            run(9, 1, Cause::Schedule),
+            run(8, 1, Cause::Enqueue),
+            run(7, 2, Cause::CatchUp),
+            run(6, 1, Cause::CatchUp),
+            run(5, 1, Cause::Enqueue),
+        ];
+        assert_eq!(newest(&runs), [5, 7, 8, 9]);
+    }
+}

@@ -1,0 +1,336 @@
+//! What `retry`, `cancel` and `ack` have in common: one verb on several runs, each for itself.
+//!
+//! Reads which runs are meant, does the verb on each, says what became of it, and sums up the exit code.
+
+use serde_json::json;
+
+use crate::cli::Filters;
+use crate::cmd::context::Context;
+use crate::cmd::control::portions::{PORTIONS, failed_after};
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::filter;
+use crate::cmd::look::runs;
+use crate::cmd::output::Out;
+use crate::cmd::when::Viewer;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::os::wake::{self, Rung};
+use crate::store::{Answer, Filter, RunRow, Store, StoreError};
+
+/// Of so many runs that a filter found, each is said.
+const SAID_MAX: u32 = 20;
+
+/// A verb on one run.
+pub(crate) trait Verb {
+    /// The runs of a filter that the verb is for, oldest first.
+    fn select(&self, store: &Store, filter: Filter) -> Result<Vec<i64>, Failure>;
+    /// Why the verb is refused for a run; none if it is not.
+    fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>, Failure>;
+    /// Does it.
+    fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError>;
+    /// What was done, or would be; `asked` is whether the supervisor has to do the rest.
+    fn words(&self, run: &RunRow, asked: bool) -> Words;
+    /// Tells the supervisor, if that is its business.
+    fn ring(&self, context: &Context, tally: Tally) -> Result<(), Failure>;
+}
+
+/// What a verb says about a run.
+pub(crate) struct Words {
+    /// What it did.
+    pub(crate) done: String,
+    /// What it would do.
+    pub(crate) would: String,
+}
+
+/// Which runs, as the command line has it; clap sees to it that either ids or filters are given.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// These.
+    pub(crate) ids: &'a [i64],
+    /// All that these filters find, if there are no ids.
+    pub(crate) filters: &'a Filters,
+    /// Only say what would be done.
+    pub(crate) dry_run: bool,
+}
+
+/// What became of all runs together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// How many were done.
+    pub(crate) done: u32,
+    /// How many the supervisor was asked to do.
+    pub(crate) asked: u32,
+    refused: u32,
+    unknown: u32,
+}
+
+impl Tally {
+    /// 1 if any was refused, else 3 if any does not exist.
+    pub(crate) fn exit(self) -> Exit {
+        match (self.refused, self.unknown) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::NotFound,
+            _ => Exit::No,
+        }
+    }
+}
+
+/// Does a verb on all runs that are wanted.
+pub(crate) fn all(
+    context: &Context,
+    verb: &impl Verb,
+    wanted: &Wanted<'_>,
+    out: &mut Out,
+) -> Result<Tally, Failure> {
+    let Some(mut store) = open(context, wanted)? else {
+        return none_without_store(context, wanted, out);
+    };
+    let ids = ids(context, verb, &store, wanted)?;
+    let mut teller = Teller::new(context, wanted, out);
+    let mut ids = ids.into_iter();
+    let told = if wanted.dry_run {
+        ids.try_for_each(|id| teller.tell(id, &one(verb, &mut store, id, Mode::Rehearsal)?))
+    } else {
+        let step = |store: &mut Store| match ids.next() {
+            Some(id) => one(verb, store, id, Mode::Earnest).map(|step| Some(((id, step), 0))),
+            None => Ok(None),
+        };
+        PORTIONS.each(&mut store, step, |(id, step)| teller.tell(id, &step))
+    };
+    let tally = teller.finish();
+    // What was done before an error is for the supervisor all the same.
+    verb.ring(context, tally)?;
+    match told {
+        Ok(()) => Ok(tally),
+        Err(failure) => Err(failed_after(tally.done + tally.asked, failure)),
+    }
+}
+
+/// Wakes the supervisor; if there is none, says so with `nobody`.
+pub(crate) fn ring(context: &Context, nobody: &str) -> Result<(), Failure> {
+    match wake::ring(context.state_dir()?) {
+        Ok(Rung::Heard) => {}
+        Ok(Rung::NobodyListens) => {
+            context.say(&format!("no supervisor is running: {nobody}"));
+        }
+        Err(error) => context.say(&format!("the supervisor could not be woken: {error}")),
+    }
+    Ok(())
+}
+
+/// A point in time as short as it can be said: without the date if it is today's.
+pub(crate) fn briefly(viewer: &Viewer, at: Wall) -> String {
+    let (at, now) = (viewer.show(at), viewer.show(viewer.now));
+    match (at.split_once(' '), now.split_once(' ')) {
+        (Some((day, time)), Some((today, _))) if day == today => time.to_owned(),
+        _ => at,
+    }
+}
+
+/// What became of one run.
+enum Step {
+    Done(RunRow, Words),
+    Asked(RunRow, Words),
+    Would(RunRow, Words),
+    Refused(Failure),
+    Unknown(Failure),
+}
+
+fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>, Failure> {
+    let opened = if wanted.dry_run {
+        Store::open_read(context.state_dir()?)
+    } else {
+        Store::open_write(context.state_dir_to_write()?)
+    };
+    match opened {
+        Ok(store) => Ok(Some(store)),
+        Err(StoreError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where there is no store, there are no runs.
+fn none_without_store(
+    context: &Context,
+    wanted: &Wanted<'_>,
+    out: &mut Out,
+) -> Result<Tally, Failure> {
+    if wanted.ids.is_empty() {
+        return Err(nothing_matched());
+    }
+    let mut teller = Teller::new(context, wanted, out);
+    for &id in wanted.ids {
+        teller.tell(id, &Step::Unknown(Failure::no_such_run(id)))?;
+    }
+    Ok(teller.finish())
+}
+
+fn ids(
+    context: &Context,
+    verb: &impl Verb,
+    store: &Store,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<i64>, Failure> {
+    if !wanted.ids.is_empty() {
+        return Ok(distinct(wanted.ids));
+    }
+    let filter = filter::read(wanted.filters, &context.viewer())?;
+    if let Some(name) = &filter.job {
+        runs::check_job(context, Some(store), name)?;
+    }
+    let ids = verb.select(store, filter)?;
+    if ids.is_empty() {
+        return Err(nothing_matched());
+    }
+    Ok(ids)
+}
+
+fn nothing_matched() -> Failure {
+    Failure::no("nothing matched").hint("`jobctl runs` with the same filters shows what there is")
+}
+
+/// Each id once, in the order given: `retry 5 5` means one run.
+fn distinct(ids: &[i64]) -> Vec<i64> {
+    let mut seen = std::collections::HashSet::new();
+    ids.iter().copied().filter(|id| seen.insert(*id)).collect()
+}
+
+/// Whether a verb is done or only thought through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Earnest,
+    Rehearsal,
+}
+
+fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step, Failure> {
+    let Some(run) = store.run(id)? else {
+        return Ok(Step::Unknown(Failure::no_such_run(id)));
+    };
+    if let Some(failure) = verb.refusal(store, &run)? {
+        return Ok(Step::Refused(failure));
+    }
+    if mode == Mode::Rehearsal {
+        let words = verb.words(&run, run.state == State::Running);
+        return Ok(Step::Would(run, words));
+    }
+    Ok(match verb.apply(store, &run)? {
+        Answer::Done => {
+            let words = verb.words(&run, false);
+            Step::Done(run, words)
+        }
+        Answer::Asked => {
+            let words = verb.words(&run, true);
+            Step::Asked(run, words)
+        }
+        Answer::NoSuchRun => Step::Unknown(Failure::no_such_run(id)),
+        // It changed between the look and the verb.
+        Answer::Refused(run) => Step::Refused(match verb.refusal(store, &run)? {
+            Some(failure) => failure,
+            None => Failure::no(format!("run {id} has changed meanwhile: it is {}", run.state)),
+        }),
+        Answer::KeyHeld { by } => Step::Refused(key_held(&run, by)),
+        Answer::SameOccurrence { by } => Step::Refused(
+            Failure::no(format!("run {}: run {by} of the same occurrence has not ended", run.id))
+                .hint(format!("`jobctl show {by}` shows that one")),
+        ),
+    })
+}
+
+/// Another run has the key.
+pub(crate) fn key_held(run: &RunRow, by: i64) -> Failure {
+    let key = run.key.as_deref().unwrap_or_default();
+    Failure::no(format!("run {}: its key `{key}` is held by run {by}", run.id))
+        .hint(format!("`jobctl show {by}` shows that one"))
+}
+
+/// Says what became of the runs, one after the other.
+struct Teller<'a> {
+    context: &'a Context,
+    out: &'a mut Out,
+    said_max: u32,
+    tally: Tally,
+}
+
+impl<'a> Teller<'a> {
+    fn new(context: &'a Context, wanted: &Wanted<'_>, out: &'a mut Out) -> Self {
+        let is_all_said = !wanted.ids.is_empty() || context.global.verbose > 0;
+        Self {
+            context,
+            out,
+            said_max: if is_all_said { u32::MAX } else { SAID_MAX },
+            tally: Tally::default(),
+        }
+    }
+
+    fn tell(&mut self, id: i64, step: &Step) -> Result<(), Failure> {
+        match step {
+            Step::Done(..) => self.tally.done += 1,
+            Step::Asked(..) => self.tally.asked += 1,
+            Step::Would(..) => {}
+            Step::Refused(_) => self.tally.refused += 1,
+            Step::Unknown(_) => self.tally.unknown += 1,
+        }
+        if self.context.global.json {
+            return self.out.json(&object(id, step));
+        }
+        match step {
+            Step::Done(_, words) | Step::Asked(_, words) => {
+                if self.tally.done + self.tally.asked <= self.said_max {
+                    self.context.say(&words.done);
+                }
+            }
+            Step::Would(_, words) => self.out.text(&format!("{}\n", words.would))?,
+            Step::Refused(failure) | Step::Unknown(failure) => failure.print(),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Tally {
+        let unsaid = (self.tally.done + self.tally.asked).saturating_sub(self.said_max);
+        if unsaid > 0 && !self.context.global.json {
+            self.context.say(&format!("and {unsaid} more"));
+        }
+        self.tally
+    }
+}
+
+/// A run's answer as JSON: `done`, `asked`, `would`, `refused` or `not_found`.
+fn object(id: i64, step: &Step) -> serde_json::Value {
+    let (answer, job, message, hint) = match step {
+        Step::Done(run, words) => ("done", Some(&run.job), &words.done, None),
+        Step::Asked(run, words) => ("asked", Some(&run.job), &words.done, None),
+        Step::Would(run, words) => ("would", Some(&run.job), &words.would, None),
+        Step::Refused(failure) => ("refused", None, &failure.message, failure.hint.as_ref()),
+        Step::Unknown(failure) => ("not_found", None, &failure.message, failure.hint.as_ref()),
+    };
+    json!({ "id": id, "answer": answer, "job": job, "message": message, "hint": hint })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_weighs_more_than_an_unknown_run() {
+        let tally = |refused, unknown| Tally { refused, unknown, ..Tally::default() };
+        assert_eq!(tally(0, 0).exit(), Exit::Done);
+        assert_eq!(tally(0, 2).exit(), Exit::NotFound);
+        assert_eq!(tally(1, 2).exit(), Exit::No);
+    }
+
+    #[test]
+    fn an_id_given_twice_is_one_run() {
+        assert_eq!(distinct(&[5, 3, 5]), [5, 3]);
+    }
+
+    #[test]
+    fn the_date_is_said_only_of_another_day() {
+        let viewer = Viewer {
+            zone: crate::os::zone::load("UTC").unwrap(),
+            now: Wall::from_secs(86_400 + 7203),
+        };
+        assert_eq!(briefly(&viewer, Wall::from_secs(86_400 + 3)), "00:00:03");
+        assert_eq!(briefly(&viewer, Wall::from_secs(7203)), "1970-01-01 02:00:03");
+    }
+}

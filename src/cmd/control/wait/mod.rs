@@ -1,0 +1,240 @@
+//! `jobctl wait`: waits until runs have ended, or until nothing is due or running.
+//!
+//! Looks at the store when somebody has committed to it, asked twenty times a second at most; it never writes.
+
+mod progress;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::{Failure, plain};
+use crate::cmd::json;
+use crate::cmd::look::runs::verdict;
+use crate::cmd::output::Out;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::os::wake::{self, Rung};
+use crate::os::{clock, poll};
+use crate::store::{Filter, JobRow, RunRow, Store};
+use progress::{Progress, Tally};
+
+/// Between two looks at the store's version.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks for the supervisor, in looks at the version.
+const LOOKS_PER_PROBE: u32 = 20;
+
+/// Between two lines that say how far it is, likewise.
+const LOOKS_PER_PROGRESS: u32 = 5;
+
+/// Answers `jobctl wait`.
+pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit, Failure> {
+    let Some(store) = context.open_read()? else {
+        return match args.ids.first() {
+            Some(&id) => Err(Failure::no_such_run(id)),
+            None => Ok(Exit::Done),
+        };
+    };
+    if args.idle {
+        until_idle(context, &store)?;
+        return Ok(Exit::Done);
+    }
+    for &id in &args.ids {
+        store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
+    }
+    until_ended(context, &store, &args.ids, |run| report(context, run, out))
+}
+
+/// Waits until all runs have ended and calls `ended` for each, in the order given: 0 if all succeeded, 1 otherwise.
+pub(crate) fn until_ended(
+    context: &Context,
+    store: &Store,
+    ids: &[i64],
+    mut ended: impl FnMut(&RunRow) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let mut watch = Watch::new(context, store)?;
+    let mut tally = Tally { ended: 0, failed: 0, total: ids.len() };
+    for &id in ids {
+        watch.waits_for = Some((id, tally));
+        let run = watch.until(|| {
+            let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
+            Ok(run.state.is_ended().then_some(run))
+        })?;
+        tally.ended += 1;
+        tally.failed += usize::from(run.state != State::Succeeded);
+        watch.progress.clear();
+        ended(&run)?;
+    }
+    Ok(match tally.failed {
+        0 => Exit::Done,
+        _ => Exit::No,
+    })
+}
+
+fn until_idle(context: &Context, store: &Store) -> Result<(), Failure> {
+    Watch::new(context, store)?.until(|| Ok(is_idle(store, clock::now().wall)?.then_some(())))
+}
+
+fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<(), Failure> {
+    if context.global.json {
+        out.json(&json::run(run))?;
+        return out.flush();
+    }
+    context.say(&format!("run {} ({}): {}", run.id, run.job, verdict(run)));
+    Ok(())
+}
+
+/// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is called before each pause between two looks.
+pub(crate) fn until_answered<T>(
+    store: &Store,
+    mut ask: impl FnMut() -> Result<Option<T>, Failure>,
+    mut meanwhile: impl FnMut() -> Result<(), Failure>,
+) -> Result<T, Failure> {
+    let mut seen = None;
+    loop {
+        let version = store.data_version()?;
+        if seen.replace(version) != Some(version)
+            && let Some(answer) = ask()?
+        {
+            return Ok(answer);
+        }
+        meanwhile()?;
+        poll::wait(&mut [], Some(PAUSE))
+            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+    }
+}
+
+/// Waits for changes of the store, with or without a supervisor.
+struct Watch<'a> {
+    context: &'a Context,
+    store: &'a Store,
+    state_dir: &'a Path,
+    looks: u32,
+    is_told: bool,
+    progress: Progress,
+    /// The run that is waited for now, and what is behind it.
+    waits_for: Option<(i64, Tally)>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(context: &'a Context, store: &'a Store) -> Result<Self, Failure> {
+        Ok(Self {
+            context,
+            store,
+            state_dir: context.state_dir()?,
+            looks: 0,
+            is_told: false,
+            progress: Progress::of(context),
+            waits_for: None,
+        })
+    }
+
+    fn until<T>(&mut self, ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+        until_answered(self.store, ask, || {
+            if self.looks.is_multiple_of(LOOKS_PER_PROBE) {
+                self.look_for_supervisor();
+            }
+            if self.looks.is_multiple_of(LOOKS_PER_PROGRESS) {
+                self.show_progress()?;
+            }
+            self.looks = self.looks.wrapping_add(1);
+            Ok(())
+        })
+    }
+
+    fn show_progress(&mut self) -> Result<(), Failure> {
+        let Some((id, tally)) = self.waits_for else {
+            return Ok(());
+        };
+        if let Some(run) = self.store.run(id)? {
+            self.progress.show(self.state_dir, &run, tally);
+        }
+        Ok(())
+    }
+
+    /// Says when there is no supervisor: nothing starts then, and what ends is not noticed.
+    fn look_for_supervisor(&mut self) {
+        let is_there = wake::probe(self.state_dir).is_ok_and(|rung| rung == Rung::Heard);
+        if !is_there && !self.is_told {
+            self.progress.clear();
+            self.context.say("no supervisor is running: waiting until one is");
+        }
+        self.is_told = !is_there;
+    }
+}
+
+/// Whether nothing runs, and nothing that is due could start. What is paused or not in the jobfile waits for people.
+fn is_idle(store: &Store, now: Wall) -> Result<bool, Failure> {
+    let everything = store.supervisor()?;
+    let is_all_paused = everything.is_paused(now);
+    for job in store.jobs()? {
+        if job.running > 0 {
+            return Ok(false);
+        }
+        let may_start = job.present && !is_all_paused && !job.is_paused(now);
+        if may_start && (job.queued > 0 || is_due(store, &job, now)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a run of the job is due that the supervisor has not queued yet.
+fn is_due(store: &Store, job: &JobRow, now: Wall) -> Result<bool, Failure> {
+    if job.scheduled + job.retrying == 0 {
+        return Ok(false);
+    }
+    let filter = Filter {
+        states: vec![State::Scheduled, State::Retrying],
+        job: Some(job.name.clone()),
+        ..Filter::default()
+    };
+    let runs = store.runs(&filter, None)?;
+    Ok(runs.iter().any(|run| run.due_at.is_some_and(|due| due <= now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::run::Cause;
+    use crate::store::{Addition, NewItem, Scope};
+
+    fn store_with_item(due_secs: i64) -> Store {
+        let mut store = Store::in_memory();
+        let addition = Addition {
+            job: "a",
+            due_at: Wall::from_secs(due_secs),
+            priority: 0,
+            max_attempts: Some(1),
+            backlog_max: None,
+            cause: Cause::Enqueue,
+            created_at: Wall::from_secs(100),
+            conditions: crate::store::Conditions::default(),
+        };
+        store.enqueue(&addition, [NewItem::default()]).unwrap();
+        store
+    }
+
+    #[test]
+    fn what_is_due_is_waited_for_and_what_is_due_later_is_not() {
+        let now = Wall::from_secs(100);
+        assert_eq!(is_idle(&Store::in_memory(), now), Ok(true));
+        assert_eq!(is_idle(&store_with_item(100), now), Ok(false));
+        assert_eq!(is_idle(&store_with_item(160), now), Ok(true));
+        assert_eq!(is_idle(&store_with_item(160), Wall::from_secs(160)), Ok(false));
+    }
+
+    #[test]
+    fn what_is_paused_is_not_waited_for() {
+        let now = Wall::from_secs(100);
+        for scope in [Scope::All, Scope::Job("a")] {
+            let mut store = store_with_item(100);
+            store.pause(scope, Some(Wall::from_secs(200)), now).unwrap();
+            assert_eq!(is_idle(&store, now), Ok(true));
+            assert_eq!(is_idle(&store, Wall::from_secs(200)), Ok(false));
+        }
+    }
+}

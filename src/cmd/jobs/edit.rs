@@ -1,0 +1,352 @@
+//! `jobctl edit`: copy, editor, check, install, reload, as `crontab -e` does it.
+//!
+//! The copy lies in a directory of its own that nobody else can read: it may hold secrets, an editor puts more files beside it, and
+//! no `include` and no supervisor may find it. Only what was checked is written beside the jobfile and renamed over it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, Uid, access, mkdtemp};
+use serde_json::json;
+
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobs::check::Report;
+use crate::cmd::jobs::reload;
+use crate::cmd::jobset::with_environment;
+use crate::cmd::output::Out;
+use crate::core::noun::count;
+use crate::jobfile::{self, STARTER};
+use crate::os::editor::{self, Ended};
+use crate::os::file;
+
+/// No jobfile is longer.
+const SIZE_MAX: u64 = 4 << 20;
+
+/// Answers `jobctl edit`.
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    let path = context.jobfile()?;
+    // Found before the edit: a supervisor that runs has the state directory of the jobfile as it was.
+    context.state_dir()?;
+    let original = Original::read(&path)?;
+    let editor = editor::find().ok_or_else(|| {
+        Failure::no("no editor: neither `editor` nor `vi` is installed")
+            .hint("set VISUAL or EDITOR to one")
+    })?;
+    let before = original.bytes.as_deref().unwrap_or(STARTER.as_bytes());
+    let draft = Draft::make(&path, before)?;
+    let edited = draft.kept_if_failed(edit(context, &editor, &path, &draft, before))?;
+    let Some(edited) = edited else {
+        draft.remove();
+        return say_unchanged(context, &path, out);
+    };
+    draft.kept_if_failed(original.install(&edited))?;
+    draft.remove();
+    finish(context, &path, out)
+}
+
+/// Lets the person edit until the copy is good; none: it is as it was.
+fn edit(
+    context: &Context,
+    editor: &std::ffi::OsStr,
+    path: &Path,
+    draft: &Draft,
+    before: &[u8],
+) -> Result<Option<Vec<u8>>, Failure> {
+    loop {
+        run_editor(editor, draft)?;
+        let edited = draft.read()?;
+        if edited == before {
+            return Ok(None);
+        }
+        let report = check(context, path, edited.clone());
+        report.say(context);
+        if report.is_ok() {
+            return Ok(Some(edited));
+        }
+        let errors = count(report.errors(), "error");
+        if !wants_again(&errors) {
+            return Err(Failure::no(format!("{}: {errors}, nothing is installed", path.display())));
+        }
+    }
+}
+
+fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<(), Failure> {
+    let name = editor.display();
+    let ended = editor::run(editor, &draft.file).map_err(|error| {
+        Failure::system(format!("editor `{name}`: {}", crate::cmd::failure::plain(&error)))
+    })?;
+    match ended {
+        Ended::Well => Ok(()),
+        Ended::Exited(127) => {
+            Err(Failure::no(format!("editor `{name}`: there is no such program"))
+                .hint("set VISUAL or EDITOR to one that is installed"))
+        }
+        Ended::Exited(126) => Err(Failure::no(format!("editor `{name}`: cannot be executed"))
+            .hint("set VISUAL or EDITOR to one that can")),
+        Ended::Exited(code) => Err(Failure::no(format!(
+            "editor `{name}` ended with exit code {code}: nothing is installed"
+        ))),
+        Ended::Signaled(signal) => Err(Failure::no(format!(
+            "editor `{name}` was ended by signal {signal}: nothing is installed"
+        ))),
+    }
+}
+
+/// Checks the text as if it stood in the jobfile, with all that `check` says.
+fn check(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
+    match with_environment(|env| jobfile::load_instead(path, bytes, env)) {
+        Ok(jobfile) => Report::of(&jobfile).forewarned(
+            jobfile,
+            &crate::cmd::jobs::check::Past::of(context, context.now.wall),
+            context.now.wall,
+        ),
+        Err(problems) => Report::of_errors(problems),
+    }
+}
+
+/// Asks on a terminal; elsewhere there is nobody to ask.
+fn wants_again(errors: &str) -> bool {
+    let (stdin, mut stderr) = (io::stdin(), io::stderr());
+    if !stdin.is_terminal() || !stderr.is_terminal() {
+        return false;
+    }
+    loop {
+        let _ = write!(stderr, "{errors}: edit again? [Y/n] ");
+        let mut line = String::new();
+        if stdin.lock().read_line(&mut line).unwrap_or(0) == 0 {
+            let _ = writeln!(stderr);
+            return false;
+        }
+        match line.trim().to_ascii_lowercase().as_str() {
+            "" | "y" | "yes" => return true,
+            "n" | "no" => return false,
+            _ => {}
+        }
+    }
+}
+
+fn say_unchanged(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, Failure> {
+    if context.global.json {
+        out.json(
+            &json!({ "jobfile": path.to_string_lossy(), "installed": false, "reload": null }),
+        )?;
+    } else {
+        out.line("no changes")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Lets the supervisor take what was installed, if there is one.
+fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, Failure> {
+    if !context.global.json {
+        out.text(&format!("installed {}\n", path.display()))?;
+        out.flush()?;
+    }
+    let answer = if context.is_supervised()? {
+        Some(reload::ask(context)?)
+    } else {
+        context.say("no supervisor is running: it is read at the next start of `jobctl run`");
+        None
+    };
+    if context.global.json {
+        let reload = answer.as_ref().map(reload::Answer::json);
+        out.json(
+            &json!({ "jobfile": path.to_string_lossy(), "installed": true, "reload": reload }),
+        )?;
+    }
+    match answer {
+        Some(answer) if context.global.json => {
+            Ok(if answer.is_ok() { Exit::Done } else { Exit::No })
+        }
+        Some(answer) => answer.print(out),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// The jobfile as it was when it was copied.
+struct Original {
+    /// Its name.
+    path: PathBuf,
+    /// Where it is, behind symbolic links.
+    target: PathBuf,
+    /// None: there is no such file yet.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Original {
+    /// Reads it, and refuses what could not be replaced later.
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if let Ok(link) = fs::read_link(path) {
+                    return Err(Failure::system(format!(
+                        "{}: a symbolic link to {}, which is not there",
+                        path.display(),
+                        link.display()
+                    )));
+                }
+                let original =
+                    Self { path: path.to_path_buf(), target: path.to_path_buf(), bytes: None };
+                return original.refuse_if_not_writable().map(|()| original);
+            }
+            Err(error) => return Err(Failure::of_file(path, &error)),
+        };
+        let bytes =
+            file::read_small(&target, SIZE_MAX).map_err(|error| Failure::of_file(path, &error))?;
+        let original = Self { path: path.to_path_buf(), target, bytes: Some(bytes) };
+        original.refuse_if_not_writable()?;
+        Ok(original)
+    }
+
+    fn dir(&self) -> &Path {
+        self.target.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Better said before the editor starts than after.
+    fn refuse_if_not_writable(&self) -> Result<(), Failure> {
+        let refuse = |path: &Path, errno: nix::Error| Failure::of_file(path, &errno.into());
+        let dir = self.dir();
+        let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+        let flags = AccessFlags::W_OK | AccessFlags::X_OK;
+        access(there, flags).map_err(|errno| refuse(there, errno))?;
+        if self.bytes.is_none() {
+            return Ok(());
+        }
+        access(&self.target, AccessFlags::W_OK).map_err(|errno| refuse(&self.target, errno))?;
+        let meta =
+            fs::metadata(&self.target).map_err(|error| Failure::of_file(&self.target, &error))?;
+        let me = Uid::effective();
+        if !me.is_root() && meta.uid() != me.as_raw() {
+            return Err(Failure::system(format!(
+                "{}: belongs to another user, and would not after it was replaced",
+                self.target.display()
+            ))
+            .hint("edit it as that user, or as root"));
+        }
+        Ok(())
+    }
+
+    /// Replaces it by `edited`, whole or not at all, unless it is not what was copied any more.
+    fn install(&self, edited: &[u8]) -> Result<(), Failure> {
+        let failed = |error: &io::Error| Failure::of_file(&self.target, error);
+        fs::create_dir_all(self.dir()).map_err(|error| failed(&error))?;
+        // Hidden, and not ending in `.toml`: no `include` matches it.
+        let new = file::draft_of(&self.target);
+        let written = self.write_new(&new, edited).map_err(|error| failed(&error));
+        let installed = written.and_then(|file| {
+            self.refuse_if_changed()?;
+            file::rename_own(&file, &new, &self.target)
+                .and_then(|()| File::open(self.dir())?.sync_all())
+                .map_err(|error| failed(&error))
+        });
+        if installed.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        installed
+    }
+
+    /// Writes the new file, with mode and owner of the one before.
+    fn write_new(&self, new: &Path, edited: &[u8]) -> io::Result<File> {
+        let before = self.bytes.is_some().then(|| fs::metadata(&self.target)).transpose()?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        if before.is_some() {
+            options.mode(0o600);
+        }
+        let mut file = options.open(new)?;
+        file.write_all(edited)?;
+        if let Some(before) = before {
+            let made = file.metadata()?;
+            if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+                fchown(&file, Some(before.uid()), Some(before.gid()))?;
+            }
+            file.set_permissions(fs::Permissions::from_mode(before.mode() & 0o7777))?;
+        }
+        file.sync_all()?;
+        Ok(file)
+    }
+
+    fn refuse_if_changed(&self) -> Result<(), Failure> {
+        let now = match file::read_small(&self.target, SIZE_MAX) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::of_file(&self.target, &error)),
+        };
+        let changed = |what: &str| {
+            Failure::no(format!(
+                "{}: {what} by somebody else meanwhile, nothing is installed",
+                self.path.display()
+            ))
+        };
+        if now != self.bytes {
+            return Err(changed("was changed"));
+        }
+        // The link may lead to another file by now, and that one is the jobfile then.
+        match fs::canonicalize(&self.path) {
+            Ok(target) if target != self.target => {
+                Err(changed("the link was switched to another file"))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The copy that is edited.
+struct Draft {
+    dir: PathBuf,
+    file: PathBuf,
+    before: Vec<u8>,
+}
+
+impl Draft {
+    fn make(path: &Path, text: &[u8]) -> Result<Self, Failure> {
+        let temporary = std::env::temp_dir();
+        let dir = mkdtemp(&temporary.join("jobctl-edit-XXXXXX"))
+            .map_err(|errno| Failure::of_file(&temporary, &errno.into()))?;
+        let draft = Self {
+            file: dir.join(path.file_name().unwrap_or_default()),
+            dir,
+            before: text.to_vec(),
+        };
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft.file)
+            .and_then(|mut file| file.write_all(text));
+        made.map_err(|error| {
+            draft.remove();
+            Failure::of_file(&draft.file, &error)
+        })?;
+        Ok(draft)
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Failure> {
+        file::read_small(&self.file, SIZE_MAX).map_err(|error| Failure::of_file(&self.file, &error))
+    }
+
+    /// After a failure, what was written is kept and its place is said.
+    fn kept_if_failed<T>(&self, done: Result<T, Failure>) -> Result<T, Failure> {
+        done.map_err(|failure| {
+            if !self.file.exists() || self.read().is_ok_and(|bytes| bytes == self.before) {
+                self.remove();
+                return failure;
+            }
+            let kept = format!("the edited copy is kept: {}", self.file.display());
+            match failure.hint.clone() {
+                Some(hint) => failure.hint(format!("{hint}\nhint: {kept}")),
+                None => failure.hint(kept),
+            }
+        })
+    }
+
+    fn remove(&self) {
+        // One that stays is only for its user to read.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}

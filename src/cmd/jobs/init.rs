@@ -1,0 +1,50 @@
+//! `jobctl init`: writes a commented jobfile to start from; never touches one that is there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::output::Out;
+use crate::jobfile::STARTER;
+
+/// Answers `jobctl init`.
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    let path = context.jobfile()?;
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(|error| Failure::of_file(dir, &error))?;
+    }
+    write(&path)?;
+    if context.global.json {
+        out.json(&json!({ "jobfile": path.to_string_lossy() }))?;
+        return Ok(Exit::Done);
+    }
+    out.text(&format!("wrote {}\n", path.display()))?;
+    context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path) -> Result<(), Failure> {
+    let mut file = create(path)?;
+    let written = file.write_all(STARTER.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a jobfile is worse than none, and it is this call that made it.
+        let _ = fs::remove_file(path);
+        Failure::of_file(path, &error)
+    })
+}
+
+fn create(path: &Path) -> Result<File, Failure> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    opened.map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            return Failure::no(format!("{}: there is one already", path.display()))
+                .hint("move it away, or name another one with --jobfile");
+        }
+        Failure::of_file(path, &error)
+    })
+}

@@ -1,0 +1,296 @@
+//! `jobctl reload`: asks the supervisor to read the jobfile now, waits for its answer and prints it.
+//!
+//! Request and answer are in the store. While it waits it asks whether the supervisor is there, so that it never waits for nobody.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cmd::context::Context;
+use crate::cmd::control::wait;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::{Failure, plain};
+use crate::cmd::jobs::check;
+use crate::cmd::output::Out;
+use crate::core::noun::count;
+use crate::core::time::Mono;
+use crate::jobfile::{LoadError, Problem};
+use crate::os::clock;
+use crate::os::wake::{self, Rung};
+use crate::store::{Store, StoreError};
+use crate::supervisor::Changes;
+
+/// After so long a person is told why nothing happens, and after so long it is given up.
+const WORD_AFTER: Duration = Duration::from_secs(5);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+
+/// Names that are printed of one kind of change.
+const NAMES_MAX: usize = 12;
+
+/// What the supervisor answers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    /// How many jobs there are now.
+    pub(super) jobs: usize,
+    /// New jobs.
+    pub(super) added: Vec<String>,
+    /// Jobs that are defined in another way.
+    pub(super) changed: Vec<String>,
+    /// Jobs that are gone.
+    pub(super) removed: Vec<String>,
+    /// Jobs with another name.
+    pub(super) renamed: Vec<(String, String)>,
+    /// Why it was not taken; empty if it was.
+    errors: Vec<Error>,
+}
+
+/// An error, as `check` prints it and as `check --json` has it.
+#[derive(Clone, Debug)]
+struct Error {
+    text: String,
+    json: Value,
+}
+
+/// Answers `jobctl reload`.
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    let answer = ask(context)?;
+    if context.global.json {
+        out.json(&answer.json())?;
+        return Ok(if answer.is_ok() { Exit::Done } else { Exit::No });
+    }
+    answer.print(out)
+}
+
+/// Asks the supervisor, which must be there, and waits for its answer.
+pub(super) fn ask(context: &Context) -> Result<Answer, Failure> {
+    let state_dir = context.state_dir()?;
+    if !context.is_supervised()? {
+        return Err(Failure::no_supervisor(format!(
+            "no supervisor is running in {}",
+            state_dir.display()
+        )));
+    }
+    let mut store = match Store::open_write(context.state_dir_to_write()?) {
+        // It listens, but its store was deleted.
+        Err(error @ StoreError::Missing(_)) => return Err(Failure::system(error.to_string())),
+        store => store?,
+    };
+    let number = store.ask_reload()?;
+    let asked_at = clock::now().mono;
+    ring(state_dir)?;
+    let mut is_told = false;
+    let answered = wait::until_answered(
+        &store,
+        || Ok(store.reload_answer(number)?),
+        || look_after(context, asked_at, &mut is_told),
+    );
+    match answered {
+        Ok(text) => Answer::read(&text),
+        // It may have answered and left between the two looks.
+        Err(failure) => match store.reload_answer(number)? {
+            Some(text) => Answer::read(&text),
+            None => Err(failure),
+        },
+    }
+}
+
+fn ring(state_dir: &Path) -> Result<(), Failure> {
+    match wake::ring(state_dir) {
+        Ok(Rung::Heard) => Ok(()),
+        Ok(Rung::NobodyListens) => Err(gone()),
+        Err(error) => Err(Failure::of_file(&state_dir.join("wake"), &error)),
+    }
+}
+
+fn gone() -> Failure {
+    Failure::no_supervisor("the supervisor has ended and gave no answer")
+}
+
+/// Says why it takes so long, and gives up in the end.
+fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(), Failure> {
+    if !context.is_supervised()? {
+        return Err(gone());
+    }
+    let waited = clock::now().mono.since(asked_at);
+    if waited >= GIVE_UP_AFTER {
+        return Err(Failure::system("the supervisor is there, but gives no answer")
+            .hint("its log may say why: a full disk, a locked store, or an older version"));
+    }
+    if waited >= WORD_AFTER && !*is_told {
+        *is_told = true;
+        context.say("the supervisor has not answered yet: waiting up to a minute");
+    }
+    Ok(())
+}
+
+impl Answer {
+    /// It was taken.
+    pub(super) fn of_changes(changes: &Changes) -> Self {
+        let Changes { jobs, added, changed, removed, renamed } = changes.clone();
+        Self { jobs, added, changed, removed, renamed, errors: Vec::new() }
+    }
+
+    /// It is a bad one.
+    pub(super) fn of_error(path: &Path, error: &LoadError) -> Self {
+        match error {
+            LoadError::Problems(problems) | LoadError::Untrusted(problems) => {
+                Self { errors: problems.iter().map(Error::of_problem).collect(), ..Self::default() }
+            }
+            LoadError::Missing(_) => Self::of_failure(path, "there is no such file"),
+            LoadError::Unreadable(error) => Self::of_failure(path, &plain(error)),
+        }
+    }
+
+    /// It could not be taken.
+    pub(super) fn of_failure(path: &Path, message: &str) -> Self {
+        Self {
+            errors: vec![Error {
+                text: format!("{}: {message}", path.display()),
+                json: check::finding(&crate::jobfile::Place::whole(path), None, message, None),
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is in force.
+    pub(super) fn is_ok(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// The object of `--json`.
+    pub(super) fn json(&self) -> Value {
+        let renamed: Value =
+            self.renamed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
+        let errors: Value = self.errors.iter().map(|error| error.json.clone()).collect();
+        json!({
+            "ok": self.is_ok(),
+            "jobs": self.jobs,
+            "added": self.added,
+            "changed": self.changed,
+            "removed": self.removed,
+            "renamed": renamed,
+            "errors": errors,
+        })
+    }
+
+    /// What stands in the store.
+    pub(super) fn text(&self) -> String {
+        let texts: Vec<&str> = self.errors.iter().map(|error| &*error.text).collect();
+        json!({ "answer": self.json(), "errors": texts }).to_string()
+    }
+
+    fn read(text: &str) -> Result<Self, Failure> {
+        serde_json::from_str(text)
+            .ok()
+            .and_then(|stored: Value| Self::of_stored(&stored))
+            .ok_or_else(|| {
+                Failure::system("the answer of the supervisor cannot be read")
+                    .hint("it is of another version: restart it")
+            })
+    }
+
+    fn of_stored(stored: &Value) -> Option<Self> {
+        let answer = &stored["answer"];
+        let names = |key: &str| -> Option<Vec<String>> {
+            let names = answer[key].as_array()?.iter();
+            names.map(|name| Some(name.as_str()?.to_owned())).collect()
+        };
+        let renamed = answer["renamed"]
+            .as_array()?
+            .iter()
+            .map(|pair| Some((pair["from"].as_str()?.to_owned(), pair["to"].as_str()?.to_owned())));
+        let texts = stored["errors"].as_array()?.iter();
+        let errors = texts.zip(answer["errors"].as_array()?).map(|(text, json)| {
+            Some(Error { text: text.as_str()?.to_owned(), json: json.clone() })
+        });
+        Some(Self {
+            jobs: usize::try_from(answer["jobs"].as_u64()?).ok()?,
+            added: names("added")?,
+            changed: names("changed")?,
+            removed: names("removed")?,
+            renamed: renamed.collect::<Option<_>>()?,
+            errors: errors.collect::<Option<_>>()?,
+        })
+    }
+
+    /// Prints it for people: one line, or all errors.
+    pub(super) fn print(&self, out: &mut Out) -> Result<Exit, Failure> {
+        if self.is_ok() {
+            out.line(self.line())?;
+            return Ok(Exit::Done);
+        }
+        check::say(self.errors.iter().map(|error| error.text.clone()));
+        Err(Failure::no(format!(
+            "the jobfile is not in force: {}, the one before stays",
+            count(self.errors.len(), "error")
+        )))
+    }
+
+    fn line(&self) -> String {
+        let renamed: Vec<String> =
+            self.renamed.iter().map(|(from, to)| format!("{from} to {to}")).collect();
+        let mut parts = vec![format!("in force, {}", count(self.jobs, "job"))];
+        for (word, names) in [
+            ("added", &self.added),
+            ("changed", &self.changed),
+            ("removed", &self.removed),
+            ("renamed", &renamed),
+        ] {
+            if !names.is_empty() {
+                parts.push(format!("{word} {}", listed(names)));
+            }
+        }
+        if parts.len() == 1 {
+            parts.push("nothing changed".to_owned());
+        }
+        parts.join("; ")
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let shown = names.get(..NAMES_MAX).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(NAMES_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+impl Error {
+    fn of_problem(problem: &Problem) -> Self {
+        let Problem { place, job, message, hint } = problem;
+        Self {
+            text: problem.to_string(),
+            json: check::finding(place, job.as_deref(), message, hint.as_deref()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_it_was_written() {
+        let taken = Answer {
+            jobs: 3,
+            added: vec!["a".into()],
+            renamed: vec![("b".into(), "c".into())],
+            ..Answer::default()
+        };
+        let read = Answer::read(&taken.text()).unwrap();
+        assert_eq!(read.line(), "in force, 3 jobs; added a; renamed b to c");
+        let bad = Answer::of_failure(Path::new("/j"), "no");
+        let read = Answer::read(&bad.text()).unwrap();
+        assert!(!read.is_ok());
+        assert_eq!(read.json()["errors"][0]["message"], "no");
+        assert!(Answer::read("{}").is_err());
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        let names: Vec<String> = (0..14).map(|number| format!("j{number}")).collect();
+        assert!(listed(&names).ends_with("j11 and 2 more"));
+        assert_eq!(Answer::default().line(), "in force, 0 jobs; nothing changed");
+    }
+}

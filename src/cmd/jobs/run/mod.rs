@@ -1,0 +1,567 @@
+//! `jobctl run`: the supervisor, in the foreground.
+
+mod reloading;
+mod twin;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::{Failure, plain};
+use crate::cmd::jobset;
+use crate::cmd::output::Out;
+use crate::cmd::trust;
+use crate::core::job::{Job, LogFormat, OnStop, Settings};
+use crate::core::schedule::Zone;
+use crate::core::time::Now;
+use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
+use crate::os::cgroup::{Delegated, Unusable};
+use crate::os::notify::Notify;
+use crate::os::paths::Caller;
+use crate::os::signals::SelfPipe;
+use crate::os::wake::Bell;
+use crate::os::{clock, disk, limit, machine, process, reports, user, wake, zone};
+use crate::store::{Behind, Patience, Store, SupervisorRow};
+use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
+use crate::supervisor::environment::{self, Surroundings};
+use crate::supervisor::forward::LineForm;
+use crate::supervisor::room;
+use crate::supervisor::slots::Slots;
+use crate::supervisor::watching::Watching;
+use crate::supervisor::{
+    Configuration, Event, Loaded as Taken, Mode, NewJobs, Removal, Supervisor,
+};
+use reloading::Reloading;
+
+/// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
+const RUNNING_PER_CPU: usize = 4;
+const RUNNING_MIN: usize = 16;
+
+/// Record, output, socket and process of a slot, two locks, and one to spare.
+const DESCRIPTORS_PER_SLOT: usize = 7;
+
+/// The fewest open files with which a supervisor runs one job: its own, those of a slot, and those of a keeper that is started.
+const DESCRIPTORS_MIN: usize = 32;
+
+/// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
+
+/// Output that is kept in all where the jobfile says nothing: a tenth of the disk, at most 4 GiB.
+const OUTPUT_SHARE: u64 = 10;
+const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
+
+/// Answers `jobctl run`.
+pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
+    refuse_names(args)?;
+    raise_open_files()?;
+    let path = context.jobfile()?;
+    trust::refuse(&path)?;
+    let state_dir = context.service_state_dir()?;
+    twin::refuse(context, &path, &state_dir)?;
+    if !path.exists() && !Store::is_there(&state_dir) {
+        return Err(jobset::failure_of(&LoadError::Missing(path)));
+    }
+    trust::refuse_way(&state_dir)?;
+    daemon::take_state_dir(&state_dir)
+        .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
+    let (mut office, signals) = match take_office(context, args.standby, &path, &state_dir)? {
+        Some(taken) => taken,
+        None => return Ok(Exit::Done),
+    };
+    // Another one may have begun at the same time; now each of the two finds the lock of the other one.
+    twin::refuse(context, &path, &state_dir)?;
+    room::make_way(&state_dir).map_err(|error| Failure::of_file(&state_dir, &error))?;
+    let on_stop = args.on_stop.map(|on_stop| match on_stop {
+        cli::OnStop::Finish => OnStop::Finish,
+        cli::OnStop::Detach => OnStop::Detach,
+    });
+    let service = Service {
+        path,
+        state_dir,
+        on_stop,
+        log_format: args.log_format.map(|format| match format {
+            cli::LogFormat::Text => LogFormat::Text,
+            cli::LogFormat::Json => LogFormat::Json,
+        }),
+        mode: if args.shadow { Mode::Shadow } else { Mode::Live },
+    };
+    let mut bell: Option<Bell> = None;
+    let mut first = vec![Event::Rung];
+    let mut begins = Begins::AsItIs;
+    loop {
+        let store = Store::create(&service.state_dir)?;
+        let why_paused = claim_store(&store, begins, clock::now())?;
+        let snapshot = trust::snapshot(&service.path, None);
+        let loaded = load(&store, &service.path)?;
+        let (mut supervisor, mut watching) = service.start(store, loaded, &office, why_paused)?;
+        let bell = match &mut bell {
+            Some(bell) => bell,
+            None => bell.insert(
+                wake::listen(&service.state_dir)
+                    .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?,
+            ),
+        };
+        let mut post = Post { bell, signals: &signals, office: &mut office };
+        let mut reload = Reloading::new(&service, snapshot);
+        let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
+            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+        match left {
+            Left::Stopped => return Ok(Exit::Done),
+            // There was no downtime.
+            Left::Astray => office.last_alive_at = None,
+            Left::Ousted(why) => return Err(ousted(&mut supervisor, &service.state_dir, &why)),
+        }
+        if supervisor.is_replaced() {
+            begins = Begins::Replaced;
+        } else {
+            begins = Begins::AsItIs;
+        }
+        first = vec![Event::Rung];
+        first.extend(supervisor.is_stopping().then_some(Event::StopAsked));
+    }
+}
+
+/// The supervisor is none any more. It leaves as if it were killed: what it has started goes on, and belongs to whoever has its state
+/// directory now.
+fn ousted(
+    supervisor: &mut Supervisor<Slots>,
+    state_dir: &std::path::Path,
+    why: &Ousted,
+) -> Failure {
+    let failure = match why {
+        Ousted::Moved => Failure::system(format!(
+            "state directory {}: was moved away, removed or replaced",
+            state_dir.display()
+        ))
+        .hint("start `jobctl run` again; what still runs belongs to whoever uses the directory where it is now"),
+        Ousted::Taken(pid) => {
+            not_in_office(state_dir, OfficeError::Taken(pid.clone()))
+        }
+    };
+    let now = clock::now();
+    supervisor.say(now.wall, "ousted", &[("error", &failure.message)]);
+    supervisor.sign_off(now);
+    failure
+}
+
+/// A low limit of open files is no reason to run nothing, unless it cannot be raised.
+fn raise_open_files() -> Result<(), Failure> {
+    // What is left of it is looked at below.
+    let _ = limit::raise_open_files();
+    let max = process::descriptors_max();
+    if max >= DESCRIPTORS_MIN {
+        return Ok(());
+    }
+    Err(Failure::system(format!(
+        "open files: the limit is {max}, with which nothing can be run; {DESCRIPTORS_MIN} is the least"
+    ))
+    .hint("raise it with `ulimit -Hn`, or with LimitNOFILE= in a unit of systemd"))
+}
+
+/// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited for the other one to end.
+fn take_office(
+    context: &Context,
+    is_standby: bool,
+    jobfile: &std::path::Path,
+    state_dir: &std::path::Path,
+) -> Result<Option<(Office, SelfPipe)>, Failure> {
+    let listen = || {
+        daemon::listen_to_signals()
+            .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))
+    };
+    match Office::take(state_dir, jobfile) {
+        Ok(office) => return Ok(Some((office, listen()?))),
+        Err(OfficeError::Taken(pid)) if is_standby => {
+            context.say(&format!("standing by for the supervisor that runs here (pid {pid})"));
+        }
+        Err(error) => return Err(not_in_office(state_dir, error)),
+    }
+    let signals = listen()?;
+    let taken = Office::wait(state_dir, jobfile, &signals)
+        .map_err(|error| not_in_office(state_dir, error))?;
+    Ok(taken.map(|office| (office, signals)))
+}
+
+/// A jobfile to begin with, and why it is not the one on disk.
+struct Loaded {
+    jobfile: Jobfile,
+    error: Option<String>,
+}
+
+/// What stays the same over reloads.
+pub(crate) struct Service {
+    /// The jobfile.
+    pub(crate) path: PathBuf,
+    state_dir: PathBuf,
+    on_stop: Option<OnStop>,
+    log_format: Option<LogFormat>,
+    mode: Mode,
+}
+
+impl Service {
+    /// What has the jobfile and state directory of a live supervisor, and is none.
+    pub(crate) fn beside(path: PathBuf, state_dir: PathBuf) -> Self {
+        Self { path, state_dir, on_stop: None, log_format: None, mode: Mode::Live }
+    }
+
+    fn start(
+        &self,
+        store: Store,
+        loaded: Loaded,
+        office: &Office,
+        why_paused: Option<&'static str>,
+    ) -> Result<(Supervisor<Slots>, Watching), Failure> {
+        let now = clock::now();
+        let (slots, unusable) = self.slots();
+        let configuration = self.configuration(&loaded.jobfile.settings)?;
+        let surroundings = self.surroundings();
+        let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
+        supervisor.open_log();
+        match Notify::of_process() {
+            Ok(notify) => supervisor.attach(notify),
+            Err(error) => {
+                supervisor.say(now.wall, "notify_failed", &[("error", &plain(&error))]);
+            }
+        }
+        say_cgroup(&mut supervisor, unusable.as_ref(), now);
+        if let Err(failure) = self.reports_dir() {
+            supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);
+        }
+        let jobs = loaded.jobfile.jobs.len();
+        if let Some(last_alive_at) = office.last_alive_at {
+            supervisor.look_at_clock_of_last(last_alive_at, now);
+        }
+        self.load(&mut supervisor, loaded.jobfile, Removal::Now, now)?;
+        supervisor.keep_reserve(now);
+        let adopted = supervisor.recover(now)?;
+        self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
+        supervisor.parts().0.set_patience(Patience::Turn)?;
+        if let Some(error) = &loaded.error {
+            supervisor.say(
+                now.wall,
+                "jobfile_bad",
+                &[("error", error), ("instead", &"the last good one")],
+            );
+        }
+        if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
+            let hint = "its log was cut or removed; `jobctl restore` takes a backup back";
+            supervisor.say(now.wall, "store_lost_commits", &[("commits", &lost), ("hint", &hint)]);
+        }
+        if let Some(reason) = why_paused {
+            let hint = "`jobctl resume --all` when it may run here";
+            supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
+        }
+        // What is there now is the baseline; whoever was told that it is ready may add files.
+        let mut watching = Watching::default();
+        watching.start(&mut supervisor, clock::now());
+        let mode = match self.mode {
+            Mode::Live => "live",
+            Mode::Shadow => "shadow",
+        };
+        supervisor.say(
+            now.wall,
+            "ready",
+            &[
+                ("mode", &mode),
+                ("version", &env!("CARGO_PKG_VERSION")),
+                ("pid", &std::process::id()),
+                ("jobs", &jobs),
+                ("adopted", &adopted),
+                ("jobfile", &self.path.display()),
+                ("state_dir", &self.state_dir.display()),
+            ],
+        );
+        supervisor.sign_ready(now);
+        supervisor.parts().0.forget_statements();
+        process::give_memory_back();
+        Ok((supervisor, watching))
+    }
+
+    /// The slots, in control groups where that can be; and what was delegated and cannot be used.
+    pub(crate) fn slots(&self) -> (Slots, Option<Unusable>) {
+        let slots = Slots::in_state_dir(&self.state_dir, PathBuf::from("/proc/self/exe"));
+        match Delegated::take() {
+            Ok(cgroup) => (slots.enclosed(cgroup), None),
+            Err(unusable) => (slots, Some(unusable)),
+        }
+    }
+
+    /// Takes over a jobfile: jobs, settings, and the copy for worse days.
+    pub(crate) fn load(
+        &self,
+        supervisor: &mut Supervisor<Slots>,
+        jobfile: Jobfile,
+        removal: Removal,
+        now: Now,
+    ) -> Result<Taken, Failure> {
+        let Jobfile { settings, jobs, sources, .. } = jobfile;
+        let sources: Vec<(PathBuf, String)> =
+            sources.into_iter().map(|source| (source.path, source.text)).collect();
+        let limited = limited_in_memory(&jobs);
+        let former = supervisor.configure(self.configuration(&settings)?);
+        let mut zones = Zones::new(settings.timezone.clone());
+        let new = NewJobs { jobs, sources: &sources, removal };
+        let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
+        if !matches!(loaded, Ok(Taken::Taken(_))) {
+            supervisor.configure(former);
+        } else {
+            Self::forward(supervisor, &settings);
+            if supervisor.parts().1.cgroup().is_none() {
+                say_unlimitable(supervisor, &limited, now);
+            }
+        }
+        Ok(loaded?)
+    }
+
+    /// Copies output to standard output where that is wanted.
+    fn forward(supervisor: &mut Supervisor<Slots>, settings: &Settings) {
+        let form = if supervisor.logs_json() { LineForm::Json } else { LineForm::Prefix };
+        let is_wanted = settings.forward_output.unwrap_or(std::process::id() == 1);
+        supervisor.parts().1.forward_output(is_wanted.then_some(form));
+    }
+
+    pub(crate) fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
+        let running_max = running_max(settings);
+        let running_max = running_max.min(process::descriptors_max() / DESCRIPTORS_PER_SLOT);
+        let is_pid_1 = std::process::id() == 1;
+        Ok(Configuration {
+            running_max,
+            mode: self.mode,
+            on_stop: self.on_stop.or(settings.on_stop).unwrap_or(OnStop::Finish),
+            stop_timeout: settings.stop_timeout.unwrap_or(if is_pid_1 {
+                STOP_TIMEOUT_PID_1
+            } else {
+                STOP_TIMEOUT
+            }),
+            seed: settings.hash_seed.as_deref().map_or_else(machine::id, str::to_owned),
+            output_total_max: self.output_total_max(settings),
+            state_dir: self.state_dir.clone(),
+            log_format: self.log_format.or(settings.log_format),
+            metrics_file: settings.metrics_file.as_deref().map(PathBuf::from),
+            heartbeat: settings.heartbeat.clone(),
+            boot_id: process::boot_id()
+                .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
+        })
+    }
+
+    fn output_total_max(&self, settings: &Settings) -> i64 {
+        let max = settings.output_total_max.unwrap_or_else(|| {
+            disk::space(&self.state_dir).map_or(OUTPUT_TOTAL_MAX, |space| {
+                (space.total / OUTPUT_SHARE).min(OUTPUT_TOTAL_MAX)
+            })
+        });
+        i64::try_from(max).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            inherited: environment::inherited(),
+            user: user::current(),
+            jobfile: self.path.clone(),
+            state_dir: self.state_dir.clone(),
+            reports_dir: self.reports_dir().ok(),
+        }
+    }
+
+    /// Where commands report; it is made if it is not there.
+    fn reports_dir(&self) -> Result<PathBuf, Failure> {
+        let dir = Caller::of_process().reports_dir(&self.state_dir);
+        match reports::make_dir(&dir) {
+            Ok(()) => Ok(dir),
+            Err(error) => Err(Failure::of_file(&dir, &error)),
+        }
+    }
+
+    /// Writes into the store what `status` says of this supervisor, and that none was there before it.
+    fn write_down(
+        &self,
+        supervisor: &mut Supervisor<Slots>,
+        error: Option<&str>,
+        office: &Office,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let (store, _) = supervisor.parts();
+        store.begin()?;
+        if let Some(from) = office.last_alive_at.filter(|from| *from < now.wall) {
+            store.record_downtime(from, now.wall)?;
+        }
+        store.save_supervisor(&SupervisorRow {
+            pid: i32::try_from(std::process::id()).ok(),
+            since: Some(now.wall),
+            jobfile: Some(self.path.display().to_string()),
+            jobfile_error: error.map(str::to_owned),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            is_shadow: self.mode == Mode::Shadow,
+            ..SupervisorRow::default()
+        })?;
+        Ok(store.commit()?)
+    }
+}
+
+/// Says where attempts have control groups of their own, or why they have none though some were delegated.
+fn say_cgroup(supervisor: &mut Supervisor<Slots>, unusable: Option<&Unusable>, now: Now) {
+    if let Some(Unusable { dir, error }) = unusable {
+        let fields: [(&str, &dyn std::fmt::Display); 2] = [("path", dir), ("error", error)];
+        supervisor.say(now.wall, "no_cgroup", &fields);
+    } else if let Some(dir) = supervisor.parts().1.cgroup().map(str::to_owned) {
+        supervisor.say(now.wall, "cgroup", &[("path", &dir)]);
+    }
+}
+
+/// Says of which jobs every attempt fails, because their memory cannot be limited.
+fn say_unlimitable(supervisor: &mut Supervisor<Slots>, jobs: &[String], now: Now) {
+    for job in jobs {
+        let error = "limits.memory: no control group (cgroup v2) is delegated to the supervisor";
+        let hint = "set `Delegate=yes` in its systemd unit";
+        supervisor.say(now.wall, "no_cgroup", &[("job", job), ("error", &error), ("hint", &hint)]);
+    }
+}
+
+fn limited_in_memory(jobs: &[Job]) -> Vec<String> {
+    let limited = jobs.iter().filter(|job| job.policy.limits.memory.is_some());
+    limited.map(|job| job.name.to_string()).collect()
+}
+
+/// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
+fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
+    let error = match trust::load(path) {
+        Ok(jobfile) => {
+            return Ok(Loaded { jobfile, error: None });
+        }
+        // The copy must not be a way around.
+        Err(error @ LoadError::Untrusted(_)) => return Err(jobset::failure_of(&error)),
+        Err(error) => error,
+    };
+    let sources: Vec<Source> =
+        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
+    let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
+    match (!sources.is_empty()).then(|| jobset::with_environment(copy)).flatten() {
+        Some(jobfile) => Ok(Loaded { jobfile, error: Some(error.to_string()) }),
+        None if !path.exists() => Err(jobset::failure_of(&LoadError::Missing(path.to_path_buf()))),
+        None => Err(match error {
+            LoadError::Unreadable(_) | LoadError::Untrusted(_) => jobset::failure_of(&error),
+            LoadError::Missing(_) | LoadError::Problems(_) => Failure::no(error.to_string()),
+        }),
+    }
+}
+
+/// How a supervisor comes to its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// It is as the last one left it, or was put back.
+    AsItIs,
+    /// It has taken the place of the one that was in use.
+    Replaced,
+}
+
+/// A store that comes from another machine starts paused, as one that was restored does, and one that was put in the place of another
+/// and had a supervisor before: what waits in it may have been done since, and what was to be told may have been told. Why, if it does.
+fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>, Failure> {
+    let here = machine::id();
+    store.begin()?;
+    let there = store.machine_id()?;
+    let is_former = begins == Begins::Replaced && there.is_some();
+    let is_moved = there.is_some_and(|there| there != here);
+    if is_former {
+        store.distrust(now.wall)?;
+    }
+    let is_restored = store.is_restored()?;
+    store.set_meta("machine_id", Some(&here))?;
+    store.set_meta("restored_at", None)?;
+    if is_moved {
+        store.set_meta("paused_at", Some(&now.wall.ms()))?;
+        store.set_meta("paused_until", None)?;
+    }
+    let is_paused = store.supervisor()?.pause.is_some();
+    let why = if is_moved {
+        Some("the store comes from another machine")
+    } else if is_former {
+        Some("an older store was put in the place of the one in use")
+    } else if is_restored {
+        Some("the store was restored from a backup")
+    } else {
+        None
+    };
+    if let Some(why) = why {
+        store.give_up_notices(why, now.wall)?;
+    }
+    store.commit()?;
+    Ok(why.filter(|_| is_paused))
+}
+
+/// Zones by name, each read once; none is the jobfile's, else the system's.
+struct Zones {
+    default: Option<Rc<str>>,
+    read: std::collections::HashMap<Option<String>, Rc<Zone>>,
+}
+
+impl Zones {
+    fn new(default: Option<Rc<str>>) -> Self {
+        Self { default, read: std::collections::HashMap::new() }
+    }
+
+    fn get(&mut self, name: Option<&str>) -> Rc<Zone> {
+        let name = name.or(self.default.as_deref()).map(str::to_owned);
+        let zone = self.read.entry(name.clone()).or_insert_with(|| {
+            // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
+            Rc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
+        });
+        zone.clone()
+    }
+}
+
+/// Why this process is not the supervisor, for people.
+pub(crate) fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
+    match error {
+        OfficeError::Taken(pid) => Failure::not_now(format!(
+            "state directory {}: another supervisor runs here ({})",
+            state_dir.display(),
+            // It may have taken the lock just now and not have written its number yet.
+            if pid.is_empty() { "it is starting".to_owned() } else { format!("pid {pid}") }
+        ))
+        .hint("stop that one first, or name another state directory with --state-dir"),
+        OfficeError::Failed(error) => Failure::of_file(&state_dir.join("supervisor.lock"), &error),
+    }
+}
+
+/// Who names a job wants to run it, not the supervisor.
+fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
+    let Some(name) = args.names.first() else {
+        return Ok(());
+    };
+    let name = name.display();
+    Err(Failure::usage(format!("run: takes no name (`{name}`): it is the supervisor"))
+        .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
+}
+
+/// How many runs may run at once.
+pub(crate) fn running_max(settings: &Settings) -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    match settings.max_running {
+        Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
+        None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_job_is_a_hint_to_enqueue() {
+        let args = cli::Run {
+            on_stop: None,
+            log_format: None,
+            shadow: false,
+            standby: false,
+            names: vec!["backup".into()],
+        };
+        let failure = refuse_names(&args).unwrap_err();
+        assert_eq!(failure.code, Exit::Usage);
+        assert_eq!(failure.hint.unwrap(), "to run the job now, use `jobctl enqueue backup`");
+    }
+}

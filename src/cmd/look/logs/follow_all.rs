@@ -1,0 +1,140 @@
+//! `jobctl logs -f`: the output of everything that runs, each line with its run before it. Ends when nobody reads any more.
+//!
+//! What starts and ends between two looks is found by the jobs' last runs; of several such runs of one job only the last one.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::look::logs::follow::{Cursor, Waited, wait};
+use crate::cmd::look::transcript::Transcript;
+use crate::cmd::output::Out;
+use crate::core::run::State;
+use crate::store::{Filter, RunRow, Store};
+
+/// An attempt that is followed.
+struct Followed {
+    cursor: Cursor,
+    transcript: Transcript,
+}
+
+/// What is followed, and what was seen.
+struct Watch {
+    data_version: Option<i64>,
+    /// Id and claim of what ran, and of each job's last run, at the last look.
+    seen: HashSet<(i64, i64)>,
+    followed: BTreeMap<(i64, i64), Followed>,
+    is_raw: bool,
+}
+
+/// Follows everything.
+pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit, Failure> {
+    let mut store = context.open_read()?;
+    if !context.is_supervised()? {
+        context.say("no supervisor is running: nothing new is started");
+    }
+    let mut watch = Watch {
+        data_version: None,
+        seen: HashSet::new(),
+        followed: BTreeMap::new(),
+        is_raw: args.raw,
+    };
+    loop {
+        match &store {
+            Some(store) => watch.look(context, store, out)?,
+            None => store = context.open_read()?,
+        }
+        if wait(out)? == Waited::ReaderGone {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+impl Watch {
+    fn look(&mut self, context: &Context, store: &Store, out: &mut Out) -> Result<(), Failure> {
+        let version = store.data_version()?;
+        if self.data_version != Some(version) {
+            self.take_new(store, out)?;
+            self.data_version = Some(version);
+        }
+        let mut over = Vec::new();
+        for (&(id, claim), followed) in &mut self.followed {
+            let Some(run) = store.run(id)? else {
+                over.push((id, claim));
+                continue;
+            };
+            let found = followed.cursor.advance(context, store, &run)?;
+            followed.transcript.print(&found, context, out)?;
+            if followed.cursor.is_over {
+                followed.transcript.end(out)?;
+                over.push((id, claim));
+            }
+        }
+        over.iter().for_each(|key| drop(self.followed.remove(key)));
+        Ok(())
+    }
+
+    /// Begins to follow what runs, and what has run since the last look.
+    fn take_new(&mut self, store: &Store, out: &Out) -> Result<(), Failure> {
+        let is_first = self.data_version.is_none();
+        let filter = Filter { states: vec![State::Running], ..Filter::default() };
+        let running = store.runs(&filter, None)?;
+        let mut last = Vec::new();
+        for id in store.jobs()?.iter().filter_map(|job| job.last_run) {
+            last.extend(store.run(id)?.filter(|run| run.attempt > 0));
+        }
+        let key = |run: &RunRow| (run.id, run.claim);
+        let ended = last.iter().filter(|run| !is_first && run.state != State::Running);
+        for run in running.iter().chain(ended) {
+            if !self.seen.contains(&key(run)) {
+                self.follow(run, out);
+            }
+        }
+        self.seen = running.iter().chain(&last).map(key).collect();
+        Ok(())
+    }
+
+    fn follow(&mut self, run: &RunRow, out: &Out) {
+        let is_raw = self.is_raw;
+        self.followed.entry((run.id, run.claim)).or_insert_with(|| Followed {
+            cursor: Cursor::new(run, run.attempt),
+            transcript: Transcript::new(out, is_raw).prefixed(format!("{}#{} | ", run.job, run.id)),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::output::capture;
+    use crate::core::run::Cause;
+    use crate::core::time::Wall;
+    use crate::store::{Addition, NewItem};
+
+    #[test]
+    fn what_was_over_before_is_not_shown() {
+        let mut store = Store::in_memory();
+        let now = Wall::from_secs(0);
+        let addition = Addition {
+            job: "a",
+            due_at: now,
+            priority: 0,
+            max_attempts: Some(1),
+            backlog_max: None,
+            cause: Cause::Enqueue,
+            created_at: now,
+            conditions: crate::store::Conditions::default(),
+        };
+        store.enqueue(&addition, [NewItem::default()]).unwrap();
+        let mut watch = Watch {
+            data_version: None,
+            seen: HashSet::new(),
+            followed: BTreeMap::new(),
+            is_raw: false,
+        };
+        capture(None, |out| watch.take_new(&store, out));
+        assert!(watch.followed.is_empty() && watch.seen.is_empty());
+    }
+}

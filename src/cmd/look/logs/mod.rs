@@ -1,0 +1,205 @@
+//! `jobctl logs`: output of attempts, as far as it was kept.
+
+mod follow;
+mod follow_all;
+
+use serde_json::json;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::look::live::Live;
+use crate::cmd::look::pieces::{self, Piece};
+use crate::cmd::look::transcript::Transcript;
+use crate::cmd::output::Out;
+use crate::core::output::NOT_KEPT;
+use crate::core::run::State;
+use crate::store::{RunRow, Store};
+
+/// Answers `jobctl logs`.
+pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit, Failure> {
+    if args.follow && context.global.json {
+        return Err(Failure::usage("logs: --follow and --json do not go together"));
+    }
+    let Some(target) = &args.target else {
+        return follow_all::answer(context, args, out);
+    };
+    let store = context.open_read()?;
+    let run = find(context, store.as_ref(), target, args.follow)?;
+    let Some(store) = store else {
+        return Err(Failure::no_such_run(run));
+    };
+    if args.follow {
+        return follow::answer(&follow::Subject { context, store: &store, run }, args, out);
+    }
+    let run = store.run(run)?.ok_or_else(|| Failure::no_such_run(run))?;
+    let attempt = attempt_of(&run, args.attempt)?;
+    let mut pieces = snapshot(context, &store, &run, attempt)?;
+    if context.global.json {
+        return print_json(&run, attempt, pieces, out);
+    }
+    if let Some(lines) = args.lines {
+        pieces = pieces::last_lines(pieces, lines);
+    }
+    let mut transcript = Transcript::new(out, args.raw);
+    transcript.print(&pieces, context, out)?;
+    transcript.end(out)?;
+    say_missing(context, &store, &run, attempt)?;
+    Ok(Exit::Done)
+}
+
+/// Says where output is not there that the command wrote.
+fn say_missing(
+    context: &Context,
+    store: &Store,
+    run: &RunRow,
+    attempt: u32,
+) -> Result<(), Failure> {
+    let rows = store.attempts(run.id)?;
+    let Some(row) = rows.into_iter().find(|row| row.attempt == attempt && row.outcome.is_some())
+    else {
+        return Ok(());
+    };
+    let id = run.id;
+    match row.error {
+        Some(error) if error.contains(NOT_KEPT) => {
+            context.say(&format!("run {id}, attempt {attempt}: {error}"));
+        }
+        Some(_) | None if row.output_bytes.unwrap_or(0) > 0 => {
+            if store.output(id, attempt)?.is_none() {
+                context.say(&format!(
+                    "run {id}, attempt {attempt}: its output was removed (output_total_max)"
+                ));
+            }
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
+}
+
+/// The run that a target means: an id, or the newest run with an attempt of a job.
+fn find(
+    context: &Context,
+    store: Option<&Store>,
+    target: &str,
+    is_followed: bool,
+) -> Result<i64, Failure> {
+    // No job's name is all digits.
+    if target.bytes().all(|byte| byte.is_ascii_digit()) {
+        return target
+            .parse()
+            .map_err(|_| Failure::not_found(format!("run {target}: there is no such run")));
+    }
+    let Some(store) = store else {
+        return Err(no_attempt_yet(context, None, target));
+    };
+    if let Some(run) = store.newest_attempted(target)? {
+        return Ok(run);
+    }
+    let waiting =
+        crate::store::Filter { job: Some(target.to_owned()), ..crate::store::Filter::default() };
+    match store.runs(&waiting, Some(1))?.first() {
+        Some(run) if is_followed && !run.state.is_ended() => Ok(run.id),
+        Some(_) | None => Err(no_attempt_yet(context, Some(store), target)),
+    }
+}
+
+fn no_attempt_yet(context: &Context, store: Option<&Store>, name: &str) -> Failure {
+    match Jobs::load(context, store).map(|jobs| jobs.find(name).map(|_| ())) {
+        Ok(Err(no_such_job)) => no_such_job,
+        Ok(Ok(())) => Failure::no(format!("job `{name}`: no run of it was started yet")),
+        Err(_) => Failure::not_found(format!("job `{name}`: there is no such job")),
+    }
+}
+
+/// The attempt that was asked for, else the newest one.
+fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32, Failure> {
+    match asked.unwrap_or(run.attempt) {
+        0 => Err(Failure::no(format!("run {} was not started yet ({})", run.id, run.state))),
+        attempt if attempt > run.attempt => Err(Failure::not_found(format!(
+            "run {}: there is no attempt {attempt}, only {}",
+            run.id, run.attempt
+        ))),
+        attempt => Ok(attempt),
+    }
+}
+
+/// All that is there of an attempt's output now.
+pub(crate) fn snapshot(
+    context: &Context,
+    store: &Store,
+    run: &RunRow,
+    attempt: u32,
+) -> Result<Vec<Piece>, Failure> {
+    let mut pieces = Vec::new();
+    let mut position = 0;
+    if run.state == State::Running
+        && run.attempt == attempt
+        && let Some(live) = Live::open(context.state_dir()?, run)
+    {
+        while let Some(look) = live.look(position).map_err(|error| Failure::of_slot(&error))? {
+            pieces.extend(look.pieces);
+            position = look.position;
+            if !look.has_more {
+                return Ok(pieces);
+            }
+        }
+    }
+    if let Some(output) = store.output(run.id, attempt)? {
+        pieces.extend(pieces::rest(output, position));
+    }
+    Ok(pieces)
+}
+
+fn print_json(
+    run: &RunRow,
+    attempt: u32,
+    pieces: Vec<Piece>,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    use base64::Engine;
+    let left_out: u64 = pieces.iter().map(|piece| piece.left_out).sum();
+    let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.bytes).collect();
+    let mut value = json!({
+        "run": run.id,
+        "job": run.job,
+        "attempt": attempt,
+        "output": String::from_utf8_lossy(&bytes),
+        "left_out_bytes": left_out,
+    });
+    if std::str::from_utf8(&bytes).is_err() {
+        value["output_base64"] = base64::engine::general_purpose::STANDARD.encode(&bytes).into();
+    }
+    out.json(&value)?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::json::sample_run;
+    use crate::cmd::output::capture;
+
+    #[test]
+    fn only_attempts_that_were_made_can_be_read() {
+        let run = RunRow { attempt: 2, ..sample_run() };
+        assert_eq!(attempt_of(&run, None), Ok(2));
+        assert_eq!(attempt_of(&run, Some(1)), Ok(1));
+        assert_eq!(attempt_of(&run, Some(3)).map_err(|failure| failure.code), Err(Exit::NotFound));
+        let waiting = RunRow { attempt: 0, state: State::Queued, ..sample_run() };
+        assert_eq!(attempt_of(&waiting, None).map_err(|failure| failure.code), Err(Exit::No));
+    }
+
+    #[test]
+    fn output_that_is_no_text_stands_in_json_twice() {
+        let pieces = vec![
+            Piece { left_out: 0, bytes: b"a\xff".to_vec() },
+            Piece { left_out: 7, bytes: b"z".to_vec() },
+        ];
+        let text = capture(None, |out| print_json(&sample_run(), 1, pieces, out).map(|_| ()));
+        let expected = "{\"run\":412,\"job\":\"backup\",\"attempt\":1,\"output\":\"a\u{fffd}z\",\"left_out_bytes\":7,\"output_base64\":\"Yf96\"}\n";
+        assert_eq!(text, expected);
+    }
+}

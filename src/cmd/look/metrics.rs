@@ -1,0 +1,35 @@
+//! `jobctl metrics`: the numbers of the store as Prometheus text.
+
+use std::collections::HashMap;
+
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::output::Out;
+use crate::supervisor::metrics::{self, Outside};
+
+/// Answers `jobctl metrics`.
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    if context.global.json {
+        return Err(Failure::usage("metrics: this is Prometheus text, and never JSON")
+            .hint("`jobctl stats --json` and `jobctl status --json` have numbers"));
+    }
+    let is_up = context.is_supervised()?;
+    let Some(store) = context.open_read()? else {
+        out.text(&metrics::text_without_store(is_up))?;
+        return Ok(Exit::Done);
+    };
+    let mut outside = Outside { is_up, now: context.now.wall, next: HashMap::new() };
+    // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this wants the rest all the more.
+    if let Ok(jobs) = Jobs::load(context, Some(&store)) {
+        for job in &jobs.jobs {
+            let row = store.job(job.name.as_str())?;
+            if let Some(coming) = jobs.coming(job, row.as_ref(), context.now.wall) {
+                outside.next.insert(job.name.to_string(), coming.due_at());
+            }
+        }
+    }
+    out.text(&metrics::text(&store, &outside)?)?;
+    Ok(Exit::Done)
+}

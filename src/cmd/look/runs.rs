@@ -1,0 +1,259 @@
+//! `jobctl runs`: the newest runs, one a line.
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::filter;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::json;
+use crate::cmd::look::live;
+use crate::cmd::output::{Out, Style};
+use crate::cmd::table::{Cell, Column, Table};
+use crate::cmd::when::{self, Viewer};
+use crate::core::run::State;
+use crate::store::{Filter, RunRow, Store};
+
+/// Answers `jobctl runs`.
+pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Result<Exit, Failure> {
+    let viewer = context.viewer();
+    let mut filter = filter::read(&args.filters, &viewer)?;
+    filter.job = args.job.clone().or(filter.job);
+    let store = context.open_read()?;
+    if let Some(name) = &filter.job {
+        check_job(context, store.as_ref(), name)?;
+    }
+    let limit = (args.count > 0).then_some(args.count);
+    let mut runs = store.map(|store| store.runs(&filter, limit)).transpose()?.unwrap_or_default();
+    live::fill_in(context.state_dir()?, &mut runs);
+    if runs.is_empty() {
+        return Ok(none_found(context, &filter));
+    }
+    if context.global.json {
+        for run in &runs {
+            out.json(&json::run(run))?;
+        }
+    } else {
+        print(&runs, &viewer, out)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints runs as a table; where it would be too wide, without what matters least.
+pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+    let mut full = table(runs, viewer, Detail::Full);
+    if full.fits(out.width) {
+        full.print(out)
+    } else {
+        table(runs, viewer, Detail::Brief).print(out)
+    }
+}
+
+/// How much of a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// All of it.
+    Full,
+    /// How long ago in place of a date, and not where it comes from.
+    Brief,
+}
+
+fn table(runs: &[RunRow], viewer: &Viewer, detail: Detail) -> Table {
+    let when = |run: &RunRow| match detail {
+        Detail::Full => viewer.show(moment(run)),
+        Detail::Brief => viewer.relative(moment(run)),
+    };
+    let cause = |run: &RunRow| match detail {
+        Detail::Full => run.cause.as_str(),
+        Detail::Brief => "",
+    };
+    let mut table = Table::new(&[
+        Column::right("ID"),
+        Column::flexible("JOB"),
+        Column::firm("STATE"),
+        Column::left("WHEN"),
+        Column::right("TOOK"),
+        Column::left("ATTEMPT"),
+        Column::left("CAUSE"),
+        Column::flexible("KEY"),
+        Column::flexible("ARGS"),
+    ]);
+    for run in runs {
+        table.push(vec![
+            run.id.to_string().into(),
+            run.job.as_str().into(),
+            Cell::styled(style(run), verdict(run)),
+            when(run).into(),
+            took(run, viewer).map(when::span).unwrap_or_default().into(),
+            attempt(run).into(),
+            cause(run).into(),
+            run.key.as_deref().unwrap_or_default().into(),
+            arguments(&run.args).into(),
+        ]);
+    }
+    table
+}
+
+/// How long its newest attempt took, or takes so far; in milliseconds.
+fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
+    match run.state {
+        State::Running => Some(viewer.now.ms().saturating_sub(run.started_at?.ms())),
+        State::Scheduled
+        | State::Queued
+        | State::Retrying
+        | State::Succeeded
+        | State::Failed
+        | State::Skipped
+        | State::Cancelled => run.duration_ms,
+    }
+}
+
+/// State, and what made it so: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.
+pub(crate) fn verdict(run: &RunRow) -> String {
+    let detail = run.reason.map(|reason| match (reason.as_str(), run.exit_code, run.signal) {
+        (word @ "exit", Some(code), _) => format!("{word} {code}"),
+        (word @ "signal", _, Some(signal)) => format!("{word} {signal}"),
+        (word, _, _) => word.to_owned(),
+    });
+    let progress = run
+        .progress
+        .filter(|_| run.state == State::Running)
+        .map(|progress| format!("{progress} %"));
+    let by = run.by.map(|by| format!("by {by}"));
+    let count = (run.count > 1).then(|| format!("{} times", run.count));
+    let acked = run.acked.filter(|_| run.state == State::Failed).map(|_| "acknowledged".to_owned());
+    let details: Vec<String> =
+        detail.into_iter().chain(progress).chain(by).chain(count).chain(acked).collect();
+    match details.is_empty() {
+        true => run.state.to_string(),
+        false => format!("{} ({})", run.state, details.join(", ")),
+    }
+}
+
+/// How a run's state is coloured.
+pub(crate) fn style(run: &RunRow) -> Style {
+    match run.state {
+        State::Succeeded => Style::Good,
+        State::Failed if run.acked.is_none() => Style::Bad,
+        State::Retrying => Style::Warn,
+        State::Running => Style::Bold,
+        State::Skipped | State::Cancelled | State::Failed => Style::Dim,
+        State::Scheduled | State::Queued => Style::Plain,
+    }
+}
+
+/// Arguments in one line, quoted where they hold blanks or nothing.
+pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
+    let quoted = |arg: &Vec<u8>| {
+        let text = crate::core::escape::bytes(arg).into_owned();
+        let is_plain = !text.is_empty() && !text.contains([' ', '\'', '"']);
+        if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    args.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// The time that says most about a run: of its start, else of its end, else when it is due.
+fn moment(run: &RunRow) -> crate::core::time::Wall {
+    match run.state {
+        State::Scheduled | State::Queued | State::Retrying => run.due_at.unwrap_or(run.created_at),
+        State::Running | State::Succeeded | State::Failed | State::Skipped | State::Cancelled => {
+            run.started_at.or(run.scheduled_at).or(run.ended_at).unwrap_or(run.created_at)
+        }
+    }
+}
+
+/// `2 of 4`; nothing for a run that needed only one.
+fn attempt(run: &RunRow) -> String {
+    match (run.attempt, run.max_attempts) {
+        (0 | 1, Some(1)) | (0, _) => String::new(),
+        (1, _) if run.state == State::Succeeded => String::new(),
+        (attempt, Some(max)) => format!("{attempt} of {}", max.max(attempt)),
+        (attempt, None) => attempt.to_string(),
+    }
+}
+
+/// Errs if neither the store nor the jobfile knows the job.
+pub(crate) fn check_job(
+    context: &Context,
+    store: Option<&Store>,
+    name: &str,
+) -> Result<(), Failure> {
+    if let Some(store) = store
+        && store.job(name)?.is_some()
+    {
+        return Ok(());
+    }
+    match Jobs::load(context, store) {
+        Ok(jobs) => jobs.find(name).map(|_| ()),
+        Err(_) => Err(Failure::not_found(format!("job `{name}`: there is no such job"))),
+    }
+}
+
+/// A store without runs is in order; a filter that matches nothing is an answer: no.
+fn none_found(context: &Context, filter: &Filter) -> Exit {
+    if *filter == Filter::default() {
+        context.say("there are no runs yet");
+        return Exit::Done;
+    }
+    context.say("no run matches");
+    Exit::No
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::json::sample_run;
+    use crate::cmd::output::capture;
+    use crate::core::run::Reason;
+    use crate::core::time::Wall;
+
+    #[test]
+    fn a_verdict_says_what_made_it() {
+        let failed = RunRow {
+            state: State::Failed,
+            reason: Some(Reason::Exit),
+            exit_code: Some(3),
+            ..sample_run()
+        };
+        assert_eq!(verdict(&failed), "failed (exit 3)");
+        assert_eq!(
+            verdict(&RunRow { acked: Some(Wall::from_secs(0)), ..failed }),
+            "failed (exit 3, acknowledged)"
+        );
+        let skipped = RunRow {
+            state: State::Skipped,
+            reason: Some(Reason::Overlap),
+            by: Some(411),
+            count: 3,
+            ..sample_run()
+        };
+        assert_eq!(verdict(&skipped), "skipped (overlap, by 411, 3 times)");
+        assert_eq!(verdict(&sample_run()), "succeeded");
+    }
+
+    #[test]
+    fn arguments_can_be_told_apart() {
+        let args = [
+            b"plain".to_vec(),
+            b"a b".to_vec(),
+            b"".to_vec(),
+            b"it's".to_vec(),
+            b"\xff\n".to_vec(),
+        ];
+        assert_eq!(arguments(&args), "plain 'a b' '' 'it'\\''s' \\xff\\n");
+    }
+
+    #[test]
+    fn a_run_is_a_line() {
+        let viewer = Viewer {
+            zone: crate::os::zone::load("UTC").unwrap(),
+            now: Wall::from_secs(1_785_067_300),
+        };
+        let text = capture(None, |out| print(&[sample_run()], &viewer, out));
+        assert_eq!(
+            text,
+            " ID  JOB     STATE      WHEN                 TOOK  CAUSE    ARGS\n\
+             412  backup  succeeded  2026-07-26 12:00:00  3.2s  enqueue  'a b'\n"
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! `jobctl stats`: how often jobs succeed and how long they take.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::output::{Out, Style};
+use crate::cmd::table::{Cell, Column, Table};
+use crate::cmd::when::{self, Toward, Viewer};
+use crate::core::run::State;
+use crate::core::tally::percentile;
+use crate::core::time::Wall;
+use crate::store::{JobRow, PastRun, Store};
+
+/// Newest runs of a job that are looked at; a job keeps no more unless it is told to.
+const RUNS_MAX: u32 = 100_000;
+
+/// How far it looks back where nothing is said.
+const SINCE: &str = "7d";
+
+/// Answers `jobctl stats`.
+pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Result<Exit, Failure> {
+    let viewer = context.viewer();
+    let since = viewer.parse(args.since.as_deref().unwrap_or(SINCE), Toward::Past)?;
+    let store = context.open_read()?;
+    if let Some(name) = &args.job {
+        crate::cmd::look::runs::check_job(context, store.as_ref(), name)?;
+    }
+    let Some(store) = store else {
+        context.say("there are no runs yet");
+        return Ok(Exit::Done);
+    };
+    let lines = lines(&store, args, since, &viewer)?;
+    if lines.is_empty() {
+        context.say("no run has ended in that time");
+        return Ok(Exit::Done);
+    }
+    if context.global.json {
+        for line in &lines {
+            out.json(&line.json())?;
+        }
+    } else {
+        print(&lines, args.by.is_some(), out)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The numbers of a job, in a period or in all.
+#[derive(Debug)]
+struct Line {
+    job: String,
+    /// When the period begins, and how it is called.
+    period: Option<(Wall, String)>,
+    numbers: Numbers,
+}
+
+/// What is counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
+    /// Ended runs.
+    pub(super) runs: i64,
+    succeeded: i64,
+    failed: i64,
+    skipped: i64,
+    cancelled: i64,
+    retries: i64,
+    /// Of the newest attempts, in milliseconds.
+    durations: Vec<i64>,
+}
+
+impl Numbers {
+    /// Counts a run.
+    pub(super) fn add(&mut self, run: &PastRun) {
+        self.runs += run.count;
+        match run.state {
+            State::Succeeded => self.succeeded += 1,
+            State::Failed => self.failed += 1,
+            State::Skipped => self.skipped += run.count,
+            State::Cancelled => self.cancelled += 1,
+            State::Scheduled | State::Queued | State::Running | State::Retrying => {}
+        }
+        self.retries += i64::from(run.attempt.saturating_sub(1));
+        self.durations.extend(run.duration_ms.filter(|_| run.attempt > 0));
+    }
+
+    fn sorted(mut self) -> Self {
+        self.durations.sort_unstable();
+        self
+    }
+
+    /// Of a hundred runs that came to an end, how many succeeded, in tenths.
+    fn permille(&self) -> Option<i64> {
+        let all = self.succeeded + self.failed;
+        (all > 0).then(|| self.succeeded * 1000 / all)
+    }
+
+    fn share(&self, percent: usize) -> Option<i64> {
+        percentile(&self.durations, percent)
+    }
+}
+
+impl Line {
+    fn json(&self) -> Value {
+        let numbers = &self.numbers;
+        json!({
+            "job": self.job,
+            "from": crate::cmd::json::time(self.period.as_ref().map(|(at, _)| *at)),
+            "runs": numbers.runs,
+            "succeeded": numbers.succeeded,
+            "failed": numbers.failed,
+            "skipped": numbers.skipped,
+            "cancelled": numbers.cancelled,
+            "retries": numbers.retries,
+            "success_rate": numbers.permille().map(|permille| permille as f64 / 1000.0),
+            "p50_ms": numbers.share(50),
+            "p95_ms": numbers.share(95),
+            "max_ms": numbers.share(100),
+        })
+    }
+}
+
+fn lines(
+    store: &Store,
+    args: &cli::Stats,
+    since: Wall,
+    viewer: &Viewer,
+) -> Result<Vec<Line>, Failure> {
+    let is_asked = |row: &JobRow| args.job.as_ref().is_none_or(|name| *name == row.name);
+    let mut lines = Vec::new();
+    for row in store.jobs()?.into_iter().filter(is_asked) {
+        let mut periods: BTreeMap<Option<Wall>, Numbers> = BTreeMap::new();
+        for run in store.past_runs(row.id, since, RUNS_MAX)? {
+            let period = args.by.map(|by| begin_of(by, run.ended_at, viewer));
+            periods.entry(period).or_default().add(&run);
+        }
+        lines.extend(periods.into_iter().map(|(period, numbers)| Line {
+            job: row.name.clone(),
+            period: period.zip(args.by).map(|(at, by)| (at, name_of(by, at, viewer))),
+            numbers: numbers.sorted(),
+        }));
+    }
+    Ok(lines)
+}
+
+/// When the period begins that a time is in, by the viewer's clock.
+fn begin_of(by: cli::Period, at: Wall, viewer: &Viewer) -> Wall {
+    let Some(local) = viewer.local(at) else {
+        return at;
+    };
+    let date = local.date();
+    let begin: NaiveDateTime = match by {
+        cli::Period::Hour => {
+            let hour = NaiveTime::from_hms_opt(local.hour(), 0, 0).unwrap_or_default();
+            // The hour that comes twice is one.
+            date.and_time(hour)
+        }
+        cli::Period::Day => date.and_time(NaiveTime::MIN),
+        cli::Period::Week => {
+            let days = u64::from(date.weekday().num_days_from_monday());
+            let monday = date.checked_sub_days(chrono::Days::new(days));
+            monday.unwrap_or(date).and_time(NaiveTime::MIN)
+        }
+        cli::Period::Month => date.with_day(1).unwrap_or(date).and_time(NaiveTime::MIN),
+    };
+    viewer.at_local(begin)
+}
+
+fn name_of(by: cli::Period, at: Wall, viewer: &Viewer) -> String {
+    let text = viewer.show(at);
+    let len = match by {
+        cli::Period::Hour => "2026-07-26 12:00".len(),
+        cli::Period::Day | cli::Period::Week => "2026-07-26".len(),
+        cli::Period::Month => "2026-07".len(),
+    };
+    text.get(..len).unwrap_or(&text).to_owned()
+}
+
+fn print(lines: &[Line], has_periods: bool, out: &mut Out) -> Result<(), Failure> {
+    let mut table = Table::new(&[
+        Column::flexible("JOB"),
+        Column::firm("FROM"),
+        Column::right("RUNS"),
+        Column::right("OK"),
+        Column::right("FAILED"),
+        Column::right("SKIPPED"),
+        Column::right("CANCELLED"),
+        Column::right("SUCCESS"),
+        Column::right("RETRIES"),
+        Column::right("P50"),
+        Column::right("P95"),
+        Column::right("MAX"),
+    ]);
+    let number = |count: i64| match count {
+        0 => String::new(),
+        count => count.to_string(),
+    };
+    for line in lines {
+        let numbers = &line.numbers;
+        let span = |percent| numbers.share(percent).map(when::span).unwrap_or_default();
+        let rate =
+            numbers.permille().map(|permille| format!("{}.{} %", permille / 10, permille % 10));
+        let period = line.period.as_ref().map(|(_, name)| name.as_str());
+        table.push(vec![
+            line.job.as_str().into(),
+            period.filter(|_| has_periods).unwrap_or_default().into(),
+            numbers.runs.to_string().into(),
+            number(numbers.succeeded).into(),
+            Cell::styled(Style::Bad, number(numbers.failed)),
+            number(numbers.skipped).into(),
+            number(numbers.cancelled).into(),
+            rate.unwrap_or_default().into(),
+            number(numbers.retries).into(),
+            span(50).into(),
+            span(95).into(),
+            span(100).into(),
+        ]);
+    }
+    table.print(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::run::Cause;
+
+    fn viewer(zone: &str) -> Viewer {
+        Viewer { zone: crate::os::zone::load(zone).unwrap(), now: Wall::from_secs(1_785_067_200) }
+    }
+
+    fn run(state: State, attempt: u32, duration_ms: Option<i64>) -> PastRun {
+        PastRun {
+            state,
+            reason: None,
+            cause: Cause::Schedule,
+            count: if state == State::Skipped { 3 } else { 1 },
+            ended_at: Wall::from_secs(0),
+            attempt,
+            duration_ms,
+            has_timed_out: false,
+        }
+    }
+
+    #[test]
+    fn runs_are_counted_once_and_skipped_ones_do_not_lower_the_rate() {
+        let mut numbers = Numbers::default();
+        for run in [
+            run(State::Succeeded, 1, Some(100)),
+            run(State::Succeeded, 3, Some(300)),
+            run(State::Failed, 2, Some(200)),
+            run(State::Skipped, 0, None),
+        ] {
+            numbers.add(&run);
+        }
+        let numbers = numbers.sorted();
+        assert_eq!((numbers.runs, numbers.retries), (6, 3));
+        assert_eq!(numbers.permille(), Some(666));
+        assert_eq!(
+            (numbers.share(50), numbers.share(95), numbers.share(100)),
+            (Some(200), Some(300), Some(300))
+        );
+        assert_eq!(Numbers::default().permille(), None);
+    }
+
+    #[test]
+    fn a_period_begins_by_the_viewers_clock() {
+        // Sunday, 2026-07-26 14:00 in Berlin.
+        let at = Wall::from_secs(1_785_067_200);
+        let viewer = viewer("Europe/Berlin");
+        let name = |by| name_of(by, begin_of(by, at, &viewer), &viewer);
+        assert_eq!(name(cli::Period::Hour), "2026-07-26 14:00");
+        assert_eq!(name(cli::Period::Day), "2026-07-26");
+        assert_eq!(name(cli::Period::Week), "2026-07-20");
+        assert_eq!(name(cli::Period::Month), "2026-07");
+    }
+}

@@ -1,0 +1,256 @@
+//! Prints output of commands: as it is to a file or pipe, escaped to a terminal, with a word where some was not kept.
+
+use crate::cmd::context::Context;
+use crate::cmd::failure::Failure;
+use crate::cmd::look::pieces::Piece;
+use crate::cmd::output::{Out, Style};
+use crate::core::escape;
+
+/// How output is printed.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    is_escaped: bool,
+    /// Before each line, where several runs are shown at once.
+    prefix: String,
+    /// The beginning of a character, or with a prefix of a line, whose end has not come yet.
+    pending: Vec<u8>,
+    is_line_open: bool,
+}
+
+impl Transcript {
+    /// Output of one attempt; `is_raw`: as it is, also to a terminal.
+    pub(crate) fn new(out: &Out, is_raw: bool) -> Self {
+        let is_escaped = out.is_terminal() && !is_raw;
+        Self { is_escaped, prefix: String::new(), pending: Vec::new(), is_line_open: false }
+    }
+
+    /// The same with a word before each line; then only whole lines are printed.
+    pub(crate) fn prefixed(self, prefix: String) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// Prints pieces. Where some output is missing, a terminal is told in its place, else standard error.
+    pub(crate) fn print(
+        &mut self,
+        pieces: &[Piece],
+        context: &Context,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        for piece in pieces {
+            if piece.left_out > 0 {
+                self.say_left_out(piece.left_out, context, out)?;
+            }
+            self.print_bytes(&piece.bytes, out)?;
+        }
+        Ok(())
+    }
+
+    /// Prints what is still held back, and ends a line that a terminal would leave open.
+    pub(crate) fn end(&mut self, out: &mut Out) -> Result<(), Failure> {
+        let pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() {
+            self.write(&pending, out)?;
+        }
+        if self.is_line_open && (out.is_terminal() || !self.prefix.is_empty()) {
+            out.line("")?;
+            self.is_line_open = false;
+        }
+        Ok(())
+    }
+
+    fn say_left_out(
+        &mut self,
+        count: u64,
+        context: &Context,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        let text = format!("... {count} bytes left out ...");
+        if !out.is_terminal() {
+            let prefix = &self.prefix;
+            out.flush()?;
+            context.say(&format!("{prefix}{text}"));
+            return Ok(());
+        }
+        self.end(out)?;
+        let text = format!("{}{text}", self.prefix);
+        let styled = out.styled(Style::Dim, &text).into_owned();
+        out.line(styled)
+    }
+
+    fn print_bytes(&mut self, bytes: &[u8], out: &mut Out) -> Result<(), Failure> {
+        self.pending.extend_from_slice(bytes);
+        let ready = if self.prefix.is_empty() {
+            whole_characters(&self.pending)
+        } else {
+            whole_lines(&self.pending)
+        };
+        let ready =
+            if self.is_escaped || !self.prefix.is_empty() { ready } else { self.pending.len() };
+        let rest = self.pending.split_off(ready);
+        let ready = std::mem::replace(&mut self.pending, rest);
+        self.write(&ready, out)
+    }
+
+    fn write(&mut self, bytes: &[u8], out: &mut Out) -> Result<(), Failure> {
+        if self.prefix.is_empty() {
+            self.write_text(bytes, out)?;
+        } else {
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                out.bytes(self.prefix.as_bytes())?;
+                self.write_text(line, out)?;
+            }
+        }
+        self.is_line_open = bytes.last().map_or(self.is_line_open, |last| *last != b'\n');
+        Ok(())
+    }
+
+    fn write_text(&self, bytes: &[u8], out: &mut Out) -> Result<(), Failure> {
+        match self.is_escaped {
+            true => out.bytes(escape::output(bytes).as_bytes()),
+            false => out.bytes(bytes),
+        }
+    }
+}
+
+/// Output on its way to a descriptor: as it is, or escaped for a terminal, whole characters at a time.
+pub(crate) struct Shown {
+    is_escaped: bool,
+    /// The beginning of a character whose end has not come yet.
+    pending: Vec<u8>,
+    is_line_open: bool,
+}
+
+impl Shown {
+    /// Nothing was shown yet.
+    pub(crate) fn on(is_escaped: bool) -> Self {
+        Self { is_escaped, pending: Vec::new(), is_line_open: false }
+    }
+
+    /// What is to be written now that these bytes have come.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if !self.is_escaped {
+            return bytes.to_vec();
+        }
+        self.pending.extend_from_slice(bytes);
+        let rest = self.pending.split_off(whole_characters(&self.pending));
+        let ready = std::mem::replace(&mut self.pending, rest);
+        self.safe(&ready)
+    }
+
+    /// What is to be written when no more comes: a terminal's line is ended.
+    pub(crate) fn end(&mut self) -> Vec<u8> {
+        let pending = std::mem::take(&mut self.pending);
+        let mut safe = self.safe(&pending);
+        if std::mem::take(&mut self.is_line_open) {
+            safe.push(b'\n');
+        }
+        safe
+    }
+
+    fn safe(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if let Some(last) = bytes.last() {
+            self.is_line_open = *last != b'\n';
+        }
+        escape::output(bytes).into_owned().into_bytes()
+    }
+}
+
+/// How many bytes end with a whole character; bytes that can be no part of one are not waited for.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let begin = bytes.len().saturating_sub(3);
+    let is_start = |byte: &u8| *byte >= 0xc0;
+    let Some(start) = bytes[begin..].iter().rposition(is_start).map(|index| begin + index) else {
+        return bytes.len();
+    };
+    match std::str::from_utf8(&bytes[start..]) {
+        // The end came too early: the character goes on.
+        Err(error) if error.error_len().is_none() => start,
+        Ok(_) | Err(_) => bytes.len(),
+    }
+}
+
+/// How many bytes end with a whole line; a very long one is not waited for.
+fn whole_lines(bytes: &[u8]) -> usize {
+    const LINE_MAX: usize = 64 * 1024;
+    match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(index) => index + 1,
+        None if bytes.len() > LINE_MAX => bytes.len(),
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::output::capture;
+
+    fn context() -> Context {
+        Context::of_process(crate::cli::Global { quiet: true, ..crate::cli::Global::default() })
+    }
+
+    fn printed(width: Option<usize>, prefix: &str, chunks: &[&[u8]]) -> String {
+        capture(width, |out| {
+            let mut transcript = Transcript::new(out, false).prefixed(prefix.to_owned());
+            for chunk in chunks {
+                transcript.print(
+                    &[Piece { left_out: 0, bytes: chunk.to_vec() }],
+                    &context(),
+                    out,
+                )?;
+            }
+            transcript.end(out)
+        })
+    }
+
+    #[test]
+    fn a_pipe_gets_the_bytes_as_they_are() {
+        assert_eq!(printed(None, "", &[b"a\x1b[1m", b"b"]), "a\x1b[1mb");
+    }
+
+    #[test]
+    fn a_terminal_gets_them_escaped_and_its_line_ended() {
+        assert_eq!(printed(Some(80), "", &[b"a\x1b[1m\n", b"b"]), "a\\x1b[1m\nb\n");
+    }
+
+    #[test]
+    fn a_character_in_two_chunks_is_one_character() {
+        assert_eq!(printed(Some(80), "", &[b"\xe6\xbc", b"\xa2\n"]), "漢\n");
+        assert_eq!(printed(Some(80), "", &[b"\xe6\xbc"]), "\\xe6\\xbc\n");
+        assert_eq!(printed(Some(80), "", &[b"\xff", b"x\n"]), "\\xffx\n");
+    }
+
+    #[test]
+    fn what_goes_to_a_descriptor_is_escaped_for_a_terminal_only() {
+        let shown = |is_escaped, chunks: &[&[u8]]| {
+            let mut shown = Shown::on(is_escaped);
+            let mut bytes: Vec<u8> = Vec::new();
+            for chunk in chunks {
+                bytes.extend(shown.take(chunk));
+            }
+            bytes.extend(shown.end());
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let chunks: &[&[u8]] = &[b"\x1b[1m\xe6\xbc", b"\xa2\n\xe6"];
+        assert_eq!(shown(true, chunks), "\\x1b[1m漢\n\\xe6\n");
+        assert_eq!(shown(false, &chunks[..1]), "\x1b[1m\u{fffd}");
+    }
+
+    #[test]
+    fn lines_of_several_runs_are_kept_whole() {
+        assert_eq!(
+            printed(None, "a#1 | ", &[b"one\ntw", b"o\nthree"]),
+            "a#1 | one\na#1 | two\na#1 | three\n"
+        );
+    }
+
+    #[test]
+    fn a_terminal_is_told_where_output_is_missing() {
+        let pieces = [
+            Piece { left_out: 0, bytes: b"a".to_vec() },
+            Piece { left_out: 9, bytes: b"z\n".to_vec() },
+        ];
+        let text =
+            capture(Some(80), |out| Transcript::new(out, false).print(&pieces, &context(), out));
+        assert_eq!(text, "a\n... 9 bytes left out ...\nz\n");
+    }
+}

@@ -1,0 +1,268 @@
+//! `jobctl why`: one paragraph on why a run waits, was skipped or gave up, or why a job did not run at a time.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::output::Out;
+use crate::cmd::when::{self, Toward, Viewer};
+use crate::core::job::Job;
+use crate::core::pause::Pause;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::store::{Filter, JobRow, RunRow, Store};
+
+mod ended;
+mod waiting;
+
+/// A time without seconds means any occurrence of that minute.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What the sentences are made from.
+struct Case<'a> {
+    store: &'a Store,
+    jobs: &'a Jobs,
+    viewer: Viewer,
+    is_supervised: bool,
+}
+
+/// Answers `jobctl why`.
+pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Result<Exit, Failure> {
+    let viewer = context.viewer();
+    let at = args.at.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()?;
+    let id = args.target.parse::<i64>().ok();
+    if id.is_some() && at.is_some() {
+        return Err(Failure::usage("why: --at goes with the name of a job, not with a run"));
+    }
+    let store = context.open_read()?;
+    let Some(store) = store else {
+        return without_store(context, args, id);
+    };
+    let jobs = Jobs::load(context, Some(&store)).unwrap_or_else(|_| Jobs::none());
+    let case = Case { store: &store, jobs: &jobs, viewer, is_supervised: context.is_supervised()? };
+    let (run, text) = match (id, at) {
+        (Some(id), _) => {
+            let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
+            let text = case.of_run(&run)?;
+            (Some(run), text)
+        }
+        (None, None) => case.of_job(&args.target)?,
+        (None, Some(at)) => case.of_instant(&args.target, at)?,
+    };
+    if context.global.json {
+        out.json(&json!({
+            "job": run.as_ref().map_or(args.target.as_str(), |run| run.job.as_str()),
+            "run": run.as_ref().map(|run| run.id),
+            "state": run.as_ref().map(|run| run.state.to_string()),
+            "at": at.map(when::utc),
+            "why": text,
+        }))?;
+    } else {
+        out.text(&text)?;
+        out.line("")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Nothing has ever been recorded.
+fn without_store(context: &Context, args: &cli::Why, id: Option<i64>) -> Result<Exit, Failure> {
+    if let Some(id) = id {
+        return Err(Failure::no_such_run(id));
+    }
+    Jobs::load(context, None)?.find(&args.target)?;
+    context.say("there is no store yet: no supervisor has run and nothing was enqueued");
+    Ok(Exit::No)
+}
+
+impl Case<'_> {
+    fn of_run(&self, run: &RunRow) -> Result<String, Failure> {
+        let what = match run.state {
+            State::Scheduled | State::Queued | State::Retrying => self.waiting(run)?,
+            State::Running => self.running(run),
+            State::Succeeded | State::Failed | State::Skipped | State::Cancelled => {
+                self.ended(run)?
+            }
+        };
+        Ok(format!("run {} of `{}`: {what}", run.id, run.job))
+    }
+
+    fn running(&self, run: &RunRow) -> String {
+        let known =
+            if self.is_supervised { "" } else { " as last known, for no supervisor is running" };
+        let stop = run.stop.map_or("", |_| "; it was asked to stop");
+        let since =
+            run.started_at.map(|at| format!(" since {}", self.time(at))).unwrap_or_default();
+        format!("attempt {} runs{since}{known}{stop}", run.attempt)
+    }
+
+    /// What is next in the queue of a job, else what it did last, else why it has nothing to do.
+    fn of_job(&self, name: &str) -> Result<(Option<RunRow>, String), Failure> {
+        let Some(row) = self.known(name)? else {
+            return Ok((None, format!("job `{name}`: {}", self.idle(name, None)?)));
+        };
+        let of =
+            |states: Vec<State>| Filter { states, job: Some(name.to_owned()), ..Filter::default() };
+        let queued = match row.queued {
+            0 => None,
+            _ => self.store.first_queued(row.id)?,
+        };
+        let unfinished = || {
+            let filter = of(vec![State::Running, State::Retrying, State::Scheduled]);
+            Ok::<_, Failure>(self.store.runs(&filter, Some(1))?.pop())
+        };
+        let newest = || Ok::<_, Failure>(self.store.runs(&of(Vec::new()), Some(1))?.pop());
+        let run = match queued {
+            Some(run) => Some(run),
+            None => match unfinished()? {
+                Some(run) => Some(run),
+                None => newest()?,
+            },
+        };
+        let Some(run) = run else {
+            return Ok((None, format!("job `{name}`: {}", self.idle(name, Some(&row))?)));
+        };
+        let mut text = self.of_run(&run)?;
+        if run.state.is_ended() {
+            text = format!("{text}. Nothing waits: {}", self.idle(name, Some(&row))?);
+        }
+        Ok((Some(run), text))
+    }
+
+    /// The row of a job; none if only the jobfile knows it. Errs if neither does.
+    fn known(&self, name: &str) -> Result<Option<JobRow>, Failure> {
+        match self.store.job(name)? {
+            Some(row) => Ok(Some(row)),
+            None => self.jobs.find(name).map(|_| None),
+        }
+    }
+
+    /// Why a job without waiting runs has nothing to do now.
+    fn idle(&self, name: &str, row: Option<&JobRow>) -> Result<String, Failure> {
+        let Some(job) = self.jobs.get(name) else {
+            return Ok("it is not in the jobfile".to_owned());
+        };
+        let mut parts = Vec::new();
+        if job.schedules.is_empty() {
+            parts.push("it has no schedule and runs when it is given an item".to_owned());
+        } else if !job.policy.enabled {
+            parts.push("it is not enabled, so no occurrence is planned".to_owned());
+        } else if let Some(coming) = self.jobs.coming(job, row, self.viewer.now) {
+            parts.push(format!("its next occurrence is {}", self.time(coming.due_at())));
+        }
+        parts.extend(self.hindrances(row)?);
+        Ok(parts.join("; "))
+    }
+
+    /// What keeps every run of a job from starting.
+    fn hindrances(&self, row: Option<&JobRow>) -> Result<Vec<String>, Failure> {
+        let mut parts = Vec::new();
+        let supervisor = self.store.supervisor()?;
+        let now = self.viewer.now;
+        if !self.is_supervised {
+            parts.push("no supervisor is running".to_owned());
+        } else if supervisor.is_shadow {
+            parts.push("the supervisor runs with --shadow and starts nothing".to_owned());
+        }
+        let until = |pause: Pause| match pause.until {
+            Some(until) => format!("until {}", self.time(until)),
+            None => "until `jobctl resume`".to_owned(),
+        };
+        if let Some(pause) = supervisor.pause.filter(|pause| pause.holds(now)) {
+            parts.push(format!("everything is paused {}", until(pause)));
+        }
+        let own = row.and_then(|row| row.pause);
+        if let Some(pause) = own.filter(|pause| pause.holds(now)) {
+            parts.push(format!("the job is paused {}", until(pause)));
+        }
+        if row.is_some_and(|row| !row.present) {
+            parts.push("the job is not in the jobfile that was last loaded".to_owned());
+        }
+        Ok(parts)
+    }
+
+    /// What became of the occurrence of a job at a time, or why there was none.
+    fn of_instant(&self, name: &str, at: Wall) -> Result<(Option<RunRow>, String), Failure> {
+        let row = self.known(name)?;
+        let until = if at.ms() % 60_000 == 0 { at + MINUTE } else { at + Duration::from_secs(1) };
+        if let Some(row) = &row {
+            let mut runs = self.store.runs_of_instant(row.id, at, until)?;
+            if let Some(run) = runs.pop() {
+                let mut text = self.of_run(&run)?;
+                for other in &runs {
+                    text = format!("{text}. {}", self.of_run(other)?);
+                }
+                return Ok((Some(run), text));
+            }
+        }
+        let text = match self.jobs.get(name) {
+            None => "it is not in the jobfile, and there is no record of that time".to_owned(),
+            Some(job) => self.unrecorded(job, row.as_ref(), at, until)?,
+        };
+        Ok((None, format!("job `{name}`: {text}")))
+    }
+
+    /// Why there is no row of a time.
+    fn unrecorded(
+        &self,
+        job: &Job,
+        row: Option<&JobRow>,
+        at: Wall,
+        until: Wall,
+    ) -> Result<String, Failure> {
+        if job.schedules.is_empty() {
+            return Ok("it has no schedule; it runs when it is given an item".to_owned());
+        }
+        if !job.policy.enabled {
+            return Ok("it is not enabled, so no occurrence is planned".to_owned());
+        }
+        let grid_at = row.and_then(|row| row.grid_at);
+        let next = |after: Wall| Some(self.jobs.next(job, grid_at, after)?.occurrence.at);
+        let named = next(at.just_before()).filter(|named| *named < until);
+        let Some(named) = named else {
+            let following = next(at).map_or_else(
+                || "no occurrence after it is known".to_owned(),
+                |next| format!("the next occurrence after it is {}", self.time(next)),
+            );
+            return Ok(format!("not scheduled at {}; {following}", self.viewer.show(at)));
+        };
+        if named > self.viewer.now {
+            return Ok(format!("not due yet: it is scheduled {}", self.time(named)));
+        }
+        let down = self.downtime(named)?;
+        let undecided = row.and_then(|row| row.watermark).is_none_or(|decided| decided < named);
+        let mut parts = vec![format!("scheduled at {}", self.viewer.show(named))];
+        if undecided {
+            parts.push("not decided yet".to_owned());
+            parts.extend(self.hindrances(row)?);
+        } else {
+            parts.push(
+                "no run of it is on record: the job had another schedule, was not enabled or not there, or the run is \
+                 older than `keep`"
+                    .to_owned(),
+            );
+        }
+        parts.extend(down);
+        Ok(parts.join("; "))
+    }
+
+    /// The time without a supervisor that an instant fell into.
+    fn downtime(&self, at: Wall) -> Result<Option<String>, Failure> {
+        let span = self.store.downtime_of(at)?;
+        Ok(span.map(|(from, to)| {
+            format!(
+                "no supervisor was running from {} to {}",
+                self.viewer.show(from),
+                self.viewer.show(to)
+            )
+        }))
+    }
+
+    fn time(&self, at: Wall) -> String {
+        format!("{} ({})", self.viewer.show(at), self.viewer.relative(at))
+    }
+}

@@ -1,0 +1,76 @@
+//! `jobctl export crontab`: the jobs as a crontab on standard output, what it cannot say on standard error.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use crate::cli::{self, ExportFormat};
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::Jobs;
+use crate::cmd::output::Out;
+use crate::core::schedule::Zone;
+use crate::crontab::export::{Export, Exported, Kind, Remark, export};
+use crate::os::{user, zone};
+
+/// Answers `jobctl export`.
+pub(crate) fn answer(
+    context: &Context,
+    args: &cli::Export,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    match args.format {
+        ExportFormat::Crontab => {}
+    }
+    let store = context.open_read()?;
+    let jobs = Jobs::load(context, store.as_ref())?;
+    let system = zone::system();
+    let zones: Vec<Rc<Zone>> = jobs.jobs.iter().map(|job| jobs.zone(job)).collect();
+    let exports: Vec<Export<'_>> = jobs
+        .jobs
+        .iter()
+        .zip(&zones)
+        .map(|(job, zone)| Export { job, zone: (!is_same(zone, &system)).then_some(&*zone.name) })
+        .collect();
+    let caller = user::current().name;
+    let kind = if args.system { Kind::System(&caller) } else { Kind::User(&caller) };
+    let exported = export(&exports, kind);
+    if context.global.json {
+        out.json(&json(&exported, exports.len()))?;
+    } else {
+        out.text(&exported.text)?;
+        out.flush()?;
+        for remark in &exported.remarks {
+            context.say(&line(remark));
+        }
+    }
+    Ok(if exported.refused == 0 { Exit::Done } else { Exit::No })
+}
+
+/// Whether clocks in both zones show the same, whatever the zones are called.
+fn is_same(a: &Zone, b: &Zone) -> bool {
+    a.offset_first_secs == b.offset_first_secs && a.transitions == b.transitions
+}
+
+fn line(remark: &Remark) -> String {
+    let Remark { job, key, text, is_refusal } = remark;
+    let refused = if *is_refusal { " (the line is a comment)" } else { "" };
+    format!("job `{job}`: {key}: {text}{refused}")
+}
+
+fn json(exported: &Exported, jobs: usize) -> Value {
+    let remarks: Value = exported
+        .remarks
+        .iter()
+        .map(|it| {
+            json!({ "job": it.job, "key": it.key, "message": it.text, "refused": it.is_refusal })
+        })
+        .collect();
+    json!({
+        "crontab": exported.text,
+        "jobs": jobs,
+        "refused": exported.refused,
+        "not_said": remarks,
+    })
+}

@@ -1,0 +1,275 @@
+//! `jobctl import`: a jobfile that means the same as crontabs do. The jobfile goes to standard output, all talk to standard error.
+
+mod compare;
+mod gather;
+mod owner;
+mod prove;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::cmd::context::Context;
+use crate::cmd::exit::Exit;
+use crate::cmd::failure::Failure;
+use crate::cmd::jobset::{Jobs, with_environment};
+use crate::cmd::output::Out;
+use crate::core::escape;
+use crate::core::job::CommandLine;
+use crate::core::noun::count;
+use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
+use crate::jobfile;
+use crate::os::zone;
+
+/// Lines of crontabs are shown up to this many characters.
+const SHOWN_MAX: usize = 160;
+
+/// Answers `jobctl import`.
+pub(crate) fn answer(
+    context: &Context,
+    args: &cli::Import,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let wish = Wish::of(args)?;
+    let import = read(args, wish.file)?;
+    if let Some(log) = wish.log {
+        say(&import, context.global.quiet);
+        let lines = compare::Lines { with_jobs: &lines_of_cron(&import.jobs), idle: &import.idle };
+        return compare::answer(context, lines, &Jobs::of_text(&import.text)?, log, out);
+    }
+    let proof = match wish.days {
+        Some(days) => Some(prove::proof(context, &import, days)?),
+        None => None,
+    };
+    if context.global.json {
+        out.json(&json(&import, proof.as_ref()))?;
+    } else {
+        print(context, &import, proof.as_ref(), out)?;
+    }
+    let is_all_lost = import.jobs.is_empty() && !import.unknown.is_empty();
+    let is_wrong = proof.is_some_and(|proof| !proof.is_equal);
+    Ok(if is_all_lost || is_wrong { Exit::No } else { Exit::Done })
+}
+
+/// What is wanted besides a jobfile.
+struct Wish<'a> {
+    file: Option<&'a Path>,
+    days: Option<u32>,
+    log: Option<compare::Log<'a>>,
+}
+
+impl<'a> Wish<'a> {
+    fn of(args: &'a cli::Import) -> Result<Self, Failure> {
+        let log = args.compare.as_ref().map(|path| match path {
+            Some(path) => compare::Log::File(path),
+            None => compare::Log::Journal,
+        });
+        let mut wish = Self { file: args.file.as_deref(), days: None, log };
+        let standard_input = Path::new("-");
+        if wish.file == Some(standard_input) && wish.log == Some(compare::Log::File(standard_input))
+        {
+            return Err(Failure::usage(
+                "standard input: it cannot be both the crontab and the log",
+            ));
+        }
+        let Some(word) = args.prove.as_deref() else {
+            return Ok(wish);
+        };
+        // `--prove FILE` means the default number of days, as people would read it.
+        let is_free = wish.file.is_none() && !args.all_users && !args.system;
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        if word.is_empty() {
+            wish.days = Some(prove::DAYS_DEFAULT);
+        } else if is_free && !is_number {
+            wish.file = Some(Path::new(word));
+            wish.days = Some(prove::DAYS_DEFAULT);
+        } else {
+            wish.days = Some(prove::parse_days(word)?);
+        }
+        Ok(wish)
+    }
+}
+
+/// Lines that cron starts, each once: the scripts of a directory share the line that runs them.
+fn lines_of_cron(jobs: &[Imported]) -> Vec<Imported> {
+    let mut lines: Vec<Imported> = Vec::new();
+    for job in jobs.iter().filter(|job| !job.is_anacron) {
+        let is_same = |line: &Imported| (&line.file, line.line) == (&job.file, job.line);
+        if !lines.last().is_some_and(is_same) {
+            lines.push(job.clone());
+        }
+    }
+    lines
+}
+
+/// The jobfile, and behind it what is to be said; what was proved stands in the jobfile, too.
+fn print(
+    context: &Context,
+    import: &Import,
+    proof: Option<&prove::Told>,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    out.text(&import.text)?;
+    for line in proof.iter().flat_map(|proof| &proof.lines) {
+        out.text(&format!("# {line}\n"))?;
+    }
+    // What is said should stand behind the jobfile where both go to a terminal.
+    out.flush()?;
+    say(import, context.global.quiet);
+    if let Some(proof) = proof {
+        say_lines(&proof.lines);
+    }
+    Ok(())
+}
+
+/// What the arguments name, imported.
+fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import, Failure> {
+    let (request, notes) = gather::request(args, file)?;
+    let mut import = convert(&request);
+    import.notes.extend(notes);
+    Ok(import)
+}
+
+/// A line that cron starts now, with the command that the same job would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CronLine {
+    /// The crontab: a path, or `crontab of NAME`.
+    pub(crate) file: String,
+    /// From 1.
+    pub(crate) line: u32,
+    /// The command.
+    pub(crate) command: String,
+    /// The shell command that switches it off.
+    pub(crate) off: Option<String>,
+}
+
+/// What cron starts: of all users and of the system for root, else of the caller. A crontab that cannot be read is none.
+pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
+    let args = cli::Import { all_users: is_root, system: is_root, ..cli::Import::default() };
+    let Ok((request, _)) = gather::request(&args, None) else {
+        return Vec::new();
+    };
+    let import = convert(&request);
+    let Ok(jobs) = Jobs::of_text(&import.text) else {
+        return Vec::new();
+    };
+    let command = |name: &str| match &jobs.get(name)?.command {
+        CommandLine::Shell(text) => Some(text.to_string()),
+        CommandLine::Exec(words) => Some(words.join(" ")),
+    };
+    let off = |file: &str, line| {
+        let source = request.sources.iter().find(|source| source.file == file);
+        source.and_then(|source| source.off_command(line))
+    };
+    let started = import.jobs.iter().filter(|job| !job.is_anacron);
+    started
+        .filter_map(|job| {
+            Some(CronLine {
+                file: job.file.clone(),
+                line: job.line,
+                command: command(&job.job)?,
+                off: off(&job.file, job.line),
+            })
+        })
+        .collect()
+}
+
+fn convert(request: &Request) -> Import {
+    let is_zone = |name: &str| zone::load(name).is_ok();
+    crontab::import(request, Tools { refusals: &refusals, is_zone: &is_zone })
+}
+
+/// Why a text does not load as a jobfile.
+fn refusals(text: &str) -> Vec<Refusal> {
+    let source = jobfile::Source { path: PathBuf::from("jobs.toml"), text: text.to_owned() };
+    let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
+    let problems = loaded.err().unwrap_or_default().into_iter();
+    problems.map(|problem| Refusal { job: problem.job, reason: problem.message }).collect()
+}
+
+fn json(import: &Import, proof: Option<&prove::Told>) -> Value {
+    let jobs = import
+        .jobs
+        .iter()
+        .map(|job| json!({ "name": job.job, "file": job.file, "line": job.line }));
+    let unknown = import.unknown.iter().map(|line| {
+        json!({ "file": line.file, "line": line.line, "text": line.text, "reason": line.reason })
+    });
+    let changed = import
+        .notes
+        .iter()
+        .map(|note| json!({ "file": Some(&note.file).filter(|file| !file.is_empty()), "line": note.line, "text": note.text }));
+    json!({
+        "jobfile": import.text,
+        "jobs": jobs.collect::<Value>(),
+        "unknown": unknown.collect::<Value>(),
+        "changed": changed.collect::<Value>(),
+        "switch_off": import.switch_off,
+        "proof": proof.map(|proof| &proof.json),
+    })
+}
+
+/// Says what is to be said about an import, on standard error.
+fn say(import: &Import, is_quiet: bool) {
+    let mut text = Vec::new();
+    text.extend(import.unknown.iter().map(unknown_line));
+    if !is_quiet {
+        text.extend(import.notes.iter().map(note_line));
+        text.push(summary(import));
+        text.extend(import.switch_off.iter().map(|command| format!("  {command}")));
+    }
+    say_lines(&text);
+}
+
+fn say_lines(text: &[String]) {
+    let mut stderr = io::stderr();
+    let is_terminal = stderr.is_terminal();
+    for line in text {
+        let line = if is_terminal { escape::lines(line) } else { line.as_str().into() };
+        // If standard error is gone, there is nobody left to tell.
+        let _ = writeln!(stderr, "{line}");
+    }
+}
+
+fn unknown_line(unknown: &Unknown) -> String {
+    let Unknown { file, line, text, reason } = unknown;
+    let shown: String = text.chars().take(SHOWN_MAX).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    format!("{file}:{line}: not imported: {reason}\n    {}{more}", shown.trim())
+}
+
+fn note_line(note: &Note) -> String {
+    if note.file.is_empty() {
+        return format!("jobctl: {}", note.text);
+    }
+    match note.line {
+        Some(line) => format!("{}:{line}: {}", note.file, note.text),
+        None => format!("{}: {}", note.file, note.text),
+    }
+}
+
+fn summary(import: &Import) -> String {
+    let jobs = match import.jobs.len() {
+        0 if import.unknown.is_empty() => {
+            return "jobctl: there is nothing to import; the jobfile has no jobs".to_owned();
+        }
+        0 => "no job".to_owned(),
+        jobs => count(jobs, "job"),
+    };
+    let lost = match import.unknown.len() {
+        0 => String::new(),
+        1 => ", 1 line is kept as a comment".to_owned(),
+        count => format!(", {count} lines are kept as comments"),
+    };
+    let next = if import.switch_off.is_empty() {
+        ""
+    } else {
+        "\njobctl: when `jobctl check` is content and `jobctl run` is running, switch the imported lines off in cron:"
+    };
+    format!("jobctl: {jobs}{lost}{next}")
+}

@@ -1,0 +1,4 @@
+//! Verbs for moving from cron and back.
+
+pub(super) mod export;
+pub(super) mod import;
