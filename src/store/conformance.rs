@@ -2,6 +2,7 @@
 
 mod batch;
 mod notices;
+mod portions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

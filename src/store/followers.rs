@@ -1,6 +1,7 @@
 //! Runs that wait for other runs (`--after`): queued when all of those have succeeded, cancelled when one has ended otherwise.
 //!
-//! How a run ended is noted by the triggers of the schema, whichever verb ended it; here is what follows from it.
+//! How a run ended is noted by the triggers of the schema, whichever verb ended it; here is what follows from it. A trigger
+//! notes it with a bounded number of followers, and in `ending` that there are more: those are told here, some at a time.
 
 use std::collections::BTreeSet;
 
@@ -47,14 +48,16 @@ pub(super) fn follow(tx: &Connection, run: i64, after: &[i64]) -> rusqlite::Resu
     Ok(None)
 }
 
+/// A follower, what it waited for, and the state in which that ended.
+type End = (i64, i64, i64);
+
 /// Goes through ends that followers have not been told of.
 pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> {
-    let ends: Vec<(i64, i64, i64)> = tx
-        .prepare_cached(
-            "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL AND run > 0 ORDER BY run LIMIT ?1",
-        )?
-        .query_map([RELEASED_AT_ONCE], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?
-        .collect::<Result<_, _>>()?;
+    let mut ends = noted(tx, RELEASED_AT_ONCE)?;
+    let room = RELEASED_AT_ONCE.saturating_sub(u32::try_from(ends.len()).unwrap_or(u32::MAX));
+    if room > 0 {
+        ends.extend(owed(tx, room)?);
+    }
     let mut released = Released::default();
     for (run, on, ended) in &ends {
         if *ended == State::Succeeded.code() {
@@ -66,10 +69,40 @@ pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> 
     // What was cancelled just now may have followers of its own.
     released.has_more = tx
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL AND run > 0)",
+            "SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL AND run > 0) OR EXISTS (SELECT 1 FROM ending)",
         )?
         .query_row([], |row| row.cell(0))?;
     Ok(released)
+}
+
+/// Ends that stand beside their followers.
+fn noted(tx: &Connection, limit: u32) -> rusqlite::Result<Vec<End>> {
+    tx.prepare_cached(
+        "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL AND run > 0 ORDER BY run LIMIT ?1",
+    )?
+    .query_map([limit], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?
+    .collect()
+}
+
+/// Followers that the trigger left out. An end that owes nothing any more is forgotten.
+fn owed(tx: &Connection, limit: u32) -> rusqlite::Result<Vec<End>> {
+    let next: Option<(i64, i64)> = tx
+        .prepare_cached("SELECT run, state FROM ending LIMIT 1")?
+        .query_row([], |row| Ok((row.cell(0)?, row.cell(1)?)))
+        .optional()?;
+    let Some((on, state)) = next else {
+        return Ok(Vec::new());
+    };
+    let ends: Vec<End> = tx
+        .prepare_cached(
+            "SELECT run FROM dependency WHERE \"on\" = ?1 AND run > 0 AND ended IS NULL ORDER BY run LIMIT ?2",
+        )?
+        .query_map([on, limit.into()], |row| Ok((row.cell(0)?, on, state)))?
+        .collect::<Result<_, _>>()?;
+    if ends.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+        tx.prepare_cached("DELETE FROM ending WHERE run = ?1")?.execute([on])?;
+    }
+    Ok(ends)
 }
 
 /// A run waits for one other less; the job whose queue it joins if that was the last.

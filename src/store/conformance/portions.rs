@@ -1,0 +1,53 @@
+//! What grows with what is in the store is done some rows at a time: counted by the rows that a transaction changes.
+
+use super::*;
+use crate::store::followers::Released;
+
+/// So many runs of job 1 that wait for `on`.
+fn fill_with_followers(store: &Store, on: i64, count: u32) {
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+         INSERT INTO run(job, state, cause, created_at, max_attempts) SELECT 1, 1, 3, 5, 1 FROM n;
+         INSERT INTO dependency(run, \"on\") SELECT id, {on} FROM run WHERE id > {on}"
+    );
+    store.conn.execute_batch(&sql).unwrap();
+}
+
+/// Rows that a piece of work changes.
+fn changed_by<T>(store: &Store, work: impl FnOnce() -> T) -> (T, u64) {
+    let before = store.conn.total_changes();
+    (work(), store.conn.total_changes() - before)
+}
+
+#[test]
+fn an_end_tells_many_followers_in_portions_and_forgets_none() {
+    for (end, state) in [(5, State::Queued), (6, State::Cancelled)] {
+        let mut store = Store::in_memory();
+        let on = id_of(&added(&mut store, &addition("a"), None));
+        fill_with_followers(&store, on, 10_000);
+        let update = |state: i64| {
+            store.execute_raw(&format!("UPDATE run SET state = {state}, reason = 1 WHERE id = {on}"))
+        };
+        let ((), changed) = changed_by(&store, || update(end));
+        assert!(changed < 600, "{changed} rows in one end");
+        // One that is tried again is waited for as if it had never ended.
+        let ((), changed) = changed_by(&store, || update(2));
+        assert!(changed < 600, "{changed} rows when it is tried again");
+        assert_eq!(store.release_followers(NOW).unwrap(), Released::default());
+        update(end);
+        let mut turns = 1;
+        loop {
+            let (released, changed) = changed_by(&store, || store.release_followers(NOW).unwrap());
+            assert!(changed < 10_000, "{changed} rows in one turn");
+            if !released.has_more {
+                break;
+            }
+            turns += 1;
+        }
+        assert!(turns >= 5);
+        let of = |state: State| Filter { states: vec![state], ..Filter::default() };
+        assert!(store.ids(&of(State::Scheduled)).unwrap().is_empty());
+        assert!(store.ids(&of(state)).unwrap().len() >= 10_000);
+        assert_counters_are_true(&store);
+    }
+}
