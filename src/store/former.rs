@@ -107,5 +107,6 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     )?;
     conn.execute("DELETE FROM tally WHERE job = ?1", [from])?;
     conn.execute("UPDATE notice SET job = ?2 WHERE job = ?1", [from, to])?;
+    conn.execute("UPDATE acknowledging SET job = ?2 WHERE job = ?1", [from, to])?;
     conn.execute("DELETE FROM job WHERE id = ?1", [from]).map(|_| ())
 }

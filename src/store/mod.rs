@@ -3,6 +3,7 @@
 //! A verb is one transaction for a CLI, a part of the turn's transaction for the supervisor; it is guarded by the state it
 //! expects, and its name says so. Nothing here asks the clock.
 
+mod acknowledge;
 mod backup;
 mod batch;
 mod cells;

@@ -36,6 +36,7 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("batch", include_str!("schema/0006-batch.sql")),
     ("watched.status_ns", include_str!("schema/0007-watched-times.sql")),
     ("ending", include_str!("schema/0008-ending.sql")),
+    ("acknowledging", include_str!("schema/0009-acknowledging.sql")),
 ];
 
 /// The store's log is at most this part of the disk, but between so many pages of SQLite's.

@@ -389,17 +389,6 @@ impl Store {
         .map(|_| ())
     }
 
-    /// A success of an occurrence acknowledges the earlier failed occurrences of its job.
-    fn acknowledge_earlier(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
-        self.change(
-            "acknowledge failures",
-            "UPDATE run SET acked = ?3 WHERE job = (SELECT job FROM run WHERE id = ?1) AND state = 6 AND acked IS NULL \
-             AND cause IN (1, 2) AND id < ?2",
-            params![finish.run, finish.run, finish.ended_at.ms()],
-        )
-        .map(|_| ())
-    }
-
     /// Ends the occurrences of a job that are retrying: a new one, `by`, takes their place. Those runs and their attempts.
     pub(crate) fn supersede_retrying(
         &self,

@@ -194,6 +194,8 @@ pub(crate) struct Supervisor<S> {
     next_expiry_at: Option<Wall>,
     /// Runs wait for others that have ended, more than one turn goes through.
     has_followers: bool,
+    /// Successes have more failures before them than one turn acknowledges.
+    owes_acknowledgements: bool,
     /// Finders have found what is not queued yet.
     has_feeds: bool,
     /// Jobs of which nothing starts until batches in sight have replaced what they are to replace.
@@ -289,6 +291,7 @@ impl<S: Spawner> Supervisor<S> {
             next_due_at: None,
             next_expiry_at: None,
             has_followers: false,
+            owes_acknowledgements: false,
             has_feeds: false,
             withheld: BTreeSet::new(),
             paused_all: None,

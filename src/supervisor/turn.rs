@@ -57,6 +57,7 @@ impl<S: Spawner> Supervisor<S> {
             (None, Mode::Live) => {
                 self.bring_fed(now)?;
                 self.release_followers(now)?;
+                self.owes_acknowledgements = self.store.acknowledge_owed()?;
                 self.expire_due(now)?;
                 self.queue_due(now)?;
                 self.plan_due(steps)?;
@@ -87,6 +88,7 @@ impl<S: Spawner> Supervisor<S> {
                 is_due(self.next_due_at)
                     || is_due(self.next_expiry_at)
                     || self.has_followers
+                    || self.owes_acknowledgements
                     || self.has_feeds
                     || self.owes_lanes
                     || !self.blocked.is_empty()

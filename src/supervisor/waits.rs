@@ -32,7 +32,10 @@ impl<S: Spawner> Supervisor<S> {
         if !self.ended.is_empty() {
             return GAP;
         }
-        let has_more = self.has_followers || self.has_feeds || self.has_more_heads;
+        let has_more = self.has_followers
+            || self.owes_acknowledgements
+            || self.has_feeds
+            || self.has_more_heads;
         if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
             return GAP;
         }

@@ -26,7 +26,8 @@ fn an_end_tells_many_followers_in_portions_and_forgets_none() {
         let on = id_of(&added(&mut store, &addition("a"), None));
         fill_with_followers(&store, on, 10_000);
         let update = |state: i64| {
-            store.execute_raw(&format!("UPDATE run SET state = {state}, reason = 1 WHERE id = {on}"))
+            store
+                .execute_raw(&format!("UPDATE run SET state = {state}, reason = 1 WHERE id = {on}"))
         };
         let ((), changed) = changed_by(&store, || update(end));
         assert!(changed < 600, "{changed} rows in one end");
@@ -50,4 +51,57 @@ fn an_end_tells_many_followers_in_portions_and_forgets_none() {
         assert!(store.ids(&of(state)).unwrap().len() >= 10_000);
         assert_counters_are_true(&store);
     }
+}
+
+/// So many failed occurrences of a job, and as many failed items.
+fn fill_with_failures(store: &Store, job: i64, count: u32) {
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2 * {count})
+         INSERT INTO run(job, state, cause, created_at, scheduled_at, ended_at, reason, attempt)
+         SELECT {job}, 2, 1 + i % 2 * 2, i, i, i, 1, 1 FROM n;
+         UPDATE run SET state = 6"
+    );
+    store.conn.execute_batch(&sql).unwrap();
+}
+
+#[test]
+fn a_success_acknowledges_many_failures_in_portions_and_none_that_came_after_it() {
+    let store = Store::in_memory();
+    let job_id = store.register_job("a", &[], Some("x"), NOW).unwrap().id;
+    fill_with_failures(&store, job_id, 3_000);
+    let occurrence = |secs: i64| NewOccurrence {
+        job_id,
+        cause: Cause::Schedule,
+        scheduled_at: later(secs),
+        due_at: later(secs),
+        priority: 0,
+        max_attempts: Some(1),
+        now: later(secs),
+    };
+    let [early, good] = [0, 1].map(|secs| {
+        let id = store.insert_occurrence(&occurrence(secs)).unwrap().unwrap();
+        claim(&store, id)
+    });
+    let (_, changed) = changed_by(&store, || {
+        finish(&store, &good, &Outcome::Exited(0), Next::Finish(Verdict::Succeeded))
+    });
+    assert!(changed < 1_100, "{changed} rows in one end");
+    assert!(store.acknowledge_owed().unwrap());
+    // It began before the success and fails after it, while that is still at work.
+    finish(&store, &early, &Outcome::Exited(1), Next::Finish(Verdict::Failed(Reason::Exit)));
+    store.execute_raw(&format!("UPDATE run SET ended_at = ended_at + 1 WHERE id = {}", early.id));
+    let mut turns = 0;
+    loop {
+        let (has_more, changed) = changed_by(&store, || store.acknowledge_owed().unwrap());
+        assert!(changed < 1_100, "{changed} rows in one turn");
+        if !has_more {
+            break;
+        }
+        turns += 1;
+    }
+    assert!((4..8).contains(&turns), "{turns}");
+    let failed = Filter { failed: true, ..Filter::default() };
+    assert_eq!(store.ids(&failed).unwrap().len(), 3_001, "the items, and what failed later");
+    assert_eq!(run(&store, early.id).acked, None);
+    assert_counters_are_true(&store);
 }

@@ -72,3 +72,23 @@ impl Scenario {
         self.supervisor.recover(self.now).unwrap();
     }
 }
+
+#[test]
+fn a_success_acknowledges_thousands_of_failures_within_a_few_turns_and_also_after_a_restart() {
+    let jobfile = "timezone = 'UTC'\n[jobs.a]\nschedule = '@every 1m'\ncommand = 'true'\n";
+    let mut day = Scenario::new(jobfile, "2026-06-01T00:00:30Z");
+    day.supervisor.store.execute_raw(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+         INSERT INTO run(job, state, cause, created_at, scheduled_at, ended_at, reason, attempt)
+         SELECT id, 2, 1, i, i, i, 1, 1 FROM job, n",
+    );
+    day.supervisor.store.execute_raw("UPDATE run SET state = 6");
+    let failed = |day: &Scenario| day.supervisor.store.job("a").unwrap().unwrap().failed;
+    // Until the attempt has ended, and no further.
+    while failed(&day) == 5000 {
+        day.advance(1);
+    }
+    day.restart(jobfile, Duration::from_secs(1));
+    day.advance(1);
+    assert_eq!(failed(&day), 0);
+}
