@@ -5,10 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Global;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::state_key::{self, Named};
 use crate::cmd::trust;
-use crate::cmd::when::Viewer;
+use crate::cmd::{Failure, Result, Viewer, plain};
 use crate::core::escape;
 use crate::core::time::Now;
 use crate::os::paths::Caller;
@@ -35,7 +34,7 @@ impl Context {
     }
 
     /// The jobfile: the one named, else the default one. It need not exist.
-    pub(crate) fn jobfile(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn jobfile(&self) -> Result<PathBuf> {
         match &self.global.jobfile {
             Some(path) => Ok(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             None => Ok(self.caller.default_jobfile()?),
@@ -43,7 +42,7 @@ impl Context {
     }
 
     /// The state directory: `--state-dir`, else the jobfile's `state_dir`, else the one that belongs to the jobfile's path.
-    pub(crate) fn state_dir(&self) -> Result<&Path, Failure> {
+    pub(crate) fn state_dir(&self) -> Result<&Path> {
         if self.state_dir.get().is_none() {
             let found = self.find_state_dir()?;
             let _ = self.state_dir.set(found);
@@ -52,7 +51,7 @@ impl Context {
     }
 
     /// As [`Self::state_dir`], for a command that writes: as root only where nobody else could lead it elsewhere.
-    pub(crate) fn state_dir_to_write(&self) -> Result<&Path, Failure> {
+    pub(crate) fn state_dir_to_write(&self) -> Result<&Path> {
         let state_dir = self.state_dir()?;
         trust::refuse_way(state_dir)?;
         inside::judge(state_dir)
@@ -61,7 +60,7 @@ impl Context {
     }
 
     /// As [`Self::state_dir_to_write`], and makes it where it is missing.
-    pub(crate) fn made_state_dir(&self) -> Result<&Path, Failure> {
+    pub(crate) fn made_state_dir(&self) -> Result<&Path> {
         let state_dir = self.state_dir()?;
         trust::refuse_way(state_dir)?;
         daemon::make_state_dir(state_dir)
@@ -70,12 +69,12 @@ impl Context {
     }
 
     /// The store for writing; it must be there.
-    pub(crate) fn open_write(&self) -> Result<Store, Failure> {
+    pub(crate) fn open_write(&self) -> Result<Store> {
         Ok(Store::open_write(self.state_dir_to_write()?)?)
     }
 
     /// As [`Self::state_dir`], with `$STATE_DIRECTORY` before the default one. For the supervisor only.
-    pub(crate) fn service_state_dir(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn service_state_dir(&self) -> Result<PathBuf> {
         match (self.named_state_dir()?, &self.caller.service_state) {
             (Some(named), _) => Ok(named),
             (None, Some(service)) => Ok(service.clone()),
@@ -84,12 +83,12 @@ impl Context {
     }
 
     /// Whether the state directory of a supervisor is the one that belongs to the path of its jobfile: nobody has named one.
-    pub(crate) fn has_derived_state_dir(&self) -> Result<bool, Failure> {
+    pub(crate) fn has_derived_state_dir(&self) -> Result<bool> {
         Ok(self.named_state_dir()?.is_none() && self.caller.service_state.is_none())
     }
 
     /// The store for reading; none if there is none yet.
-    pub(crate) fn open_read(&self) -> Result<Option<Store>, Failure> {
+    pub(crate) fn open_read(&self) -> Result<Option<Store>> {
         match Store::open_read(self.state_dir()?) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Missing(_)) => Ok(None),
@@ -98,7 +97,7 @@ impl Context {
     }
 
     /// Whether the supervisor lives. What cannot be asked counts as no.
-    pub(crate) fn is_supervised(&self) -> Result<bool, Failure> {
+    pub(crate) fn is_supervised(&self) -> Result<bool> {
         Ok(wake::probe(self.state_dir()?).is_ok_and(|rung| rung == wake::Rung::Heard))
     }
 
@@ -129,7 +128,7 @@ impl Context {
         let _ = writeln!(stderr, "jobctl: {text}");
     }
 
-    fn find_state_dir(&self) -> Result<PathBuf, Failure> {
+    fn find_state_dir(&self) -> Result<PathBuf> {
         match self.named_state_dir()? {
             Some(named) => Ok(named),
             None => Ok(self.caller.state_dir_of(&self.jobfile()?)?),
@@ -137,7 +136,7 @@ impl Context {
     }
 
     /// The state directory that the command line or the jobfile names.
-    fn named_state_dir(&self) -> Result<Option<PathBuf>, Failure> {
+    fn named_state_dir(&self) -> Result<Option<PathBuf>> {
         match &self.global.state_dir {
             Some(path) => Ok(Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
             None => match state_key::read(&self.jobfile()?) {

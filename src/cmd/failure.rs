@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 pub(crate) use crate::core::reason::plain;
 
-use crate::cmd::exit::Exit;
+use crate::cmd::Exit;
 use crate::core::escape;
 use crate::os::paths::NoHome;
 use crate::store::StoreError;

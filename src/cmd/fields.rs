@@ -2,8 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::cmd::failure::Failure;
-use crate::cmd::output::{Out, Style};
+use crate::cmd::{Out, Result, Style};
 use crate::core::escape;
 
 /// Fields in the order they are put in; what is not known takes no line.
@@ -22,7 +21,7 @@ impl Fields {
     }
 
     /// Prints them, a line each; control characters in values are escaped.
-    pub(crate) fn print(&self, out: &mut Out) -> Result<(), Failure> {
+    pub(crate) fn print(&self, out: &mut Out) -> Result<()> {
         let width = self.0.iter().map(|(name, _, _)| name.width()).max().unwrap_or(0);
         for (name, style, value) in &self.0 {
             let padding = " ".repeat(width + 2 - name.width());

@@ -1,13 +1,12 @@
 //! From the filters of the command line to those of the store; one set for `runs`, `retry`, `cancel` and `ack`.
 
 use crate::cli::Filters;
-use crate::cmd::failure::Failure;
-use crate::cmd::when::{Toward, Viewer};
+use crate::cmd::{Failure, Result, Toward, Viewer};
 use crate::core::run::State;
 use crate::store::Filter;
 
 /// The store's filter for what was asked.
-pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter, Failure> {
+pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter> {
     let time = |text: &Option<String>| {
         text.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()
     };
@@ -22,7 +21,7 @@ pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter, Failure
     })
 }
 
-fn state(word: &str) -> Result<State, Failure> {
+fn state(word: &str) -> Result<State> {
     State::parse(word).ok_or_else(|| Failure::usage(format!("`{word}` is not a state")))
 }
 

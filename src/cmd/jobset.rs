@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cmd::context::Context;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::trust;
+use crate::cmd::{Context, Failure, Result, plain};
 use crate::core::job::{Job, Settings};
 use crate::core::plan;
 use crate::core::schedule::{self, HashSeed, Occurrence, Zone};
@@ -49,7 +48,7 @@ impl Jobs {
     /// Loads the jobfile, else the last good one from the store, and says so.
     ///
     /// Errs with the exit code 2 if there is neither, 1 if the jobfile is broken and there never was a good one.
-    pub(crate) fn load(context: &Context, store: Option<&Store>) -> Result<Self, Failure> {
+    pub(crate) fn load(context: &Context, store: Option<&Store>) -> Result<Self> {
         let path = context.jobfile()?;
         let error = match with_environment(|env| jobfile::load(&path, env)) {
             Ok(jobfile) => return Ok(Self::of(jobfile)),
@@ -67,12 +66,12 @@ impl Jobs {
     }
 
     /// The jobs of a jobfile, where it is to be executed: one that others could have written is none.
-    pub(crate) fn trusted(path: &std::path::Path) -> Result<Self, Failure> {
+    pub(crate) fn trusted(path: &std::path::Path) -> Result<Self> {
         trust::load(path).map(Self::of).map_err(|error| failure_of(&error))
     }
 
     /// The jobs of a text that is no file yet. Errs as a broken jobfile does.
-    pub(crate) fn of_text(text: &str) -> Result<Self, Failure> {
+    pub(crate) fn of_text(text: &str) -> Result<Self> {
         let source = Source { path: "jobs.toml".into(), text: text.to_owned() };
         with_environment(|env| jobfile::load_sources(&[source], env))
             .map(Self::of)
@@ -103,7 +102,7 @@ impl Jobs {
     }
 
     /// The job of a name; the error suggests a similar one.
-    pub(crate) fn find(&self, name: &str) -> Result<&Job, Failure> {
+    pub(crate) fn find(&self, name: &str) -> Result<&Job> {
         self.get(name).ok_or_else(|| self.no_such_job(name))
     }
 
@@ -221,7 +220,7 @@ pub(crate) fn with_files<T>(
 }
 
 /// The last good jobfile of the store; none if it never had one, or if this version finds fault with it.
-fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>, Failure> {
+fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
     let sources: Vec<Source> =
         store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
     if sources.is_empty() {

@@ -1,6 +1,6 @@
 //! One file a command: arguments to verbs to text. The only room that prints to standard output.
 //!
-//! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit, Failure>`; it prints through [`output::Out`] only.
+//! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit>`; it prints through [`output::Out`] only.
 
 mod care;
 mod context;
@@ -23,10 +23,16 @@ mod when;
 
 use crate::cli::{Cli, Command};
 use crate::os::{process, signals};
-use context::Context;
-use exit::Exit;
-use failure::Failure;
-use output::Out;
+pub(crate) use context::Context;
+pub(crate) use exit::Exit;
+pub(crate) use failure::{Failure, plain};
+pub(crate) use jobset::Jobs;
+pub(crate) use output::{Out, Style};
+pub(crate) use table::{Cell, Column, Table};
+pub(crate) use when::{Toward, Viewer};
+
+/// What most of this room answers: something, or why not.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Sets this process up as every command needs it, whatever umask and limits it was started with.
 pub(crate) fn prepare() {
@@ -36,7 +42,7 @@ pub(crate) fn prepare() {
 }
 
 /// Does what the command line says and hands over everything printed.
-pub(crate) fn answer(cli: Cli) -> Result<Exit, Failure> {
+pub(crate) fn answer(cli: Cli) -> Result<Exit> {
     let mut out = Out::standard(cli.global.color);
     let context = Context::of_process(cli.global);
     let answer = dispatch(&context, &cli.command, &mut out);
@@ -45,7 +51,7 @@ pub(crate) fn answer(cli: Cli) -> Result<Exit, Failure> {
     flushed.map(|()| exit)
 }
 
-fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit, Failure> {
+fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit> {
     match command {
         Command::Run(args) => jobs::run::answer(context, args, out),
         Command::Check => jobs::check::answer(context, out),

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
 use crate::cli::Color;
-use crate::cmd::failure::Failure;
+use crate::cmd::{Failure, Result};
 use crate::core::escape;
 use crate::os::terminal::Terminal;
 
@@ -106,13 +106,13 @@ impl Out {
     }
 
     /// Writes a line.
-    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<(), Failure> {
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<()> {
         self.bytes(text.as_ref().as_bytes())?;
         self.bytes(b"\n")
     }
 
     /// Writes lines that hold text from elsewhere: on a terminal, control characters are escaped.
-    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn text(&mut self, text: &str) -> Result<()> {
         if self.is_terminal() {
             self.bytes(escape::lines(text).as_bytes())
         } else {
@@ -121,12 +121,12 @@ impl Out {
     }
 
     /// Writes bytes as they are.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.sink.write_all(bytes).map_err(|error| Failure::of_output(&error))
     }
 
     /// Writes a JSON value as one line. JSON itself escapes less than a terminal needs.
-    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<()> {
         if self.is_terminal() {
             return self.line(escape::json(&value.to_string()));
         }
@@ -136,17 +136,14 @@ impl Out {
     }
 
     /// Hands over everything written so far. Must be called before the process ends.
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+    pub(crate) fn flush(&mut self) -> Result<()> {
         self.sink.flush().map_err(|error| Failure::of_output(&error))
     }
 }
 
 /// What `print` prints to an output so wide, for tests of commands.
 #[cfg(test)]
-pub(crate) fn capture(
-    width: Option<usize>,
-    print: impl FnOnce(&mut Out) -> Result<(), Failure>,
-) -> String {
+pub(crate) fn capture(width: Option<usize>, print: impl FnOnce(&mut Out) -> Result<()>) -> String {
     let (mut reader, writer) = io::pipe().unwrap();
     let mut out = Out::over(Box::new(writer), width, false);
     print(&mut out).unwrap();

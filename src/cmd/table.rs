@@ -2,8 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::cmd::failure::Failure;
-use crate::cmd::output::{Out, Style};
+use crate::cmd::{Out, Result, Style};
 use crate::core::escape;
 
 /// Between two columns.
@@ -83,7 +82,7 @@ impl Table {
     }
 
     /// Prints heading and rows. A column in which nothing stands is left out.
-    pub(crate) fn print(mut self, out: &mut Out) -> Result<(), Failure> {
+    pub(crate) fn print(mut self, out: &mut Out) -> Result<()> {
         self.drop_empty_columns();
         let mut widths = self.widths();
         if let Some(width) = out.width {
@@ -144,7 +143,7 @@ impl Table {
         }
     }
 
-    fn print_row(&self, row: Vec<Cell>, widths: &[usize], out: &mut Out) -> Result<(), Failure> {
+    fn print_row(&self, row: Vec<Cell>, widths: &[usize], out: &mut Out) -> Result<()> {
         let mut line = String::new();
         let last = row.len().saturating_sub(1);
         for (index, cell) in row.into_iter().enumerate() {

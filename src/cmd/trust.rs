@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::cmd::failure::Failure;
 use crate::cmd::jobset::with_files;
 use crate::cmd::state_key::Named;
+use crate::cmd::{Failure, Result};
 use crate::core::job::{EnvValue, Job};
 use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Snapshot};
 use crate::os::file;
@@ -45,7 +45,7 @@ pub(super) fn load_with_notes(path: &Path) -> (Result<Jobfile, LoadError>, Vec<N
 }
 
 /// Refuses a jobfile that others than root could change, before anything is made because of it.
-pub(super) fn refuse(path: &Path) -> Result<(), Failure> {
+pub(super) fn refuse(path: &Path) -> Result<()> {
     // What cannot be opened is told by whoever reads it.
     let faults = trust::open(path).map_or_else(|_| Vec::new(), |opened| opened.faults);
     if faults.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn refuse(path: &Path) -> Result<(), Failure> {
 }
 
 /// Refuses a state directory to which others could lead root another way.
-pub(super) fn refuse_way(state_dir: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_way(state_dir: &Path) -> Result<()> {
     let faults = trust::way_to(state_dir).map_err(|error| Failure::of_file(state_dir, &error))?;
     match faults.first() {
         Some(fault) => {

@@ -7,12 +7,10 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::cli::Cli;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::output::Out;
+use crate::cmd::{Exit, Failure, Out, Result};
 
 /// Answers a command line that clap did not take, or that asked for help.
-pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         out.bytes(error.render().to_string().as_bytes())?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 
-use crate::cmd::failure::Failure;
+use crate::cmd::{Failure, Result};
 use crate::core::duration::parse_duration;
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
@@ -33,7 +33,7 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     /// Reads RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration. The error is one of usage.
-    pub(crate) fn parse(&self, text: &str, toward: Toward) -> Result<Wall, Failure> {
+    pub(crate) fn parse(&self, text: &str, toward: Toward) -> Result<Wall> {
         let text = text.trim();
         if let Ok(at) = DateTime::parse_from_rfc3339(text) {
             return Ok(Wall::from_ms(at.timestamp_millis()));
@@ -57,7 +57,7 @@ impl Viewer {
     }
 
     /// Reads a duration. The error is one of usage.
-    pub(crate) fn parse_span(&self, text: &str) -> Result<Duration, Failure> {
+    pub(crate) fn parse_span(&self, text: &str) -> Result<Duration> {
         parse_duration(text).map_err(|error| Failure::usage(error.message).hint(error.hint))
     }
 

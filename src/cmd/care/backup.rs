@@ -5,19 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::os::trust;
 use crate::store::{Goal, Store};
 
 /// Answers `jobctl backup`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Backup,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Result<Exit> {
     let path = named(&args.file, "backup")?;
     let store = Store::open_read(context.state_dir()?)?;
     let dir = path.parent().unwrap_or(Path::new("/"));
@@ -32,7 +25,7 @@ pub(crate) fn answer(
 }
 
 /// The file of a command line, whole. A stream is none: it cannot be synced, and a half of it looks like the beginning of one.
-pub(super) fn named(file: &Path, command: &str) -> Result<PathBuf, Failure> {
+pub(super) fn named(file: &Path, command: &str) -> Result<PathBuf> {
     if file.as_os_str() == "-" {
         return Err(Failure::usage(format!(
             "{command}: takes a file, and neither standard input nor standard output"

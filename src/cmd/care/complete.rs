@@ -1,11 +1,8 @@
 //! `jobctl __complete`: words for a shell's completion, one a line. Whatever is wrong, it stays silent: somebody is typing.
 
 use crate::cli::{self, Words};
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::jobset::with_environment;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Out, Result};
 use crate::jobfile;
 use crate::store::{Filter, Store};
 
@@ -13,11 +10,7 @@ use crate::store::{Filter, Store};
 const RUNS_MAX: u32 = 50;
 
 /// Answers `jobctl __complete`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Complete,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Complete, out: &mut Out) -> Result<Exit> {
     let store = context.open_read().ok().flatten();
     let words = match args.what {
         Words::Jobs => jobs(context, store.as_ref()),

@@ -2,12 +2,8 @@
 
 use serde_json::json;
 
-use crate::cmd::context::Context;
 use crate::cmd::control::portions::{PORTIONS, failed_after};
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Jobs, Out, Result};
 use crate::core::job::Keep;
 use crate::core::noun::count;
 use crate::os::wake;
@@ -17,7 +13,7 @@ use crate::store::{PruneLimits, Pruned, Store, StoreError};
 const PRUNED_AT_ONCE: u32 = 50;
 
 /// Answers `jobctl prune`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let state_dir = context.state_dir_to_write()?;
     let mut store = match Store::open_write(state_dir) {
         Ok(store) => store,
@@ -59,7 +55,7 @@ fn prune_jobs(
     store: &mut Store,
     jobs: Vec<(i64, PruneLimits)>,
     removed: &mut Removed,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let mut jobs = jobs.into_iter();
     let mut under_way = jobs.next().map(|job| (job, 0));
     let step = |store: &mut Store| {
@@ -87,7 +83,7 @@ fn prune_jobs(
     })
 }
 
-fn say(context: &Context, removed: &Removed, out: &mut Out) -> Result<Exit, Failure> {
+fn say(context: &Context, removed: &Removed, out: &mut Out) -> Result<Exit> {
     let Removed { runs, output_bytes } = *removed;
     if context.global.json {
         out.json(&json!({ "removed": runs, "output_bytes": output_bytes }))?;

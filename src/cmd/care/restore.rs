@@ -4,21 +4,14 @@ use serde_json::json;
 
 use crate::cli;
 use crate::cmd::care::backup::named;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobs::run::not_in_office;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::os::process;
 use crate::store::{Restored, Restoring, Store, StoreError};
 use crate::supervisor::daemon::Office;
 
 /// Answers `jobctl restore`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Restore,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Restore, out: &mut Out) -> Result<Exit> {
     let file = named(&args.file, "restore")?;
     let boot_id = process::boot_id()
         .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?;
@@ -51,7 +44,7 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<(), Failure> {
+fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<()> {
     let Restored { kept, running, waiting } = restored;
     if context.global.json {
         let kept = kept.as_ref().map(|path| path.display().to_string());

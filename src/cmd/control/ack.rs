@@ -1,19 +1,15 @@
 //! `jobctl ack`: takes note of failed runs, so that they are no longer shown as such.
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words, briefly};
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::runs::verdict;
-use crate::cmd::output::Out;
-use crate::cmd::when::Viewer;
+use crate::cmd::{Context, Exit, Failure, Out, Result, Viewer};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 
 /// Answers `jobctl ack`.
-pub(crate) fn answer(context: &Context, args: &cli::Ack, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Ack, out: &mut Out) -> Result<Exit> {
     let ack = Ack { now: context.now.wall, viewer: context.viewer() };
     let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
     selection::all(context, &ack, &wanted, out).map(Tally::exit)
@@ -26,12 +22,12 @@ struct Ack {
 
 impl Verb for Ack {
     /// Filters without a state mean failed runs that nobody has acknowledged.
-    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>, Failure> {
+    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         filter.failed |= filter.states.is_empty();
         Ok(store.ids(&filter)?)
     }
 
-    fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
+    fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>> {
         let id = run.id;
         if run.state != State::Failed {
             let verdict = verdict(run);
@@ -56,7 +52,7 @@ impl Verb for Ack {
     }
 
     /// Nothing follows from it.
-    fn ring(&self, _: &Context, _: Tally) -> Result<(), Failure> {
+    fn ring(&self, _: &Context, _: Tally) -> Result<()> {
         Ok(())
     }
 }

@@ -1,22 +1,15 @@
 //! `jobctl cancel`: takes runs that wait out of the queue, has running ones stopped.
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words};
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::runs::verdict;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 
 /// Answers `jobctl cancel`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Cancel,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Cancel, out: &mut Out) -> Result<Exit> {
     let cancel = Cancel { now: context.now.wall };
     let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
     selection::all(context, &cancel, &wanted, out).map(Tally::exit)
@@ -28,7 +21,7 @@ struct Cancel {
 
 impl Verb for Cancel {
     /// Filters without a state mean runs that have not ended. What runs comes last, so that none that waits takes its place.
-    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>, Failure> {
+    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         if filter.states.is_empty() {
             filter.states = State::ALL
                 .iter()
@@ -48,7 +41,7 @@ impl Verb for Cancel {
         Ok(ids)
     }
 
-    fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
+    fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>> {
         Ok(run.state.is_ended().then(|| {
             Failure::no(format!("run {} has ended before: it is {}", run.id, verdict(run)))
         }))
@@ -69,7 +62,7 @@ impl Verb for Cancel {
     }
 
     /// A run that waited is cancelled by the store's word alone; one that runs takes a supervisor.
-    fn ring(&self, context: &Context, tally: Tally) -> Result<(), Failure> {
+    fn ring(&self, context: &Context, tally: Tally) -> Result<()> {
         if tally.asked > 0 {
             return selection::ring(context, "it takes effect when one runs");
         }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::cmd::failure::{Failure, plain};
+use crate::cmd::{Failure, Result, plain};
 use crate::store::NewItem;
 
 /// The longest argument: `MAX_ARG_STRLEN` of Linux is 131,072 with the NUL that ends it.
@@ -50,7 +50,7 @@ impl Separator {
 }
 
 /// Reads all of standard input.
-pub(crate) fn read(input: impl Read) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(input: impl Read) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     match input.take(INPUT_MAX + 1).read_to_end(&mut text) {
         Ok(_) => {}
@@ -69,7 +69,7 @@ pub(crate) fn read(input: impl Read) -> Result<Vec<u8>, Failure> {
 }
 
 /// Holds each item of a text to the limits. The text must be one that [`read`] gave.
-pub(crate) fn check(text: &[u8], separator: Separator) -> Result<(), Failure> {
+pub(crate) fn check(text: &[u8], separator: Separator) -> Result<()> {
     let mut count = 0;
     for (index, item) in text.split(|&byte| byte == separator.byte()).enumerate() {
         let at = || format!("standard input: {} {}", separator.noun(), index + 1);
@@ -104,7 +104,7 @@ pub(crate) fn each<'a>(
 }
 
 /// Reads the standard input of one item.
-pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(ITEM_INPUT_MAX + 1).read_to_end(&mut bytes).map_err(|error| {
         Failure::system(format!("standard input: {}: nothing was added", plain(&error)))
@@ -117,7 +117,7 @@ pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>, Failure> {
 }
 
 /// Holds the arguments of one item to the limits.
-pub(crate) fn check_arguments(arguments: &[OsString]) -> Result<(), Failure> {
+pub(crate) fn check_arguments(arguments: &[OsString]) -> Result<()> {
     for (index, argument) in arguments.iter().enumerate() {
         let len = argument.as_bytes().len();
         if len > ARGUMENT_MAX {

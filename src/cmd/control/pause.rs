@@ -3,18 +3,14 @@
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::selection;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::json;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
 use crate::core::time::Wall;
 use crate::store::{Scope, Store};
 
 /// Answers `jobctl pause`.
-pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Result<Exit> {
     let until = until(context, args.span.as_deref())?;
     let scope = scope(args.job.as_deref());
     let mut store = context.open_write()?;
@@ -36,7 +32,7 @@ pub(super) fn scope(job: Option<&str>) -> Scope<'_> {
 }
 
 /// Makes sure that the store knows a job of the jobfile. One that only the store knows may be paused as well: items of it may wait.
-pub(super) fn know(context: &Context, store: &mut Store, scope: Scope<'_>) -> Result<(), Failure> {
+pub(super) fn know(context: &Context, store: &mut Store, scope: Scope<'_>) -> Result<()> {
     let Scope::Job(name) = scope else {
         return Ok(());
     };
@@ -47,7 +43,7 @@ pub(super) fn know(context: &Context, store: &mut Store, scope: Scope<'_>) -> Re
     Ok(store.know_job(name)?)
 }
 
-fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>, Failure> {
+fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>> {
     let Some(text) = span else {
         return Ok(None);
     };

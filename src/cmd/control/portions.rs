@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::cmd::failure::Failure;
+use crate::cmd::{Failure, Result};
 use crate::core::time::Mono;
 use crate::os::{clock, poll};
 use crate::store::{Store, StoreError};
@@ -105,7 +105,7 @@ pub(crate) mod tests {
         (work(portions), rests.get())
     }
 
-    fn ten_steps(tick: Duration, fails_at: Option<i32>) -> (Result<Vec<i32>, Failure>, u32, i64) {
+    fn ten_steps(tick: Duration, fails_at: Option<i32>) -> (Result<Vec<i32>>, u32, i64) {
         let mut store = Store::in_memory();
         let before = store.stamp().unwrap();
         let (mut left, mut told) = (10, Vec::new());

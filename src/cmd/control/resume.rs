@@ -3,21 +3,14 @@
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::pause;
 use crate::cmd::control::selection;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Out, Result};
 use crate::core::time::Wall;
 use crate::store::{Scope, Store};
 
 /// Answers `jobctl resume`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Resume,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Resume, out: &mut Out) -> Result<Exit> {
     let scope = pause::scope(args.job.as_deref());
     let mut store = context.open_write()?;
     pause::know(context, &mut store, scope)?;
@@ -33,7 +26,7 @@ pub(crate) fn answer(
 }
 
 /// What ends, and which other pause remains.
-fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String, Failure> {
+fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String> {
     let everything = store.supervisor()?.is_paused(now);
     match scope {
         Scope::All => {

@@ -4,14 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words, briefly, key_held};
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::look::runs::verdict;
-use crate::cmd::output::Out;
-use crate::cmd::when::Viewer;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Viewer};
 use crate::core::job::Job;
 use crate::core::run::State;
 use crate::core::time::Wall;
@@ -19,7 +14,7 @@ use crate::jobfile;
 use crate::store::{Answer, Filter, Force, RunRow, Store, StoreError};
 
 /// Answers `jobctl retry`.
-pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Result<Exit> {
     let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
     let retry = Retry {
         now: context.now.wall,
@@ -49,7 +44,7 @@ struct Pace {
 }
 
 impl Pace {
-    fn parse(text: &str) -> Result<Self, Failure> {
+    fn parse(text: &str) -> Result<Self> {
         let rate = jobfile::parse_rate(text).map_err(|usage| {
             Failure::usage(format!("--rate `{text}`: is not a rate")).hint(usage)
         })?;
@@ -75,7 +70,7 @@ enum Older {
 
 impl Verb for Retry {
     /// Filters without a state mean failed runs that nobody has acknowledged; of the occurrences of a job the newest one.
-    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>, Failure> {
+    fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         if !filter.states.is_empty() && !filter.failed {
             return Ok(store.ids(&filter)?);
         }
@@ -86,7 +81,7 @@ impl Verb for Retry {
         }
     }
 
-    fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>, Failure> {
+    fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>> {
         if let Some(failure) = self.refusal_by_state(run) {
             return Ok(Some(failure));
         }
@@ -123,7 +118,7 @@ impl Verb for Retry {
         }
     }
 
-    fn ring(&self, context: &Context, tally: Tally) -> Result<(), Failure> {
+    fn ring(&self, context: &Context, tally: Tally) -> Result<()> {
         match tally.done {
             0 => Ok(()),
             1 => selection::ring(context, "it will run when one is"),

@@ -5,14 +5,10 @@
 use serde_json::json;
 
 use crate::cli::Filters;
-use crate::cmd::context::Context;
 use crate::cmd::control::portions::{PORTIONS, failed_after};
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::filter;
 use crate::cmd::look::runs;
-use crate::cmd::output::Out;
-use crate::cmd::when::Viewer;
+use crate::cmd::{Context, Exit, Failure, Out, Result, Viewer};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::wake::{self, Rung};
@@ -24,15 +20,15 @@ const SAID_MAX: u32 = 20;
 /// A verb on one run.
 pub(crate) trait Verb {
     /// The runs of a filter that the verb is for, oldest first.
-    fn select(&self, store: &Store, filter: Filter) -> Result<Vec<i64>, Failure>;
+    fn select(&self, store: &Store, filter: Filter) -> Result<Vec<i64>>;
     /// Why the verb is refused for a run; none if it is not.
-    fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>, Failure>;
+    fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>>;
     /// Does it.
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError>;
     /// What was done, or would be; `asked` is whether the supervisor has to do the rest.
     fn words(&self, run: &RunRow, asked: bool) -> Words;
     /// Tells the supervisor, if that is its business.
-    fn ring(&self, context: &Context, tally: Tally) -> Result<(), Failure>;
+    fn ring(&self, context: &Context, tally: Tally) -> Result<()>;
 }
 
 /// What a verb says about a run.
@@ -82,7 +78,7 @@ pub(crate) fn all(
     verb: &impl Verb,
     wanted: &Wanted<'_>,
     out: &mut Out,
-) -> Result<Tally, Failure> {
+) -> Result<Tally> {
     let Some(mut store) = open(context, wanted)? else {
         return none_without_store(context, wanted, out);
     };
@@ -108,7 +104,7 @@ pub(crate) fn all(
 }
 
 /// Wakes the supervisor; if there is none, says so with `nobody`.
-pub(crate) fn ring(context: &Context, nobody: &str) -> Result<(), Failure> {
+pub(crate) fn ring(context: &Context, nobody: &str) -> Result<()> {
     match wake::ring(context.state_dir()?) {
         Ok(Rung::Heard) => {}
         Ok(Rung::NobodyListens) => {
@@ -137,7 +133,7 @@ enum Step {
     Unknown(Failure),
 }
 
-fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>, Failure> {
+fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>> {
     let opened = if wanted.dry_run {
         Store::open_read(context.state_dir()?)
     } else {
@@ -151,11 +147,7 @@ fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>, Failure
 }
 
 /// Where there is no store, there are no runs.
-fn none_without_store(
-    context: &Context,
-    wanted: &Wanted<'_>,
-    out: &mut Out,
-) -> Result<Tally, Failure> {
+fn none_without_store(context: &Context, wanted: &Wanted<'_>, out: &mut Out) -> Result<Tally> {
     if wanted.ids.is_empty() {
         return Err(nothing_matched());
     }
@@ -171,7 +163,7 @@ fn ids(
     verb: &impl Verb,
     store: &Store,
     wanted: &Wanted<'_>,
-) -> Result<Vec<i64>, Failure> {
+) -> Result<Vec<i64>> {
     if !wanted.ids.is_empty() {
         return Ok(distinct(wanted.ids));
     }
@@ -203,7 +195,7 @@ enum Mode {
     Rehearsal,
 }
 
-fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step, Failure> {
+fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step> {
     let Some(run) = store.run(id)? else {
         return Ok(Step::Unknown(Failure::no_such_run(id)));
     };
@@ -263,7 +255,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn tell(&mut self, id: i64, step: &Step) -> Result<(), Failure> {
+    fn tell(&mut self, id: i64, step: &Step) -> Result<()> {
         match step {
             Step::Done(..) => self.tally.done += 1,
             Step::Asked(..) => self.tally.asked += 1,

@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::{self, Jobs};
-use crate::cmd::output::Out;
+use crate::cmd::jobset;
 use crate::cmd::trust;
+use crate::cmd::{Context, Exit, Jobs, Out, Result};
 use crate::core::escape;
 use crate::core::forewarn::history::{self, History};
 use crate::core::forewarn::{self, About, Finding};
@@ -32,7 +29,7 @@ const PAST: Duration = Duration::from_secs(30 * 86_400);
 const PAST_RUNS: u32 = 1000;
 
 /// Answers `jobctl check`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let path = context.jobfile()?;
     let (loaded, untrusted) = trust::load_with_notes(&path);
     let report = match loaded {
@@ -175,7 +172,7 @@ impl Report {
         }
     }
 
-    fn print(&self, context: &Context, out: &mut Out) -> Result<(), Failure> {
+    fn print(&self, context: &Context, out: &mut Out) -> Result<()> {
         self.say(context);
         if context.global.verbose > 0 {
             say(std::iter::once(format!("time zones: {}", zone::source())));

@@ -11,13 +11,10 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, Uid, access, mkdtemp};
 use serde_json::json;
 
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::jobs::check::Report;
 use crate::cmd::jobs::reload;
 use crate::cmd::jobset::with_environment;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::noun::count;
 use crate::jobfile::{self, STARTER};
 use crate::os::editor::{self, Ended};
@@ -27,7 +24,7 @@ use crate::os::file;
 const SIZE_MAX: u64 = 4 << 20;
 
 /// Answers `jobctl edit`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let path = context.jobfile()?;
     // Found before the edit: a supervisor that runs has the state directory of the jobfile as it was.
     context.state_dir()?;
@@ -55,7 +52,7 @@ fn edit(
     path: &Path,
     draft: &Draft,
     before: &[u8],
-) -> Result<Option<Vec<u8>>, Failure> {
+) -> Result<Option<Vec<u8>>> {
     loop {
         run_editor(editor, draft)?;
         let edited = draft.read()?;
@@ -74,7 +71,7 @@ fn edit(
     }
 }
 
-fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<(), Failure> {
+fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<()> {
     let name = editor.display();
     let ended = editor::run(editor, &draft.file).map_err(|error| {
         Failure::system(format!("editor `{name}`: {}", crate::cmd::failure::plain(&error)))
@@ -129,7 +126,7 @@ fn wants_again(errors: &str) -> bool {
     }
 }
 
-fn say_unchanged(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, Failure> {
+fn say_unchanged(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
     if context.global.json {
         out.json(
             &json!({ "jobfile": path.to_string_lossy(), "installed": false, "reload": null }),
@@ -141,7 +138,7 @@ fn say_unchanged(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, 
 }
 
 /// Lets the supervisor take what was installed, if there is one.
-fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit, Failure> {
+fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
     if !context.global.json {
         out.text(&format!("installed {}\n", path.display()))?;
         out.flush()?;
@@ -179,7 +176,7 @@ struct Original {
 
 impl Original {
     /// Reads it, and refuses what could not be replaced later.
-    fn read(path: &Path) -> Result<Self, Failure> {
+    fn read(path: &Path) -> Result<Self> {
         let target = match fs::canonicalize(path) {
             Ok(target) => target,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -208,7 +205,7 @@ impl Original {
     }
 
     /// Better said before the editor starts than after.
-    fn refuse_if_not_writable(&self) -> Result<(), Failure> {
+    fn refuse_if_not_writable(&self) -> Result<()> {
         let refuse = |path: &Path, errno: nix::Error| Failure::of_file(path, &errno.into());
         let dir = self.dir();
         let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
@@ -232,7 +229,7 @@ impl Original {
     }
 
     /// Replaces it by `edited`, whole or not at all, unless it is not what was copied any more.
-    fn install(&self, edited: &[u8]) -> Result<(), Failure> {
+    fn install(&self, edited: &[u8]) -> Result<()> {
         let failed = |error: &io::Error| Failure::of_file(&self.target, error);
         fs::create_dir_all(self.dir()).map_err(|error| failed(&error))?;
         // Hidden, and not ending in `.toml`: no `include` matches it.
@@ -271,7 +268,7 @@ impl Original {
         Ok(file)
     }
 
-    fn refuse_if_changed(&self) -> Result<(), Failure> {
+    fn refuse_if_changed(&self) -> Result<()> {
         let now = match file::read_small(&self.target, SIZE_MAX) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -304,7 +301,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn make(path: &Path, text: &[u8]) -> Result<Self, Failure> {
+    fn make(path: &Path, text: &[u8]) -> Result<Self> {
         let temporary = std::env::temp_dir();
         let dir = mkdtemp(&temporary.join("jobctl-edit-XXXXXX"))
             .map_err(|errno| Failure::of_file(&temporary, &errno.into()))?;
@@ -326,12 +323,12 @@ impl Draft {
         Ok(draft)
     }
 
-    fn read(&self) -> Result<Vec<u8>, Failure> {
+    fn read(&self) -> Result<Vec<u8>> {
         file::read_small(&self.file, SIZE_MAX).map_err(|error| Failure::of_file(&self.file, &error))
     }
 
     /// After a failure, what was written is kept and its place is said.
-    fn kept_if_failed<T>(&self, done: Result<T, Failure>) -> Result<T, Failure> {
+    fn kept_if_failed<T>(&self, done: Result<T>) -> Result<T> {
         done.map_err(|failure| {
             if !self.file.exists() || self.read().is_ok_and(|bytes| bytes == self.before) {
                 self.remove();

@@ -6,14 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::jobfile::STARTER;
 
 /// Answers `jobctl init`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let path = context.jobfile()?;
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).map_err(|error| Failure::of_file(dir, &error))?;
@@ -28,7 +25,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-fn write(path: &Path) -> Result<(), Failure> {
+fn write(path: &Path) -> Result<()> {
     let mut file = create(path)?;
     let written = file.write_all(STARTER.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(|error| {
@@ -38,7 +35,7 @@ fn write(path: &Path) -> Result<(), Failure> {
     })
 }
 
-fn create(path: &Path) -> Result<File, Failure> {
+fn create(path: &Path) -> Result<File> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
     opened.map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cmd::context::Context;
 use crate::cmd::control::wait;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobs::check;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::noun::count;
 use crate::core::time::Mono;
 use crate::jobfile::{LoadError, Problem};
@@ -53,7 +50,7 @@ struct Error {
 }
 
 /// Answers `jobctl reload`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let answer = ask(context)?;
     if context.global.json {
         out.json(&answer.json())?;
@@ -63,7 +60,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
 }
 
 /// Asks the supervisor, which must be there, and waits for its answer.
-pub(super) fn ask(context: &Context) -> Result<Answer, Failure> {
+pub(super) fn ask(context: &Context) -> Result<Answer> {
     let state_dir = context.state_dir()?;
     if !context.is_supervised()? {
         return Err(Failure::no_supervisor(format!(
@@ -95,7 +92,7 @@ pub(super) fn ask(context: &Context) -> Result<Answer, Failure> {
     }
 }
 
-fn ring(state_dir: &Path) -> Result<(), Failure> {
+fn ring(state_dir: &Path) -> Result<()> {
     match wake::ring(state_dir) {
         Ok(Rung::Heard) => Ok(()),
         Ok(Rung::NobodyListens) => Err(gone()),
@@ -108,7 +105,7 @@ fn gone() -> Failure {
 }
 
 /// Says why it takes so long, and gives up in the end.
-fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(), Failure> {
+fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<()> {
     if !context.is_supervised()? {
         return Err(gone());
     }
@@ -180,7 +177,7 @@ impl Answer {
         json!({ "answer": self.json(), "errors": texts }).to_string()
     }
 
-    fn read(text: &str) -> Result<Self, Failure> {
+    fn read(text: &str) -> Result<Self> {
         serde_json::from_str(text)
             .ok()
             .and_then(|stored: Value| Self::of_stored(&stored))
@@ -215,7 +212,7 @@ impl Answer {
     }
 
     /// Prints it for people: one line, or all errors.
-    pub(super) fn print(&self, out: &mut Out) -> Result<Exit, Failure> {
+    pub(super) fn print(&self, out: &mut Out) -> Result<Exit> {
         if self.is_ok() {
             out.line(self.line())?;
             return Ok(Exit::Done);

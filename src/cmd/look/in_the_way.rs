@@ -1,7 +1,6 @@
 //! What is in the way of a queued run that could start otherwise, by what is on record: places, locks, `max_running`, rate.
 
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
+use crate::cmd::{Jobs, Result};
 use crate::core::job::Job;
 use crate::core::lane;
 use crate::core::rate;
@@ -39,13 +38,13 @@ pub(crate) struct Traffic<'a> {
 
 impl<'a> Traffic<'a> {
     /// Reads what runs.
-    pub(crate) fn read(store: &'a Store, jobs: &'a Jobs, now: Wall) -> Result<Self, Failure> {
+    pub(crate) fn read(store: &'a Store, jobs: &'a Jobs, now: Wall) -> Result<Self> {
         let filter = Filter { states: vec![State::Running], ..Filter::default() };
         Ok(Self { store, jobs, now, running: store.runs(&filter, None)? })
     }
 
     /// What is in the way of a run, in the order in which it is looked at before a start; nothing if its job is not in the jobfile.
-    pub(crate) fn obstacles(&self, run: &RunRow) -> Result<Vec<Obstacle<'_>>, Failure> {
+    pub(crate) fn obstacles(&self, run: &RunRow) -> Result<Vec<Obstacle<'_>>> {
         let Some(job) = self.jobs.get(&run.job) else {
             return Ok(Vec::new());
         };

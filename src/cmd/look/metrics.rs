@@ -2,15 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
 use crate::supervisor::metrics::{self, Outside};
 
 /// Answers `jobctl metrics`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     if context.global.json {
         return Err(Failure::usage("metrics: this is Prometheus text, and never JSON")
             .hint("`jobctl stats --json` and `jobctl status --json` have numbers"));

@@ -8,14 +8,13 @@ use std::time::Duration;
 use serde_json::json as object;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::{Coming, Jobs};
+use crate::cmd::jobset::Coming;
 use crate::cmd::json;
-use crate::cmd::output::{Out, Style};
-use crate::cmd::table::{Cell, Column, Table, shorten};
-use crate::cmd::when::{self, Toward, Viewer};
+use crate::cmd::table::shorten;
+use crate::cmd::when;
+use crate::cmd::{
+    Cell, Column, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Toward, Viewer,
+};
 use crate::core::job::Job;
 use crate::core::pause::Pause;
 use crate::core::schedule::{self, HashSeed, Schedule, ScheduleError, Zone};
@@ -52,7 +51,7 @@ struct Range {
 }
 
 /// Answers `jobctl next`.
-pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Result<Exit> {
     let viewer = context.viewer();
     let range = Range::read(args, &viewer)?;
     let lines = match &args.schedule {
@@ -77,7 +76,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
 }
 
 impl Range {
-    fn read(args: &cli::Next, viewer: &Viewer) -> Result<Self, Failure> {
+    fn read(args: &cli::Next, viewer: &Viewer) -> Result<Self> {
         let time = |text: &Option<String>| {
             text.as_deref().map(|text| viewer.parse(text, Toward::Future)).transpose()
         };
@@ -127,7 +126,7 @@ fn of_expression(
     timezone: Option<&str>,
     range: &Range,
     now: Wall,
-) -> Result<Vec<Line>, Failure> {
+) -> Result<Vec<Line>> {
     let zone = Rc::new(match timezone {
         Some(name) => zone::load(name).map_err(|error| {
             let hint = error.suggestion.as_ref().map(|name| format!("did you mean `{name}`?"));
@@ -179,7 +178,7 @@ fn refusal(text: &str, error: ScheduleError) -> Failure {
     }
 }
 
-fn of_jobs(context: &Context, name: Option<&str>, range: &Range) -> Result<Vec<Line>, Failure> {
+fn of_jobs(context: &Context, name: Option<&str>, range: &Range) -> Result<Vec<Line>> {
     let store = context.open_read()?;
     let jobs = Jobs::load(context, store.as_ref())?;
     let rows = store.as_ref().map(Store::jobs).transpose()?.unwrap_or_default();
@@ -233,7 +232,7 @@ fn merge<'j>(
 }
 
 /// The pause of everything.
-fn pause_of_all(store: Option<&Store>) -> Result<Option<Pause>, Failure> {
+fn pause_of_all(store: Option<&Store>) -> Result<Option<Pause>> {
     let supervisor = store.map(Store::supervisor).transpose()?;
     Ok(supervisor.and_then(|row| row.pause))
 }
@@ -286,7 +285,7 @@ fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
     }
 }
 
-fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<()> {
     let mut table = Table::new(&[
         Column::firm("AT"),
         Column::left("JITTER"),

@@ -1,21 +1,16 @@
 //! `jobctl runs`: the newest runs, one a line.
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::filter;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::json;
 use crate::cmd::look::live;
-use crate::cmd::output::{Out, Style};
-use crate::cmd::table::{Cell, Column, Table};
-use crate::cmd::when::{self, Viewer};
+use crate::cmd::when;
+use crate::cmd::{Cell, Column, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
 use crate::store::{Filter, RunRow, Store};
 
 /// Answers `jobctl runs`.
-pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Result<Exit> {
     let viewer = context.viewer();
     let mut filter = filter::read(&args.filters, &viewer)?;
     filter.job = args.job.clone().or(filter.job);
@@ -40,7 +35,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
 }
 
 /// Prints runs as a table; where it would be too wide, without what matters least.
-pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
     let mut full = table(runs, viewer, Detail::Full);
     if full.fits(out.width) {
         full.print(out)
@@ -173,11 +168,7 @@ fn attempt(run: &RunRow) -> String {
 }
 
 /// Errs if neither the store nor the jobfile knows the job.
-pub(crate) fn check_job(
-    context: &Context,
-    store: Option<&Store>,
-    name: &str,
-) -> Result<(), Failure> {
+pub(crate) fn check_job(context: &Context, store: Option<&Store>, name: &str) -> Result<()> {
     if let Some(store) = store
         && store.job(name)?.is_some()
     {

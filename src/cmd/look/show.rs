@@ -1,22 +1,18 @@
 //! `jobctl show`: all that is known of one run, and its attempts.
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::fields::Fields;
 use crate::cmd::json;
 use crate::cmd::look::live::{self, Live};
 use crate::cmd::look::runs::{arguments, style, verdict};
-use crate::cmd::output::{Out, Style};
-use crate::cmd::table::{Cell, Column, Table};
-use crate::cmd::when::{self, Viewer};
+use crate::cmd::when;
+use crate::cmd::{Cell, Column, Context, Exit, Failure, Out, Result, Style, Table, Viewer};
 use crate::core::run::{OutcomeKind, State};
 use crate::core::time::Wall;
 use crate::store::{AttemptRow, NoticeRow, RunRow};
 
 /// Answers `jobctl show`.
-pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Result<Exit> {
     let store = context.open_read()?.ok_or_else(|| Failure::no_such_run(args.id))?;
     let mut run = store.run(args.id)?.ok_or_else(|| Failure::no_such_run(args.id))?;
     live::fill_in(context.state_dir()?, std::slice::from_mut(&mut run));
@@ -46,7 +42,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
     Ok(Exit::Done)
 }
 
-fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Result<()> {
     let mut fields = Fields::default();
     let time =
         |at: Option<Wall>| at.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
@@ -85,7 +81,7 @@ fn attempts_of(run: &RunRow) -> String {
     }
 }
 
-fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
     let mut table = Table::new(&[
         Column::right("ATTEMPT"),
         Column::left("STARTED"),
@@ -121,7 +117,7 @@ fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Re
 }
 
 /// Who was told of the run, or is to be.
-fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Result<(), Failure> {
+fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
     let mut table = Table::new(&[
         Column::left("TOLD"),
         Column::left("BY"),

@@ -6,12 +6,8 @@ use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::output::{Out, Style};
-use crate::cmd::table::{Cell, Column, Table};
-use crate::cmd::when::{self, Toward, Viewer};
+use crate::cmd::when;
+use crate::cmd::{Cell, Column, Context, Exit, Out, Result, Style, Table, Toward, Viewer};
 use crate::core::run::State;
 use crate::core::tally::percentile;
 use crate::core::time::Wall;
@@ -24,7 +20,7 @@ const RUNS_MAX: u32 = 100_000;
 const SINCE: &str = "7d";
 
 /// Answers `jobctl stats`.
-pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Result<Exit> {
     let viewer = context.viewer();
     let since = viewer.parse(args.since.as_deref().unwrap_or(SINCE), Toward::Past)?;
     let store = context.open_read()?;
@@ -124,12 +120,7 @@ impl Line {
     }
 }
 
-fn lines(
-    store: &Store,
-    args: &cli::Stats,
-    since: Wall,
-    viewer: &Viewer,
-) -> Result<Vec<Line>, Failure> {
+fn lines(store: &Store, args: &cli::Stats, since: Wall, viewer: &Viewer) -> Result<Vec<Line>> {
     let is_asked = |row: &JobRow| args.job.as_ref().is_none_or(|name| *name == row.name);
     let mut lines = Vec::new();
     for row in store.jobs()?.into_iter().filter(is_asked) {
@@ -180,7 +171,7 @@ fn name_of(by: cli::Period, at: Wall, viewer: &Viewer) -> String {
     text.get(..len).unwrap_or(&text).to_owned()
 }
 
-fn print(lines: &[Line], has_periods: bool, out: &mut Out) -> Result<(), Failure> {
+fn print(lines: &[Line], has_periods: bool, out: &mut Out) -> Result<()> {
     let mut table = Table::new(&[
         Column::flexible("JOB"),
         Column::firm("FROM"),

@@ -1,9 +1,7 @@
 //! Prints output of commands: as it is to a file or pipe, escaped to a terminal, with a word where some was not kept.
 
-use crate::cmd::context::Context;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::pieces::Piece;
-use crate::cmd::output::{Out, Style};
+use crate::cmd::{Context, Out, Result, Style};
 use crate::core::escape;
 
 /// How output is printed.
@@ -35,7 +33,7 @@ impl Transcript {
         pieces: &[Piece],
         context: &Context,
         out: &mut Out,
-    ) -> Result<(), Failure> {
+    ) -> Result<()> {
         for piece in pieces {
             if piece.left_out > 0 {
                 self.say_left_out(piece.left_out, context, out)?;
@@ -46,7 +44,7 @@ impl Transcript {
     }
 
     /// Prints what is still held back, and ends a line that a terminal would leave open.
-    pub(crate) fn end(&mut self, out: &mut Out) -> Result<(), Failure> {
+    pub(crate) fn end(&mut self, out: &mut Out) -> Result<()> {
         let pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() {
             self.write(&pending, out)?;
@@ -58,12 +56,7 @@ impl Transcript {
         Ok(())
     }
 
-    fn say_left_out(
-        &mut self,
-        count: u64,
-        context: &Context,
-        out: &mut Out,
-    ) -> Result<(), Failure> {
+    fn say_left_out(&mut self, count: u64, context: &Context, out: &mut Out) -> Result<()> {
         let text = format!("... {count} bytes left out ...");
         if !out.is_terminal() {
             let prefix = &self.prefix;
@@ -77,7 +70,7 @@ impl Transcript {
         out.line(styled)
     }
 
-    fn print_bytes(&mut self, bytes: &[u8], out: &mut Out) -> Result<(), Failure> {
+    fn print_bytes(&mut self, bytes: &[u8], out: &mut Out) -> Result<()> {
         self.pending.extend_from_slice(bytes);
         let ready = if self.prefix.is_empty() {
             whole_characters(&self.pending)
@@ -91,7 +84,7 @@ impl Transcript {
         self.write(&ready, out)
     }
 
-    fn write(&mut self, bytes: &[u8], out: &mut Out) -> Result<(), Failure> {
+    fn write(&mut self, bytes: &[u8], out: &mut Out) -> Result<()> {
         if self.prefix.is_empty() {
             self.write_text(bytes, out)?;
         } else {
@@ -104,7 +97,7 @@ impl Transcript {
         Ok(())
     }
 
-    fn write_text(&self, bytes: &[u8], out: &mut Out) -> Result<(), Failure> {
+    fn write_text(&self, bytes: &[u8], out: &mut Out) -> Result<()> {
         match self.is_escaped {
             true => out.bytes(escape::output(bytes).as_bytes()),
             false => out.bytes(bytes),

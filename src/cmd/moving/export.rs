@@ -5,21 +5,13 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::cli::{self, ExportFormat};
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Jobs, Out, Result};
 use crate::core::schedule::Zone;
 use crate::crontab::export::{Export, Exported, Kind, Remark, export};
 use crate::os::{user, zone};
 
 /// Answers `jobctl export`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Export,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Export, out: &mut Out) -> Result<Exit> {
     match args.format {
         ExportFormat::Crontab => {}
     }

@@ -7,9 +7,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::aot;
 
 use crate::cli::{self, Cli, Shell};
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::output::Out;
+use crate::cmd::{Exit, Out, Result};
 
 const BASH_WORDS: &str = include_str!("words.bash");
 const ZSH_WORDS: &str = include_str!("words.zsh");
@@ -20,7 +18,7 @@ const BASH_END: &str = "\nif [[ \"${BASH_VERSINFO[0]}\" -eq 4";
 const ZSH_END: &str = "if [ \"$funcstack[1]\" = \"_jobctl\" ]";
 
 /// Answers `jobctl completions`.
-pub(crate) fn answer(args: &cli::Completions, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(args: &cli::Completions, out: &mut Out) -> Result<Exit> {
     out.bytes(script(args.shell).as_bytes())?;
     Ok(Exit::Done)
 }

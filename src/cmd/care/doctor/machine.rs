@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::unit::has_systemd;
 use super::{Finding, Patient};
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::look::show::size;
+use crate::cmd::{Jobs, Result};
 use crate::core::job::{CommandLine, Job};
 use crate::core::noun::count;
 use crate::core::reason::plain as plain_error;
@@ -24,7 +23,7 @@ const FREE_MIN: u64 = 256 << 20;
 const NAMES_MAX: usize = 5;
 
 /// Looks at all of it.
-pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure> {
+pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>> {
     let state_dir = patient.context.state_dir()?;
     let mut findings = vec![rights(state_dir)];
     findings.extend(store(patient));
@@ -231,7 +230,7 @@ fn plain(command: &str) -> String {
     command.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Failure> {
+fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>> {
     let Some(store) = &patient.store else {
         return Ok(None);
     };

@@ -5,11 +5,7 @@ mod unit;
 
 use serde_json::json;
 
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::{Out, Style};
+use crate::cmd::{Context, Exit, Jobs, Out, Result, Style};
 use crate::store::{Store, StoreError};
 
 /// How it stands with something.
@@ -76,7 +72,7 @@ struct Patient<'a> {
 }
 
 /// Answers `jobctl doctor`.
-pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     if let Some(finding) = machine::somebody_elses(context.state_dir()?) {
         // Nothing in it can be looked at, and what would be said of it would be wrong.
         print_all(context, &[finding], out)?;
@@ -106,7 +102,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit, Failure> 
     Ok(if is_well { Exit::Done } else { Exit::No })
 }
 
-fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<(), Failure> {
+fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<()> {
     for finding in findings {
         if context.global.json {
             out.json(&json!({
@@ -122,7 +118,7 @@ fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<(
     Ok(())
 }
 
-fn print(finding: &Finding, out: &mut Out) -> Result<(), Failure> {
+fn print(finding: &Finding, out: &mut Out) -> Result<()> {
     let level = format!("{:7}", finding.level.as_str());
     let level = out.styled(finding.level.style(), &level).into_owned();
     let message = crate::core::escape::text(&finding.message).into_owned();

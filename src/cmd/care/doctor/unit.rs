@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
-use crate::cmd::failure::Failure;
+use crate::cmd::Result;
 use crate::os::user;
 
 /// Where units of the system are.
@@ -17,7 +17,7 @@ const SYSTEM_UNITS: [&str; 4] = [
 const UNIT: &str = "jobctl.service";
 
 /// Whether one runs, and of which version.
-pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, Failure> {
+pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>> {
     let context = patient.context;
     if !context.is_supervised()? {
         let start = if has_systemd() {

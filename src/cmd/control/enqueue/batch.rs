@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::cmd::control::portions::PORTIONS;
-use crate::cmd::failure::{Failure, plain};
+use crate::cmd::{Failure, Result, plain};
 use crate::os::ticket::Ticket;
 use crate::store::{
     Added, Addition, Batch, Begun, Enqueued, NewItem, Shown, Staged, Store, StoreError,
@@ -30,7 +30,7 @@ pub(crate) fn add(
     addition: &Addition<'_>,
     mut items: impl Iterator<Item = NewItem>,
     aim: Aim,
-) -> Result<Enqueued, Failure> {
+) -> Result<Enqueued> {
     let mut first = Vec::new();
     let mut bytes = 0;
     for item in items.by_ref() {
@@ -96,7 +96,7 @@ fn add_in_portions(
     addition: &Addition<'_>,
     items: impl Iterator<Item = NewItem>,
     aim: Aim,
-) -> Result<Enqueued, Failure> {
+) -> Result<Enqueued> {
     let ticket = |from| {
         Ticket::take(state_dir, from)
             .map_err(|error| Failure::system(format!("state directory: {}", plain(&error))))
@@ -135,7 +135,7 @@ fn add_in_portions(
 }
 
 impl Stopped {
-    fn answer(self) -> Result<Enqueued, Failure> {
+    fn answer(self) -> Result<Enqueued> {
         match self {
             Self::Refused(refused) => Ok(refused),
             Self::Failed(failure) => Err(failure),

@@ -10,15 +10,10 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::items::{self, Separator};
 use crate::cmd::control::selection;
 use crate::cmd::control::wait;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::Out;
-use crate::cmd::when::Toward;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Toward};
 use crate::core::job::Job;
 use crate::core::key::{self, KeyError};
 use crate::core::noun::count;
@@ -28,11 +23,7 @@ use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, S
 use batch::Aim;
 
 /// Answers `jobctl enqueue`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Enqueue,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> Result<Exit> {
     let (name, arguments) = split(args)?;
     let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
     let job = find(&jobs, name)?;
@@ -76,7 +67,7 @@ pub(crate) fn answer(
 }
 
 /// The item of a call that does not read lines.
-fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem, Failure> {
+fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem> {
     items::check_arguments(arguments)?;
     let arguments: Vec<Vec<u8>> = arguments.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     let input = args.stdin.then(|| items::read_input(std::io::stdin().lock())).transpose()?;
@@ -84,11 +75,7 @@ fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem
 }
 
 /// The key of an item: the one of the command line, else what the job's template makes of its arguments.
-fn key_of(
-    args: &cli::Enqueue,
-    job: &Job,
-    arguments: &[Vec<u8>],
-) -> Result<Option<String>, Failure> {
+fn key_of(args: &cli::Enqueue, job: &Job, arguments: &[Vec<u8>]) -> Result<Option<String>> {
     let template = match (&args.key, &job.policy.key) {
         (Some(key), _) => return Ok(Some(key.clone())),
         (None, Some(template)) => template,
@@ -108,7 +95,7 @@ fn key_of(
 }
 
 /// The job's name and the arguments behind it.
-fn split(args: &cli::Enqueue) -> Result<(&OsStr, &[OsString]), Failure> {
+fn split(args: &cli::Enqueue) -> Result<(&OsStr, &[OsString])> {
     let Some((name, arguments)) = args.words.split_first() else {
         return Err(Failure::usage("enqueue: no job is named"));
     };
@@ -133,18 +120,14 @@ fn separator(args: &cli::Enqueue) -> Option<Separator> {
     }
 }
 
-fn find<'a>(jobs: &'a Jobs, name: &OsStr) -> Result<&'a Job, Failure> {
+fn find<'a>(jobs: &'a Jobs, name: &OsStr) -> Result<&'a Job> {
     match name.to_str() {
         Some(name) => jobs.find(name),
         None => Err(jobs.no_such_job(&name.to_string_lossy())),
     }
 }
 
-fn addition<'a>(
-    context: &Context,
-    args: &'a cli::Enqueue,
-    job: &'a Job,
-) -> Result<Addition<'a>, Failure> {
+fn addition<'a>(context: &Context, args: &'a cli::Enqueue, job: &'a Job) -> Result<Addition<'a>> {
     let (now, viewer) = (context.now.wall, context.viewer());
     let due_at = match (&args.delay, &args.at) {
         (Some(span), _) => now + viewer.parse_span(span)?,
@@ -173,7 +156,7 @@ fn addition<'a>(
 }
 
 /// Until when it has to be started; a time at which it could not start yet is a mistake.
-fn expiry(context: &Context, args: &cli::Enqueue, due_at: Wall) -> Result<Option<Wall>, Failure> {
+fn expiry(context: &Context, args: &cli::Enqueue, due_at: Wall) -> Result<Option<Wall>> {
     let Some(text) = &args.expires else {
         return Ok(None);
     };
@@ -192,7 +175,7 @@ fn add(
     args: &cli::Enqueue,
     addition: &Addition<'_>,
     items: impl IntoIterator<Item = NewItem>,
-) -> Result<Vec<Added>, Failure> {
+) -> Result<Vec<Added>> {
     let mut items = items.into_iter().peekable();
     if items.peek().is_none() {
         context.say("standard input is empty: nothing was added");
@@ -229,7 +212,7 @@ fn added_to_none(addition: &Addition<'_>, items: impl Iterator<Item = NewItem>) 
 }
 
 /// Says what a dry run found.
-fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit, Failure> {
+fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit> {
     let existing = added.iter().filter(|added| added.existing).count();
     let (new, name) = (count(added.len() - existing, "run"), &job.name);
     out.line(match existing {
@@ -287,7 +270,7 @@ fn tell(context: &Context, job: &Job, added: &[Added]) {
 }
 
 /// What keeps the job's runs waiting, if it is a pause or a shadow.
-fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
+fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     let Some(store) = context.open_read()? else {
         return Ok(None);
     };
@@ -305,13 +288,13 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>, Failure> {
     Ok(is_paused.then(|| format!("job `{name}` is paused: it waits until `jobctl resume {name}`")))
 }
 
-fn wait_for(context: &Context, added: &[Added]) -> Result<Exit, Failure> {
+fn wait_for(context: &Context, added: &[Added]) -> Result<Exit> {
     let ids: Vec<i64> = added.iter().map(|added| added.id).collect();
     let store = Store::open_read(context.state_dir()?)?;
     wait::until_ended(context, &store, &ids, |_| Ok(()))
 }
 
-fn print(context: &Context, added: &[Added], out: &mut Out) -> Result<(), Failure> {
+fn print(context: &Context, added: &[Added], out: &mut Out) -> Result<()> {
     for &Added { id, existing } in added {
         if context.global.json {
             out.json(&json!({ "id": id, "existing": existing }))?;

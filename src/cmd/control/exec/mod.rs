@@ -14,18 +14,14 @@ use nix::sys::signal::Signal;
 use nix::unistd::{pipe2, read, write};
 
 use crate::cli;
-use crate::cmd::context::Context;
 use crate::cmd::control::items;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobs::run::Service;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::json;
 use crate::cmd::look::runs::verdict;
 use crate::cmd::look::transcript::Shown;
-use crate::cmd::output::Out;
 use crate::cmd::trust;
 use crate::cmd::when;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, plain};
 use crate::core::job::Job;
 use crate::core::lane;
 use crate::core::run::State;
@@ -52,7 +48,7 @@ const PIECE: usize = 4096;
 const BY_SIGNAL: i32 = 128;
 
 /// Answers `jobctl exec`.
-pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Result<Exit> {
     let path = context.jobfile()?;
     trust::refuse(&path)?;
     let jobs = Jobs::trusted(&path)?;
@@ -135,7 +131,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     }
 }
 
-fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem), Failure> {
+fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)> {
     let Some((name, arguments)) = words.split_first() else {
         return Err(Failure::usage("exec: no job is named"));
     };
@@ -153,7 +149,7 @@ fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)
 }
 
 /// What a run was given, for the job as it is defined today.
-fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, NewItem), Failure> {
+fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, NewItem)> {
     let store = context.open_read()?.ok_or_else(|| Failure::no_such_run(id))?;
     let run = store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
     let job = match jobs.today(&run.job) {
@@ -166,9 +162,7 @@ fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, Ne
 }
 
 /// What the supervisor was started with, if there is one: what is executed here shall find what it would find there.
-fn environment_of_supervisor(
-    context: &Context,
-) -> Result<Option<Vec<(OsString, OsString)>>, Failure> {
+fn environment_of_supervisor(context: &Context) -> Result<Option<Vec<(OsString, OsString)>>> {
     if !context.is_supervised()? {
         return Ok(None);
     }
@@ -180,7 +174,7 @@ fn environment_of_supervisor(
 }
 
 /// The end to read the copy of the output from, and what the keeper gets.
-fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent), Failure> {
+fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent)> {
     let lend = || -> io::Result<(OwnedFd, Lent)> {
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -191,7 +185,7 @@ fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent), Failure> {
 }
 
 /// Says who has what the job needs.
-fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Failure, Failure> {
+fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Failure> {
     let filter = Filter { states: vec![State::Running], ..Filter::default() };
     let running = store.runs(&filter, None)?;
     let needed = lane::lock_of(&job.policy, args);
@@ -255,7 +249,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Until the end is on record and all output is out.
-    fn watch(&mut self) -> Result<RunRow, Failure> {
+    fn watch(&mut self) -> Result<RunRow> {
         let mut ended: Option<RunRow> = None;
         let mut asked = 0;
         loop {

@@ -8,12 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::json;
 use crate::cmd::look::runs::verdict;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::wake::{self, Rung};
@@ -31,7 +28,7 @@ const LOOKS_PER_PROBE: u32 = 20;
 const LOOKS_PER_PROGRESS: u32 = 5;
 
 /// Answers `jobctl wait`.
-pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit> {
     let Some(store) = context.open_read()? else {
         return match args.ids.first() {
             Some(&id) => Err(Failure::no_such_run(id)),
@@ -53,8 +50,8 @@ pub(crate) fn until_ended(
     context: &Context,
     store: &Store,
     ids: &[i64],
-    mut ended: impl FnMut(&RunRow) -> Result<(), Failure>,
-) -> Result<Exit, Failure> {
+    mut ended: impl FnMut(&RunRow) -> Result<()>,
+) -> Result<Exit> {
     let mut watch = Watch::new(context, store)?;
     let mut tally = Tally { ended: 0, failed: 0, total: ids.len() };
     for &id in ids {
@@ -74,11 +71,11 @@ pub(crate) fn until_ended(
     })
 }
 
-fn until_idle(context: &Context, store: &Store) -> Result<(), Failure> {
+fn until_idle(context: &Context, store: &Store) -> Result<()> {
     Watch::new(context, store)?.until(|| Ok(is_idle(store, clock::now().wall)?.then_some(())))
 }
 
-fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<(), Failure> {
+fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<()> {
     if context.global.json {
         out.json(&json::run(run))?;
         return out.flush();
@@ -90,9 +87,9 @@ fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<(), Failure>
 /// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is called before each pause between two looks.
 pub(crate) fn until_answered<T>(
     store: &Store,
-    mut ask: impl FnMut() -> Result<Option<T>, Failure>,
-    mut meanwhile: impl FnMut() -> Result<(), Failure>,
-) -> Result<T, Failure> {
+    mut ask: impl FnMut() -> Result<Option<T>>,
+    mut meanwhile: impl FnMut() -> Result<()>,
+) -> Result<T> {
     let mut seen = None;
     loop {
         let version = store.data_version()?;
@@ -120,7 +117,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(context: &'a Context, store: &'a Store) -> Result<Self, Failure> {
+    fn new(context: &'a Context, store: &'a Store) -> Result<Self> {
         Ok(Self {
             context,
             store,
@@ -132,7 +129,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    fn until<T>(&mut self, ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+    fn until<T>(&mut self, ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         until_answered(self.store, ask, || {
             if self.looks.is_multiple_of(LOOKS_PER_PROBE) {
                 self.look_for_supervisor();
@@ -145,7 +142,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    fn show_progress(&mut self) -> Result<(), Failure> {
+    fn show_progress(&mut self) -> Result<()> {
         let Some((id, tally)) = self.waits_for else {
             return Ok(());
         };
@@ -167,7 +164,7 @@ impl<'a> Watch<'a> {
 }
 
 /// Whether nothing runs, and nothing that is due could start. What is paused or not in the jobfile waits for people.
-fn is_idle(store: &Store, now: Wall) -> Result<bool, Failure> {
+fn is_idle(store: &Store, now: Wall) -> Result<bool> {
     let everything = store.supervisor()?;
     let is_all_paused = everything.is_paused(now);
     for job in store.jobs()? {
@@ -183,7 +180,7 @@ fn is_idle(store: &Store, now: Wall) -> Result<bool, Failure> {
 }
 
 /// Whether a run of the job is due that the supervisor has not queued yet.
-fn is_due(store: &Store, job: &JobRow, now: Wall) -> Result<bool, Failure> {
+fn is_due(store: &Store, job: &JobRow, now: Wall) -> Result<bool> {
     if job.scheduled + job.retrying == 0 {
         return Ok(false);
     }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use crate::cmd::context::Context;
+use crate::cmd::Context;
 use crate::cmd::look::live;
 use crate::cmd::look::runs::verdict;
 use crate::core::noun::count;

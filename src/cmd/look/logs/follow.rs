@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::live::Live;
 use crate::cmd::look::pieces::{self, Piece};
 use crate::cmd::look::runs;
 use crate::cmd::look::transcript::Transcript;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
 use crate::os::poll;
 use crate::store::{RunRow, Store};
@@ -52,7 +49,7 @@ impl Cursor {
         context: &Context,
         store: &Store,
         run: &RunRow,
-    ) -> Result<Vec<Piece>, Failure> {
+    ) -> Result<Vec<Piece>> {
         if self.is_over || self.attempt == 0 {
             return Ok(Vec::new());
         }
@@ -68,7 +65,7 @@ impl Cursor {
         }
     }
 
-    fn look(&mut self, context: &Context, run: &RunRow) -> Result<Vec<Piece>, Failure> {
+    fn look(&mut self, context: &Context, run: &RunRow) -> Result<Vec<Piece>> {
         if self.live.is_none() {
             self.live = Live::open(context.state_dir()?, run);
         }
@@ -89,7 +86,7 @@ impl Cursor {
         Ok(found)
     }
 
-    fn finish(&mut self, store: &Store, run: &RunRow) -> Result<Vec<Piece>, Failure> {
+    fn finish(&mut self, store: &Store, run: &RunRow) -> Result<Vec<Piece>> {
         self.is_over = true;
         self.live = None;
         let output = store.output(run.id, self.attempt)?;
@@ -98,11 +95,7 @@ impl Cursor {
 }
 
 /// Follows a run.
-pub(crate) fn answer(
-    subject: &Subject<'_>,
-    args: &cli::Logs,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(subject: &Subject<'_>, args: &cli::Logs, out: &mut Out) -> Result<Exit> {
     let Subject { context, store, run: id } = *subject;
     let mut transcript = Transcript::new(out, args.raw);
     let mut cursor: Option<Cursor> = None;
@@ -160,7 +153,7 @@ fn what_follows(cursor: &Cursor, run: &RunRow, only: Option<u32>) -> Step {
 }
 
 /// Without a supervisor an attempt goes on under its keeper, but nothing comes after it.
-fn refuse_to_wait_in_vain(context: &Context, cursor: &Cursor, run: &RunRow) -> Result<(), Failure> {
+fn refuse_to_wait_in_vain(context: &Context, cursor: &Cursor, run: &RunRow) -> Result<()> {
     let is_going_on =
         run.state == State::Running && run.attempt == cursor.attempt && !cursor.is_over;
     if is_going_on || context.is_supervised()? {
@@ -182,7 +175,7 @@ pub(crate) enum Waited {
 }
 
 /// Hands over what was printed and waits for the next look.
-pub(crate) fn wait(out: &mut Out) -> Result<Waited, Failure> {
+pub(crate) fn wait(out: &mut Out) -> Result<Waited> {
     use std::os::fd::AsFd;
     out.flush()?;
     let stdout = std::io::stdout();

@@ -5,12 +5,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::logs::follow::{Cursor, Waited, wait};
 use crate::cmd::look::transcript::Transcript;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Out, Result};
 use crate::core::run::State;
 use crate::store::{Filter, RunRow, Store};
 
@@ -30,7 +27,7 @@ struct Watch {
 }
 
 /// Follows everything.
-pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit> {
     let mut store = context.open_read()?;
     if !context.is_supervised()? {
         context.say("no supervisor is running: nothing new is started");
@@ -53,7 +50,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
 }
 
 impl Watch {
-    fn look(&mut self, context: &Context, store: &Store, out: &mut Out) -> Result<(), Failure> {
+    fn look(&mut self, context: &Context, store: &Store, out: &mut Out) -> Result<()> {
         let version = store.data_version()?;
         if self.data_version != Some(version) {
             self.take_new(store, out)?;
@@ -77,7 +74,7 @@ impl Watch {
     }
 
     /// Begins to follow what runs, and what has run since the last look.
-    fn take_new(&mut self, store: &Store, out: &Out) -> Result<(), Failure> {
+    fn take_new(&mut self, store: &Store, out: &Out) -> Result<()> {
         let is_first = self.data_version.is_none();
         let filter = Filter { states: vec![State::Running], ..Filter::default() };
         let running = store.runs(&filter, None)?;

@@ -6,20 +6,16 @@ mod follow_all;
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::look::live::Live;
 use crate::cmd::look::pieces::{self, Piece};
 use crate::cmd::look::transcript::Transcript;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
 use crate::core::output::NOT_KEPT;
 use crate::core::run::State;
 use crate::store::{RunRow, Store};
 
 /// Answers `jobctl logs`.
-pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit> {
     if args.follow && context.global.json {
         return Err(Failure::usage("logs: --follow and --json do not go together"));
     }
@@ -51,12 +47,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
 }
 
 /// Says where output is not there that the command wrote.
-fn say_missing(
-    context: &Context,
-    store: &Store,
-    run: &RunRow,
-    attempt: u32,
-) -> Result<(), Failure> {
+fn say_missing(context: &Context, store: &Store, run: &RunRow, attempt: u32) -> Result<()> {
     let rows = store.attempts(run.id)?;
     let Some(row) = rows.into_iter().find(|row| row.attempt == attempt && row.outcome.is_some())
     else {
@@ -80,12 +71,7 @@ fn say_missing(
 }
 
 /// The run that a target means: an id, or the newest run with an attempt of a job.
-fn find(
-    context: &Context,
-    store: Option<&Store>,
-    target: &str,
-    is_followed: bool,
-) -> Result<i64, Failure> {
+fn find(context: &Context, store: Option<&Store>, target: &str, is_followed: bool) -> Result<i64> {
     // No job's name is all digits.
     if target.bytes().all(|byte| byte.is_ascii_digit()) {
         return target
@@ -115,7 +101,7 @@ fn no_attempt_yet(context: &Context, store: Option<&Store>, name: &str) -> Failu
 }
 
 /// The attempt that was asked for, else the newest one.
-fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32, Failure> {
+fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32> {
     match asked.unwrap_or(run.attempt) {
         0 => Err(Failure::no(format!("run {} was not started yet ({})", run.id, run.state))),
         attempt if attempt > run.attempt => Err(Failure::not_found(format!(
@@ -132,7 +118,7 @@ pub(crate) fn snapshot(
     store: &Store,
     run: &RunRow,
     attempt: u32,
-) -> Result<Vec<Piece>, Failure> {
+) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     let mut position = 0;
     if run.state == State::Running
@@ -153,12 +139,7 @@ pub(crate) fn snapshot(
     Ok(pieces)
 }
 
-fn print_json(
-    run: &RunRow,
-    attempt: u32,
-    pieces: Vec<Piece>,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+fn print_json(run: &RunRow, attempt: u32, pieces: Vec<Piece>, out: &mut Out) -> Result<Exit> {
     use base64::Engine;
     let left_out: u64 = pieces.iter().map(|piece| piece.left_out).sum();
     let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.bytes).collect();

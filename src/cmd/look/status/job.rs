@@ -1,6 +1,5 @@
 //! `jobctl status JOB` for people: one job in detail.
 
-use crate::cmd::failure::Failure;
 use crate::cmd::fields::Fields;
 use crate::cmd::json;
 use crate::cmd::look::live;
@@ -9,8 +8,8 @@ use crate::cmd::look::runs;
 use crate::cmd::look::status::JobView;
 use crate::cmd::look::status::text::{Page, note, print_supervisor};
 use crate::cmd::look::status::untold;
-use crate::cmd::output::{Out, Style};
 use crate::cmd::when;
+use crate::cmd::{Out, Result, Style};
 use crate::core::duration::show_duration;
 use crate::core::job::{CommandLine, ExpectEvery, Job};
 use crate::core::retry::Waiting;
@@ -29,7 +28,7 @@ const ATTEMPTS_MAX: usize = 6;
 const RUNS_MAX: u32 = 5;
 
 /// Prints the supervisor, what is known of the job, its next occurrences and its newest runs.
-pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Result<(), Failure> {
+pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Result<()> {
     print_supervisor(page, out)?;
     out.line("")?;
     let mut fields = Fields::default();
@@ -66,7 +65,7 @@ pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Resul
 }
 
 /// Failures of the job whose hook or mail failed, too.
-fn untold(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
+fn untold(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>> {
     let Some(store) = page.store.filter(|_| view.failed() > 0) else {
         return Ok(Vec::new());
     };
@@ -74,7 +73,7 @@ fn untold(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
 }
 
 /// For each run that is retrying the attempts to come, if they fail at once; the newest runs first.
-fn plans(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>, Failure> {
+fn plans(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>> {
     let filter = Filter {
         states: vec![State::Retrying],
         job: Some(view.name.to_owned()),

@@ -13,12 +13,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::{Coming, Jobs};
+use crate::cmd::jobset::Coming;
 use crate::cmd::json;
-use crate::cmd::output::Out;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
 use crate::core::job::Job;
 use crate::core::time::Wall;
 use crate::store::{JobRow, RunRow, Store, SupervisorRow};
@@ -48,11 +45,7 @@ pub(crate) struct JobView<'a> {
 }
 
 /// Answers `jobctl status`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Status,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Status, out: &mut Out) -> Result<Exit> {
     if args.watch && context.global.quiet {
         return Err(Failure::usage("status: --watch shows the page, and -q shows nothing"));
     }
@@ -69,7 +62,7 @@ pub(crate) fn print_once(
     args: &cli::Status,
     (store, lines_max): (Option<&Store>, Option<usize>),
     out: &mut Out,
-) -> Result<Exit, Failure> {
+) -> Result<Exit> {
     let supervisor = Supervisor::read(context, store)?;
     if context.global.quiet {
         return quiet(args, store, &supervisor);
@@ -107,7 +100,7 @@ pub(crate) fn print_once(
 }
 
 impl Supervisor {
-    fn read(context: &Context, store: Option<&Store>) -> Result<Self, Failure> {
+    fn read(context: &Context, store: Option<&Store>) -> Result<Self> {
         let is_running = context.is_supervised()?;
         let mut row = store.map(Store::supervisor).transpose()?.unwrap_or_default();
         if row.jobfile.is_none() || !is_running {
@@ -134,7 +127,7 @@ impl JobView<'_> {
     }
 
     /// The run that last started or ended.
-    pub(crate) fn last(&self, store: Option<&Store>) -> Result<Option<RunRow>, Failure> {
+    pub(crate) fn last(&self, store: Option<&Store>) -> Result<Option<RunRow>> {
         match (store, self.row.and_then(|row| row.last_run)) {
             (Some(store), Some(id)) => Ok(store.run(id)?),
             (None, _) | (_, None) => Ok(None),
@@ -143,11 +136,7 @@ impl JobView<'_> {
 }
 
 /// Only the exit code: what is worse wins.
-fn quiet(
-    args: &cli::Status,
-    store: Option<&Store>,
-    supervisor: &Supervisor,
-) -> Result<Exit, Failure> {
+fn quiet(args: &cli::Status, store: Option<&Store>, supervisor: &Supervisor) -> Result<Exit> {
     if !supervisor.is_running {
         return Ok(Exit::NoSupervisor);
     }
@@ -160,13 +149,13 @@ fn quiet(
 }
 
 /// The jobs with an attempt that takes longer than expected.
-fn slow(store: Option<&Store>) -> Result<BTreeSet<i64>, Failure> {
+fn slow(store: Option<&Store>) -> Result<BTreeSet<i64>> {
     let slow = store.map(Store::jobs_with_late_runs).transpose()?;
     Ok(slow.unwrap_or_default().into_iter().collect())
 }
 
 /// The jobs; a jobfile that cannot be loaded is no reason to hide what the store knows.
-fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs, Failure> {
+fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs> {
     match Jobs::load(context, store) {
         Ok(jobs) => Ok(jobs),
         Err(failure) if rows.is_empty() => Err(match context.system_supervisor() {
@@ -226,9 +215,8 @@ fn print_json(
     facts: &Facts<'_>,
     (views, asked): (&[JobView<'_>], Option<&str>),
     out: &mut Out,
-) -> Result<Exit, Failure> {
-    let jobs =
-        views.iter().map(|view| job_json(facts, view)).collect::<Result<Value, Failure>>()?;
+) -> Result<Exit> {
+    let jobs = views.iter().map(|view| job_json(facts, view)).collect::<Result<Value>>()?;
     let supervisor = json::supervisor(&facts.supervisor.row, facts.supervisor.is_running);
     let has_failed = views.iter().any(|view| view.failed() > 0);
     let untold = match facts.store.filter(|_| has_failed) {
@@ -240,7 +228,7 @@ fn print_json(
     Ok(Exit::Done)
 }
 
-fn job_json(facts: &Facts<'_>, view: &JobView<'_>) -> Result<Value, Failure> {
+fn job_json(facts: &Facts<'_>, view: &JobView<'_>) -> Result<Value> {
     let count = |counter: fn(&JobRow) -> i64| view.row.map_or(0, counter);
     let next = view.next.as_ref();
     Ok(json!({

@@ -3,14 +3,12 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::in_the_way::{Obstacle, Traffic};
 use crate::cmd::look::live;
 use crate::cmd::look::runs::{self, style};
 use crate::cmd::look::status::text::Page;
 use crate::cmd::look::status::untold;
-use crate::cmd::output::{Out, Style};
-use crate::cmd::table::{Cell, Column, Table};
+use crate::cmd::{Cell, Column, Out, Result, Style, Table};
 use crate::core::run::State;
 use crate::store::{Filter, RunRow, Store};
 
@@ -35,7 +33,7 @@ pub(super) fn print(
     counts: &Counts<'_>,
     args: &cli::Status,
     out: &mut Out,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let Some(store) = page.store else {
         return Ok(());
     };
@@ -58,7 +56,7 @@ pub(super) fn print(
 }
 
 /// The newest runs in these states, if there are any.
-fn newest_in(store: &Store, states: &[State], count: i64) -> Result<Vec<RunRow>, Failure> {
+fn newest_in(store: &Store, states: &[State], count: i64) -> Result<Vec<RunRow>> {
     let mut runs = Vec::new();
     if count == 0 {
         return Ok(runs);
@@ -74,12 +72,7 @@ fn newest_in(store: &Store, states: &[State], count: i64) -> Result<Vec<RunRow>,
 }
 
 /// All failures, or of many the newest of each job, so that a noisy job hides no other; and what to do about them.
-fn print_failed(
-    page: &Page<'_>,
-    store: &Store,
-    counts: &Counts<'_>,
-    out: &mut Out,
-) -> Result<(), Failure> {
+fn print_failed(page: &Page<'_>, store: &Store, counts: &Counts<'_>, out: &mut Out) -> Result<()> {
     if counts.failed == 0 {
         return Ok(());
     }
@@ -117,7 +110,7 @@ fn print_failed(
 }
 
 /// A sentence of several parts in as many lines as the terminal needs for it.
-fn print_words(text: &str, out: &mut Out) -> Result<(), Failure> {
+fn print_words(text: &str, out: &mut Out) -> Result<()> {
     let mut line = String::new();
     for part in text.split_inclusive(", ") {
         let is_full = out.width.is_some_and(|width| line.width() + part.trim_end().width() > width);
@@ -136,7 +129,7 @@ fn print_title(
     (title, count): (&str, i64),
     mut runs: Vec<RunRow>,
     out: &mut Out,
-) -> Result<Vec<RunRow>, Failure> {
+) -> Result<Vec<RunRow>> {
     if runs.is_empty() {
         return Ok(runs);
     }
@@ -153,7 +146,7 @@ fn print_title(
 }
 
 /// The runs that wait, and for what.
-fn print_waiting(page: &Page<'_>, runs: &[RunRow], out: &mut Out) -> Result<(), Failure> {
+fn print_waiting(page: &Page<'_>, runs: &[RunRow], out: &mut Out) -> Result<()> {
     let reasons = Reasons::read(page)?;
     let mut table = Table::new(&[
         Column::right("ID"),
@@ -185,12 +178,12 @@ struct Reasons<'a> {
 }
 
 impl<'a> Reasons<'a> {
-    fn read(page: &'a Page<'a>) -> Result<Self, Failure> {
+    fn read(page: &'a Page<'a>) -> Result<Self> {
         let read = |store| Traffic::read(store, page.jobs, page.viewer.now);
         Ok(Self { page, traffic: page.store.map(read).transpose()? })
     }
 
-    fn of_run(&self, run: &RunRow) -> Result<String, Failure> {
+    fn of_run(&self, run: &RunRow) -> Result<String> {
         Ok(match run.state {
             State::Retrying => attempt_words(run),
             State::Scheduled if !run.after.is_empty() && run.due_at.is_none() => {
@@ -207,7 +200,7 @@ impl<'a> Reasons<'a> {
         })
     }
 
-    fn of_queued(&self, run: &RunRow) -> Result<String, Failure> {
+    fn of_queued(&self, run: &RunRow) -> Result<String> {
         let (page, now) = (self.page, self.page.viewer.now);
         if !page.supervisor.is_running {
             return Ok("no supervisor".to_owned());

@@ -1,15 +1,14 @@
 //! `jobctl status` for people: the page with all jobs.
 
 use crate::cli;
-use crate::cmd::failure::Failure;
 use crate::cmd::fields::Fields;
-use crate::cmd::jobset::{Coming, Jobs};
+use crate::cmd::jobset::Coming;
 use crate::cmd::look::runs::style;
 use crate::cmd::look::status::runs::{self, Counts};
 use crate::cmd::look::status::{JobView, Supervisor};
-use crate::cmd::output::{Out, Sheet, Style};
-use crate::cmd::table::{Cell, Column, Table};
-use crate::cmd::when::{self, Viewer};
+use crate::cmd::output::Sheet;
+use crate::cmd::when;
+use crate::cmd::{Cell, Column, Jobs, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
 use crate::core::schedule::Schedule;
 use crate::core::tally::percentile;
@@ -63,7 +62,7 @@ pub(crate) fn print(
     views: Vec<JobView<'_>>,
     args: &cli::Status,
     out: &mut Out,
-) -> Result<(), Failure> {
+) -> Result<()> {
     print_supervisor(page, out)?;
     let mut views = views;
     sort(&mut views);
@@ -107,7 +106,7 @@ pub(crate) fn print(
 }
 
 /// The supervisor, the jobfile, and what holds for all jobs.
-pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<(), Failure> {
+pub(crate) fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
     let (supervisor, viewer) = (page.supervisor, page.viewer);
     let row = &supervisor.row;
     let mut fields = Fields::default();
@@ -257,7 +256,7 @@ impl Room {
 }
 
 /// Prints the jobs, with as many results of past runs as there is room for.
-fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<(), Failure> {
+fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<()> {
     let room = Room::of(out.width);
     for results in [room.results, 10] {
         let mut table = jobs_table(page, views, Room { results, ..room })?;
@@ -269,7 +268,7 @@ fn print_jobs(page: &Page<'_>, views: &[JobView<'_>], out: &mut Out) -> Result<(
     jobs_table(page, views, Room { results, ..room })?.print(out)
 }
 
-fn jobs_table(page: &Page<'_>, views: &[JobView<'_>], room: Room) -> Result<Table, Failure> {
+fn jobs_table(page: &Page<'_>, views: &[JobView<'_>], room: Room) -> Result<Table> {
     let mut table = Table::new(&[
         Column::flexible("JOB"),
         Column::left("NEXT"),
@@ -299,7 +298,7 @@ fn jobs_table(page: &Page<'_>, views: &[JobView<'_>], room: Room) -> Result<Tabl
 }
 
 /// The newest ended runs, newest first.
-fn recent(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<RecentRun>, Failure> {
+fn recent(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<RecentRun>> {
     let Some((store, row)) = page.store.zip(view.row) else {
         return Ok(Vec::new());
     };
@@ -406,7 +405,7 @@ fn clock_of(viewer: &Viewer, at: Wall) -> String {
 }
 
 /// What became of the last run, and when.
-fn last(page: &Page<'_>, view: &JobView<'_>, room: Room) -> Result<Cell, Failure> {
+fn last(page: &Page<'_>, view: &JobView<'_>, room: Room) -> Result<Cell> {
     let Some(run) = view.last(page.store)? else {
         return Ok("-".into());
     };

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cmd::failure::Failure;
 use crate::cmd::look::show;
-use crate::cmd::output::{Out, Style};
+use crate::cmd::{Out, Result, Style};
 use crate::core::escape;
 use crate::core::notice::Means;
 use crate::store::{Store, Untold};
@@ -13,7 +12,7 @@ use crate::store::{Store, Untold};
 const SHOWN_MAX: usize = 3;
 
 /// Prints a line for each of the newest, and how many more there are.
-pub(super) fn print(store: &Store, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn print(store: &Store, out: &mut Out) -> Result<()> {
     for line in lines(&store.untold(None)?) {
         out.line(out.styled(Style::Bad, &line))?;
     }

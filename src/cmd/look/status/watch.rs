@@ -4,11 +4,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
 use crate::cmd::look::status::print_once;
-use crate::cmd::output::{Out, Sheet};
+use crate::cmd::output::Sheet;
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::os::poll;
 use crate::os::terminal::{self, Terminal};
 
@@ -23,7 +21,7 @@ const END: &str = "\x1b[J";
 
 /// Prints the page each second over the one before, as much as fits; where nothing can be printed over, below it when something has
 /// changed. Ends when it is interrupted, or when nobody reads any more.
-pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit, Failure> {
+pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     let mut version = None;
     loop {
         let context = Context::of_process(context.global.clone());

@@ -1,8 +1,8 @@
 //! Why a run ended as it did.
 
 use super::Case;
-use crate::cmd::failure::Failure;
 use crate::cmd::when;
+use crate::cmd::{Failure, Result};
 use crate::core::escape;
 use crate::core::run::{OutcomeKind, Reason, State};
 use crate::store::{AttemptRow, RunRow};
@@ -12,7 +12,7 @@ const LINE_MAX: usize = 200;
 
 impl Case<'_> {
     /// What made an ended run what it is.
-    pub(super) fn ended(&self, run: &RunRow) -> Result<String, Failure> {
+    pub(super) fn ended(&self, run: &RunRow) -> Result<String> {
         let ended = run.ended_at.map(|at| format!(", {}", self.time(at))).unwrap_or_default();
         let text = match run.reason {
             None => format!("{}{ended}: {}", run.state, self.attempts_text(run)?),
@@ -32,7 +32,7 @@ impl Case<'_> {
         Ok(format!("{text}{times}{acked}"))
     }
 
-    fn judged(&self, run: &RunRow, reason: Reason) -> Result<String, Failure> {
+    fn judged(&self, run: &RunRow, reason: Reason) -> Result<String> {
         let by = run.by.map_or_else(|| "another run".to_owned(), |by| format!("run {by}"));
         let gave_up = |why: &str| {
             let attempts = self.attempts_text(run)?;
@@ -71,7 +71,7 @@ impl Case<'_> {
         })
     }
 
-    fn missed(&self, run: &RunRow) -> Result<String, Failure> {
+    fn missed(&self, run: &RunRow) -> Result<String> {
         let at = run.scheduled_at.unwrap_or(run.created_at);
         Ok(match self.downtime(at)? {
             Some(down) => format!("skipped: missed, {down}"),
@@ -80,7 +80,7 @@ impl Case<'_> {
     }
 
     /// `after 4 attempts in 12m: exit 1 three times, then timed out`.
-    pub(super) fn attempts_text(&self, run: &RunRow) -> Result<String, Failure> {
+    pub(super) fn attempts_text(&self, run: &RunRow) -> Result<String> {
         let attempts: Vec<AttemptRow> = self
             .store
             .attempts(run.id)?
@@ -105,7 +105,7 @@ impl Case<'_> {
     }
 
     /// The last line that the newest attempt wrote.
-    fn last_line(&self, run: &RunRow) -> Result<String, Failure> {
+    fn last_line(&self, run: &RunRow) -> Result<String> {
         let Some(output) = self.store.output(run.id, run.attempt)? else {
             return Ok(String::new());
         };

@@ -5,12 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::Out;
-use crate::cmd::when::{self, Toward, Viewer};
+use crate::cmd::when;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Toward, Viewer};
 use crate::core::job::Job;
 use crate::core::pause::Pause;
 use crate::core::run::State;
@@ -32,7 +28,7 @@ struct Case<'a> {
 }
 
 /// Answers `jobctl why`.
-pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Result<Exit> {
     let viewer = context.viewer();
     let at = args.at.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()?;
     let id = args.target.parse::<i64>().ok();
@@ -70,7 +66,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Resul
 }
 
 /// Nothing has ever been recorded.
-fn without_store(context: &Context, args: &cli::Why, id: Option<i64>) -> Result<Exit, Failure> {
+fn without_store(context: &Context, args: &cli::Why, id: Option<i64>) -> Result<Exit> {
     if let Some(id) = id {
         return Err(Failure::no_such_run(id));
     }
@@ -80,7 +76,7 @@ fn without_store(context: &Context, args: &cli::Why, id: Option<i64>) -> Result<
 }
 
 impl Case<'_> {
-    fn of_run(&self, run: &RunRow) -> Result<String, Failure> {
+    fn of_run(&self, run: &RunRow) -> Result<String> {
         let what = match run.state {
             State::Scheduled | State::Queued | State::Retrying => self.waiting(run)?,
             State::Running => self.running(run),
@@ -101,7 +97,7 @@ impl Case<'_> {
     }
 
     /// What is next in the queue of a job, else what it did last, else why it has nothing to do.
-    fn of_job(&self, name: &str) -> Result<(Option<RunRow>, String), Failure> {
+    fn of_job(&self, name: &str) -> Result<(Option<RunRow>, String)> {
         let Some(row) = self.known(name)? else {
             return Ok((None, format!("job `{name}`: {}", self.idle(name, None)?)));
         };
@@ -134,7 +130,7 @@ impl Case<'_> {
     }
 
     /// The row of a job; none if only the jobfile knows it. Errs if neither does.
-    fn known(&self, name: &str) -> Result<Option<JobRow>, Failure> {
+    fn known(&self, name: &str) -> Result<Option<JobRow>> {
         match self.store.job(name)? {
             Some(row) => Ok(Some(row)),
             None => self.jobs.find(name).map(|_| None),
@@ -142,7 +138,7 @@ impl Case<'_> {
     }
 
     /// Why a job without waiting runs has nothing to do now.
-    fn idle(&self, name: &str, row: Option<&JobRow>) -> Result<String, Failure> {
+    fn idle(&self, name: &str, row: Option<&JobRow>) -> Result<String> {
         let Some(job) = self.jobs.get(name) else {
             return Ok("it is not in the jobfile".to_owned());
         };
@@ -159,7 +155,7 @@ impl Case<'_> {
     }
 
     /// What keeps every run of a job from starting.
-    fn hindrances(&self, row: Option<&JobRow>) -> Result<Vec<String>, Failure> {
+    fn hindrances(&self, row: Option<&JobRow>) -> Result<Vec<String>> {
         let mut parts = Vec::new();
         let supervisor = self.store.supervisor()?;
         let now = self.viewer.now;
@@ -186,7 +182,7 @@ impl Case<'_> {
     }
 
     /// What became of the occurrence of a job at a time, or why there was none.
-    fn of_instant(&self, name: &str, at: Wall) -> Result<(Option<RunRow>, String), Failure> {
+    fn of_instant(&self, name: &str, at: Wall) -> Result<(Option<RunRow>, String)> {
         let row = self.known(name)?;
         let until = if at.ms() % 60_000 == 0 { at + MINUTE } else { at + Duration::from_secs(1) };
         if let Some(row) = &row {
@@ -207,13 +203,7 @@ impl Case<'_> {
     }
 
     /// Why there is no row of a time.
-    fn unrecorded(
-        &self,
-        job: &Job,
-        row: Option<&JobRow>,
-        at: Wall,
-        until: Wall,
-    ) -> Result<String, Failure> {
+    fn unrecorded(&self, job: &Job, row: Option<&JobRow>, at: Wall, until: Wall) -> Result<String> {
         if job.schedules.is_empty() {
             return Ok("it has no schedule; it runs when it is given an item".to_owned());
         }
@@ -251,7 +241,7 @@ impl Case<'_> {
     }
 
     /// The time without a supervisor that an instant fell into.
-    fn downtime(&self, at: Wall) -> Result<Option<String>, Failure> {
+    fn downtime(&self, at: Wall) -> Result<Option<String>> {
         let span = self.store.downtime_of(at)?;
         Ok(span.map(|(from, to)| {
             format!(

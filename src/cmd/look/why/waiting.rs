@@ -1,7 +1,7 @@
 //! Why a run waits.
 
 use super::Case;
-use crate::cmd::failure::Failure;
+use crate::cmd::Result;
 use crate::cmd::look::in_the_way::{Obstacle, Traffic};
 use crate::cmd::when;
 use crate::core::run::State;
@@ -9,7 +9,7 @@ use crate::store::RunRow;
 
 impl Case<'_> {
     /// What an unfinished run that does not run waits for.
-    pub(super) fn waiting(&self, run: &RunRow) -> Result<String, Failure> {
+    pub(super) fn waiting(&self, run: &RunRow) -> Result<String> {
         let row = self.store.job(&run.job)?;
         let mut parts = match (run.state, run.due_at) {
             (State::Queued, _) => self.in_the_way(run)?,
@@ -38,7 +38,7 @@ impl Case<'_> {
         Ok(parts.join("; "))
     }
 
-    fn predecessors(&self, run: &RunRow) -> Result<Vec<String>, Failure> {
+    fn predecessors(&self, run: &RunRow) -> Result<Vec<String>> {
         let mut waits_for = Vec::new();
         for id in &run.after {
             let state =
@@ -51,7 +51,7 @@ impl Case<'_> {
     }
 
     /// What is in its way, and how many are ahead of it.
-    fn in_the_way(&self, run: &RunRow) -> Result<Vec<String>, Failure> {
+    fn in_the_way(&self, run: &RunRow) -> Result<Vec<String>> {
         let traffic = Traffic::read(self.store, self.jobs, self.viewer.now)?;
         let obstacles = traffic.obstacles(run)?;
         let (rate, others): (Vec<_>, Vec<_>) =

@@ -7,12 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::{Failure, plain};
-use crate::cmd::jobset::Jobs;
-use crate::cmd::output::Out;
 use crate::cmd::when;
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, plain};
 use crate::core::escape;
 use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
@@ -57,7 +53,7 @@ pub(super) fn answer(
     jobs: &Jobs,
     log: Log<'_>,
     out: &mut Out,
-) -> Result<Exit, Failure> {
+) -> Result<Exit> {
     let zone = zone::system();
     let records = read(log)?.finish(&zone, context.now.wall);
     let Some(covered) = covered(&records).filter(|_| !records.starts.is_empty()) else {
@@ -117,7 +113,7 @@ fn name_of(log: Log<'_>) -> String {
     }
 }
 
-fn read(log: Log<'_>) -> Result<Reader, Failure> {
+fn read(log: Log<'_>) -> Result<Reader> {
     let error = |error: io::Error| Failure::system(format!("{}: {}", name_of(log), plain(&error)));
     let source: Box<dyn BufRead> = match log {
         Log::Journal => Box::new(Cursor::new(journal()?)),
@@ -138,7 +134,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// What cron wrote into the journal.
-fn journal() -> Result<Vec<u8>, Failure> {
+fn journal() -> Result<Vec<u8>> {
     const ARGS: &[&str] = &[
         "--quiet",
         "--no-pager",
@@ -212,7 +208,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn print(&self, out: &mut Out) -> Result<(), Failure> {
+    fn print(&self, out: &mut Out) -> Result<()> {
         let found = self.found;
         for (side, lones) in [("cron", &found.only_cron), ("jobctl", &found.only_jobctl)] {
             for lone in lones {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::cmd::Result;
 use crate::cmd::context::Context;
 use crate::cmd::exit::Exit;
 use crate::cmd::failure::Failure;
@@ -30,11 +31,7 @@ use crate::os::zone;
 const SHOWN_MAX: usize = 160;
 
 /// Answers `jobctl import`.
-pub(crate) fn answer(
-    context: &Context,
-    args: &cli::Import,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Import, out: &mut Out) -> Result<Exit> {
     let wish = Wish::of(args)?;
     let import = read(args, wish.file)?;
     if let Some(log) = wish.log {
@@ -64,7 +61,7 @@ struct Wish<'a> {
 }
 
 impl<'a> Wish<'a> {
-    fn of(args: &'a cli::Import) -> Result<Self, Failure> {
+    fn of(args: &'a cli::Import) -> Result<Self> {
         let log = args.compare.as_ref().map(|path| match path {
             Some(path) => compare::Log::File(path),
             None => compare::Log::Journal,
@@ -113,7 +110,7 @@ fn print(
     import: &Import,
     proof: Option<&prove::Told>,
     out: &mut Out,
-) -> Result<(), Failure> {
+) -> Result<()> {
     out.text(&import.text)?;
     for line in proof.iter().flat_map(|proof| &proof.lines) {
         out.text(&format!("# {line}\n"))?;
@@ -128,7 +125,7 @@ fn print(
 }
 
 /// What the arguments name, imported.
-fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import, Failure> {
+fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import> {
     let (request, notes) = gather::request(args, file)?;
     let mut import = convert(&request);
     import.notes.extend(notes);

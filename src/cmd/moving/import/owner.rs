@@ -8,10 +8,10 @@ use nix::unistd::Uid;
 
 use super::gather::SPOOLS;
 use crate::cli;
-use crate::cmd::failure::Failure;
+use crate::cmd::{Failure, Result};
 
 /// The user of the crontab on standard input; none: the caller's own. Errs as root, unless it was said.
-pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>, Failure> {
+pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
     if args.user.is_none() && Uid::effective().is_root() {
         let what = "standard input: as root it must be said whose crontab it is";
         return Err(unsaid(what, "-"));
@@ -21,11 +21,7 @@ pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>, Fa
 
 /// The user of the crontab at `path`, of the opened file `meta`: the one that was said, or whose spool file it is; none: the
 /// caller's own. Errs as root where nothing says it and others than root may have written the file.
-pub(super) fn of_file(
-    args: &cli::Import,
-    path: &Path,
-    meta: &Metadata,
-) -> Result<Option<String>, Failure> {
+pub(super) fn of_file(args: &cli::Import, path: &Path, meta: &Metadata) -> Result<Option<String>> {
     if args.user.is_some() {
         return Ok(args.user.clone());
     }

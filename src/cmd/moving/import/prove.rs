@@ -5,10 +5,8 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::cmd::context::Context;
-use crate::cmd::failure::Failure;
-use crate::cmd::jobset::Jobs;
 use crate::cmd::when;
+use crate::cmd::{Context, Failure, Jobs, Result};
 use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
@@ -39,7 +37,7 @@ pub(super) struct Told {
 }
 
 /// A number of days, as it was given.
-pub(super) fn parse_days(text: &str) -> Result<u32, Failure> {
+pub(super) fn parse_days(text: &str) -> Result<u32> {
     match text.parse() {
         Ok(days @ 1..=DAYS_MAX) => Ok(days),
         Ok(_) | Err(_) => Err(Failure::usage(format!(
@@ -50,7 +48,7 @@ pub(super) fn parse_days(text: &str) -> Result<u32, Failure> {
 
 /// Proves that the jobs mean what the lines meant, from the next full minute on. Lines of anacron are left out: cron has no
 /// occurrences of them.
-pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Told, Failure> {
+pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Told> {
     let jobs = Jobs::of_text(&import.text)?;
     let span = span_of(context.now.wall, days);
     let (anacron, lines): (Vec<_>, Vec<_>) = import.jobs.iter().partition(|job| job.is_anacron);
