@@ -20,6 +20,7 @@ use super::output::{Buffer, Copy};
 use super::slot::Slot;
 use super::sweep::{self, Witness};
 use super::{IN_MEMORY, INLINE, Identity, Lent, RETIRED, REUSABLE, SWEEP};
+use crate::core::time::Mono;
 use crate::os::signals::{self, SignalQueue};
 use crate::os::spawn::Spawner;
 use crate::os::{clock, file, poll, process, socket};
@@ -189,8 +190,8 @@ fn report(socket: &io::Stdin, word: u8) -> io::Result<()> {
 fn retire(
     tools: &Tools,
     socket: &io::Stdin,
-    mut pipes: Vec<OwnedFd>,
-    mut copy: Option<Copy>,
+    pipes: Vec<OwnedFd>,
+    copy: Option<Copy>,
 ) -> io::Result<()> {
     dup2_stdout(&tools.null)?;
     dup2_stderr(&tools.null)?;
@@ -201,10 +202,19 @@ fn retire(
         return Ok(());
     }
     signals::ignore_children()?;
-    let deadline = clock::now().mono + RETIRED_MAX;
+    outlast(pipes, copy, || clock::now().mono)
+}
+
+/// Reads and forgets until nobody holds the output any more, or [`RETIRED_MAX`] is over by this clock. Closes it then.
+fn outlast(
+    mut pipes: Vec<OwnedFd>,
+    mut copy: Option<Copy>,
+    mut clock: impl FnMut() -> Mono,
+) -> io::Result<()> {
+    let deadline = clock() + RETIRED_MAX;
     let mut buffer = [0; 16 * 1024];
     while !pipes.is_empty() || copy.is_some() {
-        let left = deadline.since(clock::now().mono);
+        let left = deadline.since(clock());
         if left.is_zero() {
             return Ok(());
         }
@@ -234,4 +244,31 @@ fn forget_output(pipes: &mut Vec<OwnedFd>, buffer: &mut [u8]) -> io::Result<()> 
         }
     });
     failure.map_or(Ok(()), |errno| Err(errno.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{pipe2, write};
+
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_holds_the_output_has_a_reader_for_a_day_and_no_longer() {
+        let (output, daemon) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let second = Duration::from_secs(1);
+        let retired = Duration::from_secs(1_000);
+        // When it retires, before each look, and when the day is over.
+        let mut times = [retired, retired + second, retired + day - second, retired + day]
+            .into_iter()
+            .map(Mono::from_duration);
+        outlast(vec![output], None, || {
+            // Something to read, so that no look waits.
+            assert_eq!(write(&daemon, b"x"), Ok(1), "it is read for a day");
+            times.next().expect("it stays for more than a day")
+        })
+        .unwrap();
+        assert_eq!(times.next(), None, "it went before the day was over");
+        assert_eq!(write(&daemon, b"x"), Err(Errno::EPIPE));
+    }
 }
