@@ -31,6 +31,7 @@ mod looking;
 mod migration;
 mod nothing_is_lost;
 mod notices;
+mod numbers_reused;
 mod one_supervisor;
 mod overlap;
 mod poor_starts;

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::{House, Need, answer_of, is_root, program, skipped, wait_for};
 
 /// `jobctl` of a house, executed by a shell that has done this before.
-fn after(house: &House, shell: &mut Command, script: &str) -> Command {
+pub(crate) fn after(house: &House, shell: &mut Command, script: &str) -> Command {
     let jobctl = house.jobctl();
     let mut command = std::mem::replace(shell, program("true"));
     command
