@@ -9,6 +9,7 @@ mod cgroup;
 mod clean_start;
 mod clock_changes;
 mod crash_loop;
+mod crowd;
 mod editing;
 mod error_sweep;
 mod exec;
