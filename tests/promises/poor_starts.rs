@@ -44,10 +44,11 @@ fn a_low_limit_of_open_files_is_raised_and_its_jobs_have_it_as_it_was() {
 fn one_that_cannot_be_raised_is_said_before_anything_is_made() {
     let house = House::new("[jobs.a]\ncommand = 'true'\n");
     let mut command = after(&house, &mut program("sh"), "ulimit -n 20");
-    let answer = answer_of(command.arg("run")).expect(111);
+    assert_eq!(house.spawn(&mut command, &[]).wait_code(), 111);
+    let said = house.read("log");
     assert!(
-        answer.err.contains("open files: the limit is 20") && answer.err.contains("LimitNOFILE="),
-        "{answer:#?}"
+        said.contains("open files: the limit is 20") && said.contains("LimitNOFILE="),
+        "{said}"
     );
     assert!(!house.state_dir().exists());
     // The least is enough.
