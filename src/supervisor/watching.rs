@@ -260,6 +260,8 @@ impl<S: Spawner> Supervisor<S> {
             Ok(scanned) => scanned,
             Err(error) => {
                 self.say_once(place, &plain(&error), now);
+                // No notice tells that it can be read again.
+                place.look_deadline.get_or_insert(now.mono + LOOK_EVERY);
                 return Ok(());
             }
         };

@@ -1,5 +1,6 @@
 //! Watched directories with many files: what a first look finds is written some at a time, and a crash in between makes no run.
 
+use std::io;
 use std::path::Path;
 
 use super::*;
@@ -140,4 +141,23 @@ fn files_that_are_gone_are_forgotten_some_at_a_time() {
     watched.crash("/in");
     watched.settle();
     assert_eq!((watched.rows(), watched.runs()), (1, 1));
+}
+
+#[test]
+fn a_directory_whose_first_look_fails_is_looked_at_again_after_a_minute_without_a_notice() {
+    let mut watched = Watched::new();
+    watched.put(&["a"]);
+    watched.script.refusal = Some(io::ErrorKind::PermissionDenied);
+    watched.script.owe_begin();
+    watched.settle();
+    // Nothing tells of a mended permission.
+    watched.script.refusal = None;
+    watched.settle();
+    assert_eq!((watched.rows(), watched.runs()), (0, 0), "the minute is not over");
+    watched.day.advance(60);
+    watched.settle();
+    assert_eq!((watched.rows(), watched.runs()), (1, 0), "what is there is the baseline");
+    watched.put(&["b"]);
+    watched.settle();
+    assert_eq!((watched.rows(), watched.runs()), (2, 1));
 }

@@ -281,11 +281,15 @@ impl Place {
 
     /// What a look at these files brings, if one is due.
     #[cfg(test)]
-    pub(super) fn look_at(&mut self, files: &BTreeMap<PathBuf, Mark>, now: Now) -> Option<Seen> {
+    pub(super) fn look_at(
+        &mut self,
+        files: Result<&BTreeMap<PathBuf, Mark>, io::ErrorKind>,
+        now: Now,
+    ) -> Option<Seen> {
         let look = self.due(now)?;
         self.has_set_out(&look);
         let scanned = || {
-            let files = files.iter().map(|(path, mark)| (path.clone(), *mark));
+            let files = files?.iter().map(|(path, mark)| (path.clone(), *mark));
             Ok(Scanned { files: files.collect(), read_at: now.wall })
         };
         Some(match look {
@@ -297,7 +301,7 @@ impl Place {
             }),
             Look::Scan(_) => Seen::Scanned(scanned()),
             Look::Names(site, names) => {
-                Seen::Names(found_of(&site.dir, names, |path| files.get(path).copied()))
+                Seen::Names(found_of(&site.dir, names, |path| files.ok()?.get(path).copied()))
             }
         })
     }

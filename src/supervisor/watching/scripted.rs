@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Supervisor;
@@ -15,6 +16,8 @@ use crate::supervisor::spawner::Spawner;
 pub(crate) struct Scripted {
     place: Place,
     files: BTreeMap<PathBuf, Mark>,
+    /// Why the directory cannot be read.
+    pub(crate) refusal: Option<io::ErrorKind>,
     /// What a look has seen, and nobody has heard yet.
     seen: Option<Seen>,
 }
@@ -22,7 +25,12 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// A directory without files that a job watches.
     pub(crate) fn new(job: i64, watch: &str) -> Self {
-        Self { place: Place::new(job, watch.into()), files: BTreeMap::new(), seen: None }
+        Self {
+            place: Place::new(job, watch.into()),
+            files: BTreeMap::new(),
+            refusal: None,
+            seen: None,
+        }
     }
 
     /// Another supervisor knows nothing of what this one has heard.
@@ -88,6 +96,10 @@ impl Scripted {
         if let Err(error) = learnt.and_then(|()| supervisor.look_at_place(place, now).map(drop)) {
             supervisor.look_later(place, &error, now);
         }
-        self.seen = place.look_at(&self.files, now);
+        // As the loop does it for all places together.
+        if place.look_deadline.take_if(|at| *at <= now.mono).is_some() {
+            place.owes_begin = true;
+        }
+        self.seen = place.look_at(self.refusal.map_or(Ok(&self.files), Err), now);
     }
 }
