@@ -120,9 +120,13 @@ impl Context {
 
     /// Says something to the person on standard error, unless told to be quiet.
     pub(crate) fn say(&self, text: &str) {
-        if self.global.quiet {
-            return;
+        if !self.global.quiet {
+            self.warn(text);
         }
+    }
+
+    /// Says what must be heard, also with `--quiet`.
+    pub(crate) fn warn(&self, text: &str) {
         let mut stderr = io::stderr();
         let text = if stderr.is_terminal() { escape::lines(text) } else { text.into() };
         let _ = writeln!(stderr, "jobctl: {text}");

@@ -33,6 +33,15 @@ pub(crate) enum Goal {
     Shared,
 }
 
+/// What a backup made.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    /// Why a restore would refuse its schema.
+    pub(crate) flaw: Option<StoreError>,
+}
+
 /// What a restore puts into the store besides what was in the backup.
 #[derive(Clone, Debug)]
 pub(crate) struct Restoring<'a> {
@@ -56,11 +65,11 @@ pub(crate) struct Restored {
 }
 
 impl Store {
-    /// Writes a copy of the store to `path`, which must not exist. Whoever reads or writes meanwhile goes on. How many bytes it has.
+    /// Writes a copy of the store to `path`, which must not exist. Whoever reads or writes meanwhile goes on.
     ///
     /// The copy is made under a name of its own and gets its name when it is on disk. Errs with [`StoreError::Exists`] if there is
     /// something at `path`.
-    pub(crate) fn backup(&self, path: &Path, goal: Goal) -> Result<u64, StoreError> {
+    pub(crate) fn backup(&self, path: &Path, goal: Goal) -> Result<Copied, StoreError> {
         let path = &resolved(path)?;
         if fs::symlink_metadata(path).is_ok() {
             return Err(StoreError::Exists(path.clone()));
@@ -72,7 +81,8 @@ impl Store {
         self.conn
             .execute("VACUUM INTO ?1", [text(draft.path())?])
             .map_err(|e| self.failed("copy the store", e))?;
-        let len = draft.len()?;
+        let bytes = draft.len()?;
+        let flaw = Backup::flaw(draft.path(), path);
         match goal {
             Goal::Closed => {
                 draft.sync()?;
@@ -81,7 +91,7 @@ impl Store {
             }
             Goal::Shared => draft.copy_to(path)?,
         }
-        Ok(len)
+        Ok(Copied { bytes, flaw })
     }
 
     /// Makes the store of `state_dir` what it was when the backup was made, with everything paused. Nobody may be the supervisor
@@ -123,6 +133,22 @@ struct Backup {
 
 impl Backup {
     fn open(path: &Path) -> Result<Self, StoreError> {
+        let (mut backup, conn) = Self::attached(path)?;
+        backup.version = judge::judge(&conn).map_err(|refused| backup.refused(refused))?;
+        Ok(backup)
+    }
+
+    /// What would be said against the schema of a copy that is to be named `path`.
+    fn flaw(draft: &Path, path: &Path) -> Option<StoreError> {
+        let judged = Self::attached(draft).and_then(|(backup, conn)| {
+            let named = Self { path: path.to_path_buf(), ..backup };
+            judge::judge_schema(&conn).map_err(|refused| named.refused(refused))
+        });
+        judged.err()
+    }
+
+    /// A file that is not judged yet, and a connection that executes nothing of it.
+    fn attached(path: &Path) -> Result<(Self, Connection), StoreError> {
         let real = fs::canonicalize(path)
             .map_err(|error| StoreError::Unreadable(path.to_path_buf(), error))?;
         let meta = fs::metadata(&real)
@@ -131,12 +157,11 @@ impl Backup {
             let error = std::io::Error::other("not a file");
             return Err(StoreError::Unreadable(path.to_path_buf(), error));
         }
-        let mut backup =
+        let backup =
             Self { path: path.to_path_buf(), len: meta.len(), uri: uri(&real)?, version: 0 };
         let mut conn = memory().map_err(|e| backup.failed("read the backup", e))?;
         backup.attach_to(&mut conn).map_err(|e| backup.failed("read the backup", e))?;
-        backup.version = judge::judge(&conn).map_err(|refused| backup.refused(refused))?;
-        Ok(backup)
+        Ok((backup, conn))
     }
 
     /// Attaches it to a connection that executes nothing of it.

@@ -42,7 +42,7 @@ mod conformance;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 
-pub(crate) use backup::{Goal, Restored, Restoring};
+pub(crate) use backup::{Copied, Goal, Restored, Restoring};
 pub(crate) use batch::{Batch, Begun, Shown, Staged};
 pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;

@@ -62,3 +62,20 @@ fn a_backup_with_sql_of_another_hand_is_refused_at_once_and_named() {
     assert_eq!(house.status()["paused"], serde_json::Value::Null);
     house.ask(&["restore", &copy.display().to_string()]).expect(0);
 }
+
+#[test]
+fn backup_warns_of_what_restore_will_refuse_and_makes_the_copy_all_the_same() {
+    let house = House::new(JOBS);
+    house.enqueue(&["sink"]);
+    let [good, bad] = ["good", "bad"].map(|name| house.path(name).display().to_string());
+    let said = house.ask(&["--quiet", "backup", &good]).expect(0).err;
+    assert_eq!(said, "", "a store of our own making");
+    open(&house.state_dir().join("jobctl.db"))
+        .execute_batch("CREATE VIEW report AS SELECT 1")
+        .expect("it is SQL");
+    let said = house.ask(&["--quiet", "backup", &bad]).expect(0).err;
+    let why = format!("{bad}: it has the view `report`, which jobctl did not make");
+    assert_eq!(said, format!("jobctl: warning: `jobctl restore` will refuse this backup: {why}\n"));
+    assert!(house.ask(&["restore", &bad]).expect(111).err.contains(&why));
+    house.ask(&["restore", &good]).expect(0);
+}

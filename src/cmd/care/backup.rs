@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::os::trust;
-use crate::store::{Goal, Store};
+use crate::store::{Copied, Goal, Store};
 
 /// Answers `jobctl backup`.
 pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Result<Exit> {
@@ -15,7 +15,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Re
     let store = Store::open_read(context.state_dir()?)?;
     let dir = path.parent().unwrap_or(Path::new("/"));
     let goal = if trust::is_closed(dir) { Goal::Closed } else { Goal::Shared };
-    let bytes = store.backup(&path, goal)?;
+    let Copied { bytes, flaw } = store.backup(&path, goal)?;
+    if let Some(flaw) = flaw {
+        context.warn(&format!("warning: `jobctl restore` will refuse this backup: {flaw}"));
+    }
     if context.global.json {
         out.json(&json!({ "file": path.display().to_string(), "bytes": bytes }))?;
     } else {
