@@ -48,6 +48,7 @@ pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;
 pub(crate) use feed::{Bringing, Fed, Keys};
 pub(crate) use hold::Patience;
+pub(crate) use lane::LanesBegun;
 pub(crate) use mark::Behind;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};
 pub(crate) use numbers::{JobNumbers, PastRun, RecentRun, Tally};

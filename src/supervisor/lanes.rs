@@ -7,7 +7,10 @@ use super::spawner::Spawner;
 use super::{LOCK_AGAIN, Supervisor};
 use crate::core::lane;
 use crate::core::time::{Mono, Now};
-use crate::store::StoreError;
+use crate::store::{LanesBegun, StoreError};
+
+/// Runs that are let go in one turn at the most, because it is not known which lanes are taken. Few in tests, so that they see the portions.
+const RUNS_AT_ONCE: u32 = if cfg!(test) { 3 } else { 1000 };
 
 impl<S: Spawner> Supervisor<S> {
     /// The lock that the run at the head of a job's queue needs.
@@ -56,8 +59,9 @@ impl<S: Spawner> Supervisor<S> {
     /// Lets the first run of each lane go that somebody else had taken a while ago, or that nobody knows anything of.
     pub(super) fn free_lanes(&mut self, now: Now) -> Result<(), StoreError> {
         if self.owes_lanes {
-            self.begin_lanes()?;
+            self.note_lanes()?;
         }
+        self.begin_lanes()?;
         let due = self.blocked.iter().filter(|(_, at)| **at <= now.mono);
         let due: Vec<(i64, Box<str>)> = due.map(|(lane, _)| lane.clone()).collect();
         for (job, lock) in due {
@@ -68,22 +72,38 @@ impl<S: Spawner> Supervisor<S> {
         Ok(())
     }
 
-    fn begin_lanes(&mut self) -> Result<(), StoreError> {
+    /// Says that the lanes of all jobs are to be let go. Until those of a job are, nothing of it starts: what was held may come first.
+    fn note_lanes(&mut self) -> Result<(), StoreError> {
         self.blocked.clear();
         let known = self.store.laned_jobs()?;
         let laned = self.jobs.iter().filter(|state| lane::is_template(&state.job.policy));
-        let mut jobs: Vec<i64> = laned.map(|state| state.id).chain(known).collect();
-        jobs.sort_unstable();
-        jobs.dedup();
-        for job in jobs {
+        let jobs = laned.map(|state| state.id).chain(known);
+        self.lanes_left = jobs.map(|job| (job, String::new())).collect();
+        self.owes_lanes = false;
+        Ok(())
+    }
+
+    /// Lets lanes of jobs go, as many as one turn may.
+    fn begin_lanes(&mut self) -> Result<(), StoreError> {
+        let mut room = RUNS_AT_ONCE;
+        while let Some((&job, from)) = self.lanes_left.first_key_value() {
             let index = self.by_id.get(&job);
             let policy = index.map(|index| self.jobs[*index].job.policy.clone());
             let template = policy.as_ref().filter(|policy| lane::is_template(policy));
             let template = template.and_then(|policy| policy.lock.as_deref());
-            self.store.begin_lanes(job, template)?;
+            let left = self.store.begin_lanes(job, template, LanesBegun { from, limit: room })?;
+            if let Some(next) = left.next {
+                self.lanes_left.insert(job, next);
+                return Ok(());
+            }
+            self.lanes_left.remove(&job);
             self.load_head(job)?;
+            // One at least for each job: they are many, too.
+            room = room.saturating_sub(left.freed.max(1));
+            if room == 0 {
+                return Ok(());
+            }
         }
-        self.owes_lanes = false;
         Ok(())
     }
 

@@ -183,6 +183,8 @@ pub(crate) struct Supervisor<S> {
     blocked: HashMap<(i64, Box<str>), Mono>,
     /// Which lanes are taken is not known any more, or never was.
     owes_lanes: bool,
+    /// Jobs whose lanes are being let go, and from which lane on. Nothing of them starts meanwhile.
+    lanes_left: BTreeMap<i64, String>,
     /// Heads of queues were held, as many as one turn may; there may be more.
     has_more_heads: bool,
     /// Ends that are not in the store yet.
@@ -284,6 +286,7 @@ impl<S: Spawner> Supervisor<S> {
             live: HashMap::new(),
             blocked: HashMap::new(),
             owes_lanes: true,
+            lanes_left: BTreeMap::new(),
             has_more_heads: false,
             ended: Vec::new(),
             execs: Vec::new(),

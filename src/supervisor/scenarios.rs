@@ -2,6 +2,7 @@
 
 mod books;
 mod clocks;
+mod lanes;
 mod notices;
 mod odd;
 mod oversight;

@@ -91,6 +91,7 @@ impl<S: Spawner> Supervisor<S> {
                     || self.owes_acknowledgements
                     || self.has_feeds
                     || self.owes_lanes
+                    || !self.lanes_left.is_empty()
                     || !self.blocked.is_empty()
                     || !self.heads.is_empty()
             }

@@ -35,6 +35,7 @@ impl<S: Spawner> Supervisor<S> {
         let has_more = self.has_followers
             || self.owes_acknowledgements
             || self.has_feeds
+            || !self.lanes_left.is_empty()
             || self.has_more_heads;
         if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
             return GAP;

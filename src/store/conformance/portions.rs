@@ -1,6 +1,7 @@
 //! What grows with what is in the store is done some rows at a time: counted by the rows that a transaction changes.
 
 use super::*;
+use crate::store::LanesBegun;
 use crate::store::followers::Released;
 
 /// So many runs of job 1 that wait for `on`.
@@ -104,4 +105,41 @@ fn a_success_acknowledges_many_failures_in_portions_and_none_that_came_after_it(
     assert_eq!(store.ids(&failed).unwrap().len(), 3_001, "the items, and what failed later");
     assert_eq!(run(&store, early.id).acked, None);
     assert_counters_are_true(&store);
+}
+
+#[test]
+fn lanes_are_let_go_in_portions_and_the_template_is_noted_with_the_last() {
+    let mut store = Store::in_memory();
+    let job = store.register_job("a", &[], None, NOW).unwrap().id;
+    let ids: Vec<i64> = (0..10).map(|_| add(&mut store, "a", "x")).collect();
+    let hold = |store: &Store| {
+        for (at, id) in ids.iter().enumerate() {
+            store.hold(*id, &format!("lane-{}", at % 5)).unwrap();
+        }
+    };
+    let let_go = |store: &Store, template| {
+        let (mut from, mut freed) = (String::new(), 0);
+        loop {
+            let progress = LanesBegun { from: &from, limit: 3 };
+            let (left, changed) =
+                changed_by(store, || store.begin_lanes(job, template, progress).unwrap());
+            assert!(changed <= 4, "{changed} rows in one portion");
+            freed += left.freed;
+            match left.next {
+                Some(next) => from = next,
+                None => return freed,
+            }
+        }
+    };
+    hold(&store);
+    let some = LanesBegun { from: "", limit: 3 };
+    assert!(store.begin_lanes(job, Some("u-{1}"), some).unwrap().next.is_some());
+    let known = store.texts_raw("SELECT coalesce(lane_template, 'none') FROM job");
+    assert_eq!(known, ["none"], "whoever comes after a crash begins anew");
+    assert_eq!(let_go(&store, Some("u-{1}")), 7, "all, because they are other lanes now");
+    hold(&store);
+    assert_eq!(let_go(&store, Some("u-{1}")), 5, "the first of each");
+    let held = store.texts_raw("SELECT CAST(id AS TEXT) FROM run WHERE held = 1 ORDER BY id");
+    let later: Vec<String> = ids[5..].iter().map(i64::to_string).collect();
+    assert_eq!(held, later);
 }
