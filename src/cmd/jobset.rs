@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cmd::trust;
@@ -22,7 +23,7 @@ pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
     /// The top-level keys of the same jobfile.
     pub(crate) settings: Settings,
-    zones: RefCell<HashMap<Option<Rc<str>>, Rc<Zone>>>,
+    zones: RefCell<HashMap<Option<Arc<str>>, Rc<Zone>>>,
     machine_id: OnceCell<String>,
 }
 

@@ -1,7 +1,7 @@
 //! A job as the rest of the crate sees it: validated, with every default filled in. Made by `jobfile` only.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::schedule::Schedule;
@@ -13,7 +13,7 @@ pub(crate) const NAME_MAX: usize = 64;
 
 /// The name of a job or lock: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, not all digits. Safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Name(Rc<str>);
+pub(crate) struct Name(Arc<str>);
 
 impl Name {
     /// Checks a name. The error is a sentence fragment that says what is wrong.
@@ -72,9 +72,9 @@ pub(crate) struct Job {
     /// Its schedules with the text they were written as; empty for a job that only takes items.
     pub(crate) schedules: Schedules,
     /// The IANA name of its schedules' zone; none: the file's, else the system's.
-    pub(crate) timezone: Option<Rc<str>>,
+    pub(crate) timezone: Option<Arc<str>>,
     /// Everything else; equal policies are shared, so that ten thousand jobs stay small.
-    pub(crate) policy: Rc<Policy>,
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl Job {
@@ -447,7 +447,7 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     /// IANA name of the zone of all schedules.
-    pub(crate) timezone: Option<Rc<str>>,
+    pub(crate) timezone: Option<Arc<str>>,
     /// Where the store, locks, slots and output are.
     pub(crate) state_dir: Option<Box<str>>,
     /// Attempts at once over all jobs.

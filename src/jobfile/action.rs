@@ -1,6 +1,6 @@
 //! Readers of what a job does and when: commands, schedules and their zones.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use toml::de::DeValue;
 
@@ -51,7 +51,7 @@ impl<'a> Value<'a> {
     }
 
     /// The name of a time zone.
-    pub(super) fn timezone(&self) -> Option<Rc<str>> {
+    pub(super) fn timezone(&self) -> Option<Arc<str>> {
         let text = self.words()?;
         match (self.scope.env.zones)(text) {
             Ok(()) => Some(text.into()),

@@ -1,7 +1,7 @@
 //! From parsed files to jobs: settings, `[defaults]`, then each job over them.
 
 use std::collections::HashSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -257,9 +257,9 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
 
 /// Shares equal policies.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
-    let mut policies: HashSet<Rc<Policy>> = HashSet::new();
+    let mut policies: HashSet<Arc<Policy>> = HashSet::new();
     // Most jobs have the one before's: looked at first, since hashing one costs more than all else here.
-    let mut last: Option<Rc<Policy>> = None;
+    let mut last: Option<Arc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {
         let Draft { command, schedules, timezone, policy } = draft;
@@ -267,16 +267,16 @@ fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
             Some(same) => same,
             None => shared(&mut policies, policy),
         };
-        last = Some(Rc::clone(&policy));
+        last = Some(Arc::clone(&policy));
         jobs.extend(command.map(|command| Job { name, command, schedules, timezone, policy }));
     }
     jobs
 }
 
-fn shared(policies: &mut HashSet<Rc<Policy>>, policy: Rc<Policy>) -> Rc<Policy> {
+fn shared(policies: &mut HashSet<Arc<Policy>>, policy: Arc<Policy>) -> Arc<Policy> {
     if let Some(known) = policies.get(&policy) {
-        return Rc::clone(known);
+        return Arc::clone(known);
     }
-    policies.insert(Rc::clone(&policy));
+    policies.insert(Arc::clone(&policy));
     policy
 }

@@ -8,7 +8,7 @@ use crate::core::job::{
     Overlap, Policy, RetryMax, Settings,
 };
 use crate::core::schedule::Schedule;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A key that a table may have.
 pub(super) struct Key<T> {
@@ -32,15 +32,15 @@ pub(super) struct Draft {
     /// `schedule`.
     pub(super) schedules: Box<[(Box<str>, Schedule)]>,
     /// `timezone`.
-    pub(super) timezone: Option<Rc<str>>,
+    pub(super) timezone: Option<Arc<str>>,
     /// The rest; that of the defaults itself until a key changes something of it.
-    pub(super) policy: Rc<Policy>,
+    pub(super) policy: Arc<Policy>,
 }
 
 impl Draft {
     /// The policy, to be changed.
     fn policy(&mut self) -> &mut Policy {
-        Rc::make_mut(&mut self.policy)
+        Arc::make_mut(&mut self.policy)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -635,7 +635,7 @@ fn equal_policies_are_one() {
         "[jobs.b]\ncommand = \"1\"\nnice = 1\n[jobs.a]\ncommand = \"2\"\nnice = 1\n[jobs.c]\ncommand = \"3\"",
     );
     let [a, b, c] = file.jobs.as_slice() else { panic!("three jobs") };
-    assert!(Rc::ptr_eq(&a.policy, &b.policy) && !Rc::ptr_eq(&a.policy, &c.policy));
+    assert!(Arc::ptr_eq(&a.policy, &b.policy) && !Arc::ptr_eq(&a.policy, &c.policy));
 }
 
 #[test]

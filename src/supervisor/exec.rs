@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::slots::Slots;
 use super::spawner::{Adopted, Report, SlotEnd, Spawner, Stop};
@@ -73,7 +73,7 @@ impl Supervisor<Slots> {
     ) -> Result<Begun, StoreError> {
         self.log.is_mute = true;
         let mut job = exec.job.clone();
-        Rc::make_mut(&mut job.policy).retry = Retry::default();
+        Arc::make_mut(&mut job.policy).retry = Retry::default();
         let lock = lane::lock_of(&job.policy, &exec.item.args);
         let taken = match self.places.take(&job, &[], lock.as_deref()) {
             Ok(Ok(taken)) => taken,

@@ -1,7 +1,7 @@
 //! The jobs as the supervisor holds them, and the first queued run of each: refreshing, undoing.
 
 use std::cmp::Reverse;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::spawner::Spawner;
@@ -21,7 +21,7 @@ pub(super) type HeadKey = (Reverse<i8>, Wall, i64);
 pub(super) struct JobState {
     pub(super) job: Job,
     pub(super) id: i64,
-    pub(super) zone: Rc<Zone>,
+    pub(super) zone: Arc<Zone>,
     pub(super) grid_at: Option<Wall>,
     /// All occurrences up to here are decided.
     pub(super) watermark: Wall,

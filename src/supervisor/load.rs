@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::jobs::JobState;
 use super::spawner::Spawner;
@@ -79,7 +79,7 @@ impl<S: Spawner> Supervisor<S> {
     pub(crate) fn load(
         &mut self,
         new: NewJobs<'_>,
-        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Arc<Zone>,
         now: Now,
     ) -> Result<Loaded, StoreError> {
         let NewJobs { jobs, sources, removal } = new;
@@ -117,7 +117,7 @@ impl<S: Spawner> Supervisor<S> {
     fn register(
         &mut self,
         jobs: Vec<Job>,
-        zone_of: &mut dyn FnMut(Option<&str>) -> Rc<Zone>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Arc<Zone>,
         now: Now,
     ) -> Result<Registered, StoreError> {
         let is_new_boot =

@@ -40,7 +40,7 @@ mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::job::{HeartbeatTarget, LogFormat, OnStop, Policy};
@@ -139,7 +139,7 @@ struct Live {
     claim: i64,
     place: u32,
     /// What it was started with; a reload does not change it.
-    policy: Rc<Policy>,
+    policy: Arc<Policy>,
     is_shell: bool,
     /// The record of an adopted attempt did not say yet what it was started with: the policy is today's.
     is_guessed: bool,

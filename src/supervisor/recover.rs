@@ -1,6 +1,6 @@
 //! After a start: finishes the books of the supervisor before. What runs is adopted, what ended is known, the rest is lost.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::spawner::{Adopted, Report, SlotEnd, Spawner};
 use super::{Live, Supervisor};
@@ -69,12 +69,12 @@ impl<S: Spawner> Supervisor<S> {
             .filter(|_| run.late_at.is_none())
             .map(|within| now.mono + within.saturating_sub(so_far.unwrap_or_default()));
         let (policy, is_shell) = match (terms, job) {
-            (Some(terms), _) => (Rc::new(terms.policy), terms.is_shell),
+            (Some(terms), _) => (Arc::new(terms.policy), terms.is_shell),
             (None, Some(job)) => {
                 let is_shell = matches!(job.command, CommandLine::Shell(_));
                 (job.policy.clone(), is_shell)
             }
-            (None, None) => (Rc::default(), false),
+            (None, None) => (Arc::default(), false),
         };
         Live {
             job_id: run.job_id,
@@ -107,7 +107,7 @@ impl Live {
     /// The same, judged by what its record says at its end that it was started with, whether it ended or was lost.
     pub(super) fn judged_by(mut self, said: Option<String>) -> Self {
         if let Some(terms) = said.as_deref().and_then(terms::decode) {
-            self.policy = Rc::new(terms.policy);
+            self.policy = Arc::new(terms.policy);
             self.is_shell = terms.is_shell;
         }
         self

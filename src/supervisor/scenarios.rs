@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -346,7 +346,7 @@ impl Scenario {
         if let Some(max) = loaded.settings.max_running {
             self.supervisor.configuration.running_max = usize::try_from(max).unwrap();
         }
-        let mut zone_of = |name: Option<&str>| Rc::new(zone::load(name.unwrap_or("UTC")).unwrap());
+        let mut zone_of = |name: Option<&str>| Arc::new(zone::load(name.unwrap_or("UTC")).unwrap());
         let new = NewJobs { jobs: loaded.jobs, sources: &[], removal };
         self.supervisor.load(new, &mut zone_of, self.now)
     }

@@ -1,6 +1,6 @@
 //! The way back, read as cron reads it: commands, standard input and times must be those of the jobs.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn job(schedule: &str, command: &str, policy: Policy) -> Job {
         command: CommandLine::Shell(command.into()),
         schedules: Box::from([(Box::from(schedule), Schedule::parse(schedule, seed).unwrap())]),
         timezone: None,
-        policy: Rc::new(policy),
+        policy: Arc::new(policy),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The evaluator against what cron was seen to do, against the engine, and the proof against jobs that are wrong.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn job(name: &str, schedules: &[&str], policy: Policy) -> Job {
         command: CommandLine::Shell("true".into()),
         schedules: schedules.iter().map(|text| (Box::from(*text), schedule(text))).collect(),
         timezone: None,
-        policy: Rc::new(policy),
+        policy: Arc::new(policy),
     }
 }
 

@@ -4,7 +4,7 @@ mod reloading;
 mod twin;
 
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli;
@@ -495,20 +495,20 @@ fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'stati
 
 /// Zones by name, each read once; none is the jobfile's, else the system's.
 struct Zones {
-    default: Option<Rc<str>>,
-    read: std::collections::HashMap<Option<String>, Rc<Zone>>,
+    default: Option<Arc<str>>,
+    read: std::collections::HashMap<Option<String>, Arc<Zone>>,
 }
 
 impl Zones {
-    fn new(default: Option<Rc<str>>) -> Self {
+    fn new(default: Option<Arc<str>>) -> Self {
         Self { default, read: std::collections::HashMap::new() }
     }
 
-    fn get(&mut self, name: Option<&str>) -> Rc<Zone> {
+    fn get(&mut self, name: Option<&str>) -> Arc<Zone> {
         let name = name.or(self.default.as_deref()).map(str::to_owned);
         let zone = self.read.entry(name.clone()).or_insert_with(|| {
             // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
-            Rc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
+            Arc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
         });
         zone.clone()
     }
