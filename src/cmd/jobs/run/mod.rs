@@ -58,71 +58,22 @@ const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
     refuse_names(args)?;
     raise_open_files()?;
-    let path = context.jobfile()?;
-    trust::refuse(&path)?;
-    let state_dir = context.service_state_dir()?;
-    twin::refuse(context, &path, &state_dir)?;
-    if !path.exists() && !Store::is_there(&state_dir) {
-        return Err(jobset::failure_of(&LoadError::Missing(path)));
+    let service = Service::of(context, args)?;
+    let Service { path, state_dir, .. } = &service;
+    twin::refuse(context, path, state_dir)?;
+    if !path.exists() && !Store::is_there(state_dir) {
+        return Err(jobset::failure_of(&LoadError::Missing(path.clone())));
     }
-    trust::refuse_way(&state_dir)?;
-    daemon::take_state_dir(&state_dir)
+    trust::refuse_way(state_dir)?;
+    daemon::take_state_dir(state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-    let (mut office, signals) = match take_office(context, args.standby, &path, &state_dir)? {
-        Some(taken) => taken,
-        None => return Ok(Exit::Done),
+    let Some((mut office, signals)) = take_office(context, args.standby, path, state_dir)? else {
+        return Ok(Exit::Done);
     };
     // Another one may have begun at the same time; now each of the two finds the lock of the other one.
-    twin::refuse(context, &path, &state_dir)?;
-    room::make_way(&state_dir).map_err(|error| Failure::of_file(&state_dir, &error))?;
-    let on_stop = args.on_stop.map(|on_stop| match on_stop {
-        cli::OnStop::Finish => OnStop::Finish,
-        cli::OnStop::Detach => OnStop::Detach,
-    });
-    let service = Service {
-        path,
-        state_dir,
-        on_stop,
-        log_format: args.log_format.map(|format| match format {
-            cli::LogFormat::Text => LogFormat::Text,
-            cli::LogFormat::Json => LogFormat::Json,
-        }),
-        mode: if args.shadow { Mode::Shadow } else { Mode::Live },
-    };
-    let mut bell: Option<Bell> = None;
-    let mut first = vec![Event::Rung];
-    let mut begins = Begins::AsItIs;
-    loop {
-        let store = Store::create(&service.state_dir)?;
-        let why_paused = claim_store(&store, begins, clock::now())?;
-        let snapshot = trust::snapshot(&service.path, None);
-        let loaded = load(&store, &service.path)?;
-        let (mut supervisor, mut watching) = service.start(store, loaded, &office, why_paused)?;
-        let bell = match &mut bell {
-            Some(bell) => bell,
-            None => bell.insert(
-                wake::listen(&service.state_dir)
-                    .map_err(|error| Failure::of_file(&service.state_dir.join("wake"), &error))?,
-            ),
-        };
-        let mut post = Post { bell, signals: &signals, office: &mut office };
-        let mut reload = Reloading::new(&service, snapshot);
-        let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
-            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
-        match left {
-            Left::Stopped => return Ok(Exit::Done),
-            // There was no downtime.
-            Left::Astray => office.last_alive_at = None,
-            Left::Ousted(why) => return Err(ousted(&mut supervisor, &service.state_dir, &why)),
-        }
-        if supervisor.is_replaced() {
-            begins = Begins::Replaced;
-        } else {
-            begins = Begins::AsItIs;
-        }
-        first = vec![Event::Rung];
-        first.extend(supervisor.is_stopping().then_some(Event::StopAsked));
-    }
+    twin::refuse(context, path, state_dir)?;
+    room::make_way(state_dir).map_err(|error| Failure::of_file(state_dir, &error))?;
+    service.serve(&mut office, &signals)
 }
 
 /// The supervisor is none any more. It leaves as if it were killed: what it has started goes on, and belongs to whoever has its state
@@ -208,6 +159,63 @@ impl Service {
         Self { path, state_dir, on_stop: None, log_format: None, mode: Mode::Live }
     }
 
+    /// What stays the same, by the command line.
+    fn of(context: &Context, args: &cli::Run) -> Result<Self, Failure> {
+        let path = context.jobfile()?;
+        trust::refuse(&path)?;
+        Ok(Self {
+            path,
+            state_dir: context.service_state_dir()?,
+            on_stop: args.on_stop.map(|on_stop| match on_stop {
+                cli::OnStop::Finish => OnStop::Finish,
+                cli::OnStop::Detach => OnStop::Detach,
+            }),
+            log_format: args.log_format.map(|format| match format {
+                cli::LogFormat::Text => LogFormat::Text,
+                cli::LogFormat::Json => LogFormat::Json,
+            }),
+            mode: if args.shadow { Mode::Shadow } else { Mode::Live },
+        })
+    }
+
+    /// Is the supervisor until it is told to stop; a store that takes the place of another has a supervisor of its own.
+    fn serve(&self, office: &mut Office, signals: &SelfPipe) -> Result<Exit, Failure> {
+        let mut bell: Option<Bell> = None;
+        let mut first = vec![Event::Rung];
+        let mut begins = Begins::AsItIs;
+        loop {
+            let store = Store::create(&self.state_dir)?;
+            let why_paused = claim_store(&store, begins, clock::now())?;
+            let snapshot = trust::snapshot(&self.path, None);
+            let loaded = load(&store, &self.path)?;
+            let (mut supervisor, mut watching) = self.start(store, loaded, office, why_paused)?;
+            let bell = match &mut bell {
+                Some(bell) => bell,
+                None => bell.insert(
+                    wake::listen(&self.state_dir)
+                        .map_err(|error| Failure::of_file(&self.state_dir.join("wake"), &error))?,
+                ),
+            };
+            let mut post = Post { bell, signals, office: &mut *office };
+            let mut reload = Reloading::new(self, snapshot);
+            let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
+                .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+            match left {
+                Left::Stopped => return Ok(Exit::Done),
+                // There was no downtime.
+                Left::Astray => office.last_alive_at = None,
+                Left::Ousted(why) => return Err(ousted(&mut supervisor, &self.state_dir, &why)),
+            }
+            if supervisor.is_replaced() {
+                begins = Begins::Replaced;
+            } else {
+                begins = Begins::AsItIs;
+            }
+            first = vec![Event::Rung];
+            first.extend(supervisor.is_stopping().then_some(Event::StopAsked));
+        }
+    }
+
     fn start(
         &self,
         store: Store,
@@ -216,21 +224,7 @@ impl Service {
         why_paused: Option<&'static str>,
     ) -> Result<(Supervisor<Slots>, Watching), Failure> {
         let now = clock::now();
-        let (slots, unusable) = self.slots();
-        let configuration = self.configuration(&loaded.jobfile.settings)?;
-        let surroundings = self.surroundings();
-        let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
-        supervisor.open_log();
-        match Notify::of_process() {
-            Ok(notify) => supervisor.attach(notify),
-            Err(error) => {
-                supervisor.say(now.wall, "notify_failed", &[("error", &plain(&error))]);
-            }
-        }
-        say_cgroup(&mut supervisor, unusable.as_ref(), now);
-        if let Err(failure) = self.reports_dir() {
-            supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);
-        }
+        let mut supervisor = self.supervisor(store, &loaded.jobfile.settings, now)?;
         let jobs = loaded.jobfile.jobs.len();
         if let Some(last_alive_at) = office.last_alive_at {
             supervisor.look_at_clock_of_last(last_alive_at, now);
@@ -240,21 +234,7 @@ impl Service {
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
         supervisor.parts().0.set_patience(Patience::Turn)?;
-        if let Some(error) = &loaded.error {
-            supervisor.say(
-                now.wall,
-                "jobfile_bad",
-                &[("error", error), ("instead", &"the last good one")],
-            );
-        }
-        if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
-            let hint = "its log was cut or removed; `jobctl restore` takes a backup back";
-            supervisor.say(now.wall, "store_lost_commits", &[("commits", &lost), ("hint", &hint)]);
-        }
-        if let Some(reason) = why_paused {
-            let hint = "`jobctl resume --all` when it may run here";
-            supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
-        }
+        say_odds(&mut supervisor, loaded.error.as_deref(), why_paused, now)?;
         // What is there now is the baseline; whoever was told that it is ready may add files.
         let mut watching = Watching::default();
         watching.start(&mut supervisor, clock::now());
@@ -279,6 +259,31 @@ impl Service {
         supervisor.parts().0.forget_statements();
         process::give_memory_back();
         Ok((supervisor, watching))
+    }
+
+    /// A supervisor without jobs, with its log and its service manager; what it cannot have is said.
+    fn supervisor(
+        &self,
+        store: Store,
+        settings: &Settings,
+        now: Now,
+    ) -> Result<Supervisor<Slots>, Failure> {
+        let (slots, unusable) = self.slots();
+        let configuration = self.configuration(settings)?;
+        let surroundings = self.surroundings();
+        let mut supervisor = Supervisor::new(store, slots, configuration, surroundings, now);
+        supervisor.open_log();
+        match Notify::of_process() {
+            Ok(notify) => supervisor.attach(notify),
+            Err(error) => {
+                supervisor.say(now.wall, "notify_failed", &[("error", &plain(&error))]);
+            }
+        }
+        say_cgroup(&mut supervisor, unusable.as_ref(), now);
+        if let Err(failure) = self.reports_dir() {
+            supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);
+        }
+        Ok(supervisor)
     }
 
     /// The slots, in control groups where that can be; and what was delegated and cannot be used.
@@ -400,6 +405,29 @@ impl Service {
         })?;
         Ok(store.commit()?)
     }
+}
+
+/// Says what is not as usual with jobfile and store of a supervisor that begins.
+fn say_odds(
+    supervisor: &mut Supervisor<Slots>,
+    jobfile_error: Option<&str>,
+    why_paused: Option<&str>,
+    now: Now,
+) -> Result<(), Failure> {
+    if let Some(error) = jobfile_error {
+        let fields: [(&str, &dyn std::fmt::Display); 2] =
+            [("error", &error), ("instead", &"the last good one")];
+        supervisor.say(now.wall, "jobfile_bad", &fields);
+    }
+    if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
+        let hint = "its log was cut or removed; `jobctl restore` takes a backup back";
+        supervisor.say(now.wall, "store_lost_commits", &[("commits", &lost), ("hint", &hint)]);
+    }
+    if let Some(reason) = why_paused {
+        let hint = "`jobctl resume --all` when it may run here";
+        supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
+    }
+    Ok(())
 }
 
 /// Says where attempts have control groups of their own, or why they have none though some were delegated.
