@@ -1,10 +1,11 @@
 //! `jobctl run`: the supervisor, in the foreground.
 
+mod claiming;
+mod loading;
 mod reloading;
 mod twin;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli;
@@ -15,15 +16,14 @@ use crate::cmd::jobset;
 use crate::cmd::output::Out;
 use crate::cmd::trust;
 use crate::core::job::{Job, LogFormat, OnStop, Settings};
-use crate::core::schedule::Zone;
 use crate::core::time::Now;
-use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
+use crate::jobfile::{Jobfile, LoadError};
 use crate::os::cgroup::{Delegated, Unusable};
 use crate::os::notify::Notify;
 use crate::os::paths::Caller;
 use crate::os::signals::SelfPipe;
 use crate::os::wake::Bell;
-use crate::os::{clock, disk, limit, machine, process, reports, user, wake, zone};
+use crate::os::{clock, disk, limit, machine, process, reports, user, wake};
 use crate::store::{Behind, Patience, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
 use crate::supervisor::environment::{self, Surroundings};
@@ -34,6 +34,9 @@ use crate::supervisor::watching::Watching;
 use crate::supervisor::{
     Configuration, Event, Loaded as Taken, Mode, NewJobs, Removal, Supervisor,
 };
+
+use claiming::{Begins, claim_store};
+use loading::{Loaded, Zones};
 use reloading::Reloading;
 
 /// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
@@ -137,12 +140,6 @@ fn take_office(
     Ok(taken.map(|office| (office, signals)))
 }
 
-/// A jobfile to begin with, and why it is not the one on disk.
-struct Loaded {
-    jobfile: Jobfile,
-    error: Option<String>,
-}
-
 /// What stays the same over reloads.
 pub(crate) struct Service {
     /// The jobfile.
@@ -187,7 +184,7 @@ impl Service {
             let store = Store::create(&self.state_dir)?;
             let why_paused = claim_store(&store, begins, clock::now())?;
             let snapshot = trust::snapshot(&self.path, None);
-            let loaded = load(&store, &self.path)?;
+            let loaded = loading::load(&store, &self.path)?;
             let (mut supervisor, mut watching) = self.start(store, loaded, office, why_paused)?;
             let bell = match &mut bell {
                 Some(bell) => bell,
@@ -452,94 +449,6 @@ fn say_unlimitable(supervisor: &mut Supervisor<Slots>, jobs: &[String], now: Now
 fn limited_in_memory(jobs: &[Job]) -> Vec<String> {
     let limited = jobs.iter().filter(|job| job.policy.limits.memory.is_some());
     limited.map(|job| job.name.to_string()).collect()
-}
-
-/// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
-fn load(store: &Store, path: &std::path::Path) -> Result<Loaded, Failure> {
-    let error = match trust::load(path) {
-        Ok(jobfile) => {
-            return Ok(Loaded { jobfile, error: None });
-        }
-        // The copy must not be a way around.
-        Err(error @ LoadError::Untrusted(_)) => return Err(jobset::failure_of(&error)),
-        Err(error) => error,
-    };
-    let sources: Vec<Source> =
-        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
-    let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
-    match (!sources.is_empty()).then(|| jobset::with_environment(copy)).flatten() {
-        Some(jobfile) => Ok(Loaded { jobfile, error: Some(error.to_string()) }),
-        None if !path.exists() => Err(jobset::failure_of(&LoadError::Missing(path.to_path_buf()))),
-        None => Err(match error {
-            LoadError::Unreadable(_) | LoadError::Untrusted(_) => jobset::failure_of(&error),
-            LoadError::Missing(_) | LoadError::Problems(_) => Failure::no(error.to_string()),
-        }),
-    }
-}
-
-/// How a supervisor comes to its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begins {
-    /// It is as the last one left it, or was put back.
-    AsItIs,
-    /// It has taken the place of the one that was in use.
-    Replaced,
-}
-
-/// A store that comes from another machine starts paused, as one that was restored does, and one that was put in the place of another
-/// and had a supervisor before: what waits in it may have been done since, and what was to be told may have been told. Why, if it does.
-fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>, Failure> {
-    let here = machine::id();
-    store.begin()?;
-    let there = store.machine_id()?;
-    let is_former = begins == Begins::Replaced && there.is_some();
-    let is_moved = there.is_some_and(|there| there != here);
-    if is_former {
-        store.distrust(now.wall)?;
-    }
-    let is_restored = store.is_restored()?;
-    store.set_meta("machine_id", Some(&here))?;
-    store.set_meta("restored_at", None)?;
-    if is_moved {
-        store.set_meta("paused_at", Some(&now.wall.ms()))?;
-        store.set_meta("paused_until", None)?;
-    }
-    let is_paused = store.supervisor()?.pause.is_some();
-    let why = if is_moved {
-        Some("the store comes from another machine")
-    } else if is_former {
-        Some("an older store was put in the place of the one in use")
-    } else if is_restored {
-        Some("the store was restored from a backup")
-    } else {
-        None
-    };
-    if let Some(why) = why {
-        store.give_up_notices(why, now.wall)?;
-    }
-    store.commit()?;
-    Ok(why.filter(|_| is_paused))
-}
-
-/// Zones by name, each read once; none is the jobfile's, else the system's.
-struct Zones {
-    default: Option<Arc<str>>,
-    read: std::collections::HashMap<Option<String>, Arc<Zone>>,
-}
-
-impl Zones {
-    fn new(default: Option<Arc<str>>) -> Self {
-        Self { default, read: std::collections::HashMap::new() }
-    }
-
-    fn get(&mut self, name: Option<&str>) -> Arc<Zone> {
-        let name = name.or(self.default.as_deref()).map(str::to_owned);
-        let zone = self.read.entry(name.clone()).or_insert_with(|| {
-            // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
-            Arc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
-        });
-        zone.clone()
-    }
 }
 
 /// Why this process is not the supervisor, for people.

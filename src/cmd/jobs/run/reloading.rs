@@ -2,10 +2,11 @@
 //!
 //! A change is taken when nothing has changed for a second. What inotify does not tell is found by a look every minute.
 
+mod sight;
+
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cmd::failure::{Failure, plain};
@@ -14,14 +15,16 @@ use crate::cmd::jobs::run::Service;
 use crate::cmd::trust;
 use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
-use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
-use crate::os::watch::{Notice, Watcher, What};
+use crate::jobfile::{LoadError, Snapshot, WatchedPlace};
+use crate::os::watch::{Notice, Watcher};
 use crate::os::{process, zone};
 use crate::store::{GoneJob, Patience};
 use crate::supervisor::daemon::Reload;
 use crate::supervisor::errand::{Errand, OVERDUE};
 use crate::supervisor::slots::Slots;
 use crate::supervisor::{Loaded, Removal, Supervisor};
+
+use sight::Sight;
 
 /// So long nothing may have changed before a changed jobfile is read.
 const QUIET: Duration = Duration::from_secs(1);
@@ -65,39 +68,6 @@ pub(super) struct Reloading<'s> {
     places: BTreeMap<PathBuf, WatchedPlace>,
     /// It was said that not everything can be watched.
     is_blind: bool,
-}
-
-/// What a look finds on disk.
-#[derive(Debug)]
-struct Sight {
-    snapshot: Snapshot,
-    places: BTreeMap<PathBuf, WatchedPlace>,
-    /// What watches these places, and what of them it could not; none: they are those that are watched already.
-    anew: Option<io::Result<(Watcher, io::Result<()>)>>,
-}
-
-impl Sight {
-    fn take(
-        path: &Path,
-        judged: &Snapshot,
-        known: Option<&BTreeMap<PathBuf, WatchedPlace>>,
-    ) -> Self {
-        Self::of(path, trust::snapshot(path, Some(judged)), known)
-    }
-
-    fn of(
-        path: &Path,
-        snapshot: Snapshot,
-        known: Option<&BTreeMap<PathBuf, WatchedPlace>>,
-    ) -> Self {
-        let places = jobfile::watched_places(path, &snapshot);
-        let anew = (known != Some(&places)).then(|| {
-            let watcher = Watcher::new()?;
-            let added = add_all(&watcher, &places);
-            Ok((watcher, added))
-        });
-        Self { snapshot, places, anew }
-    }
 }
 
 /// What became of a jobfile.
@@ -414,42 +384,6 @@ impl<'s> Reloading<'s> {
             Err(_) => *deadline = now.mono + ANSWER_AGAIN,
         }
     }
-}
-
-/// Watches all that can be watched; the first error that is one.
-fn add_all(watcher: &Watcher, places: &BTreeMap<PathBuf, WatchedPlace>) -> io::Result<()> {
-    let mut first = Ok(());
-    for (path, place) in places {
-        let added = watcher.add(path, what(place));
-        let is_no_matter = added.as_ref().is_err_and(|error| is_no_matter(error, place));
-        if first.is_ok() && !is_no_matter {
-            first = added.map_err(|error| of_path(path, &error));
-        }
-    }
-    first
-}
-
-fn what(place: &WatchedPlace) -> What {
-    if place.is_file {
-        What::Content
-    } else if place.has_names() {
-        What::Names
-    } else {
-        What::Itself
-    }
-}
-
-/// What is gone by now is looked for again in a second; a directory on the way that may not be listed is not moved every day.
-fn is_no_matter(error: &io::Error, place: &WatchedPlace) -> bool {
-    let is = |kind| error.kind() == kind;
-    is(io::ErrorKind::NotFound)
-        || is(io::ErrorKind::NotADirectory)
-        || (is(io::ErrorKind::PermissionDenied) && (place.is_file || !place.has_names()))
-}
-
-fn of_path(path: &Path, error: &io::Error) -> io::Error {
-    let text = format!("{} cannot be watched: {}", path.display(), plain(error));
-    io::Error::new(error.kind(), text)
 }
 
 /// Which jobs a jobfile would remove, and with how many runs.
