@@ -11,8 +11,8 @@ use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
-/// Room for calls and a directory's names, not for recursion.
-const STACK_SIZE: usize = 256 * 1024;
+/// Room for a jobfile as deeply nested as one may be. What is not used costs addresses only.
+const STACK_SIZE: usize = 2 << 20;
 
 /// Tells a loop that work has ended; all its copies ring the same one.
 #[derive(Clone, Debug)]

@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    DeadMount, House, Need, Supervisor, answer_of, found_within, program, send, skipped,
-    stat_field, wait_for,
+    DeadMount, House, Need, Supervisor, answer_from, answer_of, found_within, program, send,
+    skipped, stat_field, wait_for,
 };
 
 const ONE: &str = "[jobs.a]\ncommand = 'true'\n";
@@ -265,7 +266,7 @@ fn two_reloads_at_once_are_both_answered() {
     let _supervisor = house.start();
     let reload = || {
         let mut command = house.jobctl();
-        command.arg("reload").stdout(std::process::Stdio::piped());
+        command.arg("reload").stdout(Stdio::piped());
         command.spawn().unwrap()
     };
     let all: Vec<_> = (0..6).map(|_| reload()).collect();
@@ -283,7 +284,7 @@ fn a_reload_whose_supervisor_goes_away_says_so() {
     let supervisor = house.start();
     stop_between_turns(&house, &supervisor);
     let mut reload = house.jobctl();
-    reload.arg("reload").stderr(std::process::Stdio::piped());
+    reload.arg("reload").stderr(Stdio::piped());
     let child = reload.spawn().unwrap();
     let asked = || {
         let log = house.read("state/jobctl.db-wal");
@@ -392,5 +393,64 @@ fn a_dead_directory_of_includes_holds_no_schedule_up() {
     house.wait_text("log", "event=watch_failed");
     let ticks = house.lines("ticks").len();
     house.wait_lines("ticks", ticks + 2);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+const TICK: &str = "[jobs.tick]\nschedule = '@every 1s'\ncommand = 'echo x >> \"$T/ticks\"'\n";
+const INCLUDES: &str = "include = ['@T@/inc/*.toml']\n";
+const NO_ANSWER: &str = "no answer from the file system for 10s";
+
+#[test]
+fn a_reload_whose_includes_never_answer_holds_no_schedule_up_and_says_so() {
+    let house = House::new(&format!("{INCLUDES}{TICK}"));
+    fs::create_dir(house.path("inc")).expect("it is new");
+    house.write("inc/a.toml", ONE);
+    let supervisor = house.start();
+    house.wait_lines("ticks", 1);
+    let Some(dead) = DeadMount::at(&house, "inc") else {
+        return skipped(Need::Fuse, "a mount that never answers");
+    };
+    let ticks = house.lines("ticks").len();
+    let mut reload = house.jobctl();
+    let mut reload = reload.arg("reload").stderr(Stdio::piped()).spawn().expect("it can be");
+    house.wait_lines("ticks", ticks + 4);
+    assert!(reload.try_wait().expect("it is ours").is_none(), "the schedule waited for it");
+    let answer = answer_from(reload.wait_with_output().expect("it ends")).expect(1);
+    assert!(answer.err.contains(&format!("jobs.toml: {NO_ANSWER}")), "{answer:#?}");
+    assert!(answer.err.contains("the one before stays"), "{answer:#?}");
+    house.wait_text("log", "event=jobfile_bad");
+    // Without what does not answer it is taken, although the first reading has not returned.
+    house.write_jobfile(&format!("{TICK}{TWO}"));
+    let answer = house.ask(&["reload"]).expect(0);
+    assert_eq!(answer.out, "in force, 3 jobs; added b\n");
+    house.write_jobfile(&format!("{INCLUDES}{TICK}"));
+    drop(dead);
+    let answer = house.ask(&["reload"]).expect(0);
+    assert_eq!(answer.out, "in force, 2 jobs; removed b\n");
+    assert_eq!(error_of(&house), None);
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn a_dead_jobfile_at_hup_stays_as_it_was_until_it_can_be_read_again() {
+    let house = bare();
+    fs::create_dir(house.path("etc")).expect("it is new");
+    house.write("etc/jobs.toml", TICK);
+    let mut jobctl = house.jobctl();
+    jobctl.env("JOBCTL_JOBFILE", house.path("etc/jobs.toml"));
+    let supervisor = house.start_with(&mut jobctl, &[]);
+    house.wait_lines("ticks", 1);
+    let Some(dead) = DeadMount::at(&house, "etc") else {
+        return skipped(Need::Fuse, "a mount that never answers");
+    };
+    supervisor.send(Signal::SIGHUP);
+    let ticks = house.lines("ticks").len();
+    house.wait_text("log", NO_ANSWER);
+    assert!(house.lines("ticks").len() >= ticks + 8, "{}", house.read("log"));
+    assert_eq!(count(&house, "reload"), 0);
+    drop(dead);
+    // By itself: nobody asks again.
+    wait_jobs(&house, 1);
+    assert_eq!(error_of(&house), None);
     assert_eq!(supervisor.stop(), 0);
 }

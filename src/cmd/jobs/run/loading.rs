@@ -11,20 +11,38 @@ use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
 use crate::os::zone;
 use crate::store::Store;
 
-/// A jobfile to begin with, and why it is not the one on disk.
-pub(super) struct Loaded {
+/// A jobfile with all that its jobs need from outside: who has it needs no file any more.
+#[derive(Debug)]
+pub(super) struct Read {
     /// The jobs.
     pub(super) jobfile: Jobfile,
+    /// The zones of their schedules.
+    pub(super) zones: Zones,
+}
+
+impl Read {
+    fn of(jobfile: Jobfile) -> Self {
+        Self { zones: Zones::of(&jobfile), jobfile }
+    }
+}
+
+/// A jobfile to begin with, and why it is not the one on disk.
+pub(super) struct Loaded {
+    /// The jobfile.
+    pub(super) read: Read,
     /// None: it is.
     pub(super) error: Option<String>,
 }
 
+/// Reads the jobfile on disk, unless others than root could change it.
+pub(super) fn read(path: &Path) -> Result<Read, LoadError> {
+    trust::load(path).map(Read::of)
+}
+
 /// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
 pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded, Failure> {
-    let error = match trust::load(path) {
-        Ok(jobfile) => {
-            return Ok(Loaded { jobfile, error: None });
-        }
+    let error = match read(path) {
+        Ok(read) => return Ok(Loaded { read, error: None }),
         // The copy must not be a way around.
         Err(error @ LoadError::Untrusted(_)) => return Err(jobset::failure_of(&error)),
         Err(error) => error,
@@ -33,7 +51,7 @@ pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded, Failure> {
         store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
     let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
     match (!sources.is_empty()).then(|| jobset::with_environment(copy)).flatten() {
-        Some(jobfile) => Ok(Loaded { jobfile, error: Some(error.to_string()) }),
+        Some(jobfile) => Ok(Loaded { read: Read::of(jobfile), error: Some(error.to_string()) }),
         None if !path.exists() => Err(jobset::failure_of(&LoadError::Missing(path.to_path_buf()))),
         None => Err(match error {
             LoadError::Unreadable(_) | LoadError::Untrusted(_) => jobset::failure_of(&error),
@@ -42,25 +60,31 @@ pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded, Failure> {
     }
 }
 
-/// Zones by name, each read once; none is the jobfile's, else the system's.
+/// The zones of a jobfile's jobs by name; none is the jobfile's, else the system's.
+#[derive(Debug)]
 pub(super) struct Zones {
     default: Option<Arc<str>>,
     read: HashMap<Option<String>, Arc<Zone>>,
 }
 
 impl Zones {
-    /// Zones of a jobfile; none is read yet.
-    pub(super) fn new(default: Option<Arc<str>>) -> Self {
-        Self { default, read: HashMap::new() }
+    fn of(jobfile: &Jobfile) -> Self {
+        let default = jobfile.settings.timezone.clone();
+        let mut read = HashMap::new();
+        for job in &jobfile.jobs {
+            let name = job.timezone.as_ref().or(default.as_ref());
+            read.entry(name.map(|name| name.to_string())).or_insert_with(|| {
+                // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
+                let named = name.and_then(|name| zone::load(name).ok());
+                Arc::new(named.unwrap_or_else(zone::system))
+            });
+        }
+        Self { default, read }
     }
 
-    /// The zone of this name.
-    pub(super) fn get(&mut self, name: Option<&str>) -> Arc<Zone> {
+    /// The zone of this name, which one of the jobs has.
+    pub(super) fn get(&self, name: Option<&str>) -> Arc<Zone> {
         let name = name.or(self.default.as_deref()).map(str::to_owned);
-        let zone = self.read.entry(name.clone()).or_insert_with(|| {
-            // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
-            Arc::new(name.and_then(|name| zone::load(&name).ok()).unwrap_or_else(zone::system))
-        });
-        zone.clone()
+        self.read.get(&name).expect("the zones of all jobs were read").clone()
     }
 }

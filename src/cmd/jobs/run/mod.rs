@@ -36,7 +36,7 @@ use crate::supervisor::{
 };
 
 use claiming::{Begins, claim_store};
-use loading::{Loaded, Zones};
+use loading::{Loaded, Read};
 use reloading::Reloading;
 
 /// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
@@ -148,12 +148,20 @@ pub(crate) struct Service {
     on_stop: Option<OnStop>,
     log_format: Option<LogFormat>,
     mode: Mode,
+    machine_id: String,
 }
 
 impl Service {
     /// What has the jobfile and state directory of a live supervisor, and is none.
     pub(crate) fn beside(path: PathBuf, state_dir: PathBuf) -> Self {
-        Self { path, state_dir, on_stop: None, log_format: None, mode: Mode::Live }
+        Self {
+            path,
+            state_dir,
+            on_stop: None,
+            log_format: None,
+            mode: Mode::Live,
+            machine_id: machine::id(),
+        }
     }
 
     /// What stays the same, by the command line.
@@ -172,6 +180,7 @@ impl Service {
                 cli::LogFormat::Json => LogFormat::Json,
             }),
             mode: if args.shadow { Mode::Shadow } else { Mode::Live },
+            machine_id: machine::id(),
         })
     }
 
@@ -221,12 +230,12 @@ impl Service {
         why_paused: Option<&'static str>,
     ) -> Result<(Supervisor<Slots>, Watching), Failure> {
         let now = clock::now();
-        let mut supervisor = self.supervisor(store, &loaded.jobfile.settings, now)?;
-        let jobs = loaded.jobfile.jobs.len();
+        let mut supervisor = self.supervisor(store, &loaded.read.jobfile.settings, now)?;
+        let jobs = loaded.read.jobfile.jobs.len();
         if let Some(last_alive_at) = office.last_alive_at {
             supervisor.look_at_clock_of_last(last_alive_at, now);
         }
-        self.load(&mut supervisor, loaded.jobfile, Removal::Now, now)?;
+        self.load(&mut supervisor, loaded.read, Removal::Now, now)?;
         supervisor.keep_reserve(now);
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
@@ -292,20 +301,20 @@ impl Service {
         }
     }
 
-    /// Takes over a jobfile: jobs, settings, and the copy for worse days.
-    pub(crate) fn load(
+    /// Takes over a jobfile: jobs, settings, and the copy for worse days. Nothing outside the state directory is asked for it.
+    fn load(
         &self,
         supervisor: &mut Supervisor<Slots>,
-        jobfile: Jobfile,
+        read: Read,
         removal: Removal,
         now: Now,
     ) -> Result<Taken, Failure> {
+        let Read { jobfile, zones } = read;
         let Jobfile { settings, jobs, sources, .. } = jobfile;
         let sources: Vec<(PathBuf, String)> =
             sources.into_iter().map(|source| (source.path, source.text)).collect();
         let limited = limited_in_memory(&jobs);
         let former = supervisor.configure(self.configuration(&settings)?);
-        let mut zones = Zones::new(settings.timezone.clone());
         let new = NewJobs { jobs, sources: &sources, removal };
         let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
         if !matches!(loaded, Ok(Taken::Taken(_))) {
@@ -339,7 +348,7 @@ impl Service {
             } else {
                 STOP_TIMEOUT
             }),
-            seed: settings.hash_seed.as_deref().map_or_else(machine::id, str::to_owned),
+            seed: settings.hash_seed.as_deref().unwrap_or(&self.machine_id).to_owned(),
             output_total_max: self.output_total_max(settings),
             state_dir: self.state_dir.clone(),
             log_format: self.log_format.or(settings.log_format),

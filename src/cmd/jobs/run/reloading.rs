@@ -1,10 +1,14 @@
 //! When and how `jobctl run` reads its jobfile again: at HUP, for `jobctl reload`, and by itself when a file of it has changed.
 //!
 //! A change is taken when nothing has changed for a second. What inotify does not tell is found by a look every minute.
+//!
+//! Files are read by errands only; what they bring is judged here, in the loop.
 
+mod requests;
 mod sight;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,19 +16,20 @@ use std::time::Duration;
 use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobs::reload::Answer;
 use crate::cmd::jobs::run::Service;
-use crate::cmd::trust;
+use crate::cmd::jobs::run::loading::Read;
 use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
 use crate::jobfile::{LoadError, Snapshot, WatchedPlace};
+use crate::os::process;
 use crate::os::watch::{Notice, Watcher};
-use crate::os::{process, zone};
 use crate::store::{GoneJob, Patience};
 use crate::supervisor::daemon::Reload;
 use crate::supervisor::errand::{Errand, OVERDUE};
 use crate::supervisor::slots::Slots;
 use crate::supervisor::{Loaded, Removal, Supervisor};
 
-use sight::Sight;
+use requests::Requests;
+use sight::{Reading, Sight};
 
 /// So long nothing may have changed before a changed jobfile is read.
 const QUIET: Duration = Duration::from_secs(1);
@@ -35,18 +40,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Who is awake a little before looks then: two wakes a minute would be one too many.
 const LOOK_EARLY: Duration = Duration::from_secs(5);
 
-/// Before a jobfile that the store did not take is tried again.
-const STORE_AGAIN: Duration = Duration::from_secs(10);
+/// Before a jobfile that was not judged to the end is tried again: the store did not take it, or its file system did not answer.
+const JUDGE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Before an answer that the store did not take is tried again.
 const ANSWER_AGAIN: Duration = Duration::from_secs(1);
+
+/// Readings that have not returned and beside which another one is begun.
+const STUCK_MAX: usize = 4;
 
 /// What is known of the jobfile on disk.
 pub(super) struct Reloading<'s> {
     service: &'s Service,
     /// The texts that were last judged, good or bad.
     judged: Snapshot,
-    /// They could not be judged to the end: the store failed.
+    /// They could not be judged to the end: the store failed, or their file system.
     is_undone: bool,
     /// Other texts that a look found, which may be half-written still.
     settling: Option<Snapshot>,
@@ -61,7 +69,14 @@ pub(super) struct Reloading<'s> {
     owes_watch: bool,
     /// Jobs whose unfinished runs keep a jobfile from being taken.
     held: Vec<GoneJob>,
-    is_asked: bool,
+    /// It is to be read: for HUP, a change, or because runs that kept it from being taken have ended.
+    is_wanted: bool,
+    requests: Requests,
+    /// The reading under way, and earlier ones that have not returned.
+    reading: Errand<Reading>,
+    stuck: Vec<Errand<Reading>>,
+    /// There was no thread to read it: not before.
+    thread_deadline: Option<Mono>,
     /// An answer to `jobctl reload` that is not in the store yet, and when it is tried again.
     owed: Option<(i64, Answer, Mono)>,
     watcher: Option<Watcher>,
@@ -85,50 +100,44 @@ impl Reload for Reloading<'_> {
 
     fn next_wait(&self, now: Now) -> Duration {
         let owed_deadline = self.owed.as_ref().map(|(_, _, deadline)| *deadline);
-        let look_wait = if self.look.is_under_way() {
-            self.look.next_wait(now)
-        } else {
+        let look_deadline = (!self.is_busy()).then(|| {
             let look_deadline = self.looked_at.map_or(now.mono, |at| at + LOOK_EVERY);
-            let look_deadline = self.quiet_deadline.unwrap_or(look_deadline);
-            Some(look_deadline.since(now.mono))
-        };
-        owed_deadline
-            .map(|deadline| deadline.since(now.mono))
+            self.quiet_deadline.unwrap_or(look_deadline)
+        });
+        [owed_deadline, look_deadline, self.thread_deadline]
+            .map(|deadline| deadline.map(|deadline| deadline.since(now.mono)))
             .into_iter()
-            .chain(look_wait)
+            .chain([self.look.next_wait(now), self.reading.next_wait(now)])
+            .chain([self.requests.next_wait(now)])
+            .flatten()
             .fold(LOOK_EVERY, Duration::min)
     }
 
     fn ask(&mut self) {
-        self.is_asked = true;
+        self.is_wanted = true;
     }
 
     fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
         self.take_notices(now);
-        let mut is_read = false;
-        // One whose answer is owed is asked still, as long as the store does not take the answer.
-        let is_new = |number: &i64| self.owed.as_ref().is_none_or(|(owed, ..)| owed < number);
-        if let Some(number) = supervisor.take_reload_asked().filter(is_new) {
-            let answer = self.reload(supervisor, Removal::Now, now);
-            self.owed = Some((number, answer, now.mono));
-            is_read = true;
+        if let Some(number) = supervisor.take_reload_asked() {
+            self.requests.hear(number, now);
         }
-        if std::mem::take(&mut self.is_asked) || self.held_have_ended(supervisor) {
-            self.reload(supervisor, Removal::WaitsForRuns, now);
-            is_read = true;
+        let is_judged = self.hear_reading(supervisor, now);
+        self.is_wanted |= self.hear_look(supervisor, now);
+        if self.held_have_ended(supervisor) {
+            self.held.clear();
+            self.is_wanted = true;
         }
-        if self.is_time_to_look(now) {
+        if self.is_time_to_read(now) {
+            self.begin_reading(supervisor, now);
+        } else if self.is_time_to_look(now) {
             self.begin_look(supervisor, now);
-        } else if self.owes_watch && !self.look.is_under_way() {
+        } else if self.owes_watch && !self.is_busy() {
             self.begin_sight(supervisor, now);
             self.is_outdated = true;
         }
-        if self.hear_look(supervisor, now) {
-            self.reload(supervisor, Removal::WaitsForRuns, now);
-            is_read = true;
-        }
         self.answer(supervisor, now);
-        is_read
+        is_judged
     }
 }
 
@@ -147,7 +156,11 @@ impl<'s> Reloading<'s> {
             is_outdated: false,
             owes_watch: false,
             held: Vec::new(),
-            is_asked: false,
+            is_wanted: false,
+            requests: Requests::default(),
+            reading: Errand::default(),
+            stuck: Vec::new(),
+            thread_deadline: None,
             owed: None,
             watcher: None,
             places: BTreeMap::new(),
@@ -155,9 +168,79 @@ impl<'s> Reloading<'s> {
         }
     }
 
+    /// Whether the files are looked at, and by nobody who is known to be stuck.
+    fn is_busy(&self) -> bool {
+        self.look.is_under_way() || self.reading.is_in_time()
+    }
+
+    fn is_time_to_read(&self, now: Now) -> bool {
+        let is_asked = self.is_wanted || self.requests.is_waiting();
+        let is_stuck = self.reading.is_under_way() && !self.reading.is_in_time();
+        let is_free = !self.reading.is_under_way() || (is_stuck && self.stuck.len() < STUCK_MAX);
+        is_asked && is_free && self.thread_deadline.is_none_or(|deadline| deadline <= now.mono)
+    }
+
+    /// Begins to read the jobfile, for all who want it so far.
+    fn begin_reading(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        let former = std::mem::take(&mut self.reading);
+        if former.is_under_way() {
+            self.stuck.push(former);
+        }
+        let path = self.service.path.clone();
+        let judged = self.judged.clone();
+        let known = self.known().cloned();
+        let work = move || Reading::take(&path, &judged, known.as_ref());
+        if supervisor.begin_errand(&mut self.reading, now, work).is_err() {
+            // There is no thread to be had.
+            self.thread_deadline = Some(now.mono + QUIET);
+            return;
+        }
+        self.thread_deadline = None;
+        self.is_wanted = false;
+        self.requests.begin();
+        supervisor.sign_reloading(now);
+    }
+
+    /// Hears what was read, or that it takes too long. Whether either is the case.
+    fn hear_reading(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
+        self.stuck.retain_mut(|stuck| stuck.take(now).is_none() && stuck.is_under_way());
+        let is_late = !self.reading.is_in_time();
+        let (number, answer) = if let Some(reading) = self.reading.take(now) {
+            let number = self.requests.take_served();
+            let removal = number.map_or(Removal::WaitsForRuns, |_| Removal::Now);
+            let answer = self.reload(supervisor, reading, removal, now);
+            if is_late && !answer.is_ok() {
+                // Its file system has answered by going away, it may be.
+                self.try_again(now);
+            }
+            (number, answer)
+        } else {
+            let is_overdue = self.reading.is_newly_overdue(now);
+            let served = if is_overdue { self.requests.take_served() } else { None };
+            let number = self.requests.take_overdue(now).or(served);
+            if !is_overdue && number.is_none() {
+                return false;
+            }
+            (number, self.give_up(supervisor, now))
+        };
+        if let Some(number) = number {
+            self.owed = Some((number, answer, now.mono));
+        }
+        true
+    }
+
+    /// The jobfile does not answer: the one before stays. What it brings later is judged all the same.
+    fn give_up(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> Answer {
+        let error = LoadError::Unreadable(io::Error::other(OVERDUE));
+        let answer = self.note(supervisor, Judged::Bad(error), now);
+        self.try_again(now);
+        supervisor.sign_ready(now);
+        answer
+    }
+
     fn is_time_to_look(&self, now: Now) -> bool {
         let is_over = |deadline: Mono| deadline <= now.mono;
-        if self.look.is_under_way() {
+        if self.is_busy() {
             return false;
         }
         match self.quiet_deadline {
@@ -281,31 +364,40 @@ impl<'s> Reloading<'s> {
         !self.held.is_empty() && self.held.iter().all(is_over)
     }
 
-    /// Reads the jobfile: all of it is taken or nothing.
-    fn reload(&mut self, supervisor: &mut Supervisor<Slots>, removal: Removal, now: Now) -> Answer {
-        zone::forget();
-        supervisor.sign_reloading(now);
+    /// Judges what was read: all of it is taken or nothing.
+    fn reload(
+        &mut self,
+        supervisor: &mut Supervisor<Slots>,
+        reading: Reading,
+        removal: Removal,
+        now: Now,
+    ) -> Answer {
+        let Reading { read, sight } = reading;
         // It is asked for once, so it waits longer than a turn.
         let _ = supervisor.parts().0.set_patience(Patience::Verb);
-        self.judged = trust::snapshot(&self.service.path, Some(&self.judged));
         self.settling = None;
         self.is_outdated = true;
-        let judged = self.judge(supervisor, removal, now);
+        let judged = self.judge(supervisor, read, removal, now);
         let answer = self.note(supervisor, judged, now);
-        let sight = Sight::of(&self.service.path, self.judged.clone(), self.known());
-        self.adopt(sight, supervisor, now);
+        self.judged = self.adopt(sight, supervisor, now);
         let _ = supervisor.parts().0.set_patience(Patience::Turn);
         process::give_memory_back();
         supervisor.sign_ready(now);
         answer
     }
 
-    fn judge(&self, supervisor: &mut Supervisor<Slots>, removal: Removal, now: Now) -> Judged {
-        let jobfile = match trust::load(&self.service.path) {
-            Ok(jobfile) => jobfile,
+    fn judge(
+        &self,
+        supervisor: &mut Supervisor<Slots>,
+        read: Result<Read, LoadError>,
+        removal: Removal,
+        now: Now,
+    ) -> Judged {
+        let read = match read {
+            Ok(read) => read,
             Err(error) => return Judged::Bad(error),
         };
-        match self.service.load(supervisor, jobfile, removal, now) {
+        match self.service.load(supervisor, read, removal, now) {
             Ok(Loaded::Taken(changes)) => Judged::Taken(Answer::of_changes(&changes)),
             Ok(Loaded::Held(jobs)) => Judged::Held(jobs),
             Err(failure) => Judged::StoreFailed(failure),
@@ -368,7 +460,7 @@ impl<'s> Reloading<'s> {
 
     fn try_again(&mut self, now: Now) {
         self.is_undone = true;
-        self.quiet_deadline = Some(now.mono + STORE_AGAIN);
+        self.quiet_deadline = Some(now.mono + JUDGE_AGAIN);
     }
 
     /// Gives an answer that is owed to `jobctl reload`, if the store takes it.

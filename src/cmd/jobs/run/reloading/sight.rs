@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cmd::failure::plain;
+use crate::cmd::jobs::run::loading::{self, Read};
 use crate::cmd::trust;
-use crate::jobfile::{self, Snapshot, WatchedPlace};
+use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
 use crate::os::watch::{Watcher, What};
+use crate::os::zone;
 
 /// What a look finds on disk.
 #[derive(Debug)]
@@ -18,6 +20,30 @@ pub(super) struct Sight {
     pub(super) places: BTreeMap<PathBuf, WatchedPlace>,
     /// What watches these places, and what of them it could not; none: they are those that are watched already.
     pub(super) anew: Option<io::Result<(Watcher, io::Result<()>)>>,
+}
+
+/// A jobfile that was read to be judged.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// The jobs, or why there are none.
+    pub(super) read: Result<Read, LoadError>,
+    /// What was there a moment before.
+    pub(super) sight: Sight,
+}
+
+impl Reading {
+    /// Reads all of a jobfile of which `judged` was judged and `known` is watched.
+    pub(super) fn take(
+        path: &Path,
+        judged: &Snapshot,
+        known: Option<&BTreeMap<PathBuf, WatchedPlace>>,
+    ) -> Self {
+        zone::forget();
+        // A change between the two is seen as one.
+        let snapshot = trust::snapshot(path, Some(judged));
+        let read = loading::read(path);
+        Self { read, sight: Sight::of(path, snapshot, known) }
+    }
 }
 
 impl Sight {
@@ -31,7 +57,7 @@ impl Sight {
     }
 
     /// Finds what is to be watched of texts that were read.
-    pub(super) fn of(
+    fn of(
         path: &Path,
         snapshot: Snapshot,
         known: Option<&BTreeMap<PathBuf, WatchedPlace>>,
