@@ -1,6 +1,6 @@
 //! jobctl: replaces crontab on one machine, with retries.
 //!
-//! The binary is [`main`]. Benches ask [`schedule`], and fuzz targets run the properties; everything else is the binary's own.
+//! The binary is [`main`]. Benches ask [`schedule`], tests ask [`keys`], fuzz targets run the properties; everything else is the binary's own.
 
 mod cli;
 mod cmd;
@@ -23,6 +23,11 @@ use clap::Parser;
 
 use cli::{Cli, Color};
 use cmd::output::Out;
+
+/// Keys of the jobfile: what each table may have.
+pub mod keys {
+    pub use crate::jobfile::keys::{Table, keys_of};
+}
 
 /// Schedules: parse an expression and ask when it fires.
 pub mod schedule {

@@ -10,6 +10,41 @@ use crate::core::job::{
 use crate::core::schedule::Schedule;
 use std::sync::Arc;
 
+/// A table of the jobfile with keys of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// The top of the file.
+    Top,
+    /// `[defaults]` and `[jobs.NAME]`.
+    Job,
+    /// `retry`.
+    Retry,
+    /// `limits`.
+    Limits,
+    /// `keep`.
+    Keep,
+    /// `heartbeat`.
+    Heartbeat,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Top, Self::Job, Self::Retry, Self::Limits, Self::Keep, Self::Heartbeat];
+}
+
+/// The keys that a table may have.
+pub fn keys_of(table: Table) -> Vec<&'static str> {
+    match table {
+        Table::Top => names(TOP),
+        Table::Job => names(JOB),
+        Table::Retry => names(RETRY),
+        Table::Limits => names(LIMITS),
+        Table::Keep => names(KEEP),
+        Table::Heartbeat => names(HEARTBEAT),
+    }
+}
+
 /// A key that a table may have.
 pub(super) struct Key<T> {
     /// Its name.

@@ -8,7 +8,7 @@ mod assemble;
 mod between;
 mod compound;
 mod include;
-mod keys;
+pub(crate) mod keys;
 mod problem;
 mod scope;
 mod spot;

@@ -1,31 +1,32 @@
-//! Every key of the jobfile has an effect: two jobfiles that differ in that key alone, and something that a user sees differs, too.
+//! Every key of the jobfile has its effect: two jobfiles differ in that key alone, and a user sees what each of them is to do.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use glob::Pattern;
+use jobctl::keys::Table;
 use serde_json::Value;
 
 use crate::clock_changes::library;
 use crate::support::{House, is_root, wait_for};
 
-/// A key, the rest of the jobfile, the key's line in both of them, and what a user sees.
+/// A key, the rest of the jobfile, the key's line in both of them with what a user is to see (`*` is anything), and how that is looked at.
 pub(crate) struct Row {
     pub(crate) key: &'static str,
     jobfile: &'static str,
-    one: &'static str,
-    other: &'static str,
+    lines: [(&'static str, &'static str); 2],
     look: fn(&House) -> String,
 }
 
 pub(crate) const fn row(
     key: &'static str,
     jobfile: &'static str,
-    [one, other]: [&'static str; 2],
+    lines: [(&'static str, &'static str); 2],
     look: fn(&House) -> String,
 ) -> Row {
-    Row { key, jobfile, one, other, look }
+    Row { key, jobfile, lines, look }
 }
 
 pub(crate) fn ended(house: &House, id: i64) -> Value {
@@ -46,21 +47,44 @@ pub(crate) fn run(house: &House) -> String {
     let run = ended(house, id);
     assert_eq!(supervisor.stop(), 0);
     let output = house.ask(&["logs", &id.to_string(), "--raw"]).out;
-    let (state, attempt, late) = (&run["state"], &run["attempt"], &run["late"]);
-    format!("{state} {attempt} {late} {output} {}", house.read("out"))
+    let late = if run["late"] == true { "late" } else { "" };
+    let written = house.read("out");
+    join(&[word(&run["state"]), &run["attempt"].to_string(), late, &output, &written])
 }
 
+/// The text of a JSON string; nothing of null.
+pub(crate) fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Words with a space between them, without those that are empty.
+pub(crate) fn join(words: &[&str]) -> String {
+    let words = words.iter().map(|word| word.trim()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The first occurrence of `a` in July.
 fn next(house: &House) -> String {
-    let times = ["next", "a", "-n", "3", "--from", "2026-07-01T00:00:00Z", "--json"];
-    house.ask(&times).out
+    let args = ["next", "a", "-n", "1", "--from", "2026-07-01T00:00:00Z", "--json"];
+    let next = house.ask(&args).out;
+    next.lines().next().map_or_else(String::new, |line| {
+        let occurrence: Value = serde_json::from_str(line).expect("JSON");
+        word(&occurrence["at"]).to_owned()
+    })
 }
 
 fn status_of_a(house: &House) -> String {
     house.ask(&["status", "a"]).expect(0).out
 }
 
-fn status(house: &House) -> String {
-    house.status()["jobs"].to_string()
+fn names_of_jobs(house: &House) -> String {
+    let status = house.status();
+    let jobs = status["jobs"].as_array().expect("a list").iter();
+    jobs.map(|job| word(&job["name"])).collect::<Vec<_>>().join(" ")
+}
+
+fn jitter(house: &House) -> String {
+    house.status()["jobs"][0]["jitter_ms"].to_string()
 }
 
 /// Whether runs of two jobs, which wait for somebody at the door, are under way at the same time.
@@ -71,9 +95,9 @@ fn overlap(house: &House, jobs: [&str; 2]) -> String {
     let ids = jobs.map(|job| house.enqueue(&[job]));
     house.ask(&["resume", "--all"]).expect(0);
     house.wait_state(ids[0], "running");
-    let answer = house.show(ids[1])["state"].to_string();
+    let second = house.show(ids[1]);
     supervisor.kill();
-    answer
+    word(&second["state"]).to_owned()
 }
 
 fn two_of_a(house: &House) -> String {
@@ -93,7 +117,7 @@ fn first_of_a_and_b(house: &House) -> String {
     let mut runs = ids.map(|id| ended(house, id));
     runs.sort_by_key(|run| run["started_at"].as_str().map(str::to_owned));
     assert_eq!(supervisor.stop(), 0);
-    runs[0]["job"].to_string()
+    word(&runs[0]["job"]).to_owned()
 }
 
 /// What two additions with the same argument come to, while nothing starts.
@@ -146,7 +170,7 @@ fn second_occurrence(house: &House) -> String {
     let answer = wait_for("a second occurrence", || {
         let runs = house.runs("a");
         let other = runs.iter().find(|run| run["state"] != "running")?;
-        Some(format!("{} {}", other["state"], other["reason"]))
+        Some(join(&[word(&other["state"]), word(&other["reason"])]))
     });
     supervisor.kill();
     answer
@@ -277,7 +301,7 @@ fn after_the_stop(house: &House) -> String {
     let id = house.enqueue(&["a"]);
     house.wait_state(id, "running");
     assert_eq!(supervisor.stop(), 0);
-    house.show(id)["state"].to_string()
+    word(&house.show(id)["state"]).to_owned()
 }
 
 fn standard_output(house: &House) -> String {
@@ -291,6 +315,11 @@ fn standard_output(house: &House) -> String {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut stdout, &mut text).expect("it is text");
     text
+}
+
+/// How many of the letters that a run has printed were kept.
+fn letters_kept(house: &House) -> String {
+    run(house).matches('x').count().to_string()
 }
 
 fn file_made(house: &House) -> String {
@@ -319,97 +348,164 @@ const NOTHING: &str = "";
 
 /// The line stands below the jobfile, so it is a key of the last table; keys of the top stand before it.
 const OF_JOBS: &[Row] = &[
-    row("command", "[jobs.a]\n", ["command = 'echo one'", "command = 'echo two'"], run),
+    row(
+        "command",
+        "[jobs.a]\n",
+        [("command = 'echo one'", "succeeded 1 one"), ("command = 'echo two'", "succeeded 1 two")],
+        run,
+    ),
     row(
         "shell",
         "[jobs.a]\ncommand = 'echo ${BASH_VERSION:+bash}'\n",
-        [NOTHING, "shell = ['/bin/bash', '-c']"],
+        [(NOTHING, "succeeded 1"), ("shell = ['/bin/bash', '-c']", "succeeded 1 bash")],
         run,
     ),
-    row("schedule", ECHO, ["schedule = '0 3 * * *'", "schedule = '0 4 * * *'"], next),
+    row(
+        "schedule",
+        ECHO,
+        [
+            ("schedule = '0 3 * * *'", "2026-07-01T03:00:00.000+00:00"),
+            ("schedule = '0 4 * * *'", "2026-07-01T04:00:00.000+00:00"),
+        ],
+        next,
+    ),
     row(
         "timezone",
         "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n",
-        ["timezone = 'UTC'", "timezone = 'Asia/Tokyo'"],
+        [
+            ("timezone = 'UTC'", "2026-07-01T03:00:00.000+00:00"),
+            ("timezone = 'Asia/Tokyo'", "2026-07-02T03:00:00.000+09:00"),
+        ],
         next,
     ),
     row(
         "enabled",
         "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n",
-        [NOTHING, "enabled = false"],
+        [(NOTHING, "2026-07-01T03:00:00.000+00:00"), ("enabled = false", "")],
         next,
     ),
-    row("description", ECHO, [NOTHING, "description = 'says nothing'"], status_of_a),
-    row("was", ECHO, [NOTHING, "was = ['old']"], renamed),
-    row("overlap", HANGS, [NOTHING, "overlap = 'queue-all'"], second_occurrence),
-    row("concurrency", WAITS, [NOTHING, "concurrency = 2"], two_of_a),
+    row(
+        "description",
+        ECHO,
+        [
+            (NOTHING, "*command  true\n"),
+            ("description = 'says nothing'", "*description  says nothing\n*"),
+        ],
+        status_of_a,
+    ),
+    row("was", ECHO, [(NOTHING, "0"), ("was = ['old']", "1")], renamed),
+    row(
+        "overlap",
+        HANGS,
+        [(NOTHING, "skipped overlap"), ("overlap = 'queue-all'", "queued")],
+        second_occurrence,
+    ),
+    row("concurrency", WAITS, [(NOTHING, "queued"), ("concurrency = 2", "running")], two_of_a),
     row(
         "lock",
         "[jobs.b]\ncommand = 'read _ < \"$T/door\"'\nlock = 'l'\n[jobs.a]\ncommand = 'read _ < \"$T/door\"'\n",
-        [NOTHING, "lock = 'l'"],
+        [(NOTHING, "running"), ("lock = 'l'", "queued")],
         a_and_b,
     ),
     row(
         "priority",
         "max_running = 1\n[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n",
-        [NOTHING, "priority = 5"],
+        [(NOTHING, "a"), ("priority = 5", "b")],
         first_of_a_and_b,
     ),
-    row("rate", ECHO, [NOTHING, "rate = '1/h'"], second_start),
-    row("backlog_max", ECHO, [NOTHING, "backlog_max = 1"], two_additions),
+    row("rate", ECHO, [(NOTHING, "false"), ("rate = '1/h'", "true")], second_start),
+    row("backlog_max", ECHO, [(NOTHING, "0 2"), ("backlog_max = 1", "75 1")], two_additions),
     row(
         "retry",
         "[jobs.a]\ncommand = 'exit 3'\n",
-        [NOTHING, "retry = { max = 1, delay = '1ms' }"],
+        [(NOTHING, "failed 1"), ("retry = { max = 1, delay = '1ms' }", "failed 2")],
         run,
     ),
-    row("timeout", "[jobs.a]\ncommand = 'sleep 0.3'\n", [NOTHING, "timeout = '20ms'"], run),
+    row(
+        "timeout",
+        "[jobs.a]\ncommand = 'sleep 0.3'\n",
+        [(NOTHING, "succeeded 1"), ("timeout = '20ms'", "failed 1")],
+        run,
+    ),
     row(
         "stop_signal",
         "[jobs.a]\ntimeout = '200ms'\ncommand = 'trap \"echo term; exit\" TERM; trap \"echo usr1; exit\" USR1; while :; do sleep 0.01; done'\n",
-        [NOTHING, "stop_signal = 'USR1'"],
+        [
+            (NOTHING, "failed 1 Terminated\nterm"),
+            ("stop_signal = 'USR1'", "failed 1 User defined signal 1\nusr1"),
+        ],
         run,
     ),
     row(
         "stop_grace",
         "[jobs.a]\ntimeout = '200ms'\ncommand = 'trap \"\" TERM; sleep 0.8; echo survived'\n",
-        [NOTHING, "stop_grace = '10ms'"],
+        [(NOTHING, "failed 1 survived"), ("stop_grace = '10ms'", "failed 1")],
         run,
     ),
     row(
         "leftovers",
         "[jobs.a]\ncommand = 'sleep 100 > /dev/null 2>&1 &'\n",
-        [NOTHING, "leftovers = 'kill'"],
+        [(NOTHING, "true"), ("leftovers = 'kill'", "false")],
         left_running,
     ),
-    row("success_exit", "[jobs.a]\ncommand = 'exit 3'\n", [NOTHING, "success_exit = [0, 3]"], run),
-    row("skip_exit", "[jobs.a]\ncommand = 'exit 3'\n", [NOTHING, "skip_exit = [3]"], run),
+    row(
+        "success_exit",
+        "[jobs.a]\ncommand = 'exit 3'\n",
+        [(NOTHING, "failed 1"), ("success_exit = [0, 3]", "succeeded 1")],
+        run,
+    ),
+    row(
+        "skip_exit",
+        "[jobs.a]\ncommand = 'exit 3'\n",
+        [(NOTHING, "failed 1"), ("skip_exit = [3]", "skipped 1")],
+        run,
+    ),
     row(
         "no_retry_exit",
         "[jobs.a]\ncommand = 'exit 3'\nretry = { max = 1, delay = '1ms' }\n",
-        [NOTHING, "no_retry_exit = [3]"],
+        [(NOTHING, "failed 2"), ("no_retry_exit = [3]", "failed 1")],
         run,
     ),
     row(
         "start_deadline",
         "[jobs.a]\nschedule = '@every 1s'\noverlap = 'queue-all'\ncommand = 'sleep 100'\n",
-        [NOTHING, "start_deadline = '500ms'"],
+        [(NOTHING, "false"), ("start_deadline = '500ms'", "true")],
         missed_in_the_queue,
     ),
     row(
         "jitter",
         "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n",
-        [NOTHING, "jitter = '10h'"],
-        status,
+        [(NOTHING, "0"), ("jitter = '10h'", "*")],
+        jitter,
     ),
-    row("cwd", "[jobs.a]\ncommand = 'pwd'\n", ["cwd = '/usr'", "cwd = '/etc'"], run),
-    row("umask", "[jobs.a]\ncommand = 'umask'\n", [NOTHING, "umask = '077'"], run),
-    row("nice", "[jobs.a]\ncommand = 'nice'\n", [NOTHING, "nice = 7"], run),
-    row("env", "[jobs.a]\ncommand = 'echo \"$V\"'\n", [NOTHING, "env = { V = 'set' }"], run),
+    row(
+        "cwd",
+        "[jobs.a]\ncommand = 'pwd'\n",
+        [("cwd = '/usr'", "succeeded 1 /usr"), ("cwd = '/etc'", "succeeded 1 /etc")],
+        run,
+    ),
+    row(
+        "umask",
+        "[jobs.a]\ncommand = 'umask'\n",
+        [(NOTHING, "succeeded 1 0022"), ("umask = '077'", "succeeded 1 0077")],
+        run,
+    ),
+    row(
+        "nice",
+        "[jobs.a]\ncommand = 'nice'\n",
+        [(NOTHING, "succeeded 1 0"), ("nice = 7", "succeeded 1 7")],
+        run,
+    ),
+    row(
+        "env",
+        "[jobs.a]\ncommand = 'echo \"$V\"'\n",
+        [(NOTHING, "succeeded 1"), ("env = { V = 'set' }", "succeeded 1 set")],
+        run,
+    ),
     row(
         "env_file",
         "[jobs.a]\ncommand = 'echo \"$V\"'\n",
-        [NOTHING, "env_file = '@T@/vars'"],
+        [(NOTHING, "succeeded 1"), ("env_file = '@T@/vars'", "succeeded 1 set")],
         |house| {
             house.write("vars", "V=set\n");
             run(house)
@@ -418,87 +514,102 @@ const OF_JOBS: &[Row] = &[
     row(
         "inherit_env",
         "[jobs.a]\ncommand = 'echo \"$T\"'\n",
-        [NOTHING, "inherit_env = false"],
+        [(NOTHING, "succeeded 1 @T@"), ("inherit_env = false", "succeeded 1")],
         run,
     ),
     row(
         "limits",
         "[jobs.a]\ncommand = 'ulimit -n'\n",
-        [NOTHING, "limits = { open_files = 99 }"],
+        [(NOTHING, "succeeded 1 *"), ("limits = { open_files = 99 }", "succeeded 1 99")],
         run,
     ),
-    row("stdin", "[jobs.a]\ncommand = 'cat'\n", [NOTHING, "stdin = 'given'"], run),
+    row(
+        "stdin",
+        "[jobs.a]\ncommand = 'cat'\n",
+        [(NOTHING, "succeeded 1"), ("stdin = 'given'", "succeeded 1 given")],
+        run,
+    ),
     row(
         "output_max",
         "[jobs.a]\ncommand = 'head -c 9000 /dev/zero | tr \"\\\\0\" x'\n",
-        [NOTHING, "output_max = '1 KiB'"],
-        run,
+        [(NOTHING, "9000"), ("output_max = '1 KiB'", "1024")],
+        letters_kept,
     ),
     row(
         "feeds",
         "[jobs.b]\ncommand = 'true'\n[jobs.a]\ncommand = 'echo item'\n",
-        [NOTHING, "feeds = 'b'"],
+        [(NOTHING, "0"), ("feeds = 'b'", "1")],
         fed,
     ),
     row(
         "watch",
         "[jobs.b]\ncommand = 'true'\nwatch = '@T@/in/*'\n[jobs.a]\ncommand = 'true'\n",
-        [NOTHING, "watch = '@T@/in/*'"],
+        [(NOTHING, "0"), ("watch = '@T@/in/*'", "1")],
         file_taken,
     ),
-    row("key", ECHO, [NOTHING, "key = '{1}'"], two_additions),
+    row("key", ECHO, [(NOTHING, "0 2"), ("key = '{1}'", "0 1")], two_additions),
     row(
         "key_for",
         "[jobs.a]\ncommand = 'true'\nkey = '{1}'\n",
-        [NOTHING, "key_for = '1h'"],
+        [(NOTHING, "2"), ("key_for = '1h'", "1")],
         again_after_success,
     ),
     row(
         "expect_within",
         "[jobs.a]\ncommand = 'sleep 0.4'\n",
-        [NOTHING, "expect_within = '50ms'"],
+        [(NOTHING, "succeeded 1"), ("expect_within = '50ms'", "succeeded 1 late")],
         run,
     ),
     row(
         "expect_every",
         "[jobs.b]\ncommand = 'sleep 0.5'\n[jobs.a]\ncommand = 'true'\n",
-        [NOTHING, "expect_every = '100ms'"],
+        [(NOTHING, "false"), ("expect_every = '100ms'", "true")],
         late_after_b,
     ),
-    row("on_failure", FAILS, [NOTHING, "on_failure = 'echo failure >> \"$T/told\"'"], told_of_two),
+    row(
+        "on_failure",
+        FAILS,
+        [(NOTHING, ""), ("on_failure = 'echo failure >> \"$T/told\"'", "failure failure")],
+        told_of_two,
+    ),
     row(
         "on_recovery",
         "[jobs.a]\ncommand = 'test -e \"$T/good\"'\n",
-        [NOTHING, "on_recovery = 'echo recovery >> \"$T/told\"'"],
+        [(NOTHING, ""), ("on_recovery = 'echo recovery >> \"$T/told\"'", "recovery")],
         told_after_recovery,
     ),
-    row("on_success", ECHO, [NOTHING, "on_success = 'echo success >> \"$T/told\"'"], told_of_two),
+    row(
+        "on_success",
+        ECHO,
+        [(NOTHING, ""), ("on_success = 'echo success >> \"$T/told\"'", "success success")],
+        told_of_two,
+    ),
     row(
         "on_attempt_failure",
         FAILS,
-        [NOTHING, "on_attempt_failure = 'echo attempt >> \"$T/told\"'"],
+        [(NOTHING, ""), ("on_attempt_failure = 'echo attempt >> \"$T/told\"'", "attempt attempt")],
         told_of_two,
     ),
     row(
         "on_late",
         "[jobs.a]\ncommand = 'sleep 0.4'\nexpect_within = '50ms'\n",
-        [NOTHING, "on_late = 'echo late >> \"$T/told\"'"],
+        [(NOTHING, ""), ("on_late = 'echo late >> \"$T/told\"'", "late late")],
         told_of_two,
     ),
-    row("mailto", FAILS, [NOTHING, "mailto = 'ops'"], told_of_two),
+    row("mailto", FAILS, [(NOTHING, ""), ("mailto = 'ops'", "mail mail")], told_of_two),
     row(
         "mail_on",
         "[jobs.a]\ncommand = 'echo said'\nhook_interval = '0s'\nmailto = 'ops'\nenv = { PATH = '@T@:/usr/bin:/bin' }\n",
-        [NOTHING, "mail_on = 'output'"],
+        [(NOTHING, ""), ("mail_on = 'output'", "mail mail")],
         told_of_two,
     ),
     row(
         "hook_interval",
         "[jobs.a]\ncommand = 'exit 3'\non_failure = 'echo failure >> \"$T/told\"'\n",
-        ["hook_interval = '0s'", "hook_interval = '1h'"],
+        [("hook_interval = '0s'", "failure failure"), ("hook_interval = '1h'", "failure")],
         told_of_two,
     ),
-    row("keep", ECHO, [NOTHING, "keep = { runs = 1 }"], left_after_prune),
+    row("keep", ECHO, [(NOTHING, "3"), ("keep = { runs = 1 }", "1")], left_after_prune),
 ];
 
 /// The line stands above the jobfile.
@@ -506,61 +617,89 @@ const OF_THE_TOP: &[Row] = &[
     row(
         "timezone",
         "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n",
-        ["timezone = 'UTC'", "timezone = 'Asia/Tokyo'"],
+        [
+            ("timezone = 'UTC'", "2026-07-01T03:00:00.000+00:00"),
+            ("timezone = 'Asia/Tokyo'", "2026-07-02T03:00:00.000+09:00"),
+        ],
         next,
     ),
-    row("include", ECHO, [NOTHING, "include = ['more.toml']"], |house| {
+    row("include", ECHO, [(NOTHING, "a"), ("include = ['more.toml']", "a b")], |house| {
         house.write("more.toml", "[jobs.b]\ncommand = 'true'\n");
-        status(house)
+        names_of_jobs(house)
     }),
     row(
         "defaults",
         "[jobs.a]\ncommand = 'exit 3'\n",
-        [NOTHING, "[defaults]\nsuccess_exit = [3]"],
+        [(NOTHING, "failed 1"), ("[defaults]\nsuccess_exit = [3]", "succeeded 1")],
         run,
     ),
-    row("jobs", ECHO, [NOTHING, "[jobs.b]\ncommand = 'true'"], status),
-    row("state_dir", ECHO, ["state_dir = '@T@/one'", "state_dir = '@T@/two'"], where_the_store_is),
-    row("max_running", WAITS, ["max_running = 1", "max_running = 2"], a_and_b),
+    row("jobs", ECHO, [(NOTHING, "a"), ("[jobs.b]\ncommand = 'true'", "a b")], names_of_jobs),
+    row(
+        "state_dir",
+        ECHO,
+        [("state_dir = '@T@/one'", "true false"), ("state_dir = '@T@/two'", "false true")],
+        where_the_store_is,
+    ),
+    row(
+        "max_running",
+        WAITS,
+        [("max_running = 1", "queued"), ("max_running = 2", "running")],
+        a_and_b,
+    ),
     row(
         "on_stop",
         "stop_timeout = '0s'\n[jobs.a]\ncommand = 'sleep 100'\n",
-        [NOTHING, "on_stop = 'detach'"],
+        [(NOTHING, "failed"), ("on_stop = 'detach'", "running")],
         after_the_stop,
     ),
     row(
         "stop_timeout",
         "[jobs.a]\ncommand = 'sleep 0.5'\nstop_grace = '1ms'\n",
-        [NOTHING, "stop_timeout = '0s'"],
+        [(NOTHING, "succeeded"), ("stop_timeout = '0s'", "failed")],
         after_the_stop,
     ),
     row(
         "output_total_max",
         "[jobs.a]\ncommand = 'head -c 700000 /dev/zero'\n",
-        [NOTHING, "output_total_max = '1 MiB'"],
+        [(NOTHING, "700000"), ("output_total_max = '1 MiB'", "0")],
         first_output_after_three,
     ),
     row(
         "hash_seed",
         "[jobs.a]\ncommand = 'true'\nschedule = 'H H * * *'\n",
-        ["hash_seed = 'one'", "hash_seed = 'two'"],
+        [("hash_seed = 'one'", "2026-07-01T*"), ("hash_seed = 'two'", "2026-07-01T*")],
         next,
     ),
     row(
         "forward_output",
         "[jobs.a]\ncommand = 'echo said'\n",
-        [NOTHING, "forward_output = true"],
+        [(NOTHING, ""), ("forward_output = true", "a#1 | said\n")],
         standard_output,
     ),
-    row("metrics_file", ECHO, [NOTHING, "metrics_file = '@T@/made'"], file_made),
-    row("heartbeat", ECHO, [NOTHING, "heartbeat = { file = '@T@/made', every = '1m' }"], file_made),
-    row("log_format", ECHO, [NOTHING, "log_format = 'json'"], first_letter_of_the_log),
+    row(
+        "metrics_file",
+        ECHO,
+        [(NOTHING, "false"), ("metrics_file = '@T@/made'", "true")],
+        file_made,
+    ),
+    row(
+        "heartbeat",
+        ECHO,
+        [(NOTHING, "false"), ("heartbeat = { file = '@T@/made', every = '1m' }", "true")],
+        file_made,
+    ),
+    row(
+        "log_format",
+        ECHO,
+        [(NOTHING, "2"), ("log_format = 'json'", "{")],
+        first_letter_of_the_log,
+    ),
 ];
 
-/// What a user sees with one line and with the other one.
+/// Looks at what a user sees with one line, and with the other one.
 pub(crate) fn both(rows: &[Row], is_above: bool) {
     for row in rows {
-        let seen = [row.one, row.other].map(|line| {
+        let seen = row.lines.map(|(line, wanted)| {
             let text = if is_above {
                 format!("{line}\n{}", row.jobfile)
             } else {
@@ -571,8 +710,11 @@ pub(crate) fn both(rows: &[Row], is_above: bool) {
                 nix::unistd::mkfifo(&house.path("door"), nix::sys::stat::Mode::S_IRWXU)
                     .expect("a FIFO");
             }
-            // What the directory is called is no difference.
-            (row.look)(&house).replace(&house.dir().display().to_string(), "@T@")
+            // The directory has another name each time.
+            let seen = (row.look)(&house).replace(&house.dir().display().to_string(), "@T@");
+            let pattern = Pattern::new(wanted).expect("it is a pattern");
+            assert!(pattern.matches(&seen), "`{}`: {line:?} gives {seen:?}", row.key);
+            seen
         });
         assert_ne!(seen[0], seen[1], "`{}` makes no difference", row.key);
     }
@@ -603,11 +745,16 @@ fn the_user_and_the_group_of_a_job_make_a_difference() {
     }
     both(
         &[
-            row("user", "[jobs.a]\ncommand = 'id -u'\n", [NOTHING, "user = 'nobody'"], run),
+            row(
+                "user",
+                "[jobs.a]\ncommand = 'id -u'\n",
+                [(NOTHING, "succeeded 1 0"), ("user = 'nobody'", "succeeded 1 65534")],
+                run,
+            ),
             row(
                 "group",
                 "[jobs.a]\ncommand = 'id -g'\nuser = 'nobody'\n",
-                [NOTHING, "group = 'mail'"],
+                [(NOTHING, "succeeded 1 65534"), ("group = 'mail'", "succeeded 1 8")],
                 run,
             ),
         ],
@@ -621,21 +768,19 @@ fn what_is_caught_up_makes_a_difference() {
         return;
     }
     let jobfile = "[jobs.a]\ncommand = 'true'\nschedule = '@every 40m'\n";
-    let lines = [NOTHING, "catch_up = 'last'"];
-    both(&[row("catch_up", jobfile, lines, missed_in_a_downtime)], false);
+    both(
+        &[row(
+            "catch_up",
+            jobfile,
+            [(NOTHING, "false"), ("catch_up = 'last'", "true")],
+            missed_in_a_downtime,
+        )],
+        false,
+    );
 }
 
-/// The names of a table of `src/jobfile/keys.rs`, which stands between two others.
-pub(crate) fn names(from: &str, to: &str) -> BTreeSet<String> {
-    let table = include_str!("../../src/jobfile/keys.rs");
-    let part = table
-        .split(from)
-        .nth(1)
-        .and_then(|rest| rest.split(to).next())
-        .expect("the tables are there");
-    let keys = part.split("key(").skip(1);
-    keys.filter_map(|key| Some(key.trim_start().strip_prefix('"')?.split('"').next()?.to_owned()))
-        .collect()
+pub(crate) fn names(table: Table) -> BTreeSet<String> {
+    jobctl::keys::keys_of(table).into_iter().map(str::to_owned).collect()
 }
 
 pub(crate) fn tried(rows: &[Row]) -> BTreeSet<String> {
@@ -644,8 +789,8 @@ pub(crate) fn tried(rows: &[Row]) -> BTreeSet<String> {
 
 #[test]
 fn no_key_is_left_out() {
-    assert_eq!(names("const TOP:", "const JOB:"), tried(OF_THE_TOP));
+    assert_eq!(names(Table::Top), tried(OF_THE_TOP));
     let mut of_jobs = tried(OF_JOBS);
     of_jobs.extend(["user", "group", "catch_up"].map(str::to_owned));
-    assert_eq!(names("const JOB:", "const RETRY:"), of_jobs);
+    assert_eq!(names(Table::Job), of_jobs);
 }

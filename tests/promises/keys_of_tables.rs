@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::DateTime;
+use jobctl::keys::Table;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::keys::{Row, both, left_after_prune, names, row, run, tried};
+use crate::keys::{Row, both, join, left_after_prune, names, row, run, tried, word};
 use crate::support::{House, found_within, wait_for};
 
 fn ms(run: &Value, name: &str) -> i64 {
@@ -41,7 +42,7 @@ fn after_two_attempts(house: &House) -> String {
         let run = house.show(id);
         let waits_long =
             run["state"] == "retrying" && ms(&run, "due_at") > ms(&run, "created_at") + 60_000;
-        (waits_long || run["state"] == "failed").then(|| run["state"].to_string())
+        (waits_long || run["state"] == "failed").then(|| word(&run["state"]).to_owned())
     });
     supervisor.kill();
     state
@@ -57,7 +58,7 @@ fn after_the_next_occurrence(house: &House) -> String {
         (tried > 1 && is_settled).then_some(runs)
     });
     supervisor.kill();
-    format!("{} {}", runs[0]["state"], runs[0]["reason"])
+    join(&[word(&runs[0]["state"]), word(&runs[0]["reason"])])
 }
 
 /// What becomes of a run whose keeper is killed.
@@ -65,11 +66,12 @@ fn after_the_keeper_was_killed(house: &House) -> String {
     let supervisor = house.start();
     let id = house.enqueue(&["a"]);
     house.wait_state(id, "running");
+    wait_for("its command", || house.path("begun").exists().then_some(()));
     let keeper = wait_for("its keeper", || house.keepers().first().copied());
     kill(Pid::from_raw(keeper), Signal::SIGKILL).expect("it lives");
     let run = wait_for("its end", || Some(house.show(id)).filter(|run| run["state"] != "running"));
     supervisor.kill();
-    format!("{} {}", run["state"], run["reason"])
+    join(&[word(&run["state"]), word(&run["reason"])])
 }
 
 /// Failures, of which all are acknowledged, that are left after they were pruned.
@@ -114,15 +116,18 @@ const OF_RETRY: &[Row] = &[
     row(
         "max",
         FAILS,
-        ["retry = { max = 1, delay = '1ms' }", "retry = { max = 2, delay = '1ms' }"],
+        [
+            ("retry = { max = 1, delay = '1ms' }", "failed 2"),
+            ("retry = { max = 2, delay = '1ms' }", "failed 3"),
+        ],
         run,
     ),
     row(
         "delay",
         FAILS,
         [
-            "retry = { max = 1, jitter = 0, delay = '10m' }",
-            "retry = { max = 1, jitter = 0, delay = '20m' }",
+            ("retry = { max = 1, jitter = 0, delay = '10m' }", "600"),
+            ("retry = { max = 1, jitter = 0, delay = '20m' }", "1200"),
         ],
         first_delay,
     ),
@@ -130,8 +135,8 @@ const OF_RETRY: &[Row] = &[
         "factor",
         FAILS,
         [
-            "retry = { max = 2, delay = '100ms', factor = 1 }",
-            "retry = { max = 2, delay = '100ms', factor = 1000 }",
+            ("retry = { max = 2, delay = '100ms', factor = 1 }", "failed"),
+            ("retry = { max = 2, delay = '100ms', factor = 1000 }", "retrying"),
         ],
         after_two_attempts,
     ),
@@ -139,8 +144,14 @@ const OF_RETRY: &[Row] = &[
         "max_delay",
         FAILS,
         [
-            "retry = { max = 2, jitter = 0, delay = '1s', factor = 1000, max_delay = '1m' }",
-            "retry = { max = 2, jitter = 0, delay = '1s', factor = 1000, max_delay = '2m' }",
+            (
+                "retry = { max = 2, jitter = 0, delay = '1s', factor = 1000, max_delay = '1m' }",
+                "60",
+            ),
+            (
+                "retry = { max = 2, jitter = 0, delay = '1s', factor = 1000, max_delay = '2m' }",
+                "120",
+            ),
         ],
         |house| delay_after(house, 2),
     ),
@@ -148,8 +159,8 @@ const OF_RETRY: &[Row] = &[
         "jitter",
         FAILS,
         [
-            "retry = { max = 1, delay = '1h', jitter = 0 }",
-            "retry = { max = 1, delay = '1h', jitter = 0.9 }",
+            ("retry = { max = 1, delay = '1h', jitter = 0 }", "3600"),
+            ("retry = { max = 1, delay = '1h', jitter = 0.9 }", "*"),
         ],
         first_delay,
     ),
@@ -157,8 +168,8 @@ const OF_RETRY: &[Row] = &[
         "give_up_after",
         FAILS,
         [
-            "retry = { max = 1, delay = '100ms' }",
-            "retry = { max = 1, delay = '100ms', give_up_after = '1ms' }",
+            ("retry = { max = 1, delay = '100ms' }", "failed 2"),
+            ("retry = { max = 1, delay = '100ms', give_up_after = '1ms' }", "failed 1"),
         ],
         run,
     ),
@@ -166,17 +177,17 @@ const OF_RETRY: &[Row] = &[
         "on_next",
         "[jobs.a]\nschedule = '@every 1s'\ncommand = 'exit 3'\n",
         [
-            "retry = { max = 1, delay = '1h', on_next = 'supersede' }",
-            "retry = { max = 1, delay = '1h', on_next = 'keep' }",
+            ("retry = { max = 1, delay = '1h', on_next = 'supersede' }", "failed superseded"),
+            ("retry = { max = 1, delay = '1h', on_next = 'keep' }", "retrying"),
         ],
         after_the_next_occurrence,
     ),
     row(
         "lost",
-        "[jobs.a]\ncommand = 'sleep 100'\n",
+        "[jobs.a]\ncommand = 'touch \"$T/begun\"; sleep 100'\n",
         [
-            "retry = { max = 1, delay = '1h', lost = true }",
-            "retry = { max = 1, delay = '1h', lost = false }",
+            ("retry = { max = 1, delay = '1h', lost = true }", "retrying"),
+            ("retry = { max = 1, delay = '1h', lost = false }", "failed lost"),
         ],
         after_the_keeper_was_killed,
     ),
@@ -186,31 +197,46 @@ const OF_LIMITS: &[Row] = &[
     row(
         "cpu_time",
         ECHOES,
-        ["command = 'ulimit -t'", "command = 'ulimit -t'\nlimits = { cpu_time = '77s' }"],
+        [
+            ("command = 'ulimit -t'", "succeeded 1 *"),
+            ("command = 'ulimit -t'\nlimits = { cpu_time = '77s' }", "succeeded 1 77"),
+        ],
         run,
     ),
     row(
         "open_files",
         ECHOES,
-        ["command = 'ulimit -n'", "command = 'ulimit -n'\nlimits = { open_files = 77 }"],
+        [
+            ("command = 'ulimit -n'", "succeeded 1 *"),
+            ("command = 'ulimit -n'\nlimits = { open_files = 77 }", "succeeded 1 77"),
+        ],
         run,
     ),
     row(
         "processes",
         ECHOES,
-        ["command = 'ulimit -u'", "command = 'ulimit -u'\nlimits = { processes = 777 }"],
+        [
+            ("command = 'ulimit -u'", "succeeded 1 *"),
+            ("command = 'ulimit -u'\nlimits = { processes = 777 }", "succeeded 1 777"),
+        ],
         run,
     ),
     row(
         "file_size",
         ECHOES,
-        ["command = 'ulimit -f'", "command = 'ulimit -f'\nlimits = { file_size = '77 KiB' }"],
+        [
+            ("command = 'ulimit -f'", "succeeded 1 *"),
+            ("command = 'ulimit -f'\nlimits = { file_size = '77 KiB' }", "succeeded 1 77"),
+        ],
         run,
     ),
     row(
         "address_space",
         ECHOES,
-        ["command = 'ulimit -v'", "command = 'ulimit -v'\nlimits = { address_space = '777 MiB' }"],
+        [
+            ("command = 'ulimit -v'", "succeeded 1 *"),
+            ("command = 'ulimit -v'\nlimits = { address_space = '777 MiB' }", "succeeded 1 795648"),
+        ],
         run,
     ),
 ];
@@ -219,11 +245,21 @@ const OF_KEEP: &[Row] = &[
     row(
         "succeeded",
         SUCCEEDS,
-        ["keep = { succeeded = '1h' }", "keep = { succeeded = '1ms' }"],
+        [("keep = { succeeded = '1h' }", "3"), ("keep = { succeeded = '1ms' }", "1")],
         left_after_prune,
     ),
-    row("failed", FAILS, ["keep = { failed = '1h' }", "keep = { failed = '1ms' }"], failures_left),
-    row("runs", SUCCEEDS, ["keep = { runs = 3 }", "keep = { runs = 1 }"], left_after_prune),
+    row(
+        "failed",
+        FAILS,
+        [("keep = { failed = '1h' }", "3"), ("keep = { failed = '1ms' }", "1")],
+        failures_left,
+    ),
+    row(
+        "runs",
+        SUCCEEDS,
+        [("keep = { runs = 3 }", "3"), ("keep = { runs = 1 }", "1")],
+        left_after_prune,
+    ),
 ];
 
 const OF_HEARTBEAT: &[Row] = &[
@@ -231,8 +267,8 @@ const OF_HEARTBEAT: &[Row] = &[
         "command",
         BEATEN,
         [
-            "heartbeat = { command = 'touch \"$T/command\"', every = '1m' }",
-            "heartbeat = { command = 'touch \"$T/other\"', every = '1m' }",
+            ("heartbeat = { command = 'touch \"$T/command\"', every = '1m' }", "command"),
+            ("heartbeat = { command = 'touch \"$T/other\"', every = '1m' }", "other"),
         ],
         beats,
     ),
@@ -240,8 +276,8 @@ const OF_HEARTBEAT: &[Row] = &[
         "file",
         BEATEN,
         [
-            "heartbeat = { file = '@T@/file', every = '1m' }",
-            "heartbeat = { file = '@T@/other', every = '1m' }",
+            ("heartbeat = { file = '@T@/file', every = '1m' }", "file"),
+            ("heartbeat = { file = '@T@/other', every = '1m' }", "other"),
         ],
         beats,
     ),
@@ -249,8 +285,8 @@ const OF_HEARTBEAT: &[Row] = &[
         "every",
         BEATEN,
         [
-            "heartbeat = { command = 'echo beat >> \"$T/beats\"', every = '20ms' }",
-            "heartbeat = { command = 'echo beat >> \"$T/beats\"', every = '1h' }",
+            ("heartbeat = { command = 'echo beat >> \"$T/beats\"', every = '20ms' }", "true"),
+            ("heartbeat = { command = 'echo beat >> \"$T/beats\"', every = '1h' }", "false"),
         ],
         second_beat,
     ),
@@ -278,11 +314,11 @@ fn each_key_of_the_heartbeat_makes_a_difference() {
 
 #[test]
 fn no_key_of_a_table_is_left_out() {
-    assert_eq!(names("const RETRY:", "const LIMITS:"), tried(OF_RETRY));
+    assert_eq!(names(Table::Retry), tried(OF_RETRY));
     let mut limits = tried(OF_LIMITS);
     // It wants a control group: `cgroup` has its tests.
     limits.insert("memory".to_owned());
-    assert_eq!(names("const LIMITS:", "const KEEP:"), limits);
-    assert_eq!(names("const KEEP:", "const HEARTBEAT:"), tried(OF_KEEP));
-    assert_eq!(names("const HEARTBEAT:", "const ENV_VALUE:"), tried(OF_HEARTBEAT));
+    assert_eq!(names(Table::Limits), limits);
+    assert_eq!(names(Table::Keep), tried(OF_KEEP));
+    assert_eq!(names(Table::Heartbeat), tried(OF_HEARTBEAT));
 }
