@@ -108,11 +108,12 @@ echo last
 "#;
 
 /// `logs -f`, with what it has printed so far in a file.
-fn follow(house: &House, run: i64) -> Child {
+fn follow(house: &House, what: &[&str]) -> Child {
     let file = std::fs::File::create(house.path("followed")).expect("it can be made");
     house
         .jobctl()
-        .args(["logs", "-f", &run.to_string()])
+        .args(["logs", "-f"])
+        .args(what)
         .stdout(file)
         .stderr(Stdio::null())
         .spawn()
@@ -127,7 +128,7 @@ fn logs_f_follows_a_running_attempt_to_its_end_also_past_a_crash() {
             .expect("a FIFO can be made");
         let mut supervisor = house.start();
         let run = house.enqueue(&["says"]);
-        let mut follower = follow(&house, run);
+        let mut follower = follow(&house, &[&run.to_string()]);
         house.wait_text("followed", "first\n");
         for _ in 0..crashes {
             supervisor.kill();
@@ -140,6 +141,32 @@ fn logs_f_follows_a_running_attempt_to_its_end_also_past_a_crash() {
         assert_eq!(status.and_then(|status| status.code()), Some(0));
         assert_eq!(house.read("followed"), "first\nlast\n");
     }
+}
+
+#[test]
+fn logs_f_of_everything_follow_what_runs_from_then_on() {
+    let house = House::new(SLOWLY);
+    nix::unistd::mkfifo(&house.path("never"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("a FIFO can be made");
+    house.write("go", "");
+    let supervisor = house.start();
+    let before = house.enqueue(&["says"]);
+    house.wait_state(before, "succeeded");
+    std::fs::remove_file(house.path("go")).expect("it is there");
+    let under_way = house.enqueue(&["says"]);
+    house.wait_state(under_way, "running");
+    let mut follower = follow(&house, &[]);
+    house.wait_text("followed", &format!("says#{under_way} | first\n"));
+    house.write("go", "");
+    house.wait_text("followed", &format!("says#{under_way} | last\n"));
+    let later = house.enqueue(&["says"]);
+    house.wait_text("followed", &format!("says#{later} | last\n"));
+    follower.kill().expect("it is ours");
+    follower.wait().expect("it is ours");
+    assert_eq!(supervisor.stop(), 0);
+    let lines = [(under_way, "first"), (under_way, "last"), (later, "first"), (later, "last")];
+    let wanted: String = lines.map(|(run, said)| format!("says#{run} | {said}\n")).concat();
+    assert_eq!(house.read("followed"), wanted);
 }
 
 #[test]

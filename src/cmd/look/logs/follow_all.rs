@@ -101,37 +101,3 @@ impl Watch {
         });
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cmd::output::capture;
-    use crate::core::run::Cause;
-    use crate::core::time::Wall;
-    use crate::store::{Addition, NewItem};
-
-    #[test]
-    fn what_was_over_before_is_not_shown() {
-        let mut store = Store::in_memory();
-        let now = Wall::from_secs(0);
-        let addition = Addition {
-            job: "a",
-            due_at: now,
-            priority: 0,
-            max_attempts: Some(1),
-            backlog_max: None,
-            cause: Cause::Enqueue,
-            created_at: now,
-            conditions: crate::store::Conditions::default(),
-        };
-        store.enqueue(&addition, [NewItem::default()]).unwrap();
-        let mut watch = Watch {
-            data_version: None,
-            seen: HashSet::new(),
-            followed: BTreeMap::new(),
-            is_raw: false,
-        };
-        capture(None, |out| watch.take_new(&store, out));
-        assert!(watch.followed.is_empty() && watch.seen.is_empty());
-    }
-}
