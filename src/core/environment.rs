@@ -4,13 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::bytes;
 use super::env_file;
 use super::job::EnvValue;
 
 /// What a command's environment is made of; a later one wins over an earlier one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Sources {
     /// What the supervisor passes on.
+    #[serde(with = "bytes")]
     pub(crate) inherited: Vec<Variable>,
     /// Whether the names that an account gives win over what is inherited, or only fill what is missing.
     pub(crate) account_wins: bool,
@@ -19,8 +24,10 @@ pub(crate) struct Sources {
     /// The job's own variables.
     pub(crate) values: Vec<(String, EnvValue)>,
     /// What jobctl tells the command.
+    #[serde(with = "bytes")]
     pub(crate) told: Vec<Variable>,
     /// Stands behind the value of `PATH`.
+    #[serde(with = "bytes")]
     pub(crate) path_end: Vec<u8>,
 }
 

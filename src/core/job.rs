@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::schedule::Schedule;
 
 /// The number of TERM in signal(7).
@@ -85,7 +87,8 @@ impl Job {
 }
 
 /// A value of the environment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum EnvValue {
     /// The text as it is.
     Text(Box<str>),
@@ -120,7 +123,8 @@ pub(crate) enum CatchUp {
 }
 
 /// What becomes of processes that a finished attempt leaves running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Leftovers {
     /// They are left alone.
     Leave,
@@ -129,7 +133,8 @@ pub(crate) enum Leftovers {
 }
 
 /// What a new occurrence does to an older occurrence of its job that is `retrying`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum OnNext {
     /// The older one ends `failed (superseded)`.
     Supersede,
@@ -138,7 +143,8 @@ pub(crate) enum OnNext {
 }
 
 /// Attempts after the first that a policy grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum RetryMax {
     /// This many.
     Times(u32),
@@ -147,7 +153,8 @@ pub(crate) enum RetryMax {
 }
 
 /// How a job is retried (spec.md section 6).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Retry {
     /// Further attempts after the first.
     pub(crate) max: RetryMax,

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// What an attempt's error says where the disk took no more of its output, behind the number of bytes.
 pub(crate) const NOT_KEPT: &str = "bytes of output not kept";
 
 /// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its beginning, the rest goes
 /// round in the `tail_max` bytes behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutputLayout {
     /// Bytes kept from the beginning.
     pub(crate) head_max: u64,

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::duration::parse_duration;
 
 /// Of a longer file only the end is read.
@@ -12,7 +14,8 @@ pub(crate) const REPORT_MAX: u64 = 64 * 1024;
 pub(crate) const TEXT_MAX: usize = 500;
 
 /// What a command said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Report {
     /// How far it is, from 0 to 100.
     pub(crate) progress: Option<u8>,

@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A point of the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 ///
 /// Arithmetic saturates, so that no clock however wrong can make it panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Wall(i64);
 
 impl Wall {
@@ -79,7 +81,7 @@ fn span_ms(span: Duration) -> i64 {
 }
 
 /// A point of the kernel's monotonic clock (`CLOCK_MONOTONIC`): the same for all processes of one boot, meaningless after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Mono(Duration);
 
 impl Mono {

@@ -1,32 +1,31 @@
 //! How a record stands in its file: lines of text, so that people can read it, whole or recognisably not.
 //!
 //! The first line has a fixed width and holds the live total of the output; it alone moves while the command runs, so it is
-//! not covered by the checksum. A record may be shorter than the one before it in the file: what stands behind the line `end`
-//! is of no account. Lines with unknown keys are passed over, so that a later version can add some.
+//! not covered by the checksum. Then come the version and, as JSON on one line, everything else. A record may be shorter than the one
+//! before it in the file: what stands behind the line `end` is of no account. Unknown fields are passed over, so that a later version
+//! can add some.
 
-use std::collections::HashMap;
-use std::fmt::{self, Write};
-use std::time::Duration;
+use std::fmt;
 
-use super::record::{End, Ending, ProcessId, Record, Spooled, StopCause};
+use serde_json::Value;
+
+use super::format_1;
+use super::record::Record;
 use crate::core::hash::fnv1a;
-use crate::core::output::OutputLayout;
-use crate::core::report::Report;
-use crate::core::time::{Mono, Wall};
 
 /// Where in the file the digits of the live total of the output begin.
 pub(crate) const OUTPUT_TOTAL_AT: u64 = 7;
 
-/// Longer texts are cut off.
-pub(crate) const TEXT_MAX: usize = 512;
-
 /// No record is longer than this.
 pub(crate) const RECORD_MAX: usize = 16 * 1024;
+
+/// What a record has besides its JSON.
+const FRAME: usize = 128;
 
 /// `output `, twenty digits, a line feed.
 const FIRST_LINE_LEN: usize = 28;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a file holds no record that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +34,8 @@ pub(crate) enum RecordError {
     Torn,
     /// A later version wrote it.
     Newer(u32),
-    /// A line is missing or cannot be right.
-    Line(&'static str),
+    /// It lacks something, or has what cannot be right.
+    Wrong(String),
 }
 
 impl fmt::Display for RecordError {
@@ -46,12 +45,18 @@ impl fmt::Display for RecordError {
             Self::Newer(version) => {
                 write!(f, "record is of version {version}, which only a later jobctl can read")
             }
-            Self::Line(key) => write!(f, "record: line `{key}` is missing or wrong"),
+            Self::Wrong(what) => write!(f, "record: {what}"),
         }
     }
 }
 
 impl std::error::Error for RecordError {}
+
+impl From<serde_json::Error> for RecordError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Wrong(error.to_string())
+    }
+}
 
 /// The digits of the live total, as they stand at [`OUTPUT_TOTAL_AT`].
 pub(crate) fn output_total_digits(total: u64) -> String {
@@ -61,47 +66,24 @@ pub(crate) fn output_total_digits(total: u64) -> String {
 impl Record {
     /// Makes the text of it, to be written at the beginning of its file in one piece.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut text = String::with_capacity(1024);
-        self.write_lines(&mut text).expect("a String takes everything");
-        let first = format!("output {}\n", output_total_digits(self.output_total));
-        let checksum = fnv1a(text.bytes());
-        format!("{first}{text}checksum {checksum:016x}\nend\n").into_bytes()
+        let text = format!("jobctl-record {VERSION}\n{}\n", self.json());
+        let (digits, checksum) = (output_total_digits(self.output_total), fnv1a(text.bytes()));
+        format!("output {digits}\n{text}checksum {checksum:016x}\nend\n").into_bytes()
     }
 
-    fn write_lines(&self, text: &mut String) -> fmt::Result {
-        writeln!(text, "jobctl-record {VERSION}")?;
-        writeln!(text, "run {}", self.run)?;
-        writeln!(text, "attempt {}", self.attempt)?;
-        writeln!(text, "claim {}", self.claim)?;
-        writeln!(text, "boot_id {}", escaped(&self.boot_id))?;
-        writeln!(text, "keeper {} {}", self.keeper.pid, self.keeper.start_ticks)?;
-        writeln!(text, "started_at_ms {}", self.started_at.ms())?;
-        writeln!(text, "started_mono_ns {}", self.started_mono.as_duration().as_nanos())?;
-        writeln!(text, "layout {} {}", self.layout.head_max, self.layout.tail_max)?;
-        if let Some(command) = self.command {
-            writeln!(text, "command {} {}", command.pid, command.start_ticks)?;
+    /// Where it would be too long, its texts are cut off.
+    fn json(&self) -> String {
+        let whole = serde_json::to_string(self).expect("a record is JSON");
+        if whole.len() + FRAME <= RECORD_MAX {
+            return whole;
         }
-        if let Some(cgroup) = &self.cgroup {
-            writeln!(text, "cgroup {}", escaped(cgroup))?;
-        }
-        if let Some(max) = self.memory_max {
-            writeln!(text, "memory_max {max}")?;
-        }
-        if let Some(terms) = &self.terms {
-            writeln!(text, "terms {}", escaped(terms))?;
-        }
-        if let Some(feeds) = &self.feeds {
-            writeln!(text, "feeds {}", escaped(feeds))?;
-        }
-        if let Some(report) = &self.report {
-            writeln!(text, "report {}", escaped(report))?;
-        }
-        match self.stopped {
-            None => {}
-            Some(StopCause::Timeout) => writeln!(text, "stopped timeout")?,
-            Some(StopCause::Signal) => writeln!(text, "stopped signal")?,
-        }
-        self.ending.as_ref().map_or(Ok(()), |ending| ending.write_lines(text))
+        let cut = |max| {
+            let mut value = serde_json::to_value(self).expect("a record is JSON");
+            cut_texts(&mut value, max);
+            value.to_string()
+        };
+        let shorter = cut(512);
+        if shorter.len() + FRAME <= RECORD_MAX { shorter } else { cut(64) }
     }
 
     /// Reads the beginning of a record's file. None: the file is empty, nothing was ever written.
@@ -110,66 +92,27 @@ impl Record {
             return Ok(None);
         }
         let (first, rest) = bytes.split_at_checked(FIRST_LINE_LEN).ok_or(RecordError::Torn)?;
-        let lines = Lines::parse(rest)?;
-        Ok(Some(Self {
-            output_total: output_total_of(first).ok_or(RecordError::Line("output"))?,
-            run: lines.number("run")?,
-            attempt: lines.number("attempt")?,
-            claim: lines.number("claim")?,
-            boot_id: lines.text("boot_id")?.ok_or(RecordError::Line("boot_id"))?,
-            keeper: lines.process("keeper")?.ok_or(RecordError::Line("keeper"))?,
-            started_at: Wall::from_ms(lines.number("started_at_ms")?),
-            started_mono: Mono::from_duration(lines.span("started_mono_ns")?),
-            layout: lines.layout()?,
-            command: lines.process("command")?,
-            cgroup: lines.text("cgroup")?,
-            memory_max: lines.optional("memory_max")?,
-            terms: lines.text("terms")?,
-            feeds: lines.text("feeds")?,
-            report: lines.text("report")?,
-            stopped: lines.stopped()?,
-            ending: lines.ending()?,
-        }))
+        let body = body(rest).ok_or(RecordError::Torn)?;
+        let wrong = || RecordError::Wrong("it does not begin as one".to_owned());
+        let (version, body) = body.split_once('\n').ok_or_else(wrong)?;
+        let version = version.strip_prefix("jobctl-record ").and_then(|digits| digits.parse().ok());
+        let record: Self = match version.ok_or_else(wrong)? {
+            VERSION => serde_json::from_str(body)?,
+            1 => serde_json::from_value(format_1::value(body))?,
+            newer if newer > VERSION => return Err(RecordError::Newer(newer)),
+            _ => return Err(wrong()),
+        };
+        let output_total = output_total_of(first).ok_or_else(wrong)?;
+        Ok(Some(Self { output_total, ..record }))
     }
 }
 
-impl Ending {
-    fn write_lines(&self, text: &mut String) -> fmt::Result {
-        match &self.end {
-            End::Exited(code) => writeln!(text, "exited {code}")?,
-            End::Signaled(signal) => writeln!(text, "signaled {signal}")?,
-            End::SpawnFailed { exit_code, error } => {
-                writeln!(text, "spawn_failed {}", escaped(error))?;
-                if let Some(code) = exit_code {
-                    writeln!(text, "exit_code {code}")?;
-                }
-            }
-        }
-        writeln!(text, "ended_at_ms {}", self.ended_at.ms())?;
-        writeln!(text, "duration_ns {}", self.duration.as_nanos())?;
-        writeln!(text, "user_ns {}", self.user.as_nanos())?;
-        writeln!(text, "system_ns {}", self.system.as_nanos())?;
-        writeln!(text, "max_rss_kib {}", self.max_rss_kib)?;
-        if let Some(remark) = &self.remark {
-            writeln!(text, "remark {}", escaped(remark))?;
-        }
-        if let Some(Spooled { bytes, failure }) = &self.spooled {
-            writeln!(text, "spooled {bytes}")?;
-            if let Some(failure) = failure {
-                writeln!(text, "spool_failed_by {}", escaped(failure))?;
-            }
-        }
-        let Report { progress, result, error, retry_after } = &self.report;
-        if let Some(progress) = progress {
-            writeln!(text, "progress {progress}")?;
-        }
-        if let Some(result) = result {
-            writeln!(text, "result {}", escaped(result))?;
-        }
-        if let Some(error) = error {
-            writeln!(text, "error {}", escaped(error))?;
-        }
-        retry_after.map_or(Ok(()), |span| writeln!(text, "retry_after_ns {}", span.as_nanos()))
+fn cut_texts(value: &mut Value, max: usize) {
+    match value {
+        Value::String(text) => text.truncate(text.floor_char_boundary(max)),
+        Value::Array(values) => values.iter_mut().for_each(|value| cut_texts(value, max)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| cut_texts(value, max)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -179,156 +122,28 @@ fn output_total_of(first_line: &[u8]) -> Option<u64> {
     if is_number { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
 }
 
-/// The lines of a record whose checksum was right, by key.
-struct Lines<'a>(HashMap<&'a str, &'a str>);
-
-impl<'a> Lines<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let body = Self::body(bytes).ok_or(RecordError::Torn)?;
-        let text = std::str::from_utf8(body).map_err(|_| RecordError::Torn)?;
-        let lines =
-            Self(text.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).collect());
-        match lines.number::<u32>("jobctl-record")? {
-            VERSION => Ok(lines),
-            newer if newer > VERSION => Err(RecordError::Newer(newer)),
-            _ => Err(RecordError::Line("jobctl-record")),
-        }
-    }
-
-    /// What stands before the checksum, if that is right and `end` follows it.
-    fn body(bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let mark = b"\nchecksum ";
-        let len = bytes.windows(mark.len()).position(|window| window == mark)? + 1;
-        let (body, rest) = bytes.split_at(len);
-        let expected = format!("checksum {:016x}\nend\n", fnv1a(body.iter().copied()));
-        rest.starts_with(expected.as_bytes()).then_some(body)
-    }
-
-    fn number<N: std::str::FromStr>(&self, key: &'static str) -> Result<N, RecordError> {
-        self.optional(key)?.ok_or(RecordError::Line(key))
-    }
-
-    fn optional<N: std::str::FromStr>(&self, key: &'static str) -> Result<Option<N>, RecordError> {
-        let Some(value) = self.0.get(key) else {
-            return Ok(None);
-        };
-        value.parse().map(Some).map_err(|_| RecordError::Line(key))
-    }
-
-    fn text(&self, key: &'static str) -> Result<Option<String>, RecordError> {
-        let Some(value) = self.0.get(key) else {
-            return Ok(None);
-        };
-        unescaped(value).map(Some).ok_or(RecordError::Line(key))
-    }
-
-    fn span(&self, key: &'static str) -> Result<Duration, RecordError> {
-        let nanos: u128 = self.number(key)?;
-        let secs = u64::try_from(nanos / 1_000_000_000).map_err(|_| RecordError::Line(key))?;
-        let subsec = u32::try_from(nanos % 1_000_000_000).map_err(|_| RecordError::Line(key))?;
-        Ok(Duration::new(secs, subsec))
-    }
-
-    fn pair<A: std::str::FromStr, B: std::str::FromStr>(
-        &self,
-        key: &str,
-    ) -> Option<Option<(A, B)>> {
-        let Some(value) = self.0.get(key) else {
-            return Some(None);
-        };
-        let (first, second) = value.split_once(' ')?;
-        Some(Some((first.parse().ok()?, second.parse().ok()?)))
-    }
-
-    fn process(&self, key: &'static str) -> Result<Option<ProcessId>, RecordError> {
-        let pair = self.pair(key).ok_or(RecordError::Line(key))?;
-        Ok(pair.map(|(pid, start_ticks)| ProcessId { pid, start_ticks }))
-    }
-
-    fn layout(&self) -> Result<OutputLayout, RecordError> {
-        let pair = self.pair("layout").flatten().ok_or(RecordError::Line("layout"))?;
-        Ok(OutputLayout { head_max: pair.0, tail_max: pair.1 })
-    }
-
-    fn stopped(&self) -> Result<Option<StopCause>, RecordError> {
-        match self.0.get("stopped").copied() {
-            None => Ok(None),
-            Some("timeout") => Ok(Some(StopCause::Timeout)),
-            Some("signal") => Ok(Some(StopCause::Signal)),
-            Some(_) => Err(RecordError::Line("stopped")),
-        }
-    }
-
-    fn ending(&self) -> Result<Option<Ending>, RecordError> {
-        let Some(end) = self.end()? else {
-            return Ok(None);
-        };
-        Ok(Some(Ending {
-            end,
-            ended_at: Wall::from_ms(self.number("ended_at_ms")?),
-            duration: self.span("duration_ns")?,
-            user: self.span("user_ns")?,
-            system: self.span("system_ns")?,
-            max_rss_kib: self.number("max_rss_kib")?,
-            remark: self.text("remark")?,
-            spooled: match self.optional("spooled")? {
-                Some(bytes) => Some(Spooled { bytes, failure: self.text("spool_failed_by")? }),
-                None => None,
-            },
-            report: Report {
-                progress: self.optional("progress")?,
-                result: self.text("result")?,
-                error: self.text("error")?,
-                retry_after: match self.0.contains_key("retry_after_ns") {
-                    true => Some(self.span("retry_after_ns")?),
-                    false => None,
-                },
-            },
-        }))
-    }
-
-    fn end(&self) -> Result<Option<End>, RecordError> {
-        if let Some(code) = self.optional("exited")? {
-            return Ok(Some(End::Exited(code)));
-        }
-        if let Some(signal) = self.optional("signaled")? {
-            return Ok(Some(End::Signaled(signal)));
-        }
-        let Some(error) = self.text("spawn_failed")? else {
-            return Ok(None);
-        };
-        Ok(Some(End::SpawnFailed { exit_code: self.optional("exit_code")?, error }))
-    }
-}
-
-/// On one line and at most [`TEXT_MAX`] bytes of the original: control characters and the backslash become `\u{...}`.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text[..text.floor_char_boundary(TEXT_MAX)].chars() {
-        if c.is_control() || c == '\\' {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-fn unescaped(text: &str) -> Option<String> {
-    let mut parts = text.split("\\u{");
-    let mut out = parts.next()?.to_owned();
-    for part in parts {
-        let (digits, rest) = part.split_once('}')?;
-        out.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
-        out.push_str(rest);
-    }
-    Some(out)
+/// What stands before the checksum, if that is right and `end` follows it.
+fn body(bytes: &[u8]) -> Option<&str> {
+    let mark = b"\nchecksum ";
+    let len = bytes.windows(mark.len()).position(|window| window == mark)? + 1;
+    let (body, rest) = bytes.split_at(len);
+    let expected = format!("checksum {:016x}\nend\n", fnv1a(body.iter().copied()));
+    rest.starts_with(expected.as_bytes()).then(|| std::str::from_utf8(body).ok()).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use proptest::prelude::*;
+
+    use super::super::record::{End, Ending, ProcessId, Spooled, StopCause};
+    use crate::core::job::Policy;
+    use crate::core::output::OutputLayout;
+    use crate::core::report::Report;
+    use crate::core::terms::Terms;
+    use crate::core::time::{Mono, Wall};
 
     fn processes() -> impl Strategy<Value = ProcessId> {
         any::<(i32, u64)>().prop_map(|(pid, start_ticks)| ProcessId { pid, start_ticks })
@@ -376,12 +191,13 @@ mod tests {
             (head_max, tail_max) in any::<(u64, u64)>(),
             (cgroup, memory_max) in (prop::option::of("\\PC{0,40}"), any::<Option<u64>>()),
             (terms, report, feeds) in
-                (prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
+                (any::<Option<bool>>(), prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
-                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, terms, report, feeds, stopped, output_total, ending,
+                boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, report, feeds, stopped, output_total, ending,
+                terms: terms.map(|is_shell| Terms::of(&Policy::default(), is_shell)),
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -444,7 +260,7 @@ mod tests {
 
         #[test]
         fn lines_that_cannot_be_right_are_an_error(lines in "([a-z_]{1,12} [ -~]{0,12}\\n){0,6}") {
-            let text = format!("jobctl-record 1\n{lines}");
+            let text = format!("jobctl-record 2\n{lines}");
             let whole = format!("output {}\n{text}checksum {:016x}\nend\n", output_total_digits(1), fnv1a(text.bytes()));
             prop_assert!(Record::decode(whole.as_bytes()).is_err());
         }
@@ -453,9 +269,44 @@ mod tests {
     #[test]
     fn a_record_can_be_read_by_people() {
         let text = String::from_utf8(some().encode()).unwrap();
-        let expected = "output 00000000000000000008\njobctl-record 1\nrun 1\nattempt 2\nclaim 3\nboot_id b\nkeeper 10 20\n\
-                        started_at_ms 4\nstarted_mono_ns 5\nlayout 6 7\ncommand 11 21\nchecksum ";
+        let expected = "output 00000000000000000008\njobctl-record 2\n\
+                        {\"boot_id\":\"b\",\"keeper\":{\"pid\":10,\"start_ticks\":20},\"run\":1,\"attempt\":2,\"claim\":3,\"started_at\":4,";
         assert_eq!(&text[..expected.len()], expected);
+    }
+
+    #[test]
+    fn a_record_of_version_1_is_read_as_what_it_says() {
+        let lines = |text: &str| {
+            let text = format!("jobctl-record 1\n{text}");
+            let digits = output_total_digits(8);
+            let checksum = fnv1a(text.bytes());
+            format!("output {digits}\n{text}checksum {checksum:016x}\nend\n").into_bytes()
+        };
+        let begun = "run 1\nattempt 2\nclaim 3\nboot_id b\nkeeper 10 20\nstarted_at_ms 4\nstarted_mono_ns 5\n\
+                     layout 6 7\ncommand 11 21\nterms 1 shell=1\ncolour blue\n";
+        assert_eq!(Record::decode(&lines(begun)), Ok(Some(some())));
+        let ended = format!(
+            "{begun}stopped timeout\nspawn_failed no\\u{{5c}}\nexit_code 127\nended_at_ms 9\nduration_ns 1000000002\nuser_ns 0\n\
+             system_ns 0\nmax_rss_kib 1\nspooled 3\nspool_failed_by x\nprogress 7\nretry_after_ns 1000000000\n"
+        );
+        let ending = Ending {
+            end: End::SpawnFailed { exit_code: Some(127), error: "no\\".to_owned() },
+            ended_at: Wall::from_ms(9),
+            duration: Duration::new(1, 2),
+            user: Duration::ZERO,
+            system: Duration::ZERO,
+            max_rss_kib: 1,
+            remark: None,
+            report: Report {
+                progress: Some(7),
+                retry_after: Some(Duration::from_secs(1)),
+                ..Report::default()
+            },
+            spooled: Some(Spooled { bytes: 3, failure: Some("x".to_owned()) }),
+        };
+        let record = Record { stopped: Some(StopCause::Timeout), ending: Some(ending), ..some() };
+        assert_eq!(Record::decode(&lines(&ended)), Ok(Some(record)));
+        assert!(Record::decode(&lines("run 1\n")).is_err());
     }
 
     #[test]
@@ -477,22 +328,25 @@ mod tests {
     }
 
     #[test]
-    fn unknown_lines_are_passed_over_and_a_later_version_is_named() {
+    fn unknown_fields_are_passed_over_and_a_later_version_is_named() {
         let with = |text: &str| {
             let first = format!("output {}\n", output_total_digits(8));
             format!("{first}{text}checksum {:016x}\nend\n", fnv1a(text.bytes())).into_bytes()
         };
         let text = String::from_utf8(some().encode()).unwrap();
         let body = &text[FIRST_LINE_LEN..text.find("checksum").unwrap()];
-        assert_eq!(Record::decode(&with(&format!("{body}colour blue\n"))), Ok(Some(some())));
-        let newer = body.replace("jobctl-record 1", "jobctl-record 2");
-        assert_eq!(Record::decode(&with(&newer)), Err(RecordError::Newer(2)));
+        let more = body.replace("{\"boot_id\"", "{\"colour\":\"blue\",\"boot_id\"");
+        assert_eq!(Record::decode(&with(&more)), Ok(Some(some())));
+        let newer = body.replace("jobctl-record 2", "jobctl-record 3");
+        assert_eq!(Record::decode(&with(&newer)), Err(RecordError::Newer(3)));
     }
 
     #[test]
-    fn a_long_text_is_cut_off_at_a_character() {
-        let error = "ä".repeat(TEXT_MAX);
-        let kept = unescaped(&escaped(&error)).unwrap();
-        assert_eq!(kept, "ä".repeat(TEXT_MAX / 2));
+    fn a_record_with_long_texts_is_cut_off_at_characters() {
+        let long = |text: &str| Some(text.repeat(RECORD_MAX));
+        let record = Record { feeds: long("ä"), cgroup: long("\u{1}"), ..some() };
+        let read = Record::decode(&record.encode()).unwrap().unwrap();
+        assert_eq!(read.feeds.unwrap(), "ä".repeat(256));
+        assert_eq!(read.cgroup.unwrap().len(), 512);
     }
 }

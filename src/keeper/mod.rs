@@ -9,6 +9,7 @@ mod attempt;
 mod begin;
 mod enclosure;
 pub(crate) mod format;
+mod format_1;
 mod launch;
 pub(crate) mod order;
 mod output;

@@ -4,13 +4,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::core::output::OutputLayout;
 use crate::core::report::Report;
+use crate::core::terms::Terms;
 use crate::core::time::{Mono, Wall};
 use crate::os::process;
 
 /// A process that cannot be mistaken for another of the same boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessId {
     /// Its number.
     pub(crate) pid: i32,
@@ -38,7 +41,8 @@ impl ProcessId {
 }
 
 /// Who or what began the stop sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum StopCause {
     /// The timeout of the order.
     Timeout,
@@ -47,7 +51,8 @@ pub(crate) enum StopCause {
 }
 
 /// How the main process ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum End {
     /// By itself, with this code.
     Exited(u8),
@@ -63,7 +68,7 @@ pub(crate) enum End {
 }
 
 /// The end of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ending {
     /// How the main process ended.
     pub(crate) end: End,
@@ -86,7 +91,7 @@ pub(crate) struct Ending {
 }
 
 /// Standard output that was kept whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spooled {
     /// Bytes in the file.
     pub(crate) bytes: u64,
@@ -95,7 +100,7 @@ pub(crate) struct Spooled {
 }
 
 /// The record of a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// /proc/sys/kernel/random/boot_id.
     pub(crate) boot_id: String,
@@ -117,8 +122,8 @@ pub(crate) struct Record {
     pub(crate) cgroup: Option<String>,
     /// Bytes of memory that these may have together.
     pub(crate) memory_max: Option<u64>,
-    /// What judges its end (`core::terms`); none in a record of a version that did not write it.
-    pub(crate) terms: Option<String>,
+    /// What judges its end (`core::terms`); none in a record of a version that did not write them.
+    pub(crate) terms: Option<Terms>,
     /// Why it was stopped, if it was.
     pub(crate) stopped: Option<StopCause>,
     /// How output is laid out.
@@ -128,6 +133,7 @@ pub(crate) struct Record {
     /// The file in which the command reports.
     pub(crate) report: Option<String>,
     /// Bytes of output so far, kept or not. Not covered by the checksum: it moves while the command runs.
+    #[serde(skip)]
     pub(crate) output_total: u64,
     /// The end; none while it works.
     pub(crate) ending: Option<Ending>,

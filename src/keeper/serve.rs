@@ -149,8 +149,8 @@ fn receive(socket: &io::Stdin, buffer: &mut [u8]) -> io::Result<Incoming> {
     let mut locks = message.descriptors;
     let (order, flags) = match buffer[..message.len] {
         [] => return Ok(Incoming::End),
-        [INLINE, flags, ref bytes @ ..] => (Order::decode(bytes), flags),
-        [IN_MEMORY, flags] => (Order::decode(&read_memory(locks.pop())?), flags),
+        [INLINE, flags, ref bytes @ ..] => (Order::decode(bytes)?, flags),
+        [IN_MEMORY, flags] => (Order::decode(&read_memory(locks.pop())?)?, flags),
         [SWEEP, witness, ref state_dir @ ..] => {
             let witness = match witness {
                 0 => Witness::Heard,
@@ -161,7 +161,6 @@ fn receive(socket: &io::Stdin, buffer: &mut [u8]) -> io::Result<Incoming> {
         }
         [..] => return Err(io::ErrorKind::InvalidData.into()),
     };
-    let order = order.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let lent = Lent::taken(flags, &mut locks);
     Ok(Incoming::Order(Box::new(order), locks, lent))
 }

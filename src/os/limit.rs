@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 
 use crate::core::job::Limits;
 
@@ -12,7 +13,7 @@ use crate::core::job::Limits;
 static OPEN_FILES: OnceLock<Limit> = OnceLock::new();
 
 /// One limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limit {
     /// The number of setrlimit(2).
     pub(crate) resource: u32,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::core::environment::{Sources, Variable};
 use crate::core::hash::fnv1a;
 use crate::core::job::{CommandLine, Job, Leftovers, Limits, Policy};
-use crate::core::terms;
+use crate::core::terms::Terms;
 use crate::keeper::order::{Order, OwnAccount};
 use crate::os::limit;
 use crate::os::user::UserEntry;
@@ -96,7 +96,7 @@ impl Surroundings {
             limits: limit::of_job(&policy.limits),
             cgroup: None,
             memory_max: policy.limits.memory,
-            terms: terms::encode(policy, matches!(job.command, CommandLine::Shell(_))),
+            terms: Terms::of(policy, matches!(job.command, CommandLine::Shell(_))),
             umask: policy.umask,
             nice: policy.nice,
             stdin: policy.stdin.as_deref().unwrap_or_default().as_bytes().to_vec(),
@@ -140,7 +140,7 @@ impl Surroundings {
             limits: limit::of_job(&Limits::default()),
             cgroup: None,
             memory_max: None,
-            terms: terms::encode(&Policy::default(), false),
+            terms: Terms::of(&Policy::default(), false),
             umask: policy.umask,
             nice: 0,
             stdin: subject.stdin,

@@ -7,7 +7,7 @@ use super::{Live, Supervisor};
 use crate::core::job::CommandLine;
 use crate::core::lane;
 use crate::core::run::State;
-use crate::core::terms;
+use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::store::{Filter, RunRow, StoreError};
 
@@ -59,7 +59,6 @@ impl<S: Spawner> Supervisor<S> {
     /// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
     pub(super) fn adopted_live(&self, run: &RunRow, slot: u32, now: Now) -> Live {
         let terms = self.spawner.terms(slot, run.id, run.claim);
-        let terms = terms.as_deref().and_then(terms::decode);
         let is_guessed = terms.is_none();
         let job = self.by_id.get(&run.job_id).map(|&index| &self.jobs[index].job);
         // What is expected is no matter of how it is judged: the jobfile of today says it.
@@ -69,7 +68,10 @@ impl<S: Spawner> Supervisor<S> {
             .filter(|_| run.late_at.is_none())
             .map(|within| now.mono + within.saturating_sub(so_far.unwrap_or_default()));
         let (policy, is_shell) = match (terms, job) {
-            (Some(terms), _) => (Arc::new(terms.policy), terms.is_shell),
+            (Some(terms), _) => {
+                let is_shell = terms.is_shell;
+                (Arc::new(terms.into_policy()), is_shell)
+            }
             (None, Some(job)) => {
                 let is_shell = matches!(job.command, CommandLine::Shell(_));
                 (job.policy.clone(), is_shell)
@@ -105,10 +107,10 @@ pub(super) fn believed(report: &Report, is_doubted: bool) -> &Report {
 
 impl Live {
     /// The same, judged by what its record says at its end that it was started with, whether it ended or was lost.
-    pub(super) fn judged_by(mut self, said: Option<String>) -> Self {
-        if let Some(terms) = said.as_deref().and_then(terms::decode) {
-            self.policy = Arc::new(terms.policy);
+    pub(super) fn judged_by(mut self, said: Option<Terms>) -> Self {
+        if let Some(terms) = said {
             self.is_shell = terms.is_shell;
+            self.policy = Arc::new(terms.into_policy());
         }
         self
     }

@@ -26,6 +26,7 @@ use super::{Configuration, Event, Flow, Loaded, Mode, NewJobs, Removal, Supervis
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
 use crate::core::run::{OutcomeKind, State};
+use crate::core::terms::Terms;
 use crate::core::time::{Mono, Now, Wall};
 use crate::jobfile::{self, Environment, Source};
 use crate::keeper::order::Order;
@@ -244,7 +245,7 @@ impl Spawner for Script {
         acting.is_none_or(|acting| !self.unstarted.contains(&job_of(&acting.order)))
     }
 
-    fn terms(&self, _slot: u32, _run: i64, _claim: i64) -> Option<String> {
+    fn terms(&self, _slot: u32, _run: i64, _claim: i64) -> Option<Terms> {
         None
     }
 

@@ -18,6 +18,7 @@ use nix::sys::signal::Signal;
 use super::forward::{Forward, LineForm};
 use super::slot::{IDLE_MAX, Keeper, Slot, State};
 use super::spawner::{Adopted, Kept, Report, Sent, SlotEnd, Spawner, Stop};
+use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
@@ -436,7 +437,7 @@ impl Spawner for Slots {
         slot.is_none_or(|slot| slot.is_started(run, claim))
     }
 
-    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String> {
+    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<Terms> {
         self.slots.get(&slot)?.terms(run, claim)
     }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::core::output::OutputLayout;
 use crate::core::run::Outcome;
+use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::keeper::order::Order;
 use crate::keeper::record::Record;
@@ -75,8 +76,8 @@ pub(crate) trait Spawner {
         None
     }
 
-    /// The terms that the record of an adopted attempt has (`core::terms`). None: it does not say, or not yet.
-    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<String>;
+    /// The terms that the record of an adopted attempt has ([`Terms`]). None: it does not say, or not yet.
+    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<Terms>;
 }
 
 /// How an attempt is stopped.

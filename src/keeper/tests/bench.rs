@@ -11,7 +11,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::core::environment::Sources;
-use crate::core::job::Leftovers;
+use crate::core::job::{Leftovers, Policy};
+use crate::core::terms::Terms;
 use crate::keeper::order::{Order, OwnAccount};
 use crate::keeper::record::{End, Ending, ProcessId, Record};
 use crate::keeper::{self, Heard};
@@ -188,7 +189,7 @@ impl Bench {
             limits: Vec::new(),
             cgroup: None,
             memory_max: None,
-            terms: String::new(),
+            terms: Terms::of(&Policy::default(), false),
             umask: 0o022,
             nice: 0,
             stdin: Vec::new(),

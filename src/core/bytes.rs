@@ -1,0 +1,76 @@
+//! Bytes that need not be UTF-8, as serde writes them: base64. To be named with `#[serde(with = "bytes")]`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes, and what is made of them.
+pub(crate) trait Bytes: Sized {
+    /// The same as text.
+    type Text: Serialize + DeserializeOwned;
+
+    /// Writes them as text.
+    fn to_text(&self) -> Self::Text;
+
+    /// Reads them. None: the text is no base64.
+    fn of_text(text: Self::Text) -> Option<Self>;
+}
+
+impl Bytes for Vec<u8> {
+    type Text = String;
+
+    fn to_text(&self) -> String {
+        STANDARD.encode(self)
+    }
+
+    fn of_text(text: String) -> Option<Self> {
+        STANDARD.decode(text).ok()
+    }
+}
+
+impl<B: Bytes> Bytes for Vec<B> {
+    type Text = Vec<B::Text>;
+
+    fn to_text(&self) -> Self::Text {
+        self.iter().map(B::to_text).collect()
+    }
+
+    fn of_text(text: Self::Text) -> Option<Self> {
+        text.into_iter().map(B::of_text).collect()
+    }
+}
+
+impl<B: Bytes> Bytes for Option<B> {
+    type Text = Option<B::Text>;
+
+    fn to_text(&self) -> Self::Text {
+        self.as_ref().map(B::to_text)
+    }
+
+    fn of_text(text: Self::Text) -> Option<Self> {
+        text.map(B::of_text).map_or(Some(None), |read| read.map(Some))
+    }
+}
+
+impl<A: Bytes, B: Bytes> Bytes for (A, B) {
+    type Text = (A::Text, B::Text);
+
+    fn to_text(&self) -> Self::Text {
+        (self.0.to_text(), self.1.to_text())
+    }
+
+    fn of_text((first, second): Self::Text) -> Option<Self> {
+        Some((A::of_text(first)?, B::of_text(second)?))
+    }
+}
+
+/// For `#[serde(with = "bytes")]`.
+pub(crate) fn serialize<B: Bytes, S: Serializer>(bytes: &B, to: S) -> Result<S::Ok, S::Error> {
+    bytes.to_text().serialize(to)
+}
+
+/// For `#[serde(with = "bytes")]`.
+pub(crate) fn deserialize<'de, B: Bytes, D: Deserializer<'de>>(from: D) -> Result<B, D::Error> {
+    B::of_text(B::Text::deserialize(from)?).ok_or_else(|| D::Error::custom("no base64"))
+}
