@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Color};
+use cli::{Cli, Global};
 use cmd::output::Out;
 
 /// Keys of the jobfile: what each table may have.
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
     cmd::prepare();
     let answer = match Cli::try_parse() {
         Ok(cli) => cmd::answer(cli),
-        Err(error) => cmd::usage::answer(&error, &mut Out::standard(Color::Auto)),
+        Err(error) => cmd::usage::answer(&error, &mut Out::standard(&Global::default())),
     };
     match answer {
         Ok(exit) => exit.into(),

@@ -1,14 +1,14 @@
 //! What every command knows: the global options, the time of the call, and where things are.
 
 use std::cell::OnceCell;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cmd::state_key::{self, Named};
-use crate::cmd::trust;
 use crate::cmd::{Failure, Result, Viewer, plain};
-use crate::core::escape;
+use crate::cmd::{Out, said, trust};
 use crate::core::time::Now;
 use crate::os::paths::Caller;
 use crate::os::{clock, inside, wake, zone};
@@ -127,9 +127,15 @@ impl Context {
 
     /// Says what must be heard, also with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
-        let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() { escape::lines(text) } else { text.into() };
-        let _ = writeln!(stderr, "jobctl: {text}");
+        said::text(&format!("jobctl: {text}\n"));
+    }
+
+    /// Answers something: as JSON where programs read it, else a sentence on standard error.
+    pub(crate) fn tell(&self, facts: &impl Serialize, text: &str, out: &mut Out) -> Result<()> {
+        out.answer(facts, |_| {
+            self.say(text);
+            Ok(())
+        })
     }
 
     fn find_state_dir(&self) -> Result<PathBuf> {

@@ -1,11 +1,10 @@
 //! Why a command did not do it: what is wrong, what a person can do about it, and the exit code.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind};
 
 pub(crate) use crate::core::reason::plain;
 
-use crate::cmd::Exit;
-use crate::core::escape;
+use crate::cmd::{Exit, said};
 use crate::os::paths::NoHome;
 use crate::store::StoreError;
 
@@ -85,15 +84,8 @@ impl Failure {
         if self.message.is_empty() {
             return;
         }
-        let mut text = format!("jobctl: {}\n", self.message);
-        if let Some(hint) = &self.hint {
-            text.push_str("hint: ");
-            text.push_str(hint);
-            text.push('\n');
-        }
-        let mut stderr = io::stderr();
-        let text = if stderr.is_terminal() { escape::lines(&text) } else { text.into() };
-        let _ = stderr.write_all(text.as_bytes());
+        let hint = self.hint.iter().map(|hint| format!("hint: {hint}\n"));
+        said::text(&format!("jobctl: {}\n{}", self.message, hint.collect::<String>()));
     }
 
     fn new(code: Exit, message: impl Into<String>) -> Self {

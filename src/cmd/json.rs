@@ -9,11 +9,6 @@ use crate::core::time::Wall;
 use crate::store::json::run_fields;
 use crate::store::{AttemptRow, NoticeRow, RunRow, SupervisorRow};
 
-/// The run object.
-pub(crate) fn run(run: &RunRow) -> Value {
-    Value::Object(run_fields(run))
-}
-
 /// The run object with its attempts and what was told of it, as `show` has it.
 pub(crate) fn run_with_attempts(
     run: &RunRow,
@@ -21,7 +16,7 @@ pub(crate) fn run_with_attempts(
     notices: &[NoticeRow],
 ) -> Value {
     let mut fields = run_fields(run);
-    fields.insert("attempts".to_owned(), attempts.iter().map(attempt).collect());
+    fields.insert("attempts".to_owned(), attempts.iter().map(|attempt| json!(attempt)).collect());
     fields.insert("hooks".to_owned(), notices.iter().map(notice).collect());
     Value::Object(fields)
 }
@@ -42,24 +37,6 @@ pub(crate) fn supervisor(row: &SupervisorRow, is_running: bool) -> Value {
 /// A time; none is null.
 pub(crate) fn time(at: Option<Wall>) -> Value {
     at.map_or(Value::Null, |at| Value::String(when::utc(at)))
-}
-
-fn attempt(row: &AttemptRow) -> Value {
-    json!({
-        "attempt": row.attempt,
-        "started_at": time(row.started_at),
-        "ended_at": time(row.ended_at),
-        "outcome": row.outcome.map(|outcome| outcome.as_str()),
-        "exit_code": row.exit_code,
-        "signal": row.signal,
-        "error": row.error,
-        "duration_ms": row.duration_ms,
-        "user_ms": row.user_ms,
-        "system_ms": row.system_ms,
-        "max_rss_kib": row.max_rss_kib,
-        "output_bytes": row.output_bytes,
-        "pid": row.pid,
-    })
 }
 
 fn notice(row: &NoticeRow) -> Value {
@@ -148,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_run_has_all_fields_in_the_order_of_the_contract() {
-        let value = run(&sample_run());
+        let value = json!(sample_run());
         let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = "id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at \
                         ended_at attempt max_attempts outcome exit_code signal error duration_ms args key priority \
@@ -163,7 +140,7 @@ mod tests {
     fn arguments_that_are_no_text_stand_there_twice() {
         let mut row = sample_run();
         row.args.push(vec![b'x', 0xff]);
-        let value = run(&row);
+        let value = json!(row);
         assert_eq!(value["args"], json!(["a b", "x\u{fffd}"]));
         assert_eq!(value["args_base64"], json!(["YSBi", "eP8="]));
     }

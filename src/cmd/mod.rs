@@ -15,6 +15,7 @@ mod json;
 mod look;
 mod moving;
 pub(crate) mod output;
+mod said;
 mod state_key;
 mod table;
 mod trust;
@@ -43,7 +44,7 @@ pub(crate) fn prepare() {
 
 /// Does what the command line says and hands over everything printed.
 pub(crate) fn answer(cli: Cli) -> Result<Exit> {
-    let mut out = Out::standard(cli.global.color);
+    let mut out = Out::standard(&cli.global);
     let context = Context::of_process(cli.global);
     let answer = dispatch(&context, &cli.command, &mut out);
     let flushed = out.flush();

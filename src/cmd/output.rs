@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
-use crate::cli::Color;
+use serde::Serialize;
+
+use crate::cli::{Color, Global};
 use crate::cmd::{Failure, Result};
 use crate::core::escape;
 use crate::os::terminal::Terminal;
@@ -17,6 +19,8 @@ pub(crate) struct Out {
     pub(crate) width: Option<usize>,
     /// Whether output may be coloured.
     pub(crate) has_color: bool,
+    /// Whether programs read it: then it is JSON and nothing else.
+    pub(crate) is_json: bool,
 }
 
 /// How a piece of text is shown where colour is available.
@@ -74,20 +78,50 @@ impl Write for Sheet {
 
 impl Out {
     /// Standard output of the process.
-    pub(crate) fn standard(color: Color) -> Self {
+    pub(crate) fn standard(global: &Global) -> Self {
         let stdout = io::stdout();
         let terminal = Terminal::of(&stdout);
-        let has_color = match color {
+        let has_color = match global.color {
             Color::Auto => terminal.is_some_and(|terminal| terminal.has_color),
             Color::Always => true,
             Color::Never => false,
         };
-        Self::over(Box::new(stdout.lock()), terminal.map(|terminal| terminal.width), has_color)
+        let width = terminal.map(|terminal| terminal.width);
+        Self { is_json: global.json, ..Self::over(Box::new(stdout.lock()), width, has_color) }
     }
 
-    /// Output into `sink`.
-    pub(crate) fn over(sink: Box<dyn Write>, width: Option<usize>, has_color: bool) -> Self {
-        Self { sink: BufWriter::with_capacity(1 << 16, sink), width, has_color }
+    /// The same output into another sink.
+    pub(crate) fn onto(&self, sink: Box<dyn Write>) -> Self {
+        Self { is_json: self.is_json, ..Self::over(sink, self.width, self.has_color) }
+    }
+
+    fn over(sink: Box<dyn Write>, width: Option<usize>, has_color: bool) -> Self {
+        let sink = BufWriter::with_capacity(1 << 16, sink);
+        Self { sink, width, has_color, is_json: false }
+    }
+
+    /// Prints an answer: its serialisation where programs read it, else what `text` prints. Only here one of the two is chosen.
+    pub(crate) fn answer(
+        &mut self,
+        facts: &impl Serialize,
+        text: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.answers(std::slice::from_ref(facts), text)
+    }
+
+    /// As [`Self::answer`], of a list: in JSON an object a line.
+    pub(crate) fn answers(
+        &mut self,
+        list: &[impl Serialize],
+        text: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        if !self.is_json {
+            return text(self);
+        }
+        list.iter().try_for_each(|facts| {
+            let value = serde_json::to_value(facts);
+            self.json(&value.map_err(|error| Failure::of_output(&error.into()))?)
+        })
     }
 
     /// Whether a person's terminal is at the other end.
@@ -126,7 +160,7 @@ impl Out {
     }
 
     /// Writes a JSON value as one line. JSON itself escapes less than a terminal needs.
-    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<()> {
+    fn json(&mut self, value: &serde_json::Value) -> Result<()> {
         if self.is_terminal() {
             return self.line(escape::json(&value.to_string()));
         }

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point of the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 ///
 /// Arithmetic saturates, so that no clock however wrong can make it panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wall(i64);
 
 impl Wall {
@@ -56,6 +56,28 @@ impl Wall {
     pub fn since(self, earlier: Self) -> Duration {
         let ms = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+}
+
+/// As every JSON that others read has it.
+impl Serialize for Wall {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.rfc3339_ms())
+    }
+}
+
+/// A point of the wall clock as a number, in what jobctl writes for itself.
+pub(crate) mod as_ms {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Wall};
+
+    /// Writes it.
+    pub(crate) fn serialize<S: Serializer>(at: &Wall, to: S) -> Result<S::Ok, S::Error> {
+        at.ms().serialize(to)
+    }
+
+    /// Reads it.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Wall, D::Error> {
+        i64::deserialize(from).map(Wall::from_ms)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::output::OutputLayout;
 use crate::core::report::Report;
 use crate::core::terms::Terms;
-use crate::core::time::{Mono, Wall};
+use crate::core::time::{Mono, Wall, as_ms};
 use crate::os::process;
 
 /// A process that cannot be mistaken for another of the same boot.
@@ -73,6 +73,7 @@ pub(crate) struct Ending {
     /// How the main process ended.
     pub(crate) end: End,
     /// Wall time of the end.
+    #[serde(with = "as_ms")]
     pub(crate) ended_at: Wall,
     /// From start to end on the monotonic clock.
     pub(crate) duration: Duration,
@@ -113,6 +114,7 @@ pub(crate) struct Record {
     /// See [`super::order::Order::claim`].
     pub(crate) claim: i64,
     /// Written before the command exists.
+    #[serde(with = "as_ms")]
     pub(crate) started_at: Wall,
     /// The same on the monotonic clock of `boot_id`.
     pub(crate) started_mono: Mono,

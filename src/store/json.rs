@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::RunRow;
@@ -44,6 +45,12 @@ pub(crate) fn run_fields(run: &RunRow) -> Map<String, Value> {
     let after = (!run.after.is_empty()).then(|| run.after.clone());
     put("after", after.into());
     fields
+}
+
+impl Serialize for RunRow {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        run_fields(self).serialize(to)
+    }
 }
 
 /// A time in UTC; none is null.

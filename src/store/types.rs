@@ -1,5 +1,7 @@
 //! What the store takes and gives: rows as the rest of the crate sees them. No SQL here.
 
+use serde::Serialize;
+
 use crate::core::job::Keep;
 use crate::core::pause::Pause;
 use crate::core::report::Report;
@@ -88,8 +90,8 @@ pub(crate) struct RunRow {
     pub(crate) first_started_at: Option<Wall>,
 }
 
-/// An attempt of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An attempt of a run; in JSON the attempt object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct AttemptRow {
     /// Counted from 1.
     pub(crate) attempt: u32,
@@ -315,7 +317,7 @@ pub(crate) struct Addition<'a> {
 }
 
 /// The id of an added item, or of the one that has its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Added {
     /// The run's id.
     pub(crate) id: i64,

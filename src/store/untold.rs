@@ -1,6 +1,7 @@
 //! Failures that nobody has acknowledged and whose hook or mail failed, too.
 
 use rusqlite::{Row, params};
+use serde::Serialize;
 
 use super::cells::Cells;
 use super::rows;
@@ -12,7 +13,7 @@ use crate::core::run::OutcomeKind;
 const RUNS_MAX: i64 = 500;
 
 /// A notice of a failed run that did not reach whom it was for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Untold {
     /// The run.
     pub(crate) run: i64,
@@ -33,6 +34,7 @@ pub(crate) struct Untold {
     /// The end of what it printed.
     pub(crate) output: Option<String>,
     /// Whether another notice of the run arrived.
+    #[serde(skip)]
     pub(crate) is_told_otherwise: bool,
 }
 

@@ -19,11 +19,9 @@ pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Re
     if let Some(flaw) = flaw {
         context.warn(&format!("warning: `jobctl restore` will refuse this backup: {flaw}"));
     }
-    if context.global.json {
-        out.json(&json!({ "file": path.display().to_string(), "bytes": bytes }))?;
-    } else {
-        context.say(&format!("{}: {bytes} bytes", path.display()));
-    }
+    let file = path.display().to_string();
+    let words = format!("{file}: {bytes} bytes");
+    context.tell(&json!({ "file": file, "bytes": bytes }), &words, out)?;
     Ok(Exit::Done)
 }
 

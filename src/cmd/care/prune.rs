@@ -85,14 +85,12 @@ fn prune_jobs(
 
 fn say(context: &Context, removed: &Removed, out: &mut Out) -> Result<Exit> {
     let Removed { runs, output_bytes } = *removed;
-    if context.global.json {
-        out.json(&json!({ "removed": runs, "output_bytes": output_bytes }))?;
-    } else if !context.global.quiet {
-        out.line(format!(
-            "{} removed, with {} of output",
-            count(runs, "run"),
-            crate::cmd::look::show::size(output_bytes)
-        ))?;
-    }
+    out.answer(&json!({ "removed": runs, "output_bytes": output_bytes }), |out| {
+        let (runs, size) = (count(runs, "run"), crate::cmd::look::show::size(output_bytes));
+        match context.global.quiet {
+            true => Ok(()),
+            false => out.line(format!("{runs} removed, with {size} of output")),
+        }
+    })?;
     Ok(Exit::Done)
 }

@@ -46,25 +46,22 @@ fn failure(error: StoreError) -> Failure {
 
 fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<()> {
     let Restored { kept, running, waiting } = restored;
-    if context.global.json {
-        let kept = kept.as_ref().map(|path| path.display().to_string());
-        return out.json(
-            &json!({ "kept": kept, "running": running, "waiting": waiting, "paused": true }),
-        );
-    }
-    if let Some(kept) = kept {
-        context.say(&format!("what was there before is kept: {}", kept.display()));
-    }
-    if *running > 0 {
-        context.say(&format!(
-            "running in the backup: {running}; what has no record of its end will be lost"
-        ));
-    }
-    if *waiting > 0 {
-        context.say(&format!(
-            "waiting in the backup: {waiting}; they may have been executed since, and would be again"
-        ));
-    }
-    context.say("everything is paused until `jobctl resume --all`");
-    Ok(())
+    let facts = json!({ "kept": kept.as_ref().map(|path| path.display().to_string()), "running": running, "waiting": waiting, "paused": true });
+    out.answer(&facts, |_| {
+        if let Some(kept) = kept {
+            context.say(&format!("what was there before is kept: {}", kept.display()));
+        }
+        if *running > 0 {
+            context.say(&format!(
+                "running in the backup: {running}; what has no record of its end will be lost"
+            ));
+        }
+        if *waiting > 0 {
+            context.say(&format!(
+                "waiting in the backup: {waiting}; they may have been executed since, and would be again"
+            ));
+        }
+        context.say("everything is paused until `jobctl resume --all`");
+        Ok(())
+    })
 }

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use crate::cli;
 use crate::cmd::control::selection;
-use crate::cmd::json;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
 use crate::core::time::Wall;
 use crate::store::{Scope, Store};
@@ -18,11 +17,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     store.pause(scope, until, context.now.wall)?;
     // It holds from now on without a supervisor, too.
     selection::ring(context, "the pause holds for the next one")?;
-    if context.global.json {
-        out.json(&json!({ "job": args.job, "paused": true, "until": json::time(until) }))?;
-    } else {
-        context.say(&words(context, scope, until));
-    }
+    let facts = json!({ "job": args.job, "paused": true, "until": until });
+    context.tell(&facts, &words(context, scope, until), out)?;
     Ok(Exit::Done)
 }
 

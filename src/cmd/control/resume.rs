@@ -17,11 +17,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Resume, out: &mut Out) -> Re
     let words = words(&store, scope, context.now.wall)?;
     store.resume(scope, context.now.wall)?;
     selection::ring(context, "it goes on when one is")?;
-    if context.global.json {
-        out.json(&json!({ "job": args.job, "paused": false }))?;
-    } else {
-        context.say(&words);
-    }
+    context.tell(&json!({ "job": args.job, "paused": false }), &words, out)?;
     Ok(Exit::Done)
 }
 

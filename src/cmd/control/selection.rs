@@ -2,7 +2,7 @@
 //!
 //! Reads which runs are meant, does the verb on each, says what became of it, and sums up the exit code.
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::Filters;
 use crate::cmd::control::portions::{PORTIONS, failed_after};
@@ -263,40 +263,53 @@ impl<'a> Teller<'a> {
             Step::Refused(_) => self.tally.refused += 1,
             Step::Unknown(_) => self.tally.unknown += 1,
         }
-        if self.context.global.json {
-            return self.out.json(&object(id, step));
-        }
-        match step {
-            Step::Done(_, words) | Step::Asked(_, words) => {
-                if self.tally.done + self.tally.asked <= self.said_max {
+        let is_said = self.tally.done + self.tally.asked <= self.said_max;
+        self.out.answer(&step.facts(id), |out| {
+            match step {
+                Step::Done(_, words) | Step::Asked(_, words) if is_said => {
                     self.context.say(&words.done);
                 }
+                Step::Done(..) | Step::Asked(..) => {}
+                Step::Would(_, words) => out.text(&format!("{}\n", words.would))?,
+                Step::Refused(failure) | Step::Unknown(failure) => failure.print(),
             }
-            Step::Would(_, words) => self.out.text(&format!("{}\n", words.would))?,
-            Step::Refused(failure) | Step::Unknown(failure) => failure.print(),
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn finish(self) -> Tally {
         let unsaid = (self.tally.done + self.tally.asked).saturating_sub(self.said_max);
-        if unsaid > 0 && !self.context.global.json {
+        if unsaid > 0 && !self.out.is_json {
             self.context.say(&format!("and {unsaid} more"));
         }
         self.tally
     }
 }
 
-/// A run's answer as JSON: `done`, `asked`, `would`, `refused` or `not_found`.
-fn object(id: i64, step: &Step) -> serde_json::Value {
-    let (answer, job, message, hint) = match step {
-        Step::Done(run, words) => ("done", Some(&run.job), &words.done, None),
-        Step::Asked(run, words) => ("asked", Some(&run.job), &words.done, None),
-        Step::Would(run, words) => ("would", Some(&run.job), &words.would, None),
-        Step::Refused(failure) => ("refused", None, &failure.message, failure.hint.as_ref()),
-        Step::Unknown(failure) => ("not_found", None, &failure.message, failure.hint.as_ref()),
-    };
-    json!({ "id": id, "answer": answer, "job": job, "message": message, "hint": hint })
+/// A run's answer as JSON has it.
+#[derive(Serialize)]
+struct Told<'a> {
+    id: i64,
+    /// `done`, `asked`, `would`, `refused` or `not_found`.
+    answer: &'static str,
+    job: Option<&'a str>,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+impl Step {
+    fn facts(&self, id: i64) -> Told<'_> {
+        let (answer, job, message, hint) = match self {
+            Self::Done(run, words) => ("done", Some(&run.job), &words.done, None),
+            Self::Asked(run, words) => ("asked", Some(&run.job), &words.done, None),
+            Self::Would(run, words) => ("would", Some(&run.job), &words.would, None),
+            Self::Refused(failure) => ("refused", None, &failure.message, failure.hint.as_deref()),
+            Self::Unknown(failure) => {
+                ("not_found", None, &failure.message, failure.hint.as_deref())
+            }
+        };
+        Told { id, answer, job: job.map(String::as_str), message, hint }
+    }
 }
 
 #[cfg(test)]

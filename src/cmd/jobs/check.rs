@@ -3,15 +3,15 @@
 //! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on standard output.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::cmd::jobset;
+use crate::cmd::said;
 use crate::cmd::trust;
 use crate::cmd::{Context, Exit, Jobs, Out, Result};
-use crate::core::escape;
 use crate::core::forewarn::history::{self, History};
 use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
@@ -45,11 +45,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
         }
     };
     let report = report.distrusted(untrusted);
-    if context.global.json {
-        out.json(&report.json())?;
-    } else {
-        report.print(context, out)?;
-    }
+    out.answer(&report.facts(), |out| report.print(context, out))?;
     Ok(report.exit())
 }
 
@@ -164,18 +160,16 @@ impl Report {
 
     /// Says all findings, on standard error.
     pub(super) fn say(&self, context: &Context) {
-        let problems = self.errors.iter();
-        say(problems.map(Problem::to_string));
+        said::lines(&self.errors);
         if !context.global.quiet {
-            let notes = self.warnings.iter();
-            say(notes.map(Note::to_string));
+            said::lines(&self.warnings);
         }
     }
 
     fn print(&self, context: &Context, out: &mut Out) -> Result<()> {
         self.say(context);
         if context.global.verbose > 0 {
-            say(std::iter::once(format!("time zones: {}", zone::source())));
+            said::lines(&[format!("time zones: {}", zone::source())]);
         }
         match self.errors.len() {
             0 => out.line(format!("OK, {}", count(self.jobs, "job"))),
@@ -183,18 +177,67 @@ impl Report {
         }
     }
 
-    fn json(&self) -> Value {
-        let problems = self.errors.iter();
-        let errors: Value = problems
-            .map(|it| finding(&it.place, it.job.as_deref(), &it.message, it.hint.as_deref()))
-            .collect();
-        json!({
-            "ok": self.is_ok(),
-            "jobs": self.jobs,
-            "errors": errors,
-            "warnings": notes(&self.warnings),
-            "time_zones": zone::source(),
-        })
+    fn facts(&self) -> Facts {
+        Facts {
+            ok: self.is_ok(),
+            jobs: self.jobs,
+            errors: self.errors.iter().map(Told::from).collect(),
+            warnings: self.warnings.iter().map(Told::from).collect(),
+            time_zones: zone::source(),
+        }
+    }
+}
+
+/// The same as JSON has it.
+#[derive(Serialize)]
+struct Facts {
+    ok: bool,
+    jobs: usize,
+    errors: Vec<Told>,
+    warnings: Vec<Told>,
+    time_zones: String,
+}
+
+/// A finding as JSON has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    file: String,
+    line: Option<u32>,
+    column: Option<u32>,
+    job: Option<String>,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Told {
+    fn of(place: &Place, job: &Option<String>, message: &str, hint: &Option<String>) -> Self {
+        // 0 is the file as a whole.
+        let number = |number: u32| (number > 0).then_some(number);
+        Self {
+            file: place.file.to_string_lossy().into_owned(),
+            line: number(place.line),
+            column: number(place.column),
+            job: job.clone(),
+            message: message.to_owned(),
+            hint: hint.clone(),
+        }
+    }
+
+    /// About a file as a whole.
+    pub(super) fn of_file(path: &Path, message: &str) -> Self {
+        Self::of(&Place::whole(path), &None, message, &None)
+    }
+}
+
+impl From<&Problem> for Told {
+    fn from(it: &Problem) -> Self {
+        Self::of(&it.place, &it.job, &it.message, &it.hint)
+    }
+}
+
+impl From<&Note> for Told {
+    fn from(it: &Note) -> Self {
+        Self::of(&it.place, &it.job, &it.message, &it.hint)
     }
 }
 
@@ -208,32 +251,6 @@ fn spot<'a>(jobs: &'a [Job], about: &About) -> Spot<'a> {
         }
     };
     Spot { job, key, element }
-}
-
-fn notes(notes: &[Note]) -> Value {
-    notes
-        .iter()
-        .map(|it| finding(&it.place, it.job.as_deref(), &it.message, it.hint.as_deref()))
-        .collect()
-}
-
-/// A finding as an object.
-pub(super) fn finding(
-    place: &Place,
-    job: Option<&str>,
-    message: &str,
-    hint: Option<&str>,
-) -> Value {
-    // 0 is the file as a whole.
-    let number = |number: u32| (number > 0).then_some(number);
-    json!({
-        "file": place.file.to_string_lossy(),
-        "line": number(place.line),
-        "column": number(place.column),
-        "job": job,
-        "message": message,
-        "hint": hint,
-    })
 }
 
 /// Jobs that cannot be started as whom they name, as this machine and the caller are now.
@@ -282,17 +299,6 @@ fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
             .to_owned(),
         hint: None,
     })
-}
-
-/// Writes findings to standard error as they are, so that editors can read them.
-pub(super) fn say(findings: impl Iterator<Item = String>) {
-    let mut stderr = io::stderr();
-    let is_terminal = stderr.is_terminal();
-    for finding in findings {
-        let text = if is_terminal { escape::lines(&finding) } else { finding.as_str().into() };
-        // If standard error is gone, there is nobody left to tell.
-        let _ = writeln!(stderr, "{text}");
-    }
 }
 
 #[cfg(test)]
@@ -616,7 +622,7 @@ mod tests {
     fn all_errors_are_reported_with_their_places() {
         let report = report("[jobs.a]\ncomand = 'true'\n[jobs.b]\ncommand = 3\n");
         assert!(report.errors.len() >= 2, "{report:?}");
-        assert_eq!(report.json()["ok"], false);
+        assert!(!report.facts().ok);
         assert_eq!(report.exit(), Exit::No);
     }
 

@@ -9,11 +9,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, Uid, access, mkdtemp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cmd::jobs::check::Report;
 use crate::cmd::jobs::reload;
 use crate::cmd::jobset::with_environment;
+use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::noun::count;
 use crate::jobfile::{self, STARTER};
@@ -38,7 +39,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let edited = draft.kept_if_failed(edit(context, &editor, &path, &draft, before))?;
     let Some(edited) = edited else {
         draft.remove();
-        return say_unchanged(context, &path, out);
+        return say_unchanged(&path, out);
     };
     draft.kept_if_failed(original.install(&edited))?;
     draft.remove();
@@ -107,15 +108,15 @@ fn check(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
 
 /// Asks on a terminal; elsewhere there is nobody to ask.
 fn wants_again(errors: &str) -> bool {
-    let (stdin, mut stderr) = (io::stdin(), io::stderr());
-    if !stdin.is_terminal() || !stderr.is_terminal() {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() || !io::stderr().is_terminal() {
         return false;
     }
     loop {
-        let _ = write!(stderr, "{errors}: edit again? [Y/n] ");
+        said::text(&format!("{errors}: edit again? [Y/n] "));
         let mut line = String::new();
         if stdin.lock().read_line(&mut line).unwrap_or(0) == 0 {
-            let _ = writeln!(stderr);
+            said::text("\n");
             return false;
         }
         match line.trim().to_ascii_lowercase().as_str() {
@@ -126,20 +127,18 @@ fn wants_again(errors: &str) -> bool {
     }
 }
 
-fn say_unchanged(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
-    if context.global.json {
-        out.json(
-            &json!({ "jobfile": path.to_string_lossy(), "installed": false, "reload": null }),
-        )?;
-    } else {
-        out.line("no changes")?;
-    }
+fn say_unchanged(path: &Path, out: &mut Out) -> Result<Exit> {
+    out.answer(&facts(path, false, None), |out| out.line("no changes"))?;
     Ok(Exit::Done)
+}
+
+fn facts(path: &Path, installed: bool, reload: Option<&reload::Answer>) -> Value {
+    json!({ "jobfile": path.to_string_lossy(), "installed": installed, "reload": reload })
 }
 
 /// Lets the supervisor take what was installed, if there is one.
 fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
-    if !context.global.json {
+    if !out.is_json {
         out.text(&format!("installed {}\n", path.display()))?;
         out.flush()?;
     }
@@ -149,19 +148,10 @@ fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
         context.say("no supervisor is running: it is read at the next start of `jobctl run`");
         None
     };
-    if context.global.json {
-        let reload = answer.as_ref().map(reload::Answer::json);
-        out.json(
-            &json!({ "jobfile": path.to_string_lossy(), "installed": true, "reload": reload }),
-        )?;
-    }
-    match answer {
-        Some(answer) if context.global.json => {
-            Ok(if answer.is_ok() { Exit::Done } else { Exit::No })
-        }
-        Some(answer) => answer.print(out),
-        None => Ok(Exit::Done),
-    }
+    out.answer(&facts(path, true, answer.as_ref()), |out| {
+        answer.iter().try_for_each(|answer| answer.print(out))
+    })?;
+    Ok(answer.map_or(Exit::Done, |answer| answer.exit()))
 }
 
 /// The jobfile as it was when it was copied.

@@ -16,12 +16,11 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
         fs::create_dir_all(dir).map_err(|error| Failure::of_file(dir, &error))?;
     }
     write(&path)?;
-    if context.global.json {
-        out.json(&json!({ "jobfile": path.to_string_lossy() }))?;
-        return Ok(Exit::Done);
-    }
-    out.text(&format!("wrote {}\n", path.display()))?;
-    context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
+    out.answer(&json!({ "jobfile": path.to_string_lossy() }), |out| {
+        out.text(&format!("wrote {}\n", path.display()))?;
+        context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
+        Ok(())
+    })?;
     Ok(Exit::Done)
 }
 

@@ -5,14 +5,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::cmd::control::wait;
-use crate::cmd::jobs::check;
+use crate::cmd::jobs::check::Told;
+use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::noun::count;
 use crate::core::time::Mono;
-use crate::jobfile::{LoadError, Problem};
+use crate::jobfile::LoadError;
 use crate::os::clock;
 use crate::os::wake::{self, Rung};
 use crate::store::{Store, StoreError};
@@ -26,8 +28,10 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 const NAMES_MAX: usize = 12;
 
 /// What the supervisor answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Answer {
+    /// Whether the jobfile is in force.
+    pub(super) ok: bool,
     /// How many jobs there are now.
     pub(super) jobs: usize,
     /// New jobs.
@@ -37,26 +41,33 @@ pub(super) struct Answer {
     /// Jobs that are gone.
     pub(super) removed: Vec<String>,
     /// Jobs with another name.
-    pub(super) renamed: Vec<(String, String)>,
+    pub(super) renamed: Vec<Renamed>,
     /// Why it was not taken; empty if it was.
-    errors: Vec<Error>,
+    errors: Vec<Told>,
+    /// The same as `check` prints them.
+    #[serde(skip)]
+    texts: Vec<String>,
 }
 
-/// An error, as `check` prints it and as `check --json` has it.
-#[derive(Clone, Debug)]
-struct Error {
-    text: String,
-    json: Value,
+/// A job with another name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Renamed {
+    from: String,
+    to: String,
+}
+
+/// An answer as it stands in the store.
+#[derive(Deserialize)]
+struct Stored {
+    answer: Answer,
+    errors: Vec<String>,
 }
 
 /// Answers `jobctl reload`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let answer = ask(context)?;
-    if context.global.json {
-        out.json(&answer.json())?;
-        return Ok(if answer.is_ok() { Exit::Done } else { Exit::No });
-    }
-    answer.print(out)
+    out.answer(&answer, |out| answer.print(out))?;
+    Ok(answer.exit())
 }
 
 /// Asks the supervisor, which must be there, and waits for its answer.
@@ -125,15 +136,18 @@ impl Answer {
     /// It was taken.
     pub(super) fn of_changes(changes: &Changes) -> Self {
         let Changes { jobs, added, changed, removed, renamed } = changes.clone();
-        Self { jobs, added, changed, removed, renamed, errors: Vec::new() }
+        let renamed = renamed.into_iter().map(|(from, to)| Renamed { from, to }).collect();
+        Self { ok: true, jobs, added, changed, removed, renamed, ..Self::default() }
     }
 
     /// It is a bad one.
     pub(super) fn of_error(path: &Path, error: &LoadError) -> Self {
         match error {
-            LoadError::Problems(problems) | LoadError::Untrusted(problems) => {
-                Self { errors: problems.iter().map(Error::of_problem).collect(), ..Self::default() }
-            }
+            LoadError::Problems(problems) | LoadError::Untrusted(problems) => Self {
+                errors: problems.iter().map(Told::from).collect(),
+                texts: problems.iter().map(ToString::to_string).collect(),
+                ..Self::default()
+            },
             LoadError::Missing(_) => Self::of_failure(path, "there is no such file"),
             LoadError::Unreadable(error) => Self::of_failure(path, &plain(error)),
         }
@@ -142,82 +156,36 @@ impl Answer {
     /// It could not be taken.
     pub(super) fn of_failure(path: &Path, message: &str) -> Self {
         Self {
-            errors: vec![Error {
-                text: format!("{}: {message}", path.display()),
-                json: check::finding(&crate::jobfile::Place::whole(path), None, message, None),
-            }],
+            errors: vec![Told::of_file(path, message)],
+            texts: vec![format!("{}: {message}", path.display())],
             ..Self::default()
         }
     }
 
     /// Whether it is in force.
-    pub(super) fn is_ok(&self) -> bool {
-        self.errors.is_empty()
-    }
-
-    /// The object of `--json`.
-    pub(super) fn json(&self) -> Value {
-        let renamed: Value =
-            self.renamed.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
-        let errors: Value = self.errors.iter().map(|error| error.json.clone()).collect();
-        json!({
-            "ok": self.is_ok(),
-            "jobs": self.jobs,
-            "added": self.added,
-            "changed": self.changed,
-            "removed": self.removed,
-            "renamed": renamed,
-            "errors": errors,
-        })
+    pub(super) fn exit(&self) -> Exit {
+        if self.ok { Exit::Done } else { Exit::No }
     }
 
     /// What stands in the store.
     pub(super) fn text(&self) -> String {
-        let texts: Vec<&str> = self.errors.iter().map(|error| &*error.text).collect();
-        json!({ "answer": self.json(), "errors": texts }).to_string()
+        json!({ "answer": self, "errors": self.texts }).to_string()
     }
 
     fn read(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .ok()
-            .and_then(|stored: Value| Self::of_stored(&stored))
-            .ok_or_else(|| {
-                Failure::system("the answer of the supervisor cannot be read")
-                    .hint("it is of another version: restart it")
-            })
-    }
-
-    fn of_stored(stored: &Value) -> Option<Self> {
-        let answer = &stored["answer"];
-        let names = |key: &str| -> Option<Vec<String>> {
-            let names = answer[key].as_array()?.iter();
-            names.map(|name| Some(name.as_str()?.to_owned())).collect()
-        };
-        let renamed = answer["renamed"]
-            .as_array()?
-            .iter()
-            .map(|pair| Some((pair["from"].as_str()?.to_owned(), pair["to"].as_str()?.to_owned())));
-        let texts = stored["errors"].as_array()?.iter();
-        let errors = texts.zip(answer["errors"].as_array()?).map(|(text, json)| {
-            Some(Error { text: text.as_str()?.to_owned(), json: json.clone() })
-        });
-        Some(Self {
-            jobs: usize::try_from(answer["jobs"].as_u64()?).ok()?,
-            added: names("added")?,
-            changed: names("changed")?,
-            removed: names("removed")?,
-            renamed: renamed.collect::<Option<_>>()?,
-            errors: errors.collect::<Option<_>>()?,
-        })
+        match serde_json::from_str(text) {
+            Ok(Stored { answer, errors }) => Ok(Self { texts: errors, ..answer }),
+            Err(_) => Err(Failure::system("the answer of the supervisor cannot be read")
+                .hint("it is of another version: restart it")),
+        }
     }
 
     /// Prints it for people: one line, or all errors.
-    pub(super) fn print(&self, out: &mut Out) -> Result<Exit> {
-        if self.is_ok() {
-            out.line(self.line())?;
-            return Ok(Exit::Done);
+    pub(super) fn print(&self, out: &mut Out) -> Result<()> {
+        if self.ok {
+            return out.line(self.line());
         }
-        check::say(self.errors.iter().map(|error| error.text.clone()));
+        said::lines(&self.texts);
         Err(Failure::no(format!(
             "the jobfile is not in force: {}, the one before stays",
             count(self.errors.len(), "error")
@@ -226,7 +194,7 @@ impl Answer {
 
     fn line(&self) -> String {
         let renamed: Vec<String> =
-            self.renamed.iter().map(|(from, to)| format!("{from} to {to}")).collect();
+            self.renamed.iter().map(|it| format!("{} to {}", it.from, it.to)).collect();
         let mut parts = vec![format!("in force, {}", count(self.jobs, "job"))];
         for (word, names) in [
             ("added", &self.added),
@@ -253,16 +221,6 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-impl Error {
-    fn of_problem(problem: &Problem) -> Self {
-        let Problem { place, job, message, hint } = problem;
-        Self {
-            text: problem.to_string(),
-            json: check::finding(place, job.as_deref(), message, hint.as_deref()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,17 +228,18 @@ mod tests {
     #[test]
     fn an_answer_is_read_as_it_was_written() {
         let taken = Answer {
+            ok: true,
             jobs: 3,
             added: vec!["a".into()],
-            renamed: vec![("b".into(), "c".into())],
+            renamed: vec![Renamed { from: "b".into(), to: "c".into() }],
             ..Answer::default()
         };
         let read = Answer::read(&taken.text()).unwrap();
         assert_eq!(read.line(), "in force, 3 jobs; added a; renamed b to c");
         let bad = Answer::of_failure(Path::new("/j"), "no");
         let read = Answer::read(&bad.text()).unwrap();
-        assert!(!read.is_ok());
-        assert_eq!(read.json()["errors"][0]["message"], "no");
+        assert_eq!(read.exit(), Exit::No);
+        assert_eq!(json!(read)["errors"][0]["message"], "no");
         assert!(Answer::read("{}").is_err());
     }
 

@@ -7,7 +7,7 @@ use crate::supervisor::metrics::{self, Outside};
 
 /// Answers `jobctl metrics`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
-    if context.global.json {
+    if out.is_json {
         return Err(Failure::usage("metrics: this is Prometheus text, and never JSON")
             .hint("`jobctl stats --json` and `jobctl status --json` have numbers"));
     }

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use serde_json::json as object;
 
 use crate::cli;
@@ -61,14 +62,9 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
     if args.schedule.is_some() && lines.iter().any(|line| line.resolved.is_some()) {
         context.say("`H` has another value in each job: this is the one of the machine's id and an empty name");
     }
-    if context.global.json {
-        for line in &lines {
-            out.json(&line.json())?;
-        }
-    } else if !lines.is_empty() {
-        print(&lines, &viewer, out)?;
-    }
-    if lines.is_empty() {
+    if !lines.is_empty() {
+        out.answers(&lines, |out| print(&lines, &viewer, out))?;
+    } else {
         context.say("no occurrence is to come");
         return Ok(Exit::No);
     }
@@ -106,17 +102,18 @@ impl Range {
     }
 }
 
-impl Line {
-    fn json(&self) -> serde_json::Value {
-        object!({
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let object = object!({
             "at": when::with_offset(&self.zone, self.at),
             "job": self.job,
             "schedule": self.schedule,
             "note": self.note,
-            "due_at": when::utc(self.at + self.jitter),
+            "due_at": self.at + self.jitter,
             "jitter_ms": json::ms(self.jitter),
             "resolved": self.resolved,
-        })
+        });
+        object.serialize(to)
     }
 }
 
@@ -351,7 +348,7 @@ mod tests {
         )
         .unwrap();
         let at: Vec<_> =
-            lines.iter().map(|line| line.json()["at"].as_str().unwrap().to_owned()).collect();
+            lines.iter().map(|line| object!(line)["at"].as_str().unwrap().to_owned()).collect();
         assert_eq!(at, ["2026-07-27T02:30:00.000+02:00", "2026-07-28T02:30:00.000+02:00"]);
     }
 

@@ -2,7 +2,6 @@
 
 use crate::cli;
 use crate::cmd::filter;
-use crate::cmd::json;
 use crate::cmd::look::live;
 use crate::cmd::when;
 use crate::cmd::{Cell, Column, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
@@ -24,13 +23,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
     if runs.is_empty() {
         return Ok(none_found(context, &filter));
     }
-    if context.global.json {
-        for run in &runs {
-            out.json(&json::run(run))?;
-        }
-    } else {
-        print(&runs, &viewer, out)?;
-    }
+    out.answers(&runs, |out| print(&runs, &viewer, out))?;
     Ok(Exit::Done)
 }
 
@@ -123,6 +116,11 @@ pub(crate) fn verdict(run: &RunRow) -> String {
         true => run.state.to_string(),
         false => format!("{} ({})", run.state, details.join(", ")),
     }
+}
+
+/// What became of a run, for who waited for it: `run 7 (backup): failed (exit 3)`.
+pub(crate) fn sentence(run: &RunRow) -> String {
+    format!("run {} ({}): {}", run.id, run.job, verdict(run))
 }
 
 /// How a run's state is coloured.

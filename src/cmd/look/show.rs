@@ -24,21 +24,21 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
         newest.pid = Live::open(context.state_dir()?, &run).and_then(|live| live.pid());
     }
     let notices = store.notices_of_run(args.id)?;
-    if context.global.json {
-        out.json(&json::run_with_attempts(&run, &attempts, &notices))?;
-        return Ok(Exit::Done);
-    }
-    let known =
-        if context.is_supervised()? { "" } else { " (last known: no supervisor is running)" };
-    print_run(&run, known, &context.viewer(), out)?;
-    if !attempts.is_empty() {
-        out.line("")?;
-        print_attempts(&attempts, &context.viewer(), out)?;
-    }
-    if !notices.is_empty() {
-        out.line("")?;
-        print_notices(&notices, &context.viewer(), out)?;
-    }
+    out.answer(&json::run_with_attempts(&run, &attempts, &notices), |out| {
+        let viewer = context.viewer();
+        let known =
+            if context.is_supervised()? { "" } else { " (last known: no supervisor is running)" };
+        print_run(&run, known, &viewer, out)?;
+        if !attempts.is_empty() {
+            out.line("")?;
+            print_attempts(&attempts, &viewer, out)?;
+        }
+        if !notices.is_empty() {
+            out.line("")?;
+            print_notices(&notices, &viewer, out)?;
+        }
+        Ok(())
+    })?;
     Ok(Exit::Done)
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::cli;
 use crate::cmd::when;
@@ -36,13 +37,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Res
         context.say("no run has ended in that time");
         return Ok(Exit::Done);
     }
-    if context.global.json {
-        for line in &lines {
-            out.json(&line.json())?;
-        }
-    } else {
-        print(&lines, args.by.is_some(), out)?;
-    }
+    out.answers(&lines, |out| print(&lines, args.by.is_some(), out))?;
     Ok(Exit::Done)
 }
 
@@ -100,12 +95,12 @@ impl Numbers {
     }
 }
 
-impl Line {
-    fn json(&self) -> Value {
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let numbers = &self.numbers;
-        json!({
+        let object = json!({
             "job": self.job,
-            "from": crate::cmd::json::time(self.period.as_ref().map(|(at, _)| *at)),
+            "from": self.period.as_ref().map(|(at, _)| *at),
             "runs": numbers.runs,
             "succeeded": numbers.succeeded,
             "failed": numbers.failed,
@@ -116,7 +111,8 @@ impl Line {
             "p50_ms": numbers.share(50),
             "p95_ms": numbers.share(95),
             "max_ms": numbers.share(100),
-        })
+        });
+        object.serialize(to)
     }
 }
 

@@ -28,15 +28,12 @@ pub(crate) fn answer(context: &Context, args: &cli::Export, out: &mut Out) -> Re
     let caller = user::current().name;
     let kind = if args.system { Kind::System(&caller) } else { Kind::User(&caller) };
     let exported = export(&exports, kind);
-    if context.global.json {
-        out.json(&json(&exported, exports.len()))?;
-    } else {
+    out.answer(&json(&exported, exports.len()), |out| {
         out.text(&exported.text)?;
         out.flush()?;
-        for remark in &exported.remarks {
-            context.say(&line(remark));
-        }
-    }
+        exported.remarks.iter().for_each(|remark| context.say(&line(remark)));
+        Ok(())
+    })?;
     Ok(if exported.refused == 0 { Exit::Done } else { Exit::No })
 }
 

@@ -3,7 +3,7 @@
 mod machine;
 mod unit;
 
-use serde_json::json;
+use serde::{Serialize, Serializer};
 
 use crate::cmd::{Context, Exit, Jobs, Out, Result, Style};
 use crate::store::{Store, StoreError};
@@ -37,8 +37,14 @@ impl Level {
     }
 }
 
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
 /// What was found about one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     /// What was looked at, in one word.
     check: &'static str,
@@ -103,19 +109,10 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
 }
 
 fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<()> {
-    for finding in findings {
-        if context.global.json {
-            out.json(&json!({
-                "check": finding.check,
-                "level": finding.level.as_str(),
-                "message": finding.message,
-                "remedy": finding.remedy,
-            }))?;
-        } else if finding.level != Level::Good || !context.global.quiet {
-            print(finding, out)?;
-        }
-    }
-    Ok(())
+    let is_said = |finding: &&Finding| finding.level != Level::Good || !context.global.quiet;
+    out.answers(findings, |out| {
+        findings.iter().filter(is_said).try_for_each(|finding| print(finding, out))
+    })
 }
 
 fn print(finding: &Finding, out: &mut Out) -> Result<()> {

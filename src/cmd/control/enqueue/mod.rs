@@ -7,8 +7,6 @@ mod batch;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use serde_json::json;
-
 use crate::cli;
 use crate::cmd::control::items::{self, Separator};
 use crate::cmd::control::selection;
@@ -53,7 +51,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         1 => selection::ring(context, "it will run when one is")?,
         _ => selection::ring(context, "they will run when one is")?,
     }
-    let printed = print(context, &added, out).and_then(|()| out.flush());
+    let printed = print(&added, out).and_then(|()| out.flush());
     tell(context, job, &added);
     if !args.wait {
         return printed.map(|()| Exit::Done);
@@ -294,15 +292,8 @@ fn wait_for(context: &Context, added: &[Added]) -> Result<Exit> {
     wait::until_ended(context, &store, &ids, |_| Ok(()))
 }
 
-fn print(context: &Context, added: &[Added], out: &mut Out) -> Result<()> {
-    for &Added { id, existing } in added {
-        if context.global.json {
-            out.json(&json!({ "id": id, "existing": existing }))?;
-        } else {
-            out.line(id.to_string())?;
-        }
-    }
-    Ok(())
+fn print(added: &[Added], out: &mut Out) -> Result<()> {
+    out.answers(added, |out| added.iter().try_for_each(|added| out.line(added.id.to_string())))
 }
 
 #[cfg(test)]

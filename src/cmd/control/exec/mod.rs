@@ -16,8 +16,7 @@ use nix::unistd::{pipe2, read, write};
 use crate::cli;
 use crate::cmd::control::items;
 use crate::cmd::jobs::run::Service;
-use crate::cmd::json;
-use crate::cmd::look::runs::verdict;
+use crate::cmd::look::runs::sentence;
 use crate::cmd::look::transcript::Shown;
 use crate::cmd::trust;
 use crate::cmd::when;
@@ -98,7 +97,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     }
     // Whoever is not there needs not be told.
     let _ = wake::ring(state_dir);
-    let is_terminal = match context.global.json {
+    let is_terminal = match out.is_json {
         true => io::stderr().is_terminal(),
         false => io::stdout().is_terminal(),
     };
@@ -110,16 +109,17 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
         shown: Shown::on(is_terminal && !is_raw),
         pending: Vec::new(),
         refused: None,
-        is_json: context.global.json,
+        is_json: out.is_json,
     };
     let ended = session.watch()?;
     let refused = session.refused();
     let _ = wake::ring(state_dir);
-    if context.global.json {
-        out.json(&json::run(&ended))?;
-    } else if ended.state != State::Succeeded || io::stderr().is_terminal() {
-        context.say(&format!("run {} ({}): {}", ended.id, ended.job, verdict(&ended)));
-    }
+    out.answer(&ended, |_| {
+        if ended.state != State::Succeeded || io::stderr().is_terminal() {
+            context.say(&sentence(&ended));
+        }
+        Ok(())
+    })?;
     match refused {
         Some(failure) if ended.state == State::Succeeded => Err(failure),
         // What the command says counts for more.

@@ -8,8 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli;
-use crate::cmd::json;
-use crate::cmd::look::runs::verdict;
+use crate::cmd::look::runs::sentence;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::run::State;
 use crate::core::time::Wall;
@@ -76,12 +75,8 @@ fn until_idle(context: &Context, store: &Store) -> Result<()> {
 }
 
 fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<()> {
-    if context.global.json {
-        out.json(&json::run(run))?;
-        return out.flush();
-    }
-    context.say(&format!("run {} ({}): {}", run.id, run.job, verdict(run)));
-    Ok(())
+    context.tell(run, &sentence(run), out)?;
+    out.flush()
 }
 
 /// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is called before each pause between two looks.

@@ -1,11 +1,12 @@
 //! One line on a terminal that says how far a wait is, written over each time; nothing where standard error is none.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::cmd::Context;
 use crate::cmd::look::live;
-use crate::cmd::look::runs::verdict;
+use crate::cmd::look::runs::sentence;
+use crate::cmd::said;
 use crate::core::noun::count;
 use crate::store::RunRow;
 
@@ -54,14 +55,13 @@ impl Progress {
     fn write(&mut self, text: &str) {
         let width = text.chars().count();
         let blanks = " ".repeat(self.width.saturating_sub(width));
-        // A terminal that is gone is no reason to stop waiting.
-        let _ = write!(std::io::stderr(), "\r{text}{blanks}\r{text}");
+        said::over(&format!("{text}{blanks}\r{text}"));
         self.width = width;
     }
 }
 
 fn line(run: &RunRow, tally: Tally) -> String {
-    let one = format!("run {} ({}): {}", run.id, run.job, verdict(run));
+    let one = sentence(run);
     if tally.total == 1 {
         return one;
     }

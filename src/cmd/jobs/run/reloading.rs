@@ -209,7 +209,7 @@ impl<'s> Reloading<'s> {
             let number = self.requests.take_served();
             let removal = number.map_or(Removal::WaitsForRuns, |_| Removal::Now);
             let answer = self.reload(supervisor, reading, removal, now);
-            if is_late && !answer.is_ok() {
+            if is_late && !answer.ok {
                 // Its file system has answered by going away, it may be.
                 self.try_again(now);
             }

@@ -3,6 +3,9 @@
 mod follow;
 mod follow_all;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::cli;
@@ -16,7 +19,7 @@ use crate::store::{RunRow, Store};
 
 /// Answers `jobctl logs`.
 pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit> {
-    if args.follow && context.global.json {
+    if args.follow && out.is_json {
         return Err(Failure::usage("logs: --follow and --json do not go together"));
     }
     let Some(target) = &args.target else {
@@ -32,17 +35,18 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
     }
     let run = store.run(run)?.ok_or_else(|| Failure::no_such_run(run))?;
     let attempt = attempt_of(&run, args.attempt)?;
-    let mut pieces = snapshot(context, &store, &run, attempt)?;
-    if context.global.json {
-        return print_json(&run, attempt, pieces, out);
-    }
-    if let Some(lines) = args.lines {
-        pieces = pieces::last_lines(pieces, lines);
-    }
-    let mut transcript = Transcript::new(out, args.raw);
-    transcript.print(&pieces, context, out)?;
-    transcript.end(out)?;
-    say_missing(context, &store, &run, attempt)?;
+    let pieces = snapshot(context, &store, &run, attempt)?;
+    out.answer(&Kept { run: &run, attempt, pieces: &pieces }, |out| {
+        let mut transcript = Transcript::new(out, args.raw);
+        match args.lines {
+            Some(lines) => {
+                transcript.print(&pieces::last_lines(pieces.clone(), lines), context, out)?;
+            }
+            None => transcript.print(&pieces, context, out)?,
+        }
+        transcript.end(out)?;
+        say_missing(context, &store, &run, attempt)
+    })?;
     Ok(Exit::Done)
 }
 
@@ -139,29 +143,36 @@ pub(crate) fn snapshot(
     Ok(pieces)
 }
 
-fn print_json(run: &RunRow, attempt: u32, pieces: Vec<Piece>, out: &mut Out) -> Result<Exit> {
-    use base64::Engine;
-    let left_out: u64 = pieces.iter().map(|piece| piece.left_out).sum();
-    let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.bytes).collect();
-    let mut value = json!({
-        "run": run.id,
-        "job": run.job,
-        "attempt": attempt,
-        "output": String::from_utf8_lossy(&bytes),
-        "left_out_bytes": left_out,
-    });
-    if std::str::from_utf8(&bytes).is_err() {
-        value["output_base64"] = base64::engine::general_purpose::STANDARD.encode(&bytes).into();
+/// What was kept of an attempt's output.
+struct Kept<'a> {
+    run: &'a RunRow,
+    attempt: u32,
+    pieces: &'a [Piece],
+}
+
+impl Serialize for Kept<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let left_out: u64 = self.pieces.iter().map(|piece| piece.left_out).sum();
+        let bytes: Vec<&[u8]> = self.pieces.iter().map(|piece| &*piece.bytes).collect();
+        let bytes = bytes.concat();
+        let mut value = json!({
+            "run": self.run.id,
+            "job": self.run.job,
+            "attempt": self.attempt,
+            "output": String::from_utf8_lossy(&bytes),
+            "left_out_bytes": left_out,
+        });
+        if std::str::from_utf8(&bytes).is_err() {
+            value["output_base64"] = STANDARD.encode(&bytes).into();
+        }
+        value.serialize(to)
     }
-    out.json(&value)?;
-    Ok(Exit::Done)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cmd::json::sample_run;
-    use crate::cmd::output::capture;
 
     #[test]
     fn only_attempts_that_were_made_can_be_read() {
@@ -179,8 +190,9 @@ mod tests {
             Piece { left_out: 0, bytes: b"a\xff".to_vec() },
             Piece { left_out: 7, bytes: b"z".to_vec() },
         ];
-        let text = capture(None, |out| print_json(&sample_run(), 1, pieces, out).map(|_| ()));
-        let expected = "{\"run\":412,\"job\":\"backup\",\"attempt\":1,\"output\":\"a\u{fffd}z\",\"left_out_bytes\":7,\"output_base64\":\"Yf96\"}\n";
+        let kept = Kept { run: &sample_run(), attempt: 1, pieces: &pieces };
+        let text = json!(kept).to_string();
+        let expected = "{\"run\":412,\"job\":\"backup\",\"attempt\":1,\"output\":\"a\u{fffd}z\",\"left_out_bytes\":7,\"output_base64\":\"Yf96\"}";
         assert_eq!(text, expected);
     }
 }

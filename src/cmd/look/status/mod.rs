@@ -78,7 +78,7 @@ pub(crate) fn print_once(
     if args.failed {
         views.retain(|view| view.failed() > 0);
     }
-    if context.global.json {
+    if out.is_json {
         let facts = Facts { supervisor: &supervisor, jobs: &jobs, store, now: context.now.wall };
         return print_json(&facts, (&views, asked), out);
     }
@@ -223,8 +223,8 @@ fn print_json(
         Some(store) => store.untold(asked)?,
         None => Vec::new(),
     };
-    let untold = untold::array(&untold);
-    out.json(&json!({ "supervisor": supervisor, "jobs": jobs, "untold": untold }))?;
+    let facts = json!({ "supervisor": supervisor, "jobs": jobs, "untold": untold });
+    out.answer(&facts, |_| Ok(()))?;
     Ok(Exit::Done)
 }
 
@@ -237,7 +237,7 @@ fn job_json(facts: &Facts<'_>, view: &JobView<'_>) -> Result<Value> {
         "enabled": view.job.is_some_and(|job| job.policy.enabled),
         "paused": facts.supervisor.row.is_paused(facts.now) || view.is_paused(facts.now),
         "next": json::time(next.map(|coming| coming.occurrence.at)),
-        "last": view.last(facts.store)?.as_ref().map_or(Value::Null, json::run),
+        "last": view.last(facts.store)?.as_ref().map(|run| json!(run)),
         "queued": count(|row| row.queued),
         "running": count(|row| row.running),
         "retrying": count(|row| row.retrying),

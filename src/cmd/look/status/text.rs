@@ -77,7 +77,7 @@ pub(crate) fn print(
         failing: failing.map(|view| view.name).collect(),
     };
     let below = Sheet::default();
-    let mut lower = Out::over(Box::new(below.clone()), out.width, out.has_color);
+    let mut lower = out.onto(Box::new(below.clone()));
     runs::print(page, &counts, args, &mut lower)?;
     lower.flush()?;
     let below = below.text();

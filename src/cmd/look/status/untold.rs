@@ -1,7 +1,5 @@
 //! What `jobctl status` says of failures whose hook or mail failed, too.
 
-use serde_json::{Value, json};
-
 use crate::cmd::look::show;
 use crate::cmd::{Out, Result, Style};
 use crate::core::escape;
@@ -49,22 +47,4 @@ fn line(untold: &Untold) -> String {
     let said = said.map(|said| format!(" ({})", escape::text(said)));
     let (run, job) = (untold.run, escape::text(&untold.job));
     format!("{who} was told of run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
-}
-
-/// The same in JSON, all of them.
-pub(super) fn array(untold: &[Untold]) -> Value {
-    let object = |untold: &Untold| {
-        json!({
-            "run": untold.run,
-            "job": untold.job,
-            "event": untold.event.as_str(),
-            "means": untold.means.as_str(),
-            "outcome": untold.outcome.map(|outcome| outcome.as_str()),
-            "exit_code": untold.exit_code,
-            "signal": untold.signal,
-            "error": untold.error,
-            "output": untold.output,
-        })
-    };
-    untold.iter().map(object).collect()
 }

@@ -33,8 +33,8 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
         let is_news = version.replace((current, supervised)) != Some((current, supervised));
         if screen.is_some() || is_news {
             let sheet = Sheet::default();
-            let standard = Out::standard(context.global.color);
-            let mut out = Out::over(Box::new(sheet.clone()), standard.width, standard.has_color);
+            let standard = Out::standard(&context.global);
+            let mut out = standard.onto(Box::new(sheet.clone()));
             drop(standard);
             // The last line is where the cursor stays.
             let lines_max = screen.and_then(|screen| screen.height).map(|rows| rows - 1);

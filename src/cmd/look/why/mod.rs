@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::when;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Toward, Viewer};
 use crate::core::job::Job;
 use crate::core::pause::Pause;
@@ -50,18 +49,14 @@ pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Resul
         (None, None) => case.of_job(&args.target)?,
         (None, Some(at)) => case.of_instant(&args.target, at)?,
     };
-    if context.global.json {
-        out.json(&json!({
-            "job": run.as_ref().map_or(args.target.as_str(), |run| run.job.as_str()),
-            "run": run.as_ref().map(|run| run.id),
-            "state": run.as_ref().map(|run| run.state.to_string()),
-            "at": at.map(when::utc),
-            "why": text,
-        }))?;
-    } else {
-        out.text(&text)?;
-        out.line("")?;
-    }
+    let facts = json!({
+        "job": run.as_ref().map_or(args.target.as_str(), |run| run.job.as_str()),
+        "run": run.as_ref().map(|run| run.id),
+        "state": run.as_ref().map(|run| run.state),
+        "at": at,
+        "why": text,
+    });
+    out.answer(&facts, |out| out.text(&format!("{text}\n")))?;
     Ok(Exit::Done)
 }
 

@@ -83,11 +83,7 @@ pub(super) fn answer(
     let expected: Vec<Expected<'_>> = lines.map(expected).collect();
     let found = compare(&records, &expected, covered);
     let report = Report { found: &found, covered, zone: &zone };
-    if context.global.json {
-        out.json(&report.json())?;
-    } else {
-        report.print(out)?;
-    }
+    out.answer(&report.json(), |out| report.print(out))?;
     let is_equal = found.only_cron.is_empty() && found.only_jobctl.is_empty();
     Ok(if is_equal { Exit::Done } else { Exit::No })
 }

@@ -8,7 +8,6 @@ mod prove;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -20,7 +19,7 @@ use crate::cmd::exit::Exit;
 use crate::cmd::failure::Failure;
 use crate::cmd::jobset::{Jobs, with_environment};
 use crate::cmd::output::Out;
-use crate::core::escape;
+use crate::cmd::said;
 use crate::core::job::CommandLine;
 use crate::core::noun::count;
 use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
@@ -43,11 +42,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Import, out: &mut Out) -> Re
         Some(days) => Some(prove::proof(context, &import, days)?),
         None => None,
     };
-    if context.global.json {
-        out.json(&json(&import, proof.as_ref()))?;
-    } else {
-        print(context, &import, proof.as_ref(), out)?;
-    }
+    out.answer(&json(&import, proof.as_ref()), |out| print(context, &import, proof.as_ref(), out))?;
     let is_all_lost = import.jobs.is_empty() && !import.unknown.is_empty();
     let is_wrong = proof.is_some_and(|proof| !proof.is_equal);
     Ok(if is_all_lost || is_wrong { Exit::No } else { Exit::Done })
@@ -119,7 +114,7 @@ fn print(
     out.flush()?;
     say(import, context.global.quiet);
     if let Some(proof) = proof {
-        say_lines(&proof.lines);
+        said::lines(&proof.lines);
     }
     Ok(())
 }
@@ -220,17 +215,7 @@ fn say(import: &Import, is_quiet: bool) {
         text.push(summary(import));
         text.extend(import.switch_off.iter().map(|command| format!("  {command}")));
     }
-    say_lines(&text);
-}
-
-fn say_lines(text: &[String]) {
-    let mut stderr = io::stderr();
-    let is_terminal = stderr.is_terminal();
-    for line in text {
-        let line = if is_terminal { escape::lines(line) } else { line.as_str().into() };
-        // If standard error is gone, there is nobody left to tell.
-        let _ = writeln!(stderr, "{line}");
-    }
+    said::lines(&text);
 }
 
 fn unknown_line(unknown: &Unknown) -> String {
