@@ -1,68 +1,11 @@
 //! From crontabs to a jobfile that loads: names for the jobs, and what does not load kept as comments.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeSet, HashMap};
 
+use super::draft::{Draft, Item};
 use super::name::Names;
 use super::reader::Reader;
 use super::{Import, Imported, Request, Tools, Unknown, switch_off, write};
-
-/// What a command is.
-#[derive(Clone, Debug)]
-pub(super) enum Action {
-    /// Text for a shell.
-    Shell(String),
-    /// A script of a directory, by its path.
-    Script(String),
-}
-
-/// A job as far as it is made.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    /// Which of the crontabs it is from.
-    pub(super) source: usize,
-    /// The name it would like to have.
-    pub(super) base: String,
-    /// Its line.
-    pub(super) line: String,
-    /// Where it comes from, and its name.
-    pub(super) imported: Imported,
-    /// `schedule`.
-    pub(super) schedule: String,
-    /// `command`.
-    pub(super) action: Action,
-    /// `stdin`.
-    pub(super) stdin: String,
-    /// `env`.
-    pub(super) env: Rc<BTreeMap<String, String>>,
-    /// The program of `shell`.
-    pub(super) shell: String,
-    /// `cwd`.
-    pub(super) cwd: Option<String>,
-    /// `mailto`.
-    pub(super) mailto: Option<String>,
-    /// `jitter`.
-    pub(super) jitter: Option<String>,
-    /// `lock`.
-    pub(super) lock: Option<String>,
-    /// Whether it runs under nice(1).
-    pub(super) is_nice: bool,
-    /// `catch_up = "last"`.
-    pub(super) catches_up: bool,
-}
-
-/// A piece of the jobfile, in the order of the crontabs.
-#[derive(Clone, Debug)]
-pub(super) enum Item {
-    /// A comment, with its `#`.
-    Comment(String),
-    /// What stands above belongs to no job below.
-    Break,
-    /// A job.
-    Job(Box<Draft>),
-    /// A line that no job was made of.
-    Kept(Unknown),
-}
 
 /// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or among the unknown ones.
 pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {

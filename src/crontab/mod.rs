@@ -5,6 +5,7 @@
 mod anacron;
 pub(crate) mod compare;
 mod convert;
+mod draft;
 mod env;
 pub(crate) mod export;
 mod fields;

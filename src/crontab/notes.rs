@@ -1,6 +1,6 @@
 //! What an import says beside the jobfile: what changes its meaning, and what cron would make of it.
 
-use super::convert::Item;
+use super::draft::Item;
 use super::reader::Reader;
 use super::{Kind, Note};
 use crate::core::noun::count;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::convert::{Action, Draft, Item};
+use super::draft::{Action, Draft, Item};
 use super::line::{self, Entry, Line};
 use super::parts::{self, Parts};
 use super::{Directory, Imported, Kind, Note, Request, Source, Tools, Unknown};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::convert::{Action, Draft, Item};
+use super::draft::{Action, Draft, Item};
 use crate::core::escape::is_harmful;
 
 /// A jobfile may be this long.

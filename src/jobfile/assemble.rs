@@ -4,57 +4,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeString, DeValue};
 
 use super::Environment;
 use super::between;
+use super::entry::{Entry, Table};
 use super::keys::{self, Draft, JOB, TOP};
 use super::problem::{Findings, Place, Problem};
 use super::scope::{Owner, Scope};
 use super::text::Document;
 use super::units;
-use super::value::Value;
+use super::value;
 use crate::core::job::{CommandLine, Job, Name, Policy, Settings};
 
 /// Jobs of a jobfile with all it includes.
 const JOBS_MAX: usize = 10_000;
-
-/// A job, and where it stands in its file.
-pub(super) struct Entry<'a> {
-    /// Its name.
-    pub(super) name: Name,
-    /// Its table and all that its values have in common.
-    pub(super) table: Table<'a>,
-    /// The byte where its name stands.
-    pub(super) offset: usize,
-    /// What was read of it, over the defaults.
-    pub(super) draft: Draft,
-}
-
-/// A table of keys of a job.
-#[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
-    /// What its values have in common.
-    pub(super) scope: Scope<'a>,
-    keys: &'a DeTable<'a>,
-    is_broken: bool,
-}
-
-impl<'a> Table<'a> {
-    /// Where the value of a key begins, if it is in this table.
-    pub(super) fn offset(&self, key: &str) -> Option<usize> {
-        self.keys.get(key).map(|node| node.span().start)
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.keys.contains_key(key)
-    }
-
-    fn value(&self, key: &str) -> Option<Value<'a>> {
-        let node = self.keys.get(key)?;
-        Some(Value { scope: self.scope, name: key.to_owned(), wants: "", node })
-    }
-}
 
 /// Reads everything; what is wrong is in `findings`, and then the result is not to be used.
 pub(super) fn assemble<'a>(
@@ -68,9 +32,15 @@ pub(super) fn assemble<'a>(
     let Some(main) = documents.first() else {
         return (settings, Vec::new());
     };
-    let scope =
-        Scope { text: main.text, owner: Owner::Top, env, hash_seed: env.machine_id, findings };
-    scope.read("", &main.table, TOP, &mut settings);
+    let scope = Scope {
+        text: main.text,
+        owner: Owner::Top,
+        env,
+        hash_seed: env.machine_id,
+        hint_for_unknown: keys::hint_for_unknown,
+        findings,
+    };
+    value::read(&scope, "", &main.table, TOP, &mut settings);
     for document in documents.iter().skip(1) {
         check_included(document, Scope { text: document.text, ..scope });
     }
@@ -131,7 +101,7 @@ impl<'a> Reader<'a> {
         let table = main.table.get("defaults").and_then(|node| node.get_ref().as_table());
         let defaults = table.map(|keys| Table { scope, keys, is_broken: main.is_broken });
         if let Some(table) = &defaults {
-            scope.read("", table.keys, JOB, &mut base);
+            value::read(&scope, "", table.keys, JOB, &mut base);
             if let Some(offset) = table.offset("was") {
                 scope.report(
                     offset,
@@ -177,7 +147,7 @@ impl<'a> Reader<'a> {
                 Table { scope, ..*defaults }.value("schedule").and_then(|value| value.schedules());
             draft.schedules = again.unwrap_or_default();
         }
-        table.scope.read("", table.keys, JOB, &mut draft);
+        value::read(&table.scope, "", table.keys, JOB, &mut draft);
         let has_command =
             table.has("command") || defaults.is_some_and(|defaults| defaults.has("command"));
         if !has_command && !table.is_broken {

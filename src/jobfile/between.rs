@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::assemble::Entry;
+use super::entry::Entry;
 use super::units;
 use super::value::did_you_mean;
 use crate::core::job::Name;

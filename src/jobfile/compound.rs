@@ -5,15 +5,67 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::keys::{ENV_VALUE, HEARTBEAT, RETRY};
 use super::units;
-use super::value::{Value, did_you_mean};
-use crate::core::job::{CommandLine, EnvValue, HeartbeatTarget, Name, Rate, Retry, RetryMax};
+use super::value::{
+    BOOL, COMMAND, DURATION, Key, NUMBER, SIZE, STRING, Value, did_you_mean, key, set, set_some,
+};
+use crate::core::job::{
+    CommandLine, EnvValue, HeartbeatTarget, Keep, Limits, Name, OnNext, Rate, Retry, RetryMax,
+};
 
 /// Variables a job may set.
 const ENV_COUNT_MAX: usize = 1000;
 /// Further attempts a number may grant; more is "unlimited".
 const RETRIES_MAX: i64 = 1_000_000;
+
+/// Keys of `retry`.
+pub(super) const RETRY: &[Key<RetryDraft>] = &[
+    key("max", "a whole number or \"unlimited\"", |r, v| {
+        let is_unlimited = v.node.get_ref().as_str() == Some("unlimited");
+        let times = if is_unlimited { Some(RetryMax::Unlimited) } else { times(v) };
+        set_some(&mut r.max, times);
+    }),
+    key("delay", DURATION, |r, v| set(&mut r.retry.delay, v.duration_or_zero())),
+    key("factor", "a number", |r, v| set(&mut r.retry.factor_milli, v.milli(1000..=1_000_000))),
+    key("max_delay", DURATION, |r, v| set(&mut r.retry.max_delay, v.duration_or_zero())),
+    key("jitter", "a number", |r, v| set(&mut r.retry.jitter_milli, v.milli(0..=1000))),
+    key("give_up_after", DURATION, |r, v| set_some(&mut r.retry.give_up_after, v.duration())),
+    key("on_next", STRING, |r, v| {
+        set(
+            &mut r.retry.on_next,
+            v.choice(&[("supersede", OnNext::Supersede), ("keep", OnNext::Keep)]),
+        );
+    }),
+    key("lost", BOOL, |r, v| set(&mut r.retry.lost, v.bool())),
+];
+
+/// Keys of `limits`.
+pub(super) const LIMITS: &[Key<Limits>] = &[
+    key("cpu_time", DURATION, |l, v| set_some(&mut l.cpu_time, whole_seconds(v))),
+    key("open_files", NUMBER, |l, v| set_some(&mut l.open_files, v.number(3..=1_000_000_000))),
+    key("processes", NUMBER, |l, v| set_some(&mut l.processes, v.number(1..=1_000_000_000))),
+    key("file_size", SIZE, |l, v| set_some(&mut l.file_size, v.size(0, u64::MAX))),
+    key("address_space", SIZE, |l, v| set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))),
+    key("memory", SIZE, |l, v| set_some(&mut l.memory, v.size(1 << 20, u64::MAX))),
+];
+
+/// Keys of `keep`.
+pub(super) const KEEP: &[Key<Keep>] = &[
+    key("succeeded", DURATION, |k, v| set(&mut k.succeeded, v.duration_or_zero())),
+    key("failed", DURATION, |k, v| set(&mut k.failed, v.duration_or_zero())),
+    key("runs", NUMBER, |k, v| set(&mut k.runs, v.number(1..=1_000_000_000))),
+];
+
+/// Keys of `heartbeat`.
+pub(super) const HEARTBEAT: &[Key<HeartbeatDraft>] = &[
+    key("command", COMMAND, |h, v| set_some(&mut h.command, v.command())),
+    key("file", STRING, |h, v| set_some(&mut h.file, v.path())),
+    key("every", DURATION, |h, v| set_some(&mut h.every, v.duration())),
+];
+
+/// Keys of a value of `env` that is a table.
+pub(super) const ENV_VALUE: &[Key<Option<Box<str>>>] =
+    &[key("file", STRING, |file, v| set_some(file, v.path()))];
 
 /// Reports anything but a table; its content is read elsewhere.
 pub(super) fn expect_table(value: &Value<'_>) {

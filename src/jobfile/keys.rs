@@ -1,11 +1,14 @@
 //! The one table of all keys: name, the types it may have, and how it is read. Suggestions for unknown keys come from here too.
 
-use super::compound::{self, HeartbeatDraft, RetryDraft};
+use super::compound::{self, HEARTBEAT, KEEP, LIMITS, RETRY};
 use super::units;
-use super::value::{Value, did_you_mean};
+use super::value::{
+    BOOL, COMMAND, DURATION, EXIT_CODES, Key, NUMBER, SIZE, STRING, TABLE, Value, did_you_mean,
+    key, set, set_some,
+};
 use crate::core::job::{
-    CatchUp, CommandLine, ExpectEvery, Keep, Leftovers, Limits, LogFormat, MailOn, OnNext, OnStop,
-    Overlap, Policy, RetryMax, Settings,
+    CatchUp, CommandLine, ExpectEvery, Leftovers, LogFormat, MailOn, OnStop, Overlap, Policy,
+    Settings,
 };
 use crate::core::schedule::Schedule;
 use std::sync::Arc;
@@ -45,20 +48,6 @@ pub fn keys_of(table: Table) -> Vec<&'static str> {
     }
 }
 
-/// A key that a table may have.
-pub(super) struct Key<T> {
-    /// Its name.
-    pub(super) name: &'static str,
-    /// The types it may have, for messages.
-    pub(super) wants: &'static str,
-    /// Reads it into what the table makes.
-    pub(super) read: fn(&mut T, &Value<'_>),
-}
-
-const fn key<T>(name: &'static str, wants: &'static str, read: fn(&mut T, &Value<'_>)) -> Key<T> {
-    Key { name, wants, read }
-}
-
 /// A job as far as it was read.
 #[derive(Clone, Default)]
 pub(super) struct Draft {
@@ -78,14 +67,6 @@ impl Draft {
         Arc::make_mut(&mut self.policy)
     }
 }
-
-const BOOL: &str = "true or false";
-const COMMAND: &str = "a string or an array of strings";
-const DURATION: &str = "a duration such as \"90s\"";
-const NUMBER: &str = "a whole number";
-const SIZE: &str = "a size such as \"1 MiB\"";
-const STRING: &str = "a string";
-const TABLE: &str = "a table";
 
 /// Keys at the top of a jobfile.
 pub(super) const TOP: &[Key<Settings>] = &[
@@ -211,69 +192,6 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("hook_interval", DURATION, |d, v| set(&mut d.policy().hook_interval, v.duration_or_zero())),
     key("keep", TABLE, |d, v| set(&mut d.policy().keep, fresh(KEEP, v))),
 ];
-
-const EXIT_CODES: &str = "an array of exit codes";
-
-/// Keys of `retry`.
-pub(super) const RETRY: &[Key<RetryDraft>] = &[
-    key("max", "a whole number or \"unlimited\"", |r, v| {
-        let is_unlimited = v.node.get_ref().as_str() == Some("unlimited");
-        let times = if is_unlimited { Some(RetryMax::Unlimited) } else { compound::times(v) };
-        set_some(&mut r.max, times);
-    }),
-    key("delay", DURATION, |r, v| set(&mut r.retry.delay, v.duration_or_zero())),
-    key("factor", "a number", |r, v| set(&mut r.retry.factor_milli, v.milli(1000..=1_000_000))),
-    key("max_delay", DURATION, |r, v| set(&mut r.retry.max_delay, v.duration_or_zero())),
-    key("jitter", "a number", |r, v| set(&mut r.retry.jitter_milli, v.milli(0..=1000))),
-    key("give_up_after", DURATION, |r, v| set_some(&mut r.retry.give_up_after, v.duration())),
-    key("on_next", STRING, |r, v| {
-        set(
-            &mut r.retry.on_next,
-            v.choice(&[("supersede", OnNext::Supersede), ("keep", OnNext::Keep)]),
-        );
-    }),
-    key("lost", BOOL, |r, v| set(&mut r.retry.lost, v.bool())),
-];
-
-/// Keys of `limits`.
-pub(super) const LIMITS: &[Key<Limits>] = &[
-    key("cpu_time", DURATION, |l, v| set_some(&mut l.cpu_time, compound::whole_seconds(v))),
-    key("open_files", NUMBER, |l, v| set_some(&mut l.open_files, v.number(3..=1_000_000_000))),
-    key("processes", NUMBER, |l, v| set_some(&mut l.processes, v.number(1..=1_000_000_000))),
-    key("file_size", SIZE, |l, v| set_some(&mut l.file_size, v.size(0, u64::MAX))),
-    key("address_space", SIZE, |l, v| set_some(&mut l.address_space, v.size(1 << 20, u64::MAX))),
-    key("memory", SIZE, |l, v| set_some(&mut l.memory, v.size(1 << 20, u64::MAX))),
-];
-
-/// Keys of `keep`.
-pub(super) const KEEP: &[Key<Keep>] = &[
-    key("succeeded", DURATION, |k, v| set(&mut k.succeeded, v.duration_or_zero())),
-    key("failed", DURATION, |k, v| set(&mut k.failed, v.duration_or_zero())),
-    key("runs", NUMBER, |k, v| set(&mut k.runs, v.number(1..=1_000_000_000))),
-];
-
-/// Keys of `heartbeat`.
-pub(super) const HEARTBEAT: &[Key<HeartbeatDraft>] = &[
-    key("command", COMMAND, |h, v| set_some(&mut h.command, v.command())),
-    key("file", STRING, |h, v| set_some(&mut h.file, v.path())),
-    key("every", DURATION, |h, v| set_some(&mut h.every, v.duration())),
-];
-
-/// Keys of a value of `env` that is a table.
-pub(super) const ENV_VALUE: &[Key<Option<Box<str>>>] =
-    &[key("file", STRING, |file, v| set_some(file, v.path()))];
-
-fn set<T>(slot: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *slot = value;
-    }
-}
-
-fn set_some<T>(slot: &mut Option<T>, value: Option<T>) {
-    if value.is_some() {
-        *slot = value;
-    }
-}
 
 /// A table over the defaults of its keys: it replaces another one whole.
 fn fresh<T: Default>(keys: &'static [Key<T>], value: &Value<'_>) -> Option<T> {

@@ -7,6 +7,7 @@ mod action;
 mod assemble;
 mod between;
 mod compound;
+mod entry;
 mod include;
 pub(crate) mod keys;
 mod problem;

@@ -2,13 +2,9 @@
 
 use std::fmt::Display;
 
-use toml::de::DeTable;
-
 use super::Environment;
-use super::keys::{self, Key};
 use super::problem::{Findings, Note, Problem};
 use super::text::Text;
-use super::value::Value;
 
 /// Whose keys are read.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +28,8 @@ pub(super) struct Scope<'a> {
     pub(super) env: &'a Environment<'a>,
     /// What `H` is computed from, beside the job's name.
     pub(super) hash_seed: &'a str,
+    /// What may have been meant by a key that is none of a table's.
+    pub(super) hint_for_unknown: fn(&str, Vec<&'static str>) -> Option<String>,
     /// Where errors go.
     pub(super) findings: &'a Findings,
 }
@@ -75,33 +73,5 @@ impl<'a> Scope<'a> {
     pub(super) fn note(&self, offset: usize, message: impl Display, hint: Option<String>) {
         let Problem { place, job, message, hint } = self.problem(offset, message, hint);
         self.findings.note(Note { place, job, message, hint });
-    }
-
-    /// Reads all keys of a table into `into`; `prefix` is what stands before their names in messages.
-    pub(super) fn read<T>(
-        &self,
-        prefix: &str,
-        table: &'a DeTable<'a>,
-        keys: &'static [Key<T>],
-        into: &mut T,
-    ) {
-        for (key, node) in table {
-            let (name, offset) = (key.get_ref().as_ref(), key.span().start);
-            let full = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
-            match keys.iter().find(|row| row.name == name) {
-                Some(row) => {
-                    (row.read)(into, &Value { scope: *self, name: full, wants: row.wants, node });
-                }
-                None => {
-                    let hint =
-                        keys::hint_for_unknown(name, keys.iter().map(|row| row.name).collect());
-                    self.report(
-                        offset,
-                        format_args!("unknown key `{}`", full.escape_debug()),
-                        hint,
-                    );
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Typed reading of TOML values: each reader gives the value, or reports what is wrong with it at its place and gives nothing.
 //!
-//! Knows types, not keys; which key wants what is in `keys`.
+//! Knows types, not keys: `keys` and `compound` say which key wants which.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -8,16 +8,44 @@ use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
-use super::keys::Key;
 use super::scope::Scope;
 use super::units;
 use crate::core::duration::parse_duration;
 use crate::core::job::Name;
 
+// Types as messages name them.
+pub(super) const BOOL: &str = "true or false";
+pub(super) const COMMAND: &str = "a string or an array of strings";
+pub(super) const DURATION: &str = "a duration such as \"90s\"";
+pub(super) const NUMBER: &str = "a whole number";
+pub(super) const SIZE: &str = "a size such as \"1 MiB\"";
+pub(super) const STRING: &str = "a string";
+pub(super) const TABLE: &str = "a table";
+pub(super) const EXIT_CODES: &str = "an array of exit codes";
+
 /// Values are shown up to this many characters.
 const SHOWN_MAX: usize = 60;
+
+/// A key that a table may have.
+pub(super) struct Key<T> {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// The types it may have, for messages.
+    pub(super) wants: &'static str,
+    /// Reads it into what the table makes.
+    pub(super) read: fn(&mut T, &Value<'_>),
+}
+
+/// A row of a table of keys.
+pub(super) const fn key<T>(
+    name: &'static str,
+    wants: &'static str,
+    read: fn(&mut T, &Value<'_>),
+) -> Key<T> {
+    Key { name, wants, read }
+}
 
 /// A value of a jobfile, with its key and place.
 pub(super) struct Value<'a> {
@@ -295,8 +323,46 @@ impl<'a> Value<'a> {
             self.complain_of_type(None);
             return None;
         };
-        self.scope.read(&self.name, table, keys, into);
+        read(&self.scope, &self.name, table, keys, into);
         Some(())
+    }
+}
+
+/// Reads all keys of a table into `into`; `prefix` is what stands before their names in messages.
+pub(super) fn read<'a, T>(
+    scope: &Scope<'a>,
+    prefix: &str,
+    table: &'a DeTable<'a>,
+    keys: &'static [Key<T>],
+    into: &mut T,
+) {
+    for (key, node) in table {
+        let (name, offset) = (key.get_ref().as_ref(), key.span().start);
+        let full = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        match keys.iter().find(|row| row.name == name) {
+            Some(row) => {
+                (row.read)(into, &Value { scope: *scope, name: full, wants: row.wants, node });
+            }
+            None => {
+                let hint =
+                    (scope.hint_for_unknown)(name, keys.iter().map(|row| row.name).collect());
+                scope.report(offset, format_args!("unknown key `{}`", full.escape_debug()), hint);
+            }
+        }
+    }
+}
+
+/// Takes a value over what was there, if there is one.
+pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+/// [`set`], where there may be none.
+pub(super) fn set_some<T>(slot: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *slot = value;
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::owner;
+use super::owner::{self, SPOOLS};
 use crate::cli;
 use crate::cmd::{Failure, Result, plain};
 use crate::crontab::{Directory, Kind, Note, Off, Request, Source};
@@ -13,10 +13,6 @@ use crate::os::{file, process, user};
 
 /// No crontab is longer.
 const SIZE_MAX: u64 = 64 << 20;
-
-/// Where users' crontabs are: on Debian, SUSE, and elsewhere.
-pub(super) const SPOOLS: [&str; 3] =
-    ["var/spool/cron/crontabs", "var/spool/cron/tabs", "var/spool/cron"];
 
 /// Directories of scripts.
 const DIRECTORIES: [&str; 5] = [

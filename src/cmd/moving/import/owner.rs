@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
-use super::gather::SPOOLS;
 use crate::cli;
 use crate::cmd::{Failure, Result};
+
+/// Where users' crontabs are: on Debian, SUSE, and elsewhere.
+pub(super) const SPOOLS: [&str; 3] =
+    ["var/spool/cron/crontabs", "var/spool/cron/tabs", "var/spool/cron"];
 
 /// The user of the crontab on standard input; none: the caller's own. Errs as root, unless it was said.
 pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
