@@ -317,7 +317,7 @@ fn every_promise_names_tests_that_are_there() {
                 .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
         })
         .collect();
-    assert_eq!(promises.len(), 6, "spec.md has six promises");
+    assert_eq!(promises.len(), 6, "there are six promises");
     for promise in promises {
         let attacks = promise.split('|').nth(3).expect("there is a third column");
         let files = attacks.split('`').skip(1).step_by(2);

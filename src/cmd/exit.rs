@@ -1,4 +1,4 @@
-//! The exit codes (spec.md section 10), in one place.
+//! The exit codes (jobctl(1), "Exit status"), in one place.
 
 /// What a command says to the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! JSON as spec.md section 10 lays it down: every field always there, absent values null, times in UTC with milliseconds.
+//! JSON as jobctl(1) lays it down: every field always there, absent values null, times in UTC with milliseconds.
 //!
 //! Fields are only ever added.
 

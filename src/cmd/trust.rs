@@ -1,4 +1,4 @@
-//! Whose files a jobfile is read from (spec.md section 2): `run` refuses what others than root could change, `check` warns of it,
+//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): `run` refuses what others than root could change, `check` warns of it,
 //! and every other command reads it as it is, but goes to no state directory because of it, and writes in none that others lead it to.
 
 use std::cell::RefCell;

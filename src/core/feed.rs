@@ -1,4 +1,4 @@
-//! What lines of a finder's standard output may be, before they become runs of another job (spec.md section 7).
+//! What lines of a finder's standard output may be, before they become runs of another job (jobctl.toml(5), `feeds`).
 
 /// So many lines that are not empty.
 pub(crate) const LINES_MAX: u64 = 1_000_000;

@@ -96,7 +96,7 @@ pub(crate) enum EnvValue {
     File(Box<str>),
 }
 
-/// What an occurrence does when its job is busy (spec.md section 5).
+/// What an occurrence does when its job is busy (jobctl.toml(5), `overlap`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Overlap {
     /// Recorded as skipped.
@@ -111,7 +111,7 @@ pub(crate) enum Overlap {
     Allow,
 }
 
-/// What happens to missed occurrences (spec.md section 4).
+/// What happens to missed occurrences (jobctl.toml(5), `catch_up`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CatchUp {
     /// Recorded as skipped.
@@ -152,7 +152,7 @@ pub(crate) enum RetryMax {
     Unlimited,
 }
 
-/// How a job is retried (spec.md section 6).
+/// How a job is retried (jobctl.toml(5), "Retries").
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Retry {
@@ -255,7 +255,7 @@ pub(crate) enum ExpectEvery {
     Span(Duration),
 }
 
-/// The commands that hear of a job's runs (spec.md section 9).
+/// The commands that hear of a job's runs (jobctl.toml(5), "Notifications").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Hooks {
     /// A run gave up.

@@ -1,4 +1,4 @@
-//! The lock that a run needs: that of its job, with the run's first argument where `{1}` stands (spec.md section 2).
+//! The lock that a run needs: that of its job, with the run's first argument where `{1}` stands (jobctl.toml(5), `lock`).
 
 use super::hash::fnv1a;
 use super::job::{Name, Policy};

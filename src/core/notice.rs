@@ -1,4 +1,4 @@
-//! Who is told of what (spec.md section 9): which events an attempt's end is, which of them a job wants to hear of, by hook or by
+//! Who is told of what (jobctl.toml(5), "Notifications"): which events an attempt's end is, which of them a job wants to hear of, by hook or by
 //! mail, and what the mail says. Pure.
 
 use std::fmt::Write as _;

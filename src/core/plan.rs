@@ -1,4 +1,4 @@
-//! Decides what becomes of the occurrences of a job: which are missed, which run, wait or are skipped (spec.md sections 4 and 5).
+//! Decides what becomes of the occurrences of a job: which are missed, which run, wait or are skipped (jobctl.toml(5), "Missed occurrences" and "Overlap and locks").
 //! Pure: what is running, what waits and what time it is are arguments.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Decides what follows an attempt (spec.md section 6). Pure: no clock, no randomness, no I/O.
+//! Decides what follows an attempt (jobctl.toml(5), "Retries"). Pure: no clock, no randomness, no I/O.
 //!
 //! The only place that turns an [`Outcome`] into a [`Verdict`].
 

@@ -1,4 +1,4 @@
-//! The words of a run: its states, what ended its attempts, what became of it and why (spec.md section 1).
+//! The words of a run: its states, what ended its attempts, what became of it and why (jobctl(1), "States of a run").
 //!
 //! Each enum has one spelling (`as_str`, `parse`) and one number (`code`, `from_code`, what the store keeps); the numbers are
 //! part of the store's format and are never given to another word.
@@ -234,7 +234,7 @@ impl Outcome {
     }
 }
 
-/// What became of a run (the ended states of spec.md section 1).
+/// What became of a run (its ended states).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The last attempt succeeded.

@@ -1,4 +1,4 @@
-//! The jobfile: text of TOML files to validated jobs (spec.md section 2).
+//! The jobfile: text of TOML files to validated jobs (jobctl.toml(5)).
 //!
 //! All or nothing: either every key of every file is right, or all that is wrong is reported at once, each with its place.
 //! Reads files, but asks no clock, no zone and no account: what it needs from outside comes in as [`Environment`].

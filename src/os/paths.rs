@@ -1,4 +1,4 @@
-//! Where the jobfile and the state directory are (spec.md section 11), as a function of who calls.
+//! Where the jobfile and the state directory are (jobctl(1), "Files"), as a function of who calls.
 //!
 //! Reads the environment and the working directory, writes nothing.
 

@@ -1,4 +1,4 @@
-//! Whether nobody but root and the caller can change what root reads (spec.md section 2): a file, and every directory on the way to it.
+//! Whether nobody but root and the caller can change what root reads (jobctl.toml(5), "Trust"): a file, and every directory on the way to it.
 //!
 //! The way is gone from `/`, one name at a time, and each step is judged on the descriptor that the next step starts from. The file that
 //! is handed out is the one that was judged; whoever reads it must not open its path again.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::RunRow;
 use crate::core::time::Wall;
 
-/// The run object of spec.md section 10: every field always there, absent values null.
+/// The run object (jobctl(1), "A run"): every field always there, absent values null.
 pub(crate) fn run_fields(run: &RunRow) -> Map<String, Value> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);

@@ -9,7 +9,7 @@ use crate::core::retry::{Next, Stopped};
 use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
-/// A run with everything that is known of it (the run object of spec.md section 10).
+/// A run with everything that is known of it (jobctl(1), "A run").
 ///
 /// `started_at`, `outcome`, `exit_code`, `signal`, `error` and `duration_ms` are those of the newest attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,7 +240,7 @@ impl Output {
     }
 }
 
-/// A set of runs (the filters of spec.md section 10); all that are given must hold.
+/// A set of runs (jobctl(1), "Filters"); all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     /// Only these states; empty is all.

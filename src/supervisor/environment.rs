@@ -1,4 +1,4 @@
-//! What a command finds (spec.md section 8): makes the order of an attempt from its job and its run.
+//! What a command finds (jobctl.toml(5), "What a command finds"): makes the order of an attempt from its job and its run.
 //!
 //! Looks at nothing that could hang: users, groups and files are named in the order, and `core::environment` has the rules.
 

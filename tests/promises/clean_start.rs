@@ -1,4 +1,4 @@
-//! A clean start (spec.md section 8): whatever the supervisor was started with, a command finds the same. One probe, one golden
+//! A clean start (jobctl.toml(5), "What a command finds"): whatever the supervisor was started with, a command finds the same. One probe, one golden
 //! list, many starts.
 
 use std::fs;

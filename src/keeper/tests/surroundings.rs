@@ -1,4 +1,4 @@
-//! What a command finds (spec.md section 8), and what its keeper has open.
+//! What a command finds (jobctl.toml(5), "What a command finds"), and what its keeper has open.
 
 use std::fs;
 
