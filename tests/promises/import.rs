@@ -6,17 +6,14 @@
     reason = "the real binary is started as people start it, and a test may fail"
 )]
 
-#[path = "skipped/mod.rs"]
-mod skipped;
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::skipped::{Need, skipped};
 use serde_json::Value;
-use skipped::{Need, skipped};
 
 const DAILY: &str = "test -x /usr/sbin/anacron || { cd / && run-parts --report /etc/cron.daily; }";
 

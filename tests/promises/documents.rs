@@ -2,14 +2,11 @@
 //!
 //! Tests that need mandoc or systemd-analyze are skipped where it is missing; `.ci/run` installs them and requires them then.
 
-#[path = "skipped/mod.rs"]
-mod skipped;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use skipped::{Need, skipped};
+use crate::skipped::{Need, skipped};
 
 const COMMANDS: &[&str] = &[
     "run",
