@@ -1,78 +1,16 @@
 //! The command line without a supervisor: exit codes, hints, closed and full streams, arguments that are no text.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "the real binary is started as people start it, and a test may fail"
-)]
-
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-/// A home of its own for each test; removed at the end.
-struct Home(PathBuf);
+use crate::support::{Answer, House, answer_from, answer_of};
 
-impl Home {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("jobctl-cli-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    fn write_jobfile(&self, text: &str) {
-        fs::write(self.0.join("jobs.toml"), text).unwrap();
-    }
-
-    fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jobctl"));
-        command
-            .env_clear()
-            .env("HOME", &self.0)
-            .env("TZ", "UTC")
-            .env("JOBCTL_JOBFILE", self.0.join("jobs.toml"))
-            .env("JOBCTL_STATE_DIR", self.0.join("state"))
-            .stdin(Stdio::null())
-            .args(args);
-        command
-    }
-
-    fn run(&self, line: &str) -> Answer {
-        Answer::of(self.command(line.split_whitespace()).output().unwrap())
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[derive(Debug)]
-struct Answer {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Answer {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    fn assert_is_refused(&self, code: i32) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        assert!(self.stderr.starts_with("jobctl: "), "{self:?}");
-        assert_eq!(self.stdout, "", "{self:?}");
-    }
+/// What a line answers, split at its spaces.
+fn ask(house: &House, line: &str) -> Answer {
+    house.ask(&line.split_whitespace().collect::<Vec<_>>())
 }
 
 const JOBFILE: &str = "timezone = 'UTC'\n\
@@ -81,7 +19,7 @@ const JOBFILE: &str = "timezone = 'UTC'\n\
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
-    let home = Home::new("usage");
+    let house = House::empty();
     for line in [
         "",
         "statsu",
@@ -111,51 +49,48 @@ fn wrong_usage_is_exit_code_2() {
         "status --color sometimes",
         "completions tcsh",
     ] {
-        home.run(line).assert_is_refused(2);
+        ask(&house, line).expect_refusal(2);
     }
 }
 
 #[test]
 fn a_job_named_to_run_is_a_hint_to_enqueue() {
-    let answer = Home::new("run-name").run("run backup --now");
-    answer.assert_is_refused(2);
+    let answer = ask(&House::empty(), "run backup --now").expect_refusal(2);
     assert!(
-        answer.stderr.contains("hint: to run the job now, use `jobctl enqueue backup`"),
+        answer.err.contains("hint: to run the job now, use `jobctl enqueue backup`"),
         "{answer:?}"
     );
 }
 
 #[test]
 fn a_misspelt_command_or_job_is_guessed() {
-    let home = Home::new("guess");
-    home.write_jobfile(JOBFILE);
-    let answer = home.run("encueue x");
-    assert!(answer.stderr.contains("hint: a similar subcommand exists: 'enqueue'"), "{answer:?}");
-    let answer = home.run("status bakcup");
-    answer.assert_is_refused(3);
-    assert!(answer.stderr.contains("hint: did you mean `backup`?"), "{answer:?}");
+    let house = House::new(JOBFILE);
+    let answer = ask(&house, "encueue x");
+    assert!(answer.err.contains("hint: a similar subcommand exists: 'enqueue'"), "{answer:?}");
+    let answer = ask(&house, "status bakcup").expect_refusal(3);
+    assert!(answer.err.contains("hint: did you mean `backup`?"), "{answer:?}");
 }
 
 #[test]
 fn help_is_an_answer_of_its_own() {
-    let home = Home::new("help");
+    let house = House::empty();
     for line in ["--help", "-h", "--version", "status --help", "enqueue -h", "__complete -h"] {
-        let answer = home.run(line);
-        assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""), "{line}");
-        assert!(!answer.stdout.is_empty(), "{line}");
+        let answer = ask(&house, line);
+        assert_eq!((answer.code, answer.err.as_str()), (0, ""), "{line}");
+        assert!(!answer.out.is_empty(), "{line}");
     }
 }
 
 #[test]
 fn an_expression_is_shown_without_any_jobfile() {
-    let home = Home::new("expression");
+    let house = House::empty();
     let args =
         ["next", "--schedule", "30 2 * * *", "--timezone", "Europe/Berlin", "--json", "-n", "2"];
     let from = ["--from", "2026-03-28T12:00:00Z"];
-    let answer = Answer::of(home.command(args.iter().chain(&from)).output().unwrap());
-    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let answer = house.ask(&[&args[..], &from].concat());
+    assert_eq!(answer.code, 0, "{answer:?}");
     let lines: Vec<serde_json::Value> =
-        answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        answer.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{answer:?}");
     // 02:30 does not exist on the day of the change: it fires when the gap is over.
     assert!(lines[0]["at"].as_str().unwrap().starts_with("2026-03-29T03:"), "{answer:?}");
@@ -165,48 +100,42 @@ fn an_expression_is_shown_without_any_jobfile() {
 
 #[test]
 fn coming_occurrences_are_found_without_a_store() {
-    let home = Home::new("next");
-    home.write_jobfile(JOBFILE);
-    let answer = home.run("next --json --from 2026-07-26T00:00:00Z -n 1");
+    let house = House::new(JOBFILE);
+    let answer = ask(&house, "next --json --from 2026-07-26T00:00:00Z -n 1");
     assert_eq!(
-        answer.stdout,
+        answer.out,
         "{\"at\":\"2026-07-27T02:30:00.000+09:00\",\"job\":\"backup\",\"schedule\":\"30 2 * * *\",\"note\":null,\"due_at\":\"2026-07-26T17:30:00.000Z\",\"jitter_ms\":0,\"resolved\":null}\n"
     );
-    let answer = home.run("next backup -n 1 --from 2026-07-26");
-    assert!(answer.stdout.contains("2026-07-26 17:30:00"), "{answer:?}");
-    assert!(answer.stdout.contains("2026-07-27 02:30:00 Asia/Tokyo"), "{answer:?}");
-    let answer = home.run("next thumbnail");
-    assert_eq!((answer.code, answer.stdout.as_str()), (Some(1), ""), "{answer:?}");
-    assert!(answer.stderr.contains("has no schedule"), "{answer:?}");
+    let answer = ask(&house, "next backup -n 1 --from 2026-07-26");
+    assert!(answer.out.contains("2026-07-26 17:30:00"), "{answer:?}");
+    assert!(answer.out.contains("2026-07-27 02:30:00 Asia/Tokyo"), "{answer:?}");
+    let answer = ask(&house, "next thumbnail");
+    assert_eq!((answer.code, answer.out.as_str()), (1, ""), "{answer:?}");
+    assert!(answer.err.contains("has no schedule"), "{answer:?}");
 }
 
 #[test]
 fn before_the_first_start_everything_can_be_asked() {
-    let home = Home::new("fresh");
-    home.write_jobfile(JOBFILE);
-    let answer = home.run("status");
-    assert_eq!(answer.code, Some(0), "{answer:?}");
-    assert!(
-        answer.stdout.contains("not running") && answer.stdout.contains("backup"),
-        "{answer:?}"
-    );
-    assert_eq!(home.run("status -q").code, Some(4));
-    assert_eq!(home.run("runs").code, Some(0));
-    assert_eq!(home.run("runs --failed").code, Some(1));
-    home.run("runs nonsense").assert_is_refused(3);
-    home.run("show 99").assert_is_refused(3);
-    home.run("logs 99").assert_is_refused(3);
-    home.run("logs 99999999999999999999").assert_is_refused(3);
-    home.run("logs backup").assert_is_refused(1);
-    assert!(!home.0.join("state").exists(), "readers make nothing");
+    let house = House::new(JOBFILE);
+    let answer = ask(&house, "status");
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert!(answer.out.contains("not running") && answer.out.contains("backup"), "{answer:?}");
+    assert_eq!(ask(&house, "status -q").code, 4);
+    assert_eq!(ask(&house, "runs").code, 0);
+    assert_eq!(ask(&house, "runs --failed").code, 1);
+    ask(&house, "runs nonsense").expect_refusal(3);
+    ask(&house, "show 99").expect_refusal(3);
+    ask(&house, "logs 99").expect_refusal(3);
+    ask(&house, "logs 99999999999999999999").expect_refusal(3);
+    ask(&house, "logs backup").expect_refusal(1);
+    assert!(!house.state_dir().exists(), "readers make nothing");
 }
 
 #[test]
 fn status_in_json_has_supervisor_and_jobs() {
-    let home = Home::new("json");
-    home.write_jobfile(JOBFILE);
-    let answer = home.run("status --json");
-    let value: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let house = House::new(JOBFILE);
+    let answer = ask(&house, "status --json");
+    let value = answer.json();
     assert_eq!(value["supervisor"]["running"], false);
     assert_eq!(value["supervisor"]["pid"], serde_json::Value::Null);
     assert_eq!(value["jobs"][0]["name"], "backup");
@@ -215,85 +144,70 @@ fn status_in_json_has_supervisor_and_jobs() {
 
 #[test]
 fn without_a_jobfile_there_is_a_hint_to_init() {
-    let home = Home::new("no-jobfile");
+    let house = House::empty();
     for line in ["status", "next"] {
-        let answer = home.run(line);
-        answer.assert_is_refused(2);
-        assert!(answer.stderr.contains("hint: `jobctl init`"), "{answer:?}");
+        let answer = ask(&house, line).expect_refusal(2);
+        assert!(answer.err.contains("hint: `jobctl init`"), "{answer:?}");
     }
 }
 
 #[test]
 fn a_broken_jobfile_is_named_with_line_and_column() {
-    let home = Home::new("broken");
-    home.write_jobfile("[jobs.a]\ncommand = 'true'\nretrry = 3\n");
-    let answer = home.run("next");
-    answer.assert_is_refused(1);
-    assert!(answer.stderr.contains("jobs.toml:3:1: job `a`:"), "{answer:?}");
+    let house = House::new("[jobs.a]\ncommand = 'true'\nretrry = 3\n");
+    let answer = ask(&house, "next").expect_refusal(1);
+    assert!(answer.err.contains("jobs.toml:3:1: job `a`:"), "{answer:?}");
 }
 
 #[test]
 fn output_that_cannot_be_written_is_the_system_failing() {
-    let home = Home::new("full");
-    home.write_jobfile(JOBFILE);
+    let house = House::new(JOBFILE);
     for line in ["--help", "next", "status", "status --json", "next --json"] {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let output = home.command(line.split(' ')).stdout(full).output().unwrap();
-        let answer = Answer::of(output);
-        answer.assert_is_refused(111);
-        assert_eq!(answer.stderr, "jobctl: standard output: no space left on device\n", "{line}");
+        let mut command = house.jobctl();
+        let answer = answer_of(command.args(line.split(' ')).stdout(full)).expect_refusal(111);
+        assert_eq!(answer.err, "jobctl: standard output: no space left on device\n", "{line}");
     }
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = home.command(["show", "x"]).stderr(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "an error that nobody can read is still an error");
+    let answer = answer_of(house.jobctl().args(["show", "x"]).stderr(full));
+    assert_eq!(answer.code, 2, "an error that nobody can read is still an error");
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let home = Home::new("pipe");
+    let house = House::empty();
     let args = ["next", "--schedule", "* * * * *", "-n", "100000", "--json"];
     let mut child =
-        home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        house.jobctl().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.starts_with("{\"at\":"), "{first}");
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+    let answer = answer_from(child.wait_with_output().unwrap());
+    assert_eq!((answer.code, answer.err.as_str()), (0, ""));
 }
 
 #[test]
 fn closed_streams_do_not_make_it_panic() {
-    let home = Home::new("closed");
-    home.write_jobfile(JOBFILE);
+    let house = House::new(JOBFILE);
     let shell = |redirections: &str, line: &str| {
         let script = format!("exec '{}' {line} {redirections}", env!("CARGO_BIN_EXE_jobctl"));
-        let mut command = Command::new("/bin/sh");
-        command.env_clear().env("HOME", &home.0).env("JOBCTL_JOBFILE", home.0.join("jobs.toml"));
-        command
-            .env("JOBCTL_STATE_DIR", home.0.join("state"))
-            .args(["-c", &script])
-            .output()
-            .unwrap()
+        answer_of(house.program("/bin/sh").args(["-c", &script]))
     };
     for redirections in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
-        assert_eq!(shell(redirections, "status").status.code(), Some(0), "{redirections}");
-        assert_eq!(shell(redirections, "show 9").status.code(), Some(3), "{redirections}");
+        assert_eq!(shell(redirections, "status").code, 0, "{redirections}");
+        assert_eq!(shell(redirections, "show 9").code, 3, "{redirections}");
     }
 }
 
 #[test]
 fn arguments_that_are_no_text_never_make_it_panic() {
-    let home = Home::new("bytes");
-    home.write_jobfile(JOBFILE);
+    let house = House::new(JOBFILE);
     let bytes = || OsString::from_vec(b"a\xff\x1b[2Jb".to_vec());
     for command in
         ["status", "next", "runs", "show", "logs", "run", "retry", "wait", "pause", "nonsense"]
     {
-        let answer = Answer::of(home.command([OsString::from(command), bytes()]).output().unwrap());
-        answer.assert_is_refused(2);
+        let words = [OsString::from(command), bytes()];
+        answer_of(house.jobctl().args(words)).expect_refusal(2);
     }
-    let answer = Answer::of(home.command([bytes()]).output().unwrap());
-    answer.assert_is_refused(2);
-    let output = home.command(["status"]).env("JOBCTL_JOBFILE", bytes()).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    answer_of(house.jobctl().args([bytes()])).expect_refusal(2);
+    answer_of(house.jobctl().args(["status"]).env("JOBCTL_JOBFILE", bytes())).expect(2);
 }

@@ -3,10 +3,9 @@
 //! Tests that need mandoc or systemd-analyze are skipped where it is missing; `.ci/run` installs them and requires them then.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-use crate::skipped::{Need, skipped};
+use crate::support::{Answer, House, Need, answer_of, program, skipped};
 
 const COMMANDS: &[&str] = &[
     "run",
@@ -46,12 +45,13 @@ const PAGES: &[&str] = &["man/jobctl.1", "man/jobctl.toml.5"];
 
 #[test]
 fn every_jobfile_in_a_document_passes_the_check() {
-    let dir = Scratch::new("snippets");
+    let house = House::empty();
     for document in ["README.md", "docs/design.md", "docs/reliability.md"] {
         let snippets = blocks(&read(document), "toml");
         for (index, snippet) in snippets.iter().enumerate() {
             assert_checks(
-                &dir.file("jobs.toml", snippet),
+                &house,
+                &house.write("jobs.toml", snippet),
                 &format!("snippet {index} of {document}"),
             );
         }
@@ -59,7 +59,8 @@ fn every_jobfile_in_a_document_passes_the_check() {
     assert!(!blocks(&read("README.md"), "toml").is_empty(), "README.md shows no jobfile");
     for (index, snippet) in literals(&read("man/jobctl.toml.5")).iter().enumerate() {
         assert_checks(
-            &dir.file("jobs.toml", snippet),
+            &house,
+            &house.write("jobs.toml", snippet),
             &format!("example {index} of jobctl.toml(5)"),
         );
     }
@@ -67,12 +68,13 @@ fn every_jobfile_in_a_document_passes_the_check() {
 
 #[test]
 fn every_example_passes_the_check_and_says_what_it_is_for() {
+    let house = House::empty();
     let mut count = 0;
     for entry in fs::read_dir(root().join("examples")).expect("there are examples") {
         let path = entry.expect("an entry is readable").path();
         let text = fs::read_to_string(&path).expect("an example is readable");
         assert!(text.starts_with("# "), "{} has no head that says what it is for", path.display());
-        assert_checks(&path, &path.display().to_string());
+        assert_checks(&house, &path, &path.display().to_string());
         count += 1;
     }
     assert!(count >= 3, "only {count} examples");
@@ -80,10 +82,9 @@ fn every_example_passes_the_check_and_says_what_it_is_for() {
 
 #[test]
 fn a_jobfile_that_is_wrong_does_not_pass_the_check() {
-    let dir = Scratch::new("wrong");
-    let path = dir.file("jobs.toml", "[jobs.a]\ncomand = 'true'\n");
-    let output = jobctl(&["--jobfile".as_ref(), path.as_os_str(), "check".as_ref()]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let house = House::empty();
+    let path = house.write("jobs.toml", "[jobs.a]\ncomand = 'true'\n");
+    check(&house, &path).expect(1);
 }
 
 #[test]
@@ -92,18 +93,15 @@ fn the_manual_pages_are_clean() {
         return skipped(Need::Mandoc, "mandoc is not installed");
     }
     for page in PAGES {
-        let output =
-            command("mandoc").args(["-T", "lint", "-W", "warning"]).arg(root().join(page)).output();
-        let output = output.expect("mandoc can be started");
-        assert!(output.status.success(), "{page}:\n{}", text(&output));
+        let mut mandoc = program("mandoc");
+        answer_of(mandoc.args(["-T", "lint", "-W", "warning"]).arg(root().join(page))).expect(0);
     }
 }
 
 #[test]
 fn the_binary_prints_the_manual_pages_it_was_built_with() {
     for (name, page) in [("jobctl", "man/jobctl.1"), ("jobctl.toml", "man/jobctl.toml.5")] {
-        let output = jobctl(&["man".as_ref(), name.as_ref()]);
-        assert_eq!(String::from_utf8_lossy(&output.stdout), read(page), "{page}");
+        assert_eq!(House::empty().ask(&["man", name]).out, read(page), "{page}");
     }
 }
 
@@ -234,7 +232,7 @@ fn the_units_are_accepted_by_systemd() {
     if !is_installed("systemd-analyze") {
         return skipped(Need::Systemd, "systemd-analyze is not installed");
     }
-    let dir = Scratch::new("units");
+    let house = House::empty();
     for (name, scope) in [("jobctl.service", "--system"), ("jobctl-user.service", "--user")] {
         let unit = read(&format!("contrib/{name}"));
         let installed = "/usr/local/bin/jobctl";
@@ -242,16 +240,12 @@ fn the_units_are_accepted_by_systemd() {
             unit.contains(&format!("ExecStart={installed} run")),
             "{name} starts something else"
         );
-        let path = dir.file(name, &unit.replace(installed, env!("CARGO_BIN_EXE_jobctl")));
-        let output = command("systemd-analyze")
-            .args([scope, "--man=no", "verify"])
-            .arg(&path)
-            .env("XDG_RUNTIME_DIR", &dir.0)
-            .env("HOME", &dir.0)
-            .output()
-            .expect("systemd-analyze can be started");
-        assert!(output.status.success(), "{name}:\n{}", text(&output));
-        assert!(!text(&output).contains(name), "{name}:\n{}", text(&output));
+        let path = house.write(name, unit.replace(installed, env!("CARGO_BIN_EXE_jobctl")));
+        let mut systemd = program("systemd-analyze");
+        systemd.args([scope, "--man=no", "verify"]).arg(&path);
+        systemd.env("XDG_RUNTIME_DIR", house.dir()).env("HOME", house.dir());
+        let answer = answer_of(&mut systemd).expect(0);
+        assert!(!format!("{answer:?}").contains(name), "{name}: {answer:?}");
     }
 }
 
@@ -328,30 +322,6 @@ fn every_promise_names_tests_that_are_there() {
     }
 }
 
-/// A directory of a test's own, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let dir =
-            std::env::temp_dir().join(format!("jobctl-documents-{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a temporary directory can be made");
-        Self(dir)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).expect("a temporary file can be written");
-        path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -360,36 +330,18 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test starts the binary and the programs it is held against"
-)]
-fn command(program: &str) -> Command {
-    Command::new(program)
-}
-
-fn jobctl(args: &[&std::ffi::OsStr]) -> Output {
-    let mut command = command(env!("CARGO_BIN_EXE_jobctl"));
-    command.env_remove("JOBCTL_JOBFILE").env_remove("JOBCTL_STATE_DIR");
-    command.args(args).output().expect("jobctl can be started")
-}
-
-fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-fn assert_checks(path: &Path, what: &str) {
-    let output = jobctl(&["--jobfile".as_ref(), path.as_os_str(), "check".as_ref()]);
-    assert!(output.status.success(), "{what} does not pass `jobctl check`:\n{}", text(&output));
+fn assert_checks(house: &House, path: &Path, what: &str) {
+    let answer = check(house, path);
+    assert_eq!(answer.code, 0, "{what} does not pass `jobctl check`:\n{answer:?}");
+}
+
+fn check(house: &House, path: &Path) -> Answer {
+    answer_of(house.jobctl().arg("--jobfile").arg(path).arg("check"))
 }
 
 /// The blocks of a document in a language.
@@ -413,11 +365,7 @@ fn links(document: &str) -> Vec<String> {
 }
 
 fn help(args: &[&str]) -> String {
-    let mut words: Vec<&std::ffi::OsStr> = args.iter().map(std::convert::AsRef::as_ref).collect();
-    words.push("--help".as_ref());
-    let output = jobctl(&words);
-    assert!(output.status.success(), "{args:?}: {}", text(&output));
-    text(&output)
+    House::empty().ask(&[args, &["--help"]].concat()).expect(0).out
 }
 
 /// `--NAME` at the beginning of a line of help, with or without a short one before it.

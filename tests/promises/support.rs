@@ -15,7 +15,7 @@ mod supervisor;
 mod waiting;
 
 pub(crate) use crate::skipped::{Need, skipped};
-pub(crate) use answer::{Answer, answer_from, answer_of};
+pub(crate) use answer::{Answer, answer_from, answer_of, answer_to};
 pub(crate) use dead_mount::DeadMount;
 pub(crate) use house::House;
 pub(crate) use process::{environment, is_alive, processes, send, stat_field, wait_gone};

@@ -1,7 +1,8 @@
 //! What a program said and how it ended.
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -29,6 +30,13 @@ impl Answer {
         self
     }
 
+    /// A refusal: this exit code, one message and no output.
+    #[track_caller]
+    pub(crate) fn expect_refusal(self, code: i32) -> Self {
+        assert!(self.err.starts_with("jobctl: ") && self.out.is_empty(), "{self:#?}");
+        self.expect(code)
+    }
+
     /// Standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
@@ -40,6 +48,19 @@ impl Answer {
 #[track_caller]
 pub(crate) fn answer_of(command: &mut Command) -> Answer {
     answer_from(command.output().expect("it can be started"))
+}
+
+/// The same with something on standard input, which it need not read.
+#[track_caller]
+pub(crate) fn answer_to(command: &mut Command, input: impl AsRef<[u8]>) -> Answer {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it can be started");
+    let mut stdin = child.stdin.take().expect("it was asked for");
+    let input = input.as_ref().to_vec();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("it only writes");
+    answer_from(output)
 }
 
 pub(crate) fn answer_from(output: std::process::Output) -> Answer {

@@ -1,7 +1,6 @@
 //! A directory of a test's own with a jobfile and a store, the real binary in it, and questions about it.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::answer::{Answer, answer_from, answer_of};
+use super::answer::{Answer, answer_of, answer_to};
 use super::process::{
     command_line, environment, has_open_below, is_alive, processes, send, stat_field,
 };
@@ -30,6 +29,13 @@ pub(crate) struct House {
 impl House {
     /// A house with this jobfile. Commands find the directory in `$T`; `@T@` in the jobfile stands for it.
     pub(crate) fn new(jobfile: &str) -> Self {
+        let house = Self::empty();
+        house.write_jobfile(jobfile);
+        house
+    }
+
+    /// A house without a jobfile.
+    pub(crate) fn empty() -> Self {
         let number = HOUSES.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir()
             .canonicalize()
@@ -37,9 +43,7 @@ impl House {
             .join(format!("jobctl-promise-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).expect("a directory can be made");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let house = Self { dir, caller: None };
-        house.write_jobfile(jobfile);
-        house
+        Self { dir, caller: None }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -65,10 +69,20 @@ impl House {
         fs::rename(self.path("jobs.toml.new"), self.jobfile()).expect("it can be renamed");
     }
 
-    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        fs::write(self.path(name), text).expect("it can be written");
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o644))
-            .expect("it is ours");
+    /// Writes a file, and makes the directories above it; its path.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("it is in the house")).expect("it is ours");
+        fs::write(&path, text).expect("it can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        path
+    }
+
+    /// Writes a program; its path.
+    pub(crate) fn write_program(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.write(name, text);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        path
     }
 
     /// A file's text; empty if there is none.
@@ -86,14 +100,22 @@ impl House {
 
     /// `jobctl` with the jobfile and state directory of this house, and nothing else of ours in its environment.
     pub(crate) fn jobctl(&self) -> Command {
-        let mut command = match &self.caller {
-            None => program(env!("CARGO_BIN_EXE_jobctl")),
+        match &self.caller {
+            None => self.program(env!("CARGO_BIN_EXE_jobctl")),
             Some((uid, binary)) => {
-                let mut command = become_user(*uid);
+                let mut command = self.at_home(become_user(*uid));
                 command.arg(binary);
                 command
             }
-        };
+        }
+    }
+
+    /// Another program that calls `jobctl`, with the same environment.
+    pub(crate) fn program(&self, path: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.at_home(program(path))
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("JOBCTL_") {
                 command.env_remove(name);
@@ -104,6 +126,7 @@ impl House {
             .env("JOBCTL_STATE_DIR", self.state_dir())
             .env("T", &self.dir)
             .env("NO_COLOR", "1")
+            .env("TZ", "UTC")
             .stdin(Stdio::null());
         command
     }
@@ -128,18 +151,7 @@ impl House {
     /// The same with something on standard input.
     #[track_caller]
     pub(crate) fn ask_with(&self, args: &[&str], input: impl AsRef<[u8]>) -> Answer {
-        let mut child = self
-            .jobctl()
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("jobctl can be started");
-        let mut stdin = child.stdin.take().expect("it was asked for");
-        stdin.write_all(input.as_ref()).expect("it reads");
-        drop(stdin);
-        answer_from(child.wait_with_output().expect("it ends"))
+        answer_to(self.jobctl().args(args), input)
     }
 
     /// Adds an item; its id.
