@@ -43,10 +43,19 @@ const EXIT_CODES: &[&str] = &["0", "1", "2", "3", "4", "75", "111"];
 
 const PAGES: &[&str] = &["man/jobctl.1", "man/jobctl.toml.5"];
 
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/design.md",
+    "docs/store.md",
+    "docs/reliability.md",
+];
+
 #[test]
 fn every_jobfile_in_a_document_passes_the_check() {
     let house = House::empty();
-    for document in ["README.md", "docs/design.md", "docs/reliability.md"] {
+    for &document in DOCUMENTS {
         let snippets = blocks(&read(document), "toml");
         for (index, snippet) in snippets.iter().enumerate() {
             assert_checks(
@@ -135,8 +144,7 @@ fn every_command_alias_and_option_stands_in_the_manual_page() {
 
 #[test]
 fn no_section_of_a_document_stands_twice() {
-    let others = ["README.md", "docs/design.md", "docs/reliability.md"];
-    for document in PAGES.iter().chain(&others) {
+    for document in PAGES.iter().chain(DOCUMENTS) {
         let text = read(document);
         let is_heading = |line: &&str| {
             [".Sh ", ".Ss ", "# ", "## ", "### "].iter().any(|mark| line.starts_with(mark))
@@ -263,22 +271,25 @@ fn the_readme_has_the_two_commands_and_ci_runs_the_second() {
 }
 
 #[test]
-fn every_file_that_a_document_links_to_is_there() {
-    for document in ["README.md", "docs/design.md", "docs/reliability.md"] {
+fn everything_that_a_document_links_to_is_there() {
+    for &document in DOCUMENTS {
         let dir = root().join(document).parent().expect("a document is in a directory").to_owned();
-        for target in links(&read(document)) {
-            let is_elsewhere = target.contains("://") || target.starts_with('#');
-            assert!(
-                is_elsewhere || dir.join(&target).exists(),
-                "{document} links to {target}, which is not there"
-            );
+        for target in links(&read(document)).iter().filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target.as_str(), ""));
+            let path = if file.is_empty() { root().join(document) } else { dir.join(file) };
+            assert!(path.exists(), "{document} links to {target}, which is not there");
+            let is_there = anchor.is_empty()
+                || anchors(&fs::read_to_string(&path).unwrap_or_default())
+                    .iter()
+                    .any(|heading| heading == anchor);
+            assert!(is_there, "{document} links to {target}, which is no heading there");
         }
     }
 }
 
 #[test]
-fn the_numbers_of_the_design_are_those_of_the_code() {
-    let design = read("docs/design.md");
+fn the_numbers_of_the_store_are_those_of_the_code() {
+    let page = read("docs/store.md");
     let source = read("src/core/run.rs");
     let words = source.lines().filter_map(|line| {
         let (head, word) = line.trim().split_once(" \"")?;
@@ -289,8 +300,8 @@ fn the_numbers_of_the_design_are_those_of_the_code() {
     assert!(words.len() > 30, "the words are not where they were: {words:?}");
     for (number, word) in words {
         assert!(
-            design.contains(&format!("{number} `{word}`")),
-            "docs/design.md does not say that {number} is `{word}`"
+            page.contains(&format!("{number} `{word}`")),
+            "docs/store.md does not say that {number} is `{word}`"
         );
     }
 }
@@ -362,6 +373,14 @@ fn literals(page: &str) -> Vec<String> {
 fn links(document: &str) -> Vec<String> {
     let parts = document.split("](").skip(1);
     parts.filter_map(|part| part.split(')').next()).map(str::to_owned).collect()
+}
+
+/// What a link may name behind `#`: the headings, as GitHub makes names of them.
+fn anchors(document: &str) -> Vec<String> {
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    let texts = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let is_kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    texts.map(|text| text.chars().filter(is_kept).collect::<String>().replace(' ', "-")).collect()
 }
 
 fn help(args: &[&str]) -> String {

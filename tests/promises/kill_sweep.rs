@@ -119,7 +119,7 @@ const KILLS_IN_A_HOUSE: u32 = 30;
 /// How often a hook is tried whose keeper is lost (docs/design.md).
 const TRIES_MAX: usize = 3;
 
-/// Numbers of outcomes in the store (docs/design.md).
+/// Numbers of outcomes in the store (docs/store.md).
 const EXITED: i64 = 1;
 const LOST: i64 = 5;
 
