@@ -4,6 +4,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod duration;
+pub(crate) mod ended;
 pub(crate) mod env_file;
 pub(crate) mod environment;
 pub(crate) mod escape;
@@ -13,6 +14,7 @@ pub(crate) mod hash;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod lane;
+pub(crate) mod local;
 pub(crate) mod notice;
 pub(crate) mod noun;
 pub(crate) mod output;
@@ -24,6 +26,7 @@ pub(crate) mod report;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod schedule;
+pub(crate) mod shell;
 pub(crate) mod stop;
 pub(crate) mod tally;
 pub(crate) mod terms;

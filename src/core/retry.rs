@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::ended::HowItEnded;
 use super::job::{Policy, Retry, RetryMax};
 use super::run::{Outcome, Reason, Verdict};
 use super::time::Wall;
@@ -254,11 +255,10 @@ impl Policy {
 /// An outcome in a few words, for logs and messages.
 pub(crate) fn describe(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Exited(code) => format!("exit {code}"),
-        Outcome::Signaled(signal) => format!("signal {signal}"),
-        Outcome::TimedOut { .. } => "timed out".to_owned(),
         Outcome::SpawnFailed { error, .. } => format!("not started: {error}"),
-        Outcome::Lost => "lost".to_owned(),
+        Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut { .. } | Outcome::Lost => {
+            HowItEnded::from(outcome).phrase()
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Imported;
 use super::records::{Records, Start, printed_forms};
+use serde::Serialize;
+
 use crate::core::time::Wall;
 
 /// When a line is started.
@@ -27,7 +29,7 @@ pub(crate) struct Expected<'a> {
 }
 
 /// A start that only one side has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Lone {
     /// The minute; for cron the time of the record.
     pub(crate) at: Wall,

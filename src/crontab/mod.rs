@@ -133,7 +133,7 @@ pub(crate) struct Import {
 }
 
 /// A line that no job was made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Unknown {
     /// The crontab.
     pub(crate) file: String,

@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::percent;
+use crate::core::local::instants;
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 
@@ -168,28 +169,9 @@ fn instant(stamp: Stamp, first_year: i64, zone: &Zone) -> Option<Wall> {
         Stamp::Full(at) => Some(at),
         Stamp::Local { turns, month, day, time, is_again } => {
             let date = NaiveDate::from_ymd_opt(year_of(first_year, turns), month, day)?;
-            let local = date.and_time(time).and_utc().timestamp();
-            Some(Wall::from_secs(from_local(zone, local, is_again)))
+            let (first, last) = instants(zone, date.and_time(time));
+            Some(if is_again { last } else { first })
         }
-    }
-}
-
-/// The instant at which a zone's clocks show a time: where they show it twice, the first one, or the second.
-fn from_local(zone: &Zone, local: i64, is_again: bool) -> i64 {
-    let offset_at = |secs: i64| {
-        let index = zone.transitions.partition_point(|it| it.at_secs <= secs);
-        let before = index.checked_sub(1).map(|index| zone.transitions[index]);
-        i64::from(before.map_or(zone.offset_first_secs, |it| it.offset_secs))
-    };
-    const DAY_SECS: i64 = 86_400;
-    let (before, after) = (offset_at(local - DAY_SECS), offset_at(local + DAY_SECS));
-    let is_real = |offset: &i64| offset_at(local - offset) == *offset;
-    let (first, second) = (local - before, local - after);
-    match (is_real(&before), is_real(&after)) {
-        (true, true) if is_again => first.max(second),
-        (true, true) => first.min(second),
-        (false, true) => second,
-        (true, false) | (false, false) => first,
     }
 }
 

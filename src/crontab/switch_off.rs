@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Off;
+use crate::core::shell;
 
 /// The command for the lines of one crontab; none if there are none.
 pub(super) fn command(off: &Off, lines: &BTreeSet<u32>) -> Option<String> {
@@ -41,12 +42,8 @@ fn script(lines: impl Iterator<Item = u32>) -> Option<String> {
 
 /// A word for a POSIX shell.
 fn quoted(text: &str) -> String {
-    let is_plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '@' | '+');
-    if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    let is_option = text.starts_with('-');
+    shell::quote(text, |c| !is_option && (c.is_ascii_alphanumeric() || "/._-@+".contains(c)))
 }
 
 #[cfg(test)]

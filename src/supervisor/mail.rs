@@ -6,9 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::Supervisor;
 use super::environment::{MAILERS_PATH, Subject};
 use super::spawner::Spawner;
+use crate::core::ended::HowItEnded;
 use crate::core::job::Job;
 use crate::core::notice::{self, Event, Mail, Message};
-use crate::core::run::{OutcomeKind, State};
+use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::machine;
 use crate::store::{NoticeRow, RunRow, StoreError};
@@ -88,16 +89,8 @@ fn encoded(message: &Message) -> Vec<u8> {
 
 /// How the newest attempt of a run ended, in a few words.
 fn outcome_words(run: &RunRow) -> Option<String> {
-    let outcome = run.outcome?;
-    Some(match (outcome, run.exit_code, run.signal) {
-        (OutcomeKind::Exited, Some(code), _) => format!("exit {code}"),
-        (OutcomeKind::Signaled, _, Some(signal)) => format!("signal {signal}"),
-        (OutcomeKind::TimedOut, ..) => "timed out".to_owned(),
-        (OutcomeKind::SpawnFailed, ..) => "not started".to_owned(),
-        (OutcomeKind::Exited | OutcomeKind::Signaled | OutcomeKind::Lost, ..) => {
-            outcome.to_string()
-        }
-    })
+    run.outcome?;
+    Some(HowItEnded::of(run.outcome, run.exit_code, run.signal).phrase())
 }
 
 fn late_words(row: &NoticeRow, run: Option<&RunRow>) -> String {

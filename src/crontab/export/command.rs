@@ -2,6 +2,7 @@
 
 use super::{Export, Remarks, Variables};
 use crate::core::job::{CommandLine, EnvValue, Job};
+use crate::core::shell;
 
 /// Shells that know `export`, `cd` and `umask` as sh(1) does.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "busybox"];
@@ -204,11 +205,7 @@ fn quoted<'t>(words: impl IntoIterator<Item = &'t str>) -> String {
 
 /// A word for a shell: as it is where nothing in it means anything, else in single quotes.
 fn quote(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    shell::quote(word, |c| c.is_ascii_alphanumeric() || "/._-+:,@".contains(c))
 }
 
 /// The value of an environment line as cron reads it (load_env): in quotes where blanks or quotes matter.

@@ -11,6 +11,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::core::job::{Job, MailOn};
 
 /// A job to be exported.
@@ -32,15 +34,17 @@ pub(crate) enum Kind<'a> {
 }
 
 /// Something that crontab cannot say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Remark {
     /// Of which job.
     pub(crate) job: String,
     /// Which key of it.
     pub(crate) key: &'static str,
     /// What is lost, or to be done.
+    #[serde(rename = "message")]
     pub(crate) text: String,
     /// Whether the line is a comment for it.
+    #[serde(rename = "refused")]
     pub(crate) is_refusal: bool,
 }
 
