@@ -6,6 +6,7 @@ mod cli;
 mod cmd;
 mod core;
 mod crontab;
+mod facts;
 mod jobfile;
 mod keeper;
 mod os;

@@ -12,8 +12,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("keeper", &["os", "core"]),
     ("supervisor", &["keeper", "jobfile", "store", "os", "core"]),
+    ("facts", &["keeper", "jobfile", "store", "os", "core"]),
     ("cli", &[]),
-    ("cmd", &["cli", "supervisor", "keeper", "jobfile", "crontab", "store", "os", "core"]),
+    ("cmd", &["cli", "facts", "supervisor", "keeper", "jobfile", "crontab", "store", "os", "core"]),
 ];
 
 /// A crate that only one place may use, and the place.

@@ -69,11 +69,6 @@ impl Failure {
         Self::system(format!("{}: {}", path.display(), plain(error)))
     }
 
-    /// Output could not be read where an attempt writes it.
-    pub(crate) fn of_slot(error: &io::Error) -> Self {
-        Self::system(format!("output cannot be read: {}", plain(error)))
-    }
-
     /// Adds what to do about it.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -111,6 +106,29 @@ impl From<StoreError> for Failure {
             | StoreError::Failed { .. } => Exit::System,
         };
         Self { message: error.to_string(), hint: error.hint().map(str::to_owned), code }
+    }
+}
+
+/// Context first, then the reason: `signals: too many open files`.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let words = error.chain().map(|cause| match cause.downcast_ref::<io::Error>() {
+            Some(error) => plain(error),
+            None => cause.to_string(),
+        });
+        Self::system(words.collect::<Vec<_>>().join(": "))
+    }
+}
+
+/// Names the file with which something could not be done.
+pub(crate) trait InFile<T> {
+    /// The same, or a failure that names the file.
+    fn in_file(self, path: &std::path::Path) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<io::Error>> InFile<T> for Result<T, E> {
+    fn in_file(self, path: &std::path::Path) -> Result<T, Failure> {
+        self.map_err(|error| Failure::of_file(path, &error.into()))
     }
 }
 

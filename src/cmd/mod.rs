@@ -11,7 +11,6 @@ mod fields;
 mod filter;
 mod jobs;
 mod jobset;
-mod json;
 mod look;
 mod moving;
 pub(crate) mod output;
@@ -23,13 +22,13 @@ pub(crate) mod usage;
 mod when;
 
 use crate::cli::{Cli, Command};
+pub(crate) use crate::facts::jobs::Jobs;
 use crate::os::{process, signals};
 pub(crate) use context::Context;
 pub(crate) use exit::Exit;
-pub(crate) use failure::{Failure, plain};
-pub(crate) use jobset::Jobs;
+pub(crate) use failure::{Failure, InFile, plain};
 pub(crate) use output::{Out, Style};
-pub(crate) use table::{Cell, Column, Table};
+pub(crate) use table::{Cell, Table};
 pub(crate) use when::{Toward, Viewer};
 
 /// What most of this room answers: something, or why not.

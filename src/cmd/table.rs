@@ -11,34 +11,31 @@ const GAP: usize = 2;
 /// A flexible column is not shortened below this.
 const FLEXIBLE_MIN: usize = 8;
 
-/// A column.
+/// How a column takes its room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Column {
+enum Kind {
+    Left,
+    Right,
+    Flexible,
+    Firm,
+}
+
+/// A column: its title, how it takes its room, and its cells.
+#[derive(Clone, Debug)]
+struct Column {
     title: &'static str,
-    is_right: bool,
-    is_flexible: bool,
-    is_firm: bool,
+    kind: Kind,
+    cells: Vec<Cell>,
 }
 
 impl Column {
-    /// Words.
-    pub(crate) const fn left(title: &'static str) -> Self {
-        Self { title, is_right: false, is_flexible: false, is_firm: false }
+    fn width(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| cell.text.width());
+        cells.chain([self.title.width()]).max().unwrap_or(0)
     }
 
-    /// Numbers.
-    pub(crate) const fn right(title: &'static str) -> Self {
-        Self { title, is_right: true, is_flexible: false, is_firm: false }
-    }
-
-    /// Words that may be shortened.
-    pub(crate) const fn flexible(title: &'static str) -> Self {
-        Self { title, is_right: false, is_flexible: true, is_firm: false }
-    }
-
-    /// Words that are shortened last: a row means nothing without them.
-    pub(crate) const fn firm(title: &'static str) -> Self {
-        Self { title, is_right: false, is_flexible: false, is_firm: true }
+    fn is_empty(&self) -> bool {
+        self.cells.iter().all(|cell| cell.text.is_empty())
     }
 }
 
@@ -54,6 +51,11 @@ impl Cell {
     pub(crate) fn styled(style: Style, text: impl AsRef<str>) -> Self {
         Self { text: escape::text(text.as_ref()).into_owned(), style }
     }
+
+    /// A value; none is an empty cell, and a column of those is left out.
+    pub(crate) fn maybe(value: Option<impl ToString>) -> Self {
+        value.map(|value| value.to_string()).unwrap_or_default().into()
+    }
 }
 
 impl<T: AsRef<str>> From<T> for Cell {
@@ -62,77 +64,79 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// Rows under columns.
+/// Rows under columns. A column in which nothing stands is left out.
 #[derive(Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct Table<'a, R> {
+    rows: &'a [R],
     columns: Vec<Column>,
-    rows: Vec<Vec<Cell>>,
 }
 
-impl Table {
-    /// A table without rows.
-    pub(crate) fn new(columns: &[Column]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+impl<'a, R> Table<'a, R> {
+    /// A table of some rows, without columns.
+    pub(crate) const fn of(rows: &'a [R]) -> Self {
+        Self { rows, columns: Vec::new() }
     }
 
-    /// Adds a row: a cell for each column.
-    pub(crate) fn push(&mut self, row: Vec<Cell>) {
-        assert!(row.len() == self.columns.len(), "a row has a cell for each column");
-        self.rows.push(row);
+    /// Adds a column of words.
+    pub(crate) fn left(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
+        self.with(title, Kind::Left, cell)
     }
 
-    /// Prints heading and rows. A column in which nothing stands is left out.
-    pub(crate) fn print(mut self, out: &mut Out) -> Result<()> {
-        self.drop_empty_columns();
+    /// Adds a column of numbers.
+    pub(crate) fn right(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
+        self.with(title, Kind::Right, cell)
+    }
+
+    /// Adds a column of words that may be shortened.
+    pub(crate) fn flexible(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
+        self.with(title, Kind::Flexible, cell)
+    }
+
+    /// Adds a column of words that are shortened last: a row means nothing without them.
+    pub(crate) fn firm(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
+        self.with(title, Kind::Firm, cell)
+    }
+
+    fn with(mut self, title: &'static str, kind: Kind, cell: impl Fn(&R) -> Cell) -> Self {
+        let column = Column { title, kind, cells: self.rows.iter().map(cell).collect() };
+        self.columns.extend(Some(column).filter(|column| !column.is_empty()));
+        self
+    }
+
+    /// Prints heading and rows.
+    pub(crate) fn print(&self, out: &mut Out) -> Result<()> {
         let mut widths = self.widths();
         if let Some(width) = out.width {
             self.fit(&mut widths, width);
         }
-        let heading =
+        let titles: Vec<Cell> =
             self.columns.iter().map(|column| Cell::styled(Style::Bold, column.title)).collect();
-        self.print_row(heading, &widths, out)?;
-        for row in std::mem::take(&mut self.rows) {
-            self.print_row(row, &widths, out)?;
-        }
-        Ok(())
+        self.print_row(titles.iter(), &widths, out)?;
+        (0..self.rows.len()).try_for_each(|row| {
+            self.print_row(self.columns.iter().map(|column| &column.cells[row]), &widths, out)
+        })
     }
 
     /// Whether it stands in so many columns as it is; in any number if there is no bound.
-    pub(crate) fn fits(&mut self, width: Option<usize>) -> bool {
-        self.drop_empty_columns();
-        let widths = self.widths();
-        width.is_none_or(|width| total(&widths) <= width)
-    }
-
-    fn drop_empty_columns(&mut self) {
-        let is_used: Vec<bool> = (0..self.columns.len())
-            .map(|index| self.rows.iter().any(|row| !row[index].text.is_empty()))
-            .collect();
-        let keep = |index: usize| is_used[index];
-        retain_by_index(&mut self.columns, keep);
-        for row in &mut self.rows {
-            retain_by_index(row, keep);
-        }
+    pub(crate) fn fits(&self, width: Option<usize>) -> bool {
+        width.is_none_or(|width| total(&self.widths()) <= width)
     }
 
     fn widths(&self) -> Vec<usize> {
-        let widest = |(index, column): (usize, &Column)| {
-            let cells = self.rows.iter().map(|row| row[index].text.width());
-            cells.chain([column.title.width()]).max().unwrap_or(0)
-        };
-        self.columns.iter().enumerate().map(widest).collect()
+        self.columns.iter().map(Column::width).collect()
     }
 
     /// Takes from the widest flexible column, then from the widest one of words, the firm ones last, until the table fits or nothing more can be taken.
     fn fit(&self, widths: &mut [usize], width: usize) {
-        self.take(widths, width, |column| column.is_flexible);
-        self.take(widths, width, |column| !column.is_right && !column.is_firm);
-        self.take(widths, width, |column| !column.is_right);
+        self.take(widths, width, &[Kind::Flexible]);
+        self.take(widths, width, &[Kind::Flexible, Kind::Left]);
+        self.take(widths, width, &[Kind::Flexible, Kind::Left, Kind::Firm]);
     }
 
-    fn take(&self, widths: &mut [usize], width: usize, may_shrink: impl Fn(&Column) -> bool) {
+    fn take(&self, widths: &mut [usize], width: usize, from: &[Kind]) {
         loop {
-            let candidates = (0..widths.len()).filter(|&index| may_shrink(&self.columns[index]));
+            let candidates =
+                (0..widths.len()).filter(|&index| from.contains(&self.columns[index].kind));
             let Some(widest) = candidates.max_by_key(|&index| widths[index]) else {
                 return;
             };
@@ -143,22 +147,25 @@ impl Table {
         }
     }
 
-    fn print_row(&self, row: Vec<Cell>, widths: &[usize], out: &mut Out) -> Result<()> {
+    fn print_row<'c>(
+        &self,
+        cells: impl Iterator<Item = &'c Cell>,
+        widths: &[usize],
+        out: &mut Out,
+    ) -> Result<()> {
         let mut line = String::new();
-        let last = row.len().saturating_sub(1);
-        for (index, cell) in row.into_iter().enumerate() {
-            let text =
-                if out.is_terminal() { shorten(&cell.text, widths[index]) } else { cell.text };
-            let padding = " ".repeat(widths[index].saturating_sub(text.width()));
-            let styled = out.styled(cell.style, &text);
-            if self.columns[index].is_right {
-                line.push_str(&padding);
-                line.push_str(&styled);
-            } else {
-                line.push_str(&styled);
-                line.push_str(if index == last { "" } else { &padding });
+        for ((cell, &width), column) in cells.zip(widths).zip(&self.columns) {
+            if !line.is_empty() {
+                line.push_str(&" ".repeat(GAP));
             }
-            line.push_str(if index == last { "" } else { "  " });
+            let text =
+                if out.is_terminal() { shorten(&cell.text, width) } else { cell.text.clone() };
+            let padding = " ".repeat(width.saturating_sub(text.width()));
+            let styled = out.styled(cell.style, &text);
+            match column.kind {
+                Kind::Right => line.extend([&*padding, &*styled]),
+                Kind::Left | Kind::Flexible | Kind::Firm => line.extend([&*styled, &*padding]),
+            }
         }
         out.line(line.trim_end_matches(' '))
     }
@@ -187,37 +194,27 @@ pub(crate) fn shorten(text: &str, width: usize) -> String {
     short
 }
 
-fn retain_by_index<T>(items: &mut Vec<T>, keep: impl Fn(usize) -> bool) {
-    let mut index = 0;
-    items.retain(|_| {
-        index += 1;
-        keep(index - 1)
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cmd::output::capture;
 
     fn printed(width: Option<usize>) -> String {
-        let mut table = Table::new(&[
-            Column::right("ID"),
-            Column::left("JOB"),
-            Column::left("KEY"),
-            Column::flexible("ARGS"),
-        ]);
-        table.push(vec!["7".into(), "backup".into(), "".into(), "one two three four five".into()]);
-        table.push(vec!["412".into(), "漢字".into(), "".into(), "a\nb".into()]);
+        let rows = [["7", "backup", "", "one two three four five"], ["412", "漢字", "", "a\nb"]];
+        let table = Table::of(&rows)
+            .right("ID", |row| row[0].into())
+            .left("JOB", |row| row[1].into())
+            .left("KEY", |row| row[2].into())
+            .flexible("ARGS", |row| row[3].into());
         capture(width, |out| table.print(out))
     }
 
     #[test]
     fn a_firm_column_keeps_what_a_narrow_terminal_can_show() {
-        let mut table =
-            Table::new(&[Column::firm("AT"), Column::left("TIME"), Column::flexible("NOTE")]);
-        let at = "2027-10-31 00:00:00";
-        table.push(vec![at.into(), at.repeat(2).into(), at.into()]);
+        let table = Table::of(&["2027-10-31 00:00:00"])
+            .firm("AT", |at| (*at).into())
+            .left("TIME", |at| at.repeat(2).into())
+            .flexible("NOTE", |at| (*at).into());
         let mut widths = table.widths();
         table.fit(&mut widths, 39);
         assert_eq!(widths, [19, 8, 8]);
@@ -243,8 +240,9 @@ mod tests {
 
     #[test]
     fn where_nothing_is_flexible_words_are_shortened_and_numbers_are_not() {
-        let mut table = Table::new(&[Column::right("ID"), Column::left("STATE")]);
-        table.push(vec!["1234567890".into(), "skipped (overlap, by 1)".into()]);
+        let table = Table::of(&[("1234567890", "skipped (overlap, by 1)")])
+            .right("ID", |(id, _)| (*id).into())
+            .left("STATE", |(_, state)| (*state).into());
         let text = capture(Some(24), |out| table.print(out));
         assert_eq!(text, "        ID  STATE\n1234567890  skipped (ov…\n");
     }

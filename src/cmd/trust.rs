@@ -2,22 +2,15 @@
 //! and every other command reads it as it is, but goes to no state directory because of it, and writes in none that others lead it to.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::cmd::jobset::with_files;
 use crate::cmd::state_key::Named;
-use crate::cmd::{Failure, Result};
+use crate::cmd::{Failure, InFile, Result};
 use crate::core::job::{EnvValue, Job};
+use crate::facts::jobs::with_files;
 use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Snapshot};
-use crate::os::file;
 use crate::os::trust::{self, Fault, Opened};
-
-/// Opens a file of anybody's. Never waits.
-pub(super) fn open_any(path: &Path) -> io::Result<File> {
-    file::open_at_once(path)
-}
 
 /// Reads a jobfile; one that others than root could change is refused, whatever else is wrong with it.
 pub(super) fn load(path: &Path) -> Result<Jobfile, LoadError> {
@@ -57,7 +50,7 @@ pub(super) fn refuse(path: &Path) -> Result<()> {
 
 /// Refuses a state directory to which others could lead root another way.
 pub(super) fn refuse_way(state_dir: &Path) -> Result<()> {
-    let faults = trust::way_to(state_dir).map_err(|error| Failure::of_file(state_dir, &error))?;
+    let faults = trust::way_to(state_dir).in_file(state_dir)?;
     match faults.first() {
         Some(fault) => {
             Err(Failure::no(format!("state directory {}: {fault}", state_dir.display()))

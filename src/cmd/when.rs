@@ -8,6 +8,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Seconds
 
 use crate::cmd::{Failure, Result};
 use crate::core::duration::parse_duration;
+use crate::core::local::{instants, local, offset_at};
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 
@@ -101,11 +102,6 @@ impl Viewer {
     }
 }
 
-/// A time as JSON has it: UTC, milliseconds, `Z`.
-pub(crate) fn utc(at: Wall) -> String {
-    at.rfc3339_ms()
-}
-
 /// A time with the offset a zone has then, with milliseconds (RFC 3339).
 pub(crate) fn with_offset(zone: &Zone, at: Wall) -> String {
     let offset = FixedOffset::east_opt(offset_at(zone, at.secs()));
@@ -141,29 +137,9 @@ pub(crate) fn span(ms: i64) -> String {
     }
 }
 
-/// Seconds east of UTC at an instant.
-pub(crate) fn offset_at(zone: &Zone, secs: i64) -> i32 {
-    let passed = zone.transitions.partition_point(|transition| transition.at_secs <= secs);
-    match passed.checked_sub(1) {
-        Some(last) => zone.transitions[last].offset_secs,
-        None => zone.offset_first_secs,
-    }
-}
-
-/// What the clock on the wall shows.
-fn local(zone: &Zone, at: Wall) -> Option<NaiveDateTime> {
-    let offset_ms = i64::from(offset_at(zone, at.secs())) * 1000;
-    DateTime::from_timestamp_millis(at.ms().checked_add(offset_ms)?).map(|time| time.naive_utc())
-}
-
 /// The instant at which the clock on the wall shows `time`: the first of two, and in a gap the one as long after it.
 fn from_local(zone: &Zone, time: NaiveDateTime) -> Wall {
-    let shown = time.and_utc().timestamp();
-    let before = offset_at(zone, shown.saturating_sub(DAY_SECS + DAY_SECS / 2));
-    let after = offset_at(zone, shown.saturating_add(DAY_SECS + DAY_SECS / 2));
-    let is_right = |offset: &i32| offset_at(zone, shown - i64::from(*offset)) == *offset;
-    let offset = [before, after].into_iter().find(is_right).unwrap_or(before);
-    Wall::from_ms(time.and_utc().timestamp_millis().saturating_sub(i64::from(offset) * 1000))
+    instants(zone, time).0
 }
 
 fn local_time(text: &str) -> Option<NaiveDateTime> {
@@ -219,7 +195,11 @@ mod tests {
             ("90m", Toward::Past, "2026-07-26T10:30:00.000Z"),
             ("1h 30m", Toward::Future, "2026-07-26T13:30:00.000Z"),
         ] {
-            assert_eq!(viewer.parse(text, toward).map(utc).as_deref(), Ok(utc_text), "{text}");
+            assert_eq!(
+                viewer.parse(text, toward).map(Wall::rfc3339_ms).as_deref(),
+                Ok(utc_text),
+                "{text}"
+            );
         }
     }
 
@@ -237,7 +217,7 @@ mod tests {
     #[test]
     fn a_local_time_in_a_fold_is_the_first_and_in_a_gap_the_one_after() {
         let viewer = viewer();
-        let read = |text| viewer.parse(text, Toward::Past).map(utc).unwrap();
+        let read = |text| viewer.parse(text, Toward::Past).map(Wall::rfc3339_ms).unwrap();
         assert_eq!(read("2026-10-25 02:30"), "2026-10-25T00:30:00.000Z");
         assert_eq!(read("2026-03-29 02:30"), "2026-03-29T01:30:00.000Z");
         assert_eq!(read("2026-03-29 01:59"), "2026-03-29T00:59:00.000Z");
@@ -248,7 +228,7 @@ mod tests {
     fn times_are_shown_in_the_zone_asked_for() {
         let at = Wall::from_ms(1_785_067_200_250);
         assert_eq!(viewer().show(at), "2026-07-26 14:00:00");
-        assert_eq!(utc(at), "2026-07-26T12:00:00.250Z");
+        assert_eq!(at.rfc3339_ms(), "2026-07-26T12:00:00.250Z");
         assert_eq!(with_offset(&berlin(), at), "2026-07-26T14:00:00.250+02:00");
         assert_eq!(viewer().show(Wall::from_ms(i64::MAX)), "9223372036854775807 ms");
     }

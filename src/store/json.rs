@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::RunRow;
+use super::{NoticeRow, RunRow};
 use crate::core::time::Wall;
 
 /// The run object (jobctl(1), "A run"): every field always there, absent values null.
@@ -50,6 +50,31 @@ pub(crate) fn run_fields(run: &RunRow) -> Map<String, Value> {
 impl Serialize for RunRow {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         run_fields(self).serialize(to)
+    }
+}
+
+/// As `show` has what was told of a run.
+impl Serialize for NoticeRow {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let object = json!({
+            "event": self.event,
+            "means": self.means,
+            "attempt": self.attempt,
+            "count": self.count,
+            "at": self.at,
+            "due_at": self.due_at,
+            "done": self.is_done,
+            "tries": self.tries,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "outcome": self.outcome,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "error": self.error,
+            "duration_ms": self.duration_ms,
+            "output": self.output,
+        });
+        object.serialize(to)
     }
 }
 

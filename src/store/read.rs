@@ -32,6 +32,24 @@ impl Store {
             .map_err(|e| self.failed("read a run", e))
     }
 
+    /// The runs of some ids, in any order; those that are gone are left out.
+    pub(crate) fn runs_of_ids(&self, ids: &[i64]) -> Result<Vec<RunRow>, StoreError> {
+        let list: Vec<String> = ids.iter().map(i64::to_string).collect();
+        let sql = format!(
+            "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE run.id IN ({}) AND {IN_SIGHT}",
+            list.join(",")
+        );
+        self.conn
+            .prepare(&sql)
+            .and_then(|mut query| query.query_map([], rows::run)?.collect())
+            .map_err(|e| self.failed("read runs", e))
+    }
+
+    /// A moment: as long as it is kept, all that is read is as it was then. Whoever keeps it keeps the log from being cut.
+    pub(crate) fn moment(&self) -> Result<rusqlite::Transaction<'_>, StoreError> {
+        self.conn.unchecked_transaction().map_err(|e| self.failed("read the store", e))
+    }
+
     /// The runs of a filter, newest first.
     pub(crate) fn runs(
         &self,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::{Context, Exit, Failure, Out, Result};
+use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
 use crate::os::trust;
 use crate::store::{Copied, Goal, Store};
 
@@ -33,5 +33,5 @@ pub(super) fn named(file: &Path, command: &str) -> Result<PathBuf> {
         ))
         .hint(format!("`jobctl {command} ./-` means a file of that name")));
     }
-    std::path::absolute(file).map_err(|error| Failure::of_file(file, &error))
+    std::path::absolute(file).in_file(file)
 }

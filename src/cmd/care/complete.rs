@@ -1,8 +1,8 @@
 //! `jobctl __complete`: words for a shell's completion, one a line. Whatever is wrong, it stays silent: somebody is typing.
 
 use crate::cli::{self, Words};
-use crate::cmd::jobset::with_environment;
 use crate::cmd::{Context, Exit, Out, Result};
+use crate::facts::jobs::with_environment;
 use crate::jobfile;
 use crate::store::{Filter, Store};
 

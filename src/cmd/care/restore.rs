@@ -1,11 +1,12 @@
 //! `jobctl restore`: makes the store what it was when a backup was made. Nothing starts afterwards until somebody resumes it.
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use crate::cli;
 use crate::cmd::care::backup::named;
 use crate::cmd::jobs::run::not_in_office;
-use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::os::process;
 use crate::store::{Restored, Restoring, Store, StoreError};
 use crate::supervisor::daemon::Office;
@@ -13,8 +14,7 @@ use crate::supervisor::daemon::Office;
 /// Answers `jobctl restore`.
 pub(crate) fn answer(context: &Context, args: &cli::Restore, out: &mut Out) -> Result<Exit> {
     let file = named(&args.file, "restore")?;
-    let boot_id = process::boot_id()
-        .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?;
+    let boot_id = process::boot_id().context("boot id")?;
     let state_dir = context.made_state_dir()?;
     let _nobody_else = Office::close(state_dir).map_err(|error| {
         let failure = not_in_office(state_dir, error);

@@ -60,7 +60,7 @@ impl Verb for Ack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
+    use crate::facts::run::tests::sample_run;
 
     #[test]
     fn only_a_failure_that_nobody_knows_of_is_acknowledged() {

@@ -73,7 +73,7 @@ impl Verb for Cancel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
+    use crate::facts::run::tests::sample_run;
 
     #[test]
     fn filters_find_what_has_not_ended_unless_they_name_a_state() {

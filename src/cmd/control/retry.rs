@@ -7,7 +7,6 @@ use crate::cli;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words, briefly, key_held};
 use crate::cmd::look::runs::verdict;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Viewer};
-use crate::core::job::Job;
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::jobfile;
@@ -85,7 +84,7 @@ impl Verb for Retry {
         if let Some(failure) = self.refusal_by_state(run) {
             return Ok(Some(failure));
         }
-        if self.job_of(run).is_none() {
+        if self.jobs.today(&run.job).is_none() {
             let (id, job) = (run.id, &run.job);
             return Ok(Some(Failure::no(format!(
                 "run {id}: its job `{job}` is not in the jobfile"
@@ -100,7 +99,7 @@ impl Verb for Retry {
     }
 
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
-        let fresh = self.job_of(run).and_then(|job| job.policy.attempts_max());
+        let fresh = self.jobs.today(&run.job).and_then(|job| job.policy.attempts_max());
         let answer = store.retry_if_ended(run.id, fresh, self.now, self.force)?;
         if answer == Answer::Done
             && let Some(delay) = self.pace.as_ref().map(Pace::next).filter(|delay| !delay.is_zero())
@@ -165,12 +164,6 @@ impl Retry {
             | State::Cancelled => None,
         }
     }
-
-    /// Today's definition of a run's job, also under a new name.
-    fn job_of(&self, run: &RunRow) -> Option<&Job> {
-        let is_renamed = |job: &&Job| job.policy.was.iter().any(|was| was.as_str() == run.job);
-        self.jobs.get(&run.job).or_else(|| self.jobs.jobs.iter().find(is_renamed))
-    }
 }
 
 /// All items and of each job the newest occurrence, oldest first; `runs` come newest first.
@@ -188,9 +181,9 @@ fn newest(runs: &[RunRow]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::jobset::tests::jobs;
-    use crate::cmd::json::sample_run;
     use crate::core::run::Cause;
+    use crate::facts::jobs::tests::jobs;
+    use crate::facts::run::tests::sample_run;
 
     fn retry(force: Force) -> Retry {
         Retry {

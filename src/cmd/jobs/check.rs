@@ -304,7 +304,7 @@ fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::jobset::with_environment;
+    use crate::facts::jobs::with_environment;
     use crate::jobfile::Source;
 
     /// 2026-11-23T22:00:00Z, a Monday.

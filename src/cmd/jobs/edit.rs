@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::cmd::jobs::check::Report;
 use crate::cmd::jobs::reload;
-use crate::cmd::jobset::with_environment;
 use crate::cmd::said;
-use crate::cmd::{Context, Exit, Failure, Out, Result};
+use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
 use crate::core::noun::count;
+use crate::facts::jobs::with_environment;
 use crate::jobfile::{self, STARTER};
 use crate::os::editor::{self, Ended};
 use crate::os::file;
@@ -183,8 +183,7 @@ impl Original {
             }
             Err(error) => return Err(Failure::of_file(path, &error)),
         };
-        let bytes =
-            file::read_small(&target, SIZE_MAX).map_err(|error| Failure::of_file(path, &error))?;
+        let bytes = file::read_small(&target, SIZE_MAX).in_file(path)?;
         let original = Self { path: path.to_path_buf(), target, bytes: Some(bytes) };
         original.refuse_if_not_writable()?;
         Ok(original)
@@ -205,8 +204,7 @@ impl Original {
             return Ok(());
         }
         access(&self.target, AccessFlags::W_OK).map_err(|errno| refuse(&self.target, errno))?;
-        let meta =
-            fs::metadata(&self.target).map_err(|error| Failure::of_file(&self.target, &error))?;
+        let meta = fs::metadata(&self.target).in_file(&self.target)?;
         let me = Uid::effective();
         if !me.is_root() && meta.uid() != me.as_raw() {
             return Err(Failure::system(format!(
@@ -293,8 +291,7 @@ struct Draft {
 impl Draft {
     fn make(path: &Path, text: &[u8]) -> Result<Self> {
         let temporary = std::env::temp_dir();
-        let dir = mkdtemp(&temporary.join("jobctl-edit-XXXXXX"))
-            .map_err(|errno| Failure::of_file(&temporary, &errno.into()))?;
+        let dir = mkdtemp(&temporary.join("jobctl-edit-XXXXXX")).in_file(&temporary)?;
         let draft = Self {
             file: dir.join(path.file_name().unwrap_or_default()),
             dir,
@@ -314,7 +311,7 @@ impl Draft {
     }
 
     fn read(&self) -> Result<Vec<u8>> {
-        file::read_small(&self.file, SIZE_MAX).map_err(|error| Failure::of_file(&self.file, &error))
+        file::read_small(&self.file, SIZE_MAX).in_file(&self.file)
     }
 
     /// After a failure, what was written is kept and its place is said.

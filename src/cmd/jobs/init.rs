@@ -6,14 +6,14 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cmd::{Context, Exit, Failure, Out, Result};
+use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
 use crate::jobfile::STARTER;
 
 /// Answers `jobctl init`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let path = context.jobfile()?;
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(|error| Failure::of_file(dir, &error))?;
+        fs::create_dir_all(dir).in_file(dir)?;
     }
     write(&path)?;
     out.answer(&json!({ "jobfile": path.to_string_lossy() }), |out| {

@@ -1,11 +1,8 @@
 //! Verbs that only look: what runs, what is due, what came of it, and why.
 
-pub(super) mod in_the_way;
-pub(super) mod live;
 pub(super) mod logs;
 pub(super) mod metrics;
 pub(super) mod next;
-pub(super) mod pieces;
 pub(super) mod runs;
 pub(super) mod show;
 pub(super) mod stats;

@@ -9,17 +9,16 @@ use serde::{Serialize, Serializer};
 use serde_json::json as object;
 
 use crate::cli;
-use crate::cmd::jobset::Coming;
-use crate::cmd::json;
 use crate::cmd::table::shorten;
 use crate::cmd::when;
-use crate::cmd::{
-    Cell, Column, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Toward, Viewer,
-};
+use crate::cmd::{Cell, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Toward, Viewer};
 use crate::core::job::Job;
+use crate::core::local::offset_at;
 use crate::core::pause::Pause;
 use crate::core::schedule::{self, HashSeed, Schedule, ScheduleError, Zone};
 use crate::core::time::Wall;
+use crate::facts;
+use crate::facts::jobs::Coming;
 use crate::os::{machine, zone};
 use crate::store::{JobRow, Store};
 
@@ -110,7 +109,7 @@ impl Serialize for Line {
             "schedule": self.schedule,
             "note": self.note,
             "due_at": self.at + self.jitter,
-            "jitter_ms": json::ms(self.jitter),
+            "jitter_ms": facts::ms(self.jitter),
             "resolved": self.resolved,
         });
         object.serialize(to)
@@ -283,51 +282,39 @@ fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
 }
 
 fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<()> {
-    let mut table = Table::new(&[
-        Column::firm("AT"),
-        Column::left("JITTER"),
-        Column::left("IN"),
-        Column::flexible("JOB"),
-        Column::left("SCHEDULE"),
-        Column::left("JOB'S TIME"),
-        Column::flexible("NOTE"),
-    ]);
-    for line in lines {
-        let job_time = match line.zone.name == viewer.zone.name || shows_alike(line, viewer) {
-            true => String::new(),
-            false => format!("{} {}", when::local_text(&line.zone, line.at), line.zone.name),
-        };
-        table.push(vec![
-            viewer.show(line.at).into(),
-            delay_text(line.jitter).trim_start().into(),
-            Cell::styled(
-                Style::Dim,
-                viewer.relative(line.at + line.jitter).trim_start_matches("in "),
-            ),
-            line.job.as_deref().unwrap_or_default().into(),
-            with_values(&line.schedule, line.resolved.clone()).into(),
-            job_time.into(),
-            Cell::styled(Style::Warn, line.note.as_deref().unwrap_or_default()),
-        ]);
-    }
+    let relative = |line: &Line| viewer.relative(line.at + line.jitter);
+    let job_time = |line: &Line| {
+        let is_alike = line.zone.name == viewer.zone.name || shows_alike(line, viewer);
+        let text = || format!("{} {}", when::local_text(&line.zone, line.at), line.zone.name);
+        (!is_alike).then(text)
+    };
+    let note = |line: &Line| line.note.clone().unwrap_or_default();
+    let table = Table::of(lines)
+        .firm("AT", |line| viewer.show(line.at).into())
+        .left("JITTER", |line| delay_text(line.jitter).trim_start().into())
+        .left("IN", |line| Cell::styled(Style::Dim, relative(line).trim_start_matches("in ")))
+        .flexible("JOB", |line| Cell::maybe(line.job.as_ref()))
+        .left("SCHEDULE", |line| with_values(&line.schedule, line.resolved.as_deref()).into())
+        .left("JOB'S TIME", |line| Cell::maybe(job_time(line)))
+        .flexible("NOTE", |line| Cell::styled(Style::Warn, note(line)));
     table.print(out)
 }
 
 /// How much later than its instant an occurrence falls due: ` +7m 12s`, or nothing.
 pub(crate) fn delay_text(jitter: Duration) -> String {
-    match json::ms(jitter) {
+    match facts::ms(jitter) {
         0 => String::new(),
         ms => format!(" +{}", when::span(ms)),
     }
 }
 
 /// An expression, and what it is with values in place of each `H`.
-pub(crate) fn with_values(text: &str, resolved: Option<String>) -> String {
+pub(crate) fn with_values(text: &str, resolved: Option<&str>) -> String {
     resolved.map_or_else(|| text.to_owned(), |resolved| format!("{text} = {resolved}"))
 }
 
 fn shows_alike(line: &Line, viewer: &Viewer) -> bool {
-    when::offset_at(&line.zone, line.at.secs()) == when::offset_at(&viewer.zone, line.at.secs())
+    offset_at(&line.zone, line.at.secs()) == offset_at(&viewer.zone, line.at.secs())
 }
 
 #[cfg(test)]
@@ -368,7 +355,7 @@ mod tests {
     fn jobs_are_merged_in_the_order_of_time() {
         let text = "timezone = 'UTC'\n[jobs.a]\nschedule = '0 * * * *'\ncommand = 'true'\n\
                     [jobs.b]\nschedule = '*/30 * * * *'\ncommand = 'true'\n";
-        let jobs = crate::cmd::jobset::tests::jobs(text);
+        let jobs = crate::facts::jobs::tests::jobs(text);
         let chosen: Vec<&Job> = jobs.jobs.iter().collect();
         let merged: Vec<(String, i64)> = merge(&jobs, &chosen, &[], &range(0, 4))
             .into_iter()

@@ -2,10 +2,11 @@
 
 use crate::cli;
 use crate::cmd::filter;
-use crate::cmd::look::live;
 use crate::cmd::when;
-use crate::cmd::{Cell, Column, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
+use crate::cmd::{Cell, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
+use crate::core::{escape, shell};
+use crate::facts::live;
 use crate::store::{Filter, RunRow, Store};
 
 /// Answers `jobctl runs`.
@@ -29,7 +30,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
 
 /// Prints runs as a table; where it would be too wide, without what matters least.
 pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
-    let mut full = table(runs, viewer, Detail::Full);
+    let full = table(runs, viewer, Detail::Full);
     if full.fits(out.width) {
         full.print(out)
     } else {
@@ -46,7 +47,7 @@ enum Detail {
     Brief,
 }
 
-fn table(runs: &[RunRow], viewer: &Viewer, detail: Detail) -> Table {
+fn table<'a>(runs: &'a [RunRow], viewer: &Viewer, detail: Detail) -> Table<'a, RunRow> {
     let when = |run: &RunRow| match detail {
         Detail::Full => viewer.show(moment(run)),
         Detail::Brief => viewer.relative(moment(run)),
@@ -55,31 +56,16 @@ fn table(runs: &[RunRow], viewer: &Viewer, detail: Detail) -> Table {
         Detail::Full => run.cause.as_str(),
         Detail::Brief => "",
     };
-    let mut table = Table::new(&[
-        Column::right("ID"),
-        Column::flexible("JOB"),
-        Column::firm("STATE"),
-        Column::left("WHEN"),
-        Column::right("TOOK"),
-        Column::left("ATTEMPT"),
-        Column::left("CAUSE"),
-        Column::flexible("KEY"),
-        Column::flexible("ARGS"),
-    ]);
-    for run in runs {
-        table.push(vec![
-            run.id.to_string().into(),
-            run.job.as_str().into(),
-            Cell::styled(style(run), verdict(run)),
-            when(run).into(),
-            took(run, viewer).map(when::span).unwrap_or_default().into(),
-            attempt(run).into(),
-            cause(run).into(),
-            run.key.as_deref().unwrap_or_default().into(),
-            arguments(&run.args).into(),
-        ]);
-    }
-    table
+    Table::of(runs)
+        .right("ID", |run| run.id.to_string().into())
+        .flexible("JOB", |run| run.job.as_str().into())
+        .firm("STATE", |run| Cell::styled(style(run), verdict(run)))
+        .left("WHEN", |run| when(run).into())
+        .right("TOOK", |run| Cell::maybe(took(run, viewer).map(when::span)))
+        .left("ATTEMPT", |run| attempt(run).into())
+        .left("CAUSE", |run| cause(run).into())
+        .flexible("KEY", |run| Cell::maybe(run.key.as_ref()))
+        .flexible("ARGS", |run| arguments(&run.args).into())
 }
 
 /// How long its newest attempt took, or takes so far; in milliseconds.
@@ -138,9 +124,8 @@ pub(crate) fn style(run: &RunRow) -> Style {
 /// Arguments in one line, quoted where they hold blanks or nothing.
 pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
     let quoted = |arg: &Vec<u8>| {
-        let text = crate::core::escape::bytes(arg).into_owned();
-        let is_plain = !text.is_empty() && !text.contains([' ', '\'', '"']);
-        if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+        let text = escape::bytes(arg);
+        shell::quote(&text, |c| !matches!(c, ' ' | '\'' | '"'))
     };
     args.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
@@ -191,10 +176,10 @@ fn none_found(context: &Context, filter: &Filter) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
     use crate::cmd::output::capture;
     use crate::core::run::Reason;
     use crate::core::time::Wall;
+    use crate::facts::run::tests::sample_run;
 
     #[test]
     fn a_verdict_says_what_made_it() {

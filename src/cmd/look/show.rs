@@ -2,40 +2,32 @@
 
 use crate::cli;
 use crate::cmd::fields::Fields;
-use crate::cmd::json;
-use crate::cmd::look::live::{self, Live};
 use crate::cmd::look::runs::{arguments, style, verdict};
 use crate::cmd::when;
-use crate::cmd::{Cell, Column, Context, Exit, Failure, Out, Result, Style, Table, Viewer};
-use crate::core::run::{OutcomeKind, State};
+use crate::cmd::{Cell, Context, Exit, Failure, Out, Result, Style, Table, Viewer};
+use crate::core::ended::HowItEnded;
+use crate::core::run::State;
 use crate::core::time::Wall;
+use crate::facts;
 use crate::store::{AttemptRow, NoticeRow, RunRow};
 
 /// Answers `jobctl show`.
 pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Result<Exit> {
-    let store = context.open_read()?.ok_or_else(|| Failure::no_such_run(args.id))?;
-    let mut run = store.run(args.id)?.ok_or_else(|| Failure::no_such_run(args.id))?;
-    live::fill_in(context.state_dir()?, std::slice::from_mut(&mut run));
-    let mut attempts = store.attempts(args.id)?;
-    // The store learns of the process when it has ended; until then its keeper's record has it.
-    if run.state == State::Running
-        && let Some(newest) = attempts.last_mut()
-    {
-        newest.pid = Live::open(context.state_dir()?, &run).and_then(|live| live.pid());
-    }
-    let notices = store.notices_of_run(args.id)?;
-    out.answer(&json::run_with_attempts(&run, &attempts, &notices), |out| {
+    let missing = || Failure::no_such_run(args.id);
+    let store = context.open_read()?.ok_or_else(missing)?;
+    let facts = facts::run::read(&store, context.state_dir()?, args.id)?.ok_or_else(missing)?;
+    out.answer(&facts, |out| {
         let viewer = context.viewer();
         let known =
             if context.is_supervised()? { "" } else { " (last known: no supervisor is running)" };
-        print_run(&run, known, &viewer, out)?;
-        if !attempts.is_empty() {
+        print_run(&facts.run, known, &viewer, out)?;
+        if !facts.attempts.is_empty() {
             out.line("")?;
-            print_attempts(&attempts, &viewer, out)?;
+            attempts(&facts.attempts, &viewer).print(out)?;
         }
-        if !notices.is_empty() {
+        if !facts.hooks.is_empty() {
             out.line("")?;
-            print_notices(&notices, &viewer, out)?;
+            notices(&facts.hooks, &viewer).print(out)?;
         }
         Ok(())
     })?;
@@ -81,90 +73,51 @@ fn attempts_of(run: &RunRow) -> String {
     }
 }
 
-fn print_attempts(attempts: &[AttemptRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
-    let mut table = Table::new(&[
-        Column::right("ATTEMPT"),
-        Column::left("STARTED"),
-        Column::left("ENDED"),
-        Column::left("OUTCOME"),
-        Column::right("TOOK"),
-        Column::right("CPU"),
-        Column::right("MEMORY"),
-        Column::right("OUTPUT"),
-        Column::right("PID"),
-        Column::flexible("ERROR"),
-    ]);
-    let time = |at: Option<Wall>| Cell::from(at.map(|at| viewer.show(at)).unwrap_or_default());
-    for row in attempts {
-        let cpu = row
-            .user_ms
-            .zip(row.system_ms)
-            .map(|(user, system)| when::span(user.saturating_add(system)));
-        table.push(vec![
-            row.attempt.to_string().into(),
-            time(row.started_at),
-            time(row.ended_at),
-            outcome_text(row.outcome, row.exit_code, row.signal).into(),
-            row.duration_ms.map(when::span).unwrap_or_default().into(),
-            cpu.unwrap_or_default().into(),
-            row.max_rss_kib.map(|kib| size(kib.saturating_mul(1024))).unwrap_or_default().into(),
-            row.output_bytes.map(size).unwrap_or_default().into(),
-            row.pid.map(|pid| pid.to_string()).unwrap_or_default().into(),
-            Cell::styled(Style::Bad, row.error.as_deref().unwrap_or_default()),
-        ]);
-    }
-    table.print(out)
+fn attempts<'a>(attempts: &'a [AttemptRow], viewer: &Viewer) -> Table<'a, AttemptRow> {
+    let time = |at: Option<Wall>| Cell::maybe(at.map(|at| viewer.show(at)));
+    let span = |ms: Option<i64>| Cell::maybe(ms.map(when::span));
+    let cpu = |row: &AttemptRow| Some(row.user_ms?.saturating_add(row.system_ms?));
+    let memory = |row: &AttemptRow| row.max_rss_kib.map(|kib| size(kib.saturating_mul(1024)));
+    let ended = |row: &AttemptRow| HowItEnded::of(row.outcome, row.exit_code, row.signal).word();
+    Table::of(attempts)
+        .right("ATTEMPT", |row| row.attempt.to_string().into())
+        .left("STARTED", |row| time(row.started_at))
+        .left("ENDED", |row| time(row.ended_at))
+        .left("OUTCOME", |row| ended(row).into())
+        .right("TOOK", |row| span(row.duration_ms))
+        .right("CPU", |row| span(cpu(row)))
+        .right("MEMORY", |row| Cell::maybe(memory(row)))
+        .right("OUTPUT", |row| Cell::maybe(row.output_bytes.map(size)))
+        .right("PID", |row| Cell::maybe(row.pid))
+        .flexible("ERROR", |row| Cell::styled(Style::Bad, row.error.as_deref().unwrap_or_default()))
 }
 
 /// Who was told of the run, or is to be.
-fn print_notices(notices: &[NoticeRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
-    let mut table = Table::new(&[
-        Column::left("TOLD"),
-        Column::left("BY"),
-        Column::right("ATTEMPT"),
-        Column::right("COUNT"),
-        Column::left("WHEN"),
-        Column::left("OUTCOME"),
-        Column::flexible("SAID"),
-    ]);
-    for row in notices {
-        let when = row.ended_at.or(row.started_at).unwrap_or(row.due_at);
-        let outcome = match (row.is_done, row.slot) {
-            (true, _) => outcome_text(row.outcome, row.exit_code, row.signal),
-            (false, Some(_)) => "under way".to_owned(),
-            (false, None) => "waits".to_owned(),
-        };
-        let is_bad = row.is_done && row.exit_code != Some(0);
-        let last_line = |text: &str| text.trim_end().lines().last().unwrap_or("").to_owned();
-        let output = row.output.as_deref().map(last_line);
-        let said = row.error.as_deref().or(output.as_deref());
-        table.push(vec![
-            row.event.as_str().into(),
-            row.means.as_str().into(),
-            row.attempt.map(|attempt| attempt.to_string()).unwrap_or_default().into(),
-            row.count.to_string().into(),
-            viewer.show(when).into(),
-            Cell::styled(if is_bad { Style::Bad } else { Style::Plain }, outcome),
-            said.map(str::trim_end).unwrap_or_default().into(),
-        ]);
-    }
-    table.print(out)
+fn notices<'a>(notices: &'a [NoticeRow], viewer: &Viewer) -> Table<'a, NoticeRow> {
+    let when = |row: &NoticeRow| row.ended_at.or(row.started_at).unwrap_or(row.due_at);
+    let outcome = |row: &NoticeRow| match (row.is_done, row.slot) {
+        (true, _) => HowItEnded::of(row.outcome, row.exit_code, row.signal).word(),
+        (false, Some(_)) => "under way".to_owned(),
+        (false, None) => "waits".to_owned(),
+    };
+    let style = |row: &NoticeRow| match row.is_done && row.exit_code != Some(0) {
+        true => Style::Bad,
+        false => Style::Plain,
+    };
+    Table::of(notices)
+        .left("TOLD", |row| row.event.as_str().into())
+        .left("BY", |row| row.means.as_str().into())
+        .right("ATTEMPT", |row| Cell::maybe(row.attempt))
+        .right("COUNT", |row| row.count.to_string().into())
+        .left("WHEN", |row| viewer.show(when(row)).into())
+        .left("OUTCOME", |row| Cell::styled(style(row), outcome(row)))
+        .flexible("SAID", |row| Cell::maybe(said(&row.error, &row.output)))
 }
 
-/// `exited 0`, `signaled 9`, `lost`; nothing for one that runs.
-pub(super) fn outcome_text(
-    kind: Option<OutcomeKind>,
-    exit_code: Option<u8>,
-    signal: Option<i32>,
-) -> String {
-    let Some(outcome) = kind else {
-        return String::new();
-    };
-    match (exit_code, signal) {
-        (Some(code), _) => format!("{outcome} {code}"),
-        (None, Some(signal)) => format!("{outcome} {signal}"),
-        (None, None) => outcome.to_string(),
-    }
+/// Why a hook or mail was not started, else the last line that it printed.
+pub(super) fn said<'a>(error: &'a Option<String>, output: &'a Option<String>) -> Option<&'a str> {
+    let last_line = |text: &'a String| text.trim_end().lines().last().unwrap_or("");
+    error.as_deref().or(output.as_ref().map(last_line)).map(str::trim_end)
 }
 
 /// A size for people: `512 B`, `1.5 KiB`, `12 MiB`.
@@ -186,8 +139,8 @@ pub(crate) fn size(bytes: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
     use crate::cmd::output::capture;
+    use crate::facts::run::tests::sample_run;
 
     #[test]
     fn sizes_are_short() {

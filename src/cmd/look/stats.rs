@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::cmd::when;
-use crate::cmd::{Cell, Column, Context, Exit, Out, Result, Style, Table, Toward, Viewer};
+use crate::cmd::{Cell, Context, Exit, Out, Result, Style, Table, Toward, Viewer};
 use crate::core::run::State;
 use crate::core::tally::percentile;
 use crate::core::time::Wall;
@@ -168,45 +168,29 @@ fn name_of(by: cli::Period, at: Wall, viewer: &Viewer) -> String {
 }
 
 fn print(lines: &[Line], has_periods: bool, out: &mut Out) -> Result<()> {
-    let mut table = Table::new(&[
-        Column::flexible("JOB"),
-        Column::firm("FROM"),
-        Column::right("RUNS"),
-        Column::right("OK"),
-        Column::right("FAILED"),
-        Column::right("SKIPPED"),
-        Column::right("CANCELLED"),
-        Column::right("SUCCESS"),
-        Column::right("RETRIES"),
-        Column::right("P50"),
-        Column::right("P95"),
-        Column::right("MAX"),
-    ]);
-    let number = |count: i64| match count {
-        0 => String::new(),
-        count => count.to_string(),
+    let number = |count: i64| Cell::maybe((count != 0).then_some(count));
+    let period = |line: &Line| Some(line.period.as_ref().filter(|_| has_periods)?.1.clone());
+    let rate = |line: &Line| {
+        line.numbers.permille().map(|permille| format!("{}.{} %", permille / 10, permille % 10))
     };
-    for line in lines {
-        let numbers = &line.numbers;
-        let span = |percent| numbers.share(percent).map(when::span).unwrap_or_default();
-        let rate =
-            numbers.permille().map(|permille| format!("{}.{} %", permille / 10, permille % 10));
-        let period = line.period.as_ref().map(|(_, name)| name.as_str());
-        table.push(vec![
-            line.job.as_str().into(),
-            period.filter(|_| has_periods).unwrap_or_default().into(),
-            numbers.runs.to_string().into(),
-            number(numbers.succeeded).into(),
-            Cell::styled(Style::Bad, number(numbers.failed)),
-            number(numbers.skipped).into(),
-            number(numbers.cancelled).into(),
-            rate.unwrap_or_default().into(),
-            number(numbers.retries).into(),
-            span(50).into(),
-            span(95).into(),
-            span(100).into(),
-        ]);
-    }
+    let span = |line: &Line, percent| Cell::maybe(line.numbers.share(percent).map(when::span));
+    let bad = |count: i64| match count {
+        0 => "".into(),
+        count => Cell::styled(Style::Bad, count.to_string()),
+    };
+    let table = Table::of(lines)
+        .flexible("JOB", |line| line.job.as_str().into())
+        .firm("FROM", |line| Cell::maybe(period(line)))
+        .right("RUNS", |line| line.numbers.runs.to_string().into())
+        .right("OK", |line| number(line.numbers.succeeded))
+        .right("FAILED", |line| bad(line.numbers.failed))
+        .right("SKIPPED", |line| number(line.numbers.skipped))
+        .right("CANCELLED", |line| number(line.numbers.cancelled))
+        .right("SUCCESS", |line| Cell::maybe(rate(line)))
+        .right("RETRIES", |line| number(line.numbers.retries))
+        .right("P50", |line| span(line, 50))
+        .right("P95", |line| span(line, 95))
+        .right("MAX", |line| span(line, 100));
     table.print(out)
 }
 

@@ -1,13 +1,15 @@
 //! Prints output of commands: as it is to a file or pipe, escaped to a terminal, with a word where some was not kept.
 
-use crate::cmd::look::pieces::Piece;
 use crate::cmd::{Context, Out, Result, Style};
 use crate::core::escape;
+use crate::facts::pieces::Piece;
 
-/// How output is printed.
-#[derive(Debug)]
+/// Output on its way: as it is, or escaped for a terminal, whole characters at a time.
+#[derive(Debug, Default)]
 pub(crate) struct Transcript {
     is_escaped: bool,
+    /// A line that is open at the end is ended.
+    ends_line: bool,
     /// Before each line, where several runs are shown at once.
     prefix: String,
     /// The beginning of a character, or with a prefix of a line, whose end has not come yet.
@@ -18,13 +20,19 @@ pub(crate) struct Transcript {
 impl Transcript {
     /// Output of one attempt; `is_raw`: as it is, also to a terminal.
     pub(crate) fn new(out: &Out, is_raw: bool) -> Self {
-        let is_escaped = out.is_terminal() && !is_raw;
-        Self { is_escaped, prefix: String::new(), pending: Vec::new(), is_line_open: false }
+        let (is_escaped, ends_line) = (out.is_terminal() && !is_raw, out.is_terminal());
+        Self { is_escaped, ends_line, ..Self::default() }
+    }
+
+    /// Output to a descriptor.
+    pub(crate) fn on(is_escaped: bool) -> Self {
+        Self { is_escaped, ends_line: is_escaped, ..Self::default() }
     }
 
     /// The same with a word before each line; then only whole lines are printed.
     pub(crate) fn prefixed(self, prefix: String) -> Self {
-        Self { prefix, ..self }
+        let ends_line = self.ends_line || !prefix.is_empty();
+        Self { prefix, ends_line, ..self }
     }
 
     /// Prints pieces. Where some output is missing, a terminal is told in its place, else standard error.
@@ -38,113 +46,61 @@ impl Transcript {
             if piece.left_out > 0 {
                 self.say_left_out(piece.left_out, context, out)?;
             }
-            self.print_bytes(&piece.bytes, out)?;
+            out.bytes(&self.take(&piece.bytes))?;
         }
         Ok(())
     }
 
-    /// Prints what is still held back, and ends a line that a terminal would leave open.
-    pub(crate) fn end(&mut self, out: &mut Out) -> Result<()> {
-        let pending = std::mem::take(&mut self.pending);
-        if !pending.is_empty() {
-            self.write(&pending, out)?;
-        }
-        if self.is_line_open && (out.is_terminal() || !self.prefix.is_empty()) {
-            out.line("")?;
-            self.is_line_open = false;
-        }
-        Ok(())
-    }
-
-    fn say_left_out(&mut self, count: u64, context: &Context, out: &mut Out) -> Result<()> {
-        let text = format!("... {count} bytes left out ...");
-        if !out.is_terminal() {
-            let prefix = &self.prefix;
-            out.flush()?;
-            context.say(&format!("{prefix}{text}"));
-            return Ok(());
-        }
-        self.end(out)?;
-        let text = format!("{}{text}", self.prefix);
-        let styled = out.styled(Style::Dim, &text).into_owned();
-        out.line(styled)
-    }
-
-    fn print_bytes(&mut self, bytes: &[u8], out: &mut Out) -> Result<()> {
-        self.pending.extend_from_slice(bytes);
-        let ready = if self.prefix.is_empty() {
-            whole_characters(&self.pending)
-        } else {
-            whole_lines(&self.pending)
-        };
-        let ready =
-            if self.is_escaped || !self.prefix.is_empty() { ready } else { self.pending.len() };
-        let rest = self.pending.split_off(ready);
-        let ready = std::mem::replace(&mut self.pending, rest);
-        self.write(&ready, out)
-    }
-
-    fn write(&mut self, bytes: &[u8], out: &mut Out) -> Result<()> {
-        if self.prefix.is_empty() {
-            self.write_text(bytes, out)?;
-        } else {
-            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                out.bytes(self.prefix.as_bytes())?;
-                self.write_text(line, out)?;
-            }
-        }
-        self.is_line_open = bytes.last().map_or(self.is_line_open, |last| *last != b'\n');
-        Ok(())
-    }
-
-    fn write_text(&self, bytes: &[u8], out: &mut Out) -> Result<()> {
-        match self.is_escaped {
-            true => out.bytes(escape::output(bytes).as_bytes()),
-            false => out.bytes(bytes),
-        }
-    }
-}
-
-/// Output on its way to a descriptor: as it is, or escaped for a terminal, whole characters at a time.
-pub(crate) struct Shown {
-    is_escaped: bool,
-    /// The beginning of a character whose end has not come yet.
-    pending: Vec<u8>,
-    is_line_open: bool,
-}
-
-impl Shown {
-    /// Nothing was shown yet.
-    pub(crate) fn on(is_escaped: bool) -> Self {
-        Self { is_escaped, pending: Vec::new(), is_line_open: false }
+    /// Prints what is still held back.
+    pub(crate) fn print_end(&mut self, out: &mut Out) -> Result<()> {
+        out.bytes(&self.end())
     }
 
     /// What is to be written now that these bytes have come.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
-        if !self.is_escaped {
-            return bytes.to_vec();
-        }
         self.pending.extend_from_slice(bytes);
-        let rest = self.pending.split_off(whole_characters(&self.pending));
+        let ready = match (self.prefix.is_empty(), self.is_escaped) {
+            (false, _) => whole_lines(&self.pending),
+            (true, true) => whole_characters(&self.pending),
+            (true, false) => self.pending.len(),
+        };
+        let rest = self.pending.split_off(ready);
         let ready = std::mem::replace(&mut self.pending, rest);
-        self.safe(&ready)
+        self.shown(&ready)
     }
 
-    /// What is to be written when no more comes: a terminal's line is ended.
+    /// What is to be written when no more comes.
     pub(crate) fn end(&mut self) -> Vec<u8> {
         let pending = std::mem::take(&mut self.pending);
-        let mut safe = self.safe(&pending);
-        if std::mem::take(&mut self.is_line_open) {
-            safe.push(b'\n');
+        let mut shown = self.shown(&pending);
+        if self.ends_line && std::mem::take(&mut self.is_line_open) {
+            shown.push(b'\n');
         }
-        safe
+        shown
     }
 
-    fn safe(&mut self, bytes: &[u8]) -> Vec<u8> {
-        if let Some(last) = bytes.last() {
-            self.is_line_open = *last != b'\n';
+    fn say_left_out(&mut self, count: u64, context: &Context, out: &mut Out) -> Result<()> {
+        let text = format!("{}... {count} bytes left out ...", self.prefix);
+        if !out.is_terminal() {
+            out.flush()?;
+            context.say(&text);
+            return Ok(());
         }
-        escape::output(bytes).into_owned().into_bytes()
+        self.print_end(out)?;
+        out.line(out.styled(Style::Dim, &text))
+    }
+
+    fn shown(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.is_line_open = bytes.last().map_or(self.is_line_open, |last| *last != b'\n');
+        let safe = |bytes| match self.is_escaped {
+            true => escape::output(bytes).into_owned().into_bytes(),
+            false => bytes.to_vec(),
+        };
+        if self.prefix.is_empty() {
+            return safe(bytes);
+        }
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        lines.flat_map(|line| [self.prefix.clone().into_bytes(), safe(line)].concat()).collect()
     }
 }
 
@@ -191,7 +147,7 @@ mod tests {
                     out,
                 )?;
             }
-            transcript.end(out)
+            transcript.print_end(out)
         })
     }
 
@@ -215,7 +171,7 @@ mod tests {
     #[test]
     fn what_goes_to_a_descriptor_is_escaped_for_a_terminal_only() {
         let shown = |is_escaped, chunks: &[&[u8]]| {
-            let mut shown = Shown::on(is_escaped);
+            let mut shown = Transcript::on(is_escaped);
             let mut bytes: Vec<u8> = Vec::new();
             for chunk in chunks {
                 bytes.extend(shown.take(chunk));

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::{self, ExportFormat};
 use crate::cmd::{Context, Exit, Jobs, Out, Result};
 use crate::core::schedule::Zone;
-use crate::crontab::export::{Export, Exported, Kind, Remark, export};
+use crate::crontab::export::{Export, Kind, Remark, export};
 use crate::os::{user, zone};
 
 /// Answers `jobctl export`.
@@ -28,7 +28,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Export, out: &mut Out) -> Re
     let caller = user::current().name;
     let kind = if args.system { Kind::System(&caller) } else { Kind::User(&caller) };
     let exported = export(&exports, kind);
-    out.answer(&json(&exported, exports.len()), |out| {
+    let facts = json!({
+        "crontab": exported.text,
+        "jobs": exports.len(),
+        "refused": exported.refused,
+        "not_said": exported.remarks,
+    });
+    out.answer(&facts, |out| {
         out.text(&exported.text)?;
         out.flush()?;
         exported.remarks.iter().for_each(|remark| context.say(&line(remark)));
@@ -46,20 +52,4 @@ fn line(remark: &Remark) -> String {
     let Remark { job, key, text, is_refusal } = remark;
     let refused = if *is_refusal { " (the line is a comment)" } else { "" };
     format!("job `{job}`: {key}: {text}{refused}")
-}
-
-fn json(exported: &Exported, jobs: usize) -> Value {
-    let remarks: Value = exported
-        .remarks
-        .iter()
-        .map(|it| {
-            json!({ "job": it.job, "key": it.key, "message": it.text, "refused": it.is_refusal })
-        })
-        .collect();
-    json!({
-        "crontab": exported.text,
-        "jobs": jobs,
-        "refused": exported.refused,
-        "not_said": remarks,
-    })
 }

@@ -1,10 +1,11 @@
 //! Large additions: items are put down out of sight in portions, and all of them come into sight in one small commit, or none.
 
+use anyhow::Context as _;
 use std::collections::HashMap;
 use std::path::Path;
 
 use crate::cmd::control::portions::PORTIONS;
-use crate::cmd::{Failure, Result, plain};
+use crate::cmd::{Failure, Result};
 use crate::os::ticket::Ticket;
 use crate::store::{
     Added, Addition, Batch, Begun, Enqueued, NewItem, Shown, Staged, Store, StoreError,
@@ -97,10 +98,7 @@ fn add_in_portions(
     items: impl Iterator<Item = NewItem>,
     aim: Aim,
 ) -> Result<Enqueued> {
-    let ticket = |from| {
-        Ticket::take(state_dir, from)
-            .map_err(|error| Failure::system(format!("state directory: {}", plain(&error))))
-    };
+    let ticket = |from| Ticket::take(state_dir, from).context("state directory");
     let mut held = ticket(i64::from(std::process::id()))?;
     let batch = loop {
         let begun = store.together(|store| {

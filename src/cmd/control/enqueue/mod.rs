@@ -24,7 +24,7 @@ use batch::Aim;
 pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> Result<Exit> {
     let (name, arguments) = split(args)?;
     let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
-    let job = find(&jobs, name)?;
+    let job = jobs.find(&name.to_string_lossy())?;
     let addition = addition(context, args, job)?;
     if args.wait && !context.is_supervised()? {
         return Err(Failure::no_supervisor(
@@ -115,13 +115,6 @@ fn separator(args: &cli::Enqueue) -> Option<Separator> {
         (true, _) => Some(Separator::Null),
         (false, true) => Some(Separator::Newline),
         (false, false) => None,
-    }
-}
-
-fn find<'a>(jobs: &'a Jobs, name: &OsStr) -> Result<&'a Job> {
-    match name.to_str() {
-        Some(name) => jobs.find(name),
-        None => Err(jobs.no_such_job(&name.to_string_lossy())),
     }
 }
 
@@ -302,7 +295,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::cmd::jobset::tests::jobs;
+    use crate::facts::jobs::tests::jobs;
 
     fn args_of(line: &[&str]) -> cli::Enqueue {
         let line = ["jobctl", "enqueue"].iter().chain(line);

@@ -2,6 +2,7 @@
 
 mod input;
 
+use anyhow::Context as _;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +18,7 @@ use crate::cli;
 use crate::cmd::control::items;
 use crate::cmd::jobs::run::Service;
 use crate::cmd::look::runs::sentence;
-use crate::cmd::look::transcript::Shown;
+use crate::cmd::look::transcript::Transcript;
 use crate::cmd::trust;
 use crate::cmd::when;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, plain};
@@ -57,88 +58,88 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     };
     let state_dir = context.made_state_dir()?;
     let service = Service::beside(path, state_dir.to_path_buf());
-    let mut surroundings = service.surroundings();
-    if let Some(inherited) = environment_of_supervisor(context)? {
-        surroundings.inherited = inherited;
-    }
-    let signals = SelfPipe::install(&STOPS)
-        .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
-    let mut supervisor = Supervisor::new(
-        Store::create(state_dir)?,
-        service.slots().0,
-        service.configuration(&jobs.settings)?,
-        surroundings,
-        clock::now(),
-    );
+    let inherited = environment_of_supervisor(context)?;
+    let signals = SelfPipe::install(&STOPS).context("signals")?;
+    let store = Store::create(state_dir)?;
+    let mut supervisor = supervisor(&service, store, &jobs, inherited)?;
     let (input, typed) = match args.tty_stdin {
-        true => input::standard_input_for(job)
-            .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?,
+        true => input::standard_input_for(job).context("standard input")?,
         false => (None, None),
     };
-    let (copy, lent) = lend(input)?;
-    let is_raw = args.raw;
-    let args = item.args.clone();
-    let begun = supervisor.exec(Exec { job, item }, &lent, clock::now())?;
-    drop(lent);
-    let run = match begun {
+    let (copy, lent) = lend(input).context("output pipe")?;
+    let arguments = item.args.clone();
+    let run = match supervisor.exec(Exec { job, item }, &lent, clock::now())? {
         Begun::Started(run) => run,
-        Begun::Locked => return Err(locked(&jobs, job, &args, supervisor.parts().0)?),
+        Begun::Locked => return Err(locked(&jobs, job, &arguments, supervisor.parts().0)?),
         Begun::Failed(error) => {
-            return Err(Failure::system(format!(
-                "job `{}`: cannot be started: {}",
-                job.name,
-                plain(&error)
-            )));
+            let (name, why) = (&job.name, plain(&error));
+            return Err(Failure::system(format!("job `{name}`: cannot be started: {why}")));
         }
     };
+    drop(lent);
     if let Some(typed) = typed {
         context.say("the command reads what is typed from a pipe: it is another user's, and gets no terminal");
         typed.copy();
     }
     // Whoever is not there needs not be told.
     let _ = wake::ring(state_dir);
-    let is_terminal = match out.is_json {
-        true => io::stderr().is_terminal(),
-        false => io::stdout().is_terminal(),
-    };
+    let is_terminal =
+        if out.is_json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
     let mut session = Session {
         supervisor,
         run,
         signals: &signals,
         copy: Some(copy),
-        shown: Shown::on(is_terminal && !is_raw),
+        shown: Transcript::on(is_terminal && !args.raw),
         pending: Vec::new(),
         refused: None,
         is_json: out.is_json,
     };
     let ended = session.watch()?;
-    let refused = session.refused();
     let _ = wake::ring(state_dir);
-    out.answer(&ended, |_| {
+    conclude(context, &ended, session.refused(), out)
+}
+
+/// What executes a run as the supervisor would.
+fn supervisor(
+    service: &Service,
+    store: Store,
+    jobs: &Jobs,
+    inherited: Option<Vec<(OsString, OsString)>>,
+) -> Result<Supervisor<Slots>> {
+    let mut surroundings = service.surroundings();
+    surroundings.inherited = inherited.unwrap_or(surroundings.inherited);
+    let configuration = service.configuration(&jobs.settings)?;
+    Ok(Supervisor::new(store, service.slots().0, configuration, surroundings, clock::now()))
+}
+
+/// Says what became of the run, and that its output could not be written.
+fn conclude(
+    context: &Context,
+    ended: &RunRow,
+    refused: Option<Failure>,
+    out: &mut Out,
+) -> Result<Exit> {
+    out.answer(ended, |_| {
         if ended.state != State::Succeeded || io::stderr().is_terminal() {
-            context.say(&sentence(&ended));
+            context.say(&sentence(ended));
         }
         Ok(())
     })?;
     match refused {
-        Some(failure) if ended.state == State::Succeeded => Err(failure),
+        Some(failure) if ended.state == State::Succeeded => return Err(failure),
         // What the command says counts for more.
-        Some(failure) => {
-            context.say(&failure.message);
-            Ok(Exit::Command(status_of(&ended)))
-        }
-        None => Ok(Exit::Command(status_of(&ended))),
+        Some(failure) => context.say(&failure.message),
+        None => {}
     }
+    Ok(Exit::Command(status_of(ended)))
 }
 
 fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)> {
     let Some((name, arguments)) = words.split_first() else {
         return Err(Failure::usage("exec: no job is named"));
     };
-    let job = match name.to_str() {
-        Some(name) => jobs.find(name)?,
-        None => return Err(jobs.no_such_job(&name.to_string_lossy())),
-    };
+    let job = jobs.find(&name.to_string_lossy())?;
     items::check_arguments(arguments)?;
     let item = NewItem {
         args: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
@@ -174,14 +175,10 @@ fn environment_of_supervisor(context: &Context) -> Result<Option<Vec<(OsString, 
 }
 
 /// The end to read the copy of the output from, and what the keeper gets.
-fn lend(input: Option<OwnedFd>) -> Result<(OwnedFd, Lent)> {
-    let lend = || -> io::Result<(OwnedFd, Lent)> {
-        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
-        fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let lent = Lent { copy: Some(theirs), input };
-        Ok((ours, lent))
-    };
-    lend().map_err(|error| Failure::system(format!("output pipe: {}", plain(&error))))
+fn lend(input: Option<OwnedFd>) -> io::Result<(OwnedFd, Lent)> {
+    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((ours, Lent { copy: Some(theirs), input }))
 }
 
 /// Says who has what the job needs.
@@ -238,7 +235,7 @@ struct Session<'a> {
     /// The keeper's copy of the output; none after its end, or after nobody reads it here any more.
     copy: Option<OwnedFd>,
     /// How it is shown.
-    shown: Shown,
+    shown: Transcript,
     /// What was read of it and is not written yet.
     pending: Vec<u8>,
     /// Why output could not be written.
@@ -266,12 +263,8 @@ impl Session<'_> {
             {
                 return Ok(run.clone());
             }
-            self.wait(ended.is_some())
-                .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
-            let signals = self
-                .signals
-                .take()
-                .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))?;
+            self.wait(ended.is_some()).context("cannot wait")?;
+            let signals = self.signals.take().context("signals")?;
             for _ in signals {
                 if let Some(run) = ended {
                     // Whoever reads the output is stuck.

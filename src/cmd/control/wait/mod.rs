@@ -4,12 +4,13 @@
 
 mod progress;
 
+use anyhow::Context as _;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::cli;
 use crate::cmd::look::runs::sentence;
-use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::wake::{self, Rung};
@@ -94,8 +95,7 @@ pub(crate) fn until_answered<T>(
             return Ok(answer);
         }
         meanwhile()?;
-        poll::wait(&mut [], Some(PAUSE))
-            .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+        poll::wait(&mut [], Some(PAUSE)).context("cannot wait")?;
     }
 }
 

@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::cmd::Context;
-use crate::cmd::look::live;
 use crate::cmd::look::runs::sentence;
 use crate::cmd::said;
 use crate::core::noun::count;
+use crate::facts::live;
 use crate::store::RunRow;
 
 /// The line.
@@ -76,8 +76,8 @@ fn line(run: &RunRow, tally: Tally) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
     use crate::core::run::State;
+    use crate::facts::run::tests::sample_run;
 
     #[test]
     fn one_run_is_named_and_of_many_it_is_said_how_many() {

@@ -50,7 +50,7 @@ pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded, Failure> {
     let sources: Vec<Source> =
         store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
     let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
-    match (!sources.is_empty()).then(|| jobset::with_environment(copy)).flatten() {
+    match (!sources.is_empty()).then(|| crate::facts::jobs::with_environment(copy)).flatten() {
         Some(jobfile) => Ok(Loaded { read: Read::of(jobfile), error: Some(error.to_string()) }),
         None if !path.exists() => Err(jobset::failure_of(&LoadError::Missing(path.to_path_buf()))),
         None => Err(match error {

@@ -5,10 +5,12 @@ mod loading;
 mod reloading;
 mod twin;
 
+use anyhow::Context as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli;
+use crate::cmd::InFile;
 use crate::cmd::context::Context;
 use crate::cmd::exit::Exit;
 use crate::cmd::failure::{Failure, plain};
@@ -17,6 +19,7 @@ use crate::cmd::output::Out;
 use crate::cmd::trust;
 use crate::core::job::{Job, LogFormat, OnStop, Settings};
 use crate::core::time::Now;
+use crate::facts::traffic::running_max;
 use crate::jobfile::{Jobfile, LoadError};
 use crate::os::cgroup::{Delegated, Unusable};
 use crate::os::notify::Notify;
@@ -38,10 +41,6 @@ use crate::supervisor::{
 use claiming::{Begins, claim_store};
 use loading::{Loaded, Read};
 use reloading::Reloading;
-
-/// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
-const RUNNING_PER_CPU: usize = 4;
-const RUNNING_MIN: usize = 16;
 
 /// Record, output, socket and process of a slot, two locks, and one to spare.
 const DESCRIPTORS_PER_SLOT: usize = 7;
@@ -75,7 +74,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     };
     // Another one may have begun at the same time; now each of the two finds the lock of the other one.
     twin::refuse(context, path, state_dir)?;
-    room::make_way(state_dir).map_err(|error| Failure::of_file(state_dir, &error))?;
+    room::make_way(state_dir).in_file(state_dir)?;
     service.serve(&mut office, &signals)
 }
 
@@ -123,10 +122,7 @@ fn take_office(
     jobfile: &std::path::Path,
     state_dir: &std::path::Path,
 ) -> Result<Option<(Office, SelfPipe)>, Failure> {
-    let listen = || {
-        daemon::listen_to_signals()
-            .map_err(|error| Failure::system(format!("signals: {}", plain(&error))))
-    };
+    let listen = || daemon::listen_to_signals().context("signals");
     match Office::take(state_dir, jobfile) {
         Ok(office) => return Ok(Some((office, listen()?))),
         Err(OfficeError::Taken(pid)) if is_standby => {
@@ -197,15 +193,13 @@ impl Service {
             let (mut supervisor, mut watching) = self.start(store, loaded, office, why_paused)?;
             let bell = match &mut bell {
                 Some(bell) => bell,
-                None => bell.insert(
-                    wake::listen(&self.state_dir)
-                        .map_err(|error| Failure::of_file(&self.state_dir.join("wake"), &error))?,
-                ),
+                None => bell
+                    .insert(wake::listen(&self.state_dir).in_file(&self.state_dir.join("wake"))?),
             };
             let mut post = Post { bell, signals, office: &mut *office };
             let mut reload = Reloading::new(self, snapshot);
             let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
-                .map_err(|error| Failure::system(format!("cannot wait: {}", plain(&error))))?;
+                .context("cannot wait")?;
             match left {
                 Left::Stopped => return Ok(Exit::Done),
                 // There was no downtime.
@@ -354,8 +348,7 @@ impl Service {
             log_format: self.log_format.or(settings.log_format),
             metrics_file: settings.metrics_file.as_deref().map(PathBuf::from),
             heartbeat: settings.heartbeat.clone(),
-            boot_id: process::boot_id()
-                .map_err(|error| Failure::system(format!("boot id: {}", plain(&error))))?,
+            boot_id: process::boot_id().context("boot id")?,
         })
     }
 
@@ -482,15 +475,6 @@ fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
     let name = name.display();
     Err(Failure::usage(format!("run: takes no name (`{name}`): it is the supervisor"))
         .hint(format!("to run the job now, use `jobctl enqueue {name}`")))
-}
-
-/// How many runs may run at once.
-pub(crate) fn running_max(settings: &Settings) -> usize {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    match settings.max_running {
-        Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
-        None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
-    }
 }
 
 #[cfg(test)]

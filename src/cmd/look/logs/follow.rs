@@ -1,14 +1,15 @@
 //! `jobctl logs -f ID`: the output of a run as it comes, over all attempts from the newest on, until the run has ended.
 
+use anyhow::Context as _;
 use std::time::Duration;
 
 use crate::cli;
-use crate::cmd::look::live::Live;
-use crate::cmd::look::pieces::{self, Piece};
 use crate::cmd::look::runs;
 use crate::cmd::look::transcript::Transcript;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
+use crate::facts::live::Live;
+use crate::facts::pieces::{self, Piece};
 use crate::os::poll;
 use crate::store::{RunRow, Store};
 
@@ -71,8 +72,7 @@ impl Cursor {
         }
         let mut found = Vec::new();
         while let Some(live) = &self.live {
-            let Some(look) = live.look(self.position).map_err(|error| Failure::of_slot(&error))?
-            else {
+            let Some(look) = live.look(self.position).context("output cannot be read")? else {
                 self.live = None;
                 break;
             };
@@ -112,14 +112,14 @@ pub(crate) fn answer(subject: &Subject<'_>, args: &cli::Logs, out: &mut Out) -> 
         transcript.print(&found, context, out)?;
         match what_follows(cursor, &run, args.attempt) {
             Step::NextAttempt => {
-                transcript.end(out)?;
+                transcript.print_end(out)?;
                 out.flush()?;
                 *cursor = Cursor::new(&run, cursor.attempt.saturating_add(1));
                 context.say(&format!("run {id}: attempt {}", cursor.attempt));
                 continue;
             }
             Step::End => {
-                transcript.end(out)?;
+                transcript.print_end(out)?;
                 out.flush()?;
                 context.say(&format!("run {id}: {}", runs::verdict(&run)));
                 return Ok(Exit::Done);
@@ -190,7 +190,7 @@ pub(crate) fn wait(out: &mut Out) -> Result<Waited> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
+    use crate::facts::run::tests::sample_run;
 
     fn cursor(attempt: u32, is_over: bool) -> Cursor {
         Cursor { attempt, is_over, ..Cursor::default() }

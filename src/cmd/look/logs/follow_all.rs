@@ -65,7 +65,7 @@ impl Watch {
             let found = followed.cursor.advance(context, store, &run)?;
             followed.transcript.print(&found, context, out)?;
             if followed.cursor.is_over {
-                followed.transcript.end(out)?;
+                followed.transcript.print_end(out)?;
                 over.push((id, claim));
             }
         }

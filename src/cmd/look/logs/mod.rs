@@ -3,18 +3,19 @@
 mod follow;
 mod follow_all;
 
+use anyhow::Context as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::look::live::Live;
-use crate::cmd::look::pieces::{self, Piece};
 use crate::cmd::look::transcript::Transcript;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
 use crate::core::output::NOT_KEPT;
 use crate::core::run::State;
+use crate::facts::live::Live;
+use crate::facts::pieces::{self, Piece};
 use crate::store::{RunRow, Store};
 
 /// Answers `jobctl logs`.
@@ -44,7 +45,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
             }
             None => transcript.print(&pieces, context, out)?,
         }
-        transcript.end(out)?;
+        transcript.print_end(out)?;
         say_missing(context, &store, &run, attempt)
     })?;
     Ok(Exit::Done)
@@ -129,7 +130,7 @@ pub(crate) fn snapshot(
         && run.attempt == attempt
         && let Some(live) = Live::open(context.state_dir()?, run)
     {
-        while let Some(look) = live.look(position).map_err(|error| Failure::of_slot(&error))? {
+        while let Some(look) = live.look(position).context("output cannot be read")? {
             pieces.extend(look.pieces);
             position = look.position;
             if !look.has_more {
@@ -172,7 +173,7 @@ impl Serialize for Kept<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::json::sample_run;
+    use crate::facts::run::tests::sample_run;
 
     #[test]
     fn only_attempts_that_were_made_can_be_read() {

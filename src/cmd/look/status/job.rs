@@ -1,126 +1,77 @@
 //! `jobctl status JOB` for people: one job in detail.
 
 use crate::cmd::fields::Fields;
-use crate::cmd::json;
-use crate::cmd::look::live;
 use crate::cmd::look::next::{delay_text, with_values};
 use crate::cmd::look::runs;
-use crate::cmd::look::status::JobView;
-use crate::cmd::look::status::text::{Page, note, print_supervisor};
+use crate::cmd::look::status::text::{Page, note};
 use crate::cmd::look::status::untold;
 use crate::cmd::when;
 use crate::cmd::{Out, Result, Style};
 use crate::core::duration::show_duration;
 use crate::core::job::{CommandLine, ExpectEvery, Job};
-use crate::core::retry::Waiting;
-use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::store::{Filter, JobRow, RunRow};
+use crate::facts;
+use crate::facts::closely::{Closely, Plan};
+use crate::facts::status::JobStatus;
+use crate::store::JobRow;
 
-/// Coming occurrences shown.
-const NEXT_MAX: usize = 3;
-
-/// Runs that are retrying whose coming attempts are shown, and how many of those.
-const PLANS_MAX: u32 = 3;
-const ATTEMPTS_MAX: usize = 6;
-
-/// Past runs shown.
-const RUNS_MAX: u32 = 5;
-
-/// Prints the supervisor, what is known of the job, its next occurrences and its newest runs.
-pub(crate) fn print(page: &Page<'_>, view: &JobView<'_>, out: &mut Out) -> Result<()> {
-    print_supervisor(page, out)?;
+/// Prints what is known of the job, its next occurrences and its newest runs.
+pub(super) fn print(
+    page: &Page<'_>,
+    status: &JobStatus<'_>,
+    closely: &Closely,
+    out: &mut Out,
+) -> Result<()> {
     out.line("")?;
     let mut fields = Fields::default();
-    fields.put("job", Some(view.name.to_owned()));
-    if let Some(job) = view.job {
-        put_definition(page, job, &mut fields);
+    fields.put("job", Some(status.name.to_owned()));
+    if let Some(job) = status.job {
+        put_definition(job, closely, &mut fields);
     }
-    fields.put_styled("note", Style::Warn, Some(note(page, view)).filter(|note| !note.is_empty()));
-    for at in coming(page, view) {
-        fields.put("next", Some(at));
+    let note = Some(note(page, status)).filter(|note| !note.is_empty());
+    fields.put_styled("note", Style::Warn, note);
+    for at in &closely.coming {
+        fields.put("next", Some(coming(page, closely, *at)));
     }
-    if let Some(row) = view.row {
-        put_counts(page, row, &mut fields);
+    if let Some(row) = status.row {
+        put_counts(page, status.job, row, &mut fields);
     }
-    for plan in plans(page, view)? {
-        fields.put_styled("retries", Style::Warn, Some(plan));
+    for plan in &closely.plans {
+        fields.put_styled("retries", Style::Warn, Some(plan_words(page, plan)));
     }
-    for line in untold(page, view)? {
+    for line in untold::lines(&page.status.untold) {
         fields.put_styled("untold", Style::Bad, Some(line));
     }
     fields.print(out)?;
-    let filter = Filter { job: Some(view.name.to_owned()), ..Filter::default() };
-    let mut newest = page
-        .store
-        .map(|store| store.runs(&filter, Some(RUNS_MAX)))
-        .transpose()?
-        .unwrap_or_default();
-    if newest.is_empty() {
+    if closely.newest.is_empty() {
         return Ok(());
     }
-    live::fill_in(page.state_dir, &mut newest);
     out.line("")?;
-    runs::print(&newest, page.viewer, out)
+    runs::print(&closely.newest, page.viewer, out)
 }
 
-/// Failures of the job whose hook or mail failed, too.
-fn untold(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>> {
-    let Some(store) = page.store.filter(|_| view.failed() > 0) else {
-        return Ok(Vec::new());
+/// The attempts to come, if they fail at once.
+fn plan_words(page: &Page<'_>, plan: &Plan) -> String {
+    let attempt = |(attempt, at): &(u32, Wall)| format!("{attempt} {}", page.viewer.relative(*at));
+    let texts: Vec<String> = plan.attempts.iter().map(attempt).collect();
+    let end = match plan.max {
+        Some(max) => format!("; then it gives up ({max} in all)"),
+        None => " ...".to_owned(),
     };
-    Ok(untold::lines(&store.untold(Some(view.name))?))
+    format!("run {}: attempt {}{end}", plan.run, texts.join(", "))
 }
 
-/// For each run that is retrying the attempts to come, if they fail at once; the newest runs first.
-fn plans(page: &Page<'_>, view: &JobView<'_>) -> Result<Vec<String>> {
-    let filter = Filter {
-        states: vec![State::Retrying],
-        job: Some(view.name.to_owned()),
-        ..Filter::default()
-    };
-    let is_retrying = view.row.is_some_and(|row| row.retrying > 0);
-    let Some((store, job)) = page.store.zip(view.job).filter(|_| is_retrying) else {
-        return Ok(Vec::new());
-    };
-    let plan = |run: RunRow| {
-        let due_at = run.due_at?;
-        let waiting = Waiting {
-            run: run.id,
-            attempt: run.attempt,
-            charged: run.charged,
-            attempts_max: run.max_attempts,
-            due_at,
-            first_started_at: run.first_started_at.or(run.started_at)?,
-        };
-        let attempts = job.policy.plan(&waiting, ATTEMPTS_MAX);
-        let texts: Vec<String> = attempts
-            .iter()
-            .map(|(attempt, at)| format!("{attempt} {}", page.viewer.relative(*at)))
-            .collect();
-        let end = match run.max_attempts {
-            Some(max) if attempts.len() < ATTEMPTS_MAX => {
-                format!("; then it gives up ({max} in all)")
-            }
-            Some(_) | None => " ...".to_owned(),
-        };
-        Some(format!("run {}: attempt {}{end}", run.id, texts.join(", ")))
-    };
-    let runs = store.runs(&filter, Some(PLANS_MAX))?;
-    Ok(runs.into_iter().filter_map(plan).collect())
-}
-
-fn put_definition(page: &Page<'_>, job: &Job, fields: &mut Fields) {
+fn put_definition(job: &Job, closely: &Closely, fields: &mut Fields) {
     fields.put("description", job.policy.description.as_ref().map(ToString::to_string));
     fields.put("command", Some(command(&job.command)));
-    let zone = page.jobs.zone(job);
-    for (nth, (text, _)) in job.schedules.iter().enumerate() {
-        let text = with_values(text, page.jobs.resolved(job, nth));
-        fields.put("schedule", Some(format!("{text} ({})", zone.name)));
+    let zone = closely.zone.as_ref().map_or("", |zone| &*zone.name);
+    for (text, resolved) in &closely.schedules {
+        let text = with_values(text, resolved.as_deref());
+        fields.put("schedule", Some(format!("{text} ({zone})")));
     }
-    let jitter = page.jobs.jitter(job);
     let share = (!job.policy.jitter.is_zero()).then(|| {
-        format!("{} of {}", when::span(json::ms(jitter)), show_duration(job.policy.jitter))
+        let (own, whole) = (facts::ms(closely.jitter), show_duration(job.policy.jitter));
+        format!("{} of {whole}", when::span(own))
     });
     fields.put("jitter", share);
 }
@@ -132,9 +83,9 @@ fn command(command: &CommandLine) -> String {
     }
 }
 
-fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
+fn put_counts(page: &Page<'_>, job: Option<&Job>, row: &JobRow, fields: &mut Fields) {
     let count = |count: i64| (count > 0).then(|| count.to_string());
-    let known = if page.supervisor.is_running { "" } else { " (last known)" };
+    let known = if page.status.supervisor.running { "" } else { " (last known)" };
     fields.put_styled(
         "running",
         Style::Bold,
@@ -145,7 +96,7 @@ fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
     fields.put("due later", count(row.scheduled));
     fields.put_styled("failed", Style::Bad, count(row.failed));
     let viewer = page.viewer;
-    let expected = page.jobs.get(&row.name).map(|job| &job.policy.expect_every);
+    let expected = job.map(|job| &job.policy.expect_every);
     fields.put_styled(
         "late",
         Style::Warn,
@@ -168,24 +119,13 @@ fn put_counts(page: &Page<'_>, row: &JobRow, fields: &mut Fields) {
     );
 }
 
-/// The next occurrences: in the viewer's zone, and in the job's where that shows another time.
-fn coming(page: &Page<'_>, view: &JobView<'_>) -> Vec<String> {
-    let Some(job) = view.job else {
-        return Vec::new();
-    };
-    let zone = page.jobs.zone(job);
-    let grid_at = view.row.and_then(|row| row.grid_at);
-    let begin = page.jobs.undecided_after(job, view.row, page.viewer.now);
-    let following = |at: &Wall| Some(page.jobs.next(job, grid_at, *at)?.occurrence.at);
-    let times = std::iter::successors(following(&begin), following).take(NEXT_MAX);
-    let jitter = page.jobs.jitter(job);
-    let show = |at: Wall| {
-        let (own, theirs) = (page.viewer.show(at), when::local_text(&zone, at));
-        let theirs =
-            if own == theirs { String::new() } else { format!(", {theirs} {}", zone.name) };
-        let later = delay_text(jitter);
-        let due = page.viewer.relative(at + jitter);
-        format!("{own}{later} ({due}{theirs})")
-    };
-    times.map(show).collect()
+/// An occurrence: in the viewer's zone, and in the job's where that shows another time.
+fn coming(page: &Page<'_>, closely: &Closely, at: Wall) -> String {
+    let own = page.viewer.show(at);
+    let theirs = closely.zone.as_ref().map(|zone| (when::local_text(zone, at), &zone.name));
+    let theirs = theirs.filter(|(text, _)| *text != own);
+    let theirs = theirs.map(|(text, name)| format!(", {text} {name}")).unwrap_or_default();
+    let later = delay_text(closely.jitter);
+    let due = page.viewer.relative(at + closely.jitter);
+    format!("{own}{later} ({due}{theirs})")
 }

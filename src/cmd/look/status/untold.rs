@@ -1,21 +1,13 @@
 //! What `jobctl status` says of failures whose hook or mail failed, too.
 
 use crate::cmd::look::show;
-use crate::cmd::{Out, Result, Style};
+use crate::core::ended::HowItEnded;
 use crate::core::escape;
 use crate::core::notice::Means;
-use crate::store::{Store, Untold};
+use crate::store::Untold;
 
 /// So many are shown, the newest ones.
 const SHOWN_MAX: usize = 3;
-
-/// Prints a line for each of the newest, and how many more there are.
-pub(super) fn print(store: &Store, out: &mut Out) -> Result<()> {
-    for line in lines(&store.untold(None)?) {
-        out.line(out.styled(Style::Bad, &line))?;
-    }
-    Ok(())
-}
 
 /// A line for each of the newest, and how many more there are.
 pub(super) fn lines(untold: &[Untold]) -> Vec<String> {
@@ -39,11 +31,9 @@ fn line(untold: &Untold) -> String {
     };
     // The error says more than the code that stands for it.
     let exit_code = untold.exit_code.filter(|_| untold.error.is_none());
-    let outcome = show::outcome_text(untold.outcome, exit_code, untold.signal);
-    let last_line = |text: &str| text.trim_end().lines().last().unwrap_or("").to_owned();
-    let output = untold.output.as_deref().map(last_line);
-    let said = untold.error.as_deref().or(output.as_deref());
-    let said = said.map(str::trim).filter(|said| !said.is_empty());
+    let outcome = HowItEnded::of(untold.outcome, exit_code, untold.signal).word();
+    let said = show::said(&untold.error, &untold.output).map(str::trim);
+    let said = said.filter(|said| !said.is_empty());
     let said = said.map(|said| format!(" ({})", escape::text(said)));
     let (run, job) = (untold.run, escape::text(&untold.job));
     format!("{who} was told of run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())

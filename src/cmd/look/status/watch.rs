@@ -1,5 +1,6 @@
 //! `jobctl status --watch`: the page again and again.
 
+use anyhow::Context as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -51,8 +52,7 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
                 .map_err(|error| Failure::of_output(&error))?;
         }
         drop(store);
-        poll::wait(&mut [], Some(EVERY))
-            .map_err(|error| Failure::system(format!("cannot wait: {error}")))?;
+        poll::wait(&mut [], Some(EVERY)).context("cannot wait")?;
     }
 }
 

@@ -3,8 +3,9 @@
 use super::Case;
 use crate::cmd::when;
 use crate::cmd::{Failure, Result};
+use crate::core::ended::HowItEnded;
 use crate::core::escape;
-use crate::core::run::{OutcomeKind, Reason, State};
+use crate::core::run::{Reason, State};
 use crate::store::{AttemptRow, RunRow};
 
 /// Characters of a line of output that are shown.
@@ -126,7 +127,8 @@ impl Case<'_> {
 
 /// `exit 1 three times, then timed out`.
 fn story(attempts: &[AttemptRow]) -> String {
-    let words: Vec<String> = attempts.iter().map(outcome).collect();
+    let phrase = |it: &AttemptRow| HowItEnded::of(it.outcome, it.exit_code, it.signal).phrase();
+    let words: Vec<String> = attempts.iter().map(phrase).collect();
     words
         .chunk_by(|one, other| one == other)
         .map(|same| match same.len() {
@@ -137,15 +139,4 @@ fn story(attempts: &[AttemptRow]) -> String {
         })
         .collect::<Vec<_>>()
         .join(", then ")
-}
-
-fn outcome(attempt: &AttemptRow) -> String {
-    match attempt.outcome {
-        Some(OutcomeKind::Exited) => format!("exit {}", attempt.exit_code.unwrap_or_default()),
-        Some(OutcomeKind::Signaled) => format!("signal {}", attempt.signal.unwrap_or_default()),
-        Some(OutcomeKind::TimedOut) => "timed out".to_owned(),
-        Some(OutcomeKind::SpawnFailed) => "not started".to_owned(),
-        Some(OutcomeKind::Lost) => "lost".to_owned(),
-        None => "still running".to_owned(),
-    }
 }

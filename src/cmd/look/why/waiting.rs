@@ -2,9 +2,9 @@
 
 use super::Case;
 use crate::cmd::Result;
-use crate::cmd::look::in_the_way::{Obstacle, Traffic};
 use crate::cmd::when;
 use crate::core::run::State;
+use crate::facts::traffic::{Holder, Obstacle, Traffic};
 use crate::store::RunRow;
 
 impl Case<'_> {
@@ -68,7 +68,7 @@ impl Case<'_> {
         Ok(parts)
     }
 
-    fn words(&self, obstacle: &Obstacle<'_>) -> String {
+    fn words(&self, obstacle: &Obstacle) -> String {
         match obstacle {
             Obstacle::Place(holders) => {
                 format!("waiting for its place, held by {}", self.held(holders))
@@ -85,16 +85,15 @@ impl Case<'_> {
     }
 
     /// `run 812 for 3m 12s`, up to three of them.
-    fn held(&self, runs: &[&RunRow]) -> String {
+    fn held(&self, runs: &[Holder]) -> String {
         const SHOWN_MAX: usize = 3;
         let mut parts: Vec<String> = runs
             .iter()
             .rev()
             .take(SHOWN_MAX)
             .map(|run| {
-                let since = run.started_at.unwrap_or(run.created_at);
-                let ms = self.viewer.now.ms().saturating_sub(since.ms());
-                format!("run {} for {}", run.id, when::span(ms))
+                let ms = self.viewer.now.ms().saturating_sub(run.since.ms());
+                format!("run {} for {}", run.run, when::span(ms))
             })
             .collect();
         if let Some(more) = runs.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {

@@ -240,26 +240,16 @@ impl Report<'_> {
     }
 
     fn json(&self) -> Value {
-        let list = |lones: &[Lone]| -> Value { lones.iter().map(lone_json).collect() };
-        let at = |minute: i64| when::utc(Wall::from_secs(minute * 60));
+        let at = |minute: i64| Wall::from_secs(minute * 60);
         json!({
             "both": self.found.both,
             "apart": self.found.apart,
             "from": at(self.covered.first),
             "to": at(self.covered.last),
-            "only_cron": list(&self.found.only_cron),
-            "only_jobctl": list(&self.found.only_jobctl),
+            "only_cron": self.found.only_cron,
+            "only_jobctl": self.found.only_jobctl,
         })
     }
-}
-
-fn lone_json(lone: &Lone) -> Value {
-    json!({
-        "at": when::utc(lone.at),
-        "user": lone.user,
-        "command": lone.command,
-        "job": lone.job,
-    })
 }
 
 #[cfg(test)]

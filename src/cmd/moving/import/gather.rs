@@ -1,5 +1,6 @@
 //! Where crontabs are: `crontab -l`, a file, the spool of all users, and what belongs to the system.
 
+use anyhow::Context as _;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::owner::{self, SPOOLS};
 use crate::cli;
-use crate::cmd::{Failure, Result, plain};
+use crate::cmd::{Failure, InFile, Result, plain};
 use crate::crontab::{Directory, Kind, Note, Off, Request, Source};
 use crate::os::{file, process, user};
 
@@ -105,8 +106,7 @@ fn standard_input(args: &cli::Import) -> Result<Source> {
             None => (Kind::User(None), Off::Own),
         }
     };
-    let bytes = read_whole(io::stdin().lock())
-        .map_err(|error| Failure::system(format!("standard input: {}", plain(&error))))?;
+    let bytes = read_whole(io::stdin().lock()).context("standard input")?;
     Ok(Source { file: "standard input".to_owned(), bytes, kind, off })
 }
 
@@ -152,7 +152,7 @@ fn named(path: &Path, root: &Path, args: &cli::Import) -> Result<Source> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
-    file::read_small(path, SIZE_MAX).map_err(|error| Failure::of_file(path, &error))
+    file::read_small(path, SIZE_MAX).in_file(path)
 }
 
 /// The files of a system, and what was found in them so far.
@@ -335,7 +335,7 @@ fn names_in(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| Failure::of_file(directory, &error))?;
+        let entry = entry.in_file(directory)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') {
             names.push((name, entry.path()));

@@ -17,12 +17,12 @@ use crate::cmd::Result;
 use crate::cmd::context::Context;
 use crate::cmd::exit::Exit;
 use crate::cmd::failure::Failure;
-use crate::cmd::jobset::{Jobs, with_environment};
 use crate::cmd::output::Out;
 use crate::cmd::said;
 use crate::core::job::CommandLine;
 use crate::core::noun::count;
 use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
+use crate::facts::jobs::{Jobs, with_environment};
 use crate::jobfile;
 use crate::os::zone;
 
@@ -189,9 +189,6 @@ fn json(import: &Import, proof: Option<&prove::Told>) -> Value {
         .jobs
         .iter()
         .map(|job| json!({ "name": job.job, "file": job.file, "line": job.line }));
-    let unknown = import.unknown.iter().map(|line| {
-        json!({ "file": line.file, "line": line.line, "text": line.text, "reason": line.reason })
-    });
     let changed = import
         .notes
         .iter()
@@ -199,7 +196,7 @@ fn json(import: &Import, proof: Option<&prove::Told>) -> Value {
     json!({
         "jobfile": import.text,
         "jobs": jobs.collect::<Value>(),
-        "unknown": unknown.collect::<Value>(),
+        "unknown": import.unknown,
         "changed": changed.collect::<Value>(),
         "switch_off": import.switch_off,
         "proof": proof.map(|proof| &proof.json),

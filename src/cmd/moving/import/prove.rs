@@ -211,7 +211,7 @@ fn mismatch_json(mismatch: &Mismatch<'_>) -> Value {
         .iter()
         .map(|difference| match difference {
             Difference::Only(side, at) => {
-                json!({ "only": side.as_str(), "at": when::utc(*at), "message": null })
+                json!({ "only": side.as_str(), "at": at, "message": null })
             }
             Difference::Other(text) => json!({ "only": null, "at": null, "message": text }),
         })

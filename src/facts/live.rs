@@ -10,10 +10,10 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use crate::cmd::look::pieces::Piece;
 use crate::core::output::OutputLayout;
 use crate::core::report::{self, Report};
 use crate::core::run::State;
+use crate::facts::pieces::Piece;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::record::Record;
 use crate::os::inside::open_inside;
@@ -176,8 +176,8 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::cmd::json::sample_run;
     use crate::core::time::{Mono, Wall};
+    use crate::facts::run::tests::sample_run;
     use crate::keeper::record::{End, Ending, ProcessId};
 
     const LAYOUT: OutputLayout = OutputLayout { head_max: 4, tail_max: 6 };

@@ -1,31 +1,50 @@
 //! What is in the way of a queued run that could start otherwise, by what is on record: places, locks, `max_running`, rate.
 
-use crate::cmd::{Jobs, Result};
-use crate::core::job::Job;
+use super::jobs::Jobs;
+use crate::core::job::{Job, Settings};
 use crate::core::lane;
 use crate::core::rate;
 use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::store::{Filter, RunRow, Store};
+use crate::store::{Filter, RunRow, Store, StoreError};
+
+/// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
+const RUNNING_PER_CPU: usize = 4;
+const RUNNING_MIN: usize = 16;
 
 /// Something that lets a run wait.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Obstacle<'a> {
+pub(crate) enum Obstacle {
     /// As many runs of its job run as may; these do.
-    Place(Vec<&'a RunRow>),
+    Place(Vec<Holder>),
     /// Runs of one job have its lock.
     Lock {
         /// The lock.
         name: Box<str>,
         /// The job.
-        job: &'a str,
+        job: String,
         /// Its runs that have it.
-        holders: Vec<&'a RunRow>,
+        holders: Vec<Holder>,
     },
     /// So many runs run, as many as `max_running` allows.
     MaxRunning(usize),
     /// The rate of its job allows no start before this time.
     Rate(Wall),
+}
+
+/// A run that has what another one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// The run.
+    pub(crate) run: i64,
+    /// Since when it runs.
+    pub(crate) since: Wall,
+}
+
+impl From<&RunRow> for Holder {
+    fn from(run: &RunRow) -> Self {
+        Self { run: run.id, since: run.started_at.unwrap_or(run.created_at) }
+    }
 }
 
 /// What runs now, to be asked for several runs that wait.
@@ -38,20 +57,19 @@ pub(crate) struct Traffic<'a> {
 
 impl<'a> Traffic<'a> {
     /// Reads what runs.
-    pub(crate) fn read(store: &'a Store, jobs: &'a Jobs, now: Wall) -> Result<Self> {
+    pub(crate) fn read(store: &'a Store, jobs: &'a Jobs, now: Wall) -> Result<Self, StoreError> {
         let filter = Filter { states: vec![State::Running], ..Filter::default() };
         Ok(Self { store, jobs, now, running: store.runs(&filter, None)? })
     }
 
     /// What is in the way of a run, in the order in which it is looked at before a start; nothing if its job is not in the jobfile.
-    pub(crate) fn obstacles(&self, run: &RunRow) -> Result<Vec<Obstacle<'_>>> {
+    pub(crate) fn obstacles(&self, run: &RunRow) -> Result<Vec<Obstacle>, StoreError> {
         let Some(job) = self.jobs.get(&run.job) else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
         found.extend(self.place(job).or_else(|| self.lock(job, run)));
-        let running_max = crate::cmd::jobs::run::running_max(&self.jobs.settings);
-        if self.running.len() >= running_max {
+        if self.running.len() >= running_max(&self.jobs.settings) {
             found.push(Obstacle::MaxRunning(self.running.len()));
         }
         if let Some(rate) = job.policy.rate
@@ -62,30 +80,39 @@ impl<'a> Traffic<'a> {
         Ok(found)
     }
 
-    fn running_of(&self, job: &str) -> Vec<&RunRow> {
-        self.running.iter().filter(|run| run.job == job).collect()
+    fn running_of(&self, job: &Job) -> impl Iterator<Item = &RunRow> {
+        self.running.iter().filter(move |run| run.job == job.name.as_str())
     }
 
-    fn place(&self, job: &Job) -> Option<Obstacle<'_>> {
-        let own = self.running_of(job.name.as_str());
+    fn place(&self, job: &Job) -> Option<Obstacle> {
+        let own: Vec<Holder> = self.running_of(job).map(Holder::from).collect();
         let max = usize::try_from(job.policy.running_max()?).unwrap_or(usize::MAX);
         (own.len() >= max).then_some(Obstacle::Place(own))
     }
 
     /// The first job, in the order of the jobfile, with runs that have the lock which the run needs.
-    fn lock(&self, job: &Job, run: &RunRow) -> Option<Obstacle<'_>> {
+    fn lock(&self, job: &Job, run: &RunRow) -> Option<Obstacle> {
         let name = lane::lock_of(&job.policy, &run.args)?;
-        let has_it = |other: &Job, held: &RunRow| {
-            lane::lock_of(&other.policy, &held.args).as_ref() == Some(&name)
-        };
         let with_lock = self.jobs.jobs.iter().filter(|other| other.policy.lock.is_some());
         let (job, holders) = with_lock
             .map(|other| {
-                let mut holders = self.running_of(other.name.as_str());
-                holders.retain(|held| has_it(other, held));
-                (other.name.as_str(), holders)
+                let has_it = |held: &&RunRow| {
+                    lane::lock_of(&other.policy, &held.args).as_ref() == Some(&name)
+                };
+                let holders: Vec<_> =
+                    self.running_of(other).filter(has_it).map(Holder::from).collect();
+                (other.name.to_string(), holders)
             })
             .find(|(_, holders)| !holders.is_empty())?;
         Some(Obstacle::Lock { name, job, holders })
+    }
+}
+
+/// How many runs may run at once.
+pub(crate) fn running_max(settings: &Settings) -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    match settings.max_running {
+        Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
+        None => (cpus * RUNNING_PER_CPU).max(RUNNING_MIN),
     }
 }

@@ -1,0 +1,108 @@
+//! What `status JOB` knows besides: the job's coming occurrences and attempts, and its newest runs.
+
+use std::time::Duration;
+
+use super::live;
+use super::status::{JobStatus, Sources};
+use crate::core::job::Job;
+use crate::core::retry::Waiting;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::store::{Filter, RunRow, StoreError};
+
+/// Coming occurrences.
+const NEXT_MAX: usize = 3;
+
+/// Runs that are retrying whose coming attempts are told, and how many of those.
+const PLANS_MAX: u32 = 3;
+const ATTEMPTS_MAX: usize = 6;
+
+/// Past runs.
+const RUNS_MAX: u32 = 5;
+
+/// One job closely.
+#[derive(Debug)]
+pub(crate) struct Closely {
+    /// Each schedule, and what it is with values in place of each `H`.
+    pub(crate) schedules: Vec<(String, Option<String>)>,
+    /// The zone of its schedules.
+    pub(crate) zone: Option<std::rc::Rc<crate::core::schedule::Zone>>,
+    /// How much later than its instants it falls due.
+    pub(crate) jitter: Duration,
+    /// Its next instants.
+    pub(crate) coming: Vec<Wall>,
+    /// The attempts to come of what is retrying, the newest runs first.
+    pub(crate) plans: Vec<Plan>,
+    /// Its newest runs.
+    pub(crate) newest: Vec<RunRow>,
+}
+
+/// The attempts to come of a run, if they fail at once.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The run.
+    pub(crate) run: i64,
+    /// The next attempts and their times.
+    pub(crate) attempts: Vec<(u32, Wall)>,
+    /// How many it has in all, if these are the last ones.
+    pub(crate) max: Option<u32>,
+}
+
+/// Reads it.
+pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely, StoreError> {
+    let Sources { jobs, store, now, .. } = *from;
+    let filter = Filter { job: Some(status.name.to_owned()), ..Filter::default() };
+    let newest = store.map(|store| store.runs(&filter, Some(RUNS_MAX))).transpose()?;
+    let mut newest = newest.unwrap_or_default();
+    live::fill_in(from.state_dir, &mut newest);
+    let Some(job) = status.job else {
+        let (schedules, coming, plans) = (Vec::new(), Vec::new(), Vec::new());
+        return Ok(Closely {
+            schedules,
+            zone: None,
+            jitter: Duration::ZERO,
+            coming,
+            plans,
+            newest,
+        });
+    };
+    let grid_at = status.row.and_then(|row| row.grid_at);
+    let begin = jobs.undecided_after(job, status.row, now);
+    let following = |at: &Wall| Some(jobs.next(job, grid_at, *at)?.occurrence.at);
+    let texts = job.schedules.iter().enumerate();
+    Ok(Closely {
+        schedules: texts
+            .map(|(nth, (text, _))| (text.to_string(), jobs.resolved(job, nth)))
+            .collect(),
+        zone: Some(jobs.zone(job)),
+        jitter: jobs.jitter(job),
+        coming: std::iter::successors(following(&begin), following).take(NEXT_MAX).collect(),
+        plans: plans(from, status, job)?,
+        newest,
+    })
+}
+
+fn plans(from: &Sources<'_>, status: &JobStatus<'_>, job: &Job) -> Result<Vec<Plan>, StoreError> {
+    let is_retrying = status.row.is_some_and(|row| row.retrying > 0);
+    let Some(store) = from.store.filter(|_| is_retrying) else {
+        return Ok(Vec::new());
+    };
+    let (states, name) = (vec![State::Retrying], Some(status.name.to_owned()));
+    let filter = Filter { states, job: name, ..Filter::default() };
+    let runs = store.runs(&filter, Some(PLANS_MAX))?;
+    Ok(runs.iter().filter_map(|run| plan(run, job)).collect())
+}
+
+fn plan(run: &RunRow, job: &Job) -> Option<Plan> {
+    let waiting = Waiting {
+        run: run.id,
+        attempt: run.attempt,
+        charged: run.charged,
+        attempts_max: run.max_attempts,
+        due_at: run.due_at?,
+        first_started_at: run.first_started_at.or(run.started_at)?,
+    };
+    let attempts = job.policy.plan(&waiting, ATTEMPTS_MAX);
+    let max = run.max_attempts.filter(|_| attempts.len() < ATTEMPTS_MAX);
+    Some(Plan { run: run.id, attempts, max })
+}

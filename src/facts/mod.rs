@@ -1,0 +1,18 @@
+//! What is known, gathered from the store and the jobfile as plain data; its serialisation is the JSON that jobctl(1) promises.
+//!
+//! No text for people and no printing: that is `cmd`. Fields are only ever added, absent values are null, times are in UTC.
+
+pub(crate) mod closely;
+pub(crate) mod jobs;
+pub(crate) mod live;
+pub(crate) mod pieces;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod traffic;
+
+use std::time::Duration;
+
+/// A span in whole milliseconds.
+pub(crate) fn ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

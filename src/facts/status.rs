@@ -1,0 +1,632 @@
+//! What `status` knows: the supervisor, the jobs with their next and last run, and what runs, waits and failed.
+//!
+//! Never goes through all runs: counters of the jobs say what there is, and only what is wanted is read.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::closely::{self, Closely};
+use super::jobs::{Coming, Jobs};
+use super::live;
+use super::traffic::{Obstacle, Traffic};
+use crate::core::job::Job;
+use crate::core::pause::Pause;
+use crate::core::run::State;
+use crate::core::time::Wall;
+use crate::store::{Filter, JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow, Untold};
+
+/// Runs of each kind that people are shown.
+const RUNS_MAX: u32 = 10;
+
+/// So many jobs are shown without a question.
+const JOBS_PLAIN: usize = 50;
+
+/// Of more jobs, those that need attention and so many that are next.
+const JOBS_NEXT: usize = 20;
+
+/// Results of past runs that are shown of a job.
+pub(crate) const RESULTS_MAX: usize = 20;
+
+/// The supervisor as it is, and as it was written down.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Supervisor {
+    /// Whether it lives.
+    pub(crate) running: bool,
+    /// Its process.
+    pub(crate) pid: Option<i32>,
+    /// When it became ready.
+    pub(crate) since: Option<Wall>,
+    /// The jobfile it was given; none is the one that the caller means.
+    pub(crate) jobfile: Option<String>,
+    /// Why that is not the one in force.
+    pub(crate) jobfile_error: Option<String>,
+    /// Its version.
+    pub(crate) version: Option<String>,
+    /// Whether it only records what it would start.
+    pub(crate) shadow: bool,
+    /// The pause of everything.
+    #[serde(skip)]
+    pub(crate) pause: Option<Pause>,
+}
+
+impl Supervisor {
+    fn of(row: SupervisorRow, is_running: bool) -> Self {
+        Self {
+            running: is_running,
+            pid: row.pid.filter(|_| is_running),
+            since: row.since.filter(|_| is_running),
+            jobfile: row.jobfile.filter(|_| is_running),
+            jobfile_error: row.jobfile_error,
+            version: row.version,
+            shadow: row.is_shadow && is_running,
+            pause: row.pause,
+        }
+    }
+}
+
+/// What the store says of the supervisor and all jobs.
+#[derive(Debug, Default)]
+pub(crate) struct Overview {
+    /// The supervisor.
+    pub(crate) supervisor: Supervisor,
+    /// The jobs, by name.
+    pub(crate) rows: Vec<JobRow>,
+    /// Those with an attempt that takes longer than expected.
+    slow: BTreeSet<i64>,
+}
+
+impl Overview {
+    /// Reads it.
+    pub(crate) fn read(store: Option<&Store>, is_running: bool) -> Result<Self, StoreError> {
+        let supervisor = store.map(Store::supervisor).transpose()?.unwrap_or_default();
+        let slow = store.map(Store::jobs_with_late_runs).transpose()?.unwrap_or_default();
+        Ok(Self {
+            supervisor: Supervisor::of(supervisor, is_running),
+            rows: store.map(Store::jobs).transpose()?.unwrap_or_default(),
+            slow: slow.into_iter().collect(),
+        })
+    }
+
+    /// Whether a job, or any, has failed runs that nobody has acknowledged, or is late.
+    pub(crate) fn is_ill(&self, job: Option<&str>) -> bool {
+        let is_ill =
+            |row: &JobRow| row.failed > 0 || row.late_at.is_some() || self.slow.contains(&row.id);
+        self.rows.iter().filter(|row| job.is_none_or(|name| *name == row.name)).any(is_ill)
+    }
+
+    fn row(&self, name: &str) -> Option<&JobRow> {
+        let found = self.rows.binary_search_by(|row| row.name.as_str().cmp(name));
+        found.ok().map(|index| &self.rows[index])
+    }
+}
+
+/// What the facts are gathered from.
+pub(crate) struct Sources<'a> {
+    /// What was read of it already.
+    pub(crate) overview: &'a Overview,
+    /// The jobfile.
+    pub(crate) jobs: &'a Jobs,
+    /// Runs.
+    pub(crate) store: Option<&'a Store>,
+    /// Where running attempts have their slots.
+    pub(crate) state_dir: &'a Path,
+    /// The time of the call.
+    pub(crate) now: Wall,
+}
+
+/// How much is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What programs are promised.
+    Contract,
+    /// What people look at; of many jobs those that matter.
+    Page,
+    /// The same of every job.
+    All,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Only this job.
+    pub(crate) job: Option<&'a str>,
+    /// Only jobs with failed runs that nobody has acknowledged.
+    pub(crate) failed: bool,
+    /// How much.
+    pub(crate) extent: Extent,
+}
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status<'a> {
+    /// The supervisor.
+    pub(crate) supervisor: &'a Supervisor,
+    /// The jobs: by name for programs, by need for people.
+    pub(crate) jobs: Vec<JobStatus<'a>>,
+    /// Failures whose hook or mail failed, too.
+    pub(crate) untold: Vec<Untold>,
+    /// How many jobs were left out.
+    #[serde(skip)]
+    pub(crate) left_out: usize,
+    /// What people are shown of all jobs.
+    #[serde(skip)]
+    pub(crate) lists: Lists,
+    /// What people are shown of one job.
+    #[serde(skip)]
+    pub(crate) closely: Option<Closely>,
+}
+
+/// The newest runs of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    /// What runs.
+    pub(crate) running: List<RunRow>,
+    /// What waits, and why.
+    pub(crate) waiting: List<(RunRow, Why)>,
+    /// What failed; of many failures the newest of each job, so that a noisy job hides no other.
+    pub(crate) failed: List<RunRow>,
+}
+
+/// Some of so many.
+#[derive(Debug)]
+pub(crate) struct List<T> {
+    /// How many there are.
+    pub(crate) count: i64,
+    /// Some of them.
+    pub(crate) runs: Vec<T>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { count: 0, runs: Vec::new() }
+    }
+}
+
+impl<T> List<T> {
+    /// Whether there are no more than are listed at the most.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.count <= i64::from(RUNS_MAX)
+    }
+}
+
+/// Why a run waits, in short; `why` has more.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Why {
+    /// Nothing that is on record, or its time.
+    Unsaid,
+    /// For runs to succeed.
+    After(Vec<i64>),
+    /// For its next attempt.
+    Attempt,
+    /// Nobody is there to start it.
+    NoSupervisor,
+    /// Its job is not in the jobfile.
+    NotInJobfile,
+    /// Its job, or everything, is paused.
+    Paused,
+    /// Something is in its way.
+    Obstacle(Obstacle),
+}
+
+/// None, one or several, as the jobfile has them.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Texts {
+    /// None.
+    None,
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Texts {
+    fn of(mut texts: Vec<String>) -> Self {
+        match texts.len() {
+            0 => Self::None,
+            1 => Self::One(texts.remove(0)),
+            _ => Self::Several(texts),
+        }
+    }
+}
+
+/// A job from both sides: the jobfile and the store.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobStatus<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    schedule: Texts,
+    enabled: bool,
+    paused: bool,
+    next: Option<Wall>,
+    /// The run that last started or ended.
+    pub(crate) last: Option<RunRow>,
+    queued: i64,
+    running: i64,
+    retrying: i64,
+    /// Failed runs that nobody has acknowledged.
+    pub(crate) failed: i64,
+    /// Whether it has had no success, or an attempt of it has taken, longer than expected.
+    pub(crate) late: bool,
+    /// Since when it has had no success.
+    pub(crate) late_at: Option<Wall>,
+    /// The schedules with values in place of `H`; none if none has one.
+    resolved: Texts,
+    /// When its next occurrence falls due.
+    pub(crate) next_due_at: Option<Wall>,
+    jitter_ms: Option<i64>,
+    /// In the jobfile.
+    #[serde(skip)]
+    pub(crate) job: Option<&'a Job>,
+    /// In the store.
+    #[serde(skip)]
+    pub(crate) row: Option<&'a JobRow>,
+    /// Its newest ended runs, newest first.
+    #[serde(skip)]
+    pub(crate) recent: Vec<RecentRun>,
+}
+
+impl<'a> JobStatus<'a> {
+    fn of(
+        from: &Sources<'a>,
+        name: &'a str,
+        job: Option<&'a Job>,
+        row: Option<&'a JobRow>,
+    ) -> Self {
+        let Sources { overview, jobs, now, .. } = *from;
+        let count = |counter: fn(&JobRow) -> i64| row.map_or(0, counter);
+        let is_paused = |pause: Option<Pause>| pause.is_some_and(|pause| pause.holds(now));
+        let coming = job.and_then(|job| jobs.coming(job, row, now));
+        let late_at = row.and_then(|row| row.late_at);
+        Self {
+            name,
+            schedule: Texts::of(job.map_or_else(Vec::new, texts)),
+            enabled: job.is_some_and(|job| job.policy.enabled),
+            paused: is_paused(overview.supervisor.pause)
+                || is_paused(row.and_then(|row| row.pause)),
+            next: coming.as_ref().map(|coming| coming.occurrence.at),
+            last: None,
+            queued: count(|row| row.queued),
+            running: count(|row| row.running),
+            retrying: count(|row| row.retrying),
+            failed: count(|row| row.failed),
+            late: late_at.is_some() || row.is_some_and(|row| overview.slow.contains(&row.id)),
+            late_at,
+            resolved: Texts::of(job.map_or_else(Vec::new, |job| resolved(jobs, job))),
+            next_due_at: coming.as_ref().map(Coming::due_at),
+            jitter_ms: job.map(|job| super::ms(jobs.jitter(job))),
+            job,
+            row,
+            recent: Vec::new(),
+        }
+    }
+
+    /// How much it needs a look: what failed, what is late, what is retried, what runs, what waits, and then what is next.
+    pub(crate) fn need(&self) -> u8 {
+        let has = [
+            self.failed > 0,
+            self.late,
+            self.retrying > 0,
+            self.running > 0,
+            self.queued > 0,
+            self.next.is_some(),
+        ];
+        has.iter().position(|has| *has).unwrap_or(has.len()) as u8
+    }
+}
+
+fn texts(job: &Job) -> Vec<String> {
+    job.schedules.iter().map(|(text, _)| text.to_string()).collect()
+}
+
+/// The schedules with values in place of `H`; nothing if none has an `H`.
+fn resolved(jobs: &Jobs, job: &Job) -> Vec<String> {
+    let resolved: Vec<_> = (0..job.schedules.len()).map(|nth| jobs.resolved(job, nth)).collect();
+    if resolved.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    resolved.into_iter().zip(texts(job)).map(|(values, text)| values.unwrap_or(text)).collect()
+}
+
+impl<'a> Status<'a> {
+    /// Gathers it; of a job that was asked for and is not there it has no job.
+    pub(crate) fn gather(from: &Sources<'a>, wanted: Wanted<'_>) -> Result<Self, StoreError> {
+        let mut jobs = jobs(from, wanted.job);
+        if wanted.failed {
+            jobs.retain(|job| job.failed > 0);
+        }
+        let untold = match from.store.filter(|_| jobs.iter().any(|job| job.failed > 0)) {
+            Some(store) => store.untold(wanted.job)?,
+            None => Vec::new(),
+        };
+        let supervisor = &from.overview.supervisor;
+        let mut status =
+            Self { supervisor, jobs, untold, left_out: 0, lists: Lists::default(), closely: None };
+        match (wanted.extent, wanted.job) {
+            (Extent::Contract, _) => status.read_last(from.store)?,
+            (Extent::Page | Extent::All, Some(_)) => {
+                let job = status.jobs.first();
+                status.closely = job.map(|job| closely::read(from, job)).transpose()?;
+            }
+            (Extent::Page | Extent::All, None) => {
+                status.lists = lists(from, &status.jobs, wanted.failed)?;
+                sort(&mut status.jobs);
+                if wanted.extent == Extent::Page && !wanted.failed {
+                    status.choose();
+                }
+                status.read_last(from.store)?;
+                status.read_recent(from.store)?;
+            }
+        }
+        Ok(status)
+    }
+
+    /// Leaves out, of many jobs, those that neither need attention nor are next.
+    fn choose(&mut self) {
+        let all = self.jobs.len();
+        if all <= JOBS_PLAIN {
+            return;
+        }
+        let in_need = self.jobs.iter().filter(|job| job.need() < 5).count();
+        let next = self.jobs.iter().filter(|job| job.need() == 5).count();
+        let rest: Vec<_> = self.jobs.drain(in_need..).take(next.min(JOBS_NEXT)).collect();
+        self.jobs.truncate(in_need.min(JOBS_PLAIN));
+        self.jobs.extend(rest);
+        self.left_out = all - self.jobs.len();
+    }
+
+    fn read_last(&mut self, store: Option<&Store>) -> Result<(), StoreError> {
+        let Some(store) = store else {
+            return Ok(());
+        };
+        let last = |job: &JobStatus<'_>| job.row.and_then(|row| row.last_run);
+        let ids: Vec<i64> = self.jobs.iter().filter_map(last).collect();
+        let runs = store.runs_of_ids(&ids)?.into_iter().map(|run| (run.id, run));
+        let mut runs: HashMap<i64, RunRow> = runs.collect();
+        for job in &mut self.jobs {
+            job.last = last(job).and_then(|id| runs.remove(&id));
+        }
+        Ok(())
+    }
+
+    fn read_recent(&mut self, store: Option<&Store>) -> Result<(), StoreError> {
+        for job in &mut self.jobs {
+            let last = job.row.and_then(|row| Some((row.id, row.last_run?)));
+            if let Some((store, (id, last))) = store.zip(last) {
+                job.recent = store.recent_runs(id, last, RESULTS_MAX)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Jobs of the jobfile, or the one that was asked for, and those of the store that are not in it but still have something to do or to say; by name.
+fn jobs<'a>(from: &Sources<'a>, asked: Option<&str>) -> Vec<JobStatus<'a>> {
+    let Sources { overview, jobs, .. } = *from;
+    let is_asked = |name: &str| asked.is_none_or(|asked| asked == name);
+    let known = jobs.jobs.iter().filter(|job| is_asked(job.name.as_str()));
+    let known = known.map(|job| {
+        let name = job.name.as_str();
+        JobStatus::of(from, name, Some(job), overview.row(name))
+    });
+    let is_gone = |row: &&JobRow| is_asked(&row.name) && jobs.get(&row.name).is_none();
+    let gone = overview.rows.iter().filter(is_gone).filter(|row| row.has_rest());
+    let gone = gone.map(|row| JobStatus::of(from, &row.name, None, Some(row)));
+    let mut all: Vec<_> = known.chain(gone).collect();
+    all.sort_by_key(|job| job.name);
+    all
+}
+
+fn sort(jobs: &mut [JobStatus<'_>]) {
+    jobs.sort_by_cached_key(|job| {
+        (job.need(), job.next_due_at.is_none(), job.next_due_at, job.name)
+    });
+}
+
+/// The runs of each kind; asks only where the counters say there are any.
+fn lists(
+    from: &Sources<'_>,
+    jobs: &[JobStatus<'_>],
+    is_failed_only: bool,
+) -> Result<Lists, StoreError> {
+    let Some(store) = from.store else {
+        return Ok(Lists::default());
+    };
+    let total = |counter: fn(&JobRow) -> i64| {
+        jobs.iter().filter_map(|job| job.row).map(counter).sum::<i64>()
+    };
+    let failed = failed(from, store, jobs, total(|row| row.failed))?;
+    if is_failed_only {
+        return Ok(Lists { failed, ..Lists::default() });
+    }
+    let running = newest_in(from, store, &[State::Running], total(|row| row.running))?;
+    let states = [State::Queued, State::Retrying, State::Scheduled];
+    let waiting = total(|row| row.queued + row.retrying + row.scheduled);
+    let List { count, runs } = newest_in(from, store, &states, waiting)?;
+    let mut waiting = List { count, runs: Vec::with_capacity(runs.len()) };
+    if !runs.is_empty() {
+        let traffic = Traffic::read(store, from.jobs, from.now)?;
+        for run in runs {
+            let why = why(from, &traffic, &run)?;
+            waiting.runs.push((run, why));
+        }
+    }
+    Ok(Lists { running, waiting, failed })
+}
+
+/// The newest runs in these states, if there are any, with what they say now.
+fn newest_in(
+    from: &Sources<'_>,
+    store: &Store,
+    states: &[State],
+    count: i64,
+) -> Result<List<RunRow>, StoreError> {
+    let mut runs = Vec::new();
+    for state in states.iter().filter(|_| count > 0) {
+        // State by state: only within one of them the index has the runs in their order.
+        let filter = Filter { states: vec![*state], ..Filter::default() };
+        runs.extend(store.runs(&filter, Some(RUNS_MAX))?);
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+    runs.truncate(RUNS_MAX as usize);
+    live::fill_in(from.state_dir, &mut runs);
+    Ok(List { count, runs })
+}
+
+fn failed(
+    from: &Sources<'_>,
+    store: &Store,
+    jobs: &[JobStatus<'_>],
+    count: i64,
+) -> Result<List<RunRow>, StoreError> {
+    let newest = |job: Option<&str>, max| {
+        let job = job.map(str::to_owned);
+        store.runs(&Filter { failed: true, job, ..Filter::default() }, Some(max))
+    };
+    let mut list = List { count, runs: Vec::new() };
+    if count > 0 && list.is_whole() {
+        list.runs = newest(None, RUNS_MAX)?;
+    } else if count > 0 {
+        for job in jobs.iter().filter(|job| job.failed > 0).take(RUNS_MAX as usize) {
+            list.runs.extend(newest(Some(job.name), 1)?);
+        }
+    }
+    live::fill_in(from.state_dir, &mut list.runs);
+    Ok(list)
+}
+
+fn why(from: &Sources<'_>, traffic: &Traffic<'_>, run: &RunRow) -> Result<Why, StoreError> {
+    Ok(match run.state {
+        State::Retrying => Why::Attempt,
+        State::Scheduled if !run.after.is_empty() && run.due_at.is_none() => {
+            Why::After(run.after.clone())
+        }
+        State::Queued => why_queued(from, traffic, run)?,
+        State::Scheduled
+        | State::Running
+        | State::Succeeded
+        | State::Failed
+        | State::Skipped
+        | State::Cancelled => Why::Unsaid,
+    })
+}
+
+fn why_queued(from: &Sources<'_>, traffic: &Traffic<'_>, run: &RunRow) -> Result<Why, StoreError> {
+    let Sources { overview, jobs, now, .. } = *from;
+    let own = overview.row(&run.job).and_then(|row| row.pause);
+    let mut pauses = own.into_iter().chain(overview.supervisor.pause);
+    Ok(if !overview.supervisor.running {
+        Why::NoSupervisor
+    } else if jobs.get(&run.job).is_none() {
+        Why::NotInJobfile
+    } else if pauses.any(|pause| pause.holds(now)) {
+        Why::Paused
+    } else {
+        let obstacles = traffic.obstacles(run)?;
+        obstacles.into_iter().next().map_or(Why::Unsaid, Why::Obstacle)
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::facts::jobs::tests::jobs;
+
+    /// A job's row without any runs.
+    pub(crate) fn row(name: &str) -> JobRow {
+        JobRow {
+            id: 1,
+            name: name.to_owned(),
+            present: true,
+            pause: None,
+            grid_at: None,
+            watermark: None,
+            scheduled: 0,
+            queued: 0,
+            running: 0,
+            retrying: 0,
+            failed: 0,
+            ended: 0,
+            last_run: None,
+            last_success_at: None,
+            late_at: None,
+            well_at: None,
+        }
+    }
+
+    /// The status of jobs, without a store.
+    pub(crate) fn gather<'a>(
+        overview: &'a Overview,
+        jobs: &'a Jobs,
+        (extent, now): (Extent, Wall),
+    ) -> Status<'a> {
+        let state_dir = Path::new("/nowhere");
+        let sources = Sources { overview, jobs, store: None, state_dir, now };
+        Status::gather(&sources, Wanted { job: None, failed: false, extent }).unwrap()
+    }
+
+    #[test]
+    fn a_job_that_is_gone_is_shown_while_something_is_left_of_it() {
+        let jobs = jobs("[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n");
+        let rows = vec![JobRow { queued: 2, ..row("a") }, row("b"), row("c")];
+        let overview = Overview { rows, ..Overview::default() };
+        let status = gather(&overview, &jobs, (Extent::Contract, Wall::from_secs(0)));
+        let names: Vec<_> = status.jobs.iter().map(|job| job.name).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn of_many_jobs_those_in_trouble_are_never_left_out() {
+        let job = |index| JobRow {
+            failed: i64::from(index == 150),
+            queued: i64::from(index == 7),
+            scheduled: 1,
+            ..row(&format!("job{index:03}"))
+        };
+        let overview = Overview { rows: (0..200).map(job).collect(), ..Overview::default() };
+        let jobs = jobs("");
+        let status = gather(&overview, &jobs, (Extent::Page, Wall::from_secs(0)));
+        assert_eq!(
+            status.jobs.iter().map(|job| job.name).collect::<Vec<_>>(),
+            ["job150", "job007"]
+        );
+        assert_eq!(status.left_out, 198);
+    }
+
+    #[test]
+    fn a_job_in_json_has_the_fields_of_the_contract() {
+        let jobs = jobs("timezone = 'UTC'\n[jobs.b]\nschedule = '@daily'\ncommand = 'true'\n");
+        let pause = Some(Pause { since: Wall::from_secs(0), until: None });
+        let rows = vec![JobRow { pause, failed: 3, ..row("b") }];
+        let overview = Overview { rows, ..Overview::default() };
+        let status = gather(&overview, &jobs, (Extent::Contract, Wall::from_secs(0)));
+        let value = serde_json::json!(status.jobs[0]);
+        let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms";
+        assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
+        assert_eq!(
+            (&value["paused"], &value["failed"], &value["schedule"], &value["resolved"]),
+            (&true.into(), &3.into(), &"@daily".into(), &serde_json::Value::Null)
+        );
+        assert_eq!(value["next"], "1970-01-02T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_supervisor_that_is_gone_has_no_pid() {
+        let row = SupervisorRow {
+            pid: Some(7),
+            since: Some(Wall::from_secs(0)),
+            ..SupervisorRow::default()
+        };
+        let of = |is_running| serde_json::json!(Supervisor::of(row.clone(), is_running));
+        assert_eq!((&of(true)["pid"], &of(false)["pid"]), (&7.into(), &serde_json::Value::Null));
+        let value = of(false);
+        let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["running", "pid", "since", "jobfile", "jobfile_error", "version", "shadow"]
+        );
+    }
+}
