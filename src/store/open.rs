@@ -136,12 +136,19 @@ impl Store {
     /// A store in memory, for tests of other rooms.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        let conn = Connection::open_in_memory().expect("memory is there");
-        let mut store = Self::of(conn, PathBuf::from(":memory:"));
+        let mut store = Self::vacant();
         store.migrate(SCHEMA).expect("the schema is valid");
         store.add_what_is_missing().expect("the additions are valid");
-        store.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         store
+    }
+
+    /// What stands in the place of a store that a test has taken away.
+    #[cfg(test)]
+    pub(crate) fn vacant() -> Self {
+        let conn = Connection::open_in_memory().expect("memory is there");
+        plan_once(&conn).expect("it is a setting of SQLite's");
+        conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        Self::of(conn, PathBuf::from(":memory:"))
     }
 
     /// Does SQL of a test's own.
@@ -355,11 +362,15 @@ pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreE
     let mut conn = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
         .map_err(|e| classify(path, "open the store", e))?;
     be_patient(&mut conn, Patience::Verb).map_err(|e| classify(path, "open the store", e))?;
-    // Without it SQLite prepares a statement anew whenever a value is bound that a partial index might be about.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
-        .and_then(|_| distrust_schema(&conn))
+    plan_once(&conn)
+        .and_then(|()| distrust_schema(&conn))
         .map_err(|e| classify(path, "open the store", e))?;
     Ok(conn)
+}
+
+/// Without it SQLite prepares a statement anew whenever a value is bound that a partial index or a `LIMIT` might be about.
+fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Makes a store under a name of its own and gives it its own name when it is complete: whoever comes at the same time finds none

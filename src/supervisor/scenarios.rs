@@ -360,7 +360,7 @@ impl Scenario {
     /// Ends this supervisor as a crash would and starts another on the same store, `away` later.
     fn restart(&mut self, jobfile: &str, away: Duration) {
         self.advance_clocks(away);
-        let store = std::mem::replace(&mut self.supervisor.store, Store::in_memory());
+        let store = std::mem::replace(&mut self.supervisor.store, Store::vacant());
         self.supervisor = supervisor(store, &self.state_dir, &self.boot_id, self.now);
         self.load(jobfile);
         self.supervisor.recover(self.now).unwrap();
@@ -827,7 +827,7 @@ fn a_lost_attempt_is_charged_and_a_run_that_loses_its_keeper_too_often_is_poison
         day.advance(20);
         assert_eq!((day.run(id).state, day.run(id).attempt), (State::Running, lost));
         day.supervisor.spawner.adoptions.clear();
-        let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+        let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
         day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
         day.supervisor.spawner.adoptions.insert(id, Report::Lost);
         day.load(jobfile);

@@ -65,7 +65,7 @@ impl Scenario {
     /// Starts another supervisor on the same store, with other keepers.
     fn restart_with(&mut self, spawner: Script, jobfile: &str) {
         self.advance_clocks(Duration::from_secs(1));
-        let store = std::mem::replace(&mut self.supervisor.store, Store::in_memory());
+        let store = std::mem::replace(&mut self.supervisor.store, Store::vacant());
         self.supervisor = supervisor(store, &self.state_dir, &self.boot_id, self.now);
         self.supervisor.spawner = spawner;
         self.load(jobfile);

@@ -94,7 +94,7 @@ fn put(day: &Scenario, (table, column, condition): &Place, value: &str) {
 /// Starts on such a store, plans, claims, finishes, removes; and asks what commands ask. Whether `b` was executed.
 fn lives(day: &mut Scenario) -> bool {
     day.advance_clocks(Duration::from_secs(30));
-    let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+    let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
     let spawner = std::mem::take(&mut day.supervisor.spawner);
     day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
     day.supervisor.spawner = spawner;

@@ -97,7 +97,7 @@ fn the_keeper_of_a_hook_that_a_former_supervisor_started_is_looked_after_too() {
     day.enqueue("a", 1);
     day.advance(10);
     let spawner = std::mem::take(&mut day.supervisor.spawner);
-    let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+    let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
     day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
     day.supervisor.spawner = spawner;
     day.load(jobfile);

@@ -29,7 +29,7 @@ fn after_a_month_of_downtime_age_counts_a_day_later() {
     day.advance(20 * 3600);
     let alive = day.now.wall;
     day.advance_clocks(30 * DAY);
-    let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+    let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
     day.boot_id = "another boot".into();
     day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
     day.supervisor.look_at_clock_of_last(alive, day.now);

@@ -65,7 +65,7 @@ fn a_shadow_records_a_boot_and_the_next_supervisor_does_not_start_for_it() {
     let jobfile = "[jobs.a]\nschedule = '@reboot'\ncommand = 'x'";
     let mut day = Scenario::new(jobfile, T0);
     day.advance(10);
-    let store = std::mem::replace(&mut day.supervisor.store, Store::in_memory());
+    let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
     day.supervisor = supervisor(store, &day.state_dir, "another boot", day.now);
     day.supervisor.configuration.mode = Mode::Shadow;
     day.advance_clocks(Duration::from_secs(60));

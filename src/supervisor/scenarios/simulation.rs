@@ -373,7 +373,7 @@ impl Life {
             orders: std::mem::take(&mut spawner.orders),
             ..Script::default()
         };
-        let store = std::mem::replace(&mut self.day.supervisor.store, Store::in_memory());
+        let store = std::mem::replace(&mut self.day.supervisor.store, Store::vacant());
         self.day.supervisor =
             supervisor(store, &self.day.state_dir, &self.day.boot_id, self.day.now);
         self.day.supervisor.spawner = script;
