@@ -9,6 +9,9 @@ use super::{Store, StoreError};
 /// Failures that are looked at in one turn, or in the end of one attempt, at the most.
 const ACKNOWLEDGED_AT_ONCE: i64 = 500;
 
+/// How far one has come that waits until its job stands in one row: nowhere, and what has failed since is none of its business.
+pub(super) const LATER: i64 = -1;
+
 /// A success, and how far it has come among the failures before it.
 struct Success {
     job: i64,
@@ -31,7 +34,11 @@ impl Store {
             .prepare_cached("SELECT job FROM run WHERE id = ?1")?
             .query_row([finish.run], |row| row.cell(0))?;
         let success = Success { job, run: finish.run, ended_at: finish.ended_at.ms(), reached: 0 };
-        let Some(reached) = acknowledge(&self.conn, &success)? else {
+        let reached = match self.has_moving(job)? {
+            true => Some(LATER),
+            false => acknowledge(&self.conn, &success)?,
+        };
+        let Some(reached) = reached else {
             return Ok(());
         };
         self.conn
@@ -50,7 +57,10 @@ impl Store {
     fn acknowledge_next(&self) -> rusqlite::Result<bool> {
         let success = self
             .conn
-            .prepare_cached("SELECT job, run, ended_at, reached FROM acknowledging LIMIT 1")?
+            .prepare_cached(
+                "SELECT job, run, ended_at, reached FROM acknowledging \
+                 WHERE NOT EXISTS (SELECT 1 FROM job WHERE moves_to = acknowledging.job) LIMIT 1",
+            )?
             .query_row([], |row| {
                 Ok(Success {
                     job: row.cell(0)?,

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::cells::Cells;
 use super::feed::{self, STOLEN};
 use super::followers;
+use super::former::OF_JOB;
 use super::rows;
 use super::steer::{self, holder_of, succeeded_holder};
 use super::types::{Addition, NewItem, OnConflict};
@@ -186,10 +187,10 @@ impl Store {
 /// Frees a key that an item in no batch is to have: one that a batch has put down and not brought into sight does without until it has
 /// looked it up again.
 pub(super) fn take_from_staged(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "UPDATE run SET staged_key = key, key = NULL, \"by\" = ?3 WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state < 5 \
-         AND state = 0 AND feed NOT IN (SELECT id FROM feed WHERE is_done)",
-    )?
+    tx.prepare_cached(&format!(
+        "UPDATE run SET staged_key = key, key = NULL, \"by\" = ?3 WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL AND state < 5 \
+         AND state = 0 AND feed NOT IN (SELECT id FROM feed WHERE is_done)"
+    ))?
     .execute(params![job, key, STOLEN])
     .map(|_| ())
 }
@@ -197,7 +198,8 @@ pub(super) fn take_from_staged(tx: &Connection, job: i64, key: &str) -> rusqlite
 /// The job of a batch, which a reload may have united with another; none: the batch is gone.
 fn job_of(tx: &Connection, batch: Batch, name: &str) -> rusqlite::Result<Option<i64>> {
     tx.prepare_cached(
-        "SELECT coalesce((SELECT job FROM run WHERE state = 0 AND feed = ?1 LIMIT 1), (SELECT id FROM job WHERE name = ?3)) \
+        "SELECT coalesce((SELECT coalesce(job.moves_to, job.id) FROM run JOIN job ON job.id = run.job \
+         WHERE state = 0 AND feed = ?1 LIMIT 1), (SELECT id FROM job WHERE name = ?3)) \
          FROM feed WHERE id = ?1 AND run = 0 AND claim = ?2",
     )?
     .query_row(params![batch.feed, batch.ticket, name], |row| row.cell(0))
@@ -265,10 +267,10 @@ fn judge(
 ) -> rusqlite::Result<Judged> {
     let conditions = &addition.conditions;
     let staged: Option<(i64, i64)> = tx
-        .prepare_cached(
-            "SELECT id, feed FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state < 5 AND state = 0 \
-             AND feed NOT IN (SELECT id FROM feed WHERE is_done)",
-        )?
+        .prepare_cached(&format!(
+            "SELECT id, feed FROM run WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL AND state < 5 AND state = 0 \
+             AND feed NOT IN (SELECT id FROM feed WHERE is_done)"
+        ))?
         .query_row(params![job, key], |row| Ok((row.cell(0)?, row.cell(1)?)))
         .optional()?;
     let holder = holder_of(tx, job, key)?;

@@ -217,7 +217,8 @@ impl Store {
     fn withheld(&self) -> rusqlite::Result<BTreeSet<i64>> {
         self.conn
             .prepare_cached(
-                "SELECT (SELECT job FROM run WHERE state = 0 AND run.feed = feed.id AND \"by\" IS NOT NULL LIMIT 1) AS job \
+                "SELECT (SELECT coalesce(job.moves_to, job.id) FROM run JOIN job ON job.id = run.job \
+                 WHERE state = 0 AND run.feed = feed.id AND \"by\" IS NOT NULL LIMIT 1) AS job \
                  FROM feed WHERE is_done AND job IS NOT NULL",
             )?
             .query_map([], |row| row.cell(0))?
@@ -389,7 +390,8 @@ pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64
     for feed in feeds {
         let first: Option<(i64, bool)> = tx
             .prepare_cached(
-                "SELECT job, due_at IS NULL OR due_at > created_at FROM run WHERE state = 0 AND feed = ?1 LIMIT 1",
+                "SELECT coalesce(job.moves_to, job.id), due_at IS NULL OR due_at > created_at \
+                 FROM run JOIN job ON job.id = run.job WHERE state = 0 AND feed = ?1 LIMIT 1",
             )?
             .query_row([feed], |row| Ok((row.cell(0)?, row.cell(1)?)))
             .optional()?;

@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::former;
 use super::open::{ADDITIONS, APPLICATION_ID, SCHEMA, version_of};
 use crate::core::job::Name;
 
@@ -159,7 +160,7 @@ fn judge_names(conn: &Connection) -> Result<(), Refused> {
                 return Err(Refused::Damaged(why));
             }
         };
-        if let Err(wrong) = Name::parse(&name) {
+        if let Err(wrong) = Name::parse(former::name_of(&name)) {
             let name: String = name.chars().take(NAME_MAX).collect();
             let why = format!("the name of a job, {name:?}, {wrong}");
             return Err(Refused::Damaged(why));
@@ -333,6 +334,7 @@ mod tests {
                 "'12'",
                 "the name of a job, \"12\", is all digits, which could be taken for a run's id",
             ),
+            ("'7/../x'", "the name of a job, \"7/../x\", must begin with a letter or digit"),
             ("x'61'", "the name of a job is no text"),
         ] {
             match judged(&format!("INSERT INTO job(name) VALUES ({name})")) {
@@ -340,6 +342,14 @@ mod tests {
                 other => panic!("{name}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_backup_of_jobs_that_are_becoming_one_is_taken() {
+        assert_eq!(
+            judged("INSERT INTO job(name, moves_to) VALUES ('b', NULL), ('2/a', 1)").unwrap(),
+            1
+        );
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl Store {
         let mut numbers: Vec<(JobNumbers, bool)> = self
             .conn
             .prepare_cached(
-                "SELECT id, ended_succeeded, ended_failed, ended_skipped, ended_cancelled, queued FROM job ORDER BY name",
+                "SELECT id, ended_succeeded, ended_failed, ended_skipped, ended_cancelled, queued FROM job \
+                 WHERE moves_to IS NULL ORDER BY name",
             )
             .and_then(|mut query| query.query_map([], read)?.collect())
             .map_err(|e| self.failed("read jobs", e))?;

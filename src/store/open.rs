@@ -37,6 +37,7 @@ pub(super) const ADDITIONS: &[(&str, &str)] = &[
     ("watched.status_ns", include_str!("schema/0007-watched-times.sql")),
     ("ending", include_str!("schema/0008-ending.sql")),
     ("acknowledging", include_str!("schema/0009-acknowledging.sql")),
+    ("job.moves_to", include_str!("schema/0010-moving.sql")),
 ];
 
 /// The store's log is at most this part of the disk, but between so many pages of SQLite's.

@@ -56,7 +56,7 @@ impl Store {
         filter: &Filter,
         limit: Option<u32>,
     ) -> Result<Vec<RunRow>, StoreError> {
-        let (clause, mut values) = where_clause(filter);
+        let (clause, mut values) = where_clause(filter, self.job_clause(filter)?);
         values.push(Value::Integer(limit.map_or(-1, i64::from)));
         let sql = format!(
             "SELECT {RUN_COLUMNS} FROM run JOIN job ON job.id = run.job WHERE {clause} AND {IN_SIGHT} ORDER BY run.id DESC LIMIT ?"
@@ -69,7 +69,7 @@ impl Store {
 
     /// The ids of the runs of a filter, oldest first.
     pub(crate) fn ids(&self, filter: &Filter) -> Result<Vec<i64>, StoreError> {
-        let (clause, values) = where_clause(filter);
+        let (clause, values) = where_clause(filter, self.job_clause(filter)?);
         let sql = format!(
             "SELECT run.id FROM run JOIN job ON job.id = run.job WHERE {clause} AND {IN_SIGHT} ORDER BY run.id"
         );
@@ -91,6 +91,25 @@ impl Store {
             .prepare_cached(&sql)
             .and_then(|mut query| query.query_row([job_id], rows::run).optional())
             .map_err(|e| self.failed("read the queue", e))
+    }
+
+    /// What asks for the job of a filter, by name: one row, whose runs stand in the order of their index, but while others move to it.
+    fn job_clause(&self, filter: &Filter) -> Result<&'static str, StoreError> {
+        let has_moving = || match &filter.job {
+            Some(name) => self
+                .conn
+                .prepare_cached("SELECT id FROM job WHERE name = ?1")?
+                .query_row([name], |row| row.cell(0))
+                .optional()?
+                .map_or(Ok(false), |job| self.has_moving(job)),
+            None => Ok(false),
+        };
+        Ok(match has_moving().map_err(|e| self.failed("read a job", e))? {
+            false => "run.job = (SELECT id FROM job WHERE name = ?)",
+            true => {
+                "run.job IN (SELECT row.id FROM job AS row JOIN job AS heir ON heir.id IN (row.id, row.moves_to) WHERE heir.name = ?)"
+            }
+        })
     }
 
     /// How many queued runs of the same job are claimed before this one.
@@ -158,7 +177,9 @@ impl Store {
     /// All jobs the store knows, by name.
     pub(crate) fn jobs(&self) -> Result<Vec<JobRow>, StoreError> {
         self.conn
-            .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM job ORDER BY name"))
+            .prepare_cached(&format!(
+                "SELECT {JOB_COLUMNS} FROM job WHERE moves_to IS NULL ORDER BY name"
+            ))
             .and_then(|mut query| query.query_map([], rows::job)?.collect())
             .and_then(|mut jobs: Vec<JobRow>| self.count_staged(&mut jobs).map(|()| jobs))
             .map_err(|e| self.failed("read jobs", e))
@@ -327,8 +348,8 @@ fn read_ends(file: &File, total: u64, layout: OutputLayout, max: u64) -> std::io
     Ok(Output { total, head, tail })
 }
 
-/// SQL and values of a filter.
-fn where_clause(filter: &Filter) -> (String, Vec<Value>) {
+/// SQL and values of a filter; `of_job` asks for a job by its name.
+fn where_clause(filter: &Filter, of_job: &str) -> (String, Vec<Value>) {
     let mut parts = vec!["1".to_owned()];
     let mut values = Vec::new();
     if !filter.states.is_empty() {
@@ -358,7 +379,7 @@ fn where_clause(filter: &Filter) -> (String, Vec<Value>) {
         ));
     }
     if let Some(job) = &filter.job {
-        parts.push("run.job = (SELECT id FROM job WHERE name = ?)".into());
+        parts.push(of_job.into());
         values.push(Value::Text(job.clone()));
     }
     if let Some(since) = filter.since {

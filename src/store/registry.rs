@@ -210,7 +210,7 @@ impl Store {
     /// Jobs that are gone from the jobfile and have runs still.
     pub(crate) fn absent_jobs(&self) -> Result<Vec<i64>, StoreError> {
         self.conn
-            .prepare_cached("SELECT id FROM job WHERE present = 0 AND ended > 0 ORDER BY id")
+            .prepare_cached("SELECT id FROM job WHERE present = 0 AND ended > 0 AND moves_to IS NULL ORDER BY id")
             .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
             .map_err(|e| self.failed("read jobs", e))
     }
@@ -222,6 +222,10 @@ impl Store {
         batch: u32,
         limits: &PruneLimits,
     ) -> rusqlite::Result<Pruned> {
+        // The counter knows runs that are not here yet, and may be newer ones.
+        if self.has_moving(job_id)? {
+            return Ok(Pruned::default());
+        }
         let (ended, last, newest): (i64, Option<i64>, Option<i64>) = self
             .conn
             .prepare_cached("SELECT ended, last_run, (SELECT max(id) FROM run WHERE job = ?1) FROM job WHERE id = ?1")?

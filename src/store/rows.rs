@@ -8,8 +8,9 @@ use crate::core::pause::Pause;
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
-/// What [`run`] reads, in its order; from `run JOIN job ON job.id = run.job`.
-pub(super) const RUN_COLUMNS: &str = "run.id, run.job, job.name, CASE WHEN run.state > 0 THEN run.state WHEN run.due_at IS NULL OR run.due_at > run.created_at THEN 1 ELSE 2 END, \
+/// What [`run`] reads, in its order; from `run JOIN job ON job.id = run.job`. A run that has yet to move to another row is shown as
+/// one of that.
+pub(super) const RUN_COLUMNS: &str = "run.id, coalesce(job.moves_to, job.id), coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.moves_to), job.name), CASE WHEN run.state > 0 THEN run.state WHEN run.due_at IS NULL OR run.due_at > run.created_at THEN 1 ELSE 2 END, \
      run.reason, iif(run.state > 0, run.\"by\", NULL), run.cause, run.scheduled_at, \
      run.last_scheduled_at, run.count, run.due_at, run.created_at, run.started_at, run.ended_at, run.attempt, run.max_attempts, \
      run.charged, run.lost, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, coalesce(run.key, run.staged_key), run.priority, \

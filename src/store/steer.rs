@@ -6,6 +6,7 @@ use super::batch::take_from_staged;
 use super::cells::Cells;
 use super::feed;
 use super::followers;
+use super::former::OF_JOB;
 use super::hold::Unstopped;
 use super::mark;
 use super::rows::{self, RUN_COLUMNS};
@@ -263,10 +264,10 @@ fn job_id(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
 
 /// The run in sight that holds a key of a job.
 pub(super) fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<Option<i64>> {
-    tx.prepare_cached(
-        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL)) \
-         AND (state > 0 OR feed IN (SELECT id FROM feed WHERE is_done))",
-    )?
+    tx.prepare_cached(&format!(
+        "SELECT id FROM run WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL)) \
+         AND (state > 0 OR feed IN (SELECT id FROM feed WHERE is_done))"
+    ))?
     .query_row(params![job, key], |row| row.cell(0))
     .optional()
 }
@@ -304,10 +305,10 @@ pub(super) fn succeeded_holder(
     key: &str,
     [since, now]: [Wall; 2],
 ) -> rusqlite::Result<Option<i64>> {
-    tx.prepare_cached(
-        "SELECT id FROM run WHERE job = ?1 AND key = ?2 AND key IS NOT NULL AND state = 5 AND ended_at > ?3 AND ended_at <= ?4 \
-         ORDER BY ended_at DESC LIMIT 1",
-    )?
+    tx.prepare_cached(&format!(
+        "SELECT id FROM run WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL AND state = 5 AND ended_at > ?3 AND ended_at <= ?4 \
+         ORDER BY ended_at DESC LIMIT 1"
+    ))?
     .query_row(params![job, key, since.ms(), now.ms()], |row| row.cell(0))
     .optional()
 }

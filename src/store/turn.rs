@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 
 use super::cells::Cells;
+use super::former::OF_JOB;
 use super::rows::{self, RUN_COLUMNS};
 use super::steer::FRESH_BUDGET;
 use super::types::{Finish, NewOccurrence, NewSkip, RunRow, stopped_code};
@@ -406,10 +407,10 @@ impl Store {
             return Ok(Vec::new());
         }
         self.conn
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "UPDATE run SET state = 6, reason = ?3, \"by\" = ?2, ended_at = ?4 \
-                 WHERE state = 4 AND job = ?1 AND cause IN (1, 2) AND id <> ?2 RETURNING id, attempt",
-            )
+                 WHERE state = 4 AND job {OF_JOB} AND cause IN (1, 2) AND id <> ?2 RETURNING id, attempt",
+            ))
             .and_then(|mut update| {
                 let values = params![job_id, by, Reason::Superseded.code(), now.ms()];
                 update
@@ -438,8 +439,10 @@ impl Store {
     pub(crate) fn skip_removed(&self, job_id: i64, now: Wall) -> Result<usize, StoreError> {
         self.change(
             "skip the occurrences of a removed job",
-            "UPDATE run SET state = 7, reason = ?2, ended_at = ?3 WHERE state < 5 AND state IN (1, 2, 4) AND job = ?1 \
-             AND cause IN (1, 2)",
+            &format!(
+                "UPDATE run SET state = 7, reason = ?2, ended_at = ?3 WHERE state < 5 AND state IN (1, 2, 4) AND job {OF_JOB} \
+                 AND cause IN (1, 2)"
+            ),
             params![job_id, Reason::JobRemoved.code(), now.ms()],
         )
     }

@@ -518,7 +518,7 @@ pub(crate) struct KnownJob {
     pub(crate) grid_at: Option<Wall>,
     /// What was expected of it (`Store::expect`).
     pub(crate) expect: Option<i64>,
-    /// Rows of former names that were merged into this one and are no more.
+    /// Rows of former names that are part of this one from now on.
     pub(crate) merged: Vec<i64>,
 }
 

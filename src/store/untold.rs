@@ -39,7 +39,7 @@ pub(crate) struct Untold {
 }
 
 /// A hook or mail that was executed and failed. What was given up (a restored store) may have been told: it has no outcome.
-const FAILED: &str = "SELECT notice.run, job.name, notice.event, notice.means, notice.outcome, notice.exit_code, notice.signal, \
+const FAILED: &str = "SELECT notice.run, coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.moves_to), job.name), notice.event, notice.means, notice.outcome, notice.exit_code, notice.signal, \
      notice.error, notice.output, EXISTS (SELECT 1 FROM notice AS other WHERE other.run = notice.run AND other.event IN (1, 4) \
      AND other.is_done = 1 AND other.exit_code IS 0) \
      FROM (SELECT id, job FROM run WHERE state = 6 AND acked IS NULL \

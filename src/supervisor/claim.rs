@@ -110,6 +110,7 @@ impl<S: Spawner> Supervisor<S> {
             .is_none_or(|max| running < usize::try_from(max).unwrap_or(usize::MAX));
         has_place
             && !self.withheld.contains(&state.id)
+            && !self.uniting.contains(&state.id)
             && !self.lanes_left.contains_key(&state.id)
             && state.try_at.is_none_or(|at| at <= now.mono)
             && self.pause_of(index, now.wall).is_none()

@@ -61,7 +61,7 @@ pub(crate) struct Changes {
 /// The jobs of a jobfile as the store has just noted them.
 struct Registered {
     states: Vec<JobState>,
-    /// Rows that are no more, and those that they are part of now.
+    /// Rows of former names, and those that they are part of now.
     merged: Vec<(i64, i64)>,
     gone: Vec<GoneJob>,
 }
@@ -102,6 +102,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.follow_merged(&registered.merged);
                 self.take_over(registered.states);
                 self.owes_lanes = true;
+                self.owes_moves = true;
                 self.loads += 1;
                 self.look_at_watermarks(now);
                 Ok(Loaded::Taken(changes))
@@ -204,6 +205,14 @@ impl<S: Spawner> Supervisor<S> {
                 live.job_id = id;
             }
         }
+    }
+
+    /// Moves some runs of jobs that go on under another name.
+    pub(super) fn move_former(&mut self) -> Result<(), StoreError> {
+        let moved = self.store.move_former()?;
+        self.owes_moves = !moved.heirs.is_empty();
+        self.uniting = moved.withheld;
+        moved.heirs.into_iter().try_for_each(|job| self.load_head(job))
     }
 
     /// What is different from the jobs that are in force.

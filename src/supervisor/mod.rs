@@ -198,6 +198,10 @@ pub(crate) struct Supervisor<S> {
     has_followers: bool,
     /// Successes have more failures before them than one turn acknowledges.
     owes_acknowledgements: bool,
+    /// Runs of former names of jobs have yet to move (`was`).
+    owes_moves: bool,
+    /// Jobs of which nothing starts until those that are queued have.
+    uniting: BTreeSet<i64>,
     /// Finders have found what is not queued yet.
     has_feeds: bool,
     /// Jobs of which nothing starts until batches in sight have replaced what they are to replace.
@@ -295,6 +299,8 @@ impl<S: Spawner> Supervisor<S> {
             next_expiry_at: None,
             has_followers: false,
             owes_acknowledgements: false,
+            owes_moves: true,
+            uniting: BTreeSet::new(),
             has_feeds: false,
             withheld: BTreeSet::new(),
             paused_all: None,

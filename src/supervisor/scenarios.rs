@@ -3,6 +3,7 @@
 mod books;
 mod clocks;
 mod lanes;
+mod names;
 mod notices;
 mod odd;
 mod oversight;

@@ -60,13 +60,17 @@ impl<S: Spawner> Supervisor<S> {
                 self.owes_acknowledgements = self.store.acknowledge_owed()?;
                 self.expire_due(now)?;
                 self.queue_due(now)?;
+                self.move_former()?;
                 self.plan_due(steps)?;
                 self.skip_overdue(steps)?;
                 self.free_lanes(now)?;
                 self.claim_what_can_start(steps)?;
                 self.look_for_late(steps)?;
             }
-            (None, Mode::Shadow) => self.plan_due(steps)?,
+            (None, Mode::Shadow) => {
+                self.plan_due(steps)?;
+                self.move_former()?;
+            }
             (Some(_), _) => {}
         }
         self.stop_in_time(steps)?;
@@ -98,6 +102,7 @@ impl<S: Spawner> Supervisor<S> {
             Mode::Shadow => false,
         };
         Ok(self.is_stale
+            || self.owes_moves
             || !self.ended.is_empty()
             || is_waiting
             || is_due(self.planned.first().map(|(at, _)| *at))

@@ -40,6 +40,9 @@ impl<S: Spawner> Supervisor<S> {
         if has_more && self.stopping.is_none() && self.configuration.mode == Mode::Live {
             return GAP;
         }
+        if self.owes_moves && self.stopping.is_none() {
+            return GAP;
+        }
         wait = self.next_tell_wait(now).map_or(wait, |tell| wait.min(tell));
         if self.stopping.is_none() {
             wait = self.planned.first().map_or(wait, |(at, _)| wait.min(from_wall(*at)));

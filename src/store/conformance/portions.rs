@@ -15,7 +15,7 @@ fn fill_with_followers(store: &Store, on: i64, count: u32) {
 }
 
 /// Rows that a piece of work changes.
-fn changed_by<T>(store: &Store, work: impl FnOnce() -> T) -> (T, u64) {
+pub(super) fn changed_by<T>(store: &Store, work: impl FnOnce() -> T) -> (T, u64) {
     let before = store.conn.total_changes();
     (work(), store.conn.total_changes() - before)
 }
