@@ -274,6 +274,61 @@ fn the_readme_has_the_two_commands_and_ci_runs_the_second() {
     );
 }
 
+/// The jobs that the commands of the documents name. `backup` fails if it is given an argument.
+const NAMED_JOBS: &str = r#"
+[jobs.backup]
+schedule = "30 2 * * *"
+command = 'echo saved; test $# = 0'
+
+[jobs.resize]
+command = 'true'
+
+[jobs.publish]
+command = 'true'
+
+[jobs.load]
+command = 'cat'
+"#;
+
+#[test]
+fn every_command_of_a_document_works() {
+    let house = House::new(NAMED_JOBS);
+    house.write("incoming/photo.png", "");
+    house.write("dump.json", "{}");
+    let bin = Path::new(env!("CARGO_BIN_EXE_jobctl")).parent().expect("it is in a directory");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let _supervisor = house.start();
+    let documents = ["README.md", "docs/alerts.md", "docs/from-queues.md"];
+    let mut commands: Vec<String> =
+        documents.iter().flat_map(|document| blocks(&read(document), "sh")).collect();
+    commands.extend(literals(&read("man/jobctl.1")));
+    let lines: Vec<&str> =
+        commands.iter().flat_map(|block| block.lines()).filter(|line| is_for_any(line)).collect();
+    assert!(lines.len() > 30, "only {} commands were found", lines.len());
+    for line in lines {
+        let [first, second] = [(); 2].map(|()| house.enqueue(&["backup", "fail"]));
+        house.wait_state(first, "failed");
+        house.wait_state(second, "failed");
+        let line = line
+            .replace("/incoming", "incoming")
+            .replace("412", &first.to_string())
+            .replace("413", &second.to_string());
+        let mut shell = house.program("sh");
+        let answer =
+            answer_of(shell.args(["-c", &line]).env("PATH", &path).current_dir(house.dir()));
+        // 1 is an answer of these: something failed, something is missing here.
+        let may_be_no = line.contains("--quiet") || line.contains("doctor");
+        assert!(answer.code == 0 || (may_be_no && answer.code == 1), "{line}: {answer:#?}");
+    }
+}
+
+/// Whether a line calls `jobctl` in a way that needs neither root, a crontab, a mailer, nor a terminal of its own.
+fn is_for_any(line: &str) -> bool {
+    let command = line.split('#').next().unwrap_or_default();
+    let calls = command.starts_with("jobctl ") || command.contains("| jobctl ");
+    calls && !command.split_whitespace().any(|word| ["import", "run", "mail"].contains(&word))
+}
+
 #[test]
 fn the_readme_fits_on_a_few_screens() {
     let readme = read("README.md");
