@@ -1,0 +1,50 @@
+//! The arguments of verbs about the jobfile.
+
+use std::ffi::OsString;
+
+use clap::{Args, ValueEnum};
+
+/// `jobctl run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile at once"
+)]
+pub(crate) struct Run {
+    /// Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)
+    ///
+    /// Without it, `on_stop` of the jobfile says which.
+    #[arg(long, value_enum, value_name = "finish|detach", hide_possible_values = true)]
+    pub(crate) on_stop: Option<OnStop>,
+    /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over
+    #[arg(long)]
+    pub(crate) shadow: bool,
+    /// Wait until no other supervisor runs here, then take over
+    #[arg(long)]
+    pub(crate) standby: bool,
+    /// Write the log as text or as json, a JSON object a line
+    ///
+    /// Without it, `log_format` of the jobfile says which; without that, events go to journald with fields where it reads standard error.
+    #[arg(long, value_enum, value_name = "text|json", hide_possible_values = true)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// What people type who mean `enqueue`; refused with a hint.
+    #[arg(hide = true, value_name = "NAME", num_args = 0.., trailing_var_arg = true)]
+    pub(crate) names: Vec<OsString>,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// `key=value`
+    Text,
+    /// JSON
+    Json,
+}
+
+/// What `run` does with running attempts when it is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnStop {
+    /// Give them time to end, then stop them
+    Finish,
+    /// Leave at once; the next supervisor adopts them
+    Detach,
+}

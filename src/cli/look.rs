@@ -1,0 +1,164 @@
+//! The arguments of verbs that only look.
+
+use clap::{Args, ValueEnum, value_parser};
+
+use super::TIMES;
+
+/// `jobctl status`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With --quiet nothing is printed; exit code 0: all well, 1: failed runs that nobody has \
+                        acknowledged, or late, 4: no supervisor"
+)]
+pub(crate) struct Status {
+    /// Show this job in detail
+    pub(crate) job: Option<String>,
+    /// Show only jobs with failed runs that nobody has acknowledged
+    #[arg(long, conflicts_with = "job")]
+    pub(crate) failed: bool,
+    /// Show all jobs, however many there are
+    #[arg(long, conflicts_with = "job")]
+    pub(crate) all: bool,
+    /// Show it again and again, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `jobctl stats`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "SUCCESS is of the runs that succeeded or failed; RETRIES are attempts after the first of a run; P50, P95 and MAX are of \
+                  the newest attempts. Of a job the newest 100000 runs are looked at"
+)]
+pub(crate) struct Stats {
+    /// Only this job
+    pub(crate) job: Option<String>,
+    /// Only runs that ended at or after this time [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// A line for each hour, day, week or month
+    #[arg(long, value_enum, value_name = "PERIOD")]
+    pub(crate) by: Option<Period>,
+}
+
+/// What `stats` counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Period {
+    /// An hour
+    Hour,
+    /// A day
+    Day,
+    /// A week, from Monday
+    Week,
+    /// A month
+    Month,
+}
+
+/// `jobctl next`.
+#[derive(Debug, Args)]
+#[command(after_help = TIMES)]
+pub(crate) struct Next {
+    /// Show only this job
+    pub(crate) job: Option<String>,
+    /// Show so many [default: 10]
+    #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// Begin here instead of now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// End here
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Show when this expression would fire; needs no jobfile
+    #[arg(long, value_name = "EXPR", conflicts_with = "job")]
+    pub(crate) schedule: Option<String>,
+    /// Take the expression in this zone [default: the system's]
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    pub(crate) timezone: Option<String>,
+}
+
+/// Which runs: one set of filters for `runs`, `retry`, `cancel` and `ack`; all that are given must hold.
+#[derive(Clone, Debug, Default, Args)]
+#[group(id = "filters", multiple = true)]
+#[command(next_help_heading = "Filters")]
+pub(crate) struct Filters {
+    /// Only runs in this state; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = [
+        "scheduled", "queued", "running", "retrying", "succeeded", "failed", "skipped", "cancelled",
+    ])]
+    pub(crate) states: Vec<String>,
+    /// Only runs of this job
+    #[arg(long = "job", value_name = "JOB", id = "job_filter")]
+    pub(crate) job: Option<String>,
+    /// Only runs made at or after this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only runs made before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only runs whose newest attempt ended with this exit code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) exit: Option<u8>,
+    /// Only runs with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Only failed runs that nobody has acknowledged
+    #[arg(long)]
+    pub(crate) failed: bool,
+}
+
+/// `jobctl runs`.
+#[derive(Debug, Args)]
+#[command(after_help = TIMES)]
+pub(crate) struct Runs {
+    /// Only runs of this job
+    #[arg(conflicts_with = "job_filter")]
+    pub(crate) job: Option<String>,
+    /// Show so many at most; 0 for all
+    #[arg(short = 'n', long = "count", value_name = "COUNT", default_value_t = 20)]
+    pub(crate) count: u32,
+    /// Which ones.
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
+/// `jobctl show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Id of the run
+    #[arg(value_parser = value_parser!(i64).range(1..))]
+    pub(crate) id: i64,
+}
+
+/// `jobctl why`.
+#[derive(Debug, Args)]
+#[command(after_help = TIMES)]
+pub(crate) struct Why {
+    /// Id of a run, or name of a job: what is next in its queue, else what it did last
+    #[arg(value_name = "ID|JOB")]
+    pub(crate) target: String,
+    /// What became of the occurrence of the job at this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+/// `jobctl logs`.
+#[derive(Debug, Args)]
+#[command(override_usage = "jobctl logs [OPTIONS] ID|JOB\n       jobctl logs -f")]
+pub(crate) struct Logs {
+    /// Id of a run, or name of a job: its newest run with an attempt
+    #[arg(value_name = "ID|JOB", required_unless_present = "follow")]
+    pub(crate) target: Option<String>,
+    /// Go on as output comes; without a run or job: of all
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Print this attempt [default: the newest]
+    #[arg(long, value_name = "N", requires = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// Print only the last lines
+    #[arg(short = 'n', long = "lines", value_name = "LINES")]
+    pub(crate) lines: Option<u64>,
+    /// Print the bytes as they are, also on a terminal
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
