@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use crate::cmd::{Failure, Result};
 use crate::core::duration::parse_duration;
-use crate::core::local::{instants, local, offset_at};
+use crate::core::local::{instants, local};
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 
@@ -99,17 +99,6 @@ impl Viewer {
             Toward::Future if at < self.now => on(today.succ_opt()).unwrap_or(at),
             Toward::Past | Toward::Future => at,
         }
-    }
-}
-
-/// A time with the offset a zone has then, with milliseconds (RFC 3339).
-pub(crate) fn with_offset(zone: &Zone, at: Wall) -> String {
-    let offset = FixedOffset::east_opt(offset_at(zone, at.secs()));
-    match (DateTime::from_timestamp_millis(at.ms()), offset) {
-        (Some(time), Some(offset)) => {
-            time.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Millis, false)
-        }
-        _ => out_of_range(at),
     }
 }
 
@@ -229,7 +218,7 @@ mod tests {
         let at = Wall::from_ms(1_785_067_200_250);
         assert_eq!(viewer().show(at), "2026-07-26 14:00:00");
         assert_eq!(at.rfc3339_ms(), "2026-07-26T12:00:00.250Z");
-        assert_eq!(with_offset(&berlin(), at), "2026-07-26T14:00:00.250+02:00");
+        assert_eq!(crate::core::local::with_offset(&berlin(), at), "2026-07-26T14:00:00.250+02:00");
         assert_eq!(viewer().show(Wall::from_ms(i64::MAX)), "9223372036854775807 ms");
     }
 

@@ -1,6 +1,6 @@
 //! What the clocks of a zone show, and when they show it.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, SecondsFormat};
 
 use super::schedule::Zone;
 use super::time::Wall;
@@ -20,6 +20,17 @@ pub(crate) fn offset_at(zone: &Zone, secs: i64) -> i32 {
 pub(crate) fn local(zone: &Zone, at: Wall) -> Option<NaiveDateTime> {
     let offset_ms = i64::from(offset_at(zone, at.secs())) * 1000;
     DateTime::from_timestamp_millis(at.ms().checked_add(offset_ms)?).map(|time| time.naive_utc())
+}
+
+/// A time with the offset a zone has then, with milliseconds (RFC 3339).
+pub(crate) fn with_offset(zone: &Zone, at: Wall) -> String {
+    let offset = FixedOffset::east_opt(offset_at(zone, at.secs()));
+    match (DateTime::from_timestamp_millis(at.ms()), offset) {
+        (Some(time), Some(offset)) => {
+            time.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Millis, false)
+        }
+        _ => format!("{} ms", at.ms()),
+    }
 }
 
 /// The instants at which the clock on the wall shows a time, the first and the last one; they differ where it is shown twice. In a gap

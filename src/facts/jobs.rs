@@ -152,6 +152,12 @@ impl Jobs {
     }
 }
 
+/// The row of a job, of those of all jobs by name.
+pub(crate) fn job_row<'a>(rows: &'a [JobRow], name: &str) -> Option<&'a JobRow> {
+    let found = rows.binary_search_by(|row| row.name.as_str().cmp(name));
+    found.ok().map(|index| &rows[index])
+}
+
 /// Calls `load` with what jobfiles need to know of this machine; whose their files are is no matter.
 pub(crate) fn with_environment<T>(load: impl FnOnce(&Environment<'_>) -> T) -> T {
     with_files(&|path| file::open_at_once(path), load)

@@ -5,8 +5,10 @@
 pub(crate) mod closely;
 pub(crate) mod jobs;
 pub(crate) mod live;
+pub(crate) mod next;
 pub(crate) mod pieces;
 pub(crate) mod run;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod traffic;
 

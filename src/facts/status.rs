@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::closely::{self, Closely};
-use super::jobs::{Coming, Jobs};
+use super::jobs::{Coming, Jobs, job_row};
 use super::live;
 use super::traffic::{Obstacle, Traffic};
 use crate::core::job::Job;
@@ -97,8 +97,7 @@ impl Overview {
     }
 
     fn row(&self, name: &str) -> Option<&JobRow> {
-        let found = self.rows.binary_search_by(|row| row.name.as_str().cmp(name));
-        found.ok().map(|index| &self.rows[index])
+        job_row(&self.rows, name)
     }
 }
 

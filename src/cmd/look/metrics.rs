@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
+use crate::facts::jobs::job_row;
 use crate::supervisor::metrics::{self, Outside};
 
 /// Answers `jobctl metrics`.
@@ -19,12 +20,11 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let mut outside = Outside { is_up, now: context.now.wall, next: HashMap::new() };
     // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this wants the rest all the more.
     if let Ok(jobs) = Jobs::load(context, Some(&store)) {
-        for job in &jobs.jobs {
-            let row = store.job(job.name.as_str())?;
-            if let Some(coming) = jobs.coming(job, row.as_ref(), context.now.wall) {
-                outside.next.insert(job.name.to_string(), coming.due_at());
-            }
-        }
+        let rows = store.jobs()?;
+        outside.next.extend(jobs.jobs.iter().filter_map(|job| {
+            let coming = jobs.coming(job, job_row(&rows, job.name.as_str()), context.now.wall)?;
+            Some((job.name.to_string(), coming.due_at()))
+        }));
     }
     out.text(&metrics::text(&store, &outside)?)?;
     Ok(Exit::Done)

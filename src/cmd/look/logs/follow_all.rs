@@ -78,10 +78,9 @@ impl Watch {
         let is_first = self.data_version.is_none();
         let filter = Filter { states: vec![State::Running], ..Filter::default() };
         let running = store.runs(&filter, None)?;
-        let mut last = Vec::new();
-        for id in store.jobs()?.iter().filter_map(|job| job.last_run) {
-            last.extend(store.run(id)?.filter(|run| run.attempt > 0));
-        }
+        let ids: Vec<i64> = store.jobs()?.iter().filter_map(|job| job.last_run).collect();
+        let mut last = store.runs_of_ids(&ids)?;
+        last.retain(|run| run.attempt > 0);
         let key = |run: &RunRow| (run.id, run.claim);
         let ended = last.iter().filter(|run| !is_first && run.state != State::Running);
         for run in running.iter().chain(ended) {

@@ -125,7 +125,7 @@ fn coming(page: &Page<'_>, closely: &Closely, at: Wall) -> String {
     let theirs = closely.zone.as_ref().map(|zone| (when::local_text(zone, at), &zone.name));
     let theirs = theirs.filter(|(text, _)| *text != own);
     let theirs = theirs.map(|(text, name)| format!(", {text} {name}")).unwrap_or_default();
-    let later = delay_text(closely.jitter);
+    let later = delay_text(facts::ms(closely.jitter));
     let due = page.viewer.relative(at + closely.jitter);
     format!("{own}{later} ({due}{theirs})")
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::cmd::when;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, plain};
 use crate::core::escape;
+use crate::core::local::with_offset;
 use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
@@ -230,7 +231,7 @@ impl Report<'_> {
     }
 
     fn line(&self, side: &str, lone: &Lone) -> String {
-        let at = when::with_offset(self.zone, lone.at);
+        let at = with_offset(self.zone, lone.at);
         let job = match &lone.job {
             Some(job) => format!(" (job `{job}`)"),
             None => String::new(),

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::cmd::when;
 use crate::cmd::{Context, Failure, Jobs, Result};
+use crate::core::local::with_offset;
 use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
@@ -185,7 +185,7 @@ impl Report<'_> {
     }
 
     fn instant(&self, line: &Imported, at: Wall) -> String {
-        when::with_offset(self.zones.of_line(line).unwrap_or(&self.zones.system), at)
+        with_offset(self.zones.of_line(line).unwrap_or(&self.zones.system), at)
     }
 
     fn json(&self) -> Value {

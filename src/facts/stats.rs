@@ -1,0 +1,129 @@
+//! How often jobs succeed and how long they take.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::core::run::State;
+use crate::core::tally::percentile;
+use crate::core::time::Wall;
+use crate::store::{JobRow, PastRun, Store, StoreError};
+
+/// Newest runs of a job that are looked at; a job keeps no more unless it is told to.
+const RUNS_MAX: u32 = 100_000;
+
+/// The numbers of a job, in a period or in all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Line {
+    /// The job.
+    pub(crate) job: String,
+    /// When the period begins; none is all of them.
+    pub(crate) from: Option<Wall>,
+    /// Ended runs.
+    pub(crate) runs: i64,
+    /// Those that succeeded.
+    pub(crate) succeeded: i64,
+    /// Those that failed.
+    pub(crate) failed: i64,
+    /// Those that were skipped.
+    pub(crate) skipped: i64,
+    /// Those that were cancelled.
+    pub(crate) cancelled: i64,
+    /// Attempts after the first of a run.
+    pub(crate) retries: i64,
+    /// How many of those that succeeded or failed did succeed, in thousandths.
+    pub(crate) success_rate: Option<f64>,
+    /// The median of the newest attempts.
+    pub(crate) p50_ms: Option<i64>,
+    /// What 95 of a hundred do not exceed.
+    pub(crate) p95_ms: Option<i64>,
+    /// The longest one.
+    pub(crate) max_ms: Option<i64>,
+    #[serde(skip)]
+    durations: Vec<i64>,
+}
+
+impl Line {
+    fn add(&mut self, run: &PastRun) {
+        self.runs += run.count;
+        match run.state {
+            State::Succeeded => self.succeeded += 1,
+            State::Failed => self.failed += 1,
+            State::Skipped => self.skipped += run.count,
+            State::Cancelled => self.cancelled += 1,
+            State::Scheduled | State::Queued | State::Running | State::Retrying => {}
+        }
+        self.retries += i64::from(run.attempt.saturating_sub(1));
+        self.durations.extend(run.duration_ms.filter(|_| run.attempt > 0));
+    }
+
+    fn summed_up(mut self) -> Self {
+        self.durations.sort_unstable();
+        let share = |percent| percentile(&self.durations, percent);
+        let (p50_ms, p95_ms, max_ms) = (share(50), share(95), share(100));
+        let success_rate = self.permille().map(|permille| permille as f64 / 1000.0);
+        Self { success_rate, p50_ms, p95_ms, max_ms, ..self }
+    }
+
+    /// Of a thousand runs that succeeded or failed, how many succeeded.
+    pub(crate) fn permille(&self) -> Option<i64> {
+        let all = self.succeeded + self.failed;
+        (all > 0).then(|| self.succeeded * 1000 / all)
+    }
+}
+
+/// The numbers of a job, or of all, since a time, apart by what `period` makes of the end of a run.
+pub(crate) fn gather(
+    store: &Store,
+    job: Option<&str>,
+    since: Wall,
+    period: impl Fn(Wall) -> Option<Wall>,
+) -> Result<Vec<Line>, StoreError> {
+    let is_asked = |row: &JobRow| job.is_none_or(|name| *name == row.name);
+    let mut lines = Vec::new();
+    for row in store.jobs()?.into_iter().filter(is_asked) {
+        let mut periods: BTreeMap<Option<Wall>, Line> = BTreeMap::new();
+        for run in store.past_runs(row.id, since, RUNS_MAX)? {
+            periods.entry(period(run.ended_at)).or_default().add(&run);
+        }
+        let line = |(from, line)| Line { job: row.name.clone(), from, ..line }.summed_up();
+        lines.extend(periods.into_iter().map(line));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(state: State, attempt: u32, duration_ms: Option<i64>) -> PastRun {
+        PastRun {
+            state,
+            reason: None,
+            cause: crate::core::run::Cause::Schedule,
+            count: if state == State::Skipped { 3 } else { 1 },
+            ended_at: Wall::from_secs(0),
+            attempt,
+            duration_ms,
+            has_timed_out: false,
+        }
+    }
+
+    #[test]
+    fn runs_are_counted_once_and_skipped_ones_do_not_lower_the_rate() {
+        let mut line = Line::default();
+        for run in [
+            run(State::Succeeded, 1, Some(100)),
+            run(State::Succeeded, 3, Some(300)),
+            run(State::Failed, 2, Some(200)),
+            run(State::Skipped, 0, None),
+        ] {
+            line.add(&run);
+        }
+        let line = line.summed_up();
+        assert_eq!((line.runs, line.retries), (6, 3));
+        assert_eq!(line.success_rate, Some(0.666));
+        assert_eq!((line.p50_ms, line.p95_ms, line.max_ms), (Some(200), Some(300), Some(300)));
+        assert_eq!(Line::default().summed_up().success_rate, None);
+    }
+}
