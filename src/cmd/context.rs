@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cmd::state_key::{self, Named};
-use crate::cmd::{Failure, Result, Viewer, plain};
+use crate::cmd::{Exit, Failure, Result, Viewer, plain};
 use crate::cmd::{Out, said, trust};
 use crate::core::time::Now;
 use crate::os::paths::Caller;
@@ -131,7 +131,7 @@ impl Context {
     }
 
     /// Answers something: as JSON where programs read it, else a sentence on standard error.
-    pub(crate) fn tell(&self, facts: &impl Serialize, text: &str, out: &mut Out) -> Result<()> {
+    pub(crate) fn tell(&self, facts: &impl Serialize, text: &str, out: &mut Out) -> Result<Exit> {
         out.answer(facts, |_| {
             self.say(text);
             Ok(())

@@ -60,7 +60,7 @@ impl Jobs {
 }
 
 /// The last good jobfile of the store; none if it never had one, or if this version finds fault with it.
-fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
+pub(crate) fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
     let sources: Vec<Source> =
         store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
     if sources.is_empty() {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::cli::{Color, Global};
-use crate::cmd::{Failure, Result};
+use crate::cmd::{Exit, Failure, Result};
 use crate::core::escape;
 use crate::os::terminal::Terminal;
 
@@ -105,7 +105,7 @@ impl Out {
         &mut self,
         facts: &impl Serialize,
         text: impl FnOnce(&mut Self) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Exit> {
         self.answers(std::slice::from_ref(facts), text)
     }
 
@@ -114,14 +114,16 @@ impl Out {
         &mut self,
         list: &[impl Serialize],
         text: impl FnOnce(&mut Self) -> Result<()>,
-    ) -> Result<()> {
-        if !self.is_json {
-            return text(self);
+    ) -> Result<Exit> {
+        if self.is_json {
+            for facts in list {
+                let value = serde_json::to_value(facts);
+                self.json(&value.map_err(|error| Failure::of_output(&error.into()))?)?;
+            }
+        } else {
+            text(self)?;
         }
-        list.iter().try_for_each(|facts| {
-            let value = serde_json::to_value(facts);
-            self.json(&value.map_err(|error| Failure::of_output(&error.into()))?)
-        })
+        Ok(Exit::Done)
     }
 
     /// Whether a person's terminal is at the other end.
@@ -191,7 +193,6 @@ pub(crate) fn capture(width: Option<usize>, print: impl FnOnce(&mut Out) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::exit::Exit;
 
     struct Full;
 

@@ -21,8 +21,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Re
     }
     let file = path.display().to_string();
     let words = format!("{file}: {bytes} bytes");
-    context.tell(&json!({ "file": file, "bytes": bytes }), &words, out)?;
-    Ok(Exit::Done)
+    context.tell(&json!({ "file": file, "bytes": bytes }), &words, out)
 }
 
 /// The file of a command line, whole. A stream is none: it cannot be synced, and a half of it looks like the beginning of one.

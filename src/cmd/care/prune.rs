@@ -91,6 +91,5 @@ fn say(context: &Context, removed: &Removed, out: &mut Out) -> Result<Exit> {
             true => Ok(()),
             false => out.line(format!("{runs} removed, with {size} of output")),
         }
-    })?;
-    Ok(Exit::Done)
+    })
 }

@@ -27,8 +27,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Restore, out: &mut Out) -> R
     })?;
     let restoring = Restoring { file: &file, now: context.now.wall, boot_id: &boot_id };
     let restored = Store::restore(state_dir, &restoring).map_err(failure)?;
-    tell(context, &restored, out)?;
-    Ok(Exit::Done)
+    tell(context, &restored, out)
 }
 
 /// What is wrong with a backup is mended in another way than with the store in use.
@@ -44,7 +43,7 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<()> {
+fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<Exit> {
     let Restored { kept, running, waiting } = restored;
     let facts = json!({ "kept": kept.as_ref().map(|path| path.display().to_string()), "running": running, "waiting": waiting, "paused": true });
     out.answer(&facts, |_| {

@@ -18,8 +18,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     // It holds from now on without a supervisor, too.
     selection::ring(context, "the pause holds for the next one")?;
     let facts = json!({ "job": args.job, "paused": true, "until": until });
-    context.tell(&facts, &words(context, scope, until), out)?;
-    Ok(Exit::Done)
+    context.tell(&facts, &words(context, scope, until), out)
 }
 
 /// What is meant: a job, else everything.

@@ -17,8 +17,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Resume, out: &mut Out) -> Re
     let words = words(&store, scope, context.now.wall)?;
     store.resume(scope, context.now.wall)?;
     selection::ring(context, "it goes on when one is")?;
-    context.tell(&json!({ "job": args.job, "paused": false }), &words, out)?;
-    Ok(Exit::Done)
+    context.tell(&json!({ "job": args.job, "paused": false }), &words, out)
 }
 
 /// What ends, and which other pause remains.

@@ -274,7 +274,8 @@ impl<'a> Teller<'a> {
                 Step::Refused(failure) | Step::Unknown(failure) => failure.print(),
             }
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 
     fn finish(self) -> Tally {

@@ -128,8 +128,7 @@ fn wants_again(errors: &str) -> bool {
 }
 
 fn say_unchanged(path: &Path, out: &mut Out) -> Result<Exit> {
-    out.answer(&facts(path, false, None), |out| out.line("no changes"))?;
-    Ok(Exit::Done)
+    out.answer(&facts(path, false, None), |out| out.line("no changes"))
 }
 
 fn facts(path: &Path, installed: bool, reload: Option<&reload::Answer>) -> Value {

@@ -20,8 +20,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
         out.text(&format!("wrote {}\n", path.display()))?;
         context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
         Ok(())
-    })?;
-    Ok(Exit::Done)
+    })
 }
 
 fn write(path: &Path) -> Result<()> {

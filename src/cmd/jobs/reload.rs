@@ -12,7 +12,7 @@ use crate::cmd::control::wait;
 use crate::cmd::jobs::check::Told;
 use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
-use crate::core::noun::count;
+use crate::core::noun::{count, listed};
 use crate::core::time::Mono;
 use crate::jobfile::LoadError;
 use crate::os::clock;
@@ -203,21 +203,13 @@ impl Answer {
             ("renamed", &renamed),
         ] {
             if !names.is_empty() {
-                parts.push(format!("{word} {}", listed(names)));
+                parts.push(format!("{word} {}", listed(names, NAMES_MAX)));
             }
         }
         if parts.len() == 1 {
             parts.push("nothing changed".to_owned());
         }
         parts.join("; ")
-    }
-}
-
-fn listed(names: &[String]) -> String {
-    let shown = names.get(..NAMES_MAX).unwrap_or(names).join(", ");
-    match names.len().saturating_sub(NAMES_MAX) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -246,7 +238,7 @@ mod tests {
     #[test]
     fn many_names_are_counted() {
         let names: Vec<String> = (0..14).map(|number| format!("j{number}")).collect();
-        assert!(listed(&names).ends_with("j11 and 2 more"));
+        assert!(listed(&names, NAMES_MAX).ends_with("j11 and 2 more"));
         assert_eq!(Answer::default().line(), "in force, 0 jobs; nothing changed");
     }
 }

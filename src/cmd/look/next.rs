@@ -33,13 +33,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
     if args.schedule.is_some() && lines.iter().any(|line| line.resolved.is_some()) {
         context.say("`H` has another value in each job: this is the one of the machine's id and an empty name");
     }
-    if !lines.is_empty() {
-        out.answers(&lines, |out| print(&lines, &viewer, out))?;
-    } else {
+    if lines.is_empty() {
         context.say("no occurrence is to come");
         return Ok(Exit::No);
     }
-    Ok(Exit::Done)
+    out.answers(&lines, |out| print(&lines, &viewer, out))
 }
 
 /// The span that was asked for.

@@ -24,8 +24,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
     if runs.is_empty() {
         return Ok(none_found(context, &filter));
     }
-    out.answers(&runs, |out| print(&runs, &viewer, out))?;
-    Ok(Exit::Done)
+    out.answers(&runs, |out| print(&runs, &viewer, out))
 }
 
 /// Prints runs as a table; where it would be too wide, without what matters least.

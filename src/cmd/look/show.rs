@@ -30,8 +30,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
             notices(&facts.hooks, &viewer).print(out)?;
         }
         Ok(())
-    })?;
-    Ok(Exit::Done)
+    })
 }
 
 fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Result<()> {

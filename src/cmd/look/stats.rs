@@ -29,8 +29,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Res
         context.say("no run has ended in that time");
         return Ok(Exit::Done);
     }
-    out.answers(&lines, |out| print(&lines, args.by, &viewer, out))?;
-    Ok(Exit::Done)
+    out.answers(&lines, |out| print(&lines, args.by, &viewer, out))
 }
 
 /// When the period begins that a time is in, by the viewer's clock.

@@ -10,7 +10,7 @@ use super::{Finding, Patient};
 use crate::cmd::look::show::size;
 use crate::cmd::{Jobs, Result};
 use crate::core::job::{CommandLine, Job};
-use crate::core::noun::count;
+use crate::core::noun::{count, listed};
 use crate::core::reason::plain as plain_error;
 use crate::os::{clock, disk, file, lock, process, zone};
 use crate::store::JobRow;
@@ -183,7 +183,7 @@ fn mailer(jobs: &[Job]) -> Option<Finding> {
                 "there is no sendmail, and {} of {} want it: {}",
                 names.len(),
                 count(jobs.len(), "job"),
-                listed(&names),
+                listed(&names, NAMES_MAX),
             ),
             "`apt install msmtp-mta` or another one, or use a hook of contrib/hooks",
         ),
@@ -249,18 +249,10 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>> {
     Ok(names.first().map(|first| {
         Finding::warning(
             "jobs",
-            format!("never ran: {}", listed(&names)),
+            format!("never ran: {}", listed(&names, NAMES_MAX)),
             format!("`jobctl why {first}` says why, `jobctl enqueue {first}` tries it now"),
         )
     }))
-}
-
-fn listed(names: &[&str]) -> String {
-    let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
-        Some(more) => format!("{shown} and {more} more"),
-        None => shown,
-    }
 }
 
 /// Whether the metrics file can be written, where one is wanted.

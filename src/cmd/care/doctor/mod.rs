@@ -108,7 +108,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     Ok(if is_well { Exit::Done } else { Exit::No })
 }
 
-fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<()> {
+fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<Exit> {
     let is_said = |finding: &&Finding| finding.level != Level::Good || !context.global.quiet;
     out.answers(findings, |out| {
         findings.iter().filter(is_said).try_for_each(|finding| print(finding, out))

@@ -51,7 +51,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         1 => selection::ring(context, "it will run when one is")?,
         _ => selection::ring(context, "they will run when one is")?,
     }
-    let printed = print(&added, out).and_then(|()| out.flush());
+    let ids = |out: &mut Out| added.iter().try_for_each(|added| out.line(added.id.to_string()));
+    let printed = out.answers(&added, ids).and_then(|_| out.flush());
     tell(context, job, &added);
     if !args.wait {
         return printed.map(|()| Exit::Done);
@@ -283,10 +284,6 @@ fn wait_for(context: &Context, added: &[Added]) -> Result<Exit> {
     let ids: Vec<i64> = added.iter().map(|added| added.id).collect();
     let store = Store::open_read(context.state_dir()?)?;
     wait::until_ended(context, &store, &ids, |_| Ok(()))
-}
-
-fn print(added: &[Added], out: &mut Out) -> Result<()> {
-    out.answers(added, |out| added.iter().try_for_each(|added| out.line(added.id.to_string())))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::cmd::failure::Failure;
 use crate::cmd::{jobset, trust};
 use crate::core::schedule::Zone;
-use crate::jobfile::{self, Environment, Jobfile, LoadError, Source};
+use crate::jobfile::{Jobfile, LoadError};
 use crate::os::zone;
 use crate::store::Store;
 
@@ -47,10 +47,7 @@ pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded, Failure> {
         Err(error @ LoadError::Untrusted(_)) => return Err(jobset::failure_of(&error)),
         Err(error) => error,
     };
-    let sources: Vec<Source> =
-        store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
-    let copy = |env: &Environment<'_>| jobfile::load_sources(&sources, env).ok();
-    match (!sources.is_empty()).then(|| crate::facts::jobs::with_environment(copy)).flatten() {
+    match jobset::copy_of(store)? {
         Some(jobfile) => Ok(Loaded { read: Read::of(jobfile), error: Some(error.to_string()) }),
         None if !path.exists() => Err(jobset::failure_of(&LoadError::Missing(path.to_path_buf()))),
         None => Err(match error {

@@ -47,8 +47,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
         }
         transcript.print_end(out)?;
         say_missing(context, &store, &run, attempt)
-    })?;
-    Ok(Exit::Done)
+    })
 }
 
 /// Says where output is not there that the command wrote.

@@ -55,8 +55,7 @@ pub(crate) fn print_once(
         lines_max: lines_max.filter(|_| !args.all),
         is_failed_only: args.failed,
     };
-    out.answer(&status, |out| page.print(out))?;
-    Ok(Exit::Done)
+    out.answer(&status, |out| page.print(out))
 }
 
 fn wanted<'a>(args: &'a cli::Status, out: &Out) -> Wanted<'a> {

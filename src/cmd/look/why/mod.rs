@@ -56,8 +56,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Resul
         "at": at,
         "why": text,
     });
-    out.answer(&facts, |out| out.text(&format!("{text}\n")))?;
-    Ok(Exit::Done)
+    out.answer(&facts, |out| out.text(&format!("{text}\n")))
 }
 
 /// Nothing has ever been recorded.
