@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("keeper", &["os", "core"]),
     ("supervisor", &["keeper", "jobfile", "store", "os", "core"]),
     ("facts", &["keeper", "jobfile", "store", "os", "core"]),
-    ("cli", &[]),
+    ("cli", &["core"]),
     ("cmd", &["cli", "facts", "supervisor", "keeper", "jobfile", "crontab", "store", "os", "core"]),
 ];
 

@@ -1,8 +1,11 @@
 //! The arguments of verbs that only look.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, value_parser};
 
 use super::TIMES;
+use crate::core::run::State;
+use crate::core::words::Word;
 
 /// `jobctl status`.
 #[derive(Debug, Args)]
@@ -77,16 +80,20 @@ pub(crate) struct Next {
     pub(crate) timezone: Option<String>,
 }
 
+/// Takes one of the words of an enum.
+fn word<W: Word>() -> impl TypedValueParser<Value = W> {
+    PossibleValuesParser::new(W::ALL.iter().map(|one| one.word()))
+        .try_map(|word| W::parse(&word).ok_or("no such word"))
+}
+
 /// Which runs: one set of filters for `runs`, `retry`, `cancel` and `ack`; all that are given must hold.
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = "filters", multiple = true)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct Filters {
     /// Only runs in this state; may be repeated
-    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = [
-        "scheduled", "queued", "running", "retrying", "succeeded", "failed", "skipped", "cancelled",
-    ])]
-    pub(crate) states: Vec<String>,
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = word::<State>())]
+    pub(crate) states: Vec<State>,
     /// Only runs of this job
     #[arg(long = "job", value_name = "JOB", id = "job_filter")]
     pub(crate) job: Option<String>,

@@ -1,6 +1,6 @@
 //! The command line: clap's types and the help texts, which are its documentation.
 //!
-//! Types and text only, in the groups of `cmd`; imports nothing of the crate.
+//! Types and text only, in the groups of `cmd`; imports nothing of the crate but the words of `core`.
 
 mod care;
 mod control;

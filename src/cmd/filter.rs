@@ -1,8 +1,7 @@
 //! From the filters of the command line to those of the store; one set for `runs`, `retry`, `cancel` and `ack`.
 
 use crate::cli::Filters;
-use crate::cmd::{Failure, Result, Toward, Viewer};
-use crate::core::run::State;
+use crate::cmd::{Result, Toward, Viewer};
 use crate::store::Filter;
 
 /// The store's filter for what was asked.
@@ -11,7 +10,7 @@ pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter> {
         text.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()
     };
     Ok(Filter {
-        states: filters.states.iter().map(|word| state(word)).collect::<Result<_, _>>()?,
+        states: filters.states.clone(),
         job: filters.job.clone(),
         since: time(&filters.since)?,
         until: time(&filters.until)?,
@@ -21,17 +20,15 @@ pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter> {
     })
 }
 
-fn state(word: &str) -> Result<State> {
-    State::parse(word).ok_or_else(|| Failure::usage(format!("`{word}` is not a state")))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::core::run::State;
     use crate::core::time::Wall;
+    use crate::core::words::Word;
 
     #[test]
     fn every_filter_of_the_command_line_reaches_the_store() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
+use super::words::words;
 
 /// The number of TERM in signal(7).
 const SIGTERM: i32 = 15;
@@ -96,50 +97,52 @@ pub(crate) enum EnvValue {
     File(Box<str>),
 }
 
-/// What an occurrence does when its job is busy (jobctl.toml(5), `overlap`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Overlap {
-    /// Recorded as skipped.
-    Skip,
-    /// Waits if none waits yet, else skipped.
-    QueueOne,
-    /// Waits.
-    QueueAll,
-    /// The oldest run gets the stop sequence, the new one starts.
-    Replace,
-    /// No limit.
-    Allow,
+words! {
+    /// What an occurrence does when its job is busy (jobctl.toml(5), `overlap`).
+    Overlap {
+        /// Recorded as skipped.
+        Skip "skip",
+        /// Waits if none waits yet, else skipped.
+        QueueOne "queue-one",
+        /// Waits.
+        QueueAll "queue-all",
+        /// The oldest run gets the stop sequence, the new one starts.
+        Replace "replace",
+        /// No limit.
+        Allow "allow",
+    }
 }
 
-/// What happens to missed occurrences (jobctl.toml(5), `catch_up`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum CatchUp {
-    /// Recorded as skipped.
-    None,
-    /// The newest one runs.
-    Last,
-    /// Up to 100 run.
-    All,
+words! {
+    /// What happens to missed occurrences (jobctl.toml(5), `catch_up`).
+    CatchUp {
+        /// Recorded as skipped.
+        None "none",
+        /// The newest one runs.
+        Last "last",
+        /// Up to 100 run.
+        All "all",
+    }
 }
 
-/// What becomes of processes that a finished attempt leaves running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Leftovers {
-    /// They are left alone.
-    Leave,
-    /// They are killed.
-    Kill,
+words! {
+    /// What becomes of processes that a finished attempt leaves running.
+    Leftovers {
+        /// They are left alone.
+        Leave "leave",
+        /// They are killed.
+        Kill "kill",
+    }
 }
 
-/// What a new occurrence does to an older occurrence of its job that is `retrying`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OnNext {
-    /// The older one ends `failed (superseded)`.
-    Supersede,
-    /// Both go their way.
-    Keep,
+words! {
+    /// What a new occurrence does to an older occurrence of its job that is `retrying`.
+    OnNext {
+        /// The older one ends `failed (superseded)`.
+        Supersede "supersede",
+        /// Both go their way.
+        Keep "keep",
+    }
 }
 
 /// Attempts after the first that a policy grants.
@@ -237,13 +240,14 @@ impl Default for Keep {
     }
 }
 
-/// When mail is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum MailOn {
-    /// When a run gave up or is late.
-    Failure,
-    /// Whenever there is output, as cron does.
-    Output,
+words! {
+    /// When mail is sent.
+    MailOn {
+        /// When a run gave up or is late.
+        Failure "failure",
+        /// Whenever there is output, as cron does.
+        Output "output",
+    }
 }
 
 /// How long a job may be without a success before it is late.
@@ -423,13 +427,14 @@ impl Policy {
     }
 }
 
-/// What the supervisor does with running attempts when it is told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnStop {
-    /// They get time to end, then the stop sequence.
-    Finish,
-    /// It leaves at once and the next one adopts them.
-    Detach,
+words! {
+    /// What the supervisor does with running attempts when it is told to stop.
+    OnStop {
+        /// They get time to end, then the stop sequence.
+        Finish "finish",
+        /// It leaves at once and the next one adopts them.
+        Detach "detach",
+    }
 }
 
 /// A thing that tells an outside monitor that the supervisor is alive.
@@ -441,13 +446,14 @@ pub(crate) enum HeartbeatTarget {
     File(Box<str>),
 }
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// `key=value`.
-    Text,
-    /// One JSON object a line.
-    Json,
+words! {
+    /// How log lines are written.
+    LogFormat {
+        /// `key=value`.
+        Text "text",
+        /// One JSON object a line.
+        Json "json",
+    }
 }
 
 /// The top-level keys of a jobfile; none means that the default of the machine is taken.

@@ -31,3 +31,4 @@ pub(crate) mod stop;
 pub(crate) mod tally;
 pub(crate) mod terms;
 pub(crate) mod time;
+pub(crate) mod words;

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use super::escape;
 use super::job::{CommandLine, Hooks, MailOn, Policy};
 use super::retry::Next;
-use super::run::{Reason, Verdict, words};
+use super::run::{Reason, Verdict};
+use super::words::words;
 
 words! {
     /// What happened.

@@ -8,6 +8,7 @@ use super::ended::HowItEnded;
 use super::job::{Policy, Retry, RetryMax};
 use super::run::{Outcome, Reason, Verdict};
 use super::time::Wall;
+use super::words::words;
 
 /// A run whose keeper was lost more often than this is poison.
 pub(crate) const LOST_MAX: u32 = 3;
@@ -63,15 +64,16 @@ pub(crate) struct Ended<'a> {
     pub(crate) is_unfit: bool,
 }
 
-/// Somebody's wish that ended an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    /// `jobctl cancel`.
-    ByHand,
-    /// A new occurrence under `overlap = "replace"`, or `--on-conflict replace`.
-    Replaced,
-    /// The supervisor stopped, or the machine went down.
-    Shutdown,
+words! {
+    /// Somebody's wish that ended an attempt.
+    Stopped {
+        /// `jobctl cancel`.
+        ByHand = 1 "by_hand",
+        /// A new occurrence under `overlap = "replace"`, or `--on-conflict replace`.
+        Replaced = 2 "replaced",
+        /// The supervisor stopped, or the machine went down.
+        Shutdown = 3 "shutdown",
+    }
 }
 
 impl Policy {

@@ -1,47 +1,6 @@
 //! The words of a run: its states, what ended its attempts, what became of it and why (jobctl(1), "States of a run").
-//!
-//! Each enum has one spelling (`as_str`, `parse`) and one number (`code`, `from_code`, what the store keeps); the numbers are
-//! part of the store's format and are never given to another word.
 
-/// Defines an enum whose variants have a word for people and a number for the store.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// The word, as in JSON, help and man page.
-            pub(crate) const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-
-            /// The number the store keeps for it.
-            pub(crate) const fn code(self) -> i64 {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// The variant of a number; none if no variant has it.
-            pub(crate) const fn from_code(code: i64) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.serialize_str(self.as_str())
-            }
-        }
-    };
-}
-
-pub(super) use words;
+use super::words::words;
 
 words! {
     /// Where a run stands.
@@ -66,23 +25,6 @@ words! {
 }
 
 impl State {
-    /// All states, in the order of their numbers.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Scheduled,
-        Self::Queued,
-        Self::Running,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Skipped,
-        Self::Cancelled,
-    ];
-
-    /// The state of a word; none if no state has it.
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-
     /// Whether the run has ended: it does not change any more unless somebody asks for it.
     pub(crate) const fn is_ended(self) -> bool {
         match self {
@@ -224,6 +166,14 @@ impl Outcome {
         }
     }
 
+    /// Why the command could not be started, for people.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::SpawnFailed { error, .. } => Some(error),
+            Self::Exited(_) | Self::Signaled(_) | Self::TimedOut { .. } | Self::Lost => None,
+        }
+    }
+
     /// The signal that ended the command, where one did.
     pub(crate) const fn signal(&self) -> Option<i32> {
         match self {
@@ -270,16 +220,18 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::words::Word;
 
     #[test]
     fn every_word_and_every_number_comes_back() {
-        for state in State::ALL {
+        for &state in State::ALL {
             assert_eq!(State::parse(state.as_str()), Some(state));
             assert_eq!(State::from_code(state.code()), Some(state));
         }
-        let reasons: Vec<Reason> = (0..100).filter_map(Reason::from_code).collect();
-        assert_eq!(reasons.len(), 18);
-        assert!(reasons.iter().all(|reason| Reason::from_code(reason.code()) == Some(*reason)));
+        for &reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+        }
         assert_eq!(State::parse("Running"), None);
         assert_eq!(State::from_code(0), None);
     }

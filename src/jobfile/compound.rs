@@ -10,7 +10,7 @@ use super::value::{
     BOOL, COMMAND, DURATION, Key, NUMBER, SIZE, STRING, Value, did_you_mean, key, set, set_some,
 };
 use crate::core::job::{
-    CommandLine, EnvValue, HeartbeatTarget, Keep, Limits, Name, OnNext, Rate, Retry, RetryMax,
+    CommandLine, EnvValue, HeartbeatTarget, Keep, Limits, Name, Rate, Retry, RetryMax,
 };
 
 /// Variables a job may set.

@@ -6,10 +6,7 @@ use super::value::{
     BOOL, COMMAND, DURATION, EXIT_CODES, Key, NUMBER, SIZE, STRING, TABLE, Value, did_you_mean,
     key, set, set_some,
 };
-use crate::core::job::{
-    CatchUp, CommandLine, ExpectEvery, Leftovers, LogFormat, MailOn, OnStop, Overlap, Policy,
-    Settings,
-};
+use crate::core::job::{CommandLine, ExpectEvery, Policy, Settings};
 use crate::core::schedule::Schedule;
 use std::sync::Arc;
 
@@ -77,10 +74,7 @@ pub(super) const TOP: &[Key<Settings>] = &[
     key("state_dir", STRING, |s, v| set_some(&mut s.state_dir, v.path())),
     key("max_running", NUMBER, |s, v| set_some(&mut s.max_running, v.number(1..=100_000))),
     key("on_stop", STRING, |s, v| {
-        set_some(
-            &mut s.on_stop,
-            v.choice(&[("finish", OnStop::Finish), ("detach", OnStop::Detach)]),
-        );
+        set_some(&mut s.on_stop, v.word());
     }),
     key("stop_timeout", DURATION, |s, v| set_some(&mut s.stop_timeout, v.duration_or_zero())),
     key("hash_seed", STRING, |s, v| set_some(&mut s.hash_seed, v.words().map(Box::from))),
@@ -91,10 +85,7 @@ pub(super) const TOP: &[Key<Settings>] = &[
     key("metrics_file", STRING, |s, v| set_some(&mut s.metrics_file, v.path())),
     key("heartbeat", TABLE, |s, v| set_some(&mut s.heartbeat, compound::heartbeat(v))),
     key("log_format", STRING, |s, v| {
-        set_some(
-            &mut s.log_format,
-            v.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
-        );
+        set_some(&mut s.log_format, v.word());
     }),
 ];
 
@@ -109,16 +100,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
         set_some(&mut d.policy().description, v.text().map(Box::from))
     }),
     key("was", "an array of names", |d, v| set(&mut d.policy().was, compound::was(v))),
-    key("overlap", STRING, |d, v| {
-        let choices = [
-            ("skip", Overlap::Skip),
-            ("queue-one", Overlap::QueueOne),
-            ("queue-all", Overlap::QueueAll),
-            ("replace", Overlap::Replace),
-            ("allow", Overlap::Allow),
-        ];
-        set(&mut d.policy().overlap, v.choice(&choices));
-    }),
+    key("overlap", STRING, |d, v| set(&mut d.policy().overlap, v.word())),
     key("concurrency", NUMBER, |d, v| set(&mut d.policy().concurrency, v.number(1..=1000))),
     key("lock", STRING, |d, v| set_some(&mut d.policy().lock, compound::lock(v))),
     key("priority", NUMBER, |d, v| set(&mut d.policy().priority, v.number(-100..=100))),
@@ -135,10 +117,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     }),
     key("stop_grace", DURATION, |d, v| set(&mut d.policy().stop_grace, v.duration_or_zero())),
     key("leftovers", STRING, |d, v| {
-        set(
-            &mut d.policy().leftovers,
-            v.choice(&[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)]),
-        );
+        set(&mut d.policy().leftovers, v.word());
     }),
     key("success_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().success_exit, compound::success_exit(v));
@@ -147,10 +126,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("no_retry_exit", EXIT_CODES, |d, v| {
         set(&mut d.policy().no_retry_exit, compound::exit_codes(v))
     }),
-    key("catch_up", STRING, |d, v| {
-        let choices = [("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)];
-        set(&mut d.policy().catch_up, v.choice(&choices));
-    }),
+    key("catch_up", STRING, |d, v| set(&mut d.policy().catch_up, v.word())),
     key("start_deadline", DURATION, |d, v| set_some(&mut d.policy().start_deadline, v.duration())),
     key("jitter", DURATION, |d, v| set(&mut d.policy().jitter, v.duration_or_zero())),
     key("cwd", STRING, |d, v| set_some(&mut d.policy().cwd, v.path())),
@@ -184,10 +160,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("on_late", COMMAND, |d, v| set_some(&mut d.policy().hooks.on_late, v.command())),
     key("mailto", STRING, |d, v| set_some(&mut d.policy().mailto, compound::address(v))),
     key("mail_on", STRING, |d, v| {
-        set(
-            &mut d.policy().mail_on,
-            v.choice(&[("failure", MailOn::Failure), ("output", MailOn::Output)]),
-        );
+        set(&mut d.policy().mail_on, v.word());
     }),
     key("hook_interval", DURATION, |d, v| set(&mut d.policy().hook_interval, v.duration_or_zero())),
     key("keep", TABLE, |d, v| set(&mut d.policy().keep, fresh(KEEP, v))),

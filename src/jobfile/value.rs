@@ -14,6 +14,7 @@ use super::scope::Scope;
 use super::units;
 use crate::core::duration::parse_duration;
 use crate::core::job::Name;
+use crate::core::words::Word;
 
 // Types as messages name them.
 pub(super) const BOOL: &str = "true or false";
@@ -272,12 +273,12 @@ impl<'a> Value<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<W: Word>(&self) -> Option<W> {
         let text = self.text()?;
-        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = W::parse(text);
         if found.is_none() {
-            let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
-            let hint = units::nearest(text, choices.iter().map(|(word, _)| *word));
+            let words: Vec<_> = W::ALL.iter().map(|one| format!("`{}`", one.word())).collect();
+            let hint = units::nearest(text, W::ALL.iter().map(|one| one.word()));
             self.complain(
                 format_args!("is not one of {}", words.join(", ")),
                 hint.map(did_you_mean),

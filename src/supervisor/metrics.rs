@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use crate::core::run::{OutcomeKind, State};
 use crate::core::tally::BOUNDS_MS;
 use crate::core::time::Wall;
+use crate::core::words::Word;
 use crate::store::{JobNumbers, JobRow, Store, StoreError, Tally};
 
 /// What the store does not say.
@@ -80,24 +81,14 @@ impl Facts<'_> {
 }
 
 /// States a run can be in before it ends, with their counters.
-const fn open(row: &JobRow) -> [(State, i64); 4] {
-    [
+fn open(row: &JobRow) -> Vec<(State, i64)> {
+    vec![
         (State::Scheduled, row.scheduled),
         (State::Queued, row.queued),
         (State::Running, row.running),
         (State::Retrying, row.retrying),
     ]
 }
-
-const ENDED: [State; 4] = [State::Succeeded, State::Failed, State::Skipped, State::Cancelled];
-
-const OUTCOMES: [OutcomeKind; 5] = [
-    OutcomeKind::Exited,
-    OutcomeKind::Signaled,
-    OutcomeKind::TimedOut,
-    OutcomeKind::SpawnFailed,
-    OutcomeKind::Lost,
-];
 
 /// A number of each job that has it: name, what it is, and how it is read.
 type Gauge = (&'static str, &'static str, fn(&JobRow, &Facts<'_>) -> Option<String>);
@@ -172,7 +163,8 @@ impl Page {
             jobs,
             |job| {
                 let ended = facts.numbers.get(&job.id)?.ended;
-                Some(std::array::from_fn(|index| (ENDED[index], ended[index])))
+                let states = State::ALL.iter().copied().filter(|state| state.is_ended());
+                Some(states.zip(ended).collect())
             },
         );
         for (name, help, value) in GAUGES {
@@ -185,12 +177,12 @@ impl Page {
         }
     }
 
-    /// Four numbers of each job, by state.
+    /// Numbers of each job, by state.
     fn states(
         &mut self,
         (name, kind, help): (&str, &str, &str),
         jobs: &[JobRow],
-        counts: impl Fn(&JobRow) -> Option<[(State, i64); 4]>,
+        counts: impl Fn(&JobRow) -> Option<Vec<(State, i64)>>,
     ) {
         self.family(name, kind, help);
         for job in jobs {
@@ -211,7 +203,7 @@ impl Page {
         let name = "jobctl_attempts_total";
         self.family(name, "counter", "Attempts that have ended, by outcome.");
         for (job, tallies) in &by_job {
-            for outcome in OUTCOMES {
+            for &outcome in OutcomeKind::ALL {
                 let own = tallies.iter().filter(|tally| tally.outcome == outcome);
                 let count: i64 = own.map(|tally| tally.count).sum();
                 let labels = [("job_name", job.name.as_str()), ("outcome", outcome.as_str())];

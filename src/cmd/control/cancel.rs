@@ -6,6 +6,7 @@ use crate::cmd::look::runs::verdict;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
 use crate::core::time::Wall;
+use crate::core::words::Word;
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 
 /// Answers `jobctl cancel`.
