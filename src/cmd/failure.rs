@@ -95,7 +95,6 @@ impl From<StoreError> for Failure {
             StoreError::Locked(_) => Exit::NotNow,
             StoreError::Foreign(_)
             | StoreError::Newer { .. }
-            | StoreError::Older { .. }
             | StoreError::Damaged(..)
             | StoreError::Strange(..)
             | StoreError::Altered(..)

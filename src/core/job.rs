@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
+use super::time::Wall;
 use super::words::words;
 
 /// The number of TERM in signal(7).
@@ -416,6 +417,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// A success that ended later holds its key still at a time; none: no success does.
+    pub(crate) fn key_held_since(&self, now: Wall) -> Option<Wall> {
+        (!self.key_for.is_zero()).then(|| now - self.key_for)
+    }
+
     /// How many runs of the job may run at once; none is no limit.
     pub(crate) fn running_max(&self) -> Option<u32> {
         match self.overlap {

@@ -120,6 +120,16 @@ words! {
     }
 }
 
+impl OutcomeKind {
+    /// Whether how long it took says something of the command.
+    pub(crate) const fn has_duration(self) -> bool {
+        match self {
+            Self::Exited | Self::Signaled | Self::TimedOut => true,
+            Self::SpawnFailed | Self::Lost => false,
+        }
+    }
+}
+
 /// The fact of how an attempt ended. What it means for the run is decided in `core::retry`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

@@ -31,10 +31,7 @@ pub(super) const RETRY: &[Key<RetryDraft>] = &[
     key("jitter", "a number", |r, v| set(&mut r.retry.jitter_milli, v.milli(0..=1000))),
     key("give_up_after", DURATION, |r, v| set_some(&mut r.retry.give_up_after, v.duration())),
     key("on_next", STRING, |r, v| {
-        set(
-            &mut r.retry.on_next,
-            v.choice(&[("supersede", OnNext::Supersede), ("keep", OnNext::Keep)]),
-        );
+        set(&mut r.retry.on_next, v.word());
     }),
     key("lost", BOOL, |r, v| set(&mut r.retry.lost, v.bool())),
 ];

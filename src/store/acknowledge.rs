@@ -1,8 +1,9 @@
 //! What a success acknowledges: the earlier failed occurrences of its job, some in the transaction of its end, the others in later turns.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
-use super::cells::Cells;
+use super::cells::reads;
+use super::sql::{FAILED, IS_OCCURRENCE, sql};
 use super::types::Finish;
 use super::{Store, StoreError};
 
@@ -11,6 +12,9 @@ const ACKNOWLEDGED_AT_ONCE: i64 = 500;
 
 /// How far one has come that waits until its job stands in one row: nowhere, and what has failed since is none of its business.
 pub(super) const LATER: i64 = -1;
+
+/// What is said where it fails.
+const ACTION: &str = "acknowledge failures";
 
 /// A success, and how far it has come among the failures before it.
 struct Success {
@@ -22,88 +26,69 @@ struct Success {
     reached: i64,
 }
 
+reads!(Success: job run ended_at reached);
+
 impl Store {
     /// Acknowledges the first failed occurrences before a success, and notes it if there are more of them.
     pub(super) fn acknowledge_earlier(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
-        self.acknowledge_first(finish).map_err(|e| self.failed("acknowledge failures", e))
-    }
-
-    fn acknowledge_first(&self, finish: &Finish<'_>) -> rusqlite::Result<()> {
-        let job = self
-            .conn
-            .prepare_cached("SELECT job FROM run WHERE id = ?1")?
-            .query_row([finish.run], |row| row.cell(0))?;
+        let job = self.value(ACTION, "SELECT job FROM run WHERE id = ?1", [finish.run])?;
         let success = Success { job, run: finish.run, ended_at: finish.ended_at.ms(), reached: 0 };
-        let reached = match self.has_moving(job)? {
+        let has_moving = self.has_moving(job).map_err(|e| self.failed(ACTION, e))?;
+        let reached = match has_moving {
             true => Some(LATER),
-            false => acknowledge(&self.conn, &success)?,
+            false => self.acknowledge(&success)?,
         };
         let Some(reached) = reached else {
             return Ok(());
         };
-        self.conn
-            .prepare_cached(
-                "INSERT OR REPLACE INTO acknowledging(run, job, ended_at, reached) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute([success.run, success.job, success.ended_at, reached])
-            .map(|_| ())
+        self.execute(
+            ACTION,
+            "INSERT OR REPLACE INTO acknowledging(run, job, ended_at, reached) \
+             VALUES (?1, ?2, ?3, ?4)",
+            [success.run, success.job, success.ended_at, reached],
+        )
     }
 
     /// Acknowledges some of what successes have left. Whether there is more, for the next turn.
     pub(crate) fn acknowledge_owed(&self) -> Result<bool, StoreError> {
-        self.acknowledge_next().map_err(|e| self.failed("acknowledge failures", e))
-    }
-
-    fn acknowledge_next(&self) -> rusqlite::Result<bool> {
-        let success = self
-            .conn
-            .prepare_cached(
-                "SELECT job, run, ended_at, reached FROM acknowledging \
-                 WHERE NOT EXISTS (SELECT 1 FROM job WHERE moves_to = acknowledging.job) LIMIT 1",
-            )?
-            .query_row([], |row| {
-                Ok(Success {
-                    job: row.cell(0)?,
-                    run: row.cell(1)?,
-                    ended_at: row.cell(2)?,
-                    reached: row.cell(3)?,
-                })
-            })
-            .optional()?;
+        let success =
+            self.one(ACTION, "SELECT job, run, ended_at, reached FROM acknowledging WHERE NOT EXISTS (SELECT 1 FROM job WHERE moves_to = acknowledging.job) LIMIT 1", [])?;
         let Some(success) = success else {
             return Ok(false);
         };
-        match acknowledge(&self.conn, &success)? {
-            Some(reached) => self
-                .conn
-                .prepare_cached("UPDATE acknowledging SET reached = ?2 WHERE run = ?1")?
-                .execute([success.run, reached])?,
-            None => self
-                .conn
-                .prepare_cached("DELETE FROM acknowledging WHERE run = ?1")?
-                .execute([success.run])?,
+        match self.acknowledge(&success)? {
+            Some(reached) => self.execute(
+                ACTION,
+                "UPDATE acknowledging SET reached = ?2 WHERE run = ?1",
+                [success.run, reached],
+            )?,
+            None => {
+                self.execute(ACTION, "DELETE FROM acknowledging WHERE run = ?1", [success.run])?
+            }
         };
         Ok(true)
     }
-}
 
-/// Goes through some failures before a success. Up to where, if there may be more.
-fn acknowledge(conn: &Connection, success: &Success) -> rusqlite::Result<Option<i64>> {
-    let (count, last): (i64, Option<i64>) = conn
-        .prepare_cached(
-            "SELECT count(*), max(id) FROM (SELECT id FROM run \
-             WHERE job = ?1 AND state = 6 AND acked IS NULL AND cause IN (1, 2) AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4)",
-        )?
-        .query_row(params![success.job, success.reached, success.run, ACKNOWLEDGED_AT_ONCE], |row| {
-            Ok((row.cell(0)?, row.cell(1)?))
-        })?;
-    let Some(last) = last else {
-        return Ok(None);
-    };
-    // At the first look all of them failed before the success, whatever the clock says of it.
-    conn.prepare_cached(
-        "UPDATE run SET acked = ?4 WHERE job = ?1 AND state = 6 AND acked IS NULL AND cause IN (1, 2) AND id > ?2 AND id <= ?3 AND (?2 = 0 OR ended_at <= ?4)",
-    )?
-    .execute([success.job, success.reached, last, success.ended_at])?;
-    Ok((count == ACKNOWLEDGED_AT_ONCE).then_some(last))
+    /// Goes through some failures before a success. Up to where, if there may be more.
+    fn acknowledge(&self, success: &Success) -> Result<Option<i64>, StoreError> {
+        let (count, last): (i64, Option<i64>) = self.value(
+            ACTION,
+            sql! {"SELECT count(*), max(id) FROM (SELECT id FROM run WHERE job = ?1 \
+            AND state = {FAILED} AND acked IS NULL AND {IS_OCCURRENCE} AND id > ?2 \
+            AND id < ?3 ORDER BY id LIMIT ?4)"},
+            params![success.job, success.reached, success.run, ACKNOWLEDGED_AT_ONCE],
+        )?;
+        let Some(last) = last else {
+            return Ok(None);
+        };
+        // At the first look all of them failed before the success, whatever the clock says of it.
+        self.execute(
+            ACTION,
+            sql! {"UPDATE run SET acked = ?4 WHERE job = ?1 AND state = {FAILED} \
+            AND acked IS NULL AND {IS_OCCURRENCE} AND id > ?2 AND id <= ?3 AND (?2 = 0 \
+            OR ended_at <= ?4)"},
+            [success.job, success.reached, last, success.ended_at],
+        )?;
+        Ok((count == ACKNOWLEDGED_AT_ONCE).then_some(last))
+    }
 }

@@ -6,16 +6,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, ToSql, params};
 
-use super::copies::{is_same_file, kept_name, name, resolved, sync_parent, text, uri, with};
+use super::commits;
 use super::draft::Draft;
-use super::judge::{self, Refused};
-use super::mark;
-use super::open::{
-    ADDITIONS, APPLICATION_ID, FILE_NAME, SCHEMA, classify, connect, refuse_network,
-    remove_if_there,
+use super::files::{
+    is_same_file, kept_name, name, remove_if_there, resolved, sync_parent, text, uri, with,
 };
+use super::judge::{self, Refused};
+use super::open::{FILE_NAME, classify, connect, refuse_network};
+use super::schema;
+use super::sql::Ask;
 use super::{Store, StoreError};
 use crate::core::run::{Cause, State};
 use crate::core::time::Wall;
@@ -204,7 +205,7 @@ fn restore_within(
     restoring: &Restoring<'_>,
 ) -> Result<Restored, StoreError> {
     let mut store = writable(path)?;
-    store.refuse_foreign_or_newer()?;
+    store.check_version()?;
     if is_same_file(path, &backup.path) {
         return Err(StoreError::Itself(backup.path.clone()));
     }
@@ -296,10 +297,10 @@ impl Store {
     ) -> Result<Restored, StoreError> {
         backup.judge_again(&self.conn)?;
         // From here on it is older on purpose.
-        mark::forget(&self.path)
+        commits::forget(&self.path)
             .map_err(|error| StoreError::Unreadable(self.path.clone(), error))?;
         self.empty()
-            .and_then(|()| self.take_over(backup))
+            .and_then(|()| self.take_over())
             .and_then(|()| self.make_safe(given, restoring))
             .map_err(|e| self.failed("restore the store", e))
     }
@@ -308,26 +309,18 @@ impl Store {
         let drops: Vec<String> = self
             .conn
             .prepare(
-                "SELECT 'DROP ' || type || ' \"' || replace(name, '\"', '\"\"') || '\"' FROM main.sqlite_schema \
-                 WHERE type IN ('view', 'trigger', 'table') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                 ORDER BY type DESC",
+                "SELECT 'DROP ' || type || ' \"' || replace(name, '\"', '\"\"') || '\"' \
+                 FROM main.sqlite_schema WHERE type IN ('view', 'trigger', 'table') \
+                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type DESC",
             )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         drops.iter().try_for_each(|sql| self.conn.execute_batch(sql))
     }
 
-    /// Makes the tables as the backup's version has them and copies what both know. Nothing of the backup is executed.
-    fn take_over(&self, backup: &Backup) -> rusqlite::Result<()> {
-        let steps = usize::try_from(backup.version).unwrap_or(0);
-        for step in SCHEMA.iter().take(steps) {
-            self.conn.execute_batch(step)?;
-        }
-        for (_, step) in ADDITIONS {
-            self.conn.execute_batch(step)?;
-        }
-        self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-        self.conn.pragma_update(None, "user_version", backup.version)?;
+    /// Makes the tables and copies what both know. Nothing of the backup is executed.
+    fn take_over(&self) -> rusqlite::Result<()> {
+        schema::make(&self.conn)?;
         for table in tables_of(&self.conn)? {
             let there = columns_of(&self.conn, "backup", &table)?;
             let both: Vec<String> = columns_of(&self.conn, "main", &table)?
@@ -353,40 +346,40 @@ impl Store {
         given: Option<i64>,
         restoring: &Restoring<'_>,
     ) -> rusqlite::Result<Restored> {
-        let mut set =
-            self.conn.prepare("INSERT OR REPLACE INTO main.meta(key, value) VALUES (?1, ?2)")?;
-        set.execute(params!["paused_at", restoring.now.ms()])?;
-        set.execute(params!["paused_until", None::<i64>])?;
-        set.execute(params!["restored_at", restoring.now.ms()])?;
-        set.execute(params!["boot_id", restoring.boot_id])?;
+        let set = |key: &str, value: &dyn ToSql| {
+            self.conn.run(
+                "INSERT OR REPLACE INTO main.meta(key, value) VALUES (?1, ?2)",
+                params![key, value],
+            )
+        };
+        set("paused_at", &restoring.now)?;
+        set("paused_until", &None::<i64>)?;
+        set("restored_at", &restoring.now)?;
+        set("boot_id", &restoring.boot_id)?;
         // The boot of no machine: a record that says nothing of an attempt proves nothing any more.
-        set.execute(params!["books_boot_id", "before the restore"])?;
+        set("books_boot_id", &"before the restore")?;
         let own = largest_run(&self.conn)?;
         let given = given.unwrap_or(own.saturating_add(NUMBERS_UNKNOWN));
         if given > own {
             // A row of no job, which nobody sees: SQLite gives the number behind the largest one.
             self.conn.execute(
-                "INSERT INTO main.run(id, job, state, cause, created_at) VALUES (?1, 0, ?2, ?3, ?4)",
-                params![
-                    given,
-                    State::Cancelled.code(),
-                    Cause::Enqueue.code(),
-                    restoring.now.ms()
-                ],
+                "INSERT INTO main.run(id, job, state, cause, created_at) \
+                 VALUES (?1, 0, ?2, ?3, ?4)",
+                params![given, State::Cancelled, Cause::Enqueue, restoring.now],
             )?;
         }
-        let count = |states: &str| {
-            let sql = format!("SELECT count(*) FROM main.run WHERE state IN ({states})");
-            self.conn.query_row(&sql, [], |row| row.get(0))
+        let count = |states: &[State]| {
+            let codes: Vec<String> = states.iter().map(|state| state.code().to_string()).collect();
+            self.conn.value(
+                &format!("SELECT count(*) FROM main.run WHERE state IN ({})", codes.join(", ")),
+                [],
+            )
         };
-        Ok(Restored { kept: None, running: count("3")?, waiting: count("1, 2, 4")? })
-    }
-
-    fn refuse_foreign_or_newer(&self) -> Result<(), StoreError> {
-        match self.check_version() {
-            Err(StoreError::Older { .. }) | Ok(()) => Ok(()),
-            Err(error) => Err(error),
-        }
+        Ok(Restored {
+            kept: None,
+            running: count(&[State::Running])?,
+            waiting: count(&[State::Scheduled, State::Queued, State::Retrying])?,
+        })
     }
 }
 
@@ -410,8 +403,8 @@ fn largest_run(conn: &Connection) -> rusqlite::Result<i64> {
 /// The tables of the schema. The trigger of a run counts in the row of its job, so jobs, with their counters, come last.
 fn tables_of(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     conn.prepare(
-        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-         ORDER BY name = 'job', name",
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' \
+         AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name = 'job', name",
     )?
     .query_map([], |row| row.get(0))?
     .collect()

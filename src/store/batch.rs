@@ -1,23 +1,21 @@
 //! Items that a command adds in a large batch: put down out of sight, some at a time, and brought into sight in one small commit.
 //!
 //! A batch is a feed without a finder, so what becomes of it then stands in `feed.rs`. Its keys count from the time they are put down, but
-//! only among batches: whoever adds one of them meanwhile takes it (`take_from_staged`), and the batch looks it up again before it
+//! only among batches: whoever adds one of them meanwhile takes it (`keys::take_from_staged`), and the batch looks it up again before it
 //! comes into sight. All verbs here are parts of a transaction of the caller's.
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::cells::Cells;
-use super::feed::{self, STOLEN};
+use super::feed;
 use super::followers;
-use super::former::OF_JOB;
-use super::rows;
-use super::steer::{self, holder_of, succeeded_holder};
+use super::keys::{
+    Held, STOLEN, Standing, held, is_running, is_waiting, put_down, take_from_staged,
+};
+use super::sql::{Ask, OF_JOB, RUNNING, STAGED, SUCCEEDED, sql};
 use super::types::{Addition, NewItem, OnConflict};
 use super::{Store, StoreError};
-use crate::core::run::State;
-use crate::core::time::Wall;
 
 /// Items that one step takes away again.
 const DROPPED_AT_ONCE: u32 = 100;
@@ -115,7 +113,7 @@ impl Store {
     ) -> Result<Begun, StoreError> {
         self.know_name(addition.job)?;
         let begun = || -> rusqlite::Result<Begun> {
-            let new = self.conn.execute(
+            let new = self.conn.run(
                 "INSERT INTO feed(run, claim) VALUES (0, ?1) ON CONFLICT DO NOTHING",
                 [ticket],
             )?;
@@ -123,9 +121,9 @@ impl Store {
                 return Ok(Begun::TicketTaken);
             }
             let feed = self.conn.last_insert_rowid();
-            self.conn.execute(
+            self.conn.run(
                 "INSERT OR REPLACE INTO batch(feed, pid, begun_at) VALUES (?1, ?2, ?3)",
-                params![feed, pid, addition.created_at.ms()],
+                params![feed, pid, addition.created_at],
             )?;
             // What its runs wait for is noted now, so that no end is missed until they are there.
             let missing = followers::follow(&self.conn, -feed, addition.conditions.after)?;
@@ -184,26 +182,14 @@ impl Store {
     }
 }
 
-/// Frees a key that an item in no batch is to have: one that a batch has put down and not brought into sight does without until it has
-/// looked it up again.
-pub(super) fn take_from_staged(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached(&format!(
-        "UPDATE run SET staged_key = key, key = NULL, \"by\" = ?3 WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL AND state < 5 \
-         AND state = 0 AND feed NOT IN (SELECT id FROM feed WHERE is_done)"
-    ))?
-    .execute(params![job, key, STOLEN])
-    .map(|_| ())
-}
-
 /// The job of a batch, which a reload may have united with another; none: the batch is gone.
 fn job_of(tx: &Connection, batch: Batch, name: &str) -> rusqlite::Result<Option<i64>> {
-    tx.prepare_cached(
-        "SELECT coalesce((SELECT coalesce(job.moves_to, job.id) FROM run JOIN job ON job.id = run.job \
-         WHERE state = 0 AND feed = ?1 LIMIT 1), (SELECT id FROM job WHERE name = ?3)) \
-         FROM feed WHERE id = ?1 AND run = 0 AND claim = ?2",
-    )?
-    .query_row(params![batch.feed, batch.ticket, name], |row| row.cell(0))
-    .optional()
+    tx.one(
+        sql! {"SELECT coalesce((SELECT coalesce(job.moves_to, job.id) FROM run JOIN job \
+        ON job.id = run.job WHERE state = {STAGED} AND feed = ?1 LIMIT 1), (SELECT id \
+        FROM job WHERE name = ?3)) FROM feed WHERE id = ?1 AND run = 0 AND claim = ?2"},
+        params![batch.feed, batch.ticket, name],
+    )
     .map(Option::flatten)
 }
 
@@ -237,24 +223,8 @@ fn insert(
     addition: &Addition<'_>,
     item: &NewItem,
 ) -> rusqlite::Result<i64> {
-    let conditions = &addition.conditions;
-    tx.prepare_cached(
-        "INSERT INTO run(job, state, cause, created_at, due_at, priority, max_attempts, args, expires_at, \"after\", feed) \
-         VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        job,
-        addition.cause.code(),
-        addition.created_at.ms(),
-        conditions.after.is_empty().then_some(addition.due_at.ms()),
-        addition.priority,
-        addition.max_attempts,
-        rows::encode_args(&item.args),
-        conditions.expires_at.map(Wall::ms),
-        rows::encode_ids(conditions.after),
-        batch.feed,
-    ])?;
-    Ok(tx.last_insert_rowid())
+    let standing = Standing { job, state: STAGED, key: None, feed: Some(batch.feed) };
+    put_down(tx, &standing, addition, item)
 }
 
 /// What the holder of a key, if there is one, makes of an item of a batch.
@@ -266,27 +236,18 @@ fn judge(
     key: &str,
 ) -> rusqlite::Result<Judged> {
     let conditions = &addition.conditions;
-    let staged: Option<(i64, i64)> = tx
-        .prepare_cached(&format!(
-            "SELECT id, feed FROM run WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL AND state < 5 AND state = 0 \
-             AND feed NOT IN (SELECT id FROM feed WHERE is_done)"
-        ))?
-        .query_row(params![job, key], |row| Ok((row.cell(0)?, row.cell(1)?)))
-        .optional()?;
-    let holder = holder_of(tx, job, key)?;
-    let succeeded = match (holder, conditions.key_held_since) {
-        (None, Some(since)) => {
-            let until = addition.created_at + TAKES_MAX;
-            succeeded_holder(tx, job, key, [since, until])?
-        }
-        (Some(_), _) | (None, None) => None,
-    };
+    let staged: Option<(i64, i64)> = tx.one(
+        sql! {"SELECT id, feed FROM run WHERE job {OF_JOB} AND key = ?2 AND key IS NOT NULL \
+        AND state < {SUCCEEDED} AND state = {STAGED} AND feed NOT IN (SELECT id \
+        FROM feed WHERE is_done)"},
+        params![job, key],
+    )?;
+    let span = conditions.key_held_since.map(|since| [since, addition.created_at + TAKES_MAX]);
+    let Held { holder, succeeded } = held(tx, job, key, span)?;
     Ok(match (conditions.on_conflict, staged, holder, succeeded) {
         (_, Some((_, feed)), ..) if feed != batch.feed => Judged::Run(Claim::Contested),
         (OnConflict::Replace, Some((own, _)), ..) => Judged::Run(Claim::Supersedes(own)),
-        (OnConflict::Replace, None, Some(by), _) if steer::is_running(tx, by)? => {
-            Judged::Refused(by)
-        }
+        (OnConflict::Replace, None, Some(by), _) if is_running(tx, by)? => Judged::Refused(by),
         (OnConflict::Replace, None, Some(by), _) => Judged::Run(Claim::Replaces(by)),
         (OnConflict::Replace, None, None, _) | (_, None, None, None) => Judged::Run(Claim::Free),
         (OnConflict::Ignore, Some((by, _)), ..)
@@ -300,26 +261,30 @@ fn judge(
 
 /// Gives a run of the batch its key, as far as it may have it now.
 fn give_key(tx: &Connection, run: i64, key: &str, claim: &Claim) -> rusqlite::Result<Staged> {
-    let mut set = tx.prepare_cached(
-        "UPDATE run SET key = ?2, staged_key = ?3, \"by\" = ?4 WHERE id = ?1 AND state = 0",
-    )?;
+    let set = |run: i64, key: Option<&str>, staged_key: Option<&str>, by: Option<i64>| {
+        tx.run(
+            sql! {"UPDATE run SET key = ?2, staged_key = ?3, \"by\" = ?4 WHERE id = ?1 \
+            AND state = {STAGED}"},
+            params![run, key, staged_key, by],
+        )
+    };
     match claim {
         Claim::Free => {
-            set.execute(params![run, key, None::<&str>, None::<i64>])?;
+            set(run, Some(key), None, None)?;
         }
         Claim::Supersedes(former) => {
-            set.execute(params![former, None::<&str>, key, -run])?;
-            set.execute(params![run, key, None::<&str>, None::<i64>])?;
+            set(*former, None, Some(key), Some(-run))?;
+            set(run, Some(key), None, None)?;
             return Ok(Staged::Instead(run));
         }
         Claim::Replaces(by) => {
-            set.execute(params![run, None::<&str>, key, by])?;
-            if steer::is_waiting(tx, *by)? || is_replaced_already(tx, run, *by)? {
+            set(run, None, Some(key), Some(*by))?;
+            if is_waiting(tx, *by)? || is_replaced_already(tx, run, *by)? {
                 return Ok(Staged::Instead(run));
             }
         }
         Claim::Contested => {
-            set.execute(params![run, None::<&str>, key, STOLEN])?;
+            set(run, None, Some(key), Some(STOLEN))?;
         }
     }
     Ok(Staged::Run(run))
@@ -327,11 +292,12 @@ fn give_key(tx: &Connection, run: i64, key: &str, claim: &Claim) -> rusqlite::Re
 
 /// Whether an earlier item of the same batch is to replace this run, too: then the later one replaces the earlier one.
 fn is_replaced_already(tx: &Connection, run: i64, by: i64) -> rusqlite::Result<bool> {
-    tx.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0 AND feed = (SELECT feed FROM run WHERE id = ?1) \
-         AND \"by\" IS NOT NULL AND \"by\" = ?2 AND id < ?1)",
-    )?
-    .query_row([run, by], |row| row.cell(0))
+    tx.value(
+        sql! {"SELECT EXISTS (SELECT 1 FROM run WHERE state = {STAGED} \
+        AND feed = (SELECT feed FROM run WHERE id = ?1) AND \"by\" IS NOT NULL \
+        AND \"by\" = ?2 AND id < ?1)"},
+        [run, by],
+    )
 }
 
 fn settle(
@@ -339,14 +305,11 @@ fn settle(
     batch: Batch,
     addition: &Addition<'_>,
 ) -> rusqlite::Result<Option<(i64, Staged)>> {
-    let stolen: Option<(i64, i64, String)> = tx
-        .prepare_cached(
-            "SELECT id, job, staged_key FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL AND \"by\" = ?2 LIMIT 1",
-        )?
-        .query_row([batch.feed, STOLEN], |row| {
-            Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?))
-        })
-        .optional()?;
+    let stolen: Option<(i64, i64, String)> = tx.one(
+        sql! {"SELECT id, job, staged_key FROM run WHERE state = {STAGED} AND feed = ?1 \
+        AND \"by\" IS NOT NULL AND \"by\" = ?2 LIMIT 1"},
+        [batch.feed, STOLEN],
+    )?;
     let Some((run, job, key)) = stolen else {
         return Ok(None);
     };
@@ -358,7 +321,7 @@ fn settle(
     }
     let staged = match judged {
         Judged::Existing(by) => {
-            tx.prepare_cached("DELETE FROM run WHERE id = ?1 AND state = 0")?.execute([run])?;
+            tx.run(sql!("DELETE FROM run WHERE id = ?1 AND state = {STAGED}"), [run])?;
             Staged::Existing(by)
         }
         Judged::Refused(by) => Staged::Refused { key, by },
@@ -376,25 +339,22 @@ fn show(
     let Some(job) = job_of(tx, batch, addition.job)? else {
         return Ok(Shown::Gone);
     };
-    let is_unsettled: bool = tx.query_row(
-        "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0 AND feed = ?1 AND \"by\" IS NOT NULL AND \"by\" = ?2)",
+    let is_unsettled: bool = tx.value(
+        sql! {"SELECT EXISTS (SELECT 1 FROM run WHERE state = {STAGED} AND feed = ?1 \
+        AND \"by\" IS NOT NULL AND \"by\" = ?2)"},
         [batch.feed, STOLEN],
-        |row| row.cell(0),
     )?;
     if is_unsettled {
         return Ok(Shown::Unsettled);
     }
     // Few run, whatever is to be replaced.
-    let running: Option<(i64, Option<String>)> = tx
-        .query_row(
-            "SELECT id, key FROM run WHERE state < 5 AND state = ?3 AND job = ?2 AND EXISTS (SELECT 1 FROM run AS item \
-             WHERE item.state = 0 AND item.feed = ?1 AND item.\"by\" IS NOT NULL AND item.\"by\" = run.id) LIMIT 1",
-            params![batch.feed, job, State::Running.code()],
-            |row| Ok((row.cell(0)?, row.cell(1)?)),
-        )
-        .optional()?;
+    let running: Option<(i64, String)> = tx.one(
+        sql! {"SELECT id, key FROM run WHERE state < {SUCCEEDED} AND state = {RUNNING} \
+        AND job = ?2 AND EXISTS (SELECT 1 FROM run AS item WHERE item.state = {STAGED} \
+        AND item.feed = ?1 AND item.\"by\" IS NOT NULL AND item.\"by\" = run.id) LIMIT 1"},
+        [batch.feed, job],
+    )?;
     if let Some((by, key)) = running {
-        let key = key.unwrap_or_default();
         return Ok(Shown::Refused { key, by });
     }
     if let Some(max) = addition.backlog_max {
@@ -404,6 +364,6 @@ fn show(
         }
     }
     let shown =
-        tx.execute("UPDATE feed SET is_done = 1 WHERE id = ?1 AND is_done = 0", [batch.feed])?;
+        tx.run("UPDATE feed SET is_done = 1 WHERE id = ?1 AND is_done = 0", [batch.feed])?;
     Ok(if shown == 1 { Shown::Yes } else { Shown::Gone })
 }

@@ -18,8 +18,7 @@ use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, mkstemp, unlinkat};
 
 use super::StoreError;
-use super::copies::{beside, with};
-use super::open::remove_if_there;
+use super::files::{beside, remove_if_there, with};
 
 /// What SQLite puts beside a file that it writes.
 const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];

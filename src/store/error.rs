@@ -1,6 +1,7 @@
 //! What can go wrong with the store, each with its way out.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 use crate::core::reason::plain;
@@ -23,13 +24,6 @@ pub(crate) enum StoreError {
         /// The newest version known here.
         known: i64,
     },
-    /// Made by an older jobctl; only `run` migrates.
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
     /// SQLite says that its pages do not fit together.
     Damaged(PathBuf, String),
     /// A backup with something in its schema that jobctl did not make.
@@ -39,7 +33,7 @@ pub(crate) enum StoreError {
     /// The file is on a network file system, where locks cannot be trusted.
     Network(PathBuf),
     /// The file or its directory cannot be used: permission, disk.
-    Unreadable(PathBuf, std::io::Error),
+    Unreadable(PathBuf, io::Error),
     /// A backup would overwrite this.
     Exists(PathBuf),
     /// What is to be restored is the store itself.
@@ -69,9 +63,6 @@ impl fmt::Display for StoreError {
                     "{}: made by a newer jobctl (version {found}, this one knows {known})",
                     path.display()
                 )
-            }
-            Self::Older { path, found } => {
-                write!(f, "{}: made by an older jobctl (version {found})", path.display())
             }
             Self::Damaged(path, why) => write!(f, "{}: damaged: {why}", path.display()),
             Self::Strange(path, what) => {
@@ -106,7 +97,6 @@ impl std::error::Error for StoreError {
             | Self::Locked(_)
             | Self::Foreign(_)
             | Self::Newer { .. }
-            | Self::Older { .. }
             | Self::Damaged(..)
             | Self::Strange(..)
             | Self::Altered(..)
@@ -133,7 +123,6 @@ impl StoreError {
             Self::Newer { .. } => {
                 Some("use that jobctl, or name another state directory with --state-dir")
             }
-            Self::Older { .. } => Some("start `jobctl run` once, which migrates it"),
             Self::Damaged(..) => Some(
                 "stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away",
             ),
@@ -165,43 +154,13 @@ impl StoreError {
 
     /// Whether another process has it, and that is all.
     pub(crate) fn is_lock(&self) -> bool {
-        match self {
-            Self::Locked(_) => true,
-            Self::Missing(_)
-            | Self::Foreign(_)
-            | Self::Newer { .. }
-            | Self::Older { .. }
-            | Self::Damaged(..)
-            | Self::Strange(..)
-            | Self::Altered(..)
-            | Self::Network(_)
-            | Self::Unreadable(..)
-            | Self::Exists(_)
-            | Self::Itself(_)
-            | Self::Full(_)
-            | Self::Limited(_)
-            | Self::Failed { .. } => false,
-        }
+        matches!(self, Self::Locked(_))
     }
 
     /// Whether room on the disk would help.
     pub(crate) fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Full(_) => true,
-            Self::Unreadable(_, error) => error.kind() == std::io::ErrorKind::StorageFull,
-            Self::Missing(_)
-            | Self::Locked(_)
-            | Self::Foreign(_)
-            | Self::Newer { .. }
-            | Self::Older { .. }
-            | Self::Damaged(..)
-            | Self::Strange(..)
-            | Self::Altered(..)
-            | Self::Network(_)
-            | Self::Exists(_)
-            | Self::Itself(_)
-            | Self::Limited(_)
-            | Self::Failed { .. } => false,
-        }
+        let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+        matches!(self, Self::Full(_))
+            || matches!(self, Self::Unreadable(_, error) if is_full(error))
     }
 }

@@ -1,13 +1,12 @@
 //! What `jobctl exec` puts down, and what a supervisor beside it has to know of that.
 
-use rusqlite::params;
-
-use super::cells::Cells;
-use super::former;
-use super::rows;
-use super::types::{NewItem, RunRow};
+use super::cells::reads;
+use super::keys::{Standing, put_down};
+use super::rename;
+use super::sql::{EXEC, QUEUED, RUNNING, SUCCEEDED, sql};
+use super::types::{Addition, Conditions, NewItem, RunRow};
 use super::{Store, StoreError};
-use crate::core::run::{Cause, State};
+use crate::core::run::Cause;
 use crate::core::time::Wall;
 
 /// A run that `jobctl exec` has started and nobody has finished.
@@ -23,12 +22,14 @@ pub(crate) struct RunningExec {
     pub(crate) claim: i64,
 }
 
+reads!(RunningExec: run job_id slot claim);
+
 impl Store {
     /// The row of a job, under its name or a former one: a supervisor may not have read the new name yet. It is made where there is
     /// none.
     pub(crate) fn row_of(&self, name: &str, was: &[&str]) -> Result<i64, StoreError> {
         let found =
-            former::row_of(&self.conn, name, was).map_err(|e| self.failed("find a job", e))?;
+            rename::row_of(&self.conn, name, was).map_err(|e| self.failed("find a job", e))?;
         if let Some(id) = found {
             return Ok(id);
         }
@@ -38,19 +39,17 @@ impl Store {
 
     /// The slots of what runs of a job, under its name or a former one.
     pub(crate) fn slots_of_job(&self, name: &str, was: &[&str]) -> Result<Vec<u32>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<u32>> {
-            let mut query = self.conn.prepare_cached(
-                "SELECT slot FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) AND state < 5 AND state = 3 AND slot IS NOT NULL",
+        let mut slots = Vec::new();
+        for name in std::iter::once(&name).chain(was) {
+            let of_name: Vec<u32> = self.all(
+                "read what runs",
+                sql! {"SELECT slot FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) \
+                AND state < {SUCCEEDED} AND state = {RUNNING} AND slot IS NOT NULL"},
+                [name],
             )?;
-            let mut slots = Vec::new();
-            for name in std::iter::once(&name).chain(was) {
-                for slot in query.query_map([name], |row| row.cell(0))? {
-                    slots.push(slot?);
-                }
-            }
-            Ok(slots)
-        };
-        read().map_err(|e| self.failed("read what runs", e))
+            slots.extend(of_name);
+        }
+        Ok(slots)
     }
 
     /// Puts down a run that the claim in the same transaction turns to running, so that nobody sees it queued. It has one attempt.
@@ -61,56 +60,39 @@ impl Store {
         priority: i8,
         now: Wall,
     ) -> Result<RunRow, StoreError> {
-        self.change(
-            "put down a run",
-            "INSERT INTO run(job, state, cause, created_at, due_at, priority, max_attempts, args) \
-             VALUES (?1, ?2, ?3, ?4, ?4, ?5, 1, ?6)",
-            params![
-                job_id,
-                State::Queued.code(),
-                Cause::Exec.code(),
-                now.ms(),
-                priority,
-                rows::encode_args(&item.args),
-            ],
-        )?;
-        let id = self.conn.last_insert_rowid();
-        if let Some(input) = &item.input {
-            self.change(
-                "put down the input of a run",
-                "INSERT INTO input(run, bytes) VALUES (?1, ?2)",
-                params![id, input],
-            )?;
-        }
+        let addition = Addition {
+            job: "",
+            due_at: now,
+            priority,
+            max_attempts: Some(1),
+            backlog_max: None,
+            cause: Cause::Exec,
+            created_at: now,
+            conditions: Conditions::default(),
+        };
+        let standing = Standing { job: job_id, state: QUEUED, key: None, feed: None };
+        let id = put_down(&self.conn, &standing, &addition, item)
+            .map_err(|e| self.failed("put down a run", e))?;
         self.run(id)?.ok_or(StoreError::Missing(self.path.clone()))
     }
 
     /// The slots of all runs that are running, and of all notices that are being told.
     pub(crate) fn running_slots(&self) -> Result<Vec<u32>, StoreError> {
-        self.conn
-            .prepare_cached("SELECT slot FROM run WHERE state < 5 AND state = 3 AND slot IS NOT NULL UNION SELECT slot FROM notice WHERE slot IS NOT NULL")
-            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
-            .map_err(|e| self.failed("read the slots", e))
+        self.all(
+            "read the slots",
+            sql! {"SELECT slot FROM run WHERE state < {SUCCEEDED} AND state = {RUNNING} \
+            AND slot IS NOT NULL UNION SELECT slot FROM notice WHERE slot IS NOT NULL"},
+            [],
+        )
     }
 
     /// Runs that `jobctl exec` has started and nobody has finished.
     pub(crate) fn running_execs(&self) -> Result<Vec<RunningExec>, StoreError> {
-        self.conn
-            .prepare_cached(
-                "SELECT id, job, slot, claim FROM run WHERE state < 5 AND state = 3 AND cause = 6 AND attempt = 1 AND slot IS NOT NULL",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_map([], |row| {
-                        Ok(RunningExec {
-                            run: row.cell(0)?,
-                            job_id: row.cell(1)?,
-                            slot: row.cell(2)?,
-                            claim: row.cell(3)?,
-                        })
-                    })?
-                    .collect()
-            })
-            .map_err(|e| self.failed("read what exec runs", e))
+        self.all(
+            "read what exec runs",
+            sql! {"SELECT id, job, slot, claim FROM run WHERE state < {SUCCEEDED} \
+            AND state = {RUNNING} AND cause = {EXEC} AND attempt = 1 AND slot IS NOT NULL"},
+            [],
+        )
     }
 }

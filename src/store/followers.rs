@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::cells::Cells;
+use super::sql::{Ask, CANCELLED, QUEUED, SCHEDULED, sql};
 use super::{Store, StoreError};
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
@@ -33,23 +33,22 @@ impl Store {
 
 /// Notes what a new run waits for. The first of `after` that is no run, if there is one.
 pub(super) fn follow(tx: &Connection, run: i64, after: &[i64]) -> rusqlite::Result<Option<i64>> {
-    let mut state_of = tx.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
-    let mut note = tx.prepare_cached(
-        "INSERT OR IGNORE INTO dependency(run, \"on\", ended) VALUES (?1, ?2, ?3)",
-    )?;
     for on in after {
-        let state: Option<i64> = state_of.query_row([on], |row| row.cell(0)).optional()?;
-        let Some(state) = state else {
+        let Some(state) = tx.one::<Option<State>>("SELECT state FROM run WHERE id = ?1", [on])?
+        else {
             return Ok(Some(*on));
         };
-        let is_ended = State::from_code(state).is_some_and(State::is_ended);
-        note.execute(params![run, on, is_ended.then_some(state)])?;
+        let ended = state.filter(|state| state.is_ended());
+        tx.run(
+            "INSERT OR IGNORE INTO dependency(run, \"on\", ended) VALUES (?1, ?2, ?3)",
+            params![run, on, ended],
+        )?;
     }
     Ok(None)
 }
 
 /// A follower, what it waited for, and the state in which that ended.
-type End = (i64, i64, i64);
+type End = (i64, i64, State);
 
 /// Goes through ends that followers have not been told of.
 pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> {
@@ -60,67 +59,63 @@ pub(super) fn release(tx: &Connection, now: Wall) -> rusqlite::Result<Released> 
     }
     let mut released = Released::default();
     for (run, on, ended) in &ends {
-        if *ended == State::Succeeded.code() {
+        if *ended == State::Succeeded {
             released.jobs.extend(one_less(tx, *run, *on, now)?);
         } else {
             cancel(tx, *run, *on, now)?;
         }
     }
     // What was cancelled just now may have followers of its own.
-    released.has_more = tx
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL AND run > 0) OR EXISTS (SELECT 1 FROM ending)",
-        )?
-        .query_row([], |row| row.cell(0))?;
+    released.has_more = tx.value(
+        "SELECT EXISTS (SELECT 1 FROM dependency WHERE ended IS NOT NULL AND run > 0) \
+         OR EXISTS (SELECT 1 FROM ending)",
+        [],
+    )?;
     Ok(released)
 }
 
 /// Ends that stand beside their followers.
 fn noted(tx: &Connection, limit: u32) -> rusqlite::Result<Vec<End>> {
-    tx.prepare_cached(
-        "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL AND run > 0 ORDER BY run LIMIT ?1",
-    )?
-    .query_map([limit], |row| Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?)))?
-    .collect()
+    tx.all(
+        "SELECT run, \"on\", ended FROM dependency WHERE ended IS NOT NULL AND run > 0 \
+         ORDER BY run LIMIT ?1",
+        [limit],
+    )
 }
 
 /// Followers that the trigger left out. An end that owes nothing any more is forgotten.
 fn owed(tx: &Connection, limit: u32) -> rusqlite::Result<Vec<End>> {
-    let next: Option<(i64, i64)> = tx
-        .prepare_cached("SELECT run, state FROM ending LIMIT 1")?
-        .query_row([], |row| Ok((row.cell(0)?, row.cell(1)?)))
-        .optional()?;
+    let next: Option<(i64, State)> = tx.one("SELECT run, state FROM ending LIMIT 1", [])?;
     let Some((on, state)) = next else {
         return Ok(Vec::new());
     };
-    let ends: Vec<End> = tx
-        .prepare_cached(
-            "SELECT run FROM dependency WHERE \"on\" = ?1 AND run > 0 AND ended IS NULL ORDER BY run LIMIT ?2",
-        )?
-        .query_map([on, limit.into()], |row| Ok((row.cell(0)?, on, state)))?
-        .collect::<Result<_, _>>()?;
+    let ends: Vec<End> = tx.all(
+        "SELECT run, \"on\", ?3 FROM dependency WHERE \"on\" = ?1 AND run > 0 \
+         AND ended IS NULL ORDER BY run LIMIT ?2",
+        params![on, limit, state],
+    )?;
     if ends.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-        tx.prepare_cached("DELETE FROM ending WHERE run = ?1")?.execute([on])?;
+        tx.run("DELETE FROM ending WHERE run = ?1", [on])?;
     }
     Ok(ends)
 }
 
 /// A run waits for one other less; the job whose queue it joins if that was the last.
 fn one_less(tx: &Connection, run: i64, on: i64, now: Wall) -> rusqlite::Result<Option<i64>> {
-    tx.prepare_cached("DELETE FROM dependency WHERE run = ?1 AND \"on\" = ?2")?
-        .execute([run, on])?;
-    tx.prepare_cached(
-        "UPDATE run SET state = 2, due_at = ?2 WHERE id = ?1 AND state = 1 AND due_at IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM dependency WHERE run = ?1) RETURNING job",
-    )?
-    .query_row(params![run, now.ms()], |row| row.cell(0))
-    .optional()
+    tx.run("DELETE FROM dependency WHERE run = ?1 AND \"on\" = ?2", [run, on])?;
+    tx.one(
+        sql! {"UPDATE run SET state = {QUEUED}, due_at = ?2 WHERE id = ?1 \
+        AND state = {SCHEDULED} AND due_at IS NULL AND NOT EXISTS (SELECT 1 \
+        FROM dependency WHERE run = ?1) RETURNING job"},
+        params![run, now],
+    )
 }
 
 fn cancel(tx: &Connection, run: i64, by: i64, now: Wall) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "UPDATE run SET state = 8, reason = ?3, \"by\" = ?2, ended_at = ?4 WHERE id = ?1 AND state = 1 AND due_at IS NULL",
-    )?
-    .execute(params![run, by, Reason::Dependency.code(), now.ms()])?;
-    tx.prepare_cached("DELETE FROM dependency WHERE run = ?1")?.execute([run]).map(|_| ())
+    tx.run(
+        sql! {"UPDATE run SET state = {CANCELLED}, reason = ?3, \"by\" = ?2, ended_at = ?4 \
+        WHERE id = ?1 AND state = {SCHEDULED} AND due_at IS NULL"},
+        params![run, by, Reason::Dependency, now],
+    )?;
+    tx.done("DELETE FROM dependency WHERE run = ?1", [run])
 }

@@ -9,8 +9,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::former;
-use super::open::{ADDITIONS, APPLICATION_ID, SCHEMA, version_of};
+use super::rename;
+use super::schema::{APPLICATION_ID, SCHEMA, VERSION};
+use super::sql::{CANCELLED, EXEC, RUNNING, SCHEDULE, STAGED, sql};
 use crate::core::job::Name;
 
 /// Tables without which a file is no backup.
@@ -99,11 +100,13 @@ pub(super) fn judge(conn: &Connection) -> Result<i64, Refused> {
 fn judge_rows(conn: &Connection) -> Result<(), Refused> {
     let odd: Option<i64> = conn
         .query_row(
-            "SELECT id FROM backup.run WHERE NOT (typeof(job) = 'integer' \
-             AND typeof(state) = 'integer' AND state BETWEEN 0 AND 8 AND typeof(cause) = 'integer' AND cause BETWEEN 1 AND 6 \
-             AND typeof(attempt) = 'integer' AND attempt BETWEEN (state = 3) AND 4294967295 \
-             AND typeof(charged) = 'integer' AND charged BETWEEN 0 AND 4294967295 AND typeof(claim) = 'integer' \
-             AND typeof(priority) = 'integer' AND priority BETWEEN -128 AND 127 AND typeof(created_at) = 'integer') LIMIT 1",
+            sql! {"SELECT id FROM backup.run WHERE NOT (typeof(job) = 'integer' \
+            AND typeof(state) = 'integer' AND state BETWEEN {STAGED} AND {CANCELLED} \
+            AND typeof(cause) = 'integer' AND cause BETWEEN {SCHEDULE} AND {EXEC} \
+            AND typeof(attempt) = 'integer' AND attempt BETWEEN (state = {RUNNING}) \
+            AND 4294967295 AND typeof(charged) = 'integer' AND charged BETWEEN 0 \
+            AND 4294967295 AND typeof(claim) = 'integer' AND typeof(priority) = 'integer' \
+            AND priority BETWEEN -128 AND 127 AND typeof(created_at) = 'integer') LIMIT 1"},
             [],
             |row| row.get(0),
         )
@@ -160,7 +163,7 @@ fn judge_names(conn: &Connection) -> Result<(), Refused> {
                 return Err(Refused::Damaged(why));
             }
         };
-        if let Err(wrong) = Name::parse(former::name_of(&name)) {
+        if let Err(wrong) = Name::parse(rename::name_of(&name)) {
             let name: String = name.chars().take(NAME_MAX).collect();
             let why = format!("the name of a job, {name:?}, {wrong}");
             return Err(Refused::Damaged(why));
@@ -175,11 +178,11 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
     if ask("PRAGMA backup.application_id")? != APPLICATION_ID {
         return Err(Refused::Foreign);
     }
-    let (found, known) = (ask("PRAGMA backup.user_version")?, version_of(SCHEMA));
+    let (found, known) = (ask("PRAGMA backup.user_version")?, VERSION);
     if found > known {
         return Err(Refused::Newer { found, known });
     }
-    let own = own_entries(found)?;
+    let own = own_entries()?;
     let mut is_there = BTreeSet::new();
     let mut entries = conn.prepare("SELECT type, name, tbl_name, sql FROM backup.sqlite_schema")?;
     let mut rows = entries.query([])?;
@@ -205,18 +208,11 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
     }
 }
 
-/// All that jobctl has ever made in a store of a version, with the additions it had at the time.
-fn own_entries(version: i64) -> rusqlite::Result<BTreeSet<Entry>> {
+/// All that jobctl makes in a store.
+fn own_entries() -> rusqlite::Result<BTreeSet<Entry>> {
     let conn = Connection::open_in_memory()?;
-    let steps = usize::try_from(version).unwrap_or(0);
-    for step in SCHEMA.iter().take(steps) {
-        conn.execute_batch(step)?;
-    }
+    conn.execute_batch(&SCHEMA)?;
     let mut entries = entries_of(&conn)?;
-    for (_, step) in ADDITIONS {
-        conn.execute_batch(step)?;
-        entries.append(&mut entries_of(&conn)?);
-    }
     for (name, columns) in STATISTICS {
         let sql = format!("CREATE TABLE {name}({columns})");
         let name = name.to_owned();
@@ -253,9 +249,7 @@ mod tests {
             std::thread::current().id()
         ));
         let conn = Connection::open_in_memory().unwrap();
-        for step in SCHEMA.iter().chain(ADDITIONS.iter().map(|(_, step)| step)) {
-            conn.execute_batch(step).unwrap();
-        }
+        conn.execute_batch(&SCHEMA).unwrap();
         conn.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {sql}"
         ))

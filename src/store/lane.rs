@@ -1,8 +1,8 @@
 //! Queued runs whose lock is taken, where each first argument has a lock of its own (`core::lane`).
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
-use super::cells::Cells;
+use super::sql::{Ask, FIRST_QUEUED, QUEUED, sql};
 use super::{Store, StoreError};
 
 /// How far the lanes of a job are let go, and how many runs more may be.
@@ -26,22 +26,20 @@ pub(crate) struct LanesLeft {
 impl Store {
     /// Lets a queued run be until its lane is free; it is at the head of its queue and its lane is taken.
     pub(crate) fn hold(&self, run: i64, lane: &str) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "hold a run",
-            "UPDATE run SET held = 1, lane = ?2 WHERE id = ?1 AND state = 2",
+            sql!("UPDATE run SET held = 1, lane = ?2 WHERE id = ?1 AND state = {QUEUED}"),
             params![run, lane],
         )
-        .map(|_| ())
     }
 
     /// Notes the lane of a run that is being claimed, so that its end lets the next one go.
     pub(crate) fn set_lane(&self, run: i64, lane: &str) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "note a lane",
             "UPDATE run SET lane = ?2 WHERE id = ?1 AND lane IS NOT ?2",
             params![run, lane],
         )
-        .map(|_| ())
     }
 
     /// Lets the first of a lane go that others had taken.
@@ -51,10 +49,7 @@ impl Store {
 
     /// Jobs whose lanes were made with a template.
     pub(crate) fn laned_jobs(&self) -> Result<Vec<i64>, StoreError> {
-        self.conn
-            .prepare_cached("SELECT id FROM job WHERE lane_template IS NOT NULL")
-            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
-            .map_err(|e| self.failed("read the lanes", e))
+        self.all("read the lanes", "SELECT id FROM job WHERE lane_template IS NOT NULL", [])
     }
 
     /// Lets the first of each lane of a job go, because nobody knows which are taken; all, if they were made with another template.
@@ -65,12 +60,8 @@ impl Store {
         template: Option<&str>,
         progress: LanesBegun<'_>,
     ) -> Result<LanesLeft, StoreError> {
-        let former: Option<String> = self
-            .conn
-            .prepare_cached("SELECT lane_template FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job], |row| row.cell(0)).optional())
-            .map(Option::flatten)
-            .map_err(|e| self.failed("read the lanes", e))?;
+        let former: Option<String> =
+            self.value("read the lanes", "SELECT lane_template FROM job WHERE id = ?1", [job])?;
         if former.as_deref() == template {
             return self
                 .free_firsts(job, progress)
@@ -78,7 +69,8 @@ impl Store {
         }
         let freed = self.change(
             "let all lanes go",
-            "UPDATE run SET held = NULL WHERE id IN (SELECT id FROM run WHERE job = ?1 AND state = 2 AND held = 1 LIMIT ?2)",
+            sql! {"UPDATE run SET held = NULL WHERE id IN (SELECT id FROM run WHERE job = ?1 \
+            AND state = {QUEUED} AND held = 1 LIMIT ?2)"},
             params![job, progress.limit],
         )?;
         let freed = u32::try_from(freed).unwrap_or(u32::MAX);
@@ -94,13 +86,13 @@ impl Store {
     }
 
     fn free_firsts(&self, job: i64, progress: LanesBegun<'_>) -> rusqlite::Result<LanesLeft> {
-        let mut next_lane = self.conn.prepare_cached(
-            "SELECT min(lane) FROM run WHERE job = ?1 AND state = 2 AND held = 1 AND lane >= ?2",
-        )?;
         let mut from = progress.from.to_owned();
         for freed in 0..progress.limit {
-            let lane: Option<String> =
-                next_lane.query_row(params![job, from], |row| row.cell(0))?;
+            let lane: Option<String> = self.conn.value(
+                sql! {"SELECT min(lane) FROM run WHERE job = ?1 AND state = {QUEUED} \
+                AND held = 1 AND lane >= ?2"},
+                params![job, from],
+            )?;
             let Some(lane) = lane else {
                 return Ok(LanesLeft { freed, next: None });
             };
@@ -112,11 +104,10 @@ impl Store {
     }
 
     fn free_first(&self, job: i64, lane: &str) -> rusqlite::Result<usize> {
-        self.conn
-            .prepare_cached(
-                "UPDATE run SET held = NULL WHERE id = (SELECT id FROM run WHERE job = ?1 AND lane = ?2 AND state = 2 AND held = 1 \
-                 ORDER BY priority DESC, due_at, id LIMIT 1)",
-            )?
-            .execute(params![job, lane])
+        self.conn.run(
+            sql! {"UPDATE run SET held = NULL WHERE id = (SELECT id FROM run WHERE job = ?1 \
+            AND lane = ?2 AND state = {QUEUED} AND held = 1 {FIRST_QUEUED})"},
+            params![job, lane],
+        )
     }
 }

@@ -4,22 +4,24 @@
 //! expects, and its name says so. Nothing here asks the clock.
 
 mod acknowledge;
+mod aside;
 mod backup;
 mod batch;
 mod cells;
-mod copies;
+mod commits;
+mod control;
 mod draft;
 mod error;
 mod exec;
 mod feed;
+mod files;
 mod followers;
-mod former;
 mod hold;
 pub(crate) mod json;
 mod judge;
+mod keys;
 mod lane;
 mod late;
-mod mark;
 mod notice;
 mod numbers;
 mod open;
@@ -27,9 +29,9 @@ mod output;
 mod read;
 mod registry;
 mod reload;
-mod rescue;
-mod rows;
-mod steer;
+mod rename;
+mod schema;
+mod sql;
 mod transaction;
 mod turn;
 mod types;
@@ -42,20 +44,20 @@ mod conformance;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 
+pub(crate) use aside::Rescued;
 pub(crate) use backup::{Copied, Goal, Restored, Restoring};
 pub(crate) use batch::{Batch, Begun, Shown, Staged};
+pub(crate) use commits::Behind;
 pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;
 pub(crate) use feed::{Bringing, Fed, Keys};
 pub(crate) use hold::Patience;
 pub(crate) use lane::LanesBegun;
-pub(crate) use mark::Behind;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};
 pub(crate) use numbers::{JobNumbers, PastRun, RecentRun, Tally};
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use read::read_kept;
 pub(crate) use registry::AgeHeld;
-pub(crate) use rescue::Rescued;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Conditions, Enqueued, Filter, Finish, Force, GoneJob,
     JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, Pruned, RunRow,
@@ -78,5 +80,5 @@ pub(crate) struct Store {
     /// While a transaction that writes is open.
     unstopped: RefCell<Option<hold::Unstopped>>,
     /// How far it was committed; none of a store that is only read, or in memory.
-    mark: Option<mark::Mark>,
+    commits: Option<commits::Commits>,
 }

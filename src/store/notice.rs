@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 
-use super::cells::Cells;
-use super::rows;
+use super::cells::reads;
+use super::sql::{FAILURE, MAIL, Part, RECOVERY, sql};
+use super::types::next_claim;
 use super::{RunRow, Store, StoreError};
 use crate::core::notice::{Event, Means, is_bounded, weight};
 use crate::core::run::{Outcome, OutcomeKind, Reason, State};
@@ -98,39 +99,20 @@ pub(crate) struct Told<'a> {
 const COLUMNS: &str = "id, job, run, attempt, event, means, at, due_at, count, state, reason, is_done, tries, slot, claim, \
      started_at, ended_at, outcome, exit_code, signal, duration_ms, error, output";
 
-/// Waits to be told, and for nothing else: for a job that has left the jobfile nobody knows whom to tell, and a recovery (event 2) is told
+/// Waits to be told, and for nothing else: for a job that has left the jobfile nobody knows whom to tell, and a recovery is told
 /// after the failure that it belongs to.
-const WAITS: &str = "is_done = 0 AND slot IS NULL AND EXISTS (SELECT 1 FROM job WHERE job.id = notice.job AND present = 1) AND NOT (event = 2 AND EXISTS (SELECT 1 FROM notice AS failure \
-     WHERE failure.job = notice.job AND failure.means = notice.means AND failure.event = 1 AND failure.is_done = 0 \
-     AND failure.id < notice.id))";
+const WAITS: Part = Part(|| {
+    format!(
+        "is_done = 0 AND slot IS NULL AND EXISTS (SELECT 1 FROM job WHERE job.id = notice.job AND present = 1) AND NOT (event = {RECOVERY} AND EXISTS (SELECT 1 FROM notice AS failure \
+     WHERE failure.job = notice.job AND failure.means = notice.means AND failure.event = {FAILURE} AND failure.is_done = 0 \
+     AND failure.id < notice.id))"
+    )
+});
 
-fn notice(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
-    Ok(NoticeRow {
-        id: row.cell(0)?,
-        job_id: row.cell(1)?,
-        run: row.cell(2)?,
-        attempt: row.cell(3)?,
-        event: rows::word(row, 4, Event::from_code, Event::Failure)?,
-        means: rows::word(row, 5, Means::from_code, Means::Hook)?,
-        at: Wall::from_ms(row.cell(6)?),
-        due_at: Wall::from_ms(row.cell(7)?),
-        count: row.cell(8)?,
-        state: rows::word_or_none(row, 9, State::from_code)?,
-        reason: rows::word_or_none(row, 10, Reason::from_code)?,
-        is_done: row.cell(11)?,
-        tries: row.cell(12)?,
-        slot: row.cell(13)?,
-        claim: row.cell(14)?,
-        started_at: rows::wall(row, 15)?,
-        ended_at: rows::wall(row, 16)?,
-        outcome: rows::word_or_none(row, 17, OutcomeKind::from_code)?,
-        exit_code: row.cell(18)?,
-        signal: row.cell(19)?,
-        duration_ms: row.cell(20)?,
-        error: row.cell(21)?,
-        output: row.cell(22)?,
-    })
-}
+reads!(NoticeRow:
+    id job_id run attempt event means at due_at count state reason is_done tries slot claim started_at
+    ended_at outcome exit_code signal duration_ms error output
+);
 
 /// What of the notices that wait already a new one becomes part of, and when it may be told if it stands alone.
 struct Place {
@@ -152,34 +134,24 @@ impl Store {
             // A recovery that nobody has heard of is none any more.
             self.change(
                 "take back a notice",
-                "DELETE FROM notice WHERE job = ?1 AND means = ?2 AND due_at > ?3 AND event = ?4 AND is_done = 0 AND slot IS NULL",
-                params![new.job_id, means.code(), new.at.ms(), Event::Recovery.code()],
+                "DELETE FROM notice WHERE job = ?1 AND means = ?2 AND due_at > ?3 \
+                 AND event = ?4 AND is_done = 0 AND slot IS NULL",
+                params![new.job_id, means, new.at, Event::Recovery],
             )?;
         }
         let (run, attempt) = new.run.unzip();
         if let Some((id, held)) = place.joins {
             let is_told = weight(event) >= weight(held);
-            return self
-                .change(
-                    "count a notice",
-                    "UPDATE notice SET count = count + 1, at = ?2, \
-                     run = CASE WHEN ?3 THEN ?4 ELSE run END, attempt = CASE WHEN ?3 THEN ?5 ELSE attempt END, \
-                     event = CASE WHEN ?3 THEN ?6 ELSE event END, state = CASE WHEN ?3 THEN ?7 ELSE state END, \
-                     reason = CASE WHEN ?3 THEN ?8 ELSE reason END WHERE id = ?1",
-                    params![
-                        id,
-                        new.at.ms(),
-                        is_told,
-                        run,
-                        attempt,
-                        event.code(),
-                        new.state.map(State::code),
-                        new.reason.map(Reason::code)
-                    ],
-                )
-                .map(|_| ());
+            return self.execute(
+                "count a notice",
+                "UPDATE notice SET count = count + 1, at = ?2, run = CASE WHEN ?3 THEN ?4 \
+                 ELSE run END, attempt = CASE WHEN ?3 THEN ?5 ELSE attempt END, event = CASE \
+                 WHEN ?3 THEN ?6 ELSE event END, state = CASE WHEN ?3 THEN ?7 \
+                 ELSE state END, reason = CASE WHEN ?3 THEN ?8 ELSE reason END WHERE id = ?1",
+                params![id, new.at, is_told, run, attempt, event, new.state, new.reason],
+            );
         }
-        self.change(
+        self.execute(
             "put down a notice",
             "INSERT INTO notice(job, run, attempt, event, means, at, due_at, state, reason) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -187,15 +159,14 @@ impl Store {
                 new.job_id,
                 run,
                 attempt,
-                event.code(),
-                means.code(),
-                new.at.ms(),
-                place.due_at.ms(),
-                new.state.map(State::code),
-                new.reason.map(Reason::code)
+                event,
+                means,
+                new.at,
+                place.due_at,
+                new.state,
+                new.reason
             ],
         )
-        .map(|_| ())
     }
 
     fn place_of(&self, new: &NewNotice, event: Event, means: Means) -> Result<Place, StoreError> {
@@ -228,28 +199,21 @@ impl Store {
 
     /// The newest notice of a job by these means that is bounded ([`is_bounded`]): all of them share the interval.
     fn newest_bounded(&self, job_id: i64, means: Means) -> Result<Option<NoticeRow>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM notice WHERE job = ?1 AND means = ?2 AND (event = 1 OR means = 2) ORDER BY due_at DESC, id DESC LIMIT 1"
+        let sql = sql!(
+            "SELECT {COLUMNS} FROM notice WHERE job = ?1 AND means = ?2 AND (event = {FAILURE} \
+             OR means = {MAIL}) ORDER BY due_at DESC, id DESC LIMIT 1"
         );
-        self.conn
-            .prepare_cached(&sql)
-            .and_then(|mut query| query.query_row(params![job_id, means.code()], notice).optional())
-            .map_err(|e| self.failed("read notices", e))
+        self.one("read notices", sql, params![job_id, means])
     }
 
     /// The newest waiting notice of a kind, if too many of it wait.
     fn crowd(&self, job_id: i64, event: Event, means: Means) -> Result<Option<i64>, StoreError> {
-        let (count, newest): (i64, Option<i64>) = self
-            .conn
-            .prepare_cached(
-                "SELECT count(*), max(id) FROM notice WHERE job = ?1 AND means = ?2 AND event = ?3 AND is_done = 0 AND slot IS NULL",
-            )
-            .and_then(|mut query| {
-                query.query_row(params![job_id, means.code(), event.code()], |row| {
-                    Ok((row.cell(0)?, row.cell(1)?))
-                })
-            })
-            .map_err(|e| self.failed("read notices", e))?;
+        let (count, newest): (i64, Option<i64>) = self.value(
+            "read notices",
+            "SELECT count(*), max(id) FROM notice WHERE job = ?1 AND means = ?2 AND event = ?3 \
+             AND is_done = 0 AND slot IS NULL",
+            params![job_id, means, event],
+        )?;
         Ok(newest.filter(|_| count >= WAITING_MAX))
     }
 
@@ -260,48 +224,35 @@ impl Store {
         but_of: Option<i64>,
         limit: usize,
     ) -> Result<Vec<NoticeRow>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 AND job IS NOT ?3 ORDER BY due_at, id LIMIT ?2"
+        let sql = sql!(
+            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 AND job IS NOT ?3 \
+             ORDER BY due_at, id LIMIT ?2"
         );
-        self.conn
-            .prepare_cached(&sql)
-            .and_then(|mut query| {
-                query
-                    .query_map(
-                        params![now.ms(), i64::try_from(limit).unwrap_or(i64::MAX), but_of],
-                        notice,
-                    )?
-                    .collect()
-            })
-            .map_err(|e| self.failed("read notices", e))
+        self.all(
+            "read notices",
+            sql,
+            params![now, i64::try_from(limit).unwrap_or(i64::MAX), but_of],
+        )
     }
 
     /// When the next notice is due.
     pub(crate) fn next_notice_at(&self) -> Result<Option<Wall>, StoreError> {
-        self.conn
-            .prepare_cached(&format!(
-                "SELECT due_at FROM notice WHERE {WAITS} ORDER BY due_at LIMIT 1"
-            ))
-            .and_then(|mut query| query.query_row([], |row| rows::wall(row, 0)).optional())
-            .map(Option::flatten)
-            .map_err(|e| self.failed("read notices", e))
+        self.value(
+            "read notices",
+            sql!("SELECT due_at FROM notice WHERE {WAITS} ORDER BY due_at LIMIT 1"),
+            [],
+        )
     }
 
     /// The notices that a supervisor has begun to tell and not ended.
     pub(crate) fn notices_under_way(&self) -> Result<Vec<NoticeRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM notice WHERE slot IS NOT NULL ORDER BY id");
-        self.conn
-            .prepare_cached(&sql)
-            .and_then(|mut query| query.query_map([], notice)?.collect())
-            .map_err(|e| self.failed("read notices", e))
+        let sql = sql!("SELECT {COLUMNS} FROM notice WHERE slot IS NOT NULL ORDER BY id");
+        self.all("read notices", sql, [])
     }
 
     /// The notice of a number.
     pub(crate) fn notice(&self, id: i64) -> Result<Option<NoticeRow>, StoreError> {
-        self.conn
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM notice WHERE id = ?1"))
-            .and_then(|mut query| query.query_row([id], notice).optional())
-            .map_err(|e| self.failed("read notices", e))
+        self.one("read notices", sql!("SELECT {COLUMNS} FROM notice WHERE id = ?1"), [id])
     }
 
     /// The run that a notice is about, as it was then; none if it is gone, or the notice is about none.
@@ -332,11 +283,8 @@ impl Store {
 
     /// The notices of a run, oldest first.
     pub(crate) fn notices_of_run(&self, run: i64) -> Result<Vec<NoticeRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM notice WHERE run = ?1 ORDER BY id");
-        self.conn
-            .prepare_cached(&sql)
-            .and_then(|mut query| query.query_map([run], notice)?.collect())
-            .map_err(|e| self.failed("read notices", e))
+        let sql = sql!("SELECT {COLUMNS} FROM notice WHERE run = ?1 ORDER BY id");
+        self.all("read notices", sql, [run])
     }
 
     /// Begins to tell a notice: where and under which number is on disk before anything starts.
@@ -346,33 +294,33 @@ impl Store {
         slot: u32,
         now: Wall,
     ) -> Result<i64, StoreError> {
-        let claim = (row.claim.unwrap_or(0) + 1).max(now.secs());
+        let claim = next_claim(row.claim.unwrap_or(0), now);
         self.change(
             "claim a notice",
-            "UPDATE notice SET slot = ?2, claim = ?3, tries = tries + 1, started_at = ?4 WHERE id = ?1",
-            params![row.id, slot, claim, now.ms()],
+            "UPDATE notice SET slot = ?2, claim = ?3, tries = tries + 1, started_at = ?4 \
+             WHERE id = ?1",
+            params![row.id, slot, claim, now],
         )?;
         Ok(claim)
     }
 
     /// Lets a notice be begun again whose try may have told somebody. Its number stays taken.
     pub(crate) fn tell_again(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "tell a notice again",
             "UPDATE notice SET slot = NULL, due_at = max(due_at, ?2) WHERE id = ?1",
-            params![id, due_at.ms()],
+            params![id, due_at],
         )
-        .map(|_| ())
     }
 
     /// Takes a try back for which no process was started: it counts as none.
     pub(crate) fn unclaim_notice(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "take back a notice",
-            "UPDATE notice SET slot = NULL, tries = tries - 1, due_at = max(due_at, ?2) WHERE id = ?1",
-            params![id, due_at.ms()],
+            "UPDATE notice SET slot = NULL, tries = tries - 1, due_at = max(due_at, ?2) \
+             WHERE id = ?1",
+            params![id, due_at],
         )
-        .map(|_| ())
     }
 
     /// Writes down what came of a notice. False: it is not under way under this claim any more.
@@ -382,30 +330,23 @@ impl Store {
         claim: i64,
         told: &Told<'_>,
     ) -> Result<bool, StoreError> {
-        let error = match told.outcome {
-            Outcome::SpawnFailed { error, .. } => Some(error.as_str()),
-            Outcome::Exited(_)
-            | Outcome::Signaled(_)
-            | Outcome::TimedOut { .. }
-            | Outcome::Lost => None,
-        };
-        let changed = self.change(
+        self.change_one(
             "finish a notice",
-            "UPDATE notice SET is_done = 1, slot = NULL, ended_at = ?3, outcome = ?4, exit_code = ?5, signal = ?6, \
-             duration_ms = ?7, error = ?8, output = ?9 WHERE id = ?1 AND claim = ?2 AND is_done = 0",
+            "UPDATE notice SET is_done = 1, slot = NULL, ended_at = ?3, outcome = ?4, exit_code = \
+             ?5, signal = ?6, duration_ms = ?7, error = ?8, output = ?9 WHERE id = ?1 \
+             AND claim = ?2 AND is_done = 0",
             params![
                 id,
                 claim,
-                told.ended_at.ms(),
-                told.outcome.kind().code(),
+                told.ended_at,
+                told.outcome.kind(),
                 told.outcome.exit_code(),
                 told.outcome.signal(),
                 told.duration_ms,
-                error,
+                told.outcome.error(),
                 told.output
             ],
-        )?;
-        Ok(changed == 1)
+        )
     }
 
     /// What was to be told when the store was copied, or is of another machine, may have been told since, or is nobody's business here: it is
@@ -413,29 +354,28 @@ impl Store {
     pub(crate) fn give_up_notices(&self, why: &str, now: Wall) -> Result<usize, StoreError> {
         self.change(
             "give up notices",
-            "UPDATE notice SET is_done = 1, slot = NULL, ended_at = ?1, error = ?2 WHERE is_done = 0",
-            params![now.ms(), why],
+            "UPDATE notice SET is_done = 1, slot = NULL, ended_at = ?1, error = ?2 \
+             WHERE is_done = 0",
+            params![now, why],
         )
     }
 
     /// Removes told notices that are about no run and are older than `before`.
     pub(crate) fn prune_notices(&self, job_id: i64, before: Wall) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "remove notices",
             "DELETE FROM notice WHERE job = ?1 AND run IS NULL AND is_done = 1 AND due_at < ?2",
-            params![job_id, before.ms()],
+            params![job_id, before],
         )
-        .map(|_| ())
     }
 
     /// Notes that a run of a job gave up.
     pub(crate) fn set_failing(&self, job_id: i64) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "note a failure",
             "UPDATE job SET failing = 1 WHERE id = ?1 AND failing = 0",
             [job_id],
         )
-        .map(|_| ())
     }
 
     /// Whether a run of a job gave up since its last success; from now on it has not.

@@ -1,9 +1,9 @@
 //! Numbers for monitoring and statistics: what counters and tallies say, and how long attempts took.
 
-use rusqlite::{Row, params};
+use rusqlite::params;
 
-use super::cells::Cells;
-use super::rows;
+use super::cells::reads;
+use super::sql::{QUEUED, RETRYING, TIMED_OUT, sql};
 use super::{Store, StoreError};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
@@ -68,6 +68,10 @@ pub(crate) struct RecentRun {
     pub(crate) duration_ms: Option<i64>,
 }
 
+reads!(Tally: job_id outcome bucket count duration_ms);
+reads!(PastRun: state reason cause count ended_at attempt duration_ms has_timed_out);
+reads!(RecentRun: id state attempt duration_ms);
+
 impl Store {
     /// Changes of rows by this connection so far.
     pub(crate) fn changes(&self) -> u64 {
@@ -81,30 +85,17 @@ impl Store {
 
     /// The numbers of all jobs.
     pub(crate) fn job_numbers(&self) -> Result<Vec<JobNumbers>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok((
-                JobNumbers {
-                    id: row.cell(0)?,
-                    ended: [row.cell(1)?, row.cell(2)?, row.cell(3)?, row.cell(4)?],
-                    oldest_due_at: None,
-                },
-                row.cell::<i64>(5)? > 0,
-            ))
-        };
-        let mut numbers: Vec<(JobNumbers, bool)> = self
-            .conn
-            .prepare_cached(
-                "SELECT id, ended_succeeded, ended_failed, ended_skipped, ended_cancelled, queued FROM job \
-                 WHERE moves_to IS NULL ORDER BY name",
-            )
-            .and_then(|mut query| query.query_map([], read)?.collect())
-            .map_err(|e| self.failed("read jobs", e))?;
-        for (job, has_queued) in &mut numbers {
-            if *has_queued {
-                job.oldest_due_at = self.oldest_due_at(job.id)?;
-            }
-        }
-        Ok(numbers.into_iter().map(|(job, _)| job).collect())
+        let jobs: Vec<(i64, [i64; 4], bool)> = self.all(
+            "read jobs",
+            "SELECT id, ended_succeeded, ended_failed, ended_skipped, ended_cancelled, queued > 0 \
+             FROM job WHERE moves_to IS NULL ORDER BY name",
+            [],
+        )?;
+        let numbers = jobs.into_iter().map(|(id, ended, has_queued)| {
+            let oldest_due_at = if has_queued { self.oldest_due_at(id)? } else { None };
+            Ok(JobNumbers { id, ended, oldest_due_at })
+        });
+        numbers.collect()
     }
 
     /// When the queued run of a job that waits longest fell due: the first of each priority, by the index, whatever the number of runs.
@@ -112,21 +103,12 @@ impl Store {
         let mut oldest: Option<Wall> = None;
         let mut below = i64::MAX;
         loop {
-            let head: Option<(i64, Option<Wall>)> = self
-                .conn
-                .prepare_cached(
-                    "SELECT priority, due_at FROM run WHERE job = ?1 AND state = 2 AND held IS NULL AND priority < ?2 \
-                     ORDER BY priority DESC, due_at LIMIT 1",
-                )
-                .and_then(|mut query| {
-                    use rusqlite::OptionalExtension;
-                    query
-                        .query_row(params![job_id, below], |row| {
-                            Ok((row.cell(0)?, rows::wall(row, 1)?))
-                        })
-                        .optional()
-                })
-                .map_err(|e| self.failed("read the queue", e))?;
+            let head: Option<(i64, Option<Wall>)> = self.one(
+                "read the queue",
+                sql! {"SELECT priority, due_at FROM run WHERE job = ?1 AND state = {QUEUED} \
+                AND held IS NULL AND priority < ?2 ORDER BY priority DESC, due_at LIMIT 1"},
+                [job_id, below],
+            )?;
             let Some((priority, due_at)) = head else {
                 let held = self.oldest_held_at(job_id)?;
                 return Ok(oldest.into_iter().chain(held).min());
@@ -138,42 +120,31 @@ impl Store {
 
     /// The same of those that wait in a lane, of which there may be many.
     fn oldest_held_at(&self, job_id: i64) -> Result<Option<Wall>, StoreError> {
-        self.conn
-            .prepare_cached("SELECT min(due_at) FROM run WHERE job = ?1 AND state = 2 AND held = 1")
-            .and_then(|mut query| query.query_row([job_id], |row| rows::wall(row, 0)))
-            .map_err(|e| self.failed("read the queue", e))
+        self.value(
+            "read the queue",
+            sql!("SELECT min(due_at) FROM run WHERE job = ?1 AND state = {QUEUED} AND held = 1"),
+            [job_id],
+        )
     }
 
     /// How attempts ended and how long they took, by job.
     pub(crate) fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok(Tally {
-                job_id: row.cell(0)?,
-                outcome: rows::word(row, 1, OutcomeKind::from_code, OutcomeKind::Lost)?,
-                bucket: row.cell(2)?,
-                count: row.cell(3)?,
-                duration_ms: row.cell(4)?,
-            })
-        };
-        self.conn
-            .prepare_cached("SELECT job, outcome, bucket, count, duration_ms FROM tally ORDER BY job, outcome, bucket")
-            .and_then(|mut query| query.query_map([], read)?.collect())
-            .map_err(|e| self.failed("read tallies", e))
+        self.all(
+            "read tallies",
+            "SELECT job, outcome, bucket, count, duration_ms FROM tally \
+             ORDER BY job, outcome, bucket",
+            [],
+        )
     }
 
     /// The sums of running, queued (also due later), retrying and failed runs over all jobs.
     pub(crate) fn totals(&self) -> Result<[i64; 4], StoreError> {
-        self.conn
-            .prepare_cached(
-                "SELECT coalesce(sum(running), 0), coalesce(sum(queued + scheduled), 0), coalesce(sum(retrying), 0), coalesce(sum(failed), 0) \
-                 FROM job",
-            )
-            .and_then(|mut query| {
-                query.query_row([], |row| {
-                    Ok([row.cell(0)?, row.cell(1)?, row.cell(2)?, row.cell(3)?])
-                })
-            })
-            .map_err(|e| self.failed("read jobs", e))
+        self.value(
+            "read jobs",
+            "SELECT coalesce(sum(running), 0), coalesce(sum(queued + scheduled), 0), \
+             coalesce(sum(retrying), 0), coalesce(sum(failed), 0) FROM job",
+            [],
+        )
     }
 
     /// The ended runs of a job since `since`, newest first, at most `limit`.
@@ -183,29 +154,13 @@ impl Store {
         since: Wall,
         limit: u32,
     ) -> Result<Vec<PastRun>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok(PastRun {
-                state: rows::word(row, 1, State::from_code, State::Cancelled)?,
-                cause: rows::word(row, 2, Cause::from_code, Cause::Enqueue)?,
-                count: row.cell::<Option<i64>>(3)?.unwrap_or(1),
-                ended_at: Wall::from_ms(row.cell(4)?),
-                attempt: row.cell(5)?,
-                duration_ms: row.cell(6)?,
-                reason: rows::word_or_none(row, 8, Reason::from_code)?,
-                has_timed_out: row.cell::<Option<i64>>(7)? == Some(OutcomeKind::TimedOut.code()),
-            })
-        };
-        self.conn
-            .prepare_cached(
-                "SELECT job, state, cause, count, ended_at, attempt, duration_ms, outcome, reason FROM run \
-                 WHERE job = ?1 AND state > 4 AND ended_at >= ?2 ORDER BY id DESC LIMIT ?3",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_map(params![job_id, since.ms(), limit], read)?
-                    .collect()
-            })
-            .map_err(|e| self.failed("read runs", e))
+        self.all(
+            "read runs",
+            sql! {"SELECT state, reason, cause, coalesce(count, 1), ended_at, attempt, \
+            duration_ms, outcome IS {TIMED_OUT} FROM run WHERE job = ?1 \
+            AND state > {RETRYING} AND ended_at >= ?2 ORDER BY id DESC LIMIT ?3"},
+            params![job_id, since, limit],
+        )
     }
 
     /// The newest ended runs of a job, newest first, `limit` at the most. Only a few of its newest runs are looked at, and of those that were put
@@ -232,26 +187,14 @@ impl Store {
         until: i64,
         limit: usize,
     ) -> Result<Vec<RecentRun>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok(RecentRun {
-                id: row.cell(0)?,
-                state: rows::word(row, 1, State::from_code, State::Cancelled)?,
-                attempt: row.cell(2)?,
-                duration_ms: row.cell(3)?,
-            })
-        };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.conn
-            .prepare_cached(
-                "SELECT id, state, attempt, duration_ms FROM (SELECT id, state, attempt, duration_ms FROM run \
-                 WHERE job = ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?3 + 4) WHERE state > 4 LIMIT ?3",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_map(params![job_id, until, limit], read)?
-                    .collect()
-            })
-            .map_err(|e| self.failed("read runs", e))
+        self.all(
+            "read runs",
+            sql! {"SELECT id, state, attempt, duration_ms FROM (SELECT id, state, attempt, \
+            duration_ms FROM run WHERE job = ?1 AND id <= ?2 ORDER BY id DESC \
+            LIMIT ?3 + 4) WHERE state > {RETRYING} LIMIT ?3"},
+            params![job_id, until, limit],
+        )
     }
 
     /// Bytes of the store: its file and its log.
@@ -266,11 +209,7 @@ impl Store {
 
     /// The result of SQLite's own check: what is wrong, at most ten words; empty if nothing is.
     pub(crate) fn integrity(&self) -> Result<Vec<String>, StoreError> {
-        let found: Vec<String> = self
-            .conn
-            .prepare("PRAGMA quick_check(10)")
-            .and_then(|mut query| query.query_map([], |row| row.cell(0))?.collect())
-            .map_err(|e| self.failed("check the store", e))?;
+        let found: Vec<String> = self.all("check the store", "PRAGMA quick_check(10)", [])?;
         Ok(found.into_iter().filter(|word| word != "ok").collect())
     }
 }

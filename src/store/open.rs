@@ -1,4 +1,4 @@
-//! Opening, making and migrating the store's file.
+//! Opening and making the store's file.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -8,37 +8,16 @@ use nix::sys::resource::{Resource, getrlimit};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::copies::sync_parent;
+use super::commits::{Commits, take_name};
 use super::draft::Draft;
+use super::files::identity_of;
 use super::hold::{Patience, Unstopped, be_patient};
 use super::judge::distrust_schema;
-use super::mark::Mark;
-use super::rescue::{identity_of, take_name};
+use super::schema::{APPLICATION_ID, VERSION, make};
 use super::{Store, StoreError};
 
 /// The file in the state directory.
 pub(crate) const FILE_NAME: &str = "jobctl.db";
-
-/// "jobc": what `file(1)` and SQLite's header say of whose file it is.
-pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
-
-/// The schema, one step a version; a step that has been released is never edited.
-pub(super) const SCHEMA: &[&str] = &[include_str!("schema/0001.sql")];
-
-/// What was added to the newest version without raising it, so that an older jobctl beside this one goes on: a table, or a table and a
-/// column of it, by which it is known to be there, and the step.
-pub(super) const ADDITIONS: &[(&str, &str)] = &[
-    ("dependency", include_str!("schema/0001-queue.sql")),
-    ("feed", include_str!("schema/0002-feed.sql")),
-    ("lane_rules", include_str!("schema/0003-lane.sql")),
-    ("watched", include_str!("schema/0004-watched.sql")),
-    ("notice", include_str!("schema/0005-notice.sql")),
-    ("batch", include_str!("schema/0006-batch.sql")),
-    ("watched.status_ns", include_str!("schema/0007-watched-times.sql")),
-    ("ending", include_str!("schema/0008-ending.sql")),
-    ("acknowledging", include_str!("schema/0009-acknowledging.sql")),
-    ("job.moves_to", include_str!("schema/0010-moving.sql")),
-];
 
 /// The store's log is at most this part of the disk, but between so many pages of SQLite's.
 const LOG_SHARE: u64 = 16;
@@ -78,10 +57,6 @@ impl Store {
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let store = Self::of(conn, path);
         store.check_version()?;
-        if store.lacks_additions()? {
-            // Once, after an upgrade: who may not write cannot read it before somebody has.
-            drop(Self::open_write(state_dir)?);
-        }
         Ok(store)
     }
 
@@ -92,12 +67,11 @@ impl Store {
         let mut store = Self::of(conn, path);
         store.check_version()?;
         store.configure()?;
-        store.add_what_is_missing()?;
-        store.mark = Mark::beside(&store.path);
+        store.commits = Commits::beside(&store.path);
         Ok(store)
     }
 
-    /// Opens the store for `run` and `enqueue`: makes it where there is none, migrates an older one.
+    /// Opens the store for `run` and `enqueue`: makes it where there is none.
     pub(crate) fn create(state_dir: &Path) -> Result<Self, StoreError> {
         let path = state_dir.join(FILE_NAME);
         refuse_network(&path, state_dir)?;
@@ -107,17 +81,16 @@ impl Store {
             Ok(_) => {}
             Err(_) => make_whole(&path)?,
         }
-        let mut store = Self::open_and_migrate(path)?;
-        store.mark = Mark::beside(&store.path);
+        let mut store = Self::open_and_make(path)?;
+        store.commits = Commits::beside(&store.path);
         Ok(store)
     }
 
-    fn open_and_migrate(path: PathBuf) -> Result<Self, StoreError> {
+    fn open_and_make(path: PathBuf) -> Result<Self, StoreError> {
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut store = Self::of(conn, path);
-        store.migrate(SCHEMA)?;
+        store.make_if_empty()?;
         store.configure()?;
-        store.add_what_is_missing()?;
         Ok(store)
     }
 
@@ -129,7 +102,7 @@ impl Store {
             log_identity: Cell::default(),
             changed: Cell::new(0),
             unstopped: RefCell::default(),
-            mark: None,
+            commits: None,
             path,
         }
     }
@@ -138,8 +111,7 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         let mut store = Self::vacant();
-        store.migrate(SCHEMA).expect("the schema is valid");
-        store.add_what_is_missing().expect("the additions are valid");
+        store.make_if_empty().expect("the schema is valid");
         store
     }
 
@@ -212,117 +184,32 @@ impl Store {
         if self.pragma("application_id")? != APPLICATION_ID {
             return Err(StoreError::Foreign(self.path.clone()));
         }
-        let (found, known) = (self.pragma("user_version")?, version_of(SCHEMA));
+        let (found, known) = (self.pragma("user_version")?, VERSION);
         if found > known {
             return Err(StoreError::Newer { path: self.path.clone(), found, known });
-        }
-        if found < known {
-            return Err(StoreError::Older { path: self.path.clone(), found });
         }
         self.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())
     }
 
-    /// Brings the file to the newest of `steps`, in one transaction, after a copy was made of what is there.
-    fn migrate(&mut self, steps: &[&str]) -> Result<(), StoreError> {
-        let (id, found) = (self.pragma("application_id")?, self.pragma("user_version")?);
-        let is_empty = self.pragma("schema_version")? == 0 && id == 0;
-        if !is_empty && id != APPLICATION_ID {
-            return Err(StoreError::Foreign(self.path.clone()));
+    /// Makes the tables of a file that has none, in one transaction.
+    fn make_if_empty(&mut self) -> Result<(), StoreError> {
+        if self.pragma("schema_version")? != 0 || self.pragma("application_id")? != 0 {
+            return self.check_version();
         }
-        let known = version_of(steps);
-        if found > known {
-            return Err(StoreError::Newer { path: self.path.clone(), found, known });
-        }
-        if found == known {
-            return Ok(());
-        }
-        if !is_empty {
-            self.copy_before_migration(found)?;
-        }
-        self.apply(steps)
-    }
-
-    fn apply(&mut self, steps: &[&str]) -> Result<(), StoreError> {
         let path = self.path.clone();
-        let failed = |e| classify(&path, "migrate the store", e);
+        let failed = |e| classify(&path, "make the store", e);
         let _unstopped = Unstopped::begin();
         let tx =
             self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         // Another process may have done it while this one waited for the lock.
         let found: i64 =
             tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-        let done = usize::try_from(found).unwrap_or(0).min(steps.len());
-        for step in &steps[done..] {
-            tx.execute_batch(step).map_err(failed)?;
-        }
-        tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
-        tx.pragma_update(None, "user_version", version_of(steps)).map_err(failed)?;
-        tx.commit().map_err(failed)
-    }
-
-    fn lacks_additions(&self) -> Result<bool, StoreError> {
-        missing_additions(&self.conn)
-            .map(|missing| !missing.is_empty())
-            .map_err(|e| self.failed("read the store", e))
-    }
-
-    /// Adds what an older jobctl of the same version did not know, all or nothing.
-    fn add_what_is_missing(&mut self) -> Result<(), StoreError> {
-        if !self.lacks_additions()? {
-            return Ok(());
-        }
-        let path = self.path.clone();
-        let failed = |e| classify(&path, "extend the store", e);
-        let _unstopped = Unstopped::begin();
-        let tx =
-            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        // Another process may have done it while this one waited for the lock.
-        for step in missing_additions(&tx).map_err(failed)? {
-            tx.execute_batch(step).map_err(failed)?;
+        if found == 0 {
+            make(&tx).map_err(failed)?;
         }
         tx.commit().map_err(failed)
     }
-
-    fn copy_before_migration(&self, found: i64) -> Result<(), StoreError> {
-        let copy = self.path.with_extension(format!("db.v{found}"));
-        match fs::symlink_metadata(&copy) {
-            Ok(meta) if meta.is_symlink() => return Err(linked(&copy)),
-            Ok(_) => return Ok(()),
-            Err(_) => {}
-        }
-        // Under a name of its own first: half a copy must not be taken for one.
-        let draft = Draft::beside(&copy, "new")?;
-        self.conn
-            .execute("VACUUM INTO ?1", [draft.path().to_string_lossy()])
-            .map_err(|e| self.failed("copy the store before migrating it", e))?;
-        draft.sync()?;
-        fs::rename(draft.path(), &copy)
-            .map_err(|error| StoreError::Unreadable(copy.clone(), error))?;
-        sync_parent(&copy)
-    }
-}
-
-fn missing_additions(conn: &Connection) -> rusqlite::Result<Vec<&'static str>> {
-    let mut is_there = conn.prepare(
-        "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE ?2 IS NULL OR name = ?2)",
-    )?;
-    let mut missing = Vec::new();
-    for (mark, step) in ADDITIONS {
-        let (table, column) = match mark.split_once('.') {
-            Some((table, column)) => (table, Some(column)),
-            None => (*mark, None),
-        };
-        if !is_there.query_row((table, column), |row| row.get(0))? {
-            missing.push(*step);
-        }
-    }
-    Ok(missing)
-}
-
-/// The version that so many steps lead to.
-pub(super) fn version_of(steps: &[&str]) -> i64 {
-    i64::try_from(steps.len()).unwrap_or(i64::MAX)
 }
 
 fn existing(state_dir: &Path) -> Result<PathBuf, StoreError> {
@@ -379,16 +266,8 @@ fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
 fn make_whole(path: &Path) -> Result<(), StoreError> {
     let draft = Draft::beside(path, "new")?;
     // Closing it takes its log into the file and removes it.
-    drop(Store::open_and_migrate(draft.path().to_path_buf())?);
+    drop(Store::open_and_make(draft.path().to_path_buf())?);
     take_name(draft.path(), path).map(drop)
-}
-
-/// Removes a file, or finds that there is none.
-pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// Refuses file systems on which locks are not those of this machine.
@@ -505,22 +384,6 @@ mod tests {
         assert!(matches!(Store::create(&dir), Err(StoreError::Newer { found: 99, .. })));
         assert!(matches!(Store::open_read(&dir), Err(StoreError::Newer { found: 99, .. })));
         assert_eq!(fs::read(dir.join(FILE_NAME)).unwrap(), before);
-        fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn an_older_store_is_copied_and_then_migrated_in_one_step() {
-        let dir = fresh_dir("older");
-        drop(Store::create(&dir).unwrap());
-        let path = dir.join(FILE_NAME);
-        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-        let mut store = Store::of(conn, path.clone());
-        let found = version_of(SCHEMA);
-        let steps = [SCHEMA, &["ALTER TABLE job ADD COLUMN colour TEXT"]].concat();
-        store.migrate(&steps).unwrap();
-        assert_eq!(store.pragma("user_version").unwrap(), found + 1);
-        assert!(dir.join(format!("jobctl.db.v{found}")).exists());
-        store.conn.execute("INSERT INTO job(name, colour) VALUES ('a', 'red')", []).unwrap();
         fs::remove_dir_all(dir).unwrap();
     }
 

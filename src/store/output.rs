@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::params;
 
-use super::cells::Cells;
+use super::sql::{FAILED, RETRYING, SUCCEEDED, sql};
 use super::types::Output;
 use super::{Store, StoreError};
 use crate::core::output::OutputLayout;
@@ -45,12 +45,12 @@ impl Store {
         output: &Output,
     ) -> Result<(), StoreError> {
         let tail = (!output.tail.is_empty()).then_some(&output.tail);
-        self.change(
+        self.execute(
             "save output",
-            "INSERT OR REPLACE INTO output(run, attempt, total, head, tail) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO output(run, attempt, total, head, tail) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
             params![run, attempt, output.total.cast_signed(), output.head, tail],
         )
-        .map(|_| ())
     }
 
     /// Says that the output of an attempt is a file of its own.
@@ -61,12 +61,18 @@ impl Store {
         total: u64,
         layout: OutputLayout,
     ) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "save output",
-            "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![run, attempt, total.cast_signed(), layout.head_max.cast_signed(), layout.tail_max.cast_signed()],
+            "INSERT OR REPLACE INTO output(run, attempt, total, head_max, tail_max) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                run,
+                attempt,
+                total.cast_signed(),
+                layout.head_max.cast_signed(),
+                layout.tail_max.cast_signed()
+            ],
         )
-        .map(|_| ())
     }
 
     /// Bytes of output that are kept in all.
@@ -75,11 +81,7 @@ impl Store {
             return Ok(bytes);
         }
         // A store of a version that did not count: once.
-        self.conn
-            .query_row(&format!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"), [], |row| {
-                row.cell(0)
-            })
-            .map_err(|e| self.failed("measure output", e))
+        self.value("measure output", sql!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"), [])
     }
 
     /// Removes the oldest output behind the place `after`, until `needed` bytes are free or the batch is over. The runs stay.
@@ -89,32 +91,28 @@ impl Store {
         after: i64,
         needed: i64,
     ) -> Result<Trimmed, StoreError> {
-        self.trim(whose, after, needed).map_err(|e| self.failed("remove old output", e))
-    }
-
-    fn trim(&self, whose: Expendable, after: i64, needed: i64) -> rusqlite::Result<Trimmed> {
-        let condition = match whose {
-            Expendable::Settled => {
-                "(run.state > 4 AND NOT (run.state = 6 AND run.acked IS NULL) OR run.state < 5 AND output.attempt < run.attempt)"
-            }
-            Expendable::Ended => "run.state > 4",
+        let sql = match whose {
+            Expendable::Settled => sql!(
+                "SELECT output.rowid, output.run, output.attempt, {KEPT_BYTES}, head IS NULL \
+                 FROM output JOIN run ON run.id = output.run WHERE output.rowid > ?1 \
+                 AND (run.state > {RETRYING} AND NOT (run.state = {FAILED} \
+                 AND run.acked IS NULL) OR run.state < {SUCCEEDED} \
+                 AND output.attempt < run.attempt) ORDER BY output.rowid LIMIT ?2"
+            ),
+            Expendable::Ended => sql!(
+                "SELECT output.rowid, output.run, output.attempt, {KEPT_BYTES}, head IS NULL \
+                 FROM output JOIN run ON run.id = output.run WHERE output.rowid > ?1 \
+                 AND run.state > {RETRYING} ORDER BY output.rowid LIMIT ?2"
+            ),
         };
-        let rows: Vec<(i64, i64, u32, i64, bool)> = self
-            .conn
-            .prepare_cached(&format!(
-                "SELECT output.rowid, output.run, output.attempt, {KEPT_BYTES}, head IS NULL FROM output \
-                 JOIN run ON run.id = output.run WHERE output.rowid > ?1 AND {condition} ORDER BY output.rowid LIMIT ?2"
-            ))?
-            .query_map(params![after, TRIM_BATCH], |row| {
-                Ok((row.cell(0)?, row.cell(1)?, row.cell(2)?, row.cell(3)?, row.cell(4)?))
-            })?
-            .collect::<Result<_, _>>()?;
+        let rows: Vec<(i64, i64, u32, i64, bool)> =
+            self.all("remove old output", sql, params![after, TRIM_BATCH])?;
         let mut trimmed = Trimmed::default();
         for (place, run, attempt, bytes, is_file) in rows {
             if trimmed.bytes >= needed {
                 break;
             }
-            self.conn.prepare_cached("DELETE FROM output WHERE rowid = ?1")?.execute([place])?;
+            self.execute("remove old output", "DELETE FROM output WHERE rowid = ?1", [place])?;
             if is_file {
                 trimmed.files.push(self.output_file(run, attempt));
             }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::cells::reads;
 use crate::core::job::Keep;
 use crate::core::pause::Pause;
 use crate::core::report::Report;
@@ -90,6 +91,12 @@ pub(crate) struct RunRow {
     pub(crate) first_started_at: Option<Wall>,
 }
 
+reads!(RunRow:
+    id job_id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at
+    ended_at attempt max_attempts charged lost put_off outcome exit_code signal error duration_ms args
+    key priority after expires_at acked stop slot claim progress result late_at first_started_at
+);
+
 /// An attempt of a run; in JSON the attempt object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct AttemptRow {
@@ -120,6 +127,15 @@ pub(crate) struct AttemptRow {
     /// Its main process.
     pub(crate) pid: Option<i32>,
 }
+
+/// What is read of it, in its order; from the table or from what has its columns.
+pub(super) const ATTEMPT: &str = "attempt, started_at, ended_at, outcome, exit_code, signal, error, duration_ms, user_ms, \
+     system_ms, max_rss_kib, output_bytes, pid";
+
+reads!(AttemptRow:
+    attempt started_at ended_at outcome exit_code signal error duration_ms user_ms system_ms
+    max_rss_kib output_bytes pid
+);
 
 /// A job as the store knows it, with its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +173,15 @@ pub(crate) struct JobRow {
     /// When a run of it last succeeded or found nothing to do.
     pub(crate) well_at: Option<Wall>,
 }
+
+/// What is read of it, in its order.
+pub(super) const JOB: &str = "id, name, present, paused_at, paused_until, grid_at, watermark, scheduled, queued, running, \
+     retrying, failed, ended, last_run, last_success_at, late_at, well_at";
+
+reads!(JobRow:
+    id name present pause grid_at watermark scheduled queued running retrying failed ended last_run
+    last_success_at late_at well_at
+);
 
 impl JobRow {
     /// Whether something of it has not ended, or nobody has acknowledged that it failed.
@@ -387,23 +412,9 @@ pub(crate) enum Scope<'a> {
     Job(&'a str),
 }
 
-/// The number of a wish to stop, as the store keeps it.
-pub(super) const fn stopped_code(stopped: Stopped) -> i64 {
-    match stopped {
-        Stopped::ByHand => 1,
-        Stopped::Replaced => 2,
-        Stopped::Shutdown => 3,
-    }
-}
-
-/// The wish of a number.
-pub(super) const fn stopped_from_code(code: i64) -> Option<Stopped> {
-    match code {
-        1 => Some(Stopped::ByHand),
-        2 => Some(Stopped::Replaced),
-        3 => Some(Stopped::Shutdown),
-        _ => None,
-    }
+/// The number of the next claim. It grows, and begins with the time: one of another store, whose slots may still be there, is no match.
+pub(super) fn next_claim(former: i64, now: Wall) -> i64 {
+    former.saturating_add(1).max(now.secs())
 }
 
 /// An occurrence that is to be executed.
@@ -522,6 +533,8 @@ pub(crate) struct KnownJob {
     pub(crate) merged: Vec<i64>,
 }
 
+reads!(KnownJob: id watermark grid_at expect; merged);
+
 /// A job that has left the jobfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GoneJob {
@@ -532,6 +545,8 @@ pub(crate) struct GoneJob {
     /// Its runs that have not ended.
     pub(crate) unfinished: i64,
 }
+
+reads!(GoneJob: id name unfinished);
 
 /// What is too old to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Failures that nobody has acknowledged and whose hook or mail failed, too.
 
-use rusqlite::{Row, params};
+use rusqlite::params;
 use serde::Serialize;
 
-use super::cells::Cells;
-use super::rows;
+use super::cells::reads;
+use super::sql::{ATTEMPT_FAILURE, FAILED, FAILURE, HEIR_NAME, sql};
 use super::{Store, StoreError};
 use crate::core::notice::{Event, Means};
 use crate::core::run::OutcomeKind;
@@ -38,37 +38,26 @@ pub(crate) struct Untold {
     pub(crate) is_told_otherwise: bool,
 }
 
-/// A hook or mail that was executed and failed. What was given up (a restored store) may have been told: it has no outcome.
-const FAILED: &str = "SELECT notice.run, coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.moves_to), job.name), notice.event, notice.means, notice.outcome, notice.exit_code, notice.signal, \
-     notice.error, notice.output, EXISTS (SELECT 1 FROM notice AS other WHERE other.run = notice.run AND other.event IN (1, 4) \
-     AND other.is_done = 1 AND other.exit_code IS 0) \
-     FROM (SELECT id, job FROM run WHERE state = 6 AND acked IS NULL \
-     AND (?1 IS NULL OR job = (SELECT id FROM job WHERE name = ?1)) ORDER BY id DESC LIMIT ?2) AS failed \
-     JOIN notice ON notice.run = failed.id JOIN job ON job.id = failed.job \
-     WHERE notice.event IN (1, 4) AND notice.is_done = 1 AND notice.outcome IS NOT NULL AND notice.exit_code IS NOT 0 \
-     ORDER BY notice.id DESC";
-
-fn untold(row: &Row<'_>) -> rusqlite::Result<Untold> {
-    Ok(Untold {
-        run: row.cell(0)?,
-        job: row.cell(1)?,
-        event: rows::word(row, 2, Event::from_code, Event::Failure)?,
-        means: rows::word(row, 3, Means::from_code, Means::Hook)?,
-        outcome: rows::word_or_none(row, 4, OutcomeKind::from_code)?,
-        exit_code: row.cell(5)?,
-        signal: row.cell(6)?,
-        error: row.cell(7)?,
-        output: row.cell(8)?,
-        is_told_otherwise: row.cell(9)?,
-    })
-}
+reads!(Untold: run job event means outcome exit_code signal error output is_told_otherwise);
 
 impl Store {
     /// The notices of the newest failures that nobody has acknowledged, of one job or all, that failed; the newest first.
     pub(crate) fn untold(&self, job: Option<&str>) -> Result<Vec<Untold>, StoreError> {
-        self.conn
-            .prepare_cached(FAILED)
-            .and_then(|mut query| query.query_map(params![job, RUNS_MAX], untold)?.collect())
-            .map_err(|e| self.failed("read notices", e))
+        // What was given up (a restored store) may have been told: it has no outcome.
+        self.all(
+            "read notices",
+            sql! {"SELECT notice.run, {HEIR_NAME}, notice.event, notice.means, notice.outcome, \
+            notice.exit_code, notice.signal, notice.error, notice.output, EXISTS (SELECT 1 \
+            FROM notice AS other WHERE other.run = notice.run \
+            AND other.event IN ({FAILURE}, {ATTEMPT_FAILURE}) AND other.is_done = 1 \
+            AND other.exit_code IS 0) FROM (SELECT id, job FROM run \
+            WHERE state = {FAILED} AND acked IS NULL AND (?1 IS NULL \
+            OR job = (SELECT id FROM job WHERE name = ?1)) ORDER BY id DESC \
+            LIMIT ?2) AS failed JOIN notice ON notice.run = failed.id JOIN job \
+            ON job.id = failed.job WHERE notice.event IN ({FAILURE}, {ATTEMPT_FAILURE}) \
+            AND notice.is_done = 1 AND notice.outcome IS NOT NULL \
+            AND notice.exit_code IS NOT 0 ORDER BY notice.id DESC"},
+            params![job, RUNS_MAX],
+        )
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::params;
 
-use super::cells::Cells;
+use super::cells::reads;
 use super::{Store, StoreError};
 
 /// What a file was when it was taken: another one has other numbers.
@@ -22,6 +22,8 @@ pub(crate) struct Mark {
     pub(crate) status_ns: Option<i64>,
 }
 
+reads!(Mark: inode size changed_ns born_ns status_ns);
+
 impl Mark {
     /// Whether it is the same file with the same content, as far as inode, size and times say. Its mode, owner and links do not matter.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
@@ -35,16 +37,6 @@ impl Mark {
     pub(crate) fn is_untouched(&self, other: &Self) -> bool {
         self.is_same_file(other) && is_equal_if_known(self.status_ns, other.status_ns)
     }
-
-    fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            inode: row.cell("inode")?,
-            size: row.cell("size")?,
-            changed_ns: row.cell("changed_ns")?,
-            born_ns: row.cell("born_ns")?,
-            status_ns: row.cell("status_ns")?,
-        })
-    }
 }
 
 fn is_equal_if_known(one: Option<i64>, other: Option<i64>) -> bool {
@@ -54,11 +46,7 @@ fn is_equal_if_known(one: Option<i64>, other: Option<i64>) -> bool {
 impl Store {
     /// The watch whose baseline is whole; none: the job has none yet.
     pub(crate) fn watch_of(&self, job: i64) -> Result<Option<String>, StoreError> {
-        self.conn
-            .prepare_cached("SELECT watch FROM job WHERE id = ?1")
-            .and_then(|mut query| query.query_row([job], |row| row.cell(0)).optional())
-            .map(Option::flatten)
-            .map_err(|e| self.failed("read what is watched", e))
+        self.value("read what is watched", "SELECT watch FROM job WHERE id = ?1", [job])
     }
 
     /// Begins to remember the files of a job anew: it has no watch until `note_watch`. Forgets `files_max` files at the most; how many there
@@ -67,52 +55,46 @@ impl Store {
         self.change("note what is watched", "UPDATE job SET watch = NULL WHERE id = ?1", [job])?;
         self.change(
             "forget files",
-            "DELETE FROM watched WHERE job = ?1 AND path IN \
-             (SELECT path FROM watched WHERE job = ?1 LIMIT ?2)",
+            "DELETE FROM watched WHERE job = ?1 AND path IN (SELECT path FROM watched \
+             WHERE job = ?1 LIMIT ?2)",
             params![job, i64::try_from(files_max).unwrap_or(i64::MAX)],
         )
     }
 
     /// Notes that the files of a watch are remembered from now on: all that were there first are.
     pub(crate) fn note_watch(&self, job: i64, watch: &str) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "note what is watched",
             "UPDATE job SET watch = ?2 WHERE id = ?1",
             params![job, watch],
         )
-        .map(|_| ())
     }
 
     /// The files that a job has taken.
     pub(crate) fn marks(&self, job: i64) -> Result<BTreeMap<Vec<u8>, Mark>, StoreError> {
-        self.conn
-            .prepare_cached(
-                "SELECT path, inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1",
-            )
-            .and_then(|mut query| {
-                query
-                    .query_map([job], |row| Ok((row.cell(0)?, Mark::of_row(row)?)))?
-                    .collect()
-            })
-            .map_err(|e| self.failed("read the files that were taken", e))
+        self.all(
+            "read the files that were taken",
+            "SELECT path, inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1",
+            [job],
+        )
     }
 
     /// The mark of a file that a job has taken.
     pub(crate) fn mark_of(&self, job: i64, path: &[u8]) -> Result<Option<Mark>, StoreError> {
-        self.conn
-            .prepare_cached(
-                "SELECT inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1 AND path = ?2",
-            )
-            .and_then(|mut query| query.query_row(params![job, path], Mark::of_row).optional())
-            .map_err(|e| self.failed("read the files that were taken", e))
+        self.one(
+            "read the files that were taken",
+            "SELECT inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1 \
+             AND path = ?2",
+            params![job, path],
+        )
     }
 
     /// Remembers that a file was taken.
     pub(crate) fn remember(&self, job: i64, path: &[u8], mark: Mark) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "remember a file",
-            "INSERT OR REPLACE INTO watched(job, path, inode, size, changed_ns, born_ns, status_ns) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO watched(job, path, inode, size, changed_ns, born_ns, \
+             status_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 job,
                 path,
@@ -123,16 +105,14 @@ impl Store {
                 mark.status_ns
             ],
         )
-        .map(|_| ())
     }
 
     /// Forgets a file that is not there any more.
     pub(crate) fn forget(&self, job: i64, path: &[u8]) -> Result<(), StoreError> {
-        self.change(
+        self.execute(
             "forget a file",
             "DELETE FROM watched WHERE job = ?1 AND path = ?2",
             params![job, path],
         )
-        .map(|_| ())
     }
 }

@@ -133,7 +133,7 @@ impl<S: Spawner> Supervisor<S> {
             let job = &self.jobs[*self.by_id.get(&job_id)?].job;
             Some(Keys {
                 template: job.policy.key.clone()?,
-                held_since: (!job.policy.key_for.is_zero()).then(|| now.wall - job.policy.key_for),
+                held_since: job.policy.key_held_since(now.wall),
             })
         };
         let brought = self.store.bring_fed(&Bringing {

@@ -217,7 +217,7 @@ impl Page {
             "How long attempts took, as far as that is known: not of what was lost or could not be started.",
         );
         for (job, mut tallies) in by_job {
-            tallies.retain(|tally| has_duration(tally.outcome));
+            tallies.retain(|tally| tally.outcome.has_duration());
             let job_name = ("job_name", job.name.as_str());
             let mut below = 0;
             for (bucket, bound) in (0_i64..).zip(BOUNDS_MS) {
@@ -231,13 +231,6 @@ impl Page {
             self.sample(&format!("{name}_sum"), &[job_name], seconds(sum));
             self.sample(&format!("{name}_count"), &[job_name], count);
         }
-    }
-}
-
-const fn has_duration(outcome: OutcomeKind) -> bool {
-    match outcome {
-        OutcomeKind::Exited | OutcomeKind::Signaled | OutcomeKind::TimedOut => true,
-        OutcomeKind::SpawnFailed | OutcomeKind::Lost => false,
     }
 }
 

@@ -464,12 +464,7 @@ fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> O
 
 /// Whether it may be the job's surroundings that kept a hook or mail from being started, not the program: then there is no exit code.
 fn is_of_surroundings(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::SpawnFailed { exit_code, .. } => exit_code.is_none(),
-        Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimedOut { .. } | Outcome::Lost => {
-            false
-        }
-    }
+    matches!(outcome, Outcome::SpawnFailed { exit_code: None, .. })
 }
 
 fn not_told(why: &str) -> Outcome {

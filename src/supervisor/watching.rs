@@ -352,7 +352,7 @@ impl<S: Spawner> Supervisor<S> {
         }
         let job = &self.jobs[index].job;
         let item = item_of(job, bytes);
-        let held_since = (!job.policy.key_for.is_zero()).then(|| now.wall - job.policy.key_for);
+        let held_since = job.policy.key_held_since(now.wall);
         let addition = Addition {
             job: job.name.as_str(),
             due_at: now.wall,

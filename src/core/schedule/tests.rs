@@ -33,7 +33,9 @@ fn dates(text: &str, after: &str, count: usize) -> Vec<String> {
 
 #[test]
 fn an_error_says_where_and_what_to_write() {
-    let names = "write mon: names have three letters";
+    let (names, capital) =
+        ("write mon: names have three letters", "write Mon: names have three letters");
+    let (weekend, range) = ("write FRI-7,0-MON", "write H(a-b), such as H(0-29)");
     let random = "random values are not known: write H or H(a-b), a value fixed for the job";
     for (text, position, message, hint) in [
         ("0 25 * * *", 2, "hour 25 is not in 0..=23", None),
@@ -44,20 +46,10 @@ fn an_error_says_where_and_what_to_write() {
         ("0 1,3/2 * * *", 4, "hour 3/2 has a step without a range", Some("write 3-23/2")),
         ("* * * * mon/2", 8, "day of week mon/2 has a step without a range", Some("write mon-7/2")),
         ("0 22-6 * * *", 2, "hour 22-6 ends before it begins", Some("write 22-23,0-6")),
-        (
-            "0 0 * * FRI-MON",
-            8,
-            "day of week FRI-MON ends before it begins",
-            Some("write FRI-7,0-MON"),
-        ),
+        ("0 0 * * FRI-MON", 8, "day of week FRI-MON ends before it begins", Some(weekend)),
         ("0 0 ? * *", 4, "`?` is not expected in day of month", Some("write *")),
         ("0~30 * * * *", 1, "`~` is not expected in minute", Some(random)),
-        (
-            "0 0 * * Monday",
-            8,
-            "`Monday` is not a day of week",
-            Some("write Mon: names have three letters"),
-        ),
+        ("0 0 * * Monday", 8, "`Monday` is not a day of week", Some(capital)),
         ("0 0 * * 1,monday", 10, "`monday` is not a day of week", Some(names)),
         ("0 0 * * L", 8, "`L` is not a day of week", Some("write 5L or FRIL for the last Friday")),
         ("0 0 l * *", 4, "`l` is not a day of month", Some("write L")),
@@ -73,12 +65,7 @@ fn an_error_says_where_and_what_to_write() {
         ("*/2/3 * * * *", 3, "`/` is not expected in minute", None),
         ("0 0 L-31 * *", 6, "days before the last 31 is not in 1..=30", None),
         ("0 0 * * 1#6", 10, "week 6 is not in 1..=5", None),
-        (
-            "H(5 * * * *",
-            3,
-            "`H(` without its end: `-` is missing",
-            Some("write H(a-b), such as H(0-29)"),
-        ),
+        ("H(5 * * * *", 3, "`H(` without its end: `-` is missing", Some(range)),
         ("H(9-5) * * * *", 1, "minute H(9-5) ends before it begins", None),
         ("0 0 * * ü", 8, "`ü` is not expected in day of week", None),
         ("0 0 30 2 *", 4, "expression never fires", Some("no such day comes in 40 years")),

@@ -142,7 +142,7 @@ fn addition<'a>(context: &Context, args: &'a cli::Enqueue, job: &'a Job) -> Resu
                 cli::OnConflict::Replace => OnConflict::Replace,
                 cli::OnConflict::Error => OnConflict::Error,
             },
-            key_held_since: (!job.policy.key_for.is_zero()).then(|| now - job.policy.key_for),
+            key_held_since: job.policy.key_held_since(now),
         },
     })
 }

@@ -31,10 +31,10 @@ pub(super) fn claim_store(
     }
     let is_restored = store.is_restored()?;
     store.set_meta("machine_id", Some(&here))?;
-    store.set_meta("restored_at", None)?;
+    store.set_meta("restored_at", None::<i64>)?;
     if is_moved {
-        store.set_meta("paused_at", Some(&now.wall.ms()))?;
-        store.set_meta("paused_until", None)?;
+        store.set_meta("paused_at", Some(now.wall))?;
+        store.set_meta("paused_until", None::<i64>)?;
     }
     let is_paused = store.supervisor()?.pause.is_some();
     let why = if is_moved {

@@ -451,7 +451,7 @@ impl<'s> Reloading<'s> {
 
     fn write_error(&mut self, supervisor: &mut Supervisor<Slots>, error: Option<&str>, now: Now) {
         let (store, _) = supervisor.parts();
-        let written = store.set_meta("jobfile_error", error.as_ref().map(|error| error as _));
+        let written = store.set_meta("jobfile_error", error);
         if let Err(error) = written {
             self.try_again(now);
             supervisor.say(now.wall, "store_failed", &[("error", &error)]);

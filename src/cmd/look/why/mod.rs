@@ -99,7 +99,7 @@ impl Case<'_> {
             |states: Vec<State>| Filter { states, job: Some(name.to_owned()), ..Filter::default() };
         let queued = match row.queued {
             0 => None,
-            _ => self.store.first_queued(row.id)?,
+            _ => self.store.queue_head(row.id)?,
         };
         let unfinished = || {
             let filter = of(vec![State::Running, State::Retrying, State::Scheduled]);

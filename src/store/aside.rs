@@ -2,15 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 
-use super::copies::{beside, sync_parent, with};
+use super::commits::take_name;
 use super::draft::Draft;
-use super::mark;
-use super::open::{APPLICATION_ID, SCHEMA, remove_if_there, version_of};
+use super::files::{beside, identity_of, remove_if_there, sync_parent, with};
+use super::schema::{APPLICATION_ID, VERSION};
 use super::{Store, StoreError};
 use crate::core::time::Wall;
 
@@ -23,31 +22,6 @@ pub(crate) enum Rescued {
     Aside(PathBuf),
     /// What has the name now is no store that could be used. It stands nowhere else yet.
     Nowhere,
-}
-
-/// Device and inode of a file; none where there is none.
-pub(super) fn identity_of(path: &Path) -> Option<(u64, u64)> {
-    let meta = fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
-}
-
-/// Gives a whole store the name `path` if nothing has it. False: something has. What a store before it left of log and index is
-/// removed first, for SQLite would take a log for this one's. One process at a time, so that nobody removes the log of a store
-/// that was put there a moment ago.
-pub(super) fn take_name(draft: &Path, path: &Path) -> Result<bool, StoreError> {
-    let failed = |error| StoreError::Unreadable(path.to_path_buf(), error);
-    let dir = File::open(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-    dir.lock().map_err(failed)?;
-    if fs::symlink_metadata(path).is_ok() {
-        return Ok(false);
-    }
-    for suffix in ["-wal", "-shm"] {
-        remove_if_there(&with(path, suffix)).map_err(failed)?;
-    }
-    mark::forget(path).map_err(failed)?;
-    fs::hard_link(draft, path).map_err(failed)?;
-    dir.sync_all().map_err(failed)?;
-    Ok(true)
 }
 
 impl Store {
@@ -110,9 +84,9 @@ impl Store {
     /// A store that comes from elsewhere, or from before, may hold what has been done since: everything is paused, and a record
     /// that says nothing of a claim proves nothing.
     pub(crate) fn distrust(&self, now: Wall) -> Result<(), StoreError> {
-        self.set_meta("paused_at", Some(&now.ms()))?;
-        self.set_meta("paused_until", None)?;
-        self.set_meta("books_boot_id", Some(&"before it was replaced"))
+        self.set_meta("paused_at", now)?;
+        self.set_meta("paused_until", None::<i64>)?;
+        self.set_meta("books_boot_id", "before it was replaced")
     }
 }
 
@@ -128,7 +102,7 @@ fn has_our_header(path: &Path) -> bool {
     is_read.is_ok()
         && header.starts_with(b"SQLite format 3\0")
         && number(68) == Some(APPLICATION_ID)
-        && number(60).is_some_and(|version| version <= version_of(SCHEMA))
+        && number(60).is_some_and(|version| version <= VERSION)
 }
 
 impl Drop for Store {

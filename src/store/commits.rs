@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use rusqlite::Connection;
 
-use super::cells::Cells;
-use super::open::remove_if_there;
-use super::rescue::identity_of;
+use super::files::{identity_of, remove_if_there, with};
+use super::sql::Ask;
 use super::{Store, StoreError};
 
 /// The file in the state directory.
@@ -26,7 +25,7 @@ const LEN: usize = 128;
 
 /// An open mark, and what it has to begin with to be this store's.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct Commits {
     file: File,
     prefix: String,
 }
@@ -38,7 +37,7 @@ pub(crate) struct Behind {
     pub(crate) lost: i64,
 }
 
-impl Mark {
+impl Commits {
     /// Opens the mark beside a store, makes it where there is none. None where that cannot be: the store is used without one then.
     pub(super) fn beside(store: &Path) -> Option<Self> {
         let (device, inode) = identity_of(store)?;
@@ -87,36 +86,49 @@ pub(super) fn forget(store: &Path) -> io::Result<()> {
     remove_if_there(&path_beside(store))
 }
 
+/// Gives a whole store the name `path` if nothing has it. False: something has. What a store before it left of log and index is
+/// removed first, for SQLite would take a log for this one's. One process at a time, so that nobody removes the log of a store
+/// that was put there a moment ago.
+pub(super) fn take_name(draft: &Path, path: &Path) -> Result<bool, StoreError> {
+    let failed = |error| StoreError::Unreadable(path.to_path_buf(), error);
+    let dir = File::open(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    dir.lock().map_err(failed)?;
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(false);
+    }
+    for suffix in ["-wal", "-shm"] {
+        remove_if_there(&with(path, suffix)).map_err(failed)?;
+    }
+    forget(path).map_err(failed)?;
+    fs::hard_link(draft, path).map_err(failed)?;
+    dir.sync_all().map_err(failed)?;
+    Ok(true)
+}
+
 /// Counts a commit that is about to be made; how many there are with it.
 pub(super) fn count(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.prepare_cached(
-        "INSERT INTO meta(key, value) VALUES ('commits', 1) ON CONFLICT(key) DO UPDATE SET value = value + 1 RETURNING value",
-    )?
-    .query_row([], |row| row.cell(0))
+    conn.value(
+        "INSERT INTO meta(key, value) VALUES ('commits', 1) ON CONFLICT(key) DO UPDATE \
+         SET value = value + 1 RETURNING value",
+        [],
+    )
 }
 
 impl Store {
     /// Writes down that a commit is made.
-    pub(super) fn mark(&self, commits: i64) {
-        if let Some(mark) = &self.mark {
-            mark.raise(commits);
+    pub(super) fn note_commits(&self, count: i64) {
+        if let Some(commits) = &self.commits {
+            commits.raise(count);
         }
     }
 
     /// Whether the store has less than was committed to it. It is told once: from now on the mark is what the store has.
     pub(crate) fn take_behind(&self) -> Result<Option<Behind>, StoreError> {
-        let Some((mark, seen)) = self.mark.as_ref().and_then(|mark| Some((mark, mark.seen()?)))
+        let Some((mark, seen)) = self.commits.as_ref().and_then(|mark| Some((mark, mark.seen()?)))
         else {
             return Ok(None);
         };
-        let commits: i64 = self
-            .conn
-            .query_row(
-                "SELECT coalesce((SELECT value FROM meta WHERE key = 'commits'), 0)",
-                [],
-                |row| row.cell(0),
-            )
-            .map_err(|e| self.failed("read the store", e))?;
+        let commits = self.stamp()?;
         if seen <= commits {
             return Ok(None);
         }

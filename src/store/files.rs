@@ -1,4 +1,4 @@
-//! Names and places of the store's copies: how SQLite is told of them, and how they get on disk under their name.
+//! Names and places of the store's files and their copies: how SQLite is told of them, which file has a name, and how they get on disk under it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -26,10 +26,22 @@ pub(super) fn uri(path: &Path) -> Result<String, StoreError> {
     Ok(uri)
 }
 
+/// Device and inode of a file; none where there is none.
+pub(super) fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
 /// Whether two names are of one file.
 pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    identity(one).is_some_and(|one| identity(other) == Some(one))
+    identity_of(one).is_some_and(|one| identity_of(other) == Some(one))
+}
+
+/// Removes a file, or finds that there is none.
+pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The path with its directory resolved, because SQLite is told to follow no link.

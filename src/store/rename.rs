@@ -5,22 +5,23 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use rusqlite::{Connection, params};
 
 use super::acknowledge::LATER;
-use super::cells::Cells;
+use super::cells::reads;
+use super::sql::{Ask, FAILED, Part, QUEUED, RUNNING, SUCCEEDED, sql};
 use super::{Store, StoreError};
 
 /// Runs that move in one turn at the most. Few in tests, so that they see the portions.
 const MOVED_AT_ONCE: usize = if cfg!(test) { 3 } else { 500 };
 
-/// After `run.job`: the job ?1, and those whose runs move to it.
-pub(super) const OF_JOB: &str =
-    "IN (SELECT ?1 UNION ALL SELECT job.id FROM job WHERE job.moves_to = ?1)";
-
 /// Whether runs that are queued have yet to leave a row of `job`.
-const HAS_QUEUED: &str = "(EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND state = 2 AND held IS NULL) \
-     OR EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND state = 2 AND held = 1))";
+const HAS_QUEUED: Part = Part(|| {
+    format!(
+        "(EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND state = {QUEUED} AND held IS NULL) \
+     OR EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND state = {QUEUED} AND held = 1))"
+    )
+});
 
 /// The name that a row had before it was absorbed, or has.
 pub(super) fn name_of(name: &str) -> &str {
@@ -47,9 +48,7 @@ impl Store {
 
     /// Whether runs of other rows have yet to move to a job.
     pub(super) fn has_moving(&self, job: i64) -> rusqlite::Result<bool> {
-        self.conn
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM job WHERE moves_to = ?1)")?
-            .query_row([job], |row| row.cell(0))
+        self.conn.value("SELECT EXISTS (SELECT 1 FROM job WHERE moves_to = ?1)", [job])
     }
 }
 
@@ -60,6 +59,8 @@ struct Found {
     /// It is of a job of the jobfile before: its watermark is in force.
     is_planned: bool,
 }
+
+reads!(Found: id is_planned);
 
 /// Gives `name` to the row of the job, and lets the rows of its other names be absorbed by it. Their ids.
 ///
@@ -74,8 +75,7 @@ pub(super) fn unite(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Re
     for &id in &absorbed {
         absorb(conn, id, kept.id)?;
     }
-    conn.prepare_cached("UPDATE job SET name = ?2 WHERE id = ?1 AND name <> ?2")?
-        .execute(params![kept.id, name])?;
+    conn.run("UPDATE job SET name = ?2 WHERE id = ?1 AND name <> ?2", params![kept.id, name])?;
     Ok(absorbed)
 }
 
@@ -99,38 +99,40 @@ fn find_all(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Result<Vec
 
 fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {
     // A row that `enqueue` made for a name that was not loaded yet has no watermark.
-    conn.prepare_cached("SELECT id, present AND watermark IS NOT NULL FROM job WHERE name = ?1")?
-        .query_row([name], |row| Ok(Found { id: row.cell(0)?, is_planned: row.cell(1)? }))
-        .optional()
+    conn.one("SELECT id, present AND watermark IS NOT NULL FROM job WHERE name = ?1", [name])
 }
 
 /// Lets a row go on in another one. It costs the same however many runs it has: who claims counts what runs, so that moves at once.
 fn absorb(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
-    let running = "SELECT id FROM run WHERE state < 5 AND state = 3 AND job = ?1";
-    for run in ids(conn, running, [from])? {
+    let running: Vec<i64> = conn.all(
+        sql!("SELECT id FROM run WHERE state < {SUCCEEDED} AND state = {RUNNING} AND job = ?1"),
+        [from],
+    )?;
+    for run in running {
         move_run(conn, run, to)?;
     }
     for sql in [
-        "UPDATE job SET name = id || '/' || name, moves_to = ?2, present = 0, schedule = NULL, lane_template = NULL WHERE id = ?1",
+        "UPDATE job SET name = id || '/' || name, moves_to = ?2, present = 0, schedule = NULL, \
+         lane_template = NULL WHERE id = ?1",
         "UPDATE job SET moves_to = ?2 WHERE moves_to = ?1",
     ] {
-        conn.prepare_cached(sql)?.execute([from, to])?;
+        conn.run(sql, [from, to])?;
     }
     // What failed before a success stands in two rows for a while, and is gone through anew when it stands in one.
-    conn.prepare_cached("UPDATE acknowledging SET job = ?2, reached = ?3 WHERE job IN (?1, ?2)")?
-        .execute([from, to, LATER])?;
+    conn.run(
+        "UPDATE acknowledging SET job = ?2, reached = ?3 WHERE job IN (?1, ?2)",
+        [from, to, LATER],
+    )?;
     move_job(conn, from, to)
 }
 
 fn move_next(conn: &Connection) -> rusqlite::Result<Moved> {
-    let rows: Vec<(i64, i64)> = conn
-        .prepare_cached(&format!(
-            "SELECT job.id, moves_to FROM job WHERE moves_to IS NOT NULL \
-             AND (SELECT heir.moves_to IS NULL FROM job AS heir WHERE heir.id = job.moves_to) \
-             ORDER BY {HAS_QUEUED} DESC, job.id LIMIT ?1"
-        ))?
-        .query_map([count(MOVED_AT_ONCE)], |row| Ok((row.cell(0)?, row.cell(1)?)))?
-        .collect::<Result<_, _>>()?;
+    let rows: Vec<(i64, i64)> = conn.all(
+        sql! {"SELECT job.id, moves_to FROM job WHERE moves_to IS NOT NULL \
+        AND (SELECT heir.moves_to IS NULL FROM job AS heir \
+        WHERE heir.id = job.moves_to) ORDER BY {HAS_QUEUED} DESC, job.id LIMIT ?1"},
+        [count(MOVED_AT_ONCE)],
+    )?;
     let mut moved = Moved::default();
     let mut room = MOVED_AT_ONCE;
     for (from, to) in rows {
@@ -141,18 +143,18 @@ fn move_next(conn: &Connection) -> rusqlite::Result<Moved> {
             break;
         }
     }
-    let withheld = format!("SELECT moves_to FROM job WHERE moves_to IS NOT NULL AND {HAS_QUEUED}");
-    moved.withheld = ids(conn, &withheld, [])?.into_iter().collect();
+    moved.withheld =
+        conn.all(sql!("SELECT moves_to FROM job WHERE moves_to IS NOT NULL AND {HAS_QUEUED}"), [])?;
     Ok(moved)
 }
 
 /// Moves some of a row, the runs first that are queued, then the newest. With the last of it the row goes. How many.
 fn move_portion(conn: &Connection, from: i64, to: i64, limit: usize) -> rusqlite::Result<usize> {
-    let runs = ids(
-        conn,
-        "SELECT id FROM (SELECT id FROM run WHERE job = ?1 AND state = 2 AND held IS NULL LIMIT ?2) \
-         UNION ALL SELECT id FROM (SELECT id FROM run WHERE job = ?1 AND state = 2 AND held = 1 LIMIT ?2) \
-         UNION ALL SELECT id FROM (SELECT id FROM run WHERE job = ?1 ORDER BY id DESC LIMIT ?2) LIMIT ?2",
+    let runs: Vec<i64> = conn.all(
+        sql! {"SELECT id FROM (SELECT id FROM run WHERE job = ?1 AND state = {QUEUED} \
+        AND held IS NULL LIMIT ?2) UNION ALL SELECT id FROM (SELECT id FROM run \
+        WHERE job = ?1 AND state = {QUEUED} AND held = 1 LIMIT ?2) UNION ALL SELECT id \
+        FROM (SELECT id FROM run WHERE job = ?1 ORDER BY id DESC LIMIT ?2) LIMIT ?2"},
         [from, count(limit)],
     )?;
     for &run in &runs {
@@ -161,14 +163,15 @@ fn move_portion(conn: &Connection, from: i64, to: i64, limit: usize) -> rusqlite
     move_job(conn, from, to)?;
     let mut moved = runs.len();
     for sql in [
-        "UPDATE notice SET job = ?2 WHERE id IN (SELECT id FROM notice WHERE job = ?1 AND run IS NULL LIMIT ?3)",
-        "DELETE FROM watched WHERE job = ?1 AND path IN (SELECT path FROM watched WHERE job = ?1 LIMIT ?3)",
+        "UPDATE notice SET job = ?2 WHERE id IN (SELECT id FROM notice WHERE job = ?1 \
+         AND run IS NULL LIMIT ?3)",
+        "DELETE FROM watched WHERE job = ?1 AND path IN (SELECT path FROM watched \
+         WHERE job = ?1 LIMIT ?3)",
     ] {
-        moved +=
-            conn.prepare_cached(sql)?.execute([from, to, count(limit.saturating_sub(moved))])?;
+        moved += conn.run(sql, [from, to, count(limit.saturating_sub(moved))])?;
     }
     if moved < limit {
-        conn.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([from])?;
+        conn.run("DELETE FROM job WHERE id = ?1", [from])?;
     }
     Ok(moved)
 }
@@ -177,27 +180,27 @@ fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn ids(conn: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<Vec<i64>> {
-    conn.prepare_cached(sql)?.query_map(values, |row| row.cell(0))?.collect()
-}
-
 /// Two runs may hold one key, or stand for one instant, as long as they are of two jobs. Then the one that moves gives it up: a
 /// run without a key is better than none. An instant becomes the next free millisecond; schedules name whole seconds.
 fn move_run(conn: &Connection, run: i64, to: i64) -> rusqlite::Result<()> {
     for sql in [
-        "UPDATE run SET key = NULL WHERE id = ?1 AND key IS NOT NULL AND (state < 5 OR (state = 6 AND acked IS NULL)) \
-         AND EXISTS (SELECT 1 FROM run AS other WHERE other.job = ?2 AND other.key = run.key AND other.id <> ?1 \
-         AND (other.state < 5 OR (other.state = 6 AND other.acked IS NULL)))",
-        "UPDATE run SET due_at = coalesce(due_at, scheduled_at), \
-         scheduled_at = 1 + (SELECT max(other.scheduled_at) FROM run AS other WHERE other.job IN (run.job, ?2) AND other.state < 5 \
-             AND other.scheduled_at >= run.scheduled_at AND other.scheduled_at < run.scheduled_at + 1000) \
-         WHERE id = ?1 AND state < 5 AND scheduled_at IS NOT NULL AND EXISTS (SELECT 1 FROM run AS other WHERE other.job = ?2 \
-         AND other.state < 5 AND other.scheduled_at = run.scheduled_at AND other.id <> ?1)",
+        sql! {"UPDATE run SET key = NULL WHERE id = ?1 AND key IS NOT NULL \
+        AND (state < {SUCCEEDED} OR (state = {FAILED} AND acked IS NULL)) \
+        AND EXISTS (SELECT 1 FROM run AS other WHERE other.job = ?2 \
+        AND other.key = run.key AND other.id <> ?1 AND (other.state < {SUCCEEDED} \
+        OR (other.state = {FAILED} AND other.acked IS NULL)))"},
+        sql! {"UPDATE run SET due_at = coalesce(due_at, scheduled_at), scheduled_at = 1 + (SELECT \
+        max(other.scheduled_at) FROM run AS other WHERE other.job IN (run.job, ?2) \
+        AND other.state < {SUCCEEDED} AND other.scheduled_at >= run.scheduled_at \
+        AND other.scheduled_at < run.scheduled_at + 1000) WHERE id = ?1 \
+        AND state < {SUCCEEDED} AND scheduled_at IS NOT NULL AND EXISTS (SELECT 1 \
+        FROM run AS other WHERE other.job = ?2 AND other.state < {SUCCEEDED} \
+        AND other.scheduled_at = run.scheduled_at AND other.id <> ?1)"},
         // What its lane waits for is known in the row that it leaves.
         "UPDATE run SET job = ?2, held = NULL WHERE id = ?1",
         "UPDATE notice SET job = ?2 WHERE run = ?1",
     ] {
-        conn.prepare_cached(sql)?.execute([run, to])?;
+        conn.run(sql, [run, to])?;
     }
     Ok(())
 }
@@ -205,8 +208,7 @@ fn move_run(conn: &Connection, run: i64, to: i64) -> rusqlite::Result<()> {
 /// What is known of the job as a whole goes along, and what has come to its counters since: their triggers see states change, not
 /// jobs. A pause goes along, too.
 fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
-    conn.prepare_cached(
-        "UPDATE job SET scheduled = job.scheduled + former.scheduled, queued = job.queued + former.queued, \
+    conn.run("UPDATE job SET scheduled = job.scheduled + former.scheduled, queued = job.queued + former.queued, \
          running = job.running + former.running, retrying = job.retrying + former.retrying, \
          failed = job.failed + former.failed, ended = job.ended + former.ended, \
          last_run = nullif(max(coalesce(job.last_run, 0), coalesce(former.last_run, 0)), 0), \
@@ -222,23 +224,19 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          well_at = nullif(max(coalesce(job.well_at, 0), coalesce(former.well_at, 0)), 0), \
          paused_until = CASE WHEN job.paused_at IS NULL THEN former.paused_until ELSE job.paused_until END, \
          paused_at = coalesce(job.paused_at, former.paused_at) \
-         FROM (SELECT * FROM job WHERE id = ?1) AS former WHERE job.id = ?2",
-    )?
-    .execute([from, to])?;
-    conn.prepare_cached(
-        "INSERT INTO tally(job, outcome, bucket, count, duration_ms) \
+         FROM (SELECT * FROM job WHERE id = ?1) AS former WHERE job.id = ?2", [from, to])?;
+    conn.run("INSERT INTO tally(job, outcome, bucket, count, duration_ms) \
          SELECT ?2, outcome, bucket, count, duration_ms FROM tally WHERE job = ?1 \
-         ON CONFLICT DO UPDATE SET count = count + excluded.count, duration_ms = duration_ms + excluded.duration_ms",
-    )?
-    .execute([from, to])?;
+         ON CONFLICT DO UPDATE SET count = count + excluded.count, duration_ms = duration_ms + excluded.duration_ms", [from, to])?;
     for sql in [
         "DELETE FROM tally WHERE job = ?1",
-        "UPDATE job SET scheduled = 0, queued = 0, running = 0, retrying = 0, failed = 0, ended = 0, last_run = NULL, \
-         last_success_at = NULL, ended_succeeded = 0, ended_failed = 0, ended_skipped = 0, ended_cancelled = 0, failing = 0, \
-         late_at = NULL, unsuccessful = 0, expect = NULL, expect_from = NULL, well_at = NULL, paused_until = NULL, paused_at = NULL \
+        "UPDATE job SET scheduled = 0, queued = 0, running = 0, retrying = 0, failed = 0, ended = \
+         0, last_run = NULL, last_success_at = NULL, ended_succeeded = 0, ended_failed = 0, \
+         ended_skipped = 0, ended_cancelled = 0, failing = 0, late_at = NULL, unsuccessful = 0, \
+         expect = NULL, expect_from = NULL, well_at = NULL, paused_until = NULL, paused_at = NULL \
          WHERE id = ?1",
     ] {
-        conn.prepare_cached(sql)?.execute([from])?;
+        conn.run(sql, [from])?;
     }
     Ok(())
 }
