@@ -31,7 +31,7 @@ impl Jobs {
 
     /// The jobs of a jobfile, where it is to be executed: one that others could have written is none.
     pub(crate) fn trusted(path: &std::path::Path) -> Result<Self> {
-        trust::load(path).map(Self::of).map_err(|error| failure_of(&error))
+        crate::facts::trust::load(path).map(Self::of).map_err(|error| failure_of(&error))
     }
 
     /// The jobs of a text that is no file yet. Errs as a broken jobfile does.

@@ -16,6 +16,22 @@ pub(crate) fn listed(names: &[impl AsRef<str>], max: usize) -> String {
     }
 }
 
+/// A size for people: `512 B`, `1.5 KiB`, `12 MiB`.
+pub(crate) fn size(bytes: i64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes.max(0), 0);
+    let mut tenths = 0;
+    while value >= 1024 && unit + 1 < UNITS.len() {
+        tenths = value % 1024 * 10 / 1024;
+        value /= 1024;
+        unit += 1;
+    }
+    match (tenths, value) {
+        (1.., ..10) => format!("{value}.{tenths} {}", UNITS[unit]),
+        _ => format!("{value} {}", UNITS[unit]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +40,19 @@ mod tests {
     fn only_one_is_singular() {
         let counts = [0_u64, 1, 2].map(|number| count(number, "job"));
         assert_eq!(counts, ["0 jobs", "1 job", "2 jobs"]);
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (13_000_000, "12 MiB"),
+            (-1, "0 B"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! No text for people and no printing: that is `cmd`. Fields are only ever added, absent values are null, times are in UTC.
 
+pub(crate) mod check;
 pub(crate) mod closely;
+pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod live;
 pub(crate) mod next;
@@ -11,6 +13,7 @@ pub(crate) mod run;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod traffic;
+pub(crate) mod trust;
 
 use std::time::Duration;
 

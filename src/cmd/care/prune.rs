@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cmd::control::portions::{PORTIONS, failed_after};
 use crate::cmd::{Context, Exit, Jobs, Out, Result};
 use crate::core::job::Keep;
-use crate::core::noun::count;
+use crate::core::noun::{count, size};
 use crate::os::wake;
 use crate::store::{PruneLimits, Pruned, Store, StoreError};
 
@@ -86,7 +86,7 @@ fn prune_jobs(
 fn say(context: &Context, removed: &Removed, out: &mut Out) -> Result<Exit> {
     let Removed { runs, output_bytes } = *removed;
     out.answer(&json!({ "removed": runs, "output_bytes": output_bytes }), |out| {
-        let (runs, size) = (count(runs, "run"), crate::cmd::look::show::size(output_bytes));
+        let (runs, size) = (count(runs, "run"), size(output_bytes));
         match context.global.quiet {
             true => Ok(()),
             false => out.line(format!("{runs} removed, with {size} of output")),

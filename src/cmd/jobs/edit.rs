@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, Uid, access, mkdtemp};
 use serde_json::{Value, json};
 
-use crate::cmd::jobs::check::Report;
+use crate::cmd::jobs::check;
 use crate::cmd::jobs::reload;
 use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
 use crate::core::noun::count;
+use crate::facts::check::Report;
 use crate::facts::jobs::with_environment;
 use crate::jobfile::{self, STARTER};
 use crate::os::editor::{self, Ended};
@@ -60,12 +61,12 @@ fn edit(
         if edited == before {
             return Ok(None);
         }
-        let report = check(context, path, edited.clone());
+        let report = checked(context, path, edited.clone());
         report.say(context);
         if report.is_ok() {
             return Ok(Some(edited));
         }
-        let errors = count(report.errors(), "error");
+        let errors = count(report.errors.len(), "error");
         if !wants_again(&errors) {
             return Err(Failure::no(format!("{}: {errors}, nothing is installed", path.display())));
         }
@@ -95,13 +96,9 @@ fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<()> {
 }
 
 /// Checks the text as if it stood in the jobfile, with all that `check` says.
-fn check(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
+fn checked(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
     match with_environment(|env| jobfile::load_instead(path, bytes, env)) {
-        Ok(jobfile) => Report::of(&jobfile).forewarned(
-            jobfile,
-            &crate::cmd::jobs::check::Past::of(context, context.now.wall),
-            context.now.wall,
-        ),
+        Ok(jobfile) => check::of(context, jobfile),
         Err(problems) => Report::of_errors(problems),
     }
 }

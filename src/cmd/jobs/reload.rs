@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::cmd::control::wait;
-use crate::cmd::jobs::check::Told;
 use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::noun::{count, listed};
 use crate::core::time::Mono;
+use crate::facts::check::Told;
 use crate::jobfile::LoadError;
 use crate::os::clock;
 use crate::os::wake::{self, Rung};

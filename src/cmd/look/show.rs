@@ -6,6 +6,7 @@ use crate::cmd::look::runs::{arguments, style, verdict};
 use crate::cmd::when;
 use crate::cmd::{Cell, Context, Exit, Failure, Out, Result, Style, Table, Viewer};
 use crate::core::ended::HowItEnded;
+use crate::core::noun::size;
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::facts;
@@ -119,41 +120,11 @@ pub(super) fn said<'a>(error: &'a Option<String>, output: &'a Option<String>) ->
     error.as_deref().or(output.as_ref().map(last_line)).map(str::trim_end)
 }
 
-/// A size for people: `512 B`, `1.5 KiB`, `12 MiB`.
-pub(crate) fn size(bytes: i64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (bytes.max(0), 0);
-    let mut tenths = 0;
-    while value >= 1024 && unit + 1 < UNITS.len() {
-        tenths = value % 1024 * 10 / 1024;
-        value /= 1024;
-        unit += 1;
-    }
-    match (tenths, value) {
-        (1.., ..10) => format!("{value}.{tenths} {}", UNITS[unit]),
-        _ => format!("{value} {}", UNITS[unit]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cmd::output::capture;
     use crate::facts::run::tests::sample_run;
-
-    #[test]
-    fn sizes_are_short() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1 KiB"),
-            (1536, "1.5 KiB"),
-            (13_000_000, "12 MiB"),
-            (-1, "0 B"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
 
     #[test]
     fn what_is_not_known_takes_no_line() {

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::unit::has_systemd;
 use super::{Finding, Patient};
-use crate::cmd::look::show::size;
-use crate::cmd::{Jobs, Result};
 use crate::core::job::{CommandLine, Job};
-use crate::core::noun::{count, listed};
+use crate::core::noun::{count, listed, size};
 use crate::core::reason::plain as plain_error;
+use crate::facts::jobs::Jobs;
 use crate::os::{clock, disk, file, lock, process, zone};
-use crate::store::JobRow;
+use crate::store::{JobRow, StoreError};
 
 /// Less than this share of the disk, or than so many bytes, is little.
 const FREE_SHARE: u64 = 20;
@@ -23,8 +22,8 @@ const FREE_MIN: u64 = 256 << 20;
 const NAMES_MAX: usize = 5;
 
 /// Looks at all of it.
-pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>> {
-    let state_dir = patient.context.state_dir()?;
+pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
+    let state_dir = patient.state_dir;
     let mut findings = vec![rights(state_dir)];
     findings.extend(store(patient));
     findings.extend(free(state_dir));
@@ -41,7 +40,7 @@ pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>> {
 }
 
 /// A state directory of somebody else's is none that the caller can say anything about.
-pub(super) fn somebody_elses(state_dir: &Path) -> Option<Finding> {
+pub(crate) fn somebody_elses(state_dir: &Path) -> Option<Finding> {
     let own = nix::unistd::geteuid().as_raw();
     let uid = fs::symlink_metadata(state_dir).ok()?.uid();
     let shown = state_dir.display();
@@ -204,12 +203,12 @@ fn still_in_crontab(patient: &Patient<'_>, jobs: &[Job]) -> Vec<Finding> {
             CommandLine::Exec(_) => None,
         })
         .collect();
-    let lines = crate::cmd::moving::import::lines_of_crontabs(patient.context.caller.is_root);
-    lines
-        .into_iter()
+    patient
+        .cron_lines
+        .iter()
         .filter_map(|line| {
             let job = commands.get(&plain(&line.command))?;
-            let off = match line.off {
+            let off = match &line.off {
                 Some(command) => format!("`{command}`"),
                 None => format!("put a # before line {} of {}", line.line, line.file),
             };
@@ -230,7 +229,7 @@ fn plain(command: &str) -> String {
     command.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>> {
+fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, StoreError> {
     let Some(store) = &patient.store else {
         return Ok(None);
     };

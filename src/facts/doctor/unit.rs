@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
-use crate::cmd::Result;
 use crate::os::user;
+use crate::store::StoreError;
 
 /// Where units of the system are.
 const SYSTEM_UNITS: [&str; 4] = [
@@ -17,9 +17,8 @@ const SYSTEM_UNITS: [&str; 4] = [
 const UNIT: &str = "jobctl.service";
 
 /// Whether one runs, and of which version.
-pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>> {
-    let context = patient.context;
-    if !context.is_supervised()? {
+pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
+    if !patient.is_supervised {
         let start = if has_systemd() {
             format!("`systemctl {}start jobctl`, or `jobctl run`", user_option(patient))
         } else {
@@ -67,7 +66,7 @@ pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
     if !has_systemd() {
         return vec![Finding::good("unit", "not looked at: systemd does not run here")];
     }
-    let caller = &patient.context.caller;
+    let caller = patient.caller;
     let dirs: Vec<PathBuf> = if caller.is_root {
         SYSTEM_UNITS.iter().map(PathBuf::from).collect()
     } else {
@@ -132,5 +131,5 @@ pub(super) fn has_systemd() -> bool {
 }
 
 fn user_option(patient: &Patient<'_>) -> &'static str {
-    if patient.context.caller.is_root { "" } else { "--user " }
+    if patient.caller.is_root { "" } else { "--user " }
 }

@@ -1,6 +1,6 @@
 //! Whose a store is that `jobctl run` begins with: one from elsewhere starts paused.
 
-use crate::cmd::failure::Failure;
+use crate::cmd::Result;
 use crate::core::time::Now;
 use crate::os::machine;
 use crate::store::Store;
@@ -16,11 +16,7 @@ pub(super) enum Begins {
 
 /// A store that comes from another machine starts paused, as one that was restored does, and one that was put in the place of another
 /// and had a supervisor before: what waits in it may have been done since, and what was to be told may have been told. Why, if it does.
-pub(super) fn claim_store(
-    store: &Store,
-    begins: Begins,
-    now: Now,
-) -> Result<Option<&'static str>, Failure> {
+pub(super) fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>> {
     let here = machine::id();
     store.begin()?;
     let there = store.machine_id()?;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cmd::failure::Failure;
-use crate::cmd::{jobset, trust};
+use crate::cmd::jobset;
+use crate::cmd::{Failure, Result};
 use crate::core::schedule::Zone;
+use crate::facts::trust;
 use crate::jobfile::{Jobfile, LoadError};
 use crate::os::zone;
 use crate::store::Store;
@@ -40,7 +41,7 @@ pub(super) fn read(path: &Path) -> Result<Read, LoadError> {
 }
 
 /// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
-pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded, Failure> {
+pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded> {
     let error = match read(path) {
         Ok(read) => return Ok(Loaded { read, error: None }),
         // The copy must not be a way around.

@@ -11,12 +11,9 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::cmd::InFile;
-use crate::cmd::context::Context;
-use crate::cmd::exit::Exit;
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobset;
-use crate::cmd::output::Out;
 use crate::cmd::trust;
+use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::job::{Job, LogFormat, OnStop, Settings};
 use crate::core::time::Now;
 use crate::facts::traffic::running_max;
@@ -57,7 +54,7 @@ const OUTPUT_SHARE: u64 = 10;
 const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
 
 /// Answers `jobctl run`.
-pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit> {
     refuse_names(args)?;
     raise_open_files()?;
     let service = Service::of(context, args)?;
@@ -102,7 +99,7 @@ fn ousted(
 }
 
 /// A low limit of open files is no reason to run nothing, unless it cannot be raised.
-fn raise_open_files() -> Result<(), Failure> {
+fn raise_open_files() -> Result<()> {
     // What is left of it is looked at below.
     let _ = limit::raise_open_files();
     let max = process::descriptors_max();
@@ -121,7 +118,7 @@ fn take_office(
     is_standby: bool,
     jobfile: &std::path::Path,
     state_dir: &std::path::Path,
-) -> Result<Option<(Office, SelfPipe)>, Failure> {
+) -> Result<Option<(Office, SelfPipe)>> {
     let listen = || daemon::listen_to_signals().context("signals");
     match Office::take(state_dir, jobfile) {
         Ok(office) => return Ok(Some((office, listen()?))),
@@ -161,7 +158,7 @@ impl Service {
     }
 
     /// What stays the same, by the command line.
-    fn of(context: &Context, args: &cli::Run) -> Result<Self, Failure> {
+    fn of(context: &Context, args: &cli::Run) -> Result<Self> {
         let path = context.jobfile()?;
         trust::refuse(&path)?;
         Ok(Self {
@@ -181,14 +178,14 @@ impl Service {
     }
 
     /// Is the supervisor until it is told to stop; a store that takes the place of another has a supervisor of its own.
-    fn serve(&self, office: &mut Office, signals: &SelfPipe) -> Result<Exit, Failure> {
+    fn serve(&self, office: &mut Office, signals: &SelfPipe) -> Result<Exit> {
         let mut bell: Option<Bell> = None;
         let mut first = vec![Event::Rung];
         let mut begins = Begins::AsItIs;
         loop {
             let store = Store::create(&self.state_dir)?;
             let why_paused = claim_store(&store, begins, clock::now())?;
-            let snapshot = trust::snapshot(&self.path, None);
+            let snapshot = crate::facts::trust::snapshot(&self.path, None);
             let loaded = loading::load(&store, &self.path)?;
             let (mut supervisor, mut watching) = self.start(store, loaded, office, why_paused)?;
             let bell = match &mut bell {
@@ -222,7 +219,7 @@ impl Service {
         loaded: Loaded,
         office: &Office,
         why_paused: Option<&'static str>,
-    ) -> Result<(Supervisor<Slots>, Watching), Failure> {
+    ) -> Result<(Supervisor<Slots>, Watching)> {
         let now = clock::now();
         let mut supervisor = self.supervisor(store, &loaded.read.jobfile.settings, now)?;
         let jobs = loaded.read.jobfile.jobs.len();
@@ -262,12 +259,7 @@ impl Service {
     }
 
     /// A supervisor without jobs, with its log and its service manager; what it cannot have is said.
-    fn supervisor(
-        &self,
-        store: Store,
-        settings: &Settings,
-        now: Now,
-    ) -> Result<Supervisor<Slots>, Failure> {
+    fn supervisor(&self, store: Store, settings: &Settings, now: Now) -> Result<Supervisor<Slots>> {
         let (slots, unusable) = self.slots();
         let configuration = self.configuration(settings)?;
         let surroundings = self.surroundings();
@@ -302,7 +294,7 @@ impl Service {
         read: Read,
         removal: Removal,
         now: Now,
-    ) -> Result<Taken, Failure> {
+    ) -> Result<Taken> {
         let Read { jobfile, zones } = read;
         let Jobfile { settings, jobs, sources, .. } = jobfile;
         let sources: Vec<(PathBuf, String)> =
@@ -329,7 +321,7 @@ impl Service {
         supervisor.parts().1.forward_output(is_wanted.then_some(form));
     }
 
-    pub(crate) fn configuration(&self, settings: &Settings) -> Result<Configuration, Failure> {
+    pub(crate) fn configuration(&self, settings: &Settings) -> Result<Configuration> {
         let running_max = running_max(settings);
         let running_max = running_max.min(process::descriptors_max() / DESCRIPTORS_PER_SLOT);
         let is_pid_1 = std::process::id() == 1;
@@ -372,7 +364,7 @@ impl Service {
     }
 
     /// Where commands report; it is made if it is not there.
-    fn reports_dir(&self) -> Result<PathBuf, Failure> {
+    fn reports_dir(&self) -> Result<PathBuf> {
         let dir = Caller::of_process().reports_dir(&self.state_dir);
         match reports::make_dir(&dir) {
             Ok(()) => Ok(dir),
@@ -387,7 +379,7 @@ impl Service {
         error: Option<&str>,
         office: &Office,
         now: Now,
-    ) -> Result<(), Failure> {
+    ) -> Result<()> {
         let (store, _) = supervisor.parts();
         store.begin()?;
         if let Some(from) = office.last_alive_at.filter(|from| *from < now.wall) {
@@ -412,7 +404,7 @@ fn say_odds(
     jobfile_error: Option<&str>,
     why_paused: Option<&str>,
     now: Now,
-) -> Result<(), Failure> {
+) -> Result<()> {
     if let Some(error) = jobfile_error {
         let fields: [(&str, &dyn std::fmt::Display); 2] =
             [("error", &error), ("instead", &"the last good one")];
@@ -468,7 +460,7 @@ pub(crate) fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> 
 }
 
 /// Who names a job wants to run it, not the supervisor.
-fn refuse_names(args: &cli::Run) -> Result<(), Failure> {
+fn refuse_names(args: &cli::Run) -> Result<()> {
     let Some(name) = args.names.first() else {
         return Ok(());
     };

@@ -13,10 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cmd::failure::{Failure, plain};
 use crate::cmd::jobs::reload::Answer;
 use crate::cmd::jobs::run::Service;
 use crate::cmd::jobs::run::loading::Read;
+use crate::cmd::{Failure, plain};
 use crate::core::noun::count;
 use crate::core::time::{Mono, Now};
 use crate::jobfile::{LoadError, Snapshot, WatchedPlace};

@@ -7,12 +7,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::cmd::context::Context;
-use crate::cmd::failure::Failure;
+use crate::cmd::{Context, Failure, Result};
 use crate::supervisor::daemon::Holder;
 
 /// Refuses to begin where the supervisor of another state directory, one that follows from a path as well, has the same jobfile.
-pub(crate) fn refuse(context: &Context, jobfile: &Path, state_dir: &Path) -> Result<(), Failure> {
+pub(crate) fn refuse(context: &Context, jobfile: &Path, state_dir: &Path) -> Result<()> {
     if !context.has_derived_state_dir()? {
         return Ok(());
     }

@@ -22,6 +22,7 @@ use crate::cmd::said;
 use crate::core::job::CommandLine;
 use crate::core::noun::count;
 use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
+use crate::facts::doctor::CronLine;
 use crate::facts::jobs::{Jobs, with_environment};
 use crate::jobfile;
 use crate::os::zone;
@@ -125,19 +126,6 @@ fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import> {
     let mut import = convert(&request);
     import.notes.extend(notes);
     Ok(import)
-}
-
-/// A line that cron starts now, with the command that the same job would have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CronLine {
-    /// The crontab: a path, or `crontab of NAME`.
-    pub(crate) file: String,
-    /// From 1.
-    pub(crate) line: u32,
-    /// The command.
-    pub(crate) command: String,
-    /// The shell command that switches it off.
-    pub(crate) off: Option<String>,
 }
 
 /// What cron starts: of all users and of the system for root, else of the caller. A crontab that cannot be read is none.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cmd::failure::plain;
 use crate::cmd::jobs::run::loading::{self, Read};
-use crate::cmd::trust;
+use crate::cmd::plain;
+use crate::facts::trust;
 use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
 use crate::os::watch::{Watcher, What};
 use crate::os::zone;
