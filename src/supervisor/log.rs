@@ -68,6 +68,9 @@ pub(crate) struct Log {
     dropped_since: Option<Wall>,
     /// Nothing is written.
     pub(crate) is_mute: bool,
+    /// What was written, for tests.
+    #[cfg(test)]
+    pub(crate) written: String,
 }
 
 impl Log {
@@ -144,6 +147,8 @@ impl Log {
         if self.is_mute {
             self.lines.clear();
         }
+        #[cfg(test)]
+        self.written.push_str(&self.lines);
         let stderr = std::io::stderr();
         let written = write_ready(stderr.as_fd(), &mut stderr.lock(), self.lines.as_bytes());
         self.lines.drain(..written);

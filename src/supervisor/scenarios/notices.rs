@@ -320,3 +320,20 @@ fn nothing_is_kept_of_a_hook_whose_row_vanished() {
     let _ = day.turn(&[]);
     assert!(day.supervisor.bare.is_empty());
 }
+
+#[test]
+fn a_hook_that_fails_is_said_although_the_turn_of_its_end_failed_at_first() {
+    let jobfile = format!("[jobs.a]\n{HOOKS}[jobs.b]\nschedule = '* * * * *'\ncommand = 'x'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    day.acts("a failure", &[failing(35)]);
+    day.one("a", failing(1));
+    day.advance(5);
+    day.supervisor.store.execute_raw(
+        "CREATE TEMP TRIGGER full BEFORE INSERT ON main.run BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    day.advance(40);
+    day.supervisor.store.execute_raw("DROP TRIGGER full");
+    day.advance(40);
+    let log = &day.supervisor.log.written;
+    assert_eq!(log.matches("event=hook_failed").count(), 1, "{log}");
+}
