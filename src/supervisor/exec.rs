@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use super::recover::adopted_live;
 use super::slots::Slots;
 use super::spawner::{Adopted, Report, SlotEnd, Spawner, Stop};
-use super::{LOCK_AGAIN, Steps, Supervisor};
+use super::{LOCK_AGAIN, Supervisor};
 use crate::core::job::{Job, Name, Retry};
 use crate::core::lane;
 use crate::core::reason::plain;
@@ -18,7 +19,7 @@ use crate::core::retry::Stopped;
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
 use crate::keeper::Lent;
-use crate::store::{NewItem, RunRow, RunningExec, StoreError};
+use crate::store::{NewItem, RunRow, RunningExec, Store, StoreError};
 
 /// What is to be executed.
 pub(crate) struct Exec<'a> {
@@ -75,7 +76,7 @@ impl Supervisor<Slots> {
         let mut job = exec.job.clone();
         Arc::make_mut(&mut job.policy).retry = Retry::default();
         let lock = lane::lock_of(&job.policy, &exec.item.args);
-        let taken = match self.places.take(&job, &[], lock.as_deref()) {
+        let taken = match self.memory.places.take(&job, &[], lock.as_deref()) {
             Ok(Ok(taken)) => taken,
             Ok(Err(_)) => return Ok(Begun::Locked),
             Err(error) => return Ok(Begun::Failed(error)),
@@ -91,8 +92,8 @@ impl Supervisor<Slots> {
         };
         let row = run.clone();
         run.key = item.key;
-        let (live, claim) = self.claim_of(&job, run, slot, (taken, now));
-        self.add_live(row.id, live);
+        let (live, claim) = self.turn(now).claim_of(&job, run, slot, taken);
+        self.memory.live.insert(row.id, live);
         let mut order = claim.order;
         if lent.input.is_some() {
             order.stdin.clear();
@@ -101,7 +102,7 @@ impl Supervisor<Slots> {
         }
         let report = match self.spawner.start_with(slot, &order, claim.locks, lent) {
             Ok(()) => {
-                self.oversee((row.id, row.claim), slot, &order);
+                self.oversight.oversee((row.id, row.claim), slot, &order);
                 return Ok(Begun::Started(Box::new(row)));
             }
             Err(error) => Report::Refused(Outcome::SpawnFailed {
@@ -109,7 +110,7 @@ impl Supervisor<Slots> {
                 error: format!("new keeper: {}", plain(&error)),
             }),
         };
-        self.ended.push(SlotEnd { slot, run: row.id, claim: row.claim, report });
+        self.memory.ended.push(SlotEnd { slot, run: row.id, claim: row.claim, report });
         Ok(Begun::Started(Box::new(row)))
     }
 
@@ -161,42 +162,35 @@ impl Supervisor<Slots> {
 
     /// Writes down the end of what [`Supervisor::exec`] started, once it is told, and that somebody has seen it.
     pub(crate) fn exec_ended(&mut self, begun: &RunRow, now: Now) -> Result<Progress, StoreError> {
-        let ends = self.spawner.ended(now);
-        self.ended.extend(ends);
-        self.look_at_keepers(now);
-        if self.ended.is_empty() {
+        self.hear_ends(now);
+        if self.memory.ended.is_empty() {
             return Ok(Progress::UnderWay);
         }
-        for end in &mut self.ended {
+        for end in &mut self.memory.ended {
             end.report = never_again(end.report.clone());
         }
         // What it has found is put down in pieces; nobody else waits for this process.
-        while !self.ended.is_empty() {
-            let mut steps = Steps::at(now);
+        while !self.memory.ended.is_empty() {
             self.store.begin()?;
-            let written = self
-                .finish_ended(&mut steps)
-                .and_then(|()| match self.still(begun)? {
-                    Some(_) => self.store.ack_if_failed(begun.id, now.wall).map(drop),
-                    None => Ok(()),
-                })
-                .and_then(|()| self.store.commit());
+            let mut turn = self.turn(now);
+            let finished = turn.finish_ended();
+            let effects = *turn.effects;
+            let written = finished.and_then(|()| {
+                if still(&self.store, begun)?.is_some() {
+                    self.store.ack_if_failed(begun.id, now.wall)?;
+                }
+                self.store.commit()
+            });
             if let Err(error) = written {
                 self.store.rollback();
                 return Err(error);
             }
-            self.carry_out(steps, now);
+            self.carry_out(effects, now);
         }
-        Ok(match self.still(begun)? {
+        Ok(match still(&self.store, begun)? {
             Some(run) => Progress::Ended(Box::new(run)),
             None => Progress::Gone,
         })
-    }
-
-    /// The run as it stands; none if the store does not have this claim of it.
-    fn still(&self, begun: &RunRow) -> Result<Option<RunRow>, StoreError> {
-        let run = self.store.run(begun.id)?;
-        Ok(run.filter(|run| run.claim == begun.claim))
     }
 
     /// Begins the stop sequence, or ends it at once; the run is cancelled by it.
@@ -208,47 +202,28 @@ impl Supervisor<Slots> {
             }
             Some(_) | None => Ok(false),
         });
-        self.exec_pass_on(begun.id, stop);
+        self.pass_on(begun.id, stop);
     }
 
     /// Begins the stop sequence if somebody has cancelled the run since this was last asked.
     pub(crate) fn exec_look(&mut self, run: i64) -> Result<(), StoreError> {
-        let version = self.store.data_version()?;
-        if std::mem::replace(&mut self.data_version, version) == version {
+        self.queue.look_at_version(&self.store)?;
+        if !std::mem::take(&mut self.queue.is_stale) {
             return Ok(());
         }
         let is_cancelled = self.store.run(run)?.is_some_and(|row| row.stop.is_some());
-        let is_stopping = self.live.get(&run).is_none_or(|live| live.is_stopping);
+        let is_stopping = self.memory.live.get(run).is_none_or(|live| live.is_stopping);
         if is_cancelled && !is_stopping {
-            self.exec_pass_on(run, Stop::Gently);
+            self.pass_on(run, Stop::Gently);
         }
         Ok(())
-    }
-
-    fn exec_pass_on(&mut self, run: i64, stop: Stop) {
-        self.mark_stopping(run);
-        self.pass_on(run, stop);
     }
 }
 
 impl<S: Spawner> Supervisor<S> {
-    /// Reads anew which runs other processes look after.
-    pub(super) fn refresh_execs(&mut self) -> Result<(), StoreError> {
-        self.execs = self.store.running_execs()?;
-        self.execs.retain(|exec| !self.live.contains_key(&exec.run));
-        self.spawner.set_aside(self.execs.iter().map(|exec| exec.slot).collect());
-        Ok(())
-    }
-
-    /// How many of these are of a job: they hold a place of it, perhaps under a former name.
-    pub(super) fn execs_of(&self, job_id: i64) -> usize {
-        let execs = self.execs.iter();
-        execs.filter(|exec| exec.job_id == job_id).count()
-    }
-
     /// When those runs are to be looked at.
     pub(super) fn execs_look_at(&self) -> Option<Mono> {
-        (!self.execs.is_empty()).then_some(self.execs_at + LOCK_AGAIN)
+        (!self.memory.execs.all.is_empty()).then_some(self.memory.execs.looked_at + LOCK_AGAIN)
     }
 
     /// Takes over what nobody looks after any more.
@@ -256,31 +231,40 @@ impl<S: Spawner> Supervisor<S> {
         if self.execs_look_at().is_none_or(|at| at > now.mono) {
             return;
         }
-        self.execs_at = now.mono;
-        for exec in std::mem::take(&mut self.execs) {
+        self.memory.execs.looked_at = now.mono;
+        for exec in std::mem::take(&mut self.memory.execs.all) {
             let RunningExec { run, slot, claim, .. } = exec;
             // What cannot be read now is asked for again.
             let Ok(row) = self.store.run(run) else {
-                self.execs.push(exec);
+                self.memory.execs.all.push(exec);
                 continue;
             };
             let Some(row) = row.filter(|row| row.is_exec() && row.claim == claim) else {
                 continue;
             };
             let Some(found) = self.spawner.take_over(slot, run, claim) else {
-                self.execs.push(exec);
+                self.memory.execs.all.push(exec);
                 continue;
             };
-            let live = self.adopted_live(&row, slot, now);
-            self.add_live(run, live);
+            let live = adopted_live(&self.memory, &self.spawner, &row, now);
+            self.memory.live.insert(run, live);
             match found {
                 Adopted::Working | Adopted::Ending => {}
-                Adopted::Ended(report) => {
-                    self.ended.push(SlotEnd { slot, run, claim, report: never_again(report) })
-                }
+                Adopted::Ended(report) => self.memory.ended.push(SlotEnd {
+                    slot,
+                    run,
+                    claim,
+                    report: never_again(report),
+                }),
             }
         }
     }
+}
+
+/// The run as it stands; none if the store does not have this claim of it.
+fn still(store: &Store, begun: &RunRow) -> Result<Option<RunRow>, StoreError> {
+    let run = store.run(begun.id)?;
+    Ok(run.filter(|run| run.claim == begun.claim))
 }
 
 /// An attempt of which nothing is known is not tried again: somebody waited for this one.

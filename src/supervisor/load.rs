@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::jobs::JobState;
+use super::jobs::{JobState, Planning};
+use super::memory::Memory;
 use super::spawner::Spawner;
 use super::{Mode, Supervisor};
 use crate::core::job::Job;
@@ -99,12 +100,11 @@ impl<S: Spawner> Supervisor<S> {
         match loaded {
             Ok(Ok(registered)) => {
                 let changes = self.changes(&registered);
-                self.follow_merged(&registered.merged);
-                self.take_over(registered.states);
-                self.owes_lanes = true;
-                self.owes_moves = true;
-                self.loads += 1;
-                self.look_at_watermarks(now);
+                self.memory.live.follow_merged(&registered.merged.iter().copied().collect());
+                self.memory.jobs.replace(registered.states);
+                self.queue.begin_anew();
+                let Memory { clock, jobs, .. } = &mut self.memory;
+                clock.look_at_watermarks(jobs, now, &mut self.log);
                 Ok(Loaded::Taken(changes))
             }
             Ok(Err(held)) => Ok(Loaded::Held(held)),
@@ -122,56 +122,51 @@ impl<S: Spawner> Supervisor<S> {
         now: Now,
     ) -> Result<Registered, StoreError> {
         let is_new_boot =
-            self.store.boot_id()?.is_some_and(|boot| boot != self.configuration.boot_id);
+            self.store.boot_id()?.is_some_and(|boot| boot != self.memory.configuration.boot_id);
         let mut states = Vec::with_capacity(jobs.len());
         let mut merged = Vec::new();
         for job in jobs {
             let zone = zone_of(job.timezone.as_deref());
             let was: Vec<&str> =
                 job.policy.was.iter().map(crate::core::job::Name::as_str).collect();
-            let schedule = schedule_identity(&job, &zone, &self.configuration.seed);
+            let schedule = schedule_identity(&job, &zone, &self.memory.configuration.seed);
             let known =
                 self.store.register_job(job.name.as_str(), &was, schedule.as_deref(), now.wall)?;
             merged.extend(known.merged.iter().map(|former| (*former, known.id)));
-            let expect = self.expectation_of(&job);
+            let expect = self.memory.expectation_of(&job);
             if known.expect != expect {
                 self.store.expect(known.id, expect, now.wall)?;
             }
-            let seed = HashSeed { seed: &self.configuration.seed, job: job.name.as_str() };
+            let seed = HashSeed { seed: &self.memory.configuration.seed, job: job.name.as_str() };
+            let watermark = known.watermark.unwrap_or(now.wall);
+            let was_here = known.watermark != Some(now.wall);
+            let began = match was_here {
+                true => self.memory.jobs.get(known.id).and_then(|before| before.began),
+                false => Some(now.mono),
+            };
             let mut state = JobState {
                 jitter: plan::jitter_of(&job.policy, seed),
                 id: known.id,
                 zone,
-                grid_at: known.grid_at,
-                watermark: known.watermark.unwrap_or(now.wall),
-                began: None,
-                next: None,
-                pause: None,
-                running: Vec::new(),
-                head: None,
-                try_at: None,
+                planning: Planning { watermark, next: None, grid_at: known.grid_at },
+                began,
                 job,
             };
-            let was_here = known.watermark != Some(now.wall);
-            state.began = if was_here {
-                let before = self.by_id.get(&known.id);
-                before.and_then(|&index| self.jobs[index].began)
-            } else {
-                Some(now.mono)
-            };
-            if is_new_boot && was_here && state.timetable().has_reboot() {
+            let timetable = state.timetable(known.grid_at);
+            let (has_reboot, next) = (timetable.has_reboot(), timetable.next(watermark));
+            if is_new_boot && was_here && has_reboot {
                 self.insert_reboot(&state, now)?;
             }
-            state.next = state.timetable().next(state.watermark);
+            state.planning.next = next;
             states.push(state);
         }
         let gone = self.forget_removed(&states, now)?;
-        self.store.set_meta("boot_id", Some(&self.configuration.boot_id))?;
+        self.store.set_meta("boot_id", Some(&self.memory.configuration.boot_id))?;
         Ok(Registered { states, merged, gone })
     }
 
     fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
-        if self.configuration.mode == Mode::Shadow {
+        if self.memory.configuration.mode == Mode::Shadow {
             let skip = NewSkip::shadow(state.id, now.wall, now.wall);
             return self.store.record_skip(&skip).map(|_| ());
         }
@@ -197,24 +192,6 @@ impl<S: Spawner> Supervisor<S> {
         Ok(gone)
     }
 
-    /// What is under way of a job that goes on in another row is under way there.
-    fn follow_merged(&mut self, merged: &[(i64, i64)]) {
-        let rows: HashMap<i64, i64> = merged.iter().copied().collect();
-        for live in self.live.values_mut() {
-            if let Some(&id) = rows.get(&live.job_id) {
-                live.job_id = id;
-            }
-        }
-    }
-
-    /// Moves some runs of jobs that go on under another name.
-    pub(super) fn move_former(&mut self) -> Result<(), StoreError> {
-        let moved = self.store.move_former()?;
-        self.owes_moves = !moved.heirs.is_empty();
-        self.uniting = moved.withheld;
-        moved.heirs.into_iter().try_for_each(|job| self.load_head(job))
-    }
-
     /// What is different from the jobs that are in force.
     fn changes(&self, registered: &Registered) -> Changes {
         let mut changes = Changes {
@@ -232,7 +209,7 @@ impl<S: Spawner> Supervisor<S> {
             let merged = former_of.get(&state.id).into_iter().flatten();
             let before: Vec<&JobState> = std::iter::once(&state.id)
                 .chain(merged)
-                .filter_map(|id| self.by_id.get(id).map(|&index| &self.jobs[index]))
+                .filter_map(|id| self.memory.jobs.get(*id))
                 .collect();
             let others = before.iter().filter(|former| former.job.name != state.job.name);
             let renamed = changes.renamed.len();
@@ -247,26 +224,6 @@ impl<S: Spawner> Supervisor<S> {
             }
         }
         changes
-    }
-
-    fn take_over(&mut self, states: Vec<JobState>) {
-        self.by_id = states.iter().enumerate().map(|(index, state)| (state.id, index)).collect();
-        self.planned = states
-            .iter()
-            .enumerate()
-            .filter_map(|(index, state)| state.planned_at().map(|at| (at, index)))
-            .collect();
-        self.jobs = states;
-        let mut live: Vec<(i64, i64, u32)> =
-            self.live.iter().map(|(run, live)| (*run, live.job_id, live.place)).collect();
-        live.sort_unstable();
-        for (run, job_id, place) in live {
-            if let Some(&index) = self.by_id.get(&job_id) {
-                self.jobs[index].running.push((run, place));
-            }
-        }
-        self.heads.clear();
-        self.is_stale = true;
     }
 }
 

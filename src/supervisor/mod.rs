@@ -2,64 +2,62 @@
 //!
 //! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given `now`, so that tests invent it.
 
-mod claim;
-mod clocks;
+mod clock;
 pub(crate) mod daemon;
+pub(crate) mod disk;
+mod duties;
+mod ending;
 pub(crate) mod environment;
 pub(crate) mod errand;
 pub(crate) mod exec;
-mod feeds;
-mod finish;
+mod file;
 pub(crate) mod forward;
 mod jobs;
-mod lanes;
-mod late;
+mod live;
 mod load;
 pub(crate) mod log;
-mod mail;
+mod memory;
 pub(crate) mod metrics;
-mod notices;
-mod occurrences;
 mod oversight;
 mod places;
+mod queue;
 mod recover;
-mod retention;
-pub(crate) mod room;
 mod signs;
 mod slot;
 pub(crate) mod slots;
 pub(crate) mod spawner;
-mod stopping;
 mod sweeping;
 mod turn;
-mod waits;
 pub(crate) mod watching;
+mod weather;
 
 #[cfg(test)]
 mod scenarios;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::job::{HeartbeatTarget, LogFormat, OnStop, Policy};
-use crate::core::pause::Pause;
+use crate::core::job::{HeartbeatTarget, LogFormat, OnStop};
+use crate::core::reason::plain;
 use crate::core::time::{Mono, Now, Wall};
-use crate::store::{Rescued, RunningExec, Store};
+use crate::store::{Store, StoreError};
 
-use clocks::Jump;
+use disk::Disk;
+use duties::claim::Claim;
+use duties::notify::Claimed;
+use duties::stop::Stopping;
 use environment::Surroundings;
 use errand::Errands;
-use jobs::{Head, HeadKey, JobState};
+use file::StoreFile;
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::{Form, Log};
+use memory::Memory;
 use oversight::Oversight;
-use places::Places;
-use room::{Reserve, Room};
-use spawner::{SlotEnd, Spawner};
-use stopping::Stopping;
-use turn::Steps;
+use queue::Queue;
+use spawner::{Report, SlotEnd, Spawner, Stop};
+use turn::{Effects, Turn};
+use weather::Weather;
 
 /// No wait is longer: the wall clock may have been set, a ring may have been lost.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -67,8 +65,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// A lock that a stranger holds gives no sign when it is free.
 const LOCK_AGAIN: Duration = Duration::from_secs(1);
 
-/// After a store or a start that failed; doubled up to [`BACK_OFF_MAX`].
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+/// The longest wait after something that failed.
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 
 /// Whether a supervisor does what it plans.
@@ -107,9 +104,6 @@ pub(crate) struct Configuration {
     pub(crate) heartbeat: Option<(HeartbeatTarget, Duration)>,
 }
 
-/// A log of the store that is larger than this, four times what it is begun anew at, is worth a word.
-const LOG_LARGE: i64 = 16 << 20;
-
 /// Something that happened outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -131,132 +125,19 @@ pub(crate) enum Flow {
     BeginAnew,
 }
 
-/// An attempt that is under way.
-#[derive(Clone, Debug)]
-struct Live {
-    job_id: i64,
-    slot: u32,
-    claim: i64,
-    place: u32,
-    /// What it was started with; a reload does not change it.
-    policy: Arc<Policy>,
-    is_shell: bool,
-    /// The record of an adopted attempt did not say yet what it was started with: the policy is today's.
-    is_guessed: bool,
-    /// It was adopted from another boot or store: that its record says nothing proves nothing.
-    is_doubted: bool,
-    lock: Option<Box<str>>,
-    /// Somebody asked it to stop, and the spawner was told or will be at the end of the turn.
-    is_stopping: bool,
-    /// It was sent KILL, because the time of the stop is shorter than its grace.
-    is_killed: bool,
-    /// When it takes longer than expected; none: it may take any time, or that was told.
-    late_at: Option<Mono>,
-}
-
 /// The supervisor.
 pub(crate) struct Supervisor<S> {
     store: Store,
     spawner: S,
-    configuration: Configuration,
-    surroundings: Surroundings,
-    places: Places,
-    reserve: Reserve,
-    room: Room,
+    log: Log,
+    memory: Memory,
+    queue: Queue,
+    oversight: Oversight,
+    weather: Weather,
+    disk: Disk,
+    file: StoreFile,
     signs: signs::Signs,
     errands: Errands,
-    /// The store's log was begun anew since the last turn that was written, which did not help.
-    has_new_log: bool,
-    /// Something besides the store found the disk full in this turn.
-    wants_room: bool,
-    log: Log,
-    jobs: Vec<JobState>,
-    by_id: HashMap<i64, usize>,
-    /// How often jobs were loaded.
-    loads: u64,
-    /// Next occurrences.
-    planned: BTreeSet<(Wall, usize)>,
-    /// The first queued run of each job that has one.
-    heads: BTreeMap<HeadKey, Head>,
-    live: HashMap<i64, Live>,
-    /// Lanes of jobs that somebody else has taken, and when they are looked at again.
-    blocked: HashMap<(i64, Box<str>), Mono>,
-    /// Which lanes are taken is not known any more, or never was.
-    owes_lanes: bool,
-    /// Jobs whose lanes are being let go, and from which lane on. Nothing of them starts meanwhile.
-    lanes_left: BTreeMap<i64, String>,
-    /// Heads of queues were held, as many as one turn may; there may be more.
-    has_more_heads: bool,
-    /// Ends that are not in the store yet.
-    ended: Vec<SlotEnd>,
-    /// Runs that `jobctl exec` looks after: claimed by other processes, whose books are finished here once these are gone.
-    execs: Vec<RunningExec>,
-    execs_at: Mono,
-    next_due_at: Option<Wall>,
-    next_expiry_at: Option<Wall>,
-    /// Runs wait for others that have ended, more than one turn goes through.
-    has_followers: bool,
-    /// Successes have more failures before them than one turn acknowledges.
-    owes_acknowledgements: bool,
-    /// Runs of former names of jobs have yet to move (`was`).
-    owes_moves: bool,
-    /// Jobs of which nothing starts until those that are queued have.
-    uniting: BTreeSet<i64>,
-    /// Finders have found what is not queued yet.
-    has_feeds: bool,
-    /// Jobs of which nothing starts until batches in sight have replaced what they are to replace.
-    withheld: BTreeSet<i64>,
-    paused_all: Option<Pause>,
-    /// Hooks and mails under way.
-    telling: Vec<notices::Telling>,
-    /// Hooks and mails that could not be started in the surroundings of their job: they are told without.
-    bare: BTreeSet<i64>,
-    /// When the next one is due.
-    next_notice_at: Option<Wall>,
-    /// None could be started a moment ago.
-    tell_again_at: Option<Mono>,
-    /// Jobs whose hook or mail failed the last time: said once.
-    unheard: BTreeSet<(i64, notices::Kind)>,
-    /// When the next job is late.
-    next_late_at: Option<Wall>,
-    data_version: i64,
-    is_stale: bool,
-    /// The machine was booted since the last supervisor: what it left on disk unsynced may be gone.
-    is_new_boot: bool,
-    /// The books of the last boot are not on disk yet: only then this boot's id may stand there.
-    owes_boot_id: bool,
-    stopping: Option<Stopping>,
-    oversight: Oversight,
-    /// The newest `jobctl reload` that has no answer.
-    reload_asked: Option<i64>,
-    last: Now,
-    /// The latest time that the wall clock showed since it was last set back.
-    latest: Wall,
-    /// Up to where fixed times are gone through, as cron's virtual time: ahead of the clock after it was set back a little.
-    reached: Wall,
-    jump: Option<Jump>,
-    /// The clock went far forward: nothing is removed by age until then.
-    age_held_deadline: Option<Mono>,
-    /// When how much of that is left was last put on disk; none: it is not there yet.
-    age_noted_at: Option<Mono>,
-    last_prune: Mono,
-    prune_at: (usize, i64),
-    /// Bytes of output that are kept, as the store has it.
-    output_bytes: i64,
-    /// Where the last removal of output ended.
-    trimmed_to: i64,
-    again_at: Option<Mono>,
-    /// When a store that goes on failing is told of again.
-    say_again_at: Option<Mono>,
-    start_again_at: Option<Mono>,
-    /// How often a keeper for a run was refused in a row.
-    refusals: HashMap<i64, u32>,
-    back_off: Duration,
-    /// The store's file was deleted or replaced, and what was in it is safe: where.
-    astray: Option<Rescued>,
-    file_looked_at: Mono,
-    /// The store's log grows, because somebody reads for long, and that was said.
-    is_log_large: bool,
 }
 
 impl<S: Spawner> Supervisor<S> {
@@ -269,105 +150,37 @@ impl<S: Spawner> Supervisor<S> {
         now: Now,
     ) -> Self {
         Self {
-            places: Places::in_state_dir(&configuration.state_dir),
-            reserve: Reserve::in_state_dir(&configuration.state_dir),
-            room: Room::Enough,
-            signs: signs::Signs::default(),
-            errands: Errands::default(),
-            has_new_log: false,
-            wants_room: false,
-            astray: None,
             store,
             spawner,
-            configuration,
-            surroundings,
             log: Log::default(),
-            jobs: Vec::new(),
-            by_id: HashMap::new(),
-            loads: 0,
-            planned: BTreeSet::new(),
-            heads: BTreeMap::new(),
-            live: HashMap::new(),
-            blocked: HashMap::new(),
-            owes_lanes: true,
-            lanes_left: BTreeMap::new(),
-            has_more_heads: false,
-            ended: Vec::new(),
-            execs: Vec::new(),
-            execs_at: now.mono,
-            next_due_at: None,
-            next_expiry_at: None,
-            has_followers: false,
-            owes_acknowledgements: false,
-            owes_moves: true,
-            uniting: BTreeSet::new(),
-            has_feeds: false,
-            withheld: BTreeSet::new(),
-            paused_all: None,
-            telling: Vec::new(),
-            bare: BTreeSet::new(),
-            next_notice_at: None,
-            tell_again_at: None,
-            unheard: BTreeSet::new(),
-            next_late_at: None,
-            data_version: -1,
-            is_stale: true,
-            is_new_boot: false,
-            owes_boot_id: false,
-            stopping: None,
+            disk: Disk::of(&configuration.state_dir),
+            memory: Memory::new(configuration, surroundings, now),
+            queue: Queue::unread(),
             oversight: Oversight::at(now),
-            reload_asked: None,
-            last: now,
-            latest: now.wall,
-            reached: now.wall,
-            jump: None,
-            age_held_deadline: None,
-            age_noted_at: None,
-            last_prune: now.mono,
-            prune_at: (0, 0),
-            output_bytes: 0,
-            trimmed_to: 0,
-            refusals: HashMap::new(),
-            again_at: None,
-            say_again_at: None,
-            start_again_at: None,
-            back_off: BACK_OFF_MIN,
-            file_looked_at: now.mono,
-            is_log_large: false,
+            weather: Weather::default(),
+            file: StoreFile::seen_at(now),
+            signs: signs::Signs::default(),
+            errands: Errands::default(),
         }
     }
 
     /// Does what is to be done at `now`, after what has happened.
     ///
-    /// An error of the store is no error of the supervisor: the turn is undone and tried again a little later.
+    /// An error of the store is no error of the supervisor: the turn is dropped and tried again a little later.
     pub(crate) fn handle(&mut self, events: &[Event], now: Now) -> Flow {
-        for event in events {
-            match event {
-                Event::Rung => {
-                    self.is_stale = true;
-                    self.look_at_file(now);
-                }
-                Event::StopAsked => self.ask_to_stop(now),
-            }
-        }
-        self.look_at_clock(now);
-        if now.mono.since(self.file_looked_at) >= LOOK_EVERY {
-            self.look_at_file(now);
-        }
-        if self.astray.is_some() {
+        self.hear(events, now);
+        if self.file.is_astray() {
             self.log.flush();
             return Flow::BeginAnew;
         }
-        let ends = self.spawner.ended(now);
-        self.ended.extend(ends);
-        self.look_at_keepers(now);
+        self.hear_ends(now);
         self.look_at_execs(now);
-        self.look_for_room(now);
-        if self.again_at.is_none_or(|at| at <= now.mono) {
-            self.turn(now);
+        self.disk.look(&self.memory.ended, &mut self.log, now);
+        if self.weather.allows_a_turn(now) {
+            self.take_turn(now);
         }
-        if std::mem::take(&mut self.wants_room) && self.make_room(now) {
-            self.start_again_at = None;
+        if std::mem::take(&mut self.disk.is_wanted) && self.make_room(now) {
+            self.queue.start_again_at = None;
         }
         let flow = self.flow(now);
         self.give_signs(now);
@@ -375,23 +188,256 @@ impl<S: Spawner> Supervisor<S> {
         flow
     }
 
+    /// Hears what happened outside, and sees what time it is.
+    fn hear(&mut self, events: &[Event], now: Now) {
+        let is_rung = events.contains(&Event::Rung);
+        self.queue.is_stale |= is_rung;
+        if is_rung || self.file.is_due(now) {
+            self.file.look(&self.store, &mut self.log, now);
+        }
+        for _ in events.iter().filter(|event| **event == Event::StopAsked) {
+            self.ask_to_stop(now);
+        }
+        self.memory.clock.look(now, &mut self.log);
+    }
+
+    /// Hears which attempts have ended, and looks after the keepers of the others.
+    fn hear_ends(&mut self, now: Now) {
+        for end in self.spawner.ended(now) {
+            match signs::is_heartbeat(&end) {
+                true => self.finish_beat(&end, now),
+                false => self.memory.ended.push(end),
+            }
+        }
+        let hands = (&mut self.spawner, &mut self.log);
+        self.oversight.look_at_keepers(&self.memory.ended, hands, now);
+    }
+
+    fn take_turn(&mut self, now: Now) {
+        match self.write_turn(now) {
+            Ok(Some(effects)) => {
+                self.weather.cleared();
+                self.disk.has_new_log = false;
+                self.carry_out(*effects, now);
+            }
+            Ok(None) => {}
+            Err((effects, error)) => self.drop_turn(&effects, &error, now),
+        }
+    }
+
+    /// Lets all duties have their turn, if one of them is due, and commits what they have written.
+    fn write_turn(&mut self, now: Now) -> Result<Option<Box<Effects>>, (Box<Effects>, StoreError)> {
+        let mut turn = self.turn(now);
+        let decided = turn.decide();
+        #[cfg_attr(not(feature = "order-before-claim"), expect(unused_mut, reason = "see below"))]
+        let mut effects = turn.effects;
+        if let Ok(false) = decided {
+            return Ok(None);
+        }
+        #[cfg(feature = "order-before-claim")]
+        self.start_claimed(std::mem::take(&mut effects.claims), now);
+        match decided.and_then(|_| self.store.commit()) {
+            Ok(()) => Ok(Some(effects)),
+            Err(error) => Err((effects, error)),
+        }
+    }
+
+    /// A turn that has not decided anything.
+    fn turn(&mut self, now: Now) -> Turn<'_, S> {
+        Turn {
+            now,
+            store: &self.store,
+            spawner: &mut self.spawner,
+            queue: &mut self.queue,
+            memory: &self.memory,
+            oversight: &self.oversight,
+            is_disk_full: self.disk.is_full(),
+            effects: Box::new(Effects::none(&self.memory)),
+        }
+    }
+
+    /// What was decided is on disk: now, and not before, it is done.
+    fn carry_out(&mut self, mut effects: Effects, now: Now) {
+        let finished = self.memory.take_over(&mut effects, now);
+        for end in finished {
+            self.oversight.forget(end.run, end.claim);
+        }
+        self.disk.is_wanted |= effects.wants_room;
+        for (name, fields) in effects.take_log() {
+            let fields: Vec<_> =
+                fields.iter().map(|(key, value)| (*key, value as &dyn std::fmt::Display)).collect();
+            self.log.event(now.wall, name, &fields);
+        }
+        for slot in effects.released {
+            self.spawner.release(slot, now);
+        }
+        if self.disk.is_full() {
+            self.spawner.drop_output();
+        }
+        for file in effects.files {
+            // One that is gone already is what was wanted; one that cannot go now costs its room and nothing else.
+            let _ = std::fs::remove_file(file);
+        }
+        for (run, stop) in effects.stops {
+            self.pass_on(run, stop);
+        }
+        for run in effects.hurried {
+            self.memory.live.note_stop(run, |live| live.is_hurried = true);
+            self.oversight.hurry(run);
+        }
+        self.start_claimed(effects.claims, now);
+        self.start_telling(effects.notices, now);
+    }
+
+    /// The turn failed: nothing of it was, and the store is read anew a little later.
+    fn drop_turn(&mut self, effects: &Effects, error: &StoreError, now: Now) {
+        self.store.rollback();
+        self.weather.failed(error, &mut self.log, now);
+        self.disk.is_wanted |= effects.wants_room;
+        for slot in &effects.given {
+            self.spawner.give_back(*slot);
+        }
+        self.queue.forget();
+        if error.is_disk_full() && self.make_room(now) {
+            self.weather.try_at_once(now);
+        } else if error.is_file_limit() && !self.disk.has_new_log {
+            self.disk.begin_log_anew(&self.store);
+            self.weather.try_at_once(now);
+        }
+    }
+
+    /// Gives up the next thing that takes room on the disk, if there is one.
+    fn make_room(&mut self, now: Now) -> bool {
+        self.disk.make_room((&self.store, &mut self.spawner), &mut self.log, now)
+    }
+
+    /// Tells the keeper of a run to stop.
+    fn pass_on(&mut self, run: i64, stop: Stop) {
+        self.memory.stop(run, stop, (&mut self.spawner, &mut self.oversight));
+    }
+
+    /// The claims are on disk: the orders go out.
+    fn start_claimed(&mut self, claims: Vec<Claim>, now: Now) {
+        for Claim { slot, run, locks, order } in claims {
+            let id: &dyn std::fmt::Display = &run.id;
+            let fields = [("job", &run.job as _), ("run", id), ("attempt", &run.attempt as _)];
+            self.log.event(now.wall, "start", &fields);
+            let Err(error) = self.spawner.start(slot, &order, locks) else {
+                self.oversight.oversee((run.id, run.claim), slot, &order);
+                self.memory.refusals.remove(&run.id);
+                continue;
+            };
+            self.disk.is_wanted |= error.kind() == ErrorKind::StorageFull;
+            let fields = [("job", &run.job as _), ("run", id), ("error", &plain(&error) as _)];
+            self.log.event(now.wall, "cannot_start", &fields);
+            self.queue.start_again_at = Some(now.mono + LOCK_AGAIN);
+            let report = self.memory.refused(run.id, &error);
+            self.memory.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
+        }
+    }
+
+    /// The same for hooks and mails.
+    fn start_telling(&mut self, claimed: Vec<Claimed>, now: Now) {
+        for Claimed { slot, telling, order } in claimed {
+            let (run, claim) = (-telling.id, telling.claim);
+            let started = order.map(|order| (self.spawner.start(slot, &order, Vec::new()), order));
+            let report = match started {
+                Ok((Ok(()), order)) => {
+                    self.oversight.oversee((run, claim), slot, &order);
+                    continue;
+                }
+                Ok((Err(error), _)) => {
+                    let fields = [("notice", &telling.id as _), ("error", &plain(&error) as _)];
+                    self.log.event(now.wall, "cannot_tell", &fields);
+                    self.queue.tell_again_at = Some(now.mono + LOCK_AGAIN);
+                    Report::NeverStarted
+                }
+                Err(outcome) => Report::Refused(outcome),
+            };
+            self.memory.ended.push(SlotEnd { slot, run, claim, report });
+        }
+    }
+
+    /// Begins a stop; a second time: the stop sequence at once; a third time: KILL.
+    fn ask_to_stop(&mut self, now: Now) {
+        let stopping = Stopping::ask(&self.memory, now);
+        if self.memory.stopping.replace(stopping).is_none() {
+            self.sign_stopping(now);
+        }
+        let running = self.memory.live.len();
+        let hooks = self.memory.notify.telling.len();
+        let fields = [
+            ("running", &running as &dyn std::fmt::Display),
+            ("hooks", &hooks),
+            ("asked", &stopping.asked()),
+        ];
+        self.log.event(now.wall, "stopping", &fields);
+    }
+
+    /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends are not on disk, but not for a
+    /// store that cannot be written. What is not on disk stands in the records, and the next supervisor reads them.
+    fn flow(&mut self, now: Now) -> Flow {
+        let memory = &self.memory;
+        let Some(stopping) = memory.stopping else {
+            return Flow::Continue;
+        };
+        if !self.weather.is_fine() && stopping.is_over(now) {
+            let (running, ended) = (memory.live.len(), memory.ended.len());
+            let fields = [
+                ("reason", &"the store cannot be written" as &dyn std::fmt::Display),
+                ("running", &running),
+                ("ended", &ended),
+            ];
+            self.log.event(now.wall, "leaving", &fields);
+            return Flow::Leave;
+        }
+        let waits_for_attempts = stopping.waits_for_attempts(now) && !memory.live.is_empty();
+        let waits_for_telling = memory.waits_for_telling(&self.queue, now);
+        match waits_for_attempts || waits_for_telling || !memory.ended.is_empty() {
+            true => Flow::Continue,
+            false => Flow::Leave,
+        }
+    }
+
+    /// How long nothing will be to do, unless something happens.
+    pub(crate) fn next_wait(&self, now: Now) -> Duration {
+        let turn = match self.weather.again_at() {
+            Some(at) => Some(at.since(now.mono)),
+            None => duties::next_wait::<S>(&self.memory, &self.queue, now),
+        };
+        let looks = [self.disk.look_at(), self.execs_look_at(), self.leave_at(now)];
+        let looks = looks.into_iter().flatten().map(|at| at.since(now.mono));
+        let others = [self.oversight.next_wait(), self.next_sign_wait(now), self.log.next_wait()];
+        let all = others.into_iter().chain([turn]).flatten().chain(looks);
+        all.fold(LOOK_EVERY, Duration::min)
+    }
+
+    /// When a stop is over that waits for attempts, for hooks or for a store that cannot be written: then the loop leaves.
+    fn leave_at(&self, now: Now) -> Option<Mono> {
+        let stopping = self.memory.stopping?;
+        let waits_for_telling = self.memory.waits_for_telling(&self.queue, now);
+        let own = (waits_for_telling || !self.weather.is_fine()).then(|| stopping.deadline());
+        let attempts = (!self.memory.live.is_empty()).then(|| stopping.leave_deadline());
+        own.into_iter().chain(attempts).filter(|at| *at > now.mono).min()
+    }
+
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
-        if configuration.log_format != self.configuration.log_format {
-            self.log.set_form(Form::of(configuration.log_format), self.last.wall);
+        if configuration.log_format != self.memory.configuration.log_format {
+            self.log.set_form(Form::of(configuration.log_format), self.memory.clock.last().wall);
         }
-        std::mem::replace(&mut self.configuration, configuration)
+        std::mem::replace(&mut self.memory.configuration, configuration)
     }
 
     /// The newest request of `jobctl reload` that is not answered; a second call gives it only if it is still so.
     pub(crate) fn take_reload_asked(&mut self) -> Option<i64> {
-        self.reload_asked.take()
+        self.queue.reload_asked.take()
     }
 
     /// From now on the log is written as its reader and the configuration want it.
     pub(crate) fn open_log(&mut self) {
-        let form = Form::of(self.configuration.log_format);
-        self.log.set_form(form, self.last.wall);
+        let form = Form::of(self.memory.configuration.log_format);
+        self.log.set_form(form, self.memory.clock.last().wall);
     }
 
     /// Whether the log is JSON.
@@ -414,6 +460,21 @@ impl<S: Spawner> Supervisor<S> {
         errand.begin(&mut self.errands, now, work)
     }
 
+    /// Notes how long this process is to wait at most.
+    pub(crate) fn note_wait(&mut self, wait: Duration) {
+        self.oversight.note_wait(wait);
+    }
+
+    /// Makes the reserve of the disk.
+    pub(crate) fn keep_reserve(&mut self, now: Now) {
+        self.disk.keep_reserve(&mut self.spawner, &mut self.log, now);
+    }
+
+    /// Compares the clock with the last sign of life of the supervisor before this one.
+    pub(crate) fn look_at_clock_of_last(&mut self, last_alive_at: Wall, now: Now) {
+        self.memory.clock.look_at_that_of_last(last_alive_at, now, &mut self.log);
+    }
+
     /// What tells the loop that something has ended: errands, and attempts.
     pub(crate) fn to_wait_for(&self) -> (&Errands, &S) {
         (&self.errands, &self.spawner)
@@ -427,59 +488,11 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Whether another file has taken the place of the store's.
     pub(crate) fn is_replaced(&self) -> bool {
-        matches!(self.astray, Some(Rescued::Aside(_)))
+        self.file.is_replaced()
     }
 
     /// Whether somebody wants this supervisor to stop.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
-    }
-
-    /// A reader that keeps a transaction open needs all that was written since: the log grows meanwhile, and nothing else can be done.
-    fn look_at_log(&mut self, now: Now) {
-        if !self.is_log_large && self.store.log_len() <= LOG_LARGE.cast_unsigned() {
-            return;
-        }
-        let Some((bytes, moved)) = self.store.log_bytes() else {
-            return;
-        };
-        let grows = bytes > LOG_LARGE && moved < bytes;
-        if grows && !self.is_log_large {
-            let hint = "some process reads the store for long; `fuser` on the file names it";
-            self.log.event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
-        } else if !grows && self.is_log_large {
-            self.log.event(now.wall, "wal_reset", &[("bytes", &bytes)]);
-        }
-        self.is_log_large = grows;
-    }
-
-    /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
-    /// what happens in it. Where it cannot be written to a file that people find, it is tried again.
-    fn look_at_file(&mut self, now: Now) {
-        self.file_looked_at = now.mono;
-        self.look_at_log(now);
-        if !self.store.is_astray() {
-            return;
-        }
-        match self.store.rescue(now.wall) {
-            Ok(rescued @ Rescued::PutBack) => {
-                self.log.event(now.wall, "store_put_back", &[]);
-                self.astray = Some(rescued);
-            }
-            Ok(Rescued::Aside(path)) => {
-                let hint = "what was in the store before is there; `jobctl restore` takes it back";
-                let fields: [(&str, &dyn std::fmt::Display); 2] =
-                    [("kept", &path.display()), ("hint", &hint)];
-                self.log.event(now.wall, "store_replaced", &fields);
-                self.astray = Some(Rescued::Aside(path));
-            }
-            Ok(Rescued::Nowhere) => {
-                let error = "what has its name now is no store that could be used";
-                self.log.event(now.wall, "store_not_put_back", &[("error", &error)]);
-            }
-            Err(error) => {
-                self.log.event(now.wall, "store_not_put_back", &[("error", &error)]);
-            }
-        }
+        self.memory.stopping.is_some()
     }
 }

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::environment::{NOTICE_GRACE, NOTICE_TIMEOUT};
-use super::spawner::{Sent, Spawner, Stop};
-use super::stopping::Stopping;
-use super::{Live, Supervisor};
+use super::live::Live;
+use super::log::Log;
+use super::spawner::{Sent, SlotEnd, Spawner, Stop};
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
 use crate::keeper::START_MAX;
@@ -20,6 +20,10 @@ const KEEPER_MAX: Duration = Duration::from_secs(5);
 
 /// A keeper that is told to kill at once for the last time, or whose supervisor should have left, has this long.
 const LAST_MAX: Duration = Duration::from_secs(1);
+
+/// After a stop has had its time, and that of the keepers that are killed for it, the supervisor leaves.
+pub(super) const AFTER_A_STOP: Duration =
+    Duration::from_secs(LAST_MAX.as_secs() + KEEPER_MAX.as_secs());
 
 /// A keeper that has not begun to end its attempt so long after the timeout is woken.
 const WAKE_BEHIND: Duration = Duration::from_secs(1);
@@ -124,7 +128,7 @@ impl Oversight {
     }
 
     /// How long nothing is to be done, unless something happens.
-    fn next_wait(&self) -> Option<Duration> {
+    pub(super) fn next_wait(&self) -> Option<Duration> {
         let waits = self.watched.values().filter(|one| one.killed.is_none());
         let waits = waits.filter_map(|one| {
             let is_late = one.told_deadline.is_some() || one.is_woken;
@@ -135,9 +139,7 @@ impl Oversight {
         });
         waits.min()
     }
-}
 
-impl<S: Spawner> Supervisor<S> {
     /// From now on the keeper of a slot has to keep its times.
     pub(super) fn oversee(&mut self, (run, claim): (i64, i64), slot: u32, order: &Order) {
         self.watch_over((run, claim), slot, order.timeout, order.stop_grace);
@@ -150,7 +152,7 @@ impl<S: Spawner> Supervisor<S> {
         timeout: Option<Duration>,
         grace: Duration,
     ) {
-        let now = self.oversight.now;
+        let now = self.now;
         let watched = Watched {
             slot,
             claim,
@@ -162,7 +164,7 @@ impl<S: Spawner> Supervisor<S> {
             try_at: None,
             killed: None,
         };
-        self.oversight.watched.insert(run, watched);
+        self.watched.insert(run, watched);
     }
 
     /// The same for an attempt that a former supervisor began: how much of its time is over is its keeper's to know.
@@ -178,8 +180,8 @@ impl<S: Spawner> Supervisor<S> {
 
     /// The keeper of a run was told to stop.
     pub(super) fn note_told(&mut self, run: i64, stop: Stop) {
-        let now = self.oversight.now;
-        if let Some(one) = self.oversight.watched.get_mut(&run) {
+        let now = self.now;
+        if let Some(one) = self.watched.get_mut(&run) {
             let time = match stop {
                 Stop::Gently => one.grace + KEEPER_MAX,
                 Stop::AtOnce => KEEPER_MAX,
@@ -190,8 +192,8 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Everything is to be over now.
     pub(super) fn hurry(&mut self, run: i64) {
-        let at = self.oversight.now + LAST_MAX;
-        if let Some(one) = self.oversight.watched.get_mut(&run) {
+        let at = self.now + LAST_MAX;
+        if let Some(one) = self.watched.get_mut(&run) {
             one.told_deadline = Some(one.told_deadline.map_or(at, |told| told.min(at)));
         }
     }
@@ -199,23 +201,28 @@ impl<S: Spawner> Supervisor<S> {
     /// What has ended needs nobody to look after it.
     pub(super) fn forget(&mut self, run: i64, claim: i64) {
         let is_it = |one: &Watched| one.claim == claim;
-        if self.oversight.watched.get(&run).is_some_and(is_it) {
-            self.oversight.watched.remove(&run);
+        if self.watched.get(&run).is_some_and(is_it) {
+            self.watched.remove(&run);
         }
     }
 
     /// Wakes and kills keepers that are late. After the ends that they have told were heard.
-    pub(super) fn look_at_keepers(&mut self, now: Now) {
-        self.oversight.advance(now);
-        let clock = self.oversight.now;
-        let is_ended = |run: &i64| self.ended.iter().any(|end| end.run == *run);
+    pub(super) fn look_at_keepers<S: Spawner>(
+        &mut self,
+        ended: &[SlotEnd],
+        (spawner, log): (&mut S, &mut Log),
+        now: Now,
+    ) {
+        self.advance(now);
+        let clock = self.now;
+        let is_ended = |run: &i64| ended.iter().any(|end| end.run == *run);
         let mut killed = Vec::new();
-        for (run, one) in &mut self.oversight.watched {
+        for (run, one) in &mut self.watched {
             if one.killed.is_some() || is_ended(run) {
                 continue;
             }
             if one.wake_deadline().is_some_and(|at| at <= clock) {
-                match self.spawner.wake(one.slot) {
+                match spawner.wake(one.slot) {
                     Sent::Sent => one.is_woken = true,
                     Sent::Unsent => one.try_at = Some(clock + LOOK),
                 }
@@ -223,11 +230,11 @@ impl<S: Spawner> Supervisor<S> {
             let Some(cause) = one.kill_cause(clock) else {
                 continue;
             };
-            if cause == Cause::Start && self.spawner.is_started(one.slot, *run, one.claim) {
+            if cause == Cause::Start && spawner.is_started(one.slot, *run, one.claim) {
                 one.start_deadline = None;
                 continue;
             }
-            match self.spawner.kill_keeper(one.slot) {
+            match spawner.kill_keeper(one.slot) {
                 Sent::Sent => {
                     one.killed = Some(cause);
                     killed.push((*run, cause));
@@ -241,23 +248,18 @@ impl<S: Spawner> Supervisor<S> {
                 Cause::Start => "it did not start its command",
                 Cause::Told => "it did not end its attempt when it was told to",
             };
-            self.log.event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
+            log.event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
         }
     }
 
-    /// How long no keeper is late.
-    pub(super) fn next_keeper_wait(&self) -> Option<Duration> {
-        self.oversight.next_wait()
-    }
-
     /// Notes how long this process is to wait at most.
-    pub(crate) fn note_wait(&mut self, wait: Duration) {
-        self.oversight.planned = Some(wait);
+    pub(super) fn note_wait(&mut self, wait: Duration) {
+        self.planned = Some(wait);
     }
 
     /// How an attempt ended whose keeper is gone without a word: what the keeper was killed for is known.
     pub(super) fn outcome_of_lost(&self, run: i64, claim: i64) -> Outcome {
-        let one = self.oversight.watched.get(&run);
+        let one = self.watched.get(&run);
         let killed = one.filter(|one| one.claim == claim).and_then(|one| one.killed);
         match killed {
             Some(Cause::Timeout) => Outcome::TimedOut { exit_code: None, signal: None },
@@ -268,17 +270,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Whether the keeper of an attempt was killed because it did not end that when it was told to: then the attempt was stopped.
     pub(super) fn was_told(&self, run: i64, claim: i64) -> bool {
-        let one = self.oversight.watched.get(&run);
+        let one = self.watched.get(&run);
         one.is_some_and(|one| one.claim == claim && one.killed == Some(Cause::Told))
-    }
-
-    /// Whether a stop has had all its time, and that of the keepers that were killed for it.
-    pub(super) fn is_long_over(&self, stopping: Stopping, now: Now) -> bool {
-        self.long_over_deadline(stopping) <= now.mono
-    }
-
-    /// When the supervisor leaves, whatever keepers have not ended.
-    pub(super) fn long_over_deadline(&self, stopping: Stopping) -> Mono {
-        self.stop_deadline(stopping) + LAST_MAX + KEEPER_MAX
     }
 }

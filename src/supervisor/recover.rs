@@ -2,116 +2,123 @@
 
 use std::sync::Arc;
 
-use super::spawner::{Adopted, Report, SlotEnd, Spawner};
-use super::{Live, Supervisor};
+use super::Supervisor;
+use super::duties::notify::Telling;
+use super::live::Live;
+use super::memory::{Boot, Memory};
+use super::spawner::{Adopted, SlotEnd, Spawner};
 use crate::core::job::CommandLine;
 use crate::core::lane;
 use crate::core::run::State;
-use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::store::{Filter, RunRow, StoreError};
 
 impl<S: Spawner> Supervisor<S> {
     /// Looks after every run that was running when the last supervisor ended. How many were adopted.
     pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
-        let former = self.store.books_boot_id()?;
-        self.is_new_boot = former.is_some_and(|boot| boot != self.configuration.boot_id);
-        self.owes_boot_id = true;
-        self.output_bytes = self.store.output_bytes()?;
-        self.recover_age_held(now)?;
+        let memory = &mut self.memory;
+        let boot_id = &memory.configuration.boot_id;
+        let is_new = self.store.books_boot_id()?.is_some_and(|boot| boot != *boot_id);
+        memory.boot = Boot { is_new, owes_id: true };
+        memory.output_bytes = self.store.output_bytes()?;
+        if let Some(held) = self.store.age_held()? {
+            memory.clock.go_on_holding(&held, boot_id, now);
+        }
         let filter = Filter { states: vec![State::Running], ..Filter::default() };
         let mut adopted = 0;
         let running = self.store.runs(&filter, None)?.into_iter().rev();
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let found = self.spawner.adopt(slot, run.id, run.claim);
-            let live = Live { is_doubted: self.is_new_boot, ..self.adopted_live(&run, slot, now) };
+            let live = adopted_live(&self.memory, &self.spawner, &run, now);
+            let live = Live { is_doubted: is_new, ..live };
             if let Adopted::Working = found {
-                self.oversee_adopted(run.id, &live);
+                adopted += 1;
+                self.oversight.oversee_adopted(run.id, &live);
+                self.log.event(
+                    now.wall,
+                    "adopt",
+                    &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)],
+                );
             }
-            self.add_live(run.id, live);
-            match found {
-                Adopted::Working => {
-                    adopted += 1;
-                    self.log.event(
-                        now.wall,
-                        "adopt",
-                        &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)],
-                    );
-                }
-                Adopted::Ending => {}
-                Adopted::Ended(report) => {
-                    self.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report })
-                }
-            }
+            self.memory.live.insert(run.id, live);
+            self.memory.note_found(found, slot, (run.id, run.claim));
         }
         self.recover_notices(now)?;
         Ok(adopted)
     }
 
-    /// Whether something is under way whose claim may be of another boot or store. As long as it is, the books of that are not
-    /// finished: the next supervisor has to doubt it, too.
-    pub(super) fn has_doubts(&self) -> bool {
-        self.live.values().any(|live| live.is_doubted)
-            || self.telling.iter().any(|telling| telling.is_doubted)
+    /// Looks after what the last supervisor was telling.
+    fn recover_notices(&mut self, now: Now) -> Result<(), StoreError> {
+        for row in self.store.notices_under_way()? {
+            let (Some(slot), Some(claim)) = (row.slot, row.claim) else {
+                continue;
+            };
+            let is_doubted = self.memory.boot.is_new;
+            let telling = Telling { id: row.id, job_id: row.job_id, claim, is_doubted };
+            self.memory.notify.telling.push(telling);
+            let found = self.spawner.adopt(slot, -row.id, claim);
+            if let Adopted::Working = found {
+                self.oversight.oversee_adopted_notice((-row.id, claim), slot);
+                self.log.event(now.wall, "adopt", &[("notice", &row.id)]);
+            }
+            self.memory.note_found(found, slot, (-row.id, claim));
+        }
+        Ok(())
     }
+}
 
-    /// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
-    pub(super) fn adopted_live(&self, run: &RunRow, slot: u32, now: Now) -> Live {
-        let terms = self.spawner.terms(slot, run.id, run.claim);
-        let is_guessed = terms.is_none();
-        let job = self.by_id.get(&run.job_id).map(|&index| &self.jobs[index].job);
-        // What is expected is no matter of how it is judged: the jobfile of today says it.
-        let within = job.and_then(|job| job.policy.expect_within);
-        let so_far = run.started_at.map(|at| now.wall.since(at));
-        let late_at = within
-            .filter(|_| run.late_at.is_none())
-            .map(|within| now.mono + within.saturating_sub(so_far.unwrap_or_default()));
-        let (policy, is_shell) = match (terms, job) {
-            (Some(terms), _) => {
-                let is_shell = terms.is_shell;
-                (Arc::new(terms.into_policy()), is_shell)
-            }
-            (None, Some(job)) => {
-                let is_shell = matches!(job.command, CommandLine::Shell(_));
-                (job.policy.clone(), is_shell)
-            }
-            (None, None) => (Arc::default(), false),
-        };
-        Live {
-            job_id: run.job_id,
-            slot,
-            claim: run.claim,
-            place: 0,
-            lock: lane::lock_of(&policy, &run.args),
-            policy,
-            is_shell,
-            is_guessed,
-            is_doubted: false,
-            is_killed: false,
-            is_stopping: false,
-            late_at,
+impl Memory {
+    /// Notes the end of an attempt of a former supervisor, if it has ended.
+    pub(super) fn note_found(&mut self, found: Adopted, slot: u32, (run, claim): (i64, i64)) {
+        match found {
+            Adopted::Working | Adopted::Ending => {}
+            Adopted::Ended(report) => self.ended.push(SlotEnd { slot, run, claim, report }),
         }
     }
 }
 
-/// What an end says, whenever it came. A record that says nothing of a claim proves that nothing was started only on the boot and in
-/// the store of the claim (then `is_doubted` is false): it is not synced, so that an older one may stand there after a power cut,
-/// and after a restore it may be that of a later claim.
-pub(super) fn believed(report: &Report, is_doubted: bool) -> &Report {
-    match report {
-        Report::NeverStarted if is_doubted => &Report::Lost,
-        Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,
-    }
-}
-
-impl Live {
-    /// The same, judged by what its record says at its end that it was started with, whether it ended or was lost.
-    pub(super) fn judged_by(mut self, said: Option<Terms>) -> Self {
-        if let Some(terms) = said {
-            self.is_shell = terms.is_shell;
-            self.policy = Arc::new(terms.into_policy());
+/// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
+pub(super) fn adopted_live<S: Spawner>(
+    memory: &Memory,
+    spawner: &S,
+    run: &RunRow,
+    now: Now,
+) -> Live {
+    let slot = run.slot.unwrap_or(u32::MAX);
+    let terms = spawner.terms(slot, run.id, run.claim);
+    let is_guessed = terms.is_none();
+    let job = memory.jobs.get(run.job_id).map(|state| &state.job);
+    // What is expected is no matter of how it is judged: the jobfile of today says it.
+    let within = job.and_then(|job| job.policy.expect_within);
+    let so_far = run.started_at.map(|at| now.wall.since(at));
+    let late_at = within
+        .filter(|_| run.late_at.is_none())
+        .map(|within| now.mono + within.saturating_sub(so_far.unwrap_or_default()));
+    let (policy, is_shell) = match (terms, job) {
+        (Some(terms), _) => {
+            let is_shell = terms.is_shell;
+            (Arc::new(terms.into_policy()), is_shell)
         }
-        self
+        (None, Some(job)) => {
+            let is_shell = matches!(job.command, CommandLine::Shell(_));
+            (job.policy.clone(), is_shell)
+        }
+        (None, None) => (Arc::default(), false),
+    };
+    Live {
+        job_id: run.job_id,
+        slot,
+        claim: run.claim,
+        place: 0,
+        lock: lane::lock_of(&policy, &run.args),
+        policy,
+        is_shell,
+        is_guessed,
+        is_doubted: false,
+        is_killed: false,
+        is_hurried: false,
+        is_stopping: false,
+        late_at,
     }
 }

@@ -346,7 +346,7 @@ impl Scenario {
         let loaded = jobfile::load_sources(&[source], &environment)
             .expect("the scenario's jobfile is valid");
         if let Some(max) = loaded.settings.max_running {
-            self.supervisor.configuration.running_max = usize::try_from(max).unwrap();
+            self.supervisor.memory.configuration.running_max = usize::try_from(max).unwrap();
         }
         let mut zone_of = |name: Option<&str>| Arc::new(zone::load(name.unwrap_or("UTC")).unwrap());
         let new = NewJobs { jobs: loaded.jobs, sources: &[], removal };
@@ -365,6 +365,15 @@ impl Scenario {
         self.supervisor = supervisor(store, &self.state_dir, &self.boot_id, self.now);
         self.load(jobfile);
         self.supervisor.recover(self.now).unwrap();
+    }
+
+    fn look_at_clock(&mut self) {
+        self.supervisor.memory.clock.look(self.now, &mut self.supervisor.log);
+    }
+
+    fn fail_a_turn(&mut self, error: &StoreError) {
+        let effects = super::Effects::none(&self.supervisor.memory);
+        self.supervisor.drop_turn(&effects, error, self.now);
     }
 
     fn advance_clocks(&mut self, by: Duration) {
@@ -389,7 +398,9 @@ impl Scenario {
         while self.now.wall < until {
             let is_restless = self.supervisor.next_wait(self.now) == Duration::ZERO;
             assert!(
-                !is_restless || !self.supervisor.ended.is_empty() || self.supervisor.has_feeds,
+                !is_restless
+                    || !self.supervisor.memory.ended.is_empty()
+                    || self.supervisor.queue.has_feeds,
                 "it would turn in circles at {:?}",
                 self.now
             );
@@ -411,7 +422,9 @@ impl Scenario {
             priority: 0,
             max_attempts: self
                 .supervisor
+                .memory
                 .jobs
+                .all
                 .iter()
                 .find(|state| state.job.name.as_str() == job)
                 .and_then(|state| state.job.policy.attempts_max()),
@@ -602,8 +615,8 @@ fn no_more_run_at_once_than_concurrency_and_max_running_allow() {
     let mut day = Scenario::new(jobfile, T0);
     let ids = [day.enqueue("a", 6), day.enqueue("b", 6)].concat();
     let _ = day.turn(&[Event::Rung]);
-    assert_eq!(day.supervisor.jobs[0].running.len(), 2);
-    assert_eq!(day.supervisor.live.len(), 3);
+    assert_eq!(day.supervisor.memory.live.of_job(1).len(), 2);
+    assert_eq!(day.supervisor.memory.live.len(), 3);
     day.advance(30);
     assert_eq!(day.supervisor.spawner.running_peak, 3);
     assert!(ids.iter().all(|id| day.run(*id).state == State::Succeeded));
@@ -1099,7 +1112,7 @@ fn a_turn_that_fails_on_disk_is_undone_and_done_again() {
         day.runs("a"),
         ["01 00:01:00 succeeded", "01 00:02:00 succeeded", "01 00:03:00 succeeded"]
     );
-    assert!(day.supervisor.live.is_empty() && day.supervisor.spawner.given.is_empty());
+    assert!(day.supervisor.memory.live.is_empty() && day.supervisor.spawner.given.is_empty());
 }
 
 #[test]
@@ -1117,7 +1130,7 @@ fn a_stop_does_not_wait_for_a_store_that_cannot_be_written() {
         day.advance_clocks(wait.max(Duration::from_millis(1)));
         assert!(day.now.mono.since(asked) < Duration::from_secs(3600));
     }
-    assert_eq!(day.now.mono.since(asked), day.supervisor.configuration.stop_timeout);
+    assert_eq!(day.now.mono.since(asked), day.supervisor.memory.configuration.stop_timeout);
     // What is not on disk stands in the record: nothing was made up.
     assert_eq!(day.run(item).state, State::Running);
 }
@@ -1176,8 +1189,7 @@ fn a_store_that_is_only_locked_is_asked_again_within_a_tenth_of_a_second_however
     let waits = |day: &mut Scenario, error: &StoreError| -> Vec<Duration> {
         (0..12)
             .map(|_| {
-                let steps = super::Steps::at(day.now);
-                day.supervisor.undo(steps, error, day.now);
+                day.fail_a_turn(error);
                 day.supervisor.next_wait(day.now)
             })
             .collect()
@@ -1187,9 +1199,9 @@ fn a_store_that_is_only_locked_is_asked_again_within_a_tenth_of_a_second_however
     assert!(longest <= Duration::from_millis(100), "{longest:?}");
     let broken = StoreError::Damaged(PathBuf::from("jobctl.db"), "malformed".into());
     let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
-    day.supervisor.undo(super::Steps::at(day.now), &broken, day.now);
+    day.fail_a_turn(&broken);
     let first = day.supervisor.next_wait(day.now);
     day.advance_clocks(Duration::from_secs(1));
-    day.supervisor.undo(super::Steps::at(day.now), &broken, day.now);
+    day.fail_a_turn(&broken);
     assert!(day.supervisor.next_wait(day.now) > first);
 }

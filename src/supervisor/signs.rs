@@ -8,12 +8,12 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::ending::outcome_of;
 use super::environment::Subject;
 use super::errand::{Errand, OVERDUE};
-use super::finish::outcome_of;
 use super::metrics::{self, Outside};
 use super::spawner::{Report, SlotEnd, Spawner};
-use super::{LOOK_EVERY, Mode, Steps, Supervisor};
+use super::{LOOK_EVERY, Supervisor};
 use crate::core::job::{CommandLine, HeartbeatTarget, Policy};
 use crate::core::noun::count;
 use crate::core::reason::plain;
@@ -23,7 +23,6 @@ use crate::core::time::{Mono, Now, Wall};
 use crate::keeper::order::Order;
 use crate::os::notify::Notify;
 use crate::os::outside;
-use crate::store::StoreError;
 
 /// A keeper knows the command of the heartbeat as this run; notices have small negative numbers.
 const HEARTBEAT: i64 = i64::MIN + 1;
@@ -61,13 +60,10 @@ pub(super) struct Signs {
     beats: i64,
     /// What does not work at the moment, and was said.
     ills: Ills,
-    /// The longest turn since that was last written down.
-    lag: Duration,
-    lag_at: Option<Mono>,
 }
 
 /// Which state of the store something was made of.
-type Version = Option<(u64, i64)>;
+type Version = Option<(u64, Option<i64>)>;
 
 #[derive(Debug, Default)]
 struct Ills {
@@ -106,7 +102,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// The last word of a supervisor that leaves.
     pub(crate) fn sign_off(&mut self, now: Now) {
-        if let Some(path) = self.configuration.metrics_file.clone() {
+        if let Some(path) = self.memory.configuration.metrics_file.clone() {
             self.signs.metrics.wait(LAST_METRICS);
             if !self.signs.metrics.is_under_way() {
                 self.begin_metrics(&path, false, now);
@@ -120,20 +116,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Notes how long a turn took.
     pub(crate) fn note_turn(&mut self, span: Duration) {
-        self.signs.lag = self.signs.lag.max(span);
-    }
-
-    /// Writes the longest turn down, once a minute at most and only along with something else.
-    pub(super) fn write_lag(&mut self, now: Now) -> Result<(), StoreError> {
-        let is_early = self.signs.lag_at.is_some_and(|at| now.mono.since(at) < LOOK_EVERY);
-        if is_early || !self.store.has_changes() {
-            return Ok(());
-        }
-        let ms = i64::try_from(self.signs.lag.as_millis()).unwrap_or(i64::MAX);
-        self.store.set_meta("loop_lag_ms", Some(&ms))?;
-        self.signs.lag_at = Some(now.mono);
-        self.signs.lag = Duration::ZERO;
-        Ok(())
+        self.memory.lag.longest = self.memory.lag.longest.max(span);
     }
 
     /// Gives the signs that are due.
@@ -144,7 +127,7 @@ impl<S: Spawner> Supervisor<S> {
         self.show_status(now);
         self.ping(now);
         self.ask_for_time(now);
-        if let Some(path) = self.configuration.metrics_file.clone() {
+        if let Some(path) = self.memory.configuration.metrics_file.clone() {
             self.hear_metrics(&path, now);
             if self.metrics_are_due(now) {
                 self.begin_metrics(&path, true, now);
@@ -164,7 +147,7 @@ impl<S: Spawner> Supervisor<S> {
         let is_new = |of: Version| of != self.version();
         let has_manager = signs.notify.is_some();
         let is_free = !signs.metrics.is_under_way();
-        let has_metrics = self.configuration.metrics_file.is_some();
+        let has_metrics = self.memory.configuration.metrics_file.is_some();
         let metrics = (has_metrics && is_free).then(|| {
             let span = if is_new(signs.metrics_of) { METRICS_EVERY } else { LOOK_EVERY };
             after(signs.metrics_at, span)
@@ -172,7 +155,7 @@ impl<S: Spawner> Supervisor<S> {
         let deadlines = [
             (has_manager && is_new(signs.status_of)).then(|| after(signs.status_at, STATUS_EVERY)),
             self.ping_every().map(|every| after(signs.pinged_at, every)),
-            (has_manager && self.stopping.is_some())
+            (has_manager && self.memory.stopping.is_some())
                 .then(|| after(signs.extended_at, EXTEND_EVERY)),
             metrics,
             self.next_beat_at(now),
@@ -187,7 +170,7 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn version(&self) -> Version {
-        Some((self.store.changes(), self.data_version))
+        Some((self.store.changes(), self.queue.data_version()))
     }
 
     /// A message that the manager does not take is lost, and that is said once.
@@ -218,15 +201,15 @@ impl<S: Spawner> Supervisor<S> {
             return;
         };
         self.signs.status_of = self.version();
-        let jobs = count(self.jobs.len(), "job");
-        let running = count(self.live.len(), "run");
-        let next = match self.planned.first() {
+        let jobs = count(self.memory.jobs.all.len(), "job");
+        let running = count(self.memory.live.len(), "run");
+        let next = match self.memory.jobs.planned.first() {
             Some((at, index)) => {
-                format!("; next is {} at {}", self.jobs[*index].job.name, at.rfc3339())
+                format!("; next is {} at {}", self.memory.jobs.all[*index].job.name, at.rfc3339())
             }
             None => String::new(),
         };
-        let stops = if self.stopping.is_some() { "stopping: " } else { "" };
+        let stops = if self.memory.stopping.is_some() { "stopping: " } else { "" };
         let ill = match row.jobfile_error {
             Some(_) => "; the jobfile on disk is not in force",
             None => "",
@@ -257,7 +240,7 @@ impl<S: Spawner> Supervisor<S> {
 
     fn ask_for_time(&mut self, now: Now) {
         let is_early = self.signs.extended_at.is_some_and(|at| now.mono.since(at) < EXTEND_EVERY);
-        if self.stopping.is_none() || is_early {
+        if self.memory.stopping.is_none() || is_early {
             return;
         }
         self.signs.extended_at = Some(now.mono);
@@ -276,7 +259,9 @@ impl<S: Spawner> Supervisor<S> {
         self.signs.metrics_at = Some(now.mono);
         self.signs.metrics_of = self.version();
         let next: HashMap<String, Wall> = self
+            .memory
             .jobs
+            .all
             .iter()
             .filter_map(|state| Some((state.job.name.to_string(), state.planned_at()?)))
             .collect();
@@ -318,17 +303,18 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn next_beat_at(&self, now: Now) -> Option<Mono> {
-        self.configuration.heartbeat.as_ref()?;
+        self.memory.configuration.heartbeat.as_ref()?;
         // A supervisor whose store fails, or that stops, is not well; a shadow starts nothing.
-        let is_live = self.configuration.mode == Mode::Live && self.stopping.is_none();
+        let is_live = self.memory.is_live() && self.memory.stopping.is_none();
         let is_free = !self.signs.is_beating && !self.signs.beat.is_under_way();
-        let is_well = is_live && self.again_at.is_none() && is_free;
+        let is_well = is_live && self.weather.is_fine() && is_free;
         is_well.then(|| self.signs.beat_at.unwrap_or(now.mono))
     }
 
     fn beat(&mut self, now: Now) {
         let is_due = self.next_beat_at(now).is_some_and(|at| at <= now.mono);
-        let Some((target, every)) = self.configuration.heartbeat.clone().filter(|_| is_due) else {
+        let Some((target, every)) = self.memory.configuration.heartbeat.clone().filter(|_| is_due)
+        else {
             return;
         };
         self.signs.beat_at = Some(now.mono + every);
@@ -376,7 +362,7 @@ impl<S: Spawner> Supervisor<S> {
             env: Vec::new(),
             path_end: b"",
         };
-        let order = self.surroundings.notice_order(subject);
+        let order = self.memory.surroundings.notice_order(subject);
         let slot = self.spawner.free_slot().map_err(|error| plain(&error))?;
         self.signs.beats += 1;
         let order = Order {
@@ -388,7 +374,7 @@ impl<S: Spawner> Supervisor<S> {
         };
         match self.spawner.start(slot, &order, Vec::new()) {
             Ok(()) => {
-                self.oversee((order.run, order.claim), slot, &order);
+                self.oversight.oversee((order.run, order.claim), slot, &order);
                 self.signs.is_beating = true;
                 Ok(())
             }
@@ -399,20 +385,21 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// The command of the heartbeat has ended.
-    pub(super) fn finish_beat(&mut self, end: &SlotEnd, steps: &mut Steps) {
-        steps.released.push(end.slot);
+    /// The command of the heartbeat has ended. That is nothing for the store.
+    pub(super) fn finish_beat(&mut self, end: &SlotEnd, now: Now) {
+        self.spawner.release(end.slot, now);
+        self.oversight.forget(end.run, end.claim);
         self.signs.is_beating = false;
         let outcome = match &end.report {
             Report::Ended(record) => match &record.ending {
-                Some(ending) => outcome_of(record, ending, None, None),
+                Some(ending) => outcome_of(record, ending),
                 None => Outcome::Lost,
             },
             Report::Refused(outcome) => outcome.clone(),
             Report::Lost | Report::NeverStarted => Outcome::Lost,
         };
         let error = (outcome != Outcome::Exited(0)).then(|| describe(&outcome));
-        self.note_beat(error.as_deref(), steps.now);
+        self.note_beat(error.as_deref(), now);
     }
 
     fn note_beat(&mut self, error: Option<&str>, now: Now) {

@@ -19,9 +19,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Supervisor;
 use super::errand::OVERDUE;
 use super::spawner::Spawner;
-use super::{Mode, Supervisor};
 use crate::core::job::Job;
 use crate::core::key;
 use crate::core::reason::plain;
@@ -107,12 +107,12 @@ impl Watching {
 
     /// Looks at what is to be looked at, and takes some of what it finds. Whether the supervisor has another turn to do before it waits.
     pub(crate) fn step<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) -> bool {
-        if supervisor.configuration.mode == Mode::Shadow || supervisor.is_stopping() {
+        if !supervisor.memory.is_live() || supervisor.is_stopping() {
             *self = Self::default();
             return false;
         }
-        if self.loads != supervisor.loads {
-            self.loads = supervisor.loads;
+        if self.loads != supervisor.memory.jobs.loads {
+            self.loads = supervisor.memory.jobs.loads;
             self.find_places(supervisor);
             self.begin();
         }
@@ -143,7 +143,7 @@ impl Watching {
     /// The places of the jobs that are there now. One that was there before keeps what it knows.
     fn find_places<S: Spawner>(&mut self, supervisor: &Supervisor<S>) {
         let mut former = std::mem::take(&mut self.places);
-        for state in &supervisor.jobs {
+        for state in &supervisor.memory.jobs.all {
             let Some(watch) = &state.job.policy.watch else {
                 continue;
             };
@@ -304,7 +304,7 @@ impl<S: Spawner> Supervisor<S> {
             taken += 1;
         }
         self.store.commit()?;
-        self.is_stale |= place.found.drain(..taken).any(|found| found.mark.is_some());
+        self.queue.is_stale |= place.found.drain(..taken).any(|found| found.mark.is_some());
         if taken == some {
             place.is_told = false;
             return Ok(true);
@@ -335,7 +335,7 @@ impl<S: Spawner> Supervisor<S> {
     /// Makes a run of a file, unless it was taken as it is. False: the backlog is full.
     fn take_file(&mut self, job_id: i64, found: &Found, now: Now) -> Result<bool, StoreError> {
         let bytes = found.path.as_os_str().as_bytes();
-        let Some(&index) = self.by_id.get(&job_id) else {
+        let Some(state) = self.memory.jobs.get(job_id) else {
             return Ok(true);
         };
         if found.is_gone {
@@ -350,7 +350,7 @@ impl<S: Spawner> Supervisor<S> {
             Some(_) => self.store.forget(job_id, bytes)?,
             None => {}
         }
-        let job = &self.jobs[index].job;
+        let job = &state.job;
         let item = item_of(job, bytes);
         let held_since = job.policy.key_held_since(now.wall);
         let addition = Addition {

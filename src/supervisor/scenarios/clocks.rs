@@ -193,7 +193,7 @@ fn a_step_back_soon_after_a_job_was_loaded_brings_no_instant_before_its_load() {
     let jobfile =
         "[jobs.a]\nschedule = '* * * * *'\njitter = '30m'\ncommand = 'x'\noverlap = 'queue-all'\n";
     let mut day = Scenario::new(jobfile, "2026-06-01T10:00:30Z");
-    assert!(day.supervisor.jobs[0].jitter > Duration::from_secs(60));
+    assert!(day.supervisor.memory.jobs.all[0].jitter > Duration::from_secs(60));
     day.advance(20);
     // Then it was loaded at 09:00:10.
     day.set_clock("2026-06-01T09:00:30Z");
@@ -334,8 +334,8 @@ fn a_jump_is_told_once_and_a_correction_never() {
         (-59, ""),
     ] {
         day.now.wall = Wall::from_ms(day.now.wall.ms() + seconds * 1000);
-        day.supervisor.look_at_clock(day.now);
-        day.supervisor.look_at_clock(day.now);
+        day.look_at_clock();
+        day.look_at_clock();
         let found = lines(&mut day);
         assert_eq!(found.len(), usize::from(!expected.is_empty()), "{found:?}");
         assert!(found.iter().all(|line| line.contains(expected)), "{found:?}");

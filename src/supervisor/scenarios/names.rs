@@ -20,6 +20,6 @@ fn nothing_overtakes_what_has_yet_to_move_and_a_crash_in_between_loses_none() {
             day.supervisor.spawner.started.iter().map(|(run, _)| *run).collect();
         assert_eq!(started, all);
         assert_eq!(day.supervisor.spawner.running_peak, 1);
-        assert!(!day.supervisor.owes_moves && day.supervisor.uniting.is_empty());
+        assert!(!day.supervisor.queue.owes_moves && day.supervisor.queue.uniting.is_empty());
     }
 }

@@ -109,7 +109,7 @@ fn a_run_stays_while_somebody_is_to_be_told_of_it() {
 fn a_stop_waits_for_hooks_as_long_as_for_attempts_and_no_longer() {
     let jobfile = format!("[jobs.a]\n{HOOKS}");
     let mut day = Scenario::new(&jobfile, T0);
-    day.supervisor.configuration.stop_timeout = Duration::from_secs(8);
+    day.supervisor.memory.configuration.stop_timeout = Duration::from_secs(8);
     day.acts("a failure", &[(600, End::Exited(0))]);
     day.one("a", failing(1));
     day.advance(5);
@@ -230,7 +230,7 @@ fn a_shadow_tells_nobody_and_a_supervisor_after_it_does() {
     day.advance(1);
     let is_done = |day: &Scenario| day.supervisor.store.notices_of_run(id).unwrap()[0].is_done;
     day.restart(&jobfile, Duration::ZERO);
-    day.supervisor.configuration.mode = Mode::Shadow;
+    day.supervisor.memory.configuration.mode = Mode::Shadow;
     day.advance(60);
     assert!(!is_done(&day));
     assert!(day.supervisor.spawner.started.is_empty());
@@ -315,10 +315,10 @@ fn a_job_that_makes_up_for_what_was_missed_is_late_only_if_that_fails() {
 #[test]
 fn nothing_is_kept_of_a_hook_whose_row_vanished() {
     let mut day = Scenario::new("[jobs.a]\ncommand = 'x'\n", T0);
-    day.supervisor.bare.insert(99);
-    day.supervisor.ended.push(SlotEnd { slot: 0, run: -99, claim: 1, report: Report::Lost });
+    day.supervisor.memory.notify.bare.insert(99);
+    day.supervisor.memory.ended.push(SlotEnd { slot: 0, run: -99, claim: 1, report: Report::Lost });
     let _ = day.turn(&[]);
-    assert!(day.supervisor.bare.is_empty());
+    assert!(day.supervisor.memory.notify.bare.is_empty());
 }
 
 #[test]

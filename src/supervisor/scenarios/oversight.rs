@@ -76,7 +76,7 @@ fn a_keeper_that_cannot_be_reached_is_woken_and_killed_as_soon_as_it_can() {
 fn a_supervisor_leaves_six_seconds_after_the_stop_timeout_though_kill_does_not_end_a_keeper() {
     let (mut day, _) = stuck("stop_grace = '10s'\n");
     day.supervisor.spawner.undead.push("a".into());
-    day.supervisor.configuration.stop_timeout = Duration::from_secs(30);
+    day.supervisor.memory.configuration.stop_timeout = Duration::from_secs(30);
     day.advance(5);
     assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
     day.advance(32);
@@ -132,7 +132,7 @@ fn time_in_which_the_supervisor_itself_was_stopped_makes_no_keeper_late() {
 #[test]
 fn a_stop_is_over_in_time_whatever_a_keeper_does_and_a_third_one_at_once() {
     let (mut day, run) = stuck("stop_grace = '10s'\nretry = 1\n");
-    day.supervisor.configuration.stop_timeout = Duration::from_secs(30);
+    day.supervisor.memory.configuration.stop_timeout = Duration::from_secs(30);
     day.advance(5);
     assert_eq!(day.turn(&[Event::StopAsked]), Flow::Continue);
     day.advance(40);

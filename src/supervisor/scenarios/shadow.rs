@@ -5,7 +5,7 @@ use super::*;
 impl Scenario {
     fn shadow(jobfile: &str, at: &str) -> Self {
         let mut day = Self::new("", at);
-        day.supervisor.configuration.mode = Mode::Shadow;
+        day.supervisor.memory.configuration.mode = Mode::Shadow;
         day.load(jobfile);
         day
     }
@@ -13,7 +13,7 @@ impl Scenario {
     /// Ends this supervisor and starts one that is live on the same store.
     fn go_live(&mut self, jobfile: &str, away: Duration) {
         self.restart(jobfile, away);
-        assert_eq!(self.supervisor.configuration.mode, Mode::Live);
+        assert_eq!(self.supervisor.memory.configuration.mode, Mode::Live);
     }
 }
 
@@ -54,7 +54,7 @@ fn a_shadow_leaves_retries_and_missed_occurrences_alone() {
     let item = day.enqueue("items", 1)[0];
     day.advance(5);
     day.advance_clocks(Duration::from_secs(3 * 3600));
-    day.supervisor.configuration.mode = Mode::Shadow;
+    day.supervisor.memory.configuration.mode = Mode::Shadow;
     day.advance(3600);
     assert_eq!(day.run(item).state, State::Retrying);
     assert_eq!(day.runs("a"), ["01 01:00:00 skipped (missed) x3", "01 04:00:00 skipped (shadow)"]);
@@ -67,7 +67,7 @@ fn a_shadow_records_a_boot_and_the_next_supervisor_does_not_start_for_it() {
     day.advance(10);
     let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
     day.supervisor = supervisor(store, &day.state_dir, "another boot", day.now);
-    day.supervisor.configuration.mode = Mode::Shadow;
+    day.supervisor.memory.configuration.mode = Mode::Shadow;
     day.advance_clocks(Duration::from_secs(60));
     day.load(jobfile);
     day.advance(60);

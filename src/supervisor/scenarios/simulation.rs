@@ -14,7 +14,6 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use super::*;
-use crate::supervisor::Steps;
 use files::{Files, Write};
 use jobs::{JOBS, LANE_INDEX, jobfile};
 use oracle::Oracle;
@@ -176,7 +175,7 @@ impl Life {
     fn is_feeding(&self) -> bool {
         let supervisor = &self.day.supervisor;
         let is_finder = |end: &SlotEnd| self.day.run(end.run).job == "find";
-        supervisor.has_feeds || supervisor.ended.iter().any(is_finder)
+        supervisor.queue.has_feeds || supervisor.memory.ended.iter().any(is_finder)
     }
 
     /// Lets something happen. Whether somebody rings after it.
@@ -243,10 +242,10 @@ impl Life {
                 };
                 // The command refuses what has no job in the jobfile.
                 let job = self.day.run(id).job_id;
-                let Some(&index) = self.day.supervisor.by_id.get(&job) else {
+                let Some(state) = self.day.supervisor.memory.jobs.get(job) else {
                     return;
                 };
-                let fresh = self.day.supervisor.jobs[index].job.policy.attempts_max();
+                let fresh = state.job.policy.attempts_max();
                 let store = &mut self.day.supervisor.store;
                 if store.retry_if_ended(id, fresh, now, force).unwrap()
                     == crate::store::Answer::Done
@@ -283,7 +282,7 @@ impl Life {
     fn enqueue(&mut self, job: usize, secs: u64, item: NewItem) {
         let now = self.day.now.wall;
         let name = JOBS[job];
-        let states = &self.day.supervisor.jobs;
+        let states = &self.day.supervisor.memory.jobs.all;
         let state = states.iter().find(|state| state.job.name.as_str() == name);
         let addition = Addition {
             job: name,
@@ -388,16 +387,15 @@ impl Life {
     /// A turn of which nothing but the store's part is done.
     fn commit_only(&mut self) {
         let now = self.day.now;
+        self.day.look_at_clock();
         let supervisor = &mut self.day.supervisor;
-        supervisor.look_at_clock(now);
         let ends = supervisor.spawner.ended(now);
-        supervisor.ended.extend(ends);
-        let mut steps = Steps::at(now);
-        supervisor.write_turn(&mut steps).unwrap();
+        supervisor.memory.ended.extend(ends);
+        assert!(supervisor.write_turn(now).is_ok());
     }
 
     fn stop(&mut self, on_stop: OnStop) -> Result<(), TestCaseError> {
-        self.day.supervisor.configuration.on_stop = on_stop;
+        self.day.supervisor.memory.configuration.on_stop = on_stop;
         let mut flow = self.day.turn(&[Event::StopAsked]);
         for _ in 0..100 {
             if flow == Flow::Leave {
@@ -456,7 +454,7 @@ impl Life {
         let latest = due.max().unwrap_or(now.wall);
         self.pass_until(latest)?;
         self.pass_until(self.day.now.wall + Duration::from_secs(1800))?;
-        prop_assert!(!self.day.supervisor.has_feeds, "a feed comes to no end");
+        prop_assert!(!self.day.supervisor.queue.has_feeds, "a feed comes to no end");
         for id in waiting {
             let run = self.day.run(id);
             prop_assert!(run.state.is_ended(), "run {id} has come to nothing: {run:?}");

@@ -21,7 +21,7 @@ impl Watched {
     fn new() -> Self {
         let mut day = Scenario::new(&jobfile("/in"), "2026-06-01T00:00:00Z");
         day.supervisor.spawner.usual = Some((1, End::Exited(0)));
-        let job = day.supervisor.jobs[0].id;
+        let job = day.supervisor.memory.jobs.all[0].id;
         Self { day, script: Scripted::new(job, "/in"), job, files: 0 }
     }
 

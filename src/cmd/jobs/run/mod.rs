@@ -26,9 +26,9 @@ use crate::os::wake::Bell;
 use crate::os::{clock, disk, limit, machine, process, reports, user, wake};
 use crate::store::{Behind, Patience, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
+use crate::supervisor::disk as reserve;
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::forward::LineForm;
-use crate::supervisor::room;
 use crate::supervisor::slots::Slots;
 use crate::supervisor::watching::Watching;
 use crate::supervisor::{
@@ -71,7 +71,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     };
     // Another one may have begun at the same time; now each of the two finds the lock of the other one.
     twin::refuse(context, path, state_dir)?;
-    room::make_way(state_dir).in_file(state_dir)?;
+    reserve::make_way(state_dir).in_file(state_dir)?;
     service.serve(&mut office, &signals)
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Files {
 impl Files {
     /// An empty directory, which the supervisor has looked at.
     pub(super) fn new(day: &mut Scenario) -> Self {
-        let jobs = &day.supervisor.jobs;
+        let jobs = &day.supervisor.memory.jobs.all;
         let job = jobs.iter().find(|it| it.job.name.as_str() == "file");
         let job = job.expect("it is in all jobfiles").id;
         let mut files = Self { script: Scripted::new(job, DIR), changes: 0 };

@@ -103,7 +103,7 @@ impl Oracle {
         self.check_attempts(day)?;
         self.check_lanes(day)?;
         let jobs = day.supervisor.store.jobs().unwrap();
-        self.check_counters(&jobs, day.supervisor.has_feeds)?;
+        self.check_counters(&jobs, day.supervisor.queue.has_feeds)?;
         self.check_rest(day, &jobs)?;
         if self.steps.is_multiple_of(50) {
             self.check_all(day)?;
@@ -173,7 +173,7 @@ impl Oracle {
                 "claim {claim} of run {run} went out twice"
             );
             prop_assert!(!paused.contains(job), "run {run} of the paused job {job} was started");
-            let states = &day.supervisor.jobs;
+            let states = &day.supervisor.memory.jobs.all;
             let state = states.iter().find(|state| state.job.name.as_str() == job);
             prop_assert!(
                 state.is_some(),
@@ -192,7 +192,7 @@ impl Oracle {
                 "{count} attempts of {job} at once"
             );
         }
-        let max = day.supervisor.configuration.running_max;
+        let max = day.supervisor.memory.configuration.running_max;
         prop_assert!(
             spawner.busy.len() <= max,
             "{} attempts at once, {max} allowed",
@@ -273,12 +273,12 @@ impl Oracle {
         for row in self.rows.values().filter(|row| row.state == State::Running) {
             let is_told = |end: &SlotEnd| end.run == row.id && end.claim == row.claim;
             prop_assert!(
-                alive.contains(&(row.id, row.claim)) || supervisor.ended.iter().any(is_told),
+                alive.contains(&(row.id, row.claim)) || supervisor.memory.ended.iter().any(is_told),
                 "run {} is running and nothing of it is alive",
                 row.id
             );
             prop_assert!(
-                supervisor.live.contains_key(&row.id),
+                supervisor.memory.live.get(row.id).is_some(),
                 "run {} is not looked after",
                 row.id
             );
@@ -310,7 +310,7 @@ impl Oracle {
 
     /// Where nothing is to be brought into the queues, each line of a success is there.
     fn check_feeds(&mut self, day: &Scenario) -> Result<(), TestCaseError> {
-        if day.supervisor.has_feeds {
+        if day.supervisor.queue.has_feeds {
             return Ok(());
         }
         for (run, claim) in std::mem::take(&mut self.finders) {
@@ -335,16 +335,16 @@ impl Oracle {
             let lane = (self.lanes[&(run, claim)].as_str(), &*self.rows[&run].args);
             prop_assert!(taken.insert(lane), "run {run} is not alone in {lane:?}");
         }
-        let state = supervisor.jobs.iter();
+        let state = supervisor.memory.jobs.all.iter();
         let Some(state) = state.into_iter().find(|it| it.job.name.as_str() == "lane") else {
             return Ok(());
         };
         let is_full = taken.len() >= usize::try_from(state.job.policy.concurrency).unwrap()
-            || supervisor.spawner.busy.len() >= supervisor.configuration.running_max;
-        let is_kept = !supervisor.ended.is_empty()
-            || supervisor.again_at.is_some()
-            || supervisor.next_try_at().is_some()
-            || supervisor.next_lane_at().is_some()
+            || supervisor.spawner.busy.len() >= supervisor.memory.configuration.running_max;
+        let is_kept = !supervisor.memory.ended.is_empty()
+            || !supervisor.weather.is_fine()
+            || supervisor.queue.next_try_at.is_some()
+            || supervisor.queue.next_lane_at().is_some()
             || paused(day).contains("lane");
         if is_full || is_kept {
             return Ok(());
@@ -386,12 +386,15 @@ impl Oracle {
     /// The supervisor neither turns in circles nor rests while something could be started.
     fn check_rest(&self, day: &Scenario, jobs: &[JobRow]) -> Result<(), TestCaseError> {
         let supervisor = &day.supervisor;
-        if !supervisor.ended.is_empty() || supervisor.again_at.is_some() || supervisor.has_feeds {
+        if !supervisor.memory.ended.is_empty()
+            || !supervisor.weather.is_fine()
+            || supervisor.queue.has_feeds
+        {
             return Ok(());
         }
         let wait = supervisor.next_wait(day.now);
         prop_assert!(wait > Duration::ZERO, "it turns in circles");
-        if !supervisor.spawner.busy.is_empty() || supervisor.next_try_at().is_some() {
+        if !supervisor.spawner.busy.is_empty() || supervisor.queue.next_try_at.is_some() {
             return Ok(());
         }
         let paused = paused(day);

@@ -2,17 +2,16 @@
 //!
 //! A finder that has ended counts as running until its lines are put down, some hundred in a turn, so that nothing waits for it.
 
-use super::finish::Attempt;
-use super::spawner::{Report, SlotEnd, Spawner};
-use super::{Steps, Supervisor};
 use crate::core::job::Job;
 use crate::core::key;
 use crate::core::retry::Next;
 use crate::core::run::{State, Verdict};
-use crate::core::time::Now;
 use crate::keeper::record::Spooled;
 use crate::os::{file, ticket};
 use crate::store::{Bringing, Fed, Keys, StoreError};
+use crate::supervisor::ending::{Attempt, next_of};
+use crate::supervisor::spawner::{Report, SlotEnd, Spawner};
+use crate::supervisor::turn::Turn;
 
 /// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
 /// Few in tests, so that they see the portions.
@@ -32,9 +31,9 @@ pub(super) enum Found {
     Unfit(String),
 }
 
-impl<S: Spawner> Supervisor<S> {
+impl<S: Spawner> Turn<'_, S> {
     /// Puts down some of what an attempt that has ended has found.
-    pub(super) fn take_found(&mut self, end: &SlotEnd, steps: &Steps) -> Result<Found, StoreError> {
+    pub(super) fn take_found(&mut self, end: &SlotEnd) -> Result<Found, StoreError> {
         let Report::Ended(record) = &end.report else {
             return Ok(Found::Nothing);
         };
@@ -51,22 +50,17 @@ impl<S: Spawner> Supervisor<S> {
         };
         let live = self.live_of(end);
         let attempt = Attempt::of(record, ending, live.as_ref(), None);
-        if self.next_of(&run, live.as_ref(), &attempt, steps) != Next::Finish(Verdict::Succeeded) {
+        if next_of(&run, live.as_ref(), &attempt, self.now.wall) != Next::Finish(Verdict::Succeeded)
+        {
             return Ok(Found::Nothing);
         }
         if let Some(failure) = &spooled.failure {
             return Ok(Found::Unfit(failure.clone()));
         }
-        self.put_down(end, job, spooled, steps.now)
+        self.put_down(end, job, spooled)
     }
 
-    fn put_down(
-        &self,
-        end: &SlotEnd,
-        job: &str,
-        spooled: &Spooled,
-        now: Now,
-    ) -> Result<Found, StoreError> {
+    fn put_down(&self, end: &SlotEnd, job: &str, spooled: &Spooled) -> Result<Found, StoreError> {
         if spooled.bytes == 0 {
             return Ok(Found::Nothing);
         }
@@ -112,7 +106,7 @@ impl<S: Spawner> Supervisor<S> {
             job,
             priority: target.map_or(0, |target| target.policy.priority),
             max_attempts: target.map_or(Some(1), |target| target.policy.attempts_max()),
-            now: now.wall,
+            now: self.now.wall,
         };
         self.store.stage(&feed, &fed, &lines)?;
         Ok(if feed.position >= spooled.bytes { Found::All(feed.id) } else { Found::More })
@@ -120,36 +114,37 @@ impl<S: Spawner> Supervisor<S> {
 
     /// The job that has this name, or has taken it over (`was`).
     fn job_of(&self, name: &str) -> Option<&Job> {
-        let jobs = || self.jobs.iter().map(|state| &state.job);
+        let jobs = || self.memory.jobs.all.iter().map(|state| &state.job);
         jobs().find(|job| job.name.as_str() == name).or_else(|| jobs().find(|job| job.was(name)))
     }
 
     /// Queues what finished finders have found, some in a turn.
-    pub(super) fn bring_fed(&mut self, now: Now) -> Result<(), StoreError> {
-        if !self.has_feeds {
+    pub(super) fn bring_fed(&mut self) -> Result<(), StoreError> {
+        if !self.queue.has_feeds {
             return Ok(());
         }
+        let (memory, now) = (self.memory, self.now.wall);
         let keys = |job_id: i64| {
-            let job = &self.jobs[*self.by_id.get(&job_id)?].job;
+            let job = &memory.jobs.get(job_id)?.job;
             Some(Keys {
                 template: job.policy.key.clone()?,
-                held_since: job.policy.key_held_since(now.wall),
+                held_since: job.policy.key_held_since(now),
             })
         };
         let brought = self.store.bring_fed(&Bringing {
             limit: RUNS_AT_ONCE,
-            now: now.wall,
+            now,
             keys: &keys,
-            is_alive: &|ticket| ticket::is_held(&self.configuration.state_dir, ticket),
+            is_alive: &|ticket| ticket::is_held(&memory.configuration.state_dir, ticket),
         })?;
-        self.has_feeds = brought.has_more;
-        self.withheld = brought.withheld;
+        self.queue.has_feeds = brought.has_more;
+        self.queue.withheld = brought.withheld;
         if !brought.jobs.is_empty() {
-            self.has_followers = true;
-            self.next_due_at = self.store.next_due_at()?;
-            self.next_expiry_at = self.store.next_expiry_at()?;
+            self.queue.has_followers = true;
+            self.queue.next_due_at = self.store.next_due_at()?;
+            self.queue.next_expiry_at = self.store.next_expiry_at()?;
         }
-        brought.jobs.into_iter().try_for_each(|job_id| self.load_head(job_id))
+        self.load_heads(brought.jobs)
     }
 }
 

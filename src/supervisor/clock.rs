@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use super::jobs::JobState;
-use super::spawner::Spawner;
-use super::{Steps, Supervisor};
+use super::duties::When;
+use super::jobs::{JobState, Jobs};
+use super::log::Log;
 use crate::core::duration::in_words;
 use crate::core::plan::{self, LATE_MAX, STEP_MAX};
-use crate::core::time::{Now, Wall};
-use crate::store::{AgeHeld, StoreError};
+use crate::core::time::{Mono, Now, Wall};
+use crate::store::AgeHeld;
 
 /// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
 const JUMP_MIN: Duration = Duration::from_secs(60);
@@ -36,9 +36,41 @@ pub(super) struct Jump {
     pub(super) is_far_back: bool,
 }
 
-impl<S: Spawner> Supervisor<S> {
+/// The clocks as they were last seen.
+#[derive(Debug)]
+pub(super) struct Clock {
+    last: Now,
+    /// The latest time that the wall clock showed since it was last set back.
+    latest: Wall,
+    /// Up to where fixed times are gone through, as cron's virtual time: ahead of the clock after it was set back a little.
+    reached: Wall,
+    pub(super) jump: Option<Jump>,
+    /// The clock went far forward: nothing is removed by age until then.
+    age_held_deadline: Option<Mono>,
+    /// When how much of that is left was last put on disk; none: it is not there yet.
+    age_noted_at: Option<Mono>,
+}
+
+impl Clock {
+    /// Looks at them for the first time.
+    pub(super) fn at(now: Now) -> Self {
+        Self {
+            last: now,
+            latest: now.wall,
+            reached: now.wall,
+            jump: None,
+            age_held_deadline: None,
+            age_noted_at: None,
+        }
+    }
+
+    /// When they were last seen.
+    pub(super) fn last(&self) -> Now {
+        self.last
+    }
+
     /// Compares the clocks with the last look at them.
-    pub(super) fn look_at_clock(&mut self, now: Now) {
+    pub(super) fn look(&mut self, now: Now, log: &mut Log) {
         let last = std::mem::replace(&mut self.last, now);
         let expected = last.wall + now.mono.since(last.mono);
         // Steps that are too small to be seen one by one are seen together, against the latest time there was.
@@ -48,38 +80,39 @@ impl<S: Spawner> Supervisor<S> {
         let (forward, back) = (now.wall.since(expected), highest.since(now.wall));
         let unseen = now.wall.since(last.wall);
         if back >= JUMP_MIN {
-            self.went_back(highest, now.wall);
+            self.went_back(highest, now.wall, log);
         } else if forward >= JUMP_MIN {
-            self.went_forward("clock_forward", expected, now.wall);
+            self.went_forward("clock_forward", expected, now.wall, log);
             self.hold_age_after(forward, now);
         } else if unseen > LATE_MAX {
             // The monotonic clock went along, but nobody looked: this process was stopped, or the clocks count sleep.
-            self.went_forward("clock_unseen", last.wall, now.wall);
+            self.went_forward("clock_unseen", last.wall, now.wall, log);
         }
     }
 
     /// Compares the clock with the last sign of life of the supervisor before this one.
-    pub(crate) fn look_at_clock_of_last(&mut self, last_alive_at: Wall, now: Now) {
+    pub(super) fn look_at_that_of_last(&mut self, last_alive_at: Wall, now: Now, log: &mut Log) {
         if last_alive_at.since(now.wall) >= JUMP_MIN {
-            self.went_back(last_alive_at, now.wall);
+            self.went_back(last_alive_at, now.wall, log);
         }
         self.hold_age_after(now.wall.since(last_alive_at), now);
     }
 
     /// The same by how far the jobs are planned: there may be no sign of life, or the supervisor that saw the step had no turn on disk.
     /// Jobs with fixed times stay planned ahead after a step back that was dealt with: only what is beyond that is a sign.
-    pub(super) fn look_at_watermarks(&mut self, now: Now) {
+    pub(super) fn look_at_watermarks(&mut self, jobs: &Jobs, now: Now, log: &mut Log) {
         if self.jump.is_some_and(|jump| jump.is_back) {
             return;
         }
         let is_sign = |state: &&JobState| {
-            let kept =
-                plan::watermark_after_step_back(&state.timetable(), state.watermark, now.wall);
-            state.watermark.since(now.wall) >= JUMP_MIN && kept != state.watermark
+            let watermark = state.planning.watermark;
+            let timetable = state.timetable(state.planning.grid_at);
+            watermark.since(now.wall) >= JUMP_MIN
+                && plan::watermark_after_step_back(&timetable, watermark, now.wall) != watermark
         };
-        let signs = self.jobs.iter().filter(is_sign);
-        if let Some(latest) = signs.map(|state| state.watermark).max() {
-            self.went_back(latest, now.wall);
+        let signs = jobs.all.iter().filter(is_sign);
+        if let Some(latest) = signs.map(|state| state.planning.watermark).max() {
+            self.went_back(latest, now.wall, log);
         }
     }
 
@@ -97,41 +130,47 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Whether what is on disk of that is to be renewed.
-    pub(super) fn owes_age_held(&self, now: Now) -> bool {
+    fn owes_age_held(&self, now: Now) -> bool {
         let is_old = |at| now.mono.since(at) >= AGE_NOTED_EVERY;
         let is_noted = self.holds_age(now) && !self.age_noted_at.is_none_or(is_old);
         self.age_held_deadline.is_some() && !is_noted
     }
 
+    /// When there is something to do about a jump.
+    pub(super) fn due(&self) -> Option<When> {
+        self.jump.map(|_| When::Soon)
+    }
+
+    /// When what is on disk of the hold is to be renewed.
+    pub(super) fn age_due(&self, now: Now) -> Option<When> {
+        let deadline = self.age_held_deadline?;
+        let noted = self.age_noted_at.map_or(now.mono, |at| at + AGE_NOTED_EVERY);
+        Some(When::By(deadline.min(noted)))
+    }
+
     /// Goes on with what the last supervisor held. The monotonic clock of another boot says nothing: what was left when that was noted
     /// is left still.
-    pub(super) fn recover_age_held(&mut self, now: Now) -> Result<(), StoreError> {
-        let Some(held) = self.store.age_held()? else {
-            return Ok(());
-        };
-        let is_of_boot = held.boot_id == self.configuration.boot_id;
-        let left = if is_of_boot { held.deadline.since(now.mono) } else { held.left };
+    pub(super) fn go_on_holding(&mut self, held: &AgeHeld, boot_id: &str, now: Now) {
+        let left = if held.boot_id == boot_id { held.deadline.since(now.mono) } else { held.left };
         let deadline = now.mono + left.min(AGE_HELD);
         let own = self.age_held_deadline;
         self.age_held_deadline = Some(own.map_or(deadline, |own| own.max(deadline)));
-        Ok(())
     }
 
-    /// Writes down how long nothing is removed by age, for a supervisor that begins under the same wrong clock, and that it is over.
-    pub(super) fn write_age_held(&self, now: Now) -> Result<(), StoreError> {
-        let Some(deadline) = self.age_held_deadline.filter(|_| self.owes_age_held(now)) else {
-            return Ok(());
-        };
-        let held = self.holds_age(now).then(|| AgeHeld {
-            boot_id: self.configuration.boot_id.clone(),
+    /// What is to be on disk of the hold, for a supervisor that begins under the same wrong clock: none once it is over. Only if it
+    /// is to be renewed.
+    pub(super) fn age_held(&self, boot_id: &str, now: Now) -> Option<Option<AgeHeld>> {
+        let deadline = self.age_held_deadline.filter(|_| self.owes_age_held(now))?;
+        Some(self.holds_age(now).then(|| AgeHeld {
+            boot_id: boot_id.to_owned(),
             deadline,
             left: deadline.since(now.mono),
-        });
-        self.store.set_age_held(held.as_ref())
+        }))
     }
 
-    /// What [`Supervisor::write_age_held`] wrote is on disk.
-    pub(super) fn note_age_held(&mut self, now: Now) {
+    /// A turn is on disk, and with it what it did about the clock.
+    pub(super) fn note_turn(&mut self, now: Now) {
+        self.jump = None;
         if self.owes_age_held(now) {
             self.age_noted_at = Some(now.mono);
         }
@@ -140,7 +179,7 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    fn went_back(&mut self, from: Wall, to: Wall) {
+    fn went_back(&mut self, from: Wall, to: Wall, log: &mut Log) {
         self.latest = to;
         self.reached = self.reached.max(from);
         let jump = self.jump.get_or_insert_default();
@@ -150,61 +189,22 @@ impl<S: Spawner> Supervisor<S> {
             jump.is_far_back = true;
             self.reached = to;
         }
-        self.say_jump("clock_back", [from, to], from.since(to));
+        say_jump("clock_back", [from, to], from.since(to), log);
     }
 
-    fn went_forward(&mut self, name: &str, from: Wall, to: Wall) {
+    fn went_forward(&mut self, name: &str, from: Wall, to: Wall, log: &mut Log) {
         let by = to.since(from);
         self.jump.get_or_insert_default().forward += by;
-        self.say_jump(name, [from, to], by);
+        say_jump(name, [from, to], by, log);
     }
+}
 
-    fn say_jump(&mut self, name: &str, [from, to]: [Wall; 2], by: Duration) {
-        let fields: [(&str, &dyn std::fmt::Display); 4] = [
-            ("from", &from.rfc3339()),
-            ("to", &to.rfc3339()),
-            ("by", &in_words(by)),
-            ("by_s", &by.as_secs()),
-        ];
-        self.log.event(to, name, &fields);
-    }
-
-    /// After a step back, lets planning go on from where the rule says, and takes back what was promised for a time that is
-    /// far ahead now.
-    pub(super) fn go_back_with_clock(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
-        if !self.jump.is_some_and(|jump| jump.is_back) {
-            return Ok(());
-        }
-        self.store.bring_back_to(steps.now.wall)?;
-        self.refresh(steps)?;
-        (0..self.jobs.len()).try_for_each(|index| self.step_job_back(index, steps))
-    }
-
-    fn step_job_back(&mut self, index: usize, steps: &mut Steps) -> Result<(), StoreError> {
-        let now = steps.now.wall;
-        let state = &self.jobs[index];
-        let (id, watermark) = (state.id, state.watermark);
-        let has_late_grid = state.grid_at.is_some_and(|at| at > now);
-        // Occurrences are decided when their jitter is over, so what is decided ends that far back, but not before the job was there.
-        let there_at = state.began.map(|at| now - steps.now.mono.since(at));
-        let decided = (now - state.jitter).max(there_at.unwrap_or(now - state.jitter));
-        let moved = if watermark <= decided {
-            watermark
-        } else if self.jump.is_some_and(|jump| jump.is_far_back) {
-            decided
-        } else {
-            plan::watermark_after_step_back(&state.timetable(), watermark, decided)
-        };
-        if moved == watermark && !has_late_grid {
-            return Ok(());
-        }
-        steps.note_planning(index, state);
-        if has_late_grid {
-            self.store.move_grid(id, now)?;
-            self.jobs[index].grid_at = Some(now);
-        }
-        self.store.move_watermark(id, moved)?;
-        self.move_planning(index, moved, steps);
-        Ok(())
-    }
+fn say_jump(name: &str, [from, to]: [Wall; 2], by: Duration, log: &mut Log) {
+    let fields: [(&str, &dyn std::fmt::Display); 4] = [
+        ("from", &from.rfc3339()),
+        ("to", &to.rfc3339()),
+        ("by", &in_words(by)),
+        ("by_s", &by.as_secs()),
+    ];
+    log.event(to, name, &fields);
 }

@@ -3,9 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Supervisor;
-use super::environment::{MAILERS_PATH, Subject};
-use super::spawner::Spawner;
 use crate::core::ended::HowItEnded;
 use crate::core::job::Job;
 use crate::core::notice::{self, Event, Mail, Message};
@@ -13,11 +10,14 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::machine;
 use crate::store::{NoticeRow, RunRow, StoreError};
+use crate::supervisor::environment::{MAILERS_PATH, Subject};
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
 
 /// So much of the output stands in a mail, half of it from its beginning: mail servers refuse large ones.
 const OUTPUT_MAX: u64 = 64 * 1024;
 
-impl<S: Spawner> Supervisor<S> {
+impl<S: Spawner> Turn<'_, S> {
     /// What is executed for a mail; none if the job wants none any more.
     pub(super) fn mail_subject<'a>(
         &self,
@@ -35,7 +35,7 @@ impl<S: Spawner> Supervisor<S> {
             }
             (Some(_) | None, _) => None,
         };
-        let user = job.policy.user.as_deref().unwrap_or(&self.surroundings.user.name);
+        let user = job.policy.user.as_deref().unwrap_or(&self.memory.surroundings.user.name);
         let place = format!("{user}@{}", machine::host_name());
         let outcome = run.and_then(outcome_words);
         let summary = match row.event {

@@ -13,11 +13,12 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::libc;
 
-use super::Supervisor;
-use super::spawner::Spawner;
+use super::log::Log;
+use super::spawner::{SlotEnd, Spawner};
 use crate::core::time::{Mono, Now};
 use crate::os::disk::{self, Space};
 use crate::os::inside::open_inside;
+use crate::store::Store;
 
 /// The size of the reserve: 64 pages of the store's log. A claim and its end take 14 of them (measured), so that is enough for
 /// four runs that begin and end alone before the log is begun anew, and for the shared memory of a store that is opened.
@@ -32,22 +33,10 @@ const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// The reserve of a state directory.
 #[derive(Debug)]
-pub(super) struct Reserve {
+struct Reserve {
     path: PathBuf,
     spare_dir: PathBuf,
     is_held: bool,
-}
-
-/// Whether there is room on the disk, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// There is.
-    Enough,
-    /// There was none: output is not kept until a look finds some again.
-    Short {
-        /// When to look.
-        look_at: Mono,
-    },
 }
 
 /// Releases the reserve of a state directory whose disk is so full that not even its store could be opened.
@@ -66,7 +55,7 @@ fn has_few_files(space: Space, needed: u64) -> bool {
 
 impl Reserve {
     /// The reserve of a state directory; not made yet.
-    pub(super) fn in_state_dir(state_dir: &Path) -> Self {
+    fn in_state_dir(state_dir: &Path) -> Self {
         Self { path: state_dir.join("reserve"), spare_dir: state_dir.join("spare"), is_held: false }
     }
 
@@ -133,86 +122,105 @@ impl Reserve {
     }
 }
 
-impl<S: Spawner> Supervisor<S> {
+/// What is known of the disk of the state directory.
+#[derive(Debug)]
+pub(super) struct Disk {
+    state_dir: PathBuf,
+    reserve: Reserve,
+    /// When room is looked for on a disk that is full: output is not kept until some is found. None: there is room.
+    look_at: Option<Mono>,
+    /// The store's log was begun anew since the last turn that was written, which did not help.
+    pub(super) has_new_log: bool,
+    /// Something besides the store found it full.
+    pub(super) is_wanted: bool,
+}
+
+impl Disk {
+    /// That of a state directory, which has room as far as is known.
+    pub(super) fn of(state_dir: &Path) -> Self {
+        Self {
+            state_dir: state_dir.to_owned(),
+            reserve: Reserve::in_state_dir(state_dir),
+            look_at: None,
+            has_new_log: false,
+            is_wanted: false,
+        }
+    }
+
     /// Makes the reserve at the start.
-    pub(crate) fn keep_reserve(&mut self, now: Now) {
+    pub(super) fn keep_reserve<S: Spawner>(&mut self, spawner: &mut S, log: &mut Log, now: Now) {
         if !matches!(self.reserve.make(), Ok(true)) {
-            self.begin_shortage(now);
+            self.begin_shortage(spawner, log, now);
         }
     }
 
     /// Whether output is to be dropped for want of room.
-    pub(super) fn is_short_of_room(&self) -> bool {
-        match self.room {
-            Room::Enough => false,
-            Room::Short { .. } => true,
-        }
+    pub(super) fn is_full(&self) -> bool {
+        self.look_at.is_some()
     }
 
     /// When room is looked for again.
-    pub(super) fn room_look_at(&self) -> Option<Mono> {
-        match self.room {
-            Room::Enough => None,
-            Room::Short { look_at } => Some(look_at),
-        }
+    pub(super) fn look_at(&self) -> Option<Mono> {
+        self.look_at
     }
 
     /// Gives up the next thing that takes room, outside of a turn. False: there is nothing more to give up.
-    pub(super) fn make_room(&mut self, now: Now) -> bool {
-        let is_made = match self.room {
-            Room::Enough => {
-                self.begin_shortage(now);
-                true
-            }
-            Room::Short { .. } if self.reserve.is_held => self.release_reserve(now),
-            Room::Short { .. } => !self.has_new_log,
+    pub(super) fn make_room<S: Spawner>(
+        &mut self,
+        (store, spawner): (&Store, &mut S),
+        log: &mut Log,
+        now: Now,
+    ) -> bool {
+        let is_made = if !self.is_full() {
+            self.begin_shortage(spawner, log, now);
+            true
+        } else if self.reserve.is_held {
+            self.release_reserve(log, now)
+        } else {
+            !self.has_new_log
         };
         if is_made {
             // What was written to the log has then a place in the file, and the log begins anew in the room that it has.
-            self.store.begin_log_anew();
-            self.has_new_log = true;
+            self.begin_log_anew(store);
         }
         is_made
     }
 
-    fn begin_shortage(&mut self, now: Now) {
-        self.room = Room::Short { look_at: now.mono + LOOK_FOR_ROOM };
-        self.spawner.drop_output();
-        let hint = "make room; output is not kept meanwhile";
-        self.log.event(
-            now.wall,
-            "disk_full",
-            &[("state_dir", &self.configuration.state_dir.display()), ("hint", &hint)],
-        );
+    /// It may be the log alone that cannot grow.
+    pub(super) fn begin_log_anew(&mut self, store: &Store) {
+        store.begin_log_anew();
+        self.has_new_log = true;
     }
 
-    fn release_reserve(&mut self, now: Now) -> bool {
-        match self.reserve.release() {
-            Ok(()) => {
-                self.log.event(now.wall, "reserve_released", &[("bytes", &RESERVE)]);
-                true
-            }
-            Err(error) => {
-                self.log.event(now.wall, "reserve_not_released", &[("error", &error)]);
-                false
-            }
+    fn begin_shortage<S: Spawner>(&mut self, spawner: &mut S, log: &mut Log, now: Now) {
+        self.look_at = Some(now.mono + LOOK_FOR_ROOM);
+        spawner.drop_output();
+        let hint = "make room; output is not kept meanwhile";
+        let fields: [(&str, &dyn std::fmt::Display); 2] =
+            [("state_dir", &self.state_dir.display()), ("hint", &hint)];
+        log.event(now.wall, "disk_full", &fields);
+    }
+
+    fn release_reserve(&mut self, log: &mut Log, now: Now) -> bool {
+        let released = self.reserve.release();
+        match &released {
+            Ok(()) => log.event(now.wall, "reserve_released", &[("bytes", &RESERVE)]),
+            Err(error) => log.event(now.wall, "reserve_not_released", &[("error", error)]),
         }
+        released.is_ok()
     }
 
     /// Ends the shortage if there is room again.
-    pub(super) fn look_for_room(&mut self, now: Now) {
-        let Room::Short { look_at } = self.room else {
-            return;
-        };
-        if look_at > now.mono {
+    pub(super) fn look(&mut self, ended: &[SlotEnd], log: &mut Log, now: Now) {
+        if self.look_at.is_none_or(|at| at > now.mono) {
             return;
         }
         // The output of an end that waits to be written may be gone already. An error is no room.
-        if self.ended.is_empty() && matches!(self.reserve.make(), Ok(true)) {
-            self.room = Room::Enough;
-            self.log.event(now.wall, "disk_has_room", &[("reserve_bytes", &RESERVE)]);
+        if ended.is_empty() && matches!(self.reserve.make(), Ok(true)) {
+            self.look_at = None;
+            log.event(now.wall, "disk_has_room", &[("reserve_bytes", &RESERVE)]);
         } else {
-            self.room = Room::Short { look_at: now.mono + LOOK_FOR_ROOM };
+            self.look_at = Some(now.mono + LOOK_FOR_ROOM);
         }
     }
 }

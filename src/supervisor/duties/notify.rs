@@ -1,13 +1,7 @@
 //! Hooks and mail: what happens to a run is put down as notices in the transaction of its state, and told outside locks and places,
 //! a few at a time, each by a keeper of its own. What is on disk is told at least once, whoever is killed in between.
 
-use std::time::Duration;
-
-use super::environment::{self, Subject, words_of};
-use super::finish::outcome_of;
-use super::recover::believed;
-use super::spawner::{Adopted, Kept, Report, SlotEnd, Spawner};
-use super::{LOCK_AGAIN, Steps, Supervisor};
+use super::When;
 use crate::core::job::Job;
 use crate::core::notice::{self, AttemptEnd, Event, Means, told, told_of_end};
 use crate::core::reason::plain;
@@ -16,6 +10,13 @@ use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::{Now, Wall};
 use crate::keeper::order::Order;
 use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
+use crate::supervisor::LOCK_AGAIN;
+use crate::supervisor::ending::{believed, outcome_of};
+use crate::supervisor::environment::{self, Subject, words_of};
+use crate::supervisor::memory::Memory;
+use crate::supervisor::queue::Queue;
+use crate::supervisor::spawner::{Kept, Report, SlotEnd, Spawner};
+use crate::supervisor::turn::Turn;
 
 /// Hooks and mails under way at once.
 const TELLING_MAX: usize = 4;
@@ -31,21 +32,19 @@ const SAID_MAX: usize = 1024;
 
 /// A hook or mail under way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Telling {
-    id: i64,
-    job_id: i64,
-    claim: i64,
+pub(in crate::supervisor) struct Telling {
+    pub(in crate::supervisor) id: i64,
+    pub(in crate::supervisor) job_id: i64,
+    pub(in crate::supervisor) claim: i64,
     /// It was adopted from another boot or store: that its record says nothing proves nothing.
-    pub(super) is_doubted: bool,
+    pub(in crate::supervisor) is_doubted: bool,
 }
 
 /// One that was claimed in this turn.
-pub(super) struct Claimed {
-    pub(super) slot: u32,
-    id: i64,
-    job_id: i64,
-    claim: i64,
-    order: Result<Order, Outcome>,
+pub(in crate::supervisor) struct Claimed {
+    pub(in crate::supervisor) slot: u32,
+    pub(in crate::supervisor) telling: Telling,
+    pub(in crate::supervisor) order: Result<Order, Outcome>,
 }
 
 /// What came of the command of a hook or mail.
@@ -57,24 +56,31 @@ struct Ending {
     said: Option<String>,
 }
 
-/// What is told of, and how.
-pub(super) type Kind = (Event, Means);
+/// Whose hook or mail, of what, and how.
+pub(in crate::supervisor) type Kind = (i64, Event, Means);
 
 /// The notice whose end this is; none: it is that of an attempt. A keeper knows a notice as the run of its negative number.
-pub(super) fn notice_of(end: &SlotEnd) -> Option<i64> {
+pub(in crate::supervisor) fn notice_of(end: &SlotEnd) -> Option<i64> {
     (end.run < 0).then(|| -end.run)
 }
 
-impl<S: Spawner> Supervisor<S> {
+/// When somebody can be told something.
+pub(in crate::supervisor) fn due(memory: &Memory, queue: &Queue, now: Now) -> Option<When> {
+    let has_room = memory.notify.telling.len() < TELLING_MAX && memory.may_tell(now);
+    let at = queue.next_notice_at.filter(|_| has_room)?;
+    let again = queue.tell_again_at.filter(|again| again.since(now.mono) > at.since(now.wall));
+    Some(again.map_or(When::At(at), When::By))
+}
+
+impl<S: Spawner> Turn<'_, S> {
     /// Puts down who is to be told of the end of an attempt. Of what `jobctl exec` runs, whoever called it knows.
-    pub(super) fn note_end(
+    pub(in crate::supervisor) fn note_end(
         &mut self,
         run: &RunRow,
         next: Next,
         has_output: bool,
-        steps: &Steps,
     ) -> Result<(), StoreError> {
-        let Some(&index) = self.by_id.get(&run.job_id) else {
+        let Some(index) = self.index(run.job_id) else {
             return Ok(());
         };
         if run.is_exec() {
@@ -97,15 +103,15 @@ impl<S: Spawner> Supervisor<S> {
             Next::Requeue => (State::Queued, None),
         };
         let end = AttemptEnd { next, was_failing, has_output };
-        let policy = self.jobs[index].job.policy.clone();
-        for (event, means) in told_of_end(&policy, end) {
+        let policy = &self.job(index).job.policy;
+        for (event, means) in told_of_end(policy, end) {
             let new = NewNotice {
                 job_id: run.job_id,
                 run: Some((run.id, run.attempt)),
                 state: Some(state),
                 reason,
                 interval: policy.hook_interval,
-                at: steps.now.wall,
+                at: self.now.wall,
             };
             self.put_notice(&new, event, means)?;
         }
@@ -113,29 +119,27 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// A run gave up because a new occurrence took its place.
-    pub(super) fn note_superseded(
+    pub(in crate::supervisor) fn note_superseded(
         &mut self,
         index: usize,
         run: (i64, u32),
-        now: Now,
     ) -> Result<(), StoreError> {
-        self.store.set_failing(self.jobs[index].id)?;
-        self.note(index, Some(run), Event::Failure, now)
+        self.store.set_failing(self.job(index).id)?;
+        self.note(index, Some(run), Event::Failure)
     }
 
     /// Puts down who is to be told of something that is no end of an attempt.
-    pub(super) fn note(
+    pub(in crate::supervisor) fn note(
         &mut self,
         index: usize,
         run: Option<(i64, u32)>,
         event: Event,
-        now: Now,
     ) -> Result<(), StoreError> {
-        let job_id = self.jobs[index].id;
-        let policy = self.jobs[index].job.policy.clone();
+        let job_id = self.job(index).id;
+        let policy = &self.job(index).job.policy;
         let is_failure = event == Event::Failure;
         let row = run.map(|(id, _)| self.store.run(id)).transpose()?.flatten();
-        for (event, means) in told(&policy, event) {
+        for (event, means) in told(policy, event) {
             let new = NewNotice {
                 job_id,
                 run,
@@ -145,7 +149,7 @@ impl<S: Spawner> Supervisor<S> {
                     .and_then(|row| row.reason)
                     .or(is_failure.then_some(Reason::Superseded)),
                 interval: policy.hook_interval,
-                at: now.wall,
+                at: self.now.wall,
             };
             self.put_notice(&new, event, means)?;
         }
@@ -158,64 +162,39 @@ impl<S: Spawner> Supervisor<S> {
         event: Event,
         means: Means,
     ) -> Result<(), StoreError> {
-        self.store.add_notice(new, event, means)?;
-        self.next_notice_at = self.store.next_notice_at()?;
-        Ok(())
-    }
-
-    /// Whether somebody can be told something now.
-    pub(super) fn can_tell(&self, now: Now) -> bool {
-        self.may_tell(now)
-            && self.telling.len() < TELLING_MAX
-            && self.tell_again_at.is_none_or(|at| at <= now.mono)
-            && self.next_notice_at.is_some_and(|at| at <= now.wall)
-    }
-
-    /// How long nobody is to be told anything.
-    pub(super) fn next_tell_wait(&self, now: Now) -> Option<Duration> {
-        if self.telling.len() >= TELLING_MAX || !self.may_tell(now) {
-            return None;
-        }
-        let due = self.next_notice_at?.since(now.wall);
-        let again = self.tell_again_at.map(|at| at.since(now.mono));
-        Some(again.map_or(due, |again| due.max(again)))
+        self.queue.has_new_notices = true;
+        self.store.add_notice(new, event, means).map(drop)
     }
 
     /// Claims what is due to be told, as far as there is room.
-    pub(super) fn tell(&mut self, steps: &mut Steps) -> Result<(), StoreError> {
-        let now = steps.now;
-        if !self.can_tell(now) {
+    pub(in crate::supervisor) fn tell(&mut self) -> Result<(), StoreError> {
+        let now = self.now;
+        if std::mem::take(&mut self.queue.has_new_notices) {
+            self.queue.next_notice_at = self.store.next_notice_at()?;
+        }
+        let is_early = self.queue.tell_again_at.is_some_and(|at| at > now.mono);
+        let is_due = self.queue.next_notice_at.is_some_and(|at| at <= now.wall);
+        if is_early || !is_due || !self.memory.may_tell(now) {
             return Ok(());
         }
-        self.tell_again_at = None;
-        while self.telling.len() + steps.notices.len() < TELLING_MAX {
-            let crowd = self.crowd(steps);
+        self.queue.tell_again_at = None;
+        while self.effects.telling.len() < TELLING_MAX {
+            let crowd = self.crowd();
             let Some(row) = self.store.due_notices(now.wall, crowd, 1)?.pop() else {
                 // What that job still has to tell is looked at again when there is a place.
-                self.tell_again_at = crowd.map(|_| now.mono + LOCK_AGAIN);
+                self.queue.tell_again_at = crowd.map(|_| now.mono + LOCK_AGAIN);
                 break;
             };
-            let slot = match self.spawner.free_slot() {
+            let slot = match self.free_slot() {
                 Ok(slot) => slot,
                 Err(error) => {
-                    self.tell_again_at = Some(now.mono + LOCK_AGAIN);
-                    let error = plain(&error);
-                    steps.log.push(Box::new(move |log, at| {
-                        log.event(at, "cannot_tell", &[("notice", &row.id), ("error", &error)]);
-                    }));
+                    self.queue.tell_again_at = Some(now.mono + LOCK_AGAIN);
+                    self.say("cannot_tell", &[("notice", &row.id), ("error", &plain(&error))]);
                     break;
                 }
             };
-            let claimed = self
-                .order_of(&row)
-                .and_then(|order| Ok((order, self.store.claim_notice(&row, slot, now.wall)?)));
-            let (order, claim) = match claimed {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    self.spawner.give_back(slot);
-                    return Err(error);
-                }
-            };
+            let order = self.order_of(&row)?;
+            let claim = self.store.claim_notice(&row, slot, now.wall)?;
             let order = order.map(|order| Order {
                 run: -row.id,
                 attempt: row.tries.saturating_add(1),
@@ -223,105 +202,49 @@ impl<S: Spawner> Supervisor<S> {
                 cgroup: self.spawner.cgroup_of(slot),
                 ..order
             });
-            steps.notices.push(Claimed { slot, id: row.id, job_id: row.job_id, claim, order });
+            let telling = Telling { id: row.id, job_id: row.job_id, claim, is_doubted: false };
+            self.effects.telling.push(telling);
+            self.effects.notices.push(Claimed { slot, telling, order });
         }
-        self.next_notice_at = self.store.next_notice_at()?;
+        self.queue.next_notice_at = self.store.next_notice_at()?;
         Ok(())
     }
 
     /// The job, if there is one, that has as many hooks and mails under way as one may have.
-    fn crowd(&self, steps: &Steps) -> Option<i64> {
-        let under_way = self.telling.iter().map(|telling| telling.job_id);
-        let all: Vec<i64> =
-            under_way.chain(steps.notices.iter().map(|claimed| claimed.job_id)).collect();
-        let count = |job: &&i64| all.iter().filter(|other| other == job).count();
-        all.iter().find(|job| count(job) >= TELLING_OF_JOB_MAX).copied()
-    }
-
-    /// What is claimed is on disk: now it is told.
-    pub(super) fn start_telling(&mut self, claimed: Vec<Claimed>, now: Now) {
-        for Claimed { slot, id, job_id, claim, order } in claimed {
-            self.telling.push(Telling { id, job_id, claim, is_doubted: false });
-            let report = match order {
-                Ok(order) => match self.spawner.start(slot, &order, Vec::new()) {
-                    Ok(()) => {
-                        self.oversee((-id, claim), slot, &order);
-                        continue;
-                    }
-                    Err(error) => {
-                        self.log.event(
-                            now.wall,
-                            "cannot_tell",
-                            &[("notice", &id), ("error", &plain(&error))],
-                        );
-                        self.tell_again_at = Some(now.mono + LOCK_AGAIN);
-                        Report::NeverStarted
-                    }
-                },
-                Err(outcome) => Report::Refused(outcome),
-            };
-            self.ended.push(SlotEnd { slot, run: -id, claim, report });
-        }
-    }
-
-    /// Looks after what the last supervisor was telling.
-    pub(super) fn recover_notices(&mut self, now: Now) -> Result<(), StoreError> {
-        for row in self.store.notices_under_way()? {
-            let (Some(slot), Some(claim)) = (row.slot, row.claim) else {
-                continue;
-            };
-            let (id, job_id) = (row.id, row.job_id);
-            self.telling.push(Telling { id, job_id, claim, is_doubted: self.is_new_boot });
-            match self.spawner.adopt(slot, -id, claim) {
-                Adopted::Working => {
-                    self.oversee_adopted_notice((-id, claim), slot);
-                    self.log.event(now.wall, "adopt", &[("notice", &id)]);
-                }
-                Adopted::Ending => {}
-                Adopted::Ended(report) => {
-                    self.ended.push(SlotEnd { slot, run: -id, claim, report })
-                }
-            }
-        }
-        Ok(())
+    fn crowd(&self) -> Option<i64> {
+        let jobs = || self.effects.telling.iter().map(|telling| telling.job_id);
+        let count = |job: i64| jobs().filter(|other| *other == job).count();
+        jobs().find(|job| count(*job) >= TELLING_OF_JOB_MAX)
     }
 
     /// Writes down what came of a hook or mail. What may not have reached anybody is tried again.
-    pub(super) fn finish_notice(
+    pub(in crate::supervisor) fn finish_notice(
         &mut self,
         id: i64,
         end: &SlotEnd,
-        steps: &mut Steps,
     ) -> Result<(), StoreError> {
-        let now = steps.now.wall;
-        steps.released.push(end.slot);
+        let now = self.now.wall;
+        self.effects.released.push(end.slot);
+        self.queue.has_new_notices = true;
         let is_it = |telling: &Telling| (telling.id, telling.claim) == (id, end.claim);
         let mut is_doubted = true;
-        if let Some(at) = self.telling.iter().position(is_it) {
-            let telling = self.telling.swap_remove(at);
-            is_doubted = telling.is_doubted;
-            steps.told.push(telling);
-            self.tell_again_at = None;
+        if let Some(at) = self.effects.telling.iter().position(is_it) {
+            is_doubted = self.effects.telling.swap_remove(at).is_doubted;
+            self.queue.tell_again_at = None;
         }
         let Some(row) = self.row_under_way(id, end.claim)? else {
             return Ok(());
         };
         let Some(ending) = self.ending_of(end, is_doubted) else {
-            self.store.unclaim_notice(id, now + LOCK_AGAIN)?;
-            self.next_notice_at = self.store.next_notice_at()?;
-            return Ok(());
+            return self.store.unclaim_notice(id, now + LOCK_AGAIN).map(drop);
         };
         let was_tried = !matches!(end.report, Report::Refused(_));
-        if was_tried && is_of_surroundings(&ending.outcome) && self.bare.insert(id) {
+        if was_tried && is_of_surroundings(&ending.outcome) && self.effects.bare.insert(id) {
             // What keeps the job from being started must not keep anybody from hearing of it.
-            self.store.tell_again(id, now)?;
-            self.next_notice_at = self.store.next_notice_at()?;
-            return Ok(());
+            return self.store.tell_again(id, now).map(drop);
         }
         if ending.outcome == Outcome::Lost && row.tries < TRIES_MAX {
-            self.store.tell_again(id, now + LOCK_AGAIN)?;
-            self.next_notice_at = self.store.next_notice_at()?;
-            return Ok(());
+            return self.store.tell_again(id, now + LOCK_AGAIN).map(drop);
         }
         let Ending { outcome, ended_at, duration_ms, said } = ending;
         let told = Told {
@@ -332,10 +255,8 @@ impl<S: Spawner> Supervisor<S> {
             ended_at: ended_at.map_or(now, |at| at.min(now)),
         };
         self.store.finish_notice(id, end.claim, &told)?;
-        self.bare.remove(&id);
-        // What waited for it may be told now.
-        self.next_notice_at = self.store.next_notice_at()?;
-        self.log_told(&row, &outcome, said.as_deref(), steps);
+        self.effects.bare.remove(&id);
+        self.log_told(&row, &outcome, said.as_deref());
         Ok(())
     }
 
@@ -343,7 +264,7 @@ impl<S: Spawner> Supervisor<S> {
     fn row_under_way(&mut self, id: i64, claim: i64) -> Result<Option<NoticeRow>, StoreError> {
         let row = self.store.notice(id)?.filter(|row| !row.is_done);
         if row.is_none() {
-            self.bare.remove(&id);
+            self.effects.bare.remove(&id);
         }
         Ok(row.filter(|row| row.claim == Some(claim)))
     }
@@ -355,7 +276,7 @@ impl<S: Spawner> Supervisor<S> {
         let record = match believed(&end.report, is_doubted) {
             Report::NeverStarted => return None,
             Report::Lost => {
-                let outcome = self.outcome_of_lost(end.run, end.claim);
+                let outcome = self.oversight.outcome_of_lost(end.run, end.claim);
                 return Some(without_record(outcome));
             }
             Report::Refused(outcome) => return Some(without_record(outcome.clone())),
@@ -370,7 +291,7 @@ impl<S: Spawner> Supervisor<S> {
             Ok(Kept::Nothing | Kept::File { .. }) | Err(_) => None,
         };
         Some(Ending {
-            outcome: outcome_of(record, ending, None, None),
+            outcome: outcome_of(record, ending),
             ended_at: Some(ending.ended_at),
             duration_ms: Some(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX)),
             said,
@@ -378,18 +299,11 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// A hook or mail that fails is said once, until it does not any more.
-    fn log_told(
-        &mut self,
-        row: &NoticeRow,
-        outcome: &Outcome,
-        said: Option<&str>,
-        steps: &mut Steps,
-    ) {
-        let kind = (row.job_id, (row.event, row.means));
+    fn log_told(&mut self, row: &NoticeRow, outcome: &Outcome, said: Option<&str>) {
+        let kind = (row.job_id, row.event, row.means);
         let has_failed = *outcome != Outcome::Exited(0);
-        let is_news =
-            if has_failed { self.unheard.insert(kind) } else { self.unheard.remove(&kind) };
-        if !is_news {
+        let had_failed = self.effects.unheard.insert(kind, has_failed);
+        if had_failed.unwrap_or(self.memory.notify.unheard.contains(&kind)) == has_failed {
             return;
         }
         let name = match (row.means, has_failed) {
@@ -398,30 +312,24 @@ impl<S: Spawner> Supervisor<S> {
             (Means::Hook, false) => "hook_works",
             (Means::Mail, false) => "mail_works",
         };
-        let job = self.by_id.get(&row.job_id).map(|&index| self.jobs[index].job.name.to_string());
-        let (job, event, run) = (job.unwrap_or_default(), row.event, row.run.unwrap_or(0));
-        let how = retry::describe(outcome);
-        let said = said.and_then(|said| said.trim_end().lines().last().map(str::to_owned));
-        let said = said.unwrap_or_default();
-        steps.log.push(Box::new(move |log, at| {
-            let fields: [(&str, &dyn std::fmt::Display); 5] = [
-                ("job", &job),
-                ("run", &run),
-                ("event", &event),
-                ("outcome", &how),
-                ("said", &said),
-            ];
-            let shown = if has_failed { &fields[..] } else { &fields[..3] };
-            log.event(at, name, shown);
-        }));
+        let job = self.memory.jobs.get(row.job_id).map_or("", |state| state.job.name.as_str());
+        let said = said.and_then(|said| said.trim_end().lines().last()).unwrap_or_default();
+        let fields: [(&str, &dyn std::fmt::Display); 5] = [
+            ("job", &job),
+            ("run", &row.run.unwrap_or(0)),
+            ("event", &row.event),
+            ("outcome", &retry::describe(outcome)),
+            ("said", &said),
+        ];
+        self.say(name, if has_failed { &fields } else { &fields[..3] });
     }
 
     /// The order for a notice, for the job as it is defined now.
     fn order_of(&self, row: &NoticeRow) -> Result<Result<Order, Outcome>, StoreError> {
-        let Some(&index) = self.by_id.get(&row.job_id) else {
+        let Some(state) = self.memory.jobs.get(row.job_id) else {
             return Ok(Err(not_told("the job is gone from the jobfile")));
         };
-        let job = &self.jobs[index].job;
+        let job = &state.job;
         let run = self.store.run_of_notice(row)?;
         let subject = match row.means {
             Means::Hook => hook_subject(job, row, run.as_ref()),
@@ -440,11 +348,11 @@ impl<S: Spawner> Supervisor<S> {
         if let Some(attempt) = row.attempt {
             subject.env.push(("JOBCTL_ATTEMPT", attempt.to_string()));
         }
-        let order = self.surroundings.notice_order(subject);
-        Ok(Ok(match (self.bare.contains(&row.id), row.means) {
+        let order = self.memory.surroundings.notice_order(subject);
+        Ok(Ok(match (self.effects.bare.contains(&row.id), row.means) {
             (false, _) => order,
             (true, Means::Hook) => environment::without_files(order),
-            (true, Means::Mail) => self.surroundings.as_own_user(order),
+            (true, Means::Mail) => self.memory.surroundings.as_own_user(order),
         }))
     }
 }

@@ -1,0 +1,275 @@
+//! Attempts that have ended: what that means for their runs, what is kept of their output.
+
+use std::io;
+
+use super::feed::Found;
+use super::notify;
+use crate::core::lane;
+use crate::core::output::NOT_KEPT;
+use crate::core::reason::plain;
+use crate::core::retry::{self, Next, Stopped};
+use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::time::Mono;
+use crate::keeper::record::{Record, StopCause};
+use crate::store::{Finish, Output, RunRow, StoreError};
+use crate::supervisor::BACK_OFF_MAX;
+use crate::supervisor::ending::{Attempt, believed, joined, next_of, told_by_this_clock};
+use crate::supervisor::live::Live;
+use crate::supervisor::spawner::{Kept, Report, SlotEnd, Spawner};
+use crate::supervisor::turn::Turn;
+
+/// Longest last line of output that is shown as the reason of a failure.
+const LAST_LINE_MAX: usize = 300;
+
+impl<S: Spawner> Turn<'_, S> {
+    /// Writes down every end that was told.
+    pub(in crate::supervisor) fn finish_ended(&mut self) -> Result<(), StoreError> {
+        let memory = self.memory;
+        memory.ended.iter().try_for_each(|end| self.finish_one(end))
+    }
+
+    fn finish_one(&mut self, end: &SlotEnd) -> Result<(), StoreError> {
+        if let Some(notice) = notify::notice_of(end) {
+            return self.finish_notice(notice, end);
+        }
+        let found = self.take_found(end)?;
+        if let Found::More = found {
+            self.effects.deferred.push((end.run, end.claim));
+            return Ok(());
+        }
+        self.effects.released.push(end.slot);
+        let live = self.live_of(end);
+        self.end(end.run);
+        let is_it = |run: &RunRow| run.state == State::Running && run.claim == end.claim;
+        let Some(run) = self.store.run(end.run)?.filter(is_it) else {
+            return Ok(());
+        };
+        let now = self.now.wall;
+        let is_doubted = live.as_ref().is_none_or(|live| live.is_doubted);
+        let attempt = match believed(&end.report, is_doubted) {
+            Report::NeverStarted => return self.take_back(&run),
+            Report::Lost => {
+                self.effects.files.extend(self.memory.surroundings.report_of(run.id, run.attempt));
+                let stopped = self.oversight.was_told(run.id, end.claim);
+                Attempt {
+                    stopped: stopped.then_some(StopCause::Signal),
+                    ..Attempt::unknown(self.oversight.outcome_of_lost(run.id, end.claim), now)
+                }
+            }
+            Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
+            Report::Ended(record) => match &record.ending {
+                Some(ending) => {
+                    let unkept = self.is_disk_full || is_unkept(record, live.as_ref());
+                    let kept = if unkept && record.output_total > 0 {
+                        self.leave_output_out(record)
+                    } else {
+                        self.keep_output(end, &run)?
+                    };
+                    let mut attempt = Attempt::of(record, ending, live.as_ref(), kept.last_line);
+                    attempt.remark = joined(attempt.remark, kept.remark);
+                    if let Found::Unfit(reason) = &found {
+                        attempt.is_unfit = true;
+                        attempt.remark = joined(Some(reason.clone()), attempt.remark);
+                    }
+                    if record.feeds.is_some() {
+                        self.effects.files.extend(self.spawner.spool_path(end.slot));
+                    }
+                    attempt
+                }
+                None => Attempt::unknown(Outcome::Lost, now),
+            },
+        };
+        let next = self.finish_attempt(&run, live.as_ref(), &attempt)?;
+        if let Found::All(feed) = found {
+            self.store.finish_feed(feed)?;
+        }
+        // What was put down and is not to be is taken away.
+        self.queue.has_feeds |= !matches!(found, Found::Nothing);
+        if live.is_some_and(|live| lane::is_template(&live.policy)) {
+            // The store has let the next run of its lane go.
+            self.load_head(run.job_id)?;
+        }
+        match next {
+            Next::Requeue => self.load_head(run.job_id),
+            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Finish(_) => Ok(()),
+        }
+    }
+
+    /// Takes a claim back that never became a process. Whoever did not want the run any more is heard all the same; else it is
+    /// tried again, but not at once: what was in the way may still be there.
+    fn take_back(&mut self, run: &RunRow) -> Result<(), StoreError> {
+        let now = self.now;
+        self.store.unclaim_if_running(run.id, run.claim)?;
+        match run.stop {
+            Some(Stopped::ByHand) => {
+                self.store.cancel_if_queued(run.id, Reason::ByHand, None, now.wall)?
+            }
+            Some(Stopped::Replaced) => {
+                self.store.cancel_if_queued(run.id, Reason::Replaced, run.by, now.wall)?
+            }
+            Some(Stopped::Shutdown) | None => false,
+        };
+        if self.index(run.job_id).is_none() {
+            self.store.skip_removed(run.job_id, now.wall)?;
+        }
+        let wait = self.memory.wait_after_refusal(run.id);
+        self.put_off(run.job_id, now.mono + wait);
+        self.say("not_started", &[("job", &run.job), ("run", &run.id)]);
+        self.load_head(run.job_id)
+    }
+
+    /// Starts nothing of a job before `at`.
+    fn put_off(&mut self, job_id: i64, at: Mono) {
+        if let Some(index) = self.index(job_id) {
+            self.queue.set_try_at(index, Some(at));
+        }
+    }
+
+    /// Leaves the output of an attempt out: there is no room for it.
+    fn leave_output_out(&mut self, record: &Record) -> KeptOutput {
+        // A turn that failed may have moved it there.
+        self.effects.files.push(self.store.output_file(record.run, record.attempt));
+        KeptOutput {
+            last_line: None,
+            remark: Some(not_kept(record.output_total, &io::ErrorKind::StorageFull.into())),
+        }
+    }
+
+    /// Moves the output of an attempt where it is kept.
+    fn keep_output(&mut self, end: &SlotEnd, run: &RunRow) -> Result<KeptOutput, StoreError> {
+        match self.spawner.output(end) {
+            Ok(Kept::Nothing) => Ok(KeptOutput::default()),
+            Ok(Kept::Inline(output)) => {
+                self.store.save_output(run.id, run.attempt, &output)?;
+                let bytes = output.head.len() + output.tail.len();
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                self.effects.output_change = self.effects.output_change.saturating_add(bytes);
+                Ok(KeptOutput { last_line: last_line(&output), remark: None })
+            }
+            Ok(Kept::File { total, layout }) => {
+                self.store.save_output_file(run.id, run.attempt, total, layout)?;
+                let bytes = total - layout.dropped(total);
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                self.effects.output_change = self.effects.output_change.saturating_add(bytes);
+                Ok(KeptOutput::default())
+            }
+            Err(error) => {
+                let total = match &end.report {
+                    Report::Ended(record) => record.output_total,
+                    Report::Lost | Report::NeverStarted | Report::Refused(_) => 0,
+                };
+                let remark = Some(not_kept(total, &error));
+                self.say("output_not_kept", &[("run", &run.id), ("error", &plain(&error))]);
+                Ok(KeptOutput { last_line: None, remark })
+            }
+        }
+    }
+
+    /// The attempt as it was counted, judged by what it was started with.
+    pub(in crate::supervisor) fn live_of(&self, end: &SlotEnd) -> Option<Live> {
+        let live = self.live(end.run)?.clone();
+        if !live.is_guessed {
+            return Some(live);
+        }
+        Some(live.judged_by(self.spawner.terms(end.slot, end.run, end.claim)))
+    }
+
+    fn finish_attempt(
+        &mut self,
+        run: &RunRow,
+        live: Option<&Live>,
+        attempt: &Attempt,
+    ) -> Result<Next, StoreError> {
+        let now = self.now.wall;
+        let told = |at| told_by_this_clock(at, run.started_at, now);
+        let next = self.unless_removed(run, next_of(run, live, attempt, now));
+        if next == Next::Requeue {
+            // Nobody here sent that signal: a command that kills its keeper must not do so without end at once.
+            self.put_off(run.job_id, self.now.mono + BACK_OFF_MAX);
+        }
+        self.store.finish_if_running(&Finish {
+            run: run.id,
+            claim: run.claim,
+            is_occurrence: run.cause.is_occurrence(),
+            outcome: &attempt.outcome,
+            remark: attempt.remark.as_deref(),
+            report: &attempt.report,
+            next,
+            started_at: attempt.started_at.filter(|at| told(*at) == *at),
+            ended_at: told(attempt.ended_at),
+            usage: attempt.usage,
+            pid: attempt.pid,
+        })?;
+        let has_output = attempt.usage.is_some_and(|usage| usage.output_bytes > 0);
+        self.note_end(run, next, has_output)?;
+        if let Next::RetryAt(at) | Next::PutOffTo(at) = next {
+            let before = self.queue.next_due_at;
+            self.queue.next_due_at = Some(before.map_or(at, |before| before.min(at)));
+        }
+        self.log_end(run, &attempt.outcome, next);
+        Ok(next)
+    }
+
+    /// An occurrence of a job that is gone from the jobfile is not tried again; an item waits for its job.
+    fn unless_removed(&self, run: &RunRow, next: Next) -> Next {
+        let is_removed = self.index(run.job_id).is_none() && run.cause.is_occurrence();
+        match next {
+            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Requeue if is_removed => {
+                Next::Finish(Verdict::Skipped(Reason::JobRemoved))
+            }
+            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Requeue | Next::Finish(_) => next,
+        }
+    }
+
+    fn log_end(&mut self, run: &RunRow, outcome: &Outcome, next: Next) {
+        let follows = match next {
+            Next::Finish(verdict) => match verdict.reason() {
+                Some(reason) => format!("{} ({reason})", verdict.state()),
+                None => verdict.state().to_string(),
+            },
+            Next::RetryAt(at) => format!("retry at {}", at.rfc3339()),
+            Next::PutOffTo(at) => format!("put off to {}", at.rfc3339()),
+            Next::Requeue => "queued again".to_owned(),
+        };
+        let fields: [(&str, &dyn std::fmt::Display); 5] = [
+            ("job", &run.job),
+            ("run", &run.id),
+            ("attempt", &run.attempt),
+            ("outcome", &retry::describe(outcome)),
+            ("next", &follows),
+        ];
+        self.say("end", &fields);
+    }
+}
+
+/// What came of keeping the output of an attempt.
+#[derive(Default)]
+struct KeptOutput {
+    /// The last line of it.
+    last_line: Option<String>,
+    /// What was not kept, for people.
+    remark: Option<String>,
+}
+
+/// Whether the attempt was started on a full disk, and so told to keep nothing.
+fn is_unkept(record: &Record, live: Option<&Live>) -> bool {
+    let is_wanted = live.is_some_and(|live| live.policy.output_max > 0);
+    is_wanted && record.layout.head_max + record.layout.tail_max == 0
+}
+
+fn not_kept(bytes: u64, error: &io::Error) -> String {
+    let why = if error.kind() == io::ErrorKind::StorageFull {
+        "no space left on device".to_owned()
+    } else {
+        plain(error)
+    };
+    format!("{bytes} {NOT_KEPT}: {why}")
+}
+
+/// The last line with something in it, bounded.
+fn last_line(output: &Output) -> Option<String> {
+    let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().take(LAST_LINE_MAX).collect())
+}

@@ -1,0 +1,151 @@
+//! What the supervisor does in a turn, a file each: when it is due, and the work.
+//!
+//! A turn is begun when one of them is due. Then all have their turn, in this order, for what one does may be what another one waits
+//! for; each of them may find nothing to do.
+
+pub(super) mod books;
+pub(super) mod claim;
+pub(super) mod ends;
+mod feed;
+mod lanes;
+pub(super) mod late;
+mod mail;
+pub(super) mod notify;
+mod plan;
+pub(super) mod prune;
+mod refresh;
+pub(super) mod stop;
+mod waiting;
+
+use std::time::Duration;
+
+use super::memory::Memory;
+use super::queue::Queue;
+use super::spawner::Spawner;
+use super::turn::Turn;
+use crate::core::time::{Mono, Now, Wall};
+use crate::store::StoreError;
+
+/// Between two turns of which the first one left something for the second: others that write have the store then.
+const GAP: Duration = Duration::from_millis(3);
+
+/// When a duty has something to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    /// Now, after others that write had the store.
+    Soon,
+    At(Wall),
+    By(Mono),
+}
+
+impl When {
+    fn is_due(self, now: Now) -> bool {
+        match self {
+            Self::Soon => true,
+            Self::At(at) => at <= now.wall,
+            Self::By(at) => at <= now.mono,
+        }
+    }
+
+    fn wait(self, now: Now) -> Duration {
+        match self {
+            Self::Soon => GAP,
+            Self::At(at) => at.since(now.wall),
+            Self::By(at) => at.since(now.mono),
+        }
+    }
+
+    fn soon_if(is_due: bool) -> Option<Self> {
+        is_due.then_some(Self::Soon)
+    }
+
+    fn first(all: impl IntoIterator<Item = Option<Self>>, now: Now) -> Option<Self> {
+        all.into_iter().flatten().min_by_key(|when| when.wait(now))
+    }
+}
+
+/// Of which supervisors something is a duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Of all.
+    All,
+    /// Of those that do not stop.
+    Open,
+    /// Of those that start something, and do not stop.
+    Live,
+}
+
+impl Of {
+    fn includes(self, memory: &Memory) -> bool {
+        match self {
+            Self::All => true,
+            Self::Open => memory.stopping.is_none(),
+            Self::Live => memory.stopping.is_none() && memory.is_live(),
+        }
+    }
+}
+
+/// A duty: whose it is, when it is due, and what is done.
+type Duty<S> =
+    (Of, fn(&Memory, &Queue, Now) -> Option<When>, fn(&mut Turn<'_, S>) -> Result<(), StoreError>);
+
+/// In the order in which they are done.
+fn all<S: Spawner>() -> [Duty<S>; 20] {
+    /// It is done along with others.
+    fn along(_: &Memory, _: &Queue, _: Now) -> Option<When> {
+        None
+    }
+    [
+        (
+            Of::All,
+            |memory, _, _| When::soon_if(!memory.ended.is_empty()),
+            |turn| turn.finish_ended(),
+        ),
+        (Of::All, along, |turn| turn.write_boot_id()),
+        (Of::All, |_, queue, _| When::soon_if(queue.is_stale), |turn| turn.refresh_if_stale()),
+        (Of::All, |memory, _, _| memory.clock.due(), |turn| turn.follow_clock()),
+        (Of::All, |memory, _, now| memory.clock.age_due(now), |turn| turn.write_age_held()),
+        (Of::Live, |_, queue, _| When::soon_if(queue.has_feeds), |turn| turn.bring_fed()),
+        (
+            Of::Live,
+            |_, queue, _| When::soon_if(queue.has_followers),
+            |turn| turn.release_followers(),
+        ),
+        (
+            Of::Live,
+            |_, queue, _| When::soon_if(queue.owes_acknowledgements),
+            |turn| turn.acknowledge_owed(),
+        ),
+        (Of::Live, |_, queue, _| queue.next_expiry_at.map(When::At), |turn| turn.expire_due()),
+        (Of::Live, |_, queue, _| queue.next_due_at.map(When::At), |turn| turn.queue_due()),
+        (Of::Open, |_, queue, _| When::soon_if(queue.owes_moves), |turn| turn.move_former()),
+        (Of::Open, |memory, _, _| plan::due(memory), |turn| turn.plan_due()),
+        (Of::Live, |_, queue, _| queue.next_overdue_at().map(When::At), |turn| turn.skip_overdue()),
+        (Of::Live, |_, queue, _| lanes::due(queue), |turn| turn.free_lanes()),
+        (Of::Live, claim::due, |turn| turn.claim_what_can_start()),
+        (Of::Live, late::due, |turn| turn.look_for_late()),
+        (Of::All, |memory, _, _| stop::due(memory), |turn| turn.stop_in_time()),
+        (Of::All, notify::due, |turn| turn.tell()),
+        (Of::All, |memory, _, _| Some(When::By(prune::due_at(memory))), |turn| turn.prune()),
+        (Of::All, along, |turn| turn.write_lag()),
+    ]
+}
+
+/// Whether there is anything to write: an idle look at the clock costs no transaction.
+pub(super) fn are_due<S: Spawner>(memory: &Memory, queue: &Queue, now: Now) -> bool {
+    let mine = all::<S>().into_iter().filter(|(of, ..)| of.includes(memory));
+    mine.filter_map(|(_, due, _)| due(memory, queue, now)).any(|when| when.is_due(now))
+}
+
+/// How long nothing will be due.
+pub(super) fn next_wait<S: Spawner>(memory: &Memory, queue: &Queue, now: Now) -> Option<Duration> {
+    let mine = all::<S>().into_iter().filter(|(of, ..)| of.includes(memory));
+    mine.filter_map(|(_, due, _)| due(memory, queue, now)).map(|when| when.wait(now)).min()
+}
+
+/// Does all that is to be done.
+pub(super) fn work<S: Spawner>(turn: &mut Turn<'_, S>) -> Result<(), StoreError> {
+    let memory = turn.memory;
+    let mine = all::<S>().into_iter().filter(|(of, ..)| of.includes(memory));
+    mine.into_iter().try_for_each(|(.., work)| work(turn))
+}

@@ -1,0 +1,153 @@
+//! What is known of an attempt that has ended, and what follows from it.
+
+use std::sync::Arc;
+
+use super::live::Live;
+use super::spawner::Report;
+use crate::core::report::Report as CommandReport;
+use crate::core::retry::{Ended, Next, Stopped};
+use crate::core::run::Outcome;
+use crate::core::terms::Terms;
+use crate::core::time::Wall;
+use crate::keeper::record::{End, Ending, Record, StopCause};
+use crate::store::{RunRow, Usage};
+
+/// What an end says, whenever it came. A record that says nothing of a claim proves that nothing was started only on the boot and in
+/// the store of the claim (then `is_doubted` is false): it is not synced, so that an older one may stand there after a power cut,
+/// and after a restore it may be that of a later claim.
+pub(super) fn believed(report: &Report, is_doubted: bool) -> &Report {
+    match report {
+        Report::NeverStarted if is_doubted => &Report::Lost,
+        Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,
+    }
+}
+
+/// What is known of an attempt's end.
+pub(super) struct Attempt {
+    pub(super) outcome: Outcome,
+    pub(super) stopped: Option<StopCause>,
+    pub(super) remark: Option<String>,
+    pub(super) report: CommandReport,
+    /// No runs can be made of what it has found.
+    pub(super) is_unfit: bool,
+    pub(super) started_at: Option<Wall>,
+    pub(super) ended_at: Wall,
+    pub(super) usage: Option<Usage>,
+    pub(super) pid: Option<i32>,
+}
+
+impl Attempt {
+    /// As its keeper wrote it down; `last_line` is that of its output.
+    pub(super) fn of(
+        record: &Record,
+        ending: &Ending,
+        live: Option<&Live>,
+        last_line: Option<String>,
+    ) -> Self {
+        let outcome = match (outcome_of(record, ending), live) {
+            (Outcome::Exited(code), Some(live)) if live.is_shell => {
+                live.policy.outcome_of_shell(code, last_line)
+            }
+            (outcome, _) => outcome,
+        };
+        Self {
+            outcome,
+            stopped: record.stopped,
+            remark: joined(ending.report.error.clone(), ending.remark.clone()),
+            report: ending.report.clone(),
+            is_unfit: false,
+            started_at: Some(record.started_at),
+            ended_at: ending.ended_at,
+            usage: Some(Usage {
+                duration_ms: i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX),
+                user_ms: i64::try_from(ending.user.as_millis()).unwrap_or(i64::MAX),
+                system_ms: i64::try_from(ending.system.as_millis()).unwrap_or(i64::MAX),
+                max_rss_kib: ending.max_rss_kib.cast_signed(),
+                output_bytes: record.output_total.cast_signed(),
+            }),
+            pid: record.command.map(|command| command.pid),
+        }
+    }
+
+    /// Nothing but how it ended.
+    pub(super) fn unknown(outcome: Outcome, ended_at: Wall) -> Self {
+        Self {
+            outcome,
+            stopped: None,
+            remark: None,
+            report: CommandReport::default(),
+            is_unfit: false,
+            started_at: None,
+            ended_at,
+            usage: None,
+            pid: None,
+        }
+    }
+}
+
+/// A point that a keeper wrote down. One before its claim or after now is of a clock that has been set since, or of another
+/// clock (libfaketime may begin one for each process): then it is now.
+pub(super) fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
+    let is_of_it = at <= now && claimed_at.is_none_or(|claimed_at| claimed_at <= at);
+    if is_of_it { at } else { now }
+}
+
+/// How an attempt ended, from what its keeper wrote down.
+pub(super) fn outcome_of(record: &Record, ending: &Ending) -> Outcome {
+    let is_timeout = record.stopped == Some(StopCause::Timeout);
+    match &ending.end {
+        End::Exited(code) if is_timeout => {
+            Outcome::TimedOut { exit_code: Some(*code), signal: None }
+        }
+        End::Signaled(signal) if is_timeout => {
+            Outcome::TimedOut { exit_code: None, signal: Some(*signal) }
+        }
+        End::Exited(code) => Outcome::Exited(*code),
+        End::Signaled(signal) => Outcome::Signaled(*signal),
+        End::SpawnFailed { exit_code, error } => {
+            Outcome::SpawnFailed { exit_code: *exit_code, error: error.clone() }
+        }
+    }
+}
+
+/// What follows an attempt of a run.
+pub(super) fn next_of(run: &RunRow, live: Option<&Live>, attempt: &Attempt, now: Wall) -> Next {
+    let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
+    // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
+    let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
+    let is_lost = attempt.outcome == Outcome::Lost;
+    let told = |at| told_by_this_clock(at, run.started_at, now);
+    let ended_at = told(attempt.ended_at);
+    policy.next(&Ended {
+        run: run.id,
+        attempt: run.attempt,
+        charged: run.charged.saturating_add(1),
+        attempts_max: run.max_attempts,
+        lost: run.lost.saturating_add(u32::from(is_lost)),
+        outcome: &attempt.outcome,
+        ended_at,
+        first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
+        put_off: run.put_off,
+        stopped: run.stop.or(by_machine),
+        was_struck: attempt.stopped == Some(StopCause::Signal),
+        is_unfit: attempt.is_unfit,
+        retry_after: attempt.report.retry_after.filter(|_| !run.is_exec()),
+    })
+}
+
+/// Two remarks in one.
+pub(super) fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
+    let both = [one, other].into_iter().flatten();
+    both.reduce(|one, other| format!("{one}; {other}"))
+}
+
+impl Live {
+    /// The same, judged by what its record says at its end that it was started with, whether it ended or was lost.
+    pub(super) fn judged_by(mut self, said: Option<Terms>) -> Self {
+        if let Some(terms) = said {
+            self.is_shell = terms.is_shell;
+            self.policy = Arc::new(terms.into_policy());
+        }
+        self
+    }
+}

@@ -1,0 +1,88 @@
+//! The file of the store: whether it is still where it was, and whether its log can be begun anew.
+
+use super::LOOK_EVERY;
+use super::log::Log;
+use crate::core::time::{Mono, Now};
+use crate::store::{Rescued, Store};
+
+/// A log of the store that is larger than this, four times what it is begun anew at, is worth a word.
+const LOG_LARGE: i64 = 16 << 20;
+
+/// What is known of it.
+#[derive(Debug)]
+pub(super) struct StoreFile {
+    /// It was deleted or replaced, and what was in it is safe: where.
+    astray: Option<Rescued>,
+    looked_at: Mono,
+    /// The log grows, because somebody reads for long, and that was said.
+    is_log_large: bool,
+}
+
+impl StoreFile {
+    pub(super) fn seen_at(now: Now) -> Self {
+        Self { astray: None, looked_at: now.mono, is_log_large: false }
+    }
+
+    /// Whether it is time to look at it.
+    pub(super) fn is_due(&self, now: Now) -> bool {
+        now.mono.since(self.looked_at) >= LOOK_EVERY
+    }
+
+    /// Whether the store has another file now.
+    pub(super) fn is_astray(&self) -> bool {
+        self.astray.is_some()
+    }
+
+    /// Whether another file has taken its place.
+    pub(super) fn is_replaced(&self) -> bool {
+        matches!(self.astray, Some(Rescued::Aside(_)))
+    }
+
+    /// A reader that keeps a transaction open needs all that was written since: the log grows meanwhile, and nothing else can be done.
+    fn look_at_log(&mut self, store: &Store, log: &mut Log, now: Now) {
+        if !self.is_log_large && store.log_len() <= LOG_LARGE.cast_unsigned() {
+            return;
+        }
+        let Some((bytes, moved)) = store.log_bytes() else {
+            return;
+        };
+        let grows = bytes > LOG_LARGE && moved < bytes;
+        if grows && !self.is_log_large {
+            let hint = "some process reads the store for long; `fuser` on the file names it";
+            log.event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
+        } else if !grows && self.is_log_large {
+            log.event(now.wall, "wal_reset", &[("bytes", &bytes)]);
+        }
+        self.is_log_large = grows;
+    }
+
+    /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
+    /// what happens in it. Where it cannot be written to a file that people find, it is tried again.
+    pub(super) fn look(&mut self, store: &Store, log: &mut Log, now: Now) {
+        self.looked_at = now.mono;
+        self.look_at_log(store, log, now);
+        if !store.is_astray() {
+            return;
+        }
+        match store.rescue(now.wall) {
+            Ok(rescued @ Rescued::PutBack) => {
+                log.event(now.wall, "store_put_back", &[]);
+                self.astray = Some(rescued);
+            }
+            Ok(Rescued::Aside(path)) => {
+                let hint = "what was in the store before is there; `jobctl restore` takes it back";
+                let fields: [(&str, &dyn std::fmt::Display); 2] =
+                    [("kept", &path.display()), ("hint", &hint)];
+                log.event(now.wall, "store_replaced", &fields);
+                self.astray = Some(Rescued::Aside(path));
+            }
+            Ok(Rescued::Nowhere) => {
+                let error = "what has its name now is no store that could be used";
+                log.event(now.wall, "store_not_put_back", &[("error", &error)]);
+            }
+            Err(error) => {
+                log.event(now.wall, "store_not_put_back", &[("error", &error)]);
+            }
+        }
+    }
+}
