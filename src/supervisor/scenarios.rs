@@ -345,12 +345,17 @@ impl Scenario {
             Environment { machine_id: "machine", zones: &known, open: &|path| File::open(path) };
         let loaded = jobfile::load_sources(&[source], &environment)
             .expect("the scenario's jobfile is valid");
+        let former = self.supervisor.memory.configuration.running_max;
         if let Some(max) = loaded.settings.max_running {
             self.supervisor.memory.configuration.running_max = usize::try_from(max).unwrap();
         }
         let mut zone_of = |name: Option<&str>| Arc::new(zone::load(name.unwrap_or("UTC")).unwrap());
         let new = NewJobs { jobs: loaded.jobs, sources: &[], removal };
-        self.supervisor.load(new, &mut zone_of, self.now)
+        let loaded = self.supervisor.load(new, &mut zone_of, self.now);
+        if !matches!(loaded, Ok(Loaded::Taken(_))) {
+            self.supervisor.memory.configuration.running_max = former;
+        }
+        loaded
     }
 
     /// The next attempts of a job, or of a hook (`JOB EVENT`): seconds, and how they end.
