@@ -103,7 +103,7 @@ fn span_ms(span: Duration) -> i64 {
 }
 
 /// A point of the kernel's monotonic clock (`CLOCK_MONOTONIC`): the same for all processes of one boot, meaningless after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Mono(Duration);
 
 impl Mono {

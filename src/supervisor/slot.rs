@@ -130,23 +130,24 @@ impl Slot {
 
     /// Sends its keeper, or that of a former supervisor, a signal. One that is gone has ended its attempt, and its end is on the way.
     pub(super) fn signal(&mut self, signal: Signal) -> Sent {
-        let pidfd = match (&self.state, &self.keeper) {
-            (State::Adopted { pidfd, .. }, _) => pidfd.as_ref(),
-            (State::Working { .. }, Some(keeper)) => Some(&keeper.pidfd),
-            (
-                State::Free { .. }
-                | State::Given
-                | State::Working { .. }
-                | State::Sweeping { .. }
-                | State::Ended,
-                _,
-            ) => None,
-        };
-        let sent = pidfd.map(|pidfd| process::pidfd_send_signal(pidfd.as_fd(), signal));
+        let is_working = matches!(self.state, State::Working { .. });
+        let own = self.keeper.as_ref().filter(|_| is_working).map(|keeper| &keeper.pidfd);
+        let sent = self
+            .adopted_pidfd()
+            .or(own)
+            .map(|pidfd| process::pidfd_send_signal(pidfd.as_fd(), signal));
         match sent {
             Some(Ok(())) => Sent::Sent,
             Some(Err(_)) | None => Sent::Unsent,
         }
+    }
+
+    /// The process of a former supervisor's keeper, if it is known.
+    pub(super) fn adopted_pidfd(&self) -> Option<&OwnedFd> {
+        let State::Adopted { pidfd, .. } = &self.state else {
+            return None;
+        };
+        pidfd.as_ref()
     }
 
     /// The terms that the record has of this claim.
@@ -217,15 +218,7 @@ impl Slot {
                 return None;
             }
         }
-        let witness = match self.state {
-            State::Adopted { pidfd: Some(_), .. } => Witness::Saw,
-            State::Free { .. }
-            | State::Given
-            | State::Working { .. }
-            | State::Adopted { pidfd: None, .. }
-            | State::Sweeping { .. }
-            | State::Ended => Witness::Heard,
-        };
+        let witness = self.adopted_pidfd().map_or(Witness::Heard, |_| Witness::Saw);
         // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has the slot.
         let locked = try_lock_inside(path, Kind::Exclusive).ok().flatten()?;
         self.record = locked;

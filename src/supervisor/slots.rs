@@ -142,15 +142,8 @@ impl Slots {
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let forwarded = self.forward.iter().flat_map(Forward::descriptors);
         let slots = self.slots.values().flat_map(|slot| {
-            let pidfd = match &slot.state {
-                State::Adopted { pidfd, .. } => pidfd.as_ref(),
-                State::Free { .. }
-                | State::Given
-                | State::Working { .. }
-                | State::Sweeping { .. }
-                | State::Ended => None,
-            };
-            slot.keeper.iter().map(|keeper| keeper.socket.as_fd()).chain(pidfd.map(AsFd::as_fd))
+            let sockets = slot.keeper.iter().map(|keeper| keeper.socket.as_fd());
+            sockets.chain(slot.adopted_pidfd().map(AsFd::as_fd))
         });
         slots.chain(forwarded)
     }
@@ -370,12 +363,8 @@ impl Spawner for Slots {
 
     fn drop_output(&mut self) {
         for slot in self.slots.values() {
-            match slot.state {
-                State::Free { .. } | State::Ended => {}
-                State::Given
-                | State::Working { .. }
-                | State::Adopted { .. }
-                | State::Sweeping { .. } => continue,
+            if !matches!(slot.state, State::Free { .. } | State::Ended) {
+                continue;
             }
             let is_kept = slot.moved.is_some() && matches!(slot.state, State::Free { .. });
             if !is_kept {

@@ -59,14 +59,10 @@ impl Slot {
 
     /// Who says that the keeper before is dead.
     fn witness(&self) -> Witness {
-        match self.state {
-            State::Sweeping { witness, .. } => witness,
-            State::Free { .. }
-            | State::Given
-            | State::Working { .. }
-            | State::Adopted { .. }
-            | State::Ended => Witness::Heard,
-        }
+        let State::Sweeping { witness, .. } = self.state else {
+            return Witness::Heard;
+        };
+        witness
     }
 
     /// Whether another keeper may be started to end what is left.

@@ -14,7 +14,7 @@ use super::duties::notify::{Claimed, Kind, Telling};
 use super::duties::prune::Pruning;
 use super::jobs::{JobState, Pauses, Planning};
 use super::live::Live;
-use super::memory::Memory;
+use super::memory::{Memory, Notify};
 use super::oversight::Oversight;
 use super::queue::Queue;
 use super::spawner::{Spawner, Stop};
@@ -37,6 +37,7 @@ pub(super) struct Turn<'a, S> {
 }
 
 /// What follows from a turn once it is on disk, and only then.
+#[derive(Default)]
 pub(super) struct Effects {
     /// Attempts to be started, which count as running from the claim on.
     pub(super) claims: Vec<Claim>,
@@ -93,33 +94,9 @@ type Line = (&'static str, Vec<(&'static str, String)>);
 impl Effects {
     /// Those of a turn that has not decided anything.
     pub(super) fn none(memory: &Memory) -> Self {
-        Self {
-            claims: Vec::new(),
-            begun: BTreeMap::new(),
-            gone: HashSet::new(),
-            of_job: HashMap::new(),
-            deferred: Vec::new(),
-            stops: Vec::new(),
-            hurried: Vec::new(),
-            late: Vec::new(),
-            given: Vec::new(),
-            released: Vec::new(),
-            files: Vec::new(),
-            planned: HashMap::new(),
-            pauses: None,
-            execs: None,
-            notices: Vec::new(),
-            telling: memory.notify.telling.clone(),
-            bare: memory.notify.bare.clone(),
-            unheard: BTreeMap::new(),
-            pruning: memory.pruning,
-            output_change: 0,
-            output_bytes: None,
-            is_idle: false,
-            has_lag: false,
-            wants_room: false,
-            log: Vec::new(),
-        }
+        let Notify { telling, bare, .. } = &memory.notify;
+        let (telling, bare) = (telling.clone(), bare.clone());
+        Self { telling, bare, pruning: memory.pruning, ..Self::default() }
     }
 
     /// Takes the lines of the log.

@@ -2,10 +2,8 @@
 
 use crate::core::plan;
 use crate::store::StoreError;
-use crate::supervisor::LOOK_EVERY;
 use crate::supervisor::jobs::Planning;
-use crate::supervisor::spawner::Spawner;
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{LOOK_EVERY, Spawner, Turn};
 
 impl<S: Spawner> Turn<'_, S> {
     /// Closes the books of the last boot, once nothing of it is under way.

@@ -16,13 +16,10 @@ use crate::core::run::Outcome;
 use crate::core::time::Now;
 use crate::keeper::order::Order;
 use crate::store::{RunRow, StoreError};
-use crate::supervisor::LOCK_AGAIN;
 use crate::supervisor::live::Live;
-use crate::supervisor::memory::Memory;
 use crate::supervisor::places::{Busy, Taken};
-use crate::supervisor::queue::{HeadKey, Queue};
-use crate::supervisor::spawner::{Report, Spawner};
-use crate::supervisor::turn::Turn;
+use crate::supervisor::queue::HeadKey;
+use crate::supervisor::{LOCK_AGAIN, Memory, Queue, Report, Spawner, Turn};
 
 /// How often a keeper is tried to be started for a run: after 1, 2, 4, 8 and 16 seconds, so for half a minute.
 const REFUSALS_MAX: u32 = 6;

@@ -12,11 +12,10 @@ use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::Mono;
 use crate::keeper::record::{Record, StopCause};
 use crate::store::{Finish, Output, RunRow, StoreError};
-use crate::supervisor::BACK_OFF_MAX;
 use crate::supervisor::ending::{Attempt, believed, joined, next_of, told_by_this_clock};
 use crate::supervisor::live::Live;
-use crate::supervisor::spawner::{Kept, Report, SlotEnd, Spawner};
-use crate::supervisor::turn::Turn;
+use crate::supervisor::spawner::Kept;
+use crate::supervisor::{BACK_OFF_MAX, Report, SlotEnd, Spawner, Turn};
 
 /// Longest last line of output that is shown as the reason of a failure.
 const LAST_LINE_MAX: usize = 300;

@@ -6,10 +6,7 @@
 use super::When;
 use crate::core::lane;
 use crate::store::{LanesBegun, StoreError};
-use crate::supervisor::LOCK_AGAIN;
-use crate::supervisor::queue::Queue;
-use crate::supervisor::spawner::Spawner;
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{LOCK_AGAIN, Queue, Spawner, Turn};
 
 /// Runs that are let go in one turn at the most, because it is not known which lanes are taken. Few in tests, so that they see the portions.
 const RUNS_AT_ONCE: u32 = if cfg!(test) { 3 } else { 1000 };

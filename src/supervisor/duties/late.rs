@@ -6,10 +6,7 @@ use crate::core::job::{ExpectEvery, Job};
 use crate::core::notice::Event;
 use crate::core::time::{Now, Wall};
 use crate::store::StoreError;
-use crate::supervisor::memory::Memory;
-use crate::supervisor::queue::Queue;
-use crate::supervisor::spawner::Spawner;
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{Memory, Queue, Spawner, Turn};
 
 /// When the next job or attempt is late.
 pub(super) fn due(memory: &Memory, queue: &Queue, now: Now) -> Option<When> {

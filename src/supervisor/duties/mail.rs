@@ -11,8 +11,7 @@ use crate::core::time::Wall;
 use crate::os::machine;
 use crate::store::{NoticeRow, RunRow, StoreError};
 use crate::supervisor::environment::{MAILERS_PATH, Subject};
-use crate::supervisor::spawner::Spawner;
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{Spawner, Turn};
 
 /// So much of the output stands in a mail, half of it from its beginning: mail servers refuse large ones.
 const OUTPUT_MAX: u64 = 64 * 1024;

@@ -10,13 +10,10 @@ use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::{Now, Wall};
 use crate::keeper::order::Order;
 use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
-use crate::supervisor::LOCK_AGAIN;
 use crate::supervisor::ending::{believed, outcome_of};
 use crate::supervisor::environment::{self, Subject, words_of};
-use crate::supervisor::memory::Memory;
-use crate::supervisor::queue::Queue;
-use crate::supervisor::spawner::{Kept, Report, SlotEnd, Spawner};
-use crate::supervisor::turn::Turn;
+use crate::supervisor::spawner::Kept;
+use crate::supervisor::{LOCK_AGAIN, Memory, Queue, Report, SlotEnd, Spawner, Turn};
 
 /// Hooks and mails under way at once.
 const TELLING_MAX: usize = 4;

@@ -11,10 +11,7 @@ use crate::core::run::{Cause, Reason};
 use crate::core::schedule::Span;
 use crate::core::time::Wall;
 use crate::store::{NewOccurrence, NewSkip, StoreError};
-use crate::supervisor::Mode;
-use crate::supervisor::memory::Memory;
-use crate::supervisor::spawner::{Spawner, Stop};
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{Memory, Mode, Spawner, Stop, Turn};
 
 /// When the next occurrence falls due.
 pub(super) fn due(memory: &Memory) -> Option<When> {

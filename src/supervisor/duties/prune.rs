@@ -6,10 +6,7 @@ use std::time::Duration;
 use crate::core::job::Keep;
 use crate::core::time::{Mono, Now};
 use crate::store::{Expendable, PruneLimits, StoreError, Trimmed};
-use crate::supervisor::LOOK_EVERY;
-use crate::supervisor::memory::Memory;
-use crate::supervisor::spawner::Spawner;
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{LOOK_EVERY, Memory, Spawner, Turn};
 
 /// Jobs that are looked at in one turn: ten thousand take three hours, and no turn takes long.
 const JOBS_A_TURN: usize = 50;
@@ -24,7 +21,7 @@ const TRIMS_A_TURN: usize = 8;
 const NEXT_BATCH: Duration = Duration::from_secs(1);
 
 /// How far old runs and output are gone through.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::supervisor) struct Pruning {
     last: Mono,
     /// The job, and where in its runs.

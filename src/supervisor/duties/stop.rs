@@ -8,11 +8,8 @@ use crate::core::retry::Stopped;
 use crate::core::time::{Mono, Now};
 use crate::store::StoreError;
 use crate::supervisor::live::Live;
-use crate::supervisor::memory::Memory;
 use crate::supervisor::oversight;
-use crate::supervisor::queue::Queue;
-use crate::supervisor::spawner::{Spawner, Stop};
-use crate::supervisor::turn::Turn;
+use crate::supervisor::{Memory, Queue, Spawner, Stop, Turn};
 
 /// Before a stop is over, so that the ends of what gets KILL are written down within it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
