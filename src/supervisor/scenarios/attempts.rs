@@ -1,0 +1,150 @@
+//! What follows an attempt: retries, lost keepers, starts that are refused.
+
+use super::*;
+
+#[test]
+fn a_failed_attempt_is_retried_and_a_success_ends_it() {
+    let jobfile = "[jobs.a]\nschedule = '1 0 * * *'\ncommand = 'x'\nretry = { max = 3, delay = '10s', jitter = 0.0 }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(2, End::Exited(1)), (2, End::Exited(1)), (2, End::Exited(0))]);
+    day.advance(300);
+    assert_eq!(day.runs("a"), ["01 00:01:00 succeeded"]);
+    let run = &day.rows("a")[0];
+    assert_eq!((run.attempt, run.charged), (3, 3));
+    // 2 s, 10 s of delay, 2 s, 20 s of delay: the third attempt starts 34 s after the first.
+    assert_eq!(run.started_at, Some(instant("2026-06-01T00:01:34Z")));
+}
+
+#[test]
+fn a_run_whose_budget_is_spent_has_failed_and_a_retry_by_hand_gives_a_fresh_one() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 1, delay = '1s' }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts(
+        "a",
+        &[(1, End::Exited(7)), (1, End::Exited(7)), (1, End::Exited(7)), (1, End::Exited(0))],
+    );
+    let id = day.enqueue("a", 1)[0];
+    day.advance(60);
+    assert_eq!(day.run(id).state, State::Failed);
+    let now = day.now.wall;
+    let _ = day.supervisor.store.retry_if_ended(id, Some(2), now, Force::No).unwrap();
+    day.advance(60);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt, run.max_attempts), (State::Succeeded, 4, Some(4)));
+    assert_eq!(day.supervisor.store.attempts(id).unwrap().len(), 4);
+}
+
+#[test]
+fn a_new_occurrence_supersedes_one_that_is_retrying() {
+    let jobfile =
+        "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\nretry = { max = 5, delay = '10m' }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(1, End::Exited(1)), (1, End::Exited(0))]);
+    day.advance_to("2026-06-01T00:02:30Z");
+    assert_eq!(day.runs("a"), ["01 00:01:00 failed (superseded)", "01 00:02:00 succeeded"]);
+    let rows = day.rows("a");
+    assert_eq!(rows[0].by, Some(rows[1].id));
+}
+
+#[test]
+fn a_lost_attempt_is_charged_and_a_run_that_loses_its_keeper_too_often_is_poison() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 'unlimited', delay = '1s' }";
+    let mut day = Scenario::new(jobfile, T0);
+    let id = day.enqueue("a", 1)[0];
+    for lost in 1..=4 {
+        day.acts("a", &[(1000, End::Exited(0))]);
+        day.advance(20);
+        assert_eq!((day.run(id).state, day.run(id).attempt), (State::Running, lost));
+        day.supervisor.spawner.adoptions.clear();
+        let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
+        day.supervisor = supervisor(store, &day.state_dir, &day.boot_id, day.now);
+        day.supervisor.spawner.adoptions.insert(id, Report::Lost);
+        day.load(jobfile);
+        day.supervisor.recover(day.now).unwrap();
+    }
+    day.advance(5);
+    assert_eq!(day.run(id).reason.map(|reason| reason.as_str()), Some("poison"));
+}
+
+#[test]
+fn a_claim_that_never_became_a_process_is_not_charged() {
+    let jobfile = "[jobs.a]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.supervisor.spawner.refuse_starts = 3;
+    let id = day.enqueue("a", 1)[0];
+    day.advance(30);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt, run.charged), (State::Succeeded, 1, 1));
+    assert_eq!(day.supervisor.spawner.started, [(id, 1)]);
+}
+
+#[test]
+fn a_keeper_that_is_refused_for_half_a_minute_is_the_end_of_the_attempt_and_the_retry_policy_goes_on()
+ {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 1, delay = '5s', jitter = 0 }\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.supervisor.spawner.refuse_starts = 6;
+    let id = day.enqueue("a", 1)[0];
+    // Tried at 0, 1, 3, 7, 15 and 31 seconds.
+    day.advance(20);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Queued, 0));
+    assert_eq!(day.supervisor.spawner.refuse_starts, 1);
+    day.advance(12);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Retrying, 1));
+    assert_eq!(run.outcome, Some(OutcomeKind::SpawnFailed));
+    assert_eq!(run.error.as_deref(), Some("new keeper: resource temporarily unavailable (EAGAIN)"));
+    day.advance(10);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Succeeded, 2));
+}
+
+#[test]
+fn a_job_whose_start_is_refused_holds_no_other_job_back_for_longer_than_a_second() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\n[jobs.b]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.supervisor.spawner.refuse_starts = 5;
+    let refused = day.enqueue("a", 1)[0];
+    day.advance(8);
+    assert_eq!(day.run(refused).state, State::Queued);
+    day.supervisor.spawner.refuse_starts = 0;
+    let other = day.enqueue("b", 1)[0];
+    day.advance(3);
+    assert_eq!(day.run(other).state, State::Succeeded);
+    assert_eq!(day.run(refused).state, State::Queued);
+}
+
+#[test]
+fn a_claim_without_a_record_is_lost_after_a_boot_and_never_started_without_one() {
+    let jobfile = "[jobs.a]\ncommand = 'x'";
+    for (boot, state, started) in [("boot", State::Succeeded, 1), ("another", State::Failed, 0)] {
+        let mut day = Scenario::new(jobfile, T0);
+        day.acts("a", &[(1000, End::Exited(0))]);
+        let id = day.enqueue("a", 1)[0];
+        day.advance(5);
+        day.boot_id = boot.into();
+        day.restart(jobfile, Duration::from_secs(10));
+        day.advance(20);
+        assert_eq!(
+            (day.run(id).state, day.supervisor.spawner.started.len()),
+            (state, started),
+            "{boot}"
+        );
+    }
+}
+
+#[test]
+fn who_is_cancelled_before_a_process_exists_is_never_executed() {
+    let jobfile = "[jobs.a]\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(1000, End::Exited(0))]);
+    let id = day.enqueue("a", 1)[0];
+    day.advance(5);
+    let now = day.now.wall;
+    let _ = day.supervisor.store.cancel_if_unfinished(id, now).unwrap();
+    day.restart(jobfile, Duration::from_secs(1));
+    day.advance(20);
+    assert_eq!(day.run(id).state, State::Cancelled);
+    assert!(day.supervisor.spawner.started.is_empty());
+}
