@@ -1,4 +1,5 @@
-//! Bytes that need not be UTF-8, as serde writes them: base64. To be named with `#[serde(with = "bytes")]`.
+//! Bytes that need not be UTF-8, as serde writes them: as they are where they are plain text, else as base64 behind a NUL, which plain
+//! text does not have. To be named with `#[serde(with = "bytes")]`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,11 +22,18 @@ impl Bytes for Vec<u8> {
     type Text = String;
 
     fn to_text(&self) -> String {
-        STANDARD.encode(self)
+        let is_plain = |text: &&str| text.bytes().all(|byte| byte >= b' ' || byte == b'\n');
+        match std::str::from_utf8(self).ok().filter(is_plain) {
+            Some(text) => text.to_owned(),
+            None => format!("\0{}", STANDARD.encode(self)),
+        }
     }
 
     fn of_text(text: String) -> Option<Self> {
-        STANDARD.decode(text).ok()
+        match text.strip_prefix('\0') {
+            Some(text) => STANDARD.decode(text).ok(),
+            None => Some(text.into_bytes()),
+        }
     }
 }
 
