@@ -237,3 +237,6 @@ pub(crate) fn jitter_of(policy: &Policy, seed: HashSeed<'_>) -> Duration {
     let span_ms = u64::try_from(policy.jitter.as_millis()).unwrap_or(u64::MAX);
     if span_ms == 0 { Duration::ZERO } else { Duration::from_millis(hash % (span_ms + 1)) }
 }
+
+#[cfg(test)]
+mod tests;
