@@ -1,0 +1,38 @@
+# What people do here by hand; `just` lists it. Everything runs with plain cargo, too.
+
+# List the recipes.
+default:
+    @just --list
+
+# All tests; with words, those whose names have them.
+test *names:
+    cargo test --locked {{names}}
+
+# All tests, each in a process of its own, and what was skipped.
+nextest *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    JOBCTL_SKIPS=$(mktemp)
+    export JOBCTL_SKIPS
+    trap 'sort -u "$JOBCTL_SKIPS"; rm -f "$JOBCTL_SKIPS"' EXIT
+    cargo nextest run --locked {{arguments}}
+
+# All that must hold before a change goes in.
+ci:
+    .ci/run
+
+# Mutants of `core` that its own unit tests do not notice; with a file, those of that one.
+mutants file="src/core/**":
+    CARGO_PROFILE_TEST_DEBUG=0 cargo mutants --file '{{file}}'
+
+# The figures of the README.
+bench *arguments:
+    cargo bench --locked --bench figures -- {{arguments}}
+
+# Fuzz a parser for some seconds; cargo-fuzz and a nightly toolchain are needed.
+fuzz target seconds="60":
+    cd fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# Read a manual page as it is in the tree: `jobctl.1` or `jobctl.toml.5`.
+man page="jobctl.1":
+    mandoc -a man/{{page}}
