@@ -197,8 +197,11 @@ fn one_whose_lock_and_bell_were_removed_takes_them_again() {
 fn one_whose_lock_was_removed_and_taken_by_another_one_leaves() {
     let house = House::new(NOTES);
     let mut first = house.start();
+    // Else it may take the lock again before the second one is there.
+    first.send(Signal::SIGSTOP);
     std::fs::remove_file(house.state_dir().join("supervisor.lock")).expect("it is there");
     let second = house.start();
+    first.send(Signal::SIGCONT);
     // Both listen to one bell, so either may hear a ring.
     let status = wait_for("the first one to leave", || {
         ring(&house.state_dir());
