@@ -210,7 +210,8 @@ fn fifty_that_add_at_once_beside_a_long_transaction_all_succeed() {
             std::thread::spawn(move || answer_of(&mut command))
         })
         .collect();
-    crate::support::pass(std::time::Duration::from_secs(1));
+    // The supervisor is the other one.
+    wait_for("all of them to be there", || (house.processes().len() > 50).then_some(()));
     stranger.execute_batch("COMMIT").expect("it is ours");
     for one in adding {
         let answer = one.join().expect("it does not panic").expect(0);
