@@ -133,9 +133,10 @@ impl House {
 
     /// From now on it belongs to a user of this number, who calls all commands here. Root may do that.
     pub(crate) fn belong_to(&mut self, uid: u32) {
-        // Where the build is may be closed to others.
+        // Where the build is may be closed to others. A copy by this process would be open for writing in what other tests fork
+        // meanwhile, and could not be executed.
         let binary = self.path("jobctl");
-        fs::copy(env!("CARGO_BIN_EXE_jobctl"), &binary).expect("it can be copied");
+        answer_of(program("cp").arg(env!("CARGO_BIN_EXE_jobctl")).arg(&binary)).expect(0);
         for path in [self.dir(), &self.jobfile(), &binary] {
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("root may");
         }
