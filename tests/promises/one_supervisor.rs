@@ -2,7 +2,9 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::{House, Need, answer_of, is_root, program, skipped, wait_for};
+use crate::support::{
+    House, Need, Supervisor, answer_of, is_root, program, skipped, stat_field, wait_for,
+};
 
 const NOTES: &str = "[jobs.notes]\ncommand = 'echo \"$1\" >> \"$T/notes\"'\n";
 const BROKEN: &str = "[jobs.notes]\ncomand = 'true'\n";
@@ -193,12 +195,29 @@ fn one_whose_lock_and_bell_were_removed_takes_them_again() {
     assert_eq!(first.stop(), 0);
 }
 
+/// Stops a supervisor where it does not keep others from writing.
+#[expect(clippy::disallowed_methods, reason = "an independent look at the store")]
+fn stop_between_transactions(house: &House, supervisor: &Supervisor) {
+    let store =
+        rusqlite::Connection::open(house.state_dir().join("jobctl.db")).expect("it is ours");
+    store.busy_timeout(std::time::Duration::ZERO).expect("it is a setting");
+    wait_for("the supervisor to stop between two transactions", || {
+        supervisor.send(Signal::SIGSTOP);
+        wait_for("it to halt", || stat_field(supervisor.pid(), 0).filter(|state| state == "T"));
+        let is_free = store.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok();
+        if !is_free {
+            supervisor.send(Signal::SIGCONT);
+        }
+        is_free.then_some(())
+    });
+}
+
 #[test]
 fn one_whose_lock_was_removed_and_taken_by_another_one_leaves() {
     let house = House::new(NOTES);
     let mut first = house.start();
     // Else it may take the lock again before the second one is there.
-    first.send(Signal::SIGSTOP);
+    stop_between_transactions(&house, &first);
     std::fs::remove_file(house.state_dir().join("supervisor.lock")).expect("it is there");
     let second = house.start();
     first.send(Signal::SIGCONT);
