@@ -86,13 +86,13 @@ pub(crate) fn all(
     let mut teller = Teller::new(context, wanted, out);
     let mut ids = ids.into_iter();
     let told = if wanted.dry_run {
-        ids.try_for_each(|id| teller.tell(id, &one(verb, &mut store, id, Mode::Rehearsal)?))
+        ids.try_for_each(|id| teller.tell(&one(verb, &mut store, id, Mode::Rehearsal)?))
     } else {
         let step = |store: &mut Store| match ids.next() {
-            Some(id) => one(verb, store, id, Mode::Earnest).map(|step| Some(((id, step), 0))),
+            Some(id) => one(verb, store, id, Mode::Earnest).map(|step| Some((step, 0))),
             None => Ok(None),
         };
-        PORTIONS.each(&mut store, step, |(id, step)| teller.tell(id, &step))
+        PORTIONS.each(&mut store, step, |step| teller.tell(&step))
     };
     let tally = teller.finish();
     // What was done before an error is for the supervisor all the same.
@@ -124,13 +124,39 @@ pub(crate) fn briefly(viewer: &Viewer, at: Wall) -> String {
     }
 }
 
-/// What became of one run.
-enum Step {
-    Done(RunRow, Words),
-    Asked(RunRow, Words),
-    Would(RunRow, Words),
-    Refused(Failure),
-    Unknown(Failure),
+/// What became of one run, as JSON has it.
+#[derive(Serialize)]
+struct Step {
+    id: i64,
+    answer: Became,
+    job: Option<String>,
+    message: String,
+    hint: Option<String>,
+}
+
+/// What a verb did with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Became {
+    Done,
+    Asked,
+    Would,
+    Refused,
+    NotFound,
+}
+
+impl Step {
+    fn done(answer: Became, run: &RunRow, message: String) -> Self {
+        Self { id: run.id, answer, job: Some(run.job.clone()), message, hint: None }
+    }
+
+    fn refused(id: i64, Failure { message, hint, .. }: Failure) -> Self {
+        Self { id, answer: Became::Refused, job: None, message, hint }
+    }
+
+    fn unknown(id: i64) -> Self {
+        Self { answer: Became::NotFound, ..Self::refused(id, Failure::no_such_run(id)) }
+    }
 }
 
 fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>> {
@@ -153,7 +179,7 @@ fn none_without_store(context: &Context, wanted: &Wanted<'_>, out: &mut Out) -> 
     }
     let mut teller = Teller::new(context, wanted, out);
     for &id in wanted.ids {
-        teller.tell(id, &Step::Unknown(Failure::no_such_run(id)))?;
+        teller.tell(&Step::unknown(id))?;
     }
     Ok(teller.finish())
 }
@@ -197,33 +223,30 @@ enum Mode {
 
 fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step> {
     let Some(run) = store.run(id)? else {
-        return Ok(Step::Unknown(Failure::no_such_run(id)));
+        return Ok(Step::unknown(id));
     };
     if let Some(failure) = verb.refusal(store, &run)? {
-        return Ok(Step::Refused(failure));
+        return Ok(Step::refused(id, failure));
     }
     if mode == Mode::Rehearsal {
         let words = verb.words(&run, run.state == State::Running);
-        return Ok(Step::Would(run, words));
+        return Ok(Step::done(Became::Would, &run, words.would));
     }
     Ok(match verb.apply(store, &run)? {
-        Answer::Done => {
-            let words = verb.words(&run, false);
-            Step::Done(run, words)
-        }
-        Answer::Asked => {
-            let words = verb.words(&run, true);
-            Step::Asked(run, words)
-        }
-        Answer::NoSuchRun => Step::Unknown(Failure::no_such_run(id)),
+        Answer::Done => Step::done(Became::Done, &run, verb.words(&run, false).done),
+        Answer::Asked => Step::done(Became::Asked, &run, verb.words(&run, true).done),
+        Answer::NoSuchRun => Step::unknown(id),
         // It changed between the look and the verb.
-        Answer::Refused(run) => Step::Refused(match verb.refusal(store, &run)? {
-            Some(failure) => failure,
-            None => Failure::no(format!("run {id} has changed meanwhile: it is {}", run.state)),
-        }),
-        Answer::KeyHeld { by } => Step::Refused(key_held(&run, by)),
-        Answer::SameOccurrence { by } => Step::Refused(
-            Failure::no(format!("run {}: run {by} of the same occurrence has not ended", run.id))
+        Answer::Refused(run) => Step::refused(
+            id,
+            verb.refusal(store, &run)?.unwrap_or_else(|| {
+                Failure::no(format!("run {id} has changed meanwhile: it is {}", run.state))
+            }),
+        ),
+        Answer::KeyHeld { by } => Step::refused(id, key_held(&run, by)),
+        Answer::SameOccurrence { by } => Step::refused(
+            id,
+            Failure::no(format!("run {id}: run {by} of the same occurrence has not ended"))
                 .hint(format!("`jobctl show {by}` shows that one")),
         ),
     })
@@ -255,23 +278,24 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn tell(&mut self, id: i64, step: &Step) -> Result<()> {
-        match step {
-            Step::Done(..) => self.tally.done += 1,
-            Step::Asked(..) => self.tally.asked += 1,
-            Step::Would(..) => {}
-            Step::Refused(_) => self.tally.refused += 1,
-            Step::Unknown(_) => self.tally.unknown += 1,
+    fn tell(&mut self, step: &Step) -> Result<()> {
+        match step.answer {
+            Became::Done => self.tally.done += 1,
+            Became::Asked => self.tally.asked += 1,
+            Became::Would => {}
+            Became::Refused => self.tally.refused += 1,
+            Became::NotFound => self.tally.unknown += 1,
         }
         let is_said = self.tally.done + self.tally.asked <= self.said_max;
-        self.out.answer(&step.facts(id), |out| {
-            match step {
-                Step::Done(_, words) | Step::Asked(_, words) if is_said => {
-                    self.context.say(&words.done);
+        let Step { message, hint, .. } = step;
+        self.out.answer(step, |out| {
+            match step.answer {
+                Became::Done | Became::Asked if is_said => self.context.say(message),
+                Became::Done | Became::Asked => {}
+                Became::Would => out.text(&format!("{message}\n"))?,
+                Became::Refused | Became::NotFound => {
+                    Failure { hint: hint.clone(), ..Failure::no(message) }.print();
                 }
-                Step::Done(..) | Step::Asked(..) => {}
-                Step::Would(_, words) => out.text(&format!("{}\n", words.would))?,
-                Step::Refused(failure) | Step::Unknown(failure) => failure.print(),
             }
             Ok(())
         })?;
@@ -284,32 +308,6 @@ impl<'a> Teller<'a> {
             self.context.say(&format!("and {unsaid} more"));
         }
         self.tally
-    }
-}
-
-/// A run's answer as JSON has it.
-#[derive(Serialize)]
-struct Told<'a> {
-    id: i64,
-    /// `done`, `asked`, `would`, `refused` or `not_found`.
-    answer: &'static str,
-    job: Option<&'a str>,
-    message: &'a str,
-    hint: Option<&'a str>,
-}
-
-impl Step {
-    fn facts(&self, id: i64) -> Told<'_> {
-        let (answer, job, message, hint) = match self {
-            Self::Done(run, words) => ("done", Some(&run.job), &words.done, None),
-            Self::Asked(run, words) => ("asked", Some(&run.job), &words.done, None),
-            Self::Would(run, words) => ("would", Some(&run.job), &words.would, None),
-            Self::Refused(failure) => ("refused", None, &failure.message, failure.hint.as_deref()),
-            Self::Unknown(failure) => {
-                ("not_found", None, &failure.message, failure.hint.as_deref())
-            }
-        };
-        Told { id, answer, job: job.map(String::as_str), message, hint }
     }
 }
 
