@@ -1,10 +1,9 @@
 //! What is wrong with a jobfile, and what would surprise.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::jobs::Jobs;
 use super::trust;
@@ -13,7 +12,7 @@ use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
-use crate::jobfile::{self, Jobfile, Note, Place, Problem, Spot};
+use crate::jobfile::{self, Jobfile, Problem, Spot};
 use crate::os::cgroup;
 use crate::os::user::{self, AccountError};
 use crate::os::zone;
@@ -31,7 +30,7 @@ pub(crate) struct Report {
     /// What `run` does not take.
     pub(crate) errors: Vec<Problem>,
     /// What would surprise.
-    pub(crate) warnings: Vec<Note>,
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// What the store knows of the last weeks of each job.
@@ -100,15 +99,20 @@ impl Report {
                 }
                 About::Jobs(_, _) | About::File => None,
             };
-            self.warnings.push(Note { place, job, message: finding.message, hint: finding.hint });
+            self.warnings.push(Problem {
+                place,
+                job,
+                message: finding.message,
+                hint: finding.hint,
+            });
         }
-        let file = |note: &Note| sources.iter().position(|it| it.path == note.place.file);
+        let file = |note: &Problem| sources.iter().position(|it| it.path == note.place.file);
         self.warnings.sort_by_key(|note| (file(note), note.place.line, note.place.column));
         self
     }
 
     /// Adds what others than root could change, which is of the whole file.
-    pub(crate) fn distrusted(mut self, untrusted: Vec<Note>) -> Self {
+    pub(crate) fn distrusted(mut self, untrusted: Vec<Problem>) -> Self {
         self.warnings.splice(..0, untrusted);
         self
     }
@@ -124,12 +128,12 @@ impl Report {
     }
 
     /// The same as JSON has it.
-    pub(crate) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             ok: self.is_ok(),
             jobs: self.jobs,
-            errors: self.errors.iter().map(Told::from).collect(),
-            warnings: self.warnings.iter().map(Told::from).collect(),
+            errors: &self.errors,
+            warnings: &self.warnings,
             time_zones: zone::source(),
         }
     }
@@ -137,55 +141,12 @@ impl Report {
 
 /// The same as JSON has it.
 #[derive(Serialize)]
-pub(crate) struct Facts {
+pub(crate) struct Facts<'a> {
     ok: bool,
     jobs: usize,
-    errors: Vec<Told>,
-    warnings: Vec<Told>,
+    errors: &'a [Problem],
+    warnings: &'a [Problem],
     time_zones: String,
-}
-
-/// A finding as JSON has it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Told {
-    file: String,
-    line: Option<u32>,
-    column: Option<u32>,
-    job: Option<String>,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Told {
-    fn of(place: &Place, job: &Option<String>, message: &str, hint: &Option<String>) -> Self {
-        // 0 is the file as a whole.
-        let number = |number: u32| (number > 0).then_some(number);
-        Self {
-            file: place.file.to_string_lossy().into_owned(),
-            line: number(place.line),
-            column: number(place.column),
-            job: job.clone(),
-            message: message.to_owned(),
-            hint: hint.clone(),
-        }
-    }
-
-    /// About a file as a whole.
-    pub(crate) fn of_file(path: &Path, message: &str) -> Self {
-        Self::of(&Place::whole(path), &None, message, &None)
-    }
-}
-
-impl From<&Problem> for Told {
-    fn from(it: &Problem) -> Self {
-        Self::of(&it.place, &it.job, &it.message, &it.hint)
-    }
-}
-
-impl From<&Note> for Told {
-    fn from(it: &Note) -> Self {
-        Self::of(&it.place, &it.job, &it.message, &it.hint)
-    }
 }
 
 /// Where a finding is about; no job has an empty name, so the file as a whole is meant by it.
@@ -262,7 +223,7 @@ mod tests {
         let text = format!("timezone = 'Europe/Berlin'\n[defaults]\ncommand = 'true'\n{jobs}");
         let report = report(&text);
         assert!(report.is_ok(), "{report:?}");
-        let said = report.warnings.iter().map(Note::to_string);
+        let said = report.warnings.iter().map(Problem::to_string);
         said.filter(|note| !note.contains("reach nobody")).collect()
     }
 
@@ -551,7 +512,7 @@ mod tests {
         texts.push(jobfile::STARTER.to_owned());
         assert!(texts.len() > 3);
         for text in texts {
-            let said: Vec<String> = report(&text).warnings.iter().map(Note::to_string).collect();
+            let said: Vec<String> = report(&text).warnings.iter().map(Problem::to_string).collect();
             assert!(said.len() == 1 && said[0].contains("reach nobody"), "{said:#?}");
         }
     }

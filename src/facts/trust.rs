@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::jobs::with_files;
 use crate::core::job::{EnvValue, Job};
-use crate::jobfile::{self, Jobfile, LoadError, Note, Place, Problem, Snapshot};
+use crate::jobfile::{self, Jobfile, LoadError, Place, Problem, Snapshot};
 use crate::os::trust::{self, Fault, Opened};
 
 /// Reads a jobfile; one that others than root could change is refused, whatever else is wrong with it.
@@ -27,7 +27,7 @@ pub(crate) fn load(path: &Path) -> Result<Jobfile, LoadError> {
 }
 
 /// Reads a jobfile as [`load`] does, but says of what others could change instead of refusing it.
-pub(crate) fn load_with_notes(path: &Path) -> (Result<Jobfile, LoadError>, Vec<Note>) {
+pub(crate) fn load_with_notes(path: &Path) -> (Result<Jobfile, LoadError>, Vec<Problem>) {
     let faults = RefCell::default();
     let open = |path: &Path| open_and_note(path, &faults).map(|opened| opened.file);
     let loaded = with_files(&open, |env| jobfile::load(path, env));
@@ -104,11 +104,6 @@ pub(crate) fn problem(fault: &Fault) -> Problem {
     }
 }
 
-fn note(fault: &Fault) -> Note {
-    Note {
-        place: Place::whole(&fault.path),
-        job: None,
-        message: format!("{}: `jobctl run` refuses it", fault.reason()),
-        hint: Some(fault.hint()),
-    }
+fn note(fault: &Fault) -> Problem {
+    Problem { message: format!("{}: `jobctl run` refuses it", fault.reason()), ..problem(fault) }
 }

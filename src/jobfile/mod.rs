@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::job::{Job, Settings};
 use problem::Findings;
-pub(crate) use problem::{Note, Place, Problem};
+pub(crate) use problem::{Place, Problem};
 pub(crate) use spot::{Spot, places};
 use text::{Document, ReadError, Text};
 pub(crate) use units::parse_rate;
@@ -56,7 +56,7 @@ pub(crate) struct Jobfile {
     /// The main file, then the included ones: what [`load_sources`] makes the same of.
     pub(crate) sources: Vec<Source>,
     /// What `check` says, in the order of files and lines.
-    pub(crate) notes: Vec<Note>,
+    pub(crate) notes: Vec<Problem>,
 }
 
 /// Answers whether a time zone is known; if not, what is wrong and the name that was probably meant.

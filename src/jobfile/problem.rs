@@ -1,21 +1,43 @@
 //! What is wrong with a jobfile, or worth a word, and where: problems refuse it, notes are said by `check`.
 //!
-//! Nothing is printed here; a [`Problem`] and a [`Note`] know only how they read.
+//! Nothing is printed here; a [`Problem`] knows only how it reads.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// The file, as it was named.
+    #[serde(serialize_with = "lossy")]
     pub(crate) file: PathBuf,
     /// From 1; 0 means the file as a whole.
+    #[serde(with = "null_for_0")]
     pub(crate) line: u32,
     /// In characters, from 1; 0 means the file as a whole.
+    #[serde(with = "null_for_0")]
     pub(crate) column: u32,
+}
+
+fn lossy<S: Serializer>(file: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&file.to_string_lossy())
+}
+
+/// A number that JSON has only where there is one.
+mod null_for_0 {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &u32, to: S) -> Result<S::Ok, S::Error> {
+        (*number > 0).then_some(*number).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+        Option::deserialize(from).map(Option::unwrap_or_default)
+    }
 }
 
 impl Place {
@@ -34,10 +56,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a jobfile is refused. Reads as `FILE:LINE:COLUMN: job `NAME`: what is wrong`, then a line `hint: ...` where one helps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a jobfile is refused, or a word about one that is valid. Reads as `FILE:LINE:COLUMN: job `NAME`: what is wrong`, then a line
+/// `hint: ...` where one helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
     /// Where.
+    #[serde(flatten)]
     pub(crate) place: Place,
     /// The job it is about, by the name it was given.
     pub(crate) job: Option<String>,
@@ -49,48 +73,12 @@ pub(crate) struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_finding(f, &self.place, self.job.as_deref(), &self.message)?;
-        write_hint(f, self.hint.as_deref())
-    }
-}
-
-/// A word about a jobfile that is valid; reads as a [`Problem`] does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
-    /// Where.
-    pub(crate) place: Place,
-    /// The job it is about.
-    pub(crate) job: Option<String>,
-    /// The word.
-    pub(crate) message: String,
-    /// What to write instead.
-    pub(crate) hint: Option<String>,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_finding(f, &self.place, self.job.as_deref(), &self.message)?;
-        write_hint(f, self.hint.as_deref())
-    }
-}
-
-fn write_finding(
-    f: &mut fmt::Formatter<'_>,
-    place: &Place,
-    job: Option<&str>,
-    message: &str,
-) -> fmt::Result {
-    write!(f, "{place}: ")?;
-    if let Some(job) = job {
-        write!(f, "job `{}`: ", job.escape_debug())?;
-    }
-    f.write_str(message)
-}
-
-fn write_hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {
-    match hint {
-        Some(hint) => write!(f, "\nhint: {hint}"),
-        None => Ok(()),
+        write!(f, "{}: ", self.place)?;
+        if let Some(job) = &self.job {
+            write!(f, "job `{}`: ", job.escape_debug())?;
+        }
+        f.write_str(&self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
     }
 }
 
@@ -98,7 +86,7 @@ fn write_hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {
 #[derive(Default)]
 pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
-    notes: RefCell<Vec<Note>>,
+    notes: RefCell<Vec<Problem>>,
     syntax: RefCell<Vec<(Problem, u32)>>,
 }
 
@@ -119,12 +107,12 @@ impl Findings {
     }
 
     /// Adds a word for `check`.
-    pub(super) fn note(&self, note: Note) {
+    pub(super) fn note(&self, note: Problem) {
         self.notes.borrow_mut().push(note);
     }
 
     /// The problems, else the notes, in the order of `files` and then of place.
-    pub(super) fn into_notes(self, files: &[&Path]) -> Result<Vec<Note>, Vec<Problem>> {
+    pub(super) fn into_notes(self, files: &[&Path]) -> Result<Vec<Problem>, Vec<Problem>> {
         let order: HashMap<&Path, usize> =
             files.iter().enumerate().map(|(index, file)| (*file, index)).collect();
         let rank =

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::Environment;
-use super::problem::{Findings, Note, Problem};
+use super::problem::{Findings, Problem};
 use super::text::Text;
 
 /// Whose keys are read.
@@ -72,6 +72,6 @@ impl<'a> Scope<'a> {
     /// Notes something at a byte of the text.
     pub(super) fn note(&self, offset: usize, message: impl Display, hint: Option<String>) {
         let Problem { place, job, message, hint } = self.problem(offset, message, hint);
-        self.findings.note(Note { place, job, message, hint });
+        self.findings.note(Problem { place, job, message, hint });
     }
 }

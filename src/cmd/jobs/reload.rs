@@ -13,8 +13,7 @@ use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::noun::{count, listed};
 use crate::core::time::Mono;
-use crate::facts::check::Told;
-use crate::jobfile::LoadError;
+use crate::jobfile::{LoadError, Place, Problem};
 use crate::os::clock;
 use crate::os::wake::{self, Rung};
 use crate::store::{Store, StoreError};
@@ -43,10 +42,7 @@ pub(super) struct Answer {
     /// Jobs with another name.
     pub(super) renamed: Vec<Renamed>,
     /// Why it was not taken; empty if it was.
-    errors: Vec<Told>,
-    /// The same as `check` prints them.
-    #[serde(skip)]
-    texts: Vec<String>,
+    errors: Vec<Problem>,
 }
 
 /// A job with another name.
@@ -54,13 +50,6 @@ pub(super) struct Answer {
 pub(super) struct Renamed {
     from: String,
     to: String,
-}
-
-/// An answer as it stands in the store.
-#[derive(Deserialize)]
-struct Stored {
-    answer: Answer,
-    errors: Vec<String>,
 }
 
 /// Answers `jobctl reload`.
@@ -143,11 +132,9 @@ impl Answer {
     /// It is a bad one.
     pub(super) fn of_error(path: &Path, error: &LoadError) -> Self {
         match error {
-            LoadError::Problems(problems) | LoadError::Untrusted(problems) => Self {
-                errors: problems.iter().map(Told::from).collect(),
-                texts: problems.iter().map(ToString::to_string).collect(),
-                ..Self::default()
-            },
+            LoadError::Problems(problems) | LoadError::Untrusted(problems) => {
+                Self { errors: problems.clone(), ..Self::default() }
+            }
             LoadError::Missing(_) => Self::of_failure(path, "there is no such file"),
             LoadError::Unreadable(error) => Self::of_failure(path, &plain(error)),
         }
@@ -155,11 +142,9 @@ impl Answer {
 
     /// It could not be taken.
     pub(super) fn of_failure(path: &Path, message: &str) -> Self {
-        Self {
-            errors: vec![Told::of_file(path, message)],
-            texts: vec![format!("{}: {message}", path.display())],
-            ..Self::default()
-        }
+        let (place, message) = (Place::whole(path), message.to_owned());
+        let error = Problem { place, job: None, message, hint: None };
+        Self { errors: vec![error], ..Self::default() }
     }
 
     /// Whether it is in force.
@@ -169,15 +154,14 @@ impl Answer {
 
     /// What stands in the store.
     pub(super) fn text(&self) -> String {
-        json!({ "answer": self, "errors": self.texts }).to_string()
+        json!(self).to_string()
     }
 
     fn read(text: &str) -> Result<Self> {
-        match serde_json::from_str(text) {
-            Ok(Stored { answer, errors }) => Ok(Self { texts: errors, ..answer }),
-            Err(_) => Err(Failure::system("the answer of the supervisor cannot be read")
-                .hint("it is of another version: restart it")),
-        }
+        serde_json::from_str(text).map_err(|_| {
+            Failure::system("the answer of the supervisor cannot be read")
+                .hint("it is of another version: restart it")
+        })
     }
 
     /// Prints it for people: one line, or all errors.
@@ -185,7 +169,7 @@ impl Answer {
         if self.ok {
             return out.line(self.line());
         }
-        said::lines(&self.texts);
+        said::lines(&self.errors);
         Err(Failure::no(format!(
             "the jobfile is not in force: {}, the one before stays",
             count(self.errors.len(), "error")
