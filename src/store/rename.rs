@@ -18,8 +18,9 @@ const MOVED_AT_ONCE: usize = if cfg!(test) { 3 } else { 500 };
 /// Whether runs that are queued have yet to leave a row of `job`.
 const HAS_QUEUED: Part = Part(|| {
     format!(
-        "(EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND state = {QUEUED} AND held IS NULL) \
-     OR EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND state = {QUEUED} AND held = 1))"
+        "(EXISTS (SELECT 1 FROM run INDEXED BY run_queue WHERE run.job = job.id AND state = {QUEUED} \
+         AND held IS NULL) OR EXISTS (SELECT 1 FROM run INDEXED BY run_held \
+         WHERE run.job = job.id AND state = {QUEUED} AND held = 1))"
     )
 });
 
@@ -151,8 +152,8 @@ fn move_next(conn: &Connection) -> rusqlite::Result<Moved> {
 /// Moves some of a row, the runs first that are queued, then the newest. With the last of it the row goes. How many.
 fn move_portion(conn: &Connection, from: i64, to: i64, limit: usize) -> rusqlite::Result<usize> {
     let runs: Vec<i64> = conn.all(
-        sql! {"SELECT id FROM (SELECT id FROM run WHERE job = ?1 AND state = {QUEUED} \
-        AND held IS NULL LIMIT ?2) UNION ALL SELECT id FROM (SELECT id FROM run \
+        sql! {"SELECT id FROM (SELECT id FROM run INDEXED BY run_queue WHERE job = ?1 AND state = {QUEUED} \
+        AND held IS NULL LIMIT ?2) UNION ALL SELECT id FROM (SELECT id FROM run INDEXED BY run_held \
         WHERE job = ?1 AND state = {QUEUED} AND held = 1 LIMIT ?2) UNION ALL SELECT id \
         FROM (SELECT id FROM run WHERE job = ?1 ORDER BY id DESC LIMIT ?2) LIMIT ?2"},
         [from, count(limit)],

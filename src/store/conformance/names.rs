@@ -184,3 +184,19 @@ fn nothing_is_pruned_or_acknowledged_before_all_of_it_has_moved() {
     assert_counters_are_true(&store);
     assert!(store.prune(b, 0, 5000, &limits).unwrap().runs > 500);
 }
+
+#[test]
+fn a_turn_costs_the_same_however_many_runs_have_yet_to_move() {
+    let cost = |ended| {
+        let mut store = Store::in_memory();
+        let [a, _] = both(&mut store);
+        fill(&store, a, State::Succeeded, ended);
+        store.register_job("b", &["a"], Some("x"), NOW).unwrap();
+        while !store.move_former().unwrap().withheld.is_empty() {}
+        let steps = store.count_instructions();
+        store.move_former().unwrap();
+        steps.load(Ordering::Relaxed)
+    };
+    let (few, many) = (cost(1), cost(20_000));
+    assert!(many < 2 * few, "{few} and {many} instructions");
+}
