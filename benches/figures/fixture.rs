@@ -29,8 +29,14 @@ impl Place {
         let base = std::env::var_os("FIGURES_DIR").unwrap_or(env!("CARGO_TARGET_TMPDIR").into());
         let dir = Path::new(&base).join(format!("figures-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir)?;
-        fs::write(dir.join("jobs.toml"), jobfile)?;
-        Ok(Self { dir })
+        let place = Self { dir };
+        place.write_jobfile(jobfile)?;
+        Ok(place)
+    }
+
+    /// Gives it another jobfile.
+    pub(crate) fn write_jobfile(&self, jobfile: &str) -> io::Result<()> {
+        fs::write(self.dir.join("jobs.toml"), jobfile)
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {

@@ -21,7 +21,13 @@ fn jobfile() -> String {
          [jobs.work]\ncommand = 'true'\n\
          [jobs.fed]\ncommand = 'true'\n\
          [jobs.many]\ncommand = 'true'\nkey = '{1}'\nkeep = { runs = 10 }\n\
-         [jobs.find]\ncommand = 'seq 1000000'\nfeeds = 'fed'\noutput_max = '1 KiB'\n",
+         [jobs.find]\ncommand = 'seq 1000000'\nfeeds = 'fed'\noutput_max = '1 KiB'\n\
+         [jobs.first]\ncommand = 'true'\n\
+         [jobs.follower]\ncommand = 'true'\n\
+         [jobs.mended]\ncommand = 'true'\n\
+         [jobs.laned]\nlock = 'x-{1}'\ncommand = 'true'\n\
+         [jobs.old]\ncommand = 'true'\nkeep = { runs = 1000000 }\n\
+         [jobs.new]\ncommand = 'true'\nkeep = { runs = 1000000 }\n",
     );
     for number in 0..20 {
         let _ = writeln!(
@@ -85,6 +91,79 @@ pub(crate) fn locks() -> io::Result<Vec<Figure>> {
     })?;
     drop(supervisor);
     Ok(bench.figures)
+}
+
+/// What follows from one row and concerns many: an end, a success, a reload.
+pub(crate) fn consequences() -> io::Result<Vec<Figure>> {
+    let place = Place::new("consequences", &jobfile())?;
+    drop(place.supervise()?);
+    for job in ["first", "follower", "mended", "laned"] {
+        place.time(&["pause", job])?;
+    }
+    fill(&place)?;
+    let mut bench = Bench { figures: Vec::new(), idle_ms: 0.0, place };
+    let _supervisor = bench.place.supervise()?;
+    // What fell due while there was none is its own business.
+    std::thread::sleep(Duration::from_secs(3));
+    bench.measure("idle", |_| {
+        std::thread::sleep(Duration::from_secs(15));
+        Ok(())
+    })?;
+    bench.measure("an end with 300,000 followers", |place| {
+        place.time(&["resume", "first"])?;
+        place.wait_for("SELECT queued = 300000 FROM job WHERE name = 'follower'", 1)
+    })?;
+    bench.measure("a success after 300,000 failures", |place| {
+        place.time(&["resume", "mended"])?;
+        place.wait_for("SELECT failed FROM job WHERE name = 'mended'", 0)
+    })?;
+    let other_lanes = jobfile().replace("x-{1}", "y-{1}");
+    bench.measure("another `lock` of 300,000 held runs", |place| {
+        place.write_jobfile(&other_lanes)?;
+        place.time(&["reload"])?;
+        place.wait_for("SELECT lane_template = 'y-{1}' FROM job WHERE name = 'laned'", 1)
+    })?;
+    let united = other_lanes
+        .replace("[jobs.old]\ncommand = 'true'\nkeep = { runs = 1000000 }\n", "")
+        .replace("[jobs.new]\n", "[jobs.new]\nwas = ['old']\n");
+    bench.measure("a `was` that unites 300,000 runs", |place| {
+        place.write_jobfile(&united)?;
+        place.time(&["reload"])?;
+        place.wait_for("SELECT count(*) FROM job WHERE moves_to IS NOT NULL", 0)
+    })?;
+    Ok(bench.figures)
+}
+
+/// Many rows that one is to change.
+fn fill(place: &Place) -> io::Result<()> {
+    let now = wall_ms();
+    let add = |job: &str, count: usize, columns: &str, values: &str| {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO run(job, created_at, max_attempts, {columns})
+             SELECT job.id, {now}, 1, {values} FROM job, n WHERE job.name = '{job}';"
+        )
+    };
+    let failed = "state, cause, attempt, reason, ended_at, scheduled_at";
+    let batch = [
+        "BEGIN;".to_owned(),
+        add("first", 1, "state, cause, due_at", "2, 3, 5"),
+        add("follower", RUNS, "state, cause", "1, 3"),
+        "INSERT INTO dependency(run, \"on\") SELECT id, (SELECT max(id) FROM run WHERE job = (SELECT id FROM job WHERE name = 'first'))
+         FROM run WHERE job = (SELECT id FROM job WHERE name = 'follower');"
+            .to_owned(),
+        add("mended", RUNS, failed, &format!("6, 1, 1, 1, {now}, n.i")),
+        add("mended", 1, "state, cause, due_at, scheduled_at", "2, 1, 5, 5"),
+        format!("UPDATE job SET failed = {RUNS} WHERE name = 'mended';"),
+        add("laned", RUNS, "state, cause, due_at, held, lane, args", "2, 3, 5, 1, 'x-a', x'6100'"),
+        "UPDATE job SET lane_template = 'x-{1}' WHERE name = 'laned';".to_owned(),
+        add("old", RUNS, "state, cause, attempt, ended_at", &format!("5, 3, 1, {now}")),
+        add("new", 1, "state, cause, attempt, ended_at", &format!("5, 3, 1, {now}")),
+        "COMMIT".to_owned(),
+    ];
+    Connection::open(place.store_path())
+        .and_then(|store| store.execute_batch(&batch.concat()))
+        .map_err(io::Error::other)
 }
 
 struct Bench {

@@ -56,6 +56,7 @@ const GROUPS: &[Group] = &[
     ("idle", idle::idle),
     ("large", large::large),
     ("locks", locks::locks),
+    ("consequences", locks::consequences),
 ];
 
 fn main() -> io::Result<()> {
