@@ -95,6 +95,7 @@ impl From<StoreError> for Failure {
             StoreError::Locked(_) => Exit::NotNow,
             StoreError::Foreign(_)
             | StoreError::Newer { .. }
+            | StoreError::Older(_)
             | StoreError::Damaged(..)
             | StoreError::Strange(..)
             | StoreError::Altered(..)

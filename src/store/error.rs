@@ -24,6 +24,8 @@ pub(crate) enum StoreError {
         /// The newest version known here.
         known: i64,
     },
+    /// Made by a jobctl from before the first release, whose tables had fewer columns.
+    Older(PathBuf),
     /// SQLite says that its pages do not fit together.
     Damaged(PathBuf, String),
     /// A backup with something in its schema that jobctl did not make.
@@ -68,6 +70,9 @@ impl fmt::Display for StoreError {
             Self::Strange(path, what) => {
                 write!(f, "{}: it has {what}, which jobctl did not make", path.display())
             }
+            Self::Older(path) => {
+                write!(f, "{}: made by a jobctl from before the first release", path.display())
+            }
             Self::Altered(path, what) => {
                 write!(f, "{}: its {what} is not as jobctl makes it", path.display())
             }
@@ -97,6 +102,7 @@ impl std::error::Error for StoreError {
             | Self::Locked(_)
             | Self::Foreign(_)
             | Self::Newer { .. }
+            | Self::Older(_)
             | Self::Damaged(..)
             | Self::Strange(..)
             | Self::Altered(..)
@@ -123,6 +129,9 @@ impl StoreError {
             Self::Newer { .. } => {
                 Some("use that jobctl, or name another state directory with --state-dir")
             }
+            Self::Older(_) => Some(
+                "let that jobctl finish its runs, then move the file away: it is not converted",
+            ),
             Self::Damaged(..) => Some(
                 "stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away",
             ),

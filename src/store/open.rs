@@ -188,6 +188,11 @@ impl Store {
         if found > known {
             return Err(StoreError::Newer { path: self.path.clone(), found, known });
         }
+        // The version was 1 while the tables still grew.
+        let is_whole = self.conn.column_exists(None, "job", "moves_to");
+        if !is_whole.map_err(|error| self.failed("read the store", error))? {
+            return Err(StoreError::Older(self.path.clone()));
+        }
         self.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())
     }
@@ -368,6 +373,23 @@ mod tests {
         )
         .unwrap();
         assert!(matches!(Store::create(&dir), Err(StoreError::Foreign(_))));
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_store_from_before_the_first_release_is_refused_and_left_as_it_is() {
+        let dir = fresh_dir("older");
+        raw(
+            &dir,
+            &format!(
+                "CREATE TABLE job(id INTEGER PRIMARY KEY, name TEXT); PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"
+            ),
+        );
+        let before = fs::read(dir.join(FILE_NAME)).unwrap();
+        assert!(matches!(Store::create(&dir), Err(StoreError::Older(_))));
+        assert!(matches!(Store::open_read(&dir), Err(StoreError::Older(_))));
+        assert!(matches!(Store::open_write(&dir), Err(StoreError::Older(_))));
+        assert_eq!(fs::read(dir.join(FILE_NAME)).unwrap(), before);
         fs::remove_dir_all(dir).unwrap();
     }
 
