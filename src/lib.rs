@@ -1,6 +1,7 @@
 //! jobctl: replaces crontab on one machine, with retries.
 //!
-//! The binary is [`main`]. Benches ask [`schedule`], tests ask [`keys`], fuzz targets run the properties; everything else is the binary's own.
+//! The binary is [`main`]. Benches ask [`schedule`], tests ask [`keys`], fuzz targets run the
+//! properties; everything else is the binary's own.
 
 mod cli;
 mod cmd;

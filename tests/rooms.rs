@@ -1,4 +1,5 @@
-//! Which room may use which (docs/design.md, "Rooms"): the compiler cannot hold that within one crate.
+//! Which room may use which (docs/design.md, "Rooms"): the compiler cannot hold that within one
+//! crate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,8 @@ fn the_prover_shares_no_code_with_the_schedule_engine() {
     }
 }
 
-/// Each source below `src`, without its comments and its tests; files that hold only tests and properties are left out.
+/// Each source below `src`, without its comments and its tests; files that hold only tests and
+/// properties are left out.
 fn sources() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();

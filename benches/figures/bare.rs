@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::wait::waitpid;
 
-/// Starts and reaps `sh -c true` so many times, `parallel` at once, from one thread; how long it took.
+/// Starts and reaps `sh -c true` so many times, `parallel` at once, from one thread; how long it
+/// took.
 ///
 /// Nothing else of this process may end meanwhile: any child is taken for one of these.
 pub(crate) fn spawn_loop(count: usize, parallel: usize) -> io::Result<Duration> {

@@ -25,7 +25,8 @@ pub(crate) struct Place {
 impl Place {
     /// Makes one with a jobfile.
     pub(crate) fn new(name: &str, jobfile: &str) -> io::Result<Self> {
-        // On a disk that others keep busy, what is measured is theirs: FIGURES_DIR=/dev/shm leaves the disk out.
+        // On a disk that others keep busy, what is measured is theirs: FIGURES_DIR=/dev/shm leaves
+        // the disk out.
         let base = std::env::var_os("FIGURES_DIR").unwrap_or(env!("CARGO_TARGET_TMPDIR").into());
         let dir = Path::new(&base).join(format!("figures-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir)?;

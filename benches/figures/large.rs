@@ -96,7 +96,8 @@ fn adding(large: &Place) -> io::Result<Figure> {
     })
 }
 
-/// Makes the runs as the supervisor's turns do: all jobs fall due together, then a few at a time are claimed and ended.
+/// Makes the runs as the supervisor's turns do: all jobs fall due together, then a few at a time
+/// are claimed and ended.
 fn fill(place: &Place) -> rusqlite::Result<()> {
     let mut store = Connection::open(place.store_path())?;
     store.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -65536")?;

@@ -1,4 +1,5 @@
-//! How late schedules are, and for how long nobody else can write, while the worst of each verb is done.
+//! How late schedules are, and for how long nobody else can write, while the worst of each verb is
+//! done.
 
 use std::io;
 use std::sync::Arc;
@@ -216,7 +217,8 @@ impl Bench {
         Ok(())
     }
 
-    /// How late what fell due in a time was started, in order; what was not started yet counts until now.
+    /// How late what fell due in a time was started, in order; what was not started yet counts
+    /// until now.
     fn lateness(&self, from: i64, until: i64) -> io::Result<Vec<f64>> {
         let store = self.place.store()?;
         let sql = "SELECT coalesce(started_at, ?3) - due_at FROM run WHERE scheduled_at IS NOT NULL AND due_at BETWEEN ?1 AND ?2";
@@ -232,7 +234,8 @@ impl Bench {
     }
 }
 
-/// Another process's hand at the lock: it tries three times in a millisecond, and notes the longest time in which it had no success.
+/// Another process's hand at the lock: it tries three times in a millisecond, and notes the longest
+/// time in which it had no success.
 struct Probe {
     is_over: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<rusqlite::Result<Duration>>,

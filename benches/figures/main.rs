@@ -1,7 +1,8 @@
 //! The figures of jobctl, measured on the real binary: `cargo bench --bench figures [NAME...]`.
 //!
-//! Machines differ and are busy: what can be is measured as a ratio to the same work done barely, both in turns in this one
-//! run. Prints a table and judges nothing: a bar that is missed is no failure of the build.
+//! Machines differ and are busy: what can be is measured as a ratio to the same work done barely,
+//! both in turns in this one run. Prints a table and judges nothing: a bar that is missed is no
+//! failure of the build.
 
 #![expect(
     clippy::disallowed_methods,

@@ -12,7 +12,8 @@ use super::{Bar, Figure};
 const JOBS: usize = 100;
 const FIVE_YEARS_MS: i64 = 5 * 365 * 86_400_000;
 
-/// Minutely jobs after five years of downtime: until what was missed is recorded, above a start without.
+/// Minutely jobs after five years of downtime: until what was missed is recorded, above a start
+/// without.
 pub(crate) fn missed() -> io::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for jobs in [1, JOBS] {

@@ -36,7 +36,8 @@ pub(crate) fn drain() -> io::Result<Vec<Figure>> {
     }])
 }
 
-/// What it costs that a command is launched by a child of its keeper, which it is for a `user` (root only).
+/// What it costs that a command is launched by a child of its keeper, which it is for a `user`
+/// (root only).
 pub(crate) fn launch() -> io::Result<Vec<Figure>> {
     const RUNS: usize = 500;
     const ROUNDS: usize = 5;
@@ -63,7 +64,8 @@ pub(crate) fn launch() -> io::Result<Vec<Figure>> {
     }])
 }
 
-/// Adds runs and waits until all have ended; from before the first was added to the end of the last.
+/// Adds runs and waits until all have ended; from before the first was added to the end of the
+/// last.
 pub(crate) fn drain_once(place: &Place, runs: usize) -> io::Result<Duration> {
     drain_job(place, "drain", runs)
 }
@@ -78,8 +80,9 @@ fn drain_job(place: &Place, job: &str, runs: usize) -> io::Result<Duration> {
     Ok(Duration::from_millis(took.unsigned_abs()))
 }
 
-/// A thousand jobs that are due in the same millisecond, for the second time: at the first one each makes its lock file, and
-/// what that costs depends on how many files were deleted on this disk in the last minutes.
+/// A thousand jobs that are due in the same millisecond, for the second time: at the first one each
+/// makes its lock file, and what that costs depends on how many files were deleted on this disk in
+/// the last minutes.
 pub(crate) fn due_at_once() -> io::Result<Vec<Figure>> {
     const JOBS: i64 = 1_000;
     const ROUNDS: i64 = 5;

@@ -1,4 +1,5 @@
-//! What a schedule costs by itself: its next occurrence, the worst one, a jobfile's plans, and what is asked on the command line.
+//! What a schedule costs by itself: its next occurrence, the worst one, a jobfile's plans, and what
+//! is asked on the command line.
 
 use std::fmt::Write as _;
 use std::hint::black_box;

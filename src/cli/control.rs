@@ -78,7 +78,8 @@ pub(crate) struct Exec {
     /// Take job, arguments and standard input of this run
     #[arg(long, value_name = "ID", conflicts_with = "words", value_parser = value_parser!(i64).range(1..))]
     pub(crate) run: Option<i64>,
-    /// Give the command standard input as it is here, a terminal for example (to another user: what is typed)
+    /// Give the command standard input as it is here, a terminal for example (to another user: what
+    /// is typed)
     #[arg(long)]
     pub(crate) tty_stdin: bool,
     /// Print the bytes of the output as they are, also on a terminal

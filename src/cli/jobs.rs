@@ -10,12 +10,14 @@ use clap::{Args, ValueEnum};
     after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile at once"
 )]
 pub(crate) struct Run {
-    /// Let running attempts end when told to stop (finish), or leave them to the next supervisor (detach)
+    /// Let running attempts end when told to stop (finish), or leave them to the next supervisor
+    /// (detach)
     ///
     /// Without it, `on_stop` of the jobfile says which.
     #[arg(long, value_enum, value_name = "finish|detach", hide_possible_values = true)]
     pub(crate) on_stop: Option<OnStop>,
-    /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the cut-over
+    /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the
+    /// cut-over
     #[arg(long)]
     pub(crate) shadow: bool,
     /// Wait until no other supervisor runs here, then take over
@@ -23,7 +25,8 @@ pub(crate) struct Run {
     pub(crate) standby: bool,
     /// Write the log as text or as json, a JSON object a line
     ///
-    /// Without it, `log_format` of the jobfile says which; without that, events go to journald with fields where it reads standard error.
+    /// Without it, `log_format` of the jobfile says which; without that, events go to journald with
+    /// fields where it reads standard error.
     #[arg(long, value_enum, value_name = "text|json", hide_possible_values = true)]
     pub(crate) log_format: Option<LogFormat>,
     /// What people type who mean `enqueue`; refused with a hint.

@@ -86,7 +86,8 @@ fn word<W: Word>() -> impl TypedValueParser<Value = W> {
         .try_map(|word| W::parse(&word).ok_or("no such word"))
 }
 
-/// Which runs: one set of filters for `runs`, `retry`, `cancel` and `ack`; all that are given must hold.
+/// Which runs: one set of filters for `runs`, `retry`, `cancel` and `ack`; all that are given must
+/// hold.
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = "filters", multiple = true)]
 #[command(next_help_heading = "Filters")]

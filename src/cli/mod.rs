@@ -1,6 +1,7 @@
 //! The command line: clap's types and the help texts, which are its documentation.
 //!
-//! Types and text only, in the groups of `cmd`; imports nothing of the crate but the words of `core`.
+//! Types and text only, in the groups of `cmd`; imports nothing of the crate but the words of
+//! `core`.
 
 mod care;
 mod control;

@@ -49,11 +49,12 @@ pub(crate) struct Import {
     /// Whose crontab FILE is; as root, what is not root's own, and standard input, needs it
     #[arg(long, value_name = "NAME", requires = "file", conflicts_with = "user_column", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) user: Option<String>,
-    /// Compare the occurrences of the original lines, minute by minute as cron finds them, with those of the jobs, over so
-    /// many days [default: 400]
+    /// Compare the occurrences of the original lines, minute by minute as cron finds them, with
+    /// those of the jobs, over so many days [default: 400]
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "", conflicts_with = "compare")]
     pub(crate) prove: Option<String>,
-    /// Instead of a jobfile: compare what cron has recorded, in the journal or in this file, with the schedules of the jobs
+    /// Instead of a jobfile: compare what cron has recorded, in the journal or in this file, with
+    /// the schedules of the jobs
     #[arg(long, value_name = "LOG", num_args = 0..=1)]
     pub(crate) compare: Option<Option<PathBuf>>,
 }

@@ -15,7 +15,8 @@ use crate::os::{clock, inside, wake, zone};
 use crate::store::{Store, StoreError};
 use crate::supervisor::daemon;
 
-/// What every command knows. Paths are looked up when first asked for, so that commands that need none work without a home.
+/// What every command knows. Paths are looked up when first asked for, so that commands that need
+/// none work without a home.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// The global options.
@@ -41,7 +42,8 @@ impl Context {
         }
     }
 
-    /// The state directory: `--state-dir`, else the jobfile's `state_dir`, else the one that belongs to the jobfile's path.
+    /// The state directory: `--state-dir`, else the jobfile's `state_dir`, else the one that
+    /// belongs to the jobfile's path.
     pub(crate) fn state_dir(&self) -> Result<&Path> {
         if self.state_dir.get().is_none() {
             let found = self.find_state_dir()?;
@@ -50,7 +52,8 @@ impl Context {
         Ok(self.state_dir.get().expect("it was just set"))
     }
 
-    /// As [`Self::state_dir`], for a command that writes: as root only where nobody else could lead it elsewhere.
+    /// As [`Self::state_dir`], for a command that writes: as root only where nobody else could lead
+    /// it elsewhere.
     pub(crate) fn state_dir_to_write(&self) -> Result<&Path> {
         let state_dir = self.state_dir()?;
         trust::refuse_way(state_dir)?;
@@ -73,7 +76,8 @@ impl Context {
         Ok(Store::open_write(self.state_dir_to_write()?)?)
     }
 
-    /// As [`Self::state_dir`], with `$STATE_DIRECTORY` before the default one. For the supervisor only.
+    /// As [`Self::state_dir`], with `$STATE_DIRECTORY` before the default one. For the supervisor
+    /// only.
     pub(crate) fn service_state_dir(&self) -> Result<PathBuf> {
         match (self.named_state_dir()?, &self.caller.service_state) {
             (Some(named), _) => Ok(named),
@@ -82,7 +86,8 @@ impl Context {
         }
     }
 
-    /// Whether the state directory of a supervisor is the one that belongs to the path of its jobfile: nobody has named one.
+    /// Whether the state directory of a supervisor is the one that belongs to the path of its
+    /// jobfile: nobody has named one.
     pub(crate) fn has_derived_state_dir(&self) -> Result<bool> {
         Ok(self.named_state_dir()?.is_none() && self.caller.service_state.is_none())
     }
@@ -101,7 +106,8 @@ impl Context {
         Ok(wake::probe(self.state_dir()?).is_ok_and(|rung| rung == wake::Rung::Heard))
     }
 
-    /// Where the supervisor of the system is, for those who would look for it in vain: not for root, nor for who names another jobfile.
+    /// Where the supervisor of the system is, for those who would look for it in vain: not for
+    /// root, nor for who names another jobfile.
     pub(crate) fn system_supervisor(&self) -> Option<String> {
         let is_own =
             self.caller.is_root || self.global.jobfile.is_some() || self.global.state_dir.is_some();

@@ -56,7 +56,8 @@ impl Failure {
             .hint("`jobctl runs` lists the newest ones")
     }
 
-    /// Standard output did not take what was written. A reader that went away is no failure worth a word.
+    /// Standard output did not take what was written. A reader that went away is no failure worth a
+    /// word.
     pub(crate) fn of_output(error: &io::Error) -> Self {
         if error.kind() == ErrorKind::BrokenPipe {
             return Self::new(Exit::Done, "");

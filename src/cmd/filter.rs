@@ -1,4 +1,5 @@
-//! From the filters of the command line to those of the store; one set for `runs`, `retry`, `cancel` and `ack`.
+//! From the filters of the command line to those of the store; one set for `runs`, `retry`,
+//! `cancel` and `ack`.
 
 use crate::cli::Filters;
 use crate::cmd::{Result, Toward, Viewer};

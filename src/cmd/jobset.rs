@@ -1,4 +1,5 @@
-//! The jobs a command works with: those of the jobfile, and of the store's copy where that is broken or missing.
+//! The jobs a command works with: those of the jobfile, and of the store's copy where that is
+//! broken or missing.
 
 use crate::cmd::trust;
 use crate::cmd::{Context, Failure, Result, plain};
@@ -11,7 +12,8 @@ use crate::store::Store;
 impl Jobs {
     /// Loads the jobfile, else the last good one from the store, and says so.
     ///
-    /// Errs with the exit code 2 if there is neither, 1 if the jobfile is broken and there never was a good one.
+    /// Errs with the exit code 2 if there is neither, 1 if the jobfile is broken and there never
+    /// was a good one.
     pub(crate) fn load(context: &Context, store: Option<&Store>) -> Result<Self> {
         let path = context.jobfile()?;
         let error = match with_environment(|env| jobfile::load(&path, env)) {
@@ -29,7 +31,8 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
-    /// The jobs of a jobfile, where it is to be executed: one that others could have written is none.
+    /// The jobs of a jobfile, where it is to be executed: one that others could have written is
+    /// none.
     pub(crate) fn trusted(path: &std::path::Path) -> Result<Self> {
         crate::facts::trust::load(path).map(Self::of).map_err(|error| failure_of(&error))
     }
@@ -59,7 +62,8 @@ impl Jobs {
     }
 }
 
-/// The last good jobfile of the store; none if it never had one, or if this version finds fault with it.
+/// The last good jobfile of the store; none if it never had one, or if this version finds fault
+/// with it.
 pub(crate) fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
     let sources: Vec<Source> =
         store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();

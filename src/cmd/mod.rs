@@ -1,6 +1,7 @@
 //! One file a command: arguments to verbs to text. The only room that prints to standard output.
 //!
-//! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit>`; it prints through [`output::Out`] only.
+//! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit>`; it prints through
+//! [`output::Out`] only.
 
 mod care;
 mod context;

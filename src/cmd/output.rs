@@ -1,4 +1,5 @@
-//! Standard output, checked: what could not be written is a [`Failure`], never a panic and never silence.
+//! Standard output, checked: what could not be written is a [`Failure`], never a panic and never
+//! silence.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -100,7 +101,8 @@ impl Out {
         Self { sink, width, has_color, is_json: false }
     }
 
-    /// Prints an answer: its serialisation where programs read it, else what `text` prints. Only here one of the two is chosen.
+    /// Prints an answer: its serialisation where programs read it, else what `text` prints. Only
+    /// here one of the two is chosen.
     pub(crate) fn answer(
         &mut self,
         facts: &impl Serialize,

@@ -1,4 +1,5 @@
-//! Standard error: the only way to it. On a terminal control characters are escaped; if it is gone, there is nobody left to tell.
+//! Standard error: the only way to it. On a terminal control characters are escaped; if it is gone,
+//! there is nobody left to tell.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};

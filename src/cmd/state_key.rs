@@ -1,4 +1,5 @@
-//! Finds `state_dir` in a jobfile without loading it: the store must be found also where the rest of the file is broken.
+//! Finds `state_dir` in a jobfile without loading it: the store must be found also where the rest
+//! of the file is broken.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,8 @@ pub(crate) struct Named {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// The state directory that `jobfile` names; none if it names none or cannot be read, or a relative one, which is an error of the
-/// jobfile.
+/// The state directory that `jobfile` names; none if it names none or cannot be read, or a relative
+/// one, which is an error of the jobfile.
 pub(crate) fn read(jobfile: &Path) -> Option<Named> {
     let opened = trust::open(jobfile).ok()?;
     let bytes = file::read_whole(opened.file, JOBFILE_MAX).ok()?;

@@ -1,4 +1,5 @@
-//! Aligned columns. On a terminal a table fits its width: flexible columns are shortened, nothing wraps.
+//! Aligned columns. On a terminal a table fits its width: flexible columns are shortened, nothing
+//! wraps.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -126,7 +127,8 @@ impl<'a, R> Table<'a, R> {
         self.columns.iter().map(Column::width).collect()
     }
 
-    /// Takes from the widest flexible column, then from the widest one of words, the firm ones last, until the table fits or nothing more can be taken.
+    /// Takes from the widest flexible column, then from the widest one of words, the firm ones
+    /// last, until the table fits or nothing more can be taken.
     fn fit(&self, widths: &mut [usize], width: usize) {
         self.take(widths, width, &[Kind::Flexible]);
         self.take(widths, width, &[Kind::Flexible, Kind::Left]);

@@ -1,5 +1,6 @@
-//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): `run` refuses what others than root could change, `check` warns of it,
-//! and every other command reads it as it is, but goes to no state directory because of it, and writes in none that others lead it to.
+//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): `run` refuses what others than
+//! root could change, `check` warns of it, and every other command reads it as it is, but goes to
+//! no state directory because of it, and writes in none that others lead it to.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Turns clap's answers into ours: help goes to standard output, errors become a [`Failure`] in the house's form.
+//! Turns clap's answers into ours: help goes to standard output, errors become a [`Failure`] in the
+//! house's form.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

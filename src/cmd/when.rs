@@ -33,7 +33,8 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// Reads RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration. The error is one of usage.
+    /// Reads RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration. The error is one of
+    /// usage.
     pub(crate) fn parse(&self, text: &str, toward: Toward) -> Result<Wall> {
         let text = text.trim();
         if let Ok(at) = DateTime::parse_from_rfc3339(text) {
@@ -126,7 +127,8 @@ pub(crate) fn span(ms: i64) -> String {
     }
 }
 
-/// The instant at which the clock on the wall shows `time`: the first of two, and in a gap the one as long after it.
+/// The instant at which the clock on the wall shows `time`: the first of two, and in a gap the one
+/// as long after it.
 fn from_local(zone: &Zone, time: NaiveDateTime) -> Wall {
     instants(zone, time).0
 }

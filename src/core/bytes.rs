@@ -1,5 +1,6 @@
-//! Bytes that need not be UTF-8, as serde writes them: as they are where they are plain text, else as base64 behind a NUL, which plain
-//! text does not have. To be named with `#[serde(with = "bytes")]`.
+//! Bytes that need not be UTF-8, as serde writes them: as they are where they are plain text, else
+//! as base64 behind a NUL, which plain text does not have. To be named with `#[serde(with =
+//! "bytes")]`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,7 @@
 //! Durations as people write them: humantime without months and years, which have no fixed length.
 //!
-//! The one reader of durations in jobfile, command line and `@every`. Whether zero makes sense is the caller's business.
+//! The one reader of durations in jobfile, command line and `@every`. Whether zero makes sense is
+//! the caller's business.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 /// Longer is a slip of the pen: ten years.
 const LONGEST: Duration = Duration::from_secs(3653 * 86_400);
 
-/// Longer texts are not looked at. With [`DIGITS_MAX`] it keeps humantime's sums far from overflow, where it panics.
+/// Longer texts are not looked at. With [`DIGITS_MAX`] it keeps humantime's sums far from overflow,
+/// where it panics.
 const TEXT_MAX: usize = 100;
 
 /// Numbers with more digits are not looked at.
@@ -34,7 +36,8 @@ impl fmt::Display for DurationError {
 
 impl std::error::Error for DurationError {}
 
-/// Reads a duration such as `90s` or `1h 30m`; zero is one too. Errs on a number without a unit, on months and years, and on more than ten years.
+/// Reads a duration such as `90s` or `1h 30m`; zero is one too. Errs on a number without a unit, on
+/// months and years, and on more than ten years.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if text.len() > TEXT_MAX {
         return Err(error(format!("duration has more than {TEXT_MAX} bytes"), EXAMPLES));

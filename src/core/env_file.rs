@@ -1,4 +1,5 @@
-//! Files of `NAME=value` lines, as systemd reads them (systemd.exec(5), `EnvironmentFile=`): comments, quotes, continued lines.
+//! Files of `NAME=value` lines, as systemd reads them (systemd.exec(5), `EnvironmentFile=`):
+//! comments, quotes, continued lines.
 
 /// Names and values, as bytes: neither need be UTF-8.
 pub(crate) type Variables = Vec<(Vec<u8>, Vec<u8>)>;
@@ -14,8 +15,9 @@ pub(crate) struct EnvFileError {
 
 /// Reads the lines of a file, in order; a later one of the same name wins.
 ///
-/// Empty lines and lines that begin with `#` or `;` are left out. A value may stand in single or double quotes; outside of single
-/// quotes a backslash takes the next character as it is, and a backslash at the end of a line goes on with the next one.
+/// Empty lines and lines that begin with `#` or `;` are left out. A value may stand in single or
+/// double quotes; outside of single quotes a backslash takes the next character as it is, and a
+/// backslash at the end of a line goes on with the next one.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Variables, EnvFileError> {
     let mut variables = Vec::new();
     let mut reader = Reader { bytes, at: 0, line: 1 };
@@ -135,7 +137,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands behind a backslash: the character itself, or nothing if it is the end of the line.
+    /// What stands behind a backslash: the character itself, or nothing if it is the end of the
+    /// line.
     fn escaped(&mut self, value: &mut Vec<u8>) {
         if let Some(byte) = self.peek() {
             if byte != b'\n' {

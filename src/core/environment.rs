@@ -17,7 +17,8 @@ pub(crate) struct Sources {
     /// What the supervisor passes on.
     #[serde(with = "bytes")]
     pub(crate) inherited: Vec<Variable>,
-    /// Whether the names that an account gives win over what is inherited, or only fill what is missing.
+    /// Whether the names that an account gives win over what is inherited, or only fill what is
+    /// missing.
     pub(crate) account_wins: bool,
     /// A file of `NAME=value` lines.
     pub(crate) env_file: Option<String>,

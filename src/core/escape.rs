@@ -1,5 +1,5 @@
-//! Makes text from elsewhere safe for a terminal: what could move the cursor, change its title, or turn the line around is
-//! shown as an escape.
+//! Makes text from elsewhere safe for a terminal: what could move the cursor, change its title, or
+//! turn the line around is shown as an escape.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -56,8 +56,8 @@ fn escape(text: &str, stays: fn(char) -> bool) -> Cow<'_, str> {
     safe.into()
 }
 
-/// JSON on one line, which means the same: what JSON leaves as it is and a terminal would obey stands in strings only, as an
-/// escape of JSON's (UTF-16).
+/// JSON on one line, which means the same: what JSON leaves as it is and a terminal would obey
+/// stands in strings only, as an escape of JSON's (UTF-16).
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
@@ -79,8 +79,8 @@ fn push(text: &mut String, piece: std::fmt::Arguments<'_>) {
     text.write_fmt(piece).expect("writing into a string cannot fail");
 }
 
-/// C0, DEL, C1 (which hold CSI and OSC as one character), line and paragraph separators, and what changes the direction or
-/// cannot be seen (Unicode Bidi_Control and the like).
+/// C0, DEL, C1 (which hold CSI and OSC as one character), line and paragraph separators, and what
+/// changes the direction or cannot be seen (Unicode Bidi_Control and the like).
 pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -1,4 +1,5 @@
-//! What lines of a finder's standard output may be, before they become runs of another job (jobctl.toml(5), `feeds`).
+//! What lines of a finder's standard output may be, before they become runs of another job
+//! (jobctl.toml(5), `feeds`).
 
 /// So many lines that are not empty.
 pub(crate) const LINES_MAX: u64 = 1_000_000;
@@ -6,7 +7,8 @@ pub(crate) const LINES_MAX: u64 = 1_000_000;
 /// So many bytes in all.
 pub(crate) const BYTES_MAX: u64 = 256 << 20;
 
-/// So many bytes in a line, its end not counted: `MAX_ARG_STRLEN` of Linux is 131,072 with the NUL that ends it.
+/// So many bytes in a line, its end not counted: `MAX_ARG_STRLEN` of Linux is 131,072 with the NUL
+/// that ends it.
 pub(crate) const LINE_MAX: u64 = 131_071;
 
 /// Counts lines as they come, in pieces of any size.

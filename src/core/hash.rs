@@ -1,4 +1,5 @@
-//! FNV-1a with 64 bits (RFC 9923): the same in every version of jobctl, unlike the hashers of std. It guards against nobody.
+//! FNV-1a with 64 bits (RFC 9923): the same in every version of jobctl, unlike the hashers of std.
+//! It guards against nobody.
 
 /// The hash of bytes in a row.
 pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {

@@ -1,4 +1,5 @@
-//! A job as the rest of the crate sees it: validated, with every default filled in. Made by `jobfile` only.
+//! A job as the rest of the crate sees it: validated, with every default filled in. Made by
+//! `jobfile` only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ const SIGTERM: i32 = 15;
 /// The longest name of a job or lock.
 pub(crate) const NAME_MAX: usize = 64;
 
-/// The name of a job or lock: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, not all digits. Safe as a file name.
+/// The name of a job or lock: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, not all digits. Safe as a file
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name(Arc<str>);
 

@@ -13,8 +13,8 @@ pub(crate) enum KeyError {
 
 /// Puts the arguments into a template that the jobfile has checked: `{1}` is the first one.
 ///
-/// An argument that is not UTF-8 stands there with U+FFFD before it and `\xNN` for the bytes that are none, so that two different ones do
-/// not make the same key.
+/// An argument that is not UTF-8 stands there with U+FFFD before it and `\xNN` for the bytes that
+/// are none, so that two different ones do not make the same key.
 pub(crate) fn of(template: &str, args: &[Vec<u8>]) -> Result<String, KeyError> {
     let (mut key, mut rest) = (String::new(), template);
     while let Some((before, inside)) = rest.split_once('{') {

@@ -1,4 +1,5 @@
-//! The lock that a run needs: that of its job, with the run's first argument where `{1}` stands (jobctl.toml(5), `lock`).
+//! The lock that a run needs: that of its job, with the run's first argument where `{1}` stands
+//! (jobctl.toml(5), `lock`).
 
 use super::hash::fnv1a;
 use super::job::{Name, Policy};
@@ -11,10 +12,11 @@ pub(crate) fn is_template(policy: &Policy) -> bool {
     policy.lock.as_ref().is_some_and(|lock| lock.contains(FIRST))
 }
 
-/// The lock that a run with these arguments needs; none if its job names none. No argument counts as an empty one.
+/// The lock that a run with these arguments needs; none if its job names none. No argument counts
+/// as an empty one.
 ///
-/// What is not fit for the name of a file becomes a number made of it, behind a sign that no name has: the same for the same argument, another one
-/// for another.
+/// What is not fit for the name of a file becomes a number made of it, behind a sign that no name
+/// has: the same for the same argument, another one for another.
 pub(crate) fn lock_of(policy: &Policy, args: &[Vec<u8>]) -> Option<Box<str>> {
     let lock = policy.lock.as_ref()?;
     if !lock.contains(FIRST) {

@@ -33,8 +33,8 @@ pub(crate) fn with_offset(zone: &Zone, at: Wall) -> String {
     }
 }
 
-/// The instants at which the clock on the wall shows a time, the first and the last one; they differ where it is shown twice. In a gap
-/// both are the one as long after it.
+/// The instants at which the clock on the wall shows a time, the first and the last one; they
+/// differ where it is shown twice. In a gap both are the one as long after it.
 pub(crate) fn instants(zone: &Zone, time: NaiveDateTime) -> (Wall, Wall) {
     let shown = time.and_utc().timestamp();
     let offset = |secs: i64| offset_at(zone, secs);

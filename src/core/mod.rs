@@ -1,6 +1,8 @@
-//! The rules of jobctl, pure: no clock, no I/O, no randomness; every function takes `now` as an argument.
+//! The rules of jobctl, pure: no clock, no I/O, no randomness; every function takes `now` as an
+//! argument.
 //!
-//! Imports nothing of the crate but itself, and from outside only std, serde, base64 (in `bytes`), chrono, cron (in `schedule`) and humantime (in `duration`).
+//! Imports nothing of the crate but itself, and from outside only std, serde, base64 (in `bytes`),
+//! chrono, cron (in `schedule`) and humantime (in `duration`).
 
 pub(crate) mod bytes;
 pub(crate) mod duration;

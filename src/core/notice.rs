@@ -1,5 +1,5 @@
-//! Who is told of what (jobctl.toml(5), "Notifications"): which events an attempt's end is, which of them a job wants to hear of, by hook or by
-//! mail, and what the mail says. Pure.
+//! Who is told of what (jobctl.toml(5), "Notifications"): which events an attempt's end is, which
+//! of them a job wants to hear of, by hook or by mail, and what the mail says. Pure.
 
 use std::fmt::Write as _;
 
@@ -126,7 +126,8 @@ pub(crate) struct Mail<'a> {
     pub(crate) output: &'a [u8],
 }
 
-/// A mail in two parts: the head lacks the line that says how the body is encoded. Both are UTF-8, with line feeds at their ends.
+/// A mail in two parts: the head lacks the line that says how the body is encoded. Both are UTF-8,
+/// with line feeds at their ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// Header fields, a line each.
@@ -136,8 +137,8 @@ pub(crate) struct Message {
 }
 
 impl Mail<'_> {
-    /// The message, for `sendmail -t`. What the command printed is escaped where it is no text, as on a terminal (RFC 5322, section 3.5:
-    /// no NUL, no bare CR).
+    /// The message, for `sendmail -t`. What the command printed is escaped where it is no text, as
+    /// on a terminal (RFC 5322, section 3.5: no NUL, no bare CR).
     pub(crate) fn message(&self) -> Message {
         let Self { to, job, place, summary, count, .. } = self;
         let what = match self.event {
@@ -183,7 +184,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Why a run gave up, for the subject of a mail: what its last attempt did, unless the reason is another one.
+/// Why a run gave up, for the subject of a mail: what its last attempt did, unless the reason is
+/// another one.
 pub(crate) fn summary(reason: Option<Reason>, outcome: Option<&str>) -> String {
     match (reason, outcome) {
         (

@@ -1,14 +1,16 @@
-//! How the output of an attempt is laid out in a file of bounded size: its head, then a ring of its tail.
+//! How the output of an attempt is laid out in a file of bounded size: its head, then a ring of its
+//! tail.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// What an attempt's error says where the disk took no more of its output, behind the number of bytes.
+/// What an attempt's error says where the disk took no more of its output, behind the number of
+/// bytes.
 pub(crate) const NOT_KEPT: &str = "bytes of output not kept";
 
-/// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its beginning, the rest goes
-/// round in the `tail_max` bytes behind them.
+/// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its
+/// beginning, the rest goes round in the `tail_max` bytes behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutputLayout {
     /// Bytes kept from the beginning.
@@ -23,8 +25,9 @@ impl OutputLayout {
         Self { head_max: output_max / 2, tail_max: output_max - output_max / 2 }
     }
 
-    /// Where in the file the kept part of `total` bytes of output stands, in the order it was written: head, older and newer
-    /// part of the tail, any of which may be empty. Between the first and the second are the bytes that were [`Self::dropped`].
+    /// Where in the file the kept part of `total` bytes of output stands, in the order it was
+    /// written: head, older and newer part of the tail, any of which may be empty. Between the
+    /// first and the second are the bytes that were [`Self::dropped`].
     pub(crate) fn kept(self, total: u64) -> [Range<u64>; 3] {
         let head = 0..total.min(self.head_max);
         let behind = total.saturating_sub(self.head_max);
@@ -36,7 +39,8 @@ impl OutputLayout {
         [head, base + turn..base + self.tail_max, base..base + turn]
     }
 
-    /// As [`Self::kept`], but `max` bytes at the most, half of them from the beginning of what is kept.
+    /// As [`Self::kept`], but `max` bytes at the most, half of them from the beginning of what is
+    /// kept.
     pub(crate) fn ends(self, total: u64, max: u64) -> [Range<u64>; 3] {
         let kept = self.kept(total);
         let len = |part: &Range<u64>| part.end - part.start;
@@ -62,8 +66,8 @@ impl OutputLayout {
         total.saturating_sub(self.head_max.saturating_add(self.tail_max))
     }
 
-    /// Where the next byte after `total` bytes of output goes, and how many may follow it there without a gap. Zero bytes:
-    /// nothing behind the head is kept.
+    /// Where the next byte after `total` bytes of output goes, and how many may follow it there
+    /// without a gap. Zero bytes: nothing behind the head is kept.
     pub(crate) fn place(self, total: u64) -> (u64, u64) {
         if total < self.head_max {
             return (total, self.head_max - total);

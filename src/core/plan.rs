@@ -1,5 +1,6 @@
-//! Decides what becomes of the occurrences of a job: which are missed, which run, wait or are skipped (jobctl.toml(5), "Missed occurrences" and "Overlap and locks").
-//! Pure: what is running, what waits and what time it is are arguments.
+//! Decides what becomes of the occurrences of a job: which are missed, which run, wait or are
+//! skipped (jobctl.toml(5), "Missed occurrences" and "Overlap and locks"). Pure: what is running,
+//! what waits and what time it is are arguments.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::time::Wall;
 /// An occurrence that is late by no more than this is started as usual.
 pub(crate) const LATE_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// A step of the clock or a suspend of no more than this is made up for by jobs with a fixed time, as cron does.
+/// A step of the clock or a suspend of no more than this is made up for by jobs with a fixed time,
+/// as cron does.
 pub(crate) const STEP_MAX: Duration = Duration::from_secs(3 * 3600);
 
 /// Occurrences that `catch_up = "all"` runs at the most.
@@ -32,7 +34,8 @@ pub(crate) struct Timetable<'a> {
 }
 
 impl Timetable<'_> {
-    /// The first occurrence after `after` of any of the job's schedules; none while the job is not enabled.
+    /// The first occurrence after `after` of any of the job's schedules; none while the job is not
+    /// enabled.
     pub(crate) fn next(&self, after: Wall) -> Option<Wall> {
         if !self.job.policy.enabled {
             return None;
@@ -60,7 +63,8 @@ impl Timetable<'_> {
         self.job.schedules.iter().map(|(_, schedule)| schedule)
     }
 
-    /// What has fallen due in a span: what was missed, and what runs as usual. `step` is what the clock has just jumped.
+    /// What has fallen due in a span: what was missed, and what runs as usual. `step` is what the
+    /// clock has just jumped.
     pub(crate) fn due(&self, span: Span, step: Duration) -> Due {
         let late_max = if step <= STEP_MAX && self.is_fixed() {
             LATE_MAX.max(step + LATE_MAX)
@@ -86,8 +90,8 @@ impl Timetable<'_> {
         Some(Missed { first, last, count })
     }
 
-    /// How many occurrences a span has. Several schedules of a job may name the same instant: up to `WALK_MAX` they are gone
-    /// through and it counts once; of more, it counts once for each.
+    /// How many occurrences a span has. Several schedules of a job may name the same instant: up to
+    /// `WALK_MAX` they are gone through and it counts once; of more, it counts once for each.
     fn count(&self, span: Span) -> u64 {
         let apart: u64 = self
             .schedules()
@@ -149,8 +153,8 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped. What is before
-    /// `startable_from` is over its start deadline.
+    /// The part of the missed occurrences that `catch_up` runs, oldest first; the rest is skipped.
+    /// What is before `startable_from` is over its start deadline.
     pub(crate) fn caught_up(&self, timetable: &Timetable<'_>, startable_from: Wall) -> Vec<Wall> {
         let Some(missed) = self.missed.filter(|missed| missed.last >= startable_from) else {
             return Vec::new();
@@ -221,7 +225,8 @@ pub(crate) fn judge(policy: &Policy, busy: &Busy) -> Decision {
 
 /// Where planning goes on after the clock was found at `now`, behind the watermark.
 ///
-/// Set back by less than three hours, fixed times do not repeat and wild ones follow real time; further back, all go on from now.
+/// Set back by less than three hours, fixed times do not repeat and wild ones follow real time;
+/// further back, all go on from now.
 pub(crate) fn watermark_after_step_back(
     timetable: &Timetable<'_>,
     watermark: Wall,

@@ -1,7 +1,8 @@
 //! `rate`: so many starts in a time, as a bucket of that size that is filled again evenly.
 //!
-//! One number tells its state: the instant at which it is full, if nothing more is taken (the "theoretical arrival time" of the generic cell rate
-//! algorithm, ITU-T I.371). It is in microseconds since 1970, so that many starts a second add up.
+//! One number tells its state: the instant at which it is full, if nothing more is taken (the
+//! "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371). It is in
+//! microseconds since 1970, so that many starts a second add up.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub(crate) fn after_start(rate: Rate, full_at: Option<i64>, now: Wall) -> i64 {
     full_at.unwrap_or(now).max(now).saturating_add(interval(rate))
 }
 
-/// From one start to the next, once the bucket is empty; rounded up, so that the rate is never exceeded.
+/// From one start to the next, once the bucket is empty; rounded up, so that the rate is never
+/// exceeded.
 fn interval(rate: Rate) -> i64 {
     let interval = rate.per.as_micros().div_ceil(u128::from(rate.burst.max(1)));
     i64::try_from(interval).unwrap_or(i64::MAX)

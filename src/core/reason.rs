@@ -1,8 +1,10 @@
-//! The reason of an I/O error as it stands in messages: in small letters, without the number that std appends.
+//! The reason of an I/O error as it stands in messages: in small letters, without the number that
+//! std appends.
 
 use std::io;
 
-/// `permission denied`, where std says `Permission denied (os error 13)`; abbreviations such as `I/O` stay as they are.
+/// `permission denied`, where std says `Permission denied (os error 13)`; abbreviations such as
+/// `I/O` stay as they are.
 pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = match error.raw_os_error() {

@@ -1,5 +1,6 @@
-//! What a command says of itself in the file `$JOBCTL_REPORT` (jobctl.toml(5), "What a command finds"): lines `progress=0..100`, `result=TEXT`,
-//! `error=TEXT` and `retry_after=DURATION`. The last line of each kind counts; what is none of them is counted and of no other effect.
+//! What a command says of itself in the file `$JOBCTL_REPORT` (jobctl.toml(5), "What a command
+//! finds"): lines `progress=0..100`, `result=TEXT`, `error=TEXT` and `retry_after=DURATION`. The
+//! last line of each kind counts; what is none of them is counted and of no other effect.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Decides what follows an attempt (jobctl.toml(5), "Retries"). Pure: no clock, no randomness, no I/O.
+//! Decides what follows an attempt (jobctl.toml(5), "Retries"). Pure: no clock, no randomness, no
+//! I/O.
 //!
 //! The only place that turns an [`Outcome`] into a [`Verdict`].
 
@@ -27,7 +28,8 @@ pub(crate) enum Next {
     Finish(Verdict),
     /// Another attempt at this time.
     RetryAt(Wall),
-    /// Another attempt at this time, because the command asked for it; the one that ended is not charged.
+    /// Another attempt at this time, because the command asked for it; the one that ended is not
+    /// charged.
     PutOffTo(Wall),
     /// Another attempt as soon as it can be had; the one that ended is not charged.
     Requeue,
@@ -56,9 +58,11 @@ pub(crate) struct Ended<'a> {
     pub(crate) first_started_at: Wall,
     /// Who wanted it to end, if somebody did.
     pub(crate) stopped: Option<Stopped>,
-    /// Whether the stop sequence had begun when it ended: what it answered to that is no exit code of its own.
+    /// Whether the stop sequence had begun when it ended: what it answered to that is no exit code
+    /// of its own.
     pub(crate) was_struck: bool,
-    /// How long after its end the command wants to be tried again, if it has failed by an exit code.
+    /// How long after its end the command wants to be tried again, if it has failed by an exit
+    /// code.
     pub(crate) retry_after: Option<Duration>,
     /// Its output is not what it was executed for, so that a success is none.
     pub(crate) is_unfit: bool,
@@ -87,7 +91,8 @@ impl Policy {
 
     /// What follows an attempt that has ended.
     ///
-    /// The same attempt always gets the same answer, so a restarted supervisor keeps the time it promised.
+    /// The same attempt always gets the same answer, so a restarted supervisor keeps the time it
+    /// promised.
     pub(crate) fn next(&self, ended: &Ended<'_>) -> Next {
         assert!(ended.attempt >= 1, "attempts are counted from 1");
         let is_its_own = ended.stopped.is_none() || !ended.was_struck;
@@ -177,7 +182,8 @@ pub(crate) struct Waiting {
 }
 
 impl Policy {
-    /// The attempts that will follow, at most `limit`, and when at the earliest: as if each of them failed in the moment it started.
+    /// The attempts that will follow, at most `limit`, and when at the earliest: as if each of them
+    /// failed in the moment it started.
     pub(crate) fn plan(&self, waiting: &Waiting, limit: usize) -> Vec<(u32, Wall)> {
         let mut plan = Vec::new();
         let (mut attempt, mut charged, mut at) =
@@ -197,7 +203,8 @@ impl Policy {
 }
 
 impl Retry {
-    /// The delay after the `charged`th attempt: multiplied each time, capped, then shortened by up to `jitter`.
+    /// The delay after the `charged`th attempt: multiplied each time, capped, then shortened by up
+    /// to `jitter`.
     pub(crate) fn delay_after(&self, charged: u32, seed: u64) -> Duration {
         let mut delay_ms = self.delay.as_millis();
         let max_ms = self.max_delay.as_millis();
@@ -236,8 +243,9 @@ fn jitter_seed(run: i64, attempt: u32) -> u64 {
 }
 
 impl Policy {
-    /// How an attempt ended whose shell gave `code`: 127 and 126 are what a shell says of a command that is missing or not
-    /// executable (POSIX, sh, "Exit Status for Commands"), unless the job gives these codes a meaning of its own.
+    /// How an attempt ended whose shell gave `code`: 127 and 126 are what a shell says of a command
+    /// that is missing or not executable (POSIX, sh, "Exit Status for Commands"), unless the job
+    /// gives these codes a meaning of its own.
     pub(crate) fn outcome_of_shell(&self, code: u8, last_line: Option<String>) -> Outcome {
         let error = match code {
             127 => "command not found (the shell's exit code 127)",

@@ -1,4 +1,5 @@
-//! The words of a run: its states, what ended its attempts, what became of it and why (jobctl(1), "States of a run").
+//! The words of a run: its states, what ended its attempts, what became of it and why (jobctl(1),
+//! "States of a run").
 
 use super::words::words;
 
@@ -37,7 +38,8 @@ impl State {
 words! {
     /// Why a run failed, was skipped or was cancelled.
     Reason {
-        /// Failed: the last attempt's exit code is not in `success_exit`. Skipped: it is in `skip_exit`.
+        /// Failed: the last attempt's exit code is not in `success_exit`. Skipped: it is in
+        /// `skip_exit`.
         Exit = 1 "exit",
         /// Failed: the last attempt was killed by a signal that nobody here sent.
         Signal = 2 "signal",
@@ -144,7 +146,8 @@ pub(crate) enum Outcome {
         /// The signal that ended it, if one did.
         signal: Option<i32>,
     },
-    /// It could not be started: 127 for a missing program, 126 for one that is not executable, none for anything else.
+    /// It could not be started: 127 for a missing program, 126 for one that is not executable, none
+    /// for anything else.
     SpawnFailed {
         /// 126, 127 or none.
         exit_code: Option<u8>,

@@ -1,4 +1,5 @@
-//! The stop sequence of an attempt: a signal, a span of grace, KILL, and KILL again as long as something is left.
+//! The stop sequence of an attempt: a signal, a span of grace, KILL, and KILL again as long as
+//! something is left.
 //!
 //! Says what to do and when to ask next; knows no process.
 

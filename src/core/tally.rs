@@ -1,9 +1,10 @@
-//! How durations are counted: buckets of a histogram, the same for all jobs, so that old counts stay what they were.
+//! How durations are counted: buckets of a histogram, the same for all jobs, so that old counts
+//! stay what they were.
 
 use std::time::Duration;
 
-/// Upper bounds of the buckets in milliseconds; what takes longer than the last one is in one more. Part of the store's format: bounds may be
-/// added behind the last one only.
+/// Upper bounds of the buckets in milliseconds; what takes longer than the last one is in one more.
+/// Part of the store's format: bounds may be added behind the last one only.
 pub(crate) const BOUNDS_MS: [i64; 12] = [
     100, 500, 1_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 21_600_000,
     86_400_000,
@@ -16,7 +17,8 @@ pub(crate) fn bucket(duration: Duration) -> i64 {
     i64::try_from(below).unwrap_or(i64::MAX)
 }
 
-/// The value below or at which the share `percent` of the sorted `values` lies (nearest rank); none of none.
+/// The value below or at which the share `percent` of the sorted `values` lies (nearest rank); none
+/// of none.
 pub(crate) fn percentile(values: &[i64], percent: usize) -> Option<i64> {
     let rank = (values.len() * percent).div_ceil(100).max(1);
     values.get(rank - 1).copied()

@@ -1,5 +1,5 @@
-//! The terms an attempt was started under, which its record keeps: what judges its end, so that a later supervisor judges it by
-//! the job as it was, whatever the jobfile says by then.
+//! The terms an attempt was started under, which its record keeps: what judges its end, so that a
+//! later supervisor judges it by the job as it was, whatever the jobfile says by then.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Policy, Retry};
 
-/// What judges an attempt. A later version may add fields, with the value of a job that says nothing as their default.
+/// What judges an attempt. A later version may add fields, with the value of a job that says
+/// nothing as their default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     /// Whether the command was given to a shell.

@@ -1,4 +1,5 @@
-//! Points in time as the rest of the crate passes them around: wall clock for the record, monotonic for durations and deadlines.
+//! Points in time as the rest of the crate passes them around: wall clock for the record, monotonic
+//! for durations and deadlines.
 //!
 //! Asks no clock (that is `os::clock`) and knows no zone (that is `core::schedule::Zone`).
 
@@ -44,7 +45,8 @@ impl Wall {
         time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// RFC 3339 in UTC with milliseconds, for JSON; milliseconds since 1970 where the calendar ends.
+    /// RFC 3339 in UTC with milliseconds, for JSON; milliseconds since 1970 where the calendar
+    /// ends.
     pub fn rfc3339_ms(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0).map_or_else(
             || format!("{} ms since 1970", self.0),
@@ -102,7 +104,8 @@ fn span_ms(span: Duration) -> i64 {
     i64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }
 
-/// A point of the kernel's monotonic clock (`CLOCK_MONOTONIC`): the same for all processes of one boot, meaningless after it.
+/// A point of the kernel's monotonic clock (`CLOCK_MONOTONIC`): the same for all processes of one
+/// boot, meaningless after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Mono(Duration);
 

@@ -1,7 +1,8 @@
 //! Enums whose variants have a word for people and, where the store keeps them, a number.
 //!
-//! A word is written once, where its enum is defined: help, completions, jobfile, JSON, metrics, SQL and the views of the store are made
-//! of [`Word::ALL`]. A number is part of the store's format and is never given to another word.
+//! A word is written once, where its enum is defined: help, completions, jobfile, JSON, metrics,
+//! SQL and the views of the store are made of [`Word::ALL`]. A number is part of the store's format
+//! and is never given to another word.
 
 /// A variant with a word.
 pub(crate) trait Word: Copy + Send + Sync + 'static {

@@ -1,7 +1,8 @@
 //! Lines of /etc/anacrontab: period, delay, identifier, command (anacrontab(5)).
 //!
-//! anacron starts once in the morning, or when the machine comes up, runs what is a period old, and waits so many minutes before
-//! each job. Here a job has a time of the day at which that begins plus its delay, and `catch_up = "last"` for the rest.
+//! anacron starts once in the morning, or when the machine comes up, runs what is a period old, and
+//! waits so many minutes before each job. Here a job has a time of the day at which that begins
+//! plus its delay, and `catch_up = "last"` for the rest.
 
 /// A line that starts a command.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,7 +63,8 @@ pub(crate) struct Covered {
     pub(crate) last: i64,
 }
 
-/// Cron starts its jobs in the first seconds of a minute: a log that begins later in it does not speak for it.
+/// Cron starts its jobs in the first seconds of a minute: a log that begins later in it does not
+/// speak for it.
 const PROMPT_SECS: i64 = 5;
 
 /// The minutes that records speak for; none if there is no record. It may end before it begins.
@@ -78,7 +79,8 @@ pub(crate) fn covered(records: &Records) -> Option<Covered> {
     })
 }
 
-/// Compares. `expected` also holds minutes just outside of `covered`: they explain a start, and are never missing.
+/// Compares. `expected` also holds minutes just outside of `covered`: they explain a start, and are
+/// never missing.
 pub(crate) fn compare(
     records: &Records,
     expected: &[Expected<'_>],
@@ -160,7 +162,8 @@ impl<'a> Waiting<'a> {
         of_user.get(&start.command).cloned().unwrap_or_default()
     }
 
-    /// Takes the minute that a start belongs to, or the one so many minutes before; whether there was one.
+    /// Takes the minute that a start belongs to, or the one so many minutes before; whether there
+    /// was one.
     fn take(&mut self, start: &Start, late: i64) -> bool {
         let minute = start.at.secs().div_euclid(60) - late;
         for index in self.candidates(start) {

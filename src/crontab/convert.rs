@@ -1,4 +1,5 @@
-//! From crontabs to a jobfile that loads: names for the jobs, and what does not load kept as comments.
+//! From crontabs to a jobfile that loads: names for the jobs, and what does not load kept as
+//! comments.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,7 +8,8 @@ use super::name::Names;
 use super::reader::Reader;
 use super::{Import, Imported, Request, Tools, Unknown, switch_off, write};
 
-/// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or among the unknown ones.
+/// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or
+/// among the unknown ones.
 pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     let mut reader = Reader::new(request, tools);
     for (index, source) in request.sources.iter().enumerate() {

@@ -2,7 +2,8 @@
 
 /// Reads a line as `NAME = value`; none if cron takes it for something else.
 ///
-/// `NAME=` with nothing behind it is an empty value for cronie; Debian's cron refuses it, see [`is_bare`].
+/// `NAME=` with nothing behind it is an empty value for cronie; Debian's cron refuses it, see
+/// [`is_bare`].
 pub(super) fn read(line: &str) -> Option<(String, String)> {
     let (name, rest) = name(line)?;
     let rest = rest.trim_start_matches(is_space).strip_prefix('=')?;

@@ -1,8 +1,8 @@
-//! The five fields as cron reads them (get_list, get_range and get_number of Vixie's entry.c, as in Debian's cron 3.0pl1), and
-//! the expression that means the same to jobctl.
+//! The five fields as cron reads them (get_list, get_range and get_number of Vixie's entry.c, as in
+//! Debian's cron 3.0pl1), and the expression that means the same to jobctl.
 //!
-//! Vixie's reader is forgiving where jobctl's is not: what follows an element without a comma is passed over, and a range
-//! that ends before it begins is empty.
+//! Vixie's reader is forgiving where jobctl's is not: what follows an element without a comma is
+//! passed over, and a range that ends before it begins is empty.
 
 use crate::core::schedule::{HashSeed, Schedule};
 
@@ -92,7 +92,8 @@ pub(super) fn read(fields: &[&str; 5]) -> Result<Fields, String> {
     }
 }
 
-/// An empty day field beside another one that is restricted leaves that one alone; any other empty field never comes true.
+/// An empty day field beside another one that is restricted leaves that one alone; any other empty
+/// field never comes true.
 fn rescue_empty_days(sets: &[Set], written: &mut [String]) -> bool {
     let [minute, hour, month_day, month, weekday] = sets else {
         return false;
@@ -142,7 +143,8 @@ impl Set {
     }
 }
 
-/// The values from `first` to `last`, both within a field's bounds; none if it ends before it begins.
+/// The values from `first` to `last`, both within a field's bounds; none if it ends before it
+/// begins.
 fn span(first: u32, last: u32, step: u32) -> u64 {
     let step = usize::try_from(step.clamp(1, 64)).unwrap_or(64);
     (first..=last).step_by(step).fold(0, |set, value| set | 1 << value)

@@ -1,4 +1,5 @@
-//! One line of a crontab: what cron takes it for (load_user, load_env and load_entry of Vixie's cron, with what cronie adds).
+//! One line of a crontab: what cron takes it for (load_user, load_env and load_entry of Vixie's
+//! cron, with what cronie adds).
 
 use super::env;
 use super::fields::{self, Fields};

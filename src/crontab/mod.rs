@@ -1,6 +1,7 @@
 //! Crontabs: what their lines mean to cron, the jobs that mean the same, and the way back.
 //!
-//! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows `core` only.
+//! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows
+//! `core` only.
 
 mod anacron;
 pub(crate) mod compare;
@@ -42,7 +43,8 @@ pub(crate) struct Imported {
     pub(crate) user: Option<String>,
     /// The rest of the line as it stands there, `%` and all: what cron writes into its `CMD` lines.
     pub(crate) command: String,
-    /// It is a line of anacron's, which cron does not start: its schedule is the one that was made for it.
+    /// It is a line of anacron's, which cron does not start: its schedule is the one that was made
+    /// for it.
     pub(crate) is_anacron: bool,
 }
 
@@ -100,7 +102,8 @@ pub(crate) enum Off {
 }
 
 impl Source {
-    /// The shell command that switches off one of its lines; none if nobody knows where it came from.
+    /// The shell command that switches off one of its lines; none if nobody knows where it came
+    /// from.
     pub(crate) fn off_command(&self, line: u32) -> Option<String> {
         switch_off::command(&self.off, &std::collections::BTreeSet::from([line]))
     }

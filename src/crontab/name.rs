@@ -183,7 +183,8 @@ fn basename(word: &str) -> &str {
     word.trim_end_matches('/').rsplit('/').next().unwrap_or(word)
 }
 
-/// The words of each simple command, as far as can be told without being a shell. Redirections are left out.
+/// The words of each simple command, as far as can be told without being a shell. Redirections are
+/// left out.
 fn simple_commands(command: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;

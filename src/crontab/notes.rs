@@ -1,4 +1,5 @@
-//! What an import says beside the jobfile: what changes its meaning, and what cron would make of it.
+//! What an import says beside the jobfile: what changes its meaning, and what cron would make of
+//! it.
 
 use super::draft::Item;
 use super::reader::Reader;

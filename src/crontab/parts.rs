@@ -1,4 +1,5 @@
-//! Lines that run the scripts of a directory: `run-parts /etc/cron.daily`, also behind Debian's test for anacron.
+//! Lines that run the scripts of a directory: `run-parts /etc/cron.daily`, also behind Debian's
+//! test for anacron.
 
 /// A line that does nothing but run the scripts of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

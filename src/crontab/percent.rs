@@ -1,9 +1,10 @@
-//! The rest of a crontab's line: where `%` ends the command and begins its standard input (child_process of do_command.c).
+//! The rest of a crontab's line: where `%` ends the command and begins its standard input
+//! (child_process of do_command.c).
 
 /// Takes command and standard input apart, as Debian's cron 3.0pl1 does.
 ///
-/// The first `%` ends the command, `\%` is `%` and `\\` is `\` in it. In the standard input `%` is a line feed and `\%` is `%`;
-/// a line feed is added to a last line that has none.
+/// The first `%` ends the command, `\%` is `%` and `\\` is `\` in it. In the standard input `%` is
+/// a line feed and `\%` is `%`; a line feed is added to a last line that has none.
 pub(super) fn split(rest: &str) -> (String, String) {
     let mut command = String::with_capacity(rest.len());
     let mut is_escaped = false;

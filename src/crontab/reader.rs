@@ -1,4 +1,5 @@
-//! Goes through crontabs line by line: what an environment line says to the lines after it, and which scripts a line runs.
+//! Goes through crontabs line by line: what an environment line says to the lines after it, and
+//! which scripts a line runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

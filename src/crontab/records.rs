@@ -1,7 +1,8 @@
-//! Cron's own records of what it started: `(root) CMD (command)`, in the formats that system logs have.
+//! Cron's own records of what it started: `(root) CMD (command)`, in the formats that system logs
+//! have.
 //!
-//! Pure: takes lines, the zone of local times, and now. What is no record of cron is passed over; every line with a time tells
-//! how far the log reaches.
+//! Pure: takes lines, the zone of local times, and now. What is no record of cron is passed over;
+//! every line with a time tells how far the log reaches.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -127,7 +128,8 @@ impl Reader {
         Stamp::Local { turns: self.turns, month, day, time: in_leap_year.time(), is_again }
     }
 
-    /// The records, with the years that a log without years must mean: the newest ones in which its end is not in the future.
+    /// The records, with the years that a log without years must mean: the newest ones in which its
+    /// end is not in the future.
     pub(crate) fn finish(self, zone: &Zone, now: Wall) -> Records {
         let year = self.last_year(zone, now);
         let place = |stamp| instant(stamp, year - i64::from(self.turns), zone);
@@ -217,7 +219,8 @@ pub(crate) fn is_cron(program: &str) -> bool {
     matches!(name, "CRON" | "CROND" | "cron" | "crond")
 }
 
-/// User and command of `(user) CMD (command)`, and whether the end of it is missing. `CMDEND` and `CMDOUT` of cronie are none.
+/// User and command of `(user) CMD (command)`, and whether the end of it is missing. `CMDEND` and
+/// `CMDOUT` of cronie are none.
 fn command_of(message: &str) -> Option<Said> {
     let (user, command) = message.trim_start().strip_prefix('(')?.split_once(") CMD (")?;
     let whole = command.trim_end().strip_suffix(')');
@@ -235,7 +238,8 @@ fn without_pid(text: &str) -> &str {
         .map_or(text, |(_, rest)| rest)
 }
 
-/// A command as cron's `mkprint` writes it: control characters as `^X`, other bytes than ASCII as `\ooo`; without blanks around it.
+/// A command as cron's `mkprint` writes it: control characters as `^X`, other bytes than ASCII as
+/// `\ooo`; without blanks around it.
 ///
 /// What is printed already stays as it is.
 pub(crate) fn printed(command: &str) -> String {
@@ -256,8 +260,8 @@ pub(crate) fn printed(command: &str) -> String {
     text.to_owned()
 }
 
-/// The forms in which a line's command may stand in a log: with its `%` text, without it, and as Debian's cron gives it to the
-/// shell, with `\%` as `%` and `\\` as `\`.
+/// The forms in which a line's command may stand in a log: with its `%` text, without it, and as
+/// Debian's cron gives it to the shell, with `\%` as `%` and `\\` as `\`.
 pub(crate) fn printed_forms(command: &str) -> Vec<String> {
     let mut is_escaped = false;
     let end = command.find(|c| {

@@ -1,4 +1,5 @@
-//! The text of a jobfile: comments and tables in the order of the crontabs, what all jobs share in `[defaults]`.
+//! The text of a jobfile: comments and tables in the order of the crontabs, what all jobs share in
+//! `[defaults]`.
 
 use std::collections::BTreeMap;
 
@@ -177,7 +178,8 @@ impl<'a> Shared<'a> {
             lines.extend(value.map(|value| format!("{name} = {}", string(value))));
         };
         add("stdin", Some(draft.stdin.as_str()).filter(|stdin| !stdin.is_empty()));
-        // Also root: a supervisor of somebody else has to refuse it, not to run it with other rights.
+        // Also root: a supervisor of somebody else has to refuse it, not to run it with other
+        // rights.
         add("user", draft.imported.user.as_deref());
         add("timezone", draft.imported.zone.as_deref().filter(|zone| Some(*zone) != self.zone));
         add("cwd", draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd));
@@ -276,7 +278,8 @@ fn basic(text: &str) -> String {
     out
 }
 
-/// A comment of TOML: one line without control characters, and without those that turn the order of what follows around.
+/// A comment of TOML: one line without control characters, and without those that turn the order of
+/// what follows around.
 fn comment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

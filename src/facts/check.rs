@@ -38,7 +38,8 @@ pub(crate) struct Report {
 pub(crate) struct Past(HashMap<String, History>);
 
 impl Past {
-    /// Reads it. Where there is no store, or none that can be read, there is no past: `check` is about the jobfile.
+    /// Reads it. Where there is no store, or none that can be read, there is no past: `check` is
+    /// about the jobfile.
     pub(crate) fn of(store: Option<&Store>, now: Wall) -> Self {
         let Some((store, Ok(rows))) = store.map(|store| (store, store.jobs())) else {
             return Self::default();
@@ -195,7 +196,8 @@ fn untrusted(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Jobs whose memory nobody can limit on this machine; whether a group is delegated to the supervisor, only that can tell.
+/// Jobs whose memory nobody can limit on this machine; whether a group is delegated to the
+/// supervisor, only that can tell.
 fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     let limited = |job: &Job| job.policy.limits.memory.is_some();
     let is_out = jobs.iter().any(limited) && !cgroup::is_memory_limitable();
@@ -218,7 +220,8 @@ mod tests {
     /// 2026-11-23T22:00:00Z, a Monday.
     const NOW: Wall = Wall::from_secs(1_795_471_200);
 
-    /// What is said of the jobs of a file in Europe/Berlin, but for the word about failures that reach nobody.
+    /// What is said of the jobs of a file in Europe/Berlin, but for the word about failures that
+    /// reach nobody.
     fn warnings(jobs: &str) -> Vec<String> {
         let text = format!("timezone = 'Europe/Berlin'\n[defaults]\ncommand = 'true'\n{jobs}");
         let report = report(&text);

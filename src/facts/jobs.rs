@@ -77,8 +77,8 @@ impl Jobs {
         self.zones.borrow_mut().entry(name.cloned()).or_insert_with(|| Rc::new(read())).clone()
     }
 
-    /// The first occurrence of a job after `after`. None for a job without a schedule, one that is not enabled, `@reboot`, and
-    /// `@every` before its grid is known.
+    /// The first occurrence of a job after `after`. None for a job without a schedule, one that is
+    /// not enabled, `@reboot`, and `@every` before its grid is known.
     pub(crate) fn next(&self, job: &Job, grid_at: Option<Wall>, after: Wall) -> Option<Coming> {
         if !job.policy.enabled || job.schedules.is_empty() {
             return None;
@@ -108,7 +108,8 @@ impl Jobs {
         Some(Coming { occurrence: Occurrence { at, note }, ..first.clone() })
     }
 
-    /// The first occurrence of a job that is still to fall due: one whose jitter is not over may have been before now.
+    /// The first occurrence of a job that is still to fall due: one whose jitter is not over may
+    /// have been before now.
     pub(crate) fn coming(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Option<Coming> {
         let grid_at = row.and_then(|row| row.grid_at);
         self.next(job, grid_at, self.undecided_after(job, row, now))
@@ -158,7 +159,8 @@ pub(crate) fn job_row<'a>(rows: &'a [JobRow], name: &str) -> Option<&'a JobRow> 
     found.ok().map(|index| &rows[index])
 }
 
-/// Calls `load` with what jobfiles need to know of this machine; whose their files are is no matter.
+/// Calls `load` with what jobfiles need to know of this machine; whose their files are is no
+/// matter.
 pub(crate) fn with_environment<T>(load: impl FnOnce(&Environment<'_>) -> T) -> T {
     with_files(&|path| file::open_at_once(path), load)
 }

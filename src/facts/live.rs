@@ -1,6 +1,7 @@
 //! Output of an attempt that runs, read from its slot while its keeper writes.
 //!
-//! A slot serves one attempt after another: its record says whose output stands there, and is asked before and after each look.
+//! A slot serves one attempt after another: its record says whose output stands there, and is asked
+//! before and after each look.
 
 use std::fs::File;
 use std::io;
@@ -48,7 +49,8 @@ pub(crate) struct Look {
     pub(crate) is_ended: bool,
 }
 
-/// Fills in what the commands of running runs say now of how far they are; the store learns of it when they end.
+/// Fills in what the commands of running runs say now of how far they are; the store learns of it
+/// when they end.
 pub(crate) fn fill_in(state_dir: &Path, runs: &mut [RunRow]) {
     for run in runs.iter_mut().filter(|run| run.state == State::Running) {
         if let Some(report) = Live::open(state_dir, run).and_then(|live| live.report()) {
@@ -136,7 +138,8 @@ impl Live {
     }
 }
 
-/// What is left of the bytes that were read once those are gone that may have been written over meanwhile.
+/// What is left of the bytes that were read once those are gone that may have been written over
+/// meanwhile.
 fn look_of(
     position: u64,
     wanted: Range<u64>,

@@ -1,6 +1,8 @@
-//! What is known, gathered from the store and the jobfile as plain data; its serialisation is the JSON that jobctl(1) promises.
+//! What is known, gathered from the store and the jobfile as plain data; its serialisation is the
+//! JSON that jobctl(1) promises.
 //!
-//! No text for people and no printing: that is `cmd`. Fields are only ever added, absent values are null, times are in UTC.
+//! No text for people and no printing: that is `cmd`. Fields are only ever added, absent values are
+//! null, times are in UTC.
 
 pub(crate) mod check;
 pub(crate) mod closely;

@@ -1,4 +1,5 @@
-//! Output of an attempt as pieces with gaps between them: what was kept, and how much was left out before each.
+//! Output of an attempt as pieces with gaps between them: what was kept, and how much was left out
+//! before each.
 
 use crate::store::Output;
 
@@ -27,7 +28,8 @@ pub(crate) fn rest(output: Output, position: u64) -> Vec<Piece> {
     pieces
 }
 
-/// The last lines of pieces; a last line without an end counts as one. What comes before them is dropped without a word.
+/// The last lines of pieces; a last line without an end counts as one. What comes before them is
+/// dropped without a word.
 pub(crate) fn last_lines(pieces: Vec<Piece>, lines: u64) -> Vec<Piece> {
     let mut wanted = lines;
     let mut kept = Vec::new();
@@ -48,7 +50,8 @@ pub(crate) fn last_lines(pieces: Vec<Piece>, lines: u64) -> Vec<Piece> {
     kept
 }
 
-/// Where the `wanted`th line from the end begins; none if there are not so many, and `wanted` is then what is still to be found.
+/// Where the `wanted`th line from the end begins; none if there are not so many, and `wanted` is
+/// then what is still to be found.
 fn line_start(bytes: &[u8], wanted: &mut u64, is_end: bool) -> Option<usize> {
     let body = if is_end { bytes.strip_suffix(b"\n").unwrap_or(bytes) } else { bytes };
     for (index, byte) in body.iter().enumerate().rev() {

@@ -1,6 +1,8 @@
-//! What `status` knows: the supervisor, the jobs with their next and last run, and what runs, waits and failed.
+//! What `status` knows: the supervisor, the jobs with their next and last run, and what runs, waits
+//! and failed.
 //!
-//! Never goes through all runs: counters of the jobs say what there is, and only what is wanted is read.
+//! Never goes through all runs: counters of the jobs say what there is, and only what is wanted is
+//! read.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -302,7 +304,8 @@ impl<'a> JobStatus<'a> {
         }
     }
 
-    /// How much it needs a look: what failed, what is late, what is retried, what runs, what waits, and then what is next.
+    /// How much it needs a look: what failed, what is late, what is retried, what runs, what waits,
+    /// and then what is next.
     pub(crate) fn need(&self) -> u8 {
         let has = [
             self.failed > 0,
@@ -401,7 +404,8 @@ impl<'a> Status<'a> {
     }
 }
 
-/// Jobs of the jobfile, or the one that was asked for, and those of the store that are not in it but still have something to do or to say; by name.
+/// Jobs of the jobfile, or the one that was asked for, and those of the store that are not in it
+/// but still have something to do or to say; by name.
 fn jobs<'a>(from: &Sources<'a>, asked: Option<&str>) -> Vec<JobStatus<'a>> {
     let Sources { overview, jobs, .. } = *from;
     let is_asked = |name: &str| asked.is_none_or(|asked| asked == name);

@@ -1,4 +1,5 @@
-//! What is in the way of a queued run that could start otherwise, by what is on record: places, locks, `max_running`, rate.
+//! What is in the way of a queued run that could start otherwise, by what is on record: places,
+//! locks, `max_running`, rate.
 
 use super::jobs::Jobs;
 use crate::core::job::{Job, Settings};
@@ -62,7 +63,8 @@ impl<'a> Traffic<'a> {
         Ok(Self { store, jobs, now, running: store.runs(&filter, None)? })
     }
 
-    /// What is in the way of a run, in the order in which it is looked at before a start; nothing if its job is not in the jobfile.
+    /// What is in the way of a run, in the order in which it is looked at before a start; nothing
+    /// if its job is not in the jobfile.
     pub(crate) fn obstacles(&self, run: &RunRow) -> Result<Vec<Obstacle>, StoreError> {
         let Some(job) = self.jobs.get(&run.job) else {
             return Ok(Vec::new());
@@ -90,7 +92,8 @@ impl<'a> Traffic<'a> {
         (own.len() >= max).then_some(Obstacle::Place(own))
     }
 
-    /// The first job, in the order of the jobfile, with runs that have the lock which the run needs.
+    /// The first job, in the order of the jobfile, with runs that have the lock which the run
+    /// needs.
     fn lock(&self, job: &Job, run: &RunRow) -> Option<Obstacle> {
         let name = lane::lock_of(&job.policy, &run.args)?;
         let with_lock = self.jobs.jobs.iter().filter(|other| other.policy.lock.is_some());

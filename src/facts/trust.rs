@@ -1,4 +1,5 @@
-//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): what others than root could change is refused, or noted.
+//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): what others than root could change
+//! is refused, or noted.
 
 use std::cell::RefCell;
 use std::io;
@@ -9,7 +10,8 @@ use crate::core::job::{EnvValue, Job};
 use crate::jobfile::{self, Jobfile, LoadError, Place, Problem, Snapshot};
 use crate::os::trust::{self, Fault, Opened};
 
-/// Reads a jobfile; one that others than root could change is refused, whatever else is wrong with it.
+/// Reads a jobfile; one that others than root could change is refused, whatever else is wrong with
+/// it.
 pub(crate) fn load(path: &Path) -> Result<Jobfile, LoadError> {
     let faults = RefCell::default();
     let open = |path: &Path| {

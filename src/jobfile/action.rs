@@ -97,7 +97,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Where a byte of a string's value stands in the file; where escapes make that hard to say, the string's begin.
+    /// Where a byte of a string's value stands in the file; where escapes make that hard to say,
+    /// the string's begin.
     fn offset_inside(&self, text: &str, position: usize) -> usize {
         let span = self.node.span();
         let raw = self.scope.text.as_str().get(span.clone()).unwrap_or_default();

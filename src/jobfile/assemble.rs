@@ -140,7 +140,8 @@ impl<'a> Reader<'a> {
         let defaults = self.defaults.as_ref();
         let inherited =
             defaults.filter(|defaults| !table.has("schedule") && defaults.has("schedule"));
-        // The defaults' schedule is read anew, because `H` depends on the job. What is wrong with it was said there.
+        // The defaults' schedule is read anew, because `H` depends on the job. What is wrong with
+        // it was said there.
         if let Some(defaults) = inherited.filter(|_| !self.base.schedules.is_empty()) {
             let scope = Scope { owner: table.scope.owner, ..defaults.scope };
             let again =
@@ -178,7 +179,8 @@ fn not_a_job_hint(name: &str) -> Option<String> {
     is_key.then(|| format!("`{name}` is a key of a job: write it under [jobs.NAME]"))
 }
 
-/// `concurrency` would be silently without effect under `overlap = "allow"`, unless the job overrides a default by it.
+/// `concurrency` would be silently without effect under `overlap = "allow"`, unless the job
+/// overrides a default by it.
 fn check_overlap(table: &Table<'_>, defaults: Option<&Table<'_>>) {
     let allows = |table: &Table<'_>| {
         table
@@ -228,7 +230,8 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
 /// Shares equal policies.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut policies: HashSet<Arc<Policy>> = HashSet::new();
-    // Most jobs have the one before's: looked at first, since hashing one costs more than all else here.
+    // Most jobs have the one before's: looked at first, since hashing one costs more than all else
+    // here.
     let mut last: Option<Arc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {

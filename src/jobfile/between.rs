@@ -1,4 +1,5 @@
-//! Rules between jobs: names given twice, former names, feeds, and files of locks that would be one and the same.
+//! Rules between jobs: names given twice, former names, feeds, and files of locks that would be one
+//! and the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -66,7 +67,8 @@ fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     }
 }
 
-/// Checks that jobs feed others that there are: asks for all jobs, so it is for files that were read whole.
+/// Checks that jobs feed others that there are: asks for all jobs, so it is for files that were
+/// read whole.
 pub(super) fn check_feeds(entries: &[Entry<'_>]) {
     let jobs: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in entries {
@@ -135,7 +137,8 @@ fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
     report(&entries[first], "feeds", message, Some(hint));
 }
 
-/// The job, and the number, of which this is the name of a place: `a.3` is the third place of `a` if it has that many.
+/// The job, and the number, of which this is the name of a place: `a.3` is the third place of `a`
+/// if it has that many.
 fn place_of<'e, 'a>(name: &str, jobs: &Jobs<'e, 'a>) -> Option<&'e Entry<'a>> {
     let (job, number) = name.rsplit_once('.')?;
     let number: u32 = number.parse().ok().filter(|parsed: &u32| parsed.to_string() == number)?;
@@ -143,7 +146,8 @@ fn place_of<'e, 'a>(name: &str, jobs: &Jobs<'e, 'a>) -> Option<&'e Entry<'a>> {
     jobs.get(job).copied().filter(|entry| max(entry).is_some_and(|max| (1..=max).contains(&number)))
 }
 
-/// Places of a job with `concurrency` are locked in `JOB.1.lock`, `JOB.2.lock` ...; a job `JOB.1` would lock the same file.
+/// Places of a job with `concurrency` are locked in `JOB.1.lock`, `JOB.2.lock` ...; a job `JOB.1`
+/// would lock the same file.
 fn check_places(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     for entry in entries {
         if let Some(other) = place_of(entry.name.as_str(), jobs) {

@@ -1,4 +1,5 @@
-//! Readers of values that have rules of their own: tables, names, notations, and what one key says of another.
+//! Readers of values that have rules of their own: tables, names, notations, and what one key says
+//! of another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

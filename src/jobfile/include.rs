@@ -16,7 +16,8 @@ use super::text::{Document, ReadError, Text};
 /// Files that may be included.
 const FILES_MAX: usize = 1000;
 
-/// As a shell does it: `*` matches neither `/` nor the dot of a hidden file, so no editor's lock or swap file is read.
+/// As a shell does it: `*` matches neither `/` nor the dot of a hidden file, so no editor's lock or
+/// swap file is read.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -135,7 +136,8 @@ impl Place<'_, '_> {
         }
     }
 
-    /// Opens every directory in which the pattern looks for files: whoever may write there may take files away, too.
+    /// Opens every directory in which the pattern looks for files: whoever may write there may take
+    /// files away, too.
     fn look_at_directories(&self) {
         let base = base_of(self.main.text.path());
         for above in Path::new(self.pattern).ancestors().skip(1) {

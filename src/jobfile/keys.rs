@@ -1,4 +1,5 @@
-//! The one table of all keys: name, the types it may have, and how it is read. Suggestions for unknown keys come from here too.
+//! The one table of all keys: name, the types it may have, and how it is read. Suggestions for
+//! unknown keys come from here too.
 
 use super::compound::{self, HEARTBEAT, KEEP, LIMITS, RETRY};
 use super::units;
@@ -173,7 +174,8 @@ fn fresh<T: Default>(keys: &'static [Key<T>], value: &Value<'_>) -> Option<T> {
     Some(into)
 }
 
-/// What may have been meant by a key that is not known among `here`: one of another table, else a similar one.
+/// What may have been meant by a key that is not known among `here`: one of another table, else a
+/// similar one.
 pub(super) fn hint_for_unknown(name: &str, here: Vec<&'static str>) -> Option<String> {
     let is_here = |keys: &[&str]| keys.first() == here.first();
     let (top, job) = (names(TOP), names(JOB));

@@ -1,7 +1,8 @@
 //! The jobfile: text of TOML files to validated jobs (jobctl.toml(5)).
 //!
-//! All or nothing: either every key of every file is right, or all that is wrong is reported at once, each with its place.
-//! Reads files, but asks no clock, no zone and no account: what it needs from outside comes in as [`Environment`].
+//! All or nothing: either every key of every file is right, or all that is wrong is reported at
+//! once, each with its place. Reads files, but asks no clock, no zone and no account: what it needs
+//! from outside comes in as [`Environment`].
 
 mod action;
 mod assemble;
@@ -59,11 +60,12 @@ pub(crate) struct Jobfile {
     pub(crate) notes: Vec<Problem>,
 }
 
-/// Answers whether a time zone is known; if not, what is wrong and the name that was probably meant.
+/// Answers whether a time zone is known; if not, what is wrong and the name that was probably
+/// meant.
 pub(crate) type Zones<'a> = dyn Fn(&str) -> Result<(), (String, Option<String>)> + 'a;
 
-/// Opens a file for reading, or a directory in which files are looked for. Must not wait for the writer of a FIFO. An error that
-/// is not the system's own is one of trust.
+/// Opens a file for reading, or a directory in which files are looked for. Must not wait for the
+/// writer of a FIFO. An error that is not the system's own is one of trust.
 pub(crate) type Open<'a> = dyn Fn(&Path) -> io::Result<File> + 'a;
 
 /// What parsing needs from outside.
@@ -153,7 +155,8 @@ fn load_text(main: Text, env: &Environment<'_>) -> Result<Jobfile, Vec<Problem>>
     conclude(settings, jobs, texts, findings)
 }
 
-/// Validates files that were read before, without touching the disk: the first one is the main file.
+/// Validates files that were read before, without touching the disk: the first one is the main
+/// file.
 pub(crate) fn load_sources(
     sources: &[Source],
     env: &Environment<'_>,

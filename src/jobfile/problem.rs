@@ -1,4 +1,5 @@
-//! What is wrong with a jobfile, or worth a word, and where: problems refuse it, notes are said by `check`.
+//! What is wrong with a jobfile, or worth a word, and where: problems refuse it, notes are said by
+//! `check`.
 //!
 //! Nothing is printed here; a [`Problem`] knows only how it reads.
 
@@ -56,8 +57,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a jobfile is refused, or a word about one that is valid. Reads as `FILE:LINE:COLUMN: job `NAME`: what is wrong`, then a line
-/// `hint: ...` where one helps.
+/// Why a jobfile is refused, or a word about one that is valid. Reads as `FILE:LINE:COLUMN: job
+/// `NAME`: what is wrong`, then a line `hint: ...` where one helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
     /// Where.
@@ -82,7 +83,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects what is found while jobfiles are read; shared by all readers, so that one error does not hide another.
+/// Collects what is found while jobfiles are read; shared by all readers, so that one error does
+/// not hide another.
 #[derive(Default)]
 pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
@@ -96,7 +98,8 @@ impl Findings {
         self.problems.borrow_mut().push(problem);
     }
 
-    /// Adds a syntax error. What else is said about its place, or the lines from there to before `line_end`, is its echo.
+    /// Adds a syntax error. What else is said about its place, or the lines from there to before
+    /// `line_end`, is its echo.
     pub(super) fn syntax_problem(&self, problem: Problem, line_end: u32) {
         self.syntax.borrow_mut().push((problem, line_end));
     }

@@ -1,6 +1,7 @@
 //! Where a key of a job stands, for words that others have about a jobfile that was loaded.
 //!
-//! The text is parsed anew for it: a supervisor with ten thousand jobs need not hold places that only `check` asks for.
+//! The text is parsed anew for it: a supervisor with ten thousand jobs need not hold places that
+//! only `check` asks for.
 
 use toml::de::{DeTable, DeValue};
 
@@ -19,7 +20,8 @@ pub(crate) struct Spot<'a> {
     pub(crate) element: usize,
 }
 
-/// Where values stand: in the job, else in `[defaults]`; where they are in neither, the place of the job's name.
+/// Where values stand: in the job, else in `[defaults]`; where they are in neither, the place of
+/// the job's name.
 pub(crate) fn places(sources: &[Source], spots: &[Spot<'_>]) -> Vec<Place> {
     let findings = Findings::default();
     let read = |source: &Source| Text::new(&source.path, &source.text).ok();

@@ -1,4 +1,5 @@
-//! What a jobfile may say, what is refused and in which words. Zones are invented; files only where `include` needs them.
+//! What a jobfile may say, what is refused and in which words. Zones are invented; files only where
+//! `include` needs them.
 
 use std::path::PathBuf;
 

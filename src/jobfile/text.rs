@@ -1,4 +1,5 @@
-//! The text of a jobfile: reading it within its limits, its lines, and its TOML with the place of each value.
+//! The text of a jobfile: reading it within its limits, its lines, and its TOML with the place of
+//! each value.
 //!
 //! Knows no key; what a value means is decided by the other rooms.
 
@@ -222,7 +223,8 @@ fn nesting_problem(place: Place) -> Problem {
     Problem { place, job: None, message, hint: None }
 }
 
-/// The offset of a value that is nested too deep. The parser's own limits bound what has to be visited.
+/// The offset of a value that is nested too deep. The parser's own limits bound what has to be
+/// visited.
 fn too_deep(table: &DeTable<'_>) -> Option<usize> {
     let mut waiting: Vec<(usize, &Spanned<DeValue<'_>>)> =
         table.values().map(|value| (1, value)).collect();

@@ -1,4 +1,5 @@
-//! Small notations of the jobfile: sizes, rates, signals, octal masks, templates, and the nearest known word.
+//! Small notations of the jobfile: sizes, rates, signals, octal masks, templates, and the nearest
+//! known word.
 //!
 //! Pure; an error is a sentence fragment that says what to write.
 
@@ -79,7 +80,8 @@ pub(super) fn parse_umask(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|mask| is_octal && *mask <= 0o777)
 }
 
-/// Checks the name of a lock, in which `{1}` may stand for the first argument. Returns whether it does.
+/// Checks the name of a lock, in which `{1}` may stand for the first argument. Returns whether it
+/// does.
 pub(super) fn check_lock(text: &str) -> Result<(), &'static str> {
     Name::parse(&text.replace("{1}", "x")).map(|_| ())
 }
@@ -119,8 +121,8 @@ fn fold(text: &str) -> String {
     text.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Whether a shell text joins commands by a pipe, as far as can be told without being a shell: not a `|` that is quoted, part of
-/// `||`, a pattern of `case`, or an operator of `[[ ]]` or `(( ))`.
+/// Whether a shell text joins commands by a pipe, as far as can be told without being a shell: not
+/// a `|` that is quoted, part of `||`, a pattern of `case`, or an operator of `[[ ]]` or `(( ))`.
 pub(super) fn has_pipe(text: &str) -> bool {
     let plain = plain_text(text);
     let bytes = plain.as_bytes();
@@ -168,7 +170,8 @@ pub(super) fn has_pipe(text: &str) -> bool {
     false
 }
 
-/// Whether a shell is told to count the failure of every command of a pipe: `-o pipefail`, also as `-euo pipefail`.
+/// Whether a shell is told to count the failure of every command of a pipe: `-o pipefail`, also as
+/// `-euo pipefail`.
 pub(super) fn has_pipefail(text: &str) -> bool {
     let mut before = "";
     text.split(|c: char| c.is_whitespace() || ";&|()'\"".contains(c))
@@ -208,7 +211,8 @@ fn plain_text(text: &str) -> String {
 /// Bytes in which the list of patterns of one `case` ends.
 const PATTERN_MAX: usize = 1024;
 
-/// Whether what follows a `|` among the patterns of `case` is one more of them: it ends with a bracket before anything else begins.
+/// Whether what follows a `|` among the patterns of `case` is one more of them: it ends with a
+/// bracket before anything else begins.
 fn is_pattern(rest: &str) -> bool {
     // Nobody's pattern is longer, and each `|` of a long line would go through the rest of it.
     let near = &rest.as_bytes()[..rest.len().min(PATTERN_MAX)];

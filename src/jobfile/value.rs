@@ -1,4 +1,5 @@
-//! Typed reading of TOML values: each reader gives the value, or reports what is wrong with it at its place and gives nothing.
+//! Typed reading of TOML values: each reader gives the value, or reports what is wrong with it at
+//! its place and gives nothing.
 //!
 //! Knows types, not keys: `keys` and `compound` say which key wants which.
 

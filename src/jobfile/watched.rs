@@ -1,4 +1,5 @@
-//! What a jobfile is made of, to notice when it changes: the texts of its files, and the places on disk they are found by.
+//! What a jobfile is made of, to notice when it changes: the texts of its files, and the places on
+//! disk they are found by.
 //!
 //! Reads, but judges nothing: whether a changed jobfile is a good one is `load`'s to say.
 
@@ -31,7 +32,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a jobfile and what it includes. `before` spares finding the patterns of a text that is the same as then.
+    /// Reads a jobfile and what it includes. `before` spares finding the patterns of a text that is
+    /// the same as then.
     pub(crate) fn take(path: &Path, open: &Open<'_>, before: Option<&Self>) -> Self {
         let text = Text::read(path, open);
         let main = content_of(&text);
@@ -84,8 +86,8 @@ impl WatchedPlace {
     }
 }
 
-/// Every place whose change may change a jobfile: its files, the directories and symbolic links on the way to them, and where
-/// something is missing, the directory in which it would appear.
+/// Every place whose change may change a jobfile: its files, the directories and symbolic links on
+/// the way to them, and where something is missing, the directory in which it would appear.
 pub(crate) fn watched_places(path: &Path, snapshot: &Snapshot) -> BTreeMap<PathBuf, WatchedPlace> {
     let mut map = Map::default();
     map.walk(PathBuf::from("/"), parts_of(path, false), 0);

@@ -1,7 +1,7 @@
 //! One attempt, from the record of its start to the record of its end.
 //!
-//! The order of things is the promise: "started" is written before the command exists, everything a stop sequence may end has
-//! ended before the end is written, and the locks go only after that.
+//! The order of things is the promise: "started" is written before the command exists, everything a
+//! stop sequence may end has ended before the end is written, and the locks go only after that.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -32,7 +32,8 @@ use crate::os::signals::SignalQueue;
 use crate::os::spawn::Spawner;
 use crate::os::{clock, poll, reports};
 
-/// What a pipe of a finder still holds when its command has ended is read up to here: 1 MiB in chunks of what a pipe holds.
+/// What a pipe of a finder still holds when its command has ended is read up to here: 1 MiB in
+/// chunks of what a pipe holds.
 const DRAIN_CHUNKS: u32 = 16;
 
 /// What a keeper has, whatever it works on.
@@ -84,8 +85,8 @@ struct Attempt<'a> {
 
 /// Works on `order` until it has ended and its end is written.
 ///
-/// Errs where the record cannot be written, before anything was started or with the end unknown: then the keeper must go, for
-/// only its death can tell.
+/// Errs where the record cannot be written, before anything was started or with the end unknown:
+/// then the keeper must go, for only its death can tell.
 pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<Aftermath> {
     let now = clock::now();
     let mut record = first_record(&tools.identity, order, now);
@@ -127,7 +128,8 @@ fn refuse(
     }
     record.ending = Some(ending(&record, end, Usage::default(), remark));
     tools.slot.write_record(&record)?;
-    // Who does not end although it was killed may hold nothing of the slot's, but stays below this process.
+    // Who does not end although it was killed may hold nothing of the slot's, but stays below this
+    // process.
     Ok(match sweep::reap_all()? {
         Left::Nothing => Aftermath::Clean,
         Left::Something => Aftermath::Left { pipes: Vec::new(), copy: None },
@@ -158,8 +160,9 @@ fn first_record(identity: &Identity, order: &Order, now: Now) -> Record {
 
 /// The main process of a command, which has not been reaped, so that its number is its own.
 ///
-/// That it was started has to stand in the record even where it cannot be looked at (`hidepid` hides a set-user-ID program from its
-/// parent): else the supervisor takes its keeper for late. It is not older than its keeper.
+/// That it was started has to stand in the record even where it cannot be looked at (`hidepid`
+/// hides a set-user-ID program from its parent): else the supervisor takes its keeper for late. It
+/// is not older than its keeper.
 fn command_of(pid: i32, keeper: ProcessId) -> ProcessId {
     ProcessId::of(pid).unwrap_or(ProcessId { pid, ..keeper })
 }
@@ -254,17 +257,19 @@ impl<'a> Attempt<'a> {
         self.finish(status, usage)
     }
 
-    /// Whether others of the group, who got the stop signal too, are still given their grace: the shell before a pipeline ends
-    /// at once, what it started may have to tidy up.
+    /// Whether others of the group, who got the stop signal too, are still given their grace: the
+    /// shell before a pipeline ends at once, what it started may have to tidy up.
     fn waits_for_the_group(&self) -> bool {
         self.stop.is_in_grace() && self.left == Left::Something && process::has_group(self.leader)
     }
 
-    /// One wait and all that follows from it. Ends come first: who has ended by itself was not stopped.
+    /// One wait and all that follows from it. Ends come first: who has ended by itself was not
+    /// stopped.
     fn turn(&mut self) -> io::Result<()> {
         let has_signals = self.wait()?;
         if self.pump()? {
-            // A full disk hides the progress from `logs -f`; the record of the end has the total again.
+            // A full disk hides the progress from `logs -f`; the record of the end has the total
+            // again.
             let _ = self.tools.slot.write_output_total(self.output.total());
         }
         let asked = if has_signals { Asked::take(&self.tools.signals)? } else { Asked::default() };
@@ -359,7 +364,8 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Does what the stop sequence says and writes down who began it; who comes later did not begin it.
+    /// Does what the stop sequence says and writes down who began it; who comes later did not begin
+    /// it.
     fn act(&mut self, action: Action, cause: StopCause) -> io::Result<()> {
         if self.record.stopped.is_none() {
             self.record.stopped = Some(cause);

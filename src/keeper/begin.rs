@@ -1,5 +1,6 @@
-//! The beginning of an attempt: its command is started, again where the system has too few processes, and nothing that hangs
-//! meanwhile keeps the keeper from hearing that it is to stop, or that time is over.
+//! The beginning of an attempt: its command is started, again where the system has too few
+//! processes, and nothing that hangs meanwhile keeps the keeper from hearing that it is to stop, or
+//! that time is over.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -124,7 +125,8 @@ fn follow(
         let left = deadline.since(clock::now().mono);
         let mut fds = [poll::readable(tools.signals.fd()), poll::readable(launch.pipe())];
         poll::wait(&mut fds, Some(left))?;
-        // What is heard and what is over comes before the look: a child that is the command by then is stopped as one.
+        // What is heard and what is over comes before the look: a child that is the command by then
+        // is stopped as one.
         let asked = Asked::take(&tools.signals)?;
         let now = clock::now().mono;
         match launch.look()? {

@@ -1,6 +1,8 @@
-//! The control group of an attempt: made before its command, killed where everything is to be ended, asked for what happened in it.
+//! The control group of an attempt: made before its command, killed where everything is to be
+//! ended, asked for what happened in it.
 //!
-//! Only where the order names one; else there is nothing here, and the sweep below the keeper is all.
+//! Only where the order names one; else there is nothing here, and the sweep below the keeper is
+//! all.
 
 use std::io;
 use std::time::Duration;
@@ -28,7 +30,8 @@ pub(super) struct Enclosure {
 }
 
 impl Enclosure {
-    /// Makes the group that `order` names, empty and with its limits. None: it names none. Errs with the end of the attempt.
+    /// Makes the group that `order` names, empty and with its limits. None: it names none. Errs
+    /// with the end of the attempt.
     pub(super) fn make(order: &Order) -> Result<Option<Self>, End> {
         let (dir, max) = match (order.cgroup.as_deref(), order.memory_max) {
             (Some(dir), max) => (dir, max),
@@ -98,8 +101,8 @@ impl Enclosure {
     }
 }
 
-/// Kills what a keeper that died left in its attempt's control group, whatever session it is in, and waits a moment for its end.
-/// Does nothing for an attempt that had none, and on another boot.
+/// Kills what a keeper that died left in its attempt's control group, whatever session it is in,
+/// and waits a moment for its end. Does nothing for an attempt that had none, and on another boot.
 pub(super) fn end_lost(record: &Record) -> io::Result<()> {
     let Some(dir) = record.cgroup.as_deref() else {
         return Ok(());
@@ -118,8 +121,9 @@ pub(super) fn end_lost(record: &Record) -> io::Result<()> {
     Ok(())
 }
 
-/// Limits the memory of a running attempt again: systemd takes the controller away from what it has delegated when it starts the
-/// supervisor anew, and the limit is forgotten with it. Does nothing for an attempt without a limit.
+/// Limits the memory of a running attempt again: systemd takes the controller away from what it has
+/// delegated when it starts the supervisor anew, and the limit is forgotten with it. Does nothing
+/// for an attempt without a limit.
 pub(crate) fn limit_again(record: &Record) -> Result<(), String> {
     let (Some(dir), Some(max)) = (&record.cgroup, record.memory_max) else {
         return Ok(());
@@ -131,8 +135,8 @@ pub(crate) fn limit_again(record: &Record) -> Result<(), String> {
     }
 }
 
-/// Makes an empty group at `dir`; where a daemon lives in the one that is there, beside it under the name of the claim, for a
-/// group cannot be renamed.
+/// Makes an empty group at `dir`; where a daemon lives in the one that is there, beside it under
+/// the name of the claim, for a group cannot be renamed.
 fn make_group(dir: &str, claim: i64) -> io::Result<String> {
     let first = Cgroup::at(dir);
     first.remove_later_ones();

@@ -1,9 +1,11 @@
-//! How a record stands in its file: lines of text, so that people can read it, whole or recognisably not.
+//! How a record stands in its file: lines of text, so that people can read it, whole or
+//! recognisably not.
 //!
-//! The first line has a fixed width and holds the live total of the output; it alone moves while the command runs, so it is
-//! not covered by the checksum. Then come the version and, as JSON on one line, everything else. A record may be shorter than the one
-//! before it in the file: what stands behind the line `end` is of no account. Unknown fields are passed over, so that a later version
-//! can add some.
+//! The first line has a fixed width and holds the live total of the output; it alone moves while
+//! the command runs, so it is not covered by the checksum. Then come the version and, as JSON on
+//! one line, everything else. A record may be shorter than the one before it in the file: what
+//! stands behind the line `end` is of no account. Unknown fields are passed over, so that a later
+//! version can add some.
 
 use std::fmt;
 
@@ -30,7 +32,8 @@ const VERSION: u32 = 2;
 /// Why a file holds no record that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RecordError {
-    /// It ends too early or its checksum is wrong: it was being written, or the machine stopped meanwhile.
+    /// It ends too early or its checksum is wrong: it was being written, or the machine stopped
+    /// meanwhile.
     Torn,
     /// A later version wrote it.
     Newer(u32),

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-/// The lines of a record of version 1 as the JSON of this version. Its terms had another form and are left out.
+/// The lines of a record of version 1 as the JSON of this version. Its terms had another form and
+/// are left out.
 pub(super) fn value(lines: &str) -> Value {
     let (mut record, mut ending, mut report) = (Map::new(), Map::new(), Map::new());
     for (key, text) in lines.lines().filter_map(|line| line.split_once(' ')) {

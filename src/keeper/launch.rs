@@ -1,10 +1,12 @@
-//! A start that may hang: a child with its own memory looks up what the order names, takes the ids and becomes the command.
+//! A start that may hang: a child with its own memory looks up what the order names, takes the ids
+//! and becomes the command.
 //!
-//! It tells by a pipe what it is about to do and what it could not do; the end of the pipe without a word is the command. The keeper
-//! waits for none of it: it listens to the pipe as to everything else, and kills the child when its time is over. What the child
-//! looks up before it takes the ids, it looks up as the supervisor's user. From then on it is as good as the job's user's own: he
-//! may stop it or kill it, but not look into it, for a process that has changed its ids cannot be traced or dumped (prctl(2),
-//! `PR_SET_DUMPABLE`) until it executes something.
+//! It tells by a pipe what it is about to do and what it could not do; the end of the pipe without
+//! a word is the command. The keeper waits for none of it: it listens to the pipe as to everything
+//! else, and kills the child when its time is over. What the child looks up before it takes the
+//! ids, it looks up as the supervisor's user. From then on it is as good as the job's user's own:
+//! he may stop it or kill it, but not look into it, for a process that has changed its ids cannot
+//! be traced or dumped (prctl(2), `PR_SET_DUMPABLE`) until it executes something.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -198,7 +200,8 @@ fn ready<'a>(order: &'a Order, nice: Option<i32>, teller: Teller<'_>) -> Result<
     Ok(Ready::of(order, nice, env, account.home)?.with_identity(identity))
 }
 
-/// Makes the pipes of this process's output over to its user, who could not open them again by their names (`/dev/stdout`) else.
+/// Makes the pipes of this process's output over to its user, who could not open them again by
+/// their names (`/dev/stdout`) else.
 fn give_output_to(owner: &Identity) {
     let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
     // A sandbox that keeps CAP_CHOWN back costs the names, not the run.
@@ -206,7 +209,8 @@ fn give_output_to(owner: &Identity) {
     let _ = fchown(io::stderr(), Some(uid), Some(gid));
 }
 
-/// Makes the file for the command's report. Where that fails the command runs all the same, and why is said at the end.
+/// Makes the file for the command's report. Where that fails the command runs all the same, and why
+/// is said at the end.
 pub(super) fn make_report(order: &Order, owner: Option<&Identity>) -> Option<String> {
     let path = order.report.as_deref()?;
     let error = reports::make(Path::new(path), owner).err()?;

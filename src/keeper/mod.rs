@@ -1,9 +1,10 @@
 //! The process between the supervisor and a command: one for each slot, one attempt at a time.
 //!
-//! Knows core and os, nothing else: no store, no jobfile, no policy. What it is told is an [`order::Order`], what it leaves is a
-//! [`record::Record`]. A supervisor starts one with [`os::process::spawn_keeper`](crate::os::process::spawn_keeper), gives it
-//! orders with [`send_order`] and hears of their ends with [`hear`]. TERM sent to a keeper begins the stop sequence of its
-//! attempt, USR1 kills at once.
+//! Knows core and os, nothing else: no store, no jobfile, no policy. What it is told is an
+//! [`order::Order`], what it leaves is a [`record::Record`]. A supervisor starts one with
+//! [`os::process::spawn_keeper`](crate::os::process::spawn_keeper), gives it orders with
+//! [`send_order`] and hears of their ends with [`hear`]. TERM sent to a keeper begins the stop
+//! sequence of its attempt, USR1 kills at once.
 
 mod attempt;
 mod begin;
@@ -45,7 +46,8 @@ const INLINE: u8 = 0;
 /// First byte of a message: the order is in the last of its descriptors.
 const IN_MEMORY: u8 = 1;
 
-/// First byte of a message: what a keeper left that was killed is to be ended. Who says so and the state directory follow.
+/// First byte of a message: what a keeper left that was killed is to be ended. Who says so and the
+/// state directory follow.
 const SWEEP: u8 = 2;
 
 /// The end is written; the keeper is ready for the next order.
@@ -60,7 +62,8 @@ pub(crate) const LOCKS_MAX: usize = 4;
 /// What somebody who waits for an attempt lends to it: descriptors that go with its order.
 #[derive(Debug, Default)]
 pub(crate) struct Lent {
-    /// Gets a copy of the output. Writing to it must not wait; the command is held up while it takes nothing.
+    /// Gets a copy of the output. Writing to it must not wait; the command is held up while it
+    /// takes nothing.
     pub(crate) copy: Option<OwnedFd>,
     /// The command's standard input.
     pub(crate) input: Option<OwnedFd>,
@@ -98,8 +101,8 @@ struct Identity {
 
 /// The hidden verb `jobctl keeper`: takes orders from descriptor 0 until its other end is closed.
 ///
-/// Fails where it cannot do what it is for; a supervisor sees that as the end of the socket, and from the record whether the
-/// command was started.
+/// Fails where it cannot do what it is for; a supervisor sees that as the end of the socket, and
+/// from the record whether the command was started.
 pub(crate) fn main() -> ExitCode {
     match serve::serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -107,8 +110,8 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Sends an order without waiting, with copies of the locks that the keeper is to hold until the attempt has ended; the caller
-/// closes its own, and what was lent.
+/// Sends an order without waiting, with copies of the locks that the keeper is to hold until the
+/// attempt has ended; the caller closes its own, and what was lent.
 ///
 /// # Panics
 ///
@@ -131,8 +134,8 @@ pub(crate) fn send_order(
     socket::send(to, &[&[IN_MEMORY, lent.flags()]], &descriptors)
 }
 
-/// Tells a new keeper of a slot to end what the one before it, which was killed, left of the attempt that the record is about. It
-/// answers as at the end of an attempt.
+/// Tells a new keeper of a slot to end what the one before it, which was killed, left of the
+/// attempt that the record is about. It answers as at the end of an attempt.
 pub(crate) fn send_sweep(to: BorrowedFd<'_>, state_dir: &Path, witness: Witness) -> io::Result<()> {
     let witness = match witness {
         Witness::Heard => 0,
@@ -146,10 +149,12 @@ pub(crate) fn send_sweep(to: BorrowedFd<'_>, state_dir: &Path, witness: Witness)
 pub(crate) enum Heard {
     /// Nothing yet.
     Nothing,
-    /// The end of the attempt is in the record, its locks are free, and the keeper waits for the next order.
+    /// The end of the attempt is in the record, its locks are free, and the keeper waits for the
+    /// next order.
     Reusable,
-    /// The same, but something of the attempt was left: the keeper takes no more orders. It holds neither record nor output any
-    /// more and ends by itself when nobody holds the command's output.
+    /// The same, but something of the attempt was left: the keeper takes no more orders. It holds
+    /// neither record nor output any more and ends by itself when nobody holds the command's
+    /// output.
     Retired,
     /// The keeper is gone, or says what no keeper says: the record and its lock tell the rest.
     Gone,

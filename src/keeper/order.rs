@@ -1,7 +1,8 @@
-//! What a keeper is told to do: one attempt, as data, with the locks it holds meanwhile as passed descriptors.
+//! What a keeper is told to do: one attempt, as data, with the locks it holds meanwhile as passed
+//! descriptors.
 //!
-//! What stands outside of the supervisor is named in it and not looked at: users and groups, files of variables. The keeper's child
-//! looks, for any of them may hang.
+//! What stands outside of the supervisor is named in it and not looked at: users and groups, files
+//! of variables. The keeper's child looks, for any of them may hang.
 
 use std::io;
 use std::time::Duration;
@@ -14,8 +15,9 @@ use crate::core::job::Leftovers;
 use crate::core::terms::Terms;
 use crate::os::limit::Limit;
 
-/// The first byte of an order; JSON follows. It grows only when a keeper that does not know what is new must not execute the order: fields
-/// that it does not know are passed over, and a field of a later version has a default.
+/// The first byte of an order; JSON follows. It grows only when a keeper that does not know what is
+/// new must not execute the order: fields that it does not know are passed over, and a field of a
+/// later version has a default.
 const VERSION: u8 = 3;
 
 /// One attempt.
@@ -25,7 +27,8 @@ pub(crate) struct Order {
     pub(crate) run: i64,
     /// The attempt's number in the run, from 1.
     pub(crate) attempt: u32,
-    /// The claim's own number, never used again: what is started for it is told apart from anything else.
+    /// The claim's own number, never used again: what is started for it is told apart from anything
+    /// else.
     pub(crate) claim: i64,
     /// The program: a path, or a name to be looked up in the `PATH` of its environment.
     #[serde(with = "bytes")]
@@ -67,7 +70,8 @@ pub(crate) struct Order {
     pub(crate) stop_grace: Duration,
     /// What becomes of processes left running.
     pub(crate) leftovers: Leftovers,
-    /// The file in which the command reports: made before it starts, read and removed after it. None: it is not told of any.
+    /// The file in which the command reports: made before it starts, read and removed after it.
+    /// None: it is not told of any.
     pub(crate) report: Option<String>,
     /// The file in which standard output is kept whole, besides; none: it is not.
     pub(crate) spool: Option<String>,
@@ -99,7 +103,8 @@ impl OwnAccount {
 }
 
 impl Order {
-    /// Whether something besides the order is to be looked at before the command can be started: a user, a group, a file.
+    /// Whether something besides the order is to be looked at before the command can be started: a
+    /// user, a group, a file.
     pub(crate) fn looks_outside(&self) -> bool {
         self.user.is_some() || self.group.is_some() || !self.sources.is_whole()
     }

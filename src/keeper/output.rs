@@ -1,6 +1,8 @@
-//! The output of an attempt: from the pipe to the slot's file, head and tail kept, the rest counted.
+//! The output of an attempt: from the pipe to the slot's file, head and tail kept, the rest
+//! counted.
 //!
-//! A disk that takes no more never stops the command: what cannot be written is dropped, and that is said at the end.
+//! A disk that takes no more never stops the command: what cannot be written is dropped, and that
+//! is said at the end.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,8 +18,8 @@ use crate::os::{clock, file, poll};
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
-/// What is still in the pipe when the main process has ended is read up to here: the size a pipe can be given without
-/// privileges.
+/// What is still in the pipe when the main process has ended is read up to here: the size a pipe
+/// can be given without privileges.
 const DRAIN_MAX: u64 = 1024 * 1024;
 
 /// The output of one attempt.
@@ -32,8 +34,8 @@ pub(super) struct Output {
     copy: Option<Copy>,
 }
 
-/// So long an attempt that has ended waits for whoever gets a copy. What is not taken by then is left to a keeper that has let go of
-/// its slot: neither the end nor the locks wait for a reader.
+/// So long an attempt that has ended waits for whoever gets a copy. What is not taken by then is
+/// left to a keeper that has let go of its slot: neither the end nor the locks wait for a reader.
 const COPY_MAX: Duration = Duration::from_secs(1);
 
 /// Somebody who is given every chunk after it was kept.
@@ -127,7 +129,8 @@ impl Output {
         }
     }
 
-    /// Bytes so far, kept or dropped as the layout says; what could not be written is not among them.
+    /// Bytes so far, kept or dropped as the layout says; what could not be written is not among
+    /// them.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
@@ -171,7 +174,8 @@ impl Output {
         }
     }
 
-    /// Moves what is in the pipe now, without waiting for what may follow; for whoever gets a copy a moment, not longer.
+    /// Moves what is in the pipe now, without waiting for what may follow; for whoever gets a copy
+    /// a moment, not longer.
     pub(super) fn drain(&mut self, file: BorrowedFd<'_>, buffer: &mut Buffer) -> io::Result<()> {
         let before = self.total + self.lost;
         while self.total + self.lost - before < DRAIN_MAX
@@ -189,7 +193,8 @@ impl Output {
         Ok(())
     }
 
-    /// Once something could not be written, nothing more is: what is kept has no gap but the one that the layout makes.
+    /// Once something could not be written, nothing more is: what is kept has no gap but the one
+    /// that the layout makes.
     fn keep(&mut self, file: BorrowedFd<'_>, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.failure.is_none() {
             let (place, room) = self.layout.place(self.total);

@@ -1,4 +1,5 @@
-//! What a keeper leaves behind about the attempt it works on: enough to finish the books without it.
+//! What a keeper leaves behind about the attempt it works on: enough to finish the books without
+//! it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,7 +28,8 @@ impl ProcessId {
         Ok(Self { pid, start_ticks: process::stat(pid)?.start_ticks })
     }
 
-    /// Opens a handle of it. Errs with `NotFound` where its number is another one's by now: the handle is looked at, not the number.
+    /// Opens a handle of it. Errs with `NotFound` where its number is another one's by now: the
+    /// handle is looked at, not the number.
     pub(crate) fn open(self) -> io::Result<OwnedFd> {
         let pidfd = process::pidfd_open(self.pid)?;
         if self.is_alive() { Ok(pidfd) } else { Err(io::ErrorKind::NotFound.into()) }
@@ -134,7 +136,8 @@ pub(crate) struct Record {
     pub(crate) feeds: Option<String>,
     /// The file in which the command reports.
     pub(crate) report: Option<String>,
-    /// Bytes of output so far, kept or not. Not covered by the checksum: it moves while the command runs.
+    /// Bytes of output so far, kept or not. Not covered by the checksum: it moves while the command
+    /// runs.
     #[serde(skip)]
     pub(crate) output_total: u64,
     /// The end; none while it works.

@@ -25,10 +25,12 @@ use crate::os::signals::{self, SignalQueue};
 use crate::os::spawn::Spawner;
 use crate::os::{clock, file, poll, process, socket};
 
-/// An order in memory is not longer: standard input of a command is at most 16 MiB, its arguments and environment less.
+/// An order in memory is not longer: standard input of a command is at most 16 MiB, its arguments
+/// and environment less.
 const ORDER_MAX: u64 = 64 * 1024 * 1024;
 
-/// A daemon whose output nobody keeps has a reader for so long; what it writes later is a broken pipe.
+/// A daemon whose output nobody keeps has a reader for so long; what it writes later is a broken
+/// pipe.
 const RETIRED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What came over the socket.
@@ -80,8 +82,8 @@ pub(super) fn serve() -> io::Result<()> {
     }
 }
 
-/// Nothing of the supervisor stays with this process but descriptors 0 to 2: a keeper that held its lock, its FIFO or its
-/// database would keep the next supervisor out.
+/// Nothing of the supervisor stays with this process but descriptors 0 to 2: a keeper that held its
+/// lock, its FIFO or its database would keep the next supervisor out.
 fn set_up() -> io::Result<Tools> {
     process::close_from(3)?;
     match setsid() {
@@ -103,7 +105,8 @@ fn set_up() -> io::Result<Tools> {
     })
 }
 
-/// What a command reads from that is given nothing: `/dev/null`, or an empty file where a machine lacks that.
+/// What a command reads from that is given nothing: `/dev/null`, or an empty file where a machine
+/// lacks that.
 fn nothing() -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
     match nix::fcntl::open("/dev/null", flags, Mode::empty()) {
@@ -121,7 +124,8 @@ enum Wake {
     Terminated,
 }
 
-/// Signals come before messages: one that was meant for the attempt before must not stop the next one.
+/// Signals come before messages: one that was meant for the attempt before must not stop the next
+/// one.
 fn wait(tools: &Tools, socket: &io::Stdin) -> io::Result<Wake> {
     loop {
         let mut fds = [poll::readable(tools.signals.fd()), poll::readable(socket.as_fd())];
@@ -171,7 +175,8 @@ fn read_memory(memory: Option<OwnedFd>) -> io::Result<Vec<u8>> {
     file::read_at(memory.as_fd(), 0, usize::try_from(len).unwrap_or(0))
 }
 
-/// Ends the locks for every copy of them, wherever it is: the supervisor may have died before it closed its own.
+/// Ends the locks for every copy of them, wherever it is: the supervisor may have died before it
+/// closed its own.
 fn unlock(locks: Vec<OwnedFd>) {
     for lock in locks {
         // Closing does the same where nobody else has a copy.
@@ -183,9 +188,10 @@ fn report(socket: &io::Stdin, word: u8) -> io::Result<()> {
     socket::send(socket.as_fd(), &[&[word]], &[])
 }
 
-/// Lets go of the slot and stays only as long as somebody holds the command's output, which is read and forgotten: a daemon
-/// that the command left behind shall neither write into the next attempt's output nor die of a broken pipe. But no longer than
-/// [`RETIRED_MAX`]: as root, such keepers would be there for ever for anybody who may start a daemon.
+/// Lets go of the slot and stays only as long as somebody holds the command's output, which is read
+/// and forgotten: a daemon that the command left behind shall neither write into the next attempt's
+/// output nor die of a broken pipe. But no longer than [`RETIRED_MAX`]: as root, such keepers would
+/// be there for ever for anybody who may start a daemon.
 fn retire(
     tools: &Tools,
     socket: &io::Stdin,
@@ -204,7 +210,8 @@ fn retire(
     outlast(pipes, copy, || clock::now().mono)
 }
 
-/// Reads and forgets until nobody holds the output any more, or [`RETIRED_MAX`] is over by this clock. Closes it then.
+/// Reads and forgets until nobody holds the output any more, or [`RETIRED_MAX`] is over by this
+/// clock. Closes it then.
 fn outlast(
     mut pipes: Vec<OwnedFd>,
     mut copy: Option<Copy>,

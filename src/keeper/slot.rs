@@ -1,4 +1,5 @@
-//! The two files of a slot as a keeper writes them: its descriptors 1 (the record) and 2 (the output).
+//! The two files of a slot as a keeper writes them: its descriptors 1 (the record) and 2 (the
+//! output).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -26,7 +27,8 @@ impl Slot {
         Ok(Record::decode(&bytes).ok().flatten())
     }
 
-    /// Writes the whole record in one piece. Not flushed to the disk: after a power cut an attempt is lost anyway.
+    /// Writes the whole record in one piece. Not flushed to the disk: after a power cut an attempt
+    /// is lost anyway.
     pub(super) fn write_record(&self, record: &Record) -> io::Result<()> {
         file::write_at(self.record.as_fd(), &record.encode(), 0)
     }

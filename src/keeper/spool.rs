@@ -1,4 +1,5 @@
-//! Standard output of a finder: kept whole in a file, besides what is kept of it as output, for the supervisor to make runs of.
+//! Standard output of a finder: kept whole in a file, besides what is kept of it as output, for the
+//! supervisor to make runs of.
 
 use std::fs::File;
 use std::io;

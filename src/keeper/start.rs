@@ -64,7 +64,8 @@ pub(super) struct Ready<'a> {
     cwd: CString,
 }
 
-/// Starts the command of `order`; `null` is its standard input where the order brings none. Errs with the end of the attempt.
+/// Starts the command of `order`; `null` is its standard input where the order brings none. Errs
+/// with the end of the attempt.
 pub(super) fn start(
     tools: &mut Tools,
     order: &Order,
@@ -96,7 +97,8 @@ pub(super) fn start(
     Ok(Started { pid, output, stdout, launch })
 }
 
-/// Only the end that is read from must not wait: what the command does with its own is its business.
+/// Only the end that is read from must not wait: what the command does with its own is its
+/// business.
 fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&read_end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -202,8 +204,8 @@ fn string(what: &str, text: Vec<u8>) -> Result<CString, End> {
     })
 }
 
-/// The files that `order.program` may mean: itself if it has a slash, else one in each directory of `PATH`, where an empty
-/// one is the working directory, as execvp(3) has it.
+/// The files that `order.program` may mean: itself if it has a slash, else one in each directory of
+/// `PATH`, where an empty one is the working directory, as execvp(3) has it.
 fn candidates(order: &Order, env: &[Vec<u8>]) -> Vec<Vec<u8>> {
     if order.program.contains(&b'/') || order.program.is_empty() {
         return vec![order.program.clone()];
@@ -235,7 +237,8 @@ fn explain_early(failure: Failure, order: &Order) -> End {
 }
 
 impl Ready<'_> {
-    /// The same, with what is known by now; exit codes as shells give them for a program that is missing or not executable.
+    /// The same, with what is known by now; exit codes as shells give them for a program that is
+    /// missing or not executable.
     fn explain(&self, failure: Failure) -> End {
         let what = match failure.step {
             Step::Exec => return explain_exec(failure.errno, self),
@@ -297,7 +300,8 @@ fn is_not_executable(errno: Errno) -> bool {
     )
 }
 
-/// Whether the program is there although it was not found: then what is missing is the interpreter its first line names.
+/// Whether the program is there although it was not found: then what is missing is the interpreter
+/// its first line names.
 fn is_there(ready: &Ready<'_>) -> bool {
     let cwd = Path::new(OsStr::from_bytes(ready.cwd.as_bytes()));
     ready.candidates.iter().any(|path| cwd.join(OsStr::from_bytes(path.as_bytes())).is_file())

@@ -1,7 +1,8 @@
 //! Ends everything that is left of an attempt.
 //!
-//! A process group is not enough: what called setsid(2) or became a daemon is in another one. But whatever its parents did, it
-//! falls to the keeper, which is a subreaper; so the keeper kills what is below it until it has no children any more.
+//! A process group is not enough: what called setsid(2) or became a daemon is in another one. But
+//! whatever its parents did, it falls to the keeper, which is a subreaper; so the keeper kills what
+//! is below it until it has no children any more.
 
 use std::collections::HashMap;
 use std::io;
@@ -38,10 +39,12 @@ const HIDDEN_LOOKS: u32 = 5;
 /// Names in a remark.
 const NAMED_MAX: usize = 5;
 
-/// Kills everything below the process `keeper` once, without waiting. Answers what may not be signalled.
+/// Kills everything below the process `keeper` once, without waiting. Answers what may not be
+/// signalled.
 ///
-/// Groups go first: the kernel kills one as a whole, so that nobody in it can start another meanwhile and be missed here. The
-/// group of a child that was not reaped cannot have become a stranger's.
+/// Groups go first: the kernel kills one as a whole, so that nobody in it can start another
+/// meanwhile and be missed here. The group of a child that was not reaped cannot have become a
+/// stranger's.
 pub(super) fn strike(keeper: i32) -> io::Result<Vec<Stat>> {
     let mut denied = Vec::new();
     let below = process::descendants(keeper)?;
@@ -86,8 +89,9 @@ pub(crate) enum Witness {
     Heard,
 }
 
-/// Kills what a keeper that died left of its attempt, again and again until there is nothing more, before the run may be started
-/// again. Each look finds what was born during the one before. What is still there after [`LOST_MAX`] cannot be ended.
+/// Kills what a keeper that died left of its attempt, again and again until there is nothing more,
+/// before the run may be started again. Each look finds what was born during the one before. What
+/// is still there after [`LOST_MAX`] cannot be ended.
 ///
 /// Nothing is done on another boot.
 pub(crate) fn end_lost(record: &Record, state_dir: &Path, witness: Witness) -> io::Result<()> {
@@ -105,9 +109,10 @@ pub(crate) fn end_lost(record: &Record, state_dir: &Path, witness: Witness) -> i
 
 /// What is left of an attempt whose keeper is dead.
 ///
-/// The main process itself got KILL when its keeper died. The rest of its session is told by that; what has left the session,
-/// and everything where the keeper was killed before it could write down which process it had started, by what stands in its
-/// environment: run, attempt and the state directory. What has changed that, too, can be told only in a control group.
+/// The main process itself got KILL when its keeper died. The rest of its session is told by that;
+/// what has left the session, and everything where the keeper was killed before it could write down
+/// which process it had started, by what stands in its environment: run, attempt and the state
+/// directory. What has changed that, too, can be told only in a control group.
 pub(super) struct Lost<'a> {
     record: &'a Record,
     marks: [Vec<u8>; 3],
@@ -119,7 +124,8 @@ pub(super) struct Lost<'a> {
 }
 
 impl<'a> Lost<'a> {
-    /// What is left of the attempt of this record, for a state directory as its command was told of it.
+    /// What is left of the attempt of this record, for a state directory as its command was told of
+    /// it.
     pub(super) fn new(record: &'a Record, state_dir: &Path, witness: Witness) -> Self {
         let first = record.command.unwrap_or(record.keeper);
         Self {
@@ -135,7 +141,8 @@ impl<'a> Lost<'a> {
         }
     }
 
-    /// Kills all of it that can be seen, without waiting. Answers how much was still there: to be asked again until that is zero.
+    /// Kills all of it that can be seen, without waiting. Answers how much was still there: to be
+    /// asked again until that is zero.
     pub(super) fn strike(&mut self) -> io::Result<usize> {
         wait_for_death(self.record.keeper);
         let since = self.since;
@@ -173,7 +180,8 @@ impl<'a> Lost<'a> {
             return Kin::Marked;
         }
         if environment.is_empty() && process.session != 0 && process::is_executing(process.pid) {
-            // The next look tells whose it is; one that is never done hides what it was executed with.
+            // The next look tells whose it is; one that is never done hides what it was executed
+            // with.
             let looks = self.hidden.entry((process.pid, process.start_ticks)).or_default();
             *looks += 1;
             if *looks <= HIDDEN_LOOKS {
@@ -183,8 +191,9 @@ impl<'a> Lost<'a> {
         Kin::Stranger
     }
 
-    /// Whether the session that has the command's number is the command's. The number of one in which nobody is left any more is
-    /// given again, so that it alone says nothing after a time in which nobody looked.
+    /// Whether the session that has the command's number is the command's. The number of one in
+    /// which nobody is left any more is given again, so that it alone says nothing after a time in
+    /// which nobody looked.
     fn has_session(&self, marked: &[Stat], others: &[Stat]) -> bool {
         let Some(command) = self.record.command else {
             return false;
@@ -210,8 +219,8 @@ enum Kin {
     Stranger,
 }
 
-/// Waits until a keeper that was killed has passed the KILL on to its command, which comes after the end of its socket: from then
-/// on the command starts nothing more.
+/// Waits until a keeper that was killed has passed the KILL on to its command, which comes after
+/// the end of its socket: from then on the command starts nothing more.
 fn wait_for_death(keeper: ProcessId) {
     if let Ok(pidfd) = keeper.open() {
         // If it does not come, the looks have to do without.

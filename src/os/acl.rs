@@ -1,6 +1,8 @@
-//! POSIX access control lists (acl(5)), as the kernel hands them out: who may write besides owner, group and others.
+//! POSIX access control lists (acl(5)), as the kernel hands them out: who may write besides owner,
+//! group and others.
 //!
-//! Where there is a list, the group bits of the mode are its mask and say nothing of the group. Lists of NFSv4 are not read.
+//! Where there is a list, the group bits of the mode are its mask and say nothing of the group.
+//! Lists of NFSv4 are not read.
 
 use std::ffi::CStr;
 use std::io;
@@ -42,7 +44,8 @@ pub(super) enum Writer {
     Others,
 }
 
-/// The first one whom a list of an open file or directory lets write, but for users that `is_trusted`.
+/// The first one whom a list of an open file or directory lets write, but for users that
+/// `is_trusted`.
 ///
 /// The descriptor may be one that was opened with `O_PATH`.
 pub(super) fn writer(
@@ -68,7 +71,8 @@ pub(super) fn writer(
 fn read(path: &CStr, name: &CStr) -> io::Result<Option<Vec<u8>>> {
     // A list has at most some thousand entries; the kernel's limit for an attribute is 64 KiB.
     let mut room = vec![0_u8; 64 * 1024];
-    // SAFETY: two strings with their ends, and the kernel writes at most as many bytes as there is room for, into a living vector.
+    // SAFETY: two strings with their ends, and the kernel writes at most as many bytes as there is
+    // room for, into a living vector.
     let len = unsafe {
         libc::getxattr(path.as_ptr(), name.as_ptr(), room.as_mut_ptr().cast(), room.len())
     };

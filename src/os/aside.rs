@@ -1,6 +1,8 @@
-//! Work on a thread of its own, for calls that may never return, and the bell that says that it has ended.
+//! Work on a thread of its own, for calls that may never return, and the bell that says that it has
+//! ended.
 //!
-//! A thread that hangs in a call goes with the process. No process is started from such a thread, and no signal is handled in one.
+//! A thread that hangs in a call goes with the process. No process is started from such a thread,
+//! and no signal is handled in one.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -43,7 +45,8 @@ impl AsFd for Bell {
     }
 }
 
-/// Begins `work` on a thread of its own, with all signals blocked. Nobody waits for it. Errs where there is no thread to be had.
+/// Begins `work` on a thread of its own, with all signals blocked. Nobody waits for it. Errs where
+/// there is no thread to be had.
 pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     share_one_heap();
     let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
@@ -53,7 +56,8 @@ pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     started.map(|_| ())
 }
 
-/// Keeps the C library from a heap for each thread, which costs memory and is of no use to threads that mostly wait.
+/// Keeps the C library from a heap for each thread, which costs memory and is of no use to threads
+/// that mostly wait.
 #[expect(unsafe_code, reason = "the C library's settings")]
 fn share_one_heap() {
     static ONCE: Once = Once::new();

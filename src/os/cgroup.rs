@@ -1,5 +1,5 @@
-//! One control group (cgroup v2) of an attempt: made, entered, limited, killed and removed. Which part of the tree is ours to
-//! do so in is `os::cgroup::delegated`.
+//! One control group (cgroup v2) of an attempt: made, entered, limited, killed and removed. Which
+//! part of the tree is ours to do so in is `os::cgroup::delegated`.
 //!
 //! No policy: what is wanted, and what an error means, is said elsewhere.
 
@@ -34,7 +34,8 @@ impl Cgroup {
         Self { dir: dir.into() }
     }
 
-    /// Makes it anew, so that nothing of the one before is left in it. Errs with EBUSY where somebody lives in that.
+    /// Makes it anew, so that nothing of the one before is left in it. Errs with EBUSY where
+    /// somebody lives in that.
     pub(crate) fn make_anew(&self) -> io::Result<()> {
         match self.remove() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -42,7 +43,8 @@ impl Cgroup {
         }
     }
 
-    /// Removes it with those below it. Errs with EBUSY where somebody lives there, with `NotFound` where it is gone.
+    /// Removes it with those below it. Errs with EBUSY where somebody lives there, with `NotFound`
+    /// where it is gone.
     pub(crate) fn remove(&self) -> io::Result<()> {
         for below in below(&self.dir)? {
             Self::at(below).remove()?;
@@ -55,8 +57,8 @@ impl Cgroup {
         write_only(&self.dir.join("cgroup.procs"))
     }
 
-    /// Lets the groups below this one be limited in their memory. Errs with EBUSY where it has processes of its own, with
-    /// ENOENT where it has no such controller.
+    /// Lets the groups below this one be limited in their memory. Errs with EBUSY where it has
+    /// processes of its own, with ENOENT where it has no such controller.
     pub(crate) fn let_memory_be_limited(&self) -> io::Result<()> {
         write(&self.dir.join("cgroup.subtree_control"), "+memory")
     }
@@ -74,7 +76,8 @@ impl Cgroup {
         if count("oom") == 0 { 0 } else { count("oom_kill") }
     }
 
-    /// Kills everything in it at once, whoever it belongs to; nobody can be born meanwhile and be missed. Does not wait.
+    /// Kills everything in it at once, whoever it belongs to; nobody can be born meanwhile and be
+    /// missed. Does not wait.
     pub(crate) fn kill(&self) -> io::Result<()> {
         write(&self.dir.join("cgroup.kill"), "1")
     }
@@ -106,7 +109,8 @@ impl Cgroup {
         here.chain(below.into_iter().flat_map(|dir| Self::at(dir).processes())).collect()
     }
 
-    /// Removes those beside it whose name begins with its own and a dot, as far as nobody lives there.
+    /// Removes those beside it whose name begins with its own and a dot, as far as nobody lives
+    /// there.
     pub(crate) fn remove_later_ones(&self) {
         let (Some(parent), Some(name)) = (self.dir.parent(), self.dir.file_name()) else {
             return;

@@ -11,8 +11,8 @@ use crate::core::time::{Mono, Now, Wall};
 /// A wall clock that was read longer ago than this is not of the same time as the monotonic one.
 const APART_MAX: Duration = Duration::from_secs(10);
 
-/// Reads the wall clock and the monotonic clock as of one time: a process that was stopped between the two would take the
-/// time that passed for a clock that was set back.
+/// Reads the wall clock and the monotonic clock as of one time: a process that was stopped between
+/// the two would take the time that passed for a clock that was set back.
 ///
 /// # Panics
 ///
@@ -37,8 +37,9 @@ fn mono() -> Mono {
     Mono::from_duration(STEADY.read(Duration::from(clock)))
 }
 
-/// The kernel's monotonic clock never goes back; one that a library fakes together with the wall clock does (libfaketime).
-/// Deadlines would then lie years ahead, so what it goes back by is added from then on.
+/// The kernel's monotonic clock never goes back; one that a library fakes together with the wall
+/// clock does (libfaketime). Deadlines would then lie years ahead, so what it goes back by is added
+/// from then on.
 struct Steady {
     last_ns: AtomicU64,
     lost_ns: AtomicU64,
@@ -49,7 +50,8 @@ static STEADY: Steady = Steady { last_ns: AtomicU64::new(0), lost_ns: AtomicU64:
 /// Whether the kernel's wall clock follows a better one (adjtimex(2)). None: it cannot be asked.
 #[expect(unsafe_code, reason = "nix has no adjtimex(2)")]
 pub(crate) fn is_synchronised() -> Option<bool> {
-    // SAFETY: all of it is numbers, for which zero is a value; no mode set means that nothing is changed.
+    // SAFETY: all of it is numbers, for which zero is a value; no mode set means that nothing is
+    // changed.
     let mut state: nix::libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes into a living local.
     let answer = unsafe { nix::libc::adjtimex(&raw mut state) };

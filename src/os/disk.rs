@@ -20,7 +20,8 @@ pub(crate) struct Space {
     pub(crate) total: u64,
     /// What this process may still use.
     pub(crate) available: u64,
-    /// How many files this process may still make; none where the file system has no number of them.
+    /// How many files this process may still make; none where the file system has no number of
+    /// them.
     pub(crate) files: Option<u64>,
 }
 
@@ -35,7 +36,8 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
-/// Gives the first `len` bytes of a file their blocks, and the file that length. Errs with `StorageFull` where there are none.
+/// Gives the first `len` bytes of a file their blocks, and the file that length. Errs with
+/// `StorageFull` where there are none.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     let end = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
     match fallocate(fd, FallocateFlags::empty(), 0, end) {
@@ -45,7 +47,8 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     }
 }
 
-/// The same without changing the length: later writes there need no room. Does nothing where the file system cannot do it.
+/// The same without changing the length: later writes there need no room. Does nothing where the
+/// file system cannot do it.
 pub(crate) fn allocate_behind_end(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     let end = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
     match fallocate(fd, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, end) {

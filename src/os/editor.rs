@@ -10,7 +10,8 @@ use nix::unistd::{AccessFlags, access};
 
 use super::signals::Sheltered;
 
-/// Looked for where the environment names none: Debian's choice of the machine, then what POSIX has.
+/// Looked for where the environment names none: Debian's choice of the machine, then what POSIX
+/// has.
 const FALLBACKS: [&str; 2] = ["editor", "vi"];
 
 /// How an editor ended.
@@ -24,7 +25,8 @@ pub(crate) enum Ended {
     Signaled(i32),
 }
 
-/// The command line of the editor: `$VISUAL`, else `$EDITOR`, else what is installed. None: nothing is.
+/// The command line of the editor: `$VISUAL`, else `$EDITOR`, else what is installed. None: nothing
+/// is.
 pub(crate) fn find() -> Option<OsString> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     variable("VISUAL").or_else(|| variable("EDITOR")).or_else(|| {
@@ -41,8 +43,9 @@ fn is_in_path(name: &str) -> bool {
     })
 }
 
-/// Runs an editor on a file and waits for its end, as crontab(1) does: through the shell, so that its line may have options, and
-/// deaf to INT, QUIT and HUP meanwhile, which are the editor's business.
+/// Runs an editor on a file and waits for its end, as crontab(1) does: through the shell, so that
+/// its line may have options, and deaf to INT, QUIT and HUP meanwhile, which are the editor's
+/// business.
 #[expect(clippy::disallowed_methods, reason = "processes are started here")]
 pub(crate) fn run(editor: &OsStr, file: &Path) -> io::Result<Ended> {
     let _sheltered = Sheltered::begin()?;

@@ -1,4 +1,5 @@
-//! Reading and writing at a place of an open file, whatever its offset is, and files that live in memory.
+//! Reading and writing at a place of an open file, whatever its offset is, and files that live in
+//! memory.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -14,7 +15,8 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::uio;
 
-/// Whether this process may make and replace files in a directory (access(2)); errs with the reason why not.
+/// Whether this process may make and replace files in a directory (access(2)); errs with the reason
+/// why not.
 pub(crate) fn is_writable_dir(dir: &Path) -> io::Result<()> {
     let may = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
     Ok(nix::unistd::access(dir, may)?)
@@ -54,12 +56,14 @@ pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// Reads a regular file of at most `len_max` bytes. Never waits: neither for the other end of a FIFO nor for an endless device.
+/// Reads a regular file of at most `len_max` bytes. Never waits: neither for the other end of a
+/// FIFO nor for an endless device.
 pub(crate) fn read_small(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     read_whole(open_at_once(path)?, len_max)
 }
 
-/// Reads a regular file of at most `len_max` bytes that [`open_at_once`] has opened, or one that opens as it does.
+/// Reads a regular file of at most `len_max` bytes that [`open_at_once`] has opened, or one that
+/// opens as it does.
 pub(crate) fn read_whole(file: File, len_max: u64) -> io::Result<Vec<u8>> {
     let meta = file.metadata()?;
     if !meta.is_file() {
@@ -90,7 +94,8 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, len_max: usize) -> io::Re
     Ok(bytes)
 }
 
-/// Makes a file in memory that holds `bytes` and can never be changed again, to be read from its beginning.
+/// Makes a file in memory that holds `bytes` and can never be changed again, to be read from its
+/// beginning.
 pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let file = memfd_create(c"jobctl", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     write_at(file.as_fd(), bytes, 0)?;
@@ -102,7 +107,8 @@ pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// A hidden name for a file beside `path`, which nobody can guess; the file is made with `create_new`, so that it is ours alone.
+/// A hidden name for a file beside `path`, which nobody can guess; the file is made with
+/// `create_new`, so that it is ours alone.
 pub(crate) fn draft_of(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -110,7 +116,8 @@ pub(crate) fn draft_of(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Gives an open file another name, in place of what has that one, if it has its own still: others may write in the directory.
+/// Gives an open file another name, in place of what has that one, if it has its own still: others
+/// may write in the directory.
 pub(crate) fn rename_own(file: &File, from: &Path, to: &Path) -> io::Result<()> {
     let (ours, there) = (file.metadata()?, std::fs::symlink_metadata(from)?);
     if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {

@@ -1,4 +1,5 @@
-//! The state directory and what is in it: for nobody but its user, and nothing in it is reached through a symbolic link.
+//! The state directory and what is in it: for nobody but its user, and nothing in it is reached
+//! through a symbolic link.
 //!
 //! The way to the state directory may go through links, as that of any other directory.
 
@@ -44,9 +45,10 @@ pub(crate) enum Wide {
 
 /// Makes the state directory and the directories in it where they are missing.
 ///
-/// One that was there is taken only if it is empty or has a store, or the beginning of one; its mode is left as it is, unless
-/// others may write in it and `wide` says to close it. Errs with a message that names the path: also where one of the directories
-/// belongs to somebody else or is a link, and where others could write and left something that is not this user's.
+/// One that was there is taken only if it is empty or has a store, or the beginning of one; its
+/// mode is left as it is, unless others may write in it and `wide` says to close it. Errs with a
+/// message that names the path: also where one of the directories belongs to somebody else or is a
+/// link, and where others could write and left something that is not this user's.
 pub(crate) fn make_private(state_dir: &Path, inside: &[&str], wide: Wide) -> io::Result<()> {
     make_way(state_dir).map_err(|error| of_path(state_dir, &error))?;
     let dir = open_dir(state_dir)?;
@@ -71,7 +73,8 @@ pub(crate) fn make_private(state_dir: &Path, inside: &[&str], wide: Wide) -> io:
     Ok(())
 }
 
-/// Errs as [`make_private`] does where somebody else has the state directory, or others may write in it. One that is missing is right.
+/// Errs as [`make_private`] does where somebody else has the state directory, or others may write
+/// in it. One that is missing is right.
 pub(crate) fn judge(state_dir: &Path) -> io::Result<()> {
     let dir = match open_dir(state_dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -81,7 +84,8 @@ pub(crate) fn judge(state_dir: &Path) -> io::Result<()> {
     refuse_wide(&dir, state_dir)
 }
 
-/// Makes what is missing of the way to a directory, and the directory itself, for nobody but this user.
+/// Makes what is missing of the way to a directory, and the directory itself, for nobody but this
+/// user.
 fn make_way(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(PRIVATE.bits()).create(dir)
 }
@@ -163,8 +167,8 @@ fn refuse_used_for_other_things(state_dir: &Path) -> io::Result<()> {
     )))
 }
 
-/// Whether a supervisor or verb makes this name in a state directory, a state directory of another jobfile has it, or every new file
-/// system does.
+/// Whether a supervisor or verb makes this name in a state directory, a state directory of another
+/// jobfile has it, or every new file system does.
 fn is_one_of_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else {
         return false;
@@ -185,13 +189,15 @@ fn close_to_others(dir: &OwnedFd, path: &Path, bits: u32) -> io::Result<()> {
         return Ok(());
     }
     match fchmod(dir, PRIVATE) {
-        // One of root's that everybody may write in, as container runtimes make them for ordinary users.
+        // One of root's that everybody may write in, as container runtimes make them for ordinary
+        // users.
         Ok(()) | Err(Errno::EPERM) => Ok(()),
         Err(errno) => Err(of_path(path, &errno.into())),
     }
 }
 
-/// Refuses a directory in which others may write, unless this user could not close it: then it is as its supervisor took it.
+/// Refuses a directory in which others may write, unless this user could not close it: then it is
+/// as its supervisor took it.
 fn refuse_wide(dir: &OwnedFd, path: &Path) -> io::Result<()> {
     let stat = fstat(dir).map_err(|errno| of_path(path, &errno.into()))?;
     let me = Uid::effective();

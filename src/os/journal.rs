@@ -1,4 +1,5 @@
-//! journald (systemd.journal-fields(7), the native protocol): whether standard error goes there, and events with fields.
+//! journald (systemd.journal-fields(7), the native protocol): whether standard error goes there,
+//! and events with fields.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -10,7 +11,8 @@ use nix::sys::stat::fstat;
 /// Where journald takes events.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Whether `$JOURNAL_STREAM` names the device and inode of standard error, which is how systemd says that journald reads it.
+/// Whether `$JOURNAL_STREAM` names the device and inode of standard error, which is how systemd
+/// says that journald reads it.
 pub(crate) fn reads_stderr() -> bool {
     let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
     fstat(io::stderr().as_fd())
@@ -61,7 +63,8 @@ impl Journal {
     }
 }
 
-/// Adds a field to an event: a line, or with its length before it where the value has lines of its own.
+/// Adds a field to an event: a line, or with its length before it where the value has lines of its
+/// own.
 pub(crate) fn field(event: &mut Vec<u8>, name: &str, value: &str) {
     event.extend_from_slice(name.as_bytes());
     if value.contains('\n') {

@@ -1,4 +1,5 @@
-//! Session keyrings (session-keyring(7)): what a process finds keys in, and gives to its children with them.
+//! Session keyrings (session-keyring(7)): what a process finds keys in, and gives to its children
+//! with them.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -6,8 +7,8 @@ use nix::libc;
 /// The operation of keyctl(2).
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
 
-/// Leaves the session keyring of this process for a new one with nothing in it. Does nothing where there are no keyrings: the
-/// kernel has none, or a container forbids them.
+/// Leaves the session keyring of this process for a new one with nothing in it. Does nothing where
+/// there are no keyrings: the kernel has none, or a container forbids them.
 #[expect(unsafe_code, reason = "nix has no keyctl(2)")]
 pub(crate) fn join_new_session() -> Result<(), Errno> {
     let unnamed = std::ptr::null::<libc::c_char>();

@@ -37,7 +37,8 @@ impl Limit {
     }
 }
 
-/// Raises the soft limit of this process's open files to the hard one. What it starts has the former one, unless its job says otherwise.
+/// Raises the soft limit of this process's open files to the hard one. What it starts has the
+/// former one, unless its job says otherwise.
 pub(crate) fn raise_open_files() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

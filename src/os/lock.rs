@@ -1,6 +1,8 @@
-//! Locks on files (flock), taken without waiting and held by an open file, so that they can be passed to another process.
+//! Locks on files (flock), taken without waiting and held by an open file, so that they can be
+//! passed to another process.
 //!
-//! Closing one copy of the open file leaves the lock with the others; only [`File::unlock`] ends it for all of them.
+//! Closing one copy of the open file leaves the lock with the others; only [`File::unlock`] ends it
+//! for all of them.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -11,7 +13,8 @@ use nix::fcntl::OFlag;
 
 use super::inside::{open_inside, open_top};
 
-/// How often a lock file may be replaced under our hands before it counts as held by whoever does so.
+/// How often a lock file may be replaced under our hands before it counts as held by whoever does
+/// so.
 const REPLACED_MAX: u32 = 16;
 
 /// A lock file is made where there is none.
@@ -26,10 +29,12 @@ pub(crate) enum Kind {
     Shared,
 }
 
-/// Takes the lock on the file at `path` and makes the file where there is none (0600). None: somebody else holds it.
+/// Takes the lock on the file at `path` and makes the file where there is none (0600). None:
+/// somebody else holds it.
 ///
-/// The file is not locked any more once it was removed: whoever comes later would lock another file. So the lock counts only
-/// if the file is still the one at `path` after it was locked. A symbolic link is refused.
+/// The file is not locked any more once it was removed: whoever comes later would lock another
+/// file. So the lock counts only if the file is still the one at `path` after it was locked. A
+/// symbolic link is refused.
 pub(crate) fn try_lock(path: &Path, kind: Kind) -> io::Result<Option<File>> {
     try_lock_with(path, kind, || open_top(path, MAKE))
 }
@@ -69,8 +74,8 @@ pub(crate) fn try_lock_open(file: &File, kind: Kind) -> io::Result<bool> {
     }
 }
 
-/// The files of a directory that are locked with flock(2), and by which processes, as the kernel lists them (proc_locks(5)). Takes no lock
-/// itself: even a look would be in somebody's way.
+/// The files of a directory that are locked with flock(2), and by which processes, as the kernel
+/// lists them (proc_locks(5)). Takes no lock itself: even a look would be in somebody's way.
 pub(crate) fn holders_in(dir: &Path) -> io::Result<Vec<(PathBuf, i32)>> {
     let table = fs::read_to_string("/proc/locks")?;
     let mut holders = Vec::new();

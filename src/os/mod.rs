@@ -1,4 +1,5 @@
-//! The thin edge to the kernel and the system's files: a file for each thing, no policy. Knows core only.
+//! The thin edge to the kernel and the system's files: a file for each thing, no policy. Knows core
+//! only.
 //!
 //! The only place with `unsafe` code, and the only place that asks a clock or starts a process.
 

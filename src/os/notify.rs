@@ -1,4 +1,5 @@
-//! What systemd wants to hear of a service (sd_notify(3)): messages on the socket that `$NOTIFY_SOCKET` names.
+//! What systemd wants to hear of a service (sd_notify(3)): messages on the socket that
+//! `$NOTIFY_SOCKET` names.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,8 +18,8 @@ pub(crate) struct Notify {
 }
 
 impl Notify {
-    /// As the environment of this process says; none if nobody wants to hear anything. Errs if `$NOTIFY_SOCKET` names no socket of a file or of
-    /// the abstract kind.
+    /// As the environment of this process says; none if nobody wants to hear anything. Errs if
+    /// `$NOTIFY_SOCKET` names no socket of a file or of the abstract kind.
     pub(crate) fn of_process() -> io::Result<Option<Self>> {
         let name = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         name.map(|name| Self::to(&name)).transpose()

@@ -1,7 +1,9 @@
-//! Files outside the state directory that others read: replaced whole, or touched. No symbolic link is followed at their name, nothing is
-//! waited for, and for root nobody else may have a hand in the way to their directory.
+//! Files outside the state directory that others read: replaced whole, or touched. No symbolic link
+//! is followed at their name, nothing is waited for, and for root nobody else may have a hand in
+//! the way to their directory.
 //!
-//! The directory itself may be another user's, as those of collectors are: what is done here stays in it, and he could do it himself.
+//! The directory itself may be another user's, as those of collectors are: what is done here stays
+//! in it, and he could do it himself.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -23,8 +25,8 @@ const SAFELY: OFlag =
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 
-/// Replaces a file by one with these bytes, readable by all; whoever reads it meanwhile sees the old one or the new one. Not synced. Errs
-/// where the name is that of anything but a regular file.
+/// Replaces a file by one with these bytes, readable by all; whoever reads it meanwhile sees the
+/// old one or the new one. Not synced. Errs where the name is that of anything but a regular file.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (dir, name) = place_of(path)?;
     match fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -46,7 +48,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Makes a file if there is none, and says that it was changed at `at`. Errs where it is no regular file, or has another name besides.
+/// Makes a file if there is none, and says that it was changed at `at`. Errs where it is no regular
+/// file, or has another name besides.
 pub(crate) fn touch(path: &Path, at: SystemTime) -> io::Result<()> {
     let (dir, name) = place_of(path)?;
     let flags = SAFELY | OFlag::O_WRONLY | OFlag::O_CREAT;

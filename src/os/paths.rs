@@ -101,7 +101,8 @@ impl Caller {
 
 /// The path with its directory made absolute and free of `..` and symbolic links.
 ///
-/// The file itself may be a symbolic link and is not followed: a mounted ConfigMap changes what it points to.
+/// The file itself may be a symbolic link and is not followed: a mounted ConfigMap changes what it
+/// points to.
 pub(crate) fn settled(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     match (absolute.parent().map(Path::canonicalize), absolute.file_name()) {
@@ -110,7 +111,8 @@ pub(crate) fn settled(path: &Path) -> PathBuf {
     }
 }
 
-/// The name of the state directory of a jobfile other than the default one: readable, and different for each path.
+/// The name of the state directory of a jobfile other than the default one: readable, and different
+/// for each path.
 fn own_name(jobfile: &Path) -> String {
     let stem: String = jobfile
         .file_stem()

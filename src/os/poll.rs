@@ -1,4 +1,5 @@
-//! The one wait: until a descriptor is ready, a span of the monotonic clock is over, or the wall clock was set.
+//! The one wait: until a descriptor is ready, a span of the monotonic clock is over, or the wall
+//! clock was set.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,8 +10,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-/// A span among the descriptors of a [`wait`], which it ends to the point: the timeout of poll(2) may be late by a thousandth of
-/// itself, sixty milliseconds in a minute.
+/// A span among the descriptors of a [`wait`], which it ends to the point: the timeout of poll(2)
+/// may be late by a thousandth of itself, sixty milliseconds in a minute.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     timer: TimerFd,
@@ -41,8 +42,8 @@ impl AsFd for Alarm {
 /// No clock gets there (the year 2255); the kernel's own clocks end in 2262.
 const NEVER_SECS: i64 = 9_000_000_000;
 
-/// Becomes readable when the wall clock is set or the machine wakes up: a timer that is never over, and that the kernel
-/// cancels then (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
+/// Becomes readable when the wall clock is set or the machine wakes up: a timer that is never over,
+/// and that the kernel cancels then (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
     timer: TimerFd,
@@ -87,8 +88,8 @@ pub(crate) fn hang_up(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::empty())
 }
 
-/// Whether a pipe, terminal or file would take up to 4,096 bytes without waiting (pipe(7), `PIPE_BUF`). One whose reader is gone
-/// is: writing to it tells.
+/// Whether a pipe, terminal or file would take up to 4,096 bytes without waiting (pipe(7),
+/// `PIPE_BUF`). One whose reader is gone is: writing to it tells.
 pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
     wait(&mut fds, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
@@ -99,13 +100,16 @@ pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_none_or(|events| !events.is_empty())
 }
 
-/// Waits until one of `fds` is ready, `timeout` is over, or a signal was handled; without a timeout, as long as it takes.
+/// Waits until one of `fds` is ready, `timeout` is over, or a signal was handled; without a
+/// timeout, as long as it takes.
 ///
-/// Answers how many are ready: none after the timeout and after a signal, so the caller asks the clock either way.
+/// Answers how many are ready: none after the timeout and after a signal, so the caller asks the
+/// clock either way.
 pub(crate) fn wait(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<usize> {
     match ppoll(fds, timeout.map(TimeSpec::from_duration), None) {
         Ok(ready) => Ok(usize::try_from(ready).unwrap_or(0)),
-        // The kernel has then answered "nothing" for each of them (do_sys_poll writes before it looks at signals).
+        // The kernel has then answered "nothing" for each of them (do_sys_poll writes before it
+        // looks at signals).
         Err(Errno::EINTR) => Ok(0),
         Err(errno) => Err(errno.into()),
     }

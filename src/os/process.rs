@@ -1,4 +1,5 @@
-//! Processes: who they are, what is below them, how they are signalled and reaped, and how a keeper is started.
+//! Processes: who they are, what is below them, how they are signalled and reaped, and how a keeper
+//! is started.
 //!
 //! The command itself is started in `os::spawn`.
 
@@ -48,7 +49,8 @@ impl Stat {
 
 /// Reads /proc/PID/stat. Errs with `NotFound` where there is no such process.
 pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
-    // One read gives it whole and it is never longer; asking for its length first would cost as much again.
+    // One read gives it whole and it is never longer; asking for its length first would cost as
+    // much again.
     let mut text = [0; 1024];
     let read = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut text));
     let len = match read {
@@ -61,7 +63,8 @@ pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/PID/stat cannot be read"))
 }
 
-/// The name stands in parentheses and may hold anything, parentheses included: the last one ends it.
+/// The name stands in parentheses and may hold anything, parentheses included: the last one ends
+/// it.
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let close = text.iter().rposition(|byte| *byte == b')')?;
@@ -83,8 +86,8 @@ pub(crate) fn environment(pid: i32) -> io::Result<Vec<u8>> {
     fs::read(format!("/proc/{pid}/environ"))
 }
 
-/// Waits for the end of a process that has got KILL or is exiting, `limit` at most: until then it holds its locks. Does nothing for one
-/// that lives. Whether it is gone.
+/// Waits for the end of a process that has got KILL or is exiting, `limit` at most: until then it
+/// holds its locks. Does nothing for one that lives. Whether it is gone.
 pub(crate) fn wait_if_dying(pid: i32, limit: Duration) -> bool {
     let Ok(pidfd) = pidfd_open(pid) else {
         return stat(pid).is_err();
@@ -95,7 +98,8 @@ pub(crate) fn wait_if_dying(pid: i32, limit: Duration) -> bool {
             .is_ok_and(|ended| ended > 0)
 }
 
-/// What /proc/PID/status says of a process that KILL is pending for, or that has ended and waits to be reaped.
+/// What /proc/PID/status says of a process that KILL is pending for, or that has ended and waits to
+/// be reaped.
 fn is_dying(status: &str) -> bool {
     let field = |name: &str| {
         let mut lines = status.lines();
@@ -110,21 +114,23 @@ fn is_dying(status: &str) -> bool {
     is_ended || has_kill("ShdPnd:") || has_kill("SigPnd:")
 }
 
-/// Whether a process is in the middle of execve(2), where for a moment it has neither environment nor arguments; a process that
-/// was executed without an environment still has arguments.
+/// Whether a process is in the middle of execve(2), where for a moment it has neither environment
+/// nor arguments; a process that was executed without an environment still has arguments.
 pub(crate) fn is_executing(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty())
 }
 
-/// Whether no number of a process, group or session can have been given twice on this boot: the kernel counts up to the greatest
-/// one before it begins anew (proc_sys_kernel(5), `pid_max`). False where that cannot be told.
+/// Whether no number of a process, group or session can have been given twice on this boot: the
+/// kernel counts up to the greatest one before it begins anew (proc_sys_kernel(5), `pid_max`).
+/// False where that cannot be told.
 pub(crate) fn has_given_no_number_twice() -> bool {
     let max = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
     let max = max.and_then(|max| max.trim().parse::<u64>().ok());
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let forks = stat.lines().find_map(|line| line.strip_prefix("processes "));
     let forks = forks.and_then(|forks| forks.trim().parse::<u64>().ok());
-    // Numbers that are in use are passed over, which makes the round shorter; half of it is far from that.
+    // Numbers that are in use are passed over, which makes the round shorter; half of it is far
+    // from that.
     max.zip(forks).is_some_and(|(max, forks)| forks < max / 2)
 }
 
@@ -239,7 +245,8 @@ pub(crate) fn reap() -> io::Result<Reaped> {
         let mut raw = 0;
         // SAFETY: a struct rusage is plain numbers, for which all zero is a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: both pointers are to living locals of the right type; wait4(2) writes nothing else.
+        // SAFETY: both pointers are to living locals of the right type; wait4(2) writes nothing
+        // else.
         let pid =
             unsafe { libc::wait4(-1, &raw mut raw, libc::WNOHANG | libc::__WALL, &raw mut usage) };
         match Errno::result(pid) {
@@ -269,7 +276,8 @@ pub(crate) fn give_memory_back() {
     }
 }
 
-/// Lets this process use what it makes itself, whatever the umask it was started with says. What is executed gets a mask of its own.
+/// Lets this process use what it makes itself, whatever the umask it was started with says. What is
+/// executed gets a mask of its own.
 pub(crate) fn keep_own_rights() {
     let former = umask(Mode::empty());
     umask(former & !Mode::S_IRWXU);
@@ -299,8 +307,8 @@ fn span_of(time: libc::timeval) -> Duration {
     Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
 }
 
-/// Sends a signal, by number since it may be a real-time one, to the process group of `leader`. That is still its own as long
-/// as the caller has a child in it, alive or not yet reaped.
+/// Sends a signal, by number since it may be a real-time one, to the process group of `leader`.
+/// That is still its own as long as the caller has a child in it, alive or not yet reaped.
 pub(crate) fn signal_group(leader: i32, signal: i32) -> io::Result<()> {
     assert!(leader > 1, "a group of 0 or 1 would be ourselves or everybody");
     kill(-leader, signal)
@@ -321,8 +329,8 @@ fn kill(target: i32, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a handle of a process that stays with it and is never that of a later one with the same number. It becomes readable
-/// when the process ends.
+/// Opens a handle of a process that stays with it and is never that of a later one with the same
+/// number. It becomes readable when the process ends.
 #[expect(unsafe_code, reason = "nix has no pidfd_open(2)")]
 pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open(2) takes numbers only.
@@ -350,7 +358,8 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Re
     Ok(())
 }
 
-/// Sends a signal to exactly the process that `process` describes. Errs with `NotFound` where it is gone.
+/// Sends a signal to exactly the process that `process` describes. Errs with `NotFound` where it is
+/// gone.
 pub(crate) fn signal_exactly(process: &Stat, signal: Signal) -> io::Result<()> {
     let pidfd = match pidfd_open(process.pid) {
         Ok(pidfd) => pidfd,
@@ -374,7 +383,8 @@ pub(crate) fn signal_exactly(process: &Stat, signal: Signal) -> io::Result<()> {
 /// Closes every descriptor from `first` on.
 #[expect(unsafe_code, reason = "nix has no close_range(2)")]
 pub(crate) fn close_from(first: u32) -> io::Result<()> {
-    // SAFETY: the caller is a process that has just begun and owns no descriptors but the ones below `first`.
+    // SAFETY: the caller is a process that has just begun and owns no descriptors but the ones
+    // below `first`.
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })?;
     Ok(())
 }
@@ -396,11 +406,11 @@ pub(crate) fn nice() -> io::Result<i32> {
     }
 }
 
-/// Starts a keeper: `exe keeper` with the order socket, the record and the output file as its descriptors 0, 1 and 2. Answers
-/// its number; it is a child of the caller, which reaps it.
+/// Starts a keeper: `exe keeper` with the order socket, the record and the output file as its
+/// descriptors 0, 1 and 2. Answers its number; it is a child of the caller, which reaps it.
 ///
-/// The caller's own mask and dispositions do not matter: a keeper sets up its own. Nothing is done between fork and exec, so
-/// the C library can start it without copying the caller's memory.
+/// The caller's own mask and dispositions do not matter: a keeper sets up its own. Nothing is done
+/// between fork and exec, so the C library can start it without copying the caller's memory.
 #[expect(clippy::disallowed_methods, reason = "processes are started here")]
 pub(crate) fn spawn_keeper(
     exe: &Path,
@@ -418,7 +428,8 @@ pub(crate) fn spawn_keeper(
     i32::try_from(child.id()).map_err(io::Error::other)
 }
 
-/// Runs a program to its end, with nothing to read and messages in English, and answers what it printed.
+/// Runs a program to its end, with nothing to read and messages in English, and answers what it
+/// printed.
 #[expect(clippy::disallowed_methods, reason = "processes are started here")]
 pub(crate) fn output_of(program: &str, args: &[&str]) -> io::Result<Output> {
     Command::new(program).args(args).env("LC_ALL", "C").stdin(Stdio::null()).output()

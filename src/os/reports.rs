@@ -1,6 +1,8 @@
-//! The files in which commands report: in a directory that nobody else can write to, each belongs to the user of its command.
+//! The files in which commands report: in a directory that nobody else can write to, each belongs
+//! to the user of its command.
 //!
-//! Whoever reads one follows no symbolic link, waits for nothing and reads a bounded part of it, whatever the command has put there.
+//! Whoever reads one follows no symbolic link, waits for nothing and reads a bounded part of it,
+//! whatever the command has put there.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
@@ -70,7 +72,8 @@ pub(crate) fn make(path: &Path, owner: Option<&Identity>) -> io::Result<()> {
     }
 }
 
-/// Reads the end of a file, of at most `len_max` bytes. Errs with `InvalidInput` for what is no regular file of one name.
+/// Reads the end of a file, of at most `len_max` bytes. Errs with `InvalidInput` for what is no
+/// regular file of one name.
 pub(crate) fn read(path: &Path, len_max: u64) -> io::Result<Tail> {
     let file = OpenOptions::new()
         .read(true)

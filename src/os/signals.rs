@@ -1,5 +1,6 @@
-//! Signals as something to wait for: a pipe written by handlers, for a process that must not block signals (its children would
-//! inherit that), and a queue (signalfd), for one that gives its children an empty mask itself.
+//! Signals as something to wait for: a pipe written by handlers, for a process that must not block
+//! signals (its children would inherit that), and a queue (signalfd), for one that gives its
+//! children an empty mask itself.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -28,7 +29,8 @@ pub(crate) struct SelfPipe {
 }
 
 impl SelfPipe {
-    /// Installs handlers for `signals` and unblocks them: whoever started this process may have blocked them.
+    /// Installs handlers for `signals` and unblocks them: whoever started this process may have
+    /// blocked them.
     ///
     /// # Panics
     ///
@@ -50,7 +52,8 @@ impl SelfPipe {
         self.read_end.as_fd()
     }
 
-    /// Takes all signals that were handled since the last time, in order; a signal may stand there more than once.
+    /// Takes all signals that were handled since the last time, in order; a signal may stand there
+    /// more than once.
     pub(crate) fn take(&self) -> io::Result<Vec<Signal>> {
         let mut signals = Vec::new();
         let mut bytes = [0; 64];
@@ -81,7 +84,8 @@ impl Drop for SelfPipe {
 fn handle(signal: Signal) -> io::Result<()> {
     let action =
         SigAction::new(SigHandler::Handler(on_signal), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: `on_signal` does only what is allowed in a handler: it reads an atomic, calls write(2) and keeps errno.
+    // SAFETY: `on_signal` does only what is allowed in a handler: it reads an atomic, calls
+    // write(2) and keeps errno.
     unsafe { sigaction(signal, &action) }?;
     Ok(())
 }
@@ -90,18 +94,21 @@ fn handle(signal: Signal) -> io::Result<()> {
 extern "C" fn on_signal(signal: libc::c_int) {
     let errno = Errno::last_raw();
     let byte = signal.to_le_bytes()[0];
-    // SAFETY: one byte is read from a living local. The descriptor is that of the pipe; where it is -1 or the pipe is full
-    // the call fails, which is right: a full pipe already tells that there are signals.
+    // SAFETY: one byte is read from a living local. The descriptor is that of the pipe; where it is
+    // -1 or the pipe is full the call fails, which is right: a full pipe already tells that there
+    // are signals.
     unsafe { libc::write(HANDLERS_END.load(Ordering::SeqCst), (&raw const byte).cast(), 1) };
     Errno::set_raw(errno);
 }
 
-/// Blocked signals as a queue. Children inherit the mask: whoever starts one gives it an empty mask.
+/// Blocked signals as a queue. Children inherit the mask: whoever starts one gives it an empty
+/// mask.
 #[derive(Debug)]
 pub(crate) struct SignalQueue(SignalFd);
 
 impl SignalQueue {
-    /// Blocks every signal but those of faults, and queues `signals`. The others stay pending and do nothing.
+    /// Blocks every signal but those of faults, and queues `signals`. The others stay pending and
+    /// do nothing.
     pub(crate) fn open(signals: &[Signal]) -> io::Result<Self> {
         let mut blocked = SigSet::all();
         for fault in [
@@ -134,15 +141,17 @@ impl SignalQueue {
     }
 }
 
-/// Gives every signal its default disposition, 32 and 33 included, which the C library keeps to itself and which
-/// posix_spawn(3) leaves ignored.
+/// Gives every signal its default disposition, 32 and 33 included, which the C library keeps to
+/// itself and which posix_spawn(3) leaves ignored.
 #[expect(unsafe_code, reason = "the C library refuses to touch 32 and 33")]
 pub(crate) fn reset_dispositions() {
-    // The kernel's own struct sigaction: handler, flags, restorer, mask. All zero is SIG_DFL without flags.
+    // The kernel's own struct sigaction: handler, flags, restorer, mask. All zero is SIG_DFL
+    // without flags.
     let default = [0_u64; 4];
     for signal in 1..=SIGNAL_MAX {
-        // SAFETY: the kernel reads a struct sigaction of at most 32 bytes from a living local and writes nothing; the size
-        // of its mask is 8 bytes. KILL and STOP are refused with EINVAL, which changes nothing.
+        // SAFETY: the kernel reads a struct sigaction of at most 32 bytes from a living local and
+        // writes nothing; the size of its mask is 8 bytes. KILL and STOP are refused with EINVAL,
+        // which changes nothing.
         unsafe {
             libc::syscall(
                 libc::SYS_rt_sigaction,
@@ -164,7 +173,8 @@ pub(crate) fn ignore_children() -> io::Result<()> {
     Ok(())
 }
 
-/// Lets a write beyond the limit of file sizes (`ulimit -f`) fail with EFBIG, as one on a full disk does, instead of ending this process.
+/// Lets a write beyond the limit of file sizes (`ulimit -f`) fail with EFBIG, as one on a full disk
+/// does, instead of ending this process.
 ///
 /// By a handler, not by ignoring XFSZ: what this process executes has it as usual.
 pub(crate) fn survive_size_limit() -> io::Result<()> {
@@ -173,8 +183,8 @@ pub(crate) fn survive_size_limit() -> io::Result<()> {
     dispose(Signal::SIGXFSZ, &action).map(drop)
 }
 
-/// As long as it lives, INT, QUIT and HUP do nothing to this process. A program that is started meanwhile has them as usual: exec(2)
-/// takes handlers away, but would keep them ignored.
+/// As long as it lives, INT, QUIT and HUP do nothing to this process. A program that is started
+/// meanwhile has them as usual: exec(2) takes handlers away, but would keep them ignored.
 #[derive(Debug)]
 pub(crate) struct Sheltered(Vec<(Signal, SigAction)>);
 
@@ -209,7 +219,8 @@ extern "C" fn on_nothing(_signal: libc::c_int) {}
 
 #[expect(unsafe_code, reason = "a handler runs between any two instructions")]
 fn dispose(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
-    // SAFETY: the action is that of `on_nothing`, which does nothing, or one that was in force before.
+    // SAFETY: the action is that of `on_nothing`, which does nothing, or one that was in force
+    // before.
     Ok(unsafe { sigaction(signal, action) }?)
 }
 

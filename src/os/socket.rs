@@ -1,4 +1,5 @@
-//! Pairs of sockets that keep the borders of messages and carry descriptors (SOCK_SEQPACKET, SCM_RIGHTS).
+//! Pairs of sockets that keep the borders of messages and carry descriptors (SOCK_SEQPACKET,
+//! SCM_RIGHTS).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -26,7 +27,8 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Sends one message without waiting, with copies of `descriptors`. A peer that is gone is an error, not a signal.
+/// Sends one message without waiting, with copies of `descriptors`. A peer that is gone is an
+/// error, not a signal.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     parts: &[&[u8]],
@@ -48,7 +50,8 @@ pub(crate) fn send(
 
 /// Receives one message without waiting. A length of zero is the end: the peer is gone.
 ///
-/// Errs with `WouldBlock` where there is none, and with `InvalidData` where `buffer` or the space for descriptors is too small.
+/// Errs with `WouldBlock` where there is none, and with `InvalidData` where `buffer` or the space
+/// for descriptors is too small.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Message> {
     let mut control = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
     let mut slices = [IoSliceMut::new(buffer)];
@@ -72,8 +75,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<M
 #[expect(unsafe_code, reason = "descriptors come out of a message as numbers")]
 fn own(raw: &[RawFd], descriptors: &mut Vec<OwnedFd>) {
     for fd in raw {
-        // SAFETY: the kernel has just made these descriptors for this message, so they are open and nobody else owns them;
-        // each is taken exactly once.
+        // SAFETY: the kernel has just made these descriptors for this message, so they are open and
+        // nobody else owns them; each is taken exactly once.
         descriptors.push(unsafe { OwnedFd::from_raw_fd(*fd) });
     }
 }

@@ -1,12 +1,14 @@
 //! Starts a command, in one of two ways.
 //!
-//! As vfork(2) does it ([`Spawner`]): the child borrows this process's memory until it executes, so starting costs the same however
-//! large this process is, and the child can say exactly what went wrong by writing it down. Everything it needs is made before;
-//! between clone and exec it makes system calls only. But this process stands still meanwhile, so it is only for a command that
-//! has this process's own ids: nobody else can hold it up then.
+//! As vfork(2) does it ([`Spawner`]): the child borrows this process's memory until it executes, so
+//! starting costs the same however large this process is, and the child can say exactly what went
+//! wrong by writing it down. Everything it needs is made before; between clone and exec it makes
+//! system calls only. But this process stands still meanwhile, so it is only for a command that has
+//! this process's own ids: nobody else can hold it up then.
 //!
-//! As fork(2) does it ([`fork`]): the child has its own memory, may look things up before it becomes the command ([`Frame::enter`],
-//! [`Command::become_it`]), and may hang: this process goes on and can kill it.
+//! As fork(2) does it ([`fork`]): the child has its own memory, may look things up before it
+//! becomes the command ([`Frame::enter`], [`Command::become_it`]), and may hang: this process goes
+//! on and can kill it.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -48,7 +50,8 @@ pub(crate) struct Command<'a> {
 /// Where a command lives and what it is connected to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
-    /// The door of the control group it lives in (`cgroup.procs`, open for writing); none: this process's.
+    /// The door of the control group it lives in (`cgroup.procs`, open for writing); none: this
+    /// process's.
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// Standard input.
     pub(crate) stdin: BorrowedFd<'a>,
@@ -159,10 +162,11 @@ impl Spawner {
         Self { stack: vec![0; STACK_SIZE], parent: nix::unistd::getpid().as_raw() }
     }
 
-    /// Starts `command` in a session of its own and answers its number. It is executing when this returns; one that could not
-    /// be started has been reaped.
+    /// Starts `command` in a session of its own and answers its number. It is executing when this
+    /// returns; one that could not be started has been reaped.
     ///
-    /// Signals that the caller does not want the child to ignore must not be ignored by the caller; its mask does not matter.
+    /// Signals that the caller does not want the child to ignore must not be ignored by the caller;
+    /// its mask does not matter.
     #[expect(unsafe_code, reason = "clone(2) as vfork(2) does it")]
     pub(crate) fn spawn(
         &mut self,
@@ -180,11 +184,12 @@ impl Spawner {
             });
             127
         });
-        // SAFETY: the child runs on `stack`, which lives until after this call: CLONE_VFORK lets this thread go on only when
-        // the child has executed another program or ended. Until then it shares this memory (CLONE_VM) and changes nothing of
-        // it but `failure`, the room for groups in `prepared`, and errno: `enter` and `execute` make system calls on values
-        // that were made before; they do not allocate, do not panic and take no lock. Handlers do not run in it, for the
-        // caller has none that could be called.
+        // SAFETY: the child runs on `stack`, which lives until after this call: CLONE_VFORK lets
+        // this thread go on only when the child has executed another program or ended. Until then
+        // it shares this memory (CLONE_VM) and changes nothing of it but `failure`, the room for
+        // groups in `prepared`, and errno: `enter` and `execute` make system calls on values that
+        // were made before; they do not allocate, do not panic and take no lock. Handlers do not
+        // run in it, for the caller has none that could be called.
         let pid = unsafe {
             let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
             clone(child, &mut self.stack, flags, Some(libc::SIGCHLD))
@@ -210,8 +215,9 @@ impl Frame<'_> {
         }
     }
 
-    /// Goes into it, in a child made by [`fork`], which from then on is killed when `parent` dies. Of the descriptors besides it
-    /// only `pipe` stays, as number 3: copies of locks must not live here if this process hangs.
+    /// Goes into it, in a child made by [`fork`], which from then on is killed when `parent` dies.
+    /// Of the descriptors besides it only `pipe` stays, as number 3: copies of locks must not live
+    /// here if this process hangs.
     pub(crate) fn enter(&self, pipe: BorrowedFd<'_>, parent: i32) -> Result<(), Failure> {
         enter(self.descriptors())?;
         keep_as_third(pipe.as_raw_fd())?;
@@ -226,7 +232,8 @@ const PIPE: RawFd = 3;
 /// That pipe, in that child.
 #[expect(unsafe_code, reason = "the number is what is known")]
 pub(crate) fn pipe_of_child() -> BorrowedFd<'static> {
-    // SAFETY: `Frame::enter` has put it there, and nothing closes it before this process ends or executes something.
+    // SAFETY: `Frame::enter` has put it there, and nothing closes it before this process ends or
+    // executes something.
     unsafe { BorrowedFd::borrow_raw(PIPE) }
 }
 
@@ -240,7 +247,8 @@ fn keep_as_third(pipe: RawFd) -> Result<(), Failure> {
 }
 
 impl Command<'_> {
-    /// Becomes the command, in a child made by [`fork`] that has entered its frame. Returns only if something could not be done.
+    /// Becomes the command, in a child made by [`fork`] that has entered its frame. Returns only if
+    /// something could not be done.
     pub(crate) fn become_it(&self, parent: i32) -> Failure {
         // What was looked up may have left something open.
         close_from(4);
@@ -253,12 +261,13 @@ impl Command<'_> {
     }
 }
 
-/// Makes a child that does this and nothing else, and answers its number. The caller has no other thread: the child may use
-/// everything that is in its memory.
+/// Makes a child that does this and nothing else, and answers its number. The caller has no other
+/// thread: the child may use everything that is in its memory.
 #[expect(unsafe_code, reason = "fork(2)")]
 pub(crate) fn fork(child: impl FnOnce()) -> Result<i32, Failure> {
-    // SAFETY: a keeper has one thread, so that no lock is held by one that the child does not have, and the child may allocate. It
-    // never returns from here: `Gone` ends it, also when `child` panics.
+    // SAFETY: a keeper has one thread, so that no lock is held by one that the child does not have,
+    // and the child may allocate. It never returns from here: `Gone` ends it, also when `child`
+    // panics.
     let forked = unsafe { nix::unistd::fork() };
     match forked {
         Ok(ForkResult::Parent { child }) => Ok(child.as_raw()),
@@ -272,7 +281,8 @@ pub(crate) fn fork(child: impl FnOnce()) -> Result<i32, Failure> {
     }
 }
 
-/// Ends the process where it is dropped, without running what is to be run at the end of the process that it is a copy of.
+/// Ends the process where it is dropped, without running what is to be run at the end of the
+/// process that it is a copy of.
 struct Gone;
 
 impl Drop for Gone {
@@ -323,14 +333,15 @@ fn check(step: Step, answer: libc::c_int) -> Result<(), Failure> {
     if answer == -1 { Err(Failure { step, errno: Errno::last() }) } else { Ok(()) }
 }
 
-/// Goes into the control group, a session and the descriptors of the command. The control group comes first: whatever is done
-/// later shall be done in it.
+/// Goes into the control group, a session and the descriptors of the command. The control group
+/// comes first: whatever is done later shall be done in it.
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn enter(descriptors: Descriptors) -> Result<(), Failure> {
     descriptors.cgroup.map_or(Ok(()), enter_group)?;
     // SAFETY: numbers only.
     check(Step::Session, unsafe { libc::setsid() })?;
-    // SAFETY: the descriptor is open in the parent, and this process has a table of its own (no CLONE_FILES).
+    // SAFETY: the descriptor is open in the parent, and this process has a table of its own (no
+    // CLONE_FILES).
     check(Step::Descriptors, unsafe { libc::dup2(descriptors.stdin, 0) })?;
     // SAFETY: as above.
     check(Step::Descriptors, unsafe { libc::dup2(descriptors.stdout, 1) })?;
@@ -339,14 +350,17 @@ fn enter(descriptors: Descriptors) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Closes all descriptors from this one on. All are close-on-exec too, so a kernel without this call (before 5.9) is no failure.
+/// Closes all descriptors from this one on. All are close-on-exec too, so a kernel without this
+/// call (before 5.9) is no failure.
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn close_from(first: libc::c_uint) {
-    // SAFETY: numbers only; this process is about to be another program, and uses none of these any more.
+    // SAFETY: numbers only; this process is about to be another program, and uses none of these any
+    // more.
     unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
 }
 
-/// To be killed when the parent dies. It may have died before: then nobody would ever end this process.
+/// To be killed when the parent dies. It may have died before: then nobody would ever end this
+/// process.
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn die_with(parent: i32) -> Result<(), Failure> {
     // SAFETY: numbers only.
@@ -358,9 +372,10 @@ fn die_with(parent: i32) -> Result<(), Failure> {
     Err(Failure { step: Step::DeathSignal, errno: Errno::ESRCH })
 }
 
-/// The order matters: the ids of another user go behind nice value and limits (which may need rights) and before the death signal
-/// (which a change of ids takes away). That comes before the directory, which may only be open to that user and where this process
-/// may hang: it must not outlive its parent even then.
+/// The order matters: the ids of another user go behind nice value and limits (which may need
+/// rights) and before the death signal (which a change of ids takes away). That comes before the
+/// directory, which may only be open to that user and where this process may hang: it must not
+/// outlive its parent even then.
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     if let Some(nice) = prepared.nice {
@@ -369,7 +384,8 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     }
     for limit in &prepared.limits {
         let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
-        // SAFETY: the kernel reads a living local. They are this process's own: a process that shares memory shares no limits.
+        // SAFETY: the kernel reads a living local. They are this process's own: a process that
+        // shares memory shares no limits.
         let answer = unsafe { libc::setrlimit(limit.resource, &raw const value) };
         check(Step::Limit(*limit), answer)?;
     }
@@ -382,8 +398,8 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
     // SAFETY: a string with a NUL at its end, made before.
     check(Step::Directory, unsafe { libc::chdir(prepared.cwd) })?;
     let empty = 0_u64;
-    // SAFETY: the kernel reads 8 bytes of a living local. The raw call, since the C library leaves 32 and 33 as they are.
-    // It cannot fail.
+    // SAFETY: the kernel reads 8 bytes of a living local. The raw call, since the C library leaves
+    // 32 and 33 as they are. It cannot fail.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
@@ -404,10 +420,12 @@ fn enter_group(door: RawFd) -> Result<(), Failure> {
     check(Step::Cgroup, if written == 1 { 0 } else { -1 })
 }
 
-/// Takes the ids of another user: groups, group, user, each checked, and then looked at: a kernel or a filter that says yes and
-/// does nothing must not let the command run as root (CVE-2006-2607 was a check that was missing).
+/// Takes the ids of another user: groups, group, user, each checked, and then looked at: a kernel
+/// or a filter that says yes and does nothing must not let the command run as root (CVE-2006-2607
+/// was a check that was missing).
 ///
-/// Raw calls, because the C library's would change the ids of all threads of the process whose memory this is.
+/// Raw calls, because the C library's would change the ids of all threads of the process whose
+/// memory this is.
 #[expect(unsafe_code, reason = "raw calls between clone and exec")]
 fn become_them(ids: &mut Ids) -> Result<(), Failure> {
     let (uid, gid, count) = (ids.uid, ids.gid, ids.groups.len());
@@ -443,7 +461,8 @@ fn has_ids(ids: &mut Ids) -> bool {
     let groups = unsafe { libc::getresgid(real, effective, saved) };
     let room = ids.groups_read.len();
     let size = libc::c_int::try_from(room).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the kernel writes at most `room` numbers into an array of that many; with no room it only counts.
+    // SAFETY: the kernel writes at most `room` numbers into an array of that many; with no room it
+    // only counts.
     let count = unsafe { libc::getgroups(size, ids.groups_read.as_mut_ptr()) };
     users == 0
         && groups == 0
@@ -458,13 +477,14 @@ fn check_ids(step: IdentityStep, answer: libc::c_long) -> Result<(), Failure> {
     check(Step::Identity(step), libc::c_int::try_from(answer).unwrap_or(-1))
 }
 
-/// Executes the first candidate that is there, as execvp(3) searches: what is missing is passed over, what may not be
-/// executed is remembered. Answers why none could be.
+/// Executes the first candidate that is there, as execvp(3) searches: what is missing is passed
+/// over, what may not be executed is remembered. Answers why none could be.
 #[expect(unsafe_code, reason = "execve(2)")]
 fn try_candidates(prepared: &Prepared) -> Errno {
     let mut answer = Errno::ENOENT;
     for path in &prepared.candidates {
-        // SAFETY: a string and two arrays of strings, each with its end, made before and alive until the program is executed.
+        // SAFETY: a string and two arrays of strings, each with its end, made before and alive
+        // until the program is executed.
         unsafe { libc::execve(*path, prepared.argv.as_ptr(), prepared.env.as_ptr()) };
         let errno = Errno::last();
         if prepared.candidates.len() == 1 || !is_passed_over(errno) {

@@ -51,7 +51,8 @@ pub(crate) fn obeys_sequences() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Whether the locale has more than ASCII (setlocale(3): `LC_ALL`, `LC_CTYPE`, `LANG`, the first that is set).
+/// Whether the locale has more than ASCII (setlocale(3): `LC_ALL`, `LC_CTYPE`, `LANG`, the first
+/// that is set).
 pub(crate) fn is_utf8() -> bool {
     let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
@@ -66,8 +67,9 @@ pub(crate) fn is_utf8() -> bool {
 fn window_size(stream: BorrowedFd<'_>) -> Option<Winsize> {
     nix::ioctl_read_bad!(get_window_size, nix::libc::TIOCGWINSZ, Winsize);
     let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the descriptor is borrowed and so stays open over the call; TIOCGWINSZ writes one `struct winsize` to the
-    // pointer, which is to a live, exclusively borrowed value of just that type.
+    // SAFETY: the descriptor is borrowed and so stays open over the call; TIOCGWINSZ writes one
+    // `struct winsize` to the pointer, which is to a live, exclusively borrowed value of just that
+    // type.
     unsafe { get_window_size(stream.as_raw_fd(), &raw mut size) }.ok()?;
     Some(size)
 }

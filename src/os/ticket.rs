@@ -1,4 +1,5 @@
-//! Locks that say that a command is alive which puts something down for others: the kernel frees them however it ends.
+//! Locks that say that a command is alive which puts something down for others: the kernel frees
+//! them however it ends.
 
 use std::fs::{self, File};
 use std::io;
@@ -36,7 +37,8 @@ impl Drop for Ticket {
     }
 }
 
-/// Whether the ticket of this number is held. What cannot be asked counts as held: then nothing is taken away.
+/// Whether the ticket of this number is held. What cannot be asked counts as held: then nothing is
+/// taken away.
 pub(crate) fn is_held(state_dir: &Path, number: i64) -> bool {
     let path = path_of(state_dir, number);
     if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {

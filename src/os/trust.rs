@@ -1,7 +1,9 @@
-//! Whether nobody but root and the caller can change what root reads (jobctl.toml(5), "Trust"): a file, and every directory on the way to it.
+//! Whether nobody but root and the caller can change what root reads (jobctl.toml(5), "Trust"): a
+//! file, and every directory on the way to it.
 //!
-//! The way is gone from `/`, one name at a time, and each step is judged on the descriptor that the next step starts from. The file that
-//! is handed out is the one that was judged; whoever reads it must not open its path again.
+//! The way is gone from `/`, one name at a time, and each step is judged on the descriptor that the
+//! next step starts from. The file that is handed out is the one that was judged; whoever reads it
+//! must not open its path again.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -107,12 +109,14 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Opens a file or directory for reading, and judges the way to it if this process is root. Never waits.
+/// Opens a file or directory for reading, and judges the way to it if this process is root. Never
+/// waits.
 pub(crate) fn open(path: &Path) -> io::Result<Opened> {
     Walk::begin(Rule::of_process(), path)?.finish()
 }
 
-/// What is wrong with the way to a directory as far as it is there. The directory itself, where it is, is not judged.
+/// What is wrong with the way to a directory as far as it is there. The directory itself, where it
+/// is, is not judged.
 pub(crate) fn way_to(dir: &Path) -> io::Result<Vec<Fault>> {
     let dir = std::path::absolute(dir)?;
     for there in dir.ancestors() {
@@ -130,7 +134,8 @@ pub(crate) fn way_to(dir: &Path) -> io::Result<Vec<Fault>> {
     Ok(Vec::new())
 }
 
-/// Whether nobody but this user and root can change what is in a directory, or put another one in its place.
+/// Whether nobody but this user and root can change what is in a directory, or put another one in
+/// its place.
 pub(crate) fn is_closed(dir: &Path) -> bool {
     let rule = Rule { is_root: true, caller: Uid::effective().as_raw() };
     Walk::begin(rule, dir).and_then(Walk::go).is_ok_and(|(_, faults)| faults.is_empty())
@@ -145,8 +150,8 @@ pub(crate) fn open_trusted(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a directory, and errs with the first [`Fault`] of the way to it, if this process is root. The directory itself may be anybody's:
-/// what is done by this descriptor stays in it.
+/// Opens a directory, and errs with the first [`Fault`] of the way to it, if this process is root.
+/// The directory itself may be anybody's: what is done by this descriptor stays in it.
 pub(crate) fn open_place(path: &Path) -> io::Result<File> {
     let opened = open(path)?;
     if !opened.file.metadata()?.is_dir() {
@@ -229,7 +234,8 @@ impl Seen {
         })
     }
 
-    /// How others may write it. Members of root's own group can be root's deputies only; any other group is others.
+    /// How others may write it. Members of root's own group can be root's deputies only; any other
+    /// group is others.
     fn by_others(self) -> Option<Why> {
         let mode = self.mode & 0o7777;
         if mode & 0o002 != 0 {
@@ -353,8 +359,9 @@ impl Walk {
 
     /// Takes the way of a symbolic link; false: it is none.
     ///
-    /// What a link says cannot be changed, only the link be replaced, which takes its directory; so its owner matters only where
-    /// that is a sticky one, in which everybody may replace what is his.
+    /// What a link says cannot be changed, only the link be replaced, which takes its directory; so
+    /// its owner matters only where that is a sticky one, in which everybody may replace what is
+    /// his.
     fn follow(&mut self, name: &OsString) -> io::Result<bool> {
         let link = openat(&self.dir, name.as_os_str(), LOOK, Mode::empty())?;
         let stat = fstat(&link)?;
@@ -392,8 +399,8 @@ impl Walk {
     }
 }
 
-/// Whether root is the only user that there is: the root of a user namespace of one id, who is an ordinary user outside, and to
-/// whom the real root's directories belong to nobody.
+/// Whether root is the only user that there is: the root of a user namespace of one id, who is an
+/// ordinary user outside, and to whom the real root's directories belong to nobody.
 fn is_alone() -> bool {
     static ALONE: OnceLock<bool> = OnceLock::new();
     *ALONE.get_or_init(|| {

@@ -1,6 +1,7 @@
 //! The FIFO `wake` in the state directory: commands ring it, the supervisor listens.
 //!
-//! A FIFO without a reader cannot be opened for writing (ENXIO), so it also tells whether a supervisor lives.
+//! A FIFO without a reader cannot be opened for writing (ENXIO), so it also tells whether a
+//! supervisor lives.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -41,7 +42,8 @@ impl Bell {
         is_at(&self.0, &path(state_dir)).unwrap_or(false)
     }
 
-    /// Forgets all rings so far; the descriptor is then not readable until the next one. Whether there were any.
+    /// Forgets all rings so far; the descriptor is then not readable until the next one. Whether
+    /// there were any.
     pub(crate) fn drain(&self) -> io::Result<bool> {
         let mut rings = [0; 512];
         let mut has_rung = false;
@@ -78,8 +80,8 @@ pub(crate) fn probe(state_dir: &Path) -> io::Result<Rung> {
 
 /// Makes the FIFO where it is missing and listens to it.
 ///
-/// It is opened for reading and writing, so that the last ring's end is no end of file. Must be called under
-/// `supervisor.lock`: two listeners would share the rings.
+/// It is opened for reading and writing, so that the last ring's end is no end of file. Must be
+/// called under `supervisor.lock`: two listeners would share the rings.
 pub(crate) fn listen(state_dir: &Path) -> io::Result<Bell> {
     let path = path(state_dir);
     match mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR) {

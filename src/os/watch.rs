@@ -1,4 +1,5 @@
-//! inotify(7): tells that something happened to files and directories, and to which. What it means is not decided here.
+//! inotify(7): tells that something happened to files and directories, and to which. What it means
+//! is not decided here.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -21,7 +22,8 @@ pub(crate) enum What {
     Itself,
     /// Besides: names that come and go in this directory.
     Names,
-    /// Besides: names that come and go in this directory, and files in it that are closed after writing.
+    /// Besides: names that come and go in this directory, and files in it that are closed after
+    /// writing.
     Files,
     /// Besides: what is written into this file, and its mode.
     Content,
@@ -43,8 +45,8 @@ pub(crate) enum Notice {
     },
     /// To a watched path itself.
     Itself,
-    /// A watched path went away or was moved, or nobody knows what happened, because there was too much of it: what is there now
-    /// has to be watched anew.
+    /// A watched path went away or was moved, or nobody knows what happened, because there was too
+    /// much of it: what is there now has to be watched anew.
     Gone,
 }
 
@@ -59,7 +61,8 @@ pub(crate) enum Change {
     Other,
 }
 
-/// Watched paths. Becomes readable when there is a notice. One thread may add paths while another one takes notices.
+/// Watched paths. Becomes readable when there is a notice. One thread may add paths while another
+/// one takes notices.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     inotify: Inotify,
@@ -92,8 +95,9 @@ impl Watcher {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches a path; a symbolic link at its end is not followed. Errs with `StorageFull` at the user's limit of watches. Waits for the
-    /// file system, if that does, and keeps nobody else from taking notices meanwhile.
+    /// Watches a path; a symbolic link at its end is not followed. Errs with `StorageFull` at the
+    /// user's limit of watches. Waits for the file system, if that does, and keeps nobody else from
+    /// taking notices meanwhile.
     pub(crate) fn add(&self, path: &Path, what: What) -> io::Result<()> {
         let itself = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
         let besides = match what {
@@ -111,7 +115,8 @@ impl Watcher {
                 AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_ATTRIB
             }
         };
-        // Two paths may be one thing, by a bind mount or a hard link: neither takes the other's events away.
+        // Two paths may be one thing, by a bind mount or a hard link: neither takes the other's
+        // events away.
         let add = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
         let mask = itself | besides | add | AddWatchFlags::IN_DONT_FOLLOW;
         let descriptor = self.inotify.add_watch(path, mask)?;

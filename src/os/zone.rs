@@ -1,6 +1,8 @@
-//! Time zones of the system, read once and handed to the core as plain data. The only code that knows `jiff`.
+//! Time zones of the system, read once and handed to the core as plain data. The only code that
+//! knows `jiff`.
 //!
-//! TZ, /etc/localtime and the zoneinfo directory (TZDIR honoured); a copy of the database in the binary where there is none.
+//! TZ, /etc/localtime and the zoneinfo directory (TZDIR honoured); a copy of the database in the
+//! binary where there is none.
 
 use std::fmt;
 use std::fs;
@@ -49,8 +51,8 @@ pub fn load(name: &str) -> Result<Zone, ZoneError> {
     }
 }
 
-/// Reads a zone's file where its name says it is: jiff looks at every file of the directory first, which takes longer than all
-/// else a small command does. None: jiff decides.
+/// Reads a zone's file where its name says it is: jiff looks at every file of the directory first,
+/// which takes longer than all else a small command does. None: jiff decides.
 fn direct(name: &str) -> Option<TimeZone> {
     // Names in lower case may be files that are no zones of their own.
     let is_plain = name.starts_with(|c: char| c.is_ascii_uppercase())

@@ -1,10 +1,12 @@
-//! Any bytes are a crontab: what is made of them loads as a jobfile, with a job for each line that says so.
+//! Any bytes are a crontab: what is made of them loads as a jobfile, with a job for each line that
+//! says so.
 
 use crate::crontab::{self, Kind, Off, Refusal, Request, Source, Tools};
 use crate::jobfile::{self, Environment, Problem};
 use std::path::PathBuf;
 
-/// Any bytes are a crontab: what is made of them loads as a jobfile, with a job for each line that says so.
+/// Any bytes are a crontab: what is made of them loads as a jobfile, with a job for each line that
+/// says so.
 pub fn crontab(data: &[u8]) {
     // The first byte says whose crontab it is.
     let Some((first, bytes)) = data.split_first() else {

@@ -1,8 +1,10 @@
-//! Any text is a duration that reads the same to the millisecond when it is shown, or an error that says why.
+//! Any text is a duration that reads the same to the millisecond when it is shown, or an error that
+//! says why.
 
 use crate::core::duration::{parse_duration, show_duration};
 
-/// Any text is a duration that reads the same to the millisecond when it is shown, or an error that says why.
+/// Any text is a duration that reads the same to the millisecond when it is shown, or an error that
+/// says why.
 pub fn duration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -1,9 +1,11 @@
-//! Any text is a jobfile that loads again to the same jobs, or errors, each at a place that there is.
+//! Any text is a jobfile that loads again to the same jobs, or errors, each at a place that there
+//! is.
 
 use crate::jobfile::{Environment, Source, load_sources};
 use std::path::PathBuf;
 
-/// Any text is a jobfile that loads again to the same jobs, or errors, each at a place that there is.
+/// Any text is a jobfile that loads again to the same jobs, or errors, each at a place that there
+/// is.
 pub fn jobfile(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

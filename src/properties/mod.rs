@@ -1,6 +1,7 @@
 //! What holds for any bytes that come from outside: a property for each parser.
 //!
-//! `fuzz/` runs them on bytes of libFuzzer's making, and the unit test here on the inputs that are checked in.
+//! `fuzz/` runs them on bytes of libFuzzer's making, and the unit test here on the inputs that are
+//! checked in.
 
 mod crontab;
 mod duration;

@@ -1,11 +1,13 @@
-//! Any bytes are a log of cron's: no line is more than one start, and what was printed once is printed the same.
+//! Any bytes are a log of cron's: no line is more than one start, and what was printed once is
+//! printed the same.
 
 use crate::core::schedule::{Transition, Zone};
 use crate::core::time::Wall;
 use crate::crontab::compare::covered;
 use crate::crontab::records::{Reader, printed, printed_forms};
 
-/// Any bytes are a log of cron's: no line is more than one start, and what was printed once is printed the same.
+/// Any bytes are a log of cron's: no line is more than one start, and what was printed once is
+/// printed the same.
 pub fn records(data: &[u8]) {
     // The first two bytes are the day on which the log is read, 1970 to 2149.
     let (Some(day), Some(log)) = (data.first_chunk::<2>(), data.get(2..)) else {

@@ -1,8 +1,10 @@
-//! Any bytes are a report: a progress of at most 100, bounded texts, and no more unknown lines than there are lines.
+//! Any bytes are a report: a progress of at most 100, bounded texts, and no more unknown lines than
+//! there are lines.
 
 use crate::core::report::{self, TEXT_MAX};
 
-/// Any bytes are a report: a progress of at most 100, bounded texts, and no more unknown lines than there are lines.
+/// Any bytes are a report: a progress of at most 100, bounded texts, and no more unknown lines than
+/// there are lines.
 pub fn report(data: &[u8]) {
     let (said, unknown) = report::parse(data);
     assert!(said.progress.is_none_or(|progress| progress <= 100));

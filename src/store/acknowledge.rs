@@ -1,4 +1,5 @@
-//! What a success acknowledges: the earlier failed occurrences of its job, some in the transaction of its end, the others in later turns.
+//! What a success acknowledges: the earlier failed occurrences of its job, some in the transaction
+//! of its end, the others in later turns.
 
 use rusqlite::params;
 
@@ -10,7 +11,8 @@ use super::{Store, StoreError};
 /// Failures that are looked at in one turn, or in the end of one attempt, at the most.
 const ACKNOWLEDGED_AT_ONCE: i64 = 500;
 
-/// How far one has come that waits until its job stands in one row: nowhere, and what has failed since is none of its business.
+/// How far one has come that waits until its job stands in one row: nowhere, and what has failed
+/// since is none of its business.
 pub(super) const LATER: i64 = -1;
 
 /// What is said where it fails.
@@ -29,7 +31,8 @@ struct Success {
 reads!(Success: job run ended_at reached);
 
 impl Store {
-    /// Acknowledges the first failed occurrences before a success, and notes it if there are more of them.
+    /// Acknowledges the first failed occurrences before a success, and notes it if there are more
+    /// of them.
     pub(super) fn acknowledge_earlier(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
         let job = self.value(ACTION, "SELECT job FROM run WHERE id = ?1", [finish.run])?;
         let success = Success { job, run: finish.run, ended_at: finish.ended_at.ms(), reached: 0 };

@@ -1,4 +1,5 @@
-//! The store's file may be deleted or replaced while it is in use. The connection then goes on with a file that nobody else finds.
+//! The store's file may be deleted or replaced while it is in use. The connection then goes on with
+//! a file that nobody else finds.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -25,7 +26,8 @@ pub(crate) enum Rescued {
 }
 
 impl Store {
-    /// Whether the file under the store's name is not the one that this connection uses, which nobody else finds then.
+    /// Whether the file under the store's name is not the one that this connection uses, which
+    /// nobody else finds then.
     pub(crate) fn is_astray(&self) -> bool {
         let is_astray = self.identity.is_some() && identity_of(&self.path) != self.identity;
         if !is_astray {
@@ -69,7 +71,8 @@ impl Store {
 }
 
 impl Store {
-    /// SQLite would take the log of the file that was here for that of the one that is here now. What it holds is in the copy.
+    /// SQLite would take the log of the file that was here for that of the one that is here now.
+    /// What it holds is in the copy.
     fn remove_log(&self) -> Result<(), StoreError> {
         let log = with(&self.path, "-wal");
         if self.log_identity.get().is_none() || identity_of(&log) != self.log_identity.get() {
@@ -81,8 +84,8 @@ impl Store {
         Ok(())
     }
 
-    /// A store that comes from elsewhere, or from before, may hold what has been done since: everything is paused, and a record
-    /// that says nothing of a claim proves nothing.
+    /// A store that comes from elsewhere, or from before, may hold what has been done since:
+    /// everything is paused, and a record that says nothing of a claim proves nothing.
     pub(crate) fn distrust(&self, now: Wall) -> Result<(), StoreError> {
         self.set_meta("paused_at", now)?;
         self.set_meta("paused_until", None::<i64>)?;
@@ -90,8 +93,9 @@ impl Store {
     }
 }
 
-/// Whether a file begins as a store that this version can read (sqlite.org, "Database File Format": the application's number
-/// stands at 68, the user's version at 60). It is read once, and is none that this process has open otherwise.
+/// Whether a file begins as a store that this version can read (sqlite.org, "Database File Format":
+/// the application's number stands at 68, the user's version at 60). It is read once, and is none
+/// that this process has open otherwise.
 fn has_our_header(path: &Path) -> bool {
     let mut header = [0; 100];
     let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
@@ -106,7 +110,8 @@ fn has_our_header(path: &Path) -> bool {
 }
 
 impl Drop for Store {
-    /// SQLite's last connection removes the log by its name, which would be that of another store by now.
+    /// SQLite's last connection removes the log by its name, which would be that of another store
+    /// by now.
     fn drop(&mut self) {
         if self.is_astray() {
             let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);

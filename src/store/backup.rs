@@ -1,7 +1,8 @@
 //! A copy of the store while it is in use, and the way back.
 //!
-//! The way back is a transaction on the store that is there, so that whoever has it open sees all of it or nothing, and what
-//! was added before is in the copy that is kept. Only a store that cannot be used any more is replaced as a file.
+//! The way back is a transaction on the store that is there, so that whoever has it open sees all
+//! of it or nothing, and what was added before is in the copy that is kept. Only a store that
+//! cannot be used any more is replaced as a file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use super::{Store, StoreError};
 use crate::core::run::{Cause, State};
 use crate::core::time::Wall;
 
-/// How many numbers of runs are left out where those that were given since the backup cannot be known.
+/// How many numbers of runs are left out where those that were given since the backup cannot be
+/// known.
 const NUMBERS_UNKNOWN: i64 = 100_000;
 
 /// Where a backup is to stand.
@@ -29,8 +31,8 @@ const NUMBERS_UNKNOWN: i64 = 100_000;
 pub(crate) enum Goal {
     /// In a directory in which nobody else can change anything of this user's.
     Closed,
-    /// In another one. SQLite opens files by path and would write the copy into whatever others put there, so the copy is made in
-    /// the state directory and then written there.
+    /// In another one. SQLite opens files by path and would write the copy into whatever others put
+    /// there, so the copy is made in the state directory and then written there.
     Shared,
 }
 
@@ -66,10 +68,11 @@ pub(crate) struct Restored {
 }
 
 impl Store {
-    /// Writes a copy of the store to `path`, which must not exist. Whoever reads or writes meanwhile goes on.
+    /// Writes a copy of the store to `path`, which must not exist. Whoever reads or writes
+    /// meanwhile goes on.
     ///
-    /// The copy is made under a name of its own and gets its name when it is on disk. Errs with [`StoreError::Exists`] if there is
-    /// something at `path`.
+    /// The copy is made under a name of its own and gets its name when it is on disk. Errs with
+    /// [`StoreError::Exists`] if there is something at `path`.
     pub(crate) fn backup(&self, path: &Path, goal: Goal) -> Result<Copied, StoreError> {
         let path = &resolved(path)?;
         if fs::symlink_metadata(path).is_ok() {
@@ -95,8 +98,8 @@ impl Store {
         Ok(Copied { bytes, flaw })
     }
 
-    /// Makes the store of `state_dir` what it was when the backup was made, with everything paused. Nobody may be the supervisor
-    /// meanwhile; the caller sees to it.
+    /// Makes the store of `state_dir` what it was when the backup was made, with everything paused.
+    /// Nobody may be the supervisor meanwhile; the caller sees to it.
     pub(crate) fn restore(
         state_dir: &Path,
         restoring: &Restoring<'_>,
@@ -198,7 +201,8 @@ impl Backup {
     }
 }
 
-/// Restores in one transaction on the store that is there, after a copy was made of it under the same lock.
+/// Restores in one transaction on the store that is there, after a copy was made of it under the
+/// same lock.
 fn restore_within(
     path: &Path,
     backup: &Backup,
@@ -213,7 +217,8 @@ fn restore_within(
     backup.attach_to(&mut store.conn).map_err(|e| classify(path, "read the store", e))?;
     let kept = kept_name(path, restoring.now);
     store.begin()?;
-    // A second connection copies what is committed while this one keeps everybody else from committing more.
+    // A second connection copies what is committed while this one keeps everybody else from
+    // committing more.
     let done =
         writable(path).and_then(|reader| reader.backup(&kept, Goal::Closed)).and_then(|_| {
             let given = largest_run(&store.conn).ok();
@@ -266,7 +271,8 @@ fn fill_draft(
 ) -> Result<Restored, StoreError> {
     let mut store = writable(draft)?;
     backup.attach_to(&mut store.conn).map_err(|e| backup.failed("read the backup", e))?;
-    // Not in WAL mode yet, so that all of it is in the one file; who opens it for writing makes it so.
+    // Not in WAL mode yet, so that all of it is in the one file; who opens it for writing makes it
+    // so.
     store.begin()?;
     let restored = store.fill(backup, given, restoring)?;
     store.commit()?;
@@ -287,8 +293,8 @@ fn keep(path: &Path, kept: &Path) -> std::io::Result<()> {
 }
 
 impl Store {
-    /// Within a transaction: takes away what is there and puts the backup in its place. `given` is the largest number of a run
-    /// that is known to be given.
+    /// Within a transaction: takes away what is there and puts the backup in its place. `given` is
+    /// the largest number of a run that is known to be given.
     fn fill(
         &self,
         backup: &Backup,
@@ -339,8 +345,8 @@ impl Store {
         Ok(())
     }
 
-    /// What was so when the backup was made need not be so now: nothing starts until somebody has looked, nothing is taken for
-    /// not started, and no number is given twice.
+    /// What was so when the backup was made need not be so now: nothing starts until somebody has
+    /// looked, nothing is taken for not started, and no number is given twice.
     fn make_safe(
         &self,
         given: Option<i64>,
@@ -400,7 +406,8 @@ fn largest_run(conn: &Connection) -> rusqlite::Result<i64> {
     conn.query_row("SELECT coalesce(max(id), 0) FROM main.run", [], |row| row.get(0))
 }
 
-/// The tables of the schema. The trigger of a run counts in the row of its job, so jobs, with their counters, come last.
+/// The tables of the schema. The trigger of a run counts in the row of its job, so jobs, with their
+/// counters, come last.
 fn tables_of(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     conn.prepare(
         "SELECT name FROM main.sqlite_schema WHERE type = 'table' \

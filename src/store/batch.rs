@@ -1,8 +1,10 @@
-//! Items that a command adds in a large batch: put down out of sight, some at a time, and brought into sight in one small commit.
+//! Items that a command adds in a large batch: put down out of sight, some at a time, and brought
+//! into sight in one small commit.
 //!
-//! A batch is a feed without a finder, so what becomes of it then stands in `feed.rs`. Its keys count from the time they are put down, but
-//! only among batches: whoever adds one of them meanwhile takes it (`keys::take_from_staged`), and the batch looks it up again before it
-//! comes into sight. All verbs here are parts of a transaction of the caller's.
+//! A batch is a feed without a finder, so what becomes of it then stands in `feed.rs`. Its keys
+//! count from the time they are put down, but only among batches: whoever adds one of them
+//! meanwhile takes it (`keys::take_from_staged`), and the batch looks it up again before it comes
+//! into sight. All verbs here are parts of a transaction of the caller's.
 
 use std::time::Duration;
 
@@ -142,7 +144,8 @@ impl Store {
         stage(&self.conn, batch, addition, item).map_err(|e| self.failed("add items", e))
     }
 
-    /// Looks up again the key of an item that somebody has taken: the item's run, and what became of it. None: all are settled.
+    /// Looks up again the key of an item that somebody has taken: the item's run, and what became
+    /// of it. None: all are settled.
     pub(crate) fn settle_item(
         &self,
         batch: Batch,
@@ -151,7 +154,8 @@ impl Store {
         settle(&self.conn, batch, addition).map_err(|e| self.failed("add items", e))
     }
 
-    /// Brings all of a batch into sight; `new` is how many runs it has, `instead` how many that wait it replaces.
+    /// Brings all of a batch into sight; `new` is how many runs it has, `instead` how many that
+    /// wait it replaces.
     pub(crate) fn show_batch(
         &self,
         batch: Batch,
@@ -290,7 +294,8 @@ fn give_key(tx: &Connection, run: i64, key: &str, claim: &Claim) -> rusqlite::Re
     Ok(Staged::Run(run))
 }
 
-/// Whether an earlier item of the same batch is to replace this run, too: then the later one replaces the earlier one.
+/// Whether an earlier item of the same batch is to replace this run, too: then the later one
+/// replaces the earlier one.
 fn is_replaced_already(tx: &Connection, run: i64, by: i64) -> rusqlite::Result<bool> {
     tx.value(
         sql! {"SELECT EXISTS (SELECT 1 FROM run WHERE state = {STAGED} \

@@ -1,7 +1,9 @@
-//! Values as they stand in the store, which another hand may have written: whatever it is, reading it gives a value in range.
+//! Values as they stand in the store, which another hand may have written: whatever it is, reading
+//! it gives a value in range.
 //!
-//! One bad value must not cost more than its row: an error here would end the turn in which all jobs are looked at, again and again.
-//! A number beyond a range is the end of the range; what is no number where one belongs is none, or zero; text is read as far as it is text.
+//! One bad value must not cost more than its row: an error here would end the turn in which all
+//! jobs are looked at, again and again. A number beyond a range is the end of the range; what is no
+//! number where one belongs is none, or zero; text is read as far as it is text.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, ToSql};

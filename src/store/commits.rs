@@ -1,9 +1,9 @@
-//! How far the store was committed, beside it: a log (`-wal`) that is cut or removed while nobody has the store open makes an older
-//! store of it, and SQLite opens that without a word.
+//! How far the store was committed, beside it: a log (`-wal`) that is cut or removed while nobody
+//! has the store open makes an older store of it, and SQLite opens that without a word.
 //!
-//! Each commit raises a counter in `meta`; after it, the counter is written into the file `mark`, without a sync. So the mark is never
-//! ahead of what was committed. It counts for this boot of the machine and this file only: a power cut may lose it, and
-//! another file has a counter of its own.
+//! Each commit raises a counter in `meta`; after it, the counter is written into the file `mark`,
+//! without a sync. So the mark is never ahead of what was committed. It counts for this boot of the
+//! machine and this file only: a power cut may lose it, and another file has a counter of its own.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -38,7 +38,8 @@ pub(crate) struct Behind {
 }
 
 impl Commits {
-    /// Opens the mark beside a store, makes it where there is none. None where that cannot be: the store is used without one then.
+    /// Opens the mark beside a store, makes it where there is none. None where that cannot be: the
+    /// store is used without one then.
     pub(super) fn beside(store: &Path) -> Option<Self> {
         let (device, inode) = identity_of(store)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -62,7 +63,8 @@ impl Commits {
         text.strip_prefix(&self.prefix)?.trim_end().parse().ok()
     }
 
-    /// Writes down how many commits there are, unless more are known: another process may have been faster.
+    /// Writes down how many commits there are, unless more are known: another process may have been
+    /// faster.
     fn raise(&self, commits: i64) {
         if self.seen().is_none_or(|seen| seen < commits) {
             self.set(commits);
@@ -86,9 +88,9 @@ pub(super) fn forget(store: &Path) -> io::Result<()> {
     remove_if_there(&path_beside(store))
 }
 
-/// Gives a whole store the name `path` if nothing has it. False: something has. What a store before it left of log and index is
-/// removed first, for SQLite would take a log for this one's. One process at a time, so that nobody removes the log of a store
-/// that was put there a moment ago.
+/// Gives a whole store the name `path` if nothing has it. False: something has. What a store before
+/// it left of log and index is removed first, for SQLite would take a log for this one's. One
+/// process at a time, so that nobody removes the log of a store that was put there a moment ago.
 pub(super) fn take_name(draft: &Path, path: &Path) -> Result<bool, StoreError> {
     let failed = |error| StoreError::Unreadable(path.to_path_buf(), error);
     let dir = File::open(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
@@ -122,7 +124,8 @@ impl Store {
         }
     }
 
-    /// Whether the store has less than was committed to it. It is told once: from now on the mark is what the store has.
+    /// Whether the store has less than was committed to it. It is told once: from now on the mark
+    /// is what the store has.
     pub(crate) fn take_behind(&self) -> Result<Option<Behind>, StoreError> {
         let Some((mark, seen)) = self.commits.as_ref().and_then(|mark| Some((mark, mark.seen()?)))
         else {

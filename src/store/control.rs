@@ -16,8 +16,9 @@ use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 
 impl Store {
-    /// Adds items, all or none. One whose key is held by an unfinished run or an unacknowledged failure of the job is not added, unless
-    /// the conditions say otherwise; the id of that one is given instead. When this returns, what was added is on disk.
+    /// Adds items, all or none. One whose key is held by an unfinished run or an unacknowledged
+    /// failure of the job is not added, unless the conditions say otherwise; the id of that one is
+    /// given instead. When this returns, what was added is on disk.
     pub(crate) fn enqueue(
         &mut self,
         addition: &Addition<'_>,
@@ -42,7 +43,8 @@ impl Store {
                 return Ok(Verb::Undo(Enqueued::BacklogFull { waiting: before }));
             }
             if !addition.conditions.after.is_empty() {
-                // What it is to wait for may have ended already. More than that is the supervisor's.
+                // What it is to wait for may have ended already. More than that is the
+                // supervisor's.
                 followers::release(tx, addition.created_at)?;
             }
             Ok(Verb::Keep(Enqueued::Added(added)))
@@ -54,12 +56,14 @@ impl Store {
         self.one("read the input of a run", "SELECT bytes FROM input WHERE run = ?1", [run])
     }
 
-    /// The run that holds a key of a job: an unfinished one, or a failure that nobody has acknowledged.
+    /// The run that holds a key of a job: an unfinished one, or a failure that nobody has
+    /// acknowledged.
     pub(crate) fn key_holder(&self, job_id: i64, key: &str) -> Result<Option<i64>, StoreError> {
         holder_of(&self.conn, job_id, key).map_err(|e| self.failed("read a key", e))
     }
 
-    /// Queues an ended run again, or starts a retrying one now. `fresh` is the number of attempts of a new budget; none is no limit.
+    /// Queues an ended run again, or starts a retrying one now. `fresh` is the number of attempts
+    /// of a new budget; none is no limit.
     pub(crate) fn retry_if_ended(
         &mut self,
         id: i64,
@@ -143,7 +147,8 @@ impl Store {
         })
     }
 
-    /// Pauses a job or everything, until a time or until `resume`. False: the store does not know the job.
+    /// Pauses a job or everything, until a time or until `resume`. False: the store does not know
+    /// the job.
     pub(crate) fn pause(
         &mut self,
         scope: Scope<'_>,
@@ -161,7 +166,8 @@ impl Store {
         })
     }
 
-    /// Makes sure that the store has a row for a job, so that it can be paused or given items before the supervisor saw it.
+    /// Makes sure that the store has a row for a job, so that it can be paused or given items
+    /// before the supervisor saw it.
     pub(crate) fn know_job(&mut self, name: &str) -> Result<(), StoreError> {
         self.transaction("add a job", |tx| job_id(tx, name).map(|_| Verb::Keep(())))
     }
@@ -265,7 +271,8 @@ fn queue_retrying(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<Verb<
     Ok(Verb::Keep(Answer::Done))
 }
 
-/// The run of an occurrence that has not ended: after the clock was set back, an instant may have two.
+/// The run of an occurrence that has not ended: after the clock was set back, an instant may have
+/// two.
 fn unfinished_occurrence(tx: &Connection, job: i64, at: Wall) -> rusqlite::Result<Option<i64>> {
     tx.one(
         sql! {"SELECT id FROM run WHERE job = ?1 AND scheduled_at = ?2 \

@@ -1,7 +1,8 @@
 //! A file that is written under a name of its own and gets its final name when it is whole.
 //!
-//! The name cannot be guessed and must not be taken, so nobody can put a file or link there beforehand. SQLite opens files by path: so
-//! drafts are only made in directories in which nobody else may write, or which are sticky.
+//! The name cannot be guessed and must not be taken, so nobody can put a file or link there
+//! beforehand. SQLite opens files by path: so drafts are only made in directories in which nobody
+//! else may write, or which are sticky.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
@@ -67,7 +68,8 @@ impl Draft {
         }
     }
 
-    /// Copies it to `path` in a directory in which others may write, where nothing must stand yet, and puts that on disk.
+    /// Copies it to `path` in a directory in which others may write, where nothing must stand yet,
+    /// and puts that on disk.
     ///
     /// Everything is done by open files: what gets the name is what was written, or nothing does.
     pub(super) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {

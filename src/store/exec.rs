@@ -25,8 +25,8 @@ pub(crate) struct RunningExec {
 reads!(RunningExec: run job_id slot claim);
 
 impl Store {
-    /// The row of a job, under its name or a former one: a supervisor may not have read the new name yet. It is made where there is
-    /// none.
+    /// The row of a job, under its name or a former one: a supervisor may not have read the new
+    /// name yet. It is made where there is none.
     pub(crate) fn row_of(&self, name: &str, was: &[&str]) -> Result<i64, StoreError> {
         let found =
             rename::row_of(&self.conn, name, was).map_err(|e| self.failed("find a job", e))?;
@@ -52,7 +52,8 @@ impl Store {
         Ok(slots)
     }
 
-    /// Puts down a run that the claim in the same transaction turns to running, so that nobody sees it queued. It has one attempt.
+    /// Puts down a run that the claim in the same transaction turns to running, so that nobody sees
+    /// it queued. It has one attempt.
     pub(crate) fn insert_exec(
         &self,
         job_id: i64,

@@ -1,4 +1,5 @@
-//! Runs that finders feed, or commands in large batches: put down out of sight, some at a time, and brought into sight in one small commit.
+//! Runs that finders feed, or commands in large batches: put down out of sight, some at a time, and
+//! brought into sight in one small commit.
 
 use std::collections::BTreeSet;
 
@@ -142,7 +143,8 @@ impl Store {
         self.value("read the feeds", "SELECT EXISTS (SELECT 1 FROM feed)", [])
     }
 
-    /// Queues runs of finished feeds and batches, and takes away those that came to nothing; some of them.
+    /// Queues runs of finished feeds and batches, and takes away those that came to nothing; some
+    /// of them.
     pub(crate) fn bring_fed(&self, bringing: &Bringing<'_>) -> Result<Brought, StoreError> {
         self.bring(bringing).map_err(|e| self.failed("queue what was fed", e))
     }
@@ -176,7 +178,8 @@ impl Store {
         Ok(brought)
     }
 
-    /// The first feed with something to do. What replaces other runs comes first, so that nobody starts those.
+    /// The first feed with something to do. What replaces other runs comes first, so that nobody
+    /// starts those.
     fn next_feed(&self, bringing: &Bringing<'_>) -> rusqlite::Result<Option<NextFeed>> {
         let feeds: Vec<(i64, bool, i64, i64, bool)> = self.conn.all(
             sql! {"SELECT id, is_done, run, claim, EXISTS (SELECT 1 FROM run \
@@ -231,7 +234,8 @@ impl Store {
         )
     }
 
-    /// Lets an item take the place of the run that has its key, or ends it where a later one of its batch has taken its own.
+    /// Lets an item take the place of the run that has its key, or ends it where a later one of its
+    /// batch has taken its own.
     fn replace(&self, marked: &Marked, now: Wall) -> rusqlite::Result<()> {
         let Marked { run, job, by, ref key } = *marked;
         let ended_by = |by: i64| {
@@ -275,7 +279,8 @@ impl Store {
             params![feed, limit],
         )?;
         for (id, args, job) in &some {
-            // The finder was refused if a key could not be made; a template that was changed since makes none.
+            // The finder was refused if a key could not be made; a template that was changed since
+            // makes none.
             let key = key::of(&keys.template, args).ok();
             let is_held = match &key {
                 Some(key) => self.is_held(*job, key, keys.held_since.map(|since| [since, now]))?,
@@ -348,7 +353,8 @@ fn forget(tx: &Connection, feed: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Runs in sight that the counters of their jobs do not know yet: job, whether they are due later, how many.
+/// Runs in sight that the counters of their jobs do not know yet: job, whether they are due later,
+/// how many.
 pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64)>> {
     let feeds: Vec<i64> = tx.all("SELECT id FROM feed WHERE is_done", [])?;
     let mut uncounted = Vec::new();

@@ -1,4 +1,5 @@
-//! Names and places of the store's files and their copies: how SQLite is told of them, which file has a name, and how they get on disk under it.
+//! Names and places of the store's files and their copies: how SQLite is told of them, which file
+//! has a name, and how they get on disk under it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::core::time::Wall;
 
-/// The name of a file as SQLite takes it, for reading only. Where no log stands beside it nobody writes it, and then a read-only
-/// directory is no hindrance.
+/// The name of a file as SQLite takes it, for reading only. Where no log stands beside it nobody
+/// writes it, and then a read-only directory is no hindrance.
 pub(super) fn uri(path: &Path) -> Result<String, StoreError> {
     let mut uri = "file://".to_owned();
     for c in text(path)?.chars() {

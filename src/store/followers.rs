@@ -1,7 +1,9 @@
-//! Runs that wait for other runs (`--after`): queued when all of those have succeeded, cancelled when one has ended otherwise.
+//! Runs that wait for other runs (`--after`): queued when all of those have succeeded, cancelled
+//! when one has ended otherwise.
 //!
-//! How a run ended is noted by the triggers of the schema, whichever verb ended it; here is what follows from it. A trigger
-//! notes it with a bounded number of followers, and in `ending` that there are more: those are told here, some at a time.
+//! How a run ended is noted by the triggers of the schema, whichever verb ended it; here is what
+//! follows from it. A trigger notes it with a bounded number of followers, and in `ending` that
+//! there are more: those are told here, some at a time.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +14,8 @@ use super::{Store, StoreError};
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 
-/// Ends that are told to followers in one turn at the most, so that starting and reaping never wait for long.
+/// Ends that are told to followers in one turn at the most, so that starting and reaping never wait
+/// for long.
 const RELEASED_AT_ONCE: u32 = 2000;
 
 /// What became of followers.

@@ -1,7 +1,8 @@
 //! The store's lock: how a process waits for it, and what must not happen to one that has it.
 //!
-//! While a transaction that writes is open, nobody else can write. A process that is stopped within one would hold up all others, so
-//! the signals that a terminal stops it with wait until the transaction has ended. `SIGSTOP` cannot be kept away.
+//! While a transaction that writes is open, nobody else can write. A process that is stopped within
+//! one would hold up all others, so the signals that a terminal stops it with wait until the
+//! transaction has ended. `SIGSTOP` cannot be kept away.
 
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use rusqlite::Connection;
 
 use super::{Store, StoreError};
 
-/// Between two looks at a lock that another process has. Verbs on many runs leave it free for longer than that, time and again;
-/// SQLite's own handler sleeps up to a tenth of a second and would miss that.
+/// Between two looks at a lock that another process has. Verbs on many runs leave it free for
+/// longer than that, time and again; SQLite's own handler sleeps up to a tenth of a second and
+/// would miss that.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Looks of a turn, and of a verb.
@@ -23,7 +25,8 @@ const VERB_LOOKS: i32 = 5_000;
 /// How long one waits for another process's transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// A quarter of a second: a turn of the supervisor, which has other things to do and comes again.
+    /// A quarter of a second: a turn of the supervisor, which has other things to do and comes
+    /// again.
     Turn,
     /// Five seconds: a verb, which somebody has asked for once.
     Verb,
@@ -53,7 +56,8 @@ pub(super) struct Unstopped {
 }
 
 impl Unstopped {
-    /// Keeps these signals waiting. None where the kernel refuses: then one may be stopped, as everywhere else.
+    /// Keeps these signals waiting. None where the kernel refuses: then one may be stopped, as
+    /// everywhere else.
     pub(super) fn begin() -> Option<Self> {
         let signals: SigSet =
             [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].into_iter().collect();

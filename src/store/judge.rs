@@ -1,7 +1,9 @@
-//! What is done with a file that another hand made before anything in it is believed: a backup, and each store that is opened.
+//! What is done with a file that another hand made before anything in it is believed: a backup, and
+//! each store that is opened.
 //!
-//! A database brings SQL: views, triggers, expressions in indexes and columns, virtual tables. None of a backup's is executed. Its
-//! schema is compared, word for word, with what jobctl itself has ever made; only rows are taken.
+//! A database brings SQL: views, triggers, expressions in indexes and columns, virtual tables. None
+//! of a backup's is executed. Its schema is compared, word for word, with what jobctl itself has
+//! ever made; only rows are taken.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +23,8 @@ const NEEDED: [&str; 7] = ["meta", "source", "run", "attempt", "output", "downti
 const STATISTICS: [(&str, &str); 2] =
     [("sqlite_stat1", "tbl,idx,stat"), ("sqlite_stat4", "tbl,idx,neq,nlt,ndlt,sample")];
 
-/// Instructions of SQLite's machine for each byte of a file: reading all of it and copying it takes less than ten.
+/// Instructions of SQLite's machine for each byte of a file: reading all of it and copying it takes
+/// less than ten.
 const STEPS_PER_BYTE: u64 = 100;
 
 /// The same for what does not depend on its length.
@@ -64,15 +67,16 @@ impl From<rusqlite::Error> for Refused {
 /// An entry of a schema: type, name, table, and the text that made it.
 type Entry = (String, String, String, Option<String>);
 
-/// Lets a file have no say in what SQL does: its schema is not trusted, and views are not read. No statement of ours reads one.
+/// Lets a file have no say in what SQL does: its schema is not trusted, and views are not read. No
+/// statement of ours reads one.
 pub(super) fn distrust_schema(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false).map(drop)
 }
 
-/// Prepares a connection for a file of another hand, of so many bytes: no trigger is executed, and no more steps are made than its
-/// length can need, so that the longest loop ends.
+/// Prepares a connection for a file of another hand, of so many bytes: no trigger is executed, and
+/// no more steps are made than its length can need, so that the longest loop ends.
 pub(super) fn guard(conn: &mut Connection, len: u64) -> rusqlite::Result<()> {
     distrust_schema(conn)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
@@ -85,7 +89,8 @@ pub(super) fn guard(conn: &mut Connection, len: u64) -> rusqlite::Result<()> {
     conn.progress_handler(i32::from(STEPS_PER_LOOK), Some(is_over))
 }
 
-/// Reads all of the file that is attached as `backup` to a guarded connection. Its version, if it may be restored.
+/// Reads all of the file that is attached as `backup` to a guarded connection. Its version, if it
+/// may be restored.
 pub(super) fn judge(conn: &Connection) -> Result<i64, Refused> {
     let version = judge_schema(conn)?;
     let says: String = conn.query_row("PRAGMA backup.integrity_check(1)", [], |row| row.get(0))?;
@@ -96,7 +101,8 @@ pub(super) fn judge(conn: &Connection) -> Result<i64, Refused> {
     Ok(version)
 }
 
-/// Looks for runs with numbers that jobctl never wrote. They would be read as others that are in range, and nobody would know.
+/// Looks for runs with numbers that jobctl never wrote. They would be read as others that are in
+/// range, and nobody would know.
 fn judge_rows(conn: &Connection) -> Result<(), Refused> {
     let odd: Option<i64> = conn
         .query_row(
@@ -119,7 +125,8 @@ fn judge_rows(conn: &Connection) -> Result<(), Refused> {
     judge_names(conn)
 }
 
-/// Looks for what is no number where one belongs. SQLite lets anything stand there, and it would be read as none, or as zero.
+/// Looks for what is no number where one belongs. SQLite lets anything stand there, and it would be
+/// read as none, or as zero.
 fn judge_numbers(conn: &Connection) -> Result<(), Refused> {
     let mut tables = conn.prepare(
         "SELECT name FROM backup.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",

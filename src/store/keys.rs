@@ -1,7 +1,8 @@
 //! Keys: who holds one, who gives it up, and the items that come with one.
 //!
-//! A key is held by a run of the job that has not ended, or failed and nobody has acknowledged that; for a time also by a success. What a
-//! batch has put down out of sight holds its key only against other batches.
+//! A key is held by a run of the job that has not ended, or failed and nobody has acknowledged
+//! that; for a time also by a success. What a batch has put down out of sight holds its key only
+//! against other batches.
 
 use rusqlite::{Connection, params};
 
@@ -13,7 +14,8 @@ use super::types::{Addition, NewItem};
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 
-/// Stands in `by` of an item of a batch whose key somebody has taken, until the batch has looked it up again.
+/// Stands in `by` of an item of a batch whose key somebody has taken, until the batch has looked it
+/// up again.
 pub(super) const STOLEN: i64 = -1;
 
 /// The run in sight that holds a key of a job.
@@ -41,8 +43,9 @@ fn state_of(tx: &Connection, id: i64) -> rusqlite::Result<Option<State>> {
     tx.value("SELECT state FROM run WHERE id = ?1", [id])
 }
 
-/// The success that holds a key still, because it ended after `since`. One that ended after now is of a clock that was set back
-/// since, and holds nothing: it would for as long as that clock was ahead.
+/// The success that holds a key still, because it ended after `since`. One that ended after now is
+/// of a clock that was set back since, and holds nothing: it would for as long as that clock was
+/// ahead.
 fn succeeded_holder(
     tx: &Connection,
     job: i64,
@@ -71,8 +74,8 @@ pub(super) fn give_up_key(tx: &Connection, id: i64, now: Wall) -> rusqlite::Resu
     Ok(cancelled + acknowledged == 1)
 }
 
-/// Frees a key that an item in no batch is to have: one that a batch has put down and not brought into sight does without until it has
-/// looked it up again.
+/// Frees a key that an item in no batch is to have: one that a batch has put down and not brought
+/// into sight does without until it has looked it up again.
 pub(super) fn take_from_staged(tx: &Connection, job: i64, key: &str) -> rusqlite::Result<()> {
     tx.done(
         sql! {"UPDATE run SET staged_key = key, key = NULL, \"by\" = ?3 WHERE job {OF_JOB} \

@@ -24,7 +24,8 @@ pub(crate) struct LanesLeft {
 }
 
 impl Store {
-    /// Lets a queued run be until its lane is free; it is at the head of its queue and its lane is taken.
+    /// Lets a queued run be until its lane is free; it is at the head of its queue and its lane is
+    /// taken.
     pub(crate) fn hold(&self, run: i64, lane: &str) -> Result<(), StoreError> {
         self.execute(
             "hold a run",
@@ -52,8 +53,9 @@ impl Store {
         self.all("read the lanes", "SELECT id FROM job WHERE lane_template IS NOT NULL", [])
     }
 
-    /// Lets the first of each lane of a job go, because nobody knows which are taken; all, if they were made with another template.
-    /// At most `limit` runs; the template is noted with the last of them, so that whoever comes after a crash begins anew.
+    /// Lets the first of each lane of a job go, because nobody knows which are taken; all, if they
+    /// were made with another template. At most `limit` runs; the template is noted with the last
+    /// of them, so that whoever comes after a crash begins anew.
     pub(crate) fn begin_lanes(
         &self,
         job: i64,

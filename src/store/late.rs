@@ -21,7 +21,8 @@ pub(crate) struct LateJob {
 reads!(LateJob: id last_run well_at);
 
 impl Store {
-    /// Notes what is expected of a job: nothing, a success in three occurrences (0), or one in so many milliseconds.
+    /// Notes what is expected of a job: nothing, a success in three occurrences (0), or one in so
+    /// many milliseconds.
     pub(crate) fn expect(
         &self,
         job_id: i64,
@@ -38,9 +39,9 @@ impl Store {
         )
     }
 
-    /// Marks the jobs that are late from now on. A job that is paused is not, nor one whose next occurrence is under way already:
-    /// after a downtime it may make up for what was missed. Nothing was
-    /// expected of any before `floor`.
+    /// Marks the jobs that are late from now on. A job that is paused is not, nor one whose next
+    /// occurrence is under way already: after a downtime it may make up for what was missed.
+    /// Nothing was expected of any before `floor`.
     pub(crate) fn mark_late_jobs(
         &self,
         now: Wall,

@@ -1,7 +1,7 @@
 //! The store: one SQLite file. The only room that speaks SQL.
 //!
-//! A verb is one transaction for a CLI, a part of the turn's transaction for the supervisor; it is guarded by the state it
-//! expects, and its name says so. Nothing here asks the clock.
+//! A verb is one transaction for a CLI, a part of the turn's transaction for the supervisor; it is
+//! guarded by the state it expects, and its name says so. Nothing here asks the clock.
 
 mod acknowledge;
 mod aside;
@@ -75,7 +75,8 @@ pub(crate) struct Store {
     identity: Option<(u64, u64)>,
     /// The same of its log, when it was last seen beside the file.
     log_identity: Cell<Option<(u64, u64)>>,
-    /// Rows that this connection had changed when the turn began: a turn that changed none is no commit.
+    /// Rows that this connection had changed when the turn began: a turn that changed none is no
+    /// commit.
     changed: Cell<u64>,
     /// While a transaction that writes is open.
     unstopped: RefCell<Option<hold::Unstopped>>,

@@ -99,8 +99,8 @@ pub(crate) struct Told<'a> {
 const COLUMNS: &str = "id, job, run, attempt, event, means, at, due_at, count, state, reason, is_done, tries, slot, claim, \
      started_at, ended_at, outcome, exit_code, signal, duration_ms, error, output";
 
-/// Waits to be told, and for nothing else: for a job that has left the jobfile nobody knows whom to tell, and a recovery is told
-/// after the failure that it belongs to.
+/// Waits to be told, and for nothing else: for a job that has left the jobfile nobody knows whom to
+/// tell, and a recovery is told after the failure that it belongs to.
 const WAITS: Part = Part(|| {
     format!(
         "is_done = 0 AND slot IS NULL AND EXISTS (SELECT 1 FROM job WHERE job.id = notice.job AND present = 1) AND NOT (event = {RECOVERY} AND EXISTS (SELECT 1 FROM notice AS failure \
@@ -114,15 +114,16 @@ reads!(NoticeRow:
     ended_at outcome exit_code signal duration_ms error output
 );
 
-/// What of the notices that wait already a new one becomes part of, and when it may be told if it stands alone.
+/// What of the notices that wait already a new one becomes part of, and when it may be told if it
+/// stands alone.
 struct Place {
     joins: Option<(i64, Event)>,
     due_at: Wall,
 }
 
 impl Store {
-    /// Puts a notice down. Of a kind that is bounded at most one is due in the job's interval: the next one is due when that is over, and counts
-    /// the others that come until then.
+    /// Puts a notice down. Of a kind that is bounded at most one is due in the job's interval: the
+    /// next one is due when that is over, and counts the others that come until then.
     pub(crate) fn add_notice(
         &self,
         new: &NewNotice,
@@ -197,7 +198,8 @@ impl Store {
         Ok(Place { joins: crowd.map(|id| (id, event)), due_at: new.at })
     }
 
-    /// The newest notice of a job by these means that is bounded ([`is_bounded`]): all of them share the interval.
+    /// The newest notice of a job by these means that is bounded ([`is_bounded`]): all of them
+    /// share the interval.
     fn newest_bounded(&self, job_id: i64, means: Means) -> Result<Option<NoticeRow>, StoreError> {
         let sql = sql!(
             "SELECT {COLUMNS} FROM notice WHERE job = ?1 AND means = ?2 AND (event = {FAILURE} \
@@ -255,7 +257,8 @@ impl Store {
         self.one("read notices", sql!("SELECT {COLUMNS} FROM notice WHERE id = ?1"), [id])
     }
 
-    /// The run that a notice is about, as it was then; none if it is gone, or the notice is about none.
+    /// The run that a notice is about, as it was then; none if it is gone, or the notice is about
+    /// none.
     pub(crate) fn run_of_notice(&self, row: &NoticeRow) -> Result<Option<RunRow>, StoreError> {
         let run = row.run.map(|run| self.run(run)).transpose()?.flatten();
         let Some(mut run) = run else {
@@ -349,8 +352,9 @@ impl Store {
         )
     }
 
-    /// What was to be told when the store was copied, or is of another machine, may have been told since, or is nobody's business here: it is
-    /// not told any more, and `why` stands with it. How many.
+    /// What was to be told when the store was copied, or is of another machine, may have been told
+    /// since, or is nobody's business here: it is not told any more, and `why` stands with it. How
+    /// many.
     pub(crate) fn give_up_notices(&self, why: &str, now: Wall) -> Result<usize, StoreError> {
         self.change(
             "give up notices",

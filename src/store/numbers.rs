@@ -1,4 +1,5 @@
-//! Numbers for monitoring and statistics: what counters and tallies say, and how long attempts took.
+//! Numbers for monitoring and statistics: what counters and tallies say, and how long attempts
+//! took.
 
 use rusqlite::params;
 
@@ -13,7 +14,7 @@ use crate::core::time::Wall;
 pub(crate) struct JobNumbers {
     /// The job.
     pub(crate) id: i64,
-    /// Runs that ever ended, in the order of [`State::ALL`] behind `retrying`.
+    /// Runs that ever ended, in the order of `State::ALL` behind `retrying`.
     pub(crate) ended: [i64; 4],
     /// When the run that waits longest fell due.
     pub(crate) oldest_due_at: Option<Wall>,
@@ -78,7 +79,8 @@ impl Store {
         self.conn.total_changes()
     }
 
-    /// A number that is another one when something was committed since: of the file, as one reader after the other sees it.
+    /// A number that is another one when something was committed since: of the file, as one reader
+    /// after the other sees it.
     pub(crate) fn stamp(&self) -> Result<i64, StoreError> {
         Ok(self.meta("commits")?.unwrap_or(0))
     }
@@ -98,7 +100,8 @@ impl Store {
         numbers.collect()
     }
 
-    /// When the queued run of a job that waits longest fell due: the first of each priority, by the index, whatever the number of runs.
+    /// When the queued run of a job that waits longest fell due: the first of each priority, by the
+    /// index, whatever the number of runs.
     fn oldest_due_at(&self, job_id: i64) -> Result<Option<Wall>, StoreError> {
         let mut oldest: Option<Wall> = None;
         let mut below = i64::MAX;
@@ -163,8 +166,9 @@ impl Store {
         )
     }
 
-    /// The newest ended runs of a job, newest first, `limit` at the most. Only a few of its newest runs are looked at, and of those that were put
-    /// down before `last_run`: a long queue in front of them costs nothing.
+    /// The newest ended runs of a job, newest first, `limit` at the most. Only a few of its newest
+    /// runs are looked at, and of those that were put down before `last_run`: a long queue in front
+    /// of them costs nothing.
     pub(crate) fn recent_runs(
         &self,
         job_id: i64,
@@ -202,7 +206,8 @@ impl Store {
         std::fs::metadata(&self.path).map_or(0, |meta| meta.len()) + self.log_len()
     }
 
-    /// How long the longest turn of the supervisor's loop took in the last minute in which something happened.
+    /// How long the longest turn of the supervisor's loop took in the last minute in which
+    /// something happened.
     pub(crate) fn loop_lag_ms(&self) -> Result<Option<i64>, StoreError> {
         self.meta("loop_lag_ms")
     }

@@ -31,7 +31,8 @@ const LOG_KEPT_MAX: u64 = 16 << 20;
 /// Prepared statements that are kept; there are fewer different ones.
 const STATEMENTS_KEPT: usize = 160;
 
-/// Magic numbers of statfs(2) for file systems on which flock and shared memory are not those of this machine.
+/// Magic numbers of statfs(2) for file systems on which flock and shared memory are not those of
+/// this machine.
 const NETWORK_FILE_SYSTEMS: [i64; 13] = [
     // Ceph, Lustre, GPFS, AFS, kAFS, Coda.
     0x00C3_6400,
@@ -236,7 +237,8 @@ fn no_file(path: &Path) -> StoreError {
     StoreError::Unreadable(path.to_path_buf(), std::io::Error::other("is not a file"))
 }
 
-/// The file may be put elsewhere only with its directory, in which its log and its index stand, too.
+/// The file may be put elsewhere only with its directory, in which its log and its index stand,
+/// too.
 fn linked(path: &Path) -> StoreError {
     let reason = "is a symbolic link, which is not followed in a state directory";
     StoreError::Unreadable(path.to_path_buf(), std::io::Error::other(reason))
@@ -246,7 +248,8 @@ fn linked(path: &Path) -> StoreError {
 #[expect(clippy::disallowed_methods, reason = "this is the room that opens the store")]
 pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    // NOFOLLOW concerns every part of the path, so links above the state directory are resolved first.
+    // NOFOLLOW concerns every part of the path, so links above the state directory are resolved
+    // first.
     let real = path
         .parent()
         .and_then(|dir| fs::canonicalize(dir).ok())
@@ -261,13 +264,14 @@ pub(super) fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreE
     Ok(conn)
 }
 
-/// Without it SQLite prepares a statement anew whenever a value is bound that a partial index or a `LIMIT` might be about.
+/// Without it SQLite prepares a statement anew whenever a value is bound that a partial index or a
+/// `LIMIT` might be about.
 fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
-/// Makes a store under a name of its own and gives it its own name when it is complete: whoever comes at the same time finds none
-/// or a whole one.
+/// Makes a store under a name of its own and gives it its own name when it is complete: whoever
+/// comes at the same time finds none or a whole one.
 fn make_whole(path: &Path) -> Result<(), StoreError> {
     let draft = Draft::beside(path, "new")?;
     // Closing it takes its log into the file and removes it.
@@ -333,7 +337,8 @@ fn is_at_limit(path: &Path) -> bool {
     })
 }
 
-/// How long the log may get before its pages are moved into the file: on a small disk it must not be what fills it.
+/// How long the log may get before its pages are moved into the file: on a small disk it must not
+/// be what fills it.
 fn log_pages_max(state_dir: &Path) -> u64 {
     let share = nix::sys::statvfs::statvfs(state_dir)
         .map_or(u64::MAX, |stat| stat.blocks().saturating_mul(stat.fragment_size()))

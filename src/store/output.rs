@@ -19,7 +19,8 @@ const TRIM_BATCH: u32 = 50;
 /// Whose output may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expendable {
-    /// That of ended runs, but not of failures that nobody has acknowledged; and of the earlier attempts of runs that have not ended.
+    /// That of ended runs, but not of failures that nobody has acknowledged; and of the earlier
+    /// attempts of runs that have not ended.
     Settled,
     /// That of all ended runs.
     Ended,
@@ -84,7 +85,8 @@ impl Store {
         self.value("measure output", sql!("SELECT coalesce(sum({KEPT_BYTES}), 0) FROM output"), [])
     }
 
-    /// Removes the oldest output behind the place `after`, until `needed` bytes are free or the batch is over. The runs stay.
+    /// Removes the oldest output behind the place `after`, until `needed` bytes are free or the
+    /// batch is over. The runs stay.
     pub(crate) fn trim_output(
         &self,
         whose: Expendable,
@@ -129,7 +131,8 @@ mod tests {
 
     fn store() -> Store {
         let store = Store::in_memory();
-        // Ended, an unacknowledged failure, running, ended; 5 bytes each but the last, which has 300 in a file.
+        // Ended, an unacknowledged failure, running, ended; 5 bytes each but the last, which has
+        // 300 in a file.
         store.execute_raw(
             "INSERT INTO job(id, name) VALUES (1, 'a'); \
              INSERT INTO run(id, job, state, cause, created_at) VALUES (1, 1, 6, 3, 0), (2, 1, 5, 3, 0), (3, 1, 3, 3, 0), (4, 1, 5, 3, 0); \

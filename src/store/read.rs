@@ -1,5 +1,5 @@
-//! Questions to the store. Counters, pointers and indexes answer what is asked often; only filters by time, exit code or key go
-//! through runs.
+//! Questions to the store. Counters, pointers and indexes answer what is asked often; only filters
+//! by time, exit code or key go through runs.
 
 use std::fs::File;
 use std::ops::Range;
@@ -44,7 +44,8 @@ impl Store {
         self.all("read runs", &sql, [])
     }
 
-    /// A moment: as long as it is kept, all that is read is as it was then. Whoever keeps it keeps the log from being cut.
+    /// A moment: as long as it is kept, all that is read is as it was then. Whoever keeps it keeps
+    /// the log from being cut.
     pub(crate) fn moment(&self) -> Result<rusqlite::Transaction<'_>, StoreError> {
         self.conn.unchecked_transaction().map_err(|e| self.failed("read the store", e))
     }
@@ -84,7 +85,8 @@ impl Store {
         )
     }
 
-    /// What asks for the job of a filter, by name: one row, whose runs stand in the order of their index, but while others move to it.
+    /// What asks for the job of a filter, by name: one row, whose runs stand in the order of their
+    /// index, but while others move to it.
     fn job_clause(&self, filter: &Filter) -> Result<&'static str, StoreError> {
         let has_moving: bool = self.value(
             "read a job",
@@ -111,7 +113,8 @@ impl Store {
         self.value("read the queue", sql, values)
     }
 
-    /// The runs of a job's occurrences from `from` on and before `until`, stretches that reach into that time included, oldest first.
+    /// The runs of a job's occurrences from `from` on and before `until`, stretches that reach into
+    /// that time included, oldest first.
     pub(crate) fn runs_of_instant(
         &self,
         job_id: i64,
@@ -216,7 +219,8 @@ impl Store {
         self.output_ends(run, attempt, u64::MAX)
     }
 
-    /// The same, `max` bytes at the most: half of them from its beginning. No more than that is read of what is in a file.
+    /// The same, `max` bytes at the most: half of them from its beginning. No more than that is
+    /// read of what is in a file.
     pub(crate) fn output_ends(
         &self,
         run: i64,
@@ -262,7 +266,8 @@ fn open_output(path: &Path) -> std::io::Result<File> {
     Ok(file.into())
 }
 
-/// Reads what is kept of `total` bytes of output from a file that is laid out as a keeper writes it.
+/// Reads what is kept of `total` bytes of output from a file that is laid out as a keeper writes
+/// it.
 pub(crate) fn read_kept(file: &File, total: u64, layout: OutputLayout) -> std::io::Result<Output> {
     read_ends(file, total, layout, u64::MAX)
 }
@@ -309,7 +314,8 @@ fn where_clause(filter: &Filter, of_job: &str) -> (String, Vec<Value>) {
         }
     }
     if filter.failed {
-        // The partial index, whatever the order: there may be a million runs and no failure among the newest.
+        // The partial index, whatever the order: there may be a million runs and no failure among
+        // the newest.
         parts.push(format!(
             "run.id IN (SELECT id FROM run WHERE state = {FAILED} AND acked IS NULL)"
         ));

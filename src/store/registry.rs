@@ -26,11 +26,11 @@ pub(crate) struct AgeHeld {
 }
 
 impl Store {
-    /// Makes the row of a job of the jobfile, or finds it by its name or a former one. What is known under former names, and
-    /// under the name itself, becomes one row.
+    /// Makes the row of a job of the jobfile, or finds it by its name or a former one. What is
+    /// known under former names, and under the name itself, becomes one row.
     ///
-    /// `schedule` is what its occurrences depend on, as text; where that is another than before (or the job is new), the past is
-    /// no concern of it: watermark and grid begin at `now`.
+    /// `schedule` is what its occurrences depend on, as text; where that is another than before (or
+    /// the job is new), the past is no concern of it: watermark and grid begin at `now`.
     pub(crate) fn register_job(
         &self,
         name: &str,
@@ -134,7 +134,8 @@ impl Store {
         Ok(self.meta::<i64>("restored_at")?.is_some())
     }
 
-    /// The boot whose books were last finished: every run that was running in an older one has its end on disk.
+    /// The boot whose books were last finished: every run that was running in an older one has its
+    /// end on disk.
     pub(crate) fn books_boot_id(&self) -> Result<Option<String>, StoreError> {
         self.meta("books_boot_id")
     }
@@ -156,8 +157,8 @@ impl Store {
         self.meta("boot_id")
     }
 
-    /// Removes ended runs of a job that are older than their limits, looking at `batch` runs that come behind `cursor`. Never an
-    /// unacknowledged failure, nor the newest run of the job.
+    /// Removes ended runs of a job that are older than their limits, looking at `batch` runs that
+    /// come behind `cursor`. Never an unacknowledged failure, nor the newest run of the job.
     pub(crate) fn prune(
         &self,
         job_id: i64,
@@ -185,7 +186,8 @@ impl Store {
             params![job_id, cursor, batch],
         )?;
         for candidate in &candidates {
-            // Ids grow with time: what was put down within the limits, and all behind it, ended within them.
+            // Ids grow with time: what was put down within the limits, and all behind it, ended
+            // within them.
             if surplus <= 0
                 && candidate.created_at >= limits.succeeded_before.max(limits.failed_before)
                 && candidate.created_at <= limits.now

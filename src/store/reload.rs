@@ -1,12 +1,13 @@
-//! `jobctl reload`: a request that a command leaves in the table `meta`, and the answer of the supervisor. Requests are numbered;
-//! an answer to one is an answer to all before it.
+//! `jobctl reload`: a request that a command leaves in the table `meta`, and the answer of the
+//! supervisor. Requests are numbered; an answer to one is an answer to all before it.
 
 use super::{Store, StoreError};
 
 impl Store {
     /// Asks the supervisor to read its jobfile. The number of the request, which is on disk.
     pub(crate) fn ask_reload(&mut self) -> Result<i64, StoreError> {
-        // A commit of its own: by itself, the statement would commit when it is reset, where a full disk is not told.
+        // A commit of its own: by itself, the statement would commit when it is reset, where a full
+        // disk is not told.
         self.together(|store| {
             store.value(
                 "ask for a reload",

@@ -1,7 +1,8 @@
 //! `was`: what the store knows of a job under several names becomes one row, and no run is lost.
 //!
-//! The rows of the other names are absorbed: what runs, counters and pauses at once, all else in the turns that follow.
-//! Until then `job.moves_to` names the row in which an absorbed one goes on, and it has given up its name.
+//! The rows of the other names are absorbed: what runs, counters and pauses at once, all else in
+//! the turns that follow. Until then `job.moves_to` names the row in which an absorbed one goes on,
+//! and it has given up its name.
 
 use std::collections::BTreeSet;
 
@@ -63,10 +64,12 @@ struct Found {
 
 reads!(Found: id is_planned);
 
-/// Gives `name` to the row of the job, and lets the rows of its other names be absorbed by it. Their ids.
+/// Gives `name` to the row of the job, and lets the rows of its other names be absorbed by it.
+/// Their ids.
 ///
-/// The row that goes on is the one whose job is in force, so that its watermark decides what is past: the name's own, else the
-/// first former one. Where none is, the name's own goes on, else the first former one.
+/// The row that goes on is the one whose job is in force, so that its watermark decides what is
+/// past: the name's own, else the first former one. Where none is, the name's own goes on, else the
+/// first former one.
 pub(super) fn unite(conn: &Connection, name: &str, was: &[&str]) -> rusqlite::Result<Vec<i64>> {
     let found = find_all(conn, name, was)?;
     let Some(kept) = in_force(&found) else {
@@ -103,7 +106,8 @@ fn find(conn: &Connection, name: &str) -> rusqlite::Result<Option<Found>> {
     conn.one("SELECT id, present AND watermark IS NOT NULL FROM job WHERE name = ?1", [name])
 }
 
-/// Lets a row go on in another one. It costs the same however many runs it has: who claims counts what runs, so that moves at once.
+/// Lets a row go on in another one. It costs the same however many runs it has: who claims counts
+/// what runs, so that moves at once.
 fn absorb(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     let running: Vec<i64> = conn.all(
         sql!("SELECT id FROM run WHERE state < {SUCCEEDED} AND state = {RUNNING} AND job = ?1"),
@@ -119,7 +123,8 @@ fn absorb(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     ] {
         conn.run(sql, [from, to])?;
     }
-    // What failed before a success stands in two rows for a while, and is gone through anew when it stands in one.
+    // What failed before a success stands in two rows for a while, and is gone through anew when it
+    // stands in one.
     conn.run(
         "UPDATE acknowledging SET job = ?2, reached = ?3 WHERE job IN (?1, ?2)",
         [from, to, LATER],
@@ -149,7 +154,8 @@ fn move_next(conn: &Connection) -> rusqlite::Result<Moved> {
     Ok(moved)
 }
 
-/// Moves some of a row, the runs first that are queued, then the newest. With the last of it the row goes. How many.
+/// Moves some of a row, the runs first that are queued, then the newest. With the last of it the
+/// row goes. How many.
 fn move_portion(conn: &Connection, from: i64, to: i64, limit: usize) -> rusqlite::Result<usize> {
     let runs: Vec<i64> = conn.all(
         sql! {"SELECT id FROM (SELECT id FROM run INDEXED BY run_queue WHERE job = ?1 AND state = {QUEUED} \
@@ -181,8 +187,9 @@ fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Two runs may hold one key, or stand for one instant, as long as they are of two jobs. Then the one that moves gives it up: a
-/// run without a key is better than none. An instant becomes the next free millisecond; schedules name whole seconds.
+/// Two runs may hold one key, or stand for one instant, as long as they are of two jobs. Then the
+/// one that moves gives it up: a run without a key is better than none. An instant becomes the next
+/// free millisecond; schedules name whole seconds.
 fn move_run(conn: &Connection, run: i64, to: i64) -> rusqlite::Result<()> {
     for sql in [
         sql! {"UPDATE run SET key = NULL WHERE id = ?1 AND key IS NOT NULL \
@@ -206,8 +213,8 @@ fn move_run(conn: &Connection, run: i64, to: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What is known of the job as a whole goes along, and what has come to its counters since: their triggers see states change, not
-/// jobs. A pause goes along, too.
+/// What is known of the job as a whole goes along, and what has come to its counters since: their
+/// triggers see states change, not jobs. A pause goes along, too.
 fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     conn.run("UPDATE job SET scheduled = job.scheduled + former.scheduled, queued = job.queued + former.queued, \
          running = job.running + former.running, retrying = job.retrying + former.retrying, \

@@ -27,7 +27,8 @@ macro_rules! names {
     };
 }
 
-/// What finders and batches have put down and nobody counts yet; no state of its own for anybody else.
+/// What finders and batches have put down and nobody counts yet; no state of its own for anybody
+/// else.
 pub(super) const STAGED: i64 = 0;
 
 names! {
@@ -90,7 +91,8 @@ pub(super) const SEEN_STATE: Part = Part(|| {
     )
 });
 
-/// The number of the newest attempt: what runs has been claimed, whatever another hand has written there.
+/// The number of the newest attempt: what runs has been claimed, whatever another hand has written
+/// there.
 const COUNTED_ATTEMPT: Part = Part(|| {
     format!(
         "iif(typeof(run.attempt) = 'integer', max(run.attempt, run.state = {RUNNING}), \
@@ -98,8 +100,8 @@ const COUNTED_ATTEMPT: Part = Part(|| {
     )
 });
 
-/// What is read of a [`RunRow`](super::RunRow), in its order; from `run JOIN job ON job.id = run.job`. A run that has yet
-/// to move to another row is shown as one of that.
+/// What is read of a [`RunRow`](super::RunRow), in its order; from `run JOIN job ON job.id =
+/// run.job`. A run that has yet to move to another row is shown as one of that.
 pub(super) const RUN: Part = Part(|| {
     format!(
         "run.id, coalesce(job.moves_to, job.id), {HEIR_NAME}, {SEEN_STATE}, run.reason, iif(run.state > {STAGED}, run.\"by\", NULL), run.cause, \
@@ -111,7 +113,8 @@ pub(super) const RUN: Part = Part(|| {
     )
 });
 
-/// What keeps runs out of sight that a finder has fed and not finished; what it has finished is queued.
+/// What keeps runs out of sight that a finder has fed and not finished; what it has finished is
+/// queued.
 pub(super) const IN_SIGHT: Part = Part(|| {
     format!("(run.state > {STAGED} OR run.feed IN (SELECT feed.id FROM feed WHERE feed.is_done))")
 });

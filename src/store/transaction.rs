@@ -1,4 +1,5 @@
-//! The transaction of a turn, and what belongs to it: the log that it is written to, and statements that are part of one.
+//! The transaction of a turn, and what belongs to it: the log that it is written to, and statements
+//! that are part of one.
 
 use std::fs;
 
@@ -64,7 +65,8 @@ impl Store {
         }
     }
 
-    /// Does several verbs in one transaction: all are on disk when this returns, or, if it errs, none.
+    /// Does several verbs in one transaction: all are on disk when this returns, or, if it errs,
+    /// none.
     pub(crate) fn together<T, E: From<StoreError>>(
         &mut self,
         verbs: impl FnOnce(&mut Self) -> Result<T, E>,
@@ -132,15 +134,16 @@ impl Store {
         fs::metadata(with(&self.path, "-wal")).map_or(0, |meta| meta.len())
     }
 
-    /// How large the log is and how much of it nobody needs any more, in bytes, after what can be moved into the file was.
+    /// How large the log is and how much of it nobody needs any more, in bytes, after what can be
+    /// moved into the file was.
     pub(crate) fn log_bytes(&self) -> Option<(i64, i64)> {
         const PAGE: i64 = 4096;
         let pages = self.conn.one::<(i64, i64, i64)>("PRAGMA wal_checkpoint(PASSIVE)", []);
         pages.ok().flatten().map(|(_, written, moved)| (written * PAGE, moved * PAGE))
     }
 
-    /// Moves what stands in the log into the file, as far as no reader needs it and without waiting for one: then the log is
-    /// written anew from its beginning, in the room that it has.
+    /// Moves what stands in the log into the file, as far as no reader needs it and without waiting
+    /// for one: then the log is written anew from its beginning, in the room that it has.
     pub(crate) fn begin_log_anew(&self) {
         // It is tried again by SQLite itself, too, and a log that goes on is no damage.
         let _ = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));

@@ -1,7 +1,9 @@
-//! The verbs of the supervisor. All of one turn of its loop are one transaction: `begin`, verbs, `commit` or `rollback`.
+//! The verbs of the supervisor. All of one turn of its loop are one transaction: `begin`, verbs,
+//! `commit` or `rollback`.
 //!
-//! A turn in which a verb fails is undone as a whole, so the statements of every run say `OR ROLLBACK`: SQLite then keeps no copy
-//! of what each of them changes, which was a third of their cost.
+//! A turn in which a verb fails is undone as a whole, so the statements of every run say `OR
+//! ROLLBACK`: SQLite then keeps no copy of what each of them changes, which was a third of their
+//! cost.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,11 +21,13 @@ use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::tally;
 use crate::core::time::Wall;
 
-/// Runs that fall due in one turn at the most: more are a turn of their own, so that starting and reaping never wait for long.
+/// Runs that fall due in one turn at the most: more are a turn of their own, so that starting and
+/// reaping never wait for long.
 const QUEUED_AT_ONCE: u32 = 2000;
 
 impl Store {
-    /// Puts down an occurrence that is to be executed. Its id; none if it is there already and unfinished.
+    /// Puts down an occurrence that is to be executed. Its id; none if it is there already and
+    /// unfinished.
     pub(crate) fn insert_occurrence(&self, new: &NewOccurrence) -> Result<Option<i64>, StoreError> {
         let state = if new.due_at > new.now { State::Scheduled } else { State::Queued };
         let inserted = self.change(
@@ -45,8 +49,8 @@ impl Store {
         Ok((inserted == 1).then(|| self.conn.last_insert_rowid()))
     }
 
-    /// Puts down occurrences that are not executed, as one row: a former row of the same cause is extended if it is still the
-    /// job's newest run.
+    /// Puts down occurrences that are not executed, as one row: a former row of the same cause is
+    /// extended if it is still the job's newest run.
     pub(crate) fn record_skip(&self, skip: &NewSkip) -> Result<i64, StoreError> {
         let last = skip.last_scheduled_at.unwrap_or(skip.scheduled_at);
         let since = skip.same_since.map_or(i64::MAX, Wall::ms);
@@ -82,7 +86,8 @@ impl Store {
         Ok(self.conn.last_insert_rowid())
     }
 
-    /// When the bucket of a job's rate is full (`core::rate`); none if nothing was ever taken from it.
+    /// When the bucket of a job's rate is full (`core::rate`); none if nothing was ever taken from
+    /// it.
     pub(crate) fn rate_at(&self, job_id: i64) -> Result<Option<i64>, StoreError> {
         self.value("read a rate", "SELECT rate_at FROM job WHERE id = ?1", [job_id])
     }
@@ -96,7 +101,8 @@ impl Store {
         )
     }
 
-    /// Says that all occurrences of a job up to `at` are decided. The caller decides whether it may move back.
+    /// Says that all occurrences of a job up to `at` are decided. The caller decides whether it may
+    /// move back.
     pub(crate) fn move_watermark(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
         self.execute(
             "move a watermark",
@@ -119,9 +125,10 @@ impl Store {
         )
     }
 
-    /// After the clock was set back to `now`: what was promised by the clock as it was is told from now on. Retries keep their
-    /// delay, pauses their length and what expires its span, what is queued is due, and the time of `give_up_after` begins again. What is
-    /// `scheduled` for a time stays where somebody put it.
+    /// After the clock was set back to `now`: what was promised by the clock as it was is told from
+    /// now on. Retries keep their delay, pauses their length and what expires its span, what is
+    /// queued is due, and the time of `give_up_after` begins again. What is `scheduled` for a time
+    /// stays where somebody put it.
     pub(crate) fn bring_back_to(&self, now: Wall) -> Result<(), StoreError> {
         for sql in [
             sql! {"UPDATE run SET due_at = ?1 + max(due_at - ended_at, 0) \
@@ -129,7 +136,8 @@ impl Store {
             AND due_at > ?1 AND ended_at > ?1"},
             sql! {"UPDATE run SET due_at = ?1 WHERE state < {SUCCEEDED} AND state = {QUEUED} \
             AND due_at > ?1"},
-            // It counts as added now from then on, or another step back would take what is left for the span.
+            // It counts as added now from then on, or another step back would take what is left for
+            // the span.
             sql! {"UPDATE run SET expires_at = ?1 + max(expires_at - created_at, 0), created_at = \
             ?1 WHERE expires_at IS NOT NULL AND state < {RUNNING} AND attempt = 0 \
             AND (state = {QUEUED} OR (state = {SCHEDULED} AND due_at IS NULL)) \
@@ -156,7 +164,8 @@ impl Store {
         Ok(())
     }
 
-    /// Queues what was due later and is due now, a bounded number of runs at a time. The jobs concerned.
+    /// Queues what was due later and is due now, a bounded number of runs at a time. The jobs
+    /// concerned.
     pub(crate) fn queue_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
         self.all(
             "queue what is due",
@@ -167,7 +176,8 @@ impl Store {
         )
     }
 
-    /// Cancels what was to be started before `now` and was not, a bounded number of runs at a time. The jobs concerned.
+    /// Cancels what was to be started before `now` and was not, a bounded number of runs at a time.
+    /// The jobs concerned.
     pub(crate) fn expire_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
         self.all(
             "cancel what has expired",
@@ -217,8 +227,9 @@ impl Store {
         self.value("read the queue", "SELECT queued FROM job WHERE id = ?1", [job_id])
     }
 
-    /// Claims a queued run for a slot: its next attempt is on record before a process exists. The run as it is then, but for
-    /// what is known of the attempt before; none if it is not queued any more.
+    /// Claims a queued run for a slot: its next attempt is on record before a process exists. The
+    /// run as it is then, but for what is known of the attempt before; none if it is not queued any
+    /// more.
     pub(crate) fn claim_if_queued(
         &self,
         run: &RunRow,
@@ -259,7 +270,8 @@ impl Store {
         )
     }
 
-    /// Takes a claim back that never became a process: the run is queued again and the attempt never was.
+    /// Takes a claim back that never became a process: the run is queued again and the attempt
+    /// never was.
     pub(crate) fn unclaim_if_running(&self, run: i64, claim: i64) -> Result<bool, StoreError> {
         let changed = self.change(
             "take back a claim",
@@ -281,7 +293,8 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Writes down the end of an attempt and what follows. False: the run is not running under this claim any more.
+    /// Writes down the end of an attempt and what follows. False: the run is not running under this
+    /// claim any more.
     pub(crate) fn finish_if_running(&self, finish: &Finish<'_>) -> Result<bool, StoreError> {
         let (state, reason, due_at) = match finish.next {
             Next::Finish(verdict) => (verdict.state(), verdict.reason(), None),
@@ -353,14 +366,16 @@ impl Store {
         )
     }
 
-    /// Ends the occurrences of a job that are retrying: a new one, `by`, takes their place. Those runs and their attempts.
+    /// Ends the occurrences of a job that are retrying: a new one, `by`, takes their place. Those
+    /// runs and their attempts.
     pub(crate) fn supersede_retrying(
         &self,
         job_id: i64,
         by: i64,
         now: Wall,
     ) -> Result<Vec<(i64, u32)>, StoreError> {
-        // Asked at every occurrence, nearly always for nothing: the counter answers at a tenth of the cost of an empty UPDATE.
+        // Asked at every occurrence, nearly always for nothing: the counter answers at a tenth of
+        // the cost of an empty UPDATE.
         let retrying: i64 =
             self.value("read who is retrying", "SELECT retrying FROM job WHERE id = ?1", [job_id])?;
         if retrying == 0 {
@@ -375,7 +390,8 @@ impl Store {
         )
     }
 
-    /// Skips occurrences of a job that are queued for longer than their start deadline allows. How many.
+    /// Skips occurrences of a job that are queued for longer than their start deadline allows. How
+    /// many.
     pub(crate) fn skip_overdue(
         &self,
         job_id: i64,
@@ -391,7 +407,8 @@ impl Store {
         )
     }
 
-    /// Ends the waiting occurrences of a job that is gone from the jobfile; its items stay. How many.
+    /// Ends the waiting occurrences of a job that is gone from the jobfile; its items stay. How
+    /// many.
     pub(crate) fn skip_removed(&self, job_id: i64, now: Wall) -> Result<usize, StoreError> {
         self.change(
             "skip the occurrences of a removed job",
@@ -402,7 +419,8 @@ impl Store {
         )
     }
 
-    /// Ends a run that waits and is not wanted any more; `by` is the run that takes its place, if one does.
+    /// Ends a run that waits and is not wanted any more; `by` is the run that takes its place, if
+    /// one does.
     pub(crate) fn cancel_if_queued(
         &self,
         run: i64,

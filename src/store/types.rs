@@ -12,7 +12,8 @@ use crate::core::time::Wall;
 
 /// A run with everything that is known of it (jobctl(1), "A run").
 ///
-/// `started_at`, `outcome`, `exit_code`, `signal`, `error` and `duration_ms` are those of the newest attempt.
+/// `started_at`, `outcome`, `exit_code`, `signal`, `error` and `duration_ms` are those of the
+/// newest attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunRow {
     /// Its number, never used again.
@@ -197,7 +198,8 @@ impl JobRow {
     }
 }
 
-/// What is written down of the supervisor. Whether it lives is not a matter of the store (see `os::wake`).
+/// What is written down of the supervisor. Whether it lives is not a matter of the store (see
+/// `os::wake`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SupervisorRow {
     /// Its process.
@@ -301,7 +303,8 @@ pub(crate) enum OnConflict {
     /// It is not added; the holder stands for it.
     #[default]
     Ignore,
-    /// A holder that waits is cancelled, a failed one acknowledged, and the item is added. One that runs is not to be replaced.
+    /// A holder that waits is cancelled, a failed one acknowledged, and the item is added. One that
+    /// runs is not to be replaced.
     Replace,
     /// Nothing at all is added.
     Error,
@@ -360,7 +363,8 @@ pub(crate) enum Enqueued {
         /// How many wait.
         waiting: i64,
     },
-    /// Nothing was added: the key of an item is held, and that was to be an error, or the holder runs and cannot be replaced.
+    /// Nothing was added: the key of an item is held, and that was to be an error, or the holder
+    /// runs and cannot be replaced.
     KeyHeld {
         /// The key.
         key: String,
@@ -387,7 +391,8 @@ pub(crate) enum Answer {
         /// That run.
         by: i64,
     },
-    /// Another run of the same occurrence has not ended: after the clock was set back, an instant may have two.
+    /// Another run of the same occurrence has not ended: after the clock was set back, an instant
+    /// may have two.
     SameOccurrence {
         /// That run.
         by: i64,
@@ -412,7 +417,8 @@ pub(crate) enum Scope<'a> {
     Job(&'a str),
 }
 
-/// The number of the next claim. It grows, and begins with the time: one of another store, whose slots may still be there, is no match.
+/// The number of the next claim. It grows, and begins with the time: one of another store, whose
+/// slots may still be there, is no match.
 pub(super) fn next_claim(former: i64, now: Wall) -> i64 {
     former.saturating_add(1).max(now.secs())
 }
@@ -453,7 +459,8 @@ pub(crate) struct NewSkip {
     pub(crate) reason: Reason,
     /// The run in the way.
     pub(crate) by: Option<i64>,
-    /// Since when the cause has been the same one: a row from before is another stretch. None: every call is one of its own.
+    /// Since when the cause has been the same one: a row from before is another stretch. None:
+    /// every call is one of its own.
     pub(crate) same_since: Option<Wall>,
     /// The time of the turn.
     pub(crate) now: Wall,
@@ -557,7 +564,8 @@ pub(crate) struct PruneLimits {
     pub(crate) failed_before: Wall,
     /// Ended runs beyond this number.
     pub(crate) runs_max: i64,
-    /// What was put down later is of a clock that was set back since, and says nothing of what is behind it.
+    /// What was put down later is of a clock that was set back since, and says nothing of what is
+    /// behind it.
     pub(crate) now: Wall,
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct Untold {
 reads!(Untold: run job event means outcome exit_code signal error output is_told_otherwise);
 
 impl Store {
-    /// The notices of the newest failures that nobody has acknowledged, of one job or all, that failed; the newest first.
+    /// The notices of the newest failures that nobody has acknowledged, of one job or all, that
+    /// failed; the newest first.
     pub(crate) fn untold(&self, job: Option<&str>) -> Result<Vec<Untold>, StoreError> {
         // What was given up (a restored store) may have been told: it has no outcome.
         self.all(

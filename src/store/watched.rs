@@ -14,7 +14,8 @@ pub(crate) struct Mark {
     pub(crate) inode: i64,
     /// Its size in bytes.
     pub(crate) size: i64,
-    /// When its content was last changed (`mtime`), in nanoseconds since 1970; as near as can be where that is beyond 2262.
+    /// When its content was last changed (`mtime`), in nanoseconds since 1970; as near as can be
+    /// where that is beyond 2262.
     pub(crate) changed_ns: i64,
     /// When it was made, where that is kept.
     pub(crate) born_ns: Option<i64>,
@@ -25,7 +26,8 @@ pub(crate) struct Mark {
 reads!(Mark: inode size changed_ns born_ns status_ns);
 
 impl Mark {
-    /// Whether it is the same file with the same content, as far as inode, size and times say. Its mode, owner and links do not matter.
+    /// Whether it is the same file with the same content, as far as inode, size and times say. Its
+    /// mode, owner and links do not matter.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         self.inode == other.inode
             && self.size == other.size
@@ -49,8 +51,8 @@ impl Store {
         self.value("read what is watched", "SELECT watch FROM job WHERE id = ?1", [job])
     }
 
-    /// Begins to remember the files of a job anew: it has no watch until `note_watch`. Forgets `files_max` files at the most; how many there
-    /// were. With as many as that there may be more.
+    /// Begins to remember the files of a job anew: it has no watch until `note_watch`. Forgets
+    /// `files_max` files at the most; how many there were. With as many as that there may be more.
     pub(crate) fn begin_watch(&self, job: i64, files_max: usize) -> Result<usize, StoreError> {
         self.change("note what is watched", "UPDATE job SET watch = NULL WHERE id = ?1", [job])?;
         self.change(

@@ -1,5 +1,5 @@
-//! Wall clocks that jump: set forward, set back, or not looked at because the machine slept. What follows from it for what was
-//! decided under the clock as it was.
+//! Wall clocks that jump: set forward, set back, or not looked at because the machine slept. What
+//! follows from it for what was decided under the clock as it was.
 //!
 //! A jump is said in the log when it is seen, and dealt with in the first turn that gets on disk.
 
@@ -16,7 +16,8 @@ use crate::store::AgeHeld;
 /// A difference between the clocks that is no jump but a correction (NTP slews, a busy machine).
 const JUMP_MIN: Duration = Duration::from_secs(60);
 
-/// A clock that goes further forward than this may be wrong for a moment, and what it makes old would be gone for good.
+/// A clock that goes further forward than this may be wrong for a moment, and what it makes old
+/// would be gone for good.
 const LARGE: Duration = Duration::from_secs(86_400);
 
 /// For so long after that, on the monotonic clock, nothing is removed by age.
@@ -30,9 +31,11 @@ const AGE_NOTED_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct Jump {
     /// How much further than time it went forward, in all: what fell due in it is that late.
     pub(super) forward: Duration,
-    /// Whether it went back, and what lies ahead of it was decided or promised under the clock as it was.
+    /// Whether it went back, and what lies ahead of it was decided or promised under the clock as
+    /// it was.
     pub(super) is_back: bool,
-    /// Whether it went so far back, with what it went back before and was not made up for, that fixed times repeat.
+    /// Whether it went so far back, with what it went back before and was not made up for, that
+    /// fixed times repeat.
     pub(super) is_far_back: bool,
 }
 
@@ -42,7 +45,8 @@ pub(super) struct Clock {
     last: Now,
     /// The latest time that the wall clock showed since it was last set back.
     latest: Wall,
-    /// Up to where fixed times are gone through, as cron's virtual time: ahead of the clock after it was set back a little.
+    /// Up to where fixed times are gone through, as cron's virtual time: ahead of the clock after
+    /// it was set back a little.
     reached: Wall,
     pub(super) jump: Option<Jump>,
     /// The clock went far forward: nothing is removed by age until then.
@@ -73,7 +77,8 @@ impl Clock {
     pub(super) fn look(&mut self, now: Now, log: &mut Log) {
         let last = std::mem::replace(&mut self.last, now);
         let expected = last.wall + now.mono.since(last.mono);
-        // Steps that are too small to be seen one by one are seen together, against the latest time there was.
+        // Steps that are too small to be seen one by one are seen together, against the latest time
+        // there was.
         let highest = expected.max(self.latest);
         self.latest = self.latest.max(now.wall);
         self.reached = self.reached.max(now.wall);
@@ -85,7 +90,8 @@ impl Clock {
             self.went_forward("clock_forward", expected, now.wall, log);
             self.hold_age_after(forward, now);
         } else if unseen > LATE_MAX {
-            // The monotonic clock went along, but nobody looked: this process was stopped, or the clocks count sleep.
+            // The monotonic clock went along, but nobody looked: this process was stopped, or the
+            // clocks count sleep.
             self.went_forward("clock_unseen", last.wall, now.wall, log);
         }
     }
@@ -98,8 +104,9 @@ impl Clock {
         self.hold_age_after(now.wall.since(last_alive_at), now);
     }
 
-    /// The same by how far the jobs are planned: there may be no sign of life, or the supervisor that saw the step had no turn on disk.
-    /// Jobs with fixed times stay planned ahead after a step back that was dealt with: only what is beyond that is a sign.
+    /// The same by how far the jobs are planned: there may be no sign of life, or the supervisor
+    /// that saw the step had no turn on disk. Jobs with fixed times stay planned ahead after a step
+    /// back that was dealt with: only what is beyond that is a sign.
     pub(super) fn look_at_watermarks(&mut self, jobs: &Jobs, now: Now, log: &mut Log) {
         if self.jump.is_some_and(|jump| jump.is_back) {
             return;
@@ -116,7 +123,8 @@ impl Clock {
         }
     }
 
-    /// Removes nothing by age for a while after a large step forward, or a downtime that may have been one.
+    /// Removes nothing by age for a while after a large step forward, or a downtime that may have
+    /// been one.
     fn hold_age_after(&mut self, forward: Duration, now: Now) {
         if forward > LARGE {
             self.age_held_deadline = Some(now.mono + AGE_HELD);
@@ -148,8 +156,8 @@ impl Clock {
         Some(When::By(deadline.min(noted)))
     }
 
-    /// Goes on with what the last supervisor held. The monotonic clock of another boot says nothing: what was left when that was noted
-    /// is left still.
+    /// Goes on with what the last supervisor held. The monotonic clock of another boot says
+    /// nothing: what was left when that was noted is left still.
     pub(super) fn go_on_holding(&mut self, held: &AgeHeld, boot_id: &str, now: Now) {
         let left = if held.boot_id == boot_id { held.deadline.since(now.mono) } else { held.left };
         let deadline = now.mono + left.min(AGE_HELD);
@@ -157,8 +165,8 @@ impl Clock {
         self.age_held_deadline = Some(own.map_or(deadline, |own| own.max(deadline)));
     }
 
-    /// What is to be on disk of the hold, for a supervisor that begins under the same wrong clock: none once it is over. Only if it
-    /// is to be renewed.
+    /// What is to be on disk of the hold, for a supervisor that begins under the same wrong clock:
+    /// none once it is over. Only if it is to be renewed.
     pub(super) fn age_held(&self, boot_id: &str, now: Now) -> Option<Option<AgeHeld>> {
         let deadline = self.age_held_deadline.filter(|_| self.owes_age_held(now))?;
         Some(self.holds_age(now).then(|| AgeHeld {

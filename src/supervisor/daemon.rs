@@ -1,4 +1,5 @@
-//! The loop around the supervisor: one wait, one deadline. Turns signals, rings and keepers into turns.
+//! The loop around the supervisor: one wait, one deadline. Turns signals, rings and keepers into
+//! turns.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -42,7 +43,8 @@ pub(crate) fn make_state_dir(state_dir: &Path) -> io::Result<()> {
     inside::make_private(state_dir, &INSIDE, Wide::Refuse)
 }
 
-/// As [`make_state_dir`], for the one who is to be its supervisor: others in whose reach it is are locked out.
+/// As [`make_state_dir`], for the one who is to be its supervisor: others in whose reach it is are
+/// locked out.
 pub(crate) fn take_state_dir(state_dir: &Path) -> io::Result<()> {
     inside::make_private(state_dir, &INSIDE, Wide::Close)
 }
@@ -78,7 +80,8 @@ pub(crate) enum OfficeError {
 }
 
 impl Office {
-    /// Takes the lock and keeps it, so that there is no supervisor meanwhile. The file says what it said: of the last one.
+    /// Takes the lock and keeps it, so that there is no supervisor meanwhile. The file says what it
+    /// said: of the last one.
     pub(crate) fn close(state_dir: &Path) -> Result<File, OfficeError> {
         let path = state_dir.join("supervisor.lock");
         try_lock(&path, Kind::Exclusive)
@@ -114,13 +117,14 @@ impl Office {
             dir: identity_of(state_dir),
             last_alive_at,
         };
-        // The kernel has just put its own time there, which may not be the one that is asked for here (libfaketime).
+        // The kernel has just put its own time there, which may not be the one that is asked for
+        // here (libfaketime).
         office.touch(clock::now().wall);
         Ok(office)
     }
 
-    /// Waits until no other process is the supervisor, and takes the lock then. A lock gives no sign when it is free: it is tried each second.
-    /// None: a signal told this process to stop.
+    /// Waits until no other process is the supervisor, and takes the lock then. A lock gives no
+    /// sign when it is free: it is tried each second. None: a signal told this process to stop.
     pub(crate) fn wait(
         state_dir: &Path,
         jobfile: &Path,
@@ -142,7 +146,8 @@ impl Office {
         }
     }
 
-    /// Makes sure that lock and bell are those that others find at the state directory, and takes them again where somebody removed them.
+    /// Makes sure that lock and bell are those that others find at the state directory, and takes
+    /// them again where somebody removed them.
     ///
     /// Errs where another process has the lock by now, or the state directory is another one.
     fn hold(&mut self, bell: &mut Bell, patience: Patience) -> Result<(), Ousted> {
@@ -168,7 +173,8 @@ impl Office {
         Ok(())
     }
 
-    /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a little earlier.
+    /// Says that the holder is alive, at `at`. Not synced: after a power cut the downtime begins a
+    /// little earlier.
     fn touch(&self, at: Wall) {
         let since_epoch = Duration::from_millis(u64::try_from(at.ms()).unwrap_or(0));
         // A full or read-only disk costs only the exact beginning of the next downtime.
@@ -204,7 +210,8 @@ fn is_leaving(holder: &str) -> bool {
     holder.parse().is_ok_and(|pid| process::wait_if_dying(pid, DYING_MAX))
 }
 
-/// The lock of a holder that is gone. What it had just forked has a copy of the lock until it is executed, which nothing tells the end of.
+/// The lock of a holder that is gone. What it had just forked has a copy of the lock until it is
+/// executed, which nothing tells the end of.
 fn lock_of_gone(path: &Path) -> io::Result<Option<File>> {
     let mut waited = Duration::ZERO;
     loop {
@@ -235,8 +242,8 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// The living supervisor of a state directory. Takes no lock, and rings no bell. One of another namespace of processes is known by its
-    /// bell only.
+    /// The living supervisor of a state directory. Takes no lock, and rings no bell. One of another
+    /// namespace of processes is known by its bell only.
     pub(crate) fn of(state_dir: &Path) -> Option<Self> {
         let path = state_dir.join("supervisor.lock");
         let holder = Self::read(&path)?;
@@ -313,7 +320,8 @@ pub(crate) enum Left {
     Ousted(Ousted),
 }
 
-/// Runs until the supervisor is told to stop and has stopped, or has no store any more. `events` are what it is to hear first.
+/// Runs until the supervisor is told to stop and has stopped, or has no store any more. `events`
+/// are what it is to hear first.
 pub(crate) fn serve(
     supervisor: &mut Supervisor<Slots>,
     post: &mut Post<'_>,
@@ -333,7 +341,8 @@ pub(crate) fn serve(
             office.touch(now.wall);
             patience = Patience::Over;
         }
-        // Before anything is done by the name of the state directory: what has that name may be somebody else's by now.
+        // Before anything is done by the name of the state directory: what has that name may be
+        // somebody else's by now.
         if let Err(why) = office.hold(bell, patience) {
             return Ok(Left::Ousted(why));
         }
@@ -413,7 +422,8 @@ fn wait(
     if slots.is_behind() {
         descriptors.push(poll::writable(stdout.as_fd()));
     }
-    // The alarm is on time; the timeout behind it is for libraries that change the pace of one of the two (libfaketime).
+    // The alarm is on time; the timeout behind it is for libraries that change the pace of one of
+    // the two (libfaketime).
     poll::wait(&mut descriptors, Some(timeout + TIMEOUT_BEHIND))?;
     // The next turn looks at the clock in any case: it is only to be heard.
     timers.clock.was_set();

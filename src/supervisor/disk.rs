@@ -1,7 +1,9 @@
-//! A full disk: output is dropped first, then a reserve is released, so that the job that cleans up can still run.
+//! A full disk: output is dropped first, then a reserve is released, so that the job that cleans up
+//! can still run.
 //!
-//! The reserve is a file in the state directory that has its blocks and holds nothing, and some empty files: a disk may have room and
-//! no place for another file. It is made again as soon as there is room.
+//! The reserve is a file in the state directory that has its blocks and holds nothing, and some
+//! empty files: a disk may have room and no place for another file. It is made again as soon as
+//! there is room.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -20,12 +22,13 @@ use crate::os::disk::{self, Space};
 use crate::os::inside::open_inside;
 use crate::store::Store;
 
-/// The size of the reserve: 64 pages of the store's log. A claim and its end take 14 of them (measured), so that is enough for
-/// four runs that begin and end alone before the log is begun anew, and for the shared memory of a store that is opened.
+/// The size of the reserve: 64 pages of the store's log. A claim and its end take 14 of them
+/// (measured), so that is enough for four runs that begin and end alone before the log is begun
+/// anew, and for the shared memory of a store that is opened.
 pub(crate) const RESERVE: u64 = 256 * 1024;
 
-/// The empty files of the reserve: log and shared memory of a store that is opened, then record, output, report and up to three locks of a
-/// job that never ran, in a new slot.
+/// The empty files of the reserve: log and shared memory of a store that is opened, then record,
+/// output, report and up to three locks of a job that never ran, in a new slot.
 const SPARE_FILES: u64 = 8;
 
 /// How often room is looked for on a disk that is full.
@@ -39,7 +42,8 @@ struct Reserve {
     is_held: bool,
 }
 
-/// Releases the reserve of a state directory whose disk is so full that not even its store could be opened.
+/// Releases the reserve of a state directory whose disk is so full that not even its store could be
+/// opened.
 pub(crate) fn make_way(state_dir: &Path) -> io::Result<()> {
     let mut reserve = Reserve::in_state_dir(state_dir);
     let space = disk::space(state_dir)?;
@@ -59,7 +63,8 @@ impl Reserve {
         Self { path: state_dir.join("reserve"), spare_dir: state_dir.join("spare"), is_held: false }
     }
 
-    /// Makes it, if as much is free besides: a disk that is full again at once would be no gain. False: it is not.
+    /// Makes it, if as much is free besides: a disk that is full again at once would be no gain.
+    /// False: it is not.
     fn make(&mut self) -> io::Result<bool> {
         let file = self.open()?;
         let meta = file.metadata()?;
@@ -127,7 +132,8 @@ impl Reserve {
 pub(super) struct Disk {
     state_dir: PathBuf,
     reserve: Reserve,
-    /// When room is looked for on a disk that is full: output is not kept until some is found. None: there is room.
+    /// When room is looked for on a disk that is full: output is not kept until some is found.
+    /// None: there is room.
     look_at: Option<Mono>,
     /// The store's log was begun anew since the last turn that was written, which did not help.
     pub(super) has_new_log: bool,
@@ -164,7 +170,8 @@ impl Disk {
         self.look_at
     }
 
-    /// Gives up the next thing that takes room, outside of a turn. False: there is nothing more to give up.
+    /// Gives up the next thing that takes room, outside of a turn. False: there is nothing more to
+    /// give up.
     pub(super) fn make_room<S: Spawner>(
         &mut self,
         (store, spawner): (&Store, &mut S),
@@ -180,7 +187,8 @@ impl Disk {
             !self.has_new_log
         };
         if is_made {
-            // What was written to the log has then a place in the file, and the log begins anew in the room that it has.
+            // What was written to the log has then a place in the file, and the log begins anew in
+            // the room that it has.
             self.begin_log_anew(store);
         }
         is_made

@@ -12,9 +12,10 @@ use crate::core::time::Wall;
 use crate::keeper::record::{End, Ending, Record, StopCause};
 use crate::store::{RunRow, Usage};
 
-/// What an end says, whenever it came. A record that says nothing of a claim proves that nothing was started only on the boot and in
-/// the store of the claim (then `is_doubted` is false): it is not synced, so that an older one may stand there after a power cut,
-/// and after a restore it may be that of a later claim.
+/// What an end says, whenever it came. A record that says nothing of a claim proves that nothing
+/// was started only on the boot and in the store of the claim (then `is_doubted` is false): it is
+/// not synced, so that an older one may stand there after a power cut, and after a restore it may
+/// be that of a later claim.
 pub(super) fn believed(report: &Report, is_doubted: bool) -> &Report {
     match report {
         Report::NeverStarted if is_doubted => &Report::Lost,
@@ -85,8 +86,8 @@ impl Attempt {
     }
 }
 
-/// A point that a keeper wrote down. One before its claim or after now is of a clock that has been set since, or of another
-/// clock (libfaketime may begin one for each process): then it is now.
+/// A point that a keeper wrote down. One before its claim or after now is of a clock that has been
+/// set since, or of another clock (libfaketime may begin one for each process): then it is now.
 pub(super) fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
     let is_of_it = at <= now && claimed_at.is_none_or(|claimed_at| claimed_at <= at);
     if is_of_it { at } else { now }
@@ -142,7 +143,8 @@ pub(super) fn joined(one: Option<String>, other: Option<String>) -> Option<Strin
 }
 
 impl Live {
-    /// The same, judged by what its record says at its end that it was started with, whether it ended or was lost.
+    /// The same, judged by what its record says at its end that it was started with, whether it
+    /// ended or was lost.
     pub(super) fn judged_by(mut self, said: Option<Terms>) -> Self {
         if let Some(terms) = said {
             self.is_shell = terms.is_shell;

@@ -1,6 +1,8 @@
-//! What a command finds (jobctl.toml(5), "What a command finds"): makes the order of an attempt from its job and its run.
+//! What a command finds (jobctl.toml(5), "What a command finds"): makes the order of an attempt
+//! from its job and its run.
 //!
-//! Looks at nothing that could hang: users, groups and files are named in the order, and `core::environment` has the rules.
+//! Looks at nothing that could hang: users, groups and files are named in the order, and
+//! `core::environment` has the rules.
 
 use std::ffi::OsString;
 use std::io;
@@ -70,8 +72,8 @@ pub(super) struct Subject<'a> {
 }
 
 impl Surroundings {
-    /// Makes the order for the attempt that `run` has just been claimed for. What it names outside of this process, a user or a file,
-    /// is not looked at: its keeper does that.
+    /// Makes the order for the attempt that `run` has just been claimed for. What it names outside
+    /// of this process, a user or a file, is not looked at: its keeper does that.
     pub(crate) fn order(&self, job: &Job, run: &RunRow) -> Order {
         let policy = &job.policy;
         let (program, argv) = command(job, run);
@@ -111,8 +113,8 @@ impl Surroundings {
         }
     }
 
-    /// Makes the order for a hook or a mail: whose job it is about, with that one's user, place and environment, but without its limits,
-    /// its report and its files.
+    /// Makes the order for a hook or a mail: whose job it is about, with that one's user, place and
+    /// environment, but without its limits, its report and its files.
     pub(super) fn notice_order(&self, subject: Subject<'_>) -> Order {
         let policy = subject.job.map(|job| job.policy.clone()).unwrap_or_default();
         let mut sources = self.sources(&policy);
@@ -155,7 +157,8 @@ impl Surroundings {
         }
     }
 
-    /// The same order for the supervisor's own user, with nothing of the job's environment: a mail needs none of it.
+    /// The same order for the supervisor's own user, with nothing of the job's environment: a mail
+    /// needs none of it.
     pub(super) fn as_own_user(&self, order: Order) -> Order {
         let told = order.sources.told;
         let path_end = order.sources.path_end;
@@ -197,8 +200,8 @@ impl Surroundings {
         }
     }
 
-    /// The file in which the command of an attempt reports. Several supervisors share the directory, so that it has the state directory in
-    /// its name.
+    /// The file in which the command of an attempt reports. Several supervisors share the
+    /// directory, so that it has the state directory in its name.
     pub(super) fn report_of(&self, run: i64, attempt: u32) -> Option<PathBuf> {
         let mark = fnv1a(self.state_dir.as_os_str().as_bytes().iter().copied());
         let dir = self.reports_dir.as_ref()?;
@@ -243,7 +246,8 @@ fn add_run(told: &mut Vec<Variable>, run: &RunRow) {
     }
 }
 
-/// Program and arguments: text goes to the shell with the job's name as `$0`; an array is executed as it is.
+/// Program and arguments: text goes to the shell with the job's name as `$0`; an array is executed
+/// as it is.
 fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
     let mut argv = words_of(job, &job.command);
     argv.extend(run.args.iter().cloned());

@@ -1,8 +1,10 @@
-//! Work on what is outside the state directory: a disk that answers nobody (NFS, FUSE, a device) must not hold up the loop.
+//! Work on what is outside the state directory: a disk that answers nobody (NFS, FUSE, a device)
+//! must not hold up the loop.
 //!
-//! Each source has an errand, and at most one of it is under way, on a thread of its own. The loop hears its end through a descriptor and
-//! never waits for it. One that is overdue is said once; nothing more of its source is begun until it has returned, unless its owner
-//! gives it up for a new one.
+//! Each source has an errand, and at most one of it is under way, on a thread of its own. The loop
+//! hears its end through a descriptor and never waits for it. One that is overdue is said once;
+//! nothing more of its source is begun until it has returned, unless its owner gives it up for a
+//! new one.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

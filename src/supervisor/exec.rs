@@ -1,8 +1,8 @@
-//! Runs that somebody executes here and now (`jobctl exec`): the same place, claim, keeper and books as any other, without a queue
-//! before it and without a retry behind it.
+//! Runs that somebody executes here and now (`jobctl exec`): the same place, claim, keeper and
+//! books as any other, without a queue before it and without a retry behind it.
 //!
-//! Its process does for one run what a supervisor does for all. A supervisor beside it leaves the run alone, until that process and
-//! the keeper are both gone; then it finishes the books.
+//! Its process does for one run what a supervisor does for all. A supervisor beside it leaves the
+//! run alone, until that process and the keeper are both gone; then it finishes the books.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -25,7 +25,8 @@ use crate::store::{NewItem, RunRow, RunningExec, Store, StoreError};
 pub(crate) struct Exec<'a> {
     /// The job.
     pub(crate) job: &'a Job,
-    /// Arguments, and standard input if it brings some. A key is told to the command, but not taken.
+    /// Arguments, and standard input if it brings some. A key is told to the command, but not
+    /// taken.
     pub(crate) item: NewItem,
 }
 
@@ -58,7 +59,8 @@ pub(crate) enum Progress {
 }
 
 impl RunRow {
-    /// Whether `jobctl exec` looks after it. Its first attempt is; what `jobctl retry` adds to it is not.
+    /// Whether `jobctl exec` looks after it. Its first attempt is; what `jobctl retry` adds to it
+    /// is not.
     pub(super) fn is_exec(&self) -> bool {
         self.cause == crate::core::run::Cause::Exec && self.attempt == 1
     }
@@ -81,7 +83,8 @@ impl Supervisor<Slots> {
             Ok(Err(_)) => return Ok(Begun::Locked),
             Err(error) => return Ok(Begun::Failed(error)),
         };
-        // A killed `exec` or supervisor whose keeper was killed, too, has left its places free, but not what its command started.
+        // A killed `exec` or supervisor whose keeper was killed, too, has left its places free, but
+        // not what its command started.
         let in_use = self.store.running_slots()?;
         self.spawner.end_left(&in_use);
         let Exec { item, .. } = exec;
@@ -114,7 +117,8 @@ impl Supervisor<Slots> {
         Ok(Begun::Started(Box::new(row)))
     }
 
-    /// Puts down the run with its claim. While this transaction lasts nobody else can say that he uses a slot.
+    /// Puts down the run with its claim. While this transaction lasts nobody else can say that he
+    /// uses a slot.
     fn claim_exec(&mut self, job: &Job, item: &NewItem, now: Now) -> Result<Claimed, StoreError> {
         self.store.begin()?;
         let claimed = self.claim_exec_in_turn(job, item, now);
@@ -160,7 +164,8 @@ impl Supervisor<Slots> {
         })
     }
 
-    /// Writes down the end of what [`Supervisor::exec`] started, once it is told, and that somebody has seen it.
+    /// Writes down the end of what [`Supervisor::exec`] started, once it is told, and that somebody
+    /// has seen it.
     pub(crate) fn exec_ended(&mut self, begun: &RunRow, now: Now) -> Result<Progress, StoreError> {
         self.hear_ends(now);
         if self.memory.ended.is_empty() {

@@ -5,7 +5,8 @@ use super::log::Log;
 use crate::core::time::{Mono, Now};
 use crate::store::{Rescued, Store};
 
-/// A log of the store that is larger than this, four times what it is begun anew at, is worth a word.
+/// A log of the store that is larger than this, four times what it is begun anew at, is worth a
+/// word.
 const LOG_LARGE: i64 = 16 << 20;
 
 /// What is known of it.
@@ -38,7 +39,8 @@ impl StoreFile {
         matches!(self.astray, Some(Rescued::Aside(_)))
     }
 
-    /// A reader that keeps a transaction open needs all that was written since: the log grows meanwhile, and nothing else can be done.
+    /// A reader that keeps a transaction open needs all that was written since: the log grows
+    /// meanwhile, and nothing else can be done.
     fn look_at_log(&mut self, store: &Store, log: &mut Log, now: Now) {
         if !self.is_log_large && store.log_len() <= LOG_LARGE.cast_unsigned() {
             return;
@@ -56,8 +58,9 @@ impl StoreFile {
         self.is_log_large = grows;
     }
 
-    /// The store's file may have been deleted or replaced while it is in use: it would live on as a ghost, and nobody would see
-    /// what happens in it. Where it cannot be written to a file that people find, it is tried again.
+    /// The store's file may have been deleted or replaced while it is in use: it would live on as a
+    /// ghost, and nobody would see what happens in it. Where it cannot be written to a file that
+    /// people find, it is tried again.
     pub(super) fn look(&mut self, store: &Store, log: &mut Log, now: Now) {
         self.looked_at = now.mono;
         self.look_at_log(store, log, now);

@@ -1,7 +1,8 @@
-//! Output of commands on the supervisor's own standard output, as containers want it: each line with its job and run.
+//! Output of commands on the supervisor's own standard output, as containers want it: each line
+//! with its job and run.
 //!
-//! Each attempt has a pipe of its own, which its keeper fills. It is always emptied: a reader of standard output that is stuck costs lines,
-//! which are counted, and holds up no command.
+//! Each attempt has a pipe of its own, which its keeper fills. It is always emptied: a reader of
+//! standard output that is stuck costs lines, which are counted, and holds up no command.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -104,7 +105,8 @@ impl Forward {
         !self.waiting.is_empty()
     }
 
-    /// Takes what there is of all attempts, and writes what standard output takes now. Whether there may be more to take.
+    /// Takes what there is of all attempts, and writes what standard output takes now. Whether
+    /// there may be more to take.
     pub(super) fn pump(&mut self) -> bool {
         let mut has_more = false;
         let mut streams = std::mem::take(&mut self.streams);
@@ -136,7 +138,8 @@ impl Forward {
         has_more
     }
 
-    /// Takes what attempts have written, as far as that comes to an end, and gives standard output a last chance.
+    /// Takes what attempts have written, as far as that comes to an end, and gives standard output
+    /// a last chance.
     pub(super) fn finish(&mut self, patience: std::time::Duration) {
         // Attempts that go on without this supervisor may write for ever.
         for _ in 0..LAST_PUMPS {

@@ -17,7 +17,8 @@ pub(super) struct JobState {
     pub(super) id: i64,
     pub(super) zone: Arc<Zone>,
     pub(super) planning: Planning,
-    /// When it, or its schedule as it is, was first loaded, if that was in this process: what is before is no concern of it.
+    /// When it, or its schedule as it is, was first loaded, if that was in this process: what is
+    /// before is no concern of it.
     pub(super) began: Option<Mono>,
     pub(super) jitter: Duration,
 }

@@ -16,7 +16,8 @@ pub(super) struct Live {
     /// What it was started with; a reload does not change it.
     pub(super) policy: Arc<Policy>,
     pub(super) is_shell: bool,
-    /// The record of an adopted attempt did not say yet what it was started with: the policy is today's.
+    /// The record of an adopted attempt did not say yet what it was started with: the policy is
+    /// today's.
     pub(super) is_guessed: bool,
     /// It was adopted from another boot or store: that its record says nothing proves nothing.
     pub(super) is_doubted: bool,

@@ -1,4 +1,5 @@
-//! Taking over a jobfile: all of it in one transaction, or nothing. What is known of a job moves along with its name.
+//! Taking over a jobfile: all of it in one transaction, or nothing. What is known of a job moves
+//! along with its name.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ use crate::store::{GoneJob, NewOccurrence, NewSkip, StoreError};
 /// What becomes of a jobfile that would remove a job with unfinished runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// It is taken: waiting occurrences of the job are skipped, its items stay queued and are shown.
+    /// It is taken: waiting occurrences of the job are skipped, its items stay queued and are
+    /// shown.
     Now,
     /// It is not taken as long as they have not ended.
     WaitsForRuns,
@@ -75,8 +77,8 @@ impl Registered {
 }
 
 impl<S: Spawner> Supervisor<S> {
-    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`, or nothing of it. Running attempts
-    /// keep what they were started with.
+    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`, or
+    /// nothing of it. Running attempts keep what they were started with.
     pub(crate) fn load(
         &mut self,
         new: NewJobs<'_>,
@@ -227,8 +229,8 @@ impl<S: Spawner> Supervisor<S> {
     }
 }
 
-/// What a job's occurrences depend on, as text: where it changes, the past is no concern any more. The instants of `H` depend on
-/// the job's name and the seed, too.
+/// What a job's occurrences depend on, as text: where it changes, the past is no concern any more.
+/// The instants of `H` depend on the job's name and the seed, too.
 fn schedule_identity(job: &Job, zone: &Zone, seed: &str) -> Option<String> {
     if !job.policy.enabled || job.schedules.is_empty() {
         return None;

@@ -1,5 +1,5 @@
-//! The supervisor's log: one event a line on standard error, or with fields to journald. A log that cannot be written, or whose reader
-//! is stuck, is no reason to stop, nor to wait.
+//! The supervisor's log: one event a line on standard error, or with fields to journald. A log that
+//! cannot be written, or whose reader is stuck, is no reason to stop, nor to wait.
 
 use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
@@ -55,7 +55,8 @@ impl Form {
     }
 }
 
-/// Events of the current turn, written together at its end, and those that a stuck reader has not taken.
+/// Events of the current turn, written together at its end, and those that a stuck reader has not
+/// taken.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     form: Form,
@@ -74,7 +75,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// From now on events are written in this form. What journald has not taken by then is dropped, and counted.
+    /// From now on events are written in this form. What journald has not taken by then is dropped,
+    /// and counted.
     pub(crate) fn set_form(&mut self, form: Form, now: Wall) {
         if !self.events.is_empty() {
             self.dropped += self.events.len() as u64;
@@ -252,8 +254,8 @@ fn text_of(at: Wall) -> impl Display {
         .format("%Y-%m-%dT%H:%M:%S%.3fZ")
 }
 
-/// Writes `lines` in pieces while `to`, whose descriptor is `fd`, takes them without waiting. Answers how many bytes are done with, which ends
-/// between two characters.
+/// Writes `lines` in pieces while `to`, whose descriptor is `fd`, takes them without waiting.
+/// Answers how many bytes are done with, which ends between two characters.
 pub(super) fn write_ready(fd: BorrowedFd<'_>, to: &mut impl Write, lines: &[u8]) -> usize {
     let mut done = 0;
     while done < lines.len() && poll::is_writable(fd) {

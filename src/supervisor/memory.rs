@@ -1,4 +1,5 @@
-//! What the supervisor remembers. It changes between turns only: by what happens outside, and by what a turn has committed.
+//! What the supervisor remembers. It changes between turns only: by what happens outside, and by
+//! what a turn has committed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -41,7 +42,8 @@ pub(super) struct Memory {
     pub(super) lag: Lag,
 }
 
-/// Runs that `jobctl exec` looks after: claimed by other processes, whose books are finished here once these are gone.
+/// Runs that `jobctl exec` looks after: claimed by other processes, whose books are finished here
+/// once these are gone.
 #[derive(Debug)]
 pub(super) struct Execs {
     pub(super) all: Vec<RunningExec>,
@@ -104,8 +106,8 @@ impl Memory {
         self.configuration.mode == Mode::Live
     }
 
-    /// Whether something is under way whose claim may be of another boot or store. As long as it is, the books of that are not
-    /// finished: the next supervisor has to doubt it, too.
+    /// Whether something is under way whose claim may be of another boot or store. As long as it
+    /// is, the books of that are not finished: the next supervisor has to doubt it, too.
     pub(super) fn has_doubts(&self) -> bool {
         self.live.has_doubts() || self.notify.telling.iter().any(|telling| telling.is_doubted)
     }

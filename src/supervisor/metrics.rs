@@ -1,5 +1,5 @@
-//! The numbers of a store as Prometheus text (text format 0.0.4): names end in their base unit, counters in `_total`, and what is
-//! of a job has the label `job_name`.
+//! The numbers of a store as Prometheus text (text format 0.0.4): names end in their base unit,
+//! counters in `_total`, and what is of a job has the label `job_name`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,6 +1,8 @@
-//! Policy into effect: decides at each turn of its loop what has ended, what falls due, what starts, and commits it together.
+//! Policy into effect: decides at each turn of its loop what has ended, what falls due, what
+//! starts, and commits it together.
 //!
-//! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given `now`, so that tests invent it.
+//! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given
+//! `now`, so that tests invent it.
 
 mod clock;
 pub(crate) mod daemon;
@@ -73,7 +75,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 pub(crate) enum Mode {
     /// It does.
     Live,
-    /// It puts each occurrence down as `skipped (shadow)` and starts nothing; what waits is left alone.
+    /// It puts each occurrence down as `skipped (shadow)` and starts nothing; what waits is left
+    /// alone.
     Shadow,
 }
 
@@ -141,7 +144,8 @@ pub(crate) struct Supervisor<S> {
 }
 
 impl<S: Spawner> Supervisor<S> {
-    /// Makes a supervisor of an open store; [`Supervisor::load`] gives it jobs, [`Supervisor::recover`] finishes the books.
+    /// Makes a supervisor of an open store; [`Supervisor::load`] gives it jobs,
+    /// [`Supervisor::recover`] finishes the books.
     pub(crate) fn new(
         store: Store,
         spawner: S,
@@ -166,7 +170,8 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Does what is to be done at `now`, after what has happened.
     ///
-    /// An error of the store is no error of the supervisor: the turn is dropped and tried again a little later.
+    /// An error of the store is no error of the supervisor: the turn is dropped and tried again a
+    /// little later.
     pub(crate) fn handle(&mut self, events: &[Event], now: Now) -> Flow {
         self.hear(events, now);
         if self.file.is_astray() {
@@ -275,7 +280,8 @@ impl<S: Spawner> Supervisor<S> {
             self.spawner.drop_output();
         }
         for file in effects.files {
-            // One that is gone already is what was wanted; one that cannot go now costs its room and nothing else.
+            // One that is gone already is what was wanted; one that cannot go now costs its room
+            // and nothing else.
             let _ = std::fs::remove_file(file);
         }
         for (run, stop) in effects.stops {
@@ -374,8 +380,9 @@ impl<S: Spawner> Supervisor<S> {
         self.log.event(now.wall, "stopping", &fields);
     }
 
-    /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends are not on disk, but not for a
-    /// store that cannot be written. What is not on disk stands in the records, and the next supervisor reads them.
+    /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends
+    /// are not on disk, but not for a store that cannot be written. What is not on disk stands in
+    /// the records, and the next supervisor reads them.
     fn flow(&mut self, now: Now) -> Flow {
         let memory = &self.memory;
         let Some(stopping) = memory.stopping else {
@@ -412,7 +419,8 @@ impl<S: Spawner> Supervisor<S> {
         all.fold(LOOK_EVERY, Duration::min)
     }
 
-    /// When a stop is over that waits for attempts, for hooks or for a store that cannot be written: then the loop leaves.
+    /// When a stop is over that waits for attempts, for hooks or for a store that cannot be
+    /// written: then the loop leaves.
     fn leave_at(&self, now: Now) -> Option<Mono> {
         let stopping = self.memory.stopping?;
         let waits_for_telling = self.memory.waits_for_telling(&self.queue, now);
@@ -429,7 +437,8 @@ impl<S: Spawner> Supervisor<S> {
         std::mem::replace(&mut self.memory.configuration, configuration)
     }
 
-    /// The newest request of `jobctl reload` that is not answered; a second call gives it only if it is still so.
+    /// The newest request of `jobctl reload` that is not answered; a second call gives it only if
+    /// it is still so.
     pub(crate) fn take_reload_asked(&mut self) -> Option<i64> {
         self.queue.reload_asked.take()
     }

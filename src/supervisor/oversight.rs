@@ -1,7 +1,9 @@
-//! Deadlines over keepers: a keeper keeps the timeout and the stop of its command, and this keeps the keeper. One that is stopped is
-//! woken; one that does not end its attempt then is killed, and its command with it.
+//! Deadlines over keepers: a keeper keeps the timeout and the stop of its command, and this keeps
+//! the keeper. One that is stopped is woken; one that does not end its attempt then is killed, and
+//! its command with it.
 //!
-//! Time is counted here as the supervisor turns: while it is stopped itself, or its machine, no keeper becomes late.
+//! Time is counted here as the supervisor turns: while it is stopped itself, or its machine, no
+//! keeper becomes late.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,10 +20,12 @@ use crate::keeper::order::Order;
 /// A keeper may be so much later than what it is told says.
 const KEEPER_MAX: Duration = Duration::from_secs(5);
 
-/// A keeper that is told to kill at once for the last time, or whose supervisor should have left, has this long.
+/// A keeper that is told to kill at once for the last time, or whose supervisor should have left,
+/// has this long.
 const LAST_MAX: Duration = Duration::from_secs(1);
 
-/// After a stop has had its time, and that of the keepers that are killed for it, the supervisor leaves.
+/// After a stop has had its time, and that of the keepers that are killed for it, the supervisor
+/// leaves.
 pub(super) const AFTER_A_STOP: Duration =
     Duration::from_secs(LAST_MAX.as_secs() + KEEPER_MAX.as_secs());
 
@@ -167,7 +171,8 @@ impl Oversight {
         self.watched.insert(run, watched);
     }
 
-    /// The same for an attempt that a former supervisor began: how much of its time is over is its keeper's to know.
+    /// The same for an attempt that a former supervisor began: how much of its time is over is its
+    /// keeper's to know.
     pub(super) fn oversee_adopted(&mut self, run: i64, live: &Live) {
         let policy = &live.policy;
         self.watch_over((run, live.claim), live.slot, policy.timeout, policy.stop_grace);
@@ -257,7 +262,8 @@ impl Oversight {
         self.planned = Some(wait);
     }
 
-    /// How an attempt ended whose keeper is gone without a word: what the keeper was killed for is known.
+    /// How an attempt ended whose keeper is gone without a word: what the keeper was killed for is
+    /// known.
     pub(super) fn outcome_of_lost(&self, run: i64, claim: i64) -> Outcome {
         let one = self.watched.get(&run);
         let killed = one.filter(|one| one.claim == claim).and_then(|one| one.killed);
@@ -268,7 +274,8 @@ impl Oversight {
         }
     }
 
-    /// Whether the keeper of an attempt was killed because it did not end that when it was told to: then the attempt was stopped.
+    /// Whether the keeper of an attempt was killed because it did not end that when it was told to:
+    /// then the attempt was stopped.
     pub(super) fn was_told(&self, run: i64, claim: i64) -> bool {
         let one = self.watched.get(&run);
         one.is_some_and(|one| one.claim == claim && one.killed == Some(Cause::Told))

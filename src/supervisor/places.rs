@@ -1,4 +1,5 @@
-//! The places of jobs and their locks: files in `locks/`, taken without waiting and handed to the attempt's keeper.
+//! The places of jobs and their locks: files in `locks/`, taken without waiting and handed to the
+//! attempt's keeper.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! What the store says waits, and until when. A copy, which is read anew when somebody else has written and after a turn that failed.
+//! What the store says waits, and until when. A copy, which is read anew when somebody else has
+//! written and after a turn that failed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -171,8 +172,9 @@ impl Queue {
         };
     }
 
-    /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is over at `now` keeps nothing
-    /// from starting: then it is something else that does, which has a sign of its own.
+    /// When a job that waits for a stranger's lock, or a start that failed, is tried again. What is
+    /// over at `now` keeps nothing from starting: then it is something else that does, which has a
+    /// sign of its own.
     pub(super) fn note_next_try(&mut self, now: Now) {
         let is_stuck = !self.heads.is_empty();
         let jobs = self.heads.values().filter_map(|head| self.try_at(head.index));

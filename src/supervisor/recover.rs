@@ -1,4 +1,5 @@
-//! After a start: finishes the books of the supervisor before. What runs is adopted, what ended is known, the rest is lost.
+//! After a start: finishes the books of the supervisor before. What runs is adopted, what ended is
+//! known, the rest is lost.
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use crate::core::time::Now;
 use crate::store::{Filter, RunRow, StoreError};
 
 impl<S: Spawner> Supervisor<S> {
-    /// Looks after every run that was running when the last supervisor ended. How many were adopted.
+    /// Looks after every run that was running when the last supervisor ended. How many were
+    /// adopted.
     pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
         let memory = &mut self.memory;
         let boot_id = &memory.configuration.boot_id;
@@ -78,7 +80,8 @@ impl Memory {
     }
 }
 
-/// What it was started with stands in its record; where that does not say, the jobfile of today has to do.
+/// What it was started with stands in its record; where that does not say, the jobfile of today has
+/// to do.
 pub(super) fn adopted_live<S: Spawner>(
     memory: &Memory,
     spawner: &S,

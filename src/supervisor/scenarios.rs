@@ -1,4 +1,5 @@
-//! The supervisor in invented time, with scripted attempts and a real store: policies, overlap, retries, clocks. Nothing sleeps.
+//! The supervisor in invented time, with scripted attempts and a real store: policies, overlap,
+//! retries, clocks. Nothing sleeps.
 
 mod attempts;
 mod books;

@@ -1,7 +1,8 @@
-//! Signs for those outside that the supervisor lives and what it does: to systemd (sd_notify(3)), the metrics file, the heartbeat.
+//! Signs for those outside that the supervisor lives and what it does: to systemd (sd_notify(3)),
+//! the metrics file, the heartbeat.
 //!
-//! All of them are begun by the loop itself, after a turn: one that is stuck gives none. None of them ever waits for anybody: files are written
-//! by errands.
+//! All of them are begun by the loop itself, after a turn: one that is stuck gives none. None of
+//! them ever waits for anybody: files are written by errands.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,4 +1,5 @@
-//! One slot: what its keeper says, what its record says of an attempt, and whether its keeper is let go.
+//! One slot: what its keeper says, what its record says of an attempt, and whether its keeper is
+//! let go.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -44,10 +45,11 @@ pub(super) struct Slot {
     pub(super) wanted: Option<Signal>,
     /// Whether this process holds the record's lock; false while a former supervisor's keeper does.
     pub(super) is_ours: bool,
-    /// Its keeper was sent a signal, which may reach it after the attempt it was meant for: it is not used again.
+    /// Its keeper was sent a signal, which may reach it after the attempt it was meant for: it is
+    /// not used again.
     pub(super) is_signalled: bool,
-    /// Copies of the locks of its attempt. If the keeper is killed they stay until what it left is dead; else it has ended them for
-    /// every copy before it says so.
+    /// Copies of the locks of its attempt. If the keeper is killed they stay until what it left is
+    /// dead; else it has ended them for every copy before it says so.
     pub(super) locks: Vec<File>,
     /// The output was moved to a file of its own: the slot needs a new one before it is used again.
     pub(super) moved: Option<Kept>,
@@ -77,7 +79,8 @@ pub(super) enum State {
         claim: i64,
         pidfd: Option<OwnedFd>,
     },
-    /// What a keeper left that was killed is being ended by another keeper; none: it could not be started.
+    /// What a keeper left that was killed is being ended by another keeper; none: it could not be
+    /// started.
     Sweeping {
         run: i64,
         claim: i64,
@@ -89,13 +92,15 @@ pub(super) enum State {
 }
 
 impl Slot {
-    /// The record as it stands; none if no attempt was ever started in this slot. Errs where it cannot be read or believed.
+    /// The record as it stands; none if no attempt was ever started in this slot. Errs where it
+    /// cannot be read or believed.
     fn read_record(&self) -> Result<Option<Record>, Unreadable> {
         let bytes = file::read_at(self.record.as_fd(), 0, RECORD_MAX).map_err(|_| Unreadable)?;
         Record::decode(&bytes).map_err(|_| Unreadable)
     }
 
-    /// What the record says of a claim when no keeper works on it any more. What cannot be read is lost: it may have run.
+    /// What the record says of a claim when no keeper works on it any more. What cannot be read is
+    /// lost: it may have run.
     pub(super) fn judge(&self, run: i64, claim: i64, witness: Witness) -> Judgement {
         Judgement::Known(match self.read_record() {
             Ok(Some(record)) if (record.run, record.claim) != (run, claim) => Report::NeverStarted,
@@ -106,7 +111,8 @@ impl Slot {
         })
     }
 
-    /// Whether the record says that the command of this claim was started, or has ended. What cannot be read may say so.
+    /// Whether the record says that the command of this claim was started, or has ended. What
+    /// cannot be read may say so.
     pub(super) fn is_started(&self, run: i64, claim: i64) -> bool {
         match self.read_record() {
             Ok(Some(record)) => {
@@ -118,7 +124,8 @@ impl Slot {
         }
     }
 
-    /// Ends what a killed keeper left, where no keeper can be started to do that. What has ended may have left what it likes.
+    /// Ends what a killed keeper left, where no keeper can be started to do that. What has ended
+    /// may have left what it likes.
     pub(super) fn sweep_here(&self, witness: Witness) {
         if let Ok(Some(record)) = self.read_record()
             && record.ending.is_none()
@@ -128,7 +135,8 @@ impl Slot {
         }
     }
 
-    /// Sends its keeper, or that of a former supervisor, a signal. One that is gone has ended its attempt, and its end is on the way.
+    /// Sends its keeper, or that of a former supervisor, a signal. One that is gone has ended its
+    /// attempt, and its end is on the way.
     pub(super) fn signal(&mut self, signal: Signal) -> Sent {
         let is_working = matches!(self.state, State::Working { .. });
         let own = self.keeper.as_ref().filter(|_| is_working).map(|keeper| &keeper.pidfd);
@@ -211,7 +219,8 @@ impl Slot {
             }
             if record.keeper.is_alive() {
                 if let State::Adopted { pidfd: None, .. } = self.state {
-                    // Where it cannot be, the attempt goes on without: it is no worse than what systemd did.
+                    // Where it cannot be, the attempt goes on without: it is no worse than what
+                    // systemd did.
                     let _ = keeper::limit_again(&record);
                 }
                 self.watch(record.keeper, run, claim);
@@ -219,7 +228,8 @@ impl Slot {
             }
         }
         let witness = self.adopted_pidfd().map_or(Witness::Heard, |_| Witness::Saw);
-        // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has the slot.
+        // No keeper that is known lives. Taken in earnest, not to look: whoever has the lock has
+        // the slot.
         let locked = try_lock_inside(path, Kind::Exclusive).ok().flatten()?;
         self.record = locked;
         self.is_ours = true;

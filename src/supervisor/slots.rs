@@ -1,7 +1,8 @@
 //! The real side of the border: slots with their records, output files and keepers.
 //!
-//! A slot's record is locked by this process and its keeper together (one open file), so that the lock is free only when neither
-//! lives. A slot is used again only after [`Spawner::release`]: the end it holds is in the store by then.
+//! A slot's record is locked by this process and its keeper together (one open file), so that the
+//! lock is free only when neither lives. A slot is used again only after [`Spawner::release`]: the
+//! end it holds is in the store by then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -33,7 +34,8 @@ use crate::store::read_kept;
 /// Output up to this size moves into the store; larger output becomes a file of its own.
 const INLINE_MAX: u64 = 32 * 1024;
 
-/// A former supervisor's keeper that retired gives no sign of it: its record is looked at this often.
+/// A former supervisor's keeper that retired gives no sign of it: its record is looked at this
+/// often.
 const ADOPTED_LOOK: Duration = Duration::from_secs(1);
 
 /// Slots whose files cannot be used, before it is taken for the directory's fault.
@@ -54,7 +56,8 @@ pub(crate) struct Slots {
     exe: PathBuf,
     cgroup: Option<Delegated>,
     pub(super) slots: BTreeMap<u32, Slot>,
-    /// Attempts of a former supervisor whose record could not be opened: looked for again, for they may still run.
+    /// Attempts of a former supervisor whose record could not be opened: looked for again, for they
+    /// may still run.
     unseen: Vec<Unseen>,
     /// Slots of other processes, which are not to be used although nobody may hold them any more.
     set_aside: BTreeSet<u32>,
@@ -90,7 +93,8 @@ impl Slots {
         }
     }
 
-    /// From now on the output of attempts that are started goes to standard output, too, in this form; none: it does not.
+    /// From now on the output of attempts that are started goes to standard output, too, in this
+    /// form; none: it does not.
     pub(crate) fn forward_output(&mut self, form: Option<LineForm>) {
         match (&mut self.forward, form) {
             (Some(forward), Some(form)) => forward.set_form(form),
@@ -110,7 +114,8 @@ impl Slots {
         }
     }
 
-    /// The same, each attempt in a control group of its own where some are delegated to this process.
+    /// The same, each attempt in a control group of its own where some are delegated to this
+    /// process.
     pub(crate) fn enclosed(mut self, cgroup: Option<Delegated>) -> Self {
         self.cgroup = cgroup;
         self
@@ -121,16 +126,19 @@ impl Slots {
         self.cgroup.as_ref().map(Delegated::dir)
     }
 
-    /// Whether somebody lives who has a slot: a keeper, or the supervisor it is of. What cannot be asked may be held.
+    /// Whether somebody lives who has a slot: a keeper, or the supervisor it is of. What cannot be
+    /// asked may be held.
     pub(crate) fn is_held(&self, slot: u32) -> bool {
         !matches!(try_lock_inside(&self.record_path(slot), Kind::Exclusive), Ok(Some(_)))
     }
 
-    /// Ends what is left of attempts in these slots that nobody looks after any more, before something is started that must not run
-    /// beside it. Waits for that, seconds if need be: it is not for the loop.
+    /// Ends what is left of attempts in these slots that nobody looks after any more, before
+    /// something is started that must not run beside it. Waits for that, seconds if need be: it is
+    /// not for the loop.
     pub(crate) fn end_left(&mut self, slots: &[u32]) {
         for slot in slots {
-            // Whoever has the lock looks after it, and who takes it next finds the record as it was.
+            // Whoever has the lock looks after it, and who takes it next finds the record as it
+            // was.
             if let Ok(Some(entry)) = self.own(*slot) {
                 entry.sweep_here(Witness::Heard);
                 self.slots.remove(slot);
@@ -171,7 +179,8 @@ impl Slots {
         self.slots_dir.join(format!("{slot}.out"))
     }
 
-    /// Takes a slot over whose record nobody holds. None: a keeper of a former supervisor has it still.
+    /// Takes a slot over whose record nobody holds. None: a keeper of a former supervisor has it
+    /// still.
     fn own(&mut self, slot: u32) -> io::Result<Option<&mut Slot>> {
         let Some(record) = try_lock_inside(&self.record_path(slot), Kind::Exclusive)? else {
             return Ok(None);
@@ -348,7 +357,8 @@ impl Spawner for Slots {
         }
         let kept = Kept::File { total, layout };
         let target = self.output_dir.join(format!("{}.{}", record.run, record.attempt));
-        // A turn that is tried again, or a supervisor that was killed in between, finds it moved already.
+        // A turn that is tried again, or a supervisor that was killed in between, finds it moved
+        // already.
         let is_moved =
             fs::metadata(&path).map_or(0, |meta| meta.len()) < kept_bytes && target.exists();
         if !is_moved {

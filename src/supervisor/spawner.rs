@@ -1,6 +1,7 @@
 //! The border between the supervisor's decisions and the processes that carry them out.
 //!
-//! One trait with two sides: `slots::Slots` (real keepers), and in tests a script with invented ends.
+//! One trait with two sides: `slots::Slots` (real keepers), and in tests a script with invented
+//! ends.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,7 +21,8 @@ pub(crate) trait Spawner {
     /// A slot that no attempt uses. Errs where the slot's files cannot be made.
     fn free_slot(&mut self) -> io::Result<u32>;
 
-    /// The directory of the control group for the attempts of this slot; none: no group is delegated to this process.
+    /// The directory of the control group for the attempts of this slot; none: no group is
+    /// delegated to this process.
     fn cgroup_of(&self, _slot: u32) -> Option<String> {
         None
     }
@@ -47,7 +49,8 @@ pub(crate) trait Spawner {
     /// What is kept of the output of an attempt that has ended.
     fn output(&mut self, end: &SlotEnd) -> io::Result<Kept>;
 
-    /// Gives up the room of output that nobody will ask for any more: that of slots in which no attempt is under way.
+    /// Gives up the room of output that nobody will ask for any more: that of slots in which no
+    /// attempt is under way.
     fn drop_output(&mut self);
 
     /// The end of the slot's attempt is in the store: the slot is free.
@@ -71,12 +74,14 @@ pub(crate) trait Spawner {
     /// Does not give out these slots: another process has written down that it uses them.
     fn set_aside(&mut self, _slots: BTreeSet<u32>) {}
 
-    /// Takes the slot of an attempt that another process looked after, once neither that process nor its keeper lives. None: one does.
+    /// Takes the slot of an attempt that another process looked after, once neither that process
+    /// nor its keeper lives. None: one does.
     fn take_over(&mut self, _slot: u32, _run: i64, _claim: i64) -> Option<Adopted> {
         None
     }
 
-    /// The terms that the record of an adopted attempt has ([`Terms`]). None: it does not say, or not yet.
+    /// The terms that the record of an adopted attempt has ([`Terms`]). None: it does not say, or
+    /// not yet.
     fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<Terms>;
 }
 

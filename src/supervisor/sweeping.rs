@@ -1,4 +1,5 @@
-//! What a killed keeper left is ended by another keeper of its slot: looking for it may take seconds, which are not the loop's.
+//! What a killed keeper left is ended by another keeper of its slot: looking for it may take
+//! seconds, which are not the loop's.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,12 +14,14 @@ use crate::core::time::Now;
 use crate::keeper::{self, Witness};
 use crate::os::process;
 
-/// A keeper that ends what another one left gets so much time, and as often another one is started in its place.
+/// A keeper that ends what another one left gets so much time, and as often another one is started
+/// in its place.
 const SWEEP_MAX: Duration = Duration::from_secs(30);
 const SWEEPS_MAX: u32 = 5;
 
 impl Slots {
-    /// Looks after what is left of attempts whose keepers were killed: a keeper of the slot ends it, for that may take seconds.
+    /// Looks after what is left of attempts whose keepers were killed: a keeper of the slot ends
+    /// it, for that may take seconds.
     pub(super) fn sweep(&mut self, now: Now, ends: &mut Vec<SlotEnd>) {
         let sweeping = self.slots.iter().filter(|(_, slot)| slot.is_sweeping());
         let sweeping: Vec<u32> = sweeping.map(|(number, _)| *number).collect();
@@ -31,7 +34,8 @@ impl Slots {
                 continue;
             };
             if !is_started {
-                // One that was started and not told does nothing; another one is tried at the next look.
+                // One that was started and not told does nothing; another one is tried at the next
+                // look.
                 slot.keeper = None;
             }
             ends.extend(slot.swept(now).map(|(run, claim)| SlotEnd {

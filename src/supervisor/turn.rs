@@ -1,7 +1,9 @@
-//! A turn: what the duties decide in one transaction, and what is done about it once that is on disk.
+//! A turn: what the duties decide in one transaction, and what is done about it once that is on
+//! disk.
 //!
-//! Nothing that the supervisor remembers changes within a turn. What a later duty has to know, a place that became free or a run
-//! that was planned, is laid over it here, and becomes memory with the commit. A turn that fails is dropped.
+//! Nothing that the supervisor remembers changes within a turn. What a later duty has to know, a
+//! place that became free or a run that was planned, is laid over it here, and becomes memory with
+//! the commit. A turn that fails is dropped.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
@@ -118,7 +120,8 @@ impl<'a, S: Spawner> Turn<'a, S> {
             return Ok(false);
         }
         self.store.begin()?;
-        // From here on nobody else writes: what was written since the look is known, too, before anything is claimed.
+        // From here on nobody else writes: what was written since the look is known, too, before
+        // anything is claimed.
         self.queue.look_at_version(self.store)?;
         duties::work(self)?;
         Ok(true)

@@ -1,7 +1,9 @@
-//! Watched files: each that is closed after writing, or moved to where a job watches, becomes a run.
+//! Watched files: each that is closed after writing, or moved to where a job watches, becomes a
+//! run.
 //!
-//! inotify(7) says where to look; what was taken stands in the store, so that nothing is taken twice and nothing is missed that changed while
-//! nobody was there or when there was too much of it. Where a directory cannot be watched, a look every minute finds what is new.
+//! inotify(7) says where to look; what was taken stands in the store, so that nothing is taken
+//! twice and nothing is missed that changed while nobody was there or when there was too much of
+//! it. Where a directory cannot be watched, a look every minute finds what is new.
 //!
 //! Everything outside is looked at by errands, one of each place at a time.
 
@@ -35,7 +37,8 @@ use baseline::Baseline;
 use look::Scanned;
 use place::{Found, Place, SETTLED, Seen, is_young};
 
-/// Files that are taken, remembered or forgotten in one transaction at the most, so that nothing else waits for them. Few in tests.
+/// Files that are taken, remembered or forgotten in one transaction at the most, so that nothing
+/// else waits for them. Few in tests.
 const TAKEN_AT_ONCE: usize = if cfg!(test) { 2 } else { 500 };
 
 /// Between two looks at everything where not everything can be watched.
@@ -47,7 +50,8 @@ const LOOKS_MAX: usize = 32;
 /// How long the first looks, all together, may keep a supervisor from being ready.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
-/// Before what could not be done is tried again: the store failed, the backlog is full, or there was no thread.
+/// Before what could not be done is tried again: the store failed, the backlog is full, or there
+/// was no thread.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// All watched places of the jobs.
@@ -81,8 +85,8 @@ impl Watching {
         places.filter(|place| place.errand.is_in_time()).count()
     }
 
-    /// Looks at everything for the first time, before it is said that the supervisor is ready: what is there by then is the baseline. A place
-    /// that does not answer soon has it when it does.
+    /// Looks at everything for the first time, before it is said that the supervisor is ready: what
+    /// is there by then is the baseline. A place that does not answer soon has it when it does.
     pub(crate) fn start<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
         let limit = clock::now().mono + FIRST_LOOK;
         self.step(supervisor, now);
@@ -105,7 +109,8 @@ impl Watching {
         places.any(|place| place.baseline.is_some() && place.again_deadline.is_none())
     }
 
-    /// Looks at what is to be looked at, and takes some of what it finds. Whether the supervisor has another turn to do before it waits.
+    /// Looks at what is to be looked at, and takes some of what it finds. Whether the supervisor
+    /// has another turn to do before it waits.
     pub(crate) fn step<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) -> bool {
         if !supervisor.memory.is_live() || supervisor.is_stopping() {
             *self = Self::default();
@@ -236,7 +241,8 @@ impl<S: Spawner> Supervisor<S> {
                     return Ok(());
                 }
                 place.site = Some(begun.site);
-                // A look cannot tell a file that is still written from one that is whole: it is for those who are told nothing.
+                // A look cannot tell a file that is still written from one that is whole: it is for
+                // those who are told nothing.
                 place.look_deadline = (!begun.sees_all).then(|| now.mono + LOOK_EVERY);
                 if begun.is_late {
                     place.look_deadline = Some(now.mono);
@@ -249,7 +255,8 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// Finds what is not taken yet of what was in a directory. What is there at the first time counts as taken.
+    /// Finds what is not taken yet of what was in a directory. What is there at the first time
+    /// counts as taken.
     fn learn_scan(
         &mut self,
         place: &mut Place,

@@ -54,7 +54,8 @@ impl Weather {
         self.back_off = BACK_OFF_MIN;
     }
 
-    /// The store is asked again ever later while it fails, but soon where another process only has it. Either is told ever more rarely.
+    /// The store is asked again ever later while it fails, but soon where another process only has
+    /// it. Either is told ever more rarely.
     pub(super) fn failed(&mut self, error: &StoreError, log: &mut Log, now: Now) {
         let wait = if error.is_lock() { LOCKED_AGAIN } else { self.back_off };
         self.again_at = Some(now.mono + wait);

@@ -1,5 +1,6 @@
-//! What runs when its supervisor goes, killed or detached, is taken over by the next one, also by another version of jobctl:
-//! shown, stopped in time, cancelled, and judged by what it was started with.
+//! What runs when its supervisor goes, killed or detached, is taken over by the next one, also by
+//! another version of jobctl: shown, stopped in time, cancelled, and judged by what it was started
+//! with.
 
 use std::fs;
 use std::io::Write;

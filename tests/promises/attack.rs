@@ -1,9 +1,11 @@
-//! A mixed life under attack: schedules, items, feeds, lanes, keys, `--after`, rates, watched files, `exec`, retries and hooks,
-//! while supervisor, keepers and commands get KILL, STOP and CONT, alone and together.
+//! A mixed life under attack: schedules, items, feeds, lanes, keys, `--after`, rates, watched
+//! files, `exec`, retries and hooks, while supervisor, keepers and commands get KILL, STOP and
+//! CONT, alone and together.
 //!
-//! 60 seconds by themselves; `JOBCTL_ATTACK_SECONDS=1200 cargo test --locked --test promises attack -- --nocapture` is the long
-//! form. What is done is drawn from a seed, which is printed and may be given as `JOBCTL_ATTACK_SEED`; what comes of it is also
-//! a matter of time. The judge is no code of jobctl.
+//! 60 seconds by themselves; `JOBCTL_ATTACK_SECONDS=1200 cargo test --locked --test promises attack
+//! -- --nocapture` is the long form. What is done is drawn from a seed, which is printed and may be
+//! given as `JOBCTL_ATTACK_SEED`; what comes of it is also a matter of time. The judge is no code
+//! of jobctl.
 
 mod blows;
 mod books;
@@ -135,7 +137,8 @@ fn is_done(house: &House, ledger: &Ledger) -> bool {
     if number(&store, waiting) > 0 || number(&store, untold) > 0 {
         return false;
     }
-    // Files that were never taken would be waited for in vain; a look at the directory each minute finds them at the latest.
+    // Files that were never taken would be waited for in vain; a look at the directory each minute
+    // finds them at the latest.
     let taken = number(&store, "SELECT count(*) FROM runs WHERE cause = 'watch'");
     let files = ledger.dropped.len() + ledger.spooled.len();
     usize::try_from(taken).expect("a count") >= files

@@ -1,4 +1,5 @@
-//! A backup holds what was acknowledged before it; a restore does all of it or nothing, and starts nothing by itself.
+//! A backup holds what was acknowledged before it; a restore does all of it or nothing, and starts
+//! nothing by itself.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -375,7 +376,8 @@ fn an_attempt_of_the_backup_whose_slot_is_at_work_for_another_one_is_not_execute
     assert_eq!(house.lines("paid"), [run.to_string()]);
 }
 
-/// Puts a file that everybody may read in place of each draft of a backup, and keeps it under another name, too.
+/// Puts a file that everybody may read in place of each draft of a backup, and keeps it under
+/// another name, too.
 fn swap_drafts(shared: &Path, is_over: &AtomicBool) {
     let mut number = 0;
     while !is_over.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
-//! With a delegated part of the tree of control groups (cgroup v2) each attempt has one of its own, and nothing gets out of it
-//! alive: not even when the keeper is killed. Without one, no job is started that wants its memory limited.
+//! With a delegated part of the tree of control groups (cgroup v2) each attempt has one of its own,
+//! and nothing gets out of it alive: not even when the keeper is killed. Without one, no job is
+//! started that wants its memory limited.
 
 use std::ffi::CString;
 use std::fs;
@@ -357,8 +358,8 @@ stop_grace = '100ms'
 command = '\"$T/rise\" --reuid=0 --regid=0 --clear-groups sleep 1000 & until [ -e \"$T/go\" ]; do sleep 0.02; done'
 ";
 
-/// A house whose supervisor is nobody's, with a copy of setpriv(1) that makes root of anybody. None, and skipped:
-/// there can be none here.
+/// A house whose supervisor is nobody's, with a copy of setpriv(1) that makes root of anybody.
+/// None, and skipped: there can be none here.
 fn house_of_nobody() -> Option<House> {
     if !is_root() {
         skipped(Need::Root, "only root makes programs that make root");
@@ -408,7 +409,8 @@ fn as_nobody(house: &House, group: Option<&Group>) -> std::process::Command {
     shell
 }
 
-/// Cancels a run of `rises` once its child is root; how `show` has it then, and whether that child is still there.
+/// Cancels a run of `rises` once its child is root; how `show` has it then, and whether that child
+/// is still there.
 fn cancelled(house: &House) -> (serde_json::Value, bool) {
     let ask = |args: &[&str]| answer_of(as_nobody(house, None).args(args));
     let run = ask(&["enqueue", "rises"]).expect(0).out;

@@ -1,5 +1,5 @@
-//! A clean start (jobctl.toml(5), "What a command finds"): whatever the supervisor was started with, a command finds the same. One probe, one golden
-//! list, many starts.
+//! A clean start (jobctl.toml(5), "What a command finds"): whatever the supervisor was started
+//! with, a command finds the same. One probe, one golden list, many starts.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,8 +11,8 @@ use nix::libc;
 
 use crate::support::{House, Need, answer_of, is_root, program, skipped};
 
-/// Prints all that a command could inherit. The shell is the command itself; its descriptors are read by a child, because the
-/// shell would open one to look.
+/// Prints all that a command could inherit. The shell is the command itself; its descriptors are
+/// read by a child, because the shell would open one to look.
 const PROBE: &str = r#"
 sed -En '/^(SigPnd|ShdPnd|SigBlk|SigIgn|Umask|Uid|Gid|Groups|NoNewPrivs):/p' /proc/self/status
 ls -l /proc/$$/fd
@@ -26,7 +26,8 @@ tr '\0' '\n' < /proc/$$/environ | sort | sed 's/^/env: /'
 
 const USER: &str = "daemon";
 
-/// A job that takes what there is, one that asks for something of everything, and one of another user.
+/// A job that takes what there is, one that asks for something of everything, and one of another
+/// user.
 fn jobfile() -> String {
     let other = if is_root() {
         format!("[jobs.other]\ncommand = '''{PROBE}'''\nuser = '{USER}'\n")
@@ -221,7 +222,8 @@ fn between(mut command: Command, act: fn() -> std::io::Result<()>) -> Command {
 fn ignore_all() -> std::io::Result<()> {
     let ignore = [1_u64, 0, 0, 0];
     for signal in 1..=64_i64 {
-        // SAFETY: the kernel reads 32 bytes of a living local (handler, flags, restorer, mask). KILL and STOP are refused.
+        // SAFETY: the kernel reads 32 bytes of a living local (handler, flags, restorer, mask).
+        // KILL and STOP are refused.
         unsafe {
             libc::syscall(
                 libc::SYS_rt_sigaction,

@@ -1,7 +1,9 @@
-//! The real binary under faked clocks (libfaketime): over the changes of summer time, and when the clock is set.
+//! The real binary under faked clocks (libfaketime): over the changes of summer time, and when the
+//! clock is set.
 //!
-//! Over the changes, what must have run is what Debian's cron was seen to run and what the tables of the rule say
-//! (`tests/oracle`). Here the kernel's clock stays as it is, so it does not say that the clock was set: a ring does.
+//! Over the changes, what must have run is what Debian's cron was seen to run and what the tables
+//! of the rule say (`tests/oracle`). Here the kernel's clock stays as it is, so it does not say
+//! that the clock was set: a ring does.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,7 +22,8 @@ const LIBRARIES: [&str; 3] = [
     "/usr/lib/faketime/libfaketime.so.1",
 ];
 
-/// Faked seconds a second. An occurrence may be five minutes late, so a turn may here take a second.
+/// Faked seconds a second. An occurrence may be five minutes late, so a turn may here take a
+/// second.
 const PACE: i64 = 300;
 
 /// Which clocks are faked.
@@ -226,8 +229,8 @@ fn over_the_autumn_change_runs_what_debian_cron_was_seen_to_run() {
     run_what_cron_was_seen_to_run("2026-10-25T01:50:00+02:00", Faked::Wall);
 }
 
-/// Rows of the tables that a change is in, each set from one of its occurrences to the next: whatever else ran or was missed
-/// in between would be there.
+/// Rows of the tables that a change is in, each set from one of its occurrences to the next:
+/// whatever else ran or was missed in between would be there.
 fn set_from_occurrence_to_occurrence(zone: &str) {
     let Some(library) = library() else { return };
     let rows = oracle("dst.tsv");

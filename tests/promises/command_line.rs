@@ -1,4 +1,5 @@
-//! The command line without a supervisor: exit codes, hints, closed and full streams, arguments that are no text.
+//! The command line without a supervisor: exit codes, hints, closed and full streams, arguments
+//! that are no text.
 
 use std::ffi::OsString;
 use std::fs::File;

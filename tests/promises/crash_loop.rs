@@ -1,5 +1,5 @@
-//! Killed again and again at random points: every item is executed exactly as often as its policy says, never two where one may
-//! run, and at the end the books are in order.
+//! Killed again and again at random points: every item is executed exactly as often as its policy
+//! says, never two where one may run, and at the end the books are in order.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use nix::sys::signal::Signal;
 
 use crate::support::{House, Supervisor, now, pass, send, tally};
 
-/// Every command writes down that it was executed, then holds `own.JOB` or `own.NAME` as an independent witness of overlap.
+/// Every command writes down that it was executed, then holds `own.JOB` or `own.NAME` as an
+/// independent witness of overlap.
 const JOBS: &str = r#"
 [defaults]
 shell = ["/bin/bash", "-c"]
@@ -179,7 +180,8 @@ fn with_keepers_killed_too_no_attempt_is_executed_twice_and_every_run_ends() {
     let finished = house.lines("finished");
     for name in NAMES {
         for run in house.runs(name) {
-            // Between fork and exec a command looks like its keeper, and then it is the one that was killed.
+            // Between fork and exec a command looks like its keeper, and then it is the one that
+            // was killed.
             let is_known = ["exited", "lost"].iter().any(|outcome| run["outcome"] == *outcome)
                 || run["signal"] == 9;
             assert!(is_known, "{run:#}");

@@ -1,4 +1,5 @@
-//! Thousands of processes that hide what they were started with: a recovery looks at each of them, and not in the loop.
+//! Thousands of processes that hide what they were started with: a recovery looks at each of them,
+//! and not in the loop.
 
 use std::fs;
 use std::io::Read;
@@ -48,15 +49,18 @@ fn words() -> (u64, u64) {
     (arguments / PAGE * PAGE, environment_end.div_ceil(PAGE) * PAGE)
 }
 
-/// Starts a process that shows neither arguments nor environment in /proc, as one does that is being executed.
+/// Starts a process that shows neither arguments nor environment in /proc, as one does that is
+/// being executed.
 #[expect(unsafe_code, reason = "a program cannot be executed without")]
 fn one_more((from, to): (u64, u64)) -> Pid {
-    // SAFETY: the child is a copy of a thread with a stack of its own; it calls nothing but the three below.
+    // SAFETY: the child is a copy of a thread with a stack of its own; it calls nothing but the
+    // three below.
     match unsafe { fork() }.expect("there is room for one more") {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-            // SAFETY: only the words are there, and behind them the stack of the first thread, which is not copied.
+            // SAFETY: only the words are there, and behind them the stack of the first thread,
+            // which is not copied.
             unsafe { libc::munmap(from as *mut libc::c_void, (to - from) as usize) };
             loop {
                 pause();

@@ -1,6 +1,8 @@
-//! What the documents promise, held against the binary: snippets and examples load, pages are complete, units are right.
+//! What the documents promise, held against the binary: snippets and examples load, pages are
+//! complete, units are right.
 //!
-//! Tests that need mandoc or systemd-analyze are skipped where it is missing; `.ci/run` installs them and requires them then.
+//! Tests that need mandoc or systemd-analyze are skipped where it is missing; `.ci/run` installs
+//! them and requires them then.
 
 use std::fs;
 use std::path::Path;
@@ -322,7 +324,8 @@ fn every_command_of_a_document_works() {
     }
 }
 
-/// Whether a line calls `jobctl` in a way that needs neither root, a crontab, a mailer, nor a terminal of its own.
+/// Whether a line calls `jobctl` in a way that needs neither root, a crontab, a mailer, nor a
+/// terminal of its own.
 fn is_for_any(line: &str) -> bool {
     let command = line.split('#').next().unwrap_or_default();
     let calls = command.starts_with("jobctl ") || command.contains("| jobctl ");

@@ -1,8 +1,8 @@
-//! Every system call may fail, once or from some point on: the supervisor never crashes, and the next good one finds books that
-//! it can finish.
+//! Every system call may fail, once or from some point on: the supervisor never crashes, and the
+//! next good one finds books that it can finish.
 //!
-//! As the kill sweep, with errors instead of KILL. `JOBCTL_SWEEP=full cargo test --locked --test promises error_sweep --
-//! --nocapture` tries more points.
+//! As the kill sweep, with errors instead of KILL. `JOBCTL_SWEEP=full cargo test --locked --test
+//! promises error_sweep -- --nocapture` tries more points.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -33,11 +33,12 @@ const FAULTS: [(&str, &[&str]); 11] = [
     ("mmap", &["ENOMEM"]),
 ];
 
-/// Only into the log and the lock file: the other ones go into the pipe by which the process tells itself of a signal, and no
-/// kernel refuses that with the disk's errors.
+/// Only into the log and the lock file: the other ones go into the pipe by which the process tells
+/// itself of a signal, and no kernel refuses that with the disk's errors.
 const WRITE: &str = "write";
 
-/// Writes into these files in a life: process number and end of line, and a line of the log at each turn with news.
+/// Writes into these files in a life: process number and end of line, and a line of the log at each
+/// turn with news.
 const WRITES: usize = 6;
 
 /// How long a supervisor whose calls fail may try.

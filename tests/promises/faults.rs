@@ -1,4 +1,5 @@
-//! Bad weather: a store that is locked, foreign, newer or damaged, directories that cannot be written, closed descriptors, a crowd.
+//! Bad weather: a store that is locked, foreign, newer or damaged, directories that cannot be
+//! written, closed descriptors, a crowd.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

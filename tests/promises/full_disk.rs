@@ -1,6 +1,8 @@
-//! A full disk: output goes first, then the reserve; the job that makes room still runs, and nothing has to be mended afterwards.
+//! A full disk: output goes first, then the reserve; the job that makes room still runs, and
+//! nothing has to be mended afterwards.
 //!
-//! The disk is a tmpfs of 2 MiB in a namespace of its own, kept by a process that waits for the end of its input.
+//! The disk is a tmpfs of 2 MiB in a namespace of its own, kept by a process that waits for the end
+//! of its input.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -266,7 +268,8 @@ fn what_does_not_fit_into_the_store_is_refused_with_a_reason_and_not_written() {
         assert_eq!(answer.out, "", "{answer:?}");
         assert!(answer.err.contains("jobctl.db: no space left on its disk\nhint: "), "{answer:?}");
     };
-    // With a supervisor there is some room left in the store's log; a larger item does not fit into that.
+    // With a supervisor there is some room left in the store's log; a larger item does not fit into
+    // that.
     refused(&args);
     assert_eq!(supervisor.stop(), 0);
     refused(&["enqueue", "says"]);

@@ -1,4 +1,5 @@
-//! What is under way between two supervisors is seen by those who follow it, counts for the schedule, and is never executed twice.
+//! What is under way between two supervisors is seen by those who follow it, counts for the
+//! schedule, and is never executed twice.
 
 use std::fs;
 use std::process::Stdio;

@@ -1,5 +1,6 @@
-//! What hangs: a command that does not get started, a file that does not get read, a keeper that is stopped. Neither the job's own
-//! timeout nor `cancel`, nor any other job, nor a stop of the supervisor waits for it.
+//! What hangs: a command that does not get started, a file that does not get read, a keeper that is
+//! stopped. Neither the job's own timeout nor `cancel`, nor any other job, nor a stop of the
+//! supervisor waits for it.
 
 use std::fs::{self, File};
 use std::io;
@@ -41,7 +42,8 @@ fn lease(path: &Path) -> File {
     file
 }
 
-/// Whoever opens this file waits for as long as the answer is kept; none where this may not be done here.
+/// Whoever opens this file waits for as long as the answer is kept; none where this may not be done
+/// here.
 #[expect(unsafe_code, reason = "nix has no fanotify(7) without a feature of its own")]
 fn hold_opens(path: &Path) -> Option<OwnedFd> {
     let name = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("no NUL");

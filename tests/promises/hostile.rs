@@ -1,10 +1,13 @@
-//! A hostile local user: he has no rights but his job, and tries whatever he can think of against a supervisor of root, from inside
-//! his command and from beside it. Each trick must come to nothing, and root's own jobs must go on meanwhile.
+//! A hostile local user: he has no rights but his job, and tries whatever he can think of against a
+//! supervisor of root, from inside his command and from beside it. Each trick must come to nothing,
+//! and root's own jobs must go on meanwhile.
 //!
-//! Tricks with a test of their own elsewhere: a crontab (`imported`), a backup of his (`hostile_backup`), a backup into his directory
-//! (`backups`), the terminal (`terminals`), a lease on his program and a stop of his command while it starts (`hang`), keys and ids
-//! that are not given up (`identity`), files, lists of rights and directories on the way to the jobfile, to an `env_file` or to the
-//! state directory (`trust`, `state_directory`), links and FIFOs for signs of life (`signs`), what his report holds (`reports`).
+//! Tricks with a test of their own elsewhere: a crontab (`imported`), a backup of his
+//! (`hostile_backup`), a backup into his directory (`backups`), the terminal (`terminals`), a lease
+//! on his program and a stop of his command while it starts (`hang`), keys and ids that are not
+//! given up (`identity`), files, lists of rights and directories on the way to the jobfile, to an
+//! `env_file` or to the state directory (`trust`, `state_directory`), links and FIFOs for signs of
+//! life (`signs`), what his report holds (`reports`).
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -42,8 +45,8 @@ cwd = "@T@/home/place"
 command = "pwd"
 "#;
 
-/// Prints a line for each trick: that it was refused, or that it worked. `$KEEPER` and `$REPORT` are of a run. What destroys something
-/// stands last, so that all of it works where it may.
+/// Prints a line for each trick: that it was refused, or that it worked. `$KEEPER` and `$REPORT`
+/// are of a run. What destroys something stands last, so that all of it works where it may.
 const TRICKS: &str = r#"
 KEEPER=${KEEPER:-$PPID} REPORT=${REPORT:-$JOBCTL_REPORT}
 SUPERVISOR=$(sed -n 's/^PPid:\t//p' "/proc/$KEEPER/status")

@@ -1,4 +1,5 @@
-//! A backup brings rows and nothing else: whatever SQL another hand put into it is refused by its name and never executed.
+//! A backup brings rows and nothing else: whatever SQL another hand put into it is refused by its
+//! name and never executed.
 
 use std::fs;
 use std::path::Path;

@@ -189,7 +189,8 @@ fn a_call_that_fails_or_only_pretends_never_lets_the_command_run() {
     }
 }
 
-/// Puts a key into a new session keyring of this thread, which what it starts inherits. False: there are no keyrings here.
+/// Puts a key into a new session keyring of this thread, which what it starts inherits. False:
+/// there are no keyrings here.
 #[expect(unsafe_code, reason = "nix has neither keyctl(2) nor add_key(2)")]
 fn keep_key(description: &std::ffi::CStr) -> bool {
     const JOIN_SESSION_KEYRING: i32 = 1;

@@ -1,4 +1,5 @@
-//! `jobctl import` as people call it: the files of a system below a directory, their own crontab, and what they paste afterwards.
+//! `jobctl import` as people call it: the files of a system below a directory, their own crontab,
+//! and what they paste afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -376,7 +377,8 @@ fn a_log_that_cannot_be_read_is_a_failure_of_the_system() {
     assert_eq!(twice.code, 2, "{}", twice.err);
 }
 
-/// Lines, and whether the jobfile has a job or a variable of them, or cron takes them and never runs them.
+/// Lines, and whether the jobfile has a job or a variable of them, or cron takes them and never
+/// runs them.
 const LINES: &[&str] = &[
     "*/15 0-23/2 1,15 jan-MAR Mon-fri x",
     "09,39\t*  * * *  x",

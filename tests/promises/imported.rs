@@ -1,5 +1,5 @@
-//! An imported job finds what it found under cron: shell, variables, directory and standard input, and nobody's line becomes
-//! a command of root's.
+//! An imported job finds what it found under cron: shell, variables, directory and standard input,
+//! and nobody's line becomes a command of root's.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::process::Stdio;

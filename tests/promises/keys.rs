@@ -1,4 +1,5 @@
-//! Every key of the jobfile has its effect: two jobfiles differ in that key alone, and a user sees what each of them is to do.
+//! Every key of the jobfile has its effect: two jobfiles differ in that key alone, and a user sees
+//! what each of them is to do.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +13,8 @@ use serde_json::Value;
 use crate::clock_changes::library;
 use crate::support::{House, is_root, wait_for};
 
-/// A key, the rest of the jobfile, the key's line in both of them with what a user is to see (`*` is anything), and how that is looked at.
+/// A key, the rest of the jobfile, the key's line in both of them with what a user is to see (`*`
+/// is anything), and how that is looked at.
 pub(crate) struct Row {
     pub(crate) key: &'static str,
     jobfile: &'static str,
@@ -39,7 +41,8 @@ pub(crate) fn ended(house: &House, id: i64) -> Value {
     })
 }
 
-/// A run of `a`, after the supervisor has stopped: what became of it, its output, and what anybody wrote down.
+/// A run of `a`, after the supervisor has stopped: what became of it, its output, and what anybody
+/// wrote down.
 pub(crate) fn run(house: &House) -> String {
     fs::create_dir_all(house.path("in")).expect("it is ours");
     let supervisor = house.start();
@@ -187,7 +190,8 @@ fn missed_in_the_queue(house: &House) -> String {
     answer.to_string()
 }
 
-/// What becomes of occurrences of an hour in which nobody was there: the first supervisor's clock is an hour behind.
+/// What becomes of occurrences of an hour in which nobody was there: the first supervisor's clock
+/// is an hour behind.
 fn missed_in_a_downtime(house: &House) -> String {
     let mut command = house.jobctl();
     command.env("LD_PRELOAD", library().expect("it was there before")).env("FAKETIME", "-1h");
@@ -346,7 +350,8 @@ const HANGS: &str =
     "[jobs.a]\nschedule = '@every 1s'\ncommand = 'read _ < \"$T/door\" || sleep 100'\n";
 const NOTHING: &str = "";
 
-/// The line stands below the jobfile, so it is a key of the last table; keys of the top stand before it.
+/// The line stands below the jobfile, so it is a key of the last table; keys of the top stand
+/// before it.
 const OF_JOBS: &[Row] = &[
     row(
         "command",

@@ -1,4 +1,5 @@
-//! Every key of the tables in a jobfile (`retry`, `keep`, `limits`, `heartbeat`) has an effect, as in `keys`.
+//! Every key of the tables in a jobfile (`retry`, `keep`, `limits`, `heartbeat`) has an effect, as
+//! in `keys`.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! Killed at every system call: a supervisor that is gone at any of them leaves books that the next one finishes.
+//! Killed at every system call: a supervisor that is gone at any of them leaves books that the next
+//! one finishes.
 //!
-//! `strace` sends KILL at the Nth call of a kind, for each kind and each N that every recorded life of the scenario has; nearly
-//! all have to be reached. By itself a part of the points is tried; `JOBCTL_SWEEP=full cargo test --locked --test promises
-//! kill_sweep -- --nocapture` tries all.
+//! `strace` sends KILL at the Nth call of a kind, for each kind and each N that every recorded life
+//! of the scenario has; nearly all have to be reached. By itself a part of the points is tried;
+//! `JOBCTL_SWEEP=full cargo test --locked --test promises kill_sweep -- --nocapture` tries all.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -23,8 +24,9 @@ use crate::support::{
     House, Need, Supervisor, answer_of, is_alive, now, pass, program, skipped, wait_for,
 };
 
-/// Every command writes down its beginning and its end with its exit code, and holds a lock of its own as a witness. A child in a
-/// process group of its own holds the lock too: who is left of a command whose keeper was killed is noticed by the next one.
+/// Every command writes down its beginning and its end with its exit code, and holds a lock of its
+/// own as a witness. A child in a process group of its own holds the lock too: who is left of a
+/// command whose keeper was killed is noticed by the next one.
 const JOBS: &str = r#"
 stop_timeout = "2s"
 
@@ -99,11 +101,13 @@ const TELLING: [&str; 9] = [
     "ftruncate",
 ];
 
-/// Of all points one in so many may stay unreached: how often a life waits, is woken or starts a keeper depends on how its ends fall
-/// together. Of each call that writes, syncs, sends or takes one point at least is reached.
+/// Of all points one in so many may stay unreached: how often a life waits, is woken or starts a
+/// keeper depends on how its ends fall together. Of each call that writes, syncs, sends or takes
+/// one point at least is reached.
 const UNREACHED: usize = 20;
 
-/// Items that may follow, two at a time, in the second life of a point that the first one did not reach.
+/// Items that may follow, two at a time, in the second life of a point that the first one did not
+/// reach.
 const MORE_MAX: usize = 8;
 
 /// Lives that are recorded: what all of them do, the next one does as well.
@@ -148,7 +152,8 @@ pub(crate) fn house() -> House {
     house
 }
 
-/// `jobctl` of a house under strace with these options; the supervisor is the process that was started, and is traced alone.
+/// `jobctl` of a house under strace with these options; the supervisor is the process that was
+/// started, and is traced alone.
 pub(crate) fn traced(house: &House, options: &[&str]) -> Command {
     let jobctl = binary(house);
     let mut traced = program("strace");
@@ -231,7 +236,8 @@ fn end(supervisor: &mut Supervisor) -> bool {
     status.signal() == Some(9)
 }
 
-/// A house with items, for `Recovery` with what a killed supervisor leaves: commands that run, and one that ended meanwhile.
+/// A house with items, for `Recovery` with what a killed supervisor leaves: commands that run, and
+/// one that ended meanwhile.
 pub(crate) fn prepare(victim: Victim) -> (House, Vec<i64>) {
     let house = house();
     let items = BEFORE.iter().map(|job| house.enqueue(&[job])).collect();
@@ -255,7 +261,8 @@ pub(crate) fn finish(house: &House) {
     assert_eq!(supervisor.stop(), 0);
 }
 
-/// How often each system call is made in every life that nobody ends: the least of several, because some calls depend on time.
+/// How often each system call is made in every life that nobody ends: the least of several, because
+/// some calls depend on time.
 pub(crate) fn record(victim: Victim) -> BTreeMap<String, usize> {
     let lives = if is_full() { RECORDED } else { RECORDED_IN_CI };
     let lives: Vec<_> = (0..lives).map(|_| record_life(victim)).collect();
@@ -297,8 +304,8 @@ fn record_life(victim: Victim) -> BTreeMap<String, usize> {
     calls
 }
 
-/// A life in which strace with these options is attached to a keeper before it gets its next order. `more` items follow while
-/// it is not killed.
+/// A life in which strace with these options is attached to a keeper before it gets its next order.
+/// `more` items follow while it is not killed.
 fn live_with_keeper(house: &House, options: &[&str], more: usize) -> Vec<i64> {
     let mut supervisor = house.start_with(&mut binary(house), &[]);
     let mut items = add_and_wait(house, &mut supervisor, &["plain"]);
@@ -326,7 +333,8 @@ fn live_with_keeper(house: &House, options: &[&str], more: usize) -> Vec<i64> {
     items
 }
 
-/// All points of a recorded life; without `JOBCTL_SWEEP=full` the first, the last and some between of each call.
+/// All points of a recorded life; without `JOBCTL_SWEEP=full` the first, the last and some between
+/// of each call.
 fn points(calls: &BTreeMap<String, usize>) -> Vec<Point> {
     let all = |(call, count): (&String, &usize)| -> Vec<Point> {
         (1..=*count).map(|nth| Point { call: call.clone(), nth }).collect()
@@ -352,8 +360,8 @@ fn spread(points: &[&Point], count: usize) -> Vec<Point> {
     points.iter().step_by(step).map(|point| (*point).clone()).collect()
 }
 
-/// Whether a life is ended at a point, and what came after it. One that was over before it came there is lived again with more
-/// items, because two lives are never the same to a call.
+/// Whether a life is ended at a point, and what came after it. One that was over before it came
+/// there is lived again with more items, because two lives are never the same to a call.
 fn try_point(victim: Victim, point: &Point) -> (bool, Findings) {
     let (is_reached, mut found) = live_to(victim, point, 0);
     if is_reached {
@@ -462,7 +470,8 @@ fn print_table(victim: Victim, tallies: &BTreeMap<String, Tally>) -> Tally {
     sum
 }
 
-/// Fails unless nothing was found, and all points that were tried were reached, but for a few that a life does not have each time.
+/// Fails unless nothing was found, and all points that were tried were reached, but for a few that
+/// a life does not have each time.
 fn assert_clean(sum: &Tally) {
     assert!(sum.found.is_clean(), "{:?}", sum.found);
     let Tally { tried, reached, .. } = sum;

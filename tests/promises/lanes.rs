@@ -5,7 +5,8 @@ use std::io::Write;
 
 use crate::support::{House, Supervisor, program};
 
-/// Each run says that it is there, waits at the door of its argument, and holds a lock of its own as a witness.
+/// Each run says that it is there, waits at the door of its argument, and holds a lock of its own
+/// as a witness.
 const JOBS: &str = r#"
 [defaults]
 shell = ["/bin/bash", "-c"]

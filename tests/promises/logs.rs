@@ -1,4 +1,5 @@
-//! What a command wrote is there: while it runs, after its end, and where it was too much, its head and its tail.
+//! What a command wrote is there: while it runs, after its end, and where it was too much, its head
+//! and its tail.
 
 use std::io::Read;
 use std::process::{Child, Stdio};

@@ -1,7 +1,9 @@
-//! The promises of the contract, held against the real binary: one file a promise, each test in a directory of its own.
-//! `command_line`, `verbs`, `import`, `export` and `documents` need no supervisor.
+//! The promises of the contract, held against the real binary: one file a promise, each test in a
+//! directory of its own. `command_line`, `verbs`, `import`, `export` and `documents` need no
+//! supervisor.
 //!
-//! One program instead of many, because linking costs more than running. A single promise: `cargo test --test promises stopping::`.
+//! One program instead of many, because linking costs more than running. A single promise: `cargo
+//! test --test promises stopping::`.
 
 mod adoption;
 mod attack;

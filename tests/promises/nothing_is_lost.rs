@@ -1,4 +1,5 @@
-//! A supervisor that is killed at any instant, with or without its keepers, loses no run and runs none twice.
+//! A supervisor that is killed at any instant, with or without its keepers, loses no run and runs
+//! none twice.
 
 use nix::sys::signal::Signal;
 
@@ -96,7 +97,8 @@ fn a_run_whose_keeper_was_killed_is_lost_and_retried_and_its_command_is_gone() {
     assert_eq!(house.lines("ended"), [format!("{run}/2")]);
 }
 
-/// Its first attempt leaves a daemon in a session of its own, which is deaf; its second looks for it.
+/// Its first attempt leaves a daemon in a session of its own, which is deaf; its second looks for
+/// it.
 const ESCAPES: &str = r#"
 [jobs.escapes]
 retry = { max = 1, delay = "100ms" }

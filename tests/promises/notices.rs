@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::support::{House, Need, is_root, skipped, wait_for};
 
-/// A hook that writes down what it was told: its event, count, state and reason, and what it got on standard input.
+/// A hook that writes down what it was told: its event, count, state and reason, and what it got on
+/// standard input.
 const TELL: &str = r#"on_failure = "@T@/tell"
 on_recovery = "@T@/tell"
 on_success = "@T@/tell"
@@ -364,7 +365,8 @@ fn a_job_without_a_success_for_too_long_is_late_until_the_next_one() {
     assert_eq!(house.lines("auto").len(), 1);
 }
 
-/// Answers requests of HTTP on a port of its own until it has had so many; they come one after another.
+/// Answers requests of HTTP on a port of its own until it has had so many; they come one after
+/// another.
 fn http_server(count: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

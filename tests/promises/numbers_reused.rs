@@ -1,6 +1,8 @@
-//! The number of a dead process is a stranger's by now, or that of its session: a recovery leaves the stranger alone.
+//! The number of a dead process is a stranger's by now, or that of its session: a recovery leaves
+//! the stranger alone.
 //!
-//! The numbers are given again for real, in a namespace of processes whose next number root chooses.
+//! The numbers are given again for real, in a namespace of processes whose next number root
+//! chooses.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +18,8 @@ use crate::support::{
 
 const JOBS: &str = "[defaults]\ncommand = 'exec sleep 1000'\n[jobs.leads]\n[jobs.left]\n";
 
-/// A namespace of processes in which the kernel seems to have gone round all numbers. All in it ends with it.
+/// A namespace of processes in which the kernel seems to have gone round all numbers. All in it
+/// ends with it.
 struct Numbers {
     unshare: Child,
     first: i32,
@@ -98,7 +101,8 @@ fn free(keepers: &[i32], commands: &[i32]) {
     });
 }
 
-/// Starts a stranger with each of three numbers, and one in a session of the fourth whose leader has gone. Prints their numbers.
+/// Starts a stranger with each of three numbers, and one in a session of the fourth whose leader
+/// has gone. Prints their numbers.
 const STRANGERS: &str = "
     at() { echo $(($1 - 1)) > /proc/sys/kernel/ns_last_pid; }
     for number in $1 $2 $3; do

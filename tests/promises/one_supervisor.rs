@@ -1,4 +1,5 @@
-//! A state directory has one supervisor, and that one has a jobfile: the one on disk or the last good one.
+//! A state directory has one supervisor, and that one has a jobfile: the one on disk or the last
+//! good one.
 
 use nix::sys::signal::Signal;
 
@@ -242,7 +243,8 @@ fn by_path(house: &House, jobfile: &std::path::Path) -> std::process::Command {
         .env_remove("STATE_DIRECTORY");
     let home = house.path("home");
     if is_root() {
-        // Root's state directory is where it is, so this is root of a namespace with another one there.
+        // Root's state directory is where it is, so this is root of a namespace with another one
+        // there.
         let mut inside = program("unshare");
         inside.args(["-m", "sh", "-c", "mount --bind \"$0\" /var/lib && exec \"$@\""]);
         inside.arg(home).arg(jobctl.get_program());

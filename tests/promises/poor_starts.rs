@@ -1,4 +1,5 @@
-//! A supervisor that is started with too little: small limits, a umask that takes everything, no `/dev/null`.
+//! A supervisor that is started with too little: small limits, a umask that takes everything, no
+//! `/dev/null`.
 
 use std::process::Command;
 

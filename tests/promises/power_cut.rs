@@ -1,9 +1,12 @@
-//! The power goes: what is on the disk at that moment is all that the next boot finds, and no acknowledged run is missing in it.
+//! The power goes: what is on the disk at that moment is all that the next boot finds, and no
+//! acknowledged run is missing in it.
 //!
-//! The state directory is an ext4 image on a loop device. Its backing file holds what the file system has handed to the device,
-//! and nothing of what is still in its page cache; so a copy of that file, taken while nobody writes to the device, is what a
-//! power cut leaves of a disk without a cache of its own. (A disk that forgets what it took since the last flush would need
-//! dm-log-writes.) `JOBCTL_SWEEP=full cargo test --locked --test promises power_cut -- --nocapture` cuts a hundred times.
+//! The state directory is an ext4 image on a loop device. Its backing file holds what the file
+//! system has handed to the device, and nothing of what is still in its page cache; so a copy of
+//! that file, taken while nobody writes to the device, is what a power cut leaves of a disk without
+//! a cache of its own. (A disk that forgets what it took since the last flush would need
+//! dm-log-writes.) `JOBCTL_SWEEP=full cargo test --locked --test promises power_cut -- --nocapture`
+//! cuts a hundred times.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -68,8 +71,8 @@ impl Disk {
         (numbers[4], numbers[8])
     }
 
-    /// What a power cut would leave, as the file `to`. The kernel may write by itself at any time: a copy during which it did is
-    /// of no moment, and is made again.
+    /// What a power cut would leave, as the file `to`. The kernel may write by itself at any time:
+    /// a copy during which it did is of no moment, and is made again.
     fn copy(&self, to: &Path) {
         wait_for("a moment in which nothing is written", || {
             let before = self.writes();
@@ -90,7 +93,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: a test that panics leaves processes, which the house ends; the loop device goes with the last of them.
+        // Lazily: a test that panics leaves processes, which the house ends; the loop device goes
+        // with the last of them.
         is_done(program("umount").arg("-l").arg(&self.dir));
     }
 }
@@ -163,7 +167,8 @@ fn cut(round: usize) -> Option<Tally> {
     Some(tally)
 }
 
-/// Takes the copy while the supervisor and one who adds an item are stopped wherever they are; then nobody is left.
+/// Takes the copy while the supervisor and one who adds an item are stopped wherever they are; then
+/// nobody is left.
 fn end_the_power(house: &House, disk: &Disk, supervisor: Supervisor, dice: &mut Dice) {
     let mut unacknowledged = binary(house)
         .args(["enqueue", "plain"])

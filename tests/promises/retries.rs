@@ -1,4 +1,5 @@
-//! What failed is tried again as the policy says, not more often and not earlier, and all of it stays on record.
+//! What failed is tried again as the policy says, not more often and not earlier, and all of it
+//! stays on record.
 
 use std::time::Duration;
 

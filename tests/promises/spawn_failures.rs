@@ -1,4 +1,5 @@
-//! What could not be started is told apart: the program is missing, is no program, or something it needs is missing.
+//! What could not be started is told apart: the program is missing, is no program, or something it
+//! needs is missing.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -116,7 +117,8 @@ const UID_WITH_KEEPER: u32 = 712_346;
 /// The hard limit, so that the soft one can be raised again.
 const PROCESSES_MAX: u32 = 100;
 
-/// A supervisor of a user who may have so many processes; none where the test cannot become another user.
+/// A supervisor of a user who may have so many processes; none where the test cannot become another
+/// user.
 fn with_processes(house: &mut House, uid: u32, count: u32) -> Option<Supervisor> {
     if !is_root() {
         skipped(Need::Root, "only root becomes a user without processes");

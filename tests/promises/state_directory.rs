@@ -1,4 +1,5 @@
-//! The state directory is for its user only, and what is planted in it is neither followed nor believed.
+//! The state directory is for its user only, and what is planted in it is neither followed nor
+//! believed.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};

@@ -1,4 +1,5 @@
-//! What people say to runs and jobs takes effect at once, and over restarts: cancel, pause, resume, later.
+//! What people say to runs and jobs takes effect at once, and over restarts: cancel, pause, resume,
+//! later.
 
 use std::process::Stdio;
 

@@ -1,4 +1,5 @@
-//! A stop of the supervisor starts nothing more and leaves what runs as it was told: to its end, stopped, or with its keeper.
+//! A stop of the supervisor starts nothing more and leaves what runs as it was told: to its end,
+//! stopped, or with its keeper.
 
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ while :; do read -t 1 _ <> "$T/never" || :; done
 '''
 "#;
 
-/// Forty daemons, each forked twice into a session of its own, that do not hear TERM; and a main process that does not either.
-/// Each says `x` in `$T/grown`.
+/// Forty daemons, each forked twice into a session of its own, that do not hear TERM; and a main
+/// process that does not either. Each says `x` in `$T/grown`.
 pub(crate) const NASTY_TREE: &str = r#"
 command = '''
 trap '' TERM HUP INT

@@ -220,7 +220,8 @@ fn fifty_that_add_at_once_beside_a_long_transaction_all_succeed() {
     house.wait_lines("notes", 51);
 }
 
-/// What stands in the store's log goes, all of it or the last part, while nobody has the store open.
+/// What stands in the store's log goes, all of it or the last part, while nobody has the store
+/// open.
 fn cut_log(house: &House, keep: impl Fn(u64) -> u64) {
     let path = house.state_dir().join("jobctl.db-wal");
     let len = fs::metadata(&path).expect("there is a log").len();

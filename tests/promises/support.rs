@@ -1,6 +1,7 @@
 //! What every test stands on: a directory of its own, the real binary in it, and one way to wait.
 //!
-//! Nothing here knows the inside of jobctl: it calls commands, reads files and looks at processes as a user could.
+//! Nothing here knows the inside of jobctl: it calls commands, reads files and looks at processes
+//! as a user could.
 
 use std::collections::HashMap;
 use std::process::Command;

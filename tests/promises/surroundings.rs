@@ -1,4 +1,5 @@
-//! What a command finds: a session of its own, nothing of the supervisor's, and the variables it was promised.
+//! What a command finds: a session of its own, nothing of the supervisor's, and the variables it
+//! was promised.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -54,7 +55,8 @@ fn its_standard_input_is_empty_unless_the_job_gives_one() {
 
 #[test]
 fn it_has_the_default_signals_and_an_empty_mask() {
-    // What the supervisor's own parent blocked must not reach the command, nor make the supervisor deaf.
+    // What the supervisor's own parent blocked must not reach the command, nor make the supervisor
+    // deaf.
     let house = House::new("[jobs.looks]\ncommand = ['cat', '/proc/self/status']\n");
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGUSR2);

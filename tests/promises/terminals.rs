@@ -1,4 +1,5 @@
-//! Text from elsewhere never commands a terminal: arguments, keys, output, errors, names of files, words of a jobfile.
+//! Text from elsewhere never commands a terminal: arguments, keys, output, errors, names of files,
+//! words of a jobfile.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -37,7 +38,8 @@ pub(crate) fn on_terminal_of(columns: u16, command: &mut Command) -> Vec<u8> {
     bytes
 }
 
-/// Nothing that a terminal would obey, in text that is UTF-8; the line feeds of its own come as CR LF.
+/// Nothing that a terminal would obey, in text that is UTF-8; the line feeds of its own come as CR
+/// LF.
 #[track_caller]
 fn assert_harmless(bytes: &[u8], what: &str) {
     let text = std::str::from_utf8(bytes).unwrap_or_else(|error| {

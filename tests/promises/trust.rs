@@ -1,4 +1,5 @@
-//! A supervisor of root's runs nothing that others could change, and an ordinary user's asks nobody.
+//! A supervisor of root's runs nothing that others could change, and an ordinary user's asks
+//! nobody.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -32,7 +33,8 @@ fn group(path: impl AsRef<Path>, gid: u32) {
     chown(path, None, Some(gid)).expect("root may");
 }
 
-/// `run` refuses and leaves nothing behind, `check` warns; both name what is at fault and what helps.
+/// `run` refuses and leaves nothing behind, `check` warns; both name what is at fault and what
+/// helps.
 #[track_caller]
 fn assert_refused(house: &House, at_fault: &Path, words: &[&str]) {
     let (run, check) = (house.ask(&["run"]).expect(1), house.ask(&["check"]).expect(0));
@@ -303,7 +305,8 @@ fn no_command_of_roots_writes_where_others_can_lead_it_elsewhere() {
     assert!(!house.path("theirs/new").exists());
 }
 
-/// A list of access control as the kernel takes it: the owner may all, user 65533 and the mask as given.
+/// A list of access control as the kernel takes it: the owner may all, user 65533 and the mask as
+/// given.
 fn access_list(user: u8, mask: u8) -> Vec<u8> {
     let entry = |tag: u8, rights: u8, id: u32| {
         let mut bytes = vec![tag, 0, rights, 0];
@@ -320,7 +323,8 @@ fn access_list(user: u8, mask: u8) -> Vec<u8> {
     list
 }
 
-/// Gives a file or directory a list; false: there is no setfattr(1), or the file system knows no lists.
+/// Gives a file or directory a list; false: there is no setfattr(1), or the file system knows no
+/// lists.
 fn give_list(path: &Path, name: &str, list: &[u8]) -> bool {
     let hex: String = list.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut command = program("setfattr");

@@ -1,6 +1,8 @@
-//! The commands that write, as a user calls them: the real binary, a directory of its own, no supervisor.
+//! The commands that write, as a user calls them: the real binary, a directory of its own, no
+//! supervisor.
 //!
-//! What a supervisor would have written (a run that runs, one that failed) is put into the store by hand.
+//! What a supervisor would have written (a run that runs, one that failed) is put into the store by
+//! hand.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::{self, File};

@@ -305,7 +305,8 @@ fn a_mode_an_owner_or_a_link_makes_no_run_of_a_file_that_was_taken() {
     let supervisor = house.start();
     house.write("in/b", "x");
     wait_names(&house, &["a", "b"]);
-    // The other one was rewritten: of one that is another file, whatever its times say, a look makes a run.
+    // The other one was rewritten: of one that is another file, whatever its times say, a look
+    // makes a run.
     assert_eq!(supervisor.stop(), 0);
     fs::remove_file(&path).expect("it is ours");
     write_alike(&house, "in/a");

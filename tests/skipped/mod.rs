@@ -1,12 +1,14 @@
-//! A test that cannot run here is skipped, counted and seen: on standard error past the capture of the test runner, in the
-//! file that `JOBCTL_SKIPS` names, and as a failure where `JOBCTL_REQUIRE` names what is missing.
+//! A test that cannot run here is skipped, counted and seen: on standard error past the capture of
+//! the test runner, in the file that `JOBCTL_SKIPS` names, and as a failure where `JOBCTL_REQUIRE`
+//! names what is missing.
 //!
 //! Every test program has this file as a module, and so have the unit tests in src.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// What a test needs and a machine may lack; the names stand in `JOBCTL_REQUIRE`, separated by commas.
+/// What a test needs and a machine may lack; the names stand in `JOBCTL_REQUIRE`, separated by
+/// commas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// `setfattr`, and a file system with access control lists.
@@ -117,7 +119,8 @@ pub(crate) fn skipped(need: Need, why: &str) {
     let test = thread.name().unwrap_or("a thread of a test");
     let line = format!("{}\t{program}\t{test}\t{why}\n", need.name());
     let said = format!("skipped for want of {line}").replace('\t', ": ");
-    // Not `eprintln!`, which the test runner captures. A closed stream changes nothing about the test.
+    // Not `eprintln!`, which the test runner captures. A closed stream changes nothing about the
+    // test.
     let _ = std::io::stderr().write_all(said.as_bytes());
     if let Some(path) = std::env::var_os("JOBCTL_SKIPS") {
         let file = OpenOptions::new().create(true).append(true).open(&path);

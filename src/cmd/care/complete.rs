@@ -1,4 +1,5 @@
-//! `jobctl __complete`: words for a shell's completion, one a line. Whatever is wrong, it stays silent: somebody is typing.
+//! `jobctl __complete`: words for a shell's completion, one a line. Whatever is wrong, it stays
+//! silent: somebody is typing.
 
 use crate::cli::{self, Words};
 use crate::cmd::{Context, Exit, Out, Result};

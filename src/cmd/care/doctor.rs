@@ -1,4 +1,5 @@
-//! `jobctl doctor`: whether all around the supervisor is well, and the command that mends what is not.
+//! `jobctl doctor`: whether all around the supervisor is well, and the command that mends what is
+//! not.
 
 use crate::cmd::moving::import::lines_of_crontabs;
 use crate::cmd::{Context, Exit, Jobs, Out, Result, Style};

@@ -1,4 +1,5 @@
-//! `jobctl restore`: makes the store what it was when a backup was made. Nothing starts afterwards until somebody resumes it.
+//! `jobctl restore`: makes the store what it was when a backup was made. Nothing starts afterwards
+//! until somebody resumes it.
 
 use anyhow::Context as _;
 use serde_json::json;

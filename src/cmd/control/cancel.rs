@@ -21,7 +21,8 @@ struct Cancel {
 }
 
 impl Verb for Cancel {
-    /// Filters without a state mean runs that have not ended. What runs comes last, so that none that waits takes its place.
+    /// Filters without a state mean runs that have not ended. What runs comes last, so that none
+    /// that waits takes its place.
     fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         if filter.states.is_empty() {
             filter.states = State::ALL

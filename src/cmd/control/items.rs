@@ -1,6 +1,8 @@
-//! The arguments of new items: read from standard input, cut into items, held to the limits of execve(2).
+//! The arguments of new items: read from standard input, cut into items, held to the limits of
+//! execve(2).
 //!
-//! Everything is read and checked before anything is added, so that a producer that dies halfway adds nothing wrong.
+//! Everything is read and checked before anything is added, so that a producer that dies halfway
+//! adds nothing wrong.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
@@ -12,7 +14,8 @@ use crate::store::NewItem;
 /// The longest argument: `MAX_ARG_STRLEN` of Linux is 131,072 with the NUL that ends it.
 const ARGUMENT_MAX: usize = 131_071;
 
-/// All arguments of an item, each with its NUL and its pointer: a quarter of the usual stack limit of 8 MiB (execve(2)).
+/// All arguments of an item, each with its NUL and its pointer: a quarter of the usual stack limit
+/// of 8 MiB (execve(2)).
 const ARGUMENTS_MAX: usize = 2 << 20;
 
 /// Standard input is held in memory; larger ones are to be cut.
@@ -89,7 +92,8 @@ pub(crate) fn check(text: &[u8], separator: Separator) -> Result<()> {
     Ok(())
 }
 
-/// The items of a text, each with the key that `key` makes of its argument; empty ones are left out.
+/// The items of a text, each with the key that `key` makes of its argument; empty ones are left
+/// out.
 pub(crate) fn each<'a>(
     text: &'a [u8],
     separator: Separator,

@@ -26,7 +26,8 @@ pub(super) fn scope(job: Option<&str>) -> Scope<'_> {
     job.map_or(Scope::All, Scope::Job)
 }
 
-/// Makes sure that the store knows a job of the jobfile. One that only the store knows may be paused as well: items of it may wait.
+/// Makes sure that the store knows a job of the jobfile. One that only the store knows may be
+/// paused as well: items of it may wait.
 pub(super) fn know(context: &Context, store: &mut Store, scope: Scope<'_>) -> Result<()> {
     let Scope::Job(name) = scope else {
         return Ok(());

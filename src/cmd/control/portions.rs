@@ -1,6 +1,8 @@
-//! Work on many rows in portions that are short by the clock: whatever a verb is given, others have the store between two of them.
+//! Work on many rows in portions that are short by the clock: whatever a verb is given, others have
+//! the store between two of them.
 //!
-//! A portion is a transaction. What it did is told when it is on disk, and stays when a later one fails.
+//! A portion is a transaction. What it did is told when it is on disk, and stays when a later one
+//! fails.
 
 use std::time::Duration;
 
@@ -9,10 +11,12 @@ use crate::core::time::Mono;
 use crate::os::{clock, poll};
 use crate::store::{Store, StoreError};
 
-/// How long a portion works. With what it takes to put it on disk it holds the lock for 50 ms at the most, also on a busy machine.
+/// How long a portion works. With what it takes to put it on disk it holds the lock for 50 ms at
+/// the most, also on a busy machine.
 const PORTION: Duration = Duration::from_millis(15);
 
-/// What a portion puts on disk at the most, in bytes that are known beforehand: their sync is a part of its time.
+/// What a portion puts on disk at the most, in bytes that are known beforehand: their sync is a
+/// part of its time.
 const PORTION_BYTES: usize = 1 << 20;
 
 /// How long the lock is free after that: three looks of whoever waits for it.
@@ -35,8 +39,9 @@ pub(crate) const PORTIONS: Portions<'static> = Portions {
 };
 
 impl Portions<'_> {
-    /// Does steps until there is none any more, some in a transaction; what they did is told when it is on disk. A step answers with
-    /// what it did and how many bytes it wrote, as far as they are more than a row. An error undoes the portion that it comes from, and ends it.
+    /// Does steps until there is none any more, some in a transaction; what they did is told when
+    /// it is on disk. A step answers with what it did and how many bytes it wrote, as far as they
+    /// are more than a row. An error undoes the portion that it comes from, and ends it.
     pub(crate) fn each<T, E>(
         &self,
         store: &mut Store,
@@ -56,7 +61,8 @@ impl Portions<'_> {
         }
     }
 
-    /// The steps of one portion, and whether they were the last ones. At least one, so that it goes on however slow the machine is.
+    /// The steps of one portion, and whether they were the last ones. At least one, so that it goes
+    /// on however slow the machine is.
     fn portion<T, E>(
         &self,
         store: &mut Store,

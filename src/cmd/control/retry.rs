@@ -68,7 +68,8 @@ enum Older {
 }
 
 impl Verb for Retry {
-    /// Filters without a state mean failed runs that nobody has acknowledged; of the occurrences of a job the newest one.
+    /// Filters without a state mean failed runs that nobody has acknowledged; of the occurrences of
+    /// a job the newest one.
     fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         if !filter.states.is_empty() && !filter.failed {
             return Ok(store.ids(&filter)?);

@@ -1,6 +1,7 @@
 //! What `retry`, `cancel` and `ack` have in common: one verb on several runs, each for itself.
 //!
-//! Reads which runs are meant, does the verb on each, says what became of it, and sums up the exit code.
+//! Reads which runs are meant, does the verb on each, says what became of it, and sums up the exit
+//! code.
 
 use serde::Serialize;
 

@@ -1,6 +1,7 @@
 //! `jobctl check`: what is wrong with the jobfile, and what would surprise.
 //!
-//! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on standard output.
+//! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on
+//! standard output.
 
 use crate::cmd::jobset;
 use crate::cmd::said;

@@ -1,7 +1,8 @@
 //! `jobctl edit`: copy, editor, check, install, reload, as `crontab -e` does it.
 //!
-//! The copy lies in a directory of its own that nobody else can read: it may hold secrets, an editor puts more files beside it, and
-//! no `include` and no supervisor may find it. Only what was checked is written beside the jobfile and renamed over it.
+//! The copy lies in a directory of its own that nobody else can read: it may hold secrets, an
+//! editor puts more files beside it, and no `include` and no supervisor may find it. Only what was
+//! checked is written beside the jobfile and renamed over it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
@@ -28,7 +29,8 @@ const SIZE_MAX: u64 = 4 << 20;
 /// Answers `jobctl edit`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let path = context.jobfile()?;
-    // Found before the edit: a supervisor that runs has the state directory of the jobfile as it was.
+    // Found before the edit: a supervisor that runs has the state directory of the jobfile as it
+    // was.
     context.state_dir()?;
     let original = Original::read(&path)?;
     let editor = editor::find().ok_or_else(|| {

@@ -1,6 +1,8 @@
-//! `jobctl reload`: asks the supervisor to read the jobfile now, waits for its answer and prints it.
+//! `jobctl reload`: asks the supervisor to read the jobfile now, waits for its answer and prints
+//! it.
 //!
-//! Request and answer are in the store. While it waits it asks whether the supervisor is there, so that it never waits for nobody.
+//! Request and answer are in the store. While it waits it asks whether the supervisor is there, so
+//! that it never waits for nobody.
 
 use std::path::Path;
 use std::time::Duration;

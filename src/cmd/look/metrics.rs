@@ -18,7 +18,8 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let mut outside = Outside { is_up, now: context.now.wall, next: HashMap::new() };
-    // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this wants the rest all the more.
+    // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this
+    // wants the rest all the more.
     if let Ok(jobs) = Jobs::load(context, Some(&store)) {
         let rows = store.jobs()?;
         outside.next.extend(jobs.jobs.iter().filter_map(|job| {

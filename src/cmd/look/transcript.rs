@@ -1,4 +1,5 @@
-//! Prints output of commands: as it is to a file or pipe, escaped to a terminal, with a word where some was not kept.
+//! Prints output of commands: as it is to a file or pipe, escaped to a terminal, with a word where
+//! some was not kept.
 
 use crate::cmd::{Context, Out, Result, Style};
 use crate::core::escape;
@@ -35,7 +36,8 @@ impl Transcript {
         Self { prefix, ends_line, ..self }
     }
 
-    /// Prints pieces. Where some output is missing, a terminal is told in its place, else standard error.
+    /// Prints pieces. Where some output is missing, a terminal is told in its place, else standard
+    /// error.
     pub(crate) fn print(
         &mut self,
         pieces: &[Piece],

@@ -1,4 +1,5 @@
-//! `jobctl export crontab`: the jobs as a crontab on standard output, what it cannot say on standard error.
+//! `jobctl export crontab`: the jobs as a crontab on standard output, what it cannot say on
+//! standard error.
 
 use std::rc::Rc;
 

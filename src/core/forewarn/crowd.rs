@@ -17,7 +17,8 @@ const JOBS_MAX: usize = 50;
 const DAYS: i64 = 32;
 const DAY: i64 = 1440;
 
-/// Minutes from the first one counted to the last: today, the days after it, and a day that a zone may be off UTC on both sides.
+/// Minutes from the first one counted to the last: today, the days after it, and a day that a zone
+/// may be off UTC on both sides.
 const MINUTES: usize = ((DAYS + 3) * DAY) as usize;
 
 /// Jobs with the same calendar at the same offset from UTC.

@@ -1,6 +1,8 @@
-//! What would surprise about jobs that are valid, said beforehand by `jobctl check`: judgement only.
+//! What would surprise about jobs that are valid, said beforehand by `jobctl check`: judgement
+//! only.
 //!
-//! Pure: jobs, their zones and the present are arguments. A [`Finding`] names a key; where that stands, the jobfile knows.
+//! Pure: jobs, their zones and the present are arguments. A [`Finding`] names a key; where that
+//! stands, the jobfile knows.
 
 mod crowd;
 mod days;
@@ -50,7 +52,8 @@ struct Subject<'a> {
     from: Wall,
 }
 
-/// Looks at all jobs. What is said of one stands in the order of the jobs, what is said of the file behind it.
+/// Looks at all jobs. What is said of one stands in the order of the jobs, what is said of the file
+/// behind it.
 pub(crate) fn look(jobs: &[Job], zone_of: &dyn Fn(&Job) -> Rc<Zone>, from: Wall) -> Vec<Finding> {
     let mut findings = Vec::new();
     let zones: Vec<Rc<Zone>> = jobs.iter().map(zone_of).collect();

@@ -115,7 +115,8 @@ fn retries_noun(times: u32) -> String {
     if times == 1 { "1 retry may".to_owned() } else { format!("{times} retries") }
 }
 
-/// The longest that a run may take from its first start, as far as delays and timeouts say; none: without end.
+/// The longest that a run may take from its first start, as far as delays and timeouts say; none:
+/// without end.
 fn total(retry: &Retry, timeout: Option<Duration>) -> Option<Duration> {
     let attempt = timeout.unwrap_or(Duration::ZERO);
     let bound = retry.give_up_after.map(|limit| limit.saturating_add(attempt));
@@ -132,7 +133,8 @@ fn total(retry: &Retry, timeout: Option<Duration>) -> Option<Duration> {
     Some(bound.map_or(whole, |bound| bound.min(whole)))
 }
 
-/// The shortest time between two occurrences of the job on an ordinary day, if it is shorter than `limit`.
+/// The shortest time between two occurrences of the job on an ordinary day, if it is shorter than
+/// `limit`.
 pub(super) fn gap_below(job: &Job, limit: Duration) -> Option<Duration> {
     let own = job.schedules.iter().filter_map(|(_, schedule)| match schedule {
         Schedule::Calendar(calendar) => calendar.gap_below(limit),
@@ -143,7 +145,8 @@ pub(super) fn gap_below(job: &Job, limit: Duration) -> Option<Duration> {
     own.chain(between.filter(|gap| *gap < limit)).min()
 }
 
-/// The shortest time between occurrences of several schedules, over the first few hundred of a year.
+/// The shortest time between occurrences of several schedules, over the first few hundred of a
+/// year.
 fn merged_gap(job: &Job) -> Option<Duration> {
     let zone = Zone { name: "UTC".into(), offset_first_secs: 0, transitions: Box::default() };
     let next = |after: Wall| {

@@ -33,7 +33,8 @@ pub(super) fn look(text: &str, calendar: &Calendar) -> Vec<Words> {
     found.into_iter().flatten().collect()
 }
 
-/// The step of a field that goes over all values. `3-59/7` does, but for where it begins; `30-59/7` is the end of the hour.
+/// The step of a field that goes over all values. `3-59/7` does, but for where it begins; `30-59/7`
+/// is the end of the hour.
 fn step_of(field: &str, length: u32) -> Option<u32> {
     let (range, step) = field.split_once('/')?;
     // One value may stand in a list; then nothing is said.

@@ -1,7 +1,7 @@
 //! Properties of schedules, against a brute force that shares no code with them.
 //!
-//! The brute force goes through real time minute by minute as cron's loop does, with a high-water mark of the wall clock,
-//! and through dates with definitions taken word for word from the manual.
+//! The brute force goes through real time minute by minute as cron's loop does, with a high-water
+//! mark of the wall clock, and through dates with definitions taken word for word from the manual.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Timelike};
 use proptest::prelude::*;
@@ -10,7 +10,8 @@ use super::{HashSeed, Schedule, Span, Zone, properties};
 use crate::core::time::Wall;
 use crate::os::zone;
 
-/// Zones with all kinds of changes: by 30 minutes, by two hours, at midnight, by three hours, by a day.
+/// Zones with all kinds of changes: by 30 minutes, by two hours, at midnight, by three hours, by a
+/// day.
 const ZONES: [&str; 14] = [
     "Europe/Berlin",
     "America/New_York",
@@ -274,7 +275,8 @@ proptest! {
     fn extensions_name_the_days_of_the_manual(
         days in month_day_elements(), weekdays in weekday_elements(), stars in 0..3, year in 1970..2098_i32,
     ) {
-        // Beside a starred field both must match; the star is in the list and adds nothing to what is asked.
+        // Beside a starred field both must match; the star is in the list and adds nothing to what
+        // is asked.
         let (day_text, weekday_text) = match stars {
             0 => (days.join(","), "*".to_owned()),
             1 => ("*".to_owned(), weekdays.join(",")),

@@ -1,7 +1,8 @@
 //! The day rule: which days a calendar names, and the only code that talks to the `cron` crate.
 //!
-//! The crate gets explicit lists of days, months and weekdays at midnight UTC, never a user's text. What it cannot say
-//! (`L`, `LW`, `nW`, `dL`, `d#n`) is asked for as the days that could match, and filtered here.
+//! The crate gets explicit lists of days, months and weekdays at midnight UTC, never a user's text.
+//! What it cannot say (`L`, `LW`, `nW`, `dL`, `d#n`) is asked for as the days that could match, and
+//! filtered here.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,7 +15,8 @@ use chrono::{DateTime, Datelike, Utc};
 pub(super) const LAST_DAY: i64 = 84_005;
 /// 2100-12-31, the last day the `cron` crate knows.
 const ENGINE_LAST_DAY: i64 = 47_846;
-/// From 1977 to 2101. The calendar of 1977 to 2075 comes again in 2101 to 2199: the same days of the week, the same leap years.
+/// From 1977 to 2101. The calendar of 1977 to 2075 comes again in 2101 to 2199: the same days of
+/// the week, the same leap years.
 const ENCORE_DAYS: i64 = 45_290;
 
 /// All days of the month (bits 1 to 31).
@@ -83,8 +85,8 @@ struct Date {
 }
 
 impl DayRule {
-    /// Whether any day matches in 2024 to 2063. In 28 years each date has had each day of the week, so these 40 years
-    /// stand for all others.
+    /// Whether any day matches in 2024 to 2063. In 28 years each date has had each day of the week,
+    /// so these 40 years stand for all others.
     pub(super) fn ever_matches(&self) -> bool {
         const BEGIN: i64 = 19_723;
         const END: i64 = BEGIN + 40 * 365 + 10;
@@ -257,7 +259,8 @@ impl Date {
 }
 
 impl Candidates {
-    /// The expression for the `cron` crate: midnight, full sets as `*`, weekdays as names (its numbers are not crontab's).
+    /// The expression for the `cron` crate: midnight, full sets as `*`, weekdays as names (its
+    /// numbers are not crontab's).
     fn expression(self) -> String {
         const NAMES: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
         let mut text = String::from("0 0 0");

@@ -1,6 +1,8 @@
-//! One field of an expression, from text to a set (crontab(5), stricter where Vixie's is silently wrong).
+//! One field of an expression, from text to a set (crontab(5), stricter where Vixie's is silently
+//! wrong).
 //!
-//! Positions in errors are byte offsets in the whole expression. Bounds are checked before anything is expanded.
+//! Positions in errors are byte offsets in the whole expression. Bounds are checked before anything
+//! is expanded.
 
 use super::days::DayExtras;
 use super::{HashSeed, ScheduleError};
@@ -265,7 +267,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What follows `/`; 1 if there is none. A step of any size is right: it leaves only the first value.
+    /// What follows `/`; 1 if there is none. A step of any size is right: it leaves only the first
+    /// value.
     fn step(&mut self) -> Result<u64, ScheduleError> {
         if self.peek() != Some('/') {
             return Ok(1);

@@ -1,7 +1,9 @@
-//! `H`: a value fixed for machine and job, so that the jobs of many machines do not all start in the same minute.
+//! `H`: a value fixed for machine and job, so that the jobs of many machines do not all start in
+//! the same minute.
 //!
-//! FNV-1a 64 over the field's number as a digit, the seed, a zero byte and the job's name; the halves folded together by
-//! exclusive or, then the remainder. Documented for users: changing it moves their jobs.
+//! FNV-1a 64 over the field's number as a digit, the seed, a zero byte and the job's name; the
+//! halves folded together by exclusive or, then the remainder. Documented for users: changing it
+//! moves their jobs.
 
 use super::HashSeed;
 use crate::core::hash::fnv1a;

@@ -1,6 +1,8 @@
-//! A calendar over wall time without a zone: the first, the last and the number of its minutes in a stretch.
+//! A calendar over wall time without a zone: the first, the last and the number of its minutes in a
+//! stretch.
 //!
-//! Minutes are counted since 1970-01-01 00:00 on the wall; what they are in real time is `walk`'s business.
+//! Minutes are counted since 1970-01-01 00:00 on the wall; what they are in real time is `walk`'s
+//! business.
 
 use super::Calendar;
 
@@ -34,7 +36,8 @@ impl Calendar {
         Some(self.days.last_to(day - 1)? * DAY + self.last_of_day(DAY - 1)?)
     }
 
-    /// How many minutes of the calendar there are from `from` to before `to`. Costs one step a day, whatever the minutes.
+    /// How many minutes of the calendar there are from `from` to before `to`. Costs one step a day,
+    /// whatever the minutes.
     pub(super) fn count_minutes(&self, from: i64, to: i64) -> u64 {
         let mut count = 0;
         let mut next = self.days.first_from(split(from).0);

@@ -1,6 +1,8 @@
-//! Schedules: what a crontab expression means, and when it fires next in a zone (crontab(5), Vixie's rules).
+//! Schedules: what a crontab expression means, and when it fires next in a zone (crontab(5),
+//! Vixie's rules).
 //!
-//! Pure; the only place that knows the `cron` crate, which serves as calendar engine for days and never sees a user's text or a zone.
+//! Pure; the only place that knows the `cron` crate, which serves as calendar engine for days and
+//! never sees a user's text or a zone.
 
 mod days;
 mod field;
@@ -105,14 +107,17 @@ pub struct Span {
 }
 
 impl Schedule {
-    /// Parses five fields or a macro. Errs on an expression that does not fire in 40 years, and so never does.
+    /// Parses five fields or a macro. Errs on an expression that does not fire in 40 years, and so
+    /// never does.
     pub fn parse(text: &str, seed: HashSeed<'_>) -> Result<Self, ScheduleError> {
         parse::parse(text, seed)
     }
 
-    /// The first occurrence after `after`; none for `@reboot`, and for `@every` as long as its grid has no beginning.
+    /// The first occurrence after `after`; none for `@reboot`, and for `@every` as long as its grid
+    /// has no beginning.
     ///
-    /// `grid_at` is the zero of the grid of `@every`: the first load. The zero itself is no occurrence.
+    /// `grid_at` is the zero of the grid of `@every`: the first load. The zero itself is no
+    /// occurrence.
     pub fn next_after(
         &self,
         zone: &Zone,
@@ -145,7 +150,8 @@ impl Schedule {
         }
     }
 
-    /// The number of occurrences in a span, without going through all of them: one step for each day of it.
+    /// The number of occurrences in a span, without going through all of them: one step for each
+    /// day of it.
     pub fn count_between(&self, zone: &Zone, span: Span, grid_at: Option<Wall>) -> u64 {
         match (self, grid_at) {
             (Self::Calendar(calendar), _) => walk::count(calendar, zone, span),
@@ -164,7 +170,8 @@ impl Calendar {
         walk::next(self, zone, after)
     }
 
-    /// Minutes, hours, days of month, months and days of week (0 to 6) as bits; none if the days take more than bits.
+    /// Minutes, hours, days of month, months and days of week (0 to 6) as bits; none if the days
+    /// take more than bits.
     pub(crate) fn plain_sets(&self) -> Option<[u64; 5]> {
         let days = &self.days;
         days.extra.is_none().then(|| {
@@ -178,7 +185,8 @@ impl Calendar {
         })
     }
 
-    /// Whether the minute or the hour field is starred: such a schedule follows real time over a clock change.
+    /// Whether the minute or the hour field is starred: such a schedule follows real time over a
+    /// clock change.
     pub(crate) fn is_wild(&self) -> bool {
         self.is_wild
     }

@@ -1,4 +1,5 @@
-//! The tables in `tests/oracle`: what crontab does, from brute force, from cron itself and from other projects' tests.
+//! The tables in `tests/oracle`: what crontab does, from brute force, from cron itself and from
+//! other projects' tests.
 
 use chrono::DateTime;
 

@@ -1,4 +1,5 @@
-//! What holds for every text that is taken for a schedule: asserted by the fuzz target and by tests over generated texts.
+//! What holds for every text that is taken for a schedule: asserted by the fuzz target and by tests
+//! over generated texts.
 
 use super::{HashSeed, Schedule, Span, Transition, Zone};
 use crate::core::time::Wall;

@@ -1,4 +1,5 @@
-//! What is asked about a calendar as a whole: how close its occurrences are, which days it names, what a clock change moves.
+//! What is asked about a calendar as a whole: how close its occurrences are, which days it names,
+//! what a clock change moves.
 //!
 //! For words that are said beforehand, by `check`; nothing that starts a run asks here.
 
@@ -42,7 +43,8 @@ pub(crate) enum DayFields {
 }
 
 impl Calendar {
-    /// The shortest time between two occurrences by the clock on the wall, if it is shorter than `limit`.
+    /// The shortest time between two occurrences by the clock on the wall, if it is shorter than
+    /// `limit`.
     pub(crate) fn gap_below(&self, limit: Duration) -> Option<Duration> {
         let limit = i64::try_from(limit.as_millis().div_ceil(60_000)).unwrap_or(i64::MAX);
         let (Some(first), Some(last)) = (self.first_of_day(0), self.last_of_day(DAY - 1)) else {
@@ -160,7 +162,8 @@ impl Calendar {
     }
 }
 
-/// An expression with the values in place of each `H`; none if there is no `H` in it, or it is not valid.
+/// An expression with the values in place of each `H`; none if there is no `H` in it, or it is not
+/// valid.
 pub(crate) fn resolve(text: &str, seed: HashSeed<'_>) -> Option<String> {
     let words: Vec<&str> = parse::words(text).map(|(_, word)| word).collect();
     if words.len() != 5 || !text.contains('H') {

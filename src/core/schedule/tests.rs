@@ -363,7 +363,8 @@ fn years_of_missed_minutes_are_counted_not_enumerated() {
     let minutely = parse("* * * * *");
     assert_eq!(minutely.count_between(&berlin, span, None), 1826 * 1440);
     assert_eq!(minutely.latest_between(&berlin, span, None), Some(span.until));
-    // A fixed schedule runs 60 times less in spring, where one run stands for the skipped hour's, and in autumn.
+    // A fixed schedule runs 60 times less in spring, where one run stands for the skipped hour's,
+    // and in autumn.
     let fixed = parse("0-59 0-23 * * *");
     assert_eq!(fixed.count_between(&berlin, span, None), 1826 * 1440 - 5 * 60);
 }

@@ -1,8 +1,9 @@
 //! A calendar in a zone: from wall time to instants, over the changes of the clock.
 //!
-//! The zone is cut into stretches of one offset. Wild schedules match the wall time of every real minute. Fixed ones, at
-//! a change of less than 3 hours: what is skipped runs at the first minute after it, what comes twice runs the first time
-//! (cron(8), Vixie's). The pure rule of schedules: nothing here remembers anything.
+//! The zone is cut into stretches of one offset. Wild schedules match the wall time of every real
+//! minute. Fixed ones, at a change of less than 3 hours: what is skipped runs at the first minute
+//! after it, what comes twice runs the first time (cron(8), Vixie's). The pure rule of schedules:
+//! nothing here remembers anything.
 
 use super::days::LAST_DAY;
 use super::minutes::DAY;
@@ -35,7 +36,8 @@ struct Stretch {
     again_to: Option<i64>,
 }
 
-/// Remembers the last answer of a search that only goes on: most stretches have nothing for a rare schedule.
+/// Remembers the last answer of a search that only goes on: most stretches have nothing for a rare
+/// schedule.
 struct Search<'a> {
     calendar: &'a Calendar,
     known: Option<(i64, Option<i64>)>,
@@ -79,7 +81,8 @@ fn stretches(
         .filter(|stretch| stretch.from < stretch.to)
 }
 
-/// The stretch after the first `index` transitions, as wall time has it; `after` is exclusive, `until` inclusive.
+/// The stretch after the first `index` transitions, as wall time has it; `after` is exclusive,
+/// `until` inclusive.
 fn plain(zone: &Zone, index: usize, after: i64, until: i64) -> Stretch {
     let begin = index.checked_sub(1).map_or(-FAR_SECS, |last| zone.transitions[last].at_secs);
     let end = zone.transitions.get(index).map_or(FAR_SECS, |next| next.at_secs);
@@ -111,8 +114,8 @@ fn matching(zone: &Zone, index: usize, after: i64, until: i64) -> Stretch {
     stretch
 }
 
-/// The changes of a span that skip minutes a fixed schedule makes up for: when the first minute after one is, and
-/// from which minute of the wall to which they skip.
+/// The changes of a span that skip minutes a fixed schedule makes up for: when the first minute
+/// after one is, and from which minute of the wall to which they skip.
 pub(super) fn gaps(zone: &Zone, span: Span) -> impl Iterator<Item = (Wall, i64, i64)> {
     let changes = 0..zone.transitions.len();
     let is_meant = move |index: &usize| {
@@ -170,7 +173,8 @@ impl Zone {
         i64::from(last.unwrap_or(self.offset_first_secs))
     }
 
-    /// What the wall shows before and after a transition: the first minutes that begin then, by the old and the new offset.
+    /// What the wall shows before and after a transition: the first minutes that begin then, by the
+    /// old and the new offset.
     fn change_at(&self, index: usize) -> (i64, i64) {
         let at = self.transitions[index].at_secs;
         (minute_from(at + self.offset_after(index)), minute_from(at + self.offset_after(index + 1)))
@@ -200,9 +204,11 @@ impl Stretch {
         })
     }
 
-    /// What the changes around the stretch do to the occurrence in a minute, or did to those before it.
+    /// What the changes around the stretch do to the occurrence in a minute, or did to those before
+    /// it.
     fn note(&self, minute: i64, is_own: bool, search: &mut Search<'_>) -> Option<String> {
-        // Where every hour is named, the wild ones go on as real time does, and nobody misses anything.
+        // Where every hour is named, the wild ones go on as real time does, and nobody misses
+        // anything.
         let goes_on = search.calendar.is_wild() && search.calendar.hours == ALL_HOURS;
         let lost = self.lost.filter(|_| !goes_on);
         let mut named = |span: Option<(i64, i64)>| {

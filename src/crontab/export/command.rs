@@ -44,7 +44,8 @@ pub(super) fn text(
     with_input(&command, policy.stdin.as_deref(), remarks)
 }
 
-/// Variables that all jobs have alike and a line of a crontab can say, but those that mean something to cron.
+/// Variables that all jobs have alike and a line of a crontab can say, but those that mean
+/// something to cron.
 pub(super) fn common<'a>(jobs: &[&'a Export<'a>]) -> Variables<'a> {
     const VALUE_MAX: usize = 900;
     let is_crons = |name: &str| {
@@ -140,7 +141,8 @@ fn format_umask(mask: u32) -> String {
     format!("umask {mask:03o}; ")
 }
 
-/// Escapes `%`, and puts the standard input behind the command (do_command.c: `%` is a line feed, `\%` a percent sign).
+/// Escapes `%`, and puts the standard input behind the command (do_command.c: `%` is a line feed,
+/// `\%` a percent sign).
 fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> String {
     if command.contains(['\n', '\0']) {
         remarks.refuse("command", "has several lines");
@@ -172,7 +174,8 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     text
 }
 
-/// A command as Debian's cron is to read it: `\%` is `%`, `\\` is `\`, and any other backslash is one.
+/// A command as Debian's cron is to read it: `\%` is `%`, `\\` is `\`, and any other backslash is
+/// one.
 fn escaped(command: &str) -> String {
     let mut text = String::with_capacity(command.len());
     let mut rest = command;
@@ -190,7 +193,8 @@ fn escaped(command: &str) -> String {
     text + rest
 }
 
-/// Whether an odd number of backslashes stands before a percent sign: cron would take the last one for its own.
+/// Whether an odd number of backslashes stands before a percent sign: cron would take the last one
+/// for its own.
 fn has_odd_backslashes_before_percent(text: &str) -> bool {
     text.match_indices('%').any(|(at, _)| {
         let before = text[..at].bytes().rev();
@@ -208,7 +212,8 @@ fn quote(word: &str) -> String {
     shell::quote(word, |c| c.is_ascii_alphanumeric() || "/._-+:,@".contains(c))
 }
 
-/// The value of an environment line as cron reads it (load_env): in quotes where blanks or quotes matter.
+/// The value of an environment line as cron reads it (load_env): in quotes where blanks or quotes
+/// matter.
 pub(super) fn value(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@".contains(&byte);
     if !text.is_empty() && text.bytes().all(is_plain) {

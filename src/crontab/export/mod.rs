@@ -1,6 +1,7 @@
 //! The way back: jobs as lines of a crontab, and what a crontab cannot say of them.
 //!
-//! A line is written only if cron would start the same command at the same times; else it stands there as a comment.
+//! A line is written only if cron would start the same command at the same times; else it stands
+//! there as a comment.
 
 mod command;
 mod remarks;
@@ -65,7 +66,8 @@ type Variables<'a> = BTreeMap<&'a str, &'a str>;
 /// The longest command that Debian's cron takes whole (`MAX_COMMAND`).
 const COMMAND_MAX: usize = 998;
 
-/// Makes a crontab. Jobs of the machine's own zone come first: a `CRON_TZ` holds for all lines after it.
+/// Makes a crontab. Jobs of the machine's own zone come first: a `CRON_TZ` holds for all lines
+/// after it.
 pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
     let mut jobs: Vec<&Export<'a>> = jobs.iter().collect();
     jobs.sort_by_key(|export| export.zone);

@@ -63,7 +63,8 @@ fn every(text: &str, period: Duration, remarks: &mut Remarks<'_>) -> String {
     }
 }
 
-/// Five fields. What jobctl reads as cron does stays as it is written; the rest is written out as lists.
+/// Five fields. What jobctl reads as cron does stays as it is written; the rest is written out as
+/// lists.
 fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String {
     let words: Vec<&str> = text.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
     // A macro is one word.

@@ -1,4 +1,5 @@
-//! The way back, read as cron reads it: commands, standard input and times must be those of the jobs.
+//! The way back, read as cron reads it: commands, standard input and times must be those of the
+//! jobs.
 
 use std::sync::Arc;
 

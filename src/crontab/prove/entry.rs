@@ -1,6 +1,7 @@
 //! The five fields of a line as cron reads them: Vixie's entry.c, bit strings, flags and all.
 //!
-//! Shares no code with `core::schedule`, and is to stay so: it is what the engine is proved against.
+//! Shares no code with `core::schedule`, and is to stay so: it is what the engine is proved
+//! against.
 
 /// When a line of a crontab starts its command.
 #[derive(Clone, Debug, PartialEq, Eq)]

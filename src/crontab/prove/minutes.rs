@@ -1,6 +1,7 @@
 //! Cron's main loop over a span of time, minute by minute (Vixie's cron.c).
 //!
-//! Real minutes go by, the wall clock is what the zone says, and what the loop makes of a jump is in [`Loop::wake`].
+//! Real minutes go by, the wall clock is what the zone says, and what the loop makes of a jump is
+//! in [`Loop::wake`].
 
 use chrono::{DateTime, Datelike};
 
@@ -10,7 +11,8 @@ use crate::core::time::Wall;
 
 const DAY_MINUTES: i64 = 1440;
 
-/// Jumps of the clock below this are corrected; `3*MINUTE_COUNT` in cron.c. One of exactly three hours is none, in both directions.
+/// Jumps of the clock below this are corrected; `3*MINUTE_COUNT` in cron.c. One of exactly three
+/// hours is none, in both directions.
 const CORRECTION_MINUTES: i64 = 180;
 
 /// The loop runs this long before the span begins, so that a jump just before it is known.
@@ -92,7 +94,8 @@ struct Loop {
 }
 
 impl Loop {
-    /// The cases of cron.c. Between one and five minutes cron runs all jobs of each of them; a zone never jumps so little.
+    /// The cases of cron.c. Between one and five minutes cron runs all jobs of each of them; a zone
+    /// never jumps so little.
     fn wake(&mut self, wall: i64) -> Wake {
         let virtual_minute = self.virtual_minute;
         let ahead = wall - virtual_minute;

@@ -1,7 +1,9 @@
-//! The proof that imported jobs mean what their lines meant: occurrences of both, one beside the other.
+//! The proof that imported jobs mean what their lines meant: occurrences of both, one beside the
+//! other.
 //!
-//! The line's side is an evaluator of its own, which goes through each minute as cron does; the job's side is the engine. Jitter
-//! and `RANDOM_DELAY` are no part of it. Pure: span, zones and jobs are arguments.
+//! The line's side is an evaluator of its own, which goes through each minute as cron does; the
+//! job's side is the engine. Jitter and `RANDOM_DELAY` are no part of it. Pure: span, zones and
+//! jobs are arguments.
 
 mod entry;
 mod minutes;
@@ -27,7 +29,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) line: &'a Imported,
     /// The zone cron takes the line in; none: it is not known.
     pub(crate) line_zone: Option<&'a Zone>,
-    /// The job of the line's name in the loaded jobfile, and the zone of its schedules; none: there is no such job.
+    /// The job of the line's name in the loaded jobfile, and the zone of its schedules; none: there
+    /// is no such job.
     pub(crate) job: Option<(&'a Job, &'a Zone)>,
 }
 
@@ -161,7 +164,8 @@ fn is_every(schedule: &Schedule) -> bool {
     }
 }
 
-/// Goes through both sides, which are in strictly increasing order, and puts down what only one of them has.
+/// Goes through both sides, which are in strictly increasing order, and puts down what only one of
+/// them has.
 fn merge(cron: impl Iterator<Item = Wall>, jobctl: impl Iterator<Item = Wall>, found: &mut Found) {
     let (mut cron, mut jobctl) = (cron.peekable(), jobctl.peekable());
     loop {
@@ -186,7 +190,8 @@ fn merge(cron: impl Iterator<Item = Wall>, jobctl: impl Iterator<Item = Wall>, f
     }
 }
 
-/// The occurrences of a job as the supervisor would plan them: those of all its schedules, an instant once.
+/// The occurrences of a job as the supervisor would plan them: those of all its schedules, an
+/// instant once.
 #[derive(Debug)]
 pub(crate) struct Occurrences<'a> {
     zone: &'a Zone,

@@ -1,4 +1,5 @@
-//! The evaluator against what cron was seen to do, against the engine, and the proof against jobs that are wrong.
+//! The evaluator against what cron was seen to do, against the engine, and the proof against jobs
+//! that are wrong.
 
 use std::sync::Arc;
 
@@ -69,7 +70,8 @@ fn instant(text: &str) -> Wall {
     Wall::from_secs(DateTime::parse_from_rfc3339(text).unwrap().timestamp())
 }
 
-/// The rows of a table that say when an expression without extensions fires: expression, zone, span, and the occurrences.
+/// The rows of a table that say when an expression without extensions fires: expression, zone,
+/// span, and the occurrences.
 fn check_table(name: &str) -> usize {
     let path = format!("{}/tests/oracle/{name}.tsv", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();

@@ -237,7 +237,8 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Sto
     let mut names = Vec::new();
     let scheduled = |job: &&Job| job.policy.enabled && !job.schedules.is_empty();
     for job in jobs.iter().filter(scheduled) {
-        // Something of it has come and gone, and nothing was ever executed. Whose first occurrence is ahead is well.
+        // Something of it has come and gone, and nothing was ever executed. Whose first occurrence
+        // is ahead is well.
         let is_idle = |row: JobRow| {
             row.ended > 0 && row.running + row.retrying == 0 && !executed.contains(&row.id)
         };
@@ -269,8 +270,8 @@ fn metrics(jobs: &Jobs) -> Option<Finding> {
     })
 }
 
-/// Who holds a lock, if that is no jobctl. The kernel names who took it, which may be a supervisor that is gone: a keeper has it from that
-/// one, and whoever has the file open now holds it.
+/// Who holds a lock, if that is no jobctl. The kernel names who took it, which may be a supervisor
+/// that is gone: a keeper has it from that one, and whoever has the file open now holds it.
 fn stranger(path: &Path, taken_by: i32) -> Option<i32> {
     let have_open = process::that_have_open(path);
     let mut holders = have_open.iter().copied().chain([taken_by]);

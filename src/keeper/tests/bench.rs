@@ -22,10 +22,12 @@ use crate::os::{clock, file, poll, process, socket};
 /// Nothing that a test waits for takes longer, on a slow machine either.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Runs before the test harness, so that the keeper is a process like the real one: one thread, nothing printed.
+/// Runs before the test harness, so that the keeper is a process like the real one: one thread,
+/// nothing printed.
 #[expect(unsafe_code, reason = "the harness owns main")]
 #[used]
-// SAFETY: the C library calls what stands in this section once, before main, with everything of its own set up.
+// SAFETY: the C library calls what stands in this section once, before main, with everything of its
+// own set up.
 #[unsafe(link_section = ".init_array")]
 static BE_A_KEEPER: extern "C" fn() = be_a_keeper;
 
@@ -207,7 +209,8 @@ impl Drop for Bench {
         for left in process::descendants(self.pid).unwrap_or_default() {
             let _ = process::signal_exactly(&left, Signal::SIGKILL);
         }
-        // Already gone and reaped in some tests; the number cannot have come back while this test's process is its parent.
+        // Already gone and reaped in some tests; the number cannot have come back while this test's
+        // process is its parent.
         let _ = nix::sys::signal::kill(Pid::from_raw(self.pid), Signal::SIGKILL);
         let _ = waitpid(Pid::from_raw(self.pid), None);
         let _ = fs::remove_dir_all(&self.dir);

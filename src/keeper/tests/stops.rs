@@ -10,7 +10,8 @@ use crate::keeper::Heard;
 use crate::keeper::order::Order;
 use crate::keeper::record::{End, StopCause};
 
-/// Deaf to TERM, in groups and sessions of their own, some without a parent: each writes its number.
+/// Deaf to TERM, in groups and sessions of their own, some without a parent: each writes its
+/// number.
 const NASTY_TREE: &str = "trap '' TERM; echo $$ >> pids
     for i in 1 2 3 4 5; do
         sh -c 'echo $$ >> pids; exec sleep 1000' &

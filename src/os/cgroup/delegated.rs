@@ -1,7 +1,8 @@
 //! The part of the tree of control groups that this process may use as its own, if there is one.
 //!
-//! The kernel's rule (cgroup-v2.rst, "Delegation"): who may write a group's directory and three of its files may make groups
-//! below it. systemd's rule (CGROUP_DELEGATION.md): below a unit only where it has said so, by an extended attribute.
+//! The kernel's rule (cgroup-v2.rst, "Delegation"): who may write a group's directory and three of
+//! its files may make groups below it. systemd's rule (CGROUP_DELEGATION.md): below a unit only
+//! where it has said so, by an extended attribute.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -16,14 +17,15 @@ use nix::unistd::{AccessFlags, Uid, access};
 use super::Cgroup;
 use crate::os::lock::{Kind, try_lock_open};
 
-/// The group of the supervisor itself and of its keepers: a group whose controllers its children use may have no processes.
+/// The group of the supervisor itself and of its keepers: a group whose controllers its children
+/// use may have no processes.
 const OWN: &str = "supervisor";
 
 /// A longer path does not go into a record whole, and one that was cut off would be another group.
 const PATH_MAX: usize = 400;
 
-/// What a group must have to be made use of. The kernel's own group at the top has no `cgroup.kill`, nor have kernels
-/// before 5.14.
+/// What a group must have to be made use of. The kernel's own group at the top has no
+/// `cgroup.kill`, nor have kernels before 5.14.
 const NEEDED: [&str; 4] = ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.kill"];
 
 /// Kinds of systemd's units that have a group.
@@ -47,7 +49,8 @@ pub(crate) struct Unusable {
 }
 
 impl Delegated {
-    /// Takes what was delegated to this process and moves into a group of its own below it. None: nothing was delegated.
+    /// Takes what was delegated to this process and moves into a group of its own below it. None:
+    /// nothing was delegated.
     pub(crate) fn take() -> Result<Option<Self>, Unusable> {
         let Some(dir) = find() else { return Ok(None) };
         match Self::take_at(&dir) {
@@ -81,7 +84,8 @@ impl Delegated {
     }
 }
 
-/// Whether this machine, or what can be seen of it from here, can limit the memory of control groups at all.
+/// Whether this machine, or what can be seen of it from here, can limit the memory of control
+/// groups at all.
 pub(crate) fn is_memory_limitable() -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     mounts_of(&mounts).any(|mount| {
@@ -90,8 +94,8 @@ pub(crate) fn is_memory_limitable() -> bool {
     })
 }
 
-/// The directory that was delegated to this process: of the group it is in, or of the one above it where it has moved into one
-/// of its own before.
+/// The directory that was delegated to this process: of the group it is in, or of the one above it
+/// where it has moved into one of its own before.
 fn find() -> Option<String> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
@@ -128,7 +132,8 @@ impl Mount {
     }
 }
 
-/// The mounts of the tree in the text of /proc/self/mountinfo: `ID PARENT MAJOR:MINOR ROOT DIR OPTIONS ... - TYPE SOURCE OPTIONS`.
+/// The mounts of the tree in the text of /proc/self/mountinfo: `ID PARENT MAJOR:MINOR ROOT DIR
+/// OPTIONS ... - TYPE SOURCE OPTIONS`.
 fn mounts_of(text: &str) -> impl Iterator<Item = Mount> {
     text.lines().filter_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
@@ -148,8 +153,8 @@ fn is_delegated(group: &Path, dir: &Path) -> bool {
     is_marked(dir, "user.delegate") || is_marked(dir, "trusted.delegate") || is_given(group, dir)
 }
 
-/// Whether a group is ours though nobody has marked it: the top of what a container sees, or one that belongs to this user and
-/// to none of systemd's units.
+/// Whether a group is ours though nobody has marked it: the top of what a container sees, or one
+/// that belongs to this user and to none of systemd's units.
 fn is_given(group: &Path, dir: &Path) -> bool {
     let Some(name) = group.file_name() else {
         return true;
@@ -167,7 +172,8 @@ fn is_marked(dir: &Path, name: &str) -> bool {
         return false;
     };
     let mut value = [0_u8; 8];
-    // SAFETY: two strings with a NUL at their ends, and room for as many bytes as is said; all live until after the call.
+    // SAFETY: two strings with a NUL at their ends, and room for as many bytes as is said; all live
+    // until after the call.
     let len = unsafe {
         libc::getxattr(dir.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
     };

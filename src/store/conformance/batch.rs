@@ -1,4 +1,5 @@
-//! Large batches of items: out of sight until they are shown, and what others do to their keys meanwhile.
+//! Large batches of items: out of sight until they are shown, and what others do to their keys
+//! meanwhile.
 
 use super::*;
 use crate::store::{Batch, Begun, Bringing, Shown, Staged};

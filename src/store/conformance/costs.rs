@@ -51,7 +51,8 @@ fn no_question_of_the_loop_scans_the_runs() {
     }
 }
 
-/// Inserts so many waiting and so many succeeded runs of job 1, without the triggers, whose cost is that of the rows.
+/// Inserts so many waiting and so many succeeded runs of job 1, without the triggers, whose cost is
+/// that of the rows.
 fn fill(store: &Store, waiting: u32, ended: u32) {
     let sql = format!(
         "DROP TRIGGER run_inserted; INSERT INTO job(id, name) VALUES (1, 'a');
@@ -65,7 +66,8 @@ fn fill(store: &Store, waiting: u32, ended: u32) {
 }
 
 impl Store {
-    /// Instructions of SQLite's machine from now on: neither the clock nor another process is in them.
+    /// Instructions of SQLite's machine from now on: neither the clock nor another process is in
+    /// them.
     pub(crate) fn count_instructions(&mut self) -> Arc<AtomicU64> {
         let steps = Arc::new(AtomicU64::new(0));
         let counted = steps.clone();

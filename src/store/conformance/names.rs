@@ -1,4 +1,5 @@
-//! Jobs that become one (`was`) while both have runs, and what is done before the last of these has moved.
+//! Jobs that become one (`was`) while both have runs, and what is done before the last of these has
+//! moved.
 
 use super::portions::changed_by;
 use super::*;
@@ -39,7 +40,8 @@ fn jobs_become_one_in_portions_and_are_one_for_who_looks_from_the_beginning() {
         let mut store = Store::in_memory();
         let [a, b] = both(&mut store);
         if was_first {
-            // The row that goes on is that of the former name: the other one has to give up the new name.
+            // The row that goes on is that of the former name: the other one has to give up the new
+            // name.
             store.execute_raw("UPDATE job SET watermark = NULL WHERE name = 'b'");
         }
         let all = ids_of(&store, "a").len() + ids_of(&store, "b").len();

@@ -1,4 +1,5 @@
-//! What grows with what is in the store is done some rows at a time: counted by the rows that a transaction changes.
+//! What grows with what is in the store is done some rows at a time: counted by the rows that a
+//! transaction changes.
 
 use super::*;
 use crate::store::LanesBegun;

@@ -17,8 +17,8 @@ impl<S: Spawner> Turn<'_, S> {
         self.store.set_meta("books_boot_id", Some(&memory.configuration.boot_id))
     }
 
-    /// After a step back, lets planning go on from where the rule says, and takes back what was promised for a time that is
-    /// far ahead now.
+    /// After a step back, lets planning go on from where the rule says, and takes back what was
+    /// promised for a time that is far ahead now.
     pub(super) fn follow_clock(&mut self) -> Result<(), StoreError> {
         if !self.memory.clock.jump.is_some_and(|jump| jump.is_back) {
             return Ok(());
@@ -33,7 +33,8 @@ impl<S: Spawner> Turn<'_, S> {
         let state = self.job(index);
         let Planning { watermark, grid_at, .. } = self.planning(index);
         let has_late_grid = grid_at.is_some_and(|at| at > now);
-        // Occurrences are decided when their jitter is over, so what is decided ends that far back, but not before the job was there.
+        // Occurrences are decided when their jitter is over, so what is decided ends that far back,
+        // but not before the job was there.
         let there_at = state.began.map(|at| now - self.now.mono.since(at));
         let decided = (now - state.jitter).max(there_at.unwrap_or(now - state.jitter));
         let moved = if watermark <= decided {

@@ -21,10 +21,12 @@ use crate::supervisor::places::{Busy, Taken};
 use crate::supervisor::queue::HeadKey;
 use crate::supervisor::{LOCK_AGAIN, Memory, Queue, Report, Spawner, Turn};
 
-/// How often a keeper is tried to be started for a run: after 1, 2, 4, 8 and 16 seconds, so for half a minute.
+/// How often a keeper is tried to be started for a run: after 1, 2, 4, 8 and 16 seconds, so for
+/// half a minute.
 const REFUSALS_MAX: u32 = 6;
 
-/// Whether the system had too few processes, descriptors or too little memory: that may pass, and may be the job's own doing.
+/// Whether the system had too few processes, descriptors or too little memory: that may pass, and
+/// may be the job's own doing.
 fn is_shortage(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE))
 }
@@ -61,7 +63,8 @@ pub(in crate::supervisor) fn due(_: &Memory, queue: &Queue, now: Now) -> Option<
 }
 
 impl<S: Spawner> Turn<'_, S> {
-    /// Claims by priority, then due time, then id. A job that cannot start is passed over; it never blocks another.
+    /// Claims by priority, then due time, then id. A job that cannot start is passed over; it never
+    /// blocks another.
     pub(in crate::supervisor) fn claim_what_can_start(&mut self) -> Result<(), StoreError> {
         if self.queue.start_again_at.is_none_or(|at| at <= self.now.mono) {
             self.queue.start_again_at = None;
@@ -125,7 +128,8 @@ impl<S: Spawner> Turn<'_, S> {
             && policy.lock.as_deref().is_none_or(|lock| !self.holds_lock(lock))
     }
 
-    /// How many runs of a job other processes look after: they hold a place of it, perhaps under a former name.
+    /// How many runs of a job other processes look after: they hold a place of it, perhaps under a
+    /// former name.
     fn execs_of(&self, job_id: i64) -> usize {
         let execs = self.effects.execs.as_ref().unwrap_or(&self.memory.execs.all);
         execs.iter().filter(|exec| exec.job_id == job_id).count()
@@ -273,8 +277,8 @@ impl<S: Spawner> Turn<'_, S> {
 }
 
 impl Memory {
-    /// A keeper could not be started. Where the system has too few of something and it was tried for long enough, that is the end
-    /// of the attempt: the retry policy goes on from there.
+    /// A keeper could not be started. Where the system has too few of something and it was tried
+    /// for long enough, that is the end of the attempt: the retry policy goes on from there.
     pub(in crate::supervisor) fn refused(&mut self, run: i64, error: &std::io::Error) -> Report {
         let count = self.refusals.entry(run).or_default();
         *count += 1;

@@ -94,8 +94,9 @@ impl<S: Spawner> Turn<'_, S> {
         }
     }
 
-    /// Takes a claim back that never became a process. Whoever did not want the run any more is heard all the same; else it is
-    /// tried again, but not at once: what was in the way may still be there.
+    /// Takes a claim back that never became a process. Whoever did not want the run any more is
+    /// heard all the same; else it is tried again, but not at once: what was in the way may still
+    /// be there.
     fn take_back(&mut self, run: &RunRow) -> Result<(), StoreError> {
         let now = self.now;
         self.store.unclaim_if_running(run.id, run.claim)?;
@@ -183,7 +184,8 @@ impl<S: Spawner> Turn<'_, S> {
         let told = |at| told_by_this_clock(at, run.started_at, now);
         let next = self.unless_removed(run, next_of(run, live, attempt, now));
         if next == Next::Requeue {
-            // Nobody here sent that signal: a command that kills its keeper must not do so without end at once.
+            // Nobody here sent that signal: a command that kills its keeper must not do so without
+            // end at once.
             self.put_off(run.job_id, self.now.mono + BACK_OFF_MAX);
         }
         self.store.finish_if_running(&Finish {
@@ -209,7 +211,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(next)
     }
 
-    /// An occurrence of a job that is gone from the jobfile is not tried again; an item waits for its job.
+    /// An occurrence of a job that is gone from the jobfile is not tried again; an item waits for
+    /// its job.
     fn unless_removed(&self, run: &RunRow, next: Next) -> Next {
         let is_removed = self.index(run.job_id).is_none() && run.cause.is_occurrence();
         match next {

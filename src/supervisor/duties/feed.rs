@@ -1,6 +1,7 @@
 //! Finders: the lines of a successful run's standard output become runs of another job.
 //!
-//! A finder that has ended counts as running until its lines are put down, some hundred in a turn, so that nothing waits for it.
+//! A finder that has ended counts as running until its lines are put down, some hundred in a turn,
+//! so that nothing waits for it.
 
 use crate::core::job::Job;
 use crate::core::key;
@@ -147,8 +148,8 @@ impl<S: Spawner> Turn<'_, S> {
     }
 }
 
-/// Whole lines from the beginning of `bytes` that are not empty, and how many bytes they and their ends are. `is_rest`: there is no more, so
-/// that the last line needs no end.
+/// Whole lines from the beginning of `bytes` that are not empty, and how many bytes they and their
+/// ends are. `is_rest`: there is no more, so that the last line needs no end.
 fn some_lines(bytes: &[u8], is_rest: bool) -> (Vec<&[u8]>, usize) {
     let (mut lines, mut taken) = (Vec::new(), 0);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {

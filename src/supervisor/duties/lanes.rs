@@ -1,14 +1,17 @@
-//! Locks with `{1}` in them: one run at a time for each first argument, and none in the way of another.
+//! Locks with `{1}` in them: one run at a time for each first argument, and none in the way of
+//! another.
 //!
-//! A run at the head of its queue whose lane is taken is held, which takes it out of the way at the cost of one row; when a run of the lane ends,
-//! the store lets the next one of it go. What somebody else has taken gives no sign: it is looked at again a second later.
+//! A run at the head of its queue whose lane is taken is held, which takes it out of the way at the
+//! cost of one row; when a run of the lane ends, the store lets the next one of it go. What
+//! somebody else has taken gives no sign: it is looked at again a second later.
 
 use super::When;
 use crate::core::lane;
 use crate::store::{LanesBegun, StoreError};
 use crate::supervisor::{LOCK_AGAIN, Queue, Spawner, Turn};
 
-/// Runs that are let go in one turn at the most, because it is not known which lanes are taken. Few in tests, so that they see the portions.
+/// Runs that are let go in one turn at the most, because it is not known which lanes are taken. Few
+/// in tests, so that they see the portions.
 const RUNS_AT_ONCE: u32 = if cfg!(test) { 3 } else { 1000 };
 
 /// When a lane is looked at again.
@@ -44,7 +47,8 @@ impl<S: Spawner> Turn<'_, S> {
         self.load_head(job)
     }
 
-    /// Lets the first run of each lane go that somebody else had taken a while ago, or that nobody knows anything of.
+    /// Lets the first run of each lane go that somebody else had taken a while ago, or that nobody
+    /// knows anything of.
     pub(super) fn free_lanes(&mut self) -> Result<(), StoreError> {
         if self.queue.owes_lanes {
             self.note_lanes()?;
@@ -60,7 +64,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(())
     }
 
-    /// Says that the lanes of all jobs are to be let go. Until those of a job are, nothing of it starts: what was held may come first.
+    /// Says that the lanes of all jobs are to be let go. Until those of a job are, nothing of it
+    /// starts: what was held may come first.
     fn note_lanes(&mut self) -> Result<(), StoreError> {
         self.queue.blocked.clear();
         let jobs = self.memory.jobs.all.iter();

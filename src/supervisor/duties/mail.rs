@@ -13,7 +13,8 @@ use crate::store::{NoticeRow, RunRow, StoreError};
 use crate::supervisor::environment::{MAILERS_PATH, Subject};
 use crate::supervisor::{Spawner, Turn};
 
-/// So much of the output stands in a mail, half of it from its beginning: mail servers refuse large ones.
+/// So much of the output stands in a mail, half of it from its beginning: mail servers refuse large
+/// ones.
 const OUTPUT_MAX: u64 = 64 * 1024;
 
 impl<S: Spawner> Turn<'_, S> {

@@ -1,7 +1,7 @@
 //! What the supervisor does in a turn, a file each: when it is due, and the work.
 //!
-//! A turn is begun when one of them is due. Then all have their turn, in this order, for what one does may be what another one waits
-//! for; each of them may find nothing to do.
+//! A turn is begun when one of them is due. Then all have their turn, in this order, for what one
+//! does may be what another one waits for; each of them may find nothing to do.
 
 pub(super) mod books;
 pub(super) mod claim;
@@ -26,7 +26,8 @@ use super::turn::Turn;
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::StoreError;
 
-/// Between two turns of which the first one left something for the second: others that write have the store then.
+/// Between two turns of which the first one left something for the second: others that write have
+/// the store then.
 const GAP: Duration = Duration::from_millis(3);
 
 /// When a duty has something to do.

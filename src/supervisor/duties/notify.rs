@@ -1,5 +1,6 @@
-//! Hooks and mail: what happens to a run is put down as notices in the transaction of its state, and told outside locks and places,
-//! a few at a time, each by a keeper of its own. What is on disk is told at least once, whoever is killed in between.
+//! Hooks and mail: what happens to a run is put down as notices in the transaction of its state,
+//! and told outside locks and places, a few at a time, each by a keeper of its own. What is on disk
+//! is told at least once, whoever is killed in between.
 
 use super::When;
 use crate::core::job::Job;
@@ -56,7 +57,8 @@ struct Ending {
 /// Whose hook or mail, of what, and how.
 pub(in crate::supervisor) type Kind = (i64, Event, Means);
 
-/// The notice whose end this is; none: it is that of an attempt. A keeper knows a notice as the run of its negative number.
+/// The notice whose end this is; none: it is that of an attempt. A keeper knows a notice as the run
+/// of its negative number.
 pub(in crate::supervisor) fn notice_of(end: &SlotEnd) -> Option<i64> {
     (end.run < 0).then(|| -end.run)
 }
@@ -70,7 +72,8 @@ pub(in crate::supervisor) fn due(memory: &Memory, queue: &Queue, now: Now) -> Op
 }
 
 impl<S: Spawner> Turn<'_, S> {
-    /// Puts down who is to be told of the end of an attempt. Of what `jobctl exec` runs, whoever called it knows.
+    /// Puts down who is to be told of the end of an attempt. Of what `jobctl exec` runs, whoever
+    /// called it knows.
     pub(in crate::supervisor) fn note_end(
         &mut self,
         run: &RunRow,
@@ -257,7 +260,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(())
     }
 
-    /// The row of a hook or mail that is under way under this claim. One that vanished leaves nothing behind.
+    /// The row of a hook or mail that is under way under this claim. One that vanished leaves
+    /// nothing behind.
     fn row_under_way(&mut self, id: i64, claim: i64) -> Result<Option<NoticeRow>, StoreError> {
         let row = self.store.notice(id)?.filter(|row| !row.is_done);
         if row.is_none() {
@@ -367,7 +371,8 @@ fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> O
     })
 }
 
-/// Whether it may be the job's surroundings that kept a hook or mail from being started, not the program: then there is no exit code.
+/// Whether it may be the job's surroundings that kept a hook or mail from being started, not the
+/// program: then there is no exit code.
 fn is_of_surroundings(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::SpawnFailed { exit_code: None, .. })
 }

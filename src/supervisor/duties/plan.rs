@@ -22,7 +22,8 @@ impl<S: Spawner> Turn<'_, S> {
     /// Plans every occurrence that has fallen due.
     pub(super) fn plan_due(&mut self) -> Result<(), StoreError> {
         let memory = self.memory;
-        // What a clock that was set back or the end of a pause has moved in this turn stands beside what is remembered.
+        // What a clock that was set back or the end of a pause has moved in this turn stands beside
+        // what is remembered.
         let moved = self.effects.planned.iter();
         let moved = moved
             .filter_map(|(index, planning)| Some((self.job(*index).due_at(*planning)?, *index)));
@@ -110,14 +111,16 @@ impl<S: Spawner> Turn<'_, S> {
             if caught_up.is_empty() {
                 self.plan_one(index, at)?;
             } else {
-                // It waits behind those that are older: they are not what `overlap` means by being in the way.
+                // It waits behind those that are older: they are not what `overlap` means by being
+                // in the way.
                 self.insert_run(index, at, Cause::Schedule)?;
             }
         }
         Ok(())
     }
 
-    /// Puts down what would have started, a row for each occurrence: each is to be compared with what cron started.
+    /// Puts down what would have started, a row for each occurrence: each is to be compared with
+    /// what cron started.
     fn shadow_occurrences(&mut self, index: usize, due: &Due) -> Result<(), StoreError> {
         if let Some(missed) = due.missed {
             self.record_missed(index, missed, &[])?;

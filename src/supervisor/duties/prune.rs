@@ -1,4 +1,5 @@
-//! Removes ended runs that are older than their job keeps them, and output that is too much in all, a few at a time.
+//! Removes ended runs that are older than their job keeps them, and output that is too much in all,
+//! a few at a time.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,7 +63,8 @@ impl<S: Spawner> Turn<'_, S> {
     /// Goes round the jobs, those that are gone from the jobfile included.
     fn prune_a_batch(&mut self) -> Result<(), StoreError> {
         let jobs = &self.memory.jobs.all;
-        // They come and go with the jobfile only, so a number counts the same ones from turn to turn.
+        // They come and go with the jobfile only, so a number counts the same ones from turn to
+        // turn.
         let absent = self.store.absent_jobs()?;
         let mut left = RUNS_A_TURN;
         for _ in 0..JOBS_A_TURN {
@@ -107,7 +109,8 @@ impl<S: Spawner> Turn<'_, S> {
         before.saturating_add(self.effects.output_change)
     }
 
-    /// Removes the oldest output until all of it is within `output_total_max` again, and writes down how much there is.
+    /// Removes the oldest output until all of it is within `output_total_max` again, and writes
+    /// down how much there is.
     fn bound_output(&mut self) -> Result<(), StoreError> {
         for _ in 0..TRIMS_A_TURN {
             let max = self.memory.configuration.output_total_max;
@@ -127,8 +130,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(())
     }
 
-    /// Goes on where the last batch ended: before that are failures that nobody has acknowledged and runs that have not ended.
-    /// Failures go when there is nothing else.
+    /// Goes on where the last batch ended: before that are failures that nobody has acknowledged
+    /// and runs that have not ended. Failures go when there is nothing else.
     fn trim_oldest(&mut self, surplus: i64) -> Result<Trimmed, StoreError> {
         for (whose, after) in [
             (Expendable::Settled, self.effects.pruning.trimmed_to),

@@ -59,8 +59,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(())
     }
 
-    /// A pause that `resume` has ended owes nothing, nor does what its jitter would still let fall due: the store says up to
-    /// where.
+    /// A pause that `resume` has ended owes nothing, nor does what its jitter would still let fall
+    /// due: the store says up to where.
     fn end_pause(&mut self, index: usize, pause: Pause) -> Result<(), StoreError> {
         let state = self.job(index);
         if self.pauses().all.is_some() || self.pauses().jobs.contains_key(&state.id) {
@@ -108,7 +108,8 @@ impl<S: Spawner> Turn<'_, S> {
         jobs.into_iter().try_for_each(|job_id| self.load_head(job_id))
     }
 
-    /// The same for one. What waits of a job that is not in the jobfile cannot start and is left alone.
+    /// The same for one. What waits of a job that is not in the jobfile cannot start and is left
+    /// alone.
     pub(super) fn load_head(&mut self, job_id: i64) -> Result<(), StoreError> {
         if let Some(index) = self.index(job_id) {
             let run = self.store.queue_head(job_id)?;
@@ -118,7 +119,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(())
     }
 
-    /// Notes an occurrence that has just been queued, without asking the store what was just told to it.
+    /// Notes an occurrence that has just been queued, without asking the store what was just told
+    /// to it.
     pub(super) fn add_head(
         &mut self,
         index: usize,

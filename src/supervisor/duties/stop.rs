@@ -66,8 +66,8 @@ impl Stopping {
         }
     }
 
-    /// When an attempt gets KILL: by the third wish, or if its grace is longer than the stop may take. Those of others end in time by
-    /// themselves.
+    /// When an attempt gets KILL: by the third wish, or if its grace is longer than the stop may
+    /// take. Those of others end in time by themselves.
     fn kill_at(&self, live: &Live) -> Option<Mono> {
         if self.asked > 2 {
             return Some(self.since);
@@ -88,7 +88,8 @@ impl Memory {
         self.is_live() && self.stopping.is_none_or(|stopping| !stopping.is_over(now))
     }
 
-    /// Who is being told, and what is due to be told, has the time of the stop, too. What is left is told by the next supervisor.
+    /// Who is being told, and what is due to be told, has the time of the stop, too. What is left
+    /// is told by the next supervisor.
     pub(in crate::supervisor) fn waits_for_telling(&self, queue: &Queue, now: Now) -> bool {
         let is_due = queue.next_notice_at.is_some_and(|at| at <= now.wall);
         let has_time = self.stopping.is_some_and(|stopping| !stopping.is_over(now));

@@ -1,4 +1,5 @@
-//! What a new supervisor makes of the books of another boot or store, and of what others write into its own.
+//! What a new supervisor makes of the books of another boot or store, and of what others write into
+//! its own.
 
 use std::time::Duration;
 

@@ -452,7 +452,8 @@ fn over_every_change_of_every_zone_each_occurrence_runs_once_and_none_is_missing
             let before = index
                 .checked_sub(1)
                 .map_or(zone.offset_first_secs, |last| zone.transitions[last].offset_secs);
-            // Changes by as much at the same time of the day are the same to these schedules, in whatever year and zone.
+            // Changes by as much at the same time of the day are the same to these schedules, in
+            // whatever year and zone.
             let after = zone.transitions[index].offset_secs;
             let time = (at + i64::from(before)).rem_euclid(86_400);
             if seen.insert((time, after - before)) {

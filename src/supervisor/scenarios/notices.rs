@@ -11,7 +11,8 @@ fn failing(seconds: u64) -> Act {
 }
 
 impl Scenario {
-    /// Hooks of a job that were told, in the order in which they were begun: event, seconds after `T0`, and for how many they stand.
+    /// Hooks of a job that were told, in the order in which they were begun: event, seconds after
+    /// `T0`, and for how many they stand.
     fn told(&self, job: &str) -> Vec<(Told, u64, i64)> {
         let mut rows = self.notices(job);
         rows.retain(|row| row.started_at.is_some());

@@ -1,4 +1,5 @@
-//! A store with values that no jobctl writes: nothing read from it may panic, and a job that has none of them goes on.
+//! A store with values that no jobctl writes: nothing read from it may panic, and a job that has
+//! none of them goes on.
 
 use super::*;
 use crate::store::PruneLimits;
@@ -26,7 +27,8 @@ const VALUES: [&str; 11] = [
 /// A table, a column of it, and which rows.
 type Place = (String, String, String);
 
-/// A store with runs of `a` in every state, attempts, outputs, a notice under way, and all else that a table can hold.
+/// A store with runs of `a` in every state, attempts, outputs, a notice under way, and all else
+/// that a table can hold.
 fn full() -> Scenario {
     let mut day = Scenario::new(JOBFILE, "2026-06-01T00:00:30Z");
     let long = || (100_000, End::Exited(0));
@@ -91,7 +93,8 @@ fn put(day: &Scenario, (table, column, condition): &Place, value: &str) {
         .try_raw(&format!("UPDATE OR IGNORE {table} SET \"{column}\" = {value} WHERE {condition}"));
 }
 
-/// Starts on such a store, plans, claims, finishes, removes; and asks what commands ask. Whether `b` was executed.
+/// Starts on such a store, plans, claims, finishes, removes; and asks what commands ask. Whether
+/// `b` was executed.
 fn lives(day: &mut Scenario) -> bool {
     day.advance_clocks(Duration::from_secs(30));
     let store = std::mem::replace(&mut day.supervisor.store, Store::vacant());
@@ -141,7 +144,8 @@ fn ask(day: &mut Scenario) {
     let _ = store.resume(Scope::All, now);
 }
 
-/// Puts values into places and lets the store live: what became of that, if it is not as it should be.
+/// Puts values into places and lets the store live: what became of that, if it is not as it should
+/// be.
 fn fault(changes: &[(&Place, &str)]) -> Option<String> {
     let mut day = full();
     for (place, value) in changes {

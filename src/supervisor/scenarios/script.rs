@@ -16,7 +16,8 @@ pub(super) struct Script {
     pub(super) running_peak: usize,
     pub(super) refuse_starts: u32,
     pub(super) adoptions: HashMap<i64, Report>,
-    /// Runs whose slot is another attempt's: what their record says is told once they are taken out here.
+    /// Runs whose slot is another attempt's: what their record says is told once they are taken out
+    /// here.
     pub(super) strangers: BTreeSet<i64>,
     /// The ends of those.
     pub(super) adopted: Vec<SlotEnd>,

@@ -1,6 +1,8 @@
-//! Random lives of a supervisor, step by step against an oracle: invented time, a real store, real locks, scripted attempts.
+//! Random lives of a supervisor, step by step against an oracle: invented time, a real store, real
+//! locks, scripted attempts.
 //!
-//! The steps come from fixed seeds, so `cargo test` does the same ones each time. `JOBCTL_SIMULATION=N` goes through N seeds.
+//! The steps come from fixed seeds, so `cargo test` does the same ones each time.
+//! `JOBCTL_SIMULATION=N` goes through N seeds.
 
 mod files;
 mod jobs;
@@ -160,8 +162,9 @@ impl Life {
         if matches!(step, Step::StoreFails) {
             self.day.supervisor.store.execute_raw("DROP TRIGGER full");
         }
-        // What an end has brought back to the queue may be over its deadline: one more turn, but not another one after that.
-        // A finder's lines take several turns: what may happen between them is the next step.
+        // What an end has brought back to the queue may be over its deadline: one more turn, but
+        // not another one after that. A finder's lines take several turns: what may happen between
+        // them is the next step.
         if self.day.supervisor.next_wait(self.day.now).is_zero() && !self.is_feeding() {
             let _ = self.day.turn(&[]);
         }
@@ -408,7 +411,8 @@ impl Life {
         Err(TestCaseError::fail("the supervisor does not leave"))
     }
 
-    /// Lets time pass; what comes to the head of a queue may be over its deadline, so that a few turns follow each other.
+    /// Lets time pass; what comes to the head of a queue may be over its deadline, so that a few
+    /// turns follow each other.
     fn pass_until(&mut self, until: Wall) -> Result<(), TestCaseError> {
         let _ = self.day.turn(&[Event::Rung]);
         while self.day.now.wall < until {

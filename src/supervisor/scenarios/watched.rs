@@ -1,4 +1,5 @@
-//! Watched directories with many files: what a first look finds is written some at a time, and a crash in between makes no run.
+//! Watched directories with many files: what a first look finds is written some at a time, and a
+//! crash in between makes no run.
 
 use std::io;
 use std::path::Path;

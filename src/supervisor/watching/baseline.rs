@@ -1,7 +1,8 @@
 //! The baseline of a place: files that are there when a job begins to watch it count as taken.
 //!
-//! They are written to the store some in a transaction, so that no other process waits long for its lock. Until the last one is written the
-//! store names no watch for the job: after a crash in between, the next supervisor begins the baseline anew.
+//! They are written to the store some in a transaction, so that no other process waits long for its
+//! lock. Until the last one is written the store names no watch for the job: after a crash in
+//! between, the next supervisor begins the baseline anew.
 
 use std::collections::VecDeque;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,5 @@
-//! What is looked at outside for a watched job: directories and files, on an errand's thread, because any of it may never answer.
+//! What is looked at outside for a watched job: directories and files, on an errand's thread,
+//! because any of it may never answer.
 //!
 //! Decides nothing and knows no store.
 

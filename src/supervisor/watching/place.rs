@@ -1,4 +1,5 @@
-//! A place where a job watches: what was heard of it, what is to be looked at and when, and what was found.
+//! A place where a job watches: what was heard of it, what is to be looked at and when, and what
+//! was found.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
@@ -18,13 +19,16 @@ use crate::supervisor::errand::{Errand, Errands};
 /// More names than this in one directory are forgotten, and it is gone through instead.
 const NAMES_MAX: usize = 10_000;
 
-/// A file that a look finds and that was changed less than this ago may still be written: it is looked at again after that.
+/// A file that a look finds and that was changed less than this ago may still be written: it is
+/// looked at again after that.
 pub(super) const SETTLED: Duration = Duration::from_secs(1);
 
-/// A time of change that is this far ahead is of another machine's clock; one that is nearer may be of a file that is being written.
+/// A time of change that is this far ahead is of another machine's clock; one that is nearer may be
+/// of a file that is being written.
 const OTHER_CLOCK: Duration = Duration::from_secs(60);
 
-/// Files that are gone are forgotten together, this much later. Nothing is wrong in between: another file is another one by its times, too.
+/// Files that are gone are forgotten together, this much later. Nothing is wrong in between:
+/// another file is another one by its times, too.
 const FORGET_AFTER: Duration = Duration::from_secs(1);
 
 /// Where a job watches.
@@ -321,8 +325,8 @@ fn found_of(
     found.collect()
 }
 
-/// Whether a file that a look found may still be written: its content or its name was changed a moment ago, by a clock that is about this
-/// machine's. `read_at` is what that said after the look.
+/// Whether a file that a look found may still be written: its content or its name was changed a
+/// moment ago, by a clock that is about this machine's. `read_at` is what that said after the look.
 pub(super) fn is_young(mark: &Mark, read_at: Wall) -> bool {
     let span_ns = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     let read_ns = read_at.ms().saturating_mul(1_000_000);

@@ -1,4 +1,5 @@
-//! A watched place in tests: files that are written down instead of a directory, and looks that answer a step later.
+//! A watched place in tests: files that are written down instead of a directory, and looks that
+//! answer a step later.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

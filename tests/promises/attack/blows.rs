@@ -1,6 +1,8 @@
-//! The attacker: KILL, STOP and CONT to the supervisor, to keepers and to commands, alone and together.
+//! The attacker: KILL, STOP and CONT to the supervisor, to keepers and to commands, alone and
+//! together.
 //!
-//! What it waits for is the time of its next blow, of a CONT that is owed, or the end of a supervisor that was told to stop.
+//! What it waits for is the time of its next blow, of a CONT that is owed, or the end of a
+//! supervisor that was told to stop.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
@@ -20,8 +22,8 @@ const STOPPED_MS_MAX: u64 = 1_500;
 /// One STOP in so many is a long one.
 const LONG_ONES: u64 = 30;
 
-/// A supervisor that was told to stop is looked at so often, and leaves within this time: `stop_timeout`, and what a machine
-/// takes that has other things to do.
+/// A supervisor that was told to stop is looked at so often, and leaves within this time:
+/// `stop_timeout`, and what a machine takes that has other things to do.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LEAVES_WITHIN: Duration = Duration::from_secs(15);
 
@@ -187,7 +189,8 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    /// Several at once, before a supervisor that sees nothing of it, and that is killed in half of the cases.
+    /// Several at once, before a supervisor that sees nothing of it, and that is killed in half of
+    /// the cases.
     fn strike_together(&mut self) {
         self.stop_supervisor();
         for _ in 0..=self.dice.below(3) {

@@ -1,4 +1,5 @@
-//! What is there to judge by: the journal that the commands wrote, and the store as any reader of it finds it.
+//! What is there to judge by: the journal that the commands wrote, and the store as any reader of
+//! it finds it.
 
 use std::collections::{BTreeMap, HashMap};
 

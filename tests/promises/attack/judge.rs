@@ -1,7 +1,9 @@
-//! The judge of the attack: compares what the commands wrote with the ledger of those who asked, and both with the store.
+//! The judge of the attack: compares what the commands wrote with the ledger of those who asked,
+//! and both with the store.
 //!
-//! What is allowed: an attempt whose keeper was killed is `lost`, and is tried again by policy; one that was killed, stopped for
-//! longer than its timeout or with its supervisor ended so; and a command that died between its last word and its end.
+//! What is allowed: an attempt whose keeper was killed is `lost`, and is tried again by policy; one
+//! that was killed, stopped for longer than its timeout or with its supervisor ended so; and a
+//! command that died between its last word and its end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -69,7 +71,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// No attempt is executed twice, and each one that was is known with the code that it wrote down.
+    /// No attempt is executed twice, and each one that was is known with the code that it wrote
+    /// down.
     fn attempts(&mut self) {
         let mut begun: HashMap<(i64, i64), usize> = HashMap::new();
         for line in self.books.lines('B') {

@@ -1,4 +1,5 @@
-//! The judge itself: a life without fault is clean, and each fault that is planted into it is found.
+//! The judge itself: a life without fault is clean, and each fault that is planted into it is
+//! found.
 
 use std::collections::BTreeMap;
 

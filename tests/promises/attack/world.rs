@@ -1,8 +1,8 @@
 //! The world of the attack: jobs of every kind, each command a witness of what it does.
 //!
-//! A command appends lines of its own to `journal`, one write each: `B` begins, `E` ends with a code, `O` met another one where
-//! only one may be, `W` took a file's text, `M` found no file, `T` is a hook that was told. Nothing of it is in the state
-//! directory.
+//! A command appends lines of its own to `journal`, one write each: `B` begins, `E` ends with a
+//! code, `O` met another one where only one may be, `W` took a file's text, `M` found no file, `T`
+//! is a hook that was told. Nothing of it is in the state directory.
 
 use crate::support::House;
 

@@ -142,7 +142,8 @@ fn rows(store: &Connection) -> BTreeMap<i64, Row> {
         .expect("it can be read")
 }
 
-/// A run that was executed has the exit code that its last attempt wrote down, and the verdict that follows from it.
+/// A run that was executed has the exit code that its last attempt wrote down, and the verdict that
+/// follows from it.
 fn judge_run(id: i64, row: &Row, codes: &HashMap<String, i64>, found: &mut Findings) {
     if row.state == "skipped" && row.job == "tick" {
         return;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::house::House;
 
-/// A mount on which every call waits until this is dropped, as on a server that is gone: FUSE, and nobody answers.
+/// A mount on which every call waits until this is dropped, as on a server that is gone: FUSE, and
+/// nobody answers.
 pub(crate) struct DeadMount {
     at: PathBuf,
     /// Closing it ends all waits with an error.

@@ -1,4 +1,5 @@
-//! A directory of a test's own with a jobfile and a store, the real binary in it, and questions about it.
+//! A directory of a test's own with a jobfile and a store, the real binary in it, and questions
+//! about it.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +20,8 @@ use super::{become_user, program};
 
 static HOUSES: AtomicU32 = AtomicU32::new(0);
 
-/// A directory with a jobfile, a state directory, and a file for whatever commands write. Gone at the end with all processes.
+/// A directory with a jobfile, a state directory, and a file for whatever commands write. Gone at
+/// the end with all processes.
 pub(crate) struct House {
     dir: PathBuf,
     /// Who calls commands here, and with which binary; none: who runs the test.
@@ -27,7 +29,8 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// A house with this jobfile. Commands find the directory in `$T`; `@T@` in the jobfile stands for it.
+    /// A house with this jobfile. Commands find the directory in `$T`; `@T@` in the jobfile stands
+    /// for it.
     pub(crate) fn new(jobfile: &str) -> Self {
         let house = Self::empty();
         house.write_jobfile(jobfile);
@@ -98,7 +101,8 @@ impl House {
         whole.lines().map(str::to_owned).collect()
     }
 
-    /// `jobctl` with the jobfile and state directory of this house, and nothing else of ours in its environment.
+    /// `jobctl` with the jobfile and state directory of this house, and nothing else of ours in its
+    /// environment.
     pub(crate) fn jobctl(&self) -> Command {
         match &self.caller {
             None => self.program(env!("CARGO_BIN_EXE_jobctl")),
@@ -131,10 +135,11 @@ impl House {
         command
     }
 
-    /// From now on it belongs to a user of this number, who calls all commands here. Root may do that.
+    /// From now on it belongs to a user of this number, who calls all commands here. Root may do
+    /// that.
     pub(crate) fn belong_to(&mut self, uid: u32) {
-        // Where the build is may be closed to others. A copy by this process would be open for writing in what other tests fork
-        // meanwhile, and could not be executed.
+        // Where the build is may be closed to others. A copy by this process would be open for
+        // writing in what other tests fork meanwhile, and could not be executed.
         let binary = self.path("jobctl");
         answer_of(program("cp").arg(env!("CARGO_BIN_EXE_jobctl")).arg(&binary)).expect(0);
         for path in [self.dir(), &self.jobfile(), &binary] {
@@ -285,8 +290,8 @@ impl House {
         })
     }
 
-    /// All keepers: they have a slot's record open. So has, for a moment, what another test is about to start: a copy of this
-    /// process, which is told by its words.
+    /// All keepers: they have a slot's record open. So has, for a moment, what another test is
+    /// about to start: a copy of this process, which is told by its words.
     pub(crate) fn keepers(&self) -> Vec<i32> {
         let slots = self.state_dir().join("slots");
         processes()
@@ -311,7 +316,8 @@ impl House {
             .collect()
     }
 
-    /// Processes of this house: its keepers, and those that have its state directory in the environment.
+    /// Processes of this house: its keepers, and those that have its state directory in the
+    /// environment.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let wanted = format!("JOBCTL_STATE_DIR={}", self.state_dir().display());
         let commands = processes().into_iter().filter(|pid| environment(*pid).contains(&wanted));

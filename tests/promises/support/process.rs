@@ -25,7 +25,8 @@ pub(crate) fn wait_gone(pid: i32) {
     wait_for(&format!("process {pid} to be gone"), || (!is_alive(pid)).then_some(()));
 }
 
-/// A field of /proc/PID/stat after the name: 0 is the state, 1 the parent, 2 the group, 3 the session.
+/// A field of /proc/PID/stat after the name: 0 is the state, 1 the parent, 2 the group, 3 the
+/// session.
 pub(crate) fn stat_field(pid: i32, index: usize) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(") ")?;

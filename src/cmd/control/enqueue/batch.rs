@@ -1,4 +1,5 @@
-//! Large additions: items are put down out of sight in portions, and all of them come into sight in one small commit, or none.
+//! Large additions: items are put down out of sight in portions, and all of them come into sight in
+//! one small commit, or none.
 
 use anyhow::Context as _;
 use std::collections::HashMap;
@@ -201,7 +202,8 @@ impl Adding<'_> {
         Ok(())
     }
 
-    /// Settles keys that others have taken meanwhile, until none is left in the transaction that shows all.
+    /// Settles keys that others have taken meanwhile, until none is left in the transaction that
+    /// shows all.
     fn show(&mut self, store: &mut Store, aim: Aim) -> Result<(), Stopped> {
         let (batch, addition) = (self.batch, self.addition);
         loop {
@@ -300,7 +302,8 @@ mod tests {
             .collect()
     }
 
-    /// Runs that hold the keys k1 to k4: queued, failed, succeeded, retrying; k5 if it is to be: running.
+    /// Runs that hold the keys k1 to k4: queued, failed, succeeded, retrying; k5 if it is to be:
+    /// running.
     fn store(has_running: bool) -> Store {
         let mut store = Store::in_memory();
         store.know_job("a").unwrap();

@@ -1,6 +1,7 @@
 //! `jobctl enqueue`: adds items, all or none.
 //!
-//! Everything that can be wrong is found before the first item is written; what was printed is on disk.
+//! Everything that can be wrong is found before the first item is written; what was printed is on
+//! disk.
 
 mod batch;
 
@@ -73,7 +74,8 @@ fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem
     Ok(NewItem { key: key_of(args, job, &arguments)?, args: arguments, input })
 }
 
-/// The key of an item: the one of the command line, else what the job's template makes of its arguments.
+/// The key of an item: the one of the command line, else what the job's template makes of its
+/// arguments.
 fn key_of(args: &cli::Enqueue, job: &Job, arguments: &[Vec<u8>]) -> Result<Option<String>> {
     let template = match (&args.key, &job.policy.key) {
         (Some(key), _) => return Ok(Some(key.clone())),

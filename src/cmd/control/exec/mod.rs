@@ -1,4 +1,5 @@
-//! `jobctl exec`: one run, here and now, as the supervisor would do it, with its output on standard output.
+//! `jobctl exec`: one run, here and now, as the supervisor would do it, with its output on standard
+//! output.
 
 mod input;
 
@@ -44,7 +45,8 @@ const LOOK: Duration = Duration::from_millis(200);
 /// What a pipe that is ready takes without waiting (pipe(7), `PIPE_BUF`).
 const PIECE: usize = 4096;
 
-/// A shell says this of a command that a signal ended: 128 and its number (POSIX, sh, "Exit Status for Commands").
+/// A shell says this of a command that a signal ended: 128 and its number (POSIX, sh, "Exit Status
+/// for Commands").
 const BY_SIGNAL: i32 = 128;
 
 /// Answers `jobctl exec`.
@@ -162,7 +164,8 @@ fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, Ne
     Ok((job, item))
 }
 
-/// What the supervisor was started with, if there is one: what is executed here shall find what it would find there.
+/// What the supervisor was started with, if there is one: what is executed here shall find what it
+/// would find there.
 fn environment_of_supervisor(context: &Context) -> Result<Option<Vec<(OsString, OsString)>>> {
     if !context.is_supervised()? {
         return Ok(None);
@@ -329,7 +332,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A reader that went away, as `head` does, changes nothing for the command; nor does a full disk.
+    /// A reader that went away, as `head` does, changes nothing for the command; nor does a full
+    /// disk.
     fn write_piece(&mut self, target: BorrowedFd<'_>) {
         let len = self.pending.len().min(PIECE);
         match write(target, &self.pending[..len]) {

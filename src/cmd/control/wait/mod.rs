@@ -1,6 +1,7 @@
 //! `jobctl wait`: waits until runs have ended, or until nothing is due or running.
 //!
-//! Looks at the store when somebody has committed to it, asked twenty times a second at most; it never writes.
+//! Looks at the store when somebody has committed to it, asked twenty times a second at most; it
+//! never writes.
 
 mod progress;
 
@@ -45,7 +46,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Resu
     until_ended(context, &store, &args.ids, |run| report(context, run, out))
 }
 
-/// Waits until all runs have ended and calls `ended` for each, in the order given: 0 if all succeeded, 1 otherwise.
+/// Waits until all runs have ended and calls `ended` for each, in the order given: 0 if all
+/// succeeded, 1 otherwise.
 pub(crate) fn until_ended(
     context: &Context,
     store: &Store,
@@ -80,7 +82,8 @@ fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<()> {
     out.flush()
 }
 
-/// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is called before each pause between two looks.
+/// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is
+/// called before each pause between two looks.
 pub(crate) fn until_answered<T>(
     store: &Store,
     mut ask: impl FnMut() -> Result<Option<T>>,
@@ -158,7 +161,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Whether nothing runs, and nothing that is due could start. What is paused or not in the jobfile waits for people.
+/// Whether nothing runs, and nothing that is due could start. What is paused or not in the jobfile
+/// waits for people.
 fn is_idle(store: &Store, now: Wall) -> Result<bool> {
     let everything = store.supervisor()?;
     let is_all_paused = everything.is_paused(now);

@@ -1,4 +1,5 @@
-//! One line on a terminal that says how far a wait is, written over each time; nothing where standard error is none.
+//! One line on a terminal that says how far a wait is, written over each time; nothing where
+//! standard error is none.
 
 use std::io::IsTerminal;
 use std::path::Path;

@@ -14,8 +14,9 @@ pub(super) enum Begins {
     Replaced,
 }
 
-/// A store that comes from another machine starts paused, as one that was restored does, and one that was put in the place of another
-/// and had a supervisor before: what waits in it may have been done since, and what was to be told may have been told. Why, if it does.
+/// A store that comes from another machine starts paused, as one that was restored does, and one
+/// that was put in the place of another and had a supervisor before: what waits in it may have been
+/// done since, and what was to be told may have been told. Why, if it does.
 pub(super) fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>> {
     let here = machine::id();
     store.begin()?;

@@ -40,7 +40,8 @@ pub(super) fn read(path: &Path) -> Result<Read, LoadError> {
     trust::load(path).map(Read::of)
 }
 
-/// The jobfile on disk, else the last good one of the store; without one the supervisor does not begin.
+/// The jobfile on disk, else the last good one of the store; without one the supervisor does not
+/// begin.
 pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded> {
     let error = match read(path) {
         Ok(read) => return Ok(Loaded { read, error: None }),
@@ -72,7 +73,8 @@ impl Zones {
         for job in &jobfile.jobs {
             let name = job.timezone.as_ref().or(default.as_ref());
             read.entry(name.map(|name| name.to_string())).or_insert_with(|| {
-                // The jobfile was refused if its zones cannot be read; one that vanished since then is the system's.
+                // The jobfile was refused if its zones cannot be read; one that vanished since then
+                // is the system's.
                 let named = name.and_then(|name| zone::load(name).ok());
                 Arc::new(named.unwrap_or_else(zone::system))
             });

@@ -42,10 +42,12 @@ use reloading::Reloading;
 /// Record, output, socket and process of a slot, two locks, and one to spare.
 const DESCRIPTORS_PER_SLOT: usize = 7;
 
-/// The fewest open files with which a supervisor runs one job: its own, those of a slot, and those of a keeper that is started.
+/// The fewest open files with which a supervisor runs one job: its own, those of a slot, and those
+/// of a keeper that is started.
 const DESCRIPTORS_MIN: usize = 32;
 
-/// How long a stop may take where the jobfile says nothing; less as PID 1, because a container runtime waits ten seconds.
+/// How long a stop may take where the jobfile says nothing; less as PID 1, because a container
+/// runtime waits ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
 
@@ -69,14 +71,15 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     let Some((mut office, signals)) = take_office(context, args.standby, path, state_dir)? else {
         return Ok(Exit::Done);
     };
-    // Another one may have begun at the same time; now each of the two finds the lock of the other one.
+    // Another one may have begun at the same time; now each of the two finds the lock of the other
+    // one.
     twin::refuse(context, path, state_dir)?;
     reserve::make_way(state_dir).in_file(state_dir)?;
     service.serve(&mut office, &signals)
 }
 
-/// The supervisor is none any more. It leaves as if it were killed: what it has started goes on, and belongs to whoever has its state
-/// directory now.
+/// The supervisor is none any more. It leaves as if it were killed: what it has started goes on,
+/// and belongs to whoever has its state directory now.
 fn ousted(
     supervisor: &mut Supervisor<Slots>,
     state_dir: &std::path::Path,
@@ -112,7 +115,8 @@ fn raise_open_files() -> Result<()> {
     .hint("raise it with `ulimit -Hn`, or with LimitNOFILE= in a unit of systemd"))
 }
 
-/// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited for the other one to end.
+/// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited
+/// for the other one to end.
 fn take_office(
     context: &Context,
     is_standby: bool,
@@ -177,7 +181,8 @@ impl Service {
         })
     }
 
-    /// Is the supervisor until it is told to stop; a store that takes the place of another has a supervisor of its own.
+    /// Is the supervisor until it is told to stop; a store that takes the place of another has a
+    /// supervisor of its own.
     fn serve(&self, office: &mut Office, signals: &SelfPipe) -> Result<Exit> {
         let mut bell: Option<Bell> = None;
         let mut first = vec![Event::Rung];
@@ -258,7 +263,8 @@ impl Service {
         Ok((supervisor, watching))
     }
 
-    /// A supervisor without jobs, with its log and its service manager; what it cannot have is said.
+    /// A supervisor without jobs, with its log and its service manager; what it cannot have is
+    /// said.
     fn supervisor(&self, store: Store, settings: &Settings, now: Now) -> Result<Supervisor<Slots>> {
         let (slots, unusable) = self.slots();
         let configuration = self.configuration(settings)?;
@@ -287,7 +293,8 @@ impl Service {
         }
     }
 
-    /// Takes over a jobfile: jobs, settings, and the copy for worse days. Nothing outside the state directory is asked for it.
+    /// Takes over a jobfile: jobs, settings, and the copy for worse days. Nothing outside the state
+    /// directory is asked for it.
     fn load(
         &self,
         supervisor: &mut Supervisor<Slots>,
@@ -372,7 +379,8 @@ impl Service {
         }
     }
 
-    /// Writes into the store what `status` says of this supervisor, and that none was there before it.
+    /// Writes into the store what `status` says of this supervisor, and that none was there before
+    /// it.
     fn write_down(
         &self,
         supervisor: &mut Supervisor<Slots>,
@@ -421,7 +429,8 @@ fn say_odds(
     Ok(())
 }
 
-/// Says where attempts have control groups of their own, or why they have none though some were delegated.
+/// Says where attempts have control groups of their own, or why they have none though some were
+/// delegated.
 fn say_cgroup(supervisor: &mut Supervisor<Slots>, unusable: Option<&Unusable>, now: Now) {
     if let Some(Unusable { dir, error }) = unusable {
         let fields: [(&str, &dyn std::fmt::Display); 2] = [("path", dir), ("error", error)];

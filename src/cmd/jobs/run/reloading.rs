@@ -1,6 +1,8 @@
-//! When and how `jobctl run` reads its jobfile again: at HUP, for `jobctl reload`, and by itself when a file of it has changed.
+//! When and how `jobctl run` reads its jobfile again: at HUP, for `jobctl reload`, and by itself
+//! when a file of it has changed.
 //!
-//! A change is taken when nothing has changed for a second. What inotify does not tell is found by a look every minute.
+//! A change is taken when nothing has changed for a second. What inotify does not tell is found by
+//! a look every minute.
 //!
 //! Files are read by errands only; what they bring is judged here, in the loop.
 
@@ -40,7 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Who is awake a little before looks then: two wakes a minute would be one too many.
 const LOOK_EARLY: Duration = Duration::from_secs(5);
 
-/// Before a jobfile that was not judged to the end is tried again: the store did not take it, or its file system did not answer.
+/// Before a jobfile that was not judged to the end is tried again: the store did not take it, or
+/// its file system did not answer.
 const JUDGE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Before an answer that the store did not take is tried again.
@@ -61,7 +64,8 @@ pub(super) struct Reloading<'s> {
     /// Something is to be looked at then.
     quiet_deadline: Option<Mono>,
     looked_at: Option<Mono>,
-    /// A look under way, whether something was noticed before it, and whether it says only what is to be watched: something has changed since.
+    /// A look under way, whether something was noticed before it, and whether it says only what is
+    /// to be watched: something has changed since.
     look: Errand<Sight>,
     is_noticed: bool,
     is_outdated: bool,
@@ -69,7 +73,8 @@ pub(super) struct Reloading<'s> {
     owes_watch: bool,
     /// Jobs whose unfinished runs keep a jobfile from being taken.
     held: Vec<GoneJob>,
-    /// It is to be read: for HUP, a change, or because runs that kept it from being taken have ended.
+    /// It is to be read: for HUP, a change, or because runs that kept it from being taken have
+    /// ended.
     is_wanted: bool,
     requests: Requests,
     /// The reading under way, and earlier ones that have not returned.
@@ -229,7 +234,8 @@ impl<'s> Reloading<'s> {
         true
     }
 
-    /// The jobfile does not answer: the one before stays. What it brings later is judged all the same.
+    /// The jobfile does not answer: the one before stays. What it brings later is judged all the
+    /// same.
     fn give_up(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> Answer {
         let error = LoadError::Unreadable(io::Error::other(OVERDUE));
         let answer = self.note(supervisor, Judged::Bad(error), now);
@@ -270,7 +276,8 @@ impl<'s> Reloading<'s> {
         }
     }
 
-    /// Compares the texts on disk with those that were judged. Whether there are others that have settled.
+    /// Compares the texts on disk with those that were judged. Whether there are others that have
+    /// settled.
     fn hear_look(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
         if self.look.is_newly_overdue(now) {
             let instead = "the jobfile in force stays";
@@ -326,7 +333,8 @@ impl<'s> Reloading<'s> {
         self.watcher.as_ref().map(|_| &self.places)
     }
 
-    /// Takes over what watches all places of the files on disk. What changed before it was watched is looked for in a second.
+    /// Takes over what watches all places of the files on disk. What changed before it was watched
+    /// is looked for in a second.
     fn adopt(&mut self, sight: Sight, supervisor: &mut Supervisor<Slots>, now: Now) -> Snapshot {
         let Some(anew) = sight.anew else {
             return sight.snapshot;

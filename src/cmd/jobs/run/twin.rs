@@ -1,7 +1,9 @@
-//! One jobfile by two paths, of which one goes through a link: each path has a state directory of its own, and the jobs are to be run once.
+//! One jobfile by two paths, of which one goes through a link: each path has a state directory of
+//! its own, and the jobs are to be run once.
 //!
-//! The path cannot be resolved for good, because what a link points to may change (a mounted ConfigMap). So a supervisor that begins looks
-//! whether another one executes the same file now. Who names a state directory has said what is wanted, and is not judged.
+//! The path cannot be resolved for good, because what a link points to may change (a mounted
+//! ConfigMap). So a supervisor that begins looks whether another one executes the same file now.
+//! Who names a state directory has said what is wanted, and is not judged.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +12,8 @@ use std::path::{Path, PathBuf};
 use crate::cmd::{Context, Failure, Result};
 use crate::supervisor::daemon::Holder;
 
-/// Refuses to begin where the supervisor of another state directory, one that follows from a path as well, has the same jobfile.
+/// Refuses to begin where the supervisor of another state directory, one that follows from a path
+/// as well, has the same jobfile.
 pub(crate) fn refuse(context: &Context, jobfile: &Path, state_dir: &Path) -> Result<()> {
     if !context.has_derived_state_dir()? {
         return Ok(());

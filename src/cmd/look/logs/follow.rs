@@ -1,4 +1,5 @@
-//! `jobctl logs -f ID`: the output of a run as it comes, over all attempts from the newest on, until the run has ended.
+//! `jobctl logs -f ID`: the output of a run as it comes, over all attempts from the newest on,
+//! until the run has ended.
 
 use anyhow::Context as _;
 use std::time::Duration;

@@ -1,6 +1,8 @@
-//! `jobctl logs -f`: the output of everything that runs, each line with its run before it. Ends when nobody reads any more.
+//! `jobctl logs -f`: the output of everything that runs, each line with its run before it. Ends
+//! when nobody reads any more.
 //!
-//! What starts and ends between two looks is found by the jobs' last runs; of several such runs of one job only the last one.
+//! What starts and ends between two looks is found by the jobs' last runs; of several such runs of
+//! one job only the last one.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,4 +1,5 @@
-//! `jobctl status`: the supervisor, the jobs with their next and last run, what runs, waits and failed.
+//! `jobctl status`: the supervisor, the jobs with their next and last run, what runs, waits and
+//! failed.
 
 mod job;
 mod runs;
@@ -30,7 +31,8 @@ pub(crate) fn print_once(
     (store, lines_max): (Option<&Store>, Option<usize>),
     out: &mut Out,
 ) -> Result<Exit> {
-    // All is read as it was at one moment, which is over before anything is printed: a reader may take its time.
+    // All is read as it was at one moment, which is over before anything is printed: a reader may
+    // take its time.
     let moment = store.map(Store::moment).transpose()?;
     let mut overview = Overview::read(store, context.is_supervised()?)?;
     if context.global.quiet {

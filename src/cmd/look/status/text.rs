@@ -14,7 +14,8 @@ use crate::facts::status::{JobStatus, RESULTS_MAX, Status};
 use crate::os::terminal;
 use crate::store::{JobRow, RecentRun};
 
-/// On a screen that is shown again and again: lines above the jobs and with their number, and the fewest jobs.
+/// On a screen that is shown again and again: lines above the jobs and with their number, and the
+/// fewest jobs.
 const HEADER_LINES: usize = 9;
 const JOBS_MIN: usize = 3;
 
@@ -232,7 +233,8 @@ fn mark(run: &RecentRun, is_utf8: bool) -> char {
     if is_utf8 { unicode } else { ascii }
 }
 
-/// How long the last attempt took, and how long they usually take: the median of the last successes.
+/// How long the last attempt took, and how long they usually take: the median of the last
+/// successes.
 fn took(recent: &[RecentRun], room: Room) -> String {
     let executed = |run: &&RecentRun| run.attempt > 0;
     let last = recent.iter().find(executed).and_then(|run| run.duration_ms);
@@ -291,7 +293,8 @@ fn next(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> String {
     }
 }
 
-/// A time without what goes without saying: the day only if it is another one, the seconds only where there are any.
+/// A time without what goes without saying: the day only if it is another one, the seconds only
+/// where there are any.
 fn clock_of(viewer: &Viewer, at: Wall) -> String {
     let (text, today) = (viewer.show(at), viewer.show(viewer.now));
     let (day, time) = text.split_once(' ').unwrap_or(("", &text));

@@ -14,14 +14,15 @@ use crate::os::terminal::{self, Terminal};
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// To the first cell of the screen; the rest of a line, and of the screen, is empty (ECMA-48: CUP, EL, ED). What is there is written over,
-/// not taken away first, so that nothing flickers.
+/// To the first cell of the screen; the rest of a line, and of the screen, is empty (ECMA-48: CUP,
+/// EL, ED). What is there is written over, not taken away first, so that nothing flickers.
 const HOME: &str = "\x1b[H";
 const LINE_END: &str = "\x1b[K\n";
 const END: &str = "\x1b[J";
 
-/// Prints the page each second over the one before, as much as fits; where nothing can be printed over, below it when something has
-/// changed. Ends when it is interrupted, or when nobody reads any more.
+/// Prints the page each second over the one before, as much as fits; where nothing can be printed
+/// over, below it when something has changed. Ends when it is interrupted, or when nobody reads any
+/// more.
 pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     let mut version = None;
     loop {
@@ -56,7 +57,8 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     }
 }
 
-/// The page as it is written over the one before; where it has more lines than there is room for, the last one says how many.
+/// The page as it is written over the one before; where it has more lines than there is room for,
+/// the last one says how many.
 fn over(page: &str, lines_max: Option<usize>) -> String {
     let mut lines: Vec<&str> = page.lines().collect();
     let max = lines_max.unwrap_or(usize::MAX).max(1);

@@ -1,4 +1,5 @@
-//! `jobctl why`: one paragraph on why a run waits, was skipped or gave up, or why a job did not run at a time.
+//! `jobctl why`: one paragraph on why a run waits, was skipped or gave up, or why a job did not run
+//! at a time.
 
 use std::time::Duration;
 

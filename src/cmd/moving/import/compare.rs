@@ -23,7 +23,8 @@ use crate::os::{process, user, zone};
 /// Longer lines are no records of cron.
 const LINE_MAX: usize = 1 << 20;
 
-/// A log covers no longer time: every minute of it is computed. One line with a wrong date would make it thousands of years.
+/// A log covers no longer time: every minute of it is computed. One line with a wrong date would
+/// make it thousands of years.
 const YEARS_MAX: i64 = 12;
 const MINUTES_MAX: i64 = YEARS_MAX * 366 * 24 * 60;
 
@@ -47,7 +48,8 @@ pub(super) struct Lines<'a> {
 
 /// Compares what cron recorded with what the jobs' schedules say, and says what it found.
 ///
-/// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences, or nothing to compare.
+/// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences,
+/// or nothing to compare.
 pub(super) fn answer(
     context: &Context,
     lines: Lines<'_>,
@@ -171,7 +173,8 @@ fn read_lines(mut source: Box<dyn BufRead + '_>) -> io::Result<Reader> {
     }
 }
 
-/// Time and message of a record of the journal (systemd.journal-fields(7)), as `journalctl -o json` prints it.
+/// Time and message of a record of the journal (systemd.journal-fields(7)), as `journalctl -o json`
+/// prints it.
 fn journal_record(line: &str) -> Option<(Wall, String)> {
     let record: Value = serde_json::from_str(line).ok()?;
     let time = &record["__REALTIME_TIMESTAMP"];

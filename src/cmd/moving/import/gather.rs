@@ -1,4 +1,5 @@
-//! Where crontabs are: `crontab -l`, a file, the spool of all users, and what belongs to the system.
+//! Where crontabs are: `crontab -l`, a file, the spool of all users, and what belongs to the
+//! system.
 
 use anyhow::Context as _;
 use std::fs::{self, Metadata};
@@ -129,7 +130,8 @@ fn named(path: &Path, root: &Path, args: &cli::Import) -> Result<Source> {
     let is_system = |path: &Path| {
         path == Path::new("/etc/crontab") || path.parent() == Some(Path::new("/etc/cron.d"))
     };
-    // What a shell makes of `<(ssh host crontab -l)` is a pipe with a writer, which will not be waited for in vain.
+    // What a shell makes of `<(ssh host crontab -l)` is a pipe with a writer, which will not be
+    // waited for in vain.
     let is_open = whole.starts_with("/dev/fd") || whole.starts_with("/proc/self/fd");
     let opened = if is_open { fs::File::open(&whole) } else { file::open_at_once(path) };
     let of_file = |error| Failure::of_file(path, &error);
@@ -315,7 +317,8 @@ impl System {
     }
 }
 
-/// Makes the lines that crontab(1) of Debian has written empty; answers how many lines `crontab -l` leaves out.
+/// Makes the lines that crontab(1) of Debian has written empty; answers how many lines `crontab -l`
+/// leaves out.
 fn hide_header(bytes: &mut Vec<u8>) -> u32 {
     let lines = bytes.split(|byte| *byte == b'\n').take(HEADER_LINES);
     let hidden: Vec<_> = lines.take_while(|line| line.starts_with(b"#")).map(<[u8]>::len).collect();

@@ -1,4 +1,5 @@
-//! `jobctl import`: a jobfile that means the same as crontabs do. The jobfile goes to standard output, all talk to standard error.
+//! `jobctl import`: a jobfile that means the same as crontabs do. The jobfile goes to standard
+//! output, all talk to standard error.
 
 mod compare;
 mod gather;
@@ -128,7 +129,8 @@ fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import> {
     Ok(import)
 }
 
-/// What cron starts: of all users and of the system for root, else of the caller. A crontab that cannot be read is none.
+/// What cron starts: of all users and of the system for root, else of the caller. A crontab that
+/// cannot be read is none.
 pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
     let args = cli::Import { all_users: is_root, system: is_root, ..cli::Import::default() };
     let Ok((request, _)) = gather::request(&args, None) else {

@@ -1,4 +1,5 @@
-//! Whose a crontab is that an argument names. As root it is never guessed: lines of another user's would become commands of root.
+//! Whose a crontab is that an argument names. As root it is never guessed: lines of another user's
+//! would become commands of root.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +14,8 @@ use crate::cmd::{Failure, Result};
 pub(super) const SPOOLS: [&str; 3] =
     ["var/spool/cron/crontabs", "var/spool/cron/tabs", "var/spool/cron"];
 
-/// The user of the crontab on standard input; none: the caller's own. Errs as root, unless it was said.
+/// The user of the crontab on standard input; none: the caller's own. Errs as root, unless it was
+/// said.
 pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
     if args.user.is_none() && Uid::effective().is_root() {
         let what = "standard input: as root it must be said whose crontab it is";
@@ -22,8 +24,9 @@ pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
     Ok(args.user.clone())
 }
 
-/// The user of the crontab at `path`, of the opened file `meta`: the one that was said, or whose spool file it is; none: the
-/// caller's own. Errs as root where nothing says it and others than root may have written the file.
+/// The user of the crontab at `path`, of the opened file `meta`: the one that was said, or whose
+/// spool file it is; none: the caller's own. Errs as root where nothing says it and others than
+/// root may have written the file.
 pub(super) fn of_file(args: &cli::Import, path: &Path, meta: &Metadata) -> Result<Option<String>> {
     if args.user.is_some() {
         return Ok(args.user.clone());
@@ -54,8 +57,9 @@ fn name_in_spool(path: &Path) -> Option<String> {
     real.and_then(in_spool).or_else(|| named.and_then(in_spool))
 }
 
-/// Whether a file in a spool is the crontab of the user of its name. Root believes it only where root alone gives names, because
-/// anybody can make a directory of that name at home, and takes none for root's that others may have written.
+/// Whether a file in a spool is the crontab of the user of its name. Root believes it only where
+/// root alone gives names, because anybody can make a directory of that name at home, and takes
+/// none for root's that others may have written.
 pub(super) fn is_believed(name: &str, path: &Path, meta: &Metadata) -> bool {
     if !Uid::effective().is_root() {
         return true;
@@ -67,8 +71,8 @@ pub(super) fn is_believed(name: &str, path: &Path, meta: &Metadata) -> bool {
     is_roots && (name != "root" || is_roots_own(meta))
 }
 
-/// Whether a file is root's, and nobody else may write to it. Where there is an access control list, the bits of the group are the
-/// most that it grants.
+/// Whether a file is root's, and nobody else may write to it. Where there is an access control
+/// list, the bits of the group are the most that it grants.
 fn is_roots_own(meta: &Metadata) -> bool {
     meta.is_file() && meta.uid() == 0 && meta.mode() & 0o022 == 0
 }

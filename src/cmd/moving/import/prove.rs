@@ -46,8 +46,8 @@ pub(super) fn parse_days(text: &str) -> Result<u32> {
     }
 }
 
-/// Proves that the jobs mean what the lines meant, from the next full minute on. Lines of anacron are left out: cron has no
-/// occurrences of them.
+/// Proves that the jobs mean what the lines meant, from the next full minute on. Lines of anacron
+/// are left out: cron has no occurrences of them.
 pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Told> {
     let jobs = Jobs::of_text(&import.text)?;
     let span = span_of(context.now.wall, days);

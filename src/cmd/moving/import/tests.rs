@@ -1,4 +1,5 @@
-//! What must hold of any crontab: the jobfile loads, commands survive byte for byte, and no line is lost.
+//! What must hold of any crontab: the jobfile loads, commands survive byte for byte, and no line is
+//! lost.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! The files that a job of the simulation watches: a directory that is written down, and whose times are those of the life.
+//! The files that a job of the simulation watches: a directory that is written down, and whose
+//! times are those of the life.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +24,8 @@ pub(super) enum Write {
     InPlace,
     /// Another one takes the name.
     Anew,
-    /// Another one takes the name, and has the size and the time of change of any other that came so.
+    /// Another one takes the name, and has the size and the time of change of any other that came
+    /// so.
     MovedThere,
 }
 

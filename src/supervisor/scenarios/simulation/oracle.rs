@@ -1,4 +1,5 @@
-//! What must be true after each step, from the rows of the store, what the script was told to start, and books of its own.
+//! What must be true after each step, from the rows of the store, what the script was told to
+//! start, and books of its own.
 
 mod taken;
 
@@ -44,8 +45,8 @@ pub(super) struct Oracle {
     finders: BTreeSet<(i64, i64)>,
     /// Lines that became runs.
     fed: BTreeSet<(i64, i64, u32)>,
-    /// Files by path: how often they were taken, how often they may have been at the most, and how often they were when they were
-    /// last written.
+    /// Files by path: how often they were taken, how often they may have been at the most, and how
+    /// often they were when they were last written.
     files: BTreeMap<PathBuf, Taken>,
     /// The lock that the job `lane` named when an attempt of it was started, by run and claim.
     lanes: BTreeMap<(i64, i64), String>,
@@ -154,7 +155,8 @@ impl Oracle {
         rows.into_values().collect()
     }
 
-    /// Attempts that were started in this step: each once, none of a paused or absent job, none over a limit.
+    /// Attempts that were started in this step: each once, none of a paused or absent job, none
+    /// over a limit.
     fn check_starts(&mut self, day: &Scenario) -> Result<(), TestCaseError> {
         let spawner = &day.supervisor.spawner;
         let new = &spawner.orders[self.orders_seen..];
@@ -254,7 +256,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// Every attempt that is alive has its row, and every running row its attempt or an end that is being told.
+    /// Every attempt that is alive has its row, and every running row its attempt or an end that is
+    /// being told.
     fn check_attempts(&self, day: &Scenario) -> Result<(), TestCaseError> {
         let supervisor = &day.supervisor;
         let mut alive: BTreeSet<(i64, i64)> = BTreeSet::new();
@@ -286,7 +289,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// A run that came of a line: its finder has succeeded, printed it, and no other run came of it.
+    /// A run that came of a line: its finder has succeeded, printed it, and no other run came of
+    /// it.
     fn check_fed(&mut self, run: &RunRow) -> Result<(), TestCaseError> {
         let before = self.rows.get(&run.id);
         let is_success = run.state == State::Succeeded;
@@ -361,7 +365,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// Runs that came of lines are in sight at once, and are counted when they are brought into the queue.
+    /// Runs that came of lines are in sight at once, and are counted when they are brought into the
+    /// queue.
     fn check_counters(&self, jobs: &[JobRow], has_feeds: bool) -> Result<(), TestCaseError> {
         let mut counted: BTreeMap<i64, [i64; 6]> = BTreeMap::new();
         for run in self.rows.values() {

@@ -1,6 +1,7 @@
 //! Requests of `jobctl reload`, from when they are heard until their answer is known.
 //!
-//! Only a reading that begins after a request serves it. Numbers grow, and an answer to one is an answer to all before it.
+//! Only a reading that begins after a request serves it. Numbers grow, and an answer to one is an
+//! answer to all before it.
 
 use std::time::Duration;
 

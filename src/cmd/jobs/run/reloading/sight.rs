@@ -1,4 +1,5 @@
-//! What is on disk of a jobfile, and what tells of its changes. Everything here may wait for a file system.
+//! What is on disk of a jobfile, and what tells of its changes. Everything here may wait for a file
+//! system.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,7 +19,8 @@ pub(super) struct Sight {
     pub(super) snapshot: Snapshot,
     /// Where a change of them would show.
     pub(super) places: BTreeMap<PathBuf, WatchedPlace>,
-    /// What watches these places, and what of them it could not; none: they are those that are watched already.
+    /// What watches these places, and what of them it could not; none: they are those that are
+    /// watched already.
     pub(super) anew: Option<io::Result<(Watcher, io::Result<()>)>>,
 }
 
@@ -95,7 +97,8 @@ fn what(place: &WatchedPlace) -> What {
     }
 }
 
-/// What is gone by now is looked for again in a second; a directory on the way that may not be listed is not moved every day.
+/// What is gone by now is looked for again in a second; a directory on the way that may not be
+/// listed is not moved every day.
 fn is_no_matter(error: &io::Error, place: &WatchedPlace) -> bool {
     let is = |kind| error.kind() == kind;
     is(io::ErrorKind::NotFound)
