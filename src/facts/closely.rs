@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::live;
-use super::status::{JobStatus, Sources};
+use super::overview::{JobStatus, Sources};
 use crate::core::job::Job;
 use crate::core::retry::Waiting;
 use crate::core::run::State;

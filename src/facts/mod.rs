@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod live;
 pub(crate) mod next;
+pub(crate) mod overview;
 pub(crate) mod pieces;
 pub(crate) mod run;
 pub(crate) mod stats;

@@ -4,20 +4,16 @@
 //! Never goes through all runs: counters of the jobs say what there is, and only what is wanted is
 //! read.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::closely::{self, Closely};
-use super::jobs::{Coming, Jobs, job_row};
 use super::live;
+use super::overview::{JobStatus, Sources, Supervisor};
 use super::traffic::{Obstacle, Traffic};
-use crate::core::job::Job;
-use crate::core::pause::Pause;
 use crate::core::run::State;
-use crate::core::time::Wall;
-use crate::store::{Filter, JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow, Untold};
+use crate::store::{Filter, JobRow, RunRow, Store, StoreError, Untold};
 
 /// Runs of each kind that people are shown.
 const RUNS_MAX: u32 = 10;
@@ -30,92 +26,6 @@ const JOBS_NEXT: usize = 20;
 
 /// Results of past runs that are shown of a job.
 pub(crate) const RESULTS_MAX: usize = 20;
-
-/// The supervisor as it is, and as it was written down.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Supervisor {
-    /// Whether it lives.
-    pub(crate) running: bool,
-    /// Its process.
-    pub(crate) pid: Option<i32>,
-    /// When it became ready.
-    pub(crate) since: Option<Wall>,
-    /// The jobfile it was given; none is the one that the caller means.
-    pub(crate) jobfile: Option<String>,
-    /// Why that is not the one in force.
-    pub(crate) jobfile_error: Option<String>,
-    /// Its version.
-    pub(crate) version: Option<String>,
-    /// Whether it only records what it would start.
-    pub(crate) shadow: bool,
-    /// The pause of everything.
-    #[serde(skip)]
-    pub(crate) pause: Option<Pause>,
-}
-
-impl Supervisor {
-    fn of(row: SupervisorRow, is_running: bool) -> Self {
-        Self {
-            running: is_running,
-            pid: row.pid.filter(|_| is_running),
-            since: row.since.filter(|_| is_running),
-            jobfile: row.jobfile.filter(|_| is_running),
-            jobfile_error: row.jobfile_error,
-            version: row.version,
-            shadow: row.is_shadow && is_running,
-            pause: row.pause,
-        }
-    }
-}
-
-/// What the store says of the supervisor and all jobs.
-#[derive(Debug, Default)]
-pub(crate) struct Overview {
-    /// The supervisor.
-    pub(crate) supervisor: Supervisor,
-    /// The jobs, by name.
-    pub(crate) rows: Vec<JobRow>,
-    /// Those with an attempt that takes longer than expected.
-    slow: BTreeSet<i64>,
-}
-
-impl Overview {
-    /// Reads it.
-    pub(crate) fn read(store: Option<&Store>, is_running: bool) -> Result<Self, StoreError> {
-        let supervisor = store.map(Store::supervisor).transpose()?.unwrap_or_default();
-        let slow = store.map(Store::jobs_with_late_runs).transpose()?.unwrap_or_default();
-        Ok(Self {
-            supervisor: Supervisor::of(supervisor, is_running),
-            rows: store.map(Store::jobs).transpose()?.unwrap_or_default(),
-            slow: slow.into_iter().collect(),
-        })
-    }
-
-    /// Whether a job, or any, has failed runs that nobody has acknowledged, or is late.
-    pub(crate) fn is_ill(&self, job: Option<&str>) -> bool {
-        let is_ill =
-            |row: &JobRow| row.failed > 0 || row.late_at.is_some() || self.slow.contains(&row.id);
-        self.rows.iter().filter(|row| job.is_none_or(|name| *name == row.name)).any(is_ill)
-    }
-
-    fn row(&self, name: &str) -> Option<&JobRow> {
-        job_row(&self.rows, name)
-    }
-}
-
-/// What the facts are gathered from.
-pub(crate) struct Sources<'a> {
-    /// What was read of it already.
-    pub(crate) overview: &'a Overview,
-    /// The jobfile.
-    pub(crate) jobs: &'a Jobs,
-    /// Runs.
-    pub(crate) store: Option<&'a Store>,
-    /// Where running attempts have their slots.
-    pub(crate) state_dir: &'a Path,
-    /// The time of the call.
-    pub(crate) now: Wall,
-}
 
 /// How much is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,127 +119,6 @@ pub(crate) enum Why {
     Paused,
     /// Something is in its way.
     Obstacle(Obstacle),
-}
-
-/// None, one or several, as the jobfile has them.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Texts {
-    /// None.
-    None,
-    /// One.
-    One(String),
-    /// Several.
-    Several(Vec<String>),
-}
-
-impl Texts {
-    fn of(mut texts: Vec<String>) -> Self {
-        match texts.len() {
-            0 => Self::None,
-            1 => Self::One(texts.remove(0)),
-            _ => Self::Several(texts),
-        }
-    }
-}
-
-/// A job from both sides: the jobfile and the store.
-#[derive(Debug, Serialize)]
-pub(crate) struct JobStatus<'a> {
-    /// Its name.
-    pub(crate) name: &'a str,
-    schedule: Texts,
-    enabled: bool,
-    paused: bool,
-    next: Option<Wall>,
-    /// The run that last started or ended.
-    pub(crate) last: Option<RunRow>,
-    queued: i64,
-    running: i64,
-    retrying: i64,
-    /// Failed runs that nobody has acknowledged.
-    pub(crate) failed: i64,
-    /// Whether it has had no success, or an attempt of it has taken, longer than expected.
-    pub(crate) late: bool,
-    /// Since when it has had no success.
-    pub(crate) late_at: Option<Wall>,
-    /// The schedules with values in place of `H`; none if none has one.
-    resolved: Texts,
-    /// When its next occurrence falls due.
-    pub(crate) next_due_at: Option<Wall>,
-    jitter_ms: Option<i64>,
-    /// In the jobfile.
-    #[serde(skip)]
-    pub(crate) job: Option<&'a Job>,
-    /// In the store.
-    #[serde(skip)]
-    pub(crate) row: Option<&'a JobRow>,
-    /// Its newest ended runs, newest first.
-    #[serde(skip)]
-    pub(crate) recent: Vec<RecentRun>,
-}
-
-impl<'a> JobStatus<'a> {
-    fn of(
-        from: &Sources<'a>,
-        name: &'a str,
-        job: Option<&'a Job>,
-        row: Option<&'a JobRow>,
-    ) -> Self {
-        let Sources { overview, jobs, now, .. } = *from;
-        let count = |counter: fn(&JobRow) -> i64| row.map_or(0, counter);
-        let is_paused = |pause: Option<Pause>| pause.is_some_and(|pause| pause.holds(now));
-        let coming = job.and_then(|job| jobs.coming(job, row, now));
-        let late_at = row.and_then(|row| row.late_at);
-        Self {
-            name,
-            schedule: Texts::of(job.map_or_else(Vec::new, texts)),
-            enabled: job.is_some_and(|job| job.policy.enabled),
-            paused: is_paused(overview.supervisor.pause)
-                || is_paused(row.and_then(|row| row.pause)),
-            next: coming.as_ref().map(|coming| coming.occurrence.at),
-            last: None,
-            queued: count(|row| row.queued),
-            running: count(|row| row.running),
-            retrying: count(|row| row.retrying),
-            failed: count(|row| row.failed),
-            late: late_at.is_some() || row.is_some_and(|row| overview.slow.contains(&row.id)),
-            late_at,
-            resolved: Texts::of(job.map_or_else(Vec::new, |job| resolved(jobs, job))),
-            next_due_at: coming.as_ref().map(Coming::due_at),
-            jitter_ms: job.map(|job| super::ms(jobs.jitter(job))),
-            job,
-            row,
-            recent: Vec::new(),
-        }
-    }
-
-    /// How much it needs a look: what failed, what is late, what is retried, what runs, what waits,
-    /// and then what is next.
-    pub(crate) fn need(&self) -> u8 {
-        let has = [
-            self.failed > 0,
-            self.late,
-            self.retrying > 0,
-            self.running > 0,
-            self.queued > 0,
-            self.next.is_some(),
-        ];
-        has.iter().position(|has| *has).unwrap_or(has.len()) as u8
-    }
-}
-
-fn texts(job: &Job) -> Vec<String> {
-    job.schedules.iter().map(|(text, _)| text.to_string()).collect()
-}
-
-/// The schedules with values in place of `H`; nothing if none has an `H`.
-fn resolved(jobs: &Jobs, job: &Job) -> Vec<String> {
-    let resolved: Vec<_> = (0..job.schedules.len()).map(|nth| jobs.resolved(job, nth)).collect();
-    if resolved.iter().all(Option::is_none) {
-        return Vec::new();
-    }
-    resolved.into_iter().zip(texts(job)).map(|(values, text)| values.unwrap_or(text)).collect()
 }
 
 impl<'a> Status<'a> {
@@ -534,8 +323,15 @@ fn why_queued(from: &Sources<'_>, traffic: &Traffic<'_>, run: &RunRow) -> Result
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::core::pause::Pause;
+    use crate::core::time::Wall;
+    use crate::facts::jobs::Jobs;
     use crate::facts::jobs::tests::jobs;
+    use crate::facts::overview::Overview;
+    use crate::store::SupervisorRow;
 
     /// A job's row without any runs.
     pub(crate) fn row(name: &str) -> JobRow {

@@ -78,6 +78,7 @@ impl AllLive {
     }
 
     pub(super) fn insert(&mut self, run: i64, live: Live) {
+        self.remove(run);
         let running = self.of_job.entry(live.job_id).or_default();
         running.push((run, live.place));
         running.sort_unstable();

@@ -303,6 +303,10 @@ impl<S: Spawner> Supervisor<S> {
         for slot in &effects.given {
             self.spawner.give_back(*slot);
         }
+        for index in effects.began().filter_map(|job_id| self.memory.jobs.index(job_id)) {
+            // It may have waited for its rate, because of a start that never was.
+            self.queue.set_try_at(index, None);
+        }
         self.queue.forget();
         if error.is_disk_full() && self.make_room(now) {
             self.weather.try_at_once(now);
@@ -412,27 +416,32 @@ impl<S: Spawner> Supervisor<S> {
             Some(at) => Some(at.since(now.mono)),
             None => duties::next_wait::<S>(&self.memory, &self.queue, now),
         };
-        let looks = [self.disk.look_at(), self.execs_look_at(), self.leave_at(now)];
+        let looks = [self.disk.look_at(), self.execs_look_at(), self.leave_at()];
         let looks = looks.into_iter().flatten().map(|at| at.since(now.mono));
-        let others = [self.oversight.next_wait(), self.next_sign_wait(now), self.log.next_wait()];
+        let keepers = self.oversight.next_wait(&self.memory.ended);
+        let others = [keepers, self.next_sign_wait(now), self.log.next_wait()];
         let all = others.into_iter().chain([turn]).flatten().chain(looks);
         all.fold(LOOK_EVERY, Duration::min)
     }
 
     /// When a stop is over that waits for attempts, for hooks or for a store that cannot be
-    /// written: then the loop leaves.
-    fn leave_at(&self, now: Now) -> Option<Mono> {
+    /// written: then the loop leaves. One that came after the last look is not over for it.
+    fn leave_at(&self) -> Option<Mono> {
         let stopping = self.memory.stopping?;
-        let waits_for_telling = self.memory.waits_for_telling(&self.queue, now);
+        let last = self.memory.clock.last();
+        let waits_for_telling = self.memory.waits_for_telling(&self.queue, last);
         let own = (waits_for_telling || !self.weather.is_fine()).then(|| stopping.deadline());
         let attempts = (!self.memory.live.is_empty()).then(|| stopping.leave_deadline());
-        own.into_iter().chain(attempts).filter(|at| *at > now.mono).min()
+        own.into_iter().chain(attempts).filter(|at| *at > last.mono).min()
     }
 
     /// Takes over the settings of a jobfile; answers the former ones.
     pub(crate) fn configure(&mut self, configuration: Configuration) -> Configuration {
         if configuration.log_format != self.memory.configuration.log_format {
             self.log.set_form(Form::of(configuration.log_format), self.memory.clock.last().wall);
+        }
+        if let Some(stopping) = &mut self.memory.stopping {
+            stopping.configure(&configuration);
         }
         std::mem::replace(&mut self.memory.configuration, configuration)
     }

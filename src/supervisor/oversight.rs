@@ -5,7 +5,7 @@
 //! Time is counted here as the supervisor turns: while it is stopped itself, or its machine, no
 //! keeper becomes late.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::environment::{NOTICE_GRACE, NOTICE_TIMEOUT};
@@ -131,9 +131,12 @@ impl Oversight {
         self.last = now.mono;
     }
 
-    /// How long nothing is to be done, unless something happens.
-    pub(super) fn next_wait(&self) -> Option<Duration> {
-        let waits = self.watched.values().filter(|one| one.killed.is_none());
+    /// How long nothing is to be done, unless something happens. Attempts in `ended` need nothing
+    /// more, although their ends are not on disk yet.
+    pub(super) fn next_wait(&self, ended: &[SlotEnd]) -> Option<Duration> {
+        let ended: HashSet<i64> = ended.iter().map(|end| end.run).collect();
+        let watched = self.watched.iter().filter(|(run, _)| !ended.contains(run));
+        let waits = watched.map(|(_, one)| one).filter(|one| one.killed.is_none());
         let waits = waits.filter_map(|one| {
             let is_late = one.told_deadline.is_some() || one.is_woken;
             let kill = one.kill_deadline()?;
@@ -220,10 +223,10 @@ impl Oversight {
     ) {
         self.advance(now);
         let clock = self.now;
-        let is_ended = |run: &i64| ended.iter().any(|end| end.run == *run);
+        let ended: HashSet<i64> = ended.iter().map(|end| end.run).collect();
         let mut killed = Vec::new();
         for (run, one) in &mut self.watched {
-            if one.killed.is_some() || is_ended(run) {
+            if one.killed.is_some() || ended.contains(run) {
                 continue;
             }
             if one.wake_deadline().is_some_and(|at| at <= clock) {

@@ -107,6 +107,11 @@ impl Effects {
     }
 
     /// Takes the attempts that count as running from now on.
+    /// Jobs of the attempts that were to begin.
+    pub(super) fn began(&self) -> impl Iterator<Item = i64> + '_ {
+        self.begun.values().map(|live| live.job_id)
+    }
+
     pub(super) fn take_begun(&mut self) -> BTreeMap<i64, Live> {
         std::mem::take(&mut self.begun)
     }

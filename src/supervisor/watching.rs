@@ -212,8 +212,10 @@ impl<S: Spawner> Supervisor<S> {
         if !place.owes_store() || place.again_deadline.is_some() {
             return Ok(false);
         }
-        if place.baseline.is_some() {
-            self.write_baseline(place)?;
+        if let Some(baseline) = &mut place.baseline {
+            if baseline.write(&self.store, place.job, &place.watch)? {
+                place.baseline = None;
+            }
             return Ok(true);
         }
         self.take_files(place, now)

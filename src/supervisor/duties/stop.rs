@@ -9,7 +9,7 @@ use crate::core::time::{Mono, Now};
 use crate::store::StoreError;
 use crate::supervisor::live::Live;
 use crate::supervisor::oversight;
-use crate::supervisor::{Memory, Queue, Spawner, Stop, Turn};
+use crate::supervisor::{Configuration, Memory, Queue, Spawner, Stop, Turn};
 
 /// Before a stop is over, so that the ends of what gets KILL are written down within it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -33,6 +33,12 @@ impl Stopping {
         };
         let configuration = &memory.configuration;
         Self { since, asked, on_stop: configuration.on_stop, timeout: configuration.stop_timeout }
+    }
+
+    /// The jobfile was read anew.
+    pub(in crate::supervisor) fn configure(&mut self, configuration: &Configuration) {
+        self.on_stop = configuration.on_stop;
+        self.timeout = configuration.stop_timeout;
     }
 
     pub(in crate::supervisor) fn asked(&self) -> u32 {

@@ -148,3 +148,22 @@ fn who_is_cancelled_before_a_process_exists_is_never_executed() {
     assert_eq!(day.run(id).state, State::Cancelled);
     assert!(day.supervisor.spawner.started.is_empty());
 }
+
+#[test]
+fn a_start_of_a_turn_that_failed_counts_for_no_rate() {
+    let jobfile =
+        "[jobs.a]\ncommand = 'x'\nrate = '1/h'\noverlap = 'allow'\n[jobs.b]\ncommand = 'x'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    let ids = day.enqueue("a", 2);
+    day.enqueue("b", 1);
+    day.supervisor.store.execute_raw(
+        "CREATE TEMP TRIGGER full BEFORE UPDATE ON main.run \
+         WHEN NEW.state = 3 AND NEW.job = (SELECT id FROM main.job WHERE name = 'b') \
+         BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    let _ = day.turn(&[Event::Rung]);
+    assert_eq!(day.run(ids[0]).state, State::Queued);
+    day.supervisor.store.execute_raw("DROP TRIGGER full");
+    day.advance(1);
+    assert_ne!(day.run(ids[0]).state, State::Queued);
+}

@@ -146,3 +146,20 @@ fn a_stop_is_over_in_time_whatever_a_keeper_does_and_a_third_one_at_once() {
     assert_eq!(killed(&day), [6]);
     assert_eq!(day.turn(&[]), Flow::Leave);
 }
+
+#[test]
+fn an_end_that_cannot_be_written_keeps_nobody_awake() {
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'\n", T0);
+    day.enqueue("a", 1);
+    let _ = day.turn(&[Event::Rung]);
+    day.supervisor.store.execute_raw(
+        "CREATE TEMP TRIGGER full BEFORE UPDATE ON main.run BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    day.advance(60);
+    assert!(!day.supervisor.memory.ended.is_empty());
+    assert!(day.supervisor.next_wait(day.now) > Duration::from_millis(50));
+    day.supervisor.store.execute_raw("DROP TRIGGER full");
+    day.advance(15);
+    assert_eq!(day.runs("a").len(), 1);
+    assert!(day.supervisor.memory.ended.is_empty());
+}

@@ -8,9 +8,8 @@ use std::collections::VecDeque;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::place::Place;
-use super::{Spawner, Supervisor, TAKEN_AT_ONCE};
-use crate::store::{Mark, StoreError};
+use super::TAKEN_AT_ONCE;
+use crate::store::{Mark, Store, StoreError};
 
 /// A baseline that is not wholly in the store.
 #[derive(Debug)]
@@ -25,36 +24,33 @@ impl Baseline {
     pub(super) fn new(files: Vec<(PathBuf, Mark)>) -> Self {
         Self { files: files.into(), is_cleared: false }
     }
-}
 
-impl<S: Spawner> Supervisor<S> {
-    /// Writes some of a place's baseline: it removes and adds `TAKEN_AT_ONCE` rows at the most.
-    pub(super) fn write_baseline(&mut self, place: &mut Place) -> Result<(), StoreError> {
-        let Some(baseline) = &mut place.baseline else {
-            return Ok(());
-        };
+    /// Writes some of it: removes and adds `TAKEN_AT_ONCE` rows at the most. Answers whether all of
+    /// it is in the store now, where `watch` is noted for the job then.
+    pub(super) fn write(
+        &mut self,
+        store: &Store,
+        job: i64,
+        watch: &str,
+    ) -> Result<bool, StoreError> {
         let mut room = TAKEN_AT_ONCE;
-        self.store.begin()?;
-        if !baseline.is_cleared {
-            room = room.saturating_sub(self.store.begin_watch(place.job, room)?);
+        store.begin()?;
+        if !self.is_cleared {
+            room = room.saturating_sub(store.begin_watch(job, room)?);
         }
         // Without room there may be more to remove.
         let is_cleared = room > 0;
-        let some = room.min(baseline.files.len());
-        for (path, mark) in baseline.files.iter().take(some) {
-            let path = path.as_os_str().as_bytes();
-            self.store.remember(place.job, path, *mark)?;
+        let some = room.min(self.files.len());
+        for (path, mark) in self.files.iter().take(some) {
+            store.remember(job, path.as_os_str().as_bytes(), *mark)?;
         }
-        let is_whole = is_cleared && some == baseline.files.len();
+        let is_whole = is_cleared && some == self.files.len();
         if is_whole {
-            self.store.note_watch(place.job, &place.watch)?;
+            store.note_watch(job, watch)?;
         }
-        self.store.commit()?;
-        baseline.is_cleared = is_cleared;
-        baseline.files.drain(..some);
-        if is_whole {
-            place.baseline = None;
-        }
-        Ok(())
+        store.commit()?;
+        self.is_cleared = is_cleared;
+        self.files.drain(..some);
+        Ok(is_whole)
     }
 }

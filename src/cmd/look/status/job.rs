@@ -3,7 +3,7 @@
 use crate::cmd::fields::Fields;
 use crate::cmd::look::next::{delay_text, with_values};
 use crate::cmd::look::runs;
-use crate::cmd::look::status::text::{Page, note};
+use crate::cmd::look::status::page::{Page, note};
 use crate::cmd::look::status::untold;
 use crate::cmd::when;
 use crate::cmd::{Out, Result, Style};
@@ -12,7 +12,7 @@ use crate::core::job::{CommandLine, ExpectEvery, Job};
 use crate::core::time::Wall;
 use crate::facts;
 use crate::facts::closely::{Closely, Plan};
-use crate::facts::status::JobStatus;
+use crate::facts::overview::JobStatus;
 use crate::store::JobRow;
 
 /// Prints what is known of the job, its next occurrences and its newest runs.

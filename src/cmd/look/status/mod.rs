@@ -2,6 +2,7 @@
 //! failed.
 
 mod job;
+mod page;
 mod runs;
 mod text;
 mod untold;
@@ -9,7 +10,8 @@ mod watch;
 
 use crate::cli;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
-use crate::facts::status::{Extent, Overview, Sources, Status, Wanted};
+use crate::facts::overview::{Overview, Sources};
+use crate::facts::status::{Extent, Status, Wanted};
 use crate::store::{JobRow, Store};
 
 /// Answers `jobctl status`.
@@ -50,7 +52,7 @@ pub(crate) fn print_once(
     if let Some(name) = wanted.job.filter(|_| status.jobs.is_empty()) {
         return Err(jobs.no_such_job(name));
     }
-    let page = text::Page {
+    let page = page::Page {
         status: &status,
         viewer: &context.viewer(),
         elsewhere: context.system_supervisor(),

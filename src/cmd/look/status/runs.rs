@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::cmd::look::runs::{self, style};
-use crate::cmd::look::status::text::Page;
+use crate::cmd::look::status::page::Page;
 use crate::cmd::look::status::untold;
 use crate::cmd::{Cell, Out, Result, Style, Table};
 use crate::core::ended::HowItEnded;

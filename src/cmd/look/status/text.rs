@@ -2,6 +2,7 @@
 
 use crate::cmd::fields::Fields;
 use crate::cmd::look::runs::style;
+use crate::cmd::look::status::page::{Page, note};
 use crate::cmd::look::status::{job, runs};
 use crate::cmd::output::Sheet;
 use crate::cmd::when;
@@ -10,7 +11,8 @@ use crate::core::run::State;
 use crate::core::schedule::Schedule;
 use crate::core::tally::percentile;
 use crate::core::time::Wall;
-use crate::facts::status::{JobStatus, RESULTS_MAX, Status};
+use crate::facts::overview::JobStatus;
+use crate::facts::status::RESULTS_MAX;
 use crate::os::terminal;
 use crate::store::{JobRow, RecentRun};
 
@@ -27,20 +29,6 @@ const RESULTS_MIN: usize = 5;
 
 /// Fewer successes have no usual duration.
 const USUAL_MIN: usize = 3;
-
-/// What a page is made from.
-pub(super) struct Page<'a> {
-    /// What is known.
-    pub(super) status: &'a Status<'a>,
-    /// Who looks.
-    pub(super) viewer: &'a Viewer,
-    /// Where the supervisor of the system is, for those who have another one.
-    pub(super) elsewhere: Option<String>,
-    /// How many lines there are for it, if it is shown again and again.
-    pub(super) lines_max: Option<usize>,
-    /// Only failures were asked for.
-    pub(super) is_failed_only: bool,
-}
 
 impl Page<'_> {
     /// Prints the supervisor, the jobs, and what runs, waits and failed; or one job closely.
@@ -315,23 +303,6 @@ fn last(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> Cell {
     Cell::styled(style(run), format!("{} {}", run.state, room.relative(page.viewer, at)))
 }
 
-/// What is not as usual with a job.
-pub(super) fn note(page: &Page<'_>, view: &JobStatus<'_>) -> String {
-    match view.job {
-        None => return "not in the jobfile".to_owned(),
-        Some(job) if !job.policy.enabled => return "not enabled".to_owned(),
-        Some(_) => {}
-    }
-    let pause = view.row.and_then(|row| row.pause);
-    let Some(pause) = pause.filter(|pause| pause.holds(page.viewer.now)) else {
-        return String::new();
-    };
-    match pause.until {
-        Some(until) => format!("paused, ends {}", page.viewer.relative(until)),
-        None => "paused".to_owned(),
-    }
-}
-
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or("")
 }
@@ -341,8 +312,9 @@ mod tests {
     use super::*;
     use crate::cmd::output::capture;
     use crate::facts::jobs::tests::jobs;
+    use crate::facts::overview::Overview;
+    use crate::facts::status::Extent;
     use crate::facts::status::tests::gather;
-    use crate::facts::status::{Extent, Overview};
 
     #[test]
     fn a_page_without_a_store_shows_the_jobs() {
