@@ -31,6 +31,11 @@ pub mod keys {
     pub use crate::jobfile::keys::{Table, keys_of};
 }
 
+/// The log of the supervisor.
+pub mod log {
+    pub use crate::supervisor::log::events;
+}
+
 /// Schedules: parse an expression and ask when it fires.
 pub mod schedule {
     pub use crate::core::schedule::{

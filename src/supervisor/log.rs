@@ -29,6 +29,64 @@ const ERROR: u8 = 3;
 const WARNING: u8 = 4;
 const INFO: u8 = 6;
 
+/// The events that there are (jobctl(1), "The log"), and how much each matters.
+const EVENTS: &[(&str, u8)] = &[
+    ("store_failed", ERROR),
+    ("store_lost_commits", ERROR),
+    ("ousted", ERROR),
+    ("store_not_put_back", ERROR),
+    ("store_replaced", ERROR),
+    ("disk_full", ERROR),
+    ("jobfile_bad", ERROR),
+    ("reserve_not_released", ERROR),
+    ("late", WARNING),
+    ("missed", WARNING),
+    ("hook_failed", WARNING),
+    ("mail_failed", WARNING),
+    ("cannot_start", WARNING),
+    ("cannot_tell", WARNING),
+    ("cannot_watch", WARNING),
+    ("not_started", WARNING),
+    ("output_not_kept", WARNING),
+    ("jobfile_held", WARNING),
+    ("watch_failed", WARNING),
+    ("paused", WARNING),
+    ("clock_forward", WARNING),
+    ("clock_back", WARNING),
+    ("clock_unseen", WARNING),
+    ("no_cgroup", WARNING),
+    ("no_reports", WARNING),
+    ("files_wait", WARNING),
+    ("wal_grows", WARNING),
+    ("store_put_back", WARNING),
+    ("log_dropped", WARNING),
+    ("metrics_failed", WARNING),
+    ("heartbeat_failed", WARNING),
+    ("notify_failed", WARNING),
+    ("ready", INFO),
+    ("start", INFO),
+    ("end", INFO),
+    ("adopt", INFO),
+    ("skipped", INFO),
+    ("reload", INFO),
+    ("hook_works", INFO),
+    ("mail_works", INFO),
+    ("metrics_work", INFO),
+    ("heartbeat_works", INFO),
+    ("cgroup", INFO),
+    ("disk_has_room", INFO),
+    ("reserve_released", INFO),
+    ("wal_reset", INFO),
+    ("keeper_killed", INFO),
+    ("leaving", INFO),
+    ("stopping", INFO),
+];
+
+/// The names of all events of the log.
+pub fn events() -> impl Iterator<Item = &'static str> {
+    EVENTS.iter().map(|(name, _)| *name)
+}
+
 /// In which form events are written.
 #[derive(Debug, Default)]
 pub(crate) enum Form {
@@ -185,28 +243,17 @@ fn line(lines: &mut String, name: &str, fields: &[(&str, String)]) {
     lines.push('\n');
 }
 
-/// How much an event matters.
+/// How much an event matters. An `end` matters by what comes next for the run.
 fn priority(name: &str, fields: &[(&str, String)]) -> u8 {
-    let value =
-        |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
-    match name {
-        "store_failed"
-        | "store_lost_commits"
-        | "ousted"
-        | "store_not_put_back"
-        | "store_replaced"
-        | "disk_full"
-        | "jobfile_bad"
-        | "reserve_not_released" => ERROR,
-        "end" if value("next").is_some_and(|next| next.starts_with("failed")) => ERROR,
-        "end" if value("next").is_some_and(|next| next.starts_with("retry")) => WARNING,
-        "late" | "missed" | "hook_failed" | "mail_failed" | "cannot_start" | "cannot_tell"
-        | "cannot_watch" | "not_started" | "output_not_kept" | "jobfile_held" | "watch_failed"
-        | "paused" | "clock_forward" | "clock_back" | "clock_unseen" | "no_cgroup"
-        | "no_reports" | "files_wait" | "wal_grows" | "store_put_back" | "log_dropped"
-        | "metrics_failed" | "heartbeat_failed" | "notify_failed" => WARNING,
-        _ => INFO,
+    let next = fields.iter().find(|(key, _)| *key == "next").map(|(_, next)| next.as_str());
+    match next.filter(|_| name == "end") {
+        Some(next) if next.starts_with("failed") => return ERROR,
+        Some(next) if next.starts_with("retry") => return WARNING,
+        Some(_) | None => {}
     }
+    let known = EVENTS.iter().find(|(known, _)| *known == name);
+    debug_assert!(known.is_some(), "`{name}` is not one of the events");
+    known.map_or(INFO, |(_, priority)| *priority)
 }
 
 fn level(priority: u8) -> &'static str {
@@ -372,7 +419,7 @@ mod tests {
         let at = Wall::from_ms(1_785_067_200_000);
         let noise = "x".repeat(1024);
         for _ in 0..300 {
-            log.event(at, "noise", &[("text", &noise)]);
+            log.event(at, "start", &[("text", &noise)]);
         }
         let waiting = log.take();
         assert!(waiting.len() < WAITING_MAX + 2048);

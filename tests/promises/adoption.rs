@@ -3,13 +3,12 @@
 //! with.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{House, Supervisor, is_alive, program, wait_for, wait_gone};
+use crate::support::{House, Supervisor, answer_of, is_alive, program, wait_for, wait_gone};
 
 /// Ends with the code in `$T/go`, when that is there.
 const WAITS: &str = r#"
@@ -240,10 +239,12 @@ fn the_output_of_an_adopted_attempt_is_whole() {
 /// The binary at a path of the house, with bytes behind its end that make it another file.
 fn installed(house: &House, version: &str) -> PathBuf {
     let (draft, path) = (house.path("jobctl.new"), house.path("jobctl"));
-    fs::copy(env!("CARGO_BIN_EXE_jobctl"), &draft).expect("it can be copied");
-    let mut file = fs::OpenOptions::new().append(true).open(&draft).expect("it is ours");
-    file.write_all(version.as_bytes()).expect("there is room");
-    drop(file);
+    // A descriptor of ours that may write would be inherited by what other tests start meanwhile,
+    // and then the file could not be executed (ETXTBSY).
+    let script = "cp \"$0\" \"$1\" && printf %s \"$2\" >> \"$1\"";
+    let mut copy = program("sh");
+    copy.args(["-c", script, env!("CARGO_BIN_EXE_jobctl")]).arg(&draft).arg(version);
+    answer_of(&mut copy).expect(0);
     fs::rename(&draft, &path).expect("it can be replaced");
     path
 }

@@ -17,7 +17,7 @@ const JOBS: &str = "[jobs.sink]\ncommand = 'echo \"$JOBCTL_RUN\" >> \"$T/sunk\"'
                     [jobs.tick]\nschedule = '@every 1s'\ncommand = 'true'\n";
 
 /// Processes that add items at once.
-const CROWD: usize = 50;
+const CROWD: usize = 24;
 
 #[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
 fn open(path: &Path) -> Connection {
