@@ -424,10 +424,10 @@ mod tests {
         let waiting = log.take();
         assert!(waiting.len() < WAITING_MAX + 2048);
         let kept = waiting.lines().count() as u64;
-        log.event(at, "after", &[]);
+        log.event(at, "ready", &[]);
         let dropped = format!("event=log_dropped count={}", 300 - kept);
         let text = log.take();
         assert!(text.lines().next().unwrap().contains(&dropped), "{text}");
-        assert!(text.lines().nth(1).unwrap().contains("event=after"));
+        assert!(text.lines().nth(1).unwrap().contains("event=ready"));
     }
 }
