@@ -29,9 +29,9 @@ mutants file="src/core/**":
 bench *arguments:
     cargo bench --locked --bench figures -- {{arguments}}
 
-# Fuzz a parser for some seconds; cargo-fuzz and a nightly toolchain are needed.
+# Fuzz a parser for some seconds; takes cargo-fuzz and a C++ compiler.
 fuzz target seconds="60":
-    cd fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+    cd fuzz && cargo fuzz run -s none {{target}} -- -max_total_time={{seconds}}
 
 # Read a manual page as it is in the tree: `jobctl.1` or `jobctl.toml.5`.
 man page="jobctl.1":

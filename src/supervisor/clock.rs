@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::duties::When;
 use super::jobs::{JobState, Jobs};
 use super::log::Log;
+use super::when::When;
 use crate::core::duration::in_words;
 use crate::core::plan::{self, LATE_MAX, STEP_MAX};
 use crate::core::time::{Mono, Now, Wall};

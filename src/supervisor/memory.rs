@@ -7,13 +7,13 @@ use super::clock::Clock;
 use super::duties::notify::{Kind, Telling};
 use super::duties::prune::Pruning;
 use super::duties::stop::Stopping;
+use super::effects::Effects;
 use super::environment::Surroundings;
 use super::jobs::{Jobs, Pauses};
 use super::live::AllLive;
 use super::oversight::Oversight;
 use super::places::Places;
 use super::spawner::{SlotEnd, Spawner, Stop};
-use super::turn::Effects;
 use super::{Configuration, Mode};
 use crate::core::time::{Mono, Now};
 use crate::store::RunningExec;
@@ -127,6 +127,13 @@ impl Memory {
             spawner.stop(slot, stop);
             oversight.note_told(run, stop);
         }
+    }
+
+    /// Effects of a turn that has not decided anything.
+    pub(super) fn no_effects(&self) -> Effects {
+        let Notify { telling, bare, .. } = &self.notify;
+        let (telling, bare) = (telling.clone(), bare.clone());
+        Effects { telling, bare, pruning: self.pruning, ..Effects::default() }
     }
 
     /// Takes over what a turn has changed that is on disk now. The ends that it has finished.

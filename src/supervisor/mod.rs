@@ -8,6 +8,7 @@ mod clock;
 pub(crate) mod daemon;
 pub(crate) mod disk;
 mod duties;
+mod effects;
 mod ending;
 pub(crate) mod environment;
 pub(crate) mod errand;
@@ -32,6 +33,7 @@ mod sweeping;
 mod turn;
 pub(crate) mod watching;
 mod weather;
+mod when;
 
 #[cfg(test)]
 mod scenarios;
@@ -49,6 +51,7 @@ use disk::Disk;
 use duties::claim::Claim;
 use duties::notify::Claimed;
 use duties::stop::Stopping;
+use effects::Effects;
 use environment::Surroundings;
 use errand::Errands;
 use file::StoreFile;
@@ -58,7 +61,7 @@ use memory::Memory;
 use oversight::Oversight;
 use queue::Queue;
 use spawner::{Report, SlotEnd, Spawner, Stop};
-use turn::{Effects, Turn};
+use turn::Turn;
 use weather::Weather;
 
 /// No wait is longer: the wall clock may have been set, a ring may have been lost.
@@ -233,7 +236,7 @@ impl<S: Spawner> Supervisor<S> {
     /// Lets all duties have their turn, if one of them is due, and commits what they have written.
     fn write_turn(&mut self, now: Now) -> Result<Option<Box<Effects>>, (Box<Effects>, StoreError)> {
         let mut turn = self.turn(now);
-        let decided = turn.decide();
+        let decided = duties::decide(&mut turn);
         #[cfg_attr(not(feature = "order-before-claim"), expect(unused_mut, reason = "see below"))]
         let mut effects = turn.effects;
         if let Ok(false) = decided {
@@ -257,7 +260,7 @@ impl<S: Spawner> Supervisor<S> {
             memory: &self.memory,
             oversight: &self.oversight,
             is_disk_full: self.disk.is_full(),
-            effects: Box::new(Effects::none(&self.memory)),
+            effects: Box::new(self.memory.no_effects()),
         }
     }
 

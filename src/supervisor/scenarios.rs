@@ -119,7 +119,7 @@ impl Scenario {
     }
 
     fn fail_a_turn(&mut self, error: &StoreError) {
-        let effects = super::Effects::none(&self.supervisor.memory);
+        let effects = self.supervisor.memory.no_effects();
         self.supervisor.drop_turn(&effects, error, self.now);
     }
 

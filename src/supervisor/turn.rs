@@ -5,24 +5,19 @@
 //! place that became free or a run that was planned, is laid over it here, and becomes memory with
 //! the commit. A turn that fails is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
 
-use super::duties;
-use super::duties::claim::Claim;
-use super::duties::notify::{Claimed, Kind, Telling};
-use super::duties::prune::Pruning;
+use super::effects::Effects;
 use super::jobs::{JobState, Pauses, Planning};
 use super::live::Live;
-use super::memory::{Memory, Notify};
+use super::memory::Memory;
 use super::oversight::Oversight;
 use super::queue::Queue;
 use super::spawner::{Spawner, Stop};
 use crate::core::plan::Timetable;
 use crate::core::time::Now;
-use crate::store::{RunningExec, Store, StoreError};
+use crate::store::Store;
 
 /// A turn under way.
 pub(super) struct Turn<'a, S> {
@@ -38,100 +33,7 @@ pub(super) struct Turn<'a, S> {
     pub(super) effects: Box<Effects>,
 }
 
-/// What follows from a turn once it is on disk, and only then.
-#[derive(Default)]
-pub(super) struct Effects {
-    /// Attempts to be started, which count as running from the claim on.
-    pub(super) claims: Vec<Claim>,
-    begun: BTreeMap<i64, Live>,
-    /// Attempts that have ended.
-    pub(super) gone: HashSet<i64>,
-    /// How many of either are of a job, and the places of those that began.
-    of_job: HashMap<i64, (usize, Vec<(i64, u32)>)>,
-    /// Ends that this turn has not finished: run and claim.
-    pub(super) deferred: Vec<(i64, i64)>,
-    /// Attempts to be stopped, and how.
-    pub(super) stops: Vec<(i64, Stop)>,
-    /// Attempts that have had their time for a stop.
-    pub(super) hurried: Vec<i64>,
-    /// Attempts that are late, which is told once.
-    pub(super) late: Vec<i64>,
-    /// Slots that were given out.
-    pub(super) given: Vec<u32>,
-    /// Slots that are free again.
-    pub(super) released: Vec<u32>,
-    /// Files that nobody needs any more.
-    pub(super) files: Vec<PathBuf>,
-    /// How far jobs are planned.
-    pub(super) planned: HashMap<usize, Planning>,
-    /// The pauses, if they were read.
-    pub(super) pauses: Option<Pauses>,
-    /// Runs that other processes look after, if they were read.
-    pub(super) execs: Option<Vec<RunningExec>>,
-    /// Hooks and mails to be started.
-    pub(super) notices: Vec<Claimed>,
-    /// Those under way, with these.
-    pub(super) telling: Vec<Telling>,
-    /// Those that are told without the surroundings of their job.
-    pub(super) bare: BTreeSet<i64>,
-    /// Jobs whose hook or mail has failed or works again.
-    pub(super) unheard: BTreeMap<Kind, bool>,
-    pub(super) pruning: Pruning,
-    /// Bytes of output that are kept from now on, less those that are not any more.
-    pub(super) output_change: i64,
-    /// What the store says of that, if it was asked.
-    pub(super) output_bytes: Option<i64>,
-    /// Nothing waits to be started.
-    pub(super) is_idle: bool,
-    /// The longest turn so far was written down.
-    pub(super) has_lag: bool,
-    /// Something besides the store found the disk full.
-    pub(super) wants_room: bool,
-    log: Vec<Line>,
-}
-
-/// An event of the log that is not written yet.
-type Line = (&'static str, Vec<(&'static str, String)>);
-
-impl Effects {
-    /// Those of a turn that has not decided anything.
-    pub(super) fn none(memory: &Memory) -> Self {
-        let Notify { telling, bare, .. } = &memory.notify;
-        let (telling, bare) = (telling.clone(), bare.clone());
-        Self { telling, bare, pruning: memory.pruning, ..Self::default() }
-    }
-
-    /// Takes the lines of the log.
-    pub(super) fn take_log(&mut self) -> Vec<Line> {
-        std::mem::take(&mut self.log)
-    }
-
-    /// Takes the attempts that count as running from now on.
-    /// Jobs of the attempts that were to begin.
-    pub(super) fn began(&self) -> impl Iterator<Item = i64> + '_ {
-        self.begun.values().map(|live| live.job_id)
-    }
-
-    pub(super) fn take_begun(&mut self) -> BTreeMap<i64, Live> {
-        std::mem::take(&mut self.begun)
-    }
-}
-
 impl<'a, S: Spawner> Turn<'a, S> {
-    /// Lets all duties have their turn in a transaction, if one of them is due. Whether one was.
-    pub(super) fn decide(&mut self) -> Result<bool, StoreError> {
-        self.queue.look_at_version(self.store)?;
-        if !duties::are_due::<S>(self.memory, self.queue, self.now) {
-            return Ok(false);
-        }
-        self.store.begin()?;
-        // From here on nobody else writes: what was written since the look is known, too, before
-        // anything is claimed.
-        self.queue.look_at_version(self.store)?;
-        duties::work(self)?;
-        Ok(true)
-    }
-
     /// Takes a slot; a turn that fails gives it back.
     pub(super) fn free_slot(&mut self) -> io::Result<u32> {
         let slot = self.spawner.free_slot()?;

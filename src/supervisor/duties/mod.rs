@@ -23,47 +23,9 @@ use super::memory::Memory;
 use super::queue::Queue;
 use super::spawner::Spawner;
 use super::turn::Turn;
-use crate::core::time::{Mono, Now, Wall};
+pub(super) use super::when::When;
+use crate::core::time::Now;
 use crate::store::StoreError;
-
-/// Between two turns of which the first one left something for the second: others that write have
-/// the store then.
-const GAP: Duration = Duration::from_millis(3);
-
-/// When a duty has something to do.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum When {
-    /// Now, after others that write had the store.
-    Soon,
-    At(Wall),
-    By(Mono),
-}
-
-impl When {
-    fn is_due(self, now: Now) -> bool {
-        match self {
-            Self::Soon => true,
-            Self::At(at) => at <= now.wall,
-            Self::By(at) => at <= now.mono,
-        }
-    }
-
-    fn wait(self, now: Now) -> Duration {
-        match self {
-            Self::Soon => GAP,
-            Self::At(at) => at.since(now.wall),
-            Self::By(at) => at.since(now.mono),
-        }
-    }
-
-    fn soon_if(is_due: bool) -> Option<Self> {
-        is_due.then_some(Self::Soon)
-    }
-
-    fn first(all: impl IntoIterator<Item = Option<Self>>, now: Now) -> Option<Self> {
-        all.into_iter().flatten().min_by_key(|when| when.wait(now))
-    }
-}
 
 /// Of which supervisors something is a duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,4 +111,18 @@ pub(super) fn work<S: Spawner>(turn: &mut Turn<'_, S>) -> Result<(), StoreError>
     let memory = turn.memory;
     let mine = all::<S>().into_iter().filter(|(of, ..)| of.includes(memory));
     mine.into_iter().try_for_each(|(.., work)| work(turn))
+}
+
+/// Lets all duties have their turn in a transaction, if one of them is due. Whether one was.
+pub(super) fn decide<S: Spawner>(turn: &mut Turn<'_, S>) -> Result<bool, StoreError> {
+    turn.queue.look_at_version(turn.store)?;
+    if !are_due::<S>(turn.memory, turn.queue, turn.now) {
+        return Ok(false);
+    }
+    turn.store.begin()?;
+    // From here on nobody else writes: what was written since the look is known, too, before
+    // anything is claimed.
+    turn.queue.look_at_version(turn.store)?;
+    work(turn)?;
+    Ok(true)
 }
