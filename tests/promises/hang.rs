@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    House, Need, become_user, is_alive, is_root, now, send, skipped, stat_field, wait_for,
-    wait_gone,
+    House, Need, answer_of, become_user, is_alive, is_root, now, program, send, skipped,
+    stat_field, wait_for, wait_gone,
 };
 
 /// A user that Debian always has, and its number.
@@ -73,8 +72,12 @@ fn make_program(house: &House, name: &str) {
 }
 
 fn make_program_of(house: &House, name: &str, text: &str) {
-    house.write(name, text);
-    fs::set_permissions(house.path(name), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    // A descriptor of ours that may write would be inherited by what other tests start meanwhile,
+    // and then nobody could have a lease on the file.
+    let script = "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    let mut write = program("sh");
+    write.args(["-c", script, "sh"]).arg(house.path(name)).arg(text);
+    answer_of(&mut write).expect(0);
 }
 
 /// The child that a keeper of this house is about to make a command of.
