@@ -16,7 +16,7 @@ use crate::core::time::Wall;
 
 /// Ends that are told to followers in one turn at the most, so that starting and reaping never wait
 /// for long.
-const RELEASED_AT_ONCE: u32 = 2000;
+const RELEASED_AT_ONCE: u32 = 500;
 
 /// What became of followers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
