@@ -26,6 +26,8 @@ enum Kind {
 struct Column {
     title: &'static str,
     kind: Kind,
+    /// It is left out where the terminal is too narrow.
+    is_spare: bool,
     cells: Vec<Cell>,
 }
 
@@ -98,79 +100,105 @@ impl<'a, R> Table<'a, R> {
         self.with(title, Kind::Firm, cell)
     }
 
+    /// Where the table is too wide, the column that was added last may be left out, and those to
+    /// its right before it.
+    pub(crate) fn spare(mut self) -> Self {
+        if let Some(column) = self.columns.last_mut() {
+            column.is_spare = true;
+        }
+        self
+    }
+
     fn with(mut self, title: &'static str, kind: Kind, cell: impl Fn(&R) -> Cell) -> Self {
-        let column = Column { title, kind, cells: self.rows.iter().map(cell).collect() };
-        self.columns.extend(Some(column).filter(|column| !column.is_empty()));
+        let cells = self.rows.iter().map(cell).collect();
+        self.columns.push(Column { title, kind, is_spare: false, cells });
         self
     }
 
     /// Prints heading and rows.
     pub(crate) fn print(&self, out: &mut Out) -> Result<()> {
-        let mut widths = self.widths();
+        let mut columns = self.filled();
         if let Some(width) = out.width {
-            self.fit(&mut widths, width);
+            leave_out(&mut columns, width);
+        }
+        let mut widths = widths_of(&columns);
+        if let Some(width) = out.width {
+            fit(&columns, &mut widths, width);
         }
         let titles: Vec<Cell> =
-            self.columns.iter().map(|column| Cell::styled(Style::Bold, column.title)).collect();
-        self.print_row(titles.iter(), &widths, out)?;
+            columns.iter().map(|column| Cell::styled(Style::Bold, column.title)).collect();
+        print_row(&columns, titles.iter(), &widths, out)?;
         (0..self.rows.len()).try_for_each(|row| {
-            self.print_row(self.columns.iter().map(|column| &column.cells[row]), &widths, out)
+            print_row(&columns, columns.iter().map(|column| &column.cells[row]), &widths, out)
         })
     }
 
     /// Whether it stands in so many columns as it is; in any number if there is no bound.
     pub(crate) fn fits(&self, width: Option<usize>) -> bool {
-        width.is_none_or(|width| total(&self.widths()) <= width)
+        width.is_none_or(|width| total(&widths_of(&self.filled())) <= width)
     }
 
-    fn widths(&self) -> Vec<usize> {
-        self.columns.iter().map(Column::width).collect()
+    /// The columns in which something stands.
+    fn filled(&self) -> Vec<&Column> {
+        self.columns.iter().filter(|column| !column.is_empty()).collect()
     }
+}
 
-    /// Takes from the widest flexible column, then from the widest one of words, the firm ones
-    /// last, until the table fits or nothing more can be taken.
-    fn fit(&self, widths: &mut [usize], width: usize) {
-        self.take(widths, width, &[Kind::Flexible]);
-        self.take(widths, width, &[Kind::Flexible, Kind::Left]);
-        self.take(widths, width, &[Kind::Flexible, Kind::Left, Kind::Firm]);
+fn widths_of(columns: &[&Column]) -> Vec<usize> {
+    columns.iter().map(|column| column.width()).collect()
+}
+
+/// Leaves spare columns out, the last one first, until the others fit.
+fn leave_out(columns: &mut Vec<&Column>, width: usize) {
+    while total(&widths_of(columns)) > width {
+        let Some(last) = columns.iter().rposition(|column| column.is_spare) else {
+            return;
+        };
+        columns.remove(last);
     }
+}
 
-    fn take(&self, widths: &mut [usize], width: usize, from: &[Kind]) {
-        loop {
-            let candidates =
-                (0..widths.len()).filter(|&index| from.contains(&self.columns[index].kind));
-            let Some(widest) = candidates.max_by_key(|&index| widths[index]) else {
-                return;
-            };
-            if total(widths) <= width || widths[widest] <= FLEXIBLE_MIN {
-                return;
-            }
-            widths[widest] -= 1;
+/// Takes from the widest flexible column, then from the widest one of words, the firm ones last,
+/// until the table fits or nothing more can be taken.
+fn fit(columns: &[&Column], widths: &mut [usize], width: usize) {
+    take(columns, widths, width, &[Kind::Flexible]);
+    take(columns, widths, width, &[Kind::Flexible, Kind::Left]);
+    take(columns, widths, width, &[Kind::Flexible, Kind::Left, Kind::Firm]);
+}
+
+fn take(columns: &[&Column], widths: &mut [usize], width: usize, from: &[Kind]) {
+    loop {
+        let candidates = (0..widths.len()).filter(|&index| from.contains(&columns[index].kind));
+        let Some(widest) = candidates.max_by_key(|&index| widths[index]) else {
+            return;
+        };
+        if total(widths) <= width || widths[widest] <= FLEXIBLE_MIN {
+            return;
+        }
+        widths[widest] -= 1;
+    }
+}
+
+fn print_row<'c>(
+    columns: &[&Column],
+    cells: impl Iterator<Item = &'c Cell>,
+    widths: &[usize],
+    out: &mut Out,
+) -> Result<()> {
+    let mut line = String::new();
+    for ((cell, &width), column) in cells.zip(widths).zip(columns) {
+        if !line.is_empty() {
+            line.push_str(&" ".repeat(GAP));
+        }
+        let text = if out.is_terminal() { shorten(&cell.text, width) } else { cell.text.clone() };
+        let padding = " ".repeat(width.saturating_sub(text.width()));
+        let styled = out.styled(cell.style, &text);
+        match column.kind {
+            Kind::Right => line.extend([&*padding, &*styled]),
+            Kind::Left | Kind::Flexible | Kind::Firm => line.extend([&*styled, &*padding]),
         }
     }
-
-    fn print_row<'c>(
-        &self,
-        cells: impl Iterator<Item = &'c Cell>,
-        widths: &[usize],
-        out: &mut Out,
-    ) -> Result<()> {
-        let mut line = String::new();
-        for ((cell, &width), column) in cells.zip(widths).zip(&self.columns) {
-            if !line.is_empty() {
-                line.push_str(&" ".repeat(GAP));
-            }
-            let text =
-                if out.is_terminal() { shorten(&cell.text, width) } else { cell.text.clone() };
-            let padding = " ".repeat(width.saturating_sub(text.width()));
-            let styled = out.styled(cell.style, &text);
-            match column.kind {
-                Kind::Right => line.extend([&*padding, &*styled]),
-                Kind::Left | Kind::Flexible | Kind::Firm => line.extend([&*styled, &*padding]),
-            }
-        }
-        out.line(line.trim_end_matches(' '))
-    }
+    out.line(line.trim_end_matches(' '))
 }
 
 /// What columns of these widths take together.
@@ -217,11 +245,31 @@ mod tests {
             .firm("AT", |at| (*at).into())
             .left("TIME", |at| at.repeat(2).into())
             .flexible("NOTE", |at| (*at).into());
-        let mut widths = table.widths();
-        table.fit(&mut widths, 39);
+        let columns = table.filled();
+        let mut widths = widths_of(&columns);
+        fit(&columns, &mut widths, 39);
         assert_eq!(widths, [19, 8, 8]);
-        table.fit(&mut widths, 36);
+        fit(&columns, &mut widths, 36);
         assert_eq!(widths, [16, 8, 8]);
+    }
+
+    #[test]
+    fn spare_columns_go_from_the_right_before_anything_is_shortened() {
+        let rows = ["12345678"];
+        let table = Table::of(&rows)
+            .left("A", |row| (*row).into())
+            .left("B", |row| (*row).into())
+            .spare()
+            .left("C", |row| (*row).into())
+            .right("D", |row| (*row).into())
+            .spare();
+        let heading = |width| {
+            let text = capture(Some(width), |out| table.print(out));
+            text.lines().next().unwrap_or_default().split_whitespace().collect::<String>()
+        };
+        for (width, columns) in [(38, "ABCD"), (37, "ABC"), (28, "ABC"), (27, "AC"), (9, "AC")] {
+            assert_eq!(heading(width), columns, "{width}");
+        }
     }
 
     #[test]

@@ -83,12 +83,16 @@ fn attempts<'a>(attempts: &'a [AttemptRow], viewer: &Viewer) -> Table<'a, Attemp
         .right("ATTEMPT", |row| row.attempt.to_string().into())
         .left("STARTED", |row| time(row.started_at))
         .left("ENDED", |row| time(row.ended_at))
+        .spare()
         .left("OUTCOME", |row| ended(row).into())
         .right("TOOK", |row| span(row.duration_ms))
         .right("CPU", |row| span(cpu(row)))
+        .spare()
         .right("MEMORY", |row| Cell::maybe(memory(row)))
+        .spare()
         .right("OUTPUT", |row| Cell::maybe(row.output_bytes.map(size)))
         .right("PID", |row| Cell::maybe(row.pid))
+        .spare()
         .flexible("ERROR", |row| Cell::styled(Style::Bad, row.error.as_deref().unwrap_or_default()))
 }
 
