@@ -13,7 +13,8 @@ mod portions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::types::{Finish, NewOccurrence, NewSkip, PruneLimits, Usage};
+use super::prune::PruneLimits;
+use super::types::{Finish, NewOccurrence, NewSkip, Usage};
 use super::{
     Added, Addition, Answer, Conditions, Enqueued, Filter, Force, NewItem, OnConflict, Output,
     RunRow, Scope, Store,

@@ -26,6 +26,7 @@ mod notice;
 mod numbers;
 mod open;
 mod output;
+mod prune;
 mod read;
 mod registry;
 mod reload;
@@ -56,12 +57,13 @@ pub(crate) use lane::LanesBegun;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};
 pub(crate) use numbers::{JobNumbers, PastRun, RecentRun, Tally};
 pub(crate) use output::{Expendable, Trimmed};
+pub(crate) use prune::{PruneLimits, Pruned};
 pub(crate) use read::read_kept;
 pub(crate) use registry::AgeHeld;
 pub(crate) use types::{
     Added, Addition, Answer, AttemptRow, Conditions, Enqueued, Filter, Finish, Force, GoneJob,
-    JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, PruneLimits, Pruned, RunRow,
-    Scope, SupervisorRow, Usage,
+    JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, RunRow, Scope, SupervisorRow,
+    Usage,
 };
 pub(crate) use untold::Untold;
 pub(crate) use watched::Mark;

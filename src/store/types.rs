@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::cells::reads;
-use crate::core::job::Keep;
 use crate::core::pause::Pause;
 use crate::core::report::Report;
 use crate::core::retry::{Next, Stopped};
@@ -554,53 +553,3 @@ pub(crate) struct GoneJob {
 }
 
 reads!(GoneJob: id name unfinished);
-
-/// What is too old to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PruneLimits {
-    /// Succeeded, skipped and cancelled runs that ended before.
-    pub(crate) succeeded_before: Wall,
-    /// Acknowledged failures that ended before.
-    pub(crate) failed_before: Wall,
-    /// Ended runs beyond this number.
-    pub(crate) runs_max: i64,
-    /// What was put down later is of a clock that was set back since, and says nothing of what is
-    /// behind it.
-    pub(crate) now: Wall,
-}
-
-impl PruneLimits {
-    /// The same as far as it counts runs and asks no clock.
-    pub(crate) fn by_number(keep: &Keep, now: Wall) -> Self {
-        Self {
-            succeeded_before: Wall::from_ms(i64::MIN),
-            failed_before: Wall::from_ms(i64::MIN),
-            ..Self::of(keep, now)
-        }
-    }
-
-    /// What `keep` means now.
-    pub(crate) fn of(keep: &Keep, now: Wall) -> Self {
-        Self {
-            succeeded_before: now - keep.succeeded,
-            failed_before: now - keep.failed,
-            runs_max: i64::try_from(keep.runs).unwrap_or(i64::MAX),
-            now,
-        }
-    }
-}
-
-/// What a batch of pruning did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pruned {
-    /// Where the next batch begins; none if this was the last.
-    pub(crate) cursor: Option<i64>,
-    /// Files of large output that belong to nobody once this is on disk.
-    pub(crate) files: Vec<std::path::PathBuf>,
-    /// Bytes of output that go with them.
-    pub(crate) output_bytes: i64,
-    /// How many runs went.
-    pub(crate) runs: u64,
-    /// How many it looked at.
-    pub(crate) looked_at: u32,
-}

@@ -43,41 +43,13 @@ impl<S: Spawner> Turn<'_, S> {
         let Some(run) = self.store.run(end.run)?.filter(is_it) else {
             return Ok(());
         };
-        let now = self.now.wall;
-        let is_doubted = live.as_ref().is_none_or(|live| live.is_doubted);
-        let attempt = match believed(&end.report, is_doubted) {
-            Report::NeverStarted => return self.take_back(&run),
-            Report::Lost => {
-                self.effects.files.extend(self.memory.surroundings.report_of(run.id, run.attempt));
-                let stopped = self.oversight.was_told(run.id, end.claim);
-                Attempt {
-                    stopped: stopped.then_some(StopCause::Signal),
-                    ..Attempt::unknown(self.oversight.outcome_of_lost(run.id, end.claim), now)
-                }
-            }
-            Report::Refused(outcome) => Attempt::unknown(outcome.clone(), now),
-            Report::Ended(record) => match &record.ending {
-                Some(ending) => {
-                    let unkept = self.is_disk_full || is_unkept(record, live.as_ref());
-                    let kept = if unkept && record.output_total > 0 {
-                        self.leave_output_out(record)
-                    } else {
-                        self.keep_output(end, &run)?
-                    };
-                    let mut attempt = Attempt::of(record, ending, live.as_ref(), kept.last_line);
-                    attempt.remark = joined(attempt.remark, kept.remark);
-                    if let Found::Unfit(reason) = &found {
-                        attempt.is_unfit = true;
-                        attempt.remark = joined(Some(reason.clone()), attempt.remark);
-                    }
-                    if record.feeds.is_some() {
-                        self.effects.files.extend(self.spawner.spool_path(end.slot));
-                    }
-                    attempt
-                }
-                None => Attempt::unknown(Outcome::Lost, now),
-            },
+        let Some(mut attempt) = self.attempt_of(end, &run, live.as_ref())? else {
+            return self.take_back(&run);
         };
+        if let Found::Unfit(reason) = &found {
+            attempt.is_unfit = true;
+            attempt.remark = joined(Some(reason.clone()), attempt.remark);
+        }
         let next = self.finish_attempt(&run, live.as_ref(), &attempt)?;
         if let Found::All(feed) = found {
             self.store.finish_feed(feed)?;
@@ -92,6 +64,46 @@ impl<S: Spawner> Turn<'_, S> {
             Next::Requeue => self.load_head(run.job_id),
             Next::RetryAt(_) | Next::PutOffTo(_) | Next::Finish(_) => Ok(()),
         }
+    }
+
+    /// What the end of an attempt says of it, its output put where it is kept; none: it never
+    /// began.
+    fn attempt_of(
+        &mut self,
+        end: &SlotEnd,
+        run: &RunRow,
+        live: Option<&Live>,
+    ) -> Result<Option<Attempt>, StoreError> {
+        let now = self.now.wall;
+        let is_doubted = live.is_none_or(|live| live.is_doubted);
+        let record = match believed(&end.report, is_doubted) {
+            Report::NeverStarted => return Ok(None),
+            Report::Lost => {
+                self.effects.files.extend(self.memory.surroundings.report_of(run.id, run.attempt));
+                let stopped = self.oversight.was_told(run.id, end.claim);
+                return Ok(Some(Attempt {
+                    stopped: stopped.then_some(StopCause::Signal),
+                    ..Attempt::unknown(self.oversight.outcome_of_lost(run.id, end.claim), now)
+                }));
+            }
+            Report::Refused(outcome) => return Ok(Some(Attempt::unknown(outcome.clone(), now))),
+            Report::Ended(record) => record,
+        };
+        let Some(ending) = &record.ending else {
+            return Ok(Some(Attempt::unknown(Outcome::Lost, now)));
+        };
+        let unkept = self.is_disk_full || is_unkept(record, live);
+        let kept = if unkept && record.output_total > 0 {
+            self.leave_output_out(record)
+        } else {
+            self.keep_output(end, run)?
+        };
+        if record.feeds.is_some() {
+            self.effects.files.extend(self.spawner.spool_path(end.slot));
+        }
+        let mut attempt = Attempt::of(record, ending, live, kept.last_line);
+        attempt.remark = joined(attempt.remark, kept.remark);
+        Ok(Some(attempt))
     }
 
     /// Takes a claim back that never became a process. Whoever did not want the run any more is
