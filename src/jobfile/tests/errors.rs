@@ -2,230 +2,222 @@
 
 use super::*;
 
+/// Lines of a job, and what is said of them.
+const OF_A_JOB: &[(&str, &str)] = &[
+    ("priority = 200", "3:12: job `a`: priority 200: is not in -100..=100"),
+    ("priority = \"1\"", "3:12: job `a`: priority: expected a whole number, got a string"),
+    (
+        "priority = 1.5",
+        "3:12: job `a`: priority: expected a whole number, got a number with a fraction",
+    ),
+    (
+        "priority = 99999999999999999999",
+        "3:12: job `a`: priority 99999999999999999999: is not in -100..=100",
+    ),
+    ("concurrency = 0", "3:15: job `a`: concurrency 0: is not in 1..=1000"),
+    ("enabled = \"true\"", "3:11: job `a`: enabled: expected true or false, got a string"),
+    ("timeout = 90", "3:11: job `a`: timeout 90: a duration needs a unit"),
+    ("timeout = \"90\"", "3:11: job `a`: timeout \"90\": `90` has no unit"),
+    ("timeout = \"0s\"", "3:11: job `a`: timeout \"0s\": is zero"),
+    ("timeout = \"5M\"", "3:11: job `a`: timeout \"5M\": `M` has no fixed length"),
+    ("timeout = \"1month\"", "3:11: job `a`: timeout \"1month\": `month` has no fixed length"),
+    ("timeout = \"2y\"", "3:11: job `a`: timeout \"2y\": `y` has no fixed length"),
+    ("timeout = \"9999d\"", "3:11: job `a`: timeout \"9999d\": `9999d` is more than ten years"),
+    (
+        "timeout = true",
+        "3:11: job `a`: timeout: expected a duration such as \"90s\", got true or false",
+    ),
+    ("start_deadline = \"0s\"", "3:18: job `a`: start_deadline \"0s\": is zero"),
+    (
+        "schedule = \"0 25 * * *\"",
+        "3:15: job `a`: schedule \"0 25 * * *\": hour 25 is not in 0..=23",
+    ),
+    ("schedule = []", "3:12: job `a`: schedule: is empty"),
+    (
+        "schedule = [\"@daily\", 5]",
+        "3:23: job `a`: schedule: expected a string, got a whole number",
+    ),
+    (
+        "timezone = \"Europe/Berln\"",
+        "3:12: job `a`: timezone \"Europe/Berln\": is not a known time zone",
+    ),
+    ("comand = \"x\"", "3:1: job `a`: unknown key `comand`"),
+    ("retry = -1", "3:9: job `a`: retry -1: is not in 0..=1000000"),
+    ("retry = \"unlimited\"", "3:9: job `a`: retry \"unlimited\": stands alone"),
+    ("retry = \"three\"", "3:9: job `a`: retry: expected a number or a table, got a string"),
+    (
+        "retry = { max = \"lots\" }",
+        "3:17: job `a`: retry.max: expected a whole number or \"unlimited\", got a string",
+    ),
+    ("retry = { max = 1, factor = 0.5 }", "3:29: job `a`: retry.factor 0.5: is not in 1..=1000"),
+    ("retry = { max = 1, factor = nan }", "3:29: job `a`: retry.factor nan: is not in 1..=1000"),
+    ("retry = { max = 1, jitter = 1.01 }", "3:29: job `a`: retry.jitter 1.01: is not in 0..=1"),
+    ("retry = { max = 1, delay = 5 }", "3:28: job `a`: retry.delay 5: a duration needs a unit"),
+    (
+        "retry = { max = 1, delay = \"2h\" }",
+        "3:9: job `a`: retry: `delay` 2h is longer than `max_delay` 1h",
+    ),
+    ("retry = { max = 1, dely = \"2h\" }", "3:20: job `a`: unknown key `retry.dely`"),
+    (
+        "retry = { max = 1, on_next = \"kep\" }",
+        "3:30: job `a`: retry.on_next \"kep\": is not one of `supersede`, `keep`",
+    ),
+    (
+        "overlap = \"allow\"\nconcurrency = 2",
+        "4:15: job `a`: `concurrency` stands beside `overlap = \"allow\"`",
+    ),
+    (
+        "overlap = \"queue\"",
+        "3:11: job `a`: overlap \"queue\": is not one of `skip`, `queue-one`, `queue-all`, `replace`, `allow`",
+    ),
+    (
+        "lock = \"a/b\"",
+        "3:8: job `a`: lock \"a/b\": may hold only letters, digits, `.`, `_` and `-`",
+    ),
+    ("lock = \"{2}\"", "3:8: job `a`: lock \"{2}\": must begin with a letter or digit"),
+    ("rate = \"10\"", "3:8: job `a`: rate \"10\": is not a rate"),
+    ("backlog_max = 0", "3:15: job `a`: backlog_max 0: is not in 1..=1000000000"),
+    (
+        "stop_signal = \"TREM\"",
+        "3:15: job `a`: stop_signal \"TREM\": is not one of TERM, INT, HUP, QUIT, USR1, USR2, ABRT, ALRM, PIPE, WINCH, KILL",
+    ),
+    (
+        "success_exit = []",
+        "3:16: job `a`: success_exit: is empty, so that the job could never succeed",
+    ),
+    ("skip_exit = [256]", "3:14: job `a`: skip_exit 256: is not in 0..=255"),
+    ("skip_exit = [0]", "3:13: job `a`: exit code 0 is both in `success_exit` and in `skip_exit`"),
+    ("cwd = \"srv\"", "3:7: job `a`: cwd \"srv\": is not an absolute path"),
+    ("umask = 22", "3:9: job `a`: umask: expected a string such as \"022\", got a whole number"),
+    ("umask = \"089\"", "3:9: job `a`: umask \"089\": is not an octal mask"),
+    ("nice = 20", "3:8: job `a`: nice 20: is not in -20..=19"),
+    ("user = \"a:b\"", "3:8: job `a`: user \"a:b\": is not the name of an account"),
+    (
+        "env = { A = 1 }",
+        "3:13: job `a`: env.A: expected a string or { file = \"...\" }, got a whole number",
+    ),
+    ("env = { \"A=B\" = \"1\" }", "3:9: job `a`: env: the name \"A=B\" holds `=`"),
+    ("env = { \"\" = \"1\" }", "3:9: job `a`: env: the name \"\" is empty"),
+    (
+        "env = { \"A\\u0000\" = \"1\" }",
+        "3:9: job `a`: env: the name \"A\\0\" holds a NUL character",
+    ),
+    (
+        "env = { JOBCTL_RUN = \"1\" }",
+        "3:9: job `a`: env: the name \"JOBCTL_RUN\" is set by jobctl itself",
+    ),
+    ("env = { A = { fil = \"/x\" } }", "3:15: job `a`: unknown key `env.A.fil`"),
+    ("env = { A = {} }", "3:13: job `a`: env.A: has no `file`"),
+    (
+        "limits = { cpu_time = \"1500ms\" }",
+        "3:23: job `a`: limits.cpu_time \"1500ms\": is not in whole seconds",
+    ),
+    ("limits = { open_files = 0 }", "3:25: job `a`: limits.open_files 0: is not in 3..=1000000000"),
+    ("stdin = \"a\\u0000b\"", "3:9: job `a`: stdin \"a\\0b\": holds a NUL character"),
+    ("output_max = \"1M\"", "3:14: job `a`: output_max \"1M\": is not a size"),
+    ("output_max = 5", "3:14: job `a`: output_max 5: is not in 1024..=1073741824 bytes"),
+    ("output_max = -1", "3:14: job `a`: output_max -1: is not a size"),
+    ("feeds = \"b\"", "3:9: job `a`: feeds \"b\": there is no such job"),
+    ("feeds = \"a\"", "3:9: job `a`: feeds \"a\": a job cannot feed itself"),
+    ("watch = \"in/*\"", "3:9: job `a`: watch \"in/*\": is not an absolute path"),
+    (
+        "watch = \"/in/***\"",
+        "3:9: job `a`: watch \"/in/***\": is not a glob: wildcards are either regular `*` or recursive `**`",
+    ),
+    ("key = \"{x}\"", "3:7: job `a`: key \"{x}\": is not a template"),
+    ("mailto = \"-f x\"", "3:10: job `a`: mailto \"-f x\": is not a mail address"),
+    ("on_failure = \" \"", "3:14: job `a`: on_failure \" \": is empty"),
+    ("keep = { runs = 0 }", "3:17: job `a`: keep.runs 0: is not in 1..=1000000000"),
+    ("shell = \"/bin/bash -c\"", "3:9: job `a`: shell \"/bin/bash -c\": is one word of many"),
+    ("shell = []", "3:9: job `a`: shell: names no program"),
+    (
+        "was = [\"a b\"]",
+        "3:8: job `a`: was \"a b\": may hold only letters, digits, `.`, `_` and `-`",
+    ),
+    ("was = [\"a\"]", "3:7: job `a`: was \"a\": there is a job of that name"),
+];
+
 #[test]
 fn each_error_of_a_job_names_place_job_value_and_reason() {
-    let cases = [
-        ("priority = 200", "3:12: job `a`: priority 200: is not in -100..=100"),
-        ("priority = \"1\"", "3:12: job `a`: priority: expected a whole number, got a string"),
-        (
-            "priority = 1.5",
-            "3:12: job `a`: priority: expected a whole number, got a number with a fraction",
-        ),
-        (
-            "priority = 99999999999999999999",
-            "3:12: job `a`: priority 99999999999999999999: is not in -100..=100",
-        ),
-        ("concurrency = 0", "3:15: job `a`: concurrency 0: is not in 1..=1000"),
-        ("enabled = \"true\"", "3:11: job `a`: enabled: expected true or false, got a string"),
-        ("timeout = 90", "3:11: job `a`: timeout 90: a duration needs a unit"),
-        ("timeout = \"90\"", "3:11: job `a`: timeout \"90\": `90` has no unit"),
-        ("timeout = \"0s\"", "3:11: job `a`: timeout \"0s\": is zero"),
-        ("timeout = \"5M\"", "3:11: job `a`: timeout \"5M\": `M` has no fixed length"),
-        ("timeout = \"1month\"", "3:11: job `a`: timeout \"1month\": `month` has no fixed length"),
-        ("timeout = \"2y\"", "3:11: job `a`: timeout \"2y\": `y` has no fixed length"),
-        ("timeout = \"9999d\"", "3:11: job `a`: timeout \"9999d\": `9999d` is more than ten years"),
-        (
-            "timeout = true",
-            "3:11: job `a`: timeout: expected a duration such as \"90s\", got true or false",
-        ),
-        ("start_deadline = \"0s\"", "3:18: job `a`: start_deadline \"0s\": is zero"),
-        (
-            "schedule = \"0 25 * * *\"",
-            "3:15: job `a`: schedule \"0 25 * * *\": hour 25 is not in 0..=23",
-        ),
-        ("schedule = []", "3:12: job `a`: schedule: is empty"),
-        (
-            "schedule = [\"@daily\", 5]",
-            "3:23: job `a`: schedule: expected a string, got a whole number",
-        ),
-        (
-            "timezone = \"Europe/Berln\"",
-            "3:12: job `a`: timezone \"Europe/Berln\": is not a known time zone",
-        ),
-        ("comand = \"x\"", "3:1: job `a`: unknown key `comand`"),
-        ("retry = -1", "3:9: job `a`: retry -1: is not in 0..=1000000"),
-        ("retry = \"unlimited\"", "3:9: job `a`: retry \"unlimited\": stands alone"),
-        ("retry = \"three\"", "3:9: job `a`: retry: expected a number or a table, got a string"),
-        (
-            "retry = { max = \"lots\" }",
-            "3:17: job `a`: retry.max: expected a whole number or \"unlimited\", got a string",
-        ),
-        (
-            "retry = { max = 1, factor = 0.5 }",
-            "3:29: job `a`: retry.factor 0.5: is not in 1..=1000",
-        ),
-        (
-            "retry = { max = 1, factor = nan }",
-            "3:29: job `a`: retry.factor nan: is not in 1..=1000",
-        ),
-        ("retry = { max = 1, jitter = 1.01 }", "3:29: job `a`: retry.jitter 1.01: is not in 0..=1"),
-        ("retry = { max = 1, delay = 5 }", "3:28: job `a`: retry.delay 5: a duration needs a unit"),
-        (
-            "retry = { max = 1, delay = \"2h\" }",
-            "3:9: job `a`: retry: `delay` 2h is longer than `max_delay` 1h",
-        ),
-        ("retry = { max = 1, dely = \"2h\" }", "3:20: job `a`: unknown key `retry.dely`"),
-        (
-            "retry = { max = 1, on_next = \"kep\" }",
-            "3:30: job `a`: retry.on_next \"kep\": is not one of `supersede`, `keep`",
-        ),
-        (
-            "overlap = \"allow\"\nconcurrency = 2",
-            "4:15: job `a`: `concurrency` stands beside `overlap = \"allow\"`",
-        ),
-        (
-            "overlap = \"queue\"",
-            "3:11: job `a`: overlap \"queue\": is not one of `skip`, `queue-one`, `queue-all`, `replace`, `allow`",
-        ),
-        (
-            "lock = \"a/b\"",
-            "3:8: job `a`: lock \"a/b\": may hold only letters, digits, `.`, `_` and `-`",
-        ),
-        ("lock = \"{2}\"", "3:8: job `a`: lock \"{2}\": must begin with a letter or digit"),
-        ("rate = \"10\"", "3:8: job `a`: rate \"10\": is not a rate"),
-        ("backlog_max = 0", "3:15: job `a`: backlog_max 0: is not in 1..=1000000000"),
-        (
-            "stop_signal = \"TREM\"",
-            "3:15: job `a`: stop_signal \"TREM\": is not one of TERM, INT, HUP, QUIT, USR1, USR2, ABRT, ALRM, PIPE, WINCH, KILL",
-        ),
-        (
-            "success_exit = []",
-            "3:16: job `a`: success_exit: is empty, so that the job could never succeed",
-        ),
-        ("skip_exit = [256]", "3:14: job `a`: skip_exit 256: is not in 0..=255"),
-        (
-            "skip_exit = [0]",
-            "3:13: job `a`: exit code 0 is both in `success_exit` and in `skip_exit`",
-        ),
-        ("cwd = \"srv\"", "3:7: job `a`: cwd \"srv\": is not an absolute path"),
-        (
-            "umask = 22",
-            "3:9: job `a`: umask: expected a string such as \"022\", got a whole number",
-        ),
-        ("umask = \"089\"", "3:9: job `a`: umask \"089\": is not an octal mask"),
-        ("nice = 20", "3:8: job `a`: nice 20: is not in -20..=19"),
-        ("user = \"a:b\"", "3:8: job `a`: user \"a:b\": is not the name of an account"),
-        (
-            "env = { A = 1 }",
-            "3:13: job `a`: env.A: expected a string or { file = \"...\" }, got a whole number",
-        ),
-        ("env = { \"A=B\" = \"1\" }", "3:9: job `a`: env: the name \"A=B\" holds `=`"),
-        ("env = { \"\" = \"1\" }", "3:9: job `a`: env: the name \"\" is empty"),
-        (
-            "env = { \"A\\u0000\" = \"1\" }",
-            "3:9: job `a`: env: the name \"A\\0\" holds a NUL character",
-        ),
-        (
-            "env = { JOBCTL_RUN = \"1\" }",
-            "3:9: job `a`: env: the name \"JOBCTL_RUN\" is set by jobctl itself",
-        ),
-        ("env = { A = { fil = \"/x\" } }", "3:15: job `a`: unknown key `env.A.fil`"),
-        ("env = { A = {} }", "3:13: job `a`: env.A: has no `file`"),
-        (
-            "limits = { cpu_time = \"1500ms\" }",
-            "3:23: job `a`: limits.cpu_time \"1500ms\": is not in whole seconds",
-        ),
-        (
-            "limits = { open_files = 0 }",
-            "3:25: job `a`: limits.open_files 0: is not in 3..=1000000000",
-        ),
-        ("stdin = \"a\\u0000b\"", "3:9: job `a`: stdin \"a\\0b\": holds a NUL character"),
-        ("output_max = \"1M\"", "3:14: job `a`: output_max \"1M\": is not a size"),
-        ("output_max = 5", "3:14: job `a`: output_max 5: is not in 1024..=1073741824 bytes"),
-        ("output_max = -1", "3:14: job `a`: output_max -1: is not a size"),
-        ("feeds = \"b\"", "3:9: job `a`: feeds \"b\": there is no such job"),
-        ("feeds = \"a\"", "3:9: job `a`: feeds \"a\": a job cannot feed itself"),
-        ("watch = \"in/*\"", "3:9: job `a`: watch \"in/*\": is not an absolute path"),
-        (
-            "watch = \"/in/***\"",
-            "3:9: job `a`: watch \"/in/***\": is not a glob: wildcards are either regular `*` or recursive `**`",
-        ),
-        ("key = \"{x}\"", "3:7: job `a`: key \"{x}\": is not a template"),
-        ("mailto = \"-f x\"", "3:10: job `a`: mailto \"-f x\": is not a mail address"),
-        ("on_failure = \" \"", "3:14: job `a`: on_failure \" \": is empty"),
-        ("keep = { runs = 0 }", "3:17: job `a`: keep.runs 0: is not in 1..=1000000000"),
-        ("shell = \"/bin/bash -c\"", "3:9: job `a`: shell \"/bin/bash -c\": is one word of many"),
-        ("shell = []", "3:9: job `a`: shell: names no program"),
-        (
-            "was = [\"a b\"]",
-            "3:8: job `a`: was \"a b\": may hold only letters, digits, `.`, `_` and `-`",
-        ),
-        ("was = [\"a\"]", "3:7: job `a`: was \"a\": there is a job of that name"),
-    ];
-    for (lines, expected) in cases {
+    for (lines, expected) in OF_A_JOB {
         assert_eq!(wrong(&[&job(lines)]).0, [format!("j.toml:{expected}")], "{lines}");
     }
 }
 
+/// Files, and one of the things that are said of them.
+const OF_A_FILE: &[(&str, &str)] = &[
+    ("[jobs.a]\n", "1:7: job `a`: has no `command`"),
+    ("[jobs.a]\ncommand = \"\"", "2:11: job `a`: command \"\": is empty"),
+    ("[jobs.a]\ncommand = \" \\n\"", "2:11: job `a`: command \" \\n\": is empty"),
+    ("[jobs.a]\ncommand = []", "2:11: job `a`: command: names no program"),
+    ("[jobs.a]\ncommand = [\"\", \"x\"]", "2:11: job `a`: command: names no program"),
+    (
+        "[jobs.a]\ncommand = [\"x\", 1]",
+        "2:17: job `a`: command: expected a string, got a whole number",
+    ),
+    ("[jobs.a]\ncommand = \"a\\u0000\"", "2:11: job `a`: command \"a\\0\": holds a NUL character"),
+    (
+        "[jobs.a]\ncommand = 5",
+        "2:11: job `a`: command: expected a string or an array of strings, got a whole number",
+    ),
+    (
+        "[jobs.\"a/b\"]\ncommand = \"x\"",
+        "1:7: job `a/b`: the name may hold only letters, digits, `.`, `_` and `-`",
+    ),
+    (
+        "[jobs.123]\ncommand = \"x\"",
+        "1:7: job `123`: the name is all digits, which could be taken for a run's id",
+    ),
+    ("[jobs]\ncommand = \"x\"", "2:1: job `command`: expected a table"),
+    ("[[jobs]]\ncommand = \"x\"", "1:1: jobs: expected tables [jobs.NAME], got an array"),
+    ("defaults = 5", "1:12: defaults: expected a table, got a whole number"),
+    ("[defaults]\ntimeout = 5", "2:11: defaults: timeout 5: a duration needs a unit"),
+    (
+        "[defaults]\nwas = [\"b\"]",
+        "2:7: defaults: `was` cannot be a default: a former name belongs to one job",
+    ),
+    (
+        "[defaults]\nschedule = \"61 * * * *\"",
+        "2:13: defaults: schedule \"61 * * * *\": minute 61 is not in 0..=59",
+    ),
+    ("timezone = \"Europe/Berln\"", "1:12: timezone \"Europe/Berln\": is not a known time zone"),
+    ("include = \"x\"", "1:11: include: expected an array of paths, got a string"),
+    ("include = [1]", "1:12: include: expected a string, got a whole number"),
+    ("state_dir = \"x\"", "1:13: state_dir \"x\": is not an absolute path"),
+    ("max_running = 0", "1:15: max_running 0: is not in 1..=100000"),
+    ("on_stop = \"finsh\"", "1:11: on_stop \"finsh\": is not one of `finish`, `detach`"),
+    ("hash_seed = \"\"", "1:13: hash_seed \"\": is empty"),
+    ("heartbeat = { every = \"1m\" }", "1:13: heartbeat: has not one of `command` and `file`"),
+    ("heartbeat = { file = \"/x\" }", "1:13: heartbeat: has no `every`"),
+    ("retries = 5", "1:1: unknown key `retries`"),
+    ("a = 1\na = 2", "2:1: `a` is given twice"),
+    ("a = [", "1:6: not valid TOML: unclosed array, expected `]`"),
+];
+
 #[test]
 fn each_error_of_a_file_names_place_and_reason() {
-    let long = format!("[jobs.a]\ncommand = \"{}\"", "x".repeat(131_072));
-    let long_word = format!("[jobs.a]\ncommand = [\"echo\", \"{}\"]", "x".repeat(131_072));
-    let shown = "x".repeat(60);
-    let too_long = format!("2:11: job `a`: command \"{shown}\"...: 131072 bytes, more than 131071");
-    let word_too_long =
-        format!("2:20: job `a`: command \"{shown}\"...: 131072 bytes, more than 131071");
-    let cases = [
-        ("[jobs.a]\n", "1:7: job `a`: has no `command`"),
-        ("[jobs.a]\ncommand = \"\"", "2:11: job `a`: command \"\": is empty"),
-        ("[jobs.a]\ncommand = \" \\n\"", "2:11: job `a`: command \" \\n\": is empty"),
-        ("[jobs.a]\ncommand = []", "2:11: job `a`: command: names no program"),
-        ("[jobs.a]\ncommand = [\"\", \"x\"]", "2:11: job `a`: command: names no program"),
-        (
-            "[jobs.a]\ncommand = [\"x\", 1]",
-            "2:17: job `a`: command: expected a string, got a whole number",
-        ),
-        (
-            "[jobs.a]\ncommand = \"a\\u0000\"",
-            "2:11: job `a`: command \"a\\0\": holds a NUL character",
-        ),
-        (
-            "[jobs.a]\ncommand = 5",
-            "2:11: job `a`: command: expected a string or an array of strings, got a whole number",
-        ),
-        (&long, &too_long),
-        (&long_word, &word_too_long),
-        (
-            "[jobs.\"a/b\"]\ncommand = \"x\"",
-            "1:7: job `a/b`: the name may hold only letters, digits, `.`, `_` and `-`",
-        ),
-        (
-            "[jobs.123]\ncommand = \"x\"",
-            "1:7: job `123`: the name is all digits, which could be taken for a run's id",
-        ),
-        ("[jobs]\ncommand = \"x\"", "2:1: job `command`: expected a table"),
-        ("[[jobs]]\ncommand = \"x\"", "1:1: jobs: expected tables [jobs.NAME], got an array"),
-        ("defaults = 5", "1:12: defaults: expected a table, got a whole number"),
-        ("[defaults]\ntimeout = 5", "2:11: defaults: timeout 5: a duration needs a unit"),
-        (
-            "[defaults]\nwas = [\"b\"]",
-            "2:7: defaults: `was` cannot be a default: a former name belongs to one job",
-        ),
-        (
-            "[defaults]\nschedule = \"61 * * * *\"",
-            "2:13: defaults: schedule \"61 * * * *\": minute 61 is not in 0..=59",
-        ),
-        (
-            "timezone = \"Europe/Berln\"",
-            "1:12: timezone \"Europe/Berln\": is not a known time zone",
-        ),
-        ("include = \"x\"", "1:11: include: expected an array of paths, got a string"),
-        ("include = [1]", "1:12: include: expected a string, got a whole number"),
-        ("state_dir = \"x\"", "1:13: state_dir \"x\": is not an absolute path"),
-        ("max_running = 0", "1:15: max_running 0: is not in 1..=100000"),
-        ("on_stop = \"finsh\"", "1:11: on_stop \"finsh\": is not one of `finish`, `detach`"),
-        ("hash_seed = \"\"", "1:13: hash_seed \"\": is empty"),
-        ("heartbeat = { every = \"1m\" }", "1:13: heartbeat: has not one of `command` and `file`"),
-        ("heartbeat = { file = \"/x\" }", "1:13: heartbeat: has no `every`"),
-        ("retries = 5", "1:1: unknown key `retries`"),
-        ("a = 1\na = 2", "2:1: `a` is given twice"),
-        ("a = [", "1:6: not valid TOML: unclosed array, expected `]`"),
-    ];
-    for (text, expected) in cases {
-        let (lines, _) = wrong(&[text]);
-        let expected = format!("j.toml:{expected}");
-        assert!(lines.contains(&expected), "{text:.80}\nexpected {expected}\ngot {lines:#?}");
+    for (text, expected) in OF_A_FILE {
+        assert_says(text, expected);
     }
+}
+
+#[test]
+fn a_command_that_execve_would_refuse_is_an_error() {
+    let (long, shown) = ("x".repeat(131_072), "x".repeat(60));
+    for (line, column) in
+        [(format!("command = \"{long}\""), 11), (format!("command = [\"echo\", \"{long}\"]"), 20)]
+    {
+        let said =
+            format!("2:{column}: job `a`: command \"{shown}\"...: 131072 bytes, more than 131071");
+        assert_says(&format!("[jobs.a]\n{line}"), &said);
+    }
+}
+
+#[track_caller]
+fn assert_says(text: &str, expected: &str) {
+    let (lines, _) = wrong(&[text]);
+    let expected = format!("j.toml:{expected}");
+    assert!(lines.contains(&expected), "{text:.80}\nexpected {expected}\ngot {lines:#?}");
 }
 
 #[test]
