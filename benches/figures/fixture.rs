@@ -101,6 +101,13 @@ impl Place {
         self.store()?.query_row(sql, [], |row| row.get(0)).map_err(io::Error::other)
     }
 
+    /// Waits until so many runs of jobs named `tick-...` have ended from now on.
+    pub(crate) fn wait_for_ticks(&self, count: i64) -> io::Result<()> {
+        let ticks = "FROM job WHERE name LIKE 'tick-%'";
+        let wanted = self.number(&format!("SELECT sum(ended) {ticks}"))? + count;
+        self.wait_for(&format!("SELECT sum(ended) >= {wanted} {ticks}"), 1)
+    }
+
     /// Waits until the store answers `sql` with this number.
     pub(crate) fn wait_for(&self, sql: &str, number: i64) -> io::Result<()> {
         let store = self.store()?;
@@ -111,7 +118,7 @@ impl Place {
             if found == number {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            pause();
         }
         Err(io::Error::other(format!("`{sql}` is not {number}")))
     }
@@ -198,4 +205,9 @@ pub(crate) fn many_jobs(count: usize, now_day: u32) -> String {
         );
     }
     text
+}
+
+/// Between two looks at what is waited for.
+pub(crate) fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
 }

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::fixture::{BINARY, Place, Supervisor, many_jobs, median_ms};
+use super::fixture::{BINARY, Place, Supervisor, many_jobs, median_ms, pause};
 use super::{Bar, Figure};
 
 /// Long enough for every clock that ticks once a minute.
@@ -53,7 +52,7 @@ pub(crate) fn idle() -> io::Result<Vec<Figure>> {
         let place = Place::new(&format!("idle-{jobs}"), &many_jobs(jobs, today()))?;
         // One alone, since two share the pages of the binary.
         let alone = place.supervise()?;
-        sleep(Duration::from_secs(4));
+        wait_until_at_rest(&alone)?;
         figures.push(Figure {
             name: format!("{jobs} jobs, idle: memory (PSS)"),
             measured: megabytes(memory_of_all(&alone)?),
@@ -68,12 +67,15 @@ pub(crate) fn idle() -> io::Result<Vec<Figure>> {
     for (jobs, place) in &places {
         supervisors.push((jobs, place.supervise()?));
     }
-    sleep(Duration::from_secs(4));
+    for (_, supervisor) in &supervisors {
+        wait_until_at_rest(supervisor)?;
+    }
     let mut before = Vec::new();
     for (_, supervisor) in &supervisors {
         before.push(switches(supervisor)?);
     }
-    sleep(WINDOW);
+    // The window itself: nothing is waited for.
+    std::thread::sleep(WINDOW);
     for ((jobs, supervisor), before) in supervisors.iter().zip(before) {
         let woken = switches(supervisor)? - before;
         figures.push(Figure {
@@ -108,6 +110,19 @@ fn memory_of_all(supervisor: &Supervisor) -> io::Result<u64> {
         sum += field(&text, "Pss:") * 1024;
     }
     Ok(sum)
+}
+
+/// Waits until a supervisor was not woken for a second: all that its start left to do is done.
+fn wait_until_at_rest(supervisor: &Supervisor) -> io::Result<()> {
+    let (mut seen, mut since) = (switches(supervisor)?, Instant::now());
+    while since.elapsed() < Duration::from_secs(1) {
+        pause();
+        let now = switches(supervisor)?;
+        if now > seen {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    Ok(())
 }
 
 /// How often the threads of a supervisor have gone to sleep, which is how often they were woken.

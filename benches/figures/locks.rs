@@ -11,6 +11,12 @@ use rusqlite::{Connection, OpenFlags};
 use crate::fixture::Place;
 use crate::{Bar, Figure};
 
+/// Ticks in a quarter of a minute: twenty jobs have one each second.
+const IDLE_TICKS: i64 = 300;
+
+/// Ticks until those that fell due while there was no supervisor are over.
+const LATE_TICKS: i64 = 60;
+
 const LINES: usize = 1_000_000;
 const RUNS: usize = 300_000;
 
@@ -47,10 +53,7 @@ pub(crate) fn locks() -> io::Result<Vec<Figure>> {
     for job in ["work", "fed", "many"] {
         bench.place.time(&["pause", job])?;
     }
-    bench.measure("idle", |_| {
-        std::thread::sleep(Duration::from_secs(15));
-        Ok(())
-    })?;
+    bench.measure("idle", |place| place.wait_for_ticks(IDLE_TICKS))?;
     let brought = "SELECT count(*) FROM feed";
     bench.measure("enqueue --lines, 1,000,000", |place| {
         place.enqueue("work", LINES)?;
@@ -76,7 +79,7 @@ pub(crate) fn locks() -> io::Result<Vec<Figure>> {
         .map_err(io::Error::other)?;
     let supervisor = bench.place.supervise()?;
     // What fell due while there was none is its own business.
-    std::thread::sleep(Duration::from_secs(3));
+    bench.place.wait_for_ticks(LATE_TICKS)?;
     bench
         .measure("ack, 300,000", |place| place.time(&["-q", "ack", "--job", "many"]).map(|_| ()))?;
     bench.measure("backup", |place| {
@@ -105,11 +108,8 @@ pub(crate) fn consequences() -> io::Result<Vec<Figure>> {
     let mut bench = Bench { figures: Vec::new(), idle_ms: 0.0, place };
     let _supervisor = bench.place.supervise()?;
     // What fell due while there was none is its own business.
-    std::thread::sleep(Duration::from_secs(3));
-    bench.measure("idle", |_| {
-        std::thread::sleep(Duration::from_secs(15));
-        Ok(())
-    })?;
+    bench.place.wait_for_ticks(LATE_TICKS)?;
+    bench.measure("idle", |place| place.wait_for_ticks(IDLE_TICKS))?;
     bench.measure("an end with 300,000 followers", |place| {
         place.time(&["resume", "first"])?;
         place.wait_for("SELECT queued = 300000 FROM job WHERE name = 'follower'", 1)
