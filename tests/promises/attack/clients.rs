@@ -10,6 +10,9 @@ use super::world::{ITEMS, KEYS, LANES, SPOOL_NAMES, write_anew};
 use crate::crash_loop::Dice;
 use crate::support::{Answer, House, answer_of, found_within, now, pass, send};
 
+/// EX_TEMPFAIL of sysexits.h: the store is locked.
+const BUSY: i32 = 75;
+
 /// The longest pause between two deeds.
 const PAUSE_MS_MAX: u64 = 150;
 
@@ -34,6 +37,9 @@ pub(super) struct Ledger {
     pub(super) spooled: Vec<String>,
     /// Tokens of `exec` that ended with 0.
     pub(super) executed: Vec<String>,
+    /// What those were to add who met a stopped supervisor in the middle of a transaction, and gave
+    /// up (75) after as long as a verb waits.
+    pub(super) turned_away: Vec<String>,
     /// Answers that nobody should get.
     pub(super) refused: Vec<String>,
 }
@@ -91,7 +97,8 @@ impl<'a> Client<'a> {
             }
             _ => {
                 let verb = ["pause", "resume"][self.pick(2)];
-                self.house.ask(&[verb, "wide"]).expect(0);
+                let answer = self.house.ask(&[verb, "wide"]);
+                self.judge(verb.to_owned(), &answer);
             }
         }
     }
@@ -120,13 +127,21 @@ impl<'a> Client<'a> {
     /// `enqueue`; the ids it has printed.
     fn enqueue(&mut self, job: &str, args: &[&str]) -> Vec<i64> {
         let answer = self.house.ask(&[&["enqueue"], args].concat());
-        self.note(job, &answer)
+        self.note(job, args.join(" "), &answer)
     }
 
-    fn note(&mut self, job: &str, answer: &Answer) -> Vec<i64> {
-        if answer.code != 0 {
-            self.ledger.refused.push(format!("{answer:?}"));
+    /// Notes whether somebody got `what` he asked for.
+    fn judge(&mut self, what: String, answer: &Answer) {
+        match answer.code {
+            0 => {}
+            BUSY => self.ledger.turned_away.push(what),
+            _ => self.ledger.refused.push(format!("{answer:?}")),
         }
+    }
+
+    /// Notes what became of `what`, which was to be added; the ids it got.
+    fn note(&mut self, job: &str, what: String, answer: &Answer) -> Vec<i64> {
+        self.judge(what, answer);
         let ids = answer.out.lines().map(|line| line.parse().expect("an id"));
         let ids: Vec<i64> = ids.collect();
         let acknowledged = ids.iter().map(|id| (*id, job.to_owned()));
@@ -161,8 +176,8 @@ impl<'a> Client<'a> {
     fn add_lanes(&mut self) {
         let count = 1 + self.dice.below(6);
         let lines: String = (0..count).map(|_| format!("l{}\n", self.dice.below(LANES))).collect();
-        let answer = self.house.ask_with(&["enqueue", "--lines", "lane"], lines);
-        self.note("lane", &answer);
+        let answer = self.house.ask_with(&["enqueue", "--lines", "lane"], &lines);
+        self.note("lane", lines, &answer);
     }
 
     fn add_after(&mut self) {
@@ -225,7 +240,7 @@ impl<'a> Client<'a> {
         match answer.code {
             0 => self.ledger.executed.push(token),
             // The place is taken; a signal, or an end that is not known.
-            75 | 111 | 128..=192 => {}
+            BUSY | 111 | 128..=192 => {}
             _ => self.ledger.refused.push(format!("exec: {answer:?}")),
         }
     }

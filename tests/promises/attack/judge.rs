@@ -69,6 +69,24 @@ impl<'a> Judge<'a> {
         for refused in &self.ledger.refused {
             self.find("refused", None, refused);
         }
+        self.turned_away();
+    }
+
+    /// Of what somebody was turned away with nothing stays, and only a supervisor that was stopped
+    /// may be in the way for so long.
+    fn turned_away(&mut self) {
+        let Ledger { turned_away, .. } = self.ledger;
+        let added: HashSet<&str> = self.books.lines('B').map(|line| line.text.as_str()).collect();
+        for what in turned_away {
+            let token = what.rsplit(' ').next().filter(|word| word.starts_with('t'));
+            if token.is_some_and(|token| added.contains(token)) {
+                self.find("refused", None, format!("{what} was refused and executed"));
+            }
+        }
+        let stops = self.blows.supervisors.stops;
+        if turned_away.len() > stops {
+            self.find("refused", None, format!("{stops} stops, and no room for {turned_away:?}"));
+        }
     }
 
     /// No attempt is executed twice, and each one that was is known with the code that it wrote

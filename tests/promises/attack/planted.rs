@@ -94,6 +94,7 @@ fn found(plant: impl FnOnce(&mut Books, &mut Ledger)) -> Vec<&'static str> {
     plant(&mut books, &mut ledger);
     let mut blows = Blows::default();
     blows.keepers.kills = 1;
+    blows.supervisors.stops = 1;
     let found = Judge::new(&books, &ledger, &blows).judge();
     found.iter().map(|finding| finding.what).collect()
 }
@@ -111,6 +112,10 @@ fn each_fault_that_is_planted_is_found() {
         line("lost", |books, _| drop(books.runs.remove(&1))),
         line("lost", |_, ledger| ledger.executed.push("t9".to_owned())),
         line("refused", |_, ledger| ledger.refused.push("111".to_owned())),
+        line("refused", |_, ledger| {
+            ledger.turned_away.extend(["pause".to_owned(), "l1".to_owned()])
+        }),
+        line("refused", |_, ledger| ledger.turned_away.push("plain t1".to_owned())),
         line("twice", |books, _| write(books, JOURNAL[0])),
         line("twice", |books, _| {
             books.attempts.insert((1, 2), attempt("exited", Some(0)));
