@@ -13,7 +13,7 @@ use crate::core::job::Job;
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 use crate::jobfile::{self, Jobfile, Problem, Spot};
-use crate::os::cgroup;
+use crate::os::delegated;
 use crate::os::user::{self, AccountError};
 use crate::os::zone;
 use crate::store::{JobRow, PastRun, Store};
@@ -200,7 +200,7 @@ fn untrusted(jobs: &[Job]) -> impl Iterator<Item = Finding> {
 /// supervisor, only that can tell.
 fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     let limited = |job: &Job| job.policy.limits.memory.is_some();
-    let is_out = jobs.iter().any(limited) && !cgroup::is_memory_limitable();
+    let is_out = jobs.iter().any(limited) && !delegated::is_memory_limitable();
     let those = jobs.iter().enumerate();
     those.filter(move |(_, job)| is_out && limited(job)).map(|(index, _)| Finding {
         about: About::Key(index, "limits"),

@@ -8,18 +8,18 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::libc;
-use nix::sys::signal::Signal;
 
+use super::asked::Asked;
 use super::begin::{self, Begun};
 use super::enclosure::Enclosure;
+use super::message::Lent;
 use super::order::Order;
-use super::output::{Buffer, Copy, Output, Pumped};
+use super::output::{Copy, Output, Pumped};
 use super::record::{End, Ending, ProcessId, Record, StopCause};
-use super::slot::Slot;
 use super::spool::Spool;
 use super::start::Started;
 use super::sweep::{self, Left};
-use super::{Identity, Lent};
+use super::tools::{Identity, Tools};
 use crate::core::job::Leftovers;
 use crate::core::noun::count;
 use crate::core::output::OutputLayout;
@@ -28,30 +28,11 @@ use crate::core::report::{self, Report};
 use crate::core::stop::{Action, Stop};
 use crate::core::time::{Mono, Now};
 use crate::os::process::{self, Reaped, Status, Usage};
-use crate::os::signals::SignalQueue;
-use crate::os::spawn::Spawner;
 use crate::os::{clock, poll, reports};
 
 /// What a pipe of a finder still holds when its command has ended is read up to here: 1 MiB in
 /// chunks of what a pipe holds.
 const DRAIN_CHUNKS: u32 = 16;
-
-/// What a keeper has, whatever it works on.
-#[derive(Debug)]
-pub(super) struct Tools {
-    /// Who it is.
-    pub(super) identity: Identity,
-    /// The record and the output file of its slot.
-    pub(super) slot: Slot,
-    /// CHLD, TERM and USR1.
-    pub(super) signals: SignalQueue,
-    /// `/dev/null`.
-    pub(super) null: OwnedFd,
-    /// Starts commands.
-    pub(super) spawner: Spawner,
-    /// For output, and for orders in between.
-    pub(super) buffer: Buffer,
-}
 
 /// What an attempt leaves to its keeper.
 #[derive(Debug)]
@@ -461,32 +442,6 @@ impl<'a> Attempt<'a> {
             Left::Nothing if pipes.is_empty() && copy.is_none() => Aftermath::Clean,
             Left::Nothing | Left::Something => Aftermath::Left { pipes, copy },
         }
-    }
-}
-
-/// What signals have said.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
-    child: bool,
-    stop: bool,
-    kill: bool,
-}
-
-impl Asked {
-    /// Takes all that have come.
-    pub(super) fn take(signals: &SignalQueue) -> io::Result<Self> {
-        let mut asked = Self::default();
-        while let Some(signal) = signals.take()? {
-            asked.child |= signal == Signal::SIGCHLD;
-            asked.stop |= signal == Signal::SIGTERM;
-            asked.kill |= signal == Signal::SIGUSR1;
-        }
-        Ok(asked)
-    }
-
-    /// Whether the attempt is to end.
-    pub(super) fn is_to_end(self) -> bool {
-        self.stop || self.kill
     }
 }
 

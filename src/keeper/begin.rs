@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use nix::libc;
 
-use super::attempt::{Asked, Tools};
+use super::asked::Asked;
 use super::enclosure::Enclosure;
 use super::launch::{self, Launch, News};
 use super::order::Order;
 use super::record::{End, Record, StopCause};
-use super::start::{self, Refusal, Started};
+use super::refusal::Refusal;
+use super::start::{self, Started};
 use super::sweep;
+use super::tools::Tools;
 use crate::core::time::Mono;
 use crate::os::signals::SignalQueue;
 use crate::os::{clock, poll};

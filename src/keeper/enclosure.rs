@@ -11,8 +11,8 @@ use nix::errno::Errno;
 
 use super::order::Order;
 use super::record::{End, Record};
-use super::start::reason;
-use super::sweep::{PATIENCE, named};
+use super::refusal::reason;
+use super::remark::{PATIENCE, named};
 use crate::os::cgroup::{self, Cgroup};
 use crate::os::process;
 

@@ -17,8 +17,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{Gid, Uid, fchown, pipe2, read, write};
 
 use super::order::Order;
+use super::ready::Ready;
 use super::record::End;
-use super::start::{Ready, Refusal, early_refusal, output_failed};
+use super::refusal::Refusal;
 use crate::core::env_file;
 use crate::core::environment::{Account, Reader};
 use crate::core::reason::plain;
@@ -72,12 +73,12 @@ impl Launch {
         nice: Option<i32>,
         keeper: i32,
     ) -> Result<Self, Refusal> {
-        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(output_failed)?;
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(output_failed)?;
+        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(Refusal::of_output)?;
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(Refusal::of_output)?;
         let forked = spawn::fork(|| {
             let teller = Teller(theirs.as_fd());
             if let Err(failure) = frame.enter(theirs.as_fd(), keeper) {
-                return teller.refuse(&early_refusal(failure, order));
+                return teller.refuse(&Refusal::early(failure, order));
             }
             let teller = Teller::entered();
             let refusal = match ready(order, nice, teller) {
@@ -91,7 +92,7 @@ impl Launch {
             };
             teller.refuse(&refusal);
         });
-        let pid = forked.map_err(|failure| early_refusal(failure, order))?;
+        let pid = forked.map_err(|failure| Refusal::early(failure, order))?;
         Ok(Self { pid, doing: "setting up".to_owned(), unreported: None, pipe, heard: Vec::new() })
     }
 

@@ -138,7 +138,7 @@ impl Output {
     /// Why some of it was not kept although it should have been.
     pub(super) fn remark(&self) -> Option<String> {
         let errno = self.failure?;
-        Some(format!("{} {NOT_KEPT}: {}", self.lost, super::start::reason(errno)))
+        Some(format!("{} {NOT_KEPT}: {}", self.lost, super::refusal::reason(errno)))
     }
 
     /// Gives the pipe away, none if its end was seen; and whoever has not taken all of his copy.

@@ -14,12 +14,13 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, read, setsid};
 
-use super::attempt::{self, Aftermath, Tools};
+use super::attempt::{self, Aftermath};
+use super::message::{IN_MEMORY, INLINE, Lent, RETIRED, REUSABLE, SWEEP};
 use super::order::Order;
 use super::output::{Buffer, Copy};
 use super::slot::Slot;
 use super::sweep::{self, Witness};
-use super::{IN_MEMORY, INLINE, Identity, Lent, RETIRED, REUSABLE, SWEEP};
+use super::tools::{Identity, Tools};
 use crate::core::time::Mono;
 use crate::os::signals::{self, SignalQueue};
 use crate::os::spawn::Spawner;

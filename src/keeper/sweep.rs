@@ -16,13 +16,11 @@ use nix::sys::signal::Signal;
 
 use super::enclosure;
 use super::record::{ProcessId, Record};
+use super::remark::{PATIENCE, named};
 use crate::core::time::Mono;
 use crate::os::process::{self, Reaped, Stat};
 use crate::os::signals::SignalQueue;
 use crate::os::{clock, poll};
-
-/// What does not end within this time after KILL (it waits for a dead disk, say) is named and left.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a keeper that was killed may take to be gone.
 const DYING_MAX: Duration = Duration::from_secs(1);
@@ -35,9 +33,6 @@ const LOST_MAX: Duration = Duration::from_secs(10);
 
 /// A process is in the middle of execve(2) for so many looks at most.
 const HIDDEN_LOOKS: u32 = 5;
-
-/// Names in a remark.
-const NAMED_MAX: usize = 5;
 
 /// Kills everything below the process `keeper` once, without waiting. Answers what may not be
 /// signalled.
@@ -271,52 +266,4 @@ fn wait_for_an_end(signals: &SignalQueue) -> io::Result<()> {
     // Whatever else is asked for: everything is being killed already.
     while signals.take()?.is_some() {}
     Ok(())
-}
-
-/// `left running: sleep (pid 12), cat (pid 13) and 4 more`.
-pub(super) fn named(what: &str, processes: &[Stat]) -> Option<String> {
-    let alive: Vec<&Stat> = processes.iter().filter(|process| !process.is_dead()).collect();
-    if alive.is_empty() {
-        return None;
-    }
-    let names: Vec<String> = alive
-        .iter()
-        .take(NAMED_MAX)
-        .map(|process| format!("{} (pid {})", process.name, process.pid))
-        .collect();
-    let more = match alive.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Some(format!("{what}: {}{more}", names.join(", ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn process(pid: i32, state: u8) -> Stat {
-        Stat {
-            pid,
-            name: "su".to_owned(),
-            state,
-            parent: 1,
-            group: pid,
-            session: pid,
-            start_ticks: 1,
-        }
-    }
-
-    #[test]
-    fn what_may_not_be_signalled_is_named_five_at_most_and_never_the_dead() {
-        let what = "could not be ended";
-        assert_eq!(named(what, &[]), None);
-        assert_eq!(named(what, &[process(7, b'Z')]), None);
-        let some = [process(7, b'S'), process(8, b'Z'), process(9, b'T')];
-        let expected = "could not be ended: su (pid 7), su (pid 9)";
-        assert_eq!(named(what, &some).as_deref(), Some(expected));
-        let many: Vec<Stat> = (1..=8).map(|pid| process(pid, b'S')).collect();
-        let text = named(what, &many).unwrap();
-        assert!(text.ends_with("su (pid 5) and 3 more"), "{text}");
-    }
 }

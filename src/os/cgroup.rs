@@ -1,9 +1,7 @@
 //! One control group (cgroup v2) of an attempt: made, entered, limited, killed and removed. Which
-//! part of the tree is ours to do so in is `os::cgroup::delegated`.
+//! part of the tree is ours to do so in is `os::delegated`.
 //!
 //! No policy: what is wanted, and what an error means, is said elsewhere.
-
-mod delegated;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,8 +14,6 @@ use nix::poll::{PollFd, PollFlags};
 
 use super::process::{self, Stat};
 use super::{clock, poll};
-
-pub(crate) use self::delegated::{Delegated, Unusable, is_memory_limitable};
 
 /// The longest wait between two looks at a group that is being killed; the kernel tells before.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

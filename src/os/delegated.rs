@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use nix::unistd::{AccessFlags, Uid, access};
 
-use super::Cgroup;
-use crate::os::lock::{Kind, try_lock_open};
+use super::cgroup::Cgroup;
+use super::lock::{Kind, try_lock_open};
 
 /// The group of the supervisor itself and of its keepers: a group whose controllers its children
 /// use may have no processes.

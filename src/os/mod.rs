@@ -7,6 +7,7 @@ mod acl;
 pub(crate) mod aside;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
+pub(crate) mod delegated;
 pub(crate) mod disk;
 pub(crate) mod editor;
 pub(crate) mod file;

@@ -24,7 +24,7 @@ use crate::core::time::Now;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
 use crate::keeper::{self, Lent, Witness};
-use crate::os::cgroup::Delegated;
+use crate::os::delegated::Delegated;
 use crate::os::disk::allocate_behind_end;
 use crate::os::inside::open_inside;
 use crate::os::lock::{Kind, try_lock_inside};

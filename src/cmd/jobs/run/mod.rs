@@ -18,7 +18,7 @@ use crate::core::job::{Job, LogFormat, OnStop, Settings};
 use crate::core::time::Now;
 use crate::facts::traffic::running_max;
 use crate::jobfile::{Jobfile, LoadError};
-use crate::os::cgroup::{Delegated, Unusable};
+use crate::os::delegated::{Delegated, Unusable};
 use crate::os::notify::Notify;
 use crate::os::paths::Caller;
 use crate::os::signals::SelfPipe;
