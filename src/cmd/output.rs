@@ -53,6 +53,16 @@ impl Style {
             Self::Bad => Some("31"),
         }
     }
+
+    /// The text in this style, if there is colour.
+    pub(crate) fn paint(self, text: &str, has_color: bool) -> Cow<'_, str> {
+        match self.sgr() {
+            Some(sgr) if has_color && !text.is_empty() => {
+                format!("\x1b[{sgr}m{text}\x1b[0m").into()
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
 }
 
 /// Output that is not printed yet.
@@ -135,12 +145,7 @@ impl Out {
 
     /// The text in a style, where colour is available.
     pub(crate) fn styled<'t>(&self, style: Style, text: &'t str) -> Cow<'t, str> {
-        match style.sgr() {
-            Some(sgr) if self.has_color && !text.is_empty() => {
-                format!("\x1b[{sgr}m{text}\x1b[0m").into()
-            }
-            _ => Cow::Borrowed(text),
-        }
+        style.paint(text, self.has_color)
     }
 
     /// Writes a line.

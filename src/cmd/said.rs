@@ -18,6 +18,11 @@ pub(super) fn lines(findings: &[impl Display]) {
     findings.iter().for_each(|finding| text(&format!("{finding}\n")));
 }
 
+/// Writes text that is known to be harmless, colours and all.
+pub(super) fn plain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Writes over the line where the cursor is, on a terminal.
 pub(super) fn over(line: &str) {
     let _ = write!(io::stderr(), "\r{line}");

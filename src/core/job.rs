@@ -424,6 +424,11 @@ impl Policy {
         (!self.key_for.is_zero()).then(|| now - self.key_for)
     }
 
+    /// Whether its commands get the supervisor's environment.
+    pub(crate) fn passes_env(&self) -> bool {
+        self.inherit_env.unwrap_or(self.user.is_none())
+    }
+
     /// How many runs of the job may run at once; none is no limit.
     pub(crate) fn running_max(&self) -> Option<u32> {
         match self.overlap {

@@ -1,10 +1,12 @@
 //! What is wrong with a jobfile, and what would surprise.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::absent;
 use super::jobs::Jobs;
 use super::trust;
 use crate::core::forewarn::history::{self, History};
@@ -12,7 +14,7 @@ use crate::core::forewarn::{self, About, Finding};
 use crate::core::job::Job;
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
-use crate::jobfile::{self, Jobfile, Problem, Spot};
+use crate::jobfile::{self, Jobfile, Place, Problem, Spot};
 use crate::os::delegated;
 use crate::os::user::{self, AccountError};
 use crate::os::zone;
@@ -89,6 +91,7 @@ impl Report {
         }
         findings.extend(nobody(&jobs.jobs));
         findings.extend(untrusted(&jobs.jobs));
+        findings.extend(absent::look(&jobs.jobs));
         findings.extend(unlimited(&jobs.jobs));
         let spots: Vec<Spot<'_>> =
             findings.iter().map(|finding| spot(&jobs.jobs, &finding.about)).collect();
@@ -107,6 +110,7 @@ impl Report {
                 hint: finding.hint,
             });
         }
+        merge(&mut self.warnings);
         let file = |note: &Problem| sources.iter().position(|it| it.path == note.place.file);
         self.warnings.sort_by_key(|note| (file(note), note.place.line, note.place.column));
         self
@@ -148,6 +152,22 @@ pub(crate) struct Facts<'a> {
     errors: &'a [Problem],
     warnings: &'a [Problem],
     time_zones: String,
+}
+
+/// What is said of several jobs at one place, because it stands in `[defaults]`, is said once.
+fn merge(warnings: &mut Vec<Problem>) {
+    let mut firsts: Vec<Problem> = Vec::new();
+    let mut seen: HashMap<(Place, String), usize> = HashMap::new();
+    for warning in warnings.drain(..) {
+        match seen.entry((warning.place.clone(), warning.message.clone())) {
+            Entry::Occupied(first) => firsts[*first.get()].job = None,
+            Entry::Vacant(new) => {
+                new.insert(firsts.len());
+                firsts.push(warning);
+            }
+        }
+    }
+    *warnings = firsts;
 }
 
 /// Where a finding is about; no job has an empty name, so the file as a whole is meant by it.

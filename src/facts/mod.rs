@@ -4,6 +4,7 @@
 //! No text for people and no printing: that is `cmd`. Fields are only ever added, absent values are
 //! null, times are in UTC.
 
+mod absent;
 pub(crate) mod check;
 pub(crate) mod closely;
 pub(crate) mod doctor;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// The file, as it was named.
     #[serde(serialize_with = "lossy")]
@@ -72,13 +72,19 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<String>,
 }
 
+impl Problem {
+    /// What is wrong, and with which job, without the place.
+    pub(crate) fn sentence(&self) -> String {
+        match &self.job {
+            Some(job) => format!("job `{}`: {}", job.escape_debug(), self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        if let Some(job) = &self.job {
-            write!(f, "job `{}`: ", job.escape_debug())?;
-        }
-        f.write_str(&self.message)?;
+        write!(f, "{}: {}", self.place, self.sentence())?;
         self.hint.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
     }
 }

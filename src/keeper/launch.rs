@@ -28,7 +28,7 @@ use crate::os::user::{self, AccountError, Identity};
 use crate::os::{file, reports, trust};
 
 /// An `env_file` may be this long: an environment of the kernel's own limit.
-const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
+pub(crate) const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
 
 /// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
 const VALUE_MAX: u64 = 128 * 1024;

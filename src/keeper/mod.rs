@@ -33,6 +33,7 @@ use std::process::ExitCode;
 
 pub(crate) use self::begin::START_MAX;
 pub(crate) use self::enclosure::limit_again;
+pub(crate) use self::launch::ENV_FILE_MAX;
 pub(crate) use self::message::{Heard, Lent, hear, send_order, send_sweep};
 pub(crate) use self::sweep::{Witness, end_lost};
 

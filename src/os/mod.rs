@@ -22,6 +22,7 @@ pub(crate) mod outside;
 pub(crate) mod paths;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod reports;
 pub(crate) mod signals;
 pub(crate) mod socket;

@@ -173,7 +173,7 @@ impl Surroundings {
     /// What the environment of a job's commands is made of, but for what jobctl tells them.
     fn sources(&self, policy: &Policy) -> Sources {
         let is_given = policy.user.is_some();
-        let is_passed = policy.inherit_env.unwrap_or(!is_given);
+        let is_passed = policy.passes_env();
         let inherited =
             self.inherited.iter().filter(|(name, _)| is_passed && !is_own(name.as_bytes()));
         Sources {

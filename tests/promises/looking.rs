@@ -194,6 +194,61 @@ fn check_knows_from_history_which_timeout_is_too_tight() {
 }
 
 #[test]
+fn check_warns_of_what_jobs_name_and_is_not_there() {
+    let house = House::empty();
+    let script = house.write("script", "#!/nowhere/perl\n").display().to_string();
+    let windows = house.write_program("windows", "#!/bin/sh\r\n").display().to_string();
+    let env = house.write("env", "A=1\nnonsense\n").display().to_string();
+    for (keys, said) in [
+        ("command = 'true'\ncwd = '/nowhere'", "3:7: job `a`: working directory /nowhere: no such"),
+        (
+            "command = ['/nowhere/x', 'y']",
+            "2:12: job `a`: /nowhere/x: no such file or directory: its",
+        ),
+        ("command = ['no-such-tool']", "no-such-tool: not found in PATH: its"),
+        (
+            "command = ['/bin/true x']",
+            "2:12: job `a`: its only element is looked for as one program",
+        ),
+        (
+            "command = '/nowhere/x --all'",
+            "2:11: job `a`: /nowhere/x: no such file or directory: the",
+        ),
+        ("command = './nowhere; true'\ncwd = '/'", "job `a`: /./nowhere: no such file"),
+        (&format!("command = '{script} -v'"), "script: not executable"),
+        (&format!("command = ['{windows}']"), "ends with a carriage return"),
+        (
+            "command = 'true'\nshell = ['/nowhere/bash', '-c']",
+            "3:10: job `a`: /nowhere/bash: no such",
+        ),
+        ("command = 'true'\nenv_file = '/nowhere'", "3:12: job `a`: env_file /nowhere: no such"),
+        (&format!("command = 'true'\nenv_file = '{env}'"), "env: line 2: is not NAME=value"),
+        ("command = 'true'\nenv = { A = { file = '/x/y' } }", "3:7: job `a`: env A: /x/y: no such"),
+        ("command = 'true'\non_late = '/nowhere/page'", "/nowhere/page: no such file or directory"),
+    ] {
+        house.write_jobfile(&format!("[jobs.a]\n{keys}\nmailto = 'x'\n"));
+        let found = house.ask(&["check"]).expect(0).err;
+        assert!(found.contains(said), "{keys}: {found}");
+        assert_eq!(found.matches("jobs.toml:").count(), 1, "{keys}: {found}");
+    }
+    for keys in [
+        "command = 'true'\ncwd = '/nowhere'\nenabled = false",
+        "command = ['env', 'true']\nenv = { PATH = '/usr/bin' }",
+        "command = '/bin/true'",
+        "command = '$X/true'",
+    ] {
+        house.write_jobfile(&format!("[jobs.a]\n{keys}\nmailto = 'x'\n"));
+        assert_eq!(house.ask(&["check"]).expect(0).err, "", "{keys}");
+    }
+    house.write_jobfile(
+        "[defaults]\ncommand = 'true'\nmailto = 'x'\ncwd = '/nowhere'\n[jobs.a]\n[jobs.b]\n",
+    );
+    let found = house.ask(&["check"]).expect(0).err;
+    assert!(found.ends_with("jobs.toml:4:7: working directory /nowhere: no such file or directory: its attempts fail (spawn_failed)\n"), "{found}");
+    assert_eq!(found.lines().count(), 1, "{found}");
+}
+
+#[test]
 fn prune_removes_now_what_is_older_than_its_job_keeps_it() {
     let house = House::new("[jobs.work]\ncommand = 'echo said'\nkeep = { succeeded = '30d' }\n");
     let supervisor = house.start();

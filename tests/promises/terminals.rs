@@ -157,6 +157,33 @@ fn errors_of_a_hostile_jobfile_and_crontab_are_harmless() {
 }
 
 #[test]
+fn check_shows_the_line_of_what_is_wrong_on_a_terminal() {
+    let house = House::new("[jobs.a]\n\tcommand = ['/nowhere/x', \"1\"]\nmailto = 'x'\n");
+    let said = |color: &str, columns| {
+        let mut command = house.jobctl();
+        command.current_dir(house.dir()).args([
+            "--color",
+            color,
+            "--jobfile",
+            "jobs.toml",
+            "check",
+        ]);
+        String::from_utf8(on_terminal_of(columns, &mut command)).expect("it is text")
+    };
+    let plain = "jobs.toml:2:13: warning: job `a`: /nowhere/x: no such file or directory: its attempts fail (spawn_failed)\r\n\
+                 \x20   2 |  command = ['/nowhere/x', \"1\"]\r\n\
+                 \x20     |             ^\r\n\r\nOK, 1 job\r\n";
+    let wide = said("never", 80);
+    assert!(wide.ends_with(plain), "{wide}");
+    let narrow = said("never", 30);
+    assert!(narrow.contains("    2 |  command = ['/nowhere…\r\n"), "{narrow}");
+    assert!(said("always", 80).contains("2:13: \x1b[33mwarning:\x1b[0m job `a`"));
+    house.write_jobfile("[jobs.a]\ncomand = 'x'\n");
+    let errors = said("always", 80);
+    assert!(errors.contains("jobs.toml:2:1: \x1b[31merror:\x1b[0m job `a`: "), "{errors}");
+}
+
+#[test]
 fn what_exec_copies_is_escaped_on_a_terminal_and_exact_elsewhere() {
     let house = House::new(&jobfile());
     let mut bytes = HOSTILE.as_bytes().to_vec();

@@ -3,6 +3,9 @@
 //! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on
 //! standard output.
 
+use std::path::Path;
+
+use super::findings::{self, Label};
 use crate::cmd::jobset;
 use crate::cmd::said;
 use crate::cmd::{Context, Exit, Out, Result};
@@ -37,16 +40,16 @@ pub(super) fn of(context: &Context, jobfile: Jobfile) -> Report {
 }
 
 impl Report {
-    /// Says all findings, on standard error.
-    pub(super) fn say(&self, context: &Context) {
-        said::lines(&self.errors);
+    /// Says all findings, on standard error; `draft` is what was checked instead of a file.
+    pub(super) fn say(&self, context: &Context, draft: Option<(&Path, &[u8])>) {
+        findings::say(context, Label::Error, &self.errors, draft);
         if !context.global.quiet {
-            said::lines(&self.warnings);
+            findings::say(context, Label::Warning, &self.warnings, draft);
         }
     }
 
     fn print(&self, context: &Context, out: &mut Out) -> Result<()> {
-        self.say(context);
+        self.say(context, None);
         if context.global.verbose > 0 {
             said::lines(&[format!("time zones: {}", zone::source())]);
         }

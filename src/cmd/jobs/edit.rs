@@ -64,7 +64,7 @@ fn edit(
             return Ok(None);
         }
         let report = checked(context, path, edited.clone());
-        report.say(context);
+        report.say(context, Some((path, &edited)));
         if report.is_ok() {
             return Ok(Some(edited));
         }
@@ -147,7 +147,7 @@ fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
         None
     };
     out.answer(&facts(path, true, answer.as_ref()), |out| {
-        answer.iter().try_for_each(|answer| answer.print(out))
+        answer.iter().try_for_each(|answer| answer.print(context, out))
     })?;
     Ok(answer.map_or(Exit::Done, |answer| answer.exit()))
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod edit;
+mod findings;
 pub(super) mod init;
 pub(super) mod reload;
 pub(super) mod run;

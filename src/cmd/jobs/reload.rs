@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::findings::{self, Label};
 use crate::cmd::control::wait;
-use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::noun::{count, listed};
 use crate::core::time::Mono;
@@ -57,7 +57,7 @@ pub(super) struct Renamed {
 /// Answers `jobctl reload`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let answer = ask(context)?;
-    out.answer(&answer, |out| answer.print(out))?;
+    out.answer(&answer, |out| answer.print(context, out))?;
     Ok(answer.exit())
 }
 
@@ -167,11 +167,11 @@ impl Answer {
     }
 
     /// Prints it for people: one line, or all errors.
-    pub(super) fn print(&self, out: &mut Out) -> Result<()> {
+    pub(super) fn print(&self, context: &Context, out: &mut Out) -> Result<()> {
         if self.ok {
             return out.line(self.line());
         }
-        said::lines(&self.errors);
+        findings::say(context, Label::Error, &self.errors, None);
         Err(Failure::no(format!(
             "the jobfile is not in force: {}, the one before stays",
             count(self.errors.len(), "error")
