@@ -9,6 +9,9 @@ use crate::core::schedule::{HashSeed, Schedule};
 /// Longer fields are written anew from their values.
 const FIELD_BYTES_MAX: usize = 200;
 
+/// No `H` comes from a crontab.
+const SEED: HashSeed<'static> = HashSeed { seed: "", job: "" };
+
 /// What five fields mean to cron.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
@@ -19,8 +22,8 @@ pub(super) enum Fields {
         /// The fields that had to be written anew, as they were and as they are.
         rewritten: Vec<(String, String)>,
     },
-    /// Cron accepts it, and it never comes true.
-    Never,
+    /// Cron accepts it, and it never comes true; what was probably meant, if jobctl can tell.
+    Never(Option<String>),
 }
 
 /// One of the five fields.
@@ -81,14 +84,21 @@ pub(super) fn read(fields: &[&str; 5]) -> Result<Fields, String> {
         written.push(new);
     }
     if !rescue_empty_days(&sets, &mut written) {
-        return Ok(Fields::Never);
+        return Ok(Fields::Never(meant(&fields.join(" "))));
     }
     let text = written.join(" ");
-    let seed = HashSeed { seed: "", job: "" };
-    match Schedule::parse(&text, seed) {
+    match Schedule::parse(&text, SEED) {
         Ok(_) => Ok(Fields::Fires { text, rewritten }),
-        Err(error) if error.message.ends_with("never fires") => Ok(Fields::Never),
+        Err(error) if error.message.ends_with("never fires") => Ok(Fields::Never(None)),
         Err(error) => Err(error.message),
+    }
+}
+
+/// What an expression that cron never runs probably means.
+fn meant(text: &str) -> Option<String> {
+    match Schedule::parse(text, SEED) {
+        Ok(_) => Some("jobctl would run it as it stands".to_owned()),
+        Err(error) => Some(format!("{}: {}", error.message, error.hint?)),
     }
 }
 
@@ -349,7 +359,18 @@ mod tests {
             "0 0 5-1 * *",
             "0 0 * 12-1 *",
         ] {
-            assert_eq!(read_line(line), Ok(Fields::Never), "{line}");
+            assert!(matches!(read_line(line), Ok(Fields::Never(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_never_runs_is_told_with_what_was_meant() {
+        for (line, meant) in [
+            ("0 22-6/2 * * *", Some("hour 22-6 ends before it begins: write 22-23/2,0-6/2")),
+            ("0 0 * * FRI-SUN", Some("jobctl would run it as it stands")),
+            ("0 0 30 2 *", None),
+        ] {
+            assert_eq!(read_line(line), Ok(Fields::Never(meant.map(str::to_owned))), "{line}");
         }
     }
 

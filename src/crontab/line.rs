@@ -150,7 +150,10 @@ fn schedule<'a>(
             );
             Ok((written, text, trim(rest)))
         }
-        Fields::Never => Err("cron accepts this and never runs it".to_owned()),
+        Fields::Never(meant) => {
+            let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+            Err(format!("cron accepts this and never runs it{meant}"))
+        }
     }
 }
 

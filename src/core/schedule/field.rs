@@ -180,21 +180,35 @@ impl<'a> Parser<'a> {
     }
 
     fn range(&mut self, first: &Value<'_>, last: &Value<'_>) -> Result<(), ScheduleError> {
-        let (low, high) = self.kind.bounds();
         // A week may end on Sunday, however it is written.
         let end = if self.kind == Kind::Weekday && last.number == 0 && first.number > 0 {
             7
         } else {
             last.number
         };
+        let step = self.step()?;
         if first.number > end {
             let (from, to) = (first.text, last.text);
             let message = format!("{} {from}-{to} ends before it begins", self.kind.name());
-            return Err(error(first.at, message, format!("write {from}-{high},{low}-{to}")));
+            return Err(error(first.at, message, self.range_over_the_end(first, last, step)));
         }
-        let step = self.step()?;
         self.add(first.number, end, step);
         Ok(())
+    }
+
+    /// What to write for a range that goes on at the low end of the field, at the same pace.
+    fn range_over_the_end(&self, first: &Value<'_>, last: &Value<'_>, step: u64) -> String {
+        let (low, high) = self.kind.bounds();
+        // A week has two names for Sunday.
+        let width = if self.kind == Kind::Weekday { 7 } else { high - low + 1 };
+        let last_below = first.number + (high - first.number) / step * step;
+        let next = last_below.saturating_add(step) - width;
+        let each = if step == 1 { String::new() } else { format!("/{step}") };
+        let below = format!("{}-{high}{each}", first.text);
+        if next > last.number {
+            return format!("write {below}");
+        }
+        format!("write {below},{next}-{}{each}", last.text)
     }
 
     /// The `n` of `d#n`.

@@ -35,7 +35,8 @@ fn dates(text: &str, after: &str, count: usize) -> Vec<String> {
 fn an_error_says_where_and_what_to_write() {
     let (names, capital) =
         ("write mon: names have three letters", "write Mon: names have three letters");
-    let (weekend, range) = ("write FRI-7,0-MON", "write H(a-b), such as H(0-29)");
+    let (weekend, range) = ("write FRI-7,1-MON", "write H(a-b), such as H(0-29)");
+    let by_two = "write SAT-7/2,1-MON/2";
     let random = "random values are not known: write H or H(a-b), a value fixed for the job";
     for (text, position, message, hint) in [
         ("0 25 * * *", 2, "hour 25 is not in 0..=23", None),
@@ -46,6 +47,10 @@ fn an_error_says_where_and_what_to_write() {
         ("0 1,3/2 * * *", 4, "hour 3/2 has a step without a range", Some("write 3-23/2")),
         ("* * * * mon/2", 8, "day of week mon/2 has a step without a range", Some("write mon-7/2")),
         ("0 22-6 * * *", 2, "hour 22-6 ends before it begins", Some("write 22-23,0-6")),
+        ("0 22-6/2 * * *", 2, "hour 22-6 ends before it begins", Some("write 22-23/2,0-6/2")),
+        ("50-10/7 * * * *", 0, "minute 50-10 ends before it begins", Some("write 50-59/7,4-10/7")),
+        ("0 22-1/9 * * *", 2, "hour 22-1 ends before it begins", Some("write 22-23/9")),
+        ("0 0 * * SAT-MON/2", 8, "day of week SAT-MON ends before it begins", Some(by_two)),
         ("0 0 * * FRI-MON", 8, "day of week FRI-MON ends before it begins", Some(weekend)),
         ("0 0 ? * *", 4, "`?` is not expected in day of month", Some("write *")),
         ("0~30 * * * *", 1, "`~` is not expected in minute", Some(random)),
