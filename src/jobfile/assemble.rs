@@ -15,7 +15,7 @@ use super::scope::{Owner, Scope};
 use super::text::Document;
 use super::units;
 use super::value;
-use crate::core::job::{CommandLine, Job, Name, Policy, Settings};
+use crate::core::job::{CommandLine, Job, Name, Overlap, Policy, Settings};
 
 /// Jobs of a jobfile with all it includes.
 const JOBS_MAX: usize = 10_000;
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
                     None,
                 );
             }
-            check_overlap(table, None);
+            check_overlap(table);
         }
         Self { scope: top, base, defaults }
     }
@@ -158,7 +158,8 @@ impl<'a> Reader<'a> {
                 Some("write `command = \"...\"`".to_owned()),
             );
         }
-        check_overlap(table, defaults);
+        check_overlap(table);
+        prefer_own_concurrency(table, &mut draft);
         check_exit_codes(table, offset, &draft.policy);
         warn_of_pipe(table, offset, &draft);
         draft
@@ -179,20 +180,23 @@ fn not_a_job_hint(name: &str) -> Option<String> {
     is_key.then(|| format!("`{name}` is a key of a job: write it under [jobs.NAME]"))
 }
 
-/// `concurrency` would be silently without effect under `overlap = "allow"`, unless the job
-/// overrides a default by it.
-fn check_overlap(table: &Table<'_>, defaults: Option<&Table<'_>>) {
-    let allows = |table: &Table<'_>| {
-        table
-            .keys
-            .get("overlap")
-            .and_then(|node| node.get_ref().as_str())
-            .map(|overlap| overlap == "allow")
-    };
-    let allowed = allows(table).or_else(|| defaults.and_then(allows));
-    if let (Some(true), Some(offset)) = (allowed, table.offset("concurrency")) {
+/// `concurrency` would be silently without effect under `overlap = "allow"`.
+fn check_overlap(table: &Table<'_>) {
+    let overlap = table.keys.get("overlap").filter(|node| node.get_ref().as_str() == Some("allow"));
+    if let (Some(overlap), Some(offset)) = (overlap, table.offset("concurrency")) {
+        let line = table.scope.text.place(overlap.span().start).line;
+        let message = format!("`concurrency` stands beside `overlap = \"allow\"` in line {line}");
         let hint = "take out either: `allow` means no limit".to_owned();
-        table.scope.report(offset, "`concurrency` stands beside `overlap = \"allow\"`", Some(hint));
+        table.scope.report(offset, message, Some(hint));
+    }
+}
+
+/// A job's own `concurrency` is newer than an `overlap = "allow"` of `[defaults]`, such as that of
+/// an imported crontab.
+fn prefer_own_concurrency(table: &Table<'_>, draft: &mut Draft) {
+    let is_inherited = draft.policy.overlap == Overlap::Allow && !table.has("overlap");
+    if is_inherited && table.has("concurrency") {
+        draft.policy().overlap = Overlap::Skip;
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The policy, to be changed.
-    fn policy(&mut self) -> &mut Policy {
+    pub(super) fn policy(&mut self) -> &mut Policy {
         Arc::make_mut(&mut self.policy)
     }
 }

@@ -64,7 +64,7 @@ const OF_A_JOB: &[(&str, &str)] = &[
     ),
     (
         "overlap = \"allow\"\nconcurrency = 2",
-        "4:15: job `a`: `concurrency` stands beside `overlap = \"allow\"`",
+        "4:15: job `a`: `concurrency` stands beside `overlap = \"allow\"` in line 3",
     ),
     (
         "overlap = \"queue\"",

@@ -188,6 +188,18 @@ fn a_default_is_replaced_whole_but_variables_merge() {
 }
 
 #[test]
+fn a_jobs_own_concurrency_limits_it_although_others_may_overlap() {
+    let file = good(
+        "[defaults]\noverlap = \"allow\"\ncommand = \"true\"\n\
+         [jobs.a]\nconcurrency = 2\n[jobs.b]\nconcurrency = 2\noverlap = \"queue-all\"\n[jobs.c]\n",
+    );
+    let found = file.jobs.iter().map(|job| (job.policy.overlap, job.policy.running_max()));
+    let wanted =
+        [(Overlap::Skip, Some(2)), (Overlap::QueueAll, Some(2)), (Overlap::Allow, None)];
+    assert_eq!(found.collect::<Vec<_>>(), wanted);
+}
+
+#[test]
 fn a_default_schedule_is_hashed_for_each_job() {
     let text = "[defaults]\nschedule = \"H H * * *\"\ncommand = \"true\"\n";
     let names: String = ["a", "b", "c", "d"].map(|name| format!("[jobs.{name}]\n")).concat();
