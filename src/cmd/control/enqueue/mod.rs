@@ -8,6 +8,8 @@ mod batch;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
+use serde::Serialize;
+
 use crate::cli;
 use crate::cmd::control::items::{self, Separator};
 use crate::cmd::control::selection;
@@ -205,15 +207,27 @@ fn added_to_none(addition: &Addition<'_>, items: impl Iterator<Item = NewItem>) 
     }
 }
 
+/// An item of a dry run: only the run that holds its key has an id.
+#[derive(Serialize)]
+struct Rehearsed {
+    id: Option<i64>,
+    existing: bool,
+}
+
 /// Says what a dry run found.
 fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit> {
-    let existing = added.iter().filter(|added| added.existing).count();
-    let (new, name) = (count(added.len() - existing, "run"), &job.name);
-    out.line(match existing {
-        0 => format!("would add {new} of {name}"),
-        _ => format!("would add {new} of {name}; the keys of {existing} more are held"),
-    })?;
-    Ok(Exit::Done)
+    let rehearsed = added.iter().map(|&Added { id, existing }| Rehearsed {
+        id: Some(id).filter(|_| existing),
+        existing,
+    });
+    out.answers(&rehearsed.collect::<Vec<_>>(), |out| {
+        let existing = added.iter().filter(|added| added.existing).count();
+        let (new, name) = (count(added.len() - existing, "run"), &job.name);
+        out.line(match existing {
+            0 => format!("would add {new} of {name}"),
+            _ => format!("would add {new} of {name}; the keys of {existing} more are held"),
+        })
+    })
 }
 
 fn key_held(addition: &Addition<'_>, key: &str, by: i64) -> Failure {
