@@ -360,6 +360,8 @@ pub(crate) struct Policy {
     pub(crate) hooks: Hooks,
     /// Who gets mail.
     pub(crate) mailto: Option<Box<str>>,
+    /// The sender of its mail; none: whom sendmail(8) names.
+    pub(crate) mail_from: Option<Box<str>>,
     /// When.
     pub(crate) mail_on: MailOn,
     /// At most one `on_failure` and mail in it.
@@ -411,6 +413,7 @@ impl Default for Policy {
             expect_every: ExpectEvery::Auto,
             hooks: Hooks::default(),
             mailto: None,
+            mail_from: None,
             mail_on: MailOn::Failure,
             hook_interval: Duration::from_secs(300),
             keep: Keep::default(),

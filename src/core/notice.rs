@@ -110,6 +110,8 @@ pub(crate) const fn weight(event: Event) -> u8 {
 pub(crate) struct Mail<'a> {
     /// `mailto`.
     pub(crate) to: &'a str,
+    /// `mail_from`.
+    pub(crate) from: Option<&'a str>,
     /// The job.
     pub(crate) job: &'a str,
     /// `user@host`.
@@ -140,7 +142,7 @@ impl Mail<'_> {
     /// The message, for `sendmail -t`. What the command printed is escaped where it is no text, as
     /// on a terminal (RFC 5322, section 3.5: no NUL, no bare CR).
     pub(crate) fn message(&self) -> Message {
-        let Self { to, job, place, summary, count, .. } = self;
+        let Self { to, from, job, place, summary, count, .. } = self;
         let what = match self.event {
             Event::Failure | Event::AttemptFailure => "failed",
             Event::Late => "late",
@@ -148,8 +150,9 @@ impl Mail<'_> {
             Event::Success => "succeeded",
             Event::Output => "output",
         };
-        let mut head =
-            format!("To: {}\nSubject: jobctl <{}> {job}: {what}", one_line(to), one_line(place));
+        let from = from.map(|from| format!("From: {}\n", one_line(from))).unwrap_or_default();
+        let (to, place) = (one_line(to), one_line(place));
+        let mut head = format!("To: {to}\n{from}Subject: jobctl <{place}> {job}: {what}");
         if !summary.is_empty() {
             let _ = write!(head, " ({})", one_line(summary));
         }
@@ -261,6 +264,7 @@ mod tests {
     fn nothing_that_a_job_says_adds_a_header() {
         let mail = Mail {
             to: "ops\nBcc: all",
+            from: Some("cron\nCc: all"),
             job: "backup",
             place: "root@host",
             event: Event::Failure,
@@ -272,7 +276,7 @@ mod tests {
         let Message { head, body } = mail.message();
         assert_eq!(
             head,
-            "To: ops Bcc: all\nSubject: jobctl <root@host> backup: failed (exit 3  X: y)\nMIME-Version: 1.0\n\
+            "To: ops Bcc: all\nFrom: cron Cc: all\nSubject: jobctl <root@host> backup: failed (exit 3  X: y)\nMIME-Version: 1.0\n\
              Content-Type: text/plain; charset=UTF-8\nAuto-Submitted: auto-generated\n\
              X-Jobctl-Job: backup\nX-Jobctl-Event: failure\n"
         );

@@ -222,9 +222,12 @@ pub(super) fn account(value: &Value<'_>) -> Option<Box<str>> {
     Some(text.into())
 }
 
-/// Whom mail goes to.
-pub(super) fn address(value: &Value<'_>) -> Option<Box<str>> {
-    let text = value.words()?;
+/// An address for mail; the empty text is none.
+pub(super) fn address(value: &Value<'_>) -> Option<Option<Box<str>>> {
+    let text = value.text()?;
+    if text.trim().is_empty() {
+        return Some(None);
+    }
     if text.starts_with('-') || text.chars().any(char::is_control) {
         value.complain(
             "is not a mail address",
@@ -232,7 +235,7 @@ pub(super) fn address(value: &Value<'_>) -> Option<Box<str>> {
         );
         return None;
     }
-    Some(text.into())
+    Some(Some(text.into()))
 }
 
 /// Adds variables to those there are; a name that is there gets the new value.

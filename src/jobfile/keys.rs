@@ -159,7 +159,8 @@ pub(super) const JOB: &[Key<Draft>] = &[
         set_some(&mut d.policy().hooks.on_attempt_failure, v.command());
     }),
     key("on_late", COMMAND, |d, v| set_some(&mut d.policy().hooks.on_late, v.command())),
-    key("mailto", STRING, |d, v| set_some(&mut d.policy().mailto, compound::address(v))),
+    key("mailto", STRING, |d, v| set(&mut d.policy().mailto, compound::address(v))),
+    key("mail_from", STRING, |d, v| set(&mut d.policy().mail_from, compound::address(v))),
     key("mail_on", STRING, |d, v| {
         set(&mut d.policy().mail_on, v.word());
     }),

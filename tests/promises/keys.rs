@@ -235,7 +235,7 @@ fn late_after_b(house: &House) -> String {
 
 /// How often anybody was told of two runs of `a`.
 fn told_of_two(house: &House) -> String {
-    house.write("sendmail", "#!/bin/sh\necho mail >> \"$T/told\"\n");
+    house.write("sendmail", "#!/bin/sh\necho mail $(sed -n 's/^From: //p') >> \"$T/told\"\n");
     fs::set_permissions(house.path("sendmail"), fs::Permissions::from_mode(0o755))
         .expect("it is ours");
     let supervisor = house.start();
@@ -599,6 +599,15 @@ const OF_JOBS: &[Row] = &[
         told_of_two,
     ),
     row("mailto", FAILS, [(NOTHING, ""), ("mailto = 'ops'", "mail mail")], told_of_two),
+    row(
+        "mail_from",
+        FAILS,
+        [
+            ("mailto = 'ops'", "mail mail"),
+            ("mailto = 'ops'\nmail_from = 'a@b'", "mail a@b mail a@b"),
+        ],
+        told_of_two,
+    ),
     row(
         "mail_on",
         "[jobs.a]\ncommand = 'echo said'\nhook_interval = '0s'\nmailto = 'ops'\nenv = { PATH = '@T@:/usr/bin:/bin' }\n",

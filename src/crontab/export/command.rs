@@ -83,6 +83,7 @@ fn is_given(export: &Export<'_>, common: &Variables<'_>, name: &str, value: &str
     match name {
         "SHELL" => value == line_shell(export.job),
         "MAILTO" => value == export.job.policy.mailto.as_deref().unwrap_or_default(),
+        "MAILFROM" => Some(value) == export.job.policy.mail_from.as_deref(),
         "CRON_TZ" => export.zone == Some(value),
         _ => common.get(name) == Some(&value),
     }

@@ -76,6 +76,7 @@ pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
         kind,
         shell: "/bin/sh".to_owned(),
         mailto: None,
+        mail_from: String::new(),
         zone: None,
         common,
         exported: Exported::default(),
@@ -121,6 +122,7 @@ struct Writer<'a> {
     kind: Kind<'a>,
     shell: String,
     mailto: Option<String>,
+    mail_from: String,
     zone: Option<String>,
     /// Variables that all jobs have alike, in lines at the top.
     common: Variables<'a>,
@@ -214,6 +216,12 @@ impl Writer<'_> {
         if self.mailto.as_ref() != Some(&mailto) {
             self.line(&format!("MAILTO={}", command::value(&mailto)));
             self.mailto = Some(mailto);
+        }
+        // cronie's; to Debian's cron it is a variable like any other.
+        let mail_from = policy.mail_from.as_deref().unwrap_or_default();
+        if self.mail_from != mail_from {
+            self.line(&format!("MAILFROM={}", command::value(mail_from)));
+            mail_from.clone_into(&mut self.mail_from);
         }
     }
 

@@ -83,6 +83,7 @@ on_success = "echo"
 on_attempt_failure = "echo"
 on_late = "echo"
 mailto = "ops@example.org"
+mail_from = "cron@example.org"
 mail_on = "output"
 hook_interval = "0s"
 keep = { succeeded = "1d", failed = "2d", runs = 10 }
@@ -194,8 +195,7 @@ fn a_jobs_own_concurrency_limits_it_although_others_may_overlap() {
          [jobs.a]\nconcurrency = 2\n[jobs.b]\nconcurrency = 2\noverlap = \"queue-all\"\n[jobs.c]\n",
     );
     let found = file.jobs.iter().map(|job| (job.policy.overlap, job.policy.running_max()));
-    let wanted =
-        [(Overlap::Skip, Some(2)), (Overlap::QueueAll, Some(2)), (Overlap::Allow, None)];
+    let wanted = [(Overlap::Skip, Some(2)), (Overlap::QueueAll, Some(2)), (Overlap::Allow, None)];
     assert_eq!(found.collect::<Vec<_>>(), wanted);
 }
 

@@ -50,6 +50,7 @@ impl<S: Spawner> Turn<'_, S> {
         let bytes = output.map(|output| output.text()).unwrap_or_default();
         let mail = Mail {
             to,
+            from: job.policy.mail_from.as_deref(),
             job: job.name.as_str(),
             place: &place,
             event: row.event,
