@@ -12,7 +12,14 @@ const LOOK_MAX: usize = 4096;
 const SKIPPED: &[&str] = &[
     "cd", "pushd", "test", "[", "[[", ":", "true", "false", "export", "set", "unset", "umask",
     "ulimit", ".", "source", "sleep", "command", "type", "which", "trap", "wait", "exit", "return",
-    "echo", "printf", "mkdir", "read", "date",
+    "echo", "printf", "mkdir", "read", "date", "fi", "done", "esac", "case", "for", "in", "select",
+    "function", "local", "shift", "break", "continue", "]", "]]",
+];
+
+/// Those of them that name nothing even where there is nothing else.
+const NAMELESS: &[&str] = &[
+    "test", "[", "[[", ":", "fi", "done", "esac", "case", "for", "in", "select", "function", "]",
+    "]]",
 ];
 
 /// Words that stand before a command.
@@ -38,6 +45,22 @@ const WRAPPERS: &[(&str, &str, usize)] = &[
     ("runuser", "ug", 0),
     ("xvfb-run", "", 0),
     ("cronitor", "", 0),
+    ("bundle", "", 0),
+];
+
+/// Programs whose first argument says what they do, and a word before it that does not.
+const TOOLS: &[(&str, &str)] = &[
+    ("rake", ""),
+    ("rails", ""),
+    ("artisan", ""),
+    ("manage.py", ""),
+    ("console", ""),
+    ("make", ""),
+    ("just", ""),
+    ("npm", "run"),
+    ("yarn", "run"),
+    ("pnpm", "run"),
+    ("composer", "run"),
 ];
 
 const INTERPRETERS: &[&str] = &[
@@ -85,10 +108,18 @@ pub(super) fn of_file(name: &str) -> String {
 fn program(command: &str, depth: u8) -> Option<String> {
     let parts = simple_commands(command);
     let found = parts.iter().find_map(|words| named(words, depth));
-    found.or_else(|| {
-        let first = parts.iter().flatten().find(|word| !is_assignment(word));
-        first.map(|word| basename(word).to_owned())
-    })
+    found.or_else(|| parts.iter().find_map(|words| named_at_worst(words)))
+}
+
+/// The first word, where no simple command is worth a name: what `.` reads, else a builtin.
+fn named_at_worst(words: &[String]) -> Option<String> {
+    let is_name = |word: &&String| !is_assignment(word) && !KEYWORDS.contains(&word.as_str());
+    let mut words = words.iter().filter(is_name);
+    match words.next()?.as_str() {
+        "." | "source" => words.next().map(|file| basename(file).to_owned()),
+        word if NAMELESS.contains(&word) => None,
+        word => Some(basename(word).to_owned()),
+    }
 }
 
 /// What one simple command is for; none if that is not worth a name.
@@ -111,8 +142,25 @@ fn named(words: &[String], depth: u8) -> Option<String> {
         } else if is_interpreter(base) {
             return script(base, rest, depth);
         } else {
-            return Some(base.to_owned());
+            return Some(of_tool(base, rest));
         }
+    }
+}
+
+/// A program together with what it is told to do, where that says more.
+fn of_tool(base: &str, words: &[String]) -> String {
+    if base == "run-parts" {
+        let directory = words.iter().rfind(|word| !word.starts_with('-'));
+        return directory.map_or(base, |directory| basename(directory)).to_owned();
+    }
+    let Some((_, empty)) = TOOLS.iter().find(|(name, _)| *name == base) else {
+        return base.to_owned();
+    };
+    let stem = base.strip_suffix(".py").unwrap_or(base);
+    let mut words = words.iter().filter(|word| word != empty && !is_assignment(word));
+    match words.next().filter(|word| !word.starts_with('-')) {
+        Some(word) => format!("{stem}-{word}"),
+        None => stem.to_owned(),
     }
 }
 
@@ -162,7 +210,7 @@ fn script(interpreter: &str, words: &[String], depth: u8) -> Option<String> {
             }
             "-c" => return None,
             option if option.starts_with('-') => {}
-            file => return Some(basename(file).to_owned()),
+            file => return Some(of_tool(basename(file), words.as_slice())),
         }
     }
     Some(interpreter.to_owned())
@@ -279,7 +327,23 @@ mod tests {
     fn a_job_is_named_after_the_program_that_matters() {
         for (command, name) in [
             ("/usr/local/bin/backup.sh --all", "backup"),
-            ("cd /srv/app && ./bin/rake cleanup", "rake"),
+            ("cd /srv/app && ./bin/rake cleanup", "rake-cleanup"),
+            (
+                "cd /srv/app && bundle exec rake db:sessions:trim RAILS_ENV=x",
+                "rake-db-sessions-trim",
+            ),
+            ("bundle exec sidekiq-cleaner", "sidekiq-cleaner"),
+            ("php /srv/artisan schedule:run >> /dev/null", "artisan-schedule-run"),
+            ("/venv/bin/python manage.py clearsessions", "manage-clearsessions"),
+            ("npm run report", "npm-report"),
+            ("make -C /srv", "make"),
+            ("run-parts --report /opt/scripts/", "scripts"),
+            ("cd / && run-parts --report /etc/cron.hourly", "cron.hourly"),
+            ("run-parts", "run-parts"),
+            ("if [ -x /a ]; then . /a/env.sh; fi", "env"),
+            ("if [ -x /a ]; then true; fi", "true"),
+            ("for f in /spool/*; do /opt/eat $f; done", "eat"),
+            ("[ -x /a ]", "job"),
             ("A=1 B=\"x y\" /opt/report", "report"),
             (
                 "test -x /usr/bin/certbot -a \\! -d /run/systemd/system && perl -e 'sleep int(rand(43200))' && certbot -q renew",
