@@ -230,7 +230,7 @@ mod tests {
             zone: None,
             user: Some("root".to_owned()),
             command: command.to_owned(),
-            is_anacron: false,
+            starter: crate::crontab::Starter::Cron,
         }
     }
 

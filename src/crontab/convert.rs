@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::draft::{Draft, Item};
 use super::name::Names;
 use super::reader::Reader;
-use super::{Import, Imported, Request, Tools, Unknown, switch_off, write};
+use super::{Import, Request, Tools, Unknown, switch_off, write};
 
 /// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or
 /// among the unknown ones.
@@ -24,9 +24,7 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
     for item in items {
         match item {
-            Item::Job(draft) => {
-                jobs.push(Imported { is_anacron: draft.catches_up, ..draft.imported })
-            }
+            Item::Job(draft) => jobs.push(draft.imported),
             Item::Kept(line) => unknown.push(line),
             Item::Comment(_) | Item::Break => {}
         }
@@ -41,9 +39,14 @@ fn head(request: &Request) -> String {
 
 fn give_names(items: &mut [Item]) {
     let mut names = Names::default();
-    for item in items {
-        if let Item::Job(draft) = item {
-            draft.imported.job = names.unique(&draft.base);
+    // What is switched off takes no name from its successor.
+    for is_off in [false, true] {
+        for item in items.iter_mut() {
+            if let Item::Job(draft) = item
+                && draft.is_off() == is_off
+            {
+                draft.imported.job = names.unique(&draft.base);
+            }
         }
     }
 }
@@ -101,6 +104,9 @@ fn keep(item: Option<&mut Item>, reason: impl Fn(&Draft) -> Option<String>) {
 }
 
 fn kept(draft: &Draft, reason: String) -> Item {
+    if draft.is_off() {
+        return Item::Comment(draft.line.clone());
+    }
     Item::Kept(Unknown {
         file: draft.imported.file.clone(),
         line: draft.imported.line,
@@ -113,6 +119,7 @@ fn switch_off(request: &Request, items: &[Item]) -> Vec<String> {
     let mut lines: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); request.sources.len()];
     for item in items {
         if let Item::Job(draft) = item
+            && !draft.is_off()
             && let Some(lines) = lines.get_mut(draft.source)
         {
             lines.insert(draft.imported.line);

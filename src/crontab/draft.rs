@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Imported, Unknown};
+use super::{Imported, Starter, Unknown};
 
 /// What a command is.
 #[derive(Clone, Debug)]
@@ -39,14 +39,21 @@ pub(super) struct Draft {
     pub(super) cwd: Option<String>,
     /// `mailto`.
     pub(super) mailto: Option<String>,
+    /// `mail_from`.
+    pub(super) mail_from: Option<String>,
     /// `jitter`.
     pub(super) jitter: Option<String>,
-    /// `lock`.
-    pub(super) lock: Option<String>,
-    /// Whether it runs under nice(1).
-    pub(super) is_nice: bool,
-    /// `catch_up = "last"`.
-    pub(super) catches_up: bool,
+    /// Further keys, each with its value as it is written.
+    pub(super) keys: Vec<(&'static str, String)>,
+    /// What stands above it, besides the comments of the crontab.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Draft {
+    /// Whether its line is commented out.
+    pub(super) fn is_off(&self) -> bool {
+        self.imported.starter == Starter::Nothing
+    }
 }
 
 /// A piece of the jobfile, in the order of the crontabs.

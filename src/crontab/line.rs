@@ -120,6 +120,24 @@ fn entry(text: &str, has_user: bool) -> Result<Entry, String> {
     }
 }
 
+/// Begins of commands in comments that explain the fields.
+const LEGENDS: [&str; 5] =
+    ["command to ", "user-name ", "<command", "/path/to/", "tar -zcf /var/backups/home.tgz /home/"];
+
+/// Reads a comment as a line that was commented out; none if it is more likely prose.
+pub(super) fn commented_out(comment: &str, has_user: bool) -> Option<Entry> {
+    let text = comment.trim_start_matches(['#', ' ', '\t']);
+    let Ok(entry) = entry(text, has_user) else {
+        return None;
+    };
+    let command = trim(&entry.rest);
+    let is_legend = LEGENDS.iter().any(|begin| command.starts_with(begin))
+        || entry.user.as_deref() == Some("user-name");
+    // "@daily is enough" is a sentence.
+    let is_command = !entry.written.starts_with('@') || command.contains('/');
+    (is_command && !is_legend && !text.contains('\0')).then_some(entry)
+}
+
 /// The schedule as written and for jobctl, and what follows it.
 fn schedule<'a>(
     text: &'a str,

@@ -11,6 +11,7 @@ mod env;
 pub(crate) mod export;
 mod fields;
 mod line;
+mod looks;
 mod name;
 mod notes;
 mod parts;
@@ -25,6 +26,7 @@ mod write;
 mod tests;
 
 pub(crate) use convert::import;
+pub(crate) use looks::{first_words, is_anacrontab};
 
 /// A line of a crontab that starts a command, and the job that was made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +45,19 @@ pub(crate) struct Imported {
     pub(crate) user: Option<String>,
     /// The rest of the line as it stands there, `%` and all: what cron writes into its `CMD` lines.
     pub(crate) command: String,
-    /// It is a line of anacron's, which cron does not start: its schedule is the one that was made
-    /// for it.
-    pub(crate) is_anacron: bool,
+    /// Who starts it.
+    pub(crate) starter: Starter,
+}
+
+/// Who starts the command of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starter {
+    /// cron.
+    Cron,
+    /// anacron: its schedule is the one that was made for it.
+    Anacron,
+    /// Nothing: the line is commented out, and so its job is not enabled.
+    Nothing,
 }
 
 /// What is to be imported.

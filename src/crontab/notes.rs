@@ -3,7 +3,7 @@
 
 use super::draft::Item;
 use super::reader::Reader;
-use super::{Kind, Note};
+use super::{Kind, Note, percent};
 use crate::core::noun::count;
 
 /// The longest command of Debian's cron (MAX_COMMAND of cron.h).
@@ -23,8 +23,17 @@ impl Reader<'_> {
     }
 
     /// Notes what is not the same for a command.
-    pub(super) fn note_command(&mut self, rest: &str, command: &str) {
+    pub(super) fn note_command(&mut self, rest: &str, command: &str, stdin: &str) {
         let line = Some(self.line);
+        if percent::is_mistaken(command, stdin) {
+            let text = format!(
+                "the first `%` ends the command, and what follows is its standard input: cron runs `{command}`; if `%` was meant, cron needs `\\%`, and the jobfile `%` in `command`"
+            );
+            self.note(line, &text);
+        }
+        if command.starts_with("root ") && *self.kind != Kind::System {
+            self.note(line, "its command begins with `root`, as behind the user column of /etc/crontab; a user's crontab has none, and cron runs a program `root`");
+        }
         if rest.len() > DEBIAN_COMMAND_MAX {
             self.note(
                 line,
@@ -72,7 +81,7 @@ impl Reader<'_> {
         if self.with_mail > 0 {
             let jobs = count(self.with_mail, "job");
             let text = format!(
-                "MAILTO of {jobs} is `mailto` with `mail_on = \"output\"`; `jobctl check` says if this version does not mail yet"
+                "MAILTO of {jobs} is `mailto` with `mail_on = \"output\"`, a mail for each attempt that prints something"
             );
             self.note(None, &text);
         }

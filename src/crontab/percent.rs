@@ -26,6 +26,31 @@ pub(super) fn split(rest: &str) -> (String, String) {
     (command, stdin(input))
 }
 
+/// Whether a `%` ended the command where it was hardly meant to: within quotes or parentheses, or in
+/// the format of `date`.
+pub(super) fn is_mistaken(command: &str, stdin: &str) -> bool {
+    !stdin.is_empty() && (command.ends_with('+') || is_open(command))
+}
+
+/// Whether a quote or parenthesis of a shell's text is not closed.
+fn is_open(command: &str) -> bool {
+    let (mut quote, mut depth, mut backticks) = (None, 0_i32, 0);
+    let mut chars = command.chars();
+    while let Some(char) = chars.next() {
+        match (quote, char) {
+            (Some(open), _) if open == char => quote = None,
+            (Some('\''), _) => {}
+            (_, '\\') => drop(chars.next()),
+            (None, '\'' | '"') => quote = Some(char),
+            (_, '`') => backticks += 1,
+            (_, '(') => depth += 1,
+            (_, ')') => depth -= 1,
+            _ => {}
+        }
+    }
+    quote.is_some() || depth > 0 || backticks % 2 == 1
+}
+
 fn stdin(input: &str) -> String {
     let mut text = String::with_capacity(input.len() + 1);
     let (mut is_escaped, mut needs_newline) = (false, false);
@@ -56,6 +81,23 @@ fn stdin(input: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_percent_within_quotes_or_parentheses_is_a_mistake() {
+        for (rest, is_mistake) in [
+            ("echo \"$(date +%F)\"", true),
+            ("tar czf /b/`date +%F`.tgz /srv", true),
+            ("tar czf /b/$(date -u +%F).tgz /srv", true),
+            ("mysql -e \"select '%'\"", true),
+            ("date +%F", true),
+            (r"date +\%F", false),
+            (r#"echo "it's" \" | mail root%Hello%"World"#, false),
+            ("(cat; date)%x", false),
+        ] {
+            let (command, stdin) = split(rest);
+            assert_eq!(is_mistaken(&command, &stdin), is_mistake, "{rest}");
+        }
+    }
 
     #[test]
     fn the_first_percent_ends_the_command() {

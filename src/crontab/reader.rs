@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::draft::{Action, Draft, Item};
 use super::line::{self, Entry, Line};
 use super::parts::{self, Parts};
-use super::{Directory, Imported, Kind, Note, Request, Source, Tools, Unknown};
-use super::{anacron, name, percent};
+use super::{Directory, Imported, Kind, Note, Request, Source, Starter, Tools, Unknown};
+use super::{anacron, name, percent, write};
 
 /// A jobfile may have so many jobs.
 const JOBS_MAX: usize = 10_000;
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         }
         match line::read(bytes, *self.kind == Kind::System) {
             Line::Blank => self.items.push(Item::Break),
-            Line::Comment(text) => self.items.push(Item::Comment(text)),
+            Line::Comment(text) => self.comment(bytes, text),
             Line::Variable { name, value, remark } => {
                 self.note_some(remark);
                 self.set(bytes, name, value);
@@ -162,6 +162,12 @@ impl<'a> Reader<'a> {
                 }
             }
             "RANDOM_DELAY" => self.set_delay(&value),
+            "MAILFROM" if !is_anacron && !value.is_empty() => {
+                self.note(
+                    Some(self.line),
+                    "MAILFROM is cronie's, and `mail_from` here; Debian's cron does not look at it",
+                );
+            }
             "START_HOURS_RANGE" if is_anacron => {
                 self.now.start_hour = anacron::start_hour(&value);
                 return;
@@ -194,19 +200,7 @@ impl<'a> Reader<'a> {
         for remark in &entry.remarks {
             self.note(Some(self.line), remark);
         }
-        let (command, stdin) = percent::split(entry.rest.trim_start_matches([' ', '\t']));
-        let user = entry.user.clone().or_else(|| match self.kind {
-            Kind::User(owner) => owner.clone(),
-            Kind::System | Kind::Anacron => None,
-        });
-        let draft = self.draft(bytes, &entry.written, &entry.rest);
-        let draft = Draft {
-            schedule: entry.schedule,
-            imported: Imported { user, zone: self.now.zone.clone(), ..draft.imported },
-            cwd: self.now.env.get("HOME").filter(|home| home.starts_with('/')).cloned(),
-            stdin,
-            ..draft
-        };
+        let (command, draft) = self.job(bytes, &entry);
         if let Some(parts) = parts::read(&command)
             && let Some(directory) = self.directory(&parts)
         {
@@ -221,12 +215,52 @@ impl<'a> Reader<'a> {
             );
             return;
         }
-        self.note_command(&entry.rest, &command);
+        self.note_command(&entry.rest, &command, &draft.stdin);
+        let mut remarks = Vec::new();
+        if percent::is_mistaken(&command, &draft.stdin) {
+            remarks.push("# In cron, `%` ends the command here and begins its standard input, which was hardly meant. A jobfile takes `%` as it is.".to_owned());
+        }
+        self.push(Draft {
+            base: name::of_command(&command),
+            action: Action::Shell(command),
+            remarks,
+            ..draft
+        });
+    }
+
+    /// A comment, or a line that was commented out.
+    fn comment(&mut self, bytes: &[u8], text: String) {
+        let off = line::commented_out(&text, *self.kind == Kind::System);
+        let Some(entry) = off.filter(|_| self.is_full().is_none()) else {
+            self.items.push(Item::Comment(text));
+            return;
+        };
+        let (command, mut draft) = self.job(bytes, &entry);
+        draft.imported.starter = Starter::Nothing;
+        draft.keys.push(("enabled", "false".to_owned()));
         self.push(Draft {
             base: name::of_command(&command),
             action: Action::Shell(command),
             ..draft
         });
+    }
+
+    /// The command of a line and its job, which lacks name and action.
+    fn job(&self, bytes: &[u8], entry: &Entry) -> (String, Draft) {
+        let (command, stdin) = percent::split(entry.rest.trim_start_matches([' ', '\t']));
+        let user = entry.user.clone().or_else(|| match self.kind {
+            Kind::User(owner) => owner.clone(),
+            Kind::System | Kind::Anacron => None,
+        });
+        let draft = self.draft(bytes, &entry.written, &entry.rest);
+        let draft = Draft {
+            schedule: entry.schedule.clone(),
+            imported: Imported { user, zone: self.now.zone.clone(), ..draft.imported },
+            cwd: self.now.env.get("HOME").filter(|home| home.starts_with('/')).cloned(),
+            stdin,
+            ..draft
+        };
+        (command, draft)
     }
 
     /// Why there can be no further job.
@@ -243,9 +277,12 @@ impl<'a> Reader<'a> {
     fn draft(&self, bytes: &[u8], schedule: &str, rest: &str) -> Draft {
         let env = Rc::clone(&self.now.env);
         let shell = env.get("SHELL").cloned().unwrap_or_default();
-        let mailto = env.get("MAILTO").filter(|to| {
-            !to.trim().is_empty() && !to.starts_with('-') && !to.chars().any(char::is_control)
-        });
+        let address = |name: &str| {
+            let is_address = |to: &&String| {
+                !to.trim().is_empty() && !to.starts_with('-') && !to.chars().any(char::is_control)
+            };
+            env.get(name).filter(is_address).cloned()
+        };
         Draft {
             source: self.source,
             base: String::new(),
@@ -258,26 +295,27 @@ impl<'a> Reader<'a> {
                 zone: None,
                 user: None,
                 command: rest.to_owned(),
-                is_anacron: false,
+                starter: Starter::Cron,
             },
             schedule: schedule.to_owned(),
             action: Action::Shell(String::new()),
             stdin: String::new(),
-            mailto: mailto.cloned(),
+            mailto: address("MAILTO"),
+            mail_from: address("MAILFROM"),
             env,
             shell,
             cwd: None,
             jitter: self.now.jitter.clone(),
-            lock: None,
-            is_nice: false,
-            catches_up: false,
+            keys: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 
     fn push(&mut self, draft: Draft) {
         self.jobs += 1;
-        self.without_mail += usize::from(!draft.env.contains_key("MAILTO"));
-        self.with_mail += usize::from(draft.mailto.is_some());
+        let is_on = !draft.is_off();
+        self.without_mail += usize::from(is_on && !draft.env.contains_key("MAILTO"));
+        self.with_mail += usize::from(is_on && draft.mailto.is_some());
         self.items.push(Item::Job(Box::new(draft)));
     }
 
@@ -310,12 +348,15 @@ impl<'a> Reader<'a> {
             self.idle.push(line.imported.clone());
         }
         let lock = directory.path.rsplit('/').next().unwrap_or_default();
+        let mut line = line;
+        line.keys.push(("lock", write::string(lock)));
+        if parts.is_nice {
+            line.keys.push(("nice", "10".to_owned()));
+        }
         for script in &directory.scripts {
             self.push(Draft {
                 base: name::of_file(script),
                 action: Action::Script(format!("{}/{script}", directory.path)),
-                lock: Some(lock.to_owned()),
-                is_nice: parts.is_nice,
                 ..line.clone()
             });
         }
@@ -338,10 +379,14 @@ impl<'a> Reader<'a> {
         let draft = self.draft(bytes, &line.schedule, &line.command);
         // anacron is root's, and starts /bin/sh in `/`, whatever SHELL and HOME say.
         let draft = Draft {
-            imported: Imported { user: Some("root".to_owned()), ..draft.imported },
+            imported: Imported {
+                user: Some("root".to_owned()),
+                starter: Starter::Anacron,
+                ..draft.imported
+            },
             cwd: Some("/".to_owned()),
             shell: "/bin/sh".to_owned(),
-            catches_up: true,
+            keys: vec![("catch_up", "\"last\"".to_owned())],
             ..draft
         };
         if let Some(parts) = parts::read(&line.command)

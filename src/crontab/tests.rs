@@ -120,6 +120,59 @@ command = \"b\"
 }
 
 #[test]
+fn a_line_that_was_commented_out_is_a_job_that_is_not_enabled() {
+    let import = of_user(
+        "# m h dom mon dow command\n# 0 5 * * 1 tar -zcf /var/backups/home.tgz /home/\n# @daily is enough\n\n\
+         # ask Bob\n#0 6 * * * /opt/a --old\n0 7 * * * /opt/a\n## @daily /opt/b\n# 1 2 3 4\n",
+    );
+    let wanted = "\
+env.SHELL = \"/bin/sh\"
+
+# m h dom mon dow command
+# 0 5 * * 1 tar -zcf /var/backups/home.tgz /home/
+# @daily is enough
+
+# ask Bob
+[jobs.a-2]
+schedule = \"0 6 * * *\"
+command = \"/opt/a --old\"
+enabled = false
+
+[jobs.a]
+schedule = \"0 7 * * *\"
+command = \"/opt/a\"
+
+[jobs.b]
+schedule = \"@daily\"
+command = \"/opt/b\"
+enabled = false
+
+# 1 2 3 4
+";
+    assert_eq!(body(&import), wanted);
+    assert_eq!(import.switch_off, ["crontab -l | sed '7s/^/# /' | crontab -"]);
+    assert!(notes(&import).contains("the output of 1 job"), "{}", notes(&import));
+}
+
+#[test]
+fn the_address_of_most_jobs_is_the_default() {
+    let import = of_user(
+        "1 * * * * a\nMAILTO=ops\nMAILFROM=cron@x\n2 * * * * b\nMAILTO=dev\n3 * * * * c\nMAILTO=ops\n4 * * * * d\n",
+    );
+    let shared = "\nmailto = \"ops\"\nmail_on = \"output\"\nmail_from = \"cron@x\"\n\n";
+    assert!(import.text.contains(shared), "{}", import.text);
+    let of_job = |name: &str| {
+        let (_, job) = import.text.split_once(&format!("[jobs.{name}]\n")).unwrap();
+        let job = job.split("\n[jobs.").next().unwrap();
+        job.lines().filter(|line| line.starts_with("mail")).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        ["a", "b", "c", "d"].map(of_job),
+        ["mailto = \"\"; mail_from = \"\"", "", "mailto = \"dev\"", ""]
+    );
+}
+
+#[test]
 fn what_changes_its_meaning_is_said() {
     for (text, word) in [
         ("* * * * * a\n", "without MAILTO, cron mails the output of 1 job"),
@@ -137,11 +190,16 @@ fn what_changes_its_meaning_is_said() {
         ("0 0 * * 5#2 a\n", "cron reads `5#2` as `5`"),
         ("x\n* * * * * a\n", "takes none of the file"),
         ("* * * * * a\n", "max_running"),
+        ("MAILFROM=x\n* * * * * a\n", "`mail_from` here"),
+        ("* * * * * echo \"$(date +%F)\"\n", "cron runs `echo \"$(date +`"),
+        ("* * * * * root a\n", "begins with `root`"),
     ] {
         let import = of_user(text);
         assert_eq!(import.jobs.len(), 1, "{text}");
         assert!(notes(&import).contains(word), "{text}: {}", notes(&import));
     }
+    let cut = of_user("* * * * * echo '%'\n").text;
+    assert!(cut.contains("which was hardly meant. A jobfile takes `%` as it is.\n[jobs.echo]"), "{cut}");
 }
 
 #[test]
@@ -213,9 +271,9 @@ schedule = \"5 3 * * *\"
 command = [\"/etc/cron.daily/logrotate\"]
 user = \"root\"
 cwd = \"/\"
-lock = \"cron.daily\"
-catch_up = \"last\"
 jitter = \"45m\"
+catch_up = \"last\"
+lock = \"cron.daily\"
 ";
     assert!(import.text.contains(jobs), "{}", import.text);
     assert!(import.text.contains("schedule = \"10 4 * * 0\""), "{}", import.text);

@@ -1,7 +1,9 @@
 //! The text of a jobfile: comments and tables in the order of the crontabs, what all jobs share in
 //! `[defaults]`.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 use super::draft::{Action, Draft, Item};
 use crate::core::escape::is_harmful;
@@ -39,7 +41,6 @@ pub(super) fn jobfile(items: &[Item], head: &str) -> Written {
             Item::Comment(text) => out.block.push(comment(text)),
             Item::Break => out.end_block(),
             Item::Kept(unknown) => {
-                out.end_block();
                 out.block.push(comment(&format!(
                     "# Not imported ({}:{}): {}",
                     unknown.file, unknown.line, unknown.reason
@@ -48,6 +49,7 @@ pub(super) fn jobfile(items: &[Item], head: &str) -> Written {
                 out.end_block();
             }
             Item::Job(draft) => {
+                out.block.extend(draft.remarks.iter().map(|remark| comment(remark)));
                 let table = shared.table(draft);
                 let block: usize = out.block.iter().map(|line| line.len() + 1).sum();
                 if out.text.len() + block + table.len() + 2 > SIZE_MAX {
@@ -100,6 +102,7 @@ struct Shared<'a> {
     shell: Option<&'a str>,
     cwd: Option<&'a str>,
     mailto: Option<&'a str>,
+    mail_from: Option<&'a str>,
     zone: Option<&'a str>,
     jitter: Option<&'a str>,
 }
@@ -116,26 +119,30 @@ impl<'a> Shared<'a> {
             return Self::default();
         };
         let mut shared = Self {
-            env: first.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-            shell: Some(most_common(jobs().map(|job| job.shell.as_str()))),
+            env: BTreeMap::new(),
+            shell: most_common(jobs().map(|job| job.shell.as_str())),
             cwd: first.cwd.as_deref(),
-            mailto: first.mailto.as_deref(),
+            mailto: most_common(jobs().map(|job| job.mailto.as_deref())).flatten(),
+            mail_from: most_common(jobs().map(|job| job.mail_from.as_deref())).flatten(),
             zone: first.imported.zone.as_deref(),
             jitter: first.jitter.as_deref(),
         };
         for job in jobs() {
-            shared.env.retain(|name, value| job.env.get(*name).map(String::as_str) == Some(*value));
             let keep = |shared: Option<&'a str>, own: Option<&str>| {
                 shared.filter(|shared| own == Some(*shared))
             };
             shared.cwd = keep(shared.cwd, job.cwd.as_deref());
-            shared.mailto = keep(shared.mailto, job.mailto.as_deref());
             shared.zone = keep(shared.zone, job.imported.zone.as_deref());
             shared.jitter = keep(shared.jitter, job.jitter.as_deref());
         }
-        // All jobs have one of these, so that a default can be replaced where it does not fit.
-        let shells = jobs().filter_map(|job| job.env.get("SHELL"));
-        shared.env.insert("SHELL", most_common(shells.map(String::as_str)));
+        // A job replaces a default that does not fit, but cannot be without it.
+        for name in first.env.keys() {
+            let values = || jobs().map(|job| job.env.get(name));
+            if values().all(|value| value.is_some()) {
+                let value = most_common(values().flatten().map(String::as_str));
+                shared.env.extend(value.map(|value| (name.as_str(), value)));
+            }
+        }
         shared
     }
 
@@ -160,6 +167,9 @@ impl<'a> Shared<'a> {
         if let Some(mailto) = self.mailto {
             out.line(&mail_lines(mailto));
         }
+        if let Some(mail_from) = self.mail_from {
+            out.line(&format!("mail_from = {}", string(mail_from)));
+        }
         if let Some(jitter) = self.jitter {
             out.line(&format!("jitter = {}", string(jitter)));
         }
@@ -183,12 +193,8 @@ impl<'a> Shared<'a> {
         add("user", draft.imported.user.as_deref());
         add("timezone", draft.imported.zone.as_deref().filter(|zone| Some(*zone) != self.zone));
         add("cwd", draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd));
-        add("lock", draft.lock.as_deref());
-        add("catch_up", draft.catches_up.then_some("last"));
         add("jitter", draft.jitter.as_deref().filter(|jitter| Some(*jitter) != self.jitter));
-        if draft.is_nice {
-            lines.push("nice = 10".to_owned());
-        }
+        lines.extend(draft.keys.iter().map(|(name, value)| format!("{name} = {value}")));
         if self.shell != Some(draft.shell.as_str()) && matches!(draft.action, Action::Shell(_)) {
             lines.push(shell_line(&draft.shell));
         }
@@ -197,24 +203,35 @@ impl<'a> Shared<'a> {
             .iter()
             .filter(|(name, value)| self.env.get(name.as_str()) != Some(&value.as_str()));
         lines.extend(own.map(|(name, value)| variable(name, value)));
-        let mailto = draft.mailto.as_deref().filter(|mailto| Some(*mailto) != self.mailto);
-        lines.extend(mailto.map(mail_lines));
+        lines.extend(self.mail(draft));
         lines.push(String::new());
         lines.join("\n")
+    }
+
+    /// Where its mail is not what all have.
+    fn mail(&self, draft: &Draft) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (draft.mailto.as_deref(), self.mailto) {
+            (own, shared) if own == shared => {}
+            (Some(own), None) => lines.push(mail_lines(own)),
+            (own, Some(_)) => lines.push(format!("mailto = {}", string(own.unwrap_or_default()))),
+            (None, None) => {}
+        }
+        let mail_from = draft.mail_from.as_deref();
+        if mail_from != self.mail_from {
+            lines.push(format!("mail_from = {}", string(mail_from.unwrap_or_default())));
+        }
+        lines
     }
 }
 
 /// The value that most have; the first of those that as many have.
-fn most_common<'a>(values: impl Iterator<Item = &'a str>) -> &'a str {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for value in values {
-        match counts.iter_mut().find(|(known, _)| *known == value) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((value, 1)),
-        }
+fn most_common<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts: HashMap<T, (usize, Reverse<usize>)> = HashMap::new();
+    for (index, value) in values.enumerate() {
+        counts.entry(value).or_insert((0, Reverse(index))).0 += 1;
     }
-    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
-    most.map_or("/bin/sh", |(value, _)| value)
+    counts.into_iter().max_by_key(|(_, rank)| *rank).map(|(value, _)| value)
 }
 
 fn shell_line(shell: &str) -> String {

@@ -89,6 +89,11 @@ pub(crate) fn current() -> UserEntry {
     }
 }
 
+/// Whether passwd(5) knows a name.
+pub(crate) fn exists(name: &str) -> bool {
+    matches!(User::from_name(name), Ok(Some(_)))
+}
+
 /// Who a command is started as that names a user, a group, both or neither; none: as this process.
 pub(crate) fn account_of(
     user: Option<&str>,

@@ -173,7 +173,9 @@ fn after_the_commands_that_switch_off_nothing_is_left_to_import() {
         paste(&house, &command);
     }
     let after = import_json(&house, &args);
-    assert_eq!(after["jobs"].as_array().unwrap().len(), 0, "{after}");
+    let jobs = after["jobs"].as_array().unwrap();
+    assert!(jobs.iter().all(|job| job["enabled"] == false), "{after}");
+    assert_eq!(after["switch_off"].as_array().unwrap().len(), 0, "{after}");
     let tab = fs::read_to_string(house.path("etc/crontab")).unwrap();
     assert!(tab.starts_with("PATH=/usr/sbin:/usr/bin\n17 * * * * root cd /"), "{tab}");
     assert!(tab.contains("\n# 5 5 * * * www-data"), "{tab}");
@@ -320,6 +322,41 @@ fn a_file_has_a_user_column_where_such_files_are_or_if_it_is_said() {
     let tab = house.write("etc/cron.d/tab", "1 1 * * * bob x\n");
     let found = import(&house, &[tab.to_str().unwrap(), "--root", root(&house)]).out;
     assert!(found.contains("user = \"bob\""), "{found}");
+}
+
+#[test]
+fn a_system_crontab_that_is_taken_for_a_users_is_refused() {
+    let house = House::empty();
+    let tab = house.write("tab", "# x\n17 * * * * root cd / && a\n5 5 * * *\troot /srv/y\n");
+    let tab = tab.to_str().unwrap();
+    for args in [&[tab][..], &["--prove", tab], &["--user", "bob", tab]] {
+        let answer = import(&house, args);
+        assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{answer:?}");
+        assert!(answer.err.contains("each command begins with a user (`root`)"), "{answer:?}");
+        assert!(answer.err.contains(&format!("import --user-column {tab}")), "{answer:?}");
+    }
+    import(&house, &["--user-column", tab]).expect(0);
+    let mixed = house.write("mixed", "17 * * * * root a\n5 5 * * * /srv/y\n");
+    let answer = import(&house, &["--user", "root", mixed.to_str().unwrap()]).expect(0);
+    assert!(answer.err.contains("mixed:1: its command begins with `root`"), "{answer:?}");
+}
+
+#[test]
+fn a_table_of_anacrons_is_known_by_its_lines() {
+    let house = House::empty();
+    let tab = house.write(
+        "tab",
+        "SHELL=/bin/sh\n1 5 cron.daily run-parts /etc/cron.daily\n@monthly 15 m /opt/m\n",
+    );
+    let tab = tab.to_str().unwrap();
+    let answer = import(&house, &["--user", "root", tab]).expect(0);
+    assert!(answer.err.contains("those of an anacrontab"), "{answer:?}");
+    for line in ["[jobs.\"cron.daily\"]", "schedule = \"5 7 * * *\"", "catch_up = \"last\""] {
+        assert!(answer.out.contains(line), "{line}: {answer:?}");
+    }
+    check(&house, &answer.out);
+    let answer = import(&house, &["--user", "bob", tab]);
+    assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{answer:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::core::job::Job;
 use crate::core::schedule::{Schedule, Span, Zone};
 use crate::core::time::Wall;
 
-use super::Imported;
+use super::{Imported, Starter};
 pub(crate) use entry::When;
 pub(crate) use minutes::Starts;
 
@@ -141,6 +141,7 @@ fn compare(pair: &Pair<'_>, span: Span) -> Found {
     let is_boot = |(_, schedule): &(_, Schedule)| *schedule == Schedule::Reboot;
     let boots = job.policy.enabled && job.schedules.iter().any(is_boot);
     match (&when, boots) {
+        (When::Boot, false) if pair.line.starter == Starter::Nothing => {}
         (When::Boot, false) => return Found::other("the line is @reboot, the job is not"),
         (When::Fields(_), true) => return Found::other("the job is @reboot, the line is not"),
         (When::Boot, true) | (When::Fields(_), false) => {}
@@ -148,6 +149,7 @@ fn compare(pair: &Pair<'_>, span: Span) -> Found {
     let ours = Occurrences::new(job, job_zone, span);
     let mut found = Found { is_boot: boots, ..Found::default() };
     match (when, pair.line_zone) {
+        _ if pair.line.starter == Starter::Nothing => merge(std::iter::empty(), ours, &mut found),
         (When::Boot, _) => merge(std::iter::empty(), ours, &mut found),
         (When::Fields(entry), Some(zone)) => {
             merge(Starts::new(entry, zone, span), ours, &mut found)

@@ -48,7 +48,7 @@ fn line(job: &str, schedule: &str) -> Imported {
         zone: None,
         user: None,
         command: "true".to_owned(),
-        is_anacron: false,
+        starter: Starter::Cron,
     }
 }
 

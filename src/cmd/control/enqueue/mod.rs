@@ -216,10 +216,9 @@ struct Rehearsed {
 
 /// Says what a dry run found.
 fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit> {
-    let rehearsed = added.iter().map(|&Added { id, existing }| Rehearsed {
-        id: Some(id).filter(|_| existing),
-        existing,
-    });
+    let rehearsed = added
+        .iter()
+        .map(|&Added { id, existing }| Rehearsed { id: Some(id).filter(|_| existing), existing });
     out.answers(&rehearsed.collect::<Vec<_>>(), |out| {
         let existing = added.iter().filter(|added| added.existing).count();
         let (new, name) = (count(added.len() - existing, "run"), &job.name);

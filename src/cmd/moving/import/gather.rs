@@ -2,6 +2,7 @@
 //! system.
 
 use anyhow::Context as _;
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::owner::{self, SPOOLS};
 use crate::cli;
 use crate::cmd::{Failure, InFile, Result, plain};
-use crate::crontab::{Directory, Kind, Note, Off, Request, Source};
+use crate::crontab::{self, Directory, Kind, Note, Off, Request, Source};
 use crate::os::{file, process, user};
 
 /// No crontab is longer.
@@ -40,8 +41,9 @@ pub(super) fn request(args: &cli::Import, file: Option<&Path>) -> Result<(Reques
             Some(path) if path.as_os_str() == "-" => standard_input(args)?,
             Some(path) => named(path, &root, args)?,
         };
+        let (source, notes) = looked_at(source, file)?;
         let sources = vec![source];
-        return Ok((Request { sources, ..Request::default() }, Vec::new()));
+        return Ok((Request { sources, ..Request::default() }, notes));
     }
     if !root.is_dir() {
         return Err(Failure::system(format!("{}: there is no such directory", root.display())));
@@ -66,6 +68,45 @@ pub(super) fn request(args: &cli::Import, file: Option<&Path>) -> Result<(Reques
     }
     system.note_variables();
     Ok((system.request, system.notes))
+}
+
+/// The source, if it is what it is taken for: a user's crontab has no user column, and a file that
+/// only anacron reads is anacron's table.
+fn looked_at(source: Source, path: Option<&Path>) -> Result<(Source, Vec<Note>)> {
+    let (Kind::User(user), Some(path)) = (&source.kind, path) else {
+        return Ok((source, Vec::new()));
+    };
+    let file = &source.file;
+    if crontab::is_anacrontab(&source.bytes) {
+        if let Some(user) = user.as_deref().filter(|user| *user != "root") {
+            let what = format!(
+                "{file}: its lines are those of an anacrontab, whose jobs are root's, not {user}'s"
+            );
+            return Err(Failure::usage(what));
+        }
+        let text = "its lines are those of an anacrontab, and so it is read".to_owned();
+        let note = Note { file: file.clone(), line: None, text };
+        return Ok((Source { kind: Kind::Anacron, ..source }, vec![note]));
+    }
+    let words = crontab::first_words(&source.bytes);
+    let is_account = |word: &String| word == "root" || user::exists(word);
+    let is_no_program = |word: &String| word == "root" || !is_program(word);
+    if words.iter().all(is_account) && words.iter().any(is_no_program) {
+        let words: BTreeSet<_> = words.iter().map(|word| format!("`{word}`")).collect();
+        let words = words.into_iter().collect::<Vec<_>>().join(", ");
+        let what =
+            format!("{file}: each command begins with a user ({words}), as in a system crontab");
+        let hint = format!("`jobctl import --user-column {}`", path.display());
+        return Err(Failure::usage(what).hint(hint));
+    }
+    Ok((source, Vec::new()))
+}
+
+/// Whether cron would find a program of this name.
+fn is_program(name: &str) -> bool {
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/local/sbin"]
+        .iter()
+        .any(|directory| Path::new(directory).join(name).exists())
 }
 
 /// The caller's own crontab.

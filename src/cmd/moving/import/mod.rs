@@ -22,7 +22,7 @@ use crate::cmd::output::Out;
 use crate::cmd::said;
 use crate::core::job::CommandLine;
 use crate::core::noun::count;
-use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Tools, Unknown};
+use crate::crontab::{self, Import, Imported, Note, Refusal, Request, Starter, Tools, Unknown};
 use crate::facts::doctor::CronLine;
 use crate::facts::jobs::{Jobs, with_environment};
 use crate::jobfile;
@@ -92,7 +92,7 @@ impl<'a> Wish<'a> {
 /// Lines that cron starts, each once: the scripts of a directory share the line that runs them.
 fn lines_of_cron(jobs: &[Imported]) -> Vec<Imported> {
     let mut lines: Vec<Imported> = Vec::new();
-    for job in jobs.iter().filter(|job| !job.is_anacron) {
+    for job in jobs.iter().filter(|job| job.starter == Starter::Cron) {
         let is_same = |line: &Imported| (&line.file, line.line) == (&job.file, job.line);
         if !lines.last().is_some_and(is_same) {
             lines.push(job.clone());
@@ -148,7 +148,7 @@ pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
         let source = request.sources.iter().find(|source| source.file == file);
         source.and_then(|source| source.off_command(line))
     };
-    let started = import.jobs.iter().filter(|job| !job.is_anacron);
+    let started = import.jobs.iter().filter(|job| job.starter == Starter::Cron);
     started
         .filter_map(|job| {
             Some(CronLine {
@@ -178,7 +178,7 @@ fn json(import: &Import, proof: Option<&prove::Told>) -> Value {
     let jobs = import
         .jobs
         .iter()
-        .map(|job| json!({ "name": job.job, "file": job.file, "line": job.line }));
+        .map(|job| json!({ "name": job.job, "file": job.file, "line": job.line, "enabled": job.starter != Starter::Nothing }));
     let changed = import
         .notes
         .iter()
@@ -230,6 +230,11 @@ fn summary(import: &Import) -> String {
         0 => "no job".to_owned(),
         jobs => count(jobs, "job"),
     };
+    let off = import.jobs.iter().filter(|job| job.starter == Starter::Nothing).count();
+    let off = match off {
+        0 => String::new(),
+        off => format!(" ({off} of them commented out in cron: `enabled = false`)"),
+    };
     let lost = match import.unknown.len() {
         0 => String::new(),
         1 => ", 1 line is kept as a comment".to_owned(),
@@ -240,5 +245,5 @@ fn summary(import: &Import) -> String {
     } else {
         "\njobctl: when `jobctl check` is content and `jobctl run` is running, switch the imported lines off in cron:"
     };
-    format!("jobctl: {jobs}{lost}{next}")
+    format!("jobctl: {jobs}{off}{lost}{next}")
 }

@@ -11,7 +11,7 @@ use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
 use crate::core::time::Wall;
 use crate::crontab::prove::{Difference, Mismatch, Pair, Proof, prove};
-use crate::crontab::{Import, Imported};
+use crate::crontab::{Import, Imported, Starter};
 use crate::os::zone;
 
 /// Days that a proof is made over when none are given.
@@ -51,7 +51,8 @@ pub(super) fn parse_days(text: &str) -> Result<u32> {
 pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Told> {
     let jobs = Jobs::of_text(&import.text)?;
     let span = span_of(context.now.wall, days);
-    let (anacron, lines): (Vec<_>, Vec<_>) = import.jobs.iter().partition(|job| job.is_anacron);
+    let (anacron, lines): (Vec<_>, Vec<_>) =
+        import.jobs.iter().partition(|job| job.starter == Starter::Anacron);
     let zones = Zones::of(&import.jobs);
     let job_zones: Vec<_> =
         lines.iter().map(|line| jobs.get(&line.job).map(|job| (job, jobs.zone(job)))).collect();
