@@ -49,6 +49,9 @@ pub(crate) struct Import {
     /// Whose crontab FILE is; as root, what is not root's own, and standard input, needs it
     #[arg(long, value_name = "NAME", requires = "file", conflicts_with = "user_column", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) user: Option<String>,
+    /// Write keys for what flock, timeout, cd, nice and the like do in the commands
+    #[arg(long, conflicts_with = "compare")]
+    pub(crate) modern: bool,
     /// Compare the occurrences of the original lines, minute by minute as cron finds them, with
     /// those of the jobs, over so many days [default: 400]
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "", conflicts_with = "compare")]

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::draft::{Draft, Item};
 use super::name::Names;
 use super::reader::Reader;
-use super::{Import, Request, Tools, Unknown, switch_off, write};
+use super::{Import, Request, Tools, Unknown, modern, switch_off, write};
 
 /// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or
 /// among the unknown ones.
@@ -19,6 +19,9 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     reader.note_all();
     let Reader { mut items, notes, idle, .. } = reader;
     give_names(&mut items);
+    if request.is_modern {
+        modern::apply(&mut items);
+    }
     let text = settle(&mut items, &head(request), tools);
     let switch_off = switch_off(request, &items);
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());

@@ -12,6 +12,7 @@ pub(crate) mod export;
 mod fields;
 mod line;
 mod looks;
+mod modern;
 mod name;
 mod notes;
 mod parts;
@@ -69,6 +70,8 @@ pub(crate) struct Request {
     pub(crate) directories: Vec<Directory>,
     /// Whether there is an anacron, so that what asks for it does nothing.
     pub(crate) has_anacron: bool,
+    /// Whether keys are written for what programs such as flock(1) and timeout(1) do in commands.
+    pub(crate) is_modern: bool,
 }
 
 /// A crontab as it was read.

@@ -239,6 +239,7 @@ fn system(has_anacron: bool) -> Request {
             directory("/etc/cron.weekly", "man-db"),
         ],
         has_anacron,
+        is_modern: false,
     }
 }
 

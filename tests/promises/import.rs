@@ -360,6 +360,28 @@ fn a_table_of_anacrons_is_known_by_its_lines() {
 }
 
 #[test]
+fn a_modern_import_has_keys_and_runs_at_the_same_times() {
+    let house = House::empty();
+    let tab = house.write(
+        "tab",
+        "SHELL=/bin/bash\n30 2 * * * cd / && flock -n /tmp/x.lock timeout 5m nice -n 5 tar c etc\n\
+         */7 1-3 * * mon sleep $((RANDOM \\% 90)); true\n#0 6 * * * umask 077; true\n",
+    );
+    let args = ["--user", "root", "--modern", "--prove", "40", tab.to_str().unwrap()];
+    let answer = import(&house, &args).expect(0);
+    for line in [
+        "command = \"tar c etc\"\nuser = \"root\"\ncwd = \"/\"\noverlap = \"skip\"\ntimeout = \"5m\"\nnice = 5\n",
+        "command = \"true\"\nuser = \"root\"\njitter = \"90s\"\n",
+        "enabled = false\numask = \"077\"\n",
+    ] {
+        assert!(answer.out.contains(line), "{line}: {}", answer.out);
+    }
+    assert!(answer.out.contains("# 3 jobs, "), "{}", answer.out);
+    assert!(answer.out.ends_with(" in 40 days, all equal\n"), "{}", answer.out);
+    check(&house, &answer.out);
+}
+
+#[test]
 fn lines_that_do_nothing_and_reboots_are_no_differences_from_crons_log() {
     let house = House::empty();
     script(&house, "usr/sbin/anacron");

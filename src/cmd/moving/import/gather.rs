@@ -43,7 +43,7 @@ pub(super) fn request(args: &cli::Import, file: Option<&Path>) -> Result<(Reques
         };
         let (source, notes) = looked_at(source, file)?;
         let sources = vec![source];
-        return Ok((Request { sources, ..Request::default() }, notes));
+        return Ok((Request { sources, is_modern: args.modern, ..Request::default() }, notes));
     }
     if !root.is_dir() {
         return Err(Failure::system(format!("{}: there is no such directory", root.display())));
@@ -51,7 +51,7 @@ pub(super) fn request(args: &cli::Import, file: Option<&Path>) -> Result<(Reques
     let mut system = System {
         is_running: args.root.is_none(),
         root,
-        request: Request::default(),
+        request: Request { is_modern: args.modern, ..Request::default() },
         notes: Vec::new(),
     };
     if args.system {
