@@ -199,7 +199,10 @@ fn what_changes_its_meaning_is_said() {
         assert!(notes(&import).contains(word), "{text}: {}", notes(&import));
     }
     let cut = of_user("* * * * * echo '%'\n").text;
-    assert!(cut.contains("which was hardly meant. A jobfile takes `%` as it is.\n[jobs.echo]"), "{cut}");
+    assert!(
+        cut.contains("which was hardly meant. A jobfile takes `%` as it is.\n[jobs.echo]"),
+        "{cut}"
+    );
 }
 
 #[test]
