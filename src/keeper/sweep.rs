@@ -174,7 +174,7 @@ impl<'a> Lost<'a> {
         if self.marks.iter().all(is_there) {
             return Kin::Marked;
         }
-        if environment.is_empty() && process.session != 0 && process::is_executing(process.pid) {
+        if environment.is_empty() && process.session != 0 && process::has_no_image(process.pid) {
             // The next look tells whose it is; one that is never done hides what it was executed
             // with.
             let looks = self.hidden.entry((process.pid, process.start_ticks)).or_default();

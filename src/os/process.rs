@@ -114,9 +114,9 @@ fn is_dying(status: &str) -> bool {
     is_ended || has_kill("ShdPnd:") || has_kill("SigPnd:")
 }
 
-/// Whether a process is in the middle of execve(2), where for a moment it has neither environment
+/// Whether a process is in the middle of execve(2) or of its end, where it has neither environment
 /// nor arguments; a process that was executed without an environment still has arguments.
-pub(crate) fn is_executing(pid: i32) -> bool {
+pub(crate) fn has_no_image(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty())
 }
 

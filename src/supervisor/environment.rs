@@ -15,8 +15,8 @@ use crate::core::hash::fnv1a;
 use crate::core::job::{CommandLine, Job, Leftovers, Limits, Policy};
 use crate::core::terms::Terms;
 use crate::keeper::order::{Order, OwnAccount};
-use crate::os::limit;
 use crate::os::user::UserEntry;
+use crate::os::{limit, process};
 use crate::store::RunRow;
 
 /// Names that are the supervisor's own business and never passed on.
@@ -270,9 +270,13 @@ fn is_own(name: &[u8]) -> bool {
         || OWN_PREFIXES.iter().any(|own| name.starts_with(own.as_bytes()))
 }
 
-/// The environment that another process of this user was started with (proc_pid_environ(5)).
+/// The environment that another process of this user was started with (proc_pid_environ(5)). Errs
+/// for one that has ended or is ending, of which the kernel shows an empty one.
 pub(crate) fn of_process(pid: i32) -> io::Result<Vec<(OsString, OsString)>> {
-    let bytes = std::fs::read(format!("/proc/{pid}/environ"))?;
+    let bytes = process::environment(pid)?;
+    if bytes.is_empty() && process::has_no_image(pid) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     let variables = bytes.split(|byte| *byte == 0).filter_map(|variable| {
         let at = variable.iter().position(|byte| *byte == b'=')?;
         let (name, value) = variable.split_at(at);
@@ -284,4 +288,29 @@ pub(crate) fn of_process(pid: i32) -> io::Result<Vec<(OsString, OsString)>> {
 /// The environment of this process, as it was started with.
 pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
     std::env::vars_os().map(|(name, value)| (OsString::from_vec(name.into_vec()), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel shows an empty environment of about every third process that is ending.
+    const KILLED: u32 = 50;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "processes that are killed")]
+    fn a_process_that_is_ending_has_no_environment_instead_of_an_empty_one() {
+        for _ in 0..KILLED {
+            let mut child =
+                std::process::Command::new("/bin/sleep").arg("60").env("A", "b").spawn().unwrap();
+            let pid = i32::try_from(child.id()).unwrap();
+            // Until its execve(2) is done, it has none.
+            while of_process(pid).unwrap_or_default().is_empty() {}
+            child.kill().unwrap();
+            while let Ok(variables) = of_process(pid) {
+                assert!(!variables.is_empty());
+            }
+            child.wait().unwrap();
+        }
+    }
 }
