@@ -17,7 +17,7 @@ use crate::support::{House, Supervisor, environment, now, pass, processes, send,
 
 /// The longest pause between two blows, and the longest usual STOP.
 const PAUSE_MS_MAX: u64 = 350;
-const STOPPED_MS_MAX: u64 = 1_500;
+pub(super) const STOPPED_MS_MAX: u64 = 1_500;
 
 /// One STOP in so many is a long one.
 const LONG_ONES: u64 = 30;

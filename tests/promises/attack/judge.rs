@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::blows::Blows;
+use super::blows::{Blows, STOPPED_MS_MAX};
 use super::books::{Books, Line, Run};
 use super::clients::Ledger;
 use super::world::{ONCE, RATE_BURST, RATE_EVERY_MS, SCHEDULED};
@@ -219,7 +219,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// In any stretch of time no more are started than the bucket holds and gets.
+    /// In any stretch of time no more are started than the bucket holds and gets. It is the claim
+    /// that takes from the bucket: a supervisor that is stopped between claim and start makes the
+    /// stretch shorter.
     fn rates(&mut self) {
         let is_rated = |run: &i64| self.books.runs.get(run).is_some_and(|it| it.job == "rated");
         let attempts = self.books.attempts.iter();
@@ -234,8 +236,7 @@ impl<'a> Judge<'a> {
         for (at, run) in starts {
             level = level.saturating_add(at.saturating_sub(before)).min(burst) - RATE_EVERY_MS;
             before = at;
-            // Times have milliseconds.
-            if level < -2 {
+            if level < -i64::try_from(STOPPED_MS_MAX).expect("short") {
                 self.find("rate", Some(run), format!("started {}ms too early", -level));
                 level = 0;
             }

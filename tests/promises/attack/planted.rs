@@ -152,7 +152,7 @@ fn each_fault_that_is_planted_is_found() {
             "cancelled".clone_into(&mut books.runs.get_mut(&1).expect("it is there").state);
         }),
         line("rate", |books, _| {
-            for id in 20..26 {
+            for id in 20..30 {
                 books.runs.insert(id, run("rated", false));
                 books.attempts.insert((id, 1), attempt("exited", Some(0)));
                 write(books, &format!("E rated {id}/1 1790000000.000000 0"));
