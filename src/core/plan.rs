@@ -72,7 +72,7 @@ impl Timetable<'_> {
             LATE_MAX
         };
         let in_time_after = span.after.max((span.until - late_max).just_before());
-        let missed = self.missed(Span { after: span.after, until: in_time_after });
+        let missed = self.stretch(Span { after: span.after, until: in_time_after });
         let mut in_time = Vec::new();
         let mut after = in_time_after;
         while let Some(at) = self.next(after).filter(|&at| at <= span.until) {
@@ -83,7 +83,7 @@ impl Timetable<'_> {
     }
 
     /// The occurrences of a span, computed and not gone through one by one.
-    fn missed(&self, span: Span) -> Option<Missed> {
+    pub(crate) fn stretch(&self, span: Span) -> Option<Missed> {
         let first = self.next(span.after).filter(|&at| at <= span.until)?;
         let last = self.latest(span).unwrap_or(first);
         let count = self.count(span).max(1);

@@ -9,8 +9,12 @@ use serde::Serialize;
 use super::jobs::{Coming, Jobs, job_row};
 use crate::core::job::Job;
 use crate::core::pause::Pause;
+use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::store::{JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow};
+use crate::store::{Filter, JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow};
+
+/// So many runs are named that a stop waits for.
+const WAITS_MAX: u32 = 10;
 
 /// The supervisor as it is, and as it was written down.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,6 +33,10 @@ pub(crate) struct Supervisor {
     pub(crate) version: Option<String>,
     /// Whether it only records what it would start.
     pub(crate) shadow: bool,
+    /// Since when it has been stopping.
+    pub(crate) stopping_at: Option<Wall>,
+    /// The runs that a stop waits for, some of them.
+    pub(crate) waits_for: Vec<i64>,
     /// The pause of everything.
     #[serde(skip)]
     pub(crate) pause: Option<Pause>,
@@ -45,8 +53,33 @@ impl Supervisor {
             jobfile_error: row.jobfile_error,
             version: row.version,
             shadow: row.is_shadow && is_running,
+            stopping_at: row.stopping_at.filter(|_| is_running),
+            waits_for: Vec::new(),
             pause: row.pause,
         }
+    }
+
+    /// That it is stopping, and what it waits for.
+    pub(crate) fn stopping(&self) -> Option<String> {
+        self.stopping_at?;
+        Some(match self.waits_for.as_slice() {
+            [] => "stopping".to_owned(),
+            [one] => format!("stopping, waits for run {one}"),
+            several => {
+                let ids: Vec<String> = several.iter().map(i64::to_string).collect();
+                format!("stopping, waits for runs {}", ids.join(", "))
+            }
+        })
+    }
+
+    /// Reads what a stop waits for.
+    pub(super) fn read_waits(&mut self, store: &Store) -> Result<(), StoreError> {
+        if self.stopping_at.is_some() {
+            let filter = Filter { states: vec![State::Running], ..Filter::default() };
+            let newest = store.runs(&filter, Some(WAITS_MAX))?;
+            self.waits_for = newest.iter().rev().map(|run| run.id).collect();
+        }
+        Ok(())
     }
 }
 
@@ -66,8 +99,10 @@ impl Overview {
     pub(crate) fn read(store: Option<&Store>, is_running: bool) -> Result<Self, StoreError> {
         let supervisor = store.map(Store::supervisor).transpose()?.unwrap_or_default();
         let slow = store.map(Store::jobs_with_late_runs).transpose()?.unwrap_or_default();
+        let mut supervisor = Supervisor::of(supervisor, is_running);
+        store.map(|store| supervisor.read_waits(store)).transpose()?;
         Ok(Self {
-            supervisor: Supervisor::of(supervisor, is_running),
+            supervisor,
             rows: store.map(Store::jobs).transpose()?.unwrap_or_default(),
             slow: slow.into_iter().collect(),
         })

@@ -113,6 +113,8 @@ pub(crate) enum Why {
     Attempt,
     /// Nobody is there to start it.
     NoSupervisor,
+    /// Whoever is there is stopping.
+    Stopping,
     /// Its job is not in the jobfile.
     NotInJobfile,
     /// Its job, or everything, is paused.
@@ -311,6 +313,8 @@ fn why_queued(from: &Sources<'_>, traffic: &Traffic<'_>, run: &RunRow) -> Result
     let mut pauses = own.into_iter().chain(overview.supervisor.pause);
     Ok(if !overview.supervisor.running {
         Why::NoSupervisor
+    } else if overview.supervisor.stopping_at.is_some() {
+        Why::Stopping
     } else if jobs.get(&run.job).is_none() {
         Why::NotInJobfile
     } else if pauses.any(|pause| pause.holds(now)) {

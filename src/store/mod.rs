@@ -10,6 +10,7 @@ mod batch;
 mod cells;
 mod commits;
 mod control;
+mod downtime;
 mod draft;
 mod error;
 mod exec;
@@ -61,9 +62,9 @@ pub(crate) use prune::{PruneLimits, Pruned};
 pub(crate) use read::read_kept;
 pub(crate) use registry::AgeHeld;
 pub(crate) use types::{
-    Added, Addition, Answer, AttemptRow, Conditions, Enqueued, Filter, Finish, Force, GoneJob,
-    JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, RunRow, Scope, SupervisorRow,
-    Usage,
+    Added, Addition, Answer, AttemptRow, Conditions, Downtime, Enqueued, Filter, Finish, Force,
+    GoneJob, JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, RunRow, Scope,
+    SupervisorRow, Usage,
 };
 pub(crate) use untold::Untold;
 pub(crate) use watched::Mark;

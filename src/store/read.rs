@@ -129,16 +129,6 @@ impl Store {
         self.all("read runs", sql, [job_id, from.ms(), until.ms()])
     }
 
-    /// The time without a supervisor that an instant fell into, from and to.
-    pub(crate) fn downtime_of(&self, at: Wall) -> Result<Option<(Wall, Wall)>, StoreError> {
-        self.one(
-            "read downtime",
-            "SELECT from_at, to_at FROM downtime WHERE from_at <= ?1 AND to_at >= ?1 \
-             ORDER BY rowid DESC LIMIT 1",
-            [at.ms()],
-        )
-    }
-
     /// The attempts of a run, first to newest.
     pub(crate) fn attempts(&self, run: i64) -> Result<Vec<AttemptRow>, StoreError> {
         let sql = sql!(
@@ -195,6 +185,7 @@ impl Store {
             jobfile_error: self.meta("jobfile_error")?,
             version: self.meta("version")?,
             is_shadow: self.meta("shadow")?.unwrap_or(false),
+            stopping_at: self.meta("stopping_at")?,
             pause: self.meta("paused_at")?.map(|since| Pause { since, until }),
         })
     }

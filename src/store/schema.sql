@@ -145,10 +145,11 @@ CREATE TABLE output(
     UNIQUE(run, attempt)
 );
 
--- When no supervisor was there.
+-- When nothing was started: no supervisor was there, or it was stopping.
 CREATE TABLE downtime(
     from_at INTEGER NOT NULL,
-    to_at INTEGER NOT NULL
+    to_at INTEGER NOT NULL,
+    is_stopping INTEGER NOT NULL DEFAULT 0
 );
 
 -- What a run still waits for. `ended` is the state in which that run ended, null until then.

@@ -460,15 +460,6 @@ impl Store {
         )
     }
 
-    /// Writes down that no supervisor was there.
-    pub(crate) fn record_downtime(&self, from: Wall, to: Wall) -> Result<(), StoreError> {
-        self.execute(
-            "record downtime",
-            "INSERT INTO downtime(from_at, to_at) VALUES (?1, ?2)",
-            params![from, to],
-        )
-    }
-
     /// Sets a value of the table `meta`, or none.
     pub(crate) fn set_meta(&self, key: &str, value: impl ToSql) -> Result<(), StoreError> {
         self.execute(

@@ -213,8 +213,21 @@ pub(crate) struct SupervisorRow {
     pub(crate) version: Option<String>,
     /// Whether it only records what it would start.
     pub(crate) is_shadow: bool,
+    /// Since when it has been stopping.
+    pub(crate) stopping_at: Option<Wall>,
     /// The pause of everything.
     pub(crate) pause: Option<Pause>,
+}
+
+/// A time in which nothing was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Downtime {
+    /// From when.
+    pub(crate) from: Wall,
+    /// To when.
+    pub(crate) to: Wall,
+    /// A supervisor was there, but was stopping.
+    pub(crate) is_stopping: bool,
 }
 
 impl SupervisorRow {

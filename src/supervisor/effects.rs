@@ -28,6 +28,8 @@ pub(super) struct Effects {
     pub(super) stops: Vec<(i64, Stop)>,
     /// Attempts that have had their time for a stop.
     pub(super) hurried: Vec<i64>,
+    /// The store says since when the supervisor has been stopping.
+    pub(super) is_stop_noted: bool,
     /// Attempts that are late, which is told once.
     pub(super) late: Vec<i64>,
     /// Slots that were given out.

@@ -290,6 +290,9 @@ impl<S: Spawner> Supervisor<S> {
         for (run, stop) in effects.stops {
             self.pass_on(run, stop);
         }
+        if let Some(stopping) = self.memory.stopping.as_mut().filter(|_| effects.is_stop_noted) {
+            stopping.note();
+        }
         for run in effects.hurried {
             self.memory.live.note_stop(run, |live| live.is_hurried = true);
             self.oversight.hurry(run);

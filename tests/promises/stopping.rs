@@ -81,6 +81,35 @@ fn term_lets_what_runs_end_and_starts_nothing_more() {
 }
 
 #[test]
+fn a_stop_says_what_it_waits_for_and_when_the_rest_starts() {
+    let house = house("", OBEYS);
+    let mut supervisor = house.start();
+    let first = house.enqueue(&["obeys"]);
+    house.wait_lines("began", 1);
+    let second = house.enqueue(&["obeys"]).to_string();
+    assert!(house.status()["supervisor"]["stopping_at"].is_null());
+    supervisor.send(Signal::SIGTERM);
+    wait_for("the store to say that it stops", || {
+        house.status()["supervisor"]["stopping_at"].as_str().map(str::to_owned)
+    });
+    assert_eq!(house.status()["supervisor"]["waits_for"], serde_json::json!([first]));
+    let waits = format!("stopping, waits for run {first}");
+    let status = house.ask(&["status"]).expect(0).out;
+    assert!(status.starts_with(&format!("supervisor  {waits}, pid ")), "{status}");
+    assert!(status.contains("the supervisor stops"), "{status}");
+    let why = house.ask(&["why", &second]).expect(0).out;
+    assert!(why.contains("the supervisor is stopping; it starts after the next start"), "{why}");
+    let said = house.ask(&["enqueue", "obeys"]).expect(0).err;
+    assert!(said.contains("the supervisor is stopping: it starts after the next start"), "{said}");
+    let doctor = house.ask(&["doctor"]).out;
+    assert!(doctor.contains(&format!("{waits}: nothing is started")), "{doctor}");
+    house.write("go", "");
+    assert_eq!(supervisor.wait_code(), 0);
+    let _again = house.start();
+    assert!(house.status()["supervisor"]["stopping_at"].is_null());
+}
+
+#[test]
 fn with_nothing_running_a_stop_is_at_once() {
     let house = house("", OBEYS);
     assert_eq!(house.start().stop(), 0);

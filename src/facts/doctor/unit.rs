@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
+use crate::facts::overview::Supervisor;
 use crate::os::user;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError, SupervisorRow};
 
 /// Where units of the system are.
 const SYSTEM_UNITS: [&str; 4] = [
@@ -16,6 +17,16 @@ const SYSTEM_UNITS: [&str; 4] = [
 
 const UNIT: &str = "jobctl.service";
 
+/// That it is stopping, and what it waits for.
+fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding>, StoreError> {
+    let mut supervisor = Supervisor::of(row.clone(), true);
+    patient.store.as_ref().map(|store| supervisor.read_waits(store)).transpose()?;
+    Ok(supervisor.stopping().map(|text| {
+        let message = format!("{text}: nothing is started");
+        Finding::warning("supervisor", message, "wait, or `jobctl cancel` what it waits for")
+    }))
+}
+
 /// Whether one runs, and of which version.
 pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     if !patient.is_supervised {
@@ -26,13 +37,8 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
         };
         return Ok(vec![Finding::bad("supervisor", "none is running: nothing is started", start)]);
     }
-    let row = patient
-        .store
-        .as_ref()
-        .map(crate::store::Store::supervisor)
-        .transpose()?
-        .unwrap_or_default();
-    let (own, theirs) = (env!("CARGO_PKG_VERSION"), row.version.unwrap_or_default());
+    let row = patient.store.as_ref().map(Store::supervisor).transpose()?.unwrap_or_default();
+    let (own, theirs) = (env!("CARGO_PKG_VERSION"), row.version.as_deref().unwrap_or_default());
     let mut findings = Vec::new();
     findings.push(if theirs == own {
         Finding::good("supervisor", format!("running, version {own}"))
@@ -43,7 +49,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
             format!("`systemctl {}restart jobctl`; running jobs go on", user_option(patient)),
         )
     });
-    if let Some(error) = row.jobfile_error {
+    if let Some(error) = &row.jobfile_error {
         let first = error.lines().next().unwrap_or_default().to_owned();
         findings.push(Finding::bad(
             "jobfile",
@@ -51,6 +57,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
             "`jobctl check` says more, `jobctl reload` takes it when it is right",
         ));
     }
+    findings.extend(stopping(patient, &row)?);
     if row.is_shadow {
         findings.push(Finding::warning(
             "supervisor",

@@ -162,19 +162,40 @@ impl<S: Spawner> Turn<'_, S> {
             Some(from) => self.timetable(index).latest_before(*from, first).unwrap_or(first),
             None => missed.last,
         };
-        self.store.record_skip(&NewSkip {
-            job_id: state.id,
-            cause: Cause::Schedule,
-            scheduled_at: first,
-            last_scheduled_at: (last > first).then_some(last),
-            count: i64::try_from(count).unwrap_or(i64::MAX),
-            reason: Reason::Missed,
-            by: None,
-            same_since: None,
-            now: now.wall,
-        })?;
+        let job_id = state.id;
+        for part in self.apart(index, Missed { first, last, count })? {
+            self.store.record_skip(&NewSkip {
+                job_id,
+                cause: Cause::Schedule,
+                scheduled_at: part.first,
+                last_scheduled_at: (part.last > part.first).then_some(part.last),
+                count: i64::try_from(part.count).unwrap_or(i64::MAX),
+                reason: Reason::Missed,
+                by: None,
+                same_since: None,
+                now: now.wall,
+            })?;
+        }
+        let state = self.job(index);
         self.say("missed", &[("job", &state.job.name), ("count", &count)]);
         Ok(())
+    }
+
+    /// A stretch by what it was missed for: no supervisor was there, or it was stopping, or neither.
+    fn apart(&self, index: usize, missed: Missed) -> Result<Vec<Missed>, StoreError> {
+        let borders = self.store.downtime_borders(missed.first, missed.last)?;
+        if borders.is_empty() {
+            return Ok(vec![missed]);
+        }
+        let timetable = self.timetable(index);
+        let mut after = missed.first.just_before();
+        let ends = borders.iter().map(|border| border.just_before()).chain([missed.last]);
+        let parts = ends.filter_map(|until| {
+            let part = timetable.stretch(Span { after, until });
+            after = until;
+            part
+        });
+        Ok(parts.collect())
     }
 
     /// Judges one occurrence against what its job is busy with.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::When;
 use crate::core::job::OnStop;
 use crate::core::retry::Stopped;
-use crate::core::time::{Mono, Now};
+use crate::core::time::{Mono, Now, Wall};
 use crate::store::StoreError;
 use crate::supervisor::live::Live;
 use crate::supervisor::oversight;
@@ -22,17 +22,31 @@ pub(in crate::supervisor) struct Stopping {
     asked: u32,
     on_stop: OnStop,
     timeout: Duration,
+    /// When it began, by the wall clock, and whether the store says so.
+    since_wall: Wall,
+    is_noted: bool,
 }
 
 impl Stopping {
     /// Another one, at `now`.
     pub(in crate::supervisor) fn ask(memory: &Memory, now: Now) -> Self {
-        let (since, asked) = match memory.stopping {
-            Some(before) => (before.since, before.asked + 1),
-            None => (now.mono, 1),
-        };
-        let configuration = &memory.configuration;
-        Self { since, asked, on_stop: configuration.on_stop, timeout: configuration.stop_timeout }
+        let Configuration { on_stop, stop_timeout: timeout, .. } = memory.configuration;
+        match memory.stopping {
+            Some(before) => Self { asked: before.asked + 1, on_stop, timeout, ..before },
+            None => Self {
+                since: now.mono,
+                asked: 1,
+                on_stop,
+                timeout,
+                since_wall: now.wall,
+                is_noted: false,
+            },
+        }
+    }
+
+    /// The store says since when.
+    pub(in crate::supervisor) fn note(&mut self) {
+        self.is_noted = true;
     }
 
     /// The jobfile was read anew.
@@ -106,6 +120,9 @@ impl Memory {
 /// When the next attempt's time is over.
 pub(super) fn due(memory: &Memory) -> Option<When> {
     let stopping = memory.stopping.filter(|stopping| stopping.on_stop == OnStop::Finish)?;
+    if !stopping.is_noted && !memory.live.is_empty() {
+        return Some(When::Soon);
+    }
     let live = || memory.live.iter().map(|(_, live)| live);
     let stops = live().filter(|live| !live.is_stopping).map(|live| stopping.stop_at(live));
     let kills = live().filter(|live| !live.is_killed).filter_map(|live| stopping.kill_at(live));
@@ -121,6 +138,10 @@ impl<S: Spawner> Turn<'_, S> {
         let Some(stopping) = stopping else {
             return Ok(());
         };
+        if !stopping.is_noted {
+            self.store.note_stopping(stopping.since_wall)?;
+            self.effects.is_stop_noted = true;
+        }
         let (mut stops, mut kills, mut hurried) = (Vec::new(), Vec::new(), Vec::new());
         for (run, live) in self.all_live() {
             let is_due = !self.is_stopping(run) && stopping.stop_at(live) <= now;

@@ -6,6 +6,7 @@ use super::*;
 use crate::core::run::Reason;
 use crate::core::schedule::{HashSeed, Schedule, Zone};
 use crate::skipped::{Need, skipped};
+use crate::store::Downtime;
 
 const WILD: &str = "[jobs.a]\nschedule = '*/10 * * * *'\ncommand = 'x'\n";
 
@@ -419,6 +420,29 @@ fn five_years_of_downtime_are_counted_and_not_gone_through() {
     day.restart(&jobfile, Duration::from_secs(1826 * 86_400));
     let _ = day.turn(&[]);
     assert_eq!(day.rows("j7")[0].count, 1826 * 1440 - 5);
+}
+
+#[test]
+fn what_was_missed_for_different_causes_stands_in_different_rows() {
+    let jobfile = "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'";
+    let mut day = Scenario::new(jobfile, "2026-06-01T00:00:30Z");
+    day.restart(jobfile, Duration::from_secs(3600));
+    let (stopping_at, gone_at) = (instant("2026-06-01T00:00:40Z"), instant("2026-06-01T00:10:30Z"));
+    let down = |from, to, is_stopping| Downtime { from, to, is_stopping };
+    day.supervisor.store.record_downtime(down(stopping_at, gone_at, true)).unwrap();
+    day.supervisor.store.record_downtime(down(gone_at, day.now.wall, false)).unwrap();
+    let _ = day.turn(&[]);
+    let rows = day.rows("a");
+    let missed: Vec<_> = rows.iter().filter(|row| row.reason == Some(Reason::Missed)).collect();
+    let spans: Vec<_> =
+        missed.iter().map(|row| (row.scheduled_at.unwrap().rfc3339(), row.count)).collect();
+    let expected =
+        [("2026-06-01T00:01:00Z".to_owned(), 10), ("2026-06-01T00:11:00Z".to_owned(), 45)];
+    assert_eq!(spans, expected);
+    let of = |at| day.supervisor.store.downtime_of(instant(at)).unwrap().map(|it| it.is_stopping);
+    assert_eq!(of("2026-06-01T00:10:00Z"), Some(true));
+    assert_eq!(of("2026-06-01T00:11:00Z"), Some(false));
+    assert_eq!(of("2026-06-01T00:00:35Z"), None);
 }
 
 /// Every zone of the system's database, by name.

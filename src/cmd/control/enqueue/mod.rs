@@ -276,7 +276,7 @@ fn tell(context: &Context, job: &Job, added: &[Added]) {
     }
 }
 
-/// What keeps the job's runs waiting, if it is a pause or a shadow.
+/// What keeps the job's runs waiting, if it is a pause, a shadow or a stop.
 fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     let Some(store) = context.open_read()? else {
         return Ok(None);
@@ -289,6 +289,9 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     if everything.is_shadow && context.is_supervised()? {
         let text = "the supervisor is a shadow: it waits until one runs without --shadow";
         return Ok(Some(text.to_owned()));
+    }
+    if everything.stopping_at.is_some() && context.is_supervised()? {
+        return Ok(Some("the supervisor is stopping: it starts after the next start".to_owned()));
     }
     let job = store.job(name)?;
     let is_paused = job.is_some_and(|job| job.is_paused(now));

@@ -24,7 +24,7 @@ use crate::os::paths::Caller;
 use crate::os::signals::SelfPipe;
 use crate::os::wake::Bell;
 use crate::os::{clock, disk, limit, machine, process, reports, user, wake};
-use crate::store::{Behind, Patience, Store, SupervisorRow};
+use crate::store::{Behind, Downtime, Patience, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
 use crate::supervisor::disk as reserve;
 use crate::supervisor::environment::{self, Surroundings};
@@ -391,7 +391,15 @@ impl Service {
         let (store, _) = supervisor.parts();
         store.begin()?;
         if let Some(from) = office.last_alive_at.filter(|from| *from < now.wall) {
-            store.record_downtime(from, now.wall)?;
+            let stopping_at = store.supervisor()?.stopping_at.filter(|at| *at < from);
+            if let Some(stopping_at) = stopping_at {
+                store.record_downtime(Downtime {
+                    from: stopping_at,
+                    to: from,
+                    is_stopping: true,
+                })?;
+            }
+            store.record_downtime(Downtime { from, to: now.wall, is_stopping: false })?;
         }
         store.save_supervisor(&SupervisorRow {
             pid: i32::try_from(std::process::id()).ok(),

@@ -98,6 +98,7 @@ fn words(page: &Page<'_>, run: &RunRow, why: &Why) -> String {
         }
         Why::Attempt => attempt_words(run),
         Why::NoSupervisor => "no supervisor".to_owned(),
+        Why::Stopping => "the supervisor stops".to_owned(),
         Why::NotInJobfile => "not in the jobfile".to_owned(),
         Why::Paused => "paused".to_owned(),
         Why::Obstacle(Obstacle::Place(holders)) => format!("{} its place", has(holders)),

@@ -108,6 +108,11 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
     let (supervisor, viewer) = (page.status.supervisor, page.viewer);
     let pid = supervisor.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     let since = supervisor.since.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
+    if let Some(text) = supervisor.stopping() {
+        fields.put_styled("supervisor", Style::Warn, Some(format!("{text}{pid}")));
+        fields.put("since", since);
+        return;
+    }
     match supervisor.running {
         true if supervisor.shadow => fields.put_styled(
             "supervisor",

@@ -158,6 +158,8 @@ impl Case<'_> {
             parts.push("no supervisor is running".to_owned());
         } else if supervisor.is_shadow {
             parts.push("the supervisor runs with --shadow and starts nothing".to_owned());
+        } else if supervisor.stopping_at.is_some() {
+            parts.push("the supervisor is stopping; it starts after the next start".to_owned());
         }
         let until = |pause: Pause| match pause.until {
             Some(until) => format!("until {}", self.time(until)),
@@ -235,15 +237,14 @@ impl Case<'_> {
         Ok(parts.join("; "))
     }
 
-    /// The time without a supervisor that an instant fell into.
+    /// Why nothing was started at an instant.
     fn downtime(&self, at: Wall) -> Result<Option<String>> {
         let span = self.store.downtime_of(at)?;
-        Ok(span.map(|(from, to)| {
-            format!(
-                "no supervisor was running from {} to {}",
-                self.viewer.show(from),
-                self.viewer.show(to)
-            )
+        Ok(span.map(|down| {
+            let what =
+                if down.is_stopping { "the supervisor was stopping" } else { "no supervisor ran" };
+            let (from, to) = (self.viewer.show(down.from), self.viewer.show(down.to));
+            format!("{what} from {from} to {to}")
         }))
     }
 

@@ -30,7 +30,7 @@ impl Case<'_> {
         }
         if parts.is_empty() {
             parts.push(
-                "nothing that is on record is in its way: it starts at once, or somebody who is no run of jobctl holds \
+                "nothing on record is in its way: it starts at once, unless another program holds \
                  one of its locks"
                     .to_owned(),
             );
