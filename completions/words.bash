@@ -21,7 +21,7 @@ _jobctl_words() {
     [[ $words ]] || return
     COMPREPLY=()
     for word in $words; do
-        COMPREPLY+=($(compgen -W "$("$1" __complete "$word" 2>/dev/null)" -- "$2"))
+        COMPREPLY+=($(compgen -W "$("$1" __complete "$word" -- "${COMP_WORDS[@]:0:COMP_CWORD}" 2>/dev/null)" -- "$2"))
     done
 }
 

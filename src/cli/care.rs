@@ -1,5 +1,6 @@
 //! The arguments of verbs that care for the installation.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -71,6 +72,9 @@ pub(crate) struct Complete {
     /// What is to be completed
     #[arg(value_enum)]
     pub(crate) what: Words,
+    /// The words before it, as they stand there
+    #[arg(last = true)]
+    pub(crate) line: Vec<OsString>,
 }
 
 /// What a completion script asks for.

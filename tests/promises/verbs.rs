@@ -440,6 +440,24 @@ fn completion_knows_jobs_and_runs_and_never_complains() {
     let said = house.ask(&["__complete", "jobs"]);
     assert_eq!(said.out, "backup\noff\nresize\nsmall\n");
     assert_eq!(house.ask(&["__complete", "runs"]).out, "1\n");
+    let runs = |line: &str| {
+        let words = ["__complete", "runs", "--", "jobctl"].into_iter();
+        house.ask(&words.chain(line.split(' ')).collect::<Vec<_>>()).out
+    };
+    assert_eq!(["retry", "cancel", "ack", "show"].map(runs), ["", "1\n", "", "1\n"]);
+    house.ask(&["cancel", "1"]);
+    assert_eq!(["-q retry", "--color auto cancel", "show"].map(runs), ["1\n", "", "1\n"]);
+    let other = house.write("other.toml", "[jobs.other]\ncommand = 'true'\n").display().to_string();
+    for line in [
+        format!("--jobfile {other} enqueue"),
+        format!("enqueue --jobfile = {other}"),
+        format!("--jobfile='{other}' exec"),
+    ] {
+        let words = ["__complete", "jobs", "--", "jobctl"].into_iter();
+        let said = house.ask(&words.chain(line.split(' ')).collect::<Vec<_>>());
+        assert_eq!(said.out, "other\n", "{line}");
+    }
+    assert_eq!(runs("--state-dir /nonexistent show"), "");
     house.write_jobfile("broken");
     let said = house.ask(&["__complete", "jobs"]);
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "resize\n", ""));
@@ -449,9 +467,12 @@ fn completion_knows_jobs_and_runs_and_never_complains() {
 fn bash_completes_jobs_and_runs() {
     let house = house();
     house.ask(&["enqueue", "resize"]);
+    house.write("other.toml", "[jobs.other]\ncommand = 'true'\n");
     for (line, words) in [
         ("jobctl enqueue re", "resize"),
-        ("jobctl -q retry ''", "1"),
+        ("jobctl --jobfile other.toml enqueue ''", "other"),
+        ("jobctl -q retry ''", ""),
+        ("jobctl -q cancel ''", "1"),
         ("jobctl retry --job ba", "backup"),
         ("jobctl retry --since ba", ""),
         ("jobctl pau", "pause"),
