@@ -40,6 +40,7 @@ impl Run {
 /// An attempt as the view `attempts` has it.
 pub(super) struct Attempt {
     pub(super) started_at_ms: Option<i64>,
+    pub(super) ended_at_ms: Option<i64>,
     pub(super) outcome: Option<String>,
     pub(super) exit_code: Option<i64>,
 }
@@ -76,6 +77,13 @@ impl Books {
     pub(super) fn attempts_of(&self, run: i64) -> impl Iterator<Item = (i64, &Attempt)> {
         let range = (run, 0)..=(run, i64::MAX);
         self.attempts.range(range).map(|((_, number), it)| (*number, it))
+    }
+
+    /// Whether a run began after another one had ended.
+    pub(super) fn follows(&self, former: i64, run: i64) -> bool {
+        let ended_at_ms = self.attempts_of(former).filter_map(|(_, it)| it.ended_at_ms).max();
+        let began_at_ms = self.attempts_of(run).filter_map(|(_, it)| it.started_at_ms).min();
+        ended_at_ms.zip(began_at_ms).is_some_and(|(ended, began)| ended <= began)
     }
 
     pub(super) fn state(&self, run: i64) -> &str {
@@ -132,14 +140,15 @@ fn runs(house: &House) -> BTreeMap<i64, Run> {
 fn attempts(house: &House) -> BTreeMap<(i64, i64), Attempt> {
     let store = store(house);
     let mut query = store
-        .prepare("SELECT run, attempt, started_at, outcome, exit_code FROM attempts")
+        .prepare("SELECT run, attempt, started_at, ended_at, outcome, exit_code FROM attempts")
         .expect("it is a query");
     query
         .query_map([], |row| {
             let attempt = Attempt {
                 started_at_ms: row.get(2)?,
-                outcome: row.get(3)?,
-                exit_code: row.get(4)?,
+                ended_at_ms: row.get(3)?,
+                outcome: row.get(4)?,
+                exit_code: row.get(5)?,
             };
             Ok(((row.get(0)?, row.get(1)?), attempt))
         })

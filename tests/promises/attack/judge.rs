@@ -243,7 +243,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A key is in the queue once at most.
+    /// A key is in the queue once at most. An item counts as created when its verb begins, which
+    /// may wait for the store: then it begins after the end of whoever had the key.
     fn keys(&mut self) {
         let mut holders: BTreeMap<&str, Vec<(&str, i64)>> = BTreeMap::new();
         for (id, run) in &self.books.runs {
@@ -257,7 +258,8 @@ impl<'a> Judge<'a> {
             for pair in runs.windows(2) {
                 let (created_at, next) = pair[1];
                 let former = &self.books.runs[&pair[0].1];
-                let is_free = former.ended_at.as_deref().is_some_and(|at| at <= created_at);
+                let is_free = former.ended_at.as_deref().is_some_and(|at| at <= created_at)
+                    || self.books.follows(pair[0].1, next);
                 if !is_free || former.state == "failed" {
                     let text = format!("has the key {key}, which run {} holds", pair[0].1);
                     self.find("key", Some(next), text);

@@ -70,7 +70,8 @@ fn run(job: &str, failed: bool) -> Run {
 }
 
 fn attempt(outcome: &str, exit_code: Option<i64>) -> Attempt {
-    Attempt { started_at_ms: Some(0), outcome: Some(outcome.to_owned()), exit_code }
+    let (started_at_ms, ended_at_ms) = (Some(0), Some(100));
+    Attempt { started_at_ms, ended_at_ms, outcome: Some(outcome.to_owned()), exit_code }
 }
 
 fn write(books: &mut Books, line: &str) {
@@ -163,6 +164,7 @@ fn each_fault_that_is_planted_is_found() {
             second.key = Some("k1".to_owned());
             second.created_at = "2026-01-01T00:00:00.500Z".to_owned();
             books.runs.insert(10, second);
+            books.attempts.insert((10, 1), attempt("exited", Some(0)));
         }),
         line("fed", |books, _| {
             write(books, "B fed 5/1 1790000001.200000 3-1");
