@@ -46,6 +46,9 @@ const WRAPPERS: &[(&str, &str, usize)] = &[
     ("xvfb-run", "", 0),
     ("cronitor", "", 0),
     ("bundle", "", 0),
+    ("docker", "uewf", 2),
+    ("podman", "uewf", 2),
+    ("su", "s", 2),
 ];
 
 /// Programs whose first argument says what they do, and a word before it that does not.
@@ -337,6 +340,9 @@ mod tests {
             ("/venv/bin/python manage.py clearsessions", "manage-clearsessions"),
             ("npm run report", "npm-report"),
             ("make -C /srv", "make"),
+            ("docker exec -t -u www web php artisan cache:prune", "artisan-cache-prune"),
+            ("docker system prune -f", "docker"),
+            ("su - postgres -c 'vacuumdb -a -z' > /dev/null", "vacuumdb"),
             ("run-parts --report /opt/scripts/", "scripts"),
             ("cd / && run-parts --report /etc/cron.hourly", "cron.hourly"),
             ("run-parts", "run-parts"),

@@ -327,12 +327,15 @@ fn a_file_has_a_user_column_where_such_files_are_or_if_it_is_said() {
 #[test]
 fn a_system_crontab_that_is_taken_for_a_users_is_refused() {
     let house = House::empty();
-    let tab = house.write("tab", "# x\n17 * * * * root cd / && a\n5 5 * * *\troot /srv/y\n");
+    let tab = house.write("tab", "# x\n17 * * * * root cd / && a\n5 5 * * *\tdeploy-x /srv/y\n");
     let tab = tab.to_str().unwrap();
     for args in [&[tab][..], &["--prove", tab], &["--user", "bob", tab]] {
         let answer = import(&house, args);
         assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{answer:?}");
-        assert!(answer.err.contains("each command begins with a user (`root`)"), "{answer:?}");
+        assert!(
+            answer.err.contains("each command begins with a user (`deploy-x`, `root`)"),
+            "{answer:?}"
+        );
         assert!(answer.err.contains(&format!("import --user-column {tab}")), "{answer:?}");
     }
     import(&house, &["--user-column", tab]).expect(0);

@@ -26,12 +26,14 @@ const BUILTINS: &[&str] = &[
     "umask", "unset", "until", "wait", "while",
 ];
 
+const NO_KEY: &str = "no key does the same";
+
 /// Rewrites the commands of all jobs.
 pub(super) fn apply(items: &mut [Item]) {
     let commands: Vec<(String, Option<Lock>)> = items
         .iter()
         .filter_map(job)
-        .map(|draft| (text_of(draft), rewritten(draft, true).lock))
+        .map(|draft| (text_of(draft), rewritten(draft, Flock::Replaced).lock))
         .collect();
     let jobs = items.iter_mut().filter_map(|item| match item {
         Item::Job(draft) => Some(draft),
@@ -43,7 +45,8 @@ pub(super) fn apply(items: &mut [Item]) {
             let others = commands.iter().enumerate().filter(|(other, _)| *other != index);
             lock.is_clear_of(others.map(|(_, (text, lock))| (text.as_str(), lock.as_ref())))
         });
-        rewritten(draft, has_own_lock).put_into(draft);
+        let flock = if has_own_lock { Flock::Replaced } else { Flock::Left };
+        rewritten(draft, flock).put_into(draft);
     }
 }
 
@@ -92,6 +95,15 @@ impl Lock {
     }
 }
 
+/// What happens to flock(1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flock {
+    /// It is replaced by a key where that is possible.
+    Replaced,
+    /// It stays: its file is not the job's alone.
+    Left,
+}
+
 /// A command on its way to a shorter one.
 struct Rewritten {
     text: String,
@@ -100,7 +112,7 @@ struct Rewritten {
     jitter: Option<String>,
     lock: Option<Lock>,
     remarks: Vec<String>,
-    may_lock: bool,
+    flock: Flock,
     has_jitter: bool,
     has_random: bool,
     is_quiet: bool,
@@ -112,7 +124,7 @@ enum Rest {
     Text(String),
 }
 
-fn rewritten(draft: &Draft, may_lock: bool) -> Rewritten {
+fn rewritten(draft: &Draft, flock: Flock) -> Rewritten {
     let shell = draft.shell.rsplit('/').next().unwrap_or_default();
     let mut new = Rewritten {
         text: text_of(draft),
@@ -121,7 +133,7 @@ fn rewritten(draft: &Draft, may_lock: bool) -> Rewritten {
         jitter: None,
         lock: None,
         remarks: Vec::new(),
-        may_lock,
+        flock,
         has_jitter: draft.jitter.is_some(),
         has_random: matches!(shell, "bash" | "ksh" | "zsh"),
         is_quiet: false,
@@ -155,7 +167,7 @@ impl Rewritten {
             "nice" => self.nice(line),
             "timeout" => self.timeout(line),
             "flock" => self.flock(line),
-            _ => Err("no key does the same"),
+            _ => Err(NO_KEY),
         };
         match rest {
             Ok(rest) => Some(rest),
@@ -187,7 +199,8 @@ impl Rewritten {
     /// `umask MASK; ...`.
     fn umask(&mut self, line: &Line<'_>) -> Result<Rest, &'static str> {
         let is_octal = |mask: &&str| {
-            (3..=4).contains(&mask.len()) && mask.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+            let digits = mask.strip_prefix('0').filter(|_| mask.len() == 4).unwrap_or(mask);
+            digits.len() == 3 && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
         };
         let mask = line.plain(1).filter(is_octal).ok_or("its mask is not octal")?;
         if !matches!(line.kind(2), Some(Kind::And | Kind::Then)) || self.has("umask") {
@@ -235,7 +248,7 @@ impl Rewritten {
             }
             (_, _) => ("10", 1),
         };
-        let number: u8 = number.parse().map_err(|_| "no key means its options")?;
+        let number: u8 = number.parse().map_err(|_| NO_KEY)?;
         line.runs(length)?;
         if number > 19 || self.has("nice") {
             return Err("its number is not one from 0 to 19");
@@ -257,13 +270,13 @@ impl Rewritten {
                 }
                 (None, _) => (option, line.plain(at + 1), 2),
             };
-            let value = value.ok_or("no key means its options")?;
+            let value = value.ok_or(NO_KEY)?;
             keys.push(match name {
                 "-k" | "--kill-after" => {
                     ("stop_grace", string(&duration(value).ok_or("its duration is not plain")?))
                 }
                 "-s" | "--signal" if is_signal(value) => ("stop_signal", string(value)),
-                _ => return Err("no key means its options"),
+                _ => return Err(NO_KEY),
             });
             at += length;
         }
@@ -284,7 +297,7 @@ impl Rewritten {
             match option {
                 "-n" | "--nonblock" | "--nb" | "-xn" | "-nx" | "-en" | "-ne" => waits = false,
                 "-x" | "-e" | "--exclusive" => {}
-                _ => return Err("no key means its options"),
+                _ => return Err(NO_KEY),
             }
             at += 1;
         }
@@ -302,7 +315,7 @@ impl Rewritten {
             (false, _) => line.runs(at)?,
         }
         let lock = Lock { path, waits };
-        if self.lock.is_some() || !self.may_lock {
+        if self.lock.is_some() || self.flock == Flock::Left {
             return Err("other lines use its file, too; `lock` lets jobs wait for one another");
         }
         self.lock = Some(lock);

@@ -88,6 +88,8 @@ fn what_a_key_would_not_mean_stays() {
         "nice -n 5 a && b",
         "ionice -c 3 a",
         "sleep 30; a",
+        "umask 7777; a",
+        "umask u=rw; a",
         "sleep $((RANDOM % 600)) && a &",
         "sleep $((RANDOM % 999999)); a",
         "sleep ${RANDOM:0:2}; a",

@@ -89,9 +89,10 @@ fn looked_at(source: Source, path: Option<&Path>) -> Result<(Source, Vec<Note>)>
         return Ok((Source { kind: Kind::Anacron, ..source }, vec![note]));
     }
     let words = crontab::first_words(&source.bytes);
-    let is_account = |word: &String| word == "root" || user::exists(word);
-    let is_no_program = |word: &String| word == "root" || !is_program(word);
-    if words.iter().all(is_account) && words.iter().any(is_no_program) {
+    // The accounts of another machine are names that no program here has.
+    let is_user = |word: &String| user::exists(word) || (is_name(word) && !is_program(word));
+    let is_only_user = |word: &String| word == "root" || (user::exists(word) && !is_program(word));
+    if words.iter().all(is_user) && words.iter().any(is_only_user) {
         let words: BTreeSet<_> = words.iter().map(|word| format!("`{word}`")).collect();
         let words = words.into_iter().collect::<Vec<_>>().join(", ");
         let what =
@@ -100,6 +101,12 @@ fn looked_at(source: Source, path: Option<&Path>) -> Result<(Source, Vec<Note>)>
         return Err(Failure::usage(what).hint(hint));
     }
     Ok((source, Vec::new()))
+}
+
+/// Whether a word can be the name of an account.
+fn is_name(word: &str) -> bool {
+    let is_in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    word.starts_with(|c: char| c.is_ascii_lowercase()) && word.chars().all(is_in_name)
 }
 
 /// Whether cron would find a program of this name.

@@ -11,7 +11,11 @@ use crate::core::job::{CommandLine, Job};
 use crate::crontab::{Kind, Off, Source};
 
 fn import_of(bytes: &[u8], kind: Kind) -> Import {
-    convert(&Request {
+    convert(&request(bytes, kind))
+}
+
+fn request(bytes: &[u8], kind: Kind) -> Request {
+    Request {
         sources: vec![Source {
             file: "crontab".to_owned(),
             bytes: bytes.to_vec(),
@@ -19,7 +23,7 @@ fn import_of(bytes: &[u8], kind: Kind) -> Import {
             off: Off::Own,
         }],
         ..Request::default()
-    })
+    }
 }
 
 fn jobs_of(import: &Import) -> Vec<Job> {
@@ -30,7 +34,9 @@ fn jobs_of(import: &Import) -> Vec<Job> {
 
 /// Loads, and each line is a job, a variable or listed.
 fn assert_nothing_is_lost(bytes: &[u8], kind: Kind) {
+    let modern = convert(&Request { is_modern: true, ..request(bytes, kind.clone()) });
     let import = import_of(bytes, kind);
+    assert_eq!(jobs_of(&modern).len(), import.jobs.len(), "{}", modern.text);
     assert_eq!(jobs_of(&import).len(), import.jobs.len(), "{}", import.text);
     let mut known: BTreeSet<u32> = import.jobs.iter().map(|job| job.line).collect();
     known.extend(import.unknown.iter().map(|line| line.line));
@@ -47,6 +53,20 @@ fn assert_nothing_is_lost(bytes: &[u8], kind: Kind) {
     }
 }
 
+/// What `--modern` writes keys for.
+const PROGRAMS: &[&str] = &[
+    "* * * * * cd /srv && ",
+    "flock -n /l/x.lock ",
+    "flock /l/a.1 ",
+    "timeout -k 5 -s INT 366d ",
+    "timeout 1s ",
+    "nice ",
+    "nice -n 19 ",
+    "* * * * * umask 0777; ",
+    "* * * * * sleep $((RANDOM \\% 86400)); ",
+    "/opt/a >/dev/null 2>&1",
+];
+
 /// Pieces that crontabs are made of, and what may go wrong with them.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -57,6 +77,7 @@ fn piece() -> impl Strategy<Value = String> {
         Just("\n".to_owned()),
         Just("\r\n".to_owned()),
         Just("* * * * * ".to_owned()),
+        proptest::sample::select(PROGRAMS).prop_map(str::to_owned),
         Just("@daily root ".to_owned()),
         Just("1 5 id ".to_owned()),
         Just("run-parts /etc/cron.daily".to_owned()),
