@@ -240,14 +240,17 @@ mod tests {
     /// 2026-11-23T22:00:00Z, a Monday.
     const NOW: Wall = Wall::from_secs(1_795_471_200);
 
-    /// What is said of the jobs of a file in Europe/Berlin, but for the word about failures that
-    /// reach nobody.
+    /// What is said of the jobs of a file in Europe/Berlin, but for words about the whole file.
     fn warnings(jobs: &str) -> Vec<String> {
         let text = format!("timezone = 'Europe/Berlin'\n[defaults]\ncommand = 'true'\n{jobs}");
         let report = report(&text);
         assert!(report.is_ok(), "{report:?}");
         let said = report.warnings.iter().map(Problem::to_string);
-        said.filter(|note| !note.contains("reach nobody")).collect()
+        said.filter(|note| !is_of_the_file(note)).collect()
+    }
+
+    fn is_of_the_file(note: &str) -> bool {
+        note.contains("reach nobody") || note.contains("due in a downtime")
     }
 
     /// What is said of one job.
@@ -505,6 +508,29 @@ mod tests {
     }
 
     #[test]
+    fn rare_jobs_that_skip_what_they_miss_are_one_warning() {
+        let said = |keys: &str| {
+            let text = format!("[defaults]\ncommand = 'x'\n[jobs.a]\n{keys}[jobs.b]\n{keys}");
+            let all = report(&text).warnings.into_iter().map(|note| note.to_string());
+            all.filter(|note| note.contains("due in a downtime")).collect::<Vec<_>>()
+        };
+        let both = said("schedule = '30 2 * * *'\n");
+        assert_eq!(both.len(), 1, "{both:?}");
+        assert!(
+            both[0].contains("a day or more later: `a` and `b`\nhint: write `catch_up = \"last\"`")
+        );
+        for keys in [
+            "",
+            "schedule = '30 2,14 * * *'\n",
+            "schedule = '@daily'\ncatch_up = 'last'\n",
+            "schedule = '@daily'\nexpect_every = '25h'\n",
+            "schedule = '@daily'\nenabled = false\n",
+        ] {
+            assert_eq!(said(keys), [""; 0], "{keys}");
+        }
+    }
+
+    #[test]
     fn failures_that_reach_nobody_are_one_warning_for_the_file() {
         let said = |text: &str| {
             let all = report(text).warnings.into_iter().map(|note| note.to_string());
@@ -536,7 +562,7 @@ mod tests {
         assert!(texts.len() > 3);
         for text in texts {
             let said: Vec<String> = report(&text).warnings.iter().map(Problem::to_string).collect();
-            assert!(said.len() == 1 && said[0].contains("reach nobody"), "{said:#?}");
+            assert!(said.iter().all(|note| is_of_the_file(note)), "{said:#?}");
         }
     }
 

@@ -108,10 +108,19 @@ impl Overview {
         })
     }
 
-    /// Whether a job, or any, has failed runs that nobody has acknowledged, or is late.
-    pub(crate) fn is_ill(&self, job: Option<&str>) -> bool {
-        let is_ill =
-            |row: &JobRow| row.failed > 0 || row.late_at.is_some() || self.slow.contains(&row.id);
+    /// Whether a job, or any, has failed runs that nobody has acknowledged, is late, has missed an
+    /// occurrence, or has been paused for long.
+    pub(crate) fn is_ill(&self, job: Option<&str>, now: Wall) -> bool {
+        let is_ill = |row: &JobRow| {
+            row.failed > 0
+                || row.late_at.is_some()
+                || row.missed_at.is_some()
+                || self.slow.contains(&row.id)
+                || row.pause.is_some_and(|pause| pause.is_forgotten(now))
+        };
+        if self.supervisor.pause.is_some_and(|pause| pause.is_forgotten(now)) {
+            return true;
+        }
         self.rows.iter().filter(|row| job.is_none_or(|name| *name == row.name)).any(is_ill)
     }
 
@@ -182,6 +191,8 @@ pub(crate) struct JobStatus<'a> {
     /// When its next occurrence falls due.
     pub(crate) next_due_at: Option<Wall>,
     jitter_ms: Option<i64>,
+    /// The occurrence that was missed and that nothing has made up for.
+    pub(crate) missed_at: Option<Wall>,
     /// In the jobfile.
     #[serde(skip)]
     pub(crate) job: Option<&'a Job>,
@@ -223,18 +234,19 @@ impl<'a> JobStatus<'a> {
             resolved: Texts::of(job.map_or_else(Vec::new, |job| resolved(jobs, job))),
             next_due_at: coming.as_ref().map(Coming::due_at),
             jitter_ms: job.map(|job| super::ms(jobs.jitter(job))),
+            missed_at: row.and_then(|row| row.missed_at),
             job,
             row,
             recent: Vec::new(),
         }
     }
 
-    /// How much it needs a look: what failed, what is late, what is retried, what runs, what waits,
+    /// How much it needs a look: what failed, what is late or was missed, what is retried, what runs, what waits,
     /// and then what is next.
     pub(crate) fn need(&self) -> u8 {
         let has = [
             self.failed > 0,
-            self.late,
+            self.late || self.missed_at.is_some(),
             self.retrying > 0,
             self.running > 0,
             self.queued > 0,

@@ -355,6 +355,7 @@ pub(crate) mod tests {
             last_run: None,
             last_success_at: None,
             late_at: None,
+            missed_at: None,
             well_at: None,
         }
     }
@@ -407,7 +408,7 @@ pub(crate) mod tests {
         let status = gather(&overview, &jobs, (Extent::Contract, Wall::from_secs(0)));
         let value = serde_json::json!(status.jobs[0]);
         let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms";
+        let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms missed_at";
         assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
         assert_eq!(
             (&value["paused"], &value["failed"], &value["schedule"], &value["resolved"]),
@@ -429,7 +430,17 @@ pub(crate) mod tests {
         let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
             names,
-            ["running", "pid", "since", "jobfile", "jobfile_error", "version", "shadow"]
+            [
+                "running",
+                "pid",
+                "since",
+                "jobfile",
+                "jobfile_error",
+                "version",
+                "shadow",
+                "stopping_at",
+                "waits_for"
+            ]
         );
     }
 }

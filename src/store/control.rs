@@ -6,7 +6,7 @@ use super::feed;
 use super::followers;
 use super::keys::{Held, Standing, give_up_key, held, holder_of, put_down, take_from_staged};
 use super::sql::{
-    Ask, CANCELLED, FAILED, FRESH_BUDGET, QUEUED, RETRYING, RUN, RUNNING, SCHEDULED, SUCCEEDED, sql,
+    Ask, CANCELLED, FRESH_BUDGET, QUEUED, RETRYING, RUN, RUNNING, SCHEDULED, SUCCEEDED, sql,
 };
 use super::transaction::Verb;
 use super::types::{Added, Addition, Answer, Enqueued, Force, NewItem, OnConflict, RunRow, Scope};
@@ -135,14 +135,17 @@ impl Store {
             let Some(run) = find(tx, id)? else {
                 return Ok(Verb::Undo(Answer::NoSuchRun));
             };
-            if run.state != State::Failed || run.acked.is_some() {
+            if run.acked.is_some() || !(run.state == State::Failed || run.is_missed()) {
                 return refused(run);
             }
+            // Where the run is not the one that the job shows as missed, this changes nothing.
             tx.run(
-                sql! {"UPDATE run SET acked = ?2 WHERE id = ?1 AND state = {FAILED} \
-                AND acked IS NULL"},
-                params![id, now],
+                "UPDATE job SET missed_at = NULL WHERE id = (SELECT job FROM run WHERE id = ?1) \
+                 AND missed_at = (SELECT coalesce(last_scheduled_at, scheduled_at) FROM run \
+                 WHERE id = ?1)",
+                [id],
             )?;
+            tx.run("UPDATE run SET acked = ?2 WHERE id = ?1 AND acked IS NULL", params![id, now])?;
             Ok(Verb::Keep(Answer::Done))
         })
     }

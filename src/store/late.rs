@@ -92,6 +92,15 @@ impl Store {
         )
     }
 
+    /// Notes an occurrence that was missed, until the next success.
+    pub(crate) fn note_missed(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
+        self.execute(
+            "note what was missed",
+            "UPDATE job SET missed_at = ?2 WHERE id = ?1",
+            params![job_id, at],
+        )
+    }
+
     /// Jobs with a running attempt that is late.
     pub(crate) fn jobs_with_late_runs(&self) -> Result<Vec<i64>, StoreError> {
         self.all(

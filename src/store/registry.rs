@@ -85,8 +85,8 @@ impl Store {
         for job in &gone {
             self.change(
                 "mark a job as gone",
-                "UPDATE job SET present = 0, schedule = NULL, expect = NULL, late_at = NULL \
-                 WHERE id = ?1",
+                "UPDATE job SET present = 0, schedule = NULL, expect = NULL, late_at = NULL, \
+                 missed_at = NULL WHERE id = ?1",
                 [job.id],
             )?;
         }

@@ -226,7 +226,7 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          ended_succeeded = job.ended_succeeded + former.ended_succeeded, ended_failed = job.ended_failed + former.ended_failed, \
          ended_skipped = job.ended_skipped + former.ended_skipped, \
          ended_cancelled = job.ended_cancelled + former.ended_cancelled, \
-         failing = max(job.failing, former.failing), late_at = coalesce(job.late_at, former.late_at), \
+         failing = max(job.failing, former.failing), late_at = coalesce(job.late_at, former.late_at), missed_at = coalesce(job.missed_at, former.missed_at), \
          unsuccessful = max(job.unsuccessful, former.unsuccessful), expect = coalesce(job.expect, former.expect), \
          expect_from = coalesce(job.expect_from, former.expect_from), \
          well_at = nullif(max(coalesce(job.well_at, 0), coalesce(former.well_at, 0)), 0), \
@@ -241,7 +241,7 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
         "UPDATE job SET scheduled = 0, queued = 0, running = 0, retrying = 0, failed = 0, ended = \
          0, last_run = NULL, last_success_at = NULL, ended_succeeded = 0, ended_failed = 0, \
          ended_skipped = 0, ended_cancelled = 0, failing = 0, late_at = NULL, unsuccessful = 0, \
-         expect = NULL, expect_from = NULL, well_at = NULL, paused_until = NULL, paused_at = NULL \
+         expect = NULL, expect_from = NULL, well_at = NULL, missed_at = NULL, paused_until = NULL, paused_at = NULL \
          WHERE id = ?1",
     ] {
         conn.run(sql, [from])?;

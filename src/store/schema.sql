@@ -47,6 +47,8 @@ CREATE TABLE job(
     -- Occurrences since then that ended otherwise.
     unsuccessful INTEGER NOT NULL DEFAULT 0,
     late_at INTEGER,
+    -- The occurrence that was missed and that nothing has made up for.
+    missed_at INTEGER,
     -- How many runs of it ever ended, by state; they go on counting when runs are removed.
     ended_succeeded INTEGER NOT NULL DEFAULT 0,
     ended_failed INTEGER NOT NULL DEFAULT 0,
@@ -357,6 +359,7 @@ CREATE TRIGGER run_changed AFTER UPDATE OF state, acked ON run BEGIN
         -- Skipped by its exit code: its command said that there was nothing to do.
         well_at = CASE WHEN NEW.state = {SUCCEEDED} OR (NEW.state = {SKIPPED} AND NEW.reason = {EXIT}) THEN NEW.ended_at ELSE well_at END,
         late_at = CASE WHEN NEW.state = {SUCCEEDED} OR (NEW.state = {SKIPPED} AND NEW.reason = {EXIT}) THEN NULL ELSE late_at END,
+        missed_at = CASE WHEN NEW.state = {SUCCEEDED} OR (NEW.state = {SKIPPED} AND NEW.reason = {EXIT}) THEN NULL ELSE missed_at END,
         -- One that is tried again by hand is counted by how that ends.
         unsuccessful = CASE
             WHEN NEW.state = {SUCCEEDED} OR (NEW.state = {SKIPPED} AND NEW.reason = {EXIT}) THEN 0

@@ -97,6 +97,13 @@ reads!(RunRow:
     key priority after expires_at acked stop slot claim progress result late_at first_started_at
 );
 
+impl RunRow {
+    /// Whether it stands for occurrences that were missed.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.state == State::Skipped && self.reason == Some(Reason::Missed)
+    }
+}
+
 /// An attempt of a run; in JSON the attempt object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct AttemptRow {
@@ -172,15 +179,17 @@ pub(crate) struct JobRow {
     pub(crate) late_at: Option<Wall>,
     /// When a run of it last succeeded or found nothing to do.
     pub(crate) well_at: Option<Wall>,
+    /// The occurrence that was missed and that nothing has made up for.
+    pub(crate) missed_at: Option<Wall>,
 }
 
 /// What is read of it, in its order.
 pub(super) const JOB: &str = "id, name, present, paused_at, paused_until, grid_at, watermark, scheduled, queued, running, \
-     retrying, failed, ended, last_run, last_success_at, late_at, well_at";
+     retrying, failed, ended, last_run, last_success_at, late_at, well_at, missed_at";
 
 reads!(JobRow:
     id name present pause grid_at watermark scheduled queued running retrying failed ended last_run
-    last_success_at late_at well_at
+    last_success_at late_at well_at missed_at
 );
 
 impl JobRow {

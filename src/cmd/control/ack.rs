@@ -29,9 +29,9 @@ impl Verb for Ack {
 
     fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>> {
         let id = run.id;
-        if run.state != State::Failed {
+        if run.state != State::Failed && !run.is_missed() {
             let verdict = verdict(run);
-            return Ok(Some(Failure::no(format!("run {id} has not failed: it is {verdict}"))));
+            return Ok(Some(Failure::no(format!("run {id} did not fail ({verdict})"))));
         }
         Ok(run.acked.map(|at| {
             let at = briefly(&self.viewer, at);
@@ -75,7 +75,7 @@ mod tests {
         let refusal =
             |run: &RunRow| ack.refusal(&store, run).unwrap().map(|failure| failure.message);
         let mut run = sample_run();
-        assert_eq!(refusal(&run).as_deref(), Some("run 412 has not failed: it is succeeded"));
+        assert_eq!(refusal(&run).as_deref(), Some("run 412 did not fail (succeeded)"));
         run.state = State::Failed;
         assert_eq!(refusal(&run), None);
         run.acked = Some(Wall::from_secs(1_785_067_203));

@@ -10,6 +10,7 @@ mod echo;
 mod gap;
 pub(crate) mod history;
 mod pace;
+mod skipped;
 mod steps;
 mod unheard;
 
@@ -74,6 +75,7 @@ pub(crate) fn look(jobs: &[Job], zone_of: &dyn Fn(&Job) -> Rc<Zone>, from: Wall)
     }
     findings.extend(crowd::look(jobs, &zones, from));
     findings.extend(unheard::look(jobs));
+    findings.extend(skipped::look(jobs));
     findings
 }
 

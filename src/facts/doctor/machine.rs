@@ -12,7 +12,7 @@ use crate::core::noun::{count, listed, size};
 use crate::core::reason::plain as plain_error;
 use crate::facts::jobs::Jobs;
 use crate::os::{clock, disk, file, lock, process, zone};
-use crate::store::{JobRow, StoreError};
+use crate::store::{JobRow, Store, StoreError};
 
 /// Less than this share of the disk, or than so many bytes, is little.
 const FREE_SHARE: u64 = 20;
@@ -34,6 +34,7 @@ pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
         findings.extend(mailer(&jobs.jobs));
         findings.extend(still_in_crontab(patient, &jobs.jobs));
         findings.extend(never_ran(patient, &jobs.jobs)?);
+        findings.extend(missed(patient)?);
     }
     findings.extend(strangers(state_dir));
     Ok(findings)
@@ -253,6 +254,31 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Sto
             format!("`jobctl why {first}` says why, `jobctl enqueue {first}` tries it now"),
         )
     }))
+}
+
+/// Jobs that missed an occurrence, or that have been paused for long.
+fn missed(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
+    let rows = patient.store.as_ref().map(Store::jobs).transpose()?.unwrap_or_default();
+    let now = clock::now().wall;
+    let of = |is_it: &dyn Fn(&JobRow) -> bool, text: &str, remedy: &str| {
+        let those = rows.iter().filter(|row| is_it(row)).map(|row| row.name.as_str());
+        let names: Vec<&str> = those.collect();
+        names.first().map(|first| {
+            let message = format!("{text}: {}", listed(&names, NAMES_MAX));
+            Finding::warning("jobs", message, remedy.replace("JOB", first))
+        })
+    };
+    let missed = of(
+        &|row| row.missed_at.is_some(),
+        "missed and not made up for",
+        "`jobctl why JOB` says why, `jobctl enqueue JOB` runs it now",
+    );
+    let paused = of(
+        &|row| row.pause.is_some_and(|pause| pause.is_forgotten(now)),
+        "paused for more than a day",
+        "`jobctl resume JOB`",
+    );
+    Ok(missed.into_iter().chain(paused).collect())
 }
 
 /// Whether the metrics file can be written, where one is wanted.

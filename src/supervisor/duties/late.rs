@@ -1,6 +1,8 @@
 //! Late: attempts that take longer than `expect_within`, jobs without a success for longer than
 //! `expect_every`. Told once an episode.
 
+use std::time::Duration;
+
 use super::When;
 use crate::core::duration::show_duration;
 use crate::core::job::{ExpectEvery, Job};
@@ -8,6 +10,9 @@ use crate::core::notice::Event;
 use crate::core::time::{Now, Wall};
 use crate::store::StoreError;
 use crate::supervisor::{Memory, Queue, Spawner, Turn};
+
+/// A missed occurrence is told of unless the next one falls due within this time.
+const MADE_UP_SOON: Duration = Duration::from_secs(3600);
 
 /// When the next job or attempt is late.
 pub(super) fn due(memory: &Memory, queue: &Queue, now: Now) -> Option<When> {
@@ -54,6 +59,21 @@ impl<S: Spawner> Turn<'_, S> {
         }
         self.queue.next_late_at = self.store.next_late_at(now, floor)?;
         Ok(())
+    }
+
+    /// Notes that an occurrence was missed, which `run` stands for, unless the next one comes soon.
+    pub(super) fn note_missed(
+        &mut self,
+        index: usize,
+        run: i64,
+        at: Wall,
+    ) -> Result<(), StoreError> {
+        let next = self.timetable(index).next(self.now.wall);
+        if next.is_some_and(|next| next.since(self.now.wall) <= MADE_UP_SOON) {
+            return Ok(());
+        }
+        self.store.note_missed(self.job(index).id, at)?;
+        self.note(index, Some((run, 0)), Event::Late)
     }
 
     fn note_late_run(&mut self, run: i64) -> Result<(), StoreError> {

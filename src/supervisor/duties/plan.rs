@@ -102,7 +102,10 @@ impl<S: Spawner> Turn<'_, S> {
         };
         let caught_up = due.caught_up(&self.timetable(index), startable_from);
         if let Some(missed) = due.missed {
-            self.record_missed(index, missed, &caught_up)?;
+            let run = self.record_missed(index, missed, &caught_up)?;
+            if let Some(run) = run.filter(|_| caught_up.is_empty() && due.in_time.is_empty()) {
+                self.note_missed(index, run, missed.last)?;
+            }
         }
         for &at in &caught_up {
             self.insert_run(index, at, Cause::CatchUp)?;
@@ -144,18 +147,19 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(())
     }
 
-    /// Records what was missed and is not caught up: a stretch that begins with the first one.
+    /// Records what was missed and is not caught up: a stretch that begins with the first one. The
+    /// newest row, if there is one.
     fn record_missed(
         &mut self,
         index: usize,
         missed: Missed,
         caught_up: &[Wall],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<i64>, StoreError> {
         let now = self.now;
         let count = missed.count.saturating_sub(u64::try_from(caught_up.len()).unwrap_or(0));
         let first = missed.first;
         if count == 0 || caught_up.first() == Some(&first) {
-            return Ok(());
+            return Ok(None);
         }
         let state = self.job(index);
         let last = match caught_up.first() {
@@ -163,8 +167,9 @@ impl<S: Spawner> Turn<'_, S> {
             None => missed.last,
         };
         let job_id = state.id;
+        let mut newest = None;
         for part in self.apart(index, Missed { first, last, count })? {
-            self.store.record_skip(&NewSkip {
+            let run = self.store.record_skip(&NewSkip {
                 job_id,
                 cause: Cause::Schedule,
                 scheduled_at: part.first,
@@ -175,10 +180,11 @@ impl<S: Spawner> Turn<'_, S> {
                 same_since: None,
                 now: now.wall,
             })?;
+            newest = Some(run);
         }
         let state = self.job(index);
         self.say("missed", &[("job", &state.job.name), ("count", &count)]);
-        Ok(())
+        Ok(newest)
     }
 
     /// A stretch by what it was missed for: no supervisor was there, or it was stopping, or neither.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::notice::Event as Told;
-use crate::store::NoticeRow;
+use crate::store::{Answer, NoticeRow};
 
 const HOOKS: &str = "command = 'x'\non_failure = 'f'\non_recovery = 'r'\non_late = 'l'\n";
 
@@ -337,4 +337,36 @@ fn a_hook_that_fails_is_said_although_the_turn_of_its_end_failed_at_first() {
     day.advance(40);
     let log = &day.supervisor.log.written;
     assert_eq!(log.matches("event=hook_failed").count(), 1, "{log}");
+}
+
+#[test]
+fn a_missed_occurrence_is_told_until_a_success_if_the_next_one_is_far() {
+    let hooks = "command = 'x'\non_late = 'l'\n";
+    let jobfile = format!(
+        "timezone = 'UTC'\n[jobs.daily]\nschedule = '30 0 * * *'\n{hooks}\
+         [jobs.often]\nschedule = '*/10 * * * *'\n{hooks}\
+         [jobs.caught]\nschedule = '30 0 * * *'\ncatch_up = 'last'\n{hooks}"
+    );
+    let mut day = Scenario::new(&jobfile, T0);
+    day.restart(&jobfile, Duration::from_secs(3600));
+    let _ = day.turn(&[]);
+    day.advance(5);
+    let missed = |day: &Scenario, job: &str| {
+        day.supervisor.store.job(job).unwrap().and_then(|row| row.missed_at)
+    };
+    assert_eq!(missed(&day, "daily"), Some(instant("2026-06-01T00:30:00Z")));
+    assert_eq!(day.told("daily").iter().map(|told| told.0).collect::<Vec<_>>(), [Told::Late]);
+    for other in ["often", "caught"] {
+        assert_eq!(missed(&day, other), None, "{other}");
+        assert!(day.told(other).is_empty(), "{other}");
+    }
+    let now = day.now.wall;
+    let run = day.rows("daily")[0].id;
+    assert_eq!(day.supervisor.store.ack_if_failed(run, now).unwrap(), Answer::Done);
+    assert_eq!(missed(&day, "daily"), None);
+    let job = day.supervisor.store.job("daily").unwrap().expect("it is known");
+    day.supervisor.store.note_missed(job.id, now).unwrap();
+    day.one("daily", (1, End::Exited(0)));
+    day.advance(5);
+    assert_eq!(missed(&day, "daily"), None);
 }

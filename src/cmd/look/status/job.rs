@@ -113,6 +113,8 @@ fn put_counts(page: &Page<'_>, job: Option<&Job>, row: &JobRow, fields: &mut Fie
             format!("since {} ({why})", viewer.relative(at))
         }),
     );
+    let missed = row.missed_at.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
+    fields.put_styled("missed", Style::Warn, missed);
     fields.put(
         "last success",
         row.last_success_at.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at))),

@@ -10,6 +10,7 @@ mod watch;
 
 use crate::cli;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
+use crate::core::time::Wall;
 use crate::facts::overview::{Overview, Sources};
 use crate::facts::status::{Extent, Status, Wanted};
 use crate::store::{JobRow, Store};
@@ -38,7 +39,7 @@ pub(crate) fn print_once(
     let moment = store.map(Store::moment).transpose()?;
     let mut overview = Overview::read(store, context.is_supervised()?)?;
     if context.global.quiet {
-        return Ok(quiet(args, &overview));
+        return Ok(quiet(args, &overview, context.now.wall));
     }
     if overview.supervisor.jobfile.is_none() {
         overview.supervisor.jobfile = Some(context.jobfile()?.display().to_string());
@@ -72,8 +73,8 @@ fn wanted<'a>(args: &'a cli::Status, out: &Out) -> Wanted<'a> {
 }
 
 /// Only the exit code: what is worse wins.
-fn quiet(args: &cli::Status, overview: &Overview) -> Exit {
-    match (overview.supervisor.running, overview.is_ill(args.job.as_deref())) {
+fn quiet(args: &cli::Status, overview: &Overview, now: Wall) -> Exit {
+    match (overview.supervisor.running, overview.is_ill(args.job.as_deref(), now)) {
         (false, _) => Exit::NoSupervisor,
         (true, true) => Exit::No,
         (true, false) => Exit::Done,

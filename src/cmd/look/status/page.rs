@@ -31,6 +31,9 @@ pub(super) fn note(page: &Page<'_>, view: &JobStatus<'_>) -> String {
     };
     match pause.until {
         Some(until) => format!("paused, ends {}", page.viewer.relative(until)),
+        None if pause.is_forgotten(page.viewer.now) => {
+            format!("paused since {}", page.viewer.show(pause.since))
+        }
         None => "paused".to_owned(),
     }
 }

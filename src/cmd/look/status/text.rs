@@ -253,10 +253,12 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
     let late = view.late.then(|| {
         view.late_at.map_or("late".to_owned(), |at| format!("late ({})", page.viewer.relative(at)))
     });
+    let missed = view.missed_at.map(|at| format!("missed {}", clock_of(page.viewer, at)));
     let note = Some(note(page, view)).filter(|note| !note.is_empty());
     let parts = [
         count("failed", |row| row.failed),
         late,
+        missed,
         count("running", |row| row.running),
         count("queued", |row| row.queued),
         count("retrying", |row| row.retrying),
@@ -316,10 +318,41 @@ fn first_line(text: &str) -> &str {
 mod tests {
     use super::*;
     use crate::cmd::output::capture;
+    use crate::core::pause::Pause;
     use crate::facts::jobs::tests::jobs;
     use crate::facts::overview::Overview;
     use crate::facts::status::Extent;
-    use crate::facts::status::tests::gather;
+    use crate::facts::status::tests::{gather, row};
+
+    #[test]
+    fn what_was_missed_and_a_pause_that_was_forgotten_are_shown_and_not_well() {
+        let jobs = jobs(
+            "timezone = 'UTC'\n[jobs.a]\nschedule = '30 2 * * *'\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n",
+        );
+        let now = Wall::from_secs(1_785_067_200);
+        let viewer = Viewer { zone: crate::os::zone::load("UTC").unwrap(), now };
+        let missed_at = Some(Wall::from_secs(1_784_946_600));
+        let pause = Some(Pause { since: Wall::from_secs(1_784_946_600), until: None });
+        let rows = vec![JobRow { missed_at, ..row("a") }, JobRow { pause, id: 2, ..row("b") }];
+        let of = |rows| {
+            let mut overview = Overview::default();
+            overview.rows = rows;
+            overview
+        };
+        let overview = of(rows);
+        assert!(overview.is_ill(Some("a"), now) && overview.is_ill(Some("b"), now));
+        assert!(!of(vec![row("a")]).is_ill(None, now));
+        let page = Page {
+            status: &gather(&overview, &jobs, (Extent::Page, now)),
+            viewer: &viewer,
+            elsewhere: None,
+            lines_max: None,
+            is_failed_only: false,
+        };
+        let text = capture(None, |out| page.print(out));
+        assert!(text.contains("missed 07-25 02:30\n"), "{text}");
+        assert!(text.contains("paused since 2026-07-25 02:30:00\n"), "{text}");
+    }
 
     #[test]
     fn a_page_without_a_store_shows_the_jobs() {
