@@ -21,8 +21,6 @@ mod supervisor;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Cli, Global};
 use cmd::output::Out;
 
@@ -52,9 +50,10 @@ pub fn main() -> ExitCode {
         return keeper::main();
     }
     cmd::prepare();
-    let answer = match Cli::try_parse() {
+    let mut out = Out::standard(&Global::default());
+    let answer = match Cli::read(std::env::args_os(), out.width) {
         Ok(cli) => cmd::answer(cli),
-        Err(error) => cmd::usage::answer(&error, &mut Out::standard(&Global::default())),
+        Err(error) => cmd::usage::answer(&error, &mut out),
     };
     match answer {
         Ok(exit) => exit.into(),

@@ -8,29 +8,32 @@ use clap::{Args, ValueEnum};
 /// `jobctl backup`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing is overwritten: exit code 1 if FILE is there. Output of more than 32 KiB is in files of its own \
-                  (output/ in the state directory), which are not in the copy"
+    after_help = "Examples:\n  jobctl backup /backup/jobctl.db\n\nNever overwrites a file: exit code 1 if FILE exists. Output longer than 32 KiB is kept in separate files \
+                  (output/ in the state directory), which are not part of the backup"
 )]
 pub(crate) struct Backup {
-    /// The file to make
+    /// File to write
     pub(crate) file: PathBuf,
 }
 
 /// `jobctl restore`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The supervisor must be stopped (else exit code 75). What is there now is kept beside it. Everything is paused \
-                  afterwards: what waited in the backup may have been executed since; `jobctl resume --all` goes on"
+    after_help = "Examples:\n  jobctl restore /backup/jobctl.db\n\nThe supervisor must be stopped (otherwise exit code 75). The current store is kept beside the restored one. \
+                  All jobs are paused afterwards, because what waits in the backup may have run since: `jobctl resume --all` ends the pause"
 )]
 pub(crate) struct Restore {
-    /// The file that `jobctl backup` made
+    /// File written by `jobctl backup`
     pub(crate) file: PathBuf,
 }
 
 /// `jobctl completions`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  jobctl completions bash > /etc/bash_completion.d/jobctl\n  jobctl completions zsh > ~/.zfunc/_jobctl\n  jobctl completions fish > ~/.config/fish/completions/jobctl.fish"
+)]
 pub(crate) struct Completions {
-    /// The shell
+    /// Shell to complete for
     #[arg(value_enum)]
     pub(crate) shell: Shell,
 }
@@ -48,9 +51,11 @@ pub(crate) enum Shell {
 
 /// `jobctl man`.
 #[derive(Debug, Args)]
-#[command(after_help = "Prints the source of the page; to read it: jobctl man | man -l -")]
+#[command(
+    after_help = "Examples:\n  jobctl man\n  jobctl man jobctl.toml\n  jobctl man > jobctl.1\n\nOn a terminal man(1) shows the page; elsewhere its source is printed"
+)]
 pub(crate) struct Man {
-    /// Which page: jobctl (the command) or jobctl.toml (the jobfile)
+    /// Page: jobctl (the command) or jobctl.toml (the jobfile)
     #[arg(value_enum, default_value_t = Page::Command, hide_possible_values = true)]
     pub(crate) page: Page,
 }

@@ -10,17 +10,16 @@ use super::Filters;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "jobctl enqueue [OPTIONS] JOB [ARGS...]\n       jobctl enqueue [OPTIONS] --lines JOB < FILE",
-    after_help = "Options stand before the job; everything after it is an argument of the command ($1, $2, ...). \
-                  Prints the id of each run"
+    after_help = "Examples:\n  jobctl enqueue thumbnail photo.jpg\n  jobctl enqueue --wait backup\n  jobctl enqueue --in 10m --key user-42 mail user-42\n  ls *.jpg | jobctl enqueue --lines thumbnail\n\nOptions go before the job; everything after it is passed to the command ($1, $2, ...). Prints the id of each run"
 )]
 pub(crate) struct Enqueue {
-    /// Add a run for each line of standard input, all or none
+    /// Add a run for each line of standard input: all or none
     #[arg(long)]
     pub(crate) lines: bool,
-    /// As --lines, but up to NUL
+    /// Like --lines, with items that end with NUL
     #[arg(long)]
     pub(crate) null: bool,
-    /// Give standard input to the command, 16 MiB at most
+    /// Pass standard input to the command, at most 16 MiB
     #[arg(long, conflicts_with_all = ["lines", "null"])]
     pub(crate) stdin: bool,
     /// Start it after this duration
@@ -29,25 +28,25 @@ pub(crate) struct Enqueue {
     /// Start it at this time
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
-    /// Start it when these runs have succeeded; cancel it when one ends otherwise
+    /// Start it after these runs succeeded; cancel it if one of them does not
     #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with_all = ["delay", "at"], value_parser = value_parser!(i64).range(1..))]
     pub(crate) after: Vec<i64>,
     /// Cancel it if it has not started by this time
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
-    /// Add nothing if an unfinished run or unacknowledged failure of the job has this key
+    /// Add nothing if an unfinished run or an unacknowledged failure of the job has this key
     #[arg(long, conflicts_with_all = ["lines", "null"])]
     pub(crate) key: Option<String>,
-    /// If a run has the key: ignore the new one, replace that one, or make it an error
+    /// If a run has the key: ignore the new run, replace the old one, or fail with an error
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnConflict::Ignore, hide_possible_values = true)]
     pub(crate) on_conflict: OnConflict,
-    /// Claim it before runs of lower priority
+    /// Start it before runs of lower priority
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value_parser!(i8).range(-100..=100))]
     pub(crate) priority: Option<i8>,
-    /// Wait until it has ended; exit code 0 if it succeeded
+    /// Wait for it to end; exit code 0 if it succeeded
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Add nothing, say what would be added
+    /// Only print what would be added
     #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
     /// Name of the job, then the arguments of its command
@@ -58,9 +57,9 @@ pub(crate) struct Enqueue {
 /// What `enqueue` does with a key that a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnConflict {
-    /// Print the id of that one
+    /// Print the id of the old run
     Ignore,
-    /// Cancel that one
+    /// Cancel the old run
     Replace,
     /// Add nothing and exit 1
     Error,
@@ -70,19 +69,18 @@ pub(crate) enum OnConflict {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "jobctl exec [OPTIONS] JOB [ARGS...]\n       jobctl exec [OPTIONS] --run ID",
-    after_help = "Runs it as the supervisor would: same user, environment, place, lock, limits and record, also while the job is \
-                  paused. INT, TERM and HUP begin the stop sequence, a second one kills. Never retries. The exit code is the \
-                  command's; 75: somebody else has its place or lock"
+    after_help = "Examples:\n  jobctl exec backup\n  jobctl exec thumbnail photo.jpg\n  jobctl exec --run 412\n\nRuns the job as the supervisor would: same user, environment, locks, limits and record, even while it is \
+                  paused. Never retries. INT, TERM and HUP stop it gracefully, a second one kills it. The exit code is the \
+                  command's; 75: another run holds its lock"
 )]
 pub(crate) struct Exec {
-    /// Take job, arguments and standard input of this run
+    /// Use the job, arguments and standard input of this run
     #[arg(long, value_name = "ID", conflicts_with = "words", value_parser = value_parser!(i64).range(1..))]
     pub(crate) run: Option<i64>,
-    /// Give the command standard input as it is here, a terminal for example (to another user: what
-    /// is typed)
+    /// Connect the command to this standard input, for example a terminal
     #[arg(long)]
     pub(crate) tty_stdin: bool,
-    /// Print the bytes of the output as they are, also on a terminal
+    /// Print the output unescaped, even on a terminal
     #[arg(long)]
     pub(crate) raw: bool,
     /// Name of the job, then the arguments of its command
@@ -93,23 +91,23 @@ pub(crate) struct Exec {
 /// `jobctl retry`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --state, filters find failed runs that nobody has acknowledged: of the occurrences of a job the \
-                  newest one (--failed --all: all), and all items"
+    after_help = "Examples:\n  jobctl retry 412\n  jobctl retry --failed\n  jobctl retry --failed --job thumbnail --rate 5/s\n\nWithout --state, filters select unacknowledged failures: all items, and of each job only the newest failed \
+                  occurrence (all of them with --failed --all)"
 )]
 pub(crate) struct Retry {
-    /// Ids of the runs
+    /// Ids of runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
-    /// With --failed: also the older failed occurrences
+    /// With --failed: include older failed occurrences
     #[arg(long, requires = "failed")]
     pub(crate) all: bool,
-    /// Also run a success again
+    /// Run it again even if it succeeded
     #[arg(long)]
     pub(crate) force: bool,
-    /// Start them one after the other, so many in this time, such as 5/s
+    /// Start them at this rate, such as 5/s
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<String>,
-    /// Only say what would be done
+    /// Only print what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Which ones.
@@ -119,12 +117,14 @@ pub(crate) struct Retry {
 
 /// `jobctl cancel`.
 #[derive(Debug, Args)]
-#[command(after_help = "Without --state, filters find runs that have not ended")]
+#[command(
+    after_help = "Examples:\n  jobctl cancel 412\n  jobctl cancel --job thumbnail --dry-run\n\nWithout --state, filters select unfinished runs"
+)]
 pub(crate) struct Cancel {
-    /// Ids of the runs
+    /// Ids of runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
-    /// Only say what would be done
+    /// Only print what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Which ones.
@@ -134,12 +134,14 @@ pub(crate) struct Cancel {
 
 /// `jobctl ack`.
 #[derive(Debug, Args)]
-#[command(after_help = "Without --state, filters find failed runs that nobody has acknowledged")]
+#[command(
+    after_help = "Examples:\n  jobctl ack 412\n  jobctl ack --failed --job thumbnail\n\nWithout --state, filters select unacknowledged failures"
+)]
 pub(crate) struct Ack {
-    /// Ids of the runs
+    /// Ids of runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
-    /// Only say what would be done
+    /// Only print what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Which ones.
@@ -149,12 +151,14 @@ pub(crate) struct Ack {
 
 /// `jobctl wait`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 0 if all of them succeeded, else 1")]
+#[command(
+    after_help = "Examples:\n  jobctl wait 412 413\n  jobctl wait --idle\n\nExit code 0: all of them succeeded; 1: at least one did not"
+)]
 pub(crate) struct Wait {
-    /// Ids of the runs
+    /// Ids of runs
     #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "idle", required_unless_present = "idle")]
     pub(crate) ids: Vec<i64>,
-    /// Wait until nothing is due or running any more
+    /// Wait until nothing is due or running
     #[arg(long)]
     pub(crate) idle: bool,
 }
@@ -162,7 +166,7 @@ pub(crate) struct Wait {
 /// `jobctl pause`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Occurrences are skipped meanwhile, items and retries wait; a pause outlives restarts"
+    after_help = "Examples:\n  jobctl pause backup\n  jobctl pause --all --for 2h\n\nWhile a job is paused, occurrences are skipped, and items and retries wait. A pause survives restarts"
 )]
 pub(crate) struct Pause {
     /// Name of the job
@@ -178,12 +182,14 @@ pub(crate) struct Pause {
 
 /// `jobctl resume`.
 #[derive(Debug, Args)]
-#[command(after_help = "What was skipped meanwhile is not made up for")]
+#[command(
+    after_help = "Examples:\n  jobctl resume backup\n  jobctl resume --all\n\nOccurrences skipped during the pause do not run later"
+)]
 pub(crate) struct Resume {
     /// Name of the job
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(crate) job: Option<String>,
-    /// What `pause --all` paused
+    /// End the pause of `pause --all`
     #[arg(long)]
     pub(crate) all: bool,
 }

@@ -7,23 +7,21 @@ use clap::{Args, ValueEnum};
 /// `jobctl run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "TERM or INT stops it, a second one at once; HUP makes it read the jobfile at once"
+    after_help = "Examples:\n  jobctl run\n  jobctl --jobfile ./jobs.toml --state-dir ./state run\n  jobctl run --shadow\n\nTERM or INT stops it, a second one at once; HUP makes it reload the jobfile"
 )]
 pub(crate) struct Run {
-    /// Let running attempts end when told to stop (finish), or leave them to the next supervisor
-    /// (detach)
+    /// When stopped: wait for running attempts (finish) or leave them to the next supervisor (detach)
     ///
     /// Without it, `on_stop` of the jobfile says which.
     #[arg(long, value_enum, value_name = "finish|detach", hide_possible_values = true)]
     pub(crate) on_stop: Option<OnStop>,
-    /// Start nothing: record each occurrence as skipped (shadow), to compare with cron before the
-    /// cut-over
+    /// Start nothing and record what would have run, to compare with cron
     #[arg(long)]
     pub(crate) shadow: bool,
-    /// Wait until no other supervisor runs here, then take over
+    /// Wait for the other supervisor to end, then take over
     #[arg(long)]
     pub(crate) standby: bool,
-    /// Write the log as text or as json, a JSON object a line
+    /// Format of the log: text or json (an object per line)
     ///
     /// Without it, `log_format` of the jobfile says which; without that, events go to journald with
     /// fields where it reads standard error.

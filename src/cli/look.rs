@@ -3,26 +3,25 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, value_parser};
 
-use super::TIMES;
 use crate::core::run::State;
 use crate::core::words::Word;
 
 /// `jobctl status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "With --quiet nothing is printed; exit code 0: all well, 1: failed runs that nobody has \
-                        acknowledged, or late, 4: no supervisor"
+    after_help = "Examples:\n  jobctl status\n  jobctl status backup\n  jobctl status --watch\n  jobctl -q status || echo 'look at the jobs'\n\nWith --quiet it prints nothing; exit code 0: all is well; 1: unacknowledged failures or late jobs; \
+                  4: no supervisor is running"
 )]
 pub(crate) struct Status {
     /// Show this job in detail
     pub(crate) job: Option<String>,
-    /// Show only jobs with failed runs that nobody has acknowledged
+    /// Show only jobs with unacknowledged failures
     #[arg(long, conflicts_with = "job")]
     pub(crate) failed: bool,
-    /// Show all jobs, however many there are
+    /// Show every job, however many there are
     #[arg(long, conflicts_with = "job")]
     pub(crate) all: bool,
-    /// Show it again and again, until interrupted
+    /// Refresh until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
 }
@@ -30,16 +29,16 @@ pub(crate) struct Status {
 /// `jobctl stats`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "SUCCESS is of the runs that succeeded or failed; RETRIES are attempts after the first of a run; P50, P95 and MAX are of \
-                  the newest attempts. Of a job the newest 100000 runs are looked at"
+    after_help = "Examples:\n  jobctl stats\n  jobctl stats backup --since 30d --by week\n\nSUCCESS is the share of succeeded among succeeded and failed runs; RETRIES are attempts after the first of a run; P50, P95 \
+                  and MAX are durations of the newest attempts. Of each job the newest 100000 runs count"
 )]
 pub(crate) struct Stats {
-    /// Only this job
+    /// Show only this job
     pub(crate) job: Option<String>,
     /// Only runs that ended at or after this time [default: 7d]
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// A line for each hour, day, week or month
+    /// Print a line per hour, day, week or month
     #[arg(long, value_enum, value_name = "PERIOD")]
     pub(crate) by: Option<Period>,
 }
@@ -59,23 +58,25 @@ pub(crate) enum Period {
 
 /// `jobctl next`.
 #[derive(Debug, Args)]
-#[command(after_help = TIMES)]
+#[command(
+    after_help = concat!("Examples:\n  jobctl next\n  jobctl next backup -n 3\n  jobctl next --schedule '*/5 9-17 * * 1-5'", times!())
+)]
 pub(crate) struct Next {
     /// Show only this job
     pub(crate) job: Option<String>,
-    /// Show so many [default: 10]
+    /// Number of occurrences [default: 10]
     #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,
-    /// Begin here instead of now
+    /// Start here instead of now
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
     /// End here
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
-    /// Show when this expression would fire; needs no jobfile
+    /// Show when this expression fires; needs no jobfile
     #[arg(long, value_name = "EXPR", conflicts_with = "job")]
     pub(crate) schedule: Option<String>,
-    /// Take the expression in this zone [default: the system's]
+    /// Time zone of the expression [default: the system's]
     #[arg(long, value_name = "ZONE", requires = "schedule")]
     pub(crate) timezone: Option<String>,
 }
@@ -117,12 +118,14 @@ pub(crate) struct Filters {
 
 /// `jobctl runs`.
 #[derive(Debug, Args)]
-#[command(after_help = TIMES)]
+#[command(
+    after_help = concat!("Examples:\n  jobctl runs\n  jobctl runs backup\n  jobctl runs --failed --since 24h\n  jobctl --json runs -n 0 --state failed,cancelled", times!())
+)]
 pub(crate) struct Runs {
     /// Only runs of this job
     #[arg(conflicts_with = "job_filter")]
     pub(crate) job: Option<String>,
-    /// Show so many at most; 0 for all
+    /// Number of runs at most; 0 for all
     #[arg(short = 'n', long = "count", value_name = "COUNT", default_value_t = 20)]
     pub(crate) count: u32,
     /// Which ones.
@@ -132,6 +135,7 @@ pub(crate) struct Runs {
 
 /// `jobctl show`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  jobctl show 412\n  jobctl --json show 412")]
 pub(crate) struct Show {
     /// Id of the run
     #[arg(value_parser = value_parser!(i64).range(1..))]
@@ -140,33 +144,38 @@ pub(crate) struct Show {
 
 /// `jobctl why`.
 #[derive(Debug, Args)]
-#[command(after_help = TIMES)]
+#[command(
+    after_help = concat!("Examples:\n  jobctl why 412\n  jobctl why backup\n  jobctl why backup --at 02:30", times!())
+)]
 pub(crate) struct Why {
     /// Id of a run, or name of a job: what is next in its queue, else what it did last
     #[arg(value_name = "ID|JOB")]
     pub(crate) target: String,
-    /// What became of the occurrence of the job at this time
+    /// Explain the occurrence of the job at this time
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
 }
 
 /// `jobctl logs`.
 #[derive(Debug, Args)]
-#[command(override_usage = "jobctl logs [OPTIONS] ID|JOB\n       jobctl logs -f")]
+#[command(
+    override_usage = "jobctl logs [OPTIONS] ID|JOB\n       jobctl logs -f",
+    after_help = "Examples:\n  jobctl logs 412\n  jobctl logs backup\n  jobctl logs -f backup\n  jobctl logs -f"
+)]
 pub(crate) struct Logs {
     /// Id of a run, or name of a job: its newest run with an attempt
     #[arg(value_name = "ID|JOB", required_unless_present = "follow")]
     pub(crate) target: Option<String>,
-    /// Go on as output comes; without a run or job: of all
+    /// Follow the output as it comes; without a run or job: of everything
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Print this attempt [default: the newest]
     #[arg(long, value_name = "N", requires = "target", value_parser = value_parser!(u32).range(1..))]
     pub(crate) attempt: Option<u32>,
-    /// Print only the last lines
+    /// Print only this many last lines
     #[arg(short = 'n', long = "lines", value_name = "LINES")]
     pub(crate) lines: Option<u64>,
-    /// Print the bytes as they are, also on a terminal
+    /// Print the output unescaped, even on a terminal
     #[arg(long)]
     pub(crate) raw: bool,
 }

@@ -1,10 +1,17 @@
 //! The command line: clap's types and the help texts, which are its documentation.
 //!
-//! Types and text only, in the groups of `cmd`; imports nothing of the crate but the words of
-//! `core`.
+//! In the groups of `cmd`; imports nothing of the crate but the words of `core`.
+
+/// The forms of a time, for the help of verbs that take one.
+macro_rules! times {
+    () => {
+        "\n\nTimes are RFC 3339, YYYY-MM-DD[ HH:MM[:SS]] or HH:MM in local time, or a duration such as 90m"
+    };
+}
 
 mod care;
 mod control;
+mod help;
 mod jobs;
 mod look;
 mod moving;
@@ -20,15 +27,14 @@ pub(crate) use look::*;
 pub(crate) use moving::*;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the answer is no; 2 usage or no jobfile; 3 no such job or run; 4 needs a running
-supervisor; 75 not now; 111 the system failed";
+Exit codes: 0 done; 1 the answer is no; 2 usage or no jobfile; 3 no such job or run; 4 no supervisor \
+is running; 75 try again later; 111 the system failed
 
-const TIMES: &str = "\
-Times are RFC 3339, YYYY-MM-DD[ HH:MM[:SS]] or HH:MM in local time, or a duration such as 90m";
+`jobctl help VERB` shows a verb with examples, `jobctl man` the manual page";
 
-/// Replace crontab on one machine: schedules, locks, retries, a queue and a record of every run
+/// Run commands on schedule or from a queue, with locks, retries and a record
 #[derive(Debug, Parser)]
-#[command(name = "jobctl", version, after_help = EXIT_CODES, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "jobctl", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Options of all commands.
     #[command(flatten)]
@@ -60,16 +66,16 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) state_dir: Option<PathBuf>,
-    /// Print JSON: one object, or one a line for lists
+    /// Print JSON: an object, or one per line for lists
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Colour the output: auto, always or never
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, hide_possible_values = true)]
     pub(crate) color: Color,
-    /// Say only what was asked for
+    /// Print only what was asked for
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more
+    /// Print more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -91,72 +97,86 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run the supervisor in the foreground
     Run(Run),
-    /// Check the jobfile and say what would surprise
-    Check,
-    /// Edit the jobfile, check it, install it and reload
+    /// Validate the jobfile and warn about likely mistakes
     #[command(
-        after_help = "Runs $VISUAL, else $EDITOR, on a copy; what is wrong with it is never installed"
+        after_help = "Examples:\n  jobctl check\n  jobctl --jobfile new.toml check\n\nExit code 0: valid, perhaps with warnings; 1: not valid"
+    )]
+    Check,
+    /// Edit the jobfile, validate it, install it and reload
+    #[command(
+        after_help = "Examples:\n  jobctl edit\n  VISUAL=vim jobctl edit\n\nOpens a copy in $VISUAL or else $EDITOR; a copy with errors is never installed"
     )]
     Edit,
     /// Write a commented jobfile to start from
-    Init,
-    /// Make the supervisor read the jobfile now, and print its answer
     #[command(
-        after_help = "Exit code 0: it is in force; 1: it is not; 4: no supervisor. Without it, the supervisor reads the \
-                      jobfile a second after its last change, unless that would remove a job with unfinished runs"
+        after_help = "Examples:\n  jobctl init\n  jobctl --jobfile ./jobs.toml init\n\nNever overwrites a file"
+    )]
+    Init,
+    /// Make the supervisor read the jobfile now
+    #[command(
+        after_help = "Examples:\n  jobctl reload\n  jobctl check && jobctl reload\n\nExit code 0: the jobfile is in force; 1: it is not, and the old one stays; 4: no supervisor is running. \
+                      The supervisor also reads a changed jobfile by itself after a second, unless a job with unfinished runs would go"
     )]
     Reload,
-    /// Show the supervisor, the jobs, and what runs, waits and failed
+    /// Show jobs, what runs and waits, and what failed
     Status(Status),
-    /// Show coming occurrences
+    /// Show upcoming occurrences
     Next(Next),
     /// List runs, newest first
     #[command(visible_alias = "history")]
     Runs(Runs),
     /// Show one run with its attempts
     Show(Show),
-    /// Say why a run waits, was skipped or gave up, or why a job did not run
+    /// Explain why a run waits, was skipped or failed
     Why(Why),
     /// Print the output of a run
     Logs(Logs),
     /// Add a run of a job to the queue
     #[command(visible_aliases = ["trigger", "start"])]
     Enqueue(Enqueue),
-    /// Run a job here and now, and print its output
+    /// Run a job now in this terminal
     Exec(Exec),
-    /// Run again what has failed
+    /// Run failed runs again
     Retry(Retry),
-    /// Cancel runs that wait, stop runs that run
+    /// Cancel waiting runs and stop running ones
     #[command(visible_alias = "stop")]
     Cancel(Cancel),
-    /// Take note of failed runs
+    /// Acknowledge failed runs
     Ack(Ack),
-    /// Wait until runs have ended
+    /// Wait for runs to end
     Wait(Wait),
-    /// Start nothing more of a job
+    /// Stop starting runs of a job
     Pause(Pause),
     /// End a pause
     Resume(Resume),
-    /// Show how often jobs succeed and how long they take
+    /// Show success rates and durations of jobs
     Stats(Stats),
-    /// Print numbers for monitoring, as Prometheus text
+    /// Print metrics in the Prometheus text format
+    #[command(
+        after_help = "Examples:\n  jobctl metrics\n  jobctl metrics > /var/lib/node_exporter/jobctl.prom"
+    )]
     Metrics,
-    /// Remove now the runs that are older than their jobs keep them
+    /// Delete runs older than their jobs keep them
+    #[command(
+        after_help = "Examples:\n  jobctl prune\n\nThe supervisor does this by itself every hour; `keep` in the jobfile sets the limits"
+    )]
     Prune,
-    /// Look whether all is well around the supervisor, and say what mends it
-    #[command(after_help = "Exit code: 0 if nothing is wrong, warnings apart; 1 if something is")]
+    /// Diagnose the installation and suggest fixes
+    #[command(
+        after_help = "Examples:\n  jobctl doctor\n  sudo jobctl doctor\n\nExit code 0: nothing is wrong, perhaps with warnings; 1: something is wrong"
+    )]
     Doctor,
-    /// Print the jobs in the format of another program
+    /// Export the jobs as a crontab
     Export(Export),
-    /// Make a jobfile of crontabs
+    /// Convert crontabs to a jobfile
     Import(Import),
-    /// Copy the store into a file, while it is in use
+    /// Back up the store while it is in use
     Backup(Backup),
-    /// Make the store what it was when a backup was made
+    /// Restore the store from a backup
     Restore(Restore),
-    /// Print a shell's completion script
+    /// Print a completion script for a shell
     Completions(Completions),
-    /// Print a manual page
+    /// Show a manual page
     Man(Man),
     /// Print words for a shell's completion
     #[command(name = "__complete", hide = true)]

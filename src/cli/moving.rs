@@ -7,12 +7,14 @@ use clap::{Args, ValueEnum};
 
 /// `jobctl export`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 1 if a job could not be exported at all")]
+#[command(
+    after_help = "Examples:\n  jobctl export crontab\n  jobctl export crontab --system > /etc/cron.d/jobs\n\nExit code 1: a job could not be exported at all"
+)]
 pub(crate) struct Export {
-    /// The format
+    /// Format to write
     #[arg(value_enum)]
     pub(crate) format: ExportFormat,
-    /// With a user column, as in /etc/crontab
+    /// Add a user column, as in /etc/crontab
     #[arg(long)]
     pub(crate) system: bool,
 }
@@ -27,37 +29,35 @@ pub(crate) enum ExportFormat {
 /// `jobctl import`.
 #[derive(Debug, Default, Args)]
 #[command(
-    after_help = "Without FILE: your own crontab, from `crontab -l`. The jobfile goes to standard output, what is to be said \
-                  about it to standard error. Exit code 0 if there are jobs in it or nothing was to be imported, else 1"
+    after_help = "Examples:\n  jobctl import > jobs.toml\n  jobctl import --modern --prove > jobs.toml\n  jobctl import --system --prove > /etc/jobctl/jobs.toml\n  crontab -l | jobctl import - --user alice\n\nWithout FILE it converts your own crontab (`crontab -l`). The jobfile goes to standard output, remarks go \
+                  to standard error. Exit code 0: there are jobs in it, or there was nothing to import; 1: otherwise"
 )]
 pub(crate) struct Import {
-    /// The crontab; - is standard input
+    /// Crontab to convert; - is standard input
     #[arg(conflicts_with_all = ["all_users", "system"])]
     pub(crate) file: Option<PathBuf>,
-    /// The crontabs of all users
+    /// Convert the crontabs of all users
     #[arg(long)]
     pub(crate) all_users: bool,
-    /// /etc/crontab, /etc/cron.d, the directories /etc/cron.daily and so on, /etc/anacrontab
+    /// Convert /etc/crontab, /etc/cron.d, /etc/cron.daily and the like, and /etc/anacrontab
     #[arg(long)]
     pub(crate) system: bool,
-    /// Look for the files of the system below this directory
+    /// Look for the system's files below this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
-    /// The lines of FILE have a user column, as those of /etc/crontab
+    /// FILE has a user column, like /etc/crontab
     #[arg(long, requires = "file")]
     pub(crate) user_column: bool,
-    /// Whose crontab FILE is; as root, what is not root's own, and standard input, needs it
+    /// Owner of the crontab; as root, needed for standard input and files of other users
     #[arg(long, value_name = "NAME", requires = "file", conflicts_with = "user_column", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) user: Option<String>,
-    /// Write keys for what flock, timeout, cd, nice and the like do in the commands
+    /// Turn flock, timeout, cd, nice and the like in commands into keys
     #[arg(long, conflicts_with = "compare")]
     pub(crate) modern: bool,
-    /// Compare the occurrences of the original lines, minute by minute as cron finds them, with
-    /// those of the jobs, over so many days [default: 400]
+    /// Prove minute by minute, over this many days, that jobs fire when cron did [default: 400]
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "", conflicts_with = "compare")]
     pub(crate) prove: Option<String>,
-    /// Instead of a jobfile: compare what cron has recorded, in the journal or in this file, with
-    /// the schedules of the jobs
+    /// Compare the jobs' schedules with what cron logged in the journal or this file
     #[arg(long, value_name = "LOG", num_args = 0..=1)]
     pub(crate) compare: Option<Option<PathBuf>>,
 }

@@ -14,7 +14,9 @@ use crate::cmd::{Exit, Failure, Out, Result};
 pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        out.bytes(error.render().to_string().as_bytes())?;
+        let text = error.render();
+        let text = if out.has_color { text.ansi().to_string() } else { text.to_string() };
+        out.bytes(text.as_bytes())?;
         out.flush()?;
         return Ok(Exit::Done);
     }
@@ -60,13 +62,11 @@ fn command_name(words: impl Iterator<Item = OsString>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
     fn failure_of(line: &str) -> Failure {
         failure(
-            &Cli::try_parse_from(line.split(' ')).unwrap_err(),
+            &Cli::read(line.split(' '), None).unwrap_err(),
             line.split(' ').skip(1).map(OsString::from),
         )
     }

@@ -17,6 +17,7 @@ pub(crate) mod keyring;
 pub(crate) mod limit;
 pub(crate) mod lock;
 pub(crate) mod machine;
+pub(crate) mod manual;
 pub(crate) mod notify;
 pub(crate) mod outside;
 pub(crate) mod paths;

@@ -260,3 +260,36 @@ fn what_another_users_command_leaves_running_does_not_read_the_terminal() {
     wait_for("the end of what was left", || loot.join("stolen").exists().then_some(()));
     assert_eq!(house.read("loot/stolen"), "stole\n");
 }
+
+#[test]
+fn help_is_coloured_and_wrapped_for_the_terminal() {
+    let house = House::empty();
+    for columns in [60, 80, 200] {
+        let mut command = house.jobctl();
+        command.env_remove("NO_COLOR").env("TERM", "xterm").args(["help", "enqueue"]);
+        let shown = String::from_utf8(on_terminal_of(columns, &mut command)).expect("it is text");
+        assert!(shown.contains("\x1b[1m\x1b[4mOptions:\x1b[0m"), "{shown}");
+        let mut plain = house.jobctl();
+        plain.env("NO_COLOR", "1").args(["help", "enqueue"]);
+        let shown = String::from_utf8(on_terminal_of(columns, &mut plain)).expect("it is text");
+        assert!(!shown.contains('\x1b'), "{shown}");
+        let widest = shown.lines().map(str::len).max().unwrap_or_default();
+        assert!(widest <= usize::from(columns.min(100)), "{columns}: {widest}");
+    }
+    assert!(!house.ask(&["help", "enqueue"]).out.contains('\x1b'));
+}
+
+#[test]
+fn man_shows_the_page_on_a_terminal() {
+    let house = House::empty();
+    house.write_program("bin/man", "#!/bin/sh\necho \"$@\" > \"$T/args\"\ncat > \"$T/page\"\n");
+    let bin = house.path("bin");
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let shown = on_terminal(house.jobctl().env("PATH", path).args(["man", "jobctl.toml"]));
+    assert_eq!(String::from_utf8_lossy(&shown), "");
+    assert_eq!(house.read("args"), "-l -\n");
+    assert_eq!(house.read("page"), house.ask(&["man", "jobctl.toml"]).out);
+    // Where there is no man(1), the source is better than nothing.
+    let shown = on_terminal(house.jobctl().env("PATH", "/nowhere").arg("man"));
+    assert!(String::from_utf8_lossy(&shown).contains(".Dt JOBCTL 1"));
+}

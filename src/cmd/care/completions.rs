@@ -100,7 +100,7 @@ mod tests {
         let zsh = zsh();
         assert!(zsh.contains(ZSH_WORDS));
         for (line, times) in [
-            ("'*::ids -- Ids of the runs:_jobctl_runs'", 5),
+            ("'*::ids -- Ids of runs:_jobctl_runs'", 5),
             (":_jobctl_jobs_and_runs'", 2),
             ("'::job -- Name of the job:_jobctl_jobs'", 2),
             ("arguments of its command:_jobctl_jobs'", 4),
