@@ -6,7 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::draft::{Draft, Item};
 use super::name::Names;
 use super::reader::Reader;
-use super::{Import, Request, Tools, Unknown, modern, switch_off, write};
+use super::{Import, Note, Request, Tools, Unknown, modern, switch_off, write};
+use crate::core::noun::count;
 
 /// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or
 /// among the unknown ones.
@@ -17,11 +18,9 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     }
     reader.note_idle_directories();
     reader.note_all();
-    let Reader { mut items, notes, idle, .. } = reader;
+    let Reader { mut items, mut notes, idle, .. } = reader;
     give_names(&mut items);
-    if request.is_modern {
-        modern::apply(&mut items);
-    }
+    notes.extend(modernise(&mut items, request));
     let text = settle(&mut items, &head(request), tools);
     let switch_off = switch_off(request, &items);
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
@@ -33,6 +32,20 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
         }
     }
     Import { text, jobs, idle, unknown, notes, switch_off }
+}
+
+/// Writes keys for programs where that is wanted, else says where it could.
+fn modernise(items: &mut [Item], request: &Request) -> Option<Note> {
+    let jobs = if request.is_modern { modern::apply(items) } else { modern::count(items) };
+    let noun = count(jobs, "job");
+    let text = if request.is_modern {
+        format!("the commands of {noun} are shorter for keys; as they were in cron is above each")
+    } else {
+        format!(
+            "--modern would write keys such as `cwd`, `lock` and `timeout` for what stands in the commands of {noun}"
+        )
+    };
+    (jobs > 0).then(|| Note { file: String::new(), line: None, text })
 }
 
 fn head(request: &Request) -> String {

@@ -380,6 +380,9 @@ fn a_modern_import_has_keys_and_runs_at_the_same_times() {
         assert!(answer.out.contains(line), "{line}: {}", answer.out);
     }
     assert!(answer.out.contains("# 3 jobs, "), "{}", answer.out);
+    assert!(answer.err.contains("the commands of 3 jobs are shorter"), "{answer:?}");
+    let plain = import(&house, &["--user", "root", tab.to_str().unwrap()]).expect(0);
+    assert!(plain.err.contains("--modern would write keys"), "{plain:?}");
     assert!(answer.out.ends_with(" in 40 days, all equal\n"), "{}", answer.out);
     check(&house, &answer.out);
 }

@@ -8,6 +8,8 @@ mod lex;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
+
 use super::draft::{Action, Draft, Item};
 use super::name;
 use super::write::string;
@@ -28,26 +30,70 @@ const BUILTINS: &[&str] = &[
 
 const NO_KEY: &str = "no key does the same";
 
-/// Rewrites the commands of all jobs.
-pub(super) fn apply(items: &mut [Item]) {
-    let commands: Vec<(String, Option<Lock>)> = items
-        .iter()
-        .filter_map(job)
-        .map(|draft| (text_of(draft), rewritten(draft, Flock::Replaced).lock))
-        .collect();
+/// Rewrites the commands of all jobs; answers of how many.
+pub(super) fn apply(items: &mut [Item]) -> usize {
+    let locks: Vec<Option<Lock>> =
+        items.iter().filter_map(job).map(|draft| rewritten(draft, Flock::Replaced).lock).collect();
+    let shared = shared_files(items, &locks);
     let jobs = items.iter_mut().filter_map(|item| match item {
         Item::Job(draft) => Some(draft),
         Item::Comment(_) | Item::Break | Item::Kept(_) => None,
     });
-    for (index, draft) in jobs.enumerate() {
-        let lock = commands.get(index).and_then(|(_, lock)| lock.as_ref());
-        let has_own_lock = lock.is_none_or(|lock| {
-            let others = commands.iter().enumerate().filter(|(other, _)| *other != index);
-            lock.is_clear_of(others.map(|(_, (text, lock))| (text.as_str(), lock.as_ref())))
-        });
-        let flock = if has_own_lock { Flock::Replaced } else { Flock::Left };
-        rewritten(draft, flock).put_into(draft);
+    let mut changed = 0;
+    for (draft, lock) in jobs.zip(&locks) {
+        let is_shared = lock.as_ref().is_some_and(|lock| shared.contains(&lock.path));
+        let flock = if is_shared { Flock::Left } else { Flock::Replaced };
+        changed += usize::from(rewritten(draft, flock).put_into(draft));
     }
+    changed
+}
+
+/// How many commands [`apply`] would rewrite.
+pub(super) fn count(items: &[Item]) -> usize {
+    let is_rewritten = |draft: &&Draft| rewritten(draft, Flock::Replaced).text != text_of(draft);
+    items.iter().filter_map(job).filter(is_rewritten).count()
+}
+
+/// Lock files that commands name otherwise than all to wait for them, or with which a lock would
+/// have the name of another one.
+fn shared_files(items: &[Item], locks: &[Option<Lock>]) -> HashSet<String> {
+    let mut shared = HashSet::new();
+    let mut known: HashMap<String, &Lock> = HashMap::new();
+    for lock in locks.iter().flatten() {
+        for name in [lock.path.clone(), lock.key().1] {
+            match known.get(&name) {
+                Some(other) if !lock.waits || *other != lock => {
+                    shared.extend([lock.path.clone(), other.path.clone()]);
+                }
+                Some(_) => {}
+                None if lock.waits || name == lock.path => drop(known.insert(name, lock)),
+                None => {}
+            }
+        }
+    }
+    for (draft, own) in items.iter().filter_map(job).zip(locks) {
+        for path in text_of(draft).split(|c| !is_in_path(c)) {
+            let path = real_path(path);
+            let is_own = own.as_ref().is_some_and(|own| own.path == path);
+            if !is_own && known.contains_key(&path) {
+                shared.insert(path);
+            }
+        }
+    }
+    shared
+}
+
+/// The path behind the links that most systems have.
+fn real_path(path: &str) -> String {
+    let links = [("/var/lock/", "/run/lock/"), ("/var/run/", "/run/")];
+    let real =
+        links.iter().find_map(|(link, to)| Some(format!("{to}{}", path.strip_prefix(link)?)));
+    real.unwrap_or_else(|| path.to_owned())
+}
+
+/// Whether a character does not end the path of a lock file.
+fn is_in_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_./-".contains(c)
 }
 
 fn job(item: &Item) -> Option<&Draft> {
@@ -72,19 +118,6 @@ struct Lock {
 }
 
 impl Lock {
-    /// Whether no other line has to do with its file, unless all of them wait for it, and none has
-    /// another file of that name.
-    fn is_clear_of<'c>(
-        &self,
-        mut others: impl Iterator<Item = (&'c str, Option<&'c Lock>)>,
-    ) -> bool {
-        others.all(|(text, lock)| match lock {
-            Some(lock) if self.waits && lock == self => true,
-            Some(lock) if self.waits && lock.key() == self.key() => false,
-            Some(_) | None => !text.contains(&self.path),
-        })
-    }
-
     fn key(&self) -> (&'static str, String) {
         if !self.waits {
             return ("overlap", "\"skip\"".to_owned());
@@ -301,8 +334,11 @@ impl Rewritten {
             }
             at += 1;
         }
-        let path = line.plain(at).filter(|path| path.starts_with('/') && !path.ends_with('/'));
-        let path = path.ok_or("its file is no plain absolute path")?.to_owned();
+        let is_path = |path: &&str| {
+            path.starts_with('/') && !path.ends_with('/') && path.chars().all(is_in_path)
+        };
+        let path = line.plain(at).filter(is_path);
+        let path = real_path(path.ok_or("its file is no plain absolute path")?);
         at += 1;
         if waits && self.has("timeout") {
             return Err("the timeout includes the time in which it waits");
@@ -359,11 +395,13 @@ impl Rewritten {
         self.keys.iter().any(|(name, _)| *name == key)
     }
 
-    fn put_into(self, draft: &mut Draft) {
+    /// Writes itself into the job; answers whether its command is another one now.
+    fn put_into(self, draft: &mut Draft) -> bool {
         if !matches!(draft.action, Action::Shell(_)) {
-            return;
+            return false;
         }
-        if text_of(draft) != self.text {
+        let is_changed = text_of(draft) != self.text;
+        if is_changed {
             draft.remarks.push(format!("# In cron: {}", draft.line.trim()));
         }
         draft.remarks.extend(self.remarks);
@@ -375,6 +413,7 @@ impl Rewritten {
         if self.is_quiet && draft.mailto.is_some() {
             draft.keys.push(("mail_on", "\"failure\"".to_owned()));
         }
+        is_changed
     }
 }
 

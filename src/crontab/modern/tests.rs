@@ -133,6 +133,9 @@ fn a_lock_file_of_several_lines_is_a_lock_only_if_all_wait_for_it() {
         ("flock -n /l/x a", "flock -n /l/x b"),
         ("flock -n /l/x a", "flock /l/x b"),
         ("flock /l/x a", "rm -f /l/x"),
+        ("flock -n /l/x a", "(flock 9; b) 9>/l/x"),
+        ("flock -n /l/x a", "timeout 9 flock /l/x b"),
+        ("flock -n /var/lock/x a", "rm /run/lock/x"),
         ("flock /l/x a", "flock /m/x b"),
     ] {
         let text = lines(a, b);
