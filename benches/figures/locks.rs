@@ -221,7 +221,7 @@ impl Bench {
     /// until now.
     fn lateness(&self, from: i64, until: i64) -> io::Result<Vec<f64>> {
         let store = self.place.store()?;
-        let sql = "SELECT coalesce(started_at, ?3) - due_at FROM run WHERE scheduled_at IS NOT NULL AND due_at BETWEEN ?1 AND ?2";
+        let sql = "SELECT coalesce(started_at, ?3) - due_at FROM run LEFT JOIN attempt ON attempt.run = run.id WHERE scheduled_at IS NOT NULL AND due_at BETWEEN ?1 AND ?2";
         let read = || -> rusqlite::Result<Vec<f64>> {
             store.prepare(sql)?.query_map([from, until, wall_ms()], |row| row.get(0))?.collect()
         };

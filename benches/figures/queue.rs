@@ -101,7 +101,10 @@ pub(crate) fn due_at_once() -> io::Result<Vec<Figure>> {
         }
         bare.push(bare::spawn_loop(1_000, PARALLEL)?);
         let of_round = "scheduled_at = (SELECT max(scheduled_at) FROM run)";
-        let number = |what: &str| place.number(&format!("SELECT {what} FROM run WHERE {of_round}"));
+        let number = |what: &str| {
+            let runs = "run JOIN attempt ON attempt.run = run.id";
+            place.number(&format!("SELECT {what} FROM {runs} WHERE {of_round}"))
+        };
         assert!(number("count(*)")? == JOBS, "an occurrence of each job has ended");
         assert!(
             number("max(created_at) <= min(started_at)")? == 1,
@@ -148,8 +151,9 @@ pub(crate) fn one() -> io::Result<Vec<Figure>> {
     }
     drop(supervisor);
     let store = place.store()?;
-    let mut query =
-        store.prepare("SELECT started_at - created_at FROM run").map_err(io::Error::other)?;
+    let mut query = store
+        .prepare("SELECT started_at - created_at FROM run JOIN attempt ON attempt.run = run.id")
+        .map_err(io::Error::other)?;
     let waits: Vec<f64> = query
         .query_map([], |row| row.get(0))
         .and_then(Iterator::collect)
@@ -190,9 +194,9 @@ pub(crate) fn output() -> io::Result<Vec<Figure>> {
             memory = memory.max(keepers_peak_kib(supervisor.pid()));
             std::thread::sleep(Duration::from_millis(20));
         }
-        let written = place.number("SELECT output_bytes FROM run ORDER BY id DESC LIMIT 1")?;
+        let written = place.number("SELECT output_bytes FROM attempt ORDER BY run DESC LIMIT 1")?;
         assert_eq!(written, 1 << 30, "it is not the output of the whole command");
-        let took = place.number("SELECT duration_ms FROM run ORDER BY id DESC LIMIT 1")?;
+        let took = place.number("SELECT duration_ms FROM attempt ORDER BY run DESC LIMIT 1")?;
         ours.push(Duration::from_millis(took.unsigned_abs()));
     }
     drop(supervisor);

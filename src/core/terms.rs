@@ -1,11 +1,11 @@
-//! The terms an attempt was started under, which its record keeps: what judges its end, so that a
-//! later supervisor judges it by the job as it was, whatever the jobfile says by then.
+//! The terms an attempt was started under, which its row in the store names: what judges its end,
+//! so that a later supervisor judges it by the job as it was, whatever the jobfile says by then.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{Policy, Retry};
+use super::job::{CommandLine, Job, Policy, Retry};
 
 /// What judges an attempt. A later version may add fields, with the value of a job that says
 /// nothing as their default.
@@ -54,6 +54,18 @@ impl Terms {
             lock,
             ..Policy::default()
         }
+    }
+}
+
+impl Job {
+    /// What judges an attempt that is started now.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms::of(&self.policy, self.is_shell())
+    }
+
+    /// Whether its command is given to a shell.
+    pub(crate) fn is_shell(&self) -> bool {
+        matches!(self.command, CommandLine::Shell(_))
     }
 }
 

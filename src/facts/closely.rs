@@ -94,15 +94,9 @@ fn plans(from: &Sources<'_>, status: &JobStatus<'_>, job: &Job) -> Result<Vec<Pl
 }
 
 fn plan(run: &RunRow, job: &Job) -> Option<Plan> {
-    let waiting = Waiting {
-        run: run.id,
-        attempt: run.attempt,
-        charged: run.charged,
-        attempts_max: run.max_attempts,
-        due_at: run.due_at?,
-        first_started_at: run.first_started_at.or(run.started_at)?,
-    };
+    let waiting =
+        Waiting { run: run.id, attempt: run.attempt, budget: run.budget, due_at: run.due_at? };
     let attempts = job.policy.plan(&waiting, ATTEMPTS_MAX);
-    let max = run.max_attempts.filter(|_| attempts.len() < ATTEMPTS_MAX);
+    let max = run.budget.max.filter(|_| attempts.len() < ATTEMPTS_MAX);
     Some(Plan { run: run.id, attempts, max })
 }

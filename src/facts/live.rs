@@ -210,7 +210,6 @@ mod tests {
             command: None,
             cgroup: None,
             memory_max: None,
-            terms: None,
             stopped: None,
             layout: LAYOUT,
             output_total: total,

@@ -45,6 +45,7 @@ pub(crate) mod tests {
 
     /// A run that succeeded at once, by hand.
     pub(crate) fn sample_run() -> RunRow {
+        use crate::core::retry::Budget;
         use crate::core::run::{Cause, OutcomeKind, State};
         RunRow {
             id: 412,
@@ -62,10 +63,7 @@ pub(crate) mod tests {
             started_at: Some(Wall::from_ms(1_785_067_200_250)),
             ended_at: Some(Wall::from_ms(1_785_067_203_500)),
             attempt: 1,
-            max_attempts: Some(4),
-            charged: 1,
-            lost: 0,
-            put_off: 0,
+            budget: Budget { charged: 1, max: Some(4), ..Budget::default() },
             outcome: Some(OutcomeKind::Exited),
             exit_code: Some(0),
             signal: None,
@@ -82,7 +80,6 @@ pub(crate) mod tests {
             stop: None,
             slot: None,
             claim: 9,
-            first_started_at: None,
             late_at: None,
         }
     }

@@ -129,7 +129,6 @@ fn first_record(identity: &Identity, order: &Order, now: Now) -> Record {
         command: None,
         cgroup: None,
         memory_max: order.memory_max,
-        terms: Some(order.terms.clone()),
         feeds: order.feeds.clone(),
         report: order.report.clone(),
         stopped: None,

@@ -142,10 +142,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::record::{End, Ending, ProcessId, Spooled, StopCause};
-    use crate::core::job::Policy;
     use crate::core::output::OutputLayout;
     use crate::core::report::Report;
-    use crate::core::terms::Terms;
     use crate::core::time::{Mono, Wall};
 
     fn processes() -> impl Strategy<Value = ProcessId> {
@@ -193,14 +191,12 @@ mod tests {
             (started_at, started_mono) in any::<(i64, Duration)>(),
             (head_max, tail_max) in any::<(u64, u64)>(),
             (cgroup, memory_max) in (prop::option::of("\\PC{0,40}"), any::<Option<u64>>()),
-            (terms, report, feeds) in
-                (any::<Option<bool>>(), prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
+            (report, feeds) in (prop::option::of("\\PC{0,40}"), prop::option::of("\\PC{0,40}")),
             stopped in prop_oneof![Just(None), Just(Some(StopCause::Timeout)), Just(Some(StopCause::Signal))],
             ending in prop::option::of(endings()),
         ) -> Record {
             Record {
                 boot_id, keeper, run, attempt, claim, command, cgroup, memory_max, report, feeds, stopped, output_total, ending,
-                terms: terms.map(|is_shell| Terms::of(&Policy::default(), is_shell)),
                 started_at: Wall::from_ms(started_at), started_mono: Mono::from_duration(started_mono),
                 layout: OutputLayout { head_max, tail_max },
             }
@@ -219,7 +215,6 @@ mod tests {
             command: Some(ProcessId { pid: 11, start_ticks: 21 }),
             cgroup: None,
             memory_max: None,
-            terms: None,
             feeds: None,
             report: None,
             stopped: None,

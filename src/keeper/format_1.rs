@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// The lines of a record of version 1 as the JSON of this version. Its terms had another form and
-/// are left out.
+/// The lines of a record of version 1 as the JSON of this version.
 pub(super) fn value(lines: &str) -> Value {
     let (mut record, mut ending, mut report) = (Map::new(), Map::new(), Map::new());
     for (key, text) in lines.lines().filter_map(|line| line.split_once(' ')) {
@@ -41,7 +40,6 @@ pub(super) fn value(lines: &str) -> Value {
     {
         spooled["failure"] = failure;
     }
-    record.remove("terms");
     if ending.contains_key("end") {
         ending.insert("report".to_owned(), report.into());
         record.insert("ending".to_owned(), ending.into());

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::core::bytes;
 use crate::core::environment::{Account, Sources};
 use crate::core::job::Leftovers;
-use crate::core::terms::Terms;
 use crate::os::limit::Limit;
 
 /// The first byte of an order; JSON follows. It grows only when a keeper that does not know what is
@@ -53,8 +52,6 @@ pub(crate) struct Order {
     pub(crate) cgroup: Option<String>,
     /// Bytes of memory of all processes in that together.
     pub(crate) memory_max: Option<u64>,
-    /// What judges its end, for the record; the keeper does not read it.
-    pub(crate) terms: Terms,
     /// File mode creation mask.
     pub(crate) umask: u32,
     /// Added to the keeper's nice value.
@@ -129,7 +126,7 @@ impl Order {
 mod tests {
     use super::*;
     use crate::core::environment::Variable;
-    use crate::core::job::{EnvValue, Policy};
+    use crate::core::job::EnvValue;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -174,13 +171,11 @@ mod tests {
             (timeout, stop_grace) in any::<(Option<Duration>, Duration)>(),
             limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
-            (cgroup, memory_max, terms, report) in
-                (name(), any::<Option<u64>>(), any::<bool>(), name()),
+            (cgroup, memory_max, report) in (name(), any::<Option<u64>>(), name()),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, sources, cwd, own_account, user, group, umask, nice,
                 stdin, timeout, stop_signal, stop_grace, output_max, cgroup, memory_max, report, spool, feeds,
-                terms: Terms::of(&Policy::default(), terms),
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },
             }

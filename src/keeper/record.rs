@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::output::OutputLayout;
 use crate::core::report::Report;
-use crate::core::terms::Terms;
 use crate::core::time::{Mono, Wall, as_ms};
 use crate::os::process;
 
@@ -126,8 +125,6 @@ pub(crate) struct Record {
     pub(crate) cgroup: Option<String>,
     /// Bytes of memory that these may have together.
     pub(crate) memory_max: Option<u64>,
-    /// What judges its end (`core::terms`); none in a record of a version that did not write them.
-    pub(crate) terms: Option<Terms>,
     /// Why it was stopped, if it was.
     pub(crate) stopped: Option<StopCause>,
     /// How output is laid out.

@@ -34,11 +34,12 @@ pub fn restore(data: &[u8]) {
 const ROWS: &str = "\
     INSERT INTO job(id, name, watermark, paused_at) VALUES (1, 'a', 1785067200000, NULL), (2, 'b', NULL, 7);
     INSERT INTO run(id, job, state, cause, created_at, due_at, max_attempts) VALUES (1, 1, 2, 3, 5, 5, 3);
-    INSERT INTO run(id, job, state, cause, created_at, due_at, attempt, claim, slot, started_at, args, key)
-        VALUES (2, 1, 3, 3, 5, 5, 1, 1, 0, 6, x'610062', 'k');
-    INSERT INTO run(id, job, state, cause, created_at, attempt, charged, started_at, ended_at, outcome, exit_code, duration_ms, reason)
-        VALUES (3, 2, 6, 1, 5, 2, 2, 6, 7, 2, 1, 1, 6);
-    INSERT INTO attempt(run, attempt, started_at, ended_at, outcome, exit_code) VALUES (3, 1, 5, 6, 2, 1);
+    INSERT INTO run(id, job, state, cause, created_at, due_at, attempt, claim, args, key)
+        VALUES (2, 1, 3, 3, 5, 5, 1, 1, x'610062', 'k');
+    INSERT INTO run(id, job, state, cause, created_at, attempt, charged, ended_at, reason) VALUES (3, 2, 6, 1, 5, 2, 2, 7, 6);
+    INSERT INTO policy(id, text) VALUES (1, '{}');
+    INSERT INTO attempt(run, attempt, policy, slot, started_at, outcome, exit_code, duration_ms)
+        VALUES (2, 1, 1, 0, 6, NULL, NULL, NULL), (3, 1, 1, NULL, 5, 2, 1, 1), (3, 2, 1, NULL, 6, 2, 1, 1);
     INSERT INTO output(run, attempt, total, head_max, tail_max, head, tail) VALUES (3, 1, 4, 2, 2, x'6162', x'6364');
     INSERT INTO source(position, path, text) VALUES (0, '/etc/jobctl.toml', '[jobs.a]');";
 

@@ -34,8 +34,9 @@ impl Store {
     /// Acknowledges the first failed occurrences before a success, and notes it if there are more
     /// of them.
     pub(super) fn acknowledge_earlier(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
-        let job = self.value(ACTION, "SELECT job FROM run WHERE id = ?1", [finish.run])?;
-        let success = Success { job, run: finish.run, ended_at: finish.ended_at.ms(), reached: 0 };
+        let job = self.value(ACTION, "SELECT job FROM run WHERE id = ?1", [finish.run.id])?;
+        let success =
+            Success { job, run: finish.run.id, ended_at: finish.ended_at.ms(), reached: 0 };
         let has_moving = self.has_moving(job).map_err(|e| self.failed(ACTION, e))?;
         let reached = match has_moving {
             true => Some(LATER),

@@ -106,7 +106,7 @@ fn has_our_header(path: &Path) -> bool {
     is_read.is_ok()
         && header.starts_with(b"SQLite format 3\0")
         && number(68) == Some(APPLICATION_ID)
-        && number(60).is_some_and(|version| version <= VERSION)
+        && number(60) == Some(VERSION)
 }
 
 impl Drop for Store {

@@ -188,6 +188,7 @@ impl Backup {
         let path = self.path.clone();
         match refused {
             Refused::Foreign => StoreError::Foreign(path),
+            Refused::Older => StoreError::Older(path),
             Refused::Newer { found, known } => StoreError::Newer { path, found, known },
             Refused::Damaged(why) => StoreError::Damaged(path, why),
             Refused::Strange(what) => StoreError::Strange(path, what),

@@ -10,7 +10,7 @@ use rusqlite::{Row, ToSql};
 
 use crate::core::notice::{Event, Means};
 use crate::core::pause::Pause;
-use crate::core::retry::Stopped;
+use crate::core::retry::{Budget, Stopped};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
@@ -109,6 +109,8 @@ macro_rules! reads {
 }
 
 pub(super) use reads;
+
+reads!(Budget: charged max lost put_off began_at);
 
 /// Words stand in the store as numbers; one that is not known here is the word given.
 macro_rules! words {

@@ -19,9 +19,11 @@ use super::{
     Added, Addition, Answer, Conditions, Enqueued, Filter, Force, NewItem, OnConflict, Output,
     RunRow, Scope, Store,
 };
+use crate::core::job::Policy;
 use crate::core::pause::Pause;
-use crate::core::retry::{Next, Stopped};
+use crate::core::retry::{Budget, Next, Stopped};
 use crate::core::run::{Cause, Outcome, Reason, State, Verdict};
+use crate::core::terms::Terms;
 use crate::core::time::Wall;
 
 const NOW: Wall = Wall::from_secs(1_800_000_000);
@@ -60,21 +62,24 @@ fn run(store: &Store, id: i64) -> RunRow {
     store.run(id).unwrap().expect("the run is there")
 }
 
+fn terms() -> Terms {
+    Terms::of(&Policy::default(), false)
+}
+
 fn claim(store: &Store, id: i64) -> RunRow {
-    assert!(store.claim_if_queued(&run(store, id), 0, NOW).unwrap().is_some());
+    assert!(store.claim_if_queued(&run(store, id), 0, &terms(), NOW).unwrap().is_some());
     run(store, id)
 }
 
 fn finish(store: &Store, row: &RunRow, outcome: &Outcome, next: Next) -> bool {
     store
         .finish_if_running(&Finish {
-            run: row.id,
-            claim: row.claim,
-            is_occurrence: row.cause.is_occurrence(),
+            run: row,
             outcome,
             remark: None,
             report: &crate::core::report::Report::default(),
             next,
+            budget: Budget { charged: row.budget.charged + 1, ..row.budget },
             started_at: None,
             ended_at: later(2),
             usage: Some(Usage {

@@ -5,13 +5,11 @@ use rusqlite::{Connection, params};
 use super::feed;
 use super::followers;
 use super::keys::{Held, Standing, give_up_key, held, holder_of, put_down, take_from_staged};
-use super::sql::{
-    Ask, CANCELLED, FRESH_BUDGET, QUEUED, RETRYING, RUN, RUNNING, SCHEDULED, SUCCEEDED, sql,
-};
+use super::sql::{Ask, CANCELLED, QUEUED, RETRYING, RUN, RUNNING, RUNS, SCHEDULED, SUCCEEDED, sql};
 use super::transaction::Verb;
 use super::types::{Added, Addition, Answer, Enqueued, Force, NewItem, OnConflict, RunRow, Scope};
 use super::{Store, StoreError};
-use crate::core::retry::Stopped;
+use crate::core::retry::{Budget, Stopped};
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 
@@ -181,7 +179,7 @@ fn refused(run: RunRow) -> rusqlite::Result<Verb<Answer>> {
 }
 
 fn find(tx: &Connection, id: i64) -> rusqlite::Result<Option<RunRow>> {
-    tx.one(sql!("SELECT {RUN} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1"), [id])
+    tx.one(sql!("SELECT {RUN} FROM {RUNS} WHERE run.id = ?1"), [id])
 }
 
 fn job_id(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
@@ -304,13 +302,13 @@ fn queue_ended(
     {
         return Ok(Verb::Undo(Answer::SameOccurrence { by }));
     }
-    let max_attempts = fresh.map(|fresh| run.charged.saturating_add(fresh));
+    let Budget { charged, max, lost, put_off, began_at } = run.budget.renewed(fresh);
     tx.run(
         sql! {"UPDATE run SET state = {QUEUED}, due_at = ?2, reason = NULL, \"by\" = NULL, \
-        ended_at = NULL, acked = NULL, stop = NULL, lost = NULL, put_off = NULL, expires_at \
-        = NULL, max_attempts = ?3, first_started_at = ?4 WHERE id = ?1 \
+        ended_at = NULL, acked = NULL, stop = NULL, expires_at = NULL, charged = ?3, \
+        max_attempts = ?4, lost = ?5, put_off = ?6, began_at = ?7 WHERE id = ?1 \
         AND state > {RETRYING}"},
-        params![run.id, now, max_attempts, FRESH_BUDGET],
+        params![run.id, now, charged, max, lost, put_off, began_at],
     )?;
     Ok(Verb::Keep(Answer::Done))
 }

@@ -3,7 +3,7 @@
 use super::cells::reads;
 use super::keys::{Standing, put_down};
 use super::rename;
-use super::sql::{EXEC, QUEUED, RUNNING, SUCCEEDED, sql};
+use super::sql::{EXEC, IS_RUNNING, QUEUED, RUNS, sql};
 use super::types::{Addition, Conditions, NewItem, RunRow};
 use super::{Store, StoreError};
 use crate::core::run::Cause;
@@ -43,8 +43,8 @@ impl Store {
         for name in std::iter::once(&name).chain(was) {
             let of_name: Vec<u32> = self.all(
                 "read what runs",
-                sql! {"SELECT slot FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) \
-                AND state < {SUCCEEDED} AND state = {RUNNING} AND slot IS NOT NULL"},
+                sql! {"SELECT slot FROM {RUNS} WHERE job.name = ?1 AND {IS_RUNNING} \
+                AND slot IS NOT NULL"},
                 [name],
             )?;
             slots.extend(of_name);
@@ -81,8 +81,8 @@ impl Store {
     pub(crate) fn running_slots(&self) -> Result<Vec<u32>, StoreError> {
         self.all(
             "read the slots",
-            sql! {"SELECT slot FROM run WHERE state < {SUCCEEDED} AND state = {RUNNING} \
-            AND slot IS NOT NULL UNION SELECT slot FROM notice WHERE slot IS NOT NULL"},
+            sql! {"SELECT slot FROM {RUNS} WHERE {IS_RUNNING} AND slot IS NOT NULL \
+            UNION SELECT slot FROM notice WHERE slot IS NOT NULL"},
             [],
         )
     }
@@ -91,8 +91,8 @@ impl Store {
     pub(crate) fn running_execs(&self) -> Result<Vec<RunningExec>, StoreError> {
         self.all(
             "read what exec runs",
-            sql! {"SELECT id, job, slot, claim FROM run WHERE state < {SUCCEEDED} \
-            AND state = {RUNNING} AND cause = {EXEC} AND attempt = 1 AND slot IS NOT NULL"},
+            sql! {"SELECT run.id, run.job, slot, claim FROM {RUNS} WHERE {IS_RUNNING} \
+            AND cause = {EXEC} AND run.attempt = 1 AND slot IS NOT NULL"},
             [],
         )
     }

@@ -26,7 +26,7 @@ pub(crate) fn run_fields(run: &RunRow) -> Map<String, Value> {
     put("started_at", time(run.started_at));
     put("ended_at", time(run.ended_at));
     put("attempt", run.attempt.into());
-    put("max_attempts", run.max_attempts.into());
+    put("max_attempts", run.budget.max.into());
     put("outcome", run.outcome.map(|outcome| outcome.as_str()).into());
     put("exit_code", run.exit_code.into());
     put("signal", run.signal.into());

@@ -17,7 +17,8 @@ use super::sql::{CANCELLED, EXEC, RUNNING, SCHEDULE, STAGED, sql};
 use crate::core::job::Name;
 
 /// Tables without which a file is no backup.
-const NEEDED: [&str; 7] = ["meta", "source", "run", "attempt", "output", "downtime", "job"];
+const NEEDED: [&str; 8] =
+    ["meta", "source", "run", "attempt", "policy", "output", "downtime", "job"];
 
 /// What an administrator's ANALYZE makes; only the planner reads it.
 const STATISTICS: [(&str, &str); 2] =
@@ -41,6 +42,8 @@ const NAME_MAX: usize = 64;
 pub(super) enum Refused {
     /// No store of jobctl's.
     Foreign,
+    /// From before the first release.
+    Older,
     /// Of a newer version.
     Newer {
         /// Its version.
@@ -189,6 +192,9 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
     if found > known {
         return Err(Refused::Newer { found, known });
     }
+    if found < known {
+        return Err(Refused::Older);
+    }
     let own = own_entries()?;
     let mut is_there = BTreeSet::new();
     let mut entries = conn.prepare("SELECT type, name, tbl_name, sql FROM backup.sqlite_schema")?;
@@ -258,7 +264,7 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(&SCHEMA).unwrap();
         conn.execute_batch(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {sql}"
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {sql}"
         ))
         .unwrap();
         let _ = std::fs::remove_file(&path);
@@ -272,8 +278,8 @@ mod tests {
 
     #[test]
     fn a_store_of_our_own_making_may_be_restored_analyzed_or_not() {
-        assert_eq!(judged("").unwrap(), 1);
-        assert_eq!(judged("INSERT INTO job(name) VALUES ('a'); ANALYZE").unwrap(), 1);
+        assert_eq!(judged("").unwrap(), VERSION);
+        assert_eq!(judged("INSERT INTO job(name) VALUES ('a'); ANALYZE").unwrap(), VERSION);
     }
 
     #[test]
@@ -349,7 +355,7 @@ mod tests {
     fn a_backup_of_jobs_that_are_becoming_one_is_taken() {
         assert_eq!(
             judged("INSERT INTO job(name, moves_to) VALUES ('b', NULL), ('2/a', 1)").unwrap(),
-            1
+            VERSION
         );
     }
 
@@ -368,7 +374,7 @@ mod tests {
                 "trigger `run_gone`",
             ),
             ("DROP TABLE watched; CREATE VIEW watched AS SELECT 1 AS job", "the view `watched`"),
-            ("DROP INDEX run_late; CREATE INDEX run_late ON run(job, state)", "index `run_late`"),
+            ("DROP INDEX run_due; CREATE INDEX run_due ON run(job, state)", "index `run_due`"),
             ("DROP TABLE source", "it has no table `source`"),
         ] {
             match judged(sql) {

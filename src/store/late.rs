@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::cells::reads;
-use super::sql::{IS_OCCURRENCE, QUEUED, RUNNING, sql};
+use super::sql::{IS_OCCURRENCE, IS_RUNNING, QUEUED, RUNNING, RUNS, sql};
 use super::{Store, StoreError};
 use crate::core::time::Wall;
 
@@ -86,8 +86,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.change_one(
             "mark a run as late",
-            sql! {"UPDATE run SET late_at = ?3 WHERE id = ?1 AND state = {RUNNING} \
-            AND claim = ?2 AND late_at IS NULL"},
+            sql! {"UPDATE attempt SET late_at = ?3 WHERE run = ?1 AND late_at IS NULL \
+            AND attempt = (SELECT attempt FROM run WHERE id = ?1 AND state = {RUNNING} \
+            AND claim = ?2)"},
             params![run, claim, now],
         )
     }
@@ -105,7 +106,8 @@ impl Store {
     pub(crate) fn jobs_with_late_runs(&self) -> Result<Vec<i64>, StoreError> {
         self.all(
             "read who is late",
-            sql!("SELECT DISTINCT job FROM run WHERE state = {RUNNING} AND late_at IS NOT NULL"),
+            sql! {"SELECT DISTINCT run.job FROM {RUNS} WHERE {IS_RUNNING} \
+            AND attempt.late_at IS NOT NULL"},
             [],
         )
     }

@@ -4,7 +4,7 @@
 use rusqlite::params;
 
 use super::cells::reads;
-use super::sql::{QUEUED, RETRYING, TIMED_OUT, sql};
+use super::sql::{QUEUED, RETRYING, RUNS, TIMED_OUT, sql};
 use super::{Store, StoreError};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
@@ -159,9 +159,9 @@ impl Store {
     ) -> Result<Vec<PastRun>, StoreError> {
         self.all(
             "read runs",
-            sql! {"SELECT state, reason, cause, coalesce(count, 1), ended_at, attempt, \
-            duration_ms, outcome IS {TIMED_OUT} FROM run WHERE job = ?1 \
-            AND state > {RETRYING} AND ended_at >= ?2 ORDER BY id DESC LIMIT ?3"},
+            sql! {"SELECT state, reason, cause, coalesce(count, 1), ended_at, run.attempt, \
+            duration_ms, outcome IS {TIMED_OUT} FROM {RUNS} WHERE run.job = ?1 \
+            AND state > {RETRYING} AND ended_at >= ?2 ORDER BY run.id DESC LIMIT ?3"},
             params![job_id, since, limit],
         )
     }
@@ -194,8 +194,8 @@ impl Store {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
             "read runs",
-            sql! {"SELECT id, state, attempt, duration_ms FROM (SELECT id, state, attempt, \
-            duration_ms FROM run WHERE job = ?1 AND id <= ?2 ORDER BY id DESC \
+            sql! {"SELECT id, state, attempt, duration_ms FROM (SELECT run.id, state, run.attempt, \
+            duration_ms FROM {RUNS} WHERE run.job = ?1 AND run.id <= ?2 ORDER BY run.id DESC \
             LIMIT ?3 + 4) WHERE state > {RETRYING} LIMIT ?3"},
             params![job_id, until, limit],
         )

@@ -136,11 +136,7 @@ impl Store {
                 pruned.files.push(self.output_file(id, attempt));
             }
         }
-        for sql in [
-            "DELETE FROM output WHERE run = ?1",
-            "DELETE FROM attempt WHERE run = ?1",
-            "DELETE FROM run WHERE id = ?1",
-        ] {
+        for sql in ["DELETE FROM output WHERE run = ?1", "DELETE FROM run WHERE id = ?1"] {
             self.execute("remove old runs", sql, [id])?;
         }
         Ok(())

@@ -12,9 +12,7 @@ use rusqlite::{params, params_from_iter, types::Value};
 
 use super::cells::Cell;
 use super::feed;
-use super::sql::{
-    FAILED, FIRST_QUEUED, IN_SIGHT, NEWEST_ATTEMPT, QUEUED, RUN, STAGED, SUCCEEDED, sql,
-};
+use super::sql::{FAILED, FIRST_QUEUED, IN_SIGHT, QUEUED, RUN, RUNS, STAGED, SUCCEEDED, sql};
 use super::types::{ATTEMPT, AttemptRow, Filter, JOB, JobRow, Output, RunRow, SupervisorRow};
 use super::{Store, StoreError};
 use crate::core::output::OutputLayout;
@@ -27,7 +25,7 @@ impl Store {
     pub(crate) fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
         self.one(
             "read a run",
-            sql! {"SELECT {RUN} FROM run JOIN job ON job.id = run.job WHERE run.id = ?1 \
+            sql! {"SELECT {RUN} FROM {RUNS} WHERE run.id = ?1 \
             AND {IN_SIGHT}"},
             [id],
         )
@@ -37,7 +35,7 @@ impl Store {
     pub(crate) fn runs_of_ids(&self, ids: &[i64]) -> Result<Vec<RunRow>, StoreError> {
         let list: Vec<String> = ids.iter().map(i64::to_string).collect();
         let sql = format!(
-            "SELECT {RUN} FROM run JOIN job ON job.id = run.job WHERE run.id IN ({}) \
+            "SELECT {RUN} FROM {RUNS} WHERE run.id IN ({}) \
              AND {IN_SIGHT}",
             list.join(",")
         );
@@ -59,7 +57,7 @@ impl Store {
         let (clause, mut values) = where_clause(filter, self.job_clause(filter)?);
         values.push(Value::Integer(limit.map_or(-1, i64::from)));
         let sql = format!(
-            "SELECT {RUN} FROM run JOIN job ON job.id = run.job WHERE {clause} \
+            "SELECT {RUN} FROM {RUNS} WHERE {clause} \
              AND {IN_SIGHT} ORDER BY run.id DESC LIMIT ?"
         );
         self.all("read runs", &sql, params_from_iter(values))
@@ -69,7 +67,7 @@ impl Store {
     pub(crate) fn ids(&self, filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let (clause, values) = where_clause(filter, self.job_clause(filter)?);
         let sql = format!(
-            "SELECT run.id FROM run JOIN job ON job.id = run.job WHERE {clause} \
+            "SELECT run.id FROM {RUNS} WHERE {clause} \
              AND {IN_SIGHT} ORDER BY run.id"
         );
         self.all("read runs", &sql, params_from_iter(values))
@@ -79,7 +77,7 @@ impl Store {
     pub(crate) fn queue_head(&self, job_id: i64) -> Result<Option<RunRow>, StoreError> {
         self.one(
             "read the queue",
-            sql! {"SELECT {RUN} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 \
+            sql! {"SELECT {RUN} FROM {RUNS} WHERE run.job = ?1 \
             AND run.state = {QUEUED} AND run.held IS NULL {FIRST_QUEUED}"},
             [job_id],
         )
@@ -122,7 +120,7 @@ impl Store {
         until: Wall,
     ) -> Result<Vec<RunRow>, StoreError> {
         let sql = sql!(
-            "SELECT {RUN} FROM run JOIN job ON job.id = run.job WHERE run.job = ?1 \
+            "SELECT {RUN} FROM {RUNS} WHERE run.job = ?1 \
              AND run.scheduled_at < ?3 AND coalesce(run.last_scheduled_at, run.scheduled_at) >= ?2 \
              ORDER BY run.id"
         );
@@ -131,10 +129,7 @@ impl Store {
 
     /// The attempts of a run, first to newest.
     pub(crate) fn attempts(&self, run: i64) -> Result<Vec<AttemptRow>, StoreError> {
-        let sql = sql!(
-            "SELECT {ATTEMPT} FROM (SELECT * FROM attempt WHERE run = ?1 UNION ALL \
-             SELECT {NEWEST_ATTEMPT} FROM run WHERE id = ?1 AND attempt > 0) ORDER BY attempt"
-        );
+        let sql = sql!("SELECT {ATTEMPT} FROM attempt WHERE run = ?1 ORDER BY attempt");
         self.all("read attempts", sql, [run])
     }
 
@@ -316,7 +311,7 @@ fn where_clause(filter: &Filter, of_job: &str) -> (String, Vec<Value>) {
         (of_job, filter.job.clone().map(Value::Text)),
         ("run.created_at >= ?", filter.since.map(number)),
         ("run.created_at < ?", filter.until.map(number)),
-        ("run.exit_code = ?", filter.exit.map(|code| Value::Integer(code.into()))),
+        ("attempt.exit_code = ?", filter.exit.map(|code| Value::Integer(code.into()))),
         ("run.key = ?", filter.key.clone().map(Value::Text)),
     ];
     for (part, value) in asked {

@@ -1,4 +1,4 @@
--- The schema of a store, version 1. Names in braces are numbers of states, causes, reasons and the like (`src/store/sql.rs`).
+-- The schema of a store, version 2. Names in braces are numbers of states, causes, reasons and the like (`src/store/sql.rs`).
 -- Times are milliseconds since 1970 in UTC. Read the views `runs` and `attempts`; the tables may gain columns.
 
 CREATE TABLE meta(
@@ -59,7 +59,7 @@ CREATE TABLE job(
     moves_to INTEGER
 );
 
--- One row a run, with its newest attempt. What most runs do not have stands last.
+-- One row a run: what is wanted of it, and where it stands. What most runs do not have stands last.
 CREATE TABLE run(
     id INTEGER PRIMARY KEY,
     job INTEGER NOT NULL,
@@ -69,36 +69,26 @@ CREATE TABLE run(
     scheduled_at INTEGER,
     due_at INTEGER,
     priority INTEGER NOT NULL DEFAULT 0,
+    -- The number of its newest attempt, which has a row of its own.
     attempt INTEGER NOT NULL DEFAULT 0,
+    -- Its budget (src/core/retry.rs), until `began_at`.
     charged INTEGER NOT NULL DEFAULT 0,
     max_attempts INTEGER,
+    lost INTEGER,
+    put_off INTEGER,
+    began_at INTEGER,
+    -- The newest claim of it, also if that was taken back: no other one has its number.
     claim INTEGER NOT NULL DEFAULT 0,
-    slot INTEGER,
-    started_at INTEGER,
     ended_at INTEGER,
-    outcome INTEGER,
-    exit_code INTEGER,
-    signal INTEGER,
-    duration_ms INTEGER,
-    user_ms INTEGER,
-    system_ms INTEGER,
-    max_rss_kib INTEGER,
-    output_bytes INTEGER,
-    pid INTEGER,
     reason INTEGER,
     "by" INTEGER,
-    error TEXT,
     args BLOB,
     key TEXT,
     acked INTEGER,
     stop INTEGER,
-    lost INTEGER,
-    first_started_at INTEGER,
     count INTEGER,
     last_scheduled_at INTEGER,
     expires_at INTEGER,
-    progress INTEGER,
-    result TEXT,
     -- The runs it was to wait for, as they were given: ids with a comma between them.
     "after" TEXT,
     -- What it was put down by, while it is in state {STAGED}.
@@ -107,21 +97,26 @@ CREATE TABLE run(
     -- way of nobody then. Of a lane that becomes free the first one is let go, by the triggers here, whichever verb it was.
     lane TEXT,
     held INTEGER,
-    -- When the newest attempt of a run took longer than was expected.
-    late_at INTEGER,
-    -- How often the command of a run asked to be tried again later, since its budget is a fresh one.
-    put_off INTEGER,
     -- The key of an item in state {STAGED} that somebody else has, while `by` says who: the number of a run that it is to replace; -1, to be looked
     -- up again; another negative one, the item of the same batch that takes its place.
     staged_key TEXT
 );
 
--- The attempts of a run before its newest one.
+-- What judges attempts, as JSON with a version (src/store/policy.rs): each text once.
+CREATE TABLE policy(
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+);
+
+-- Every attempt of a run, from its claim on.
 CREATE TABLE attempt(
     run INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
-    started_at INTEGER,
-    ended_at INTEGER,
+    -- What it was started with.
+    policy INTEGER NOT NULL,
+    -- While it runs.
+    slot INTEGER,
+    started_at INTEGER NOT NULL,
     outcome INTEGER,
     exit_code INTEGER,
     signal INTEGER,
@@ -132,6 +127,11 @@ CREATE TABLE attempt(
     output_bytes INTEGER,
     pid INTEGER,
     error TEXT,
+    -- What its command said of itself.
+    progress INTEGER,
+    result TEXT,
+    -- When it had taken longer than was expected.
+    late_at INTEGER,
     PRIMARY KEY(run, attempt)
 ) WITHOUT ROWID;
 
@@ -293,7 +293,6 @@ CREATE INDEX job_unsuccessful ON job(id) WHERE unsuccessful > 2 AND late_at IS N
 CREATE INDEX job_expected ON job(id) WHERE expect > 0 AND late_at IS NULL;
 CREATE INDEX job_late ON job(id) WHERE late_at IS NOT NULL;
 CREATE INDEX run_held_due ON run(job, due_at) WHERE state = {QUEUED} AND held = 1;
-CREATE INDEX run_late ON run(job) WHERE state = {RUNNING} AND late_at IS NOT NULL;
 CREATE INDEX run_unsettled ON run(feed, "by") WHERE state = {STAGED} AND "by" IS NOT NULL;
 CREATE INDEX dependency_noted ON dependency("on") WHERE ended IS NOT NULL;
 
@@ -312,6 +311,7 @@ CREATE TRIGGER run_deleted AFTER DELETE ON run BEGIN
 END;
 
 CREATE TRIGGER run_gone AFTER DELETE ON run BEGIN
+    DELETE FROM attempt WHERE run = OLD.id;
     DELETE FROM dependency WHERE run = OLD.id;
     DELETE FROM input WHERE run = OLD.id;
 END;
@@ -399,18 +399,10 @@ END;
 
 -- For other readers: words instead of numbers, times as ISO 8601 in UTC where they are texts.
 CREATE VIEW attempts AS
-SELECT run, attempt, started_at, ended_at,
+SELECT run, attempt, started_at, started_at + duration_ms AS ended_at,
     CASE outcome {OUTCOMES} END AS outcome,
     exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib, output_bytes, pid, error
-FROM (
-    SELECT run, attempt, started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib,
-        output_bytes, pid, error
-    FROM attempt
-    UNION ALL
-    SELECT id, attempt, started_at, started_at + duration_ms, outcome, exit_code, signal,
-        duration_ms, user_ms, system_ms, max_rss_kib, output_bytes, pid, error
-    FROM run WHERE attempt > 0
-);
+FROM attempt;
 
 CREATE VIEW runs AS
 SELECT run.id, coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.moves_to), job.name) AS job,
@@ -424,7 +416,8 @@ SELECT run.id, coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.m
     strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch') AS created_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', started_at / 1000.0, 'unixepoch') AS started_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch') AS ended_at,
-    attempt, max_attempts, exit_code, signal, error, duration_ms, key, priority,
+    run.attempt, max_attempts, exit_code, signal, error, duration_ms, key, priority,
     strftime('%Y-%m-%dT%H:%M:%fZ', acked / 1000.0, 'unixepoch') AS acked
 FROM run JOIN job ON job.id = run.job
+LEFT JOIN attempt ON attempt.run = run.id AND attempt.attempt = run.attempt
 WHERE state > {STAGED} OR feed IN (SELECT id FROM feed WHERE is_done);

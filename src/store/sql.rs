@@ -65,6 +65,10 @@ impl fmt::Display for Part {
 /// The run is an occurrence of a schedule, as opposed to an item.
 pub(super) const IS_OCCURRENCE: Part = Part(|| format!("cause IN ({SCHEDULE}, {CATCH_UP})"));
 
+/// The run runs: in words that the index of unfinished runs answers.
+pub(super) const IS_RUNNING: Part =
+    Part(|| format!("run.state < {SUCCEEDED} AND run.state = {RUNNING}"));
+
 /// The run has not ended, or has failed and nobody has acknowledged that: its key is held.
 pub(super) const HOLDS_KEY: Part =
     Part(|| format!("(state < {SUCCEEDED} OR (state = {FAILED} AND acked IS NULL))"));
@@ -76,9 +80,6 @@ pub(super) const OF_JOB: &str =
 /// The name of the row in which the runs of `job` go on.
 pub(super) const HEIR_NAME: &str =
     "coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.moves_to), job.name)";
-
-/// Stands in `first_started_at` of a run that was given a fresh budget: the next claim begins it.
-pub(super) const FRESH_BUDGET: i64 = -1;
 
 /// In what order the queued runs of a job are claimed.
 pub(super) const FIRST_QUEUED: &str = "ORDER BY run.priority DESC, run.due_at, run.id LIMIT 1";
@@ -100,16 +101,21 @@ const COUNTED_ATTEMPT: Part = Part(|| {
     )
 });
 
-/// What is read of a [`RunRow`](super::RunRow), in its order; from `run JOIN job ON job.id =
-/// run.job`. A run that has yet to move to another row is shown as one of that.
+/// Runs with their jobs and their newest attempts.
+pub(super) const RUNS: &str = "run JOIN job ON job.id = run.job \
+     LEFT JOIN attempt ON attempt.run = run.id AND attempt.attempt = run.attempt";
+
+/// What is read of a [`RunRow`](super::RunRow), in its order; from [`RUNS`]. A run that has yet to
+/// move to another row is shown as one of that.
 pub(super) const RUN: Part = Part(|| {
     format!(
         "run.id, coalesce(job.moves_to, job.id), {HEIR_NAME}, {SEEN_STATE}, run.reason, iif(run.state > {STAGED}, run.\"by\", NULL), run.cause, \
-         run.scheduled_at, run.last_scheduled_at, coalesce(run.count, 1), run.due_at, run.created_at, run.started_at, \
-         iif(run.state > {RETRYING}, run.ended_at, NULL), {COUNTED_ATTEMPT}, run.max_attempts, \
-         run.charged, run.lost, run.put_off, run.outcome, run.exit_code, run.signal, run.error, run.duration_ms, run.args, \
-         coalesce(run.key, run.staged_key), run.priority, run.\"after\", run.expires_at, run.acked, run.stop, run.slot, \
-         run.claim, run.progress, run.result, run.late_at, run.first_started_at"
+         run.scheduled_at, run.last_scheduled_at, coalesce(run.count, 1), run.due_at, run.created_at, attempt.started_at, \
+         iif(run.state > {RETRYING}, run.ended_at, NULL), {COUNTED_ATTEMPT}, run.charged, \
+         run.max_attempts, run.lost, run.put_off, run.began_at, attempt.outcome, attempt.exit_code, attempt.signal, \
+         attempt.error, attempt.duration_ms, run.args, \
+         coalesce(run.key, run.staged_key), run.priority, run.\"after\", run.expires_at, run.acked, run.stop, attempt.slot, \
+         run.claim, attempt.progress, attempt.result, attempt.late_at"
     )
 });
 
@@ -118,10 +124,6 @@ pub(super) const RUN: Part = Part(|| {
 pub(super) const IN_SIGHT: Part = Part(|| {
     format!("(run.state > {STAGED} OR run.feed IN (SELECT feed.id FROM feed WHERE feed.is_done))")
 });
-
-/// The values of the newest attempt in the row of its run, in the order of the table `attempt`.
-pub(super) const NEWEST_ATTEMPT: &str = "id, attempt, started_at, started_at + duration_ms, outcome, exit_code, signal, \
-     duration_ms, user_ms, system_ms, max_rss_kib, output_bytes, pid, error";
 
 /// Asks prepared statements, which stay prepared.
 pub(super) trait Ask {

@@ -11,14 +11,15 @@ use std::time::Duration;
 use rusqlite::{ToSql, params};
 
 use super::sql::{
-    CANCELLED, FAILED, FAILURE, FRESH_BUDGET, IS_OCCURRENCE, MAIL, NEWEST_ATTEMPT, OF_JOB, QUEUED,
-    RETRYING, RUNNING, SCHEDULED, SKIPPED, STAGED, SUCCEEDED, sql,
+    CANCELLED, FAILED, FAILURE, IS_OCCURRENCE, MAIL, OF_JOB, QUEUED, RETRYING, RUNNING, SCHEDULED,
+    SKIPPED, STAGED, SUCCEEDED, sql,
 };
 use super::types::{Finish, NewOccurrence, NewSkip, RunRow, next_claim};
 use super::{Store, StoreError};
-use crate::core::retry::{Next, Stopped};
-use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::retry::{Budget, Next, Stopped};
+use crate::core::run::{Reason, State, Verdict};
 use crate::core::tally;
+use crate::core::terms::Terms;
 use crate::core::time::Wall;
 
 /// Runs that fall due in one turn at the most: more are a turn of their own, so that starting and
@@ -142,9 +143,8 @@ impl Store {
             ?1 WHERE expires_at IS NOT NULL AND state < {RUNNING} AND attempt = 0 \
             AND (state = {QUEUED} OR (state = {SCHEDULED} AND due_at IS NULL)) \
             AND created_at > ?1"},
-            sql! {"UPDATE run SET first_started_at = ?1 WHERE state < {SUCCEEDED} \
-            AND state IN ({QUEUED}, {RUNNING}, {RETRYING}) AND attempt > 0 \
-            AND coalesce(first_started_at, started_at) > ?1"},
+            sql! {"UPDATE run SET began_at = ?1 WHERE state < {SUCCEEDED} \
+            AND state IN ({QUEUED}, {RUNNING}, {RETRYING}) AND attempt > 0 AND began_at > ?1"},
             "UPDATE job SET rate_at = ?1 * 1000 WHERE rate_at > ?1 * 1000",
             "UPDATE job SET paused_until = ?1 + (paused_until - paused_at), paused_at = ?1 \
              WHERE paused_at > ?1",
@@ -227,70 +227,55 @@ impl Store {
         self.value("read the queue", "SELECT queued FROM job WHERE id = ?1", [job_id])
     }
 
-    /// Claims a queued run for a slot: its next attempt is on record before a process exists. The
-    /// run as it is then, but for what is known of the attempt before; none if it is not queued any
-    /// more.
+    /// Claims a queued run for a slot: its next attempt is on record, with what will judge its end,
+    /// before a process exists. The run as it is then, but for what is known of the attempt before;
+    /// none if it is not queued any more.
     pub(crate) fn claim_if_queued(
         &self,
         run: &RunRow,
         slot: u32,
+        terms: &Terms,
         now: Wall,
     ) -> Result<Option<RunRow>, StoreError> {
         let claim = next_claim(run.claim, now);
-        if run.attempt > 0 {
-            self.keep_attempt(run.id)?;
-        }
-        let changed = self.change(
+        let attempt = run.attempt.saturating_add(1);
+        let budget = run.budget.at_claim(attempt, now);
+        let is_claimed = self.change_one(
             "claim a run",
-            sql! {"UPDATE OR ROLLBACK run SET state = {RUNNING}, slot = ?2, claim = ?5, attempt = \
-            attempt + 1, started_at = ?3, ended_at = NULL, first_started_at = CASE \
-            WHEN attempt = 0 THEN NULL WHEN first_started_at = ?4 THEN ?3 \
-            ELSE coalesce(first_started_at, started_at) END, outcome = NULL, exit_code = \
-            NULL, signal = NULL, error = NULL, duration_ms = NULL, user_ms = NULL, system_ms \
-            = NULL, max_rss_kib = NULL, output_bytes = NULL, pid = NULL, progress = NULL, \
-            result = NULL, stop = NULL, late_at = NULL WHERE id = ?1 AND state = {QUEUED}"},
-            params![run.id, slot, now, FRESH_BUDGET, claim],
+            sql! {"UPDATE OR ROLLBACK run SET state = {RUNNING}, claim = ?2, attempt = ?3, began_at \
+            = ?4, ended_at = NULL, stop = NULL WHERE id = ?1 AND state = {QUEUED}"},
+            params![run.id, claim, attempt, budget.began_at],
         )?;
-        let claimed = RunRow {
-            attempt: run.attempt.saturating_add(1),
-            claim,
-            slot: Some(slot),
-            ..run.clone()
-        };
-        Ok((changed == 1).then_some(claimed))
-    }
-
-    fn keep_attempt(&self, run: i64) -> Result<(), StoreError> {
+        if !is_claimed {
+            return Ok(None);
+        }
         self.execute(
-            "keep an attempt",
-            sql! {"INSERT OR REPLACE INTO attempt(run, attempt, started_at, ended_at, outcome, \
-            exit_code, signal, duration_ms, user_ms, system_ms, max_rss_kib, output_bytes, \
-            pid, error) SELECT {NEWEST_ATTEMPT} FROM run WHERE id = ?1 AND state = {QUEUED}"},
-            [run],
-        )
+            "claim a run",
+            "INSERT OR REPLACE INTO attempt(run, attempt, policy, slot, started_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![run.id, attempt, self.intern(terms)?, slot, now],
+        )?;
+        Ok(Some(RunRow { attempt, claim, budget, slot: Some(slot), ..run.clone() }))
     }
 
     /// Takes a claim back that never became a process: the run is queued again and the attempt
     /// never was.
     pub(crate) fn unclaim_if_running(&self, run: i64, claim: i64) -> Result<bool, StoreError> {
-        let changed = self.change(
+        let is_queued = self.change_one(
             "take back a claim",
             sql! {"UPDATE run SET state = {QUEUED}, attempt = attempt - 1, stop = NULL, \"by\" = \
-            NULL, (started_at, ended_at, outcome, exit_code, signal, duration_ms, user_ms, \
-            system_ms, max_rss_kib, output_bytes, pid, error) = (SELECT started_at, \
-            ended_at, outcome, exit_code, signal, duration_ms, user_ms, system_ms, \
-            max_rss_kib, output_bytes, pid, error FROM attempt \
-            WHERE attempt.run = run.id AND attempt.attempt = run.attempt - 1) \
-            WHERE id = ?1 AND state = {RUNNING} AND claim = ?2"},
+            NULL WHERE id = ?1 AND state = {RUNNING} AND claim = ?2"},
             params![run, claim],
         )?;
-        self.change(
-            "take back a claim",
-            sql! {"DELETE FROM attempt WHERE run = ?1 AND attempt = (SELECT attempt FROM run \
-            WHERE id = ?1 AND state = {QUEUED})"},
-            [run],
-        )?;
-        Ok(changed == 1)
+        if is_queued {
+            self.execute(
+                "take back a claim",
+                "DELETE FROM attempt WHERE run = ?1 \
+                 AND attempt > (SELECT attempt FROM run WHERE id = ?1)",
+                [run],
+            )?;
+        }
+        Ok(is_queued)
     }
 
     /// Writes down the end of an attempt and what follows. False: the run is not running under this
@@ -301,57 +286,63 @@ impl Store {
             Next::RetryAt(at) | Next::PutOffTo(at) => (State::Retrying, None, Some(at)),
             Next::Requeue => (State::Queued, None, Some(finish.ended_at)),
         };
-        // What is not charged is granted once more: the count of attempts goes on.
-        let (granted, put_off) = match finish.next {
-            Next::Finish(_) | Next::RetryAt(_) => (0, None),
-            Next::Requeue => (1, None),
-            Next::PutOffTo(_) => (1, Some(1)),
-        };
-        let error = finish.outcome.error().or(finish.remark);
-        let is_lost = *finish.outcome == Outcome::Lost;
-        let usage = finish.usage;
-        let changed = self.change(
+        let Budget { charged, max, lost, put_off, began_at } = finish.budget;
+        let is_finished = self.change_one(
             "finish an attempt",
             sql! {"UPDATE OR ROLLBACK run SET state = ?3, reason = ?4, due_at = coalesce(?5, \
-            due_at), charged = charged + 1, max_attempts = max_attempts + ?6, lost = \
-            CASE WHEN ?7 THEN coalesce(lost, 0) + 1 ELSE lost END, ended_at = ?8, outcome = \
-            ?9, exit_code = ?10, signal = ?11, error = ?12, duration_ms = ?13, user_ms = \
-            ?14, system_ms = ?15, max_rss_kib = ?16, output_bytes = ?17, pid = ?18, \
-            started_at = coalesce(?19, started_at), progress = ?20, result = ?21, stop = \
-            NULL, slot = NULL, put_off = CASE WHEN ?22 THEN coalesce(put_off, 0) + 1 \
-            ELSE put_off END WHERE id = ?1 AND state = {RUNNING} AND claim = ?2"},
+            due_at), charged = ?6, max_attempts = ?7, lost = ?8, put_off = ?9, began_at = ?10, \
+            ended_at = ?11, stop = NULL WHERE id = ?1 AND state = {RUNNING} AND claim = ?2"},
             params![
-                finish.run,
-                finish.claim,
+                finish.run.id,
+                finish.run.claim,
                 state,
                 reason,
                 due_at,
-                granted,
-                is_lost,
+                charged,
+                max,
+                lost,
+                put_off,
+                began_at,
                 finish.ended_at,
+            ],
+        )?;
+        if is_finished {
+            self.end_attempt(finish)?;
+            self.count_attempt(finish)?;
+            let is_success = finish.next == Next::Finish(Verdict::Succeeded);
+            if is_success && finish.run.cause.is_occurrence() {
+                self.acknowledge_earlier(finish)?;
+            }
+        }
+        Ok(is_finished)
+    }
+
+    fn end_attempt(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
+        let usage = finish.usage;
+        self.execute(
+            "finish an attempt",
+            "UPDATE OR ROLLBACK attempt SET slot = NULL, started_at = coalesce(?3, started_at), \
+             outcome = ?4, exit_code = ?5, signal = ?6, error = ?7, duration_ms = ?8, user_ms = ?9, \
+             system_ms = ?10, max_rss_kib = ?11, output_bytes = ?12, pid = ?13, progress = ?14, \
+             result = ?15 WHERE run = ?1 AND attempt = ?2",
+            params![
+                finish.run.id,
+                finish.run.attempt,
+                finish.started_at,
                 finish.outcome.kind(),
                 finish.outcome.exit_code(),
                 finish.outcome.signal(),
-                error,
+                finish.outcome.error().or(finish.remark),
                 usage.map(|usage| usage.duration_ms),
                 usage.map(|usage| usage.user_ms),
                 usage.map(|usage| usage.system_ms),
                 usage.map(|usage| usage.max_rss_kib),
                 usage.map(|usage| usage.output_bytes),
                 finish.pid,
-                finish.started_at,
                 finish.report.progress,
                 finish.report.result,
-                put_off,
             ],
-        )?;
-        if changed == 1 {
-            self.count_attempt(finish)?;
-        }
-        if changed == 1 && finish.next == Next::Finish(Verdict::Succeeded) && finish.is_occurrence {
-            self.acknowledge_earlier(finish)?;
-        }
-        Ok(changed == 1)
+        )
     }
 
     fn count_attempt(&self, finish: &Finish<'_>) -> Result<(), StoreError> {
@@ -362,7 +353,7 @@ impl Store {
             "INSERT INTO tally(job, outcome, bucket, count, duration_ms) VALUES ((SELECT job \
              FROM run WHERE id = ?1), ?2, ?3, 1, ?4) ON CONFLICT DO UPDATE \
              SET count = count + 1, duration_ms = duration_ms + excluded.duration_ms",
-            params![finish.run, finish.outcome.kind(), tally::bucket(duration), ms],
+            params![finish.run.id, finish.outcome.kind(), tally::bucket(duration), ms],
         )
     }
 

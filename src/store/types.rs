@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::cells::reads;
 use crate::core::pause::Pause;
 use crate::core::report::Report;
-use crate::core::retry::{Next, Stopped};
+use crate::core::retry::{Budget, Next, Stopped};
 use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
@@ -45,14 +45,8 @@ pub(crate) struct RunRow {
     pub(crate) ended_at: Option<Wall>,
     /// The newest attempt's number; 0 before the first.
     pub(crate) attempt: u32,
-    /// How many attempts it may have; none is no limit.
-    pub(crate) max_attempts: Option<u32>,
-    /// Attempts that count against `max_attempts`.
-    pub(crate) charged: u32,
-    /// How often its keeper was lost.
-    pub(crate) lost: u32,
-    /// How often its command put it off uncharged, since its budget is a fresh one.
-    pub(crate) put_off: u32,
+    /// How often it may still be tried.
+    pub(crate) budget: Budget,
     /// How the newest attempt ended.
     pub(crate) outcome: Option<OutcomeKind>,
     /// Its exit code.
@@ -87,14 +81,12 @@ pub(crate) struct RunRow {
     pub(crate) result: Option<String>,
     /// When its newest attempt had taken longer than was expected.
     pub(crate) late_at: Option<Wall>,
-    /// When the first attempt of its budget started, where that is not the newest one.
-    pub(crate) first_started_at: Option<Wall>,
 }
 
 reads!(RunRow:
     id job_id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at
-    ended_at attempt max_attempts charged lost put_off outcome exit_code signal error duration_ms args
-    key priority after expires_at acked stop slot claim progress result late_at first_started_at
+    ended_at attempt budget outcome exit_code signal error duration_ms args key priority after
+    expires_at acked stop slot claim progress result late_at
 );
 
 impl RunRow {
@@ -135,8 +127,8 @@ pub(crate) struct AttemptRow {
     pub(crate) pid: Option<i32>,
 }
 
-/// What is read of it, in its order; from the table or from what has its columns.
-pub(super) const ATTEMPT: &str = "attempt, started_at, ended_at, outcome, exit_code, signal, error, duration_ms, user_ms, \
+/// What is read of it, in its order.
+pub(super) const ATTEMPT: &str = "attempt, started_at, started_at + duration_ms, outcome, exit_code, signal, error, duration_ms, user_ms, \
      system_ms, max_rss_kib, output_bytes, pid";
 
 reads!(AttemptRow:
@@ -522,12 +514,8 @@ pub(crate) struct Usage {
 /// The end of an attempt and what follows.
 #[derive(Clone, Debug)]
 pub(crate) struct Finish<'a> {
-    /// The run.
-    pub(crate) run: i64,
-    /// The claim the attempt was started under.
-    pub(crate) claim: i64,
-    /// Whether the run is an occurrence.
-    pub(crate) is_occurrence: bool,
+    /// The run as it was claimed.
+    pub(crate) run: &'a RunRow,
     /// How it ended.
     pub(crate) outcome: &'a Outcome,
     /// What could not be ended or was left behind, for people.
@@ -536,6 +524,8 @@ pub(crate) struct Finish<'a> {
     pub(crate) report: &'a Report,
     /// What follows.
     pub(crate) next: Next,
+    /// The run's budget from then on.
+    pub(crate) budget: Budget,
     /// When it started, as the keeper saw it.
     pub(crate) started_at: Option<Wall>,
     /// When it ended.

@@ -1,13 +1,10 @@
 //! What is known of an attempt that has ended, and what follows from it.
 
-use std::sync::Arc;
-
 use super::live::Live;
 use super::spawner::Report;
 use crate::core::report::Report as CommandReport;
-use crate::core::retry::{Ended, Next, Stopped};
+use crate::core::retry::{Ended, Stopped};
 use crate::core::run::Outcome;
-use crate::core::terms::Terms;
 use crate::core::time::Wall;
 use crate::keeper::record::{End, Ending, Record, StopCause};
 use crate::store::{RunRow, Usage};
@@ -111,45 +108,28 @@ pub(super) fn outcome_of(record: &Record, ending: &Ending) -> Outcome {
     }
 }
 
-/// What follows an attempt of a run.
-pub(super) fn next_of(run: &RunRow, live: Option<&Live>, attempt: &Attempt, now: Wall) -> Next {
-    let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
-    // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
-    let by_machine = (attempt.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
-    let is_lost = attempt.outcome == Outcome::Lost;
-    let told = |at| told_by_this_clock(at, run.started_at, now);
-    let ended_at = told(attempt.ended_at);
-    policy.next(&Ended {
-        run: run.id,
-        attempt: run.attempt,
-        charged: run.charged.saturating_add(1),
-        attempts_max: run.max_attempts,
-        lost: run.lost.saturating_add(u32::from(is_lost)),
-        outcome: &attempt.outcome,
-        ended_at,
-        first_started_at: run.first_started_at.or(run.started_at).unwrap_or(ended_at),
-        put_off: run.put_off,
-        stopped: run.stop.or(by_machine),
-        was_struck: attempt.stopped == Some(StopCause::Signal),
-        is_unfit: attempt.is_unfit,
-        retry_after: attempt.report.retry_after.filter(|_| !run.is_exec()),
-    })
+impl Attempt {
+    /// As it is judged, as an attempt of this run.
+    pub(super) fn ended<'a>(&'a self, run: &RunRow, now: Wall) -> Ended<'a> {
+        // A keeper that was told to stop by nobody here got its TERM from a machine that goes down.
+        let by_machine = (self.stopped == Some(StopCause::Signal)).then_some(Stopped::Shutdown);
+        Ended {
+            run: run.id,
+            attempt: run.attempt,
+            budget: run.budget,
+            outcome: &self.outcome,
+            ended_at: told_by_this_clock(self.ended_at, run.started_at, now),
+            stopped: run.stop.or(by_machine),
+            was_struck: self.stopped == Some(StopCause::Signal),
+            is_unfit: self.is_unfit,
+            is_removed: false,
+            retry_after: self.report.retry_after.filter(|_| !run.is_exec()),
+        }
+    }
 }
 
 /// Two remarks in one.
 pub(super) fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
     let both = [one, other].into_iter().flatten();
     both.reduce(|one, other| format!("{one}; {other}"))
-}
-
-impl Live {
-    /// The same, judged by what its record says at its end that it was started with, whether it
-    /// ended or was lost.
-    pub(super) fn judged_by(mut self, said: Option<Terms>) -> Self {
-        if let Some(terms) = said {
-            self.is_shell = terms.is_shell;
-            self.policy = Arc::new(terms.into_policy());
-        }
-        self
-    }
 }

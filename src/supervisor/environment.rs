@@ -13,7 +13,6 @@ use std::time::Duration;
 use crate::core::environment::{Sources, Variable};
 use crate::core::hash::fnv1a;
 use crate::core::job::{CommandLine, Job, Leftovers, Limits, Policy};
-use crate::core::terms::Terms;
 use crate::keeper::order::{Order, OwnAccount};
 use crate::os::user::UserEntry;
 use crate::os::{limit, process};
@@ -98,7 +97,6 @@ impl Surroundings {
             limits: limit::of_job(&policy.limits),
             cgroup: None,
             memory_max: policy.limits.memory,
-            terms: Terms::of(policy, matches!(job.command, CommandLine::Shell(_))),
             umask: policy.umask,
             nice: policy.nice,
             stdin: policy.stdin.as_deref().unwrap_or_default().as_bytes().to_vec(),
@@ -142,7 +140,6 @@ impl Surroundings {
             limits: limit::of_job(&Limits::default()),
             cgroup: None,
             memory_max: None,
-            terms: Terms::of(&Policy::default(), false),
             umask: policy.umask,
             nice: 0,
             stdin: subject.stdin,
@@ -232,7 +229,7 @@ fn add_run(told: &mut Vec<Variable>, run: &RunRow) {
     let mut add = |name: &str, value: String| tell(told, name, value.as_bytes());
     add("JOBCTL_RUN", run.id.to_string());
     add("JOBCTL_ATTEMPT", run.attempt.to_string());
-    let max = run.max_attempts.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+    let max = run.budget.max.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
     add("JOBCTL_MAX_ATTEMPTS", max);
     add("JOBCTL_CAUSE", run.cause.as_str().to_owned());
     if let Some(at) = run.scheduled_at {

@@ -157,7 +157,7 @@ impl Supervisor<Slots> {
         };
         let job_id = self.store.row_of(job.name.as_str(), &was)?;
         let run = self.store.insert_exec(job_id, item, job.policy.priority, now.wall)?;
-        let claimed = self.store.claim_if_queued(&run, slot, now.wall)?;
+        let claimed = self.store.claim_if_queued(&run, slot, &job.terms(), now.wall)?;
         Ok(match claimed {
             Some(run) => Claimed::Done(slot, Box::new(run)),
             None => Claimed::Failed(io::Error::other("the run was changed while it was put down")),
@@ -240,7 +240,7 @@ impl<S: Spawner> Supervisor<S> {
         for exec in std::mem::take(&mut self.memory.execs.all) {
             let RunningExec { run, slot, claim, .. } = exec;
             // What cannot be read now is asked for again.
-            let Ok(row) = self.store.run(run) else {
+            let (Ok(row), Ok(terms)) = (self.store.run(run), self.store.terms(run)) else {
                 self.memory.execs.all.push(exec);
                 continue;
             };
@@ -251,7 +251,7 @@ impl<S: Spawner> Supervisor<S> {
                 self.memory.execs.all.push(exec);
                 continue;
             };
-            let live = adopted_live(&self.memory, &self.spawner, &row, now);
+            let live = adopted_live(&self.memory, &row, terms, now);
             self.memory.live.insert(run, live);
             match found {
                 Adopted::Working | Adopted::Ending => {}

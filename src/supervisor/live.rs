@@ -13,12 +13,9 @@ pub(super) struct Live {
     pub(super) slot: u32,
     pub(super) claim: i64,
     pub(super) place: u32,
-    /// What it was started with; a reload does not change it.
+    /// What it was started with, as its row in the store says; a reload does not change it.
     pub(super) policy: Arc<Policy>,
     pub(super) is_shell: bool,
-    /// The record of an adopted attempt did not say yet what it was started with: the policy is
-    /// today's.
-    pub(super) is_guessed: bool,
     /// It was adopted from another boot or store: that its record says nothing proves nothing.
     pub(super) is_doubted: bool,
     pub(super) lock: Option<Box<str>>,

@@ -8,9 +8,9 @@ use super::duties::notify::Telling;
 use super::live::Live;
 use super::memory::{Boot, Memory};
 use super::spawner::{Adopted, SlotEnd, Spawner};
-use crate::core::job::CommandLine;
 use crate::core::lane;
 use crate::core::run::State;
+use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::store::{Filter, RunRow, StoreError};
 
@@ -32,7 +32,8 @@ impl<S: Spawner> Supervisor<S> {
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let found = self.spawner.adopt(slot, run.id, run.claim);
-            let live = adopted_live(&self.memory, &self.spawner, &run, now);
+            let terms = self.store.terms(run.id)?;
+            let live = adopted_live(&self.memory, &run, terms, now);
             let live = Live { is_doubted: is_new, ..live };
             if let Adopted::Working = found {
                 adopted += 1;
@@ -80,44 +81,26 @@ impl Memory {
     }
 }
 
-/// What it was started with stands in its record; where that does not say, the jobfile of today has
-/// to do.
-pub(super) fn adopted_live<S: Spawner>(
-    memory: &Memory,
-    spawner: &S,
-    run: &RunRow,
-    now: Now,
-) -> Live {
-    let slot = run.slot.unwrap_or(u32::MAX);
-    let terms = spawner.terms(slot, run.id, run.claim);
-    let is_guessed = terms.is_none();
-    let job = memory.jobs.get(run.job_id).map(|state| &state.job);
+/// An attempt that another process has started, with the terms that its row names. Where another
+/// hand has removed them, it is judged as one of a job that says nothing.
+pub(super) fn adopted_live(memory: &Memory, run: &RunRow, terms: Option<Terms>, now: Now) -> Live {
     // What is expected is no matter of how it is judged: the jobfile of today says it.
-    let within = job.and_then(|job| job.policy.expect_within);
+    let job = memory.jobs.get(run.job_id);
+    let within = job.and_then(|state| state.job.policy.expect_within);
     let so_far = run.started_at.map(|at| now.wall.since(at));
     let late_at = within
         .filter(|_| run.late_at.is_none())
         .map(|within| now.mono + within.saturating_sub(so_far.unwrap_or_default()));
-    let (policy, is_shell) = match (terms, job) {
-        (Some(terms), _) => {
-            let is_shell = terms.is_shell;
-            (Arc::new(terms.into_policy()), is_shell)
-        }
-        (None, Some(job)) => {
-            let is_shell = matches!(job.command, CommandLine::Shell(_));
-            (job.policy.clone(), is_shell)
-        }
-        (None, None) => (Arc::default(), false),
-    };
+    let is_shell = terms.as_ref().is_some_and(|terms| terms.is_shell);
+    let policy = terms.map(|terms| Arc::new(terms.into_policy())).unwrap_or_default();
     Live {
         job_id: run.job_id,
-        slot,
+        slot: run.slot.unwrap_or(u32::MAX),
         claim: run.claim,
         place: 0,
         lock: lane::lock_of(&policy, &run.args),
         policy,
         is_shell,
-        is_guessed,
         is_doubted: false,
         is_killed: false,
         is_hurried: false,

@@ -34,7 +34,6 @@ use super::{Configuration, Event, Flow, Loaded, Mode, NewJobs, Removal, Supervis
 use crate::core::job::OnStop;
 use crate::core::output::OutputLayout;
 use crate::core::run::{OutcomeKind, State};
-use crate::core::terms::Terms;
 use crate::core::time::{Mono, Now, Wall};
 use crate::jobfile::{self, Environment, Source};
 use crate::keeper::order::Order;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::spawner::{Kept, Report, Sent};
-use crate::core::terms::Terms;
 use crate::core::time::{Mono, Now};
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::record::{ProcessId, Record};
@@ -156,13 +155,6 @@ impl Slot {
             return None;
         };
         pidfd.as_ref()
-    }
-
-    /// The terms that the record has of this claim.
-    pub(super) fn terms(&self, run: i64, claim: i64) -> Option<Terms> {
-        let record = self.read_record().ok().flatten()?;
-        let is_its_own = (record.run, record.claim) == (run, claim);
-        record.terms.filter(|_| is_its_own)
     }
 
     pub(super) fn let_go_if_idle(&mut self, since: Option<Mono>, now: Now) {

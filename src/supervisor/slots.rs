@@ -19,7 +19,6 @@ use nix::sys::signal::Signal;
 use super::forward::{Forward, LineForm};
 use super::slot::{IDLE_MAX, Keeper, Slot, State};
 use super::spawner::{Adopted, Kept, Report, Sent, SlotEnd, Spawner, Stop};
-use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
@@ -434,10 +433,6 @@ impl Spawner for Slots {
         // What cannot be looked at is not taken for late.
         let slot = self.slots.get(&slot);
         slot.is_none_or(|slot| slot.is_started(run, claim))
-    }
-
-    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<Terms> {
-        self.slots.get(&slot)?.terms(run, claim)
     }
 
     fn set_aside(&mut self, slots: BTreeSet<u32>) {

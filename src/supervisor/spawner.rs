@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 use crate::core::output::OutputLayout;
 use crate::core::run::Outcome;
-use crate::core::terms::Terms;
 use crate::core::time::Now;
 use crate::keeper::order::Order;
 use crate::keeper::record::Record;
@@ -79,10 +78,6 @@ pub(crate) trait Spawner {
     fn take_over(&mut self, _slot: u32, _run: i64, _claim: i64) -> Option<Adopted> {
         None
     }
-
-    /// The terms that the record of an adopted attempt has ([`Terms`]). None: it does not say, or
-    /// not yet.
-    fn terms(&self, slot: u32, run: i64, claim: i64) -> Option<Terms>;
 }
 
 /// How an attempt is stopped.

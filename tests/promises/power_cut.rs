@@ -162,7 +162,7 @@ fn cut(round: usize) -> Option<Tally> {
         number(&store, &ended) == 0
     };
     tally.lost = items.iter().zip(&jobs).filter(is_lost).count();
-    let lost_attempts = "SELECT (SELECT count(*) FROM run WHERE outcome = 5) + (SELECT count(*) FROM attempt WHERE outcome = 5)";
+    let lost_attempts = "SELECT count(*) FROM attempt WHERE outcome = 5";
     tally.lost_attempts = usize::try_from(number(&store, lost_attempts)).expect("a count");
     Some(tally)
 }

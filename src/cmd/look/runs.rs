@@ -141,7 +141,7 @@ fn moment(run: &RunRow) -> crate::core::time::Wall {
 
 /// `2 of 4`; nothing for a run that needed only one.
 fn attempt(run: &RunRow) -> String {
-    match (run.attempt, run.max_attempts) {
+    match (run.attempt, run.budget.max) {
         (0 | 1, Some(1)) | (0, _) => String::new(),
         (1, _) if run.state == State::Succeeded => String::new(),
         (attempt, Some(max)) => format!("{attempt} of {}", max.max(attempt)),

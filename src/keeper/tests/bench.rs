@@ -11,8 +11,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::core::environment::Sources;
-use crate::core::job::{Leftovers, Policy};
-use crate::core::terms::Terms;
+use crate::core::job::Leftovers;
 use crate::keeper::order::{Order, OwnAccount};
 use crate::keeper::record::{End, Ending, ProcessId, Record};
 use crate::keeper::{self, Heard};
@@ -191,7 +190,6 @@ impl Bench {
             limits: Vec::new(),
             cgroup: None,
             memory_max: None,
-            terms: Terms::of(&Policy::default(), false),
             umask: 0o022,
             nice: 0,
             stdin: Vec::new(),

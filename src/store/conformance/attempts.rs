@@ -8,7 +8,7 @@ fn a_claim_is_given_once_and_an_end_counts_once() {
     let id = add(&mut store, "a", "x");
     let queued = run(&store, id);
     let claimed = claim(&store, id);
-    assert!(store.claim_if_queued(&queued, 1, NOW).unwrap().is_none());
+    assert!(store.claim_if_queued(&queued, 1, &terms(), NOW).unwrap().is_none());
     assert_eq!((claimed.attempt, claimed.slot, claimed.state), (1, Some(0), State::Running));
     assert!(finish(&store, &claimed, &Outcome::Exited(0), Next::Finish(Verdict::Succeeded)));
     assert!(!finish(
@@ -50,7 +50,7 @@ fn attempts_are_kept_and_a_claim_taken_back_leaves_no_trace() {
     assert!(store.queue_due(later(9)).unwrap().is_empty());
     assert_eq!(store.queue_due(later(10)).unwrap().len(), 1);
     let second = claim(&store, id);
-    assert_eq!((second.attempt, second.charged), (2, 1));
+    assert_eq!((second.attempt, second.budget.charged), (2, 1));
     assert_eq!(
         store.attempts(id).unwrap().iter().map(|a| a.exit_code).collect::<Vec<_>>(),
         [Some(3), None]
@@ -80,9 +80,9 @@ fn a_retry_by_hand_grants_a_fresh_budget_and_clears_the_acknowledgement() {
     store.ack_if_failed(id, later(3)).unwrap();
     assert_eq!(store.retry_if_ended(id, Some(3), later(4), Force::No).unwrap(), Answer::Done);
     let queued = run(&store, id);
-    assert_eq!((queued.state, queued.max_attempts, queued.acked), (State::Queued, Some(4), None));
+    assert_eq!((queued.state, queued.budget.max, queued.acked), (State::Queued, Some(4), None));
     let again = claim(&store, id);
-    assert_eq!((again.attempt, again.first_started_at), (2, Some(NOW)));
+    assert_eq!((again.attempt, again.budget.began_at), (2, Some(NOW)));
     finish(&store, &again, &Outcome::Exited(0), Next::Finish(Verdict::Succeeded));
     assert!(matches!(
         store.retry_if_ended(id, Some(3), NOW, Force::No).unwrap(),
@@ -167,4 +167,35 @@ fn a_rolled_back_turn_never_was() {
     store.rollback();
     assert_eq!(run(&store, id).state, State::Queued);
     assert_counters_are_true(&store);
+}
+
+#[test]
+fn an_attempt_names_what_it_was_claimed_with_and_equal_policies_are_one_row() {
+    let mut store = Store::in_memory();
+    let policies = |store: &Store| store.texts_raw("SELECT text FROM policy ORDER BY id");
+    let patient = Terms::of(&Policy { skip_exit: Box::from([75]), ..Policy::default() }, true);
+    let id = add(&mut store, "a", "x");
+    assert_eq!(store.terms(id).unwrap(), None);
+    let first = claim(&store, id);
+    assert_eq!(store.terms(id).unwrap(), Some(terms()));
+    finish(&store, &first, &Outcome::Exited(3), Next::RetryAt(later(10)));
+    store.queue_due(later(10)).unwrap();
+    let queued = run(&store, id);
+    let second = store.claim_if_queued(&queued, 0, &patient, later(10)).unwrap().unwrap();
+    assert_eq!(store.terms(id).unwrap(), Some(patient));
+    store.unclaim_if_running(id, second.claim).unwrap();
+    assert_eq!(store.terms(id).unwrap(), Some(terms()));
+    let other = add(&mut store, "a", "y");
+    claim(&store, other);
+    assert_eq!(policies(&store).len(), 2);
+    let text = &policies(&store)[0];
+    assert!(text.starts_with(r#"{"version":"1","is_shell":false,"success_exit":[0],"#), "{text}");
+    for (text, known) in [
+        (text.replace(r#""lock":null"#, r#""lock":null,"later":1"#), Some(terms())),
+        (text.replace(r#""version":"1""#, r#""version":"2""#), None),
+        ("{}".to_owned(), None),
+    ] {
+        store.execute_raw(&format!("UPDATE policy SET text = '{text}' WHERE id = 1"));
+        assert_eq!(store.terms(other).unwrap(), known, "{text}");
+    }
 }

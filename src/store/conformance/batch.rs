@@ -141,7 +141,7 @@ fn what_a_batch_replaces_is_not_started_before_it_is_replaced() {
     let batch = begin(&mut store, 8);
     let key = head.key.clone().unwrap();
     store.stage_item(batch, &replace, &item(&key)).unwrap();
-    store.claim_if_queued(&head, 0, NOW).unwrap();
+    store.claim_if_queued(&head, 0, &terms(), NOW).unwrap();
     let refused = Shown::Refused { key, by: head.id };
     assert_eq!(store.show_batch(batch, &replace, 1, 1).unwrap(), refused);
 }

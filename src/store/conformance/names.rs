@@ -86,7 +86,10 @@ fn jobs_become_one_in_portions_and_are_one_for_who_looks_from_the_beginning() {
 fn what_runs_is_in_the_row_that_goes_on_with_the_load() {
     let mut store = Store::in_memory();
     let [_, b] = both(&mut store);
-    store.execute_raw("UPDATE run SET slot = id WHERE state = 3");
+    store.execute_raw(
+        "INSERT INTO attempt(run, attempt, policy, slot, started_at) \
+         SELECT id, attempt, 1, id, 1 FROM run WHERE state = 3",
+    );
     store.register_job("b", &["a"], Some("x"), NOW).unwrap();
     assert_eq!(store.slots_of_job("b", &["a"]).unwrap().len(), 2);
     assert_eq!(store.row_of("b", &["a"]).unwrap(), b);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::libc;
 
 use super::When;
-use crate::core::job::{CommandLine, Job};
+use crate::core::job::Job;
 use crate::core::lane;
 use crate::core::rate;
 use crate::core::reason::plain;
@@ -190,7 +190,7 @@ impl<S: Spawner> Turn<'_, S> {
         (slot, taken): (u32, Taken),
     ) -> Result<(), StoreError> {
         let job = &self.job(index).job;
-        let Some(run) = self.store.claim_if_queued(run, slot, self.now.wall)? else {
+        let Some(run) = self.store.claim_if_queued(run, slot, &job.terms(), self.now.wall)? else {
             self.give_back(slot);
             return Ok(());
         };
@@ -242,8 +242,7 @@ impl<S: Spawner> Turn<'_, S> {
             claim: run.claim,
             place: taken.place,
             policy: job.policy.clone(),
-            is_shell: matches!(job.command, CommandLine::Shell(_)),
-            is_guessed: false,
+            is_shell: job.is_shell(),
             is_doubted: false,
             lock: lane::lock_of(&job.policy, &run.args),
             is_stopping: false,

@@ -7,12 +7,12 @@ use super::notify;
 use crate::core::lane;
 use crate::core::output::NOT_KEPT;
 use crate::core::reason::plain;
-use crate::core::retry::{self, Next, Stopped};
-use crate::core::run::{Outcome, Reason, State, Verdict};
+use crate::core::retry::{self, Budget, Ended, Next, Stopped};
+use crate::core::run::{Outcome, Reason, State};
 use crate::core::time::Mono;
 use crate::keeper::record::{Record, StopCause};
 use crate::store::{Finish, Output, RunRow, StoreError};
-use crate::supervisor::ending::{Attempt, believed, joined, next_of, told_by_this_clock};
+use crate::supervisor::ending::{Attempt, believed, joined, told_by_this_clock};
 use crate::supervisor::live::Live;
 use crate::supervisor::spawner::Kept;
 use crate::supervisor::{BACK_OFF_MAX, Report, SlotEnd, Spawner, Turn};
@@ -37,7 +37,7 @@ impl<S: Spawner> Turn<'_, S> {
             return Ok(());
         }
         self.effects.released.push(end.slot);
-        let live = self.live_of(end);
+        let live = self.live(end.run).cloned();
         self.end(end.run);
         let is_it = |run: &RunRow| run.state == State::Running && run.claim == end.claim;
         let Some(run) = self.store.run(end.run)?.filter(is_it) else {
@@ -177,15 +177,6 @@ impl<S: Spawner> Turn<'_, S> {
         }
     }
 
-    /// The attempt as it was counted, judged by what it was started with.
-    pub(in crate::supervisor) fn live_of(&self, end: &SlotEnd) -> Option<Live> {
-        let live = self.live(end.run)?.clone();
-        if !live.is_guessed {
-            return Some(live);
-        }
-        Some(live.judged_by(self.spawner.terms(end.slot, end.run, end.claim)))
-    }
-
     fn finish_attempt(
         &mut self,
         run: &RunRow,
@@ -194,20 +185,19 @@ impl<S: Spawner> Turn<'_, S> {
     ) -> Result<Next, StoreError> {
         let now = self.now.wall;
         let told = |at| told_by_this_clock(at, run.started_at, now);
-        let next = self.unless_removed(run, next_of(run, live, attempt, now));
+        let (next, budget) = self.what_follows(run, live, attempt);
         if next == Next::Requeue {
             // Nobody here sent that signal: a command that kills its keeper must not do so without
             // end at once.
             self.put_off(run.job_id, self.now.mono + BACK_OFF_MAX);
         }
         self.store.finish_if_running(&Finish {
-            run: run.id,
-            claim: run.claim,
-            is_occurrence: run.cause.is_occurrence(),
+            run,
             outcome: &attempt.outcome,
             remark: attempt.remark.as_deref(),
             report: &attempt.report,
             next,
+            budget,
             started_at: attempt.started_at.filter(|at| told(*at) == *at),
             ended_at: told(attempt.ended_at),
             usage: attempt.usage,
@@ -223,16 +213,17 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(next)
     }
 
-    /// An occurrence of a job that is gone from the jobfile is not tried again; an item waits for
-    /// its job.
-    fn unless_removed(&self, run: &RunRow, next: Next) -> Next {
+    /// What follows an attempt of a run, and its budget then. An item waits for its job where an
+    /// occurrence does not.
+    pub(super) fn what_follows(
+        &self,
+        run: &RunRow,
+        live: Option<&Live>,
+        attempt: &Attempt,
+    ) -> (Next, Budget) {
+        let policy = live.map(|live| live.policy.clone()).unwrap_or_default();
         let is_removed = self.index(run.job_id).is_none() && run.cause.is_occurrence();
-        match next {
-            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Requeue if is_removed => {
-                Next::Finish(Verdict::Skipped(Reason::JobRemoved))
-            }
-            Next::RetryAt(_) | Next::PutOffTo(_) | Next::Requeue | Next::Finish(_) => next,
-        }
+        policy.after(&Ended { is_removed, ..attempt.ended(run, self.now.wall) })
     }
 
     fn log_end(&mut self, run: &RunRow, outcome: &Outcome, next: Next) {

@@ -10,7 +10,7 @@ use crate::core::run::{State, Verdict};
 use crate::keeper::record::Spooled;
 use crate::os::{file, ticket};
 use crate::store::{Bringing, Fed, Keys, StoreError};
-use crate::supervisor::ending::{Attempt, next_of};
+use crate::supervisor::ending::Attempt;
 use crate::supervisor::{Report, SlotEnd, Spawner, Turn};
 
 /// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
@@ -48,10 +48,9 @@ impl<S: Spawner> Turn<'_, S> {
         else {
             return Ok(Found::Nothing);
         };
-        let live = self.live_of(end);
-        let attempt = Attempt::of(record, ending, live.as_ref(), None);
-        if next_of(&run, live.as_ref(), &attempt, self.now.wall) != Next::Finish(Verdict::Succeeded)
-        {
+        let live = self.live(end.run);
+        let attempt = Attempt::of(record, ending, live, None);
+        if self.what_follows(&run, live, &attempt).0 != Next::Finish(Verdict::Succeeded) {
             return Ok(Found::Nothing);
         }
         if let Some(failure) = &spooled.failure {

@@ -10,7 +10,7 @@ fn a_failed_attempt_is_retried_and_a_success_ends_it() {
     day.advance(300);
     assert_eq!(day.runs("a"), ["01 00:01:00 succeeded"]);
     let run = &day.rows("a")[0];
-    assert_eq!((run.attempt, run.charged), (3, 3));
+    assert_eq!((run.attempt, run.budget.charged), (3, 3));
     // 2 s, 10 s of delay, 2 s, 20 s of delay: the third attempt starts 34 s after the first.
     assert_eq!(run.started_at, Some(instant("2026-06-01T00:01:34Z")));
 }
@@ -30,7 +30,7 @@ fn a_run_whose_budget_is_spent_has_failed_and_a_retry_by_hand_gives_a_fresh_one(
     let _ = day.supervisor.store.retry_if_ended(id, Some(2), now, Force::No).unwrap();
     day.advance(60);
     let run = day.run(id);
-    assert_eq!((run.state, run.attempt, run.max_attempts), (State::Succeeded, 4, Some(4)));
+    assert_eq!((run.state, run.attempt, run.budget.max), (State::Succeeded, 4, Some(4)));
     assert_eq!(day.supervisor.store.attempts(id).unwrap().len(), 4);
 }
 
@@ -74,7 +74,7 @@ fn a_claim_that_never_became_a_process_is_not_charged() {
     let id = day.enqueue("a", 1)[0];
     day.advance(30);
     let run = day.run(id);
-    assert_eq!((run.state, run.attempt, run.charged), (State::Succeeded, 1, 1));
+    assert_eq!((run.state, run.attempt, run.budget.charged), (State::Succeeded, 1, 1));
     assert_eq!(day.supervisor.spawner.started, [(id, 1)]);
 }
 

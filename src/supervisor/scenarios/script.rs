@@ -213,10 +213,6 @@ impl Spawner for Script {
         acting.is_none_or(|acting| !self.unstarted.contains(&job_of(&acting.order)))
     }
 
-    fn terms(&self, _slot: u32, _run: i64, _claim: i64) -> Option<Terms> {
-        None
-    }
-
     fn adopt(&mut self, slot: u32, run: i64, claim: i64) -> Adopted {
         let is_it = |acting: &Acting| acting.order.run == run && acting.order.claim == claim;
         if self.busy.get(&slot).is_some_and(is_it) {
@@ -246,7 +242,6 @@ pub(super) fn record_of(acting: &Acting, now: Now) -> Record {
         command: Some(ProcessId { pid: 2, start_ticks: 2 }),
         cgroup: None,
         memory_max: None,
-        terms: None,
         stopped: acting.stopped,
         layout: OutputLayout { head_max: 1, tail_max: 1 },
         output_total: 0,

@@ -21,7 +21,7 @@ fn a_stop_gives_attempts_time_then_ends_them_and_leaves_when_the_books_are_close
         (day.run(once).state, day.run(once).reason.map(|r| r.as_str())),
         (State::Failed, Some("shutdown"))
     );
-    assert_eq!((day.run(again).state, day.run(again).max_attempts), (State::Queued, Some(3)));
+    assert_eq!((day.run(again).state, day.run(again).budget.max), (State::Queued, Some(3)));
     assert_eq!(day.turn(&[]), Flow::Leave);
 }
 

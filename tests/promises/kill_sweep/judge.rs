@@ -121,7 +121,13 @@ pub(crate) fn held_witnesses(house: &House) -> usize {
 
 fn rows(store: &Connection) -> BTreeMap<i64, Row> {
     let mut query = store
-        .prepare("SELECT run.id, job.name, runs.state, run.attempt, run.outcome, run.exit_code, EXISTS (SELECT 1 FROM attempt WHERE attempt.run = run.id AND outcome = 5) FROM run JOIN job ON job.id = run.job JOIN runs ON runs.id = run.id")
+        .prepare(
+            "SELECT run.id, job.name, runs.state, run.attempt, newest.outcome, newest.exit_code, \
+             EXISTS (SELECT 1 FROM attempt WHERE attempt.run = run.id \
+             AND attempt.attempt < run.attempt AND outcome = 5) FROM run \
+             JOIN job ON job.id = run.job JOIN runs ON runs.id = run.id LEFT JOIN attempt AS newest \
+             ON newest.run = run.id AND newest.attempt = run.attempt",
+        )
         .expect("it is a query");
     query
         .query_map([], |row| {

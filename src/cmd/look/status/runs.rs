@@ -122,7 +122,7 @@ fn has(holders: &[Holder]) -> String {
 /// How far a run that is retrying has come, and what its last attempt did: `attempt 1 of 3: exit
 /// 4`.
 fn attempt_words(run: &RunRow) -> String {
-    let max = run.max_attempts.map(|max| format!(" of {}", max.max(run.attempt)));
+    let max = run.budget.max.map(|max| format!(" of {}", max.max(run.attempt)));
     let how = HowItEnded::of(run.outcome, run.exit_code, run.signal).code();
     format!("attempt {}{}: {how}", run.attempt, max.unwrap_or_default())
 }

@@ -215,16 +215,16 @@ impl Oracle {
         );
         let is_running = run.state == State::Running;
         prop_assert_eq!(
-            run.charged + u32::from(is_running),
+            run.budget.charged + u32::from(is_running),
             run.attempt,
             "ends of run {} that were counted",
             id
         );
         prop_assert!(
-            run.max_attempts.is_none_or(|max| run.attempt <= max),
+            run.budget.max.is_none_or(|max| run.attempt <= max),
             "run {id} is in attempt {} of {:?}",
             run.attempt,
-            run.max_attempts
+            run.budget.max
         );
         if let (None, Some(at)) = (before, run.scheduled_at) {
             let count = self.occurrences.entry((run.job_id, at)).or_default();
