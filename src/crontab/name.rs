@@ -19,7 +19,7 @@ const SKIPPED: &[&str] = &[
 /// Those of them that name nothing even where there is nothing else.
 const NAMELESS: &[&str] = &[
     "test", "[", "[[", ":", "fi", "done", "esac", "case", "for", "in", "select", "function", "]",
-    "]]",
+    "]]", "cd", "pushd", "umask", "ulimit", "export", "set",
 ];
 
 /// Words that stand before a command.
@@ -350,6 +350,7 @@ mod tests {
             ("if [ -x /a ]; then true; fi", "true"),
             ("for f in /spool/*; do /opt/eat $f; done", "eat"),
             ("[ -x /a ]", "job"),
+            ("cd /srv && sleep 5", "sleep"),
             ("A=1 B=\"x y\" /opt/report", "report"),
             (
                 "test -x /usr/bin/certbot -a \\! -d /run/systemd/system && perl -e 'sleep int(rand(43200))' && certbot -q renew",
