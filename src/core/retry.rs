@@ -48,13 +48,15 @@ pub(crate) struct Budget {
     pub(crate) put_off: u32,
     /// When its first attempt was claimed; none before that, and after the run's end.
     pub(crate) began_at: Option<Wall>,
+    /// Attempts that were charged to the budgets before this one.
+    pub(crate) before: u32,
 }
 
 impl Budget {
     /// A fresh one for the same run, with so many attempts; none is no limit.
     pub(crate) fn renewed(self, attempts: Option<u32>) -> Self {
         let max = attempts.map(|attempts| self.charged.saturating_add(attempts));
-        Self { charged: self.charged, max, ..Self::default() }
+        Self { charged: self.charged, max, before: self.charged, ..Self::default() }
     }
 
     /// The same when the attempt of this number is claimed.
@@ -203,7 +205,8 @@ impl Policy {
             return Next::Finish(Verdict::Failed(reason));
         }
         let seed = jitter_seed(ended.run, ended.attempt);
-        let at = ended.ended_at + self.retry.delay_after(budget.charged, seed);
+        let at = ended.ended_at
+            + self.retry.delay_after(budget.charged.saturating_sub(budget.before), seed);
         self.unless_too_late(at, ended, Next::RetryAt(at))
     }
 
@@ -236,13 +239,16 @@ impl Policy {
     /// failed in the moment it started.
     pub(crate) fn plan(&self, waiting: &Waiting, limit: usize) -> Vec<(u32, Wall)> {
         let mut plan = Vec::new();
-        let Budget { mut charged, max, began_at, .. } = waiting.budget;
+        let Budget { mut charged, max, began_at, before, .. } = waiting.budget;
         let began_at = began_at.unwrap_or(waiting.due_at);
         let (mut attempt, mut at) = (waiting.attempt.saturating_add(1), waiting.due_at);
         while plan.len() < limit && max.is_none_or(|max| charged < max) {
             plan.push((attempt, at));
             charged = charged.saturating_add(1);
-            at = at + self.retry.delay_after(charged, jitter_seed(waiting.run, attempt));
+            at = at
+                + self
+                    .retry
+                    .delay_after(charged.saturating_sub(before), jitter_seed(waiting.run, attempt));
             attempt = attempt.saturating_add(1);
             let is_late = |limit| at > began_at + limit;
             if self.retry.give_up_after.is_some_and(is_late) {

@@ -96,7 +96,30 @@ pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
 
 /// Former names of a job.
 pub(super) fn was(value: &Value<'_>) -> Option<Box<[Name]>> {
-    value.each("a string", Value::job_name).map(Vec::into_boxed_slice)
+    one_or_each(value, "a string", Value::job_name).map(Vec::into_boxed_slice)
+}
+
+/// The elements of an array; a value that is none stands for an array with it.
+fn one_or_each<'a, T>(
+    value: &Value<'a>,
+    wants: &'static str,
+    read: impl Fn(&Value<'a>) -> Option<T>,
+) -> Option<Vec<T>> {
+    if matches!(value.node.get_ref(), DeValue::Array(_)) {
+        return value.each(wants, read);
+    }
+    read(value).map(|only| vec![only])
+}
+
+/// How long runs are kept: a table, or one duration for succeeded and failed ones.
+pub(super) fn keep(value: &Value<'_>) -> Option<Keep> {
+    let mut keep = Keep::default();
+    if matches!(value.node.get_ref(), DeValue::String(_)) {
+        let span = value.duration_or_zero()?;
+        return Some(Keep { succeeded: span, failed: span, ..keep });
+    }
+    value.table(KEEP, &mut keep)?;
+    Some(keep)
 }
 
 /// The name of a lock, or its template.
@@ -184,7 +207,7 @@ pub(super) fn signal(value: &Value<'_>) -> Option<i32> {
 
 /// Exit codes, sorted, each once.
 pub(super) fn exit_codes(value: &Value<'_>) -> Option<Box<[u8]>> {
-    let mut codes: Vec<u8> = value.each("a whole number", |item| item.number(0..=255))?;
+    let mut codes: Vec<u8> = one_or_each(value, "a whole number", |item| item.number(0..=255))?;
     codes.sort_unstable();
     codes.dedup();
     Some(codes.into())

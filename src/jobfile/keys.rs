@@ -100,7 +100,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("description", STRING, |d, v| {
         set_some(&mut d.policy().description, v.text().map(Box::from))
     }),
-    key("was", "an array of names", |d, v| set(&mut d.policy().was, compound::was(v))),
+    key("was", "a name or an array of names", |d, v| set(&mut d.policy().was, compound::was(v))),
     key("overlap", STRING, |d, v| set(&mut d.policy().overlap, v.word())),
     key("concurrency", NUMBER, |d, v| set(&mut d.policy().concurrency, v.number(1..=1000))),
     key("lock", STRING, |d, v| set_some(&mut d.policy().lock, compound::lock(v))),
@@ -165,7 +165,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
         set(&mut d.policy().mail_on, v.word());
     }),
     key("hook_interval", DURATION, |d, v| set(&mut d.policy().hook_interval, v.duration_or_zero())),
-    key("keep", TABLE, |d, v| set(&mut d.policy().keep, fresh(KEEP, v))),
+    key("keep", "a duration or a table", |d, v| set(&mut d.policy().keep, compound::keep(v))),
 ];
 
 /// A table over the defaults of its keys: it replaces another one whole.

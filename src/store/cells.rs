@@ -110,7 +110,7 @@ macro_rules! reads {
 
 pub(super) use reads;
 
-reads!(Budget: charged max lost put_off began_at);
+reads!(Budget: charged max lost put_off began_at before);
 
 /// Words stand in the store as numbers; one that is not known here is the word given.
 macro_rules! words {

@@ -266,7 +266,10 @@ fn insert_item(
 
 fn queue_retrying(tx: &Connection, id: i64, now: Wall) -> rusqlite::Result<Verb<Answer>> {
     tx.run(
-        sql!("UPDATE run SET state = {QUEUED}, due_at = ?2 WHERE id = ?1 AND state = {RETRYING}"),
+        sql!(
+            "UPDATE run SET state = {QUEUED}, due_at = min(coalesce(first_due_at, ?2), ?2) \
+            WHERE id = ?1 AND state = {RETRYING}"
+        ),
         params![id, now],
     )?;
     Ok(Verb::Keep(Answer::Done))
@@ -302,13 +305,14 @@ fn queue_ended(
     {
         return Ok(Verb::Undo(Answer::SameOccurrence { by }));
     }
-    let Budget { charged, max, lost, put_off, began_at } = run.budget.renewed(fresh);
+    let Budget { charged, max, lost, put_off, began_at, before } = run.budget.renewed(fresh);
     tx.run(
         sql! {"UPDATE run SET state = {QUEUED}, due_at = ?2, reason = NULL, \"by\" = NULL, \
         ended_at = NULL, acked = NULL, stop = NULL, expires_at = NULL, charged = ?3, \
-        max_attempts = ?4, lost = ?5, put_off = ?6, began_at = ?7 WHERE id = ?1 \
+        max_attempts = ?4, lost = ?5, put_off = ?6, began_at = ?7, first_due_at = NULL, \
+        budget_from = ?8 WHERE id = ?1 \
         AND state > {RETRYING}"},
-        params![run.id, now, charged, max, lost, put_off, began_at],
+        params![run.id, now, charged, max, lost, put_off, began_at, before],
     )?;
     Ok(Verb::Keep(Answer::Done))
 }

@@ -99,7 +99,11 @@ CREATE TABLE run(
     held INTEGER,
     -- The key of an item in state {STAGED} that somebody else has, while `by` says who: the number of a run that it is to replace; -1, to be looked
     -- up again; another negative one, the item of the same batch that takes its place.
-    staged_key TEXT
+    staged_key TEXT,
+    -- When a run that is tried again first fell due: its place in the queue.
+    first_due_at INTEGER,
+    -- Attempts that were charged to earlier budgets.
+    budget_from INTEGER
 );
 
 -- What judges attempts, as JSON with a version (src/store/policy.rs): each text once.

@@ -112,7 +112,7 @@ pub(super) const RUN: Part = Part(|| {
         "run.id, coalesce(job.moves_to, job.id), {HEIR_NAME}, {SEEN_STATE}, run.reason, iif(run.state > {STAGED}, run.\"by\", NULL), run.cause, \
          run.scheduled_at, run.last_scheduled_at, coalesce(run.count, 1), run.due_at, run.created_at, attempt.started_at, \
          iif(run.state > {RETRYING}, run.ended_at, NULL), {COUNTED_ATTEMPT}, run.charged, \
-         run.max_attempts, run.lost, run.put_off, run.began_at, attempt.outcome, attempt.exit_code, attempt.signal, \
+         run.max_attempts, run.lost, run.put_off, run.began_at, run.budget_from, attempt.outcome, attempt.exit_code, attempt.signal, \
          attempt.error, attempt.duration_ms, run.args, \
          coalesce(run.key, run.staged_key), run.priority, run.\"after\", run.expires_at, run.acked, run.stop, attempt.slot, \
          run.claim, attempt.progress, attempt.result, attempt.late_at"

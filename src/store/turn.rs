@@ -169,7 +169,8 @@ impl Store {
     pub(crate) fn queue_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
         self.all(
             "queue what is due",
-            sql! {"UPDATE run SET state = {QUEUED} WHERE id IN (SELECT id FROM run \
+            sql! {"UPDATE run SET state = {QUEUED}, \
+            due_at = min(coalesce(first_due_at, due_at), due_at) WHERE id IN (SELECT id FROM run \
             WHERE state IN ({SCHEDULED}, {RETRYING}) AND due_at <= ?1 ORDER BY due_at \
             LIMIT ?2) RETURNING job"},
             params![now, QUEUED_AT_ONCE],
@@ -284,13 +285,13 @@ impl Store {
         let (state, reason, due_at) = match finish.next {
             Next::Finish(verdict) => (verdict.state(), verdict.reason(), None),
             Next::RetryAt(at) | Next::PutOffTo(at) => (State::Retrying, None, Some(at)),
-            Next::Requeue => (State::Queued, None, Some(finish.ended_at)),
+            Next::Requeue => (State::Queued, None, None),
         };
-        let Budget { charged, max, lost, put_off, began_at } = finish.budget;
+        let Budget { charged, max, lost, put_off, began_at, .. } = finish.budget;
         let is_finished = self.change_one(
             "finish an attempt",
             sql! {"UPDATE OR ROLLBACK run SET state = ?3, reason = ?4, due_at = coalesce(?5, \
-            due_at), charged = ?6, max_attempts = ?7, lost = ?8, put_off = ?9, began_at = ?10, \
+            due_at), first_due_at = coalesce(first_due_at, iif(?5 IS NULL, NULL, due_at)), charged = ?6, max_attempts = ?7, lost = ?8, put_off = ?9, began_at = ?10, \
             ended_at = ?11, stop = NULL WHERE id = ?1 AND state = {RUNNING} AND claim = ?2"},
             params![
                 finish.run.id,

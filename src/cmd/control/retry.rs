@@ -7,6 +7,7 @@ use crate::cli;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words, briefly, key_held};
 use crate::cmd::look::runs::verdict;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Viewer};
+use crate::core::noun::count;
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::jobfile;
@@ -22,9 +23,14 @@ pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Res
         force: if args.force { Force::Yes } else { Force::No },
         older: if args.all { Older::Too } else { Older::Left },
         pace: args.rate.as_deref().map(Pace::parse).transpose()?,
+        left: Cell::new(0),
     };
     let wanted = Wanted { ids: &args.ids, filters: &args.filters, dry_run: args.dry_run };
-    selection::all(context, &retry, &wanted, out).map(Tally::exit)
+    let tally = selection::all(context, &retry, &wanted, out)?;
+    if let Some(text) = retry.left_words() {
+        context.say(&text);
+    }
+    Ok(tally.exit())
 }
 
 struct Retry {
@@ -34,6 +40,8 @@ struct Retry {
     force: Force,
     older: Older,
     pace: Option<Pace>,
+    /// Failed occurrences that were left for a newer one.
+    left: Cell<usize>,
 }
 
 /// How fast runs are queued again: the first one now, each further one a span later.
@@ -77,7 +85,12 @@ impl Verb for Retry {
         filter.failed = true;
         match self.older {
             Older::Too => Ok(store.ids(&filter)?),
-            Older::Left => Ok(newest(&store.runs(&filter, None)?)),
+            Older::Left => {
+                let runs = store.runs(&filter, None)?;
+                let newest = newest(&runs);
+                self.left.set(runs.len() - newest.len());
+                Ok(newest)
+            }
         }
     }
 
@@ -128,6 +141,15 @@ impl Verb for Retry {
 }
 
 impl Retry {
+    /// What was left, and why.
+    fn left_words(&self) -> Option<String> {
+        let left = self.left.get();
+        (left > 0).then(|| {
+            let what = count(left, "older failed occurrence");
+            format!("{what} left: of each job only the newest one is retried; `--all` retries all")
+        })
+    }
+
     fn refusal_by_state(&self, run: &RunRow) -> Option<Failure> {
         let id = run.id;
         let at = |at: Option<Wall>| at.map_or_else(String::new, |at| briefly(&self.viewer, at));
@@ -196,6 +218,7 @@ mod tests {
             jobs: jobs("[jobs.backup]\ncommand = 'true'\nwas = ['dump']\nretry = 3\n"),
             force,
             pace: None,
+            left: Cell::new(0),
             older: Older::Left,
         }
     }
@@ -283,5 +306,18 @@ mod tests {
             run(5, 1, Cause::Enqueue),
         ];
         assert_eq!(newest(&runs), [5, 7, 8, 9]);
+    }
+
+    #[test]
+    fn what_is_left_is_said_with_the_way_to_it() {
+        let retry = retry(Force::No);
+        assert_eq!(retry.left_words(), None);
+        retry.left.set(2);
+        assert_eq!(
+            retry.left_words().as_deref(),
+            Some(
+                "2 older failed occurrences left: of each job only the newest one is retried; `--all` retries all"
+            )
+        );
     }
 }

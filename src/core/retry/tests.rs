@@ -86,9 +86,10 @@ fn a_budget_begins_with_its_first_claim() {
     assert_eq!(begun.began_at, Some(now));
     assert_eq!(begun.at_claim(1, later).began_at, Some(later), "the first was taken back");
     assert_eq!(begun.at_claim(2, later).began_at, Some(now));
-    let used = Budget { charged: 4, max: Some(4), lost: 2, put_off: 3, began_at: Some(now) };
+    let used =
+        Budget { charged: 4, max: Some(4), lost: 2, put_off: 3, began_at: Some(now), before: 1 };
     let fresh = used.renewed(Some(3));
-    assert_eq!(fresh, Budget { charged: 4, max: Some(7), ..Budget::default() });
+    assert_eq!(fresh, Budget { charged: 4, max: Some(7), before: 4, ..Budget::default() });
     assert_eq!(fresh.at_claim(5, later).began_at, Some(later));
     assert_eq!(used.renewed(None).max, None);
 }

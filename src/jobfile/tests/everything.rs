@@ -17,6 +17,17 @@ fn a_job_with_a_command_only_has_the_defaults_of_the_contract() {
     assert!(file.jobs[0].schedules.is_empty() && file.notes.is_empty());
 }
 
+#[test]
+fn one_value_stands_for_an_array_of_it_and_one_duration_for_what_is_kept() {
+    let one =
+        good("[jobs.a]\ncommand = '1'\nwas = 'b'\nsuccess_exit = 0\nskip_exit = 75\nkeep = '3d'");
+    let many = good(
+        "[jobs.a]\ncommand = '1'\nwas = ['b']\nsuccess_exit = [0]\nskip_exit = [75]\n\
+         keep = { succeeded = '3d', failed = '3d' }",
+    );
+    assert_eq!(one.jobs[0].policy, many.jobs[0].policy);
+}
+
 const EVERYTHING: &str = r#"
 timezone = "Europe/Berlin"
 include = ["jobs.d/*.toml"]

@@ -35,6 +35,39 @@ fn a_run_whose_budget_is_spent_has_failed_and_a_retry_by_hand_gives_a_fresh_one(
 }
 
 #[test]
+fn a_retry_keeps_its_place_before_what_came_later() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 1, delay = '5s', jitter = 0.0 }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[(1, End::Exited(1)), (20, End::Exited(0)), (1, End::Exited(0))]);
+    let first = day.enqueue("a", 1)[0];
+    day.advance(2);
+    let long = day.enqueue("a", 1)[0];
+    day.advance(1);
+    let later = day.enqueue("a", 1)[0];
+    day.advance(60);
+    let started_at = |run| day.run(run).started_at.expect("it was started");
+    assert!(started_at(long) < started_at(first) && started_at(first) < started_at(later));
+    assert_eq!(day.run(first).state, State::Succeeded);
+}
+
+#[test]
+fn a_retry_by_hand_begins_the_delays_anew() {
+    let jobfile = "[jobs.a]\ncommand = 'x'\nretry = { max = 2, delay = '10s', jitter = 0.0 }";
+    let mut day = Scenario::new(jobfile, T0);
+    day.acts("a", &[7; 4].map(|code| (1, End::Exited(code))));
+    let id = day.enqueue("a", 1)[0];
+    day.advance(60);
+    assert_eq!((day.run(id).state, day.run(id).attempt), (State::Failed, 3));
+    let now = day.now.wall;
+    let _ = day.supervisor.store.retry_if_ended(id, Some(3), now, Force::No).unwrap();
+    day.advance(3);
+    let run = day.run(id);
+    assert_eq!((run.state, run.attempt), (State::Retrying, 4));
+    let ended_at = run.started_at.expect("it was started") + Duration::from_secs(1);
+    assert_eq!(run.due_at, Some(ended_at + Duration::from_secs(10)));
+}
+
+#[test]
 fn a_new_occurrence_supersedes_one_that_is_retrying() {
     let jobfile =
         "[jobs.a]\nschedule = '* * * * *'\ncommand = 'x'\nretry = { max = 5, delay = '10m' }";
