@@ -15,6 +15,9 @@ use crate::core::time::Wall;
 /// So many notices of one kind may wait for a job; more are counted.
 const WAITING_MAX: i64 = 100;
 
+/// So many may be under way of one job: hooks that hang leave a place to others.
+const OF_JOB_MAX: i64 = 3;
+
 /// A notice to be put down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewNotice {
@@ -100,12 +103,17 @@ const COLUMNS: &str = "id, job, run, attempt, event, means, at, due_at, count, s
      started_at, ended_at, outcome, exit_code, signal, duration_ms, error, output";
 
 /// Waits to be told, and for nothing else: for a job that has left the jobfile nobody knows whom to
-/// tell, and a recovery is told after the failure that it belongs to.
+/// tell, a recovery is told after the failure that it belongs to, and a job has only so many under
+/// way.
 const WAITS: Part = Part(|| {
     format!(
-        "is_done = 0 AND slot IS NULL AND EXISTS (SELECT 1 FROM job WHERE job.id = notice.job AND present = 1) AND NOT (event = {RECOVERY} AND EXISTS (SELECT 1 FROM notice AS failure \
-     WHERE failure.job = notice.job AND failure.means = notice.means AND failure.event = {FAILURE} AND failure.is_done = 0 \
-     AND failure.id < notice.id))"
+        "is_done = 0 AND slot IS NULL \
+         AND EXISTS (SELECT 1 FROM job WHERE job.id = notice.job AND present = 1) \
+         AND (SELECT count(*) FROM notice AS told WHERE told.slot IS NOT NULL \
+         AND told.job = notice.job) < {OF_JOB_MAX} \
+         AND NOT (event = {RECOVERY} AND EXISTS (SELECT 1 FROM notice AS failure \
+         WHERE failure.job = notice.job AND failure.means = notice.means \
+         AND failure.event = {FAILURE} AND failure.is_done = 0 AND failure.id < notice.id))"
     )
 });
 
@@ -219,22 +227,13 @@ impl Store {
         Ok(newest.filter(|_| count >= WAITING_MAX))
     }
 
-    /// The notices that are due, oldest first, but those of one job.
-    pub(crate) fn due_notices(
-        &self,
-        now: Wall,
-        but_of: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<NoticeRow>, StoreError> {
+    /// So many notices that are due, oldest first.
+    pub(crate) fn due_notices(&self, now: Wall, limit: u32) -> Result<Vec<NoticeRow>, StoreError> {
         let sql = sql!(
-            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 AND job IS NOT ?3 \
+            "SELECT {COLUMNS} FROM notice WHERE {WAITS} AND due_at <= ?1 \
              ORDER BY due_at, id LIMIT ?2"
         );
-        self.all(
-            "read notices",
-            sql,
-            params![now, i64::try_from(limit).unwrap_or(i64::MAX), but_of],
-        )
+        self.all("read notices", sql, params![now, limit])
     }
 
     /// When the next notice is due.
@@ -307,22 +306,13 @@ impl Store {
         Ok(claim)
     }
 
-    /// Lets a notice be begun again whose try may have told somebody. Its number stays taken.
-    pub(crate) fn tell_again(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
+    /// Lets a notice be begun again; `tries` are those that may have told somebody. The number of
+    /// its claim stays taken.
+    pub(crate) fn tell_again(&self, id: i64, tries: u32, due_at: Wall) -> Result<(), StoreError> {
         self.execute(
             "tell a notice again",
-            "UPDATE notice SET slot = NULL, due_at = max(due_at, ?2) WHERE id = ?1",
-            params![id, due_at],
-        )
-    }
-
-    /// Takes a try back for which no process was started: it counts as none.
-    pub(crate) fn unclaim_notice(&self, id: i64, due_at: Wall) -> Result<(), StoreError> {
-        self.execute(
-            "take back a notice",
-            "UPDATE notice SET slot = NULL, tries = tries - 1, due_at = max(due_at, ?2) \
-             WHERE id = ?1",
-            params![id, due_at],
+            "UPDATE notice SET slot = NULL, tries = ?2, due_at = max(due_at, ?3) WHERE id = ?1",
+            params![id, tries, due_at],
         )
     }
 

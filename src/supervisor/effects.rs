@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::duties::claim::Claim;
-use super::duties::notify::{Claimed, Kind, Telling};
+use super::duties::notify::Kind;
 use super::duties::prune::Pruning;
 use super::jobs::{Pauses, Planning};
 use super::live::Live;
@@ -14,9 +14,9 @@ use crate::store::RunningExec;
 /// What follows from a turn once it is on disk, and only then.
 #[derive(Default)]
 pub(super) struct Effects {
-    /// Attempts to be started, which count as running from the claim on.
+    /// What is to be started. Attempts count as running from the claim on.
     pub(super) claims: Vec<Claim>,
-    /// The same by their runs.
+    /// Attempts among it, by their runs.
     pub(super) begun: BTreeMap<i64, Live>,
     /// Attempts that have ended.
     pub(super) gone: HashSet<i64>,
@@ -44,11 +44,7 @@ pub(super) struct Effects {
     pub(super) pauses: Option<Pauses>,
     /// Runs that other processes look after, if they were read.
     pub(super) execs: Option<Vec<RunningExec>>,
-    /// Hooks and mails to be started.
-    pub(super) notices: Vec<Claimed>,
-    /// Those under way, with these.
-    pub(super) telling: Vec<Telling>,
-    /// Those that are told without the surroundings of their job.
+    /// Hooks and mails that are told without the surroundings of their job.
     pub(super) bare: BTreeSet<i64>,
     /// Jobs whose hook or mail has failed or works again.
     pub(super) unheard: BTreeMap<Kind, bool>,

@@ -1,7 +1,8 @@
 //! What is known of an attempt that has ended, and what follows from it.
 
 use super::live::Live;
-use super::spawner::Report;
+use super::oversight::Oversight;
+use super::spawner::{Report, SlotEnd};
 use crate::core::report::Report as CommandReport;
 use crate::core::retry::{Ended, Stopped};
 use crate::core::run::Outcome;
@@ -9,18 +10,7 @@ use crate::core::time::Wall;
 use crate::keeper::record::{End, Ending, Record, StopCause};
 use crate::store::{RunRow, Usage};
 
-/// What an end says, whenever it came. A record that says nothing of a claim proves that nothing
-/// was started only on the boot and in the store of the claim (then `is_doubted` is false): it is
-/// not synced, so that an older one may stand there after a power cut, and after a restore it may
-/// be that of a later claim.
-pub(super) fn believed(report: &Report, is_doubted: bool) -> &Report {
-    match report {
-        Report::NeverStarted if is_doubted => &Report::Lost,
-        Report::NeverStarted | Report::Ended(_) | Report::Lost | Report::Refused(_) => report,
-    }
-}
-
-/// What is known of an attempt's end.
+/// What is known of an attempt's end, or of that of a hook, a mail or the heartbeat.
 pub(super) struct Attempt {
     pub(super) outcome: Outcome,
     pub(super) stopped: Option<StopCause>,
@@ -83,6 +73,47 @@ impl Attempt {
     }
 }
 
+/// What there is to be known of an end.
+pub(super) enum Word<'a> {
+    /// No process was started.
+    NeverStarted,
+    /// What the keeper wrote down.
+    Written(&'a Record, &'a Ending),
+    /// The keeper wrote nothing down: this is all.
+    Missing(Attempt),
+}
+
+impl<'a> Word<'a> {
+    /// What an end says of what was `live`.
+    ///
+    /// A record that says nothing of a claim proves that nothing was started only on the boot and in
+    /// the store of the claim (`is_doubted` is false then): it is not synced, so that an older one
+    /// may stand there after a power cut, and after a restore it may be that of a later claim.
+    pub(super) fn of(
+        end: &'a SlotEnd,
+        live: Option<&Live>,
+        oversight: &Oversight,
+        now: Wall,
+    ) -> Self {
+        let is_doubted = live.is_none_or(|live| live.is_doubted);
+        match &end.report {
+            Report::NeverStarted if !is_doubted => Self::NeverStarted,
+            Report::NeverStarted | Report::Lost => {
+                let stopped = oversight.was_told(end.run, end.claim);
+                Self::Missing(Attempt {
+                    stopped: stopped.then_some(StopCause::Signal),
+                    ..Attempt::unknown(oversight.outcome_of_lost(end.run, end.claim), now)
+                })
+            }
+            Report::Refused(outcome) => Self::Missing(Attempt::unknown(outcome.clone(), now)),
+            Report::Ended(record) => match &record.ending {
+                Some(ending) => Self::Written(record, ending),
+                None => Self::Missing(Attempt::unknown(Outcome::Lost, now)),
+            },
+        }
+    }
+}
+
 /// A point that a keeper wrote down. One before its claim or after now is of a clock that has been
 /// set since, or of another clock (libfaketime may begin one for each process): then it is now.
 pub(super) fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) -> Wall {
@@ -91,7 +122,7 @@ pub(super) fn told_by_this_clock(at: Wall, claimed_at: Option<Wall>, now: Wall) 
 }
 
 /// How an attempt ended, from what its keeper wrote down.
-pub(super) fn outcome_of(record: &Record, ending: &Ending) -> Outcome {
+fn outcome_of(record: &Record, ending: &Ending) -> Outcome {
     let is_timeout = record.stopped == Some(StopCause::Timeout);
     match &ending.end {
         End::Exited(code) if is_timeout => {

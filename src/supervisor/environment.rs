@@ -32,8 +32,8 @@ const OWN_NAMES: [&str; 6] = [
 const OWN_PREFIXES: [&str; 3] = ["WATCHDOG_", "LISTEN_", "JOBCTL_"];
 
 /// A hook and a mail have this long, and this much of what they print is kept.
-pub(super) const NOTICE_TIMEOUT: Duration = Duration::from_secs(60);
-pub(super) const NOTICE_GRACE: Duration = Duration::from_secs(5);
+pub(super) const NOTICE_TIMES: (Option<Duration>, Duration) =
+    (Some(Duration::from_secs(60)), Duration::from_secs(5));
 const NOTICE_OUTPUT_MAX: u64 = 4096;
 
 /// Where sendmail is on systems whose users do not have it in their path.
@@ -55,6 +55,7 @@ pub(crate) struct Surroundings {
 }
 
 /// What a hook or a mail is told of.
+#[derive(Default)]
 pub(super) struct Subject<'a> {
     /// The job; none: it is about the supervisor.
     pub(super) job: Option<&'a Job>,
@@ -143,9 +144,9 @@ impl Surroundings {
             umask: policy.umask,
             nice: 0,
             stdin: subject.stdin,
-            timeout: Some(NOTICE_TIMEOUT),
+            timeout: NOTICE_TIMES.0,
             stop_signal: policy.stop_signal,
-            stop_grace: NOTICE_GRACE,
+            stop_grace: NOTICE_TIMES.1,
             leftovers: Leftovers::Leave,
             report: None,
             spool: None,
@@ -246,17 +247,17 @@ fn add_run(told: &mut Vec<Variable>, run: &RunRow) {
 /// Program and arguments: text goes to the shell with the job's name as `$0`; an array is executed
 /// as it is.
 fn command(job: &Job, run: &RunRow) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let mut argv = words_of(job, &job.command);
+    let mut argv = words_of(&job.policy.shell, job.name.as_str(), &job.command);
     argv.extend(run.args.iter().cloned());
     (argv.first().cloned().unwrap_or_default(), argv)
 }
 
-/// A command of a job as program and arguments.
-pub(super) fn words_of(job: &Job, command: &CommandLine) -> Vec<Vec<u8>> {
+/// A command as program and arguments; a shell calls it by this name.
+pub(super) fn words_of(shell: &[Box<str>], name: &str, command: &CommandLine) -> Vec<Vec<u8>> {
     match command {
         CommandLine::Shell(text) => {
-            let shell = job.policy.shell.iter().map(|word| word.as_bytes().to_vec());
-            shell.chain([text.as_bytes().to_vec(), job.name.as_str().into()]).collect()
+            let shell = shell.iter().map(|word| word.as_bytes().to_vec());
+            shell.chain([text.as_bytes().to_vec(), name.into()]).collect()
         }
         CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
     }

@@ -95,7 +95,7 @@ impl Supervisor<Slots> {
         };
         let row = run.clone();
         run.key = item.key;
-        let (live, claim) = self.turn(now).claim_of(&job, run, slot, taken);
+        let (live, claim) = self.turn(now).claim_of(&job, &run, slot, taken);
         self.memory.live.insert(row.id, live);
         let mut order = claim.order;
         if lent.input.is_some() {
@@ -105,7 +105,8 @@ impl Supervisor<Slots> {
         }
         let report = match self.spawner.start_with(slot, &order, claim.locks, lent) {
             Ok(()) => {
-                self.oversight.oversee((row.id, row.claim), slot, &order);
+                let times = (order.timeout, order.stop_grace);
+                self.oversight.oversee((row.id, row.claim), slot, times);
                 return Ok(Begun::Started(Box::new(row)));
             }
             Err(error) => Report::Refused(Outcome::SpawnFailed {

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use crate::core::job::Policy;
 use crate::core::time::Mono;
 
+/// The job that no jobfile has and no user sees: its attempts are hooks and mails.
+pub(super) const NOTIFY_JOB: i64 = 0;
+
 /// An attempt that is under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Live {
     pub(super) job_id: i64,
     pub(super) slot: u32,
@@ -29,6 +32,18 @@ pub(super) struct Live {
     pub(super) late_at: Option<Mono>,
 }
 
+impl Live {
+    /// A hook or mail.
+    pub(super) fn of_notice(slot: u32, claim: i64) -> Self {
+        Self { job_id: NOTIFY_JOB, slot, claim, ..Self::default() }
+    }
+
+    /// Whether it is an attempt of a job, as opposed to a hook or mail.
+    pub(super) fn is_of_a_job(&self) -> bool {
+        self.job_id != NOTIFY_JOB
+    }
+}
+
 /// All of them, by run.
 #[derive(Debug, Default)]
 pub(super) struct AllLive {
@@ -39,12 +54,13 @@ pub(super) struct AllLive {
 }
 
 impl AllLive {
+    /// How many are of jobs.
     pub(super) fn len(&self) -> usize {
-        self.by_run.len()
+        self.by_run.len() - self.of_job(NOTIFY_JOB).len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.by_run.is_empty()
+        self.len() == 0
     }
 
     pub(super) fn get(&self, run: i64) -> Option<&Live> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::clock::Clock;
-use super::duties::notify::{Kind, Telling};
+use super::duties::notify::Kind;
 use super::duties::prune::Pruning;
 use super::duties::stop::Stopping;
 use super::effects::Effects;
@@ -54,8 +54,6 @@ pub(super) struct Execs {
 /// Hooks and mails.
 #[derive(Debug, Default)]
 pub(super) struct Notify {
-    /// Those under way.
-    pub(super) telling: Vec<Telling>,
     /// Those that could not be started in the surroundings of their job: they are told without.
     pub(super) bare: BTreeSet<i64>,
     /// Jobs whose hook or mail failed the last time: said once.
@@ -109,7 +107,7 @@ impl Memory {
     /// Whether something is under way whose claim may be of another boot or store. As long as it
     /// is, the books of that are not finished: the next supervisor has to doubt it, too.
     pub(super) fn has_doubts(&self) -> bool {
-        self.live.has_doubts() || self.notify.telling.iter().any(|telling| telling.is_doubted)
+        self.live.has_doubts()
     }
 
     /// A run that the keeper of a slot works on was told to stop.
@@ -131,9 +129,8 @@ impl Memory {
 
     /// Effects of a turn that has not decided anything.
     pub(super) fn no_effects(&self) -> Effects {
-        let Notify { telling, bare, .. } = &self.notify;
-        let (telling, bare) = (telling.clone(), bare.clone());
-        Effects { telling, bare, pruning: self.pruning, ..Effects::default() }
+        let bare = self.notify.bare.clone();
+        Effects { bare, pruning: self.pruning, ..Effects::default() }
     }
 
     /// Takes over what a turn has changed that is on disk now. The ends that it has finished.
@@ -178,7 +175,6 @@ impl Memory {
 
 impl Notify {
     fn take_over(&mut self, effects: &mut Effects) {
-        self.telling = std::mem::take(&mut effects.telling);
         self.bare = std::mem::take(&mut effects.bare);
         let changes: BTreeMap<Kind, bool> = std::mem::take(&mut effects.unheard);
         for (kind, has_failed) in changes {

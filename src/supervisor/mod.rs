@@ -34,10 +34,12 @@ mod turn;
 pub(crate) mod watching;
 mod weather;
 mod when;
+mod work;
 
 #[cfg(test)]
 mod scenarios;
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,16 +47,17 @@ use std::time::Duration;
 use crate::core::job::{HeartbeatTarget, LogFormat, OnStop};
 use crate::core::reason::plain;
 use crate::core::time::{Mono, Now, Wall};
+use crate::keeper::order::Order;
 use crate::store::{Store, StoreError};
 
 use disk::Disk;
 use duties::claim::Claim;
-use duties::notify::Claimed;
 use duties::stop::Stopping;
 use effects::Effects;
 use environment::Surroundings;
 use errand::Errands;
 use file::StoreFile;
+use live::NOTIFY_JOB;
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::{Form, Log};
 use memory::Memory;
@@ -63,6 +66,7 @@ use queue::Queue;
 use spawner::{Report, SlotEnd, Spawner, Stop};
 use turn::Turn;
 use weather::Weather;
+use work::Work;
 
 /// No wait is longer: the wall clock may have been set, a ring may have been lost.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -212,9 +216,9 @@ impl<S: Spawner> Supervisor<S> {
     /// Hears which attempts have ended, and looks after the keepers of the others.
     fn hear_ends(&mut self, now: Now) {
         for end in self.spawner.ended(now) {
-            match signs::is_heartbeat(&end) {
-                true => self.finish_beat(&end, now),
-                false => self.memory.ended.push(end),
+            match Work::of(end.run) {
+                Work::Heartbeat => self.finish_beat(&end, now),
+                Work::Run(_) | Work::Notice(_) => self.memory.ended.push(end),
             }
         }
         let hands = (&mut self.spawner, &mut self.log);
@@ -298,7 +302,6 @@ impl<S: Spawner> Supervisor<S> {
             self.oversight.hurry(run);
         }
         self.start_claimed(effects.claims, now);
-        self.start_telling(effects.notices, now);
     }
 
     /// The turn failed: nothing of it was, and the store is read anew a little later.
@@ -334,44 +337,34 @@ impl<S: Spawner> Supervisor<S> {
 
     /// The claims are on disk: the orders go out.
     fn start_claimed(&mut self, claims: Vec<Claim>, now: Now) {
-        for Claim { slot, run, locks, order } in claims {
-            let id: &dyn std::fmt::Display = &run.id;
-            let fields = [("job", &run.job as _), ("run", id), ("attempt", &run.attempt as _)];
-            self.log.event(now.wall, "start", &fields);
-            let Err(error) = self.spawner.start(slot, &order, locks) else {
-                self.oversight.oversee((run.id, run.claim), slot, &order);
-                self.memory.refusals.remove(&run.id);
+        let again_at = Some(now.mono + LOCK_AGAIN);
+        for Claim { slot, job, notice, locks, order } in claims {
+            let (run, claim) = (order.run, order.claim);
+            let Err(error) = self.start(slot, &order, locks) else {
+                self.memory.refusals.remove(&run);
                 continue;
             };
             self.disk.is_wanted |= error.kind() == ErrorKind::StorageFull;
-            let fields = [("job", &run.job as _), ("run", id), ("error", &plain(&error) as _)];
-            self.log.event(now.wall, "cannot_start", &fields);
-            self.queue.start_again_at = Some(now.mono + LOCK_AGAIN);
-            let report = self.memory.refused(run.id, &error);
-            self.memory.ended.push(SlotEnd { slot, run: run.id, claim: run.claim, report });
-        }
-    }
-
-    /// The same for hooks and mails.
-    fn start_telling(&mut self, claimed: Vec<Claimed>, now: Now) {
-        for Claimed { slot, telling, order } in claimed {
-            let (run, claim) = (-telling.id, telling.claim);
-            let started = order.map(|order| (self.spawner.start(slot, &order, Vec::new()), order));
-            let report = match started {
-                Ok((Ok(()), order)) => {
-                    self.oversight.oversee((run, claim), slot, &order);
-                    continue;
-                }
-                Ok((Err(error), _)) => {
-                    let fields = [("notice", &telling.id as _), ("error", &plain(&error) as _)];
-                    self.log.event(now.wall, "cannot_tell", &fields);
-                    self.queue.tell_again_at = Some(now.mono + LOCK_AGAIN);
-                    Report::NeverStarted
-                }
-                Err(outcome) => Report::Refused(outcome),
+            let why = ("error", &plain(&error) as _);
+            let report = if let Some(notice) = notice {
+                self.log.event(now.wall, "cannot_tell", &[("notice", &notice), why]);
+                self.queue.tell_again_at = again_at;
+                Report::NeverStarted
+            } else {
+                self.log.event(now.wall, "cannot_start", &[("job", &job), ("run", &run), why]);
+                self.queue.start_again_at = again_at;
+                self.memory.refused(run, &error)
             };
             self.memory.ended.push(SlotEnd { slot, run, claim, report });
         }
+    }
+
+    /// Hands an order to the keeper of a slot, which has to keep its times from now on.
+    fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> std::io::Result<()> {
+        self.spawner.start(slot, order, locks)?;
+        let times = (order.timeout, order.stop_grace);
+        self.oversight.oversee((order.run, order.claim), slot, times);
+        Ok(())
     }
 
     /// Begins a stop; a second time: the stop sequence at once; a third time: KILL.
@@ -381,7 +374,7 @@ impl<S: Spawner> Supervisor<S> {
             self.sign_stopping(now);
         }
         let running = self.memory.live.len();
-        let hooks = self.memory.notify.telling.len();
+        let hooks = self.memory.live.of_job(NOTIFY_JOB).len();
         let fields = [
             ("running", &running as &dyn std::fmt::Display),
             ("hooks", &hooks),

@@ -8,14 +8,11 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::environment::{NOTICE_GRACE, NOTICE_TIMEOUT};
-use super::live::Live;
 use super::log::Log;
 use super::spawner::{Sent, SlotEnd, Spawner, Stop};
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
 use crate::keeper::START_MAX;
-use crate::keeper::order::Order;
 
 /// A keeper may be so much later than what it is told says.
 const KEEPER_MAX: Duration = Duration::from_secs(5);
@@ -147,17 +144,13 @@ impl Oversight {
         waits.min()
     }
 
-    /// From now on the keeper of a slot has to keep its times.
-    pub(super) fn oversee(&mut self, (run, claim): (i64, i64), slot: u32, order: &Order) {
-        self.watch_over((run, claim), slot, order.timeout, order.stop_grace);
-    }
-
-    fn watch_over(
+    /// From now on the keeper of a slot has to keep these times. How much of them is over for what
+    /// a former supervisor began is its keeper's to know.
+    pub(super) fn oversee(
         &mut self,
         (run, claim): (i64, i64),
         slot: u32,
-        timeout: Option<Duration>,
-        grace: Duration,
+        (timeout, grace): (Option<Duration>, Duration),
     ) {
         let now = self.now;
         let watched = Watched {
@@ -172,18 +165,6 @@ impl Oversight {
             killed: None,
         };
         self.watched.insert(run, watched);
-    }
-
-    /// The same for an attempt that a former supervisor began: how much of its time is over is its
-    /// keeper's to know.
-    pub(super) fn oversee_adopted(&mut self, run: i64, live: &Live) {
-        let policy = &live.policy;
-        self.watch_over((run, live.claim), live.slot, policy.timeout, policy.stop_grace);
-    }
-
-    /// The same for a hook or mail.
-    pub(super) fn oversee_adopted_notice(&mut self, (run, claim): (i64, i64), slot: u32) {
-        self.watch_over((run, claim), slot, Some(NOTICE_TIMEOUT), NOTICE_GRACE);
     }
 
     /// The keeper of a run was told to stop.

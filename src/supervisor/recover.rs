@@ -2,12 +2,14 @@
 //! known, the rest is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Supervisor;
-use super::duties::notify::Telling;
+use super::environment::NOTICE_TIMES;
 use super::live::Live;
 use super::memory::{Boot, Memory};
 use super::spawner::{Adopted, SlotEnd, Spawner};
+use super::work::Work;
 use crate::core::lane;
 use crate::core::run::State;
 use crate::core::terms::Terms;
@@ -31,21 +33,19 @@ impl<S: Spawner> Supervisor<S> {
         let running = self.store.runs(&filter, None)?.into_iter().rev();
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
-            let found = self.spawner.adopt(slot, run.id, run.claim);
             let terms = self.store.terms(run.id)?;
             let live = adopted_live(&self.memory, &run, terms, now);
             let live = Live { is_doubted: is_new, ..live };
-            if let Adopted::Working = found {
+            let times = (live.policy.timeout, live.policy.stop_grace);
+            self.memory.live.insert(run.id, live);
+            if self.adopt((run.id, run.claim), slot, times) {
                 adopted += 1;
-                self.oversight.oversee_adopted(run.id, &live);
                 self.log.event(
                     now.wall,
                     "adopt",
                     &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)],
                 );
             }
-            self.memory.live.insert(run.id, live);
-            self.memory.note_found(found, slot, (run.id, run.claim));
         }
         self.recover_notices(now)?;
         Ok(adopted)
@@ -57,27 +57,33 @@ impl<S: Spawner> Supervisor<S> {
             let (Some(slot), Some(claim)) = (row.slot, row.claim) else {
                 continue;
             };
+            let run = Work::Notice(row.id).number();
             let is_doubted = self.memory.boot.is_new;
-            let telling = Telling { id: row.id, job_id: row.job_id, claim, is_doubted };
-            self.memory.notify.telling.push(telling);
-            let found = self.spawner.adopt(slot, -row.id, claim);
-            if let Adopted::Working = found {
-                self.oversight.oversee_adopted_notice((-row.id, claim), slot);
+            let live = Live { is_doubted, ..Live::of_notice(slot, claim) };
+            self.memory.live.insert(run, live);
+            if self.adopt((run, claim), slot, NOTICE_TIMES) {
                 self.log.event(now.wall, "adopt", &[("notice", &row.id)]);
             }
-            self.memory.note_found(found, slot, (-row.id, claim));
         }
         Ok(())
     }
-}
 
-impl Memory {
-    /// Notes the end of an attempt of a former supervisor, if it has ended.
-    pub(super) fn note_found(&mut self, found: Adopted, slot: u32, (run, claim): (i64, i64)) {
-        match found {
-            Adopted::Working | Adopted::Ending => {}
-            Adopted::Ended(report) => self.ended.push(SlotEnd { slot, run, claim, report }),
+    /// Looks after what a former supervisor began. Whether its keeper works on it.
+    fn adopt(
+        &mut self,
+        (run, claim): (i64, i64),
+        slot: u32,
+        times: (Option<Duration>, Duration),
+    ) -> bool {
+        match self.spawner.adopt(slot, run, claim) {
+            Adopted::Working => self.oversight.oversee((run, claim), slot, times),
+            Adopted::Ending => return false,
+            Adopted::Ended(report) => {
+                self.memory.ended.push(SlotEnd { slot, run, claim, report });
+                return false;
+            }
         }
+        true
     }
 }
 

@@ -9,11 +9,12 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::ending::outcome_of;
-use super::environment::Subject;
+use super::ending::{Attempt, Word};
+use super::environment::{Subject, words_of};
 use super::errand::{Errand, OVERDUE};
 use super::metrics::{self, Outside};
-use super::spawner::{Report, SlotEnd, Spawner};
+use super::spawner::{SlotEnd, Spawner};
+use super::work::Work;
 use super::{LOOK_EVERY, Supervisor};
 use crate::core::job::{CommandLine, HeartbeatTarget, Policy};
 use crate::core::noun::count;
@@ -24,9 +25,6 @@ use crate::core::time::{Mono, Now, Wall};
 use crate::keeper::order::Order;
 use crate::os::notify::Notify;
 use crate::os::outside;
-
-/// A keeper knows the command of the heartbeat as this run; notices have small negative numbers.
-const HEARTBEAT: i64 = i64::MIN + 1;
 
 /// Between two changes of the sentence that systemd shows.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -71,11 +69,6 @@ struct Ills {
     notify: bool,
     metrics: bool,
     heartbeat: bool,
-}
-
-/// Whether this is the end of the heartbeat's command.
-pub(super) fn is_heartbeat(end: &SlotEnd) -> bool {
-    end.run == HEARTBEAT
 }
 
 impl<S: Spawner> Supervisor<S> {
@@ -347,58 +340,36 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     fn start_beat(&mut self, command: &CommandLine, every: Duration) -> Result<(), String> {
-        let argv = match command {
-            CommandLine::Shell(text) => {
-                let shell = Policy::default().shell;
-                let words = shell.iter().map(|word| word.as_bytes().to_vec());
-                words.chain([text.as_bytes().to_vec(), b"heartbeat".to_vec()]).collect()
-            }
-            CommandLine::Exec(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
-        };
-        let subject = Subject {
-            job: None,
-            run: None,
-            argv,
-            stdin: Vec::new(),
-            env: Vec::new(),
-            path_end: b"",
-        };
+        let argv = words_of(&Policy::default().shell, "heartbeat", command);
+        let subject = Subject { argv, ..Subject::default() };
         let order = self.memory.surroundings.notice_order(subject);
         let slot = self.spawner.free_slot().map_err(|error| plain(&error))?;
         self.signs.beats += 1;
         let order = Order {
-            run: HEARTBEAT,
+            run: Work::Heartbeat.number(),
             claim: self.signs.beats,
             cgroup: self.spawner.cgroup_of(slot),
             timeout: order.timeout.map(|timeout| timeout.min(every.max(Duration::from_secs(1)))),
             ..order
         };
-        match self.spawner.start(slot, &order, Vec::new()) {
-            Ok(()) => {
-                self.oversight.oversee((order.run, order.claim), slot, &order);
-                self.signs.is_beating = true;
-                Ok(())
-            }
-            Err(error) => {
-                self.spawner.give_back(slot);
-                Err(plain(&error))
-            }
-        }
+        let started = self.start(slot, &order, Vec::new());
+        self.signs.is_beating = started.is_ok();
+        started.map_err(|error| {
+            self.spawner.give_back(slot);
+            plain(&error)
+        })
     }
 
     /// The command of the heartbeat has ended. That is nothing for the store.
     pub(super) fn finish_beat(&mut self, end: &SlotEnd, now: Now) {
         self.spawner.release(end.slot, now);
+        let outcome = match Word::of(end, None, &self.oversight, now.wall) {
+            Word::Written(record, ending) => Attempt::of(record, ending, None, None).outcome,
+            Word::Missing(attempt) => attempt.outcome,
+            Word::NeverStarted => Outcome::Lost,
+        };
         self.oversight.forget(end.run, end.claim);
         self.signs.is_beating = false;
-        let outcome = match &end.report {
-            Report::Ended(record) => match &record.ending {
-                Some(ending) => outcome_of(record, ending),
-                None => Outcome::Lost,
-            },
-            Report::Refused(outcome) => outcome.clone(),
-            Report::Lost | Report::NeverStarted => Outcome::Lost,
-        };
         let error = (outcome != Outcome::Exited(0)).then(|| describe(&outcome));
         self.note_beat(error.as_deref(), now);
     }

@@ -19,6 +19,7 @@ use nix::sys::signal::Signal;
 use super::forward::{Forward, LineForm};
 use super::slot::{IDLE_MAX, Keeper, Slot, State};
 use super::spawner::{Adopted, Kept, Report, Sent, SlotEnd, Spawner, Stop};
+use super::work::Work;
 use crate::core::time::Now;
 use crate::keeper::format::RECORD_MAX;
 use crate::keeper::order::Order;
@@ -302,8 +303,9 @@ impl Spawner for Slots {
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
         let copy = match &mut self.forward {
-            // Hooks and the heartbeat are no runs.
-            Some(forward) if order.run > 0 => Some(forward.open(order)?),
+            Some(forward) if matches!(Work::of(order.run), Work::Run(_)) => {
+                Some(forward.open(order)?)
+            }
             Some(_) | None => None,
         };
         self.start_with(slot, order, locks, &Lent { copy, input: None })

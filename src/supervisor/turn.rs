@@ -10,7 +10,7 @@ use std::io;
 
 use super::effects::Effects;
 use super::jobs::{JobState, Pauses, Planning};
-use super::live::Live;
+use super::live::{Live, NOTIFY_JOB};
 use super::memory::Memory;
 use super::oversight::Oversight;
 use super::queue::Queue;
@@ -69,9 +69,11 @@ impl<'a, S: Spawner> Turn<'a, S> {
         self.effects.begun.get(&run).or_else(before)
     }
 
-    /// How many attempts count as running.
+    /// How many attempts of jobs count as running.
     pub(super) fn live_len(&self) -> usize {
-        self.memory.live.len() - self.effects.gone.len() + self.effects.begun.len()
+        let before = self.memory.live.len() + self.memory.live.of_job(NOTIFY_JOB).len();
+        let all = before - self.effects.gone.len() + self.effects.begun.len();
+        all - self.running_len(NOTIFY_JOB)
     }
 
     /// All of them.

@@ -28,7 +28,7 @@ fn new(run: i64) -> NewNotice {
 }
 
 fn tell_all(store: &Store, now: Wall) -> Vec<(Event, Means, i64)> {
-    let due = store.due_notices(now, None, 100).unwrap();
+    let due = store.due_notices(now, 100).unwrap();
     for row in &due {
         let claim = store.claim_notice(row, 3, now).unwrap();
         let told = Told {
@@ -116,13 +116,13 @@ fn a_hook_that_is_tried_again_stands_for_its_own_run_still() {
         store.add_notice(&new, Event::Failure, Means::Hook).unwrap();
     };
     let due = |now| -> Vec<(Option<i64>, i64)> {
-        let due = store.due_notices(now, None, 9).unwrap();
+        let due = store.due_notices(now, 9).unwrap();
         due.iter().map(|row| (row.run, row.count)).collect()
     };
     fail(1, NOW, 10);
-    let row = &store.due_notices(NOW, None, 9).unwrap()[0];
+    let row = &store.due_notices(NOW, 9).unwrap()[0];
     store.claim_notice(row, 3, NOW).unwrap();
-    store.unclaim_notice(row.id, later(1)).unwrap();
+    store.tell_again(row.id, 0, later(1)).unwrap();
     fail(2, NOW, 10);
     fail(3, NOW, 10);
     assert_eq!(due(later(10)), [(Some(1), 1)]);

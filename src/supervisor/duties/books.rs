@@ -9,8 +9,7 @@ impl<S: Spawner> Turn<'_, S> {
     /// Closes the books of the last boot, once nothing of it is under way.
     pub(super) fn write_boot_id(&mut self) -> Result<(), StoreError> {
         let memory = self.memory;
-        let is_doubted = self.all_live().any(|(_, live)| live.is_doubted)
-            || self.effects.telling.iter().any(|telling| telling.is_doubted);
+        let is_doubted = self.all_live().any(|(_, live)| live.is_doubted);
         if !memory.boot.owes_id || is_doubted {
             return Ok(());
         }

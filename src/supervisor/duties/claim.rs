@@ -45,11 +45,13 @@ enum Tried {
     Held,
 }
 
-/// A run that was claimed in this turn.
+/// What was claimed in this turn: an attempt, a hook or a mail.
 pub(in crate::supervisor) struct Claim {
     pub(in crate::supervisor) slot: u32,
-    /// As it stands after the claim, but for `outcome`, which is still that of the attempt before.
-    pub(in crate::supervisor) run: RunRow,
+    /// The job's name.
+    pub(in crate::supervisor) job: String,
+    /// What a hook or mail tells; none: it is an attempt.
+    pub(in crate::supervisor) notice: Option<i64>,
     pub(in crate::supervisor) locks: Vec<File>,
     pub(in crate::supervisor) order: Order,
 }
@@ -199,11 +201,14 @@ impl<S: Spawner> Turn<'_, S> {
             self.store.set_lane(run.id, lock.as_deref().unwrap_or_default())?;
         }
         let input = self.store.input(run.id)?;
-        let (live, mut claim) = self.claim_of(job, run, slot, taken);
+        let (live, mut claim) = self.claim_of(job, &run, slot, taken);
         if let Some(input) = input {
             claim.order.stdin = input;
         }
-        self.begin(claim.run.id, live);
+        let fields =
+            [("job", &run.job as _), ("run", &run.id as _), ("attempt", &run.attempt as _)];
+        self.say("start", &fields);
+        self.begin(run.id, live);
         self.effects.claims.push(claim);
         self.take_of_rate(index)
     }
@@ -232,7 +237,7 @@ impl<S: Spawner> Turn<'_, S> {
     pub(in crate::supervisor) fn claim_of(
         &self,
         job: &Job,
-        run: RunRow,
+        run: &RunRow,
         slot: u32,
         taken: Taken,
     ) -> (Live, Claim) {
@@ -250,7 +255,7 @@ impl<S: Spawner> Turn<'_, S> {
             is_hurried: false,
             late_at: job.policy.expect_within.map(|within| self.now.mono + within),
         };
-        let mut order = self.memory.surroundings.order(job, &run);
+        let mut order = self.memory.surroundings.order(job, run);
         order.cgroup = self.spawner.cgroup_of(slot);
         if let Some(fed) = &job.policy.feeds {
             order.feeds = Some(fed.to_string());
@@ -263,7 +268,7 @@ impl<S: Spawner> Turn<'_, S> {
             order.output_max = 0;
         }
         let locks = taken.files;
-        (live, Claim { slot, run, locks, order })
+        (live, Claim { slot, job: run.job.clone(), notice: None, locks, order })
     }
 
     /// Locks or slots cannot be used now: said once a second, tried again.

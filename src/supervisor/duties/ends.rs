@@ -3,18 +3,18 @@
 use std::io;
 
 use super::feed::Found;
-use super::notify;
 use crate::core::lane;
 use crate::core::output::NOT_KEPT;
 use crate::core::reason::plain;
 use crate::core::retry::{self, Budget, Ended, Next, Stopped};
 use crate::core::run::{Outcome, Reason, State};
 use crate::core::time::Mono;
-use crate::keeper::record::{Record, StopCause};
+use crate::keeper::record::Record;
 use crate::store::{Finish, Output, RunRow, StoreError};
-use crate::supervisor::ending::{Attempt, believed, joined, told_by_this_clock};
+use crate::supervisor::ending::{Attempt, Word, joined, told_by_this_clock};
 use crate::supervisor::live::Live;
 use crate::supervisor::spawner::Kept;
+use crate::supervisor::work::Work;
 use crate::supervisor::{BACK_OFF_MAX, Report, SlotEnd, Spawner, Turn};
 
 /// Longest last line of output that is shown as the reason of a failure.
@@ -28,9 +28,6 @@ impl<S: Spawner> Turn<'_, S> {
     }
 
     fn finish_one(&mut self, end: &SlotEnd) -> Result<(), StoreError> {
-        if let Some(notice) = notify::notice_of(end) {
-            return self.finish_notice(notice, end);
-        }
         let found = self.take_found(end)?;
         if let Found::More = found {
             self.effects.deferred.push((end.run, end.claim));
@@ -39,6 +36,9 @@ impl<S: Spawner> Turn<'_, S> {
         self.effects.released.push(end.slot);
         let live = self.live(end.run).cloned();
         self.end(end.run);
+        if let Work::Notice(id) = Work::of(end.run) {
+            return self.finish_notice(id, end, live.as_ref());
+        }
         let is_it = |run: &RunRow| run.state == State::Running && run.claim == end.claim;
         let Some(run) = self.store.run(end.run)?.filter(is_it) else {
             return Ok(());
@@ -74,23 +74,13 @@ impl<S: Spawner> Turn<'_, S> {
         run: &RunRow,
         live: Option<&Live>,
     ) -> Result<Option<Attempt>, StoreError> {
-        let now = self.now.wall;
-        let is_doubted = live.is_none_or(|live| live.is_doubted);
-        let record = match believed(&end.report, is_doubted) {
-            Report::NeverStarted => return Ok(None),
-            Report::Lost => {
+        let (record, ending) = match Word::of(end, live, self.oversight, self.now.wall) {
+            Word::NeverStarted => return Ok(None),
+            Word::Missing(attempt) => {
                 self.effects.files.extend(self.memory.surroundings.report_of(run.id, run.attempt));
-                let stopped = self.oversight.was_told(run.id, end.claim);
-                return Ok(Some(Attempt {
-                    stopped: stopped.then_some(StopCause::Signal),
-                    ..Attempt::unknown(self.oversight.outcome_of_lost(run.id, end.claim), now)
-                }));
+                return Ok(Some(attempt));
             }
-            Report::Refused(outcome) => return Ok(Some(Attempt::unknown(outcome.clone(), now))),
-            Report::Ended(record) => record,
-        };
-        let Some(ending) = &record.ending else {
-            return Ok(Some(Attempt::unknown(Outcome::Lost, now)));
+            Word::Written(record, ending) => (record, ending),
         };
         let unkept = self.is_disk_full || is_unkept(record, live);
         let kept = if unkept && record.output_total > 0 {

@@ -65,8 +65,8 @@ impl<S: Spawner> Turn<'_, S> {
             // `-i`: a line with nothing but a dot does not end it.
             argv: ["sendmail", "-i", "-t"].map(|word| word.as_bytes().to_vec()).to_vec(),
             stdin: encoded(&mail.message()),
-            env: Vec::new(),
             path_end: MAILERS_PATH,
+            ..Subject::default()
         }))
     }
 }

@@ -3,24 +3,24 @@
 //! is told at least once, whoever is killed in between.
 
 use super::When;
+use super::claim::Claim;
 use crate::core::job::Job;
 use crate::core::notice::{self, AttemptEnd, Event, Means, told, told_of_end};
 use crate::core::reason::plain;
 use crate::core::retry::{self, Next};
 use crate::core::run::{Outcome, Reason, State, Verdict};
-use crate::core::time::{Now, Wall};
+use crate::core::time::Now;
 use crate::keeper::order::Order;
 use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
-use crate::supervisor::ending::{believed, outcome_of};
+use crate::supervisor::ending::{Attempt, Word};
 use crate::supervisor::environment::{self, Subject, words_of};
+use crate::supervisor::live::{Live, NOTIFY_JOB};
 use crate::supervisor::spawner::Kept;
-use crate::supervisor::{LOCK_AGAIN, Memory, Queue, Report, SlotEnd, Spawner, Turn};
+use crate::supervisor::work::Work;
+use crate::supervisor::{LOCK_AGAIN, Memory, Queue, SlotEnd, Spawner, Turn};
 
 /// Hooks and mails under way at once.
 const TELLING_MAX: usize = 4;
-
-/// Of these so many for one job: hooks that hang leave a place to others.
-const TELLING_OF_JOB_MAX: usize = 3;
 
 /// A keeper that was lost may have told nothing: so often it is tried in all.
 const TRIES_MAX: u32 = 3;
@@ -28,44 +28,12 @@ const TRIES_MAX: u32 = 3;
 /// Longest end of what a hook printed that is kept.
 const SAID_MAX: usize = 1024;
 
-/// A hook or mail under way.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::supervisor) struct Telling {
-    pub(in crate::supervisor) id: i64,
-    pub(in crate::supervisor) job_id: i64,
-    pub(in crate::supervisor) claim: i64,
-    /// It was adopted from another boot or store: that its record says nothing proves nothing.
-    pub(in crate::supervisor) is_doubted: bool,
-}
-
-/// One that was claimed in this turn.
-pub(in crate::supervisor) struct Claimed {
-    pub(in crate::supervisor) slot: u32,
-    pub(in crate::supervisor) telling: Telling,
-    pub(in crate::supervisor) order: Result<Order, Outcome>,
-}
-
-/// What came of the command of a hook or mail.
-struct Ending {
-    outcome: Outcome,
-    ended_at: Option<Wall>,
-    duration_ms: Option<i64>,
-    /// The end of what it printed.
-    said: Option<String>,
-}
-
 /// Whose hook or mail, of what, and how.
 pub(in crate::supervisor) type Kind = (i64, Event, Means);
 
-/// The notice whose end this is; none: it is that of an attempt. A keeper knows a notice as the run
-/// of its negative number.
-pub(in crate::supervisor) fn notice_of(end: &SlotEnd) -> Option<i64> {
-    (end.run < 0).then(|| -end.run)
-}
-
 /// When somebody can be told something.
 pub(in crate::supervisor) fn due(memory: &Memory, queue: &Queue, now: Now) -> Option<When> {
-    let has_room = memory.notify.telling.len() < TELLING_MAX && memory.may_tell(now);
+    let has_room = memory.live.of_job(NOTIFY_JOB).len() < TELLING_MAX && memory.may_tell(now);
     let at = queue.next_notice_at.filter(|_| has_room)?;
     let again = queue.tell_again_at.filter(|again| again.since(now.mono) > at.since(now.wall));
     Some(again.map_or(When::At(at), When::By))
@@ -178,11 +146,8 @@ impl<S: Spawner> Turn<'_, S> {
             return Ok(());
         }
         self.queue.tell_again_at = None;
-        while self.effects.telling.len() < TELLING_MAX {
-            let crowd = self.crowd();
-            let Some(row) = self.store.due_notices(now.wall, crowd, 1)?.pop() else {
-                // What that job still has to tell is looked at again when there is a place.
-                self.queue.tell_again_at = crowd.map(|_| now.mono + LOCK_AGAIN);
+        for _ in self.running_len(NOTIFY_JOB)..TELLING_MAX {
+            let Some(row) = self.store.due_notices(now.wall, 1)?.pop() else {
                 break;
             };
             let slot = match self.free_slot() {
@@ -193,28 +158,35 @@ impl<S: Spawner> Turn<'_, S> {
                     break;
                 }
             };
-            let order = self.order_of(&row)?;
-            let claim = self.store.claim_notice(&row, slot, now.wall)?;
-            let order = order.map(|order| Order {
-                run: -row.id,
-                attempt: row.tries.saturating_add(1),
-                claim,
-                cgroup: self.spawner.cgroup_of(slot),
-                ..order
-            });
-            let telling = Telling { id: row.id, job_id: row.job_id, claim, is_doubted: false };
-            self.effects.telling.push(telling);
-            self.effects.notices.push(Claimed { slot, telling, order });
+            self.claim_notice(row, slot)?;
         }
         self.queue.next_notice_at = self.store.next_notice_at()?;
         Ok(())
     }
 
-    /// The job, if there is one, that has as many hooks and mails under way as one may have.
-    fn crowd(&self) -> Option<i64> {
-        let jobs = || self.effects.telling.iter().map(|telling| telling.job_id);
-        let count = |job: i64| jobs().filter(|other| *other == job).count();
-        jobs().find(|job| count(*job) >= TELLING_OF_JOB_MAX)
+    fn claim_notice(&mut self, row: NoticeRow, slot: u32) -> Result<(), StoreError> {
+        let order = self.order_of(&row)?;
+        let claim = self.store.claim_notice(&row, slot, self.now.wall)?;
+        let order = match order {
+            Ok(order) => order,
+            Err(outcome) => {
+                self.give_back(slot);
+                let untold = Attempt::unknown(outcome, self.now.wall);
+                return self.finish_told(&row, claim, &untold, None);
+            }
+        };
+        let run = Work::Notice(row.id).number();
+        let order = Order {
+            run,
+            attempt: row.tries.saturating_add(1),
+            claim,
+            cgroup: self.spawner.cgroup_of(slot),
+            ..order
+        };
+        self.begin(run, Live::of_notice(slot, claim));
+        let (job, notice) = (self.name_of(row.job_id), Some(row.id));
+        self.effects.claims.push(Claim { slot, job, notice, locks: Vec::new(), order });
+        Ok(())
     }
 
     /// Writes down what came of a hook or mail. What may not have reached anybody is tried again.
@@ -222,81 +194,68 @@ impl<S: Spawner> Turn<'_, S> {
         &mut self,
         id: i64,
         end: &SlotEnd,
+        live: Option<&Live>,
     ) -> Result<(), StoreError> {
         let now = self.now.wall;
-        self.effects.released.push(end.slot);
         self.queue.has_new_notices = true;
-        let is_it = |telling: &Telling| (telling.id, telling.claim) == (id, end.claim);
-        let mut is_doubted = true;
-        if let Some(at) = self.effects.telling.iter().position(is_it) {
-            is_doubted = self.effects.telling.swap_remove(at).is_doubted;
-            self.queue.tell_again_at = None;
-        }
-        let Some(row) = self.row_under_way(id, end.claim)? else {
+        self.queue.tell_again_at = None;
+        let is_it = |row: &NoticeRow| !row.is_done && row.claim == Some(end.claim);
+        let Some(row) = self.store.notice(id)?.filter(is_it) else {
+            self.effects.bare.remove(&id);
             return Ok(());
         };
-        let Some(ending) = self.ending_of(end, is_doubted) else {
-            return self.store.unclaim_notice(id, now + LOCK_AGAIN).map(drop);
+        let later = now + LOCK_AGAIN;
+        let (attempt, said) = match Word::of(end, live, self.oversight, now) {
+            Word::NeverStarted => {
+                return self.store.tell_again(id, row.tries.saturating_sub(1), later);
+            }
+            Word::Missing(attempt) => (attempt, None),
+            Word::Written(record, ending) => {
+                (Attempt::of(record, ending, None, None), self.said(end))
+            }
         };
-        let was_tried = !matches!(end.report, Report::Refused(_));
-        if was_tried && is_of_surroundings(&ending.outcome) && self.effects.bare.insert(id) {
+        if is_of_surroundings(&attempt.outcome) && self.effects.bare.insert(id) {
             // What keeps the job from being started must not keep anybody from hearing of it.
-            return self.store.tell_again(id, now).map(drop);
+            return self.store.tell_again(id, row.tries, now);
         }
-        if ending.outcome == Outcome::Lost && row.tries < TRIES_MAX {
-            return self.store.tell_again(id, now + LOCK_AGAIN).map(drop);
+        if attempt.outcome == Outcome::Lost && row.tries < TRIES_MAX {
+            return self.store.tell_again(id, row.tries, later);
         }
-        let Ending { outcome, ended_at, duration_ms, said } = ending;
+        self.finish_told(&row, end.claim, &attempt, said.as_deref())
+    }
+
+    /// Writes down that a notice was told, or cannot be.
+    fn finish_told(
+        &mut self,
+        row: &NoticeRow,
+        claim: i64,
+        attempt: &Attempt,
+        said: Option<&str>,
+    ) -> Result<(), StoreError> {
         let told = Told {
-            outcome: &outcome,
-            duration_ms,
-            output: said.as_deref(),
+            outcome: &attempt.outcome,
+            duration_ms: attempt.usage.map(|usage| usage.duration_ms),
+            output: said,
             // It may have ended while nobody was there.
-            ended_at: ended_at.map_or(now, |at| at.min(now)),
+            ended_at: attempt.ended_at.min(self.now.wall),
         };
-        self.store.finish_notice(id, end.claim, &told)?;
-        self.effects.bare.remove(&id);
-        self.log_told(&row, &outcome, said.as_deref());
+        self.store.finish_notice(row.id, claim, &told)?;
+        self.effects.bare.remove(&row.id);
+        self.log_told(row, &attempt.outcome, said);
         Ok(())
     }
 
-    /// The row of a hook or mail that is under way under this claim. One that vanished leaves
-    /// nothing behind.
-    fn row_under_way(&mut self, id: i64, claim: i64) -> Result<Option<NoticeRow>, StoreError> {
-        let row = self.store.notice(id)?.filter(|row| !row.is_done);
-        if row.is_none() {
-            self.effects.bare.remove(&id);
-        }
-        Ok(row.filter(|row| row.claim == Some(claim)))
-    }
-
-    /// How the command of a hook or mail ended; none: no process was started for it.
-    fn ending_of(&mut self, end: &SlotEnd, is_doubted: bool) -> Option<Ending> {
-        let without_record =
-            |outcome| Ending { outcome, ended_at: None, duration_ms: None, said: None };
-        let record = match believed(&end.report, is_doubted) {
-            Report::NeverStarted => return None,
-            Report::Lost => {
-                let outcome = self.oversight.outcome_of_lost(end.run, end.claim);
-                return Some(without_record(outcome));
-            }
-            Report::Refused(outcome) => return Some(without_record(outcome.clone())),
-            Report::Ended(record) => record,
-        };
-        let Some(ending) = &record.ending else {
-            return Some(without_record(Outcome::Lost));
-        };
-        let said = match self.spawner.output(end) {
+    /// The end of what a hook or mail printed.
+    fn said(&mut self, end: &SlotEnd) -> Option<String> {
+        match self.spawner.output(end) {
             Ok(Kept::Inline(output)) => Some(tail_of(&output)),
             // It is not worth more than the word that is lost with it.
             Ok(Kept::Nothing | Kept::File { .. }) | Err(_) => None,
-        };
-        Some(Ending {
-            outcome: outcome_of(record, ending),
-            ended_at: Some(ending.ended_at),
-            duration_ms: Some(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX)),
-            said,
-        })
+        }
+    }
+
+    fn name_of(&self, job_id: i64) -> String {
+        self.memory.jobs.get(job_id).map_or_else(String::new, |state| state.job.name.to_string())
     }
 
     /// A hook or mail that fails is said once, until it does not any more.
@@ -313,7 +272,7 @@ impl<S: Spawner> Turn<'_, S> {
             (Means::Hook, false) => "hook_works",
             (Means::Mail, false) => "mail_works",
         };
-        let job = self.memory.jobs.get(row.job_id).map_or("", |state| state.job.name.as_str());
+        let job = self.name_of(row.job_id);
         let said = said.and_then(|said| said.trim_end().lines().last()).unwrap_or_default();
         let fields: [(&str, &dyn std::fmt::Display); 5] = [
             ("job", &job),
@@ -364,10 +323,9 @@ fn hook_subject<'a>(job: &'a Job, row: &NoticeRow, run: Option<&'a RunRow>) -> O
     Some(Subject {
         job: Some(job),
         run,
-        argv: words_of(job, command),
+        argv: words_of(&job.policy.shell, job.name.as_str(), command),
         stdin: format!("{value}\n").into_bytes(),
-        env: Vec::new(),
-        path_end: b"",
+        ..Subject::default()
     })
 }
 

@@ -7,7 +7,7 @@ use crate::core::job::OnStop;
 use crate::core::retry::Stopped;
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::StoreError;
-use crate::supervisor::live::Live;
+use crate::supervisor::live::{Live, NOTIFY_JOB};
 use crate::supervisor::oversight;
 use crate::supervisor::{Configuration, Memory, Queue, Spawner, Stop, Turn};
 
@@ -113,7 +113,7 @@ impl Memory {
     pub(in crate::supervisor) fn waits_for_telling(&self, queue: &Queue, now: Now) -> bool {
         let is_due = queue.next_notice_at.is_some_and(|at| at <= now.wall);
         let has_time = self.stopping.is_some_and(|stopping| !stopping.is_over(now));
-        has_time && (!self.notify.telling.is_empty() || is_due)
+        has_time && (!self.live.of_job(NOTIFY_JOB).is_empty() || is_due)
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn due(memory: &Memory) -> Option<When> {
     if !stopping.is_noted && !memory.live.is_empty() {
         return Some(When::Soon);
     }
-    let live = || memory.live.iter().map(|(_, live)| live);
+    let live = || memory.live.iter().map(|(_, live)| live).filter(|live| live.is_of_a_job());
     let stops = live().filter(|live| !live.is_stopping).map(|live| stopping.stop_at(live));
     let kills = live().filter(|live| !live.is_killed).filter_map(|live| stopping.kill_at(live));
     let hurry = live().filter(|live| !live.is_hurried).map(|_| stopping.hurry_at());
@@ -143,7 +143,7 @@ impl<S: Spawner> Turn<'_, S> {
             self.effects.is_stop_noted = true;
         }
         let (mut stops, mut kills, mut hurried) = (Vec::new(), Vec::new(), Vec::new());
-        for (run, live) in self.all_live() {
+        for (run, live) in self.all_live().filter(|(_, live)| live.is_of_a_job()) {
             let is_due = !self.is_stopping(run) && stopping.stop_at(live) <= now;
             stops.extend(is_due.then_some(run));
             let is_late = stopping.kill_at(live).is_some_and(|at| at <= now);
