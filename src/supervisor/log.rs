@@ -1,6 +1,8 @@
 //! The supervisor's log: one event a line on standard error, or with fields to journald. A log that
 //! cannot be written, or whose reader is stuck, is no reason to stop, nor to wait.
 
+mod terminal;
+
 use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
 use std::io::Write;
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::terminal::Screen;
 use crate::core::hash::fnv1a;
 use crate::core::job::LogFormat;
 use crate::core::time::Wall;
@@ -95,6 +98,8 @@ pub(crate) enum Form {
     Dated,
     /// A line with its priority before it (sd-daemon(3)): whoever reads it knows the time.
     Prefixed,
+    /// Short, for a person at a terminal.
+    Short(Screen),
     /// A JSON object a line.
     Json,
     /// With fields, to journald.
@@ -108,7 +113,8 @@ impl Form {
             (Some(LogFormat::Json), _) => Self::Json,
             (Some(LogFormat::Text), true) => Self::Prefixed,
             (None, true) => Journal::here().map_or(Self::Prefixed, Self::Native),
-            (Some(LogFormat::Text) | None, false) => Self::Dated,
+            (None, false) => Screen::of_stderr().map_or(Self::Dated, Self::Short),
+            (Some(LogFormat::Text), false) => Self::Dated,
         }
     }
 }
@@ -174,6 +180,7 @@ impl Log {
                 let _ = write!(self.lines, "{} ", text_of(at));
                 line(&mut self.lines, name, &fields);
             }
+            Form::Short(screen) => self.lines.push_str(&screen.line(at, name, priority, &fields)),
             Form::Prefixed => {
                 let _ = write!(self.lines, "<{priority}>");
                 line(&mut self.lines, name, &fields);

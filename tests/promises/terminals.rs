@@ -6,8 +6,9 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::Signal;
 
-use crate::support::{House, Need, is_root, skipped, wait_for};
+use crate::support::{House, Need, is_root, send, skipped, wait_for};
 
 /// CSI, OSC, C1, bidi controls and isolates, marks, what cannot be seen, separators.
 const HOSTILE: &str = "\x1b[2J\x1b]0;title\x07\u{9b}2J\u{9d}0;t\u{9c}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}\
@@ -292,4 +293,29 @@ fn man_shows_the_page_on_a_terminal() {
     // Where there is no man(1), the source is better than nothing.
     let shown = on_terminal(house.jobctl().env("PATH", "/nowhere").arg("man"));
     assert!(String::from_utf8_lossy(&shown).contains(".Dt JOBCTL 1"));
+}
+
+#[test]
+fn a_supervisor_on_a_terminal_logs_for_a_person_and_says_what_to_try_next() {
+    let house = House::new("[jobs.a]\ncommand = 'exit 3'\nretry = 0\n");
+    let run = house.enqueue(&["a"]);
+    let mut supervisor = house.jobctl();
+    supervisor.env("TZ", "UTC").env("TERM", "xterm").env_remove("NO_COLOR").arg("run");
+    let shown = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            house.wait_state(run, "failed");
+            let status = house.ask(&["status", "--json"]).json();
+            let pid = status["supervisor"]["pid"].as_i64().expect("it runs");
+            send(i32::try_from(pid).expect("small"), Signal::SIGTERM);
+        });
+        String::from_utf8(on_terminal(&mut supervisor)).expect("it is text")
+    });
+    let end = format!("\x1b[31mend     \x1b[0m \x1b[1ma\x1b[0m run {run}: exit 3, ");
+    let line = shown.lines().find(|line| line.contains(&end));
+    let line = line.unwrap_or_else(|| panic!("no {end:?} in {shown:?}"));
+    assert!(line.ends_with("\x1b[31mfailed (exit)\x1b[0m"), "{line:?}");
+    let hour = line.trim_start_matches("\x1b[2m").split(':').next().unwrap_or_default();
+    assert!(hour.len() == 2 && hour.parse::<u8>().is_ok(), "{line:?}");
+    assert!(shown.contains("jobctl: stopped; next, try\r\n"), "{shown}");
+    assert!(shown.contains(" retry --failed "), "{shown}");
 }

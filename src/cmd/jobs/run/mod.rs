@@ -6,15 +6,17 @@ mod reloading;
 mod twin;
 
 use anyhow::Context as _;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli;
+use crate::cli::{self, Global};
 use crate::cmd::InFile;
 use crate::cmd::jobset;
 use crate::cmd::trust;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::job::{Job, LogFormat, OnStop, Settings};
+use crate::core::shell;
 use crate::core::time::Now;
 use crate::facts::traffic::running_max;
 use crate::jobfile::{Jobfile, LoadError};
@@ -75,7 +77,28 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     // one.
     twin::refuse(context, path, state_dir)?;
     reserve::make_way(state_dir).in_file(state_dir)?;
-    service.serve(&mut office, &signals)
+    let exit = service.serve(&mut office, &signals)?;
+    if std::io::stderr().is_terminal() {
+        context.say(&what_next(&context.global));
+    }
+    Ok(exit)
+}
+
+/// What somebody who tries a jobfile in a terminal may do next, with the options that were given.
+fn what_next(global: &Global) -> String {
+    let quote = |path: &PathBuf| {
+        shell::quote(&path.to_string_lossy(), |c| c.is_alphanumeric() || "-_./".contains(c))
+    };
+    let option = |name, path: &Option<PathBuf>| {
+        path.as_ref().map(|path| format!(" {name} {}", quote(path))).unwrap_or_default()
+    };
+    let jobfile = option("--jobfile", &global.jobfile);
+    let jobctl = format!("jobctl{jobfile}{}", option("--state-dir", &global.state_dir));
+    format!(
+        "stopped; next, try\n  {jobctl} status          see the jobs and what failed\n  \
+         {jobctl} runs            list the runs\n  \
+         {jobctl} retry --failed  run failures again at the next start"
+    )
 }
 
 /// The supervisor is none any more. It leaves as if it were killed: what it has started goes on,
