@@ -132,3 +132,28 @@ fn a_hook_that_is_tried_again_stands_for_its_own_run_still() {
     fail(5, later(2), 0);
     assert_eq!(due(later(2)), [(Some(1), 1), (Some(4), 1), (Some(5), 1)]);
 }
+
+#[test]
+fn a_job_whose_hooks_hang_leaves_a_place_to_others() {
+    let mut store = Store::in_memory();
+    store.know_job("a").unwrap();
+    store.know_job("b").unwrap();
+    let soon = std::time::Duration::ZERO;
+    for (run, job_id) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2)] {
+        let new = NewNotice { job_id, interval: soon, ..new(run) };
+        store.add_notice(&new, Event::Failure, Means::Hook).unwrap();
+    }
+    let claim = || {
+        let row = store.due_notices(NOW, 1).unwrap().pop()?;
+        let claim = store.claim_notice(&row, 3, NOW).unwrap();
+        Some((row.id, row.run?, claim))
+    };
+    let begun: Vec<_> = std::iter::from_fn(claim).collect();
+    assert_eq!(begun.iter().map(|(_, run, _)| *run).collect::<Vec<_>>(), [1, 2, 3, 5]);
+    assert_eq!(store.next_notice_at().unwrap(), None);
+    let (id, _, claimed) = begun[0];
+    let told =
+        Told { outcome: &Outcome::Exited(0), duration_ms: Some(1), output: None, ended_at: NOW };
+    assert!(store.finish_notice(id, claimed, &told).unwrap());
+    assert_eq!(claim().map(|(_, run, _)| run), Some(4));
+}
