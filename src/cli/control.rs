@@ -178,6 +178,9 @@ pub(crate) struct Pause {
     /// End the pause after this duration
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) span: Option<String>,
+    /// Say why, for whoever looks
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 /// `jobctl resume`.

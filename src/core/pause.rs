@@ -16,6 +16,23 @@ pub(crate) struct Pause {
 /// A pause without an end is forgotten after this time.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
 
+/// What a pause says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PauseNote {
+    /// The user who paused.
+    pub(crate) by: Option<String>,
+    /// Why.
+    pub(crate) reason: Option<String>,
+}
+
+impl PauseNote {
+    /// `by ann: disk is replaced`; empty if it says nothing.
+    pub(crate) fn text(&self) -> String {
+        let by = self.by.as_ref().map(|by| format!("by {by}"));
+        by.into_iter().chain(self.reason.clone()).collect::<Vec<_>>().join(": ")
+    }
+}
+
 impl Pause {
     /// Whether it has no end and has gone on for so long that it is worth a look.
     pub(crate) fn is_forgotten(&self, at: Wall) -> bool {
@@ -31,6 +48,17 @@ impl Pause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_says_who_and_why_as_far_as_it_knows() {
+        let note = |by: Option<&str>, reason: Option<&str>| PauseNote {
+            by: by.map(str::to_owned),
+            reason: reason.map(str::to_owned),
+        };
+        assert_eq!(note(Some("ann"), Some("new disk")).text(), "by ann: new disk");
+        assert_eq!(note(None, Some("new disk")).text(), "new disk");
+        assert_eq!(note(None, None).text(), "");
+    }
 
     #[test]
     fn only_a_pause_without_an_end_is_forgotten_after_a_day() {

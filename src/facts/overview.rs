@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::jobs::{Coming, Jobs, job_row};
 use crate::core::job::Job;
-use crate::core::pause::Pause;
+use crate::core::pause::{Pause, PauseNote};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow};
@@ -40,6 +40,9 @@ pub(crate) struct Supervisor {
     /// The pause of everything.
     #[serde(skip)]
     pub(crate) pause: Option<Pause>,
+    /// What it says of itself.
+    #[serde(skip)]
+    pub(crate) pause_note: PauseNote,
 }
 
 impl Supervisor {
@@ -56,6 +59,7 @@ impl Supervisor {
             stopping_at: row.stopping_at.filter(|_| is_running),
             waits_for: Vec::new(),
             pause: row.pause,
+            pause_note: row.pause_note,
         }
     }
 
@@ -166,6 +170,25 @@ impl Texts {
     }
 }
 
+/// A pause that holds.
+#[derive(Debug, Serialize)]
+struct Paused {
+    since: Wall,
+    until: Option<Wall>,
+    by: Option<String>,
+    reason: Option<String>,
+}
+
+impl Paused {
+    fn of(row: Option<&JobRow>, supervisor: &Supervisor, now: Wall) -> Option<Self> {
+        let own = row.and_then(|row| Some((row.pause?, &row.pause_note)));
+        let all = supervisor.pause.map(|pause| (pause, &supervisor.pause_note));
+        let (pause, note) = own.into_iter().chain(all).find(|(pause, _)| pause.holds(now))?;
+        let PauseNote { by, reason } = note.clone();
+        Some(Self { since: pause.since, until: pause.until, by, reason })
+    }
+}
+
 /// A job from both sides: the jobfile and the store.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobStatus<'a> {
@@ -193,6 +216,8 @@ pub(crate) struct JobStatus<'a> {
     jitter_ms: Option<i64>,
     /// The occurrence that was missed and that nothing has made up for.
     pub(crate) missed_at: Option<Wall>,
+    /// The pause that holds, its own before that of everything.
+    pause: Option<Paused>,
     /// In the jobfile.
     #[serde(skip)]
     pub(crate) job: Option<&'a Job>,
@@ -235,6 +260,7 @@ impl<'a> JobStatus<'a> {
             next_due_at: coming.as_ref().map(Coming::due_at),
             jitter_ms: job.map(|job| super::ms(jobs.jitter(job))),
             missed_at: row.and_then(|row| row.missed_at),
+            pause: Paused::of(row, &overview.supervisor, now),
             job,
             row,
             recent: Vec::new(),

@@ -330,7 +330,7 @@ pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::core::pause::Pause;
+    use crate::core::pause::{Pause, PauseNote};
     use crate::core::time::Wall;
     use crate::facts::jobs::Jobs;
     use crate::facts::jobs::tests::jobs;
@@ -356,6 +356,7 @@ pub(crate) mod tests {
             last_success_at: None,
             late_at: None,
             missed_at: None,
+            pause_note: PauseNote::default(),
             well_at: None,
         }
     }
@@ -408,7 +409,7 @@ pub(crate) mod tests {
         let status = gather(&overview, &jobs, (Extent::Contract, Wall::from_secs(0)));
         let value = serde_json::json!(status.jobs[0]);
         let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms missed_at";
+        let contract = "name schedule enabled paused next last queued running retrying failed late late_at resolved next_due_at jitter_ms missed_at pause";
         assert_eq!(names, contract.split(' ').collect::<Vec<_>>());
         assert_eq!(
             (&value["paused"], &value["failed"], &value["schedule"], &value["resolved"]),

@@ -89,6 +89,8 @@ impl Store {
     pub(crate) fn distrust(&self, now: Wall) -> Result<(), StoreError> {
         self.set_meta("paused_at", now)?;
         self.set_meta("paused_until", None::<i64>)?;
+        self.set_meta("paused_by", None::<String>)?;
+        self.set_meta("paused_reason", "the store comes from elsewhere")?;
         self.set_meta("books_boot_id", "before it was replaced")
     }
 }

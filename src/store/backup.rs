@@ -361,6 +361,8 @@ impl Store {
         };
         set("paused_at", &restoring.now)?;
         set("paused_until", &None::<i64>)?;
+        set("paused_by", &None::<String>)?;
+        set("paused_reason", &"restored from a backup")?;
         set("restored_at", &restoring.now)?;
         set("boot_id", &restoring.boot_id)?;
         // The boot of no machine: a record that says nothing of an attempt proves nothing any more.

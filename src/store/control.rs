@@ -344,13 +344,17 @@ fn set_pause(
     match scope {
         Scope::Job(name) => {
             let changed = tx.run(
-                "UPDATE job SET paused_at = ?2, paused_until = ?3 WHERE name = ?1",
+                "UPDATE job SET paused_at = ?2, paused_until = ?3, paused_by = NULL, \
+                 paused_reason = NULL WHERE name = ?1",
                 params![name, at, until],
             )?;
             Ok(changed == 1)
         }
         Scope::All => {
-            for (key, value) in [("paused_at", at), ("paused_until", until)] {
+            let forgotten = [("paused_by", None), ("paused_reason", None)];
+            for (key, value) in
+                [("paused_at", at), ("paused_until", until)].into_iter().chain(forgotten)
+            {
                 tx.run(
                     "INSERT OR REPLACE INTO meta(key, value) VALUES (?1, ?2)",
                     params![key, value],

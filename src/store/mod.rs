@@ -27,6 +27,7 @@ mod notice;
 mod numbers;
 mod open;
 mod output;
+mod pause;
 mod policy;
 mod prune;
 mod read;

@@ -182,6 +182,7 @@ impl Store {
             is_shadow: self.meta("shadow")?.unwrap_or(false),
             stopping_at: self.meta("stopping_at")?,
             pause: self.meta("paused_at")?.map(|since| Pause { since, until }),
+            pause_note: self.pause_note()?,
         })
     }
 

@@ -231,6 +231,8 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
          expect_from = coalesce(job.expect_from, former.expect_from), \
          well_at = nullif(max(coalesce(job.well_at, 0), coalesce(former.well_at, 0)), 0), \
          paused_until = CASE WHEN job.paused_at IS NULL THEN former.paused_until ELSE job.paused_until END, \
+         paused_by = CASE WHEN job.paused_at IS NULL THEN former.paused_by ELSE job.paused_by END, \
+         paused_reason = CASE WHEN job.paused_at IS NULL THEN former.paused_reason ELSE job.paused_reason END, \
          paused_at = coalesce(job.paused_at, former.paused_at) \
          FROM (SELECT * FROM job WHERE id = ?1) AS former WHERE job.id = ?2", [from, to])?;
     conn.run("INSERT INTO tally(job, outcome, bucket, count, duration_ms) \
@@ -241,7 +243,8 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
         "UPDATE job SET scheduled = 0, queued = 0, running = 0, retrying = 0, failed = 0, ended = \
          0, last_run = NULL, last_success_at = NULL, ended_succeeded = 0, ended_failed = 0, \
          ended_skipped = 0, ended_cancelled = 0, failing = 0, late_at = NULL, unsuccessful = 0, \
-         expect = NULL, expect_from = NULL, well_at = NULL, missed_at = NULL, paused_until = NULL, paused_at = NULL \
+         expect = NULL, expect_from = NULL, well_at = NULL, missed_at = NULL, paused_until = NULL, paused_at = NULL, \
+         paused_by = NULL, paused_reason = NULL \
          WHERE id = ?1",
     ] {
         conn.run(sql, [from])?;

@@ -23,6 +23,8 @@ CREATE TABLE job(
     grid_at INTEGER,
     paused_at INTEGER,
     paused_until INTEGER,
+    paused_by TEXT,
+    paused_reason TEXT,
     scheduled INTEGER NOT NULL DEFAULT 0,
     queued INTEGER NOT NULL DEFAULT 0,
     running INTEGER NOT NULL DEFAULT 0,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::cells::reads;
-use crate::core::pause::Pause;
+use crate::core::pause::{Pause, PauseNote};
 use crate::core::report::Report;
 use crate::core::retry::{Budget, Next, Stopped};
 use crate::core::run::{Cause, Outcome, OutcomeKind, Reason, State};
@@ -173,15 +173,17 @@ pub(crate) struct JobRow {
     pub(crate) well_at: Option<Wall>,
     /// The occurrence that was missed and that nothing has made up for.
     pub(crate) missed_at: Option<Wall>,
+    /// What its own pause says of itself.
+    pub(crate) pause_note: PauseNote,
 }
 
 /// What is read of it, in its order.
 pub(super) const JOB: &str = "id, name, present, paused_at, paused_until, grid_at, watermark, scheduled, queued, running, \
-     retrying, failed, ended, last_run, last_success_at, late_at, well_at, missed_at";
+     retrying, failed, ended, last_run, last_success_at, late_at, well_at, missed_at, paused_by, paused_reason";
 
 reads!(JobRow:
     id name present pause grid_at watermark scheduled queued running retrying failed ended last_run
-    last_success_at late_at well_at missed_at
+    last_success_at late_at well_at missed_at pause_note
 );
 
 impl JobRow {
@@ -218,6 +220,8 @@ pub(crate) struct SupervisorRow {
     pub(crate) stopping_at: Option<Wall>,
     /// The pause of everything.
     pub(crate) pause: Option<Pause>,
+    /// What it says of itself.
+    pub(crate) pause_note: PauseNote,
 }
 
 /// A time in which nothing was started.

@@ -13,7 +13,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{House, answer_of};
+use crate::support::{House, answer_of, is_root};
 
 const JOBFILE: &str = "\
     [jobs.resize]\ncommand = 'true'\nretry = 3\npriority = 7\n\
@@ -521,4 +521,31 @@ fn a_fifo_as_jobfile_is_refused_and_not_waited_for() {
         assert_ne!(said.code, 0, "{args:?}");
         assert!(said.err.contains("not a file"), "{args:?}: {}", said.err);
     }
+}
+
+#[test]
+fn a_pause_says_who_since_when_and_why() {
+    let house = House::new("[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n");
+    let waits = house.enqueue(&["a"]).to_string();
+    let mut pause = house.jobctl();
+    pause.args(["--json", "pause", "a", "--reason", "new disk"]).env("SUDO_USER", "ann");
+    let said = answer_of(&mut pause).expect(0).json();
+    assert_eq!(said["reason"], "new disk");
+    let by = said["by"].as_str().expect("somebody paused").to_owned();
+    assert_eq!(by == "ann", is_root());
+    house.ask(&["pause", "--all", "--for", "1h"]).expect(0);
+    let status = house.status();
+    let paused = |nth: usize| status["jobs"][nth]["pause"].clone();
+    assert_eq!((&paused(0)["by"], &paused(0)["reason"]), (&said["by"], &"new disk".into()));
+    assert!(paused(0)["since"].is_string() && paused(0)["until"].is_null());
+    assert!(paused(1)["until"].is_string() && paused(1)["reason"].is_null());
+    let text = house.ask(&["status"]).out;
+    assert!(text.contains(&format!("paused, by {by}: new disk")), "{text}");
+    let why = house.ask(&["why", &waits]).expect(0).out;
+    assert!(why.contains("the job is paused until `jobctl resume` (since "), "{why}");
+    assert!(why.contains(&format!(", by {by}: new disk)")), "{why}");
+    house.ask(&["resume", "a"]).expect(0);
+    house.ask(&["resume", "--all"]).expect(0);
+    house.ask(&["pause", "a"]).expect(0);
+    assert!(house.status()["jobs"][0]["pause"]["reason"].is_null());
 }

@@ -5,7 +5,9 @@ use serde_json::json;
 use crate::cli;
 use crate::cmd::control::selection;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
+use crate::core::pause::PauseNote;
 use crate::core::time::Wall;
+use crate::os::user;
 use crate::store::{Scope, Store};
 
 /// Answers `jobctl pause`.
@@ -14,11 +16,20 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     let scope = scope(args.job.as_deref());
     let mut store = context.open_write()?;
     know(context, &mut store, scope)?;
+    let note = PauseNote { by: Some(who()), reason: args.reason.clone() };
     store.pause(scope, until, context.now.wall)?;
+    store.note_pause(scope, &note)?;
     // It holds from now on without a supervisor, too.
     selection::ring(context, "the pause holds for the next one")?;
-    let facts = json!({ "job": args.job, "paused": true, "until": until });
+    let facts = json!({ "job": args.job, "paused": true, "until": until, "by": note.by, "reason": note.reason });
     context.tell(&facts, &words(context, scope, until), out)
+}
+
+/// Who pauses: the one who became root by sudo(8), else the user of this process.
+fn who() -> String {
+    let user = user::current();
+    let sudo = std::env::var("SUDO_USER").ok().filter(|_| user.name == "root");
+    sudo.filter(|name| !name.is_empty()).unwrap_or(user.name)
 }
 
 /// What is meant: a job, else everything.

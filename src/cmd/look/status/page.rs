@@ -29,11 +29,18 @@ pub(super) fn note(page: &Page<'_>, view: &JobStatus<'_>) -> String {
     let Some(pause) = pause.filter(|pause| pause.holds(page.viewer.now)) else {
         return String::new();
     };
-    match pause.until {
+    let said = view.row.map(|row| noted(row.pause_note.text())).unwrap_or_default();
+    let paused = match pause.until {
         Some(until) => format!("paused, ends {}", page.viewer.relative(until)),
         None if pause.is_forgotten(page.viewer.now) => {
             format!("paused since {}", page.viewer.show(pause.since))
         }
         None => "paused".to_owned(),
-    }
+    };
+    paused + &said
+}
+
+/// What a pause says of itself, behind it.
+pub(super) fn noted(text: String) -> String {
+    if text.is_empty() { text } else { format!(", {text}") }
 }

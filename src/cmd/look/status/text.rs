@@ -2,7 +2,7 @@
 
 use crate::cmd::fields::Fields;
 use crate::cmd::look::runs::style;
-use crate::cmd::look::status::page::{Page, note};
+use crate::cmd::look::status::page::{Page, note, noted};
 use crate::cmd::look::status::{job, runs};
 use crate::cmd::output::Sheet;
 use crate::cmd::when;
@@ -94,7 +94,8 @@ fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
     let paused = pause.map(|pause| {
         let until =
             pause.until.map(|at| format!(", until {}", viewer.show(at))).unwrap_or_default();
-        format!("everything, since {}{until}", viewer.show(pause.since))
+        let note = noted(supervisor.pause_note.text());
+        format!("everything, since {}{until}{note}", viewer.show(pause.since))
     });
     fields.put_styled("paused", Style::Warn, paused);
     if let Some(hint) = page.elsewhere.as_deref().filter(|_| !supervisor.running) {

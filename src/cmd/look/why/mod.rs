@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Toward, Viewer};
 use crate::core::job::Job;
-use crate::core::pause::Pause;
+use crate::core::pause::{Pause, PauseNote};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow, RunRow, Store};
@@ -161,16 +161,21 @@ impl Case<'_> {
         } else if supervisor.stopping_at.is_some() {
             parts.push("the supervisor is stopping; it starts after the next start".to_owned());
         }
-        let until = |pause: Pause| match pause.until {
-            Some(until) => format!("until {}", self.time(until)),
-            None => "until `jobctl resume`".to_owned(),
+        let until = |pause: Pause, note: &PauseNote| {
+            let until = match pause.until {
+                Some(until) => format!("until {}", self.time(until)),
+                None => "until `jobctl resume`".to_owned(),
+            };
+            let said = Some(note.text()).filter(|text| !text.is_empty());
+            let said = said.map(|text| format!(", {text}")).unwrap_or_default();
+            format!("{until} (since {}{said})", self.viewer.show(pause.since))
         };
         if let Some(pause) = supervisor.pause.filter(|pause| pause.holds(now)) {
-            parts.push(format!("everything is paused {}", until(pause)));
+            parts.push(format!("everything is paused {}", until(pause, &supervisor.pause_note)));
         }
-        let own = row.and_then(|row| row.pause);
-        if let Some(pause) = own.filter(|pause| pause.holds(now)) {
-            parts.push(format!("the job is paused {}", until(pause)));
+        let own = row.and_then(|row| Some((row.pause?, &row.pause_note)));
+        if let Some((pause, note)) = own.filter(|(pause, _)| pause.holds(now)) {
+            parts.push(format!("the job is paused {}", until(pause, note)));
         }
         if row.is_some_and(|row| !row.present) {
             parts.push("the job is not in the jobfile that was last loaded".to_owned());
