@@ -113,10 +113,7 @@ impl Context {
             self.caller.is_root || self.global.jobfile.is_some() || self.global.state_dir.is_some();
         let system = Caller { is_root: true, ..Caller::default() };
         let jobfile = system.default_jobfile().ok().filter(|path| !is_own && path.exists())?;
-        Some(format!(
-            "the system has a jobfile of its own, {}: `sudo jobctl status`",
-            jobfile.display()
-        ))
+        Some(format!("for the system's jobfile, {}, use `sudo jobctl status`", jobfile.display()))
     }
 
     /// The one who looks.

@@ -52,7 +52,7 @@ impl Failure {
 
     /// There is no run of this id.
     pub(crate) fn no_such_run(id: i64) -> Self {
-        Self::not_found(format!("run {id}: there is no such run"))
+        Self::not_found(format!("run {id}: no such run"))
             .hint("`jobctl runs` lists the newest ones")
     }
 

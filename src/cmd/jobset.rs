@@ -25,7 +25,7 @@ impl Jobs {
             return Err(failure);
         };
         context.say(&format!(
-            "{}\nthe last good jobfile is taken instead, from the store",
+            "{}\nusing the last good jobfile, which the store keeps",
             failure.message
         ));
         Ok(Self::of(copy))
@@ -52,12 +52,12 @@ impl Jobs {
 
     /// There is no job of this name, but perhaps a similar one.
     pub(crate) fn no_such_job(&self, name: &str) -> Failure {
-        let failure = Failure::not_found(format!("job `{name}`: there is no such job"));
+        let failure = Failure::not_found(format!("job `{name}`: no such job"));
         let similar = |job: &&Job| strsim::jaro(name, job.name.as_str()) > 0.7;
         let likeness = |job: &&Job| (strsim::jaro(name, job.name.as_str()) * 1000.0) as u32;
         match self.jobs.iter().filter(similar).max_by_key(likeness) {
             Some(job) => failure.hint(format!("did you mean `{}`?", job.name)),
-            None => failure.hint("`jobctl status --all` lists the jobs"),
+            None => failure.hint("list the jobs with `jobctl status --all`"),
         }
     }
 }
@@ -76,17 +76,15 @@ pub(crate) fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
 /// Why there are no jobs, for people.
 pub(crate) fn failure_of(error: &LoadError) -> Failure {
     match error {
-        LoadError::Missing(path) => {
-            Failure::usage(format!("{}: there is no jobfile", path.display()))
-                .hint("`jobctl init` writes one to start from; --jobfile names another one")
-        }
+        LoadError::Missing(path) => Failure::usage(format!("{}: no such jobfile", path.display()))
+            .hint("create it with `jobctl init`, or name another one with --jobfile"),
         LoadError::Unreadable(error) => {
             Failure::system(format!("the jobfile cannot be read: {}", plain(error)))
         }
         LoadError::Untrusted(problems) => trust::failure_of(problems),
         LoadError::Problems(problems) => match problems.as_slice() {
             [first, _, ..] => Failure::no(first_line(&first.to_string()))
-                .hint(format!("`jobctl check` says all {} things that are wrong", problems.len())),
+                .hint(format!("list all {} errors with `jobctl check`", problems.len())),
             _ => Failure::no(error.to_string()),
         },
     }

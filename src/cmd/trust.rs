@@ -37,11 +37,11 @@ pub(super) fn refuse_way(state_dir: &Path) -> Result<()> {
 pub(super) fn misled(named: &Named) -> Failure {
     let faults: Vec<_> = named.faults.iter().map(Fault::to_string).collect();
     Failure::no(format!(
-        "{}, and the jobfile names the state directory {}",
+        "{}; root does not use the state directory that it names, {}",
         faults.join("\n"),
         named.dir.display()
     ))
-    .hint("give --state-dir, if that is the right one")
+    .hint("give --state-dir if that directory is right")
 }
 
 /// Why a jobfile is not to be trusted, for people.

@@ -21,8 +21,9 @@ pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Err(Failure::usage("no command given")
-            .hint("`jobctl --help` lists the commands, `jobctl status` shows how things are"));
+        return Err(Failure::usage("no command given").hint(
+            "list the commands with `jobctl --help`, or see what runs with `jobctl status`",
+        ));
     }
     Err(failure(error, std::env::args_os().skip(1)))
 }
@@ -43,7 +44,7 @@ fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failur
             _ => push_part(&mut message, line, " "),
         }
     }
-    push_part(&mut hint, &format!("`{} --help` shows the usage", command_name(words)), "; ");
+    push_part(&mut hint, &format!("see `{} --help`", command_name(words)), "; ");
     Failure::usage(message).hint(hint)
 }
 
@@ -77,7 +78,7 @@ mod tests {
         assert_eq!(failure.message, "unrecognized subcommand 'encueue'");
         assert_eq!(
             failure.hint.unwrap(),
-            "a similar subcommand exists: 'enqueue'; `jobctl --help` shows the usage"
+            "a similar subcommand exists: 'enqueue'; see `jobctl --help`"
         );
     }
 
@@ -88,7 +89,7 @@ mod tests {
             failure.message,
             "invalid value 'abc' for '<ID>': invalid digit found in string"
         );
-        assert_eq!(failure.hint.unwrap(), "`jobctl show --help` shows the usage");
+        assert_eq!(failure.hint.unwrap(), "see `jobctl show --help`");
     }
 
     #[test]

@@ -260,13 +260,10 @@ mod tests {
 
     #[test]
     fn a_user_who_is_not_there_is_said_at_the_key() {
-        assert_said(
-            "user = 'no-such-user'",
-            &["jobs.toml:5:8", "user no-such-user: there is no such user"],
-        );
+        assert_said("user = 'no-such-user'", &["jobs.toml:5:8", "user no-such-user: no such user"]);
         assert_said(
             "group = 'no-such-group'",
-            &["jobs.toml:5:9", "group no-such-group: there is no such group"],
+            &["jobs.toml:5:9", "group no-such-group: no such group"],
         );
         let myself = format!("user = '{}'", user::current().name);
         assert_eq!(of_job(&myself), Vec::<String>::new());

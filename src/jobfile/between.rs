@@ -86,7 +86,7 @@ pub(super) fn check_feeds(entries: &[Entry<'_>]) {
             let hint =
                 units::nearest(fed.as_str(), entries.iter().map(|entry| entry.name.as_str()))
                     .map(did_you_mean);
-            report(entry, "feeds", format!("feeds {:?}: there is no such job", fed.as_str()), hint);
+            report(entry, "feeds", format!("feeds {:?}: no such job", fed.as_str()), hint);
         }
     }
     check_circles(entries);

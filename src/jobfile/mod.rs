@@ -95,7 +95,7 @@ pub(crate) enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(path) => write!(f, "{}: there is no such file", path.display()),
+            Self::Missing(path) => write!(f, "{}: no such file", path.display()),
             Self::Unreadable(error) => write!(f, "the jobfile cannot be read: {error}"),
             Self::Problems(problems) | Self::Untrusted(problems) => {
                 for (index, problem) in problems.iter().enumerate() {

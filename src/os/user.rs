@@ -64,8 +64,8 @@ pub(crate) enum AccountError {
 impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchUser(name) => write!(f, "user {name}: there is no such user"),
-            Self::NoSuchGroup(name) => write!(f, "group {name}: there is no such group"),
+            Self::NoSuchUser(name) => write!(f, "user {name}: no such user"),
+            Self::NoSuchGroup(name) => write!(f, "group {name}: no such group"),
             Self::NotRoot(what) => {
                 write!(f, "{what}: only a supervisor of root starts commands as somebody else")
             }
@@ -176,15 +176,15 @@ mod tests {
     fn who_is_not_there_is_named() {
         assert_eq!(
             of_user("no-such-user").unwrap_err().to_string(),
-            "user no-such-user: there is no such user"
+            "user no-such-user: no such user"
         );
         assert_eq!(
             of_group("no-such-group").unwrap_err().to_string(),
-            "group no-such-group: there is no such group"
+            "group no-such-group: no such group"
         );
         assert_eq!(
             of_user_in_group("root", "no-such-group").unwrap_err().to_string(),
-            "group no-such-group: there is no such group"
+            "group no-such-group: no such group"
         );
     }
 

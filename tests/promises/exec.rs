@@ -409,7 +409,7 @@ fn a_restore_beside_it_is_said_when_the_command_has_ended_and_signals_are_heard(
         let mut said = String::new();
         let mut stderr = exec.stderr.take().expect("it is a pipe");
         stderr.read_to_string(&mut said).expect("it is text");
-        assert!(said.contains("does not have it any more"), "{said}");
+        assert!(said.contains("no longer in the store"), "{said}");
         assert_eq!(house.lines("asked").len(), usize::from(signal.is_some()));
     }
 }

@@ -123,8 +123,8 @@ fn a_group_takes_the_place_of_the_users_own() {
 #[test]
 fn a_user_or_group_that_is_not_there_is_a_failed_attempt_without_a_code() {
     for (keys, error) in [
-        ("user = 'no-such-user'", "user no-such-user: there is no such user"),
-        ("group = 'no-such-group'", "group no-such-group: there is no such group"),
+        ("user = 'no-such-user'", "user no-such-user: no such user"),
+        ("group = 'no-such-group'", "group no-such-group: no such group"),
     ] {
         let house = House::new(&format!("[jobs.looks]\n{LOOKS}\n{keys}\n"));
         let supervisor = house.start();

@@ -48,7 +48,7 @@ fn one_that_cannot_be_raised_is_said_before_anything_is_made() {
     assert_eq!(house.spawn(&mut command, &[]).wait_code(), 111);
     let said = house.read("log");
     assert!(
-        said.contains("open files: the limit is 20") && said.contains("LimitNOFILE="),
+        said.contains("open files: the limit of 20") && said.contains("LimitNOFILE="),
         "{said}"
     );
     assert!(!house.state_dir().exists());

@@ -192,7 +192,7 @@ fn a_bad_jobfile_is_told_once_and_forgotten_when_it_is_mended() {
     assert_eq!(count(&house, "jobfile_bad"), 1);
     // The one that was in force all the time comes back: the error goes, too.
     fs::remove_file(house.jobfile()).unwrap();
-    house.wait_text("log", "there is no such file");
+    house.wait_text("log", "no such file");
     house.write_jobfile(TWO);
     wait_for("the error to be gone", || error_of(&house).is_none().then_some(()));
 }
@@ -207,7 +207,7 @@ fn what_would_remove_a_job_with_unfinished_runs_waits() {
     house.wait_text("log", "event=jobfile_held");
     let error = wait_for("status to tell", || error_of(&house));
     assert!(error.contains("job `long`") && error.contains("1 unfinished run"), "{error}");
-    assert!(error.contains("hint: `jobctl reload`"), "{error}");
+    assert!(error.contains("hint: load it now with `jobctl reload`"), "{error}");
     supervisor.send(Signal::SIGHUP);
     wait_for("HUP to be held, too", || (count(&house, "jobfile_held") == 2).then_some(()));
     assert_eq!(count(&house, "reload"), 0, "nothing of it is taken");
@@ -417,7 +417,7 @@ fn a_reload_whose_includes_never_answer_holds_no_schedule_up_and_says_so() {
     assert!(reload.try_wait().expect("it is ours").is_none(), "the schedule waited for it");
     let answer = answer_from(reload.wait_with_output().expect("it ends")).expect(1);
     assert!(answer.err.contains(&format!("jobs.toml: {NO_ANSWER}")), "{answer:#?}");
-    assert!(answer.err.contains("the one before stays"), "{answer:#?}");
+    assert!(answer.err.contains("the previous one stays"), "{answer:#?}");
     house.wait_text("log", "event=jobfile_bad");
     // Without what does not answer it is taken, although the first reading has not returned.
     house.write_jobfile(&format!("{TICK}{TWO}"));

@@ -149,7 +149,7 @@ fn a_store_that_is_moved_away_and_back_executes_nothing_twice() {
     house.wait_state(run, "succeeded");
     fs::rename(&away, &store).expect("it can be moved back");
     ring(&house);
-    house.wait_text("log", "an older store was put in the place");
+    house.wait_text("log", "replaced by an older one");
     is_sound(&house);
     // In this one it waits still.
     assert_eq!(house.show(run)["state"], "queued");

@@ -95,7 +95,7 @@ fn input_that_is_wrong_anywhere_adds_nothing() {
     let mut long = b"ok\n".to_vec();
     long.resize(3 + 131_072, b'x');
     for (input, word) in
-        [(&b"ok\nx\0y\n"[..], "line 2 has a NUL"), (&long, "line 2 has 131072 bytes")]
+        [(&b"ok\nx\0y\n"[..], "line 2 contains a NUL"), (&long, "line 2 has 131072 bytes")]
     {
         let said = house.ask_with(&["enqueue", "--lines", "resize"], input);
         assert_eq!((said.code, said.out.as_str()), (2, ""));
@@ -140,10 +140,7 @@ fn an_unknown_job_is_guessed() {
     let house = house();
     let said = house.ask(&["enqueue", "rezise", "x"]);
     assert_eq!(said.code, 3);
-    assert_eq!(
-        said.err,
-        "jobctl: job `rezise`: there is no such job\nhint: did you mean `resize`?\n"
-    );
+    assert_eq!(said.err, "jobctl: job `rezise`: no such job\nhint: did you mean `resize`?\n");
     assert!(!house.state_dir().exists());
     assert_eq!(house.ask(&["enqueue"]).code, 2);
     assert_eq!(house.ask(&["enqueue", "--lines", "resize", "x"]).code, 2);
@@ -321,7 +318,7 @@ fn what_waits_is_cancelled_and_what_runs_is_asked_to_stop() {
     assert_eq!(
         said.err,
         "jobctl: stopping run 2 (resize)\n\
-         jobctl: no supervisor is running: it takes effect when one runs\n"
+         jobctl: no supervisor is running: it takes effect when one starts\n"
     );
     assert_eq!((state(&house, 1), state(&house, 2)), ("cancelled".into(), "running".into()));
     assert_eq!(house.ask(&["cancel", "1"]).code, 1);
@@ -341,7 +338,7 @@ fn a_failure_is_acknowledged_once() {
     assert!(house.show(1)["acked"].is_string());
     let said = house.ask(&["ack", "1"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("acknowledged before"), "{}", said.err);
+    assert!(said.err.contains("already acknowledged"), "{}", said.err);
 }
 
 #[test]
@@ -361,9 +358,9 @@ fn a_pause_holds_until_it_is_ended() {
     let said = house.ask(&["enqueue", "resize"]);
     assert!(said.err.contains("everything is paused"), "{}", said.err);
     let said = house.ask(&["resume", "--all"]);
-    assert!(said.err.contains("still paused by name: `backup`"), "{}", said.err);
+    assert!(said.err.contains("still paused: `backup`"), "{}", said.err);
     let said = house.ask(&["resume", "backup"]);
-    assert!(said.err.contains("job `backup` goes on"), "{}", said.err);
+    assert!(said.err.contains("job `backup` is resumed"), "{}", said.err);
 }
 
 #[test]
@@ -400,7 +397,7 @@ fn init_writes_a_jobfile_that_is_in_order_and_never_over_another() {
     fs::write(path, "mine").unwrap();
     let said = house.ask(&["--jobfile", path, "init"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("there is one already"), "{}", said.err);
+    assert!(said.err.contains("exists already"), "{}", said.err);
     assert_eq!(fs::read_to_string(path).unwrap(), "mine");
 }
 

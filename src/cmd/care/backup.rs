@@ -29,9 +29,9 @@ pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Re
 pub(super) fn named(file: &Path, command: &str) -> Result<PathBuf> {
     if file.as_os_str() == "-" {
         return Err(Failure::usage(format!(
-            "{command}: takes a file, and neither standard input nor standard output"
+            "{command}: needs a file, not standard input or output"
         ))
-        .hint(format!("`jobctl {command} ./-` means a file of that name")));
+        .hint(format!("write `jobctl {command} ./-` for a file named `-`")));
     }
     std::path::absolute(file).in_file(file)
 }

@@ -38,7 +38,7 @@ fn failure(error: StoreError) -> Failure {
     let failure = Failure::from(error);
     match failure.hint {
         Some(_) if is_backup => {
-            failure.hint("the store is as it was; name a file that `jobctl backup` made")
+            failure.hint("the store is unchanged; name a file made by `jobctl backup`")
         }
         Some(_) | None => failure,
     }
@@ -49,16 +49,17 @@ fn tell(context: &Context, restored: &Restored, out: &mut Out) -> Result<Exit> {
     let facts = json!({ "kept": kept.as_ref().map(|path| path.display().to_string()), "running": running, "waiting": waiting, "paused": true });
     out.answer(&facts, |_| {
         if let Some(kept) = kept {
-            context.say(&format!("what was there before is kept: {}", kept.display()));
+            context.say(&format!("the previous store is kept: {}", kept.display()));
         }
         if *running > 0 {
             context.say(&format!(
-                "running in the backup: {running}; what has no record of its end will be lost"
+                "running in the backup: {running}; those without a record of their end \
+                     become `lost`"
             ));
         }
         if *waiting > 0 {
             context.say(&format!(
-                "waiting in the backup: {waiting}; they may have been executed since, and would be again"
+                "waiting in the backup: {waiting}; they may have run since, and would run again"
             ));
         }
         context.say("everything is paused until `jobctl resume --all`");

@@ -35,7 +35,7 @@ impl Verb for Ack {
         }
         Ok(run.acked.map(|at| {
             let at = briefly(&self.viewer, at);
-            Failure::no(format!("run {id} was acknowledged before ({at})"))
+            Failure::no(format!("run {id} is already acknowledged (since {at})"))
         }))
     }
 
@@ -79,6 +79,9 @@ mod tests {
         run.state = State::Failed;
         assert_eq!(refusal(&run), None);
         run.acked = Some(Wall::from_secs(1_785_067_203));
-        assert_eq!(refusal(&run).as_deref(), Some("run 412 was acknowledged before (12:00:03)"));
+        assert_eq!(
+            refusal(&run).as_deref(),
+            Some("run 412 is already acknowledged (since 12:00:03)")
+        );
     }
 }

@@ -44,9 +44,10 @@ impl Verb for Cancel {
     }
 
     fn refusal(&self, _: &Store, run: &RunRow) -> Result<Option<Failure>> {
-        Ok(run.state.is_ended().then(|| {
-            Failure::no(format!("run {} has ended before: it is {}", run.id, verdict(run)))
-        }))
+        Ok(run
+            .state
+            .is_ended()
+            .then(|| Failure::no(format!("run {} has already ended ({})", run.id, verdict(run)))))
     }
 
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
@@ -66,7 +67,7 @@ impl Verb for Cancel {
     /// A run that waited is cancelled by the store's word alone; one that runs takes a supervisor.
     fn ring(&self, context: &Context, tally: Tally) -> Result<()> {
         if tally.asked > 0 {
-            return selection::ring(context, "it takes effect when one runs");
+            return selection::ring(context, "it takes effect when one starts");
         }
         Ok(())
     }
@@ -106,7 +107,7 @@ mod tests {
         let cancel = Cancel { now: Wall::from_secs(0) };
         let store = Store::in_memory();
         let failure = cancel.refusal(&store, &sample_run()).unwrap().unwrap();
-        assert_eq!(failure.message, "run 412 has ended before: it is succeeded");
+        assert_eq!(failure.message, "run 412 has already ended (succeeded)");
         for state in [State::Scheduled, State::Queued, State::Running, State::Retrying] {
             let run = RunRow { state, ..sample_run() };
             assert_eq!(cancel.refusal(&store, &run), Ok(None), "{state}");

@@ -81,8 +81,8 @@ pub(crate) fn check(text: &[u8], separator: Separator) -> Result<()> {
             return Err(Failure::usage(format!("{} has {len} bytes", at())).hint(LONGEST));
         }
         if item.contains(&0) {
-            return Err(Failure::usage(format!("{} has a NUL in it", at()))
-                .hint("items that end in NUL are read with --null"));
+            return Err(Failure::usage(format!("{} contains a NUL", at()))
+                .hint("use --null for items that end in NUL"));
         }
         count += usize::from(!item.is_empty());
     }
@@ -115,7 +115,7 @@ pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>> {
     })?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > ITEM_INPUT_MAX {
         return Err(Failure::usage("standard input: more than 16 MiB: nothing was added")
-            .hint("write it to a file and give the file's name as an argument"));
+            .hint("write it to a file and pass the file's name as an argument"));
     }
     Ok(bytes)
 }
@@ -133,19 +133,19 @@ pub(crate) fn check_arguments(arguments: &[OsString]) -> Result<()> {
     let size: usize =
         arguments.iter().map(|argument| argument.as_bytes().len() + 1 + size_of::<usize>()).sum();
     if size > ARGUMENTS_MAX {
-        return Err(Failure::usage(format!("the arguments have {size} bytes together")).hint(
-            "a command takes 2 MiB of arguments at most; write them to a file and give its name",
+        return Err(Failure::usage(format!("the arguments have {size} bytes in total")).hint(
+            "a command takes at most 2 MiB of arguments; write them to a file and pass its name",
         ));
     }
     Ok(())
 }
 
 const LONGEST: &str =
-    "an argument has 131,071 bytes at most; write it to a file and give the file's name";
+    "an argument can have at most 131,071 bytes; write it to a file and pass the file's name";
 
 fn too_much() -> Failure {
     Failure::usage("standard input: more than 1,000,000 items or 256 MiB: nothing was added")
-        .hint("cut it into pieces, with `split -l` for example")
+        .hint("split it, with `split -l` for example")
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn what_no_command_can_take_is_named_by_its_line() {
         let failure = check(b"ok\n\nx\0y\n", Separator::Newline).unwrap_err();
-        assert_eq!(failure.message, "standard input: line 3 has a NUL in it");
+        assert_eq!(failure.message, "standard input: line 3 contains a NUL");
         let mut text = b"ok\n".to_vec();
         text.resize(3 + ARGUMENT_MAX, b'x');
         assert_eq!(check(&text, Separator::Newline), Ok(()));

@@ -16,7 +16,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Resume, out: &mut Out) -> Re
     pause::know(context, &mut store, scope)?;
     let words = words(&store, scope, context.now.wall)?;
     store.resume(scope, context.now.wall)?;
-    selection::ring(context, "it goes on when one is")?;
+    selection::ring(context, "it takes effect when one starts")?;
     context.tell(&json!({ "job": args.job, "paused": false }), &words, out)
 }
 
@@ -32,7 +32,7 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String> {
             let ended = ended("everything", everything);
             Ok(match paused.as_slice() {
                 [] => ended,
-                _ => format!("{ended}; still paused by name: {}", paused.join(", ")),
+                _ => format!("{ended}; still paused: {}", paused.join(", ")),
             })
         }
         Scope::Job(name) => {
@@ -40,7 +40,7 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String> {
             let was = job.is_some_and(|job| job.is_paused(now));
             let ended = ended(&format!("job `{name}`"), was);
             Ok(if everything {
-                format!("{ended}; everything is paused still, until `jobctl resume --all`")
+                format!("{ended}; everything is still paused: resume it with `jobctl resume --all`")
             } else {
                 ended
             })
@@ -49,7 +49,7 @@ fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String> {
 }
 
 fn ended(what: &str, was_paused: bool) -> String {
-    if was_paused { format!("{what} goes on") } else { format!("{what} was not paused") }
+    if was_paused { format!("{what} is resumed") } else { format!("{what} was not paused") }
 }
 
 #[cfg(test)]
@@ -67,12 +67,12 @@ mod tests {
         let one = |store: &Store| words(store, Scope::Job("a"), now).unwrap();
         assert_eq!(all(&store), "everything was not paused");
         store.pause(Scope::Job("a"), None, now).unwrap();
-        assert_eq!(one(&store), "job `a` goes on");
+        assert_eq!(one(&store), "job `a` is resumed");
         store.pause(Scope::All, None, now).unwrap();
-        assert_eq!(all(&store), "everything goes on; still paused by name: `a`");
+        assert_eq!(all(&store), "everything is resumed; still paused: `a`");
         assert_eq!(
             one(&store),
-            "job `a` goes on; everything is paused still, until `jobctl resume --all`"
+            "job `a` is resumed; everything is still paused: resume it with `jobctl resume --all`"
         );
     }
 }

@@ -206,7 +206,7 @@ fn ids(
 }
 
 fn nothing_matched() -> Failure {
-    Failure::no("nothing matched").hint("`jobctl runs` with the same filters shows what there is")
+    Failure::no("nothing matched").hint("try the same filters with `jobctl runs`")
 }
 
 /// Each id once, in the order given: `retry 5 5` means one run.
@@ -241,14 +241,14 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step>
         Answer::Refused(run) => Step::refused(
             id,
             verb.refusal(store, &run)?.unwrap_or_else(|| {
-                Failure::no(format!("run {id} has changed meanwhile: it is {}", run.state))
+                Failure::no(format!("run {id} has changed in the meantime (now {})", run.state))
             }),
         ),
         Answer::KeyHeld { by } => Step::refused(id, key_held(&run, by)),
         Answer::SameOccurrence { by } => Step::refused(
             id,
             Failure::no(format!("run {id}: run {by} of the same occurrence has not ended"))
-                .hint(format!("`jobctl show {by}` shows that one")),
+                .hint(format!("see `jobctl show {by}`")),
         ),
     })
 }
@@ -257,7 +257,7 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step>
 pub(crate) fn key_held(run: &RunRow, by: i64) -> Failure {
     let key = run.key.as_deref().unwrap_or_default();
     Failure::no(format!("run {}: its key `{key}` is held by run {by}", run.id))
-        .hint(format!("`jobctl show {by}` shows that one"))
+        .hint(format!("see `jobctl show {by}`"))
 }
 
 /// Says what became of the runs, one after the other.

@@ -70,7 +70,7 @@ fn edit(
         }
         let errors = count(report.errors.len(), "error");
         if !wants_again(&errors) {
-            return Err(Failure::no(format!("{}: {errors}, nothing is installed", path.display())));
+            return Err(Failure::no(format!("{}: {errors}, not installed", path.display())));
         }
     }
 }
@@ -82,17 +82,15 @@ fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<()> {
     })?;
     match ended {
         Ended::Well => Ok(()),
-        Ended::Exited(127) => {
-            Err(Failure::no(format!("editor `{name}`: there is no such program"))
-                .hint("set VISUAL or EDITOR to one that is installed"))
-        }
+        Ended::Exited(127) => Err(Failure::no(format!("editor `{name}`: not found"))
+            .hint("set VISUAL or EDITOR to one that is installed")),
         Ended::Exited(126) => Err(Failure::no(format!("editor `{name}`: cannot be executed"))
-            .hint("set VISUAL or EDITOR to one that can")),
+            .hint("set VISUAL or EDITOR to an executable program")),
         Ended::Exited(code) => Err(Failure::no(format!(
-            "editor `{name}` ended with exit code {code}: nothing is installed"
+            "editor `{name}` failed (exit code {code}): the jobfile is unchanged"
         ))),
         Ended::Signaled(signal) => Err(Failure::no(format!(
-            "editor `{name}` was ended by signal {signal}: nothing is installed"
+            "editor `{name}` was killed (signal {signal}): the jobfile is unchanged"
         ))),
     }
 }
@@ -143,7 +141,7 @@ fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
     let answer = if context.is_supervised()? {
         Some(reload::ask(context)?)
     } else {
-        context.say("no supervisor is running: it is read at the next start of `jobctl run`");
+        context.say("no supervisor is running: `jobctl run` reads it when it starts");
         None
     };
     out.answer(&facts(path, true, answer.as_ref()), |out| {
@@ -170,7 +168,7 @@ impl Original {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if let Ok(link) = fs::read_link(path) {
                     return Err(Failure::system(format!(
-                        "{}: a symbolic link to {}, which is not there",
+                        "{}: a symbolic link to {}, which does not exist",
                         path.display(),
                         link.display()
                     )));
@@ -206,7 +204,7 @@ impl Original {
         let me = Uid::effective();
         if !me.is_root() && meta.uid() != me.as_raw() {
             return Err(Failure::system(format!(
-                "{}: belongs to another user, and would not after it was replaced",
+                "{}: belongs to another user, and saving it would change its owner",
                 self.target.display()
             ))
             .hint("edit it as that user, or as root"));
@@ -261,10 +259,7 @@ impl Original {
             Err(error) => return Err(Failure::of_file(&self.target, &error)),
         };
         let changed = |what: &str| {
-            Failure::no(format!(
-                "{}: {what} by somebody else meanwhile, nothing is installed",
-                self.path.display()
-            ))
+            Failure::no(format!("{}: {what} in the meantime, not installed", self.path.display()))
         };
         if now != self.bytes {
             return Err(changed("was changed"));

@@ -18,7 +18,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     write(&path)?;
     out.answer(&json!({ "jobfile": path.to_string_lossy() }), |out| {
         out.text(&format!("wrote {}\n", path.display()))?;
-        context.say("edit it, check it with `jobctl check`, then start `jobctl run`");
+        context.say("edit it, check it with `jobctl check`, then start it with `jobctl run`");
         Ok(())
     })
 }
@@ -37,8 +37,8 @@ fn create(path: &Path) -> Result<File> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
     opened.map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {
-            return Failure::no(format!("{}: there is one already", path.display()))
-                .hint("move it away, or name another one with --jobfile");
+            return Failure::no(format!("{}: exists already", path.display()))
+                .hint("move it away, or name another file with --jobfile");
         }
         Failure::of_file(path, &error)
     })

@@ -103,7 +103,7 @@ fn ring(state_dir: &Path) -> Result<()> {
 }
 
 fn gone() -> Failure {
-    Failure::no_supervisor("the supervisor has ended and gave no answer")
+    Failure::no_supervisor("the supervisor ended without an answer")
 }
 
 /// Says why it takes so long, and gives up in the end.
@@ -113,8 +113,8 @@ fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(
     }
     let waited = clock::now().mono.since(asked_at);
     if waited >= GIVE_UP_AFTER {
-        return Err(Failure::system("the supervisor is there, but gives no answer")
-            .hint("its log may say why: a full disk, a locked store, or an older version"));
+        return Err(Failure::system("the supervisor is running but does not answer")
+            .hint("look in its log for a full disk, a locked store or an older version"));
     }
     if waited >= WORD_AFTER && !*is_told {
         *is_told = true;
@@ -137,7 +137,7 @@ impl Answer {
             LoadError::Problems(problems) | LoadError::Untrusted(problems) => {
                 Self { errors: problems.clone(), ..Self::default() }
             }
-            LoadError::Missing(_) => Self::of_failure(path, "there is no such file"),
+            LoadError::Missing(_) => Self::of_failure(path, "no such file"),
             LoadError::Unreadable(error) => Self::of_failure(path, &plain(error)),
         }
     }
@@ -161,8 +161,8 @@ impl Answer {
 
     fn read(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|_| {
-            Failure::system("the answer of the supervisor cannot be read")
-                .hint("it is of another version: restart it")
+            Failure::system("the supervisor's answer cannot be read")
+                .hint("restart it: it is of another version")
         })
     }
 
@@ -173,7 +173,7 @@ impl Answer {
         }
         findings::say(context, Label::Error, &self.errors, None);
         Err(Failure::no(format!(
-            "the jobfile is not in force: {}, the one before stays",
+            "the jobfile is not in force: {}; the previous one stays",
             count(self.errors.len(), "error")
         )))
     }

@@ -9,8 +9,8 @@ use crate::supervisor::metrics::{self, Outside};
 /// Answers `jobctl metrics`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     if out.is_json {
-        return Err(Failure::usage("metrics: this is Prometheus text, and never JSON")
-            .hint("`jobctl stats --json` and `jobctl status --json` have numbers"));
+        return Err(Failure::usage("metrics: the output is Prometheus text, not JSON")
+            .hint("use `jobctl stats --json` or `jobctl status --json`"));
     }
     let is_up = context.is_supervised()?;
     let Some(store) = context.open_read()? else {

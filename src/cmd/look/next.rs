@@ -31,10 +31,12 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
         None => of_jobs(context, args.job.as_deref(), range)?,
     };
     if args.schedule.is_some() && lines.iter().any(|line| line.resolved.is_some()) {
-        context.say("`H` has another value in each job: this is the one of the machine's id and an empty name");
+        context.say(
+            "`H` differs from job to job: shown is its value for an empty name on this machine",
+        );
     }
     if lines.is_empty() {
-        context.say("no occurrence is to come");
+        context.say("no occurrence ahead");
         return Ok(Exit::No);
     }
     out.answers(&lines, |out| print(&lines, &viewer, out))
@@ -54,10 +56,8 @@ fn range(args: &cli::Next, viewer: &Viewer) -> Result<Range> {
     };
     if let Some(until) = until.filter(|until| *until <= after) {
         let (from, until) = (viewer.show(after + MS), viewer.show(until));
-        let message = format!("the end {until} is before the begin {from}");
-        return Err(
-            Failure::usage(message).hint("write a --until that is later than --from, or than now")
-        );
+        let message = format!("--until {until} is before --from {from}");
+        return Err(Failure::usage(message).hint("give a time after --from, or after now"));
     }
     Ok(Range {
         after,
@@ -81,9 +81,7 @@ fn of_expression(text: &str, timezone: Option<&str>, range: Range, now: Wall) ->
     let schedule = Schedule::parse(text, seed).map_err(|error| refusal(text, error))?;
     let resolved = schedule::resolve(text, seed);
     if schedule == Schedule::Reboot {
-        return Err(Failure::no(
-            "schedule `@reboot`: fires once per boot, at no time one could name",
-        ));
+        return Err(Failure::no("schedule `@reboot`: fires at each boot, not at a known time"));
     }
     Ok(next::of_schedule(&schedule, (text, resolved), &zone, (range, now)))
 }
@@ -124,8 +122,7 @@ fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
     let has =
         |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
     if job.schedules.is_empty() {
-        context
-            .say(&format!("job `{}` has no schedule: it runs when it is given an item", job.name));
+        context.say(&format!("job `{}` has no schedule: it runs items from its queue", job.name));
     } else if !job.policy.enabled {
         context.say(&format!("job `{}` is not enabled", job.name));
     } else if has(|schedule| matches!(schedule, Schedule::Reboot)) {

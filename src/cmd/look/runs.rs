@@ -158,7 +158,7 @@ pub(crate) fn check_job(context: &Context, store: Option<&Store>, name: &str) ->
     }
     match Jobs::load(context, store) {
         Ok(jobs) => jobs.find(name).map(|_| ()),
-        Err(_) => Err(Failure::not_found(format!("job `{name}`: there is no such job"))),
+        Err(_) => Err(Failure::not_found(format!("job `{name}`: no such job"))),
     }
 }
 

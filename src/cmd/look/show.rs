@@ -69,7 +69,7 @@ fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Resul
 fn attempts_of(run: &RunRow) -> String {
     match run.budget.max {
         Some(max) => format!("{} of {}", run.attempt, max.max(run.attempt)),
-        None => format!("{} of any number", run.attempt),
+        None => format!("{} (no limit)", run.attempt),
     }
 }
 

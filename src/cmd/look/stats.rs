@@ -20,13 +20,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Res
         crate::cmd::look::runs::check_job(context, store.as_ref(), name)?;
     }
     let Some(store) = store else {
-        context.say("there are no runs yet");
+        context.say("no runs yet");
         return Ok(Exit::Done);
     };
     let period = |at| args.by.map(|by| begin_of(by, at, &viewer));
     let lines = stats::gather(&store, args.job.as_deref(), since, period)?;
     if lines.is_empty() {
-        context.say("no run has ended in that time");
+        context.say("no run ended in that time");
         return Ok(Exit::Done);
     }
     out.answers(&lines, |out| print(&lines, args.by, &viewer, out))

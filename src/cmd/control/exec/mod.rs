@@ -80,7 +80,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     };
     drop(lent);
     if let Some(typed) = typed {
-        context.say("the command reads what is typed from a pipe: it is another user's, and gets no terminal");
+        context.say(
+            "the command runs as another user: it gets no terminal and reads what you type from a \
+             pipe",
+        );
         typed.copy();
     }
     // Whoever is not there needs not be told.
@@ -139,7 +142,7 @@ fn conclude(
 
 fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)> {
     let Some((name, arguments)) = words.split_first() else {
-        return Err(Failure::usage("exec: no job is named"));
+        return Err(Failure::usage("exec: no job given"));
     };
     let job = jobs.find(&name.to_string_lossy())?;
     items::check_arguments(arguments)?;
@@ -204,16 +207,16 @@ fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Fai
             let span = when::span(clock::now().wall.ms().saturating_sub(since.ms()));
             let (id, other) = (run.id, &run.job);
             Failure::not_now(format!(
-                "job `{name}`: locked: run {id} of `{other}` is running for {span}"
+                "job `{name}`: locked: run {id} of `{other}` has been running for {span}"
             ))
             .hint(format!(
-                "wait for it with `jobctl wait {id}`, or let it wait with `jobctl enqueue {name}`"
+                "wait for it with `jobctl wait {id}`, or queue a run with `jobctl enqueue {name}`"
             ))
         }
         None => Failure::not_now(format!(
-            "job `{name}`: locked: a process that is no run of jobctl has its place or lock"
+            "job `{name}`: locked: a process that jobctl did not start holds its lock"
         ))
-        .hint(format!("`jobctl enqueue {name}` lets it wait")),
+        .hint(format!("queue a run with `jobctl enqueue {name}`")),
     })
 }
 
@@ -226,8 +229,8 @@ fn status_of(run: &RunRow) -> u8 {
 
 fn restored_meanwhile(run: &RunRow) -> Failure {
     let (id, job) = (run.id, &run.job);
-    Failure::system(format!("run {id} ({job}): has ended, and the store does not have it any more"))
-        .hint("`jobctl restore` was called meanwhile; what the command printed is not kept")
+    Failure::system(format!("run {id} ({job}): has ended, but is no longer in the store"))
+        .hint("`jobctl restore` ran in the meantime; the command's output was not kept")
 }
 
 /// The wait for an attempt, with what goes to and fro meanwhile.

@@ -37,7 +37,7 @@ pub(super) fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Opt
     let why = if is_moved {
         Some("the store comes from another machine")
     } else if is_former {
-        Some("an older store was put in the place of the one in use")
+        Some("the store in use was replaced by an older one")
     } else if is_restored {
         Some("the store was restored from a backup")
     } else {

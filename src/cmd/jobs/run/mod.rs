@@ -113,10 +113,8 @@ fn ousted(
             "state directory {}: was moved away, removed or replaced",
             state_dir.display()
         ))
-        .hint("start `jobctl run` again; what still runs belongs to whoever uses the directory where it is now"),
-        Ousted::Taken(pid) => {
-            not_in_office(state_dir, OfficeError::Taken(pid.clone()))
-        }
+        .hint("start `jobctl run` again; unfinished runs stay with the old directory"),
+        Ousted::Taken(pid) => not_in_office(state_dir, OfficeError::Taken(pid.clone())),
     };
     let now = clock::now();
     supervisor.say(now.wall, "ousted", &[("error", &failure.message)]);
@@ -133,9 +131,9 @@ fn raise_open_files() -> Result<()> {
         return Ok(());
     }
     Err(Failure::system(format!(
-        "open files: the limit is {max}, with which nothing can be run; {DESCRIPTORS_MIN} is the least"
+        "open files: the limit of {max} is too low: at least {DESCRIPTORS_MIN} are needed"
     ))
-    .hint("raise it with `ulimit -Hn`, or with LimitNOFILE= in a unit of systemd"))
+    .hint("raise it with `ulimit -Hn`, or with LimitNOFILE= in the systemd unit"))
 }
 
 /// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited
@@ -450,11 +448,11 @@ fn say_odds(
         supervisor.say(now.wall, "jobfile_bad", &fields);
     }
     if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
-        let hint = "its log was cut or removed; `jobctl restore` takes a backup back";
+        let hint = "its log was truncated or removed; restore a backup with `jobctl restore`";
         supervisor.say(now.wall, "store_lost_commits", &[("commits", &lost), ("hint", &hint)]);
     }
     if let Some(reason) = why_paused {
-        let hint = "`jobctl resume --all` when it may run here";
+        let hint = "run `jobctl resume --all` if the jobs should run here";
         supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
     }
     Ok(())

@@ -234,7 +234,7 @@ impl<'s> Reloading<'s> {
         true
     }
 
-    /// The jobfile does not answer: the one before stays. What it brings later is judged all the
+    /// The jobfile does not answer: the previous one stays. What it brings later is judged all the
     /// same.
     fn give_up(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> Answer {
         let error = LoadError::Unreadable(io::Error::other(OVERDUE));
@@ -437,13 +437,14 @@ impl<'s> Reloading<'s> {
                 supervisor.say(
                     now.wall,
                     "jobfile_bad",
-                    &[("error", &error), ("instead", &"the one before stays")],
+                    &[("error", &error), ("instead", &"the previous one stays")],
                 );
                 Answer::of_error(&self.service.path, &error)
             }
             Judged::Held(jobs) => {
                 let error = held_text(&jobs);
-                let hint = "`jobctl reload` takes it now; else it is taken when they have ended";
+                let hint = "load it now with `jobctl reload`; otherwise it is loaded when they have \
+                     ended";
                 self.write_error(supervisor, Some(&format!("{error}\nhint: {hint}")), now);
                 supervisor.say(now.wall, "jobfile_held", &[("error", &error), ("hint", &hint)]);
                 self.held = jobs;
@@ -490,7 +491,7 @@ impl<'s> Reloading<'s> {
 fn held_text(jobs: &[GoneJob]) -> String {
     let job = |job: &GoneJob| {
         let runs = count(job.unfinished, "unfinished run");
-        format!("job `{}` would be removed and has {runs}", job.name)
+        format!("job `{}` would be removed but has {runs}", job.name)
     };
     jobs.iter().map(job).collect::<Vec<_>>().join("\n")
 }

@@ -32,7 +32,7 @@ pub(crate) fn refuse(context: &Context, jobfile: &Path, state_dir: &Path) -> Res
 
 fn refusal(jobfile: &Path, other: &Path, holder: &Holder) -> Failure {
     Failure::not_now(format!(
-        "jobfile {}: a supervisor runs it already as {}, in state directory {} (pid {})",
+        "jobfile {}: a supervisor already runs it as {}, in state directory {} (pid {})",
         jobfile.display(),
         holder.jobfile.display(),
         other.display(),

@@ -161,7 +161,7 @@ fn refuse_to_wait_in_vain(context: &Context, cursor: &Cursor, run: &RunRow) -> R
         return Ok(());
     }
     Err(Failure::no_supervisor(format!(
-        "run {} is {}, and there is no supervisor",
+        "run {} is {}, but no supervisor is running",
         run.id, run.state
     )))
 }

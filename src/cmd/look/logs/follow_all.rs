@@ -32,7 +32,7 @@ struct Watch {
 pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit> {
     let mut store = context.open_read()?;
     if !context.is_supervised()? {
-        context.say("no supervisor is running: nothing new is started");
+        context.say("no supervisor is running: no run will start");
     }
     let mut watch = Watch {
         data_version: None,

@@ -21,7 +21,7 @@ use crate::store::{RunRow, Store};
 /// Answers `jobctl logs`.
 pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Result<Exit> {
     if args.follow && out.is_json {
-        return Err(Failure::usage("logs: --follow and --json do not go together"));
+        return Err(Failure::usage("logs: --follow and --json cannot be combined"));
     }
     let Some(target) = &args.target else {
         return follow_all::answer(context, args, out);
@@ -80,7 +80,7 @@ fn find(context: &Context, store: Option<&Store>, target: &str, is_followed: boo
     if target.bytes().all(|byte| byte.is_ascii_digit()) {
         return target
             .parse()
-            .map_err(|_| Failure::not_found(format!("run {target}: there is no such run")));
+            .map_err(|_| Failure::not_found(format!("run {target}: no such run")));
     }
     let Some(store) = store else {
         return Err(no_attempt_yet(context, None, target));
@@ -99,17 +99,17 @@ fn find(context: &Context, store: Option<&Store>, target: &str, is_followed: boo
 fn no_attempt_yet(context: &Context, store: Option<&Store>, name: &str) -> Failure {
     match Jobs::load(context, store).map(|jobs| jobs.find(name).map(|_| ())) {
         Ok(Err(no_such_job)) => no_such_job,
-        Ok(Ok(())) => Failure::no(format!("job `{name}`: no run of it was started yet")),
-        Err(_) => Failure::not_found(format!("job `{name}`: there is no such job")),
+        Ok(Ok(())) => Failure::no(format!("job `{name}`: no run has started yet")),
+        Err(_) => Failure::not_found(format!("job `{name}`: no such job")),
     }
 }
 
 /// The attempt that was asked for, else the newest one.
 fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32> {
     match asked.unwrap_or(run.attempt) {
-        0 => Err(Failure::no(format!("run {} was not started yet ({})", run.id, run.state))),
+        0 => Err(Failure::no(format!("run {} has not started yet ({})", run.id, run.state))),
         attempt if attempt > run.attempt => Err(Failure::not_found(format!(
-            "run {}: there is no attempt {attempt}, only {}",
+            "run {}: no attempt {attempt}, only {}",
             run.id, run.attempt
         ))),
         attempt => Ok(attempt),

@@ -61,7 +61,7 @@ pub(super) fn answer(
     let records = read(log)?.finish(&zone, context.now.wall);
     let Some(covered) = covered(&records).filter(|_| !records.starts.is_empty()) else {
         return Err(Failure::no(format!(
-            "{}: cron has recorded no start there (no CMD line)",
+            "{}: no start recorded by cron (no CMD line)",
             name_of(log)
         ))
         .hint("name the file that cron logs to: `jobctl import --compare /var/log/syslog`"));
@@ -71,7 +71,7 @@ pub(super) fn answer(
             "{}: its lines are more than {YEARS_MAX} years apart",
             name_of(log)
         ))
-        .hint("one of them has a wrong date: give a part of the log"));
+        .hint("one of them has a wrong date: give only a part of the log"));
     }
     let caller = user::current().name;
     let expected = |line| -> Expected<'_> {
@@ -226,7 +226,7 @@ impl Report<'_> {
         ))?;
         if found.apart > 0 {
             out.line(format!(
-                "{} of @reboot, or of lines that do nothing: not compared",
+                "{} not compared: @reboot, or a line that does nothing",
                 count(found.apart, "start")
             ))?;
         }

@@ -46,7 +46,7 @@ pub(super) fn request(args: &cli::Import, file: Option<&Path>) -> Result<(Reques
         return Ok((Request { sources, is_modern: args.modern, ..Request::default() }, notes));
     }
     if !root.is_dir() {
-        return Err(Failure::system(format!("{}: there is no such directory", root.display())));
+        return Err(Failure::system(format!("{}: no such directory", root.display())));
     }
     let mut system = System {
         is_running: args.root.is_none(),
@@ -61,10 +61,7 @@ pub(super) fn request(args: &cli::Import, file: Option<&Path>) -> Result<(Reques
         system.read_spool()?;
     }
     if system.request.sources.is_empty() {
-        return Err(Failure::no(format!(
-            "{}: there is no crontab below it",
-            system.root.display()
-        )));
+        return Err(Failure::no(format!("{}: no crontab found in it", system.root.display())));
     }
     system.note_variables();
     Ok((system.request, system.notes))
@@ -79,12 +76,10 @@ fn looked_at(source: Source, path: Option<&Path>) -> Result<(Source, Vec<Note>)>
     let file = &source.file;
     if crontab::is_anacrontab(&source.bytes) {
         if let Some(user) = user.as_deref().filter(|user| *user != "root") {
-            let what = format!(
-                "{file}: its lines are those of an anacrontab, whose jobs are root's, not {user}'s"
-            );
+            let what = format!("{file}: an anacrontab, whose jobs run as root, not as {user}");
             return Err(Failure::usage(what));
         }
-        let text = "its lines are those of an anacrontab, and so it is read".to_owned();
+        let text = "read as an anacrontab: its lines have the form of one".to_owned();
         let note = Note { file: file.clone(), line: None, text };
         return Ok((Source { kind: Kind::Anacron, ..source }, vec![note]));
     }
@@ -120,9 +115,9 @@ fn is_program(name: &str) -> bool {
 fn own() -> Result<Source> {
     let name = user::current().name;
     let output = process::output_of("crontab", &["-l"]).map_err(|error| {
-        let hint = "name the file, or give it on standard input: `jobctl import -`";
+        let hint = "name the file, or pass it on standard input: `jobctl import -`";
         let reason = if error.kind() == ErrorKind::NotFound {
-            "there is no such program, which would print your crontab".to_owned()
+            "not found; `crontab -l` would print your crontab".to_owned()
         } else {
             format!("cannot be started: {}", plain(&error))
         };
@@ -225,11 +220,14 @@ impl System {
         let directory = self.path("etc/cron.d");
         for (name, path) in names_in(&directory)? {
             if !is_taken(&name) {
-                self.pass_over(&path, "cron takes no file whose name has other characters than letters, digits, `_` and `-`");
+                self.pass_over(
+                    &path,
+                    "cron ignores names with characters other than letters, digits, `_` and `-`",
+                );
             } else if path.is_file() {
                 self.add_if_there(&path, Kind::System)?;
             } else {
-                self.pass_over(&path, "it is no file");
+                self.pass_over(&path, "not a file");
             }
         }
         for path in DIRECTORIES {
@@ -239,7 +237,7 @@ impl System {
         if self.request.has_anacron {
             self.add_if_there(&anacrontab, Kind::Anacron)?;
         } else if anacrontab.exists() {
-            self.pass_over(&anacrontab, "there is no /usr/sbin/anacron that would read it");
+            self.pass_over(&anacrontab, "not in use, /usr/sbin/anacron is missing");
         }
         Ok(())
     }
@@ -253,7 +251,8 @@ impl System {
         if mode & 0o022 != 0 && kind == Kind::System {
             self.note(
                 path,
-                "Debian's cron takes no such file that others than root may write; here it counts",
+                "Debian's cron ignores it because users other than root may write it; it is \
+                     imported here",
             );
         }
         let file = path.display().to_string();
@@ -276,11 +275,15 @@ impl System {
         for (name, script) in names_in(&directory)? {
             let meta = fs::metadata(self.target(&script));
             if !meta.as_ref().is_ok_and(Metadata::is_file) {
-                self.pass_over(&script, "it is no file");
+                self.pass_over(&script, "not a file");
             } else if !is_taken(&name) {
-                self.pass_over(&script, "run-parts takes no script whose name has other characters than letters, digits, `_` and `-`");
+                self.pass_over(
+                    &script,
+                    "run-parts ignores names with characters other than letters, digits, `_` and \
+                     `-`",
+                );
             } else if !meta.is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0) {
-                self.pass_over(&script, "it is not executable, so run-parts does not run it");
+                self.pass_over(&script, "not executable, so run-parts does not run it");
             } else {
                 scripts.push(name);
             }
@@ -300,7 +303,7 @@ impl System {
     fn read_spool(&mut self) -> Result<()> {
         let spools = SPOOLS.map(|spool| self.path(spool));
         let Some(spool) = spools.iter().find(|spool| spool.is_dir()) else {
-            let text = "there is no spool of crontabs";
+            let text = "no crontab spool found";
             if self.request.sources.is_empty() {
                 return Err(Failure::no(format!("{}: {text}", self.root.display())));
             }
@@ -312,11 +315,11 @@ impl System {
         for (user, path) in names_in(spool)? {
             let meta = fs::symlink_metadata(&path).ok().filter(Metadata::is_file);
             let Some(meta) = meta.filter(|_| !user.starts_with("tmp.")) else {
-                self.pass_over(&path, "it is no user's crontab");
+                self.pass_over(&path, "not the crontab of a user");
                 continue;
             };
             if !owner::is_believed(&user, &path, &meta) {
-                self.pass_over(&path, "others than root may have written it, or given it its name");
+                self.pass_over(&path, "users other than root may have written or named it");
                 continue;
             }
             let mut bytes = read_file(&path)?;
@@ -347,13 +350,19 @@ impl System {
                 .collect();
             if !names.is_empty() {
                 let names = names.join(", ");
-                self.note(&path, &format!("Debian's cron gives its commands {names} from this file; write into `env` what they need"));
+                self.note(
+                    &path,
+                    &format!(
+                        "Debian's cron sets {names} from this file; add what the commands need to \
+                     `env`"
+                    ),
+                );
             }
         }
     }
 
     fn pass_over(&mut self, path: &Path, reason: &str) {
-        self.note(path, &format!("passed over: {reason}"));
+        self.note(path, &format!("skipped: {reason}"));
     }
 
     fn note(&mut self, path: &Path, text: &str) {

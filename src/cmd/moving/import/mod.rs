@@ -67,9 +67,7 @@ impl<'a> Wish<'a> {
         let standard_input = Path::new("-");
         if wish.file == Some(standard_input) && wish.log == Some(compare::Log::File(standard_input))
         {
-            return Err(Failure::usage(
-                "standard input: it cannot be both the crontab and the log",
-            ));
+            return Err(Failure::usage("standard input cannot be both the crontab and the log"));
         }
         let Some(word) = args.prove.as_deref() else {
             return Ok(wish);
@@ -225,7 +223,7 @@ fn note_line(note: &Note) -> String {
 fn summary(import: &Import) -> String {
     let jobs = match import.jobs.len() {
         0 if import.unknown.is_empty() => {
-            return "jobctl: there is nothing to import; the jobfile has no jobs".to_owned();
+            return "jobctl: nothing to import; the jobfile has no jobs".to_owned();
         }
         0 => "no job".to_owned(),
         jobs => count(jobs, "job"),
@@ -243,7 +241,8 @@ fn summary(import: &Import) -> String {
     let next = if import.switch_off.is_empty() {
         ""
     } else {
-        "\njobctl: when `jobctl check` is content and `jobctl run` is running, switch the imported lines off in cron:"
+        "\njobctl: once `jobctl check` passes and `jobctl run` is running, disable the \
+             imported lines in cron:"
     };
     format!("jobctl: {jobs}{off}{lost}{next}")
 }

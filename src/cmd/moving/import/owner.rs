@@ -18,7 +18,7 @@ pub(super) const SPOOLS: [&str; 3] =
 /// said.
 pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
     if args.user.is_none() && Uid::effective().is_root() {
-        let what = "standard input: as root it must be said whose crontab it is";
+        let what = "standard input: root must name the owner of the crontab";
         return Err(unsaid(what, "-"));
     }
     Ok(args.user.clone())
@@ -37,7 +37,7 @@ pub(super) fn of_file(args: &cli::Import, path: &Path, meta: &Metadata) -> Resul
     if Uid::effective().is_root() && !is_roots_own(meta) {
         let path = path.display();
         let what = format!(
-            "{path}: others than root may have written it, and it must be said whose crontab it is"
+            "{path}: users other than root may have written it; name the owner of the crontab"
         );
         return Err(unsaid(&what, &path.to_string()));
     }
@@ -78,8 +78,6 @@ fn is_roots_own(meta: &Metadata) -> bool {
 }
 
 fn unsaid(what: &str, file: &str) -> Failure {
-    let hint = format!(
-        "`jobctl import --user NAME {file}` makes jobs of that user, `--user root` jobs of root"
-    );
+    let hint = format!("give the user that its jobs run as: `jobctl import --user NAME {file}`");
     Failure::usage(what).hint(hint)
 }

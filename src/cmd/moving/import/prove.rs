@@ -41,7 +41,7 @@ pub(super) fn parse_days(text: &str) -> Result<u32> {
     match text.parse() {
         Ok(days @ 1..=DAYS_MAX) => Ok(days),
         Ok(_) | Err(_) => Err(Failure::usage(format!(
-            "`--prove {text}` is no number of days from 1 to {DAYS_MAX}"
+            "`--prove {text}`: not a number of days from 1 to {DAYS_MAX}"
         ))),
     }
 }
@@ -126,19 +126,19 @@ impl Report<'_> {
         let mut lines: Vec<String> = mismatches.flat_map(|it| self.lines(it)).collect();
         if self.proof.boots > 0 {
             lines.push(format!(
-                "{} of @reboot, which has no occurrences to compare",
+                "{} of @reboot not compared: no occurrences",
                 count(self.proof.boots, "job")
             ));
         }
         if self.anacron > 0 {
             lines.push(format!(
-                "{} of anacron, which cron does not start: not compared",
+                "{} of anacron not compared: cron does not start them",
                 count(self.anacron, "job")
             ));
         }
         if self.unknown > 0 {
             lines.push(format!(
-                "{} kept as a comment: not compared",
+                "{} kept as a comment not compared",
                 count(self.unknown as u64, "line")
             ));
         }
