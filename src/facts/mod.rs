@@ -14,6 +14,7 @@ pub(crate) mod next;
 pub(crate) mod overview;
 pub(crate) mod pieces;
 pub(crate) mod run;
+pub(crate) mod said;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod traffic;

@@ -9,14 +9,17 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::closely::{self, Closely};
-use super::live;
 use super::overview::{JobStatus, Sources, Supervisor};
 use super::traffic::{Obstacle, Traffic};
+use super::{live, said};
 use crate::core::run::State;
 use crate::store::{Filter, JobRow, RunRow, Store, StoreError, Untold};
 
 /// Runs of each kind that people are shown.
 const RUNS_MAX: u32 = 10;
+
+/// Queues of so many jobs are looked at for what starts next.
+const QUEUES_MAX: usize = 200;
 
 /// So many jobs are shown without a question.
 const JOBS_PLAIN: usize = 50;
@@ -78,6 +81,8 @@ pub(crate) struct Lists {
     pub(crate) waiting: List<(RunRow, Why)>,
     /// What failed; of many failures the newest of each job, so that a noisy job hides no other.
     pub(crate) failed: List<RunRow>,
+    /// The last lines of output of those.
+    pub(crate) last_lines: HashMap<i64, String>,
 }
 
 /// Some of so many.
@@ -232,13 +237,17 @@ fn lists(
         jobs.iter().filter_map(|job| job.row).map(counter).sum::<i64>()
     };
     let failed = failed(from, store, jobs, total(|row| row.failed))?;
+    let last_lines = said::last_line_of_each(store, &failed.runs);
     if is_failed_only {
-        return Ok(Lists { failed, ..Lists::default() });
+        return Ok(Lists { failed, last_lines, ..Lists::default() });
     }
     let running = newest_in(from, store, &[State::Running], total(|row| row.running))?;
     let states = [State::Queued, State::Retrying, State::Scheduled];
     let waiting = total(|row| row.queued + row.retrying + row.scheduled);
-    let List { count, runs } = newest_in(from, store, &states, waiting)?;
+    let List { count, runs } = match newest_in(from, store, &states, waiting)? {
+        list if list.is_whole() => list,
+        list => List { count: list.count, runs: next_to_start(store, jobs)? },
+    };
     let mut waiting = List { count, runs: Vec::with_capacity(runs.len()) };
     if !runs.is_empty() {
         let traffic = Traffic::read(store, from.jobs, from.now)?;
@@ -247,7 +256,7 @@ fn lists(
             waiting.runs.push((run, why));
         }
     }
-    Ok(Lists { running, waiting, failed })
+    Ok(Lists { running, waiting, failed, last_lines })
 }
 
 /// The newest runs in these states, if there are any, with what they say now.
@@ -267,6 +276,19 @@ fn newest_in(
     runs.truncate(RUNS_MAX as usize);
     live::fill_in(from.state_dir, &mut runs);
     Ok(List { count, runs })
+}
+
+/// Of a long queue, what starts next as far as can be told: what is queued, then what falls due.
+fn next_to_start(store: &Store, jobs: &[JobStatus<'_>]) -> Result<Vec<RunRow>, StoreError> {
+    let mut runs = Vec::new();
+    let waiting = jobs.iter().filter_map(|job| job.row).filter(|row| row.queued > 0);
+    for row in waiting.take(QUEUES_MAX) {
+        runs.extend(store.queue(row.id, RUNS_MAX)?);
+    }
+    runs.sort_by_key(|run| (std::cmp::Reverse(run.priority), run.due_at, run.id));
+    runs.extend(store.due_next(RUNS_MAX)?);
+    runs.truncate(RUNS_MAX as usize);
+    Ok(runs)
 }
 
 fn failed(

@@ -12,7 +12,9 @@ use rusqlite::{params, params_from_iter, types::Value};
 
 use super::cells::Cell;
 use super::feed;
-use super::sql::{FAILED, FIRST_QUEUED, IN_SIGHT, QUEUED, RUN, RUNS, STAGED, SUCCEEDED, sql};
+use super::sql::{
+    FAILED, FIRST_QUEUED, IN_SIGHT, QUEUED, RETRYING, RUN, RUNS, SCHEDULED, STAGED, SUCCEEDED, sql,
+};
 use super::types::{ATTEMPT, AttemptRow, Filter, JOB, JobRow, Output, RunRow, SupervisorRow};
 use super::{Store, StoreError};
 use crate::core::output::OutputLayout;
@@ -80,6 +82,26 @@ impl Store {
             sql! {"SELECT {RUN} FROM {RUNS} WHERE run.job = ?1 \
             AND run.state = {QUEUED} AND run.held IS NULL {FIRST_QUEUED}"},
             [job_id],
+        )
+    }
+
+    /// The first runs in the queue of a job, in the order in which they are claimed.
+    pub(crate) fn queue(&self, job_id: i64, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.all(
+            "read the queue",
+            sql! {"SELECT {RUN} FROM {RUNS} WHERE run.job = ?1 AND run.state = {QUEUED} \
+            AND run.held IS NULL ORDER BY run.priority DESC, run.due_at, run.id LIMIT ?2"},
+            params![job_id, limit],
+        )
+    }
+
+    /// The runs that fall due next.
+    pub(crate) fn due_next(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.all(
+            "read what falls due",
+            sql! {"SELECT {RUN} FROM {RUNS} WHERE run.state IN ({SCHEDULED}, {RETRYING}) \
+            AND run.due_at IS NOT NULL ORDER BY run.due_at LIMIT ?1"},
+            [limit],
         )
     }
 

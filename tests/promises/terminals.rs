@@ -185,6 +185,46 @@ fn check_shows_the_line_of_what_is_wrong_on_a_terminal() {
 }
 
 #[test]
+fn a_long_queue_says_what_starts_next_and_its_ids_are_for_pipes() {
+    let house = House::new("[jobs.a]\ncommand = 'true'\n");
+    let items: String = (1..=30).map(|nth| format!("item{nth}\n")).collect();
+    let ids = house.ask_with(&["enqueue", "--lines", "a"], &items).expect(0).out;
+    assert_eq!(ids.lines().count(), 30);
+    let input = File::open(house.write("items", &items)).expect("it was just written");
+    let mut enqueue = house.jobctl();
+    enqueue.args(["enqueue", "--lines", "a"]).stdin(input);
+    let said = String::from_utf8(on_terminal_of(80, &mut enqueue)).expect("it is text");
+    assert!(said.ends_with("\n30 runs, 31 to 60\r\n"), "{said}");
+    let first = house.enqueue(&["--priority", "5", "a", "urgent"]);
+    let status = house.ask(&["status"]).expect(0).out;
+    let (_, next) = status.split_once("61 waiting; next to start:\n").expect("it is said");
+    let shown: Vec<&str> = next
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(' ').find(|word| !word.is_empty()))
+        .collect();
+    let expected: Vec<String> =
+        std::iter::once(first).chain(1..=9).map(|id| id.to_string()).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn failures_show_the_last_lines_that_they_printed() {
+    let house =
+        House::new("[jobs.a]\ncommand = 'for n in 1 2 3 4; do echo \"line $n\"; done; exit 3'\n");
+    let supervisor = house.start();
+    let run = house.enqueue(&["a"]);
+    house.wait_state(run, "failed");
+    for call in [&["runs", "--failed"][..], &["status"]] {
+        let said = house.ask(call).expect(0).out;
+        assert!(said.contains("LAST LINE\n") && said.contains("  line 4\n"), "{said}");
+    }
+    let why = house.ask(&["why", &run.to_string()]).expect(0).out;
+    assert!(why.contains("; last lines of output: line 2 / line 3 / line 4"), "{why}");
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn what_exec_copies_is_escaped_on_a_terminal_and_exact_elsewhere() {
     let house = House::new(&jobfile());
     let mut bytes = HOSTILE.as_bytes().to_vec();

@@ -1,5 +1,7 @@
 //! `jobctl runs`: the newest runs, one a line.
 
+use std::collections::HashMap;
+
 use crate::cli;
 use crate::cmd::filter;
 use crate::cmd::when;
@@ -7,6 +9,7 @@ use crate::cmd::{Cell, Context, Exit, Failure, Jobs, Out, Result, Style, Table, 
 use crate::core::run::State;
 use crate::core::{escape, shell};
 use crate::facts::live;
+use crate::facts::said;
 use crate::store::{Filter, RunRow, Store};
 
 /// Answers `jobctl runs`.
@@ -19,12 +22,30 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
         check_job(context, store.as_ref(), name)?;
     }
     let limit = (args.count > 0).then_some(args.count);
+    let store = store.as_ref();
     let mut runs = store.map(|store| store.runs(&filter, limit)).transpose()?.unwrap_or_default();
     live::fill_in(context.state_dir()?, &mut runs);
     if runs.is_empty() {
         return Ok(none_found(context, &filter));
     }
-    out.answers(&runs, |out| print(&runs, &viewer, out))
+    let is_of_failures = filter.failed || filter.states == [State::Failed];
+    out.answers(&runs, |out| match store.filter(|_| is_of_failures) {
+        Some(store) => print_failed(&runs, &said::last_line_of_each(store, &runs), &viewer, out),
+        None => print(&runs, &viewer, out),
+    })
+}
+
+/// Prints failed runs, with the last line of output of each.
+pub(crate) fn print_failed(
+    runs: &[RunRow],
+    lines: &HashMap<i64, String>,
+    viewer: &Viewer,
+    out: &mut Out,
+) -> Result<()> {
+    let said = |run: &RunRow| Cell::maybe(lines.get(&run.id));
+    let table = |detail| table(runs, viewer, detail).flexible("LAST LINE", said);
+    let full = table(Detail::Full);
+    if full.fits(out.width) { full.print(out) } else { table(Detail::Brief).print(out) }
 }
 
 /// Prints runs as a table; where it would be too wide, without what matters least.

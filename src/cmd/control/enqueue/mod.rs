@@ -54,7 +54,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         1 => selection::ring(context, "it will run when one is")?,
         _ => selection::ring(context, "they will run when one is")?,
     }
-    let ids = |out: &mut Out| added.iter().try_for_each(|added| out.line(added.id.to_string()));
+    let ids = |out: &mut Out| match out.is_terminal() && added.len() > 1 {
+        true => out.line(ids_words(&added)),
+        false => added.iter().try_for_each(|added| out.line(added.id.to_string())),
+    };
     let printed = out.answers(&added, ids).and_then(|_| out.flush());
     tell(context, job, &added);
     if !args.wait {
@@ -274,6 +277,13 @@ fn tell(context: &Context, job: &Job, added: &[Added]) {
     if let Ok(Some(text)) = pause_of(context, job.name.as_str()) {
         context.say(&text);
     }
+}
+
+/// The runs of many items in one line: `900 runs, 101 to 1000`.
+fn ids_words(added: &[Added]) -> String {
+    let ids = || added.iter().map(|added| added.id);
+    let (first, last) = (ids().min().unwrap_or_default(), ids().max().unwrap_or_default());
+    format!("{}, {first} to {last}", count(added.len(), "run"))
 }
 
 /// What keeps the job's runs waiting, if it is a pause, a shadow or a stop.

@@ -18,7 +18,12 @@ pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
     if print_title(&format!("running{known}"), &lists.running, out)? {
         runs::print(&lists.running.runs, page.viewer, out)?;
     }
-    if print_title("waiting", &lists.waiting, out)? {
+    if lists.waiting.count > i64::try_from(lists.waiting.runs.len()).unwrap_or(i64::MAX) {
+        let title = format!("{} waiting; next to start:", lists.waiting.count);
+        out.line("")?;
+        out.line(out.styled(Style::Bold, &title))?;
+        waiting(page, &lists.waiting.runs).print(out)?;
+    } else if print_title("waiting", &lists.waiting, out)? {
         waiting(page, &lists.waiting.runs).print(out)?;
     }
     print_failed(page, &lists.failed, out)
@@ -31,7 +36,7 @@ fn print_failed(page: &Page<'_>, failed: &List<RunRow>, out: &mut Out) -> Result
     if !print_title(title, failed, out)? {
         return Ok(());
     }
-    runs::print(&failed.runs, page.viewer, out)?;
+    runs::print_failed(&failed.runs, &page.status.lists.last_lines, page.viewer, out)?;
     for line in untold::lines(&page.status.untold) {
         out.line(out.styled(Style::Bad, &line))?;
     }

@@ -4,12 +4,12 @@ use super::Case;
 use crate::cmd::when;
 use crate::cmd::{Failure, Result};
 use crate::core::ended::HowItEnded;
-use crate::core::escape;
 use crate::core::run::{Reason, State};
+use crate::facts::said;
 use crate::store::{AttemptRow, RunRow};
 
-/// Characters of a line of output that are shown.
-const LINE_MAX: usize = 200;
+/// Lines of output that are shown.
+const LINES_MAX: usize = 3;
 
 impl Case<'_> {
     /// What made an ended run what it is.
@@ -37,7 +37,7 @@ impl Case<'_> {
         let by = run.by.map_or_else(|| "another run".to_owned(), |by| format!("run {by}"));
         let gave_up = |why: &str| {
             let attempts = self.attempts_text(run)?;
-            let line = self.last_line(run)?;
+            let line = self.last_lines(run)?;
             Ok::<_, Failure>(format!("gave up{why} {attempts}{line}"))
         };
         Ok(match reason {
@@ -105,23 +105,14 @@ impl Case<'_> {
         Ok(format!("after {count}{took}: {}{error}", story(&attempts)))
     }
 
-    /// The last line that the newest attempt wrote.
-    fn last_line(&self, run: &RunRow) -> Result<String> {
-        let Some(output) = self.store.output(run.id, run.attempt)? else {
-            return Ok(String::new());
-        };
-        let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
-        let line = bytes
-            .split(|byte| *byte == b'\n')
-            .rev()
-            .map(|line| line.trim_ascii())
-            .find(|line| !line.is_empty());
-        Ok(line
-            .map(|line| {
-                let text: String = escape::bytes(line).chars().take(LINE_MAX).collect();
-                format!("; last line of output: {text}")
-            })
-            .unwrap_or_default())
+    /// The last lines that the newest attempt wrote.
+    fn last_lines(&self, run: &RunRow) -> Result<String> {
+        let lines = said::last_lines(self.store, run, LINES_MAX)?;
+        Ok(match lines.as_slice() {
+            [] => String::new(),
+            [only] => format!("; last line of output: {only}"),
+            several => format!("; last lines of output: {}", several.join(" / ")),
+        })
     }
 }
 
