@@ -37,6 +37,10 @@ words! {
     }
 }
 
+/// What is told apart where hooks and mails fail and work again: the job's id, the event, and the
+/// means.
+pub(crate) type Kind = (i64, Event, Means);
+
 /// What came of an attempt, as far as somebody may want to hear of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptEnd {

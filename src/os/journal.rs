@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::fstat;
 
+/// The priorities of syslog(3) that are used here.
+pub(crate) const ERROR: u8 = 3;
+pub(crate) const WARNING: u8 = 4;
+pub(crate) const INFO: u8 = 6;
+
 /// Where journald takes events.
 const SOCKET: &str = "/run/systemd/journal/socket";
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::duties::claim::Claim;
-use super::duties::notify::Kind;
-use super::duties::prune::Pruning;
+use super::claim::Claim;
 use super::jobs::{Pauses, Planning};
 use super::live::Live;
+use super::pruning::Pruning;
 use super::spawner::Stop;
+use crate::core::notice::Kind;
 use crate::store::RunningExec;
 
 /// What follows from a turn once it is on disk, and only then.

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use super::Supervisor;
 use super::recover::adopted_live;
 use super::slots::Slots;
 use super::spawner::{Adopted, Report, SlotEnd, Spawner, Stop};
-use super::{LOCK_AGAIN, Supervisor};
+use super::when::LOCK_AGAIN;
 use crate::core::job::{Job, Name, Retry};
 use crate::core::lane;
 use crate::core::reason::plain;

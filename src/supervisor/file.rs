@@ -1,7 +1,7 @@
 //! The file of the store: whether it is still where it was, and whether its log can be begun anew.
 
-use super::LOOK_EVERY;
 use super::log::Log;
+use super::when::LOOK_EVERY;
 use crate::core::time::{Mono, Now};
 use crate::store::{Rescued, Store};
 

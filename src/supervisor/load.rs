@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Supervisor;
+use super::configuration::Mode;
 use super::jobs::{JobState, Planning};
 use super::memory::Memory;
 use super::spawner::Spawner;
-use super::{Mode, Supervisor};
 use crate::core::job::Job;
 use crate::core::plan;
 use crate::core::run::Cause;

@@ -15,7 +15,7 @@ use self::terminal::Screen;
 use crate::core::hash::fnv1a;
 use crate::core::job::LogFormat;
 use crate::core::time::Wall;
-use crate::os::journal::{self, Journal, Sent};
+use crate::os::journal::{self, ERROR, INFO, Journal, Sent, WARNING};
 use crate::os::poll;
 
 /// So much may wait for a reader that is stuck; events beyond it are counted.
@@ -26,11 +26,6 @@ const PIECE: usize = 4096;
 
 /// While lines wait for their reader, it is looked after this often.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// Priorities of syslog(3).
-const ERROR: u8 = 3;
-const WARNING: u8 = 4;
-const INFO: u8 = 6;
 
 /// The events that there are (jobctl(1), "The log"), and how much each matters.
 const EVENTS: &[(&str, u8)] = &[

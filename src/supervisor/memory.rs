@@ -4,17 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::clock::Clock;
-use super::duties::notify::Kind;
-use super::duties::prune::Pruning;
-use super::duties::stop::Stopping;
+use super::configuration::{Configuration, Mode};
 use super::effects::Effects;
 use super::environment::Surroundings;
 use super::jobs::{Jobs, Pauses};
 use super::live::AllLive;
 use super::oversight::Oversight;
 use super::places::Places;
+use super::pruning::Pruning;
 use super::spawner::{SlotEnd, Spawner, Stop};
-use super::{Configuration, Mode};
+use super::stopping::Stopping;
+use crate::core::notice::Kind;
 use crate::core::time::{Mono, Now};
 use crate::store::RunningExec;
 

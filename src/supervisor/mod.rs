@@ -4,7 +4,9 @@
 //! Starts nothing itself (that is a [`spawner::Spawner`]'s) and asks no clock: a turn is given
 //! `now`, so that tests invent it.
 
+mod claim;
 mod clock;
+mod configuration;
 pub(crate) mod daemon;
 pub(crate) mod disk;
 mod duties;
@@ -23,12 +25,14 @@ mod memory;
 pub(crate) mod metrics;
 mod oversight;
 mod places;
+mod pruning;
 mod queue;
 mod recover;
 mod signs;
 mod slot;
 pub(crate) mod slots;
 pub(crate) mod spawner;
+mod stopping;
 mod sweeping;
 mod turn;
 pub(crate) mod watching;
@@ -41,18 +45,16 @@ mod scenarios;
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::job::{HeartbeatTarget, LogFormat, OnStop};
 use crate::core::reason::plain;
 use crate::core::time::{Mono, Now, Wall};
 use crate::keeper::order::Order;
 use crate::store::{Store, StoreError};
 
+use claim::Claim;
+pub(crate) use configuration::{Configuration, Mode};
 use disk::Disk;
-use duties::claim::Claim;
-use duties::stop::Stopping;
 use effects::Effects;
 use environment::Surroundings;
 use errand::Errands;
@@ -64,55 +66,11 @@ use memory::Memory;
 use oversight::Oversight;
 use queue::Queue;
 use spawner::{Report, SlotEnd, Spawner, Stop};
+use stopping::Stopping;
 use turn::Turn;
 use weather::Weather;
+use when::{LOCK_AGAIN, LOOK_EVERY};
 use work::Work;
-
-/// No wait is longer: the wall clock may have been set, a ring may have been lost.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
-
-/// A lock that a stranger holds gives no sign when it is free.
-const LOCK_AGAIN: Duration = Duration::from_secs(1);
-
-/// The longest wait after something that failed.
-const BACK_OFF_MAX: Duration = Duration::from_secs(10);
-
-/// Whether a supervisor does what it plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// It does.
-    Live,
-    /// It puts each occurrence down as `skipped (shadow)` and starts nothing; what waits is left
-    /// alone.
-    Shadow,
-}
-
-/// What a supervisor is told at its start.
-#[derive(Clone, Debug)]
-pub(crate) struct Configuration {
-    /// Attempts at once over all jobs.
-    pub(crate) running_max: usize,
-    /// Whether anything is started.
-    pub(crate) mode: Mode,
-    /// What a stop does.
-    pub(crate) on_stop: OnStop,
-    /// How long a stop may take.
-    pub(crate) stop_timeout: Duration,
-    /// Seed of `jitter`: `hash_seed` of the jobfile, else the machine id.
-    pub(crate) seed: String,
-    /// Bytes of output that are kept in all.
-    pub(crate) output_total_max: i64,
-    /// The state directory.
-    pub(crate) state_dir: PathBuf,
-    /// The boot of the machine.
-    pub(crate) boot_id: String,
-    /// The form of the log; none: what suits its reader.
-    pub(crate) log_format: Option<LogFormat>,
-    /// Where metrics are written.
-    pub(crate) metrics_file: Option<PathBuf>,
-    /// What says that the supervisor lives, and how often.
-    pub(crate) heartbeat: Option<(HeartbeatTarget, Duration)>,
-}
 
 /// Something that happened outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -369,7 +327,7 @@ impl<S: Spawner> Supervisor<S> {
 
     /// Begins a stop; a second time: the stop sequence at once; a third time: KILL.
     fn ask_to_stop(&mut self, now: Now) {
-        let stopping = Stopping::ask(&self.memory, now);
+        let stopping = Stopping::ask(self.memory.stopping, &self.memory.configuration, now);
         if self.memory.stopping.replace(stopping).is_none() {
             self.sign_stopping(now);
         }

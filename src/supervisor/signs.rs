@@ -9,13 +9,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::Supervisor;
 use super::ending::{Attempt, Word};
 use super::environment::{Subject, words_of};
 use super::errand::{Errand, OVERDUE};
 use super::metrics::{self, Outside};
 use super::spawner::{SlotEnd, Spawner};
+use super::when::LOOK_EVERY;
 use super::work::Work;
-use super::{LOOK_EVERY, Supervisor};
 use crate::core::job::{CommandLine, HeartbeatTarget, Policy};
 use crate::core::noun::count;
 use crate::core::reason::plain;

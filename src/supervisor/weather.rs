@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::BACK_OFF_MAX;
 use super::log::Log;
+use super::when::BACK_OFF_MAX;
 use crate::core::time::{Mono, Now};
 use crate::store::StoreError;
 

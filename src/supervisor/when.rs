@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use crate::core::time::{Mono, Now, Wall};
 
+/// No wait is longer: the wall clock may have been set, a ring may have been lost.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// A lock that a stranger holds gives no sign when it is free.
+pub(super) const LOCK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The longest wait after something that failed.
+pub(super) const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+
 /// Between two turns of which the first one left something for the second: others that write have
 /// the store then.
 const GAP: Duration = Duration::from_millis(3);

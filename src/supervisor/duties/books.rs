@@ -3,7 +3,9 @@
 use crate::core::plan;
 use crate::store::StoreError;
 use crate::supervisor::jobs::Planning;
-use crate::supervisor::{LOOK_EVERY, Spawner, Turn};
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::LOOK_EVERY;
 
 impl<S: Spawner> Turn<'_, S> {
     /// Closes the books of the last boot, once nothing of it is under way.

@@ -1,25 +1,28 @@
 //! Claims what is due and can start, and after the commit hands it to the slots.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Bound;
 use std::time::Duration;
 
 use nix::libc;
 
-use super::When;
 use crate::core::job::Job;
 use crate::core::lane;
 use crate::core::rate;
 use crate::core::reason::plain;
 use crate::core::run::Outcome;
 use crate::core::time::Now;
-use crate::keeper::order::Order;
 use crate::store::{RunRow, StoreError};
+use crate::supervisor::claim::Claim;
 use crate::supervisor::live::Live;
+use crate::supervisor::memory::Memory;
 use crate::supervisor::places::{Busy, Taken};
 use crate::supervisor::queue::HeadKey;
-use crate::supervisor::{LOCK_AGAIN, Memory, Queue, Report, Spawner, Turn};
+use crate::supervisor::queue::Queue;
+use crate::supervisor::spawner::{Report, Spawner};
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::LOCK_AGAIN;
+use crate::supervisor::when::When;
 
 /// How often a keeper is tried to be started for a run: after 1, 2, 4, 8 and 16 seconds, so for
 /// half a minute.
@@ -43,17 +46,6 @@ enum Tried {
     NotNow,
     /// Its lane is taken: the next one may start.
     Held,
-}
-
-/// What was claimed in this turn: an attempt, a hook or a mail.
-pub(in crate::supervisor) struct Claim {
-    pub(in crate::supervisor) slot: u32,
-    /// The job's name.
-    pub(in crate::supervisor) job: String,
-    /// What a hook or mail tells; none: it is an attempt.
-    pub(in crate::supervisor) notice: Option<i64>,
-    pub(in crate::supervisor) locks: Vec<File>,
-    pub(in crate::supervisor) order: Order,
 }
 
 /// When something that waits may start, as far as time decides.

@@ -14,8 +14,10 @@ use crate::store::{Finish, Output, RunRow, StoreError};
 use crate::supervisor::ending::{Attempt, Word, joined, told_by_this_clock};
 use crate::supervisor::live::Live;
 use crate::supervisor::spawner::Kept;
+use crate::supervisor::spawner::{Report, SlotEnd, Spawner};
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::BACK_OFF_MAX;
 use crate::supervisor::work::Work;
-use crate::supervisor::{BACK_OFF_MAX, Report, SlotEnd, Spawner, Turn};
 
 /// Longest last line of output that is shown as the reason of a failure.
 const LAST_LINE_MAX: usize = 300;

@@ -11,7 +11,8 @@ use crate::keeper::record::Spooled;
 use crate::os::{file, ticket};
 use crate::store::{Bringing, Fed, Keys, StoreError};
 use crate::supervisor::ending::Attempt;
-use crate::supervisor::{Report, SlotEnd, Spawner, Turn};
+use crate::supervisor::spawner::{Report, SlotEnd, Spawner};
+use crate::supervisor::turn::Turn;
 
 /// Lines and bytes that are put down, and runs that are queued, in one turn at the most.
 /// Few in tests, so that they see the portions.

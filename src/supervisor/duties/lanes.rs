@@ -5,10 +5,13 @@
 //! cost of one row; when a run of the lane ends, the store lets the next one of it go. What
 //! somebody else has taken gives no sign: it is looked at again a second later.
 
-use super::When;
 use crate::core::lane;
 use crate::store::{LanesBegun, StoreError};
-use crate::supervisor::{LOCK_AGAIN, Queue, Spawner, Turn};
+use crate::supervisor::queue::Queue;
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::LOCK_AGAIN;
+use crate::supervisor::when::When;
 
 /// Runs that are let go in one turn at the most, because it is not known which lanes are taken. Few
 /// in tests, so that they see the portions.

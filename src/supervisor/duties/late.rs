@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use super::When;
 use crate::core::duration::show_duration;
 use crate::core::job::{ExpectEvery, Job};
 use crate::core::notice::Event;
 use crate::core::time::{Now, Wall};
 use crate::store::StoreError;
-use crate::supervisor::{Memory, Queue, Spawner, Turn};
+use crate::supervisor::memory::Memory;
+use crate::supervisor::queue::Queue;
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::When;
 
 /// A missed occurrence is told of unless the next one falls due within this time.
 const MADE_UP_SOON: Duration = Duration::from_secs(3600);

@@ -11,7 +11,8 @@ use crate::core::time::Wall;
 use crate::os::machine;
 use crate::store::{NoticeRow, RunRow, StoreError};
 use crate::supervisor::environment::{MAILERS_PATH, Subject};
-use crate::supervisor::{Spawner, Turn};
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
 
 /// So much of the output stands in a mail, half of it from its beginning: mail servers refuse large
 /// ones.

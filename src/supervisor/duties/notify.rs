@@ -2,8 +2,6 @@
 //! and told outside locks and places, a few at a time, each by a keeper of its own. What is on disk
 //! is told at least once, whoever is killed in between.
 
-use super::When;
-use super::claim::Claim;
 use crate::core::job::Job;
 use crate::core::notice::{self, AttemptEnd, Event, Means, told, told_of_end};
 use crate::core::reason::plain;
@@ -12,12 +10,18 @@ use crate::core::run::{Outcome, Reason, State, Verdict};
 use crate::core::time::Now;
 use crate::keeper::order::Order;
 use crate::store::{NewNotice, NoticeRow, Output, RunRow, StoreError, Told, json};
+use crate::supervisor::claim::Claim;
 use crate::supervisor::ending::{Attempt, Word};
 use crate::supervisor::environment::{self, Subject, words_of};
 use crate::supervisor::live::{Live, NOTIFY_JOB};
+use crate::supervisor::memory::Memory;
+use crate::supervisor::queue::Queue;
 use crate::supervisor::spawner::Kept;
+use crate::supervisor::spawner::{SlotEnd, Spawner};
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::LOCK_AGAIN;
+use crate::supervisor::when::When;
 use crate::supervisor::work::Work;
-use crate::supervisor::{LOCK_AGAIN, Memory, Queue, SlotEnd, Spawner, Turn};
 
 /// Hooks and mails under way at once.
 const TELLING_MAX: usize = 4;
@@ -27,9 +31,6 @@ const TRIES_MAX: u32 = 3;
 
 /// Longest end of what a hook printed that is kept.
 const SAID_MAX: usize = 1024;
-
-/// Whose hook or mail, of what, and how.
-pub(in crate::supervisor) type Kind = (i64, Event, Means);
 
 /// When somebody can be told something.
 pub(in crate::supervisor) fn due(memory: &Memory, queue: &Queue, now: Now) -> Option<When> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::When;
 use crate::core::job::OnNext;
 use crate::core::pause::Pause;
 use crate::core::plan::{self, Busy, Decision, Due, Missed};
@@ -11,7 +10,11 @@ use crate::core::run::{Cause, Reason};
 use crate::core::schedule::Span;
 use crate::core::time::Wall;
 use crate::store::{NewOccurrence, NewSkip, StoreError};
-use crate::supervisor::{Memory, Mode, Spawner, Stop, Turn};
+use crate::supervisor::configuration::Mode;
+use crate::supervisor::memory::Memory;
+use crate::supervisor::spawner::{Spawner, Stop};
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::When;
 
 /// When the next occurrence falls due.
 pub(super) fn due(memory: &Memory) -> Option<When> {

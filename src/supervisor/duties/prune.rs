@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::job::Keep;
-use crate::core::time::{Mono, Now};
+use crate::core::time::Mono;
 use crate::store::{Expendable, PruneLimits, StoreError, Trimmed};
-use crate::supervisor::{LOOK_EVERY, Memory, Spawner, Turn};
+use crate::supervisor::memory::Memory;
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
+use crate::supervisor::when::LOOK_EVERY;
 
 /// Jobs that are looked at in one turn: ten thousand take three hours, and no turn takes long.
 const JOBS_A_TURN: usize = 50;
@@ -20,28 +23,6 @@ const TRIMS_A_TURN: usize = 8;
 
 /// A job that has more to be removed than a batch goes on after this.
 const NEXT_BATCH: Duration = Duration::from_secs(1);
-
-/// How far old runs and output are gone through.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::supervisor) struct Pruning {
-    last: Mono,
-    /// The job, and where in its runs.
-    at: (usize, i64),
-    /// Where the last removal of output ended.
-    trimmed_to: i64,
-}
-
-impl Pruning {
-    /// Begins a while after `now`.
-    pub(in crate::supervisor) fn from(now: Now) -> Self {
-        Self { last: now.mono, at: (0, 0), trimmed_to: 0 }
-    }
-
-    /// Something before the last removal may have become removable.
-    pub(in crate::supervisor) fn forget_trimmed(&mut self) {
-        self.trimmed_to = 0;
-    }
-}
 
 /// When it is time to look for old runs again.
 pub(super) fn due_at(memory: &Memory) -> Mono {

@@ -8,7 +8,8 @@ use crate::core::schedule::Span;
 use crate::core::time::Wall;
 use crate::store::{NewOccurrence, StoreError};
 use crate::supervisor::jobs::{Pauses, Planning};
-use crate::supervisor::{Spawner, Stop, Turn};
+use crate::supervisor::spawner::{Spawner, Stop};
+use crate::supervisor::turn::Turn;
 
 impl<S: Spawner> Turn<'_, S> {
     /// Reads it if somebody else has written.

@@ -1,7 +1,8 @@
 //! Runs that were due later and are due now, or have expired, or waited for others.
 
 use crate::store::StoreError;
-use crate::supervisor::{Spawner, Turn};
+use crate::supervisor::spawner::Spawner;
+use crate::supervisor::turn::Turn;
 
 impl<S: Spawner> Turn<'_, S> {
     /// Queues what was due later and is due now.

@@ -5,11 +5,11 @@ use std::io::stderr;
 
 use chrono::{DateTime, NaiveDateTime};
 
-use super::{ERROR, WARNING};
 use crate::core::escape;
 use crate::core::local::local;
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
+use crate::os::journal::{ERROR, WARNING};
 use crate::os::terminal::Terminal;
 use crate::os::zone;
 
