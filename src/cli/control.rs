@@ -46,6 +46,9 @@ pub(crate) struct Enqueue {
     /// Wait for it to end; exit code 0 if it succeeded
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Give up waiting after this duration; exit code 75
+    #[arg(long, value_name = "DURATION", requires = "wait")]
+    pub(crate) timeout: Option<String>,
     /// Only print what would be added
     #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
@@ -161,6 +164,9 @@ pub(crate) struct Wait {
     /// Wait until nothing is due or running
     #[arg(long)]
     pub(crate) idle: bool,
+    /// Give up after this duration; exit code 75
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) timeout: Option<String>,
 }
 
 /// `jobctl pause`.

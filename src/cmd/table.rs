@@ -28,6 +28,8 @@ struct Column {
     kind: Kind,
     /// It is left out where the terminal is too narrow.
     is_spare: bool,
+    /// Its cells are names, whose ends say as much as their beginnings.
+    is_of_names: bool,
     cells: Vec<Cell>,
 }
 
@@ -95,6 +97,15 @@ impl<'a, R> Table<'a, R> {
         self.with(title, Kind::Flexible, cell)
     }
 
+    /// Adds a column of names, which are shortened in the middle.
+    pub(crate) fn names(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
+        let mut table = self.flexible(title, cell);
+        if let Some(column) = table.columns.last_mut() {
+            column.is_of_names = true;
+        }
+        table
+    }
+
     /// Adds a column of words that are shortened last: a row means nothing without them.
     pub(crate) fn firm(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
         self.with(title, Kind::Firm, cell)
@@ -111,7 +122,7 @@ impl<'a, R> Table<'a, R> {
 
     fn with(mut self, title: &'static str, kind: Kind, cell: impl Fn(&R) -> Cell) -> Self {
         let cells = self.rows.iter().map(cell).collect();
-        self.columns.push(Column { title, kind, is_spare: false, cells });
+        self.columns.push(Column { title, kind, is_spare: false, is_of_names: false, cells });
         self
     }
 
@@ -190,7 +201,11 @@ fn print_row<'c>(
         if !line.is_empty() {
             line.push_str(&" ".repeat(GAP));
         }
-        let text = if out.is_terminal() { shorten(&cell.text, width) } else { cell.text.clone() };
+        let text = match (out.is_terminal(), column.is_of_names) {
+            (false, _) => cell.text.clone(),
+            (true, false) => shorten(&cell.text, width),
+            (true, true) => shorten_middle(&cell.text, width),
+        };
         let padding = " ".repeat(width.saturating_sub(text.width()));
         let styled = out.styled(cell.style, &text);
         match column.kind {
@@ -222,6 +237,30 @@ pub(crate) fn shorten(text: &str, width: usize) -> String {
     }
     short.push('…');
     short
+}
+
+/// The same with the ellipsis in the middle.
+fn shorten_middle(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    let end = last_columns(text, room / 2);
+    // What `shorten` appends is the ellipsis.
+    format!("{}{end}", shorten(text, width - end.width()))
+}
+
+/// The end of a text, in at most so many columns.
+pub(crate) fn last_columns(text: &str, width: usize) -> &str {
+    let mut left = width;
+    let mut from = text.len();
+    for (at, c) in text.char_indices().rev() {
+        match left.checked_sub(c.width().unwrap_or(0)) {
+            Some(rest) => (left, from) = (rest, at),
+            None => break,
+        }
+    }
+    &text[from..]
 }
 
 #[cfg(test)]
@@ -295,6 +334,14 @@ mod tests {
             .left("STATE", |(_, state)| (*state).into());
         let text = capture(Some(24), |out| table.print(out));
         assert_eq!(text, "        ID  STATE\n1234567890  skipped (ov…\n");
+    }
+
+    #[test]
+    fn a_name_is_shortened_in_the_middle() {
+        assert_eq!(shorten_middle("backup-database-nightly", 11), "backu…ghtly");
+        assert_eq!(shorten_middle("backup-database-nightly", 10), "backu…htly");
+        assert_eq!(shorten_middle("backup", 6), "backup");
+        assert_eq!(shorten_middle("漢字漢字", 5), "漢…字");
     }
 
     #[test]

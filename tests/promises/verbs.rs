@@ -546,3 +546,19 @@ fn a_pause_says_who_since_when_and_why() {
     house.ask(&["pause", "a"]).expect(0);
     assert!(house.status()["jobs"][0]["pause"]["reason"].is_null());
 }
+
+#[test]
+fn a_wait_with_a_timeout_gives_up() {
+    let house = House::new("[jobs.a]\ncommand = 'until [ -e \"$T/go\" ]; do sleep 0.02; done'\n");
+    house.ask(&["enqueue", "--timeout", "1s", "a"]).expect(2);
+    let supervisor = house.start();
+    let said = house.ask(&["enqueue", "--wait", "--timeout", "50ms", "a"]).expect(75);
+    assert!(said.err.contains("timed out: run 1 has not ended"), "{}", said.err);
+    house.ask(&["enqueue", "--wait", "--timeout", "soon", "a"]).expect(2);
+    let said = house.ask(&["wait", "--timeout", "50ms", "--idle"]).expect(75);
+    assert!(said.err.contains("timed out: something is due or running"), "{}", said.err);
+    house.write("go", "");
+    house.ask(&["wait", "--timeout", "1h", "1"]).expect(0);
+    assert_eq!(house.runs("a").len(), 1);
+    assert_eq!(supervisor.stop(), 0);
+}

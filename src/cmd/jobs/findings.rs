@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::cli::Color;
-use crate::cmd::table::shorten;
+use crate::cmd::table::{last_columns, shorten};
 use crate::cmd::{Context, Style, said};
 use crate::core::escape;
 use crate::jobfile::Problem;
@@ -93,19 +93,6 @@ fn quoted(problem: &Problem, text: &str, width: usize) -> Option<[String; 2]> {
     let caret = format!("{:>5} | {}^", "", " ".repeat(before.width()));
     let line = shorten(&(before + &escape::text(&line[at..])), room);
     Some([format!("{gutter}{line}"), caret])
-}
-
-/// The end of a text, in at most so many columns.
-fn last_columns(text: &str, width: usize) -> &str {
-    let mut left = width;
-    let mut from = text.len();
-    for (at, c) in text.char_indices().rev() {
-        match left.checked_sub(c.width().unwrap_or(0)) {
-            Some(rest) => (left, from) = (rest, at),
-            None => break,
-        }
-    }
-    &text[from..]
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<()> {
         .firm("AT", |line| viewer.show(line.instant).into())
         .left("JITTER", |line| delay_text(line.jitter_ms).trim_start().into())
         .left("IN", |line| Cell::styled(Style::Dim, relative(line).trim_start_matches("in ")))
-        .flexible("JOB", |line| Cell::maybe(line.job.as_ref()))
+        .names("JOB", |line| Cell::maybe(line.job.as_ref()))
         .left("SCHEDULE", |line| with_values(&line.schedule, line.resolved.as_deref()).into())
         .left("JOB'S TIME", |line| Cell::maybe(job_time(line)))
         .flexible("NOTE", |line| Cell::styled(Style::Warn, note(line)));

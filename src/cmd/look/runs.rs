@@ -78,7 +78,7 @@ fn table<'a>(runs: &'a [RunRow], viewer: &Viewer, detail: Detail) -> Table<'a, R
     };
     Table::of(runs)
         .right("ID", |run| run.id.to_string().into())
-        .flexible("JOB", |run| run.job.as_str().into())
+        .names("JOB", |run| run.job.as_str().into())
         .firm("STATE", |run| Cell::styled(style(run), verdict(run)))
         .left("WHEN", |run| when(run).into())
         .right("TOOK", |run| Cell::maybe(took(run, viewer).map(when::span)))

@@ -77,7 +77,7 @@ fn print(lines: &[Line], by: Option<cli::Period>, viewer: &Viewer, out: &mut Out
         count => Cell::styled(Style::Bad, count.to_string()),
     };
     let table = Table::of(lines)
-        .flexible("JOB", |line| line.job.as_str().into())
+        .names("JOB", |line| line.job.as_str().into())
         .firm("FROM", |line| Cell::maybe(period(line)))
         .right("RUNS", |line| line.runs.to_string().into())
         .right("OK", |line| number(line.succeeded))

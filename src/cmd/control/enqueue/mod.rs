@@ -19,7 +19,7 @@ use crate::core::job::Job;
 use crate::core::key::{self, KeyError};
 use crate::core::noun::count;
 use crate::core::run::Cause;
-use crate::core::time::Wall;
+use crate::core::time::{Mono, Wall};
 use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, Store, StoreError};
 use batch::Aim;
 
@@ -34,6 +34,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
             "no supervisor is running: nothing was added, because it could not be waited for",
         ));
     }
+    let deadline = wait::deadline(context, args.timeout.as_deref())?;
     let added = match separator(args) {
         None => add(context, args, &addition, [one(args, job, arguments)?])?,
         Some(separator) => {
@@ -63,7 +64,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
     if !args.wait {
         return printed.map(|()| Exit::Done);
     }
-    let exit = wait_for(context, &added)?;
+    let exit = wait_for(context, &added, deadline)?;
     match printed {
         // A reader of the ids that went away says nothing about the runs.
         Err(failure) if failure.code != Exit::Done => Err(failure),
@@ -308,10 +309,10 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     Ok(is_paused.then(|| format!("job `{name}` is paused: it waits until `jobctl resume {name}`")))
 }
 
-fn wait_for(context: &Context, added: &[Added]) -> Result<Exit> {
+fn wait_for(context: &Context, added: &[Added], deadline: Option<Mono>) -> Result<Exit> {
     let ids: Vec<i64> = added.iter().map(|added| added.id).collect();
     let store = Store::open_read(context.state_dir()?)?;
-    wait::until_ended(context, &store, &ids, |_| Ok(()))
+    wait::until_ended(context, (&store, deadline), &ids, |_| Ok(()))
 }
 
 #[cfg(test)]

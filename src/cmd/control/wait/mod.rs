@@ -13,7 +13,7 @@ use crate::cli;
 use crate::cmd::look::runs::sentence;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
-use crate::core::time::Wall;
+use crate::core::time::{Mono, Wall};
 use crate::os::wake::{self, Rung};
 use crate::os::{clock, poll};
 use crate::store::{Filter, JobRow, RunRow, Store};
@@ -30,6 +30,7 @@ const LOOKS_PER_PROGRESS: u32 = 5;
 
 /// Answers `jobctl wait`.
 pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit> {
+    let deadline = deadline(context, args.timeout.as_deref())?;
     let Some(store) = context.open_read()? else {
         return match args.ids.first() {
             Some(&id) => Err(Failure::no_such_run(id)),
@@ -37,24 +38,30 @@ pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Resu
         };
     };
     if args.idle {
-        until_idle(context, &store)?;
+        until_idle(context, &store, deadline)?;
         return Ok(Exit::Done);
     }
     for &id in &args.ids {
         store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
     }
-    until_ended(context, &store, &args.ids, |run| report(context, run, out))
+    until_ended(context, (&store, deadline), &args.ids, |run| report(context, run, out))
+}
+
+/// When waiting is over; none: when what is waited for is there.
+pub(crate) fn deadline(context: &Context, timeout: Option<&str>) -> Result<Option<Mono>> {
+    let span = timeout.map(|text| context.viewer().parse_span(text)).transpose()?;
+    Ok(span.map(|span| clock::now().mono + span))
 }
 
 /// Waits until all runs have ended and calls `ended` for each, in the order given: 0 if all
 /// succeeded, 1 otherwise.
 pub(crate) fn until_ended(
     context: &Context,
-    store: &Store,
+    (store, deadline): (&Store, Option<Mono>),
     ids: &[i64],
     mut ended: impl FnMut(&RunRow) -> Result<()>,
 ) -> Result<Exit> {
-    let mut watch = Watch::new(context, store)?;
+    let mut watch = Watch::new(context, store, deadline)?;
     let mut tally = Tally { ended: 0, failed: 0, total: ids.len() };
     for &id in ids {
         watch.waits_for = Some((id, tally));
@@ -73,8 +80,9 @@ pub(crate) fn until_ended(
     })
 }
 
-fn until_idle(context: &Context, store: &Store) -> Result<()> {
-    Watch::new(context, store)?.until(|| Ok(is_idle(store, clock::now().wall)?.then_some(())))
+fn until_idle(context: &Context, store: &Store, deadline: Option<Mono>) -> Result<()> {
+    Watch::new(context, store, deadline)?
+        .until(|| Ok(is_idle(store, clock::now().wall)?.then_some(())))
 }
 
 fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<()> {
@@ -109,14 +117,16 @@ struct Watch<'a> {
     state_dir: &'a Path,
     looks: u32,
     is_told: bool,
+    deadline: Option<Mono>,
     progress: Progress,
     /// The run that is waited for now, and what is behind it.
     waits_for: Option<(i64, Tally)>,
 }
 
 impl<'a> Watch<'a> {
-    fn new(context: &'a Context, store: &'a Store) -> Result<Self> {
+    fn new(context: &'a Context, store: &'a Store, deadline: Option<Mono>) -> Result<Self> {
         Ok(Self {
+            deadline,
             context,
             store,
             state_dir: context.state_dir()?,
@@ -136,7 +146,18 @@ impl<'a> Watch<'a> {
                 self.show_progress()?;
             }
             self.looks = self.looks.wrapping_add(1);
+            if self.deadline.is_some_and(|deadline| deadline <= clock::now().mono) {
+                self.progress.clear();
+                return Err(self.timed_out());
+            }
             Ok(())
+        })
+    }
+
+    fn timed_out(&self) -> Failure {
+        Failure::not_now(match self.waits_for {
+            Some((id, _)) => format!("timed out: run {id} has not ended"),
+            None => "timed out: something is due or running".to_owned(),
         })
     }
 

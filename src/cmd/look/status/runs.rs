@@ -85,7 +85,7 @@ fn waiting<'a>(page: &Page<'_>, runs: &'a [(RunRow, Why)]) -> Table<'a, (RunRow,
     let due = |run: &RunRow| run.due_at.map(|at| page.viewer.relative(at));
     Table::of(runs)
         .right("ID", |(run, _)| run.id.to_string().into())
-        .flexible("JOB", |(run, _)| run.job.as_str().into())
+        .names("JOB", |(run, _)| run.job.as_str().into())
         .left("STATE", |(run, _)| Cell::styled(style(run), run.state.as_str()))
         .left("DUE", |(run, _)| Cell::maybe(due(run)))
         .firm("WHY", |(run, why)| words(page, run, why).into())

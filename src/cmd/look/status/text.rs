@@ -196,7 +196,7 @@ fn jobs_table<'a, 'j>(
         _ => Style::Plain,
     };
     Table::of(jobs)
-        .flexible("JOB", |job| job.name.into())
+        .names("JOB", |job| job.name.into())
         .left("NEXT", |job| next(page, job, room).into())
         .left("LAST", |job| last(page, job, room))
         .left("TOOK", |job| took(&job.recent, room).into())
