@@ -10,7 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("os", &["core"]),
     ("crontab", &["core"]),
     ("jobfile", &["core"]),
-    ("store", &["core"]),
+    ("store", &["os", "core"]),
     ("keeper", &["os", "core"]),
     ("supervisor", &["keeper", "jobfile", "store", "os", "core"]),
     ("facts", &["keeper", "jobfile", "store", "os", "core"]),

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Once};
 use std::thread;
 
-use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
@@ -58,14 +57,14 @@ pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 
 /// Keeps the C library from a heap for each thread, which costs memory and is of no use to threads
 /// that mostly wait.
-#[expect(unsafe_code, reason = "the C library's settings")]
+#[cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "the C library's settings"))]
 fn share_one_heap() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         #[cfg(target_env = "gnu")]
         // SAFETY: mallopt(3) takes numbers; heaps that there are stay.
         unsafe {
-            libc::mallopt(libc::M_ARENA_MAX, 1);
+            nix::libc::mallopt(nix::libc::M_ARENA_MAX, 1);
         }
     });
 }

@@ -5,15 +5,15 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::uio;
+use nix::{NixPath, libc};
 
 /// Whether this process may make and replace files in a directory (access(2)); errs with the reason
 /// why not.
@@ -114,6 +114,21 @@ pub(crate) fn draft_of(path: &Path) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".jobctl-{:016x}", RandomState::new().hash_one(path)));
     path.with_file_name(name)
+}
+
+/// Renames what is in a directory unless something has the new name. nix has renameat2(2) for one C
+/// library only.
+#[expect(unsafe_code, reason = "a raw call")]
+pub(crate) fn rename_if_free(dir: impl AsFd, from: &Path, to: &Path) -> nix::Result<()> {
+    let dir = dir.as_fd().as_raw_fd();
+    let answer = from.with_nix_path(|from| {
+        to.with_nix_path(|to| {
+            let (from, to, flags) = (from.as_ptr(), to.as_ptr(), libc::RENAME_NOREPLACE);
+            // SAFETY: the kernel reads two strings that live until the call returns.
+            unsafe { libc::syscall(libc::SYS_renameat2, dir, from, dir, to, flags) }
+        })
+    })??;
+    Errno::result(answer).map(drop)
 }
 
 /// Gives an open file another name, in place of what has that one, if it has its own still: others

@@ -3,14 +3,20 @@
 use std::io;
 use std::sync::OnceLock;
 
-use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::core::job::Limits;
 
 /// What the limit of open files was before this process raised it for itself.
-static OPEN_FILES: OnceLock<Limit> = OnceLock::new();
+static FORMER_OPEN_FILES: OnceLock<Limit> = OnceLock::new();
+
+// Their type is another in each C library.
+const CPU_TIME: u32 = Resource::RLIMIT_CPU as u32;
+const OPEN_FILES: u32 = Resource::RLIMIT_NOFILE as u32;
+const PROCESSES: u32 = Resource::RLIMIT_NPROC as u32;
+const FILE_SIZE: u32 = Resource::RLIMIT_FSIZE as u32;
+const ADDRESS_SPACE: u32 = Resource::RLIMIT_AS as u32;
 
 /// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,11 +33,11 @@ impl Limit {
     /// What the limit is called in a jobfile.
     pub(crate) fn name(self) -> &'static str {
         match self.resource {
-            libc::RLIMIT_CPU => "cpu_time",
-            libc::RLIMIT_NOFILE => "open_files",
-            libc::RLIMIT_NPROC => "processes",
-            libc::RLIMIT_FSIZE => "file_size",
-            libc::RLIMIT_AS => "address_space",
+            CPU_TIME => "cpu_time",
+            OPEN_FILES => "open_files",
+            PROCESSES => "processes",
+            FILE_SIZE => "file_size",
+            ADDRESS_SPACE => "address_space",
             _ => "limit",
         }
     }
@@ -42,7 +48,7 @@ impl Limit {
 pub(crate) fn raise_open_files() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    OPEN_FILES.get_or_init(|| Limit { resource: libc::RLIMIT_NOFILE, soft, hard });
+    FORMER_OPEN_FILES.get_or_init(|| Limit { resource: OPEN_FILES, soft, hard });
     Ok(())
 }
 
@@ -52,16 +58,16 @@ pub(crate) fn of_job(limits: &Limits) -> Vec<Limit> {
         value.map(|value| Limit { resource, soft: value, hard: value })
     };
     let cpu = limits.cpu_time.map(|span| Limit {
-        resource: libc::RLIMIT_CPU,
+        resource: CPU_TIME,
         soft: span.as_secs(),
         hard: span.as_secs().saturating_add(1),
     });
     [
         cpu,
-        exactly(libc::RLIMIT_NOFILE, limits.open_files).or_else(|| OPEN_FILES.get().copied()),
-        exactly(libc::RLIMIT_NPROC, limits.processes),
-        exactly(libc::RLIMIT_FSIZE, limits.file_size),
-        exactly(libc::RLIMIT_AS, limits.address_space),
+        exactly(OPEN_FILES, limits.open_files).or_else(|| FORMER_OPEN_FILES.get().copied()),
+        exactly(PROCESSES, limits.processes),
+        exactly(FILE_SIZE, limits.file_size),
+        exactly(ADDRESS_SPACE, limits.address_space),
     ]
     .into_iter()
     .flatten()

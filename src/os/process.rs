@@ -267,7 +267,10 @@ pub(crate) fn reap() -> io::Result<Reaped> {
 }
 
 /// Gives freed memory back to the system, after a piece of work that needed much of it once.
-#[expect(unsafe_code, reason = "only the C library knows what it has freed")]
+#[cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "only the C library knows what it has freed")
+)]
 pub(crate) fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim(3) takes a number and touches only free memory.

@@ -386,7 +386,7 @@ fn set_up(prepared: &mut Prepared) -> Result<(), Failure> {
         let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
         // SAFETY: the kernel reads a living local. They are this process's own: a process that
         // shares memory shares no limits.
-        let answer = unsafe { libc::setrlimit(limit.resource, &raw const value) };
+        let answer = unsafe { libc::setrlimit(limit.resource as _, &raw const value) };
         check(Step::Limit(*limit), answer)?;
     }
     // SAFETY: numbers only; the mask belongs to this process alone (no CLONE_FS).

@@ -12,14 +12,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{
-    AT_FDCWD, AtFlags, FcntlArg, FdFlag, OFlag, RenameFlags, fcntl, open, openat, renameat2,
-};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open, openat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, mkstemp, unlinkat};
 
 use super::StoreError;
 use super::files::{beside, remove_if_there, with};
+use crate::os::file::rename_if_free;
 
 /// What SQLite puts beside a file that it writes.
 const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
@@ -111,7 +110,7 @@ fn publish(dir: &OwnedFd, file: &File, first: &Path, name: &Path) -> io::Result<
     match linkat(AT_FDCWD, itself.as_str(), dir, name, AtFlags::AT_SYMLINK_FOLLOW) {
         // A file system without hard links.
         Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EXDEV) => {
-            renameat2(dir, first, dir, name, RenameFlags::RENAME_NOREPLACE)?;
+            rename_if_free(dir, first, name)?;
         }
         Err(Errno::ENOENT) => return Err(replaced()),
         answer => answer?,

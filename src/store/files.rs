@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use crate::core::time::Wall;
+use crate::os::file::rename_if_free;
 
 /// The name of a file as SQLite takes it, for reading only. Where no log stands beside it nobody
 /// writes it, and then a read-only directory is no hindrance.
@@ -91,8 +92,7 @@ pub(super) fn kept_name(path: &Path, now: Wall) -> PathBuf {
 /// Gives a file its name if nothing has it.
 pub(super) fn name(draft: &Path, path: &Path) -> Result<(), StoreError> {
     use nix::errno::Errno;
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    let answer = match renameat2(AT_FDCWD, draft, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
+    let answer = match rename_if_free(nix::fcntl::AT_FDCWD, draft, path) {
         // A file system that cannot promise it.
         Err(Errno::EINVAL | Errno::ENOSYS) => fs::hard_link(draft, path),
         answer => answer.map_err(std::io::Error::from),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statfs::{FsType, statfs};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -33,22 +34,22 @@ const STATEMENTS_KEPT: usize = 160;
 
 /// Magic numbers of statfs(2) for file systems on which flock and shared memory are not those of
 /// this machine.
-const NETWORK_FILE_SYSTEMS: [i64; 13] = [
+const NETWORK_FILE_SYSTEMS: [FsType; 13] = [
     // Ceph, Lustre, GPFS, AFS, kAFS, Coda.
-    0x00C3_6400,
-    0x0BD0_0BD0,
-    0x4750_4653,
-    0x5346_414F,
-    0x6B41_4653,
-    0x7375_7245,
+    FsType(0x00C3_6400),
+    FsType(0x0BD0_0BD0),
+    FsType(0x4750_4653),
+    FsType(0x5346_414F),
+    FsType(0x6B41_4653),
+    FsType(0x7375_7245),
     // NFS, SMB and its kin, NCP, 9P.
-    0x6969,
-    0x517B,
-    0xFF53_4D42,
-    0xFE53_4D42,
-    0x564C,
-    0x6165_6676,
-    0x0102_1997,
+    FsType(0x6969),
+    FsType(0x517B),
+    FsType(0xFF53_4D42),
+    FsType(0xFE53_4D42),
+    FsType(0x564C),
+    FsType(0x6165_6676),
+    FsType(0x0102_1997),
 ];
 
 impl Store {
@@ -279,10 +280,10 @@ fn make_whole(path: &Path) -> Result<(), StoreError> {
 
 /// Refuses file systems on which locks are not those of this machine.
 pub(super) fn refuse_network(path: &Path, state_dir: &Path) -> Result<(), StoreError> {
-    let Ok(stat) = nix::sys::statfs::statfs(state_dir) else {
+    let Ok(stat) = statfs(state_dir) else {
         return Ok(());
     };
-    if NETWORK_FILE_SYSTEMS.contains(&stat.filesystem_type().0) {
+    if NETWORK_FILE_SYSTEMS.contains(&stat.filesystem_type()) {
         return Err(StoreError::Network(path.to_path_buf()));
     }
     Ok(())
