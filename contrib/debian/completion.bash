@@ -1,0 +1,1 @@
+source <(jobctl completions bash)

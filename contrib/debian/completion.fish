@@ -1,0 +1,1 @@
+jobctl completions fish | source

@@ -1,0 +1,3 @@
+#compdef jobctl
+source <(jobctl completions zsh)
+_jobctl "$@"
