@@ -36,3 +36,16 @@ fuzz target seconds="60":
 # Read a manual page as it is in the tree: `jobctl.1` or `jobctl.toml.5`.
 man page="jobctl.1":
     mandoc -a man/{{page}}
+
+# A Debian package in target/debian; takes cargo-deb.
+deb *arguments:
+    cargo deb --locked {{arguments}}
+
+# A static binary in target/TARGET/release; takes musl-tools.
+static target="x86_64-unknown-linux-musl":
+    rustup target add {{target}}
+    cargo build --release --locked --target {{target}}
+
+# The notes of a release: the section of a version in the changelog.
+notes version:
+    contrib/release-notes {{version}}

@@ -56,6 +56,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/figures.md",
     "docs/from-cron.md",
     "docs/from-queues.md",
+    "docs/install.md",
     "docs/reliability.md",
     "docs/store.md",
 ];
@@ -226,12 +227,10 @@ fn the_units_are_accepted_by_systemd() {
     let house = House::empty();
     for (name, scope) in [("jobctl.service", "--system"), ("jobctl-user.service", "--user")] {
         let unit = read(&format!("contrib/{name}"));
-        let installed = "/usr/local/bin/jobctl";
-        assert!(
-            unit.contains(&format!("ExecStart={installed} run")),
-            "{name} starts something else"
-        );
-        let path = house.write(name, unit.replace(installed, env!("CARGO_BIN_EXE_jobctl")));
+        assert!(unit.contains("\nExecStart=jobctl run "), "{name} starts something else");
+        // systemd looks for `jobctl` in directories of its own.
+        let here = format!("={} ", env!("CARGO_BIN_EXE_jobctl"));
+        let path = house.write(name, unit.replace("=jobctl ", &here));
         let mut systemd = program("systemd-analyze");
         systemd.args([scope, "--man=no", "verify"]).arg(&path);
         systemd.env("XDG_RUNTIME_DIR", house.dir()).env("HOME", house.dir());
@@ -307,6 +306,15 @@ fn is_for_any(line: &str) -> bool {
     let command = line.split('#').next().unwrap_or_default();
     let calls = command.starts_with("jobctl ") || command.contains("| jobctl ");
     calls && !command.split_whitespace().any(|word| ["import", "run", "mail"].contains(&word))
+}
+
+#[test]
+fn the_notes_of_a_release_are_a_section_of_the_changelog() {
+    let notes = |version| answer_of(program(root().join("contrib/release-notes")).arg(version));
+    let section = notes("Unreleased").expect(0).out;
+    assert!(read("CHANGELOG.md").contains(&section), "{section}");
+    assert!(section.starts_with("### ") && !section.contains("\n## "), "{section}");
+    notes("0.0.0").expect(1);
 }
 
 #[test]
