@@ -148,7 +148,7 @@ fn without_a_jobfile_there_is_a_hint_to_init() {
     let house = House::empty();
     for line in ["status", "next"] {
         let answer = ask(&house, line).expect_refusal(2);
-        assert!(answer.err.contains("hint: `jobctl init`"), "{answer:?}");
+        assert!(answer.err.contains("hint: create it with `jobctl init`"), "{answer:?}");
     }
 }
 
