@@ -40,7 +40,7 @@ impl std::error::Error for DurationError {}
 /// months and years, and on more than ten years.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if text.len() > TEXT_MAX {
-        return Err(error(format!("duration has more than {TEXT_MAX} bytes"), EXAMPLES));
+        return Err(error(format!("duration is longer than {TEXT_MAX} bytes"), EXAMPLES));
     }
     if longest_number(text) > DIGITS_MAX {
         return Err(too_long(text));
@@ -101,11 +101,11 @@ fn explain(text: &str, cause: &humantime::DurationError) -> DurationError {
             error(format!("`{unit}` is not a unit of time"), "units are ms, s, m, h, d and w")
         }
         humantime::DurationError::NumberOverflow => {
-            error(format!("`{text}` is too long or too exact"), EXAMPLES)
+            error(format!("`{text}` is too long or too precise"), EXAMPLES)
         }
         humantime::DurationError::InvalidCharacter(at)
         | humantime::DurationError::NumberExpected(at) => error(
-            format!("`{}` is not a duration at `{}`", text, text.get(*at..).unwrap_or("")),
+            format!("`{}` is not a duration: unexpected `{}`", text, text.get(*at..).unwrap_or("")),
             EXAMPLES,
         ),
     }
@@ -171,7 +171,7 @@ mod tests {
             ),
             ("1year", "`year` has no fixed length", "write days (30d, 365d); `m` is minutes"),
             ("5 parsecs", "`parsecs` is not a unit of time", "units are ms, s, m, h, d and w"),
-            ("-5s", "`-5s` is not a duration at `-5s`", EXAMPLES),
+            ("-5s", "`-5s` is not a duration: unexpected `-5s`", EXAMPLES),
             ("11y", "`y` has no fixed length", "write days (30d, 365d); `m` is minutes"),
             ("4000d", "`4000d` is more than ten years", EXAMPLES),
             ("99999999999999999999s", "`99999999999999999999s` is more than ten years", EXAMPLES),

@@ -81,7 +81,7 @@ impl Reader<'_> {
         self.skip_blanks();
         let value = self.value()?;
         if value.contains(&0) {
-            return Err(self.error("holds a NUL"));
+            return Err(self.error("contains a NUL"));
         }
         Ok((name, value))
     }
@@ -117,7 +117,7 @@ impl Reader<'_> {
     }
 
     fn quoted(&mut self, quote: u8, value: &mut Vec<u8>) -> Result<(), EnvFileError> {
-        let opened = self.error("has a quote that is not closed");
+        let opened = self.error("has an unclosed quote");
         loop {
             match self.peek() {
                 None => return Err(opened),

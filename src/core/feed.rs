@@ -49,10 +49,10 @@ impl Lines {
         }
         self.line_len += part.len() as u64;
         if self.line_len > LINE_MAX {
-            return Err(format!("standard output: line {number} has more than {LINE_MAX} bytes"));
+            return Err(format!("standard output: line {number} is longer than {LINE_MAX} bytes"));
         }
         if part.contains(&0) {
-            return Err(format!("standard output: line {number} has a NUL in it"));
+            return Err(format!("standard output: line {number} contains a NUL"));
         }
         if self.filled > LINES_MAX {
             return Err(format!("standard output: more than {LINES_MAX} lines"));
@@ -85,9 +85,9 @@ mod tests {
         assert_eq!(lines.take(&long), Ok(()));
         assert_eq!(lines.take(&long[..65_535]), Ok(()));
         let error = lines.take(b"x").unwrap_err();
-        assert_eq!(error, "standard output: line 2 has more than 131071 bytes");
+        assert_eq!(error, "standard output: line 2 is longer than 131071 bytes");
         let error = Lines::default().take(b"a\nb\0").unwrap_err();
-        assert_eq!(error, "standard output: line 2 has a NUL in it");
+        assert_eq!(error, "standard output: line 2 contains a NUL");
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Name {
             return Err("is longer than 64 characters");
         }
         if text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err("is all digits, which could be taken for a run's id");
+            return Err("has only digits, like the id of a run");
         }
         Ok(Self(text.into()))
     }

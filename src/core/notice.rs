@@ -170,7 +170,8 @@ impl Mail<'_> {
         if *count > 1 {
             let _ = writeln!(
                 body,
-                "This mail stands for {count} since the last one. `jobctl runs {job}` lists them.\n"
+                "This mail covers {count} events since the last one. `jobctl runs {job}` \
+                     lists them.\n"
             );
         }
         let width = self.facts.iter().map(|(name, _)| name.len()).max();
@@ -286,7 +287,7 @@ mod tests {
         );
         assert_eq!(
             body,
-            "This mail stands for 3 since the last one. `jobctl runs backup` lists them.\n\n\
+            "This mail covers 3 events since the last one. `jobctl runs backup` lists them.\n\n\
              run    7\nerror  a  b\n\nsaid \\xff\\x00\\r\n"
         );
     }

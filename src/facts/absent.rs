@@ -15,7 +15,7 @@ use crate::os::user::{self, UserEntry};
 use crate::os::{file, program, trust};
 
 /// What a wrong key costs.
-const FAILS: &str = "its attempts fail (spawn_failed)";
+const FAILS: &str = "attempts fail (spawn_failed)";
 
 /// A key, what is wrong with its value and what helps.
 type Remark = (&'static str, String, Option<String>);
@@ -166,9 +166,7 @@ impl Search<'_> {
                 if words.len() == 1 && program.contains(' ') {
                     return Some((
                         key,
-                        format!(
-                            "its only element is looked for as one program, `{program}`: {fails}"
-                        ),
+                        format!("its only element names one program, `{program}`: {fails}"),
                         Some(
                             "write the command as text, or each argument as an element".to_owned(),
                         ),

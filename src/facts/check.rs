@@ -199,7 +199,7 @@ fn nobody(jobs: &[Job]) -> impl Iterator<Item = Finding> {
         };
         Some(Finding {
             about: About::Key(index, key),
-            message: format!("{error}: its attempts fail (spawn_failed)"),
+            message: format!("{error}: attempts fail (spawn_failed)"),
             hint: None,
         })
     })
@@ -225,7 +225,7 @@ fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     those.filter(move |(_, job)| is_out && limited(job)).map(|(index, _)| Finding {
         about: About::Key(index, "limits"),
         message: "limits.memory: the control groups (cgroup v2) of this machine have no memory \
-                      controller: its attempts fail (spawn_failed)"
+             controller: attempts fail (spawn_failed)"
             .to_owned(),
         hint: None,
     })
@@ -250,7 +250,7 @@ mod tests {
     }
 
     fn is_of_the_file(note: &str) -> bool {
-        note.contains("reach nobody") || note.contains("due in a downtime")
+        note.contains("no alert") || note.contains("falls into a downtime")
     }
 
     /// What is said of one job.
@@ -302,7 +302,7 @@ mod tests {
             ("schedule = '* * * * *'\ntimeout = '2m'\noverlap = 'replace'", &["replaces the run"]),
             (
                 "schedule = '* * * * *'\ntimeout = '4m'\noverlap = 'queue-all'",
-                &["up to 3 occurrences fall due meanwhile and wait"],
+                &["up to 3 occurrences fall due in that time and wait"],
             ),
             ("schedule = '* * * * *'\ntimeout = '4m'\nconcurrency = 3", &["up to 3 occurrences"]),
         ] {
@@ -335,7 +335,7 @@ mod tests {
             ),
             (
                 "schedule = '*/5 * * * *'\nretry = { max = 3, delay = '1m', on_next = 'keep' }",
-                &["beside each other"],
+                &["side by side"],
             ),
             (
                 "schedule = '@daily'\nretry = { max = 'unlimited' }",
@@ -374,7 +374,10 @@ mod tests {
                 "it runs at 03:00",
             ],
         );
-        assert_said("schedule = '0,30 2 * * 0'", &["2 times from 02:00 on", "runs once, at 03:00"]);
+        assert_said(
+            "schedule = '0,30 2 * * 0'",
+            &["2 times starting at 02:00", "runs once, at 03:00"],
+        );
         assert_said(
             "schedule = '5 0 * * *'\ntimezone = 'Asia/Beirut'",
             &["00:05 does not exist on 2027-03-28", "at 01:00"],
@@ -407,7 +410,7 @@ mod tests {
             ("0 */5 * * *", &["hour 0 comes 4 hours after hour 20", "@every 5h"]),
             ("0 */9 * * 1-5", &["hour 0 comes 6 hours after hour 18"]),
             ("3-59/7 * * * *", &["minute 3 comes 4 minutes after minute 59"]),
-            ("*/90 * * * *", &["minute 0 of each hour only", "@every 90m"]),
+            ("*/90 * * * *", &["only minute 0 of each hour", "@every 90m"]),
             ("*/59 * * * *", &["minute 0 comes 1 minute after minute 59"]),
         ] {
             assert_said(&format!("schedule = '{schedule}'"), parts);
@@ -442,12 +445,12 @@ mod tests {
             ),
             ("59 23 13 * fri", &["the 13th and on every Friday"]),
             ("0 1 */2 * mon", &["both must match", "next: Mon 2026-12-07, Mon 2026-12-21"]),
-            ("0 1 1-7 * */2", &["both must match", "the days `1-7` of the month"]),
+            ("0 1 1-7 * */2", &["both must match", "on days `1-7` of the month"]),
             (
                 "0 1 1-31 * mon",
-                &["one is enough", "every Monday", "next: Tue 2026-11-24, Wed 2026-11-25"],
+                &["either matches", "every Monday", "next: Tue 2026-11-24, Wed 2026-11-25"],
             ),
-            ("0 1 L * 5L", &["one is enough", "the days `L` of the month and on the days `5L`"]),
+            ("0 1 L * 5L", &["either matches", "on days `L` of the month and on days `5L`"]),
             ("0 1 22,23 * sun,tue", &["the 22nd and 23rd", "every Sunday and Tuesday"]),
         ] {
             assert_said(&format!("schedule = '{schedule}'"), parts);
@@ -477,7 +480,7 @@ mod tests {
         let parts = [
             "jobs.toml:5:28: 51 jobs start in the same minute, 2026-11-24 04:00 Europe/Berlin: `j000`, `j001`",
             "and 47 more",
-            "in 63 other minutes",
+            "more than 50 in 63 other minutes",
             "jitter",
             "`H`",
         ];
@@ -509,7 +512,7 @@ mod tests {
         let said = |keys: &str| {
             let text = format!("[defaults]\ncommand = 'x'\n[jobs.a]\n{keys}[jobs.b]\n{keys}");
             let all = report(&text).warnings.into_iter().map(|note| note.to_string());
-            all.filter(|note| note.contains("due in a downtime")).collect::<Vec<_>>()
+            all.filter(|note| note.contains("falls into a downtime")).collect::<Vec<_>>()
         };
         let both = said("schedule = '30 2 * * *'\n");
         assert_eq!(both.len(), 1, "{both:?}");
@@ -531,15 +534,14 @@ mod tests {
     fn failures_that_reach_nobody_are_one_warning_for_the_file() {
         let said = |text: &str| {
             let all = report(text).warnings.into_iter().map(|note| note.to_string());
-            all.filter(|note| note.contains("reach nobody")).collect::<Vec<_>>()
+            all.filter(|note| note.contains("no alert")).collect::<Vec<_>>()
         };
         let both = said(
             "[jobs.a]\ncommand = 'x'\n[jobs.b]\ncommand = 'x'\n[jobs.c]\ncommand = 'x'\nmailto = 'o@x'\n",
         );
         assert_eq!(both.len(), 1);
         assert!(
-            both[0]
-                .starts_with("jobs.toml: a failure of 2 jobs would reach nobody: `a` and `b` have"),
+            both[0].starts_with("jobs.toml: no alert for failures of 2 jobs: `a` and `b` have"),
             "{}",
             both[0]
         );

@@ -70,7 +70,7 @@ pub(crate) fn remarks(job: &Job) -> Vec<Remark> {
             remarks.push(Remark {
                 key: "env",
                 message: format!("{path}: every user of this machine can read it"),
-                hint: format!("`chmod o-r {path}`, if it is a secret"),
+                hint: format!("run `chmod o-r {path}` if it is a secret"),
             });
         }
     }

@@ -136,7 +136,7 @@ pub(crate) fn rename_if_free(dir: impl AsFd, from: &Path, to: &Path) -> nix::Res
 pub(crate) fn rename_own(file: &File, from: &Path, to: &Path) -> io::Result<()> {
     let (ours, there) = (file.metadata()?, std::fs::symlink_metadata(from)?);
     if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
-        return Err(io::Error::other("was replaced by somebody else meanwhile"));
+        return Err(io::Error::other("was replaced in the meantime"));
     }
     std::fs::rename(from, to)
 }

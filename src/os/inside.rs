@@ -16,6 +16,7 @@ use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::Uid;
 
 use crate::core::reason::plain;
+use crate::os::user;
 
 /// What a state directory is for everybody but its user: closed.
 const PRIVATE: Mode = Mode::S_IRWXU;
@@ -136,12 +137,8 @@ fn refuse_somebody_elses(dir: &OwnedFd, path: &Path) -> io::Result<()> {
     if is_ours(stat.st_uid) {
         return Ok(());
     }
-    Err(denied(format!(
-        "{}: belongs to uid {}, so it is not a state directory for uid {}",
-        path.display(),
-        stat.st_uid,
-        Uid::effective()
-    )))
+    let (owner, sudo) = (user::name_of(stat.st_uid), user::sudo_jobctl(stat.st_uid));
+    Err(denied(format!("{}: belongs to {owner}: use `{sudo} ...`", path.display())))
 }
 
 /// A directory that has something in it and no store is used for other things.
@@ -161,7 +158,7 @@ fn refuse_used_for_other_things(state_dir: &Path) -> io::Result<()> {
         return Ok(());
     };
     Err(io::Error::other(format!(
-        "{}: is used for other things (`{}`) and has no store, so it is left as it is; name a directory that is empty or missing",
+        "{}: not a state directory (it has `{}` and no store); name an empty or new directory",
         state_dir.display(),
         name.display()
     )))
@@ -206,7 +203,8 @@ fn refuse_wide(dir: &OwnedFd, path: &Path) -> io::Result<()> {
     }
     refuse_strange(path)?;
     Err(denied(format!(
-        "{}: others may write in it (mode {:04o}); `jobctl run` closes it when it takes it, or `chmod 700 {}`",
+        "{}: other users may write to it (mode {:04o}); start `jobctl run`, which closes it, \
+             or run `chmod 700 {}`",
         path.display(),
         stat.st_mode & 0o7777,
         path.display()
@@ -221,7 +219,8 @@ fn refuse_strange(path: &Path) -> io::Result<()> {
         let owner = entry.metadata().map_err(named)?.uid();
         if !is_ours(owner) {
             return Err(denied(format!(
-                "{}: belongs to uid {owner}, who could write in this state directory; look at it and remove it, then `chmod 700 {}`",
+                "{}: belongs to uid {owner}, put there while others could write; check and \
+                     remove it, then run `chmod 700 {}`",
                 entry.path().display(),
                 path.display()
             )));

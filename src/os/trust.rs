@@ -18,9 +18,10 @@ use nix::fcntl::{OFlag, open as open_path, openat, readlinkat};
 use nix::libc;
 use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid};
 
 use super::acl::{self, Writer};
+use super::user::login_of;
 
 /// Symbolic links that are followed on one way, as the kernel does it.
 const LINKS_MAX: usize = 40;
@@ -81,13 +82,13 @@ impl Fault {
 
     /// What is wrong with it, without its path.
     pub(crate) fn reason(&self) -> String {
-        let rule = "root trusts only what nobody else can change";
+        let rule = "root trusts only files that others cannot change";
         match self.why {
             Why::Owner(uid) => format!("belongs to {}; {rule}", user_name(uid)),
             Why::Group { gid, mode } => {
-                format!("group {} may write it (mode {mode:04o}); {rule}", group_name(gid))
+                format!("writable by group {} (mode {mode:04o}); {rule}", group_name(gid))
             }
-            Why::Others { mode } => format!("others may write it (mode {mode:04o}); {rule}"),
+            Why::Others { mode } => format!("writable by others (mode {mode:04o}); {rule}"),
             Why::List(writer) => {
                 let who = match writer {
                     Writer::User(uid) => format!("user {}", user_name(uid)),
@@ -411,9 +412,9 @@ fn is_alone() -> bool {
 }
 
 fn user_name(uid: u32) -> String {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("{} (uid {uid})", user.name),
-        Ok(None) | Err(_) => format!("uid {uid}"),
+    match login_of(uid) {
+        Some(login) => format!("{login} (uid {uid})"),
+        None => format!("uid {uid}"),
     }
 }
 

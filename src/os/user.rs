@@ -67,7 +67,7 @@ impl fmt::Display for AccountError {
             Self::NoSuchUser(name) => write!(f, "user {name}: no such user"),
             Self::NoSuchGroup(name) => write!(f, "group {name}: no such group"),
             Self::NotRoot(what) => {
-                write!(f, "{what}: only a supervisor of root starts commands as somebody else")
+                write!(f, "{what}: only root's supervisor can run commands as another user")
             }
             Self::Failed(what, errno) => write!(f, "{what}: {}", errno.desc()),
         }
@@ -112,6 +112,24 @@ fn of_user(name: &str) -> Result<Account, AccountError> {
     let user = find_user(name)?;
     let gid = user.gid;
     account(user, gid)
+}
+
+/// The name of a user for messages: `www-data`, or `uid 33` where it has no account.
+pub(crate) fn name_of(uid: u32) -> String {
+    login_of(uid).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The command that runs jobctl as a user: `sudo jobctl`, `sudo -u www-data jobctl`.
+pub(crate) fn sudo_jobctl(uid: u32) -> String {
+    match (uid, login_of(uid)) {
+        (0, _) => "sudo jobctl".to_owned(),
+        (_, Some(login)) => format!("sudo -u {login} jobctl"),
+        (_, None) => format!("sudo -u '#{uid}' jobctl"),
+    }
+}
+
+pub(super) fn login_of(uid: u32) -> Option<String> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
 /// The account of a user with another group than passwd(5) gives it.

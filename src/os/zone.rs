@@ -82,6 +82,11 @@ pub(crate) fn system() -> Zone {
     flatten(&zone, unnamed.as_deref().unwrap_or(LOCALTIME))
 }
 
+/// Whether zones come from the copy in jobctl, which new rules do not reach.
+pub(crate) fn is_bundled() -> bool {
+    directory().is_none()
+}
+
 /// Says which database is in use, for people, and whether the system's zone was readable.
 pub(crate) fn source() -> String {
     let database = match directory() {
@@ -89,12 +94,12 @@ pub(crate) fn source() -> String {
             Some(version) => format!("{directory}, version {version}"),
             None => directory,
         },
-        None => "the copy in jobctl (no zoneinfo directory found)".to_owned(),
+        None => "the copy built into jobctl (no zoneinfo directory found)".to_owned(),
     };
     match TimeZone::try_system() {
         Ok(_) => database,
         Err(cause) => {
-            format!("{database}; the system's zone is not readable, UTC is used: {cause}")
+            format!("{database}; the system's time zone cannot be read, using UTC: {cause}")
         }
     }
 }

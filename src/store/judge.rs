@@ -337,10 +337,7 @@ mod tests {
         for (name, why) in [
             ("'../x'", "the name of a job, \"../x\", must begin with a letter or digit"),
             ("''", "the name of a job, \"\", is empty"),
-            (
-                "'12'",
-                "the name of a job, \"12\", is all digits, which could be taken for a run's id",
-            ),
+            ("'12'", "the name of a job, \"12\", has only digits, like the id of a run"),
             ("'7/../x'", "the name of a job, \"7/../x\", must begin with a letter or digit"),
             ("x'61'", "the name of a job is no text"),
         ] {

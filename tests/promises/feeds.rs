@@ -64,8 +64,8 @@ command = 'echo "from $JOBCTL_ATTEMPT"; [ "$JOBCTL_ATTEMPT" = 2 ]'"#,
 #[test]
 fn what_no_command_can_take_fails_the_attempt() {
     for (command, error) in [
-        ("echo ok; head -c 131072 /dev/zero | tr '\\\\0' x", "line 2 has more than 131071 bytes"),
-        ("echo ok; printf 'a\\\\0b\\n'", "line 2 has a NUL in it"),
+        ("echo ok; head -c 131072 /dev/zero | tr '\\\\0' x", "line 2 is longer than 131071 bytes"),
+        ("echo ok; printf 'a\\\\0b\\n'", "line 2 contains a NUL"),
         ("seq 1000001", "more than 1000000 lines"),
     ] {
         let house = house(&format!("command = \"{command}\""));

@@ -148,7 +148,7 @@ fn who_is_not_root_starts_nothing_as_somebody_else() {
     let ended = house.wait_state(run, "failed");
     assert_eq!(
         ended["error"],
-        "user root: only a supervisor of root starts commands as somebody else"
+        "user root: only root's supervisor can run commands as another user"
     );
     assert_eq!(supervisor.stop(), 0);
 }

@@ -186,9 +186,7 @@ fn check_knows_from_history_which_timeout_is_too_tight() {
     );
     let said = house.ask(&["check"]).expect(0).err;
     assert!(
-        said.contains(
-            "jobs.toml:3:11: job `work`: timeout 260ms is tight: the longest success lately took "
-        ),
+        said.contains("jobs.toml:3:11: job `work`: timeout 260ms is tight: successes take up to "),
         "{said}"
     );
 }
@@ -203,13 +201,10 @@ fn check_warns_of_what_jobs_name_and_is_not_there() {
         ("command = 'true'\ncwd = '/nowhere'", "3:7: job `a`: working directory /nowhere: no such"),
         (
             "command = ['/nowhere/x', 'y']",
-            "2:12: job `a`: /nowhere/x: no such file or directory: its",
+            "2:12: job `a`: /nowhere/x: no such file or directory: attempts",
         ),
-        ("command = ['no-such-tool']", "no-such-tool: not found in PATH: its"),
-        (
-            "command = ['/bin/true x']",
-            "2:12: job `a`: its only element is looked for as one program",
-        ),
+        ("command = ['no-such-tool']", "no-such-tool: not found in PATH: attempts"),
+        ("command = ['/bin/true x']", "2:12: job `a`: its only element names one program"),
         (
             "command = '/nowhere/x --all'",
             "2:11: job `a`: /nowhere/x: no such file or directory: the",
@@ -244,7 +239,7 @@ fn check_warns_of_what_jobs_name_and_is_not_there() {
         "[defaults]\ncommand = 'true'\nmailto = 'x'\ncwd = '/nowhere'\n[jobs.a]\n[jobs.b]\n",
     );
     let found = house.ask(&["check"]).expect(0).err;
-    assert!(found.ends_with("jobs.toml:4:7: working directory /nowhere: no such file or directory: its attempts fail (spawn_failed)\n"), "{found}");
+    assert!(found.ends_with("jobs.toml:4:7: working directory /nowhere: no such file or directory: attempts fail (spawn_failed)\n"), "{found}");
     assert_eq!(found.lines().count(), 1, "{found}");
 }
 
@@ -350,7 +345,7 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         |words: &[&str]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(said(&["warning", "locks: ", "shared.lock is held by process"]), "{text}");
     assert!(
-        said(&["error", "crontab: cron starts the command of job `both`, too", "line 2"]),
+        said(&["error", "crontab: cron also starts the command of job `both`", "line 2"]),
         "{text}"
     );
     assert!(said(&["`crontab -l | sed '2s/^/# /' | crontab -`"]), "{text}");
@@ -361,7 +356,7 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         skipped(Need::NoSendmail, "there is a sendmail");
     } else {
         assert!(
-            said(&["error", "mail: there is no sendmail, and 1 of 2 jobs want it: both"]),
+            said(&["error", "mail: no sendmail found, but 1 of 2 jobs need it: both"]),
             "{text}"
         );
     }

@@ -132,7 +132,10 @@ fn a_directory_of_somebody_else_or_one_with_things_of_others_is_no_state_directo
     fs::create_dir(&state).expect("it can be made");
     chown(&state, Some(65_533), None).expect("root may");
     let run = house.ask(&["run"]).expect(111);
-    assert!(run.err.contains("belongs to uid 65533"), "{run:#?}");
+    assert!(
+        run.err.contains("belongs to uid 65533: use `sudo -u '#65533' jobctl ...`"),
+        "{run:#?}"
+    );
     chown(&state, Some(0), None).expect("root may");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o1777)).expect("it is ours");
     house.write("state/jobctl.db", "planted");
@@ -153,7 +156,7 @@ fn no_command_touches_a_directory_that_is_used_for_other_things() {
         let answer = house.ask(args).expect(111);
         assert!(
             answer.err.contains("used for other things (`index.html`)")
-                && answer.err.contains("name a directory that is empty"),
+                && answer.err.contains("name an empty or new directory"),
             "{args:?} {answer:#?}"
         );
         assert_eq!(mode(&state), 0o755, "{args:?}");
@@ -172,7 +175,10 @@ fn only_the_supervisor_changes_the_mode_of_a_directory_that_was_there() {
     fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("it is ours");
     for args in [&["enqueue", "a"][..], &["pause", "a"], &["cancel", "1"]] {
         let answer = house.ask(args).expect(111);
-        assert!(answer.err.contains("others may write in it (mode 0777)"), "{args:?} {answer:#?}");
+        assert!(
+            answer.err.contains("other users may write to it (mode 0777)"),
+            "{args:?} {answer:#?}"
+        );
         assert_eq!(mode(&state), 0o777, "{args:?}");
     }
     assert_eq!(house.start().stop(), 0);

@@ -102,7 +102,7 @@ fn a_stop_says_what_it_waits_for_and_when_the_rest_starts() {
     let said = house.ask(&["enqueue", "obeys"]).expect(0).err;
     assert!(said.contains("the supervisor is stopping: it starts after the next start"), "{said}");
     let doctor = house.ask(&["doctor"]).out;
-    assert!(doctor.contains(&format!("{waits}: nothing is started")), "{doctor}");
+    assert!(doctor.contains(&format!("{waits}: no runs start")), "{doctor}");
     house.write("go", "");
     assert_eq!(supervisor.wait_code(), 0);
     let _again = house.start();

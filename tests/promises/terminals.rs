@@ -171,7 +171,7 @@ fn check_shows_the_line_of_what_is_wrong_on_a_terminal() {
         ]);
         String::from_utf8(on_terminal_of(columns, &mut command)).expect("it is text")
     };
-    let plain = "jobs.toml:2:13: warning: job `a`: /nowhere/x: no such file or directory: its attempts fail (spawn_failed)\r\n\
+    let plain = "jobs.toml:2:13: warning: job `a`: /nowhere/x: no such file or directory: attempts fail (spawn_failed)\r\n\
                  \x20   2 |  command = ['/nowhere/x', \"1\"]\r\n\
                  \x20     |             ^\r\n\r\nOK, 1 job\r\n";
     let wide = said("never", 80);

@@ -65,7 +65,7 @@ fn a_jobfile_that_others_can_change_is_refused_and_by_whatever_they_can() {
     let file = house.jobfile();
     let dir = house.dir();
     mode(&file, 0o646);
-    assert_refused(&house, &file, &["others may write", "mode 0646", "chmod go-w"]);
+    assert_refused(&house, &file, &["writable by others", "mode 0646", "chmod go-w"]);
     mode(&file, 0o664);
     group(&file, STRANGER);
     assert_refused(&house, &file, &["group", "65533", "mode 0664", "chmod go-w"]);
@@ -76,7 +76,7 @@ fn a_jobfile_that_others_can_change_is_refused_and_by_whatever_they_can() {
     assert_refused(&house, &file, &["uid 65533", "chown -h root"]);
     owner(&file, 0);
     mode(dir, 0o777);
-    assert_refused(&house, dir, &["others may write", "mode 0777"]);
+    assert_refused(&house, dir, &["writable by others", "mode 0777"]);
     mode(dir, 0o1777);
     assert_trusted(&house);
     owner(dir, STRANGER);

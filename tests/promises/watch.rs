@@ -476,7 +476,7 @@ fn check_warns_of_a_job_that_writes_where_it_watches_and_refuses_wildcards_in_di
         house.write_jobfile(&format!("[jobs.a]\nmailto = 'x@y'\n{job}\n"));
         house.ask(&["check"])
     };
-    let echo = "what it writes there becomes a run";
+    let echo = "each file that it writes there becomes a run";
     for command in
         ["convert \"$1\" /in/small.png", "convert $1 $1.small", "mv \"$1\" \"${1%.png}.done\""]
     {

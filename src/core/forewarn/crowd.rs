@@ -102,10 +102,10 @@ fn finding(
     let wall = DateTime::from_timestamp((minute + offset) * 60, 0).unwrap_or_default();
     let more = match others {
         0 => String::new(),
-        1 => format!(", and in one other minute of the coming {DAYS} days more than {JOBS_MAX}"),
-        _ => format!(
-            ", and in {others} other minutes of the coming {DAYS} days more than {JOBS_MAX}"
-        ),
+        1 => format!(", and more than {JOBS_MAX} in another minute of the next {DAYS} days"),
+        _ => {
+            format!(", and more than {JOBS_MAX} in {others} other minutes of the next {DAYS} days")
+        }
     };
     let message = format!(
         "{} jobs start in the same minute, {} {}: {}{more}",
@@ -114,7 +114,7 @@ fn finding(
         zones[first].name,
         names(members.iter().map(|(index, _, _)| &jobs[*index])),
     );
-    let hint = "spread them: `jitter = \"10m\"`, or `H` in the minute field (`H 2 * * *`)";
+    let hint = "spread them with `jitter = \"10m\"`, or with `H` in the minute field (`H 2 * * *`)";
     let nth = calendars(&jobs[first]).find(|(_, _, calendar)| *calendar == its);
     Some(Finding {
         about: About::Jobs(first, nth.map_or(0, |(nth, _, _)| nth)),

@@ -22,7 +22,7 @@ pub(super) fn look(subject: &Subject<'_>, text: &str, calendar: &Calendar) -> Op
         DayFields::One => return None,
         DayFields::Either => (
             format!(
-                "both day fields are set and one is enough: it runs on {} and on {}",
+                "both day fields are set and either matches: it runs on {} and on {}",
                 month_days(month_day, calendar),
                 weekdays(weekday, calendar),
             ),
@@ -30,11 +30,12 @@ pub(super) fn look(subject: &Subject<'_>, text: &str, calendar: &Calendar) -> Op
         ),
         DayFields::Both => (
             format!(
-                "both day fields are set and one begins with `*`, so that both must match: it runs on {} only where {} is",
+                "both day fields are set and one begins with `*`, so both must match: it \
+                     runs on {} only if that is {}",
                 month_days(month_day, calendar),
                 weekdays(weekday, calendar).replacen("every", "a", 1),
             ),
-            "write the field without `*` if one is to be enough, or `*` in one of them",
+            "write that field without `*` if either should match, or write `*` in one of them",
         ),
     };
     let secs = subject.from.secs();
@@ -57,7 +58,7 @@ fn month_days(field: &str, calendar: &Calendar) -> String {
     let has_only_numbers =
         field.bytes().all(|byte| byte.is_ascii_digit() || b",-/*H()".contains(&byte));
     if !has_only_numbers || days.count_ones() > WRITTEN_OUT || days == 0 {
-        return format!("the days `{field}` of the month");
+        return format!("days `{field}` of the month");
     }
     let days = (1..=31).filter(|day| days >> day & 1 == 1);
     let words: Vec<String> = days.map(ordinal).collect();
@@ -67,7 +68,7 @@ fn month_days(field: &str, calendar: &Calendar) -> String {
 fn weekdays(field: &str, calendar: &Calendar) -> String {
     let set = calendar.weekdays();
     if set == 0 || field.contains(['L', '#']) {
-        return format!("the days `{field}` of the week");
+        return format!("days `{field}` of the week");
     }
     let named = WEEKDAYS.iter().enumerate();
     let words: Vec<String> = named

@@ -19,9 +19,13 @@ pub(super) fn look(index: usize, job: &Job) -> Option<Finding> {
     writes.then(|| Finding {
         about: About::Key(index, "watch"),
         message: format!(
-            "its command names files in `{place}`, which it watches: what it writes there becomes a run"
+            "its command names files in `{place}`, which it watches: each file that it \
+                 writes there becomes a run"
         ),
-        hint: Some("let it write elsewhere, or watch a glob that its own files do not match".to_owned()),
+        hint: Some(
+            "write its output elsewhere, or watch a glob that its own files do not match"
+                .to_owned(),
+        ),
     })
 }
 

@@ -22,16 +22,16 @@ pub(super) fn look(subject: &Subject<'_>, text: &str, calendar: &Calendar) -> Op
     let (first, back) = (format("%H:%M", moved.first), format("%H:%M", moved.gap_to));
     let times = match moved.count {
         1 => format!("{first} does not exist"),
-        count => format!("{count} times from {first} on do not exist"),
+        count => format!("{count} times starting at {first} do not exist"),
     };
     let once = if moved.count > 1 { "once, " } else { "" };
     let message = format!(
-        "schedule `{text}`: {times} on {} in {}, clocks go forward from {} to {back}: it runs {once}at {back}",
+        "schedule `{text}`: {times} on {} in {}, when clocks go forward from {} to {back}: it runs {once}at {back}",
         format("%Y-%m-%d", moved.first),
         subject.zone.name,
         format("%H:%M", moved.gap_from),
     );
-    Some((message, format!("write a time outside of that hour if {back} is not right")))
+    Some((message, format!("choose a time outside that hour if {back} does not suit")))
 }
 
 /// A minute of the wall.

@@ -41,24 +41,18 @@ fn timeout(job: &Job, history: &History) -> Option<(String, String)> {
     let longest = *history.successes.last()?;
     let limit = show_duration(timeout);
     let double = show_duration(longest * 2);
-    let hint = format!("write `timeout = \"{double}\"`: twice what the longest success took");
+    let hint = format!("write `timeout = \"{double}\"`, twice the longest success");
     if history.timeouts > 0 {
         let times = count(history.timeouts, "run");
         return Some((
-            format!(
-                "timeout {limit} ended {times} lately, and the longest success took {}",
-                show(longest)
-            ),
+            format!("{times} timed out (limit {limit}); successes take up to {}", show(longest)),
             hint,
         ));
     }
     // A tenth of the time is less than two runs differ by.
     let is_tight = history.successes.len() >= ATTEMPTS_MIN && longest * 10 > timeout * 9;
     is_tight.then(|| {
-        (
-            format!("timeout {limit} is tight: the longest success lately took {}", show(longest)),
-            hint,
-        )
+        (format!("timeout {limit} is tight: successes take up to {}", show(longest)), hint)
     })
 }
 
@@ -81,12 +75,12 @@ fn overlap(job: &Job, history: &History) -> Option<(String, String)> {
     };
     Some((
         format!(
-            "one of twenty attempts lately took {} or more, longer than the {} between two occurrences{skipped}",
+            "5% of recent attempts took {} or more, longer than the {} between two \
+                 occurrences{skipped}",
             show(slow),
             show_duration(gap)
         ),
-        "write a schedule with more room, or `overlap = \"queue-one\"` where one may wait"
-            .to_owned(),
+        "write a wider schedule, or `overlap = \"queue-one\"` if one may wait".to_owned(),
     ))
 }
 

@@ -50,22 +50,23 @@ fn timeout(job: &Job) -> Option<super::Words> {
     let due = count(meanwhile, "occurrence");
     let consequence = match job.policy.overlap {
         Overlap::Skip => format!(
-            "up to {due} fall due meanwhile, and those without a place are skipped (overlap)"
+            "up to {due} fall due in that time, and those beyond `concurrency` are skipped \
+                 (overlap)"
         ),
         Overlap::QueueOne => {
-            format!("up to {due} fall due meanwhile: one waits, the others are skipped (overlap)")
+            format!(
+                "up to {due} fall due in that time: one waits, the others are skipped (overlap)"
+            )
         }
         Overlap::QueueAll => format!(
-            "up to {due} fall due meanwhile and wait, so that the queue may grow without end"
+            "up to {due} fall due in that time and wait, so the queue may grow without limit"
         ),
-        Overlap::Replace => {
-            "the next occurrence replaces the run before its timeout is over".to_owned()
-        }
+        Overlap::Replace => "the next occurrence replaces the run before it times out".to_owned(),
         Overlap::Allow => format!("up to {} may run at once", count(meanwhile + 1, "run")),
     };
     let message =
         format!("timeout {held} is longer than the {each} between two occurrences: {consequence}");
-    Some((message, format!("write a timeout of at most {each}, or a schedule with more room")))
+    Some((message, format!("write a timeout of at most {each}, or a wider schedule")))
 }
 
 fn retries(job: &Job, is_timeout_said: bool) -> Option<super::Words> {
@@ -98,15 +99,16 @@ fn retries(job: &Job, is_timeout_said: bool) -> Option<super::Words> {
         ),
     };
     let consequence = match retry.on_next {
-        OnNext::Supersede => "that one ends a run that is still retrying as failed (superseded)",
-        OnNext::Keep => "runs of several occurrences are then retried beside each other",
+        OnNext::Supersede => "it ends a run that is still retrying as failed (superseded)",
+        OnNext::Keep => "runs of several occurrences are then retried side by side",
     };
     // The last attempt may begin as late as that, and then take its time.
     let limit = show_duration(gap.saturating_sub(attempts.unwrap_or(Duration::ZERO)));
     Some((
         format!("{takes}, while the next occurrence may come after {each}: {consequence}"),
         format!(
-            "write `give_up_after = \"{limit}\"`, a smaller `max` or `max_delay`, or a schedule with more room"
+            "write `give_up_after = \"{limit}\"`, a smaller `max` or `max_delay`, or a wider \
+                 schedule"
         ),
     ))
 }

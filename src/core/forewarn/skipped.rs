@@ -24,10 +24,10 @@ pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
         return None;
     }
     let message = format!(
-        "a run due in a downtime is skipped, and the next one is a day or more later: {}",
+        "a run that falls into a downtime is skipped, and the next is a day or more later: {}",
         names(rare.iter().copied()),
     );
-    let hint = "write `catch_up = \"last\"` to run it after the downtime, or `expect_every` to \
-                be told if it is missing";
+    let hint = "write `catch_up = \"last\"` to run it after the downtime, or `expect_every` to be \
+         alerted";
     Some(Finding { about: About::File, message, hint: Some(hint.to_owned()) })
 }

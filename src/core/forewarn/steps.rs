@@ -58,7 +58,8 @@ fn uneven(unit: &Unit, field: &str, step: u32, (first, last): (u32, u32)) -> Opt
     }
     if step > length {
         let message = format!(
-            "`{field}` in the {one} field: a step of more than {length} leaves {one} {first} of each {whole} only"
+            "`{field}` in the {one} field: a step above {length} matches only {one} {first} \
+                 of each {whole}"
         );
         let hint = match step {
             ..100_000 => format!("write @every {step}{letter}, or {first}"),
@@ -69,7 +70,8 @@ fn uneven(unit: &Unit, field: &str, step: u32, (first, last): (u32, u32)) -> Opt
     let wrap = length - last + first;
     let noun = if wrap == 1 { one.to_owned() } else { format!("{one}s") };
     let message = format!(
-        "`{field}` in the {one} field: {step} does not divide {length}, so that {one} {first} comes {wrap} {noun} after {one} {last}"
+        "`{field}` in the {one} field: {step} does not divide {length}, so {one} {first} \
+             comes {wrap} {noun} after {one} {last}"
     );
-    Some((message, format!("write @every {step}{letter} for a steady pace")))
+    Some((message, format!("write @every {step}{letter} for even intervals")))
 }

@@ -15,11 +15,11 @@ pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
     }
     let have = if unheard.len() == 1 { "has" } else { "have" };
     let message = format!(
-        "a failure of {} would reach nobody: {} {have} neither `on_failure` nor `mailto`",
+        "no alert for failures of {}: {} {have} neither `on_failure` nor `mailto`",
         count(unheard.len() as u64, "job"),
         names(unheard.iter().copied()),
     );
-    let hint = "write `on_failure` or `mailto` under [defaults], or have `jobctl status --quiet` asked by your monitoring \
-                (exit code 1: unacknowledged failures, or late)";
+    let hint = "write `on_failure` or `mailto` under [defaults], or let your monitoring run `jobctl \
+         status --quiet` (exit code 1: unacknowledged failures, or late)";
     Some(Finding { about: About::File, message, hint: Some(hint.to_owned()) })
 }

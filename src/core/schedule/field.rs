@@ -274,7 +274,7 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, wanted: char) -> Result<(), ScheduleError> {
         if self.peek() != Some(wanted) {
-            let message = format!("`H(` without its end: `{wanted}` is missing");
+            let message = format!("unclosed `H(`: `{wanted}` is missing");
             return Err(error(self.at, message, "write H(a-b), such as H(0-29)".to_owned()));
         }
         self.at += 1;
@@ -328,7 +328,7 @@ impl<'a> Parser<'a> {
             number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
         });
         if number < low && high == u64::MAX {
-            return Err(plain_error(at, format!("{what} {} is not at least {low}", clip(digits))));
+            return Err(plain_error(at, format!("{what} {} is less than {low}", clip(digits))));
         }
         if !(low..=high).contains(&number) {
             return Err(plain_error(
@@ -361,7 +361,7 @@ impl<'a> Parser<'a> {
         let rest = &self.text[self.at..];
         let step = &rest[..rest.find(',').unwrap_or(rest.len())];
         let message =
-            format!("{} {}{} has a step without a range", self.kind.name(), first.text, clip(step));
+            format!("{} {}{}: a step needs a range", self.kind.name(), first.text, clip(step));
         let high = self.kind.bounds().1;
         error(first.at, message, format!("write {}-{high}{}", first.text, clip(step)))
     }
@@ -391,12 +391,13 @@ impl<'a> Parser<'a> {
 
     fn unexpected(&self) -> ScheduleError {
         let found = self.peek().map_or_else(String::new, |c| c.to_string());
-        let message = format!("`{found}` is not expected in {}", self.kind.name());
+        let message = format!("unexpected `{found}` in {}", self.kind.name());
         let hint = match found.as_str() {
             "?" => Some("write *"),
-            "~" => {
-                Some("random values are not known: write H or H(a-b), a value fixed for the job")
-            }
+            "~" => Some(
+                "write H or H(a-b), a fixed value for each job: random values are not \
+                     supported",
+            ),
             _ => None,
         };
         ScheduleError { position: self.at, message, hint: hint.map(str::to_owned) }

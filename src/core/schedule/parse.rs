@@ -67,10 +67,7 @@ fn parse_macro(
         return Err(unknown_macro(at, word));
     }
     if let Some((after, rest)) = words(text).nth(1) {
-        return Err(plain_error(
-            after,
-            format!("`{}` stands after {word}, which takes nothing", clip(rest)),
-        ));
+        return Err(plain_error(after, format!("unexpected `{}` after {word}", clip(rest))));
     }
     fields.map_or(Ok(Schedule::Reboot), |fields| five_fields(fields, seed).map(Schedule::Calendar))
 }
@@ -137,7 +134,7 @@ fn five_fields(text: &str, seed: HashSeed<'_>) -> Result<Calendar, ScheduleError
         return Err(error(
             at,
             "expression never fires".to_owned(),
-            "no such day comes in 40 years".to_owned(),
+            "no matching day in the next 40 years".to_owned(),
         ));
     }
     Ok(calendar)
@@ -151,7 +148,7 @@ fn check_number_of_fields(text: &str) -> Result<(), ScheduleError> {
     match words(text).nth(5) {
         None => Ok(()),
         Some((at, _)) => {
-            let hint = "the first field is the minute; seconds: use @every".to_owned();
+            let hint = "the first field is the minute; for seconds, use @every".to_owned();
             Err(error(at, format!("expression has {count} fields, not five"), hint))
         }
     }

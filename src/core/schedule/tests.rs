@@ -37,23 +37,23 @@ fn an_error_says_where_and_what_to_write() {
         ("write mon: names have three letters", "write Mon: names have three letters");
     let (weekend, range) = ("write FRI-7,1-MON", "write H(a-b), such as H(0-29)");
     let by_two = "write SAT-7/2,1-MON/2";
-    let random = "random values are not known: write H or H(a-b), a value fixed for the job";
+    let random = "write H or H(a-b), a fixed value for each job: random values are not supported";
     for (text, position, message, hint) in [
         ("0 25 * * *", 2, "hour 25 is not in 0..=23", None),
         ("0 0 0 * *", 4, "day of month 0 is not in 1..=31", None),
         ("* * * * 8", 8, "day of week 8 is not in 0..=7", None),
         ("1-99999999999 * * * *", 2, "minute 99999999999 is not in 0..=59", None),
-        ("5/10 * * * *", 0, "minute 5/10 has a step without a range", Some("write 5-59/10")),
-        ("0 1,3/2 * * *", 4, "hour 3/2 has a step without a range", Some("write 3-23/2")),
-        ("* * * * mon/2", 8, "day of week mon/2 has a step without a range", Some("write mon-7/2")),
+        ("5/10 * * * *", 0, "minute 5/10: a step needs a range", Some("write 5-59/10")),
+        ("0 1,3/2 * * *", 4, "hour 3/2: a step needs a range", Some("write 3-23/2")),
+        ("* * * * mon/2", 8, "day of week mon/2: a step needs a range", Some("write mon-7/2")),
         ("0 22-6 * * *", 2, "hour 22-6 ends before it begins", Some("write 22-23,0-6")),
         ("0 22-6/2 * * *", 2, "hour 22-6 ends before it begins", Some("write 22-23/2,0-6/2")),
         ("50-10/7 * * * *", 0, "minute 50-10 ends before it begins", Some("write 50-59/7,4-10/7")),
         ("0 22-1/9 * * *", 2, "hour 22-1 ends before it begins", Some("write 22-23/9")),
         ("0 0 * * SAT-MON/2", 8, "day of week SAT-MON ends before it begins", Some(by_two)),
         ("0 0 * * FRI-MON", 8, "day of week FRI-MON ends before it begins", Some(weekend)),
-        ("0 0 ? * *", 4, "`?` is not expected in day of month", Some("write *")),
-        ("0~30 * * * *", 1, "`~` is not expected in minute", Some(random)),
+        ("0 0 ? * *", 4, "unexpected `?` in day of month", Some("write *")),
+        ("0~30 * * * *", 1, "unexpected `~` in minute", Some(random)),
         ("0 0 * * Monday", 8, "`Monday` is not a day of week", Some(capital)),
         ("0 0 * * 1,monday", 10, "`monday` is not a day of week", Some(names)),
         ("0 0 * * L", 8, "`L` is not a day of week", Some("write 5L or FRIL for the last Friday")),
@@ -62,22 +62,27 @@ fn an_error_says_where_and_what_to_write() {
         ("mon * * * *", 0, "`mon` is not a minute", None),
         ("5, * * * *", 1, "minute list has an empty element", Some("remove the trailing comma")),
         ("5,,6 * * * *", 2, "minute list has an empty element", None),
-        ("*/0 * * * *", 2, "step 0 is not at least 1", None),
+        ("*/0 * * * *", 2, "step 0 is less than 1", None),
         ("*/ * * * *", 2, "step is missing", None),
         ("1- * * * *", 2, "minute is missing", None),
-        ("*5 * * * *", 1, "`5` is not expected in minute", None),
-        ("-5 * * * *", 0, "`-` is not expected in minute", None),
-        ("*/2/3 * * * *", 3, "`/` is not expected in minute", None),
+        ("*5 * * * *", 1, "unexpected `5` in minute", None),
+        ("-5 * * * *", 0, "unexpected `-` in minute", None),
+        ("*/2/3 * * * *", 3, "unexpected `/` in minute", None),
         ("0 0 L-31 * *", 6, "days before the last 31 is not in 1..=30", None),
         ("0 0 * * 1#6", 10, "week 6 is not in 1..=5", None),
-        ("H(5 * * * *", 3, "`H(` without its end: `-` is missing", Some(range)),
+        ("H(5 * * * *", 3, "unclosed `H(`: `-` is missing", Some(range)),
         ("H(9-5) * * * *", 1, "minute H(9-5) ends before it begins", None),
-        ("0 0 * * ü", 8, "`ü` is not expected in day of week", None),
-        ("0 0 30 2 *", 4, "expression never fires", Some("no such day comes in 40 years")),
-        ("* * 30 2 *", 4, "expression never fires", Some("no such day comes in 40 years")),
-        ("0 0 31W 2,4,6 *", 4, "expression never fires", Some("no such day comes in 40 years")),
+        ("0 0 * * ü", 8, "unexpected `ü` in day of week", None),
+        ("0 0 30 2 *", 4, "expression never fires", Some("no matching day in the next 40 years")),
+        ("* * 30 2 *", 4, "expression never fires", Some("no matching day in the next 40 years")),
+        (
+            "0 0 31W 2,4,6 *",
+            4,
+            "expression never fires",
+            Some("no matching day in the next 40 years"),
+        ),
         ("@Daily", 0, "`@Daily` is not a macro", Some("write @daily: macros are lower case")),
-        ("@daily 5", 7, "`5` stands after @daily, which takes nothing", None),
+        ("@daily 5", 7, "unexpected `5` after @daily", None),
         ("@every", 6, "@every has no duration", Some("write @every 15m")),
         ("@every  90", 8, "`90` has no unit", Some("write 90s, 90m, 90h or 90d")),
         ("@every 1M", 7, "`M` has no fixed length", Some("write days (30d, 365d); `m` is minutes")),
@@ -105,7 +110,11 @@ fn a_wrong_number_of_fields_is_told_with_what_is_wanted() {
     ] {
         let error = Schedule::parse(text, SEED).unwrap_err();
         assert_eq!((error.position, error.message.as_str()), (position, message), "{text}");
-        assert_eq!(error.hint.unwrap().contains("seconds: use @every"), position == 10, "{text}");
+        assert_eq!(
+            error.hint.unwrap().contains("for seconds, use @every"),
+            position == 10,
+            "{text}"
+        );
     }
 }
 
@@ -235,39 +244,39 @@ fn a_clock_change_is_noted() {
             "30 2 * * *",
             "2026-03-28T12:00:00+01:00",
             "2026-03-29T03:00:00+02:00",
-            Some("moved from 02:30: clocks go forward over it"),
+            Some("moved from 02:30, which clocks skip"),
         ),
         (
             "0,30 2,3 * * *",
             "2026-03-29T00:00:00+01:00",
             "2026-03-29T03:00:00+02:00",
-            Some("also for 02:00 and 02:30: clocks go forward over it"),
+            Some("also for 02:00 and 02:30, which clocks skip"),
         ),
         (
             "*/30 2 * * *",
             "2026-03-29T00:00:00+01:00",
             "2026-03-30T02:00:00+02:00",
-            Some("not at 02:00 and 02:30 on 2026-03-29: clocks go forward over it"),
+            Some("not at 02:00 and 02:30 on 2026-03-29, which clocks skip"),
         ),
         (
             "*/5 2 * * *",
             "2026-03-29T00:00:00+01:00",
             "2026-03-30T02:00:00+02:00",
-            Some("not at 02:00 and 11 more on 2026-03-29: clocks go forward over it"),
+            Some("not at 02:00 and 11 more on 2026-03-29, which clocks skip"),
         ),
         ("*/30 * * * *", "2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00", None),
         (
             "30 2 * * *",
             "2026-10-25T00:00:00+02:00",
             "2026-10-25T02:30:00+02:00",
-            Some("02:30 comes twice, clocks go back: runs the first time only"),
+            Some("02:30 comes twice as clocks go back: runs the first time only"),
         ),
         ("30 2 * * *", "2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00", None),
         (
             "30 * * * *",
             "2026-10-25T02:30:00+02:00",
             "2026-10-25T02:30:00+01:00",
-            Some("02:30 for the second time: clocks have gone back"),
+            Some("the second 02:30 after clocks go back"),
         ),
         ("30 1 * * *", "2026-10-25T00:00:00+02:00", "2026-10-25T01:30:00+02:00", None),
     ] {

@@ -218,19 +218,19 @@ impl Stretch {
         };
         if let Some(times) = named(self.skipped.filter(|_| minute == self.from)) {
             let also = if is_own { "also for" } else { "moved from" };
-            return Some(format!("{also} {times}: clocks go forward over it"));
+            return Some(format!("{also} {times}, which clocks skip"));
         }
         if let Some(times) = named(lost) {
             let day = date_of(self.lost.map_or(minute, |(from, _)| from));
-            return Some(format!("not at {times} on {day}: clocks go forward over it"));
+            return Some(format!("not at {times} on {day}, which clocks skip"));
         }
         let time = time_of(minute);
         if self.repeated_from.is_some_and(|from| minute >= from) {
-            return Some(format!("{time} comes twice, clocks go back: runs the first time only"));
+            return Some(format!("{time} comes twice as clocks go back: runs the first time only"));
         }
         self.again_to
             .is_some_and(|to| minute < to)
-            .then(|| format!("{time} for the second time: clocks have gone back"))
+            .then(|| format!("the second {time} after clocks go back"))
     }
 
     fn last(&self, calendar: &Calendar) -> Option<Wall> {

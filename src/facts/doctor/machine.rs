@@ -11,7 +11,7 @@ use crate::core::job::{CommandLine, Job};
 use crate::core::noun::{count, listed, size};
 use crate::core::reason::plain as plain_error;
 use crate::facts::jobs::Jobs;
-use crate::os::{clock, disk, file, lock, process, zone};
+use crate::os::{clock, disk, file, lock, process, user, zone};
 use crate::store::{JobRow, Store, StoreError};
 
 /// Less than this share of the disk, or than so many bytes, is little.
@@ -45,15 +45,11 @@ pub(crate) fn somebody_elses(state_dir: &Path) -> Option<Finding> {
     let own = nix::unistd::geteuid().as_raw();
     let uid = fs::symlink_metadata(state_dir).ok()?.uid();
     let shown = state_dir.display();
-    let ask = match uid {
-        0 => "`sudo jobctl doctor`".to_owned(),
-        uid => format!("`sudo -u '#{uid}' jobctl doctor`"),
-    };
     (uid != own).then(|| {
         Finding::bad(
             "state directory",
-            format!("{shown} belongs to user {uid}, not to the caller ({own}): nothing in it is looked at"),
-            format!("{ask} asks as that user"),
+            format!("{shown} belongs to {}: not checked", user::name_of(uid)),
+            format!("run `{} doctor`", user::sudo_jobctl(uid)),
         )
     })
 }
@@ -68,10 +64,10 @@ fn rights(state_dir: &Path) -> Finding {
             return match there.map(file::is_writable_dir) {
                 Some(Err(error)) => Finding::bad(
                     CHECK,
-                    format!("{shown} cannot be made: {}", plain_error(&error)),
-                    "another one with --state-dir or state_dir",
+                    format!("{shown} cannot be created: {}", plain_error(&error)),
+                    "name another one with --state-dir or state_dir",
                 ),
-                Some(Ok(())) | None => Finding::good(CHECK, format!("{shown}: not there yet")),
+                Some(Ok(())) | None => Finding::good(CHECK, format!("{shown}: not created yet")),
             };
         }
         Err(error) => {
@@ -82,7 +78,7 @@ fn rights(state_dir: &Path) -> Finding {
         return Finding::bad(
             CHECK,
             format!("{shown} cannot be written: {}", plain_error(&error)),
-            "`findmnt -T` on it names what is mounted there; `mount -o remount,rw` on that",
+            "find its file system with `findmnt -T`, then remount it with `mount -o remount,rw`",
         );
     }
     if meta.permissions().mode() & 0o077 != 0 {
@@ -93,12 +89,12 @@ fn rights(state_dir: &Path) -> Finding {
             format!("`chmod 700 {shown}`"),
         );
     }
-    Finding::good(CHECK, format!("{shown}, nobody else's"))
+    Finding::good(CHECK, format!("{shown}, private"))
 }
 
 fn store(patient: &Patient<'_>) -> Option<Finding> {
     const CHECK: &str = "store";
-    const RESTORE: &str = "`jobctl restore BACKUP`, with the newest file that `jobctl backup` made";
+    const RESTORE: &str = "restore the newest backup with `jobctl restore BACKUP`";
     if let Some(error) = &patient.store_error {
         let remedy = error.hint().unwrap_or(RESTORE);
         return Some(Finding::bad(CHECK, error.to_string(), remedy));
@@ -124,7 +120,7 @@ fn free(state_dir: &Path) -> Option<Finding> {
         Finding::warning(
             "disk",
             text,
-            "make room; `jobctl prune` removes old runs with their output now",
+            "free some space; `jobctl prune` removes old runs and their output",
         )
     } else {
         Finding::good("disk", text)
@@ -133,14 +129,13 @@ fn free(state_dir: &Path) -> Option<Finding> {
 
 fn zones() -> Finding {
     let source = zone::source();
-    let is_bundled = source.contains("bundled");
     let name = zone::system().name;
-    let text = format!("{source}; the system's zone is {name}");
-    if is_bundled {
+    let text = format!("{source}; the system's time zone is {name}");
+    if zone::is_bundled() {
         Finding::warning(
             "time zones",
-            format!("{text}: it does not follow new rules"),
-            "`apt install tzdata`, or what your system calls it",
+            format!("{text}: new rules need a new jobctl"),
+            "install tzdata (`apt install tzdata`)",
         )
     } else {
         Finding::good("time zones", text)
@@ -155,10 +150,10 @@ fn synchronised() -> Finding {
         }
         Some(false) => Finding::warning(
             "clock",
-            "not synchronised, or not by anybody that the kernel knows of",
-            "start what keeps the time here, such as `chronyd`; in a container that is the host's business",
+            "not synchronised, as far as the kernel knows",
+            "start a time service such as `chronyd`; in a container, on the host",
         ),
-        None => Finding::good("clock", "whether it is synchronised cannot be asked here"),
+        None => Finding::good("clock", "cannot tell here whether it is synchronised"),
     }
 }
 
@@ -180,12 +175,12 @@ fn mailer(jobs: &[Job]) -> Option<Finding> {
         None => Finding::bad(
             "mail",
             format!(
-                "there is no sendmail, and {} of {} want it: {}",
+                "no sendmail found, but {} of {} need it: {}",
                 names.len(),
                 count(jobs.len(), "job"),
                 listed(&names, NAMES_MAX),
             ),
-            "`apt install msmtp-mta` or another one, or use a hook of contrib/hooks",
+            "install one (`apt install msmtp-mta`), or use a hook from contrib/hooks",
         ),
     })
 }
@@ -211,12 +206,12 @@ fn still_in_crontab(patient: &Patient<'_>, jobs: &[Job]) -> Vec<Finding> {
             let job = commands.get(&plain(&line.command))?;
             let off = match &line.off {
                 Some(command) => format!("`{command}`"),
-                None => format!("put a # before line {} of {}", line.line, line.file),
+                None => format!("comment out line {} of {}", line.line, line.file),
             };
             Some(Finding::bad(
                 "crontab",
                 format!(
-                    "cron starts the command of job `{}`, too: {} line {}",
+                    "cron also starts the command of job `{}`: {} line {}",
                     job.name, line.file, line.line
                 ),
                 off,
@@ -250,8 +245,8 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Sto
     Ok(names.first().map(|first| {
         Finding::warning(
             "jobs",
-            format!("never ran: {}", listed(&names, NAMES_MAX)),
-            format!("`jobctl why {first}` says why, `jobctl enqueue {first}` tries it now"),
+            format!("never started: {}", listed(&names, NAMES_MAX)),
+            format!("see why with `jobctl why {first}`, or try it with `jobctl enqueue {first}`"),
         )
     }))
 }
@@ -270,8 +265,8 @@ fn missed(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     };
     let missed = of(
         &|row| row.missed_at.is_some(),
-        "missed and not made up for",
-        "`jobctl why JOB` says why, `jobctl enqueue JOB` runs it now",
+        "missed, without a success since",
+        "see why with `jobctl why JOB`, or run it with `jobctl enqueue JOB`",
     );
     let paused = of(
         &|row| row.pause.is_some_and(|pause| pause.is_forgotten(now)),
@@ -291,7 +286,7 @@ fn metrics(jobs: &Jobs) -> Option<Finding> {
         Err(error) => Finding::bad(
             CHECK,
             format!("{} cannot be written: {}", path.display(), plain_error(&error)),
-            format!("`mkdir -p {}`, or another metrics_file", dir.display()),
+            format!("run `mkdir -p {}`, or set another metrics_file", dir.display()),
         ),
     })
 }
@@ -313,11 +308,13 @@ fn strangers(state_dir: &Path) -> Vec<Finding> {
     held.into_iter()
         .filter_map(|(path, pid)| Some((stranger(&path, pid)?, path)))
         .map(|(pid, path)| {
-            let name = process::name_of(pid).unwrap_or_else(|| "it is gone".to_owned());
+            let name = process::name_of(pid).unwrap_or_else(|| "ended".to_owned());
             Finding::warning(
                 "locks",
-                format!("{} is held by process {pid} ({name}), which is no jobctl", path.display()),
-                format!("`ps -fp {pid}`; it must end, or leave the lock, before the job can start"),
+                format!("{} is held by process {pid} ({name}), not by jobctl", path.display()),
+                format!(
+                    "look at it with `ps -fp {pid}`; the job can start when it releases the lock"
+                ),
             )
         })
         .collect()

@@ -22,8 +22,8 @@ fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding
     let mut supervisor = Supervisor::of(row.clone(), true);
     patient.store.as_ref().map(|store| supervisor.read_waits(store)).transpose()?;
     Ok(supervisor.stopping().map(|text| {
-        let message = format!("{text}: nothing is started");
-        Finding::warning("supervisor", message, "wait, or `jobctl cancel` what it waits for")
+        let message = format!("{text}: no runs start");
+        Finding::warning("supervisor", message, "wait, or cancel those runs with `jobctl cancel`")
     }))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
         } else {
             "`jobctl run`".to_owned()
         };
-        return Ok(vec![Finding::bad("supervisor", "none is running: nothing is started", start)]);
+        return Ok(vec![Finding::bad("supervisor", "not running: no runs start", start)]);
     }
     let row = patient.store.as_ref().map(Store::supervisor).transpose()?.unwrap_or_default();
     let (own, theirs) = (env!("CARGO_PKG_VERSION"), row.version.as_deref().unwrap_or_default());
@@ -45,7 +45,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
     } else {
         Finding::warning(
             "supervisor",
-            format!("it is of version {theirs}, this is {own}"),
+            format!("version {theirs} is running, this is {own}"),
             format!("`systemctl {}restart jobctl`; running jobs go on", user_option(patient)),
         )
     });
@@ -53,15 +53,15 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
         let first = error.lines().next().unwrap_or_default().to_owned();
         findings.push(Finding::bad(
             "jobfile",
-            format!("the one on disk is not in force: {first}"),
-            "`jobctl check` says more, `jobctl reload` takes it when it is right",
+            format!("the file on disk is not in force: {first}"),
+            "see `jobctl check`, then load it with `jobctl reload`",
         ));
     }
     findings.extend(stopping(patient, &row)?);
     if row.is_shadow {
         findings.push(Finding::warning(
             "supervisor",
-            "it is a shadow: nothing is started",
+            "running with --shadow: no runs start",
             "start it without --shadow",
         ));
     }
@@ -71,7 +71,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
 /// Whether the unit is installed and enabled, and for users whether it outlives their session.
 pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
     if !has_systemd() {
-        return vec![Finding::good("unit", "not looked at: systemd does not run here")];
+        return vec![Finding::good("unit", "not checked: systemd does not run here")];
     }
     let caller = patient.caller;
     let dirs: Vec<PathBuf> = if caller.is_root {
@@ -96,9 +96,10 @@ fn installed(dirs: &[PathBuf], user_option: &str) -> Vec<Finding> {
     let Some(path) = dirs.iter().map(|dir| dir.join(UNIT)).find(|path| path.exists()) else {
         return vec![Finding::warning(
             "unit",
-            "no unit is installed: nothing starts the supervisor at boot",
+            "no unit is installed: the supervisor does not start at boot",
             format!(
-                "copy contrib/jobctl.service of the sources to {}, then `systemctl {user_option}enable --now jobctl`",
+                "copy contrib/jobctl.service from the sources to {}, then run `systemctl \
+                     {user_option}enable --now jobctl`",
                 dirs[0].display()
             ),
         )];
@@ -109,7 +110,7 @@ fn installed(dirs: &[PathBuf], user_option: &str) -> Vec<Finding> {
     } else {
         vec![Finding::warning(
             "unit",
-            format!("{shown} is not enabled: nothing starts the supervisor at boot"),
+            format!("{shown} is not enabled: the supervisor does not start at boot"),
             format!("`systemctl {user_option}enable jobctl`"),
         )]
     }
@@ -126,7 +127,7 @@ fn linger(user: &str) -> Finding {
     } else {
         Finding::warning(
             "linger",
-            format!("the supervisor of {user} ends with the last session"),
+            format!("the supervisor of {user} stops when the last session ends"),
             format!("`loginctl enable-linger {user}`"),
         )
     }

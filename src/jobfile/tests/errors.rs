@@ -166,7 +166,7 @@ const OF_A_FILE: &[(&str, &str)] = &[
     ),
     (
         "[jobs.123]\ncommand = \"x\"",
-        "1:7: job `123`: the name is all digits, which could be taken for a run's id",
+        "1:7: job `123`: the name has only digits, like the id of a run",
     ),
     ("[jobs]\ncommand = \"x\"", "2:1: job `command`: expected a table"),
     ("[[jobs]]\ncommand = \"x\"", "1:1: jobs: expected tables [jobs.NAME], got an array"),
