@@ -40,7 +40,7 @@ impl<'a> Value<'a> {
     /// Checks that the kernel can pass a text to a program.
     pub(super) fn fits_argument(&self, text: &'a str) -> Option<&'a str> {
         if text.len() > ARGUMENT_MAX {
-            let hint = "put it into a script, and call that".to_owned();
+            let hint = "put it into a script and call the script".to_owned();
             self.complain(
                 format_args!("{} bytes, more than {ARGUMENT_MAX}", text.len()),
                 Some(hint),
@@ -71,7 +71,7 @@ impl<'a> Value<'a> {
         if schedules.is_empty() {
             self.complain(
                 "is empty",
-                Some("leave `schedule` out for a job that only takes items".to_owned()),
+                Some("leave out `schedule` for a job that runs only from its queue".to_owned()),
             );
             return None;
         }

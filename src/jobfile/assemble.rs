@@ -74,7 +74,7 @@ fn check_included(document: &Document<'_>, scope: Scope<'_>) {
             keys::hint_for_unknown(name, vec!["jobs"])
         };
         let message =
-            format!("an included file holds [jobs.NAME] only, not `{}`", name.escape_debug());
+            format!("an included file may contain only [jobs.NAME], not `{}`", name.escape_debug());
         scope.report(key.span().start, message, hint);
     }
 }
@@ -103,11 +103,7 @@ impl<'a> Reader<'a> {
         if let Some(table) = &defaults {
             value::read(&scope, "", table.keys, JOB, &mut base);
             if let Some(offset) = table.offset("was") {
-                scope.report(
-                    offset,
-                    "`was` cannot be a default: a former name belongs to one job",
-                    None,
-                );
+                scope.report(offset, "`was` cannot be a default: it names one job", None);
             }
             check_overlap(table);
         }
@@ -185,8 +181,8 @@ fn check_overlap(table: &Table<'_>) {
     let overlap = table.keys.get("overlap").filter(|node| node.get_ref().as_str() == Some("allow"));
     if let (Some(overlap), Some(offset)) = (overlap, table.offset("concurrency")) {
         let line = table.scope.text.place(overlap.span().start).line;
-        let message = format!("`concurrency` stands beside `overlap = \"allow\"` in line {line}");
-        let hint = "take out either: `allow` means no limit".to_owned();
+        let message = format!("`concurrency` conflicts with `overlap = \"allow\"` in line {line}");
+        let hint = "remove one of them: `allow` means no limit".to_owned();
         table.scope.report(offset, message, Some(hint));
     }
 }
@@ -212,7 +208,7 @@ fn check_exit_codes(table: &Table<'_>, offset: usize, policy: &Policy) {
             if let Some(code) = codes.iter().find(|code| others.contains(code)) {
                 let offset = table.offset(other).or(table.offset(key)).unwrap_or(offset);
                 let message = format!("exit code {code} is both in `{key}` and in `{other}`");
-                table.scope.report(offset, message, Some("take it out of one of them".to_owned()));
+                table.scope.report(offset, message, Some("remove it from one of them".to_owned()));
             }
         }
     }
@@ -225,7 +221,7 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
     let has_pipefail =
         units::has_pipefail(text) || units::has_pipefail(&draft.policy.shell.join(" "));
     if !has_pipefail && units::has_pipe(text) {
-        let message = "`command` has a pipe, and its shell counts only the last command's failure";
+        let message = "`command` has a pipe, but its shell reports only the last command's failure";
         let hint = "write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`".to_owned();
         table.scope.note(table.offset("command").unwrap_or(offset), message, Some(hint));
     }

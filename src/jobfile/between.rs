@@ -45,11 +45,11 @@ fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     for entry in entries {
         for former in &entry.draft.policy.was {
             if jobs.contains_key(former.as_str()) {
-                let hint = "a job that goes on beside this one keeps its own history".to_owned();
+                let hint = "remove it: that job keeps its own history".to_owned();
                 report(
                     entry,
                     "was",
-                    format!("was {:?}: there is a job of that name", former.as_str()),
+                    format!("was {:?}: a job has that name", former.as_str()),
                     Some(hint),
                 );
             }
@@ -57,9 +57,9 @@ fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
                 let there = first.table.scope.text.place(offset(first, "was"));
                 let (former, other) = (former.as_str(), &first.name);
                 let message = if std::ptr::eq(first, entry) {
-                    format!("was {former:?}: is listed twice")
+                    format!("was {former:?}: listed twice")
                 } else {
-                    format!("was {former:?}: is also claimed by job `{other}` at {there}")
+                    format!("was {former:?}: also listed by job `{other}` at {there}")
                 };
                 report(entry, "was", message, None);
             }
@@ -133,7 +133,7 @@ fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
         names.join(" -> "),
         names.first().copied().unwrap_or_default()
     );
-    let hint = "take `feeds` out of one of them: what goes round would never end".to_owned();
+    let hint = "remove `feeds` from one of them: items would circle forever".to_owned();
     report(&entries[first], "feeds", message, Some(hint));
 }
 
@@ -153,10 +153,10 @@ fn check_places(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
         if let Some(other) = place_of(entry.name.as_str(), jobs) {
             let there = other.table.scope.text.place(other.offset);
             let message = format!(
-                "its lock `{}.lock` is also one of job `{}` at {there}",
+                "its lock `{}.lock` is also a lock of job `{}` at {there}",
                 entry.name, other.name
             );
-            entry.table.scope.report(entry.offset, message, Some("take another name".to_owned()));
+            entry.table.scope.report(entry.offset, message, Some("choose another name".to_owned()));
         }
     }
 }
@@ -183,7 +183,7 @@ fn check_locks(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
                 "lock {lock:?}: its file `{file}.lock` is also the lock of job `{}` at {there}",
                 other.name
             );
-            report(entry, "lock", message, Some("take another name for either".to_owned()));
+            report(entry, "lock", message, Some("rename one of them".to_owned()));
         }
     }
 }

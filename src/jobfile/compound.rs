@@ -88,7 +88,7 @@ pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
     let text = value.fits_argument(value.words()?)?;
     if text.contains(char::is_whitespace) {
         let words: Vec<_> = text.split_whitespace().collect();
-        value.complain("is one word of many", Some(format!("write `shell = {words:?}`")));
+        value.complain("has several words", Some(format!("write `shell = {words:?}`")));
         return None;
     }
     Some(Box::from([Box::from(text), Box::from("-c")]))
@@ -130,7 +130,7 @@ pub(super) fn lock(value: &Value<'_>) -> Option<Box<str>> {
         Err(reason) => {
             value.complain(
                 reason,
-                Some("a lock is named like a job; only `{1}` stands for an argument".to_owned()),
+                Some("name a lock like a job; only `{1}` is replaced, by the argument".to_owned()),
             );
             None
         }
@@ -168,7 +168,7 @@ pub(super) fn retry(value: &Value<'_>) -> Option<Retry> {
 /// A number of further attempts.
 pub(super) fn times(value: &Value<'_>) -> Option<RetryMax> {
     if value.node.get_ref().as_str() == Some("unlimited") {
-        value.complain("stands alone", Some("write `retry = { max = \"unlimited\" }`".to_owned()));
+        value.complain("is not enough", Some("write `retry = { max = \"unlimited\" }`".to_owned()));
         return None;
     }
     value.number(0..=RETRIES_MAX).map(RetryMax::Times)
@@ -185,7 +185,7 @@ fn check_retry(draft: &RetryDraft, value: &Value<'_>) {
         value.complain(message, Some(format!("write `max_delay = \"{delay}\"` or more")));
     }
     if draft.max.is_none() && !value.has("max") {
-        let message = format!("`{}` has no `max`, so that nothing is retried", value.name);
+        let message = format!("`{}` has no `max`, so nothing is retried", value.name);
         let hint = "write `max = 3`, or `max = \"unlimited\"`".to_owned();
         value.scope.note(value.offset(), message, Some(hint));
     }
@@ -217,10 +217,7 @@ pub(super) fn exit_codes(value: &Value<'_>) -> Option<Box<[u8]>> {
 pub(super) fn success_exit(value: &Value<'_>) -> Option<Box<[u8]>> {
     let codes = exit_codes(value)?;
     if codes.is_empty() {
-        value.complain(
-            "is empty, so that the job could never succeed",
-            Some("write `[0]`".to_owned()),
-        );
+        value.complain("is empty, so the job could never succeed", Some("write `[0]`".to_owned()));
         return None;
     }
     Some(codes)
@@ -239,7 +236,7 @@ pub(super) fn umask(value: &Value<'_>) -> Option<u32> {
 pub(super) fn account(value: &Value<'_>) -> Option<Box<str>> {
     let text = value.words()?;
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ',')) {
-        value.complain("is not the name of an account", None);
+        value.complain("is not an account name", None);
         return None;
     }
     Some(text.into())
@@ -287,13 +284,13 @@ pub(super) fn env(into: &mut Box<[(Box<str>, EnvValue)]>, value: &Value<'_>) {
 fn check_env_name(name: &str, offset: usize, value: &Value<'_>) {
     let reason = match name {
         "" => "is empty",
-        _ if name.contains('=') => "holds `=`",
-        _ if name.contains('\0') => "holds a NUL character",
+        _ if name.contains('=') => "contains `=`",
+        _ if name.contains('\0') => "contains a NUL character",
         _ if name.starts_with("JOBCTL_") => "is set by jobctl itself",
         _ => return,
     };
     let message = format!("{}: the name {name:?} {reason}", value.name);
-    value.scope.report(offset, message, Some("take another name".to_owned()));
+    value.scope.report(offset, message, Some("choose another name".to_owned()));
 }
 
 fn env_value(value: &Value<'_>) -> Option<EnvValue> {
@@ -322,7 +319,7 @@ pub(super) fn watch(value: &Value<'_>) -> Option<Box<str>> {
     if dir.is_some_and(|dir| dir.to_string_lossy().contains(['*', '?', '['])) {
         value.complain(
             "has a wildcard before its last part",
-            Some("one directory is watched; give each its own job".to_owned()),
+            Some("watch one directory in each job".to_owned()),
         );
         return None;
     }
@@ -342,7 +339,7 @@ pub(super) fn key_template(value: &Value<'_>) -> Option<Box<str>> {
 pub(super) fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
     let span = value.duration()?;
     if span.subsec_nanos() != 0 {
-        value.complain("is not in whole seconds", None);
+        value.complain("is not a whole number of seconds", None);
         return None;
     }
     Some(span)
@@ -367,10 +364,7 @@ pub(super) fn heartbeat(value: &Value<'_>) -> Option<(HeartbeatTarget, Duration)
         value.complain("has no `every`", Some("write `every = \"1m\"`".to_owned()));
     }
     if value.has("command") == value.has("file") {
-        value.complain(
-            "has not one of `command` and `file`",
-            Some("write either of them".to_owned()),
-        );
+        value.complain("needs one of `command` and `file`", Some("write one of them".to_owned()));
         return None;
     }
     let target =

@@ -177,7 +177,7 @@ impl Place<'_, '_> {
             }
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 let hint = "a pattern such as \"jobs.d/*.toml\" may match nothing";
-                self.report(format_args!("there is no {}", path.display()), Some(hint));
+                self.report(format_args!("{} does not exist", path.display()), Some(hint));
                 None
             }
             Err(ReadError::Io(error)) => {

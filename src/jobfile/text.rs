@@ -44,7 +44,7 @@ impl Text {
         let file = open(path).map_err(ReadError::Io)?;
         // A FIFO would be waited for without end.
         if !file.metadata().map_err(ReadError::Io)?.is_file() {
-            return Err(ReadError::Io(io::Error::other("not a file")));
+            return Err(ReadError::Io(io::Error::other("not a regular file")));
         }
         file.take(limit).read_to_end(&mut bytes).map_err(ReadError::Io)?;
         Self::from_bytes(path, bytes).map_err(ReadError::Refused)

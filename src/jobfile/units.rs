@@ -24,7 +24,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, &'static str> {
         "TB" => 1_000_000_000_000,
         _ => return Err(USAGE),
     };
-    number.checked_mul(factor).ok_or("that is more than any machine has")
+    number.checked_mul(factor).ok_or("is more than any machine has")
 }
 
 /// Parses a rate: `10/min`, `5/10s`.
@@ -89,7 +89,7 @@ pub(super) fn check_lock(text: &str) -> Result<(), &'static str> {
 /// Checks the template of a key: text in which `{1}`, `{2}` ... stand for arguments.
 pub(super) fn check_key_template(text: &str) -> Result<(), &'static str> {
     const USAGE: &str =
-        "write `{1}`, `{2}` ... for the run's arguments; other braces are not known";
+        "write `{1}`, `{2}` ... for the run's arguments; no other braces are allowed";
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
         let inside = rest.get(at..).and_then(|tail| tail.strip_prefix('{')).ok_or(USAGE)?;

@@ -112,8 +112,8 @@ impl<'a> Value<'a> {
         };
         if text.contains('\0') {
             self.complain(
-                "holds a NUL character",
-                Some("take it out: nothing on this system can carry one".to_owned()),
+                "contains a NUL character",
+                Some("remove it: no command can receive one".to_owned()),
             );
             return None;
         }
@@ -124,7 +124,7 @@ impl<'a> Value<'a> {
     pub(super) fn words(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
-            self.complain("is empty", Some(format!("leave `{}` out to have none", self.name)));
+            self.complain("is empty", Some(format!("leave out `{}` to have none", self.name)));
             return None;
         }
         Some(text)
@@ -239,7 +239,7 @@ impl<'a> Value<'a> {
     pub(super) fn duration(&self) -> Option<Duration> {
         let span = self.duration_or_zero()?;
         if span.is_zero() {
-            self.complain("is zero", Some(format!("leave `{}` out to have none", self.name)));
+            self.complain("is zero", Some(format!("leave out `{}` to have none", self.name)));
             return None;
         }
         Some(span)

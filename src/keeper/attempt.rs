@@ -174,14 +174,14 @@ fn take_report(order: &Order) -> (Report, Option<String>) {
         Ok(tail) => tail,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (Report::default(), None),
         Err(error) => {
-            let remark = format!("report: not read: {}", plain(&error));
+            let remark = format!("report: cannot be read: {}", plain(&error));
             return (Report::default(), Some(remark));
         }
     };
     let (report, unknown) = report::parse(tail.whole_lines());
     let remark = match (tail.is_cut, unknown) {
         (true, _) => Some(format!(
-            "report: longer than {} KiB, only its end was read",
+            "report: longer than {} KiB, only the end was read",
             report::REPORT_MAX / 1024
         )),
         (false, 0) => None,
@@ -423,9 +423,9 @@ impl<'a> Attempt<'a> {
                 Some(enclosure) => enclosure.left_running(),
                 None => sweep::left_running(self.tools.identity.process.pid),
             },
-            Left::Nothing => self
-                .is_open()
-                .then(|| "its output is still held open by another process".to_owned()),
+            Left::Nothing => {
+                self.is_open().then(|| "another process still holds its output open".to_owned())
+            }
         }
     }
 

@@ -166,7 +166,7 @@ fn is_over(deadline: Option<Mono>, now: Mono) -> bool {
 fn killed(cause: Option<StopCause>, doing: &str, unended: Option<String>) -> Followed {
     let (end, remark) = match cause {
         Some(StopCause::Timeout | StopCause::Signal) => {
-            (End::Signaled(libc::SIGKILL), Some(format!("killed before it had started: {doing}")))
+            (End::Signaled(libc::SIGKILL), Some(format!("killed before it started: {doing}")))
         }
         None => {
             let secs = START_MAX.as_secs();
@@ -221,7 +221,7 @@ mod tests {
         let Followed::Killed(end, remark) = killed(Some(StopCause::Timeout), doing, None) else {
             panic!("it was killed");
         };
-        let said = "killed before it had started: reading env_file /mnt/x";
+        let said = "killed before it started: reading env_file /mnt/x";
         assert_eq!((end, remark.as_deref()), (End::Signaled(9), Some(said)));
     }
 }

@@ -53,7 +53,7 @@ impl Enclosure {
         let said = |reason: String| refused(format!("limits.memory: cgroup {parent}: {reason}"));
         Cgroup::at(parent).let_memory_be_limited().map_err(|error| {
             said(match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EBUSY) => "it holds processes besides those of jobctl".to_owned(),
+                Some(Errno::EBUSY) => "it contains processes of other programs".to_owned(),
                 Some(Errno::ENOENT | Errno::EINVAL) => "it has no memory controller".to_owned(),
                 Some(_) | None => reason_of(&error),
             })
@@ -73,7 +73,7 @@ impl Enclosure {
         self.strike();
         match self.group.is_empty_within(PATIENCE) {
             Ok(true) | Err(_) => None,
-            Ok(false) => named("could not be ended", &self.group.processes()),
+            Ok(false) => named("could not be killed", &self.group.processes()),
         }
     }
 

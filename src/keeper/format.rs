@@ -44,9 +44,9 @@ pub(crate) enum RecordError {
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Torn => f.write_str("record is not whole"),
+            Self::Torn => f.write_str("record is incomplete"),
             Self::Newer(version) => {
-                write!(f, "record is of version {version}, which only a later jobctl can read")
+                write!(f, "record has version {version}, which needs a newer jobctl")
             }
             Self::Wrong(what) => write!(f, "record: {what}"),
         }
@@ -96,7 +96,7 @@ impl Record {
         }
         let (first, rest) = bytes.split_at_checked(FIRST_LINE_LEN).ok_or(RecordError::Torn)?;
         let body = body(rest).ok_or(RecordError::Torn)?;
-        let wrong = || RecordError::Wrong("it does not begin as one".to_owned());
+        let wrong = || RecordError::Wrong("unexpected first line".to_owned());
         let (version, body) = body.split_once('\n').ok_or_else(wrong)?;
         let version = version.strip_prefix("jobctl-record ").and_then(|digits| digits.parse().ok());
         let record: Self = match version.ok_or_else(wrong)? {

@@ -215,7 +215,7 @@ fn give_output_to(owner: &Identity) {
 pub(super) fn make_report(order: &Order, owner: Option<&Identity>) -> Option<String> {
     let path = order.report.as_deref()?;
     let error = reports::make(Path::new(path), owner).err()?;
-    Some(format!("report: cannot be made: {}", plain(&error)))
+    Some(format!("report: cannot be created: {}", plain(&error)))
 }
 
 /// Whoever reads the files that sources name.
@@ -243,7 +243,7 @@ impl Reader for Files<'_> {
             value.pop();
         }
         if value.contains(&0) {
-            return Err(failed("holds a NUL byte".to_owned()));
+            return Err(failed("contains a NUL byte".to_owned()));
         }
         Ok(value)
     }

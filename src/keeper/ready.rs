@@ -143,7 +143,7 @@ fn strings(what: &str, texts: Vec<Vec<u8>>) -> Result<Vec<CString>, End> {
 fn string(what: &str, text: Vec<u8>) -> Result<CString, End> {
     CString::new(text).map_err(|_| End::SpawnFailed {
         exit_code: None,
-        error: format!("{what}: holds a NUL byte"),
+        error: format!("{what}: contains a NUL byte"),
     })
 }
 

@@ -62,7 +62,7 @@ pub(super) fn identity_text(what: IdentityStep, identity: Option<&Identity>) -> 
         IdentityStep::Groups => format!("groups of user id {uid}"),
         IdentityStep::Group => format!("group id {gid}"),
         IdentityStep::User => format!("user id {uid}"),
-        IdentityStep::Verify => format!("ids {uid}:{gid} were not taken"),
+        IdentityStep::Verify => format!("ids {uid}:{gid} did not take effect"),
     }
 }
 

@@ -72,7 +72,7 @@ impl Spool {
         let at = self.lines.bytes;
         let taken = self.lines.take(chunk).and_then(|()| {
             file::write_at(self.file.as_fd(), chunk, at)
-                .map_err(|error| format!("standard output: not kept whole: {error}"))
+                .map_err(|error| format!("standard output: cannot be kept: {error}"))
         });
         self.failure = taken.err();
     }

@@ -69,7 +69,7 @@ pub(super) fn end_all(keeper: i32, signals: &SignalQueue) -> io::Result<Option<S
         let left = process::descendants(keeper)?;
         let is_hopeless = |process: &Stat| denied.iter().any(|other| other.pid == process.pid);
         if left.iter().all(is_hopeless) || is_over(patience_deadline) {
-            return Ok(named("could not be ended", &left));
+            return Ok(named("could not be killed", &left));
         }
         wait_for_an_end(signals)?;
     }

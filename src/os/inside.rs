@@ -122,7 +122,7 @@ fn reason(path: &Path, what: &str, errno: Errno) -> io::Error {
     let is_link = matches!(errno, Errno::ELOOP | Errno::ENOTDIR)
         && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
     if is_link {
-        let text = format!("{what} a symbolic link, which is not followed in a state directory");
+        let text = format!("{what} a symbolic link; links in a state directory are not followed");
         return io::Error::other(text);
     }
     errno.into()

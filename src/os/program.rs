@@ -41,7 +41,7 @@ impl fmt::Display for Fault {
             Self::NotExecutable => f.write_str("not executable"),
             Self::Interpreter(name, fault) => write!(f, "its interpreter {name}: {fault}"),
             Self::CarriageReturn => {
-                f.write_str("its `#!` line ends with a carriage return, as on Windows")
+                f.write_str("its `#!` line ends with a carriage return (Windows line ending)")
             }
             Self::Text => f.write_str("not a program and has no `#!` line"),
         }
@@ -136,7 +136,7 @@ mod tests {
             (
                 "#!/bin/sh\r\n",
                 0o755,
-                Some("its `#!` line ends with a carriage return, as on Windows"),
+                Some("its `#!` line ends with a carriage return (Windows line ending)"),
             ),
             ("echo\n", 0o755, Some("not a program and has no `#!` line")),
             ("", 0o755, Some("not a program and has no `#!` line")),

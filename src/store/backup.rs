@@ -178,7 +178,7 @@ impl Backup {
     fn judge_again(&self, conn: &Connection) -> Result<(), StoreError> {
         let version = judge::judge_schema(conn).map_err(|refused| self.refused(refused))?;
         if version != self.version {
-            let why = "it was changed meanwhile".to_owned();
+            let why = "it changed in the meantime".to_owned();
             return Err(StoreError::Damaged(self.path.clone(), why));
         }
         Ok(())

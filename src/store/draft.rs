@@ -120,7 +120,7 @@ fn publish(dir: &OwnedFd, file: &File, first: &Path, name: &Path) -> io::Result<
 }
 
 fn replaced() -> io::Error {
-    io::Error::other("was replaced by somebody else while it was written")
+    io::Error::other("was replaced while it was written")
 }
 
 impl Drop for Draft {

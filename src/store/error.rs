@@ -56,9 +56,9 @@ pub(crate) enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(path) => write!(f, "{}: there is no store yet", path.display()),
+            Self::Missing(path) => write!(f, "{}: no store yet", path.display()),
             Self::Locked(path) => write!(f, "{}: locked by another process", path.display()),
-            Self::Foreign(path) => write!(f, "{}: not a store of jobctl", path.display()),
+            Self::Foreign(path) => write!(f, "{}: not a jobctl store", path.display()),
             Self::Newer { path, found, known } => {
                 write!(
                     f,
@@ -68,25 +68,29 @@ impl fmt::Display for StoreError {
             }
             Self::Damaged(path, why) => write!(f, "{}: damaged: {why}", path.display()),
             Self::Strange(path, what) => {
-                write!(f, "{}: it has {what}, which jobctl did not make", path.display())
+                write!(f, "{}: has {what}, which jobctl did not create", path.display())
             }
             Self::Older(path) => {
-                write!(f, "{}: made by a jobctl from before the first release", path.display())
+                write!(f, "{}: made by a jobctl older than the first release", path.display())
             }
             Self::Altered(path, what) => {
-                write!(f, "{}: its {what} is not as jobctl makes it", path.display())
+                write!(f, "{}: its {what} differs from what jobctl creates", path.display())
             }
             Self::Network(path) => {
-                write!(f, "{}: on a network file system, where locks do not hold", path.display())
+                write!(
+                    f,
+                    "{}: on a network file system, where locks are unreliable",
+                    path.display()
+                )
             }
             Self::Limited(path) => write!(
                 f,
-                "{}: has come to the limit of file sizes of this process (`ulimit -f`)",
+                "{}: reached this process's limit on file sizes (`ulimit -f`)",
                 path.display()
             ),
             Self::Full(path) => write!(f, "{}: no space left on its disk", path.display()),
             Self::Unreadable(path, error) => write!(f, "{}: {}", path.display(), plain(error)),
-            Self::Exists(path) => write!(f, "{}: there is a file already", path.display()),
+            Self::Exists(path) => write!(f, "{}: exists already", path.display()),
             Self::Itself(path) => write!(f, "{}: the store itself, not a backup", path.display()),
             Self::Failed { action, source } => write!(f, "cannot {action}: {source}"),
         }
@@ -122,7 +126,7 @@ impl StoreError {
             Self::Missing(_) => Some(
                 "start the supervisor with `jobctl run`, or add a first item with `jobctl enqueue`",
             ),
-            Self::Locked(_) => Some("`fuser` on the file names the process that holds it"),
+            Self::Locked(_) => Some("find the process that holds it with `fuser`"),
             Self::Foreign(_) => {
                 Some("move the file away, or name another state directory with --state-dir")
             }
@@ -130,27 +134,29 @@ impl StoreError {
                 Some("use that jobctl, or name another state directory with --state-dir")
             }
             Self::Older(_) => Some(
-                "let that jobctl finish its runs, then move the file away: it is not converted",
+                "let that jobctl finish its runs, then move the file away: it cannot be converted",
             ),
             Self::Damaged(..) => Some(
                 "stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away",
             ),
             Self::Strange(..) => Some(
-                "the store is as it was; name another backup, or remove it from a copy of this one with `sqlite3`",
+                "the store is unchanged; name another backup, or remove it from a copy of \
+                     this one with `sqlite3`",
             ),
             Self::Altered(..) => Some(
-                "the store is as it was; name another backup, or compare its `.schema` in `sqlite3` with that of a store of this version",
+                "the store is unchanged; name another backup, or compare its `.schema` in \
+                     `sqlite3` with that of a store of this version",
             ),
             Self::Network(_) => {
                 Some("put the state directory on a local disk with state_dir or --state-dir")
             }
             Self::Exists(_) => {
-                Some("a backup overwrites nothing; name a new file, or remove this one first")
+                Some("name a new file, or remove this one first: a backup never overwrites a file")
             }
-            Self::Itself(_) => Some("name a file that `jobctl backup` made"),
-            Self::Full(_) => Some("make room on that disk; nothing was changed in the store"),
+            Self::Itself(_) => Some("name a file made by `jobctl backup`"),
+            Self::Full(_) => Some("free some space on that disk; the store is unchanged"),
             Self::Limited(_) => {
-                Some("raise the limit with `ulimit -f`, or with LimitFSIZE= in a unit of systemd")
+                Some("raise the limit with `ulimit -f`, or with LimitFSIZE= in the systemd unit")
             }
             Self::Unreadable(..) | Self::Failed { .. } => None,
         }

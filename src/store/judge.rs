@@ -121,7 +121,7 @@ fn judge_rows(conn: &Connection) -> Result<(), Refused> {
         )
         .optional()?;
     if let Some(id) = odd {
-        let why = format!("run {id} has numbers that jobctl does not write");
+        let why = format!("run {id} has numbers that jobctl never writes");
         return Err(Refused::Damaged(why));
     }
     judge_numbers(conn)?;
@@ -154,7 +154,7 @@ fn judge_numbers(conn: &Connection) -> Result<(), Refused> {
         );
         let odd = conn.query_row(&sql, [], |row| row.get::<_, String>(0));
         if let Some(column) = odd.optional()? {
-            let why = format!("in its table `{table}` a `{column}` is no whole number");
+            let why = format!("a `{column}` in table `{table}` is not a whole number");
             return Err(Refused::Damaged(why));
         }
     }
@@ -169,13 +169,13 @@ fn judge_names(conn: &Connection) -> Result<(), Refused> {
         let name = match row.get_ref(0)? {
             ValueRef::Text(bytes) => String::from_utf8_lossy(bytes),
             ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => {
-                let why = "the name of a job is no text".to_owned();
+                let why = "a job's name is not text".to_owned();
                 return Err(Refused::Damaged(why));
             }
         };
         if let Err(wrong) = Name::parse(rename::name_of(&name)) {
             let name: String = name.chars().take(NAME_MAX).collect();
-            let why = format!("the name of a job, {name:?}, {wrong}");
+            let why = format!("the job name {name:?} {wrong}");
             return Err(Refused::Damaged(why));
         }
     }
@@ -210,13 +210,13 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
                     false => Refused::Strange(format!("the {kind} `{name}`")),
                 });
             }
-            Err(_) => return Err(Refused::Strange("an entry that is no text".to_owned())),
+            Err(_) => return Err(Refused::Strange("an entry that is not text".to_owned())),
         };
         is_there.insert(entry.1);
     }
     let missing = NEEDED.iter().find(|table| !is_there.contains(**table));
     match missing {
-        Some(table) => Err(Refused::Damaged(format!("it has no table `{table}`"))),
+        Some(table) => Err(Refused::Damaged(format!("table `{table}` is missing"))),
         None => Ok(found),
     }
 }
@@ -311,18 +311,18 @@ mod tests {
     fn what_is_no_number_in_a_column_of_numbers_is_refused_and_named() {
         const RUN: &str = "INSERT INTO run(job, created_at, state, cause) VALUES (1, 5, 2, 3)";
         for (sql, why) in [
-            ("UPDATE run SET due_at = 'x'", "in its table `run` a `due_at` is no whole number"),
+            ("UPDATE run SET due_at = 'x'", "a `due_at` in table `run` is not a whole number"),
             (
                 "UPDATE run SET expires_at = 1.5",
-                "in its table `run` a `expires_at` is no whole number",
+                "a `expires_at` in table `run` is not a whole number",
             ),
             (
                 "INSERT INTO dependency(run, \"on\") VALUES (1, 'x')",
-                "in its table `dependency` a `on` is no whole number",
+                "a `on` in table `dependency` is not a whole number",
             ),
             (
                 "INSERT INTO job(name, paused_at) VALUES ('a', x'00')",
-                "in its table `job` a `paused_at` is no whole number",
+                "a `paused_at` in table `job` is not a whole number",
             ),
         ] {
             match judged(&format!("{RUN}; {sql}")) {
@@ -335,11 +335,11 @@ mod tests {
     #[test]
     fn a_job_with_a_name_that_no_jobfile_can_have_is_refused() {
         for (name, why) in [
-            ("'../x'", "the name of a job, \"../x\", must begin with a letter or digit"),
-            ("''", "the name of a job, \"\", is empty"),
-            ("'12'", "the name of a job, \"12\", has only digits, like the id of a run"),
-            ("'7/../x'", "the name of a job, \"7/../x\", must begin with a letter or digit"),
-            ("x'61'", "the name of a job is no text"),
+            ("'../x'", "the job name \"../x\" must begin with a letter or digit"),
+            ("''", "the job name \"\" is empty"),
+            ("'12'", "the job name \"12\" has only digits, like the id of a run"),
+            ("'7/../x'", "the job name \"7/../x\" must begin with a letter or digit"),
+            ("x'61'", "a job's name is not text"),
         ] {
             match judged(&format!("INSERT INTO job(name) VALUES ({name})")) {
                 Err(Refused::Damaged(found)) => assert_eq!(found, why, "{name}"),
@@ -372,7 +372,7 @@ mod tests {
             ),
             ("DROP TABLE watched; CREATE VIEW watched AS SELECT 1 AS job", "the view `watched`"),
             ("DROP INDEX run_due; CREATE INDEX run_due ON run(job, state)", "index `run_due`"),
-            ("DROP TABLE source", "it has no table `source`"),
+            ("DROP TABLE source", "table `source` is missing"),
         ] {
             match judged(sql) {
                 Err(

@@ -239,7 +239,7 @@ fn no_file(path: &Path) -> StoreError {
 /// The file may be put elsewhere only with its directory, in which its log and its index stand,
 /// too.
 fn linked(path: &Path) -> StoreError {
-    let reason = "is a symbolic link, which is not followed in a state directory";
+    let reason = "is a symbolic link; links in a state directory are not followed";
     StoreError::Unreadable(path.to_path_buf(), std::io::Error::other(reason))
 }
 

@@ -203,7 +203,7 @@ impl Disk {
     fn begin_shortage<S: Spawner>(&mut self, spawner: &mut S, log: &mut Log, now: Now) {
         self.look_at = Some(now.mono + LOOK_FOR_ROOM);
         spawner.drop_output();
-        let hint = "make room; output is not kept meanwhile";
+        let hint = "free some space; until then output is not kept";
         let fields: [(&str, &dyn std::fmt::Display); 2] =
             [("state_dir", &self.state_dir.display()), ("hint", &hint)];
         log.event(now.wall, "disk_full", &fields);

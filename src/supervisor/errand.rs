@@ -18,7 +18,7 @@ use crate::os::aside::{self, Bell};
 pub(crate) const ERRAND_MAX: Duration = Duration::from_secs(10);
 
 /// What an errand that is overdue is said to be.
-pub(crate) const OVERDUE: &str = "no answer from the file system for 10s";
+pub(crate) const OVERDUE: &str = "the file system did not answer for 10s";
 
 /// What all errands ring when they have ended.
 #[derive(Debug, Default)]

@@ -50,7 +50,7 @@ impl StoreFile {
         };
         let grows = bytes > LOG_LARGE && moved < bytes;
         if grows && !self.is_log_large {
-            let hint = "some process reads the store for long; `fuser` on the file names it";
+            let hint = "a process keeps reading the store; find it with `fuser`";
             log.event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
         } else if !grows && self.is_log_large {
             log.event(now.wall, "wal_reset", &[("bytes", &bytes)]);
@@ -73,14 +73,14 @@ impl StoreFile {
                 self.astray = Some(rescued);
             }
             Ok(Rescued::Aside(path)) => {
-                let hint = "what was in the store before is there; `jobctl restore` takes it back";
+                let hint = "this file has the previous store; restore it with `jobctl restore`";
                 let fields: [(&str, &dyn std::fmt::Display); 2] =
                     [("kept", &path.display()), ("hint", &hint)];
                 log.event(now.wall, "store_replaced", &fields);
                 self.astray = Some(Rescued::Aside(path));
             }
             Ok(Rescued::Nowhere) => {
-                let error = "what has its name now is no store that could be used";
+                let error = "the file at its path cannot be used as a store";
                 log.event(now.wall, "store_not_put_back", &[("error", &error)]);
             }
             Err(error) => {

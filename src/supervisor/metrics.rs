@@ -39,13 +39,9 @@ pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreErro
     let tallies = store.tallies()?;
     let mut page = Page::default();
     page.up(outside.is_up);
-    page.family("jobctl_build_info", "gauge", "The version of this jobctl.");
+    page.family("jobctl_build_info", "gauge", "Version of jobctl.");
     page.sample("jobctl_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.family(
-        "jobctl_jobfile_error",
-        "gauge",
-        "Whether the jobfile on disk could not be taken over.",
-    );
+    page.family("jobctl_jobfile_error", "gauge", "Whether the jobfile on disk failed to load.");
     page.sample("jobctl_jobfile_error", &[], u8::from(supervisor.jobfile_error.is_some()));
     page.family("jobctl_start_time_seconds", "gauge", "When the supervisor became ready.");
     if let Some(since) = supervisor.since.filter(|_| outside.is_up) {
@@ -56,7 +52,7 @@ pub(crate) fn text(store: &Store, outside: &Outside) -> Result<String, StoreErro
     page.family(
         "jobctl_loop_lag_seconds",
         "gauge",
-        "How long the longest turn of the supervisor's loop took in the last minute in which there was something to do.",
+        "Longest turn of the supervisor's loop in the last minute with work.",
     );
     if let Some(lag) = store.loop_lag_ms()? {
         page.sample("jobctl_loop_lag_seconds", &[], seconds(lag));
@@ -94,15 +90,15 @@ fn open(row: &JobRow) -> Vec<(State, i64)> {
 type Gauge = (&'static str, &'static str, fn(&JobRow, &Facts<'_>) -> Option<String>);
 
 const GAUGES: &[Gauge] = &[
-    ("jobctl_failed_runs", "Runs that gave up and that nobody has acknowledged.", |job, _| {
+    ("jobctl_failed_runs", "Failed runs that are not acknowledged.", |job, _| {
         Some(job.failed.to_string())
     }),
-    ("jobctl_paused", "Whether nothing of the job is started.", |job, facts| {
+    ("jobctl_paused", "Whether the job is paused.", |job, facts| {
         flag(facts.is_all_paused || job.is_paused(facts.outside.now))
     }),
     (
         "jobctl_late",
-        "Whether an attempt takes, or the next success is away, longer than expected.",
+        "Whether an attempt or the next success takes longer than expected.",
         |job, facts| flag(job.late_at.is_some() || facts.slow.contains(&job.id)),
     ),
     ("jobctl_last_success_timestamp_seconds", "When a run last succeeded.", |job, _| {
@@ -113,12 +109,12 @@ const GAUGES: &[Gauge] = &[
     }),
     (
         "jobctl_queue_oldest_due_timestamp_seconds",
-        "When the run that is queued for longest fell due.",
+        "When the oldest queued run fell due.",
         |job, facts| facts.oldest_due_at(job).map(|at| seconds(at.ms())),
     ),
     (
         "jobctl_queue_oldest_age_seconds",
-        "For how long it is queued; 0 if none is.",
+        "Age of the oldest queued run; 0 without one.",
         |job, facts| {
             let age = |at: Wall| (facts.outside.now.ms().saturating_sub(at.ms())).max(0);
             Some(seconds(facts.oldest_due_at(job).map_or(0, age)))
@@ -214,7 +210,7 @@ impl Page {
         self.family(
             name,
             "histogram",
-            "How long attempts took, as far as that is known: not of what was lost or could not be started.",
+            "Duration of attempts, without those that were lost or could not start.",
         );
         for (job, mut tallies) in by_job {
             tallies.retain(|tally| tally.outcome.has_duration());

@@ -233,9 +233,9 @@ impl Oversight {
         }
         for (run, cause) in killed {
             let why = match cause {
-                Cause::Timeout => "it did not end its attempt after the timeout",
-                Cause::Start => "it did not start its command",
-                Cause::Told => "it did not end its attempt when it was told to",
+                Cause::Timeout => "did not end its attempt at the timeout",
+                Cause::Start => "did not start its command",
+                Cause::Told => "did not end its attempt when asked to",
             };
             log.event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
         }

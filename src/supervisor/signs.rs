@@ -197,10 +197,10 @@ impl<S: Spawner> Supervisor<S> {
         };
         self.signs.status_of = self.version();
         let jobs = count(self.memory.jobs.all.len(), "job");
-        let running = count(self.memory.live.len(), "run");
+        let running = self.memory.live.len();
         let next = match self.memory.jobs.planned.first() {
             Some((at, index)) => {
-                format!("; next is {} at {}", self.memory.jobs.all[*index].job.name, at.rfc3339())
+                format!("; next: {} at {}", self.memory.jobs.all[*index].job.name, at.rfc3339())
             }
             None => String::new(),
         };
@@ -210,7 +210,8 @@ impl<S: Spawner> Supervisor<S> {
             None => "",
         };
         let status = format!(
-            "{stops}{jobs}, {running} under way, {waiting} waiting, {retrying} retrying, {failed} failed{next}{ill}"
+            "{stops}{jobs}, {running} running, {waiting} waiting, {retrying} retrying, \
+                 {failed} failed{next}{ill}"
         );
         if status != self.signs.status {
             self.tell_manager(&format!("STATUS={status}"), now);

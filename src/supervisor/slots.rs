@@ -286,7 +286,7 @@ impl Spawner for Slots {
             }
         }
         Err(first_error
-            .unwrap_or_else(|| io::Error::other("no slot is free: former keepers hold them all")))
+            .unwrap_or_else(|| io::Error::other("no free slot: all are held by earlier keepers")))
     }
 
     fn cgroup_of(&self, slot: u32) -> Option<String> {

@@ -322,7 +322,7 @@ impl<S: Spawner> Supervisor<S> {
         place.found.clear();
         place.scan_deadline = Some(now.mono + AGAIN);
         if !std::mem::replace(&mut place.is_told, true) {
-            let hint = "they are taken when there is room (backlog_max)";
+            let hint = "queued once backlog_max allows it";
             let fields: [(&str, &dyn Display); 2] = [("watch", &place.watch), ("hint", &hint)];
             self.say(now.wall, "files_wait", &fields);
         }

@@ -179,15 +179,15 @@ fn what_is_no_backup_is_refused_and_changes_nothing() {
         assert!(answer.err.contains(&path.display().to_string()), "{answer:#?}");
     };
     said(&newer, 111, "newer jobctl");
-    said(&foreign, 111, "not a store of jobctl");
-    said(&house.path("letter"), 111, "not a store of jobctl");
+    said(&foreign, 111, "not a jobctl store");
+    said(&house.path("letter"), 111, "not a jobctl store");
     said(&half, 111, "damaged");
     said(&house.path("nowhere"), 111, "no such file");
     said(&db(&house), 1, "the store itself");
     house.ask(&["restore", "-"]).expect(2);
     house.ask(&["backup", "-"]).expect(2);
     let there = backup(&half).expect(1);
-    assert!(there.err.contains("overwrites nothing"), "{there:#?}");
+    assert!(there.err.contains("never overwrites a file"), "{there:#?}");
     assert_eq!(ids(&db(&house)), BTreeSet::from([item]));
     assert_eq!(kept(&house), Vec::<std::path::PathBuf>::new());
     let supervisor = house.start();

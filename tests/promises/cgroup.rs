@@ -438,7 +438,7 @@ fn what_may_not_be_signalled_is_named_in_show() {
     let (ended, is_left) = cancelled(&house);
     assert!(is_left);
     let error = ended["error"].as_str().unwrap_or_default();
-    assert!(error.starts_with("could not be ended: sleep (pid "), "{ended:#}");
+    assert!(error.starts_with("could not be killed: sleep (pid "), "{ended:#}");
 }
 
 #[test]

@@ -29,19 +29,19 @@ fn a_backup_with_sql_of_another_hand_is_refused_at_once_and_named() {
     let endless_view = format!("DROP VIEW runs; CREATE VIEW runs AS {ENDLESS}");
     let added_column = "ALTER TABLE run ADD COLUMN colour TEXT";
     for (sql, what) in [
-        (endless_table.as_str(), "the view `watched`, which jobctl did not make"),
-        (&endless_view, "its view `runs` is not as jobctl makes it"),
-        (added_column, "its table `run` is not as jobctl makes it"),
+        (endless_table.as_str(), "the view `watched`, which jobctl did not create"),
+        (&endless_view, "its view `runs` differs from what jobctl creates"),
+        (added_column, "its table `run` differs from what jobctl creates"),
         (
             "CREATE TRIGGER spy AFTER INSERT ON job BEGIN DELETE FROM run; END",
-            "the trigger `spy`, which jobctl did not make",
+            "the trigger `spy`, which jobctl did not create",
         ),
-        ("CREATE INDEX i ON run(hex(args))", "the index `i`, which jobctl did not make"),
+        ("CREATE INDEX i ON run(hex(args))", "the index `i`, which jobctl did not create"),
         (
             "ALTER TABLE job ADD COLUMN g TEXT GENERATED ALWAYS AS (hex(name)) VIRTUAL",
-            "its table `job` is not as jobctl makes it",
+            "its table `job` differs from what jobctl creates",
         ),
-        ("CREATE VIRTUAL TABLE f USING fts5(x)", "the table `f`, which jobctl did not make"),
+        ("CREATE VIRTUAL TABLE f USING fts5(x)", "the table `f`, which jobctl did not create"),
     ] {
         let hostile = house.path("hostile");
         fs::copy(&copy, &hostile).expect("it can be copied");
@@ -55,7 +55,7 @@ fn a_backup_with_sql_of_another_hand_is_refused_at_once_and_named() {
         let status = wait_for(what, || restore.try_wait().expect("it is a child"));
         let said = house.read("said");
         assert_eq!(status.code(), Some(111), "{sql}: {said}");
-        for word in [what, "hint: the store is as it was"] {
+        for word in [what, "hint: the store is unchanged"] {
             assert!(said.contains(word), "{sql}: {said}");
         }
         assert_eq!(house.show(item)["state"], "queued", "{sql}");
@@ -75,7 +75,7 @@ fn backup_warns_of_what_restore_will_refuse_and_makes_the_copy_all_the_same() {
         .execute_batch("CREATE VIEW report AS SELECT 1")
         .expect("it is SQL");
     let said = house.ask(&["--quiet", "backup", &bad]).expect(0).err;
-    let why = format!("{bad}: it has the view `report`, which jobctl did not make");
+    let why = format!("{bad}: has the view `report`, which jobctl did not create");
     assert_eq!(said, format!("jobctl: warning: `jobctl restore` will refuse this backup: {why}\n"));
     assert!(house.ask(&["restore", &bad]).expect(111).err.contains(&why));
     house.ask(&["restore", &good]).expect(0);

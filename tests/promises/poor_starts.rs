@@ -81,7 +81,7 @@ fn a_limit_of_file_sizes_does_not_end_the_supervisor_and_is_none_of_its_jobs_sig
     });
     let log = house.read("log");
     assert!(
-        log.contains("jobctl.db: has come to the limit of file sizes")
+        log.contains("jobctl.db: reached this process's limit on file sizes")
             && !log.contains("disk_full"),
         "{log}"
     );

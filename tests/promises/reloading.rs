@@ -333,7 +333,7 @@ fn two_names_cannot_be_swapped_in_one_step() {
         "[jobs.a]\ncommand = 'true'\nwas = ['b']\n[jobs.b]\ncommand = 'true'\nwas = ['a']\n",
     );
     let answer = house.ask(&["reload"]).expect(1);
-    assert!(answer.err.contains("there is a job of that name"), "{answer:#?}");
+    assert!(answer.err.contains("a job has that name"), "{answer:#?}");
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn a_dead_directory_of_includes_holds_no_schedule_up() {
 
 const TICK: &str = "[jobs.tick]\nschedule = '@every 1s'\ncommand = 'echo x >> \"$T/ticks\"'\n";
 const INCLUDES: &str = "include = ['@T@/inc/*.toml']\n";
-const NO_ANSWER: &str = "no answer from the file system for 10s";
+const NO_ANSWER: &str = "the file system did not answer for 10s";
 
 #[test]
 fn a_reload_whose_includes_never_answer_holds_no_schedule_up_and_says_so() {

@@ -135,7 +135,7 @@ command = 'yes progress=3 | head -c 20000000 > "$JOBCTL_REPORT"; echo >> "$JOBCT
     let id = house.enqueue(&["work"]);
     let run = house.wait_state(id, "succeeded");
     assert_eq!(run["progress"], 99);
-    assert_eq!(run["error"], "report: longer than 64 KiB, only its end was read");
+    assert_eq!(run["error"], "report: longer than 64 KiB, only the end was read");
     assert_eq!(supervisor.stop(), 0);
 }
 

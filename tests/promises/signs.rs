@@ -50,7 +50,7 @@ fn systemd_is_told_of_the_start_the_state_a_reload_and_the_stop() {
     assert_eq!(first, ["READY=1"], "nothing comes before it is ready");
     let id = house.enqueue(&["work"]);
     house.wait_state(id, "running");
-    let status = told(&socket, "STATUS=1 job, 1 run under way");
+    let status = told(&socket, "STATUS=1 job, 1 running");
     let pings = told(&socket, "WATCHDOG=1").len() + told(&socket, "WATCHDOG=1").len();
     assert!(pings >= 2 && !status.is_empty());
     house.ask(&["reload"]).expect(0);
@@ -60,7 +60,7 @@ fn systemd_is_told_of_the_start_the_state_a_reload_and_the_stop() {
     house.write_jobfile("[jobs.work]\n");
     house.ask(&["reload"]).expect(1);
     let ill = told_with(&socket, "the jobfile on disk is not in force");
-    assert!(ill.starts_with("STATUS=1 job, 1 run under way"), "{ill}");
+    assert!(ill.starts_with("STATUS=1 job, 1 running"), "{ill}");
     supervisor.send(nix::sys::signal::Signal::SIGTERM);
     told(&socket, "STOPPING=1");
     told(&socket, "EXTEND_TIMEOUT_USEC=30000000");

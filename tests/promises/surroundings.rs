@@ -308,7 +308,7 @@ fn a_variable_may_stand_in_a_file_that_is_read_for_each_attempt() {
     let fourth = house.enqueue(&["looks"]);
     let ended = house.wait_state(fourth, "failed");
     assert!(
-        ended["error"].as_str().is_some_and(|error| error.ends_with("holds a NUL byte")),
+        ended["error"].as_str().is_some_and(|error| error.ends_with("contains a NUL byte")),
         "{ended}"
     );
     assert_eq!(supervisor.stop(), 0);

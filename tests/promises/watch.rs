@@ -465,7 +465,7 @@ fn a_dead_directory_holds_up_neither_other_directories_nor_schedules() {
     house.ask(&["reload"]).expect(0);
     house.wait_lines("late", 1);
     assert_eq!(supervisor.stop(), 0);
-    let slow = "no answer from the file system";
+    let slow = "the file system did not answer";
     assert_eq!(house.read("log").matches(slow).count(), 1);
 }
 

@@ -43,7 +43,7 @@ const OF_A_JOB: &[(&str, &str)] = &[
     ),
     ("comand = \"x\"", "3:1: job `a`: unknown key `comand`"),
     ("retry = -1", "3:9: job `a`: retry -1: is not in 0..=1000000"),
-    ("retry = \"unlimited\"", "3:9: job `a`: retry \"unlimited\": stands alone"),
+    ("retry = \"unlimited\"", "3:9: job `a`: retry \"unlimited\": is not enough"),
     ("retry = \"three\"", "3:9: job `a`: retry: expected a number or a table, got a string"),
     (
         "retry = { max = \"lots\" }",
@@ -64,7 +64,7 @@ const OF_A_JOB: &[(&str, &str)] = &[
     ),
     (
         "overlap = \"allow\"\nconcurrency = 2",
-        "4:15: job `a`: `concurrency` stands beside `overlap = \"allow\"` in line 3",
+        "4:15: job `a`: `concurrency` conflicts with `overlap = \"allow\"` in line 3",
     ),
     (
         "overlap = \"queue\"",
@@ -81,26 +81,23 @@ const OF_A_JOB: &[(&str, &str)] = &[
         "stop_signal = \"TREM\"",
         "3:15: job `a`: stop_signal \"TREM\": is not one of TERM, INT, HUP, QUIT, USR1, USR2, ABRT, ALRM, PIPE, WINCH, KILL",
     ),
-    (
-        "success_exit = []",
-        "3:16: job `a`: success_exit: is empty, so that the job could never succeed",
-    ),
+    ("success_exit = []", "3:16: job `a`: success_exit: is empty, so the job could never succeed"),
     ("skip_exit = [256]", "3:14: job `a`: skip_exit 256: is not in 0..=255"),
     ("skip_exit = [0]", "3:13: job `a`: exit code 0 is both in `success_exit` and in `skip_exit`"),
     ("cwd = \"srv\"", "3:7: job `a`: cwd \"srv\": is not an absolute path"),
     ("umask = 22", "3:9: job `a`: umask: expected a string such as \"022\", got a whole number"),
     ("umask = \"089\"", "3:9: job `a`: umask \"089\": is not an octal mask"),
     ("nice = 20", "3:8: job `a`: nice 20: is not in -20..=19"),
-    ("user = \"a:b\"", "3:8: job `a`: user \"a:b\": is not the name of an account"),
+    ("user = \"a:b\"", "3:8: job `a`: user \"a:b\": is not an account name"),
     (
         "env = { A = 1 }",
         "3:13: job `a`: env.A: expected a string or { file = \"...\" }, got a whole number",
     ),
-    ("env = { \"A=B\" = \"1\" }", "3:9: job `a`: env: the name \"A=B\" holds `=`"),
+    ("env = { \"A=B\" = \"1\" }", "3:9: job `a`: env: the name \"A=B\" contains `=`"),
     ("env = { \"\" = \"1\" }", "3:9: job `a`: env: the name \"\" is empty"),
     (
         "env = { \"A\\u0000\" = \"1\" }",
-        "3:9: job `a`: env: the name \"A\\0\" holds a NUL character",
+        "3:9: job `a`: env: the name \"A\\0\" contains a NUL character",
     ),
     (
         "env = { JOBCTL_RUN = \"1\" }",
@@ -110,10 +107,10 @@ const OF_A_JOB: &[(&str, &str)] = &[
     ("env = { A = {} }", "3:13: job `a`: env.A: has no `file`"),
     (
         "limits = { cpu_time = \"1500ms\" }",
-        "3:23: job `a`: limits.cpu_time \"1500ms\": is not in whole seconds",
+        "3:23: job `a`: limits.cpu_time \"1500ms\": is not a whole number of seconds",
     ),
     ("limits = { open_files = 0 }", "3:25: job `a`: limits.open_files 0: is not in 3..=1000000000"),
-    ("stdin = \"a\\u0000b\"", "3:9: job `a`: stdin \"a\\0b\": holds a NUL character"),
+    ("stdin = \"a\\u0000b\"", "3:9: job `a`: stdin \"a\\0b\": contains a NUL character"),
     ("output_max = \"1M\"", "3:14: job `a`: output_max \"1M\": is not a size"),
     ("output_max = 5", "3:14: job `a`: output_max 5: is not in 1024..=1073741824 bytes"),
     ("output_max = -1", "3:14: job `a`: output_max -1: is not a size"),
@@ -128,13 +125,13 @@ const OF_A_JOB: &[(&str, &str)] = &[
     ("mailto = \"-f x\"", "3:10: job `a`: mailto \"-f x\": is not a mail address"),
     ("on_failure = \" \"", "3:14: job `a`: on_failure \" \": is empty"),
     ("keep = { runs = 0 }", "3:17: job `a`: keep.runs 0: is not in 1..=1000000000"),
-    ("shell = \"/bin/bash -c\"", "3:9: job `a`: shell \"/bin/bash -c\": is one word of many"),
+    ("shell = \"/bin/bash -c\"", "3:9: job `a`: shell \"/bin/bash -c\": has several words"),
     ("shell = []", "3:9: job `a`: shell: names no program"),
     (
         "was = [\"a b\"]",
         "3:8: job `a`: was \"a b\": may hold only letters, digits, `.`, `_` and `-`",
     ),
-    ("was = [\"a\"]", "3:7: job `a`: was \"a\": there is a job of that name"),
+    ("was = [\"a\"]", "3:7: job `a`: was \"a\": a job has that name"),
 ];
 
 #[test]
@@ -155,7 +152,10 @@ const OF_A_FILE: &[(&str, &str)] = &[
         "[jobs.a]\ncommand = [\"x\", 1]",
         "2:17: job `a`: command: expected a string, got a whole number",
     ),
-    ("[jobs.a]\ncommand = \"a\\u0000\"", "2:11: job `a`: command \"a\\0\": holds a NUL character"),
+    (
+        "[jobs.a]\ncommand = \"a\\u0000\"",
+        "2:11: job `a`: command \"a\\0\": contains a NUL character",
+    ),
     (
         "[jobs.a]\ncommand = 5",
         "2:11: job `a`: command: expected a string or an array of strings, got a whole number",
@@ -172,10 +172,7 @@ const OF_A_FILE: &[(&str, &str)] = &[
     ("[[jobs]]\ncommand = \"x\"", "1:1: jobs: expected tables [jobs.NAME], got an array"),
     ("defaults = 5", "1:12: defaults: expected a table, got a whole number"),
     ("[defaults]\ntimeout = 5", "2:11: defaults: timeout 5: a duration needs a unit"),
-    (
-        "[defaults]\nwas = [\"b\"]",
-        "2:7: defaults: `was` cannot be a default: a former name belongs to one job",
-    ),
+    ("[defaults]\nwas = [\"b\"]", "2:7: defaults: `was` cannot be a default: it names one job"),
     (
         "[defaults]\nschedule = \"61 * * * *\"",
         "2:13: defaults: schedule \"61 * * * *\": minute 61 is not in 0..=59",
@@ -187,7 +184,7 @@ const OF_A_FILE: &[(&str, &str)] = &[
     ("max_running = 0", "1:15: max_running 0: is not in 1..=100000"),
     ("on_stop = \"finsh\"", "1:11: on_stop \"finsh\": is not one of `finish`, `detach`"),
     ("hash_seed = \"\"", "1:13: hash_seed \"\": is empty"),
-    ("heartbeat = { every = \"1m\" }", "1:13: heartbeat: has not one of `command` and `file`"),
+    ("heartbeat = { every = \"1m\" }", "1:13: heartbeat: needs one of `command` and `file`"),
     ("heartbeat = { file = \"/x\" }", "1:13: heartbeat: has no `every`"),
     ("retries = 5", "1:1: unknown key `retries`"),
     ("a = 1\na = 2", "2:1: `a` is given twice"),
@@ -275,8 +272,8 @@ fn all_errors_of_all_files_are_reported_at_once_in_their_order() {
             "j.toml:4:9: not valid TOML: string values must be quoted, expected literal string",
             "j.toml:5:8: job `b`: nice 99: is not in -20..=19",
             "d/a.toml:2:11: job `c`: command: expected a string or an array of strings, got a whole number",
-            "d/a.toml:3:2: an included file holds [jobs.NAME] only, not `oops`",
-            "d/b.toml:1:1: an included file holds [jobs.NAME] only, not `retry`",
+            "d/a.toml:3:2: an included file may contain only [jobs.NAME], not `oops`",
+            "d/b.toml:1:1: an included file may contain only [jobs.NAME], not `retry`",
         ]
     );
 }
@@ -328,13 +325,13 @@ fn a_former_name_belongs_to_one_job() {
     assert_eq!(
         wrong(&[text]).0,
         [
-            "j.toml:6:7: job `b`: was \"old\": is also claimed by job `a` at j.toml:3:7",
-            "j.toml:6:7: job `b`: was \"a\": there is a job of that name",
+            "j.toml:6:7: job `b`: was \"old\": also listed by job `a` at j.toml:3:7",
+            "j.toml:6:7: job `b`: was \"a\": a job has that name",
         ]
     );
     assert_eq!(
         wrong(&["[jobs.a]\ncommand = \"1\"\nwas = [\"b\", \"b\"]"]).0,
-        ["j.toml:3:7: job `a`: was \"b\": is listed twice"]
+        ["j.toml:3:7: job `a`: was \"b\": listed twice"]
     );
 }
 
@@ -346,7 +343,7 @@ fn no_two_locks_share_a_file() {
     let collisions = [
         (
             two("a", "a.1", "concurrency = 2"),
-            "j.toml:4:7: job `a.1`: its lock `a.1.lock` is also one of job `a` at j.toml:1:7",
+            "j.toml:4:7: job `a.1`: its lock `a.1.lock` is also a lock of job `a` at j.toml:1:7",
         ),
         (
             two("a", "lock-x", "lock = \"x\""),

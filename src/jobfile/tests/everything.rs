@@ -235,7 +235,7 @@ fn a_pipe_whose_failures_are_lost_is_a_warning() {
     let file = good("[jobs.a]\ncommand = \"pg_dump app | gzip\"\n");
     assert_eq!(
         file.notes[0].to_string(),
-        "j.toml:2:11: job `a`: `command` has a pipe, and its shell counts only the last command's failure\n\
+        "j.toml:2:11: job `a`: `command` has a pipe, but its shell reports only the last command's failure\n\
          hint: write `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`"
     );
     assert!(good("[jobs.a]\ncommand = \"set -o pipefail; a | b\"").notes.is_empty());

@@ -109,7 +109,7 @@ fn an_argument_that_is_too_long_or_holds_a_nul_is_named() {
     let long = "x".repeat(200_000);
     let expected = (None, "/bin/echo: argument list too long".to_owned());
     assert_eq!(spawn_failure(&bench, &bench.exec(&["/bin/echo", &long])), expected);
-    let expected = (None, "argument: holds a NUL byte".to_owned());
+    let expected = (None, "argument: contains a NUL byte".to_owned());
     assert_eq!(spawn_failure(&bench, &bench.exec(&["/bin/echo", "a\0b"])), expected);
 }
 

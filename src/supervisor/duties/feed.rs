@@ -97,7 +97,8 @@ impl<S: Spawner> Turn<'_, S> {
             let count = i64::try_from(feed.count).unwrap_or(i64::MAX);
             if waiting.saturating_add(count) > i64::from(max) {
                 return Ok(Found::Unfit(format!(
-                    "job `{job}`: {waiting} runs wait already, and {count} or more would come (backlog_max is {max})"
+                    "job `{job}`: {waiting} runs are waiting already, and at least {count} \
+                         would follow (backlog_max is {max})"
                 )));
             }
         }
@@ -170,7 +171,10 @@ fn unkeyed(job: &Job, lines: &[&[u8]]) -> Option<String> {
     let template = job.policy.key.as_ref()?;
     let is_bad = lines.iter().any(|line| key::of(template, &[line.to_vec()]).is_err());
     is_bad.then(|| {
-        format!("job `{}`: its key `{template}` cannot be made from a line alone", job.name)
+        format!(
+            "job `{}`: its key `{template}` needs more than one argument, but a line is one",
+            job.name
+        )
     })
 }
 

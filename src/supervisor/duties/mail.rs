@@ -100,7 +100,7 @@ fn late_words(row: &NoticeRow, run: Option<&RunRow>) -> String {
         Some(run) if row.state == Some(State::Running) => {
             format!("run {} takes longer than expected", run.id)
         }
-        Some(run) if run.is_missed() => "missed, and not made up for".to_owned(),
+        Some(run) if run.is_missed() => "missed, without a success since".to_owned(),
         Some(_) | None => "no success for longer than expected".to_owned(),
     }
 }

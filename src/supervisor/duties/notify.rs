@@ -288,7 +288,7 @@ impl<S: Spawner> Turn<'_, S> {
     /// The order for a notice, for the job as it is defined now.
     fn order_of(&self, row: &NoticeRow) -> Result<Result<Order, Outcome>, StoreError> {
         let Some(state) = self.memory.jobs.get(row.job_id) else {
-            return Ok(Err(not_told("the job is gone from the jobfile")));
+            return Ok(Err(not_told("the job is no longer in the jobfile")));
         };
         let job = &state.job;
         let run = self.store.run_of_notice(row)?;
@@ -297,7 +297,7 @@ impl<S: Spawner> Turn<'_, S> {
             Means::Mail => self.mail_subject(job, row, run.as_ref())?,
         };
         let Some(mut subject) = subject else {
-            return Ok(Err(not_told("the jobfile does not ask for it any more")));
+            return Ok(Err(not_told("the jobfile no longer asks for it")));
         };
         let reason = row.reason.map_or("", Reason::as_str);
         subject.env = vec![
