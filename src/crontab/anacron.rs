@@ -31,15 +31,13 @@ pub(super) fn read(text: &str, start_hour: u32) -> Result<Line, String> {
     let [period, delay, id] = words;
     let command = rest.trim_matches([' ', '\t']);
     if command.is_empty() {
-        return Err(
-            "it is neither `NAME = value` nor period, delay, identifier and command".to_owned()
-        );
+        return Err("neither `NAME = value` nor a period, delay, identifier and command".to_owned());
     }
     let delay: u32 = delay
         .parse()
         .ok()
         .filter(|delay| *delay < 24 * 60)
-        .ok_or_else(|| format!("the delay `{delay}` is no number of minutes below a day"))?;
+        .ok_or_else(|| format!("the delay `{delay}` is not a number of minutes below a day"))?;
     let minutes = (start_hour * 60 + delay) % (24 * 60);
     let (minute, hour) = (minutes % 60, minutes / 60);
     let (schedule, remark) = match period {
@@ -49,9 +47,11 @@ pub(super) fn read(text: &str, start_hour: u32) -> Result<Line, String> {
         "365" | "366" | "@yearly" | "@annually" => (format!("{minute} {hour} 1 1 *"), None),
         _ => {
             let days = period.parse::<u32>().ok().filter(|days| (1..=36_500).contains(days));
-            let days = days.ok_or_else(|| format!("the period `{period}` is no number of days"))?;
+            let days =
+                days.ok_or_else(|| format!("the period `{period}` is not a number of days"))?;
             let remark = format!(
-                "it runs each {days} days from the first load of the jobfile on, at that time of the day"
+                "runs every {days} days, counted from the first load of the jobfile and at \
+                     its time of day"
             );
             (format!("@every {days}d"), Some(remark))
         }

@@ -39,10 +39,11 @@ fn modernise(items: &mut [Item], request: &Request) -> Option<Note> {
     let jobs = if request.is_modern { modern::apply(items) } else { modern::count(items) };
     let noun = count(jobs, "job");
     let text = if request.is_modern {
-        format!("the commands of {noun} are shorter for keys; as they were in cron is above each")
+        format!("parts of the commands of {noun} became keys; the line from cron is above each")
     } else {
         format!(
-            "--modern would write keys such as `cwd`, `lock` and `timeout` for what stands in the commands of {noun}"
+            "--modern would turn parts of the commands of {noun} into keys such as `cwd`, \
+                 `lock` and `timeout`"
         )
     };
     (jobs > 0).then(|| Note { file: String::new(), line: None, text })

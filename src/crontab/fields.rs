@@ -97,7 +97,7 @@ pub(super) fn read(fields: &[&str; 5]) -> Result<Fields, String> {
 /// What an expression that cron never runs probably means.
 fn meant(text: &str) -> Option<String> {
     match Schedule::parse(text, SEED) {
-        Ok(_) => Some("jobctl would run it as it stands".to_owned()),
+        Ok(_) => Some("jobctl would run it".to_owned()),
         Err(error) => Some(format!("{}: {}", error.message, error.hint?)),
     }
 }
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         }
         if self.peek() == Some(b'~') {
             return Err(format!(
-                "{} `{}` is random in cronie, and something else in other crons; write `H`, or `jitter`",
+                "{} `{}` is random in cronie and differs in other crons; write `H`, or `jitter`",
                 self.kind.name,
                 clip(self.text)
             ));
@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
         let (word, after) = rest.split_at(end);
         if word.is_empty() {
             let found = after.chars().next();
-            let found = found.map_or("its end".to_owned(), |c| format!("`{}`", c.escape_debug()));
+            let found = found.map_or("the end".to_owned(), |c| format!("`{}`", c.escape_debug()));
             return Err(format!(
                 "{} `{}`: a value is missing before {found}",
                 self.kind.name,
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
 
     fn step_without_range(&self) -> String {
         format!(
-            "{} `{}` has a step without a range: Debian's cron refuses it, others read the number only",
+            "{} `{}`: a step needs a range; Debian's cron refuses it, others ignore the step",
             self.kind.name,
             clip(self.text)
         )
@@ -367,7 +367,7 @@ mod tests {
     fn what_never_runs_is_told_with_what_was_meant() {
         for (line, meant) in [
             ("0 22-6/2 * * *", Some("hour 22-6 ends before it begins: write 22-23/2,0-6/2")),
-            ("0 0 * * FRI-SUN", Some("jobctl would run it as it stands")),
+            ("0 0 * * FRI-SUN", Some("jobctl would run it")),
             ("0 0 30 2 *", None),
         ] {
             assert_eq!(read_line(line), Ok(Fields::Never(meant.map(str::to_owned))), "{line}");

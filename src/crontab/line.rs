@@ -54,10 +54,10 @@ pub(super) fn read(bytes: &[u8], has_user: bool) -> Line {
         Some(_) => {}
     }
     if bytes.contains(&0) {
-        return Line::Bad("it holds a NUL byte, where cron's line ends".to_owned());
+        return Line::Bad("contains a NUL byte, which ends the line for cron".to_owned());
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Line::Bad("it is not UTF-8, as all text of a jobfile is".to_owned());
+        return Line::Bad("not UTF-8, which a jobfile requires".to_owned());
     };
     if let Some((name, value)) = env::read(text) {
         return variable(text, name, value);
@@ -67,17 +67,18 @@ pub(super) fn read(bytes: &[u8], has_user: bool) -> Line {
 
 fn variable(text: &str, name: String, value: String) -> Line {
     if name.is_empty() {
-        return Line::Bad("it sets a variable without a name".to_owned());
+        return Line::Bad("a variable without a name".to_owned());
     }
     if name.starts_with("JOBCTL_") {
         return Line::Bad(format!("{name} is set by jobctl itself"));
     }
     let remark = if value.is_empty() && env::is_bare(text) {
         Some(format!(
-            "`{name}=` is empty, as for cronie; Debian's cron takes none of a crontab with such a line: write {name}=\"\""
+            "`{name}=` is empty, as in cronie; Debian's cron rejects a crontab with such a \
+                 line: write {name}=\"\""
         ))
     } else if value.contains('$') {
-        Some(format!("cron does not expand `$` in variables, nor does jobctl: {name} is `{value}`"))
+        Some(format!("neither cron nor jobctl expands `$` in variables: {name} is `{value}`"))
     } else {
         None
     };
@@ -91,8 +92,7 @@ fn entry(text: &str, has_user: bool) -> Result<Entry, String> {
             if rest.starts_with(['*', '@', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) =>
         {
             remarks.push(
-                "the `-` at its beginning keeps it out of cronie's log; jobctl records all runs"
-                    .to_owned(),
+                "the leading `-` keeps it out of cronie's log; jobctl records all runs".to_owned(),
             );
             rest
         }
@@ -102,19 +102,18 @@ fn entry(text: &str, has_user: bool) -> Result<Entry, String> {
     let (user, rest) = if has_user {
         let (user, rest) = word(rest);
         if trim(rest).is_empty() {
-            return Err("it has no command behind the user column".to_owned());
+            return Err("no command after the user column".to_owned());
         }
         (Some(user.to_owned()), rest.get(1..).unwrap_or_default())
     } else {
         (None, rest)
     };
     match rest.trim_start_matches([' ', '\t']).chars().next() {
-        None => Err("it has no command".to_owned()),
-        Some('*') if !has_user => Err("it has six fields: the first one is the minute".to_owned()),
-        Some('%') => Err("it has no command before `%`".to_owned()),
+        None => Err("no command".to_owned()),
+        Some('*') if !has_user => Err("six fields: cron's first field is the minute".to_owned()),
+        Some('%') => Err("no command before `%`".to_owned()),
         Some('-') => {
-            Err("its command begins with `-`: flags of OpenBSD's cron, which no other cron knows"
-                .to_owned())
+            Err("the command begins with `-`, a flag that only OpenBSD's cron has".to_owned())
         }
         Some(_) => Ok(Entry { written, schedule, user, rest: rest.to_owned(), remarks }),
     }
@@ -154,7 +153,8 @@ fn schedule<'a>(
         (*field, rest) = word(trim(rest));
         if field.is_empty() {
             return Err(format!(
-                "it is neither `NAME = value` nor five fields and a command: it ends after {index} fields"
+                "neither `NAME = value` nor five fields and a command: it ends after {index} \
+                     fields"
             ));
         }
     }
@@ -162,15 +162,15 @@ fn schedule<'a>(
     match fields::read(&words)? {
         Fields::Fires { text, rewritten } => {
             remarks.extend(
-                rewritten.into_iter().map(|(old, new)| {
-                    format!("cron reads `{old}` as `{new}`, and so it is written")
-                }),
+                rewritten
+                    .into_iter()
+                    .map(|(old, new)| format!("written as `{new}`: cron reads `{old}` that way")),
             );
             Ok((written, text, trim(rest)))
         }
         Fields::Never(meant) => {
             let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
-            Err(format!("cron accepts this and never runs it{meant}"))
+            Err(format!("cron accepts this but never runs it{meant}"))
         }
     }
 }
@@ -185,14 +185,15 @@ fn macro_of(name: &str) -> Result<String, String> {
     let shown: String = name.chars().take(40).collect();
     let lower = shown.to_ascii_lowercase();
     if MACROS.contains(&lower.as_str()) {
-        return Err(format!("cron does not know `{shown}`, only `{lower}`"));
+        return Err(format!("cron has no `{shown}`, only `{lower}`"));
     }
     if name == "@every_second" || name.get(1..).is_some_and(|rest| rest.parse::<u32>().is_ok()) {
         return Err(format!(
-            "`{shown}` is FreeBSD's, counted from the end of the last run; `@every` counts from its start"
+            "`{shown}` is FreeBSD's and counts from the end of the last run; `@every` counts \
+                 from its start"
         ));
     }
-    Err(format!("`{shown}` is no macro of cron's"))
+    Err(format!("`{shown}` is not a macro of cron"))
 }
 
 /// The text up to the next blank or tab, and the rest.

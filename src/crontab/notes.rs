@@ -27,31 +27,41 @@ impl Reader<'_> {
         let line = Some(self.line);
         if percent::is_mistaken(command, stdin) {
             let text = format!(
-                "the first `%` ends the command, and what follows is its standard input: cron runs `{command}`; if `%` was meant, cron needs `\\%`, and the jobfile `%` in `command`"
+                "the first `%` ends the command and the rest is its standard input: cron \
+                     runs `{command}`; for a literal `%` write `\\%` in cron, and `%` in the \
+                     jobfile"
             );
             self.note(line, &text);
         }
         if command.starts_with("root ") && *self.kind != Kind::System {
-            self.note(line, "its command begins with `root`, as behind the user column of /etc/crontab; a user's crontab has none, and cron runs a program `root`");
-        }
-        if rest.len() > DEBIAN_COMMAND_MAX {
             self.note(
                 line,
-                "Debian's cron takes none of a crontab with a command of more than 998 bytes",
+                "the command begins with `root`, like the user column of /etc/crontab; a user's \
+                 crontab has no such column, so cron runs a program `root`",
             );
+        }
+        if rest.len() > DEBIAN_COMMAND_MAX {
+            self.note(line, "Debian's cron rejects a crontab with a command longer than 998 bytes");
         }
         if rest.contains("\\\\") {
             self.note(
                 line,
-                "`\\\\` is `\\` to Debian's cron, and so it is written; cronie leaves both",
+                "`\\\\` is written as `\\`, as Debian's cron reads it; cronie keeps both",
             );
         }
         if command.trim_end().ends_with('&') {
-            self.note(line, "it ends with `&`: the run ends at once, and what the background process writes is not kept");
+            self.note(
+                line,
+                "ends with `&`: the run ends at once, and output of the background process is \
+                 not kept",
+            );
         }
         let home = self.now.env.get("HOME");
         if home.is_some_and(|home| !home.starts_with('/')) {
-            self.note(line, "HOME is no absolute path; the command starts in the home of its user");
+            self.note(
+                line,
+                "HOME is not an absolute path; the command starts in its user's home directory",
+            );
         }
     }
 
@@ -63,7 +73,8 @@ impl Reader<'_> {
         });
         let has_jobs = self.items.iter().skip(first).any(|item| matches!(item, Item::Job(_)));
         if let (Some(line), true, true) = (refused, has_jobs, *self.kind != Kind::Anacron) {
-            let text = "with a line that it does not understand, Debian's cron takes none of the file; here the other lines are jobs";
+            let text = "Debian's cron rejects the whole file because of this line; the other lines are \
+                 imported here";
             self.note(Some(line), text);
         }
     }
@@ -74,21 +85,24 @@ impl Reader<'_> {
         if self.without_mail > 0 {
             let jobs = count(self.without_mail, "job");
             let text = format!(
-                "without MAILTO, cron mails the output of {jobs} to the owner; jobctl keeps it (`jobctl logs`), and mails where `mailto` says so"
+                "without MAILTO, cron mails the output of {jobs} to the owner; jobctl keeps \
+                     it (`jobctl logs`) and sends mail only with `mailto`"
             );
             self.note(None, &text);
         }
         if self.with_mail > 0 {
             let jobs = count(self.with_mail, "job");
             let text = format!(
-                "MAILTO of {jobs} is `mailto` with `mail_on = \"output\"`, a mail for each attempt that prints something"
+                "MAILTO of {jobs} becomes `mailto` with `mail_on = \"output\"`: a mail for \
+                     each attempt that prints something"
             );
             self.note(None, &text);
         }
         if self.jobs > 0 {
             self.note(
                 None,
-                "cron starts all that is due; jobctl has `max_running` run at once, the rest waits",
+                "cron starts everything that is due; jobctl runs at most `max_running` at \
+                     once, the rest waits",
             );
         }
     }
@@ -98,7 +112,10 @@ impl Reader<'_> {
         for directory in &self.request.directories {
             if !self.run.contains(directory.path.as_str()) && !directory.scripts.is_empty() {
                 self.file = &directory.path;
-                self.note(None, "no line runs the scripts of this directory as it is; there are no jobs for them");
+                self.note(
+                    None,
+                    "no line runs all scripts of this directory; they are not imported",
+                );
             }
         }
     }

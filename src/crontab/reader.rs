@@ -99,10 +99,17 @@ impl<'a> Reader<'a> {
         }
         self.items.push(Item::Break);
         if has_returns {
-            self.note(None, "its lines end in CR LF; cron would take the CR for part of the command, here it is left out");
+            self.note(
+                None,
+                "lines end in CR LF; the CR is removed here, but is part of the command for cron",
+            );
         }
         if !bytes.is_empty() && !bytes.ends_with(b"\n") && *self.kind != Kind::Anacron {
-            self.note(None, "its last line has no line feed; Debian's cron takes none of such a file, here it counts");
+            self.note(
+                None,
+                "the last line has no line feed; it is imported here, but Debian's cron rejects \
+                 such a file",
+            );
         }
         self.note_refused(first_kept);
     }
@@ -111,7 +118,10 @@ impl<'a> Reader<'a> {
         let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") else {
             return bytes;
         };
-        self.note(None, "it begins with a byte order mark, which cron would not understand; here it is left out");
+        self.note(
+            None,
+            "begins with a byte order mark; it is removed here, but cron does not understand it",
+        );
         rest
     }
 
@@ -155,9 +165,19 @@ impl<'a> Reader<'a> {
             "CRON_TZ" if !is_anacron => {
                 self.now.zone = None;
                 if !value.is_empty() && !(self.tools.is_zone)(&value) {
-                    self.refuse(bytes, format!("CRON_TZ: there is no time zone {value:?}; the lines after it are in the system's"));
+                    self.refuse(
+                        bytes,
+                        format!(
+                            "CRON_TZ: unknown time zone {value:?}; the lines after it use the \
+                         system's"
+                        ),
+                    );
                 } else if !value.is_empty() {
-                    self.note(Some(self.line), "CRON_TZ is cronie's; Debian's cron does not look at it, and its jobs run in the system's zone");
+                    self.note(
+                        Some(self.line),
+                        "CRON_TZ is cronie's; Debian's cron ignores it and uses the system's \
+                         time zone",
+                    );
                     self.now.zone = Some(value.clone());
                 }
             }
@@ -165,7 +185,7 @@ impl<'a> Reader<'a> {
             "MAILFROM" if !is_anacron && !value.is_empty() => {
                 self.note(
                     Some(self.line),
-                    "MAILFROM is cronie's, and `mail_from` here; Debian's cron does not look at it",
+                    "MAILFROM is cronie's and becomes `mail_from`; Debian's cron ignores it",
                 );
             }
             "START_HOURS_RANGE" if is_anacron => {
@@ -184,10 +204,11 @@ impl<'a> Reader<'a> {
         if minutes.is_none() {
             self.note(
                 Some(self.line),
-                "RANDOM_DELAY is no number of minutes up to a day; cronie does not look at it",
+                "RANDOM_DELAY is not a number of minutes up to a day; cronie ignores it",
             );
         } else if self.now.jitter.is_some() {
-            let text = "RANDOM_DELAY is `jitter` here: a delay that is fixed for machine and job; Debian's cron does not look at it";
+            let text = "RANDOM_DELAY becomes `jitter`, a fixed delay for each machine and job; Debian's \
+                 cron ignores it";
             self.note(Some(self.line), text);
         }
     }
@@ -211,14 +232,18 @@ impl<'a> Reader<'a> {
         if !draft.shell.starts_with('/') {
             self.refuse(
                 bytes,
-                format!("SHELL is {:?}, which is no path: cron cannot start it", draft.shell),
+                format!("SHELL is {:?}, not a path: cron cannot start it", draft.shell),
             );
             return;
         }
         self.note_command(&entry.rest, &command, &draft.stdin);
         let mut remarks = Vec::new();
         if percent::is_mistaken(&command, &draft.stdin) {
-            remarks.push("# In cron, `%` ends the command here and begins its standard input, which was hardly meant. A jobfile takes `%` as it is.".to_owned());
+            remarks.push(
+                "# In cron, `%` ends the command here and begins its standard input, which is \
+                 probably a mistake. A jobfile takes `%` literally."
+                    .to_owned(),
+            );
         }
         self.push(Draft {
             base: name::of_command(&command),
@@ -266,11 +291,9 @@ impl<'a> Reader<'a> {
     /// Why there can be no further job.
     fn is_full(&self) -> Option<String> {
         if self.now.env.len() > VARIABLES_MAX {
-            return Some(format!(
-                "it has more than {VARIABLES_MAX} variables from the lines before it"
-            ));
+            return Some(format!("more than {VARIABLES_MAX} variables apply to it"));
         }
-        (self.jobs >= JOBS_MAX).then(|| format!("a jobfile has {JOBS_MAX} jobs at most"))
+        (self.jobs >= JOBS_MAX).then(|| format!("a jobfile has at most {JOBS_MAX} jobs"))
     }
 
     /// What a line has from the lines before it.
@@ -329,7 +352,7 @@ impl<'a> Reader<'a> {
         let place = format!("({}:{})", self.file, self.line);
         if parts.is_guarded && self.request.has_anacron {
             self.items
-                .push(Item::Comment(format!("# Does nothing while there is an anacron {place}:")));
+                .push(Item::Comment(format!("# Does nothing while anacron is installed {place}:")));
             self.items.push(Item::Comment(format!("# {}", line.line)));
             self.items.push(Item::Break);
             self.idle.push(line.imported);
@@ -337,9 +360,9 @@ impl<'a> Reader<'a> {
         }
         self.run.insert(&directory.path);
         let what = if directory.scripts.is_empty() {
-            "No script is there to be run by"
+            "There are no scripts for"
         } else {
-            "Its scripts are the jobs below, one after the other by their lock:"
+            "Its scripts are the jobs below, which run one at a time by their lock:"
         };
         self.items.push(Item::Comment(format!("# {what} {place}")));
         self.items.push(Item::Comment(format!("# {}", line.line)));
@@ -370,7 +393,7 @@ impl<'a> Reader<'a> {
             Line::Entry(_) | Line::Bad(_) => std::str::from_utf8(bytes),
         };
         let hour = self.now.start_hour.unwrap_or(anacron::START_HOUR);
-        let read = read.map_err(|_| "it is not UTF-8, as all text of a jobfile is".to_owned());
+        let read = read.map_err(|_| "not UTF-8, which a jobfile requires".to_owned());
         let line = match read.and_then(|text| anacron::read(text, hour)) {
             Ok(line) => line,
             Err(reason) => return self.refuse(bytes, reason),

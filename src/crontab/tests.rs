@@ -105,7 +105,7 @@ command = \"a\"
 
 # loose
 
-# Not imported (tab:8): it is neither `NAME = value` nor five fields and a command: it ends after 1 fields
+# Not imported (tab:8): neither `NAME = value` nor five fields and a command: it ends after 1 fields
 # nonsense
 
 # above b
@@ -176,21 +176,21 @@ fn the_address_of_most_jobs_is_the_default() {
 fn what_changes_its_meaning_is_said() {
     for (text, word) in [
         ("* * * * * a\n", "without MAILTO, cron mails the output of 1 job"),
-        ("MAILTO=x\n* * * * * a\n", "MAILTO of 1 job is `mailto`"),
+        ("MAILTO=x\n* * * * * a\n", "MAILTO of 1 job becomes `mailto`"),
         ("* * * * * a\r\n", "CR LF"),
         ("* * * * * a", "no line feed"),
         ("\u{feff}* * * * * a\n", "byte order mark"),
         ("* * * * * a &\n", "background"),
-        ("* * * * * a \\\\b\n", "cronie leaves both"),
+        ("* * * * * a \\\\b\n", "cronie keeps both"),
         ("LOGNAME=x\n* * * * * a\n", "cron sets LOGNAME itself"),
-        ("CRON_TZ=Europe/Rome\n* * * * * a\n", "Debian's cron does not look at it"),
-        ("PATH=$PATH:/x\n* * * * * a\n", "does not expand"),
+        ("CRON_TZ=Europe/Rome\n* * * * * a\n", "Debian's cron ignores it"),
+        ("PATH=$PATH:/x\n* * * * * a\n", "neither cron nor jobctl expands"),
         ("MAILTO=\n* * * * * a\n", "write MAILTO=\"\""),
-        ("HOME=x\n* * * * * a\n", "no absolute path"),
-        ("0 0 * * 5#2 a\n", "cron reads `5#2` as `5`"),
-        ("x\n* * * * * a\n", "takes none of the file"),
+        ("HOME=x\n* * * * * a\n", "not an absolute path"),
+        ("0 0 * * 5#2 a\n", "written as `5`: cron reads `5#2`"),
+        ("x\n* * * * * a\n", "rejects the whole file"),
         ("* * * * * a\n", "max_running"),
-        ("MAILFROM=x\n* * * * * a\n", "`mail_from` here"),
+        ("MAILFROM=x\n* * * * * a\n", "becomes `mail_from`"),
         ("* * * * * echo \"$(date +%F)\"\n", "cron runs `echo \"$(date +`"),
         ("* * * * * root a\n", "begins with `root`"),
     ] {
@@ -200,7 +200,7 @@ fn what_changes_its_meaning_is_said() {
     }
     let cut = of_user("* * * * * echo '%'\n").text;
     assert!(
-        cut.contains("which was hardly meant. A jobfile takes `%` as it is.\n[jobs.echo]"),
+        cut.contains("which is probably a mistake. A jobfile takes `%` literally.\n[jobs.echo]"),
         "{cut}"
     );
 }
@@ -261,7 +261,7 @@ lock = \"cron.daily\"
 ";
     assert!(import.text.contains(job), "{}", import.text);
     assert!(import.text.contains("user = \"www\""), "{}", import.text);
-    assert!(notes(&import).contains("no line runs the scripts"), "{}", notes(&import));
+    assert!(notes(&import).contains("no line runs all scripts"), "{}", notes(&import));
 }
 
 #[test]

@@ -15,8 +15,8 @@ const COMMENTS_UNTIL: usize = 3 << 20;
 /// A line that is kept as a comment is cut to this.
 const COMMENT_MAX: usize = 64 << 10;
 
-const OVERLAP: &str = "\
-# As under cron, a job may run beside itself. `overlap = \"skip\"` is usually meant: take it for a job, or here for all.";
+const OVERLAP: &str = "# As with cron, a job may overlap itself. You probably want `overlap = \"skip\"`, for a job \
+     or here for all.";
 
 /// A jobfile, and the places among the items of jobs that it has no room for.
 #[derive(Debug, Default)]
@@ -153,7 +153,10 @@ impl<'a> Shared<'a> {
         out.line("\n[defaults]");
         out.line(OVERLAP);
         out.line("overlap = \"allow\"");
-        out.line("# As under cron, a command finds the variables below, and HOME, LOGNAME, USER and PATH=/usr/bin:/bin.");
+        out.line(
+            "# As with cron, a command gets the variables below, and HOME, LOGNAME, USER and \
+             PATH=/usr/bin:/bin.",
+        );
         out.line("inherit_env = false");
         if let Some(shell) = self.shell.filter(|shell| *shell != "/bin/sh") {
             out.line(&shell_line(shell));

@@ -131,7 +131,7 @@ fn with_anacron_its_table_decides_about_the_directories() {
     assert_eq!(texts(&json, "jobs", "name"), ["y", "sessionclean", "apt-compat", "logrotate", "m"]);
     let text = json["jobfile"].as_str().unwrap();
     assert_eq!(text.matches("catch_up = \"last\"").count(), 3, "{text}");
-    assert!(text.contains("# Does nothing while there is an anacron"), "{text}");
+    assert!(text.contains("# Does nothing while anacron is installed"), "{text}");
     check(&house, text);
 }
 
@@ -382,7 +382,7 @@ fn a_modern_import_has_keys_and_runs_at_the_same_times() {
     assert!(answer.out.contains("# 3 jobs, "), "{}", answer.out);
     assert!(answer.err.contains("the commands of 3 jobs are shorter"), "{answer:?}");
     let plain = import(&house, &["--user", "root", tab.to_str().unwrap()]).expect(0);
-    assert!(plain.err.contains("--modern would write keys"), "{plain:?}");
+    assert!(plain.err.contains("--modern would turn parts"), "{plain:?}");
     assert!(answer.out.ends_with(" in 40 days, all equal\n"), "{}", answer.out);
     check(&house, &answer.out);
 }

@@ -39,7 +39,7 @@ pub(super) fn text(
     };
     let command = preamble(export, common, remarks) + &command;
     if command.contains("JOBCTL_") {
-        remarks.add("command", "names JOBCTL_ variables, which cron does not set");
+        remarks.add("command", "uses JOBCTL_ variables, which cron does not set");
     }
     with_input(&command, policy.stdin.as_deref(), remarks)
 }
@@ -116,7 +116,7 @@ fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'
                 text.push_str("; ");
             }
             EnvValue::File(_) => {
-                remarks.refuse("env", format!("{name}: cron reads no value from a file"))
+                remarks.refuse("env", format!("{name}: cron cannot read a value from a file"))
             }
         }
     }
@@ -132,8 +132,10 @@ fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'
     };
     let name = shell.rsplit('/').next().unwrap_or(shell);
     if !text.is_empty() && !SHELLS.contains(&name) {
-        remarks
-            .refuse("shell", format!("{shell}: umask, env and cwd are not written for this shell"));
+        remarks.refuse(
+            "shell",
+            format!("{shell}: umask, env and cwd cannot be written for this shell"),
+        );
     }
     text
 }
@@ -155,7 +157,7 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     if command.contains("\\\\") {
         remarks.add(
             "command",
-            "its pairs of backslashes are doubled, for Debian's cron makes one of two; cronie does not",
+            "pairs of backslashes are doubled, because Debian's cron halves them; cronie does not",
         );
     }
     let mut text = escaped(command);
@@ -166,7 +168,7 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
         remarks.refuse("stdin", "has a backslash at the end of a line");
     }
     if !stdin.ends_with('\n') {
-        remarks.add("stdin", "gets a line feed at its end");
+        remarks.add("stdin", "gets a line feed at the end");
     }
     // Cron ends the last line itself, but adds no empty one.
     let body = stdin.strip_suffix('\n').filter(|body| !body.is_empty() && !body.ends_with('\n'));

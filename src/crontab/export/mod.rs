@@ -81,8 +81,10 @@ pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
         common,
         exported: Exported::default(),
     };
-    writer.comment("Made by `jobctl export crontab`. Each command finds HOME, LOGNAME, SHELL and PATH=/usr/bin:/bin");
-    writer.comment("only, as cron has it.");
+    writer.comment(
+        "Made by `jobctl export crontab`. Each command gets only HOME, LOGNAME, SHELL and",
+    );
+    writer.comment("PATH=/usr/bin:/bin, as cron sets them.");
     for (name, text) in std::mem::take(&mut writer.common) {
         writer.line(&format!("{name}={}", command::value(text)));
         writer.common.insert(name, text);
@@ -138,10 +140,8 @@ impl Writer<'_> {
         remarks::policy(job, &mut remarks);
         let user = self.user(job, &mut remarks);
         if export.zone.is_some() {
-            remarks.add(
-                "timezone",
-                "is written as CRON_TZ, which cronie knows and Debian's cron passes over",
-            );
+            remarks
+                .add("timezone", "becomes CRON_TZ, which cronie knows and Debian's cron ignores");
         }
         let lines = schedules.into_iter().map(|schedule| match &user {
             Some(user) => format!("{schedule} {user} {command}"),
@@ -167,7 +167,7 @@ impl Writer<'_> {
             self.comment(text);
         }
         for remark in &remarks.list {
-            self.comment(&format!("not said: {}: {}", remark.key, remark.text));
+            self.comment(&format!("not exported: {}: {}", remark.key, remark.text));
         }
         if is_active {
             self.environment(export);

@@ -13,19 +13,19 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
     overlap(job, remarks);
     let default = Policy::default();
     if policy.retry.max != RetryMax::Times(0) {
-        remarks.add("retry", "cron tries once");
+        remarks.add("retry", "cron does not retry");
     }
     if policy.timeout.is_some() {
-        remarks.add("timeout", "cron ends no command; timeout(1) does");
+        remarks.add("timeout", "cron has no timeout; use timeout(1)");
     }
     if policy.env_file.is_some() {
-        remarks.refuse("env_file", "cron reads no file of variables");
+        remarks.refuse("env_file", "cron cannot read variables from a file");
     }
     if policy.group.is_some() {
-        remarks.refuse("group", "cron takes the group of the user");
+        remarks.refuse("group", "cron uses the user's group");
     }
     if policy.mailto.is_some() && !mails_output(job) {
-        remarks.add("mail_on", "cron mails all output, not failures");
+        remarks.add("mail_on", "cron mails all output, not only failures");
     }
     let differs = places(policy, &default)
         .into_iter()
@@ -35,7 +35,7 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
         remarks.add(key, text);
     }
     if policy.expect_every != ExpectEvery::Auto {
-        remarks.add("expect_every", "cron watches over nothing");
+        remarks.add("expect_every", "cron does not monitor jobs");
     }
     let hooks = &policy.hooks;
     for (key, hook) in [
@@ -46,7 +46,7 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
         ("on_late", &hooks.on_late),
     ] {
         if hook.is_some() {
-            remarks.add(key, "cron tells nobody but by mail");
+            remarks.add(key, "cron has no hooks, only mail");
         }
     }
 }
@@ -57,9 +57,9 @@ type Difference = (&'static str, bool, &'static str);
 /// How many run at once, and in which order.
 fn places(policy: &Policy, default: &Policy) -> [Difference; 5] {
     [
-        ("lock", policy.lock != default.lock, "cron knows no locks; flock(1) does"),
+        ("lock", policy.lock != default.lock, "cron has no locks; use flock(1)"),
         ("concurrency", policy.concurrency != 1, "cron has no limit"),
-        ("priority", policy.priority != 0, "cron has no order"),
+        ("priority", policy.priority != 0, "cron has no priorities"),
         ("rate", policy.rate.is_some(), "cron has no limit"),
         ("backlog_max", policy.backlog_max.is_some(), "cron has no queue"),
     ]
@@ -68,16 +68,12 @@ fn places(policy: &Policy, default: &Policy) -> [Difference; 5] {
 /// How a command is stopped, and what its end means.
 fn ends(policy: &Policy, default: &Policy) -> [Difference; 6] {
     [
-        ("stop_signal", policy.stop_signal != default.stop_signal, "cron stops nothing"),
-        ("stop_grace", policy.stop_grace != default.stop_grace, "cron stops nothing"),
-        ("leftovers", policy.leftovers == Leftovers::Kill, "cron leaves them"),
-        ("success_exit", policy.success_exit != default.success_exit, "cron judges no exit code"),
-        ("skip_exit", policy.skip_exit != default.skip_exit, "cron judges no exit code"),
-        (
-            "no_retry_exit",
-            policy.no_retry_exit != default.no_retry_exit,
-            "cron judges no exit code",
-        ),
+        ("stop_signal", policy.stop_signal != default.stop_signal, "cron does not stop commands"),
+        ("stop_grace", policy.stop_grace != default.stop_grace, "cron does not stop commands"),
+        ("leftovers", policy.leftovers == Leftovers::Kill, "cron leaves them running"),
+        ("success_exit", policy.success_exit != default.success_exit, "cron ignores exit codes"),
+        ("skip_exit", policy.skip_exit != default.skip_exit, "cron ignores exit codes"),
+        ("no_retry_exit", policy.no_retry_exit != default.no_retry_exit, "cron ignores exit codes"),
     ]
 }
 
@@ -87,20 +83,20 @@ fn surroundings(policy: &Policy, default: &Policy) -> [Difference; 9] {
         (
             "catch_up",
             policy.catch_up != default.catch_up,
-            "cron makes up for nothing; anacron(8) does",
+            "cron does not catch up; anacron(8) does",
         ),
-        ("start_deadline", policy.start_deadline.is_some(), "cron starts at once or never"),
+        ("start_deadline", policy.start_deadline.is_some(), "cron starts on time or not at all"),
+        ("jitter", policy.jitter != default.jitter, "cron adds no delay; cronie has RANDOM_DELAY"),
+        ("inherit_env", policy.inherit_env == Some(true), "cron does not pass on its environment"),
         (
-            "jitter",
-            policy.jitter != default.jitter,
-            "cron starts at the minute; cronie has RANDOM_DELAY",
+            "limits",
+            policy.limits != default.limits,
+            "cron sets no limits; use ulimit or prlimit(1)",
         ),
-        ("inherit_env", policy.inherit_env == Some(true), "cron passes on no environment"),
-        ("limits", policy.limits != default.limits, "cron sets none; ulimit and prlimit(1) do"),
         ("feeds", policy.feeds.is_some(), "cron has no queue"),
-        ("watch", policy.watch.is_some(), "cron watches no files"),
+        ("watch", policy.watch.is_some(), "cron does not watch files"),
         ("key", policy.key.is_some(), "cron has no queue"),
-        ("expect_within", policy.expect_within.is_some(), "cron watches over nothing"),
+        ("expect_within", policy.expect_within.is_some(), "cron does not monitor jobs"),
     ]
 }
 
@@ -109,12 +105,14 @@ fn overlap(job: &Job, remarks: &mut Remarks<'_>) {
     let text = match job.policy.overlap {
         Overlap::Allow => return,
         Overlap::Skip => {
-            "skip: cron starts the command also while it still runs; put `flock -n FILE` before it"
+            "skip: cron starts the command even if it is still running; put `flock -n FILE` \
+                 before it"
         }
         Overlap::QueueOne | Overlap::QueueAll => {
-            "cron starts the command also while it still runs; put `flock FILE` before it, and it waits"
+            "cron starts the command even if it is still running; put `flock FILE` before it \
+                 to make it wait"
         }
-        Overlap::Replace => "replace: cron ends nothing for a new start",
+        Overlap::Replace => "replace: cron does not stop the earlier one",
     };
     if is_repeated {
         remarks.add("overlap", text);

@@ -10,13 +10,13 @@ use crate::core::schedule::{Calendar, Schedule};
 /// The schedules, each as five fields or a macro. A job without one has `*` for its comment.
 pub(super) fn lines(job: &Job, remarks: &mut Remarks<'_>) -> Vec<String> {
     if job.schedules.is_empty() {
-        remarks.refuse("schedule", "there is none: the job runs when it is given an item");
+        remarks.refuse("schedule", "none: the job runs items from its queue");
         return vec!["(no schedule)".to_owned()];
     }
     if job.schedules.len() > 1 {
         remarks.add(
             "schedule",
-            "there are several: cron starts the command twice at an instant that two of them name",
+            "several: cron starts the command twice at a time that two of them share",
         );
     }
     let schedules = job.schedules.iter();
@@ -54,10 +54,7 @@ fn every(text: &str, period: Duration, remarks: &mut Remarks<'_>) -> String {
             line
         }
         None => {
-            remarks.refuse(
-                "schedule",
-                format!("{text}: the period does not divide the hour or the day"),
-            );
+            remarks.refuse("schedule", format!("{text}: does not divide an hour or a day evenly"));
             text.to_owned()
         }
     }
@@ -78,7 +75,7 @@ fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String 
     let fields = words.iter().enumerate().map(|(index, word)| {
         let has_hash = word.split(',').any(|item| item.starts_with('H'));
         if has_hash {
-            remarks.add("schedule", format!("{text}: H is written out as it is on this machine"));
+            remarks.add("schedule", format!("{text}: H is replaced by its value on this machine"));
         }
         match word.split(',').next() {
             Some(_) if is_crons(index, word, sets[index]) => (*word).to_owned(),

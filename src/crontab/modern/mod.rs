@@ -216,13 +216,13 @@ impl Rewritten {
     /// `cd DIRECTORY && ...`.
     fn cd(&mut self, line: &Line<'_>) -> Result<Rest, &'static str> {
         let path = line.plain(1).filter(|path| path.starts_with('/'));
-        let path = path.ok_or("its directory is no plain absolute path")?;
+        let path = path.ok_or("its directory is not a literal absolute path")?;
         let is_and = line.kind(2) == Some(Kind::And);
         let is_one = line.tokens.iter().skip(3).all(|token| {
             matches!(token.kind, Kind::Word | Kind::Redirection | Kind::And | Kind::Pipe)
         });
         if !is_and || !is_one || self.cwd.is_some() {
-            return Err("with `cwd` nothing would run where the directory is missing");
+            return Err("with `cwd`, the command would not run if the directory is missing");
         }
         let rest = line.from(3)?;
         self.cwd = Some(path.to_owned());
@@ -257,13 +257,14 @@ impl Rewritten {
         let is_command = matches!(line.kind(length), Some(Kind::And | Kind::Then));
         let is_background = line.tokens.iter().any(|token| token.text == "&");
         if !is_command || is_background || self.has_jitter || self.jitter.is_some() {
-            return Err("it is not about the whole command, or there is a delay already");
+            return Err("it does not apply to the whole command, or there is a delay already");
         }
         let rest = line.from(length + 1)?;
         let span = span(seconds, 's').filter(|_| seconds <= 86_400);
         self.jitter = Some(span.ok_or("its delay is longer than a day")?);
         if length == 2 && !self.has_random {
-            let remark = "# RANDOM is empty in dash, Debian's /bin/sh: there the line never waited, and `jitter` does.";
+            let remark = "# RANDOM is empty in dash, Debian's /bin/sh: the line never waited there, but \
+                 `jitter` does.";
             self.remarks.push(remark.to_owned());
         }
         Ok(rest)
@@ -284,7 +285,7 @@ impl Rewritten {
         let number: u8 = number.parse().map_err(|_| NO_KEY)?;
         line.runs(length)?;
         if number > 19 || self.has("nice") {
-            return Err("its number is not one from 0 to 19");
+            return Err("its number is not between 0 and 19");
         }
         self.keys.push(("nice", number.to_string()));
         line.from(length)
@@ -306,14 +307,14 @@ impl Rewritten {
             let value = value.ok_or(NO_KEY)?;
             keys.push(match name {
                 "-k" | "--kill-after" => {
-                    ("stop_grace", string(&duration(value).ok_or("its duration is not plain")?))
+                    ("stop_grace", string(&duration(value).ok_or("its duration is not literal")?))
                 }
                 "-s" | "--signal" if is_signal(value) => ("stop_signal", string(value)),
                 _ => return Err(NO_KEY),
             });
             at += length;
         }
-        let timeout = line.plain(at).and_then(duration).ok_or("its duration is not plain")?;
+        let timeout = line.plain(at).and_then(duration).ok_or("its duration is not literal")?;
         line.runs(at + 1)?;
         if self.has("timeout") {
             return Err("there is a timeout already");
@@ -338,10 +339,10 @@ impl Rewritten {
             path.starts_with('/') && !path.ends_with('/') && path.chars().all(is_in_path)
         };
         let path = line.plain(at).filter(is_path);
-        let path = real_path(path.ok_or("its file is no plain absolute path")?);
+        let path = real_path(path.ok_or("its file is not a literal absolute path")?);
         at += 1;
         if waits && self.has("timeout") {
-            return Err("the timeout includes the time in which it waits");
+            return Err("the timeout includes the time it waits");
         }
         let is_text = line.plain(at) == Some("-c");
         let text = line.tokens.get(at + 1).and_then(|token| quoted(token.text));
@@ -352,7 +353,9 @@ impl Rewritten {
         }
         let lock = Lock { path, waits };
         if self.lock.is_some() || self.flock == Flock::Left {
-            return Err("other lines use its file, too; `lock` lets jobs wait for one another");
+            return Err(
+                "other lines use its file too, and `lock` would make the jobs wait for each other",
+            );
         }
         self.lock = Some(lock);
         match text.filter(|_| is_text) {
@@ -444,7 +447,7 @@ impl<'t> Line<'t> {
             |word: &str| !word.starts_with('-') && !word.contains('=') && !BUILTINS.contains(&word);
         match self.plain(at).is_some_and(is_program) && self.is_simple() {
             true => Ok(()),
-            false => Err("it is not about the whole command"),
+            false => Err("it does not apply to the whole command"),
         }
     }
 

@@ -110,7 +110,7 @@ fn what_stays_is_told_above_the_job_and_what_went_is_shown() {
         ("nice a", "# In cron: 1 2 * * * nice a\n[jobs."),
         (
             "cd /srv; a",
-            "# `cd` stays in the command: with `cwd` nothing would run where the directory is missing.",
+            "# `cd` stays in the command: with `cwd`, the command would not run if the directory is missing.",
         ),
         ("ionice -c3 a", "# `ionice` stays in the command: no key does the same."),
         (

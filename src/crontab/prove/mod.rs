@@ -136,7 +136,7 @@ fn compare(pair: &Pair<'_>, span: Span) -> Found {
         return Found::other("the job is not in the jobfile");
     };
     if job.schedules.iter().any(|(_, schedule)| is_every(schedule)) {
-        return Found::other("the job has @every, which no line of a crontab can mean");
+        return Found::other("the job has @every, which a crontab cannot express");
     }
     let is_boot = |(_, schedule): &(_, Schedule)| *schedule == Schedule::Reboot;
     let boots = job.policy.enabled && job.schedules.iter().any(is_boot);
@@ -154,7 +154,7 @@ fn compare(pair: &Pair<'_>, span: Span) -> Found {
         (When::Fields(entry), Some(zone)) => {
             merge(Starts::new(entry, zone, span), ours, &mut found)
         }
-        (When::Fields(_), None) => return Found::other("the time zone of the line is not known"),
+        (When::Fields(_), None) => return Found::other("the time zone of the line is unknown"),
     }
     found
 }
