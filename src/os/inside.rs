@@ -293,7 +293,7 @@ mod tests {
             make_private(&state, &["locks"], Wide::Refuse).unwrap();
             fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
             let refused = make_private(&state, &["locks"], Wide::Refuse).unwrap_err();
-            assert!(refused.to_string().contains("others may write"), "{refused}");
+            assert!(refused.to_string().contains("other users may write"), "{refused}");
             assert_eq!(mode(&state), 0o777, "{name}");
             make_private(&state, &["locks"], Wide::Close).unwrap();
             assert_eq!(mode(&state), 0o700, "{name}");

@@ -107,7 +107,7 @@ fn an_include_that_cannot_be_read_is_an_error_at_its_place() {
         lines,
         [
             "bad.toml:2:12: the file is not UTF-8: byte 0xe4 at offset 20\nhint: save it as UTF-8, or convert it with iconv(1)",
-            "jobs.toml:1:12: include \"none.toml\": there is no none.toml\nhint: a pattern such as \"jobs.d/*.toml\" may match nothing",
+            "jobs.toml:1:12: include \"none.toml\": none.toml does not exist\nhint: a pattern such as \"jobs.d/*.toml\" may match nothing",
             "jobs.toml:1:25: include \"jobs.d\": jobs.d cannot be read: not a regular file",
             "jobs.toml:1:50: include \"***\": not a glob: wildcards are either regular `*` or recursive `**`",
             "jobs.toml:2:7: job `a`: has no `command`\nhint: write `command = \"...\"`",
