@@ -428,7 +428,7 @@ fn a_backup_in_another_users_directory_does_not_write_into_what_that_user_puts_t
                 assert_eq!(ids(&file).len(), 1);
                 made += 1;
             } else {
-                assert!(answer.err.contains("in the meantime"), "{answer:#?}");
+                assert!(answer.err.contains("was replaced"), "{answer:#?}");
             }
             let _ = fs::remove_file(&file);
         }

@@ -97,7 +97,7 @@ fn a_full_backlog_fails_the_finder_and_nothing_of_it_stays() {
     let run = house.wait_state(finder, "failed");
     let error = run["error"].as_str().expect("a reason");
     assert!(
-        error.contains("1 runs wait already") && error.contains("backlog_max is 2500"),
+        error.contains("1 runs are waiting already") && error.contains("backlog_max is 2500"),
         "{error}"
     );
     assert_eq!(first_arguments(&house), ["before"]);

@@ -341,7 +341,7 @@ fn a_system_crontab_that_is_taken_for_a_users_is_refused() {
     import(&house, &["--user-column", tab]).expect(0);
     let mixed = house.write("mixed", "17 * * * * root a\n5 5 * * * /srv/y\n");
     let answer = import(&house, &["--user", "root", mixed.to_str().unwrap()]).expect(0);
-    assert!(answer.err.contains("mixed:1: its command begins with `root`"), "{answer:?}");
+    assert!(answer.err.contains("mixed:1: the command begins with `root`"), "{answer:?}");
 }
 
 #[test]
@@ -380,7 +380,7 @@ fn a_modern_import_has_keys_and_runs_at_the_same_times() {
         assert!(answer.out.contains(line), "{line}: {}", answer.out);
     }
     assert!(answer.out.contains("# 3 jobs, "), "{}", answer.out);
-    assert!(answer.err.contains("the commands of 3 jobs are shorter"), "{answer:?}");
+    assert!(answer.err.contains("parts of the commands of 3 jobs became keys"), "{answer:?}");
     let plain = import(&house, &["--user", "root", tab.to_str().unwrap()]).expect(0);
     assert!(plain.err.contains("--modern would turn parts"), "{plain:?}");
     assert!(answer.out.ends_with(" in 40 days, all equal\n"), "{}", answer.out);

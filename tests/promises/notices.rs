@@ -124,7 +124,7 @@ fn a_storm_is_one_hook_in_the_interval_and_the_next_one_tells_the_count() {
     );
     house.wait_lines("mails", 2);
     let mail = house.read("mail");
-    assert!(mail.contains("stands for 4 since the last one"), "{mail}");
+    assert!(mail.contains("covers 4 events since the last one"), "{mail}");
     assert_eq!(supervisor.stop(), 0);
     assert_eq!(house.lines("mails").len(), 2);
     assert_eq!(house.lines("told").len(), 2);

@@ -155,7 +155,7 @@ fn no_command_touches_a_directory_that_is_used_for_other_things() {
     for args in [&["enqueue", "a"][..], &["exec", "a"], &["restore", "nothing"], &["run"]] {
         let answer = house.ask(args).expect(111);
         assert!(
-            answer.err.contains("used for other things (`index.html`)")
+            answer.err.contains("not a state directory (it has `index.html`")
                 && answer.err.contains("name an empty or new directory"),
             "{args:?} {answer:#?}"
         );

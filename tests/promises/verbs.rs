@@ -516,7 +516,7 @@ fn a_fifo_as_jobfile_is_refused_and_not_waited_for() {
     for args in [&["check"][..], &["status"], &["run"]] {
         let said = house.ask(args);
         assert_ne!(said.code, 0, "{args:?}");
-        assert!(said.err.contains("not a file"), "{args:?}: {}", said.err);
+        assert!(said.err.contains("not a regular file"), "{args:?}: {}", said.err);
     }
 }
 
