@@ -150,7 +150,7 @@ fn second_start(house: &House) -> String {
     house.wait_state(first, "succeeded");
     let answer = wait_for("the second run, or a word why not", || {
         let why = house.ask(&["why", &second.to_string()]).out;
-        let is_held = why.contains("rate allows");
+        let is_held = why.contains("`rate` allows");
         (is_held || house.show(second)["state"] == "succeeded").then_some(is_held)
     });
     supervisor.kill();

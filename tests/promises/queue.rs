@@ -139,7 +139,7 @@ fn a_dry_run_adds_nothing_and_makes_nothing() {
     house.enqueue(&["resize", "a"]);
     let answer =
         house.ask_with(&["enqueue", "--dry-run", "--lines", "resize"], b"a\nb\n").expect(0);
-    assert_eq!(answer.out, "would add 1 run of resize; the keys of 1 more are held\n");
+    assert_eq!(answer.out, "would add 1 run of resize; 1 more have keys in use\n");
     let json = ["--json", "enqueue", "--dry-run", "--lines", "resize"];
     let answer = house.ask_with(&json, b"a\nb\n").expect(0);
     let wanted = "{\"id\":1,\"existing\":true}\n{\"id\":null,\"existing\":false}\n";

@@ -12,9 +12,9 @@ fn a_shadow_says_so_and_starts_nothing_and_the_next_supervisor_starts_what_waite
     house.wait_text("log", "mode=shadow");
     assert_eq!(house.status()["supervisor"]["shadow"], true);
     let page = house.ask(&["status"]).expect(0).out;
-    assert!(page.contains("running as a shadow"), "{page}");
+    assert!(page.contains("running with --shadow"), "{page}");
     let answer = house.ask(&["enqueue", "items"]).expect(0);
-    assert!(answer.err.contains("the supervisor is a shadow"), "{answer:#?}");
+    assert!(answer.err.contains("the supervisor runs with --shadow"), "{answer:#?}");
     let item: i64 = answer.out.trim().parse().expect("an id");
     let is_shadowed = |run: &serde_json::Value| {
         run["reason"] == "shadow" && run["state"] == "skipped" && run["count"] == 1

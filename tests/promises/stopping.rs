@@ -96,7 +96,7 @@ fn a_stop_says_what_it_waits_for_and_when_the_rest_starts() {
     let waits = format!("stopping, waits for run {first}");
     let status = house.ask(&["status"]).expect(0).out;
     assert!(status.starts_with(&format!("supervisor  {waits}, pid ")), "{status}");
-    assert!(status.contains("the supervisor stops"), "{status}");
+    assert!(status.contains("supervisor stopping"), "{status}");
     let why = house.ask(&["why", &second]).expect(0).out;
     assert!(why.contains("the supervisor is stopping; it starts after the next start"), "{why}");
     let said = house.ask(&["enqueue", "obeys"]).expect(0).err;

@@ -60,7 +60,7 @@ fn an_item_is_on_disk_when_its_id_is_printed() {
     let house = house();
     let said = house.ask(&["enqueue", "resize", "a b", "--key", "-v"]);
     assert_eq!((said.code, said.out.as_str()), (0, "1\n"));
-    assert!(said.err.contains("no supervisor is running: it will run when one is"), "{}", said.err);
+    assert!(said.err.contains("no supervisor is running: it runs when one starts"), "{}", said.err);
     let run = house.show(1);
     assert_eq!(run["args"], serde_json::json!(["a b", "--key", "-v"]));
     assert_eq!((&run["state"], &run["cause"]), (&Value::from("queued"), &Value::from("enqueue")));
@@ -164,7 +164,7 @@ fn a_key_is_in_the_queue_once() {
     let add = ["--json", "enqueue", "--key", "k", "resize"];
     assert_eq!(house.ask(&add).out, "{\"id\":1,\"existing\":false}\n");
     let said = house.ask(&add);
-    assert!(!said.err.contains("will run when one is"), "{}", said.err);
+    assert!(!said.err.contains("when one starts"), "{}", said.err);
     assert_eq!((said.code, said.out.as_str()), (0, "{\"id\":1,\"existing\":true}\n"));
     set(&house, SUCCEEDED, 1);
     assert_eq!(house.ask(&add).out, "{\"id\":2,\"existing\":false}\n");
@@ -422,7 +422,7 @@ fn wait_ends_with_the_run_and_says_when_nobody_runs_it() {
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
-        assert_eq!(line, "jobctl: no supervisor is running: waiting until one is\n");
+        assert_eq!(line, "jobctl: no supervisor is running: waiting until one starts\n");
         set(&house, state, id);
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }

@@ -90,7 +90,7 @@ fn a_rate_a_pause_and_a_missing_supervisor_are_named() {
     let supervisor = house.start();
     house.wait_state(first, "succeeded");
     let second = house.enqueue(&["slow"]);
-    assert_says(&why(&house, &[&second.to_string()]), &["rate allows the next start"]);
+    assert_says(&why(&house, &[&second.to_string()]), &["`rate` allows the next start"]);
     house.ask(&["pause", "slow"]).expect(0);
     assert_says(&why(&house, &["slow"]), &["the job is paused until `jobctl resume`"]);
     house.ask(&["pause", "--all", "--for", "1h"]).expect(0);
@@ -116,7 +116,7 @@ fn a_run_that_gave_up_tells_its_attempts_and_its_last_line() {
     );
     assert_says(
         &why(&house, &[&follower.to_string()]),
-        &[&format!("run {run}, which it waited for, did not succeed")],
+        &[&format!("it waited for run {run}, which did not succeed")],
     );
     house.ask(&["ack", &after]).expect(0);
     assert_says(&why(&house, &["fails"]), &["; acknowledged "]);
@@ -129,9 +129,9 @@ fn why_a_job_did_not_run_at_a_time_is_answered_without_a_row() {
     let at = |job: &str, time: &str| why(&house, &[job, "--at", time]);
     assert_says(
         &at("nightly", "2026-01-05T02:31:00Z"),
-        &["not scheduled at ", "the next occurrence after it is "],
+        &["not scheduled at ", "the next occurrence is "],
     );
-    assert_says(&at("nightly", "2060-01-05T02:30:00Z"), &["not due yet: it is scheduled "]);
+    assert_says(&at("nightly", "2060-01-05T02:30:00Z"), &["not due yet: scheduled "]);
     assert_says(
         &at("nightly", "2026-01-05T02:30:00Z"),
         &["not decided yet; no supervisor is running"],

@@ -20,7 +20,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     store.pause(scope, until, context.now.wall)?;
     store.note_pause(scope, &note)?;
     // It holds from now on without a supervisor, too.
-    selection::ring(context, "the pause holds for the next one")?;
+    selection::ring(context, "the next one keeps the pause")?;
     let facts = json!({ "job": args.job, "paused": true, "until": until, "by": note.by, "reason": note.reason });
     context.tell(&facts, &words(context, scope, until), out)
 }
@@ -56,7 +56,7 @@ fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>> {
     };
     let span = context.viewer().parse_span(text)?;
     if span.is_zero() {
-        return Err(Failure::usage(format!("`--for {text}` is no time at all")));
+        return Err(Failure::usage(format!("`--for {text}`: must be longer than zero")));
     }
     Ok(Some(context.now.wall + span))
 }

@@ -52,9 +52,8 @@ struct Pace {
 
 impl Pace {
     fn parse(text: &str) -> Result<Self> {
-        let rate = jobfile::parse_rate(text).map_err(|usage| {
-            Failure::usage(format!("--rate `{text}`: is not a rate")).hint(usage)
-        })?;
+        let rate = jobfile::parse_rate(text)
+            .map_err(|usage| Failure::usage(format!("`--rate {text}`: not a rate")).hint(usage))?;
         Ok(Self { span: rate.per / rate.burst.max(1), queued: Cell::new(0) })
     }
 
@@ -134,8 +133,8 @@ impl Verb for Retry {
     fn ring(&self, context: &Context, tally: Tally) -> Result<()> {
         match tally.done {
             0 => Ok(()),
-            1 => selection::ring(context, "it will run when one is"),
-            _ => selection::ring(context, "they will run when one is"),
+            1 => selection::ring(context, "it runs when one starts"),
+            _ => selection::ring(context, "they run when one starts"),
         }
     }
 }
@@ -146,7 +145,9 @@ impl Retry {
         let left = self.left.get();
         (left > 0).then(|| {
             let what = count(left, "older failed occurrence");
-            format!("{what} left: of each job only the newest one is retried; `--all` retries all")
+            format!(
+                "{what} left alone: only the newest of each job is retried; `--all` retries all"
+            )
         })
     }
 
@@ -168,7 +169,7 @@ impl Retry {
                     "run {id} is queued already (due since {})",
                     at(run.due_at.or(Some(run.created_at)))
                 ))
-                .hint(format!("`jobctl show {id}` shows it")),
+                .hint(format!("see `jobctl show {id}`")),
             ),
             State::Scheduled => Some(Failure::no(match run.due_at {
                 Some(due) => {
@@ -238,7 +239,7 @@ mod tests {
             (
                 State::Queued,
                 "run 412 is queued already (due since 12:00:00)",
-                Some("`jobctl show 412` shows it"),
+                Some("see `jobctl show 412`"),
             ),
             (State::Scheduled, "run 412 has not run yet (due at 12:00:00)", None),
             (
@@ -316,7 +317,7 @@ mod tests {
         assert_eq!(
             retry.left_words().as_deref(),
             Some(
-                "2 older failed occurrences left: of each job only the newest one is retried; `--all` retries all"
+                "2 older failed occurrences left alone: only the newest of each job is retried; `--all` retries all"
             )
         );
     }

@@ -186,7 +186,7 @@ pub(crate) fn check_job(context: &Context, store: Option<&Store>, name: &str) ->
 /// A store without runs is in order; a filter that matches nothing is an answer: no.
 fn none_found(context: &Context, filter: &Filter) -> Exit {
     if *filter == Filter::default() {
-        context.say("there are no runs yet");
+        context.say("no runs yet");
         return Exit::Done;
     }
     context.say("no run matches");

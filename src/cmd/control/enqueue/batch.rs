@@ -267,7 +267,7 @@ impl Adding<'_> {
 }
 
 fn gone() -> Stopped {
-    Stopped::Failed(Failure::system("the store was restored meanwhile: nothing was added"))
+    Stopped::Failed(Failure::system("the store was restored in the meantime: nothing was added"))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
     let addition = addition(context, args, job)?;
     if args.wait && !context.is_supervised()? {
         return Err(Failure::no_supervisor(
-            "no supervisor is running: nothing was added, because it could not be waited for",
+            "no supervisor is running: nothing was added, because --wait would not end",
         ));
     }
     let deadline = wait::deadline(context, args.timeout.as_deref())?;
@@ -52,8 +52,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
     }
     match added.iter().filter(|added| !added.existing).count() {
         0 => {}
-        1 => selection::ring(context, "it will run when one is")?,
-        _ => selection::ring(context, "they will run when one is")?,
+        1 => selection::ring(context, "it runs when one starts")?,
+        _ => selection::ring(context, "they run when one starts")?,
     }
     let ids = |out: &mut Out| match out.is_terminal() && added.len() > 1 {
         true => out.line(ids_words(&added)),
@@ -92,9 +92,9 @@ fn key_of(args: &cli::Enqueue, job: &Job, arguments: &[Vec<u8>]) -> Result<Optio
     match key::of(template, arguments) {
         Ok(key) => Ok(Some(key)),
         Err(KeyError::Missing(number)) => Err(Failure::usage(format!(
-            "job `{name}`: its key `{template}` is made from argument {number}, which is missing"
+            "job `{name}`: its key `{template}` needs argument {number}"
         ))
-        .hint("give the argument, or a key with --key")),
+        .hint("give that argument, or a key with --key")),
         Err(KeyError::Empty) => {
             Err(Failure::usage(format!("job `{name}`: its key `{template}` would be empty")))
         }
@@ -104,14 +104,14 @@ fn key_of(args: &cli::Enqueue, job: &Job, arguments: &[Vec<u8>]) -> Result<Optio
 /// The job's name and the arguments behind it.
 fn split(args: &cli::Enqueue) -> Result<(&OsStr, &[OsString])> {
     let Some((name, arguments)) = args.words.split_first() else {
-        return Err(Failure::usage("enqueue: no job is named"));
+        return Err(Failure::usage("enqueue: no job given"));
     };
     if separator(args).is_some() && !arguments.is_empty() {
         return Err(Failure::usage(format!(
-            "enqueue: `{}` stands behind the job, but the arguments come from standard input",
+            "enqueue: unexpected `{}` after the job: the arguments come from standard input",
             arguments[0].display()
         ))
-        .hint("options stand before the job"));
+        .hint("write options before the job"));
     }
     if args.key.as_deref() == Some("") {
         return Err(Failure::usage("enqueue: the key is empty"));
@@ -163,7 +163,7 @@ fn expiry(context: &Context, args: &cli::Enqueue, due_at: Wall) -> Result<Option
     let at = context.viewer().parse(text, Toward::Future)?;
     if at <= due_at {
         return Err(Failure::usage(format!(
-            "--expires `{text}`: is not after the time at which it could start"
+            "`--expires {text}`: not later than the earliest start"
         )));
     }
     Ok(Some(at))
@@ -228,7 +228,7 @@ fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit> {
         let (new, name) = (count(added.len() - existing, "run"), &job.name);
         out.line(match existing {
             0 => format!("would add {new} of {name}"),
-            _ => format!("would add {new} of {name}; the keys of {existing} more are held"),
+            _ => format!("would add {new} of {name}; {existing} more have keys in use"),
         })
     })
 }
@@ -240,7 +240,7 @@ fn key_held(addition: &Addition<'_>, key: &str, by: i64) -> Failure {
         OnConflict::Replace => Failure::no(format!("{text} and is running"))
             .hint(format!("stop it first with `jobctl cancel {by}`")),
         OnConflict::Ignore | OnConflict::Error => {
-            Failure::no(text).hint(format!("`jobctl show {by}` shows it"))
+            Failure::no(text).hint(format!("see `jobctl show {by}`"))
         }
     }
 }
@@ -266,14 +266,13 @@ fn tell(context: &Context, job: &Job, added: &[Added]) {
         }
         existing => {
             let (new, total) = (added.len() - existing, count(added.len(), "item"));
-            context.say(&format!("{new} of {total} were added; runs have the keys of the others"));
+            context.say(&format!("{new} of {total} were added; the keys of the others are in use"));
         }
     }
     if !job.policy.enabled {
         let name = &job.name;
-        context.say(&format!(
-            "job `{name}` is not enabled: it is not planned, but what is added by hand runs"
-        ));
+        context
+            .say(&format!("job `{name}` is not enabled: its schedule is off, but this run starts"));
     }
     if let Ok(Some(text)) = pause_of(context, job.name.as_str()) {
         context.say(&text);
@@ -298,7 +297,7 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
         return Ok(Some(text.to_owned()));
     }
     if everything.is_shadow && context.is_supervised()? {
-        let text = "the supervisor is a shadow: it waits until one runs without --shadow";
+        let text = "the supervisor runs with --shadow: it waits until one runs without";
         return Ok(Some(text.to_owned()));
     }
     if everything.stopping_at.is_some() && context.is_supervised()? {

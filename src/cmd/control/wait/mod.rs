@@ -176,7 +176,7 @@ impl<'a> Watch<'a> {
         let is_there = wake::probe(self.state_dir).is_ok_and(|rung| rung == Rung::Heard);
         if !is_there && !self.is_told {
             self.progress.clear();
-            self.context.say("no supervisor is running: waiting until one is");
+            self.context.say("no supervisor is running: waiting until one starts");
         }
         self.is_told = !is_there;
     }

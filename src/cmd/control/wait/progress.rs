@@ -68,7 +68,7 @@ fn line(run: &RunRow, tally: Tally) -> String {
     }
     let failed = match tally.failed {
         0 => String::new(),
-        failed => format!(", {failed} not succeeded"),
+        failed => format!(", {failed} without success"),
     };
     let total = count(tally.total, "run");
     format!("{} of {total} ended{failed}; {one}", tally.ended)
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(line(&run, tally(0, 0, 1)), format!("{name}: running (42 %)"));
         assert_eq!(
             line(&run, tally(3, 1, 10)),
-            format!("3 of 10 runs ended, 1 not succeeded; {name}: running (42 %)")
+            format!("3 of 10 runs ended, 1 without success; {name}: running (42 %)")
         );
     }
 }

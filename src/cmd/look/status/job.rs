@@ -40,7 +40,7 @@ pub(super) fn print(
         fields.put_styled("retries", Style::Warn, Some(plan_words(page, plan)));
     }
     for line in untold::lines(&page.status.untold) {
-        fields.put_styled("untold", Style::Bad, Some(line));
+        fields.put_styled("alert", Style::Bad, Some(line));
     }
     fields.print(out)?;
     if closely.newest.is_empty() {
@@ -105,9 +105,7 @@ fn put_counts(page: &Page<'_>, job: Option<&Job>, row: &JobRow, fields: &mut Fie
                 Some(ExpectEvery::Span(span)) => {
                     format!("no success for {}", show_duration(*span))
                 }
-                Some(ExpectEvery::Auto) => {
-                    "three occurrences in a row without a success".to_owned()
-                }
+                Some(ExpectEvery::Auto) => "no success in three occurrences".to_owned(),
                 None => "no success for longer than expected".to_owned(),
             };
             format!("since {} ({why})", viewer.relative(at))

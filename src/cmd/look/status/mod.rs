@@ -18,7 +18,7 @@ use crate::store::{JobRow, Store};
 /// Answers `jobctl status`.
 pub(crate) fn answer(context: &Context, args: &cli::Status, out: &mut Out) -> Result<Exit> {
     if args.watch && context.global.quiet {
-        return Err(Failure::usage("status: --watch shows the page, and -q shows nothing"));
+        return Err(Failure::usage("status: --watch and --quiet cannot be combined"));
     }
     if args.watch {
         return watch::watch(context, args);

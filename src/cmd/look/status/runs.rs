@@ -46,7 +46,8 @@ fn print_failed(page: &Page<'_>, failed: &List<RunRow>, out: &mut Out) -> Result
     };
     let all = if are_all { "" } else { "`jobctl runs --failed` lists all, " };
     let hint = format!(
-        "{all}`jobctl logs {id}` says why, `jobctl retry {others}` runs it again, `jobctl ack {others}` takes note"
+        "{all}`jobctl logs {id}` shows its output, `jobctl retry {others}` runs it again, \
+             `jobctl ack {others}` acknowledges it"
     );
     print_words(&hint, out)
 }
@@ -103,7 +104,7 @@ fn words(page: &Page<'_>, run: &RunRow, why: &Why) -> String {
         }
         Why::Attempt => attempt_words(run),
         Why::NoSupervisor => "no supervisor".to_owned(),
-        Why::Stopping => "the supervisor stops".to_owned(),
+        Why::Stopping => "supervisor stopping".to_owned(),
         Why::NotInJobfile => "not in the jobfile".to_owned(),
         Why::Paused => "paused".to_owned(),
         Why::Obstacle(Obstacle::Place(holders)) => format!("{} its place", has(holders)),
@@ -118,7 +119,7 @@ fn words(page: &Page<'_>, run: &RunRow, why: &Why) -> String {
 /// `run 7 has`, `run 7 and 2 more have`.
 fn has(holders: &[Holder]) -> String {
     match holders {
-        [] => "somebody has".to_owned(),
+        [] => "another process has".to_owned(),
         [one] => format!("run {} has", one.run),
         [first, rest @ ..] => format!("run {} and {} more have", first.run, rest.len()),
     }

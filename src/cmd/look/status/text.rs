@@ -83,9 +83,9 @@ fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
     fields.put("jobfile", supervisor.jobfile.clone());
     let error = supervisor.jobfile_error.as_deref().map(|error| {
         let more = if error.contains("`jobctl reload`") {
-            "`jobctl reload` takes it now"
+            "load it now with `jobctl reload`"
         } else {
-            "`jobctl check` says more"
+            "see `jobctl check`"
         };
         format!("{} ({more})", first_line(error))
     });
@@ -118,13 +118,13 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
         true if supervisor.shadow => fields.put_styled(
             "supervisor",
             Style::Warn,
-            Some(format!("running as a shadow, nothing is started{pid}")),
+            Some(format!("running with --shadow, no runs start{pid}")),
         ),
         true => fields.put_styled("supervisor", Style::Good, Some(format!("running{pid}"))),
         false => fields.put_styled(
             "supervisor",
             Style::Bad,
-            Some("not running: nothing is started".to_owned()),
+            Some("not running: no runs start".to_owned()),
         ),
     }
     fields.put("since", since);
@@ -374,7 +374,7 @@ mod tests {
         let text = capture(None, |out| page.print(out));
         assert_eq!(
             text,
-            "supervisor  not running: nothing is started\njobfile     /j\n\n\
+            "supervisor  not running: no runs start\njobfile     /j\n\n\
              JOB     NEXT                    LAST\nbackup  07-27 02:30 in 14h 30m  -\nitem    -                       -\n"
         );
     }

@@ -14,16 +14,16 @@ pub(super) fn lines(untold: &[Untold]) -> Vec<String> {
     let mut lines: Vec<String> = untold.iter().take(SHOWN_MAX).map(line).collect();
     if untold.len() > SHOWN_MAX {
         let more = untold.len() - SHOWN_MAX;
-        lines.push(format!("and {more} more such hooks or mails"));
+        lines.push(format!("and {more} more failed hooks or mails"));
     }
     lines
 }
 
-/// `nobody was told of run 12 (backup): on_failure spawn_failed (no such user)`.
+/// `no alert delivered for run 12 (backup):  on_failure spawn_failed (no such user)`.
 fn line(untold: &Untold) -> String {
     let who = match untold.is_told_otherwise {
-        true => "not everybody",
-        false => "nobody",
+        true => "some alerts failed",
+        false => "no alert delivered",
     };
     let means = match untold.means {
         Means::Hook => format!("on_{}", untold.event.as_str()),
@@ -36,5 +36,5 @@ fn line(untold: &Untold) -> String {
     let said = said.filter(|said| !said.is_empty());
     let said = said.map(|said| format!(" ({})", escape::text(said)));
     let (run, job) = (untold.run, escape::text(&untold.job));
-    format!("{who} was told of run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
+    format!("{who} for run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
 }

@@ -26,7 +26,7 @@ impl Case<'_> {
             .unwrap_or_default();
         let times = if run.count > 1 {
             let last = run.last_scheduled_at.map(|at| self.viewer.show(at));
-            format!(" ({} times, the last one at {})", run.count, last.unwrap_or_default())
+            format!(" ({} times, last at {})", run.count, last.unwrap_or_default())
         } else {
             String::new()
         };
@@ -42,20 +42,19 @@ impl Case<'_> {
         };
         Ok(match reason {
             Reason::Exit if run.state == State::Skipped => format!(
-                "skipped: its command said that there is nothing to do (exit {}, in `skip_exit`)",
+                "skipped: its command had nothing to do (exit {}, in `skip_exit`)",
                 run.exit_code.unwrap_or_default()
             ),
             Reason::Exit | Reason::Signal | Reason::Timeout | Reason::Spawn | Reason::Lost => {
                 gave_up("")?
             }
             Reason::Shutdown => {
-                "failed: the supervisor was stopped while it ran, and its job has no retries"
-                    .to_owned()
+                "failed: the supervisor stopped while it ran, and its job has no retries".to_owned()
             }
-            Reason::GiveUpAfter => gave_up(" because `give_up_after` would be over,")?,
+            Reason::GiveUpAfter => gave_up(" because `give_up_after` would have passed,")?,
             Reason::Superseded => gave_up(&format!(" in favour of {by}, a newer occurrence,"))?,
             Reason::Poison => gave_up(" because its keeper was lost too often,")?,
-            Reason::Overlap => format!("skipped: {by} of the same job was in the way"),
+            Reason::Overlap => format!("skipped: {by} of the same job was still unfinished"),
             Reason::Missed => self.missed(run)?,
             Reason::Paused => "skipped: the job, or everything, was paused".to_owned(),
             Reason::JobRemoved => "skipped: its job was removed from the jobfile".to_owned(),
@@ -63,7 +62,7 @@ impl Case<'_> {
             Reason::ByHand => "cancelled: by hand".to_owned(),
             Reason::Replaced => format!("cancelled: replaced by {by}"),
             Reason::Dependency => {
-                format!("cancelled: {by}, which it waited for, did not succeed")
+                format!("cancelled: it waited for {by}, which did not succeed")
             }
             Reason::Expired => {
                 let at = run.expires_at.map(|at| self.viewer.show(at));
@@ -76,7 +75,7 @@ impl Case<'_> {
         let at = run.scheduled_at.unwrap_or(run.created_at);
         Ok(match self.downtime(at)? {
             Some(down) => format!("skipped: missed, {down}"),
-            None => "skipped: missed, it could not be started in time".to_owned(),
+            None => "skipped: missed, it did not start in time".to_owned(),
         })
     }
 

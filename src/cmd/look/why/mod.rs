@@ -33,7 +33,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Resul
     let at = args.at.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()?;
     let id = args.target.parse::<i64>().ok();
     if id.is_some() && at.is_some() {
-        return Err(Failure::usage("why: --at goes with the name of a job, not with a run"));
+        return Err(Failure::usage("why: --at needs the name of a job, not a run"));
     }
     let store = context.open_read()?;
     let Some(store) = store else {
@@ -66,7 +66,7 @@ fn without_store(context: &Context, args: &cli::Why, id: Option<i64>) -> Result<
         return Err(Failure::no_such_run(id));
     }
     Jobs::load(context, None)?.find(&args.target)?;
-    context.say("there is no store yet: no supervisor has run and nothing was enqueued");
+    context.say("no store yet: no supervisor has run and nothing was enqueued");
     Ok(Exit::No)
 }
 
@@ -84,7 +84,7 @@ impl Case<'_> {
 
     fn running(&self, run: &RunRow) -> String {
         let known =
-            if self.is_supervised { "" } else { " as last known, for no supervisor is running" };
+            if self.is_supervised { "" } else { " as last known (no supervisor is running)" };
         let stop = run.stop.map_or("", |_| "; it was asked to stop");
         let since =
             run.started_at.map(|at| format!(" since {}", self.time(at))).unwrap_or_default();
@@ -139,7 +139,7 @@ impl Case<'_> {
         };
         let mut parts = Vec::new();
         if job.schedules.is_empty() {
-            parts.push("it has no schedule and runs when it is given an item".to_owned());
+            parts.push("it has no schedule and its queue is empty".to_owned());
         } else if !job.policy.enabled {
             parts.push("it is not enabled, so no occurrence is planned".to_owned());
         } else if let Some(coming) = self.jobs.coming(job, row, self.viewer.now) {
@@ -157,7 +157,7 @@ impl Case<'_> {
         if !self.is_supervised {
             parts.push("no supervisor is running".to_owned());
         } else if supervisor.is_shadow {
-            parts.push("the supervisor runs with --shadow and starts nothing".to_owned());
+            parts.push("the supervisor runs with --shadow, so no runs start".to_owned());
         } else if supervisor.stopping_at.is_some() {
             parts.push("the supervisor is stopping; it starts after the next start".to_owned());
         }
@@ -198,7 +198,7 @@ impl Case<'_> {
             }
         }
         let text = match self.jobs.get(name) {
-            None => "it is not in the jobfile, and there is no record of that time".to_owned(),
+            None => "it is not in the jobfile, and no run is on record for that time".to_owned(),
             Some(job) => self.unrecorded(job, row.as_ref(), at, until)?,
         };
         Ok((None, format!("job `{name}`: {text}")))
@@ -207,7 +207,7 @@ impl Case<'_> {
     /// Why there is no row of a time.
     fn unrecorded(&self, job: &Job, row: Option<&JobRow>, at: Wall, until: Wall) -> Result<String> {
         if job.schedules.is_empty() {
-            return Ok("it has no schedule; it runs when it is given an item".to_owned());
+            return Ok("it has no schedule; it runs items from its queue".to_owned());
         }
         if !job.policy.enabled {
             return Ok("it is not enabled, so no occurrence is planned".to_owned());
@@ -217,13 +217,13 @@ impl Case<'_> {
         let named = next(at.just_before()).filter(|named| *named < until);
         let Some(named) = named else {
             let following = next(at).map_or_else(
-                || "no occurrence after it is known".to_owned(),
-                |next| format!("the next occurrence after it is {}", self.time(next)),
+                || "no later occurrence is known".to_owned(),
+                |next| format!("the next occurrence is {}", self.time(next)),
             );
             return Ok(format!("not scheduled at {}; {following}", self.viewer.show(at)));
         };
         if named > self.viewer.now {
-            return Ok(format!("not due yet: it is scheduled {}", self.time(named)));
+            return Ok(format!("not due yet: scheduled {}", self.time(named)));
         }
         let down = self.downtime(named)?;
         let undecided = row.and_then(|row| row.watermark).is_none_or(|decided| decided < named);
@@ -233,8 +233,8 @@ impl Case<'_> {
             parts.extend(self.hindrances(row)?);
         } else {
             parts.push(
-                "no run of it is on record: the job had another schedule, was not enabled or not there, or the run is \
-                 older than `keep`"
+                "no run is on record: the job did not exist, was not enabled or had another \
+                     schedule then, or `keep` has passed"
                     .to_owned(),
             );
         }

@@ -26,13 +26,11 @@ impl Case<'_> {
             parts.push("its job is not in the jobfile".to_owned());
         }
         if let Some(expires) = run.expires_at.filter(|_| run.attempt == 0) {
-            parts.push(format!("cancelled if not started by {}", self.viewer.show(expires)));
+            parts.push(format!("it is cancelled if not started by {}", self.viewer.show(expires)));
         }
         if parts.is_empty() {
             parts.push(
-                "nothing on record is in its way: it starts at once, unless another program holds \
-                 one of its locks"
-                    .to_owned(),
+                "it starts at once, unless another program holds one of its locks".to_owned(),
             );
         }
         Ok(parts.join("; "))
@@ -80,7 +78,7 @@ impl Case<'_> {
             Obstacle::MaxRunning(running) => {
                 format!("{running} runs are running, as many as `max_running` allows")
             }
-            Obstacle::Rate(at) => format!("rate allows the next start {}", self.time(*at)),
+            Obstacle::Rate(at) => format!("`rate` allows the next start {}", self.time(*at)),
         }
     }
 
