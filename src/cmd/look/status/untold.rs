@@ -19,7 +19,7 @@ pub(super) fn lines(untold: &[Untold]) -> Vec<String> {
     lines
 }
 
-/// `no alert delivered for run 12 (backup):  on_failure spawn_failed (no such user)`.
+/// `no alert delivered for run 12 (backup): on_failure spawn_failed (no such user)`.
 fn line(untold: &Untold) -> String {
     let who = match untold.is_told_otherwise {
         true => "some alerts failed",
