@@ -14,7 +14,7 @@ use super::schema::{APPLICATION_ID, VERSION};
 use super::{Store, StoreError};
 use crate::core::time::Wall;
 
-/// What became of the content of a store whose file was gone.
+/// The result of saving a store whose file is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rescued {
     /// It stands under the store's name again: nothing had taken it.
@@ -26,8 +26,8 @@ pub(crate) enum Rescued {
 }
 
 impl Store {
-    /// Whether the file under the store's name is not the one that this connection uses, which
-    /// nobody else finds then.
+    /// Returns whether the file under the store's name is not the one that this connection uses,
+    /// which nobody else finds then.
     pub(crate) fn is_astray(&self) -> bool {
         let is_astray = self.identity.is_some() && identity_of(&self.path) != self.identity;
         if !is_astray {

@@ -26,7 +26,7 @@ use crate::core::time::Wall;
 /// known.
 const NUMBERS_UNKNOWN: i64 = 100_000;
 
-/// Where a backup is to stand.
+/// The place of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// In a directory in which nobody else can change anything of this user's.
@@ -36,7 +36,7 @@ pub(crate) enum Goal {
     Shared,
 }
 
-/// What a backup made.
+/// The result of a backup.
 #[derive(Debug)]
 pub(crate) struct Copied {
     /// How many bytes it has.
@@ -45,7 +45,7 @@ pub(crate) struct Copied {
     pub(crate) flaw: Option<StoreError>,
 }
 
-/// What a restore puts into the store besides what was in the backup.
+/// The facts that a restore adds to those of the backup.
 #[derive(Clone, Debug)]
 pub(crate) struct Restoring<'a> {
     /// The backup.
@@ -56,7 +56,7 @@ pub(crate) struct Restoring<'a> {
     pub(crate) boot_id: &'a str,
 }
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Restored {
     /// Where the store is kept that was there before; none if there was none.

@@ -33,7 +33,7 @@ pub(crate) struct Batch {
     ticket: i64,
 }
 
-/// What became of the beginning of a batch.
+/// The result of beginning a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
     /// It can be put down.
@@ -44,7 +44,7 @@ pub(crate) enum Begun {
     NoSuchRun(i64),
 }
 
-/// What became of an item.
+/// The result of staging an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Staged {
     /// It is a run, out of sight.
@@ -64,7 +64,7 @@ pub(crate) enum Staged {
     Gone,
 }
 
-/// What became of the end of a batch.
+/// The result of ending a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// All of it is in sight.
@@ -166,7 +166,7 @@ impl Store {
         show(&self.conn, batch, addition, new - instead).map_err(|e| self.failed("add items", e))
     }
 
-    /// How many runs wait, if one more would be too many.
+    /// Returns how many runs wait, if one more would be too many.
     pub(crate) fn is_backlog_full(
         &self,
         addition: &Addition<'_>,
@@ -182,7 +182,7 @@ impl Store {
     /// Takes away some of a batch that came to nothing. False: all of it is gone.
     pub(crate) fn drop_batch(&self, batch: Batch) -> Result<bool, StoreError> {
         feed::take_away(&self.conn, batch.feed, DROPPED_AT_ONCE)
-            .map_err(|e| self.failed("take items away", e))
+            .map_err(|e| self.failed("remove items", e))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::core::retry::{Budget, Stopped};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
-/// What can be read of any value.
+/// A type that can be read from any value.
 pub(super) trait Cell: Sized {
     /// The value; none where it is of another kind.
     fn of(value: ValueRef<'_>) -> Option<Self>;
@@ -41,7 +41,7 @@ impl<'r> Columns<'r> {
     }
 }
 
-/// What is read of one column or several.
+/// A type that is read from one or several columns.
 pub(super) trait Read: Sized {
     /// Reads it.
     fn read(columns: &mut Columns<'_>) -> rusqlite::Result<Self>;

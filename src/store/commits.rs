@@ -124,8 +124,8 @@ impl Store {
         }
     }
 
-    /// Whether the store has less than was committed to it. It is told once: from now on the mark
-    /// is what the store has.
+    /// Returns whether the store has less than was committed to it. It is told once: from now on
+    /// the mark is what the store has.
     pub(crate) fn take_behind(&self) -> Result<Option<Behind>, StoreError> {
         let Some((mark, seen)) = self.commits.as_ref().and_then(|mark| Some((mark, mark.seen()?)))
         else {

@@ -44,7 +44,7 @@ impl Draft {
         &self.path
     }
 
-    /// How many bytes it has.
+    /// Returns how many bytes it has.
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         let meta = self.file.metadata();
         meta.map(|meta| meta.len())

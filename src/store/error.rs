@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::core::reason::plain;
 
-/// Why the store did not do it.
+/// Explains why an operation of the store failed.
 #[derive(Debug)]
 pub(crate) enum StoreError {
     /// There is no store yet; only `run` and `enqueue` make one.
@@ -120,7 +120,7 @@ impl std::error::Error for StoreError {
 }
 
 impl StoreError {
-    /// What a person can do about it.
+    /// Returns the hint for people.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing(_) => Some(
@@ -162,17 +162,17 @@ impl StoreError {
         }
     }
 
-    /// Whether the limit of file sizes of this process is in the way.
+    /// Returns whether the limit of file sizes of this process is in the way.
     pub(crate) fn is_file_limit(&self) -> bool {
         matches!(self, Self::Limited(_))
     }
 
-    /// Whether another process has it, and that is all.
+    /// Returns whether another process has it, and that is all.
     pub(crate) fn is_lock(&self) -> bool {
         matches!(self, Self::Locked(_))
     }
 
-    /// Whether room on the disk would help.
+    /// Returns whether room on the disk would help.
     pub(crate) fn is_disk_full(&self) -> bool {
         let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
         matches!(self, Self::Full(_))

@@ -42,7 +42,7 @@ impl Store {
         let mut slots = Vec::new();
         for name in std::iter::once(&name).chain(was) {
             let of_name: Vec<u32> = self.all(
-                "read what runs",
+                "read running runs",
                 sql! {"SELECT slot FROM {RUNS} WHERE job.name = ?1 AND {IS_RUNNING} \
                 AND slot IS NOT NULL"},
                 [name],
@@ -73,7 +73,7 @@ impl Store {
         };
         let standing = Standing { job: job_id, state: QUEUED, key: None, feed: None };
         let id = put_down(&self.conn, &standing, &addition, item)
-            .map_err(|e| self.failed("put down a run", e))?;
+            .map_err(|e| self.failed("record a run", e))?;
         self.run(id)?.ok_or(StoreError::Missing(self.path.clone()))
     }
 
@@ -90,7 +90,7 @@ impl Store {
     /// Runs that `jobctl exec` has started and nobody has finished.
     pub(crate) fn running_execs(&self) -> Result<Vec<RunningExec>, StoreError> {
         self.all(
-            "read what exec runs",
+            "read runs of exec",
             sql! {"SELECT run.id, run.job, slot, claim FROM {RUNS} WHERE {IS_RUNNING} \
             AND cause = {EXEC} AND run.attempt = 1 AND slot IS NOT NULL"},
             [],

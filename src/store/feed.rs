@@ -13,7 +13,7 @@ use crate::core::key;
 use crate::core::run::{Cause, Reason};
 use crate::core::time::Wall;
 
-/// How far the lines of a finder's attempt are put down.
+/// The progress of recording the lines of a finder's attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Feed {
     /// Its number in the store.
@@ -26,7 +26,7 @@ pub(crate) struct Feed {
 
 reads!(Feed: id position count);
 
-/// What the runs of a feed have in common.
+/// The facts that all runs of a feed share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fed<'a> {
     /// The job.
@@ -39,7 +39,7 @@ pub(crate) struct Fed<'a> {
     pub(crate) now: Wall,
 }
 
-/// How a job's keys are made.
+/// The rule by which a job's keys are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     /// The template.
@@ -48,7 +48,7 @@ pub(crate) struct Keys {
     pub(crate) held_since: Option<Wall>,
 }
 
-/// How feeds are brought into the queues.
+/// The terms for moving feeds into the queues.
 #[derive(Clone, Copy)]
 pub(crate) struct Bringing<'a> {
     /// So many runs at the most.
@@ -61,7 +61,7 @@ pub(crate) struct Bringing<'a> {
     pub(crate) is_alive: &'a dyn Fn(i64) -> bool,
 }
 
-/// What was brought from the feeds into the queues.
+/// The runs that were moved from the feeds into the queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Brought {
     /// Jobs that have more queued runs now.
@@ -73,7 +73,7 @@ pub(crate) struct Brought {
 }
 
 impl Store {
-    /// How far the feed of an attempt is; it begins with the first question.
+    /// Returns how far the feed of an attempt is; it begins with the first question.
     pub(crate) fn feed(&self, run: i64, claim: i64) -> Result<Feed, StoreError> {
         let found = self.one(
             "read a feed",
@@ -97,7 +97,7 @@ impl Store {
         for line in lines {
             let args = encode_args(&[line.to_vec()]);
             self.change(
-                "put down what was found",
+                "record items of a feed",
                 sql! {"INSERT INTO run(job, state, cause, created_at, due_at, priority, \
                 max_attempts, args, feed) SELECT id, {STAGED}, ?2, ?3, ?3, ?4, ?5, ?6, ?7 \
                 FROM job WHERE name = ?1"},
@@ -113,7 +113,7 @@ impl Store {
             )?;
         }
         self.execute(
-            "put down what was found",
+            "record items of a feed",
             "UPDATE feed SET position = ?2, count = ?3 WHERE id = ?1",
             [feed.id, feed.position.cast_signed(), feed.count.cast_signed()],
         )
@@ -124,7 +124,7 @@ impl Store {
         self.execute("add a job", "INSERT INTO job(name) VALUES (?1) ON CONFLICT DO NOTHING", [job])
     }
 
-    /// How many runs of a job wait; none if it is not known.
+    /// Returns how many runs of a job wait; none if it is not known.
     pub(crate) fn waiting_count(&self, job: &str) -> Result<i64, StoreError> {
         let count = || {
             let job: Option<i64> = self.conn.one("SELECT id FROM job WHERE name = ?1", [job])?;
@@ -138,7 +138,7 @@ impl Store {
         self.execute("finish a feed", "UPDATE feed SET is_done = 1 WHERE id = ?1", [id])
     }
 
-    /// Whether there is anything of feeds to do.
+    /// Returns whether there is anything of feeds to do.
     pub(crate) fn has_feeds(&self) -> Result<bool, StoreError> {
         self.value("read the feeds", "SELECT EXISTS (SELECT 1 FROM feed)", [])
     }
@@ -146,7 +146,7 @@ impl Store {
     /// Queues runs of finished feeds and batches, and takes away those that came to nothing; some
     /// of them.
     pub(crate) fn bring_fed(&self, bringing: &Bringing<'_>) -> Result<Brought, StoreError> {
-        self.bring(bringing).map_err(|e| self.failed("queue what was fed", e))
+        self.bring(bringing).map_err(|e| self.failed("queue items of a feed", e))
     }
 
     fn bring(&self, bringing: &Bringing<'_>) -> rusqlite::Result<Brought> {
@@ -376,7 +376,7 @@ pub(super) fn uncounted(tx: &Connection) -> rusqlite::Result<Vec<(i64, bool, i64
     Ok(uncounted)
 }
 
-/// How many runs of a job wait.
+/// Returns how many runs of a job wait.
 pub(super) fn waiting(tx: &Connection, job: i64) -> rusqlite::Result<i64> {
     let counted: i64 =
         tx.value("SELECT scheduled + queued + retrying FROM job WHERE id = ?1", [job])?;

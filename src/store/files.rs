@@ -33,7 +33,7 @@ pub(super) fn identity_of(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// Whether two names are of one file.
+/// Returns whether two names are of one file.
 pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
     identity_of(one).is_some_and(|one| identity_of(other) == Some(one))
 }

@@ -18,7 +18,7 @@ use crate::core::time::Wall;
 /// for long.
 const RELEASED_AT_ONCE: u32 = 500;
 
-/// What became of followers.
+/// The result of releasing followers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Released {
     /// Jobs that have more queued runs now.

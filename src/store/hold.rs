@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const TURN_LOOKS: i32 = 250;
 const VERB_LOOKS: i32 = 5_000;
 
-/// How long one waits for another process's transaction.
+/// The wait for another process's transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// A quarter of a second: a turn of the supervisor, which has other things to do and comes
@@ -74,7 +74,7 @@ impl Drop for Unstopped {
 }
 
 impl Store {
-    /// How long later transactions wait for those of other processes.
+    /// Returns how long later transactions wait for those of other processes.
     pub(crate) fn set_patience(&mut self, patience: Patience) -> Result<(), StoreError> {
         be_patient(&mut self.conn, patience).map_err(|e| self.failed("set the busy handler", e))
     }

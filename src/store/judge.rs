@@ -37,7 +37,7 @@ const STEPS_PER_LOOK: u16 = 10_000;
 /// No longer name of a stranger is shown.
 const NAME_MAX: usize = 64;
 
-/// Why a file is no backup.
+/// Explains why a file is refused as a backup.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// No store of jobctl's.

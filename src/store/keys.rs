@@ -28,12 +28,12 @@ pub(super) fn holder_of(tx: &Connection, job: i64, key: &str) -> rusqlite::Resul
     )
 }
 
-/// Whether a run is running.
+/// Returns whether a run is running.
 pub(super) fn is_running(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
     state_of(tx, id).map(|state| state == Some(State::Running))
 }
 
-/// Whether a run waits.
+/// Returns whether a run waits.
 pub(super) fn is_waiting(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
     state_of(tx, id).map(|state| state.is_none_or(|state| !state.is_ended()))
 }
@@ -85,7 +85,7 @@ pub(super) fn take_from_staged(tx: &Connection, job: i64, key: &str) -> rusqlite
     )
 }
 
-/// Who has a key: its holder, else the success that holds it within a span.
+/// The holder of a key: a run, else the success that holds it within a span.
 pub(super) struct Held {
     /// A run that has not ended, or a failure that nobody has acknowledged.
     pub(super) holder: Option<i64>,
@@ -108,7 +108,7 @@ pub(super) fn held(
     Ok(Held { holder, succeeded })
 }
 
-/// Where an item stands when it is put down.
+/// An item as it is recorded.
 pub(super) struct Standing<'a> {
     /// Its job.
     pub(super) job: i64,

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::sql::{Ask, FIRST_QUEUED, QUEUED, sql};
 use super::{Store, StoreError};
 
-/// How far the lanes of a job are let go, and how many runs more may be.
+/// The progress of releasing a job's lanes, and how many more runs may be released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LanesBegun<'a> {
     /// Lanes from here on, in the order of their names.
@@ -14,7 +14,7 @@ pub(crate) struct LanesBegun<'a> {
     pub(crate) limit: u32,
 }
 
-/// What was let go of a job's lanes.
+/// The runs that were released from a job's lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LanesLeft {
     /// How many runs.
@@ -37,7 +37,7 @@ impl Store {
     /// Notes the lane of a run that is being claimed, so that its end lets the next one go.
     pub(crate) fn set_lane(&self, run: i64, lane: &str) -> Result<(), StoreError> {
         self.execute(
-            "note a lane",
+            "record a lane",
             "UPDATE run SET lane = ?2 WHERE id = ?1 AND lane IS NOT ?2",
             params![run, lane],
         )
@@ -67,10 +67,10 @@ impl Store {
         if former.as_deref() == template {
             return self
                 .free_firsts(job, progress)
-                .map_err(|e| self.failed("let the first of each lane go", e));
+                .map_err(|e| self.failed("release the first run of each lane", e));
         }
         let freed = self.change(
-            "let all lanes go",
+            "release all lanes",
             sql! {"UPDATE run SET held = NULL WHERE id IN (SELECT id FROM run WHERE job = ?1 \
             AND state = {QUEUED} AND held = 1 LIMIT ?2)"},
             params![job, progress.limit],
@@ -80,7 +80,7 @@ impl Store {
             return Ok(LanesLeft { freed, next: Some(String::new()) });
         }
         self.change(
-            "note a template",
+            "record a lock template",
             "UPDATE job SET lane_template = ?2 WHERE id = ?1",
             params![job, template],
         )?;

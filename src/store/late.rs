@@ -30,7 +30,7 @@ impl Store {
         now: Wall,
     ) -> Result<(), StoreError> {
         self.execute(
-            "note what is expected",
+            "record an expectation",
             "UPDATE job SET expect = ?2, expect_from = CASE WHEN expect IS NULL \
              OR expect_from IS NULL THEN ?3 ELSE expect_from END, late_at = NULL, unsuccessful = \
              CASE WHEN expect IS NULL OR ?2 IS NULL THEN 0 ELSE unsuccessful END WHERE id = ?1 \
@@ -60,7 +60,7 @@ impl Store {
              coalesce(expect_from, 0), coalesce(paused_until, 0), ?2) + expect <= ?1 \
              RETURNING id, last_run, well_at",
         ] {
-            let found: Vec<LateJob> = self.all("look for late jobs", sql, [now, floor])?;
+            let found: Vec<LateJob> = self.all("find late jobs", sql, [now, floor])?;
             late.extend(found);
         }
         Ok(late)
@@ -69,7 +69,7 @@ impl Store {
     /// When the next job is late that must succeed once in a time of its own.
     pub(crate) fn next_late_at(&self, now: Wall, floor: Wall) -> Result<Option<Wall>, StoreError> {
         self.value(
-            "look for late jobs",
+            "find late jobs",
             "SELECT min(max(coalesce(well_at, 0), coalesce(expect_from, 0), coalesce(paused_until, \
              0), ?2) + expect) FROM job WHERE expect > 0 AND late_at IS NULL AND present = 1 \
              AND (paused_at IS NULL OR paused_until <= ?1)",
@@ -96,7 +96,7 @@ impl Store {
     /// Notes an occurrence that was missed, until the next success.
     pub(crate) fn note_missed(&self, job_id: i64, at: Wall) -> Result<(), StoreError> {
         self.execute(
-            "note what was missed",
+            "record a missed occurrence",
             "UPDATE job SET missed_at = ?2 WHERE id = ?1",
             params![job_id, at],
         )
@@ -105,7 +105,7 @@ impl Store {
     /// Jobs with a running attempt that is late.
     pub(crate) fn jobs_with_late_runs(&self) -> Result<Vec<i64>, StoreError> {
         self.all(
-            "read who is late",
+            "read late jobs",
             sql! {"SELECT DISTINCT run.job FROM {RUNS} WHERE {IS_RUNNING} \
             AND attempt.late_at IS NOT NULL"},
             [],

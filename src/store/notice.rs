@@ -86,7 +86,7 @@ pub(crate) struct NoticeRow {
     pub(crate) output: Option<String>,
 }
 
-/// What came of telling it.
+/// The result of a notice.
 #[derive(Clone, Debug)]
 pub(crate) struct Told<'a> {
     /// How the command ended.
@@ -142,7 +142,7 @@ impl Store {
         if event == Event::Failure {
             // A recovery that nobody has heard of is none any more.
             self.change(
-                "take back a notice",
+                "withdraw a notice",
                 "DELETE FROM notice WHERE job = ?1 AND means = ?2 AND due_at > ?3 \
                  AND event = ?4 AND is_done = 0 AND slot IS NULL",
                 params![new.job_id, means, new.at, Event::Recovery],
@@ -161,7 +161,7 @@ impl Store {
             );
         }
         self.execute(
-            "put down a notice",
+            "record a notice",
             "INSERT INTO notice(job, run, attempt, event, means, at, due_at, state, reason) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
@@ -310,7 +310,7 @@ impl Store {
     /// its claim stays taken.
     pub(crate) fn tell_again(&self, id: i64, tries: u32, due_at: Wall) -> Result<(), StoreError> {
         self.execute(
-            "tell a notice again",
+            "repeat a notice",
             "UPDATE notice SET slot = NULL, tries = ?2, due_at = max(due_at, ?3) WHERE id = ?1",
             params![id, tries, due_at],
         )
@@ -366,16 +366,16 @@ impl Store {
     /// Notes that a run of a job gave up.
     pub(crate) fn set_failing(&self, job_id: i64) -> Result<(), StoreError> {
         self.execute(
-            "note a failure",
+            "record a failure",
             "UPDATE job SET failing = 1 WHERE id = ?1 AND failing = 0",
             [job_id],
         )
     }
 
-    /// Whether a run of a job gave up since its last success; from now on it has not.
+    /// Returns whether a run of a job gave up since its last success; from now on it has not.
     pub(crate) fn take_failing(&self, job_id: i64) -> Result<bool, StoreError> {
         self.change(
-            "note a recovery",
+            "record a recovery",
             "UPDATE job SET failing = 0 WHERE id = ?1 AND failing = 1",
             [job_id],
         )

@@ -20,7 +20,7 @@ pub(crate) struct JobNumbers {
     pub(crate) oldest_due_at: Option<Wall>,
 }
 
-/// How many attempts of a job ended in a way, within a bucket of durations.
+/// The number of attempts of a job with an outcome and a duration within a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// The job.
@@ -130,7 +130,7 @@ impl Store {
         )
     }
 
-    /// How attempts ended and how long they took, by job.
+    /// Returns outcomes and durations of attempts, by job.
     pub(crate) fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
         self.all(
             "read tallies",
@@ -206,7 +206,7 @@ impl Store {
         std::fs::metadata(&self.path).map_or(0, |meta| meta.len()) + self.log_len()
     }
 
-    /// How long the longest turn of the supervisor's loop took in the last minute in which
+    /// Returns how long the longest turn of the supervisor's loop took in the last minute in which
     /// something happened.
     pub(crate) fn loop_lag_ms(&self) -> Result<Option<i64>, StoreError> {
         self.meta("loop_lag_ms")

@@ -146,7 +146,7 @@ impl Store {
         texts.collect::<Result<_, _>>().expect("they are texts")
     }
 
-    /// Whether a state directory has a store.
+    /// Returns whether a state directory has a store.
     pub(crate) fn is_there(state_dir: &Path) -> bool {
         state_dir.join(FILE_NAME).exists()
     }

@@ -16,7 +16,7 @@ pub(super) const KEPT_BYTES: &str = "CASE WHEN head IS NULL THEN min(total, head
 /// Rows that one batch removes at the most.
 const TRIM_BATCH: u32 = 50;
 
-/// Whose output may be removed.
+/// The runs whose output may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expendable {
     /// That of ended runs, but not of failures that nobody has acknowledged; and of the earlier
@@ -26,7 +26,7 @@ pub(crate) enum Expendable {
     Ended,
 }
 
-/// What a batch has removed.
+/// The output that a batch has removed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trimmed {
     /// How many bytes that were.

@@ -31,7 +31,7 @@ impl Store {
         }
     }
 
-    /// What the pause of everything says of itself.
+    /// Returns the author and the reason of the pause of everything.
     pub(super) fn pause_note(&self) -> Result<PauseNote, StoreError> {
         Ok(PauseNote { by: self.meta("paused_by")?, reason: self.meta("paused_reason")? })
     }

@@ -19,7 +19,7 @@ impl Store {
     /// The number of a policy, which has a row from now on.
     pub(super) fn intern(&self, terms: &Terms) -> Result<i64, StoreError> {
         let text = serde_json::to_string(&Text::One(terms)).expect("a policy is JSON");
-        let action = "write down a policy";
+        let action = "record a policy";
         let known = self.one(action, "SELECT id FROM policy WHERE text = ?1", [&text])?;
         if let Some(id) = known {
             return Ok(id);
@@ -28,7 +28,7 @@ impl Store {
         Ok(self.conn.last_insert_rowid())
     }
 
-    /// What judges the newest attempt of a run; none if another hand has changed it.
+    /// Returns the rules that judge the newest attempt of a run; none if they were tampered with.
     pub(crate) fn terms(&self, run: i64) -> Result<Option<Terms>, StoreError> {
         let text: Option<String> = self.one(
             "read a policy",

@@ -12,7 +12,7 @@ use crate::core::job::Keep;
 use crate::core::run::State;
 use crate::core::time::Wall;
 
-/// What is too old to be kept.
+/// The ages beyond which runs are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PruneLimits {
     /// Succeeded, skipped and cancelled runs that ended before.
@@ -36,7 +36,7 @@ impl PruneLimits {
         }
     }
 
-    /// What `keep` means now.
+    /// Returns the limits that `keep` sets now.
     pub(crate) fn of(keep: &Keep, now: Wall) -> Self {
         Self {
             succeeded_before: now - keep.succeeded,
@@ -47,7 +47,7 @@ impl PruneLimits {
     }
 }
 
-/// What a batch of pruning did.
+/// The result of a batch of pruning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pruned {
     /// Where the next batch begins; none if this was the last.

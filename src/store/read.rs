@@ -123,7 +123,7 @@ impl Store {
         })
     }
 
-    /// How many queued runs of the same job are claimed before this one.
+    /// Returns how many queued runs of the same job are claimed before this one.
     pub(crate) fn ahead_of(&self, run: &RunRow) -> Result<i64, StoreError> {
         let sql = sql!(
             "SELECT count(*) FROM run WHERE job = ?1 AND state = {QUEUED} AND held IS NULL \
@@ -192,7 +192,7 @@ impl Store {
         )
     }
 
-    /// What the supervisor wrote down of itself.
+    /// Returns the facts that the supervisor recorded about itself.
     pub(crate) fn supervisor(&self) -> Result<SupervisorRow, StoreError> {
         let until = self.meta("paused_until")?;
         Ok(SupervisorRow {
@@ -255,7 +255,7 @@ impl Store {
             .map_err(|error| StoreError::Unreadable(path, error))
     }
 
-    /// Where large output of an attempt is kept.
+    /// Returns where large output of an attempt is kept.
     pub(crate) fn output_file(&self, run: i64, attempt: u32) -> PathBuf {
         self.path.with_file_name("output").join(format!("{run}.{attempt}"))
     }

@@ -126,7 +126,7 @@ impl Store {
         self.meta("machine_id")
     }
 
-    /// Whether it was restored from a backup and no supervisor has taken it over since.
+    /// Returns whether it was restored from a backup and no supervisor has taken it over since.
     pub(crate) fn is_restored(&self) -> Result<bool, StoreError> {
         Ok(self.meta::<i64>("restored_at")?.is_some())
     }

@@ -33,7 +33,7 @@ pub(super) fn name_of(name: &str) -> &str {
     }
 }
 
-/// How far the rows of former names are empty.
+/// The progress of emptying the rows of former names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     /// Jobs that have got some; none: nothing is left.
@@ -45,10 +45,10 @@ pub(crate) struct Moved {
 impl Store {
     /// Moves some runs of absorbed rows.
     pub(crate) fn move_former(&self) -> Result<Moved, StoreError> {
-        move_next(&self.conn).map_err(|e| self.failed("unite jobs", e))
+        move_next(&self.conn).map_err(|e| self.failed("merge jobs", e))
     }
 
-    /// Whether runs of other rows have yet to move to a job.
+    /// Returns whether runs of other rows have yet to move to a job.
     pub(super) fn has_moving(&self, job: i64) -> rusqlite::Result<bool> {
         self.conn.value("SELECT EXISTS (SELECT 1 FROM job WHERE moves_to = ?1)", [job])
     }

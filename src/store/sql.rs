@@ -213,7 +213,7 @@ impl Store {
         self.conn.run(sql, params).map_err(|e| self.failed(action, e))
     }
 
-    /// Whether it changed the one row that it is about.
+    /// Returns whether it changed the one row that it is about.
     pub(super) fn change_one(
         &self,
         action: &'static str,

@@ -11,7 +11,7 @@ use super::hold::Unstopped;
 use super::sql::Ask;
 use super::{Store, StoreError};
 
-/// What a verb leaves behind.
+/// The result of a verb.
 pub(super) enum Verb<T> {
     /// Its changes, and this answer.
     Keep(T),
@@ -108,7 +108,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the turn has changed anything so far.
+    /// Returns whether the turn has changed anything so far.
     pub(crate) fn has_changes(&self) -> bool {
         self.conn.total_changes() != self.changed.get()
     }

@@ -159,7 +159,7 @@ impl Store {
             "UPDATE job SET expect_from = min(expect_from, ?1), well_at = min(well_at, ?1) \
              WHERE expect > 0",
         ] {
-            self.change("follow the clock back", sql, [now.ms()])?;
+            self.change("follow a clock that was set back", sql, [now.ms()])?;
         }
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Store {
     /// concerned.
     pub(crate) fn queue_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
         self.all(
-            "queue what is due",
+            "queue due runs",
             sql! {"UPDATE run SET state = {QUEUED}, \
             due_at = min(coalesce(first_due_at, due_at), due_at) WHERE id IN (SELECT id FROM run \
             WHERE state IN ({SCHEDULED}, {RETRYING}) AND due_at <= ?1 ORDER BY due_at \
@@ -181,7 +181,7 @@ impl Store {
     /// The jobs concerned.
     pub(crate) fn expire_due(&self, now: Wall) -> Result<BTreeSet<i64>, StoreError> {
         self.all(
-            "cancel what has expired",
+            "cancel expired runs",
             sql! {"UPDATE run SET state = {CANCELLED}, reason = ?2, ended_at = ?1 \
             WHERE id IN (SELECT id FROM run WHERE expires_at IS NOT NULL \
             AND state < {RUNNING} AND state > {STAGED} AND attempt = 0 \
@@ -193,7 +193,7 @@ impl Store {
     /// When the next run expires that has not been started.
     pub(crate) fn next_expiry_at(&self) -> Result<Option<Wall>, StoreError> {
         self.value(
-            "read what expires",
+            "read expiring runs",
             sql! {"SELECT min(expires_at) FROM run WHERE expires_at IS NOT NULL \
             AND state < {RUNNING} AND state > {STAGED} AND attempt = 0"},
             [],
@@ -203,7 +203,7 @@ impl Store {
     /// When the next run that is due later falls due.
     pub(crate) fn next_due_at(&self) -> Result<Option<Wall>, StoreError> {
         self.value(
-            "read what is due",
+            "read due runs",
             sql!("SELECT min(due_at) FROM run WHERE state IN ({SCHEDULED}, {RETRYING})"),
             [],
         )
@@ -223,7 +223,7 @@ impl Store {
         )
     }
 
-    /// How many runs of a job are queued.
+    /// Returns how many runs of a job are queued.
     pub(crate) fn queued_count(&self, job_id: i64) -> Result<i64, StoreError> {
         self.value("read the queue", "SELECT queued FROM job WHERE id = ?1", [job_id])
     }
@@ -369,7 +369,7 @@ impl Store {
         // Asked at every occurrence, nearly always for nothing: the counter answers at a tenth of
         // the cost of an empty UPDATE.
         let retrying: i64 =
-            self.value("read who is retrying", "SELECT retrying FROM job WHERE id = ?1", [job_id])?;
+            self.value("read retrying runs", "SELECT retrying FROM job WHERE id = ?1", [job_id])?;
         if retrying == 0 {
             return Ok(Vec::new());
         }
@@ -446,7 +446,7 @@ impl Store {
     /// Running runs that somebody wants to end: run and claim.
     pub(crate) fn stops_asked(&self) -> Result<Vec<(i64, i64)>, StoreError> {
         self.all(
-            "read who is to stop",
+            "read runs to stop",
             sql!("SELECT id, claim FROM run WHERE state = {RUNNING} AND stop IS NOT NULL"),
             [],
         )

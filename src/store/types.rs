@@ -90,7 +90,7 @@ reads!(RunRow:
 );
 
 impl RunRow {
-    /// Whether it stands for occurrences that were missed.
+    /// Returns whether it stands for occurrences that were missed.
     pub(crate) fn is_missed(&self) -> bool {
         self.state == State::Skipped && self.reason == Some(Reason::Missed)
     }
@@ -187,20 +187,20 @@ reads!(JobRow:
 );
 
 impl JobRow {
-    /// Whether something of it has not ended, or nobody has acknowledged that it failed.
+    /// Returns whether something of it has not ended, or nobody has acknowledged that it failed.
     pub(crate) fn has_rest(&self) -> bool {
         [self.scheduled, self.queued, self.running, self.retrying, self.failed]
             .iter()
             .any(|count| *count > 0)
     }
 
-    /// Whether the job itself is paused at a time.
+    /// Returns whether the job itself is paused at a time.
     pub(crate) fn is_paused(&self, at: Wall) -> bool {
         self.pause.is_some_and(|pause| pause.holds(at))
     }
 }
 
-/// What is written down of the supervisor. Whether it lives is not a matter of the store (see
+/// The recorded facts about the supervisor. The store does not know whether it lives (see
 /// `os::wake`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SupervisorRow {
@@ -236,7 +236,7 @@ pub(crate) struct Downtime {
 }
 
 impl SupervisorRow {
-    /// Whether everything is paused at a time.
+    /// Returns whether everything is paused at a time.
     pub(crate) fn is_paused(&self, at: Wall) -> bool {
         self.pause.is_some_and(|pause| pause.holds(at))
     }
@@ -271,7 +271,7 @@ impl Output {
         self
     }
 
-    /// What is kept, with a line in the place of what is not.
+    /// Returns the kept output, with a line in place of the rest.
     pub(crate) fn text(&self) -> Vec<u8> {
         let kept = (self.head.len() + self.tail.len()) as u64;
         let mut text = self.head.clone();
@@ -314,7 +314,7 @@ pub(crate) struct NewItem {
     pub(crate) input: Option<Vec<u8>>,
 }
 
-/// What happens to an item whose key is held.
+/// The treatment of an item whose key is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnConflict {
     /// It is not added; the holder stands for it.
@@ -340,7 +340,7 @@ pub(crate) struct Conditions<'a> {
     pub(crate) key_held_since: Option<Wall>,
 }
 
-/// What all items of one addition have in common.
+/// The facts that all items of one addition share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Addition<'a> {
     /// The job's name.
@@ -370,7 +370,7 @@ pub(crate) struct Added {
     pub(crate) existing: bool,
 }
 
-/// What became of an addition.
+/// The result of an addition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Enqueued {
     /// One for each item, in the order given.
@@ -392,7 +392,7 @@ pub(crate) enum Enqueued {
     NoSuchRun(i64),
 }
 
-/// What a verb on one run answers.
+/// The answer of a verb on one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Done.
@@ -425,7 +425,7 @@ pub(crate) enum Force {
     Yes,
 }
 
-/// What is paused or resumed.
+/// The jobs that are paused or resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope<'a> {
     /// Everything.
@@ -500,7 +500,7 @@ impl NewSkip {
     }
 }
 
-/// What an attempt cost.
+/// The resources that an attempt used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// On the monotonic clock.

@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::cells::reads;
 use super::{Store, StoreError};
 
-/// What a file was when it was taken: another one has other numbers.
+/// The identity of a file when it was taken: another file has other numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// Its inode.
@@ -26,8 +26,8 @@ pub(crate) struct Mark {
 reads!(Mark: inode size changed_ns born_ns status_ns);
 
 impl Mark {
-    /// Whether it is the same file with the same content, as far as inode, size and times say. Its
-    /// mode, owner and links do not matter.
+    /// Returns whether it is the same file with the same content, as far as inode, size and times
+    /// say. Its mode, owner and links do not matter.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         self.inode == other.inode
             && self.size == other.size
@@ -35,7 +35,7 @@ impl Mark {
             && is_equal_if_known(self.born_ns, other.born_ns)
     }
 
-    /// Whether besides nothing was done to it at all.
+    /// Returns whether besides nothing was done to it at all.
     pub(crate) fn is_untouched(&self, other: &Self) -> bool {
         self.is_same_file(other) && is_equal_if_known(self.status_ns, other.status_ns)
     }
@@ -48,13 +48,13 @@ fn is_equal_if_known(one: Option<i64>, other: Option<i64>) -> bool {
 impl Store {
     /// The watch whose baseline is whole; none: the job has none yet.
     pub(crate) fn watch_of(&self, job: i64) -> Result<Option<String>, StoreError> {
-        self.value("read what is watched", "SELECT watch FROM job WHERE id = ?1", [job])
+        self.value("read watched paths", "SELECT watch FROM job WHERE id = ?1", [job])
     }
 
     /// Begins to remember the files of a job anew: it has no watch until `note_watch`. Forgets
     /// `files_max` files at the most; how many there were. With as many as that there may be more.
     pub(crate) fn begin_watch(&self, job: i64, files_max: usize) -> Result<usize, StoreError> {
-        self.change("note what is watched", "UPDATE job SET watch = NULL WHERE id = ?1", [job])?;
+        self.change("record a watched path", "UPDATE job SET watch = NULL WHERE id = ?1", [job])?;
         self.change(
             "forget files",
             "DELETE FROM watched WHERE job = ?1 AND path IN (SELECT path FROM watched \
@@ -66,7 +66,7 @@ impl Store {
     /// Notes that the files of a watch are remembered from now on: all that were there first are.
     pub(crate) fn note_watch(&self, job: i64, watch: &str) -> Result<(), StoreError> {
         self.execute(
-            "note what is watched",
+            "record a watched path",
             "UPDATE job SET watch = ?2 WHERE id = ?1",
             params![job, watch],
         )
@@ -75,7 +75,7 @@ impl Store {
     /// The files that a job has taken.
     pub(crate) fn marks(&self, job: i64) -> Result<BTreeMap<Vec<u8>, Mark>, StoreError> {
         self.all(
-            "read the files that were taken",
+            "read taken files",
             "SELECT path, inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1",
             [job],
         )
@@ -84,7 +84,7 @@ impl Store {
     /// The mark of a file that a job has taken.
     pub(crate) fn mark_of(&self, job: i64, path: &[u8]) -> Result<Option<Mark>, StoreError> {
         self.one(
-            "read the files that were taken",
+            "read taken files",
             "SELECT inode, size, changed_ns, born_ns, status_ns FROM watched WHERE job = ?1 \
              AND path = ?2",
             params![job, path],
