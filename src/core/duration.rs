@@ -19,7 +19,7 @@ const DIGITS_MAX: usize = 12;
 /// What a duration looks like.
 const EXAMPLES: &str = "durations look like 90s, 15m, 1h 30m or 2d";
 
-/// Why a text is not a duration.
+/// Explains why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DurationError {
     /// What is wrong: lower case, the object first.

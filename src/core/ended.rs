@@ -2,7 +2,7 @@
 
 use super::run::{Outcome, OutcomeKind};
 
-/// What is known of an end.
+/// The known facts of an attempt's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HowItEnded {
     outcome: Option<OutcomeKind>,
@@ -26,7 +26,7 @@ impl HowItEnded {
         Self { outcome, exit_code, signal }
     }
 
-    /// As tables have it: `exited 0`, `signaled 9`, `lost`; nothing for what still runs.
+    /// Returns the form for tables: `exited 0`, `signaled 9`, `lost`; nothing for what still runs.
     pub(crate) fn word(self) -> String {
         let outcome = self.outcome.map_or("", OutcomeKind::as_str);
         match (self.outcome, self.exit_code, self.signal) {
@@ -36,7 +36,7 @@ impl HowItEnded {
         }
     }
 
-    /// As short as can be: `exit 4`, `signal 9`, else the outcome.
+    /// Returns the shortest form: `exit 4`, `signal 9`, else the outcome.
     pub(crate) fn code(self) -> String {
         match (self.exit_code, self.signal) {
             (Some(code), _) => format!("exit {code}"),
@@ -45,7 +45,7 @@ impl HowItEnded {
         }
     }
 
-    /// As sentences have it: `exit 1`, `signal 9`, `timed out`, `not started`, `lost`.
+    /// Returns the form for sentences: `exit 1`, `signal 9`, `timed out`, `not started`, `lost`.
     pub(crate) fn phrase(self) -> String {
         match self.outcome {
             Some(OutcomeKind::Exited | OutcomeKind::Signaled) => self.code(),

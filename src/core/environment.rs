@@ -10,7 +10,7 @@ use super::bytes;
 use super::env_file;
 use super::job::EnvValue;
 
-/// What a command's environment is made of; a later one wins over an earlier one.
+/// The sources of a command's environment; a later one overrides an earlier one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sources {
@@ -35,7 +35,7 @@ pub(crate) struct Sources {
 /// A name and a value, as bytes: neither need be UTF-8.
 pub(crate) type Variable = (Vec<u8>, Vec<u8>);
 
-/// What an account gives to its commands.
+/// The variables that an account gives to its commands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account<'a> {
     /// Login name.
@@ -62,7 +62,7 @@ pub(crate) trait Reader {
 }
 
 impl Sources {
-    /// Whether all of it stands here.
+    /// Returns whether all of it stands here.
     pub(crate) fn is_whole(&self) -> bool {
         let is_file = |(_, value): &(String, EnvValue)| match value {
             EnvValue::Text(_) => false,

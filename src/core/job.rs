@@ -56,7 +56,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// What a job executes.
+/// The command of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CommandLine {
     /// Text for the job's shell; the run's arguments are `$1 ...`, `$0` is the job's name.
@@ -84,7 +84,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Whether this is a former name of it.
+    /// Returns whether this is a former name of it.
     pub(crate) fn was(&self, name: &str) -> bool {
         self.policy.was.iter().any(|was| was.as_str() == name)
     }
@@ -158,7 +158,7 @@ pub(crate) enum RetryMax {
     Unlimited,
 }
 
-/// How a job is retried (jobctl.toml(5), "Retries").
+/// The retry policy of a job (jobctl.toml(5), "Retries").
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Retry {
@@ -221,7 +221,7 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<u64>,
 }
 
-/// How long ended runs are kept.
+/// The time for which ended runs are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Keep {
     /// Succeeded, skipped and cancelled ones, by age of their end.
@@ -253,7 +253,7 @@ words! {
     }
 }
 
-/// How long a job may be without a success before it is late.
+/// The time without a success after which a job is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ExpectEvery {
     /// Three occurrences in a row without a success.
@@ -427,12 +427,12 @@ impl Policy {
         (!self.key_for.is_zero()).then(|| now - self.key_for)
     }
 
-    /// Whether its commands get the supervisor's environment.
+    /// Returns whether its commands get the supervisor's environment.
     pub(crate) fn passes_env(&self) -> bool {
         self.inherit_env.unwrap_or(self.user.is_none())
     }
 
-    /// How many runs of the job may run at once; none is no limit.
+    /// Returns how many runs of the job may run at once; none is no limit.
     pub(crate) fn running_max(&self) -> Option<u32> {
         match self.overlap {
             Overlap::Allow => None,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Why there is no key.
+/// Explains why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyError {
     /// The template names an argument that the item does not have, counted from 1.

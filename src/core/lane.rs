@@ -7,7 +7,7 @@ use super::job::{Name, Policy};
 /// What stands for the first argument.
 const FIRST: &str = "{1}";
 
-/// Whether each first argument has a lock of its own.
+/// Returns whether each first argument has a lock of its own.
 pub(crate) fn is_template(policy: &Policy) -> bool {
     policy.lock.as_ref().is_some_and(|lock| lock.contains(FIRST))
 }

@@ -16,7 +16,7 @@ pub(crate) fn offset_at(zone: &Zone, secs: i64) -> i32 {
     }
 }
 
-/// What the clock on the wall shows; none where the calendar ends.
+/// Returns the local time of an instant; none beyond the end of the calendar.
 pub(crate) fn local(zone: &Zone, at: Wall) -> Option<NaiveDateTime> {
     let offset_ms = i64::from(offset_at(zone, at.secs())) * 1000;
     DateTime::from_timestamp_millis(at.ms().checked_add(offset_ms)?).map(|time| time.naive_utc())

@@ -37,11 +37,10 @@ words! {
     }
 }
 
-/// What is told apart where hooks and mails fail and work again: the job's id, the event, and the
-/// means.
+/// Identifies a series of hooks or mails that fail and recover: job id, event and means.
 pub(crate) type Kind = (i64, Event, Means);
 
-/// What came of an attempt, as far as somebody may want to hear of it.
+/// The result of an attempt, as far as notices need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptEnd {
     /// What follows.
@@ -52,7 +51,7 @@ pub(crate) struct AttemptEnd {
     pub(crate) has_output: bool,
 }
 
-/// What the end of an attempt is to be told as, in this order.
+/// Returns the notices for the end of an attempt, in this order.
 pub(crate) fn told_of_end(policy: &Policy, end: AttemptEnd) -> Vec<(Event, Means)> {
     let events: &[Event] = match end.next {
         Next::Finish(Verdict::Failed(_)) => &[Event::AttemptFailure, Event::Failure],
@@ -72,7 +71,7 @@ pub(crate) fn told_of_end(policy: &Policy, end: AttemptEnd) -> Vec<(Event, Means
     told
 }
 
-/// How a job wants to hear of an event.
+/// Returns the means by which a job is notified of an event.
 pub(crate) fn told(policy: &Policy, event: Event) -> impl Iterator<Item = (Event, Means)> {
     let is_mailed = match event {
         Event::Failure | Event::Late => policy.mailto.is_some(),
@@ -95,12 +94,13 @@ pub(crate) fn hook(hooks: &Hooks, event: Event) -> Option<&CommandLine> {
     }
 }
 
-/// Whether a notice is one of those of which a job sends at most one in its `hook_interval`.
+/// Returns whether a notice is one of those of which a job sends at most one in its
+/// `hook_interval`.
 pub(crate) const fn is_bounded(event: Event, means: Means) -> bool {
     matches!((event, means), (Event::Failure, _) | (_, Means::Mail))
 }
 
-/// Of several that share one mail the one of the greatest weight is shown, the newest of those.
+/// Returns the weight of an event: a mail for several shows the heaviest, the newest of those.
 pub(crate) const fn weight(event: Event) -> u8 {
     match event {
         Event::Failure => 2,
@@ -109,7 +109,7 @@ pub(crate) const fn weight(event: Event) -> u8 {
     }
 }
 
-/// What a mail is made of; texts for people.
+/// The parts of a mail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mail<'a> {
     /// `mailto`.
@@ -192,8 +192,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Why a run gave up, for the subject of a mail: what its last attempt did, unless the reason is
-/// another one.
+/// Explains why a run gave up, for the subject of a mail: what its last attempt did, unless the
+/// reason is another one.
 pub(crate) fn summary(reason: Option<Reason>, outcome: Option<&str>) -> String {
     match (reason, outcome) {
         (

@@ -25,8 +25,8 @@ impl OutputLayout {
         Self { head_max: output_max / 2, tail_max: output_max - output_max / 2 }
     }
 
-    /// Where in the file the kept part of `total` bytes of output stands, in the order it was
-    /// written: head, older and newer part of the tail, any of which may be empty. Between the
+    /// Returns where in the file the kept part of `total` bytes of output stands, in the order it
+    /// was written: head, older and newer part of the tail, any of which may be empty. Between the
     /// first and the second are the bytes that were [`Self::dropped`].
     pub(crate) fn kept(self, total: u64) -> [Range<u64>; 3] {
         let head = 0..total.min(self.head_max);
@@ -61,13 +61,13 @@ impl OutputLayout {
         ]
     }
 
-    /// How many of `total` bytes of output were not kept.
+    /// Returns how many of `total` bytes of output were not kept.
     pub(crate) fn dropped(self, total: u64) -> u64 {
         total.saturating_sub(self.head_max.saturating_add(self.tail_max))
     }
 
-    /// Where the next byte after `total` bytes of output goes, and how many may follow it there
-    /// without a gap. Zero bytes: nothing behind the head is kept.
+    /// Returns where the next byte after `total` bytes of output goes, and how many may follow it
+    /// there without a gap. Zero bytes: nothing behind the head is kept.
     pub(crate) fn place(self, total: u64) -> (u64, u64) {
         if total < self.head_max {
             return (total, self.head_max - total);

@@ -16,7 +16,7 @@ pub(crate) struct Pause {
 /// A pause without an end is forgotten after this time.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
 
-/// What a pause says of itself.
+/// The author and the reason of a pause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PauseNote {
     /// The user who paused.
@@ -34,12 +34,12 @@ impl PauseNote {
 }
 
 impl Pause {
-    /// Whether it has no end and has gone on for so long that it is worth a look.
+    /// Returns whether it has no end and has gone on for so long that it is worth a look.
     pub(crate) fn is_forgotten(&self, at: Wall) -> bool {
         self.until.is_none() && self.since + FORGOTTEN_AFTER <= at
     }
 
-    /// Whether it has not ended by itself at a time.
+    /// Returns whether it has not ended by itself at a time.
     pub(crate) fn holds(&self, at: Wall) -> bool {
         self.until.is_none_or(|until| at < until)
     }

@@ -22,7 +22,7 @@ pub(crate) const CATCH_UP_MAX: usize = 100;
 /// Occurrences of several schedules that are gone through one by one to be counted.
 const WALK_MAX: u64 = 1000;
 
-/// Where a job's occurrences come from.
+/// The source of a job's occurrences.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timetable<'a> {
     /// The job.
@@ -46,7 +46,7 @@ impl Timetable<'_> {
             .min()
     }
 
-    /// Whether it is started by a boot of the machine.
+    /// Returns whether it is started by a boot of the machine.
     pub(crate) fn has_reboot(&self) -> bool {
         self.job.policy.enabled && self.schedules().any(|schedule| *schedule == Schedule::Reboot)
     }
@@ -63,8 +63,8 @@ impl Timetable<'_> {
         self.job.schedules.iter().map(|(_, schedule)| schedule)
     }
 
-    /// What has fallen due in a span: what was missed, and what runs as usual. `step` is what the
-    /// clock has just jumped.
+    /// Returns the occurrences of a span, missed ones and those that run as usual. `step` is the
+    /// clock's latest jump.
     pub(crate) fn due(&self, span: Span, step: Duration) -> Due {
         let late_max = if step <= STEP_MAX && self.is_fixed() {
             LATE_MAX.max(step + LATE_MAX)
@@ -143,7 +143,7 @@ pub(crate) struct Missed {
     pub(crate) count: u64,
 }
 
-/// What has fallen due in a span of time.
+/// The occurrences that fell due in a span of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     /// What is too late to be started as usual.
@@ -171,7 +171,7 @@ impl Due {
     }
 }
 
-/// What becomes of an occurrence that has fallen due.
+/// The decision on an occurrence that has fallen due.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -188,7 +188,7 @@ pub(crate) enum Decision {
     ReplaceQueued(i64),
 }
 
-/// What a job is busy with when an occurrence falls due.
+/// The unfinished runs of a job when an occurrence falls due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Busy {
     /// How many of its runs are running.
@@ -223,7 +223,7 @@ pub(crate) fn judge(policy: &Policy, busy: &Busy) -> Decision {
     }
 }
 
-/// Where planning goes on after the clock was found at `now`, behind the watermark.
+/// Returns where planning goes on after the clock was found at `now`, behind the watermark.
 ///
 /// Set back by less than three hours, fixed times do not repeat and wild ones follow real time;
 /// further back, all go on from now.

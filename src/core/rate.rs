@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::job::Rate;
 use super::time::Wall;
 
-/// How long the next start has to wait; none if it may be now.
+/// Returns how long the next start has to wait; none if it may be now.
 pub(crate) fn wait(rate: Rate, full_at: Option<i64>, now: Wall) -> Option<Duration> {
     let all_but_one = interval(rate).saturating_mul(i64::from(rate.burst.saturating_sub(1)));
     let wait = full_at?.saturating_sub(all_but_one).saturating_sub(micros(now));

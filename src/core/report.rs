@@ -14,7 +14,7 @@ pub(crate) const REPORT_MAX: u64 = 64 * 1024;
 /// Longer texts are cut off, in bytes.
 pub(crate) const TEXT_MAX: usize = 500;
 
-/// What a command said.
+/// The report of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Report {

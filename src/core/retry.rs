@@ -20,7 +20,7 @@ const PUT_OFF_MIN: Duration = Duration::from_secs(1);
 /// So often a run may put itself off uncharged.
 const PUT_OFF_FREE: u32 = 100;
 
-/// What follows an attempt.
+/// The next step after an attempt.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -35,7 +35,7 @@ pub(crate) enum Next {
     Requeue,
 }
 
-/// How often a run may still be tried, and what it has used.
+/// The attempts that a run may have, and those it has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Budget {
     /// Attempts that have ended.
@@ -133,7 +133,7 @@ impl Policy {
         }
     }
 
-    /// What follows an attempt that has ended, and the run's budget from then on.
+    /// Returns the next step after an attempt, and the run's budget from then on.
     ///
     /// The same attempt always gets the same answer, so a restarted supervisor keeps the time it
     /// promised.

@@ -26,7 +26,7 @@ words! {
 }
 
 impl State {
-    /// Whether the run has ended: it does not change any more unless somebody asks for it.
+    /// Returns whether the run has ended: it does not change any more unless somebody asks for it.
     pub(crate) const fn is_ended(self) -> bool {
         match self {
             Self::Scheduled | Self::Queued | Self::Running | Self::Retrying => false,
@@ -97,7 +97,7 @@ words! {
 }
 
 impl Cause {
-    /// Whether the run is an occurrence of a schedule (as opposed to an item).
+    /// Returns whether the run is an occurrence of a schedule (as opposed to an item).
     pub(crate) const fn is_occurrence(self) -> bool {
         match self {
             Self::Schedule | Self::CatchUp => true,
@@ -123,7 +123,7 @@ words! {
 }
 
 impl OutcomeKind {
-    /// Whether how long it took says something of the command.
+    /// Returns whether how long it took says something of the command.
     pub(crate) const fn has_duration(self) -> bool {
         match self {
             Self::Exited | Self::Signaled | Self::TimedOut => true,
@@ -179,7 +179,7 @@ impl Outcome {
         }
     }
 
-    /// Why the command could not be started, for people.
+    /// Explains why the command could not be started, for people.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
             Self::SpawnFailed { error, .. } => Some(error),
@@ -197,7 +197,7 @@ impl Outcome {
     }
 }
 
-/// What became of a run (its ended states).
+/// The final judgement of a run (its ended states).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The last attempt succeeded.
@@ -221,7 +221,7 @@ impl Verdict {
         }
     }
 
-    /// Why; none for a success.
+    /// Returns the reason; none for a success.
     pub(crate) const fn reason(self) -> Option<Reason> {
         match self {
             Self::Succeeded => None,

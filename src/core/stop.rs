@@ -10,7 +10,7 @@ use super::time::Mono;
 /// How long after a KILL it is sent again to what is still there.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where an attempt stands between running and being killed.
+/// The progress of an attempt from running to being killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stop {
     state: State,
@@ -24,7 +24,7 @@ enum State {
     Killing { again_deadline: Mono },
 }
 
-/// What to do now.
+/// The next action of the stop sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Send the stop signal, then CONT, to the process group.
@@ -42,7 +42,7 @@ impl Stop {
         }
     }
 
-    /// Somebody asks for the sequence; none: it is under way already.
+    /// Begins the sequence; none if it has begun already.
     pub(crate) fn ask(&mut self, now: Mono) -> Option<Action> {
         match self.state {
             State::Running { .. } => {
@@ -53,7 +53,7 @@ impl Stop {
         }
     }
 
-    /// Somebody asks for the end at once.
+    /// Skips to the kill.
     pub(crate) fn kill(&mut self, now: Mono) -> Action {
         self.state = State::Killing { again_deadline: now + KILL_AGAIN };
         Action::Kill
@@ -79,7 +79,7 @@ impl Stop {
         }
     }
 
-    /// Whether the sequence has begun.
+    /// Returns whether the sequence has begun.
     pub(crate) fn has_begun(&self) -> bool {
         match self.state {
             State::Running { .. } => false,
@@ -87,7 +87,7 @@ impl Stop {
         }
     }
 
-    /// Whether the signal was sent and the grace is not over.
+    /// Returns whether the signal was sent and the grace is not over.
     pub(crate) fn is_in_grace(&self) -> bool {
         match self.state {
             State::Grace { .. } => true,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{CommandLine, Job, Policy, Retry};
 
-/// What judges an attempt. A later version may add fields, with the value of a job that says
-/// nothing as their default.
+/// The rules that judge an attempt. A later version may add fields, with the value of a job that
+/// says nothing as their default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     /// Whether the command was given to a shell.
@@ -58,12 +58,12 @@ impl Terms {
 }
 
 impl Job {
-    /// What judges an attempt that is started now.
+    /// Returns the rules for an attempt that starts now.
     pub(crate) fn terms(&self) -> Terms {
         Terms::of(&self.policy, self.is_shell())
     }
 
-    /// Whether its command is given to a shell.
+    /// Returns whether its command is given to a shell.
     pub(crate) fn is_shell(&self) -> bool {
         matches!(self.command, CommandLine::Shell(_))
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use crate::keeper::order::Order;
 
-/// What was claimed in this turn: an attempt, a hook or a mail.
+/// A claim of this turn: an attempt, a hook or a mail.
 pub(super) struct Claim {
     /// Where it is executed.
     pub(super) slot: u32,

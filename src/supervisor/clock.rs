@@ -26,7 +26,7 @@ const AGE_HELD: Duration = Duration::from_secs(86_400);
 /// How much of that a boot may lose that ends before it is over.
 const AGE_NOTED_EVERY: Duration = Duration::from_secs(3600);
 
-/// What the wall clock did since the last turn that is on disk.
+/// The jump of the wall clock since the last turn that is on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Jump {
     /// How much further than time it went forward, in all: what fell due in it is that late.
@@ -132,7 +132,7 @@ impl Clock {
         }
     }
 
-    /// Whether nothing may be removed by age now.
+    /// Returns whether nothing may be removed by age now.
     pub(super) fn holds_age(&self, now: Now) -> bool {
         self.age_held_deadline.is_some_and(|deadline| now.mono < deadline)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::core::job::{HeartbeatTarget, LogFormat, OnStop};
 
-/// Whether a supervisor does what it plans.
+/// The mode of a supervisor: does it start what it plans?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// It does.
@@ -15,7 +15,7 @@ pub(crate) enum Mode {
     Shadow,
 }
 
-/// What a supervisor is told at its start.
+/// The options of a supervisor at its start.
 #[derive(Clone, Debug)]
 pub(crate) struct Configuration {
     /// Attempts at once over all jobs.

@@ -70,7 +70,7 @@ const STANDBY_LOOK: Duration = Duration::from_secs(1);
 /// Between two looks for a lock that a fork of its holder has still.
 const COPY_LOOK: Duration = Duration::from_millis(5);
 
-/// Why a process is not the supervisor.
+/// Explains why a process cannot be the supervisor.
 #[derive(Debug)]
 pub(crate) enum OfficeError {
     /// Another one is, with this number.
@@ -191,7 +191,7 @@ enum Patience {
     Over,
 }
 
-/// Why a supervisor is none any more.
+/// Explains why a supervisor must leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ousted {
     /// Its state directory was moved away, and may have another one in its place.
@@ -283,7 +283,7 @@ pub(crate) fn listen_to_signals() -> io::Result<SelfPipe> {
     SelfPipe::install(&SIGNALS)
 }
 
-/// Who reads the jobfile again. The loop waits for it, too, and says when.
+/// Reloads the jobfile. The loop waits for it as well, and calls it.
 pub(crate) trait Reload {
     /// Becomes readable when something of the jobfile has changed.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
@@ -298,7 +298,7 @@ pub(crate) trait Reload {
     fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool;
 }
 
-/// What the process holds, whichever supervisor is in its loop.
+/// The resources of the process, whichever supervisor is in its loop.
 #[derive(Debug)]
 pub(crate) struct Post<'a> {
     /// Commands ring it.
@@ -309,7 +309,7 @@ pub(crate) struct Post<'a> {
     pub(crate) office: &'a mut Office,
 }
 
-/// Why a supervisor has left its loop.
+/// The cause for which a supervisor left its loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     /// It was told to stop and has stopped.

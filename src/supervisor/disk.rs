@@ -127,7 +127,7 @@ impl Reserve {
     }
 }
 
-/// What is known of the disk of the state directory.
+/// The known state of the state directory's disk.
 #[derive(Debug)]
 pub(super) struct Disk {
     state_dir: PathBuf,
@@ -160,7 +160,7 @@ impl Disk {
         }
     }
 
-    /// Whether output is to be dropped for want of room.
+    /// Returns whether output is to be dropped for want of room.
     pub(super) fn is_full(&self) -> bool {
         self.look_at.is_some()
     }

@@ -11,7 +11,7 @@ use super::spawner::Stop;
 use crate::core::notice::Kind;
 use crate::store::RunningExec;
 
-/// What follows from a turn once it is on disk, and only then.
+/// The effects of a turn, which take place only once it is on disk.
 #[derive(Default)]
 pub(super) struct Effects {
     /// What is to be started. Attempts count as running from the claim on.

@@ -10,7 +10,7 @@ use crate::core::time::Wall;
 use crate::keeper::record::{End, Ending, Record, StopCause};
 use crate::store::{RunRow, Usage};
 
-/// What is known of an attempt's end, or of that of a hook, a mail or the heartbeat.
+/// The known end of an attempt, a hook, a mail or the heartbeat.
 pub(super) struct Attempt {
     pub(super) outcome: Outcome,
     pub(super) stopped: Option<StopCause>,

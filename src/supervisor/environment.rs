@@ -39,7 +39,7 @@ const NOTICE_OUTPUT_MAX: u64 = 4096;
 /// Where sendmail is on systems whose users do not have it in their path.
 pub(super) const MAILERS_PATH: &[u8] = b":/usr/sbin:/usr/lib";
 
-/// What all orders have in common.
+/// The facts that all orders share.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     /// The supervisor's own environment.
@@ -54,7 +54,7 @@ pub(crate) struct Surroundings {
     pub(crate) reports_dir: Option<PathBuf>,
 }
 
-/// What a hook or a mail is told of.
+/// The subject of a hook or a mail.
 #[derive(Default)]
 pub(super) struct Subject<'a> {
     /// The job; none: it is about the supervisor.

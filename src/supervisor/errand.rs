@@ -20,7 +20,7 @@ pub(crate) const ERRAND_MAX: Duration = Duration::from_secs(10);
 /// What an errand that is overdue is said to be.
 pub(crate) const OVERDUE: &str = "the file system did not answer for 10s";
 
-/// What all errands ring when they have ended.
+/// The bell that errands ring when they have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Errands {
     bell: Option<Bell>,
@@ -69,12 +69,12 @@ impl<T> Default for Errand<T> {
 }
 
 impl<T: Send + 'static> Errand<T> {
-    /// Whether it has not returned.
+    /// Returns whether it has not returned.
     pub(crate) fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }
 
-    /// Whether it is under way, and not known to be overdue.
+    /// Returns whether it is under way, and not known to be overdue.
     pub(crate) fn is_in_time(&self) -> bool {
         self.under_way.is_some() && !self.is_slow
     }
@@ -98,7 +98,7 @@ impl<T: Send + 'static> Errand<T> {
         Ok(())
     }
 
-    /// What it brought, once it has returned.
+    /// Returns its result, once it has returned.
     pub(crate) fn take(&mut self, now: Now) -> Option<T> {
         let UnderWay { answer, deadline } = self.under_way.as_ref()?;
         let brought = match answer.try_recv() {
@@ -125,13 +125,13 @@ impl<T: Send + 'static> Errand<T> {
         brought
     }
 
-    /// Whether it is overdue and that is to be said: once, until one has returned in time.
+    /// Returns whether it is overdue and that is to be said: once, until one has returned in time.
     pub(crate) fn is_newly_overdue(&mut self, now: Now) -> bool {
         let is_overdue = self.deadline().is_some_and(|deadline| deadline <= now.mono);
         is_overdue && !std::mem::replace(&mut self.is_slow, true)
     }
 
-    /// How long until it is to be asked whether it is overdue.
+    /// Returns how long until it is to be asked whether it is overdue.
     pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
         let deadline = self.deadline().filter(|_| !self.is_slow)?;
         Some(deadline.since(now.mono))

@@ -22,7 +22,7 @@ use crate::core::time::{Mono, Now};
 use crate::keeper::Lent;
 use crate::store::{NewItem, RunRow, RunningExec, Store, StoreError};
 
-/// What is to be executed.
+/// The run to execute.
 pub(crate) struct Exec<'a> {
     /// The job.
     pub(crate) job: &'a Job,
@@ -31,7 +31,7 @@ pub(crate) struct Exec<'a> {
     pub(crate) item: NewItem,
 }
 
-/// What came of it.
+/// The result of the start.
 pub(crate) enum Begun {
     /// It was started.
     Started(Box<RunRow>),
@@ -49,7 +49,7 @@ enum Claimed {
     Failed(io::Error),
 }
 
-/// How far what was started is.
+/// The progress of the started run.
 pub(crate) enum Progress {
     /// It is under way.
     UnderWay,
@@ -60,8 +60,8 @@ pub(crate) enum Progress {
 }
 
 impl RunRow {
-    /// Whether `jobctl exec` looks after it. Its first attempt is; what `jobctl retry` adds to it
-    /// is not.
+    /// Returns whether `jobctl exec` looks after it. Its first attempt is; what `jobctl retry` adds
+    /// to it is not.
     pub(super) fn is_exec(&self) -> bool {
         self.cause == crate::core::run::Cause::Exec && self.attempt == 1
     }

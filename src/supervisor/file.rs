@@ -9,7 +9,7 @@ use crate::store::{Rescued, Store};
 /// word.
 const LOG_LARGE: i64 = 16 << 20;
 
-/// What is known of it.
+/// The known state of the store's file.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     /// It was deleted or replaced, and what was in it is safe: where.
@@ -24,17 +24,17 @@ impl StoreFile {
         Self { astray: None, looked_at: now.mono, is_log_large: false }
     }
 
-    /// Whether it is time to look at it.
+    /// Returns whether it is time to look at it.
     pub(super) fn is_due(&self, now: Now) -> bool {
         now.mono.since(self.looked_at) >= LOOK_EVERY
     }
 
-    /// Whether the store has another file now.
+    /// Returns whether the store has another file now.
     pub(super) fn is_astray(&self) -> bool {
         self.astray.is_some()
     }
 
-    /// Whether another file has taken its place.
+    /// Returns whether another file has taken its place.
     pub(super) fn is_replaced(&self) -> bool {
         matches!(self.astray, Some(Rescued::Aside(_)))
     }

@@ -28,7 +28,7 @@ const CHUNK: usize = 64 * 1024;
 /// How often pipes that are still full are emptied when the supervisor leaves.
 const LAST_PUMPS: u32 = 64;
 
-/// In which form lines go out.
+/// The form in which lines are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineForm {
     /// `JOB#ID | line`.
@@ -100,7 +100,7 @@ impl Forward {
         self.streams.iter().map(|stream| stream.pipe.as_fd())
     }
 
-    /// Whether lines wait for standard output.
+    /// Returns whether lines wait for standard output.
     pub(super) fn is_behind(&self) -> bool {
         !self.waiting.is_empty()
     }

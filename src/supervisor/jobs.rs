@@ -23,7 +23,7 @@ pub(super) struct JobState {
     pub(super) jitter: Duration,
 }
 
-/// How far a job is planned.
+/// The progress of planning a job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Planning {
     /// All occurrences up to here are decided.
@@ -43,7 +43,7 @@ impl JobState {
         planning.next.map(|at| at + self.jitter)
     }
 
-    /// Whether it is defined in the same way.
+    /// Returns whether it is defined in the same way.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let texts = |state: &Self| -> Vec<Box<str>> {
             let texts = state.job.schedules.iter();
@@ -75,7 +75,7 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// Where a job is; none: it is not in the jobfile.
+    /// Returns where a job is; none: it is not in the jobfile.
     pub(super) fn index(&self, id: i64) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
@@ -105,7 +105,7 @@ impl Jobs {
     }
 }
 
-/// What is paused.
+/// The pauses in force.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pauses {
     pub(super) all: Option<Pause>,
@@ -118,7 +118,7 @@ impl Pauses {
         self.all.into_iter().chain(self.jobs.get(&job_id).copied())
     }
 
-    /// Whether a job may not start anything, and since when.
+    /// Returns whether a job may not start anything, and since when.
     pub(super) fn holding(&self, job_id: i64, now: Wall) -> Option<Pause> {
         self.of(job_id).find(|pause| pause.holds(now))
     }

@@ -38,7 +38,7 @@ impl Live {
         Self { job_id: NOTIFY_JOB, slot, claim, ..Self::default() }
     }
 
-    /// Whether it is an attempt of a job, as opposed to a hook or mail.
+    /// Returns whether it is an attempt of a job, as opposed to a hook or mail.
     pub(super) fn is_of_a_job(&self) -> bool {
         self.job_id != NOTIFY_JOB
     }
@@ -54,7 +54,7 @@ pub(super) struct AllLive {
 }
 
 impl AllLive {
-    /// How many are of jobs.
+    /// Returns how many are of jobs.
     pub(super) fn len(&self) -> usize {
         self.by_run.len() - self.of_job(NOTIFY_JOB).len()
     }
@@ -80,12 +80,12 @@ impl AllLive {
         self.late.first().map(|(at, _)| *at)
     }
 
-    /// Those that are late.
+    /// Returns the attempts that are late.
     pub(super) fn late(&self, now: Mono) -> impl Iterator<Item = i64> {
         self.late.iter().take_while(move |(at, _)| *at <= now).map(|(_, run)| *run)
     }
 
-    /// Whether one is under way whose claim may be of another boot or store.
+    /// Returns whether one is under way whose claim may be of another boot or store.
     pub(super) fn has_doubts(&self) -> bool {
         self.by_run.values().any(|live| live.is_doubted)
     }
@@ -114,7 +114,7 @@ impl AllLive {
         }
     }
 
-    /// That it is late was told.
+    /// Notes that its lateness was reported.
     pub(super) fn forget_late(&mut self, run: i64) {
         if let Some(at) = self.by_run.get_mut(&run).and_then(|live| live.late_at.take()) {
             self.late.remove(&(at, run));

@@ -17,7 +17,7 @@ use crate::core::schedule::{HashSeed, Zone};
 use crate::core::time::Now;
 use crate::store::{GoneJob, NewOccurrence, NewSkip, StoreError};
 
-/// What becomes of a jobfile that would remove a job with unfinished runs.
+/// The treatment of a jobfile that would remove a job with unfinished runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
     /// It is taken: waiting occurrences of the job are skipped, its items stay queued and are
@@ -38,7 +38,7 @@ pub(crate) struct NewJobs<'a> {
     pub(crate) removal: Removal,
 }
 
-/// What became of a jobfile.
+/// The result of loading a jobfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Loaded {
     /// It is in force.
@@ -47,7 +47,7 @@ pub(crate) enum Loaded {
     Held(Vec<GoneJob>),
 }
 
-/// What a jobfile changed, by names of jobs.
+/// The changes of a jobfile, by names of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// How many jobs there are now.

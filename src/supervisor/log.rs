@@ -85,7 +85,7 @@ pub fn events() -> impl Iterator<Item = &'static str> {
     EVENTS.iter().map(|(name, _)| *name)
 }
 
-/// In which form events are written.
+/// The form in which events are written.
 #[derive(Debug, Default)]
 pub(crate) enum Form {
     /// A line with the time before it.
@@ -102,7 +102,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// What was asked for; where nothing was, what suits whoever reads standard error.
+    /// Returns the requested form, else the one that suits the reader of standard error.
     pub(crate) fn of(format: Option<LogFormat>) -> Self {
         match (format, journal::reads_stderr()) {
             (Some(LogFormat::Json), _) => Self::Json,
@@ -146,7 +146,7 @@ impl Log {
         self.form = form;
     }
 
-    /// Whether output of commands that is copied to standard output is JSON, too.
+    /// Returns whether output of commands that is copied to standard output is JSON, too.
     pub(crate) fn is_json(&self) -> bool {
         matches!(self.form, Form::Json)
     }
@@ -198,7 +198,7 @@ impl Log {
         }
     }
 
-    /// What was noted and is not written yet, for tests.
+    /// Returns the events that are not written yet, for tests.
     #[cfg(test)]
     pub(crate) fn take(&mut self) -> String {
         std::mem::take(&mut self.lines)
@@ -225,7 +225,8 @@ impl Log {
         }
     }
 
-    /// How long the log has nothing to do: until its reader is to be looked after, if it is stuck.
+    /// Returns how long the log has nothing to do: until its reader is to be looked after, if it is
+    /// stuck.
     pub(crate) fn next_wait(&self) -> Option<Duration> {
         (!self.lines.is_empty() || !self.events.is_empty()).then_some(LOOK)
     }

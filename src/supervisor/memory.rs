@@ -60,7 +60,7 @@ pub(super) struct Notify {
     pub(super) unheard: BTreeSet<Kind>,
 }
 
-/// What follows from the boot of the machine.
+/// The facts that depend on the machine's boot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Boot {
     /// The machine was booted since the last supervisor: what it left on disk unsynced may be gone.
@@ -99,13 +99,13 @@ impl Memory {
         }
     }
 
-    /// Whether anything is started.
+    /// Returns whether anything is started.
     pub(super) fn is_live(&self) -> bool {
         self.configuration.mode == Mode::Live
     }
 
-    /// Whether something is under way whose claim may be of another boot or store. As long as it
-    /// is, the books of that are not finished: the next supervisor has to doubt it, too.
+    /// Returns whether something is under way whose claim may be of another boot or store. As long
+    /// as it is, the books of that are not finished: the next supervisor has to doubt it, too.
     pub(super) fn has_doubts(&self) -> bool {
         self.live.has_doubts()
     }

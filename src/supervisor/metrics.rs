@@ -10,7 +10,7 @@ use crate::core::time::Wall;
 use crate::core::words::Word;
 use crate::store::{JobNumbers, JobRow, Store, StoreError, Tally};
 
-/// What the store does not say.
+/// The facts that the store does not have.
 #[derive(Clone, Debug)]
 pub(crate) struct Outside {
     /// Whether a supervisor lives.
@@ -21,7 +21,7 @@ pub(crate) struct Outside {
     pub(crate) now: Wall,
 }
 
-/// What can be said before there is a store.
+/// Returns the metrics without a store.
 pub(crate) fn text_without_store(is_up: bool) -> String {
     let mut page = Page::default();
     page.up(is_up);

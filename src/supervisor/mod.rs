@@ -81,7 +81,7 @@ pub(crate) enum Event {
     StopAsked,
 }
 
-/// Whether the loop goes on.
+/// The decision whether the loop goes on.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -367,7 +367,7 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// How long nothing will be to do, unless something happens.
+    /// Returns how long nothing will be to do, unless something happens.
     pub(crate) fn next_wait(&self, now: Now) -> Duration {
         let turn = match self.weather.again_at() {
             Some(at) => Some(at.since(now.mono)),
@@ -415,7 +415,7 @@ impl<S: Spawner> Supervisor<S> {
         self.log.set_form(form, self.memory.clock.last().wall);
     }
 
-    /// Whether the log is JSON.
+    /// Returns whether the log is JSON.
     pub(crate) fn logs_json(&self) -> bool {
         self.log.is_json()
     }
@@ -461,12 +461,12 @@ impl<S: Spawner> Supervisor<S> {
         self.log.flush();
     }
 
-    /// Whether another file has taken the place of the store's.
+    /// Returns whether another file has taken the place of the store's.
     pub(crate) fn is_replaced(&self) -> bool {
         self.file.is_replaced()
     }
 
-    /// Whether somebody wants this supervisor to stop.
+    /// Returns whether somebody wants this supervisor to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.memory.stopping.is_some()
     }

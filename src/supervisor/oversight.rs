@@ -128,8 +128,8 @@ impl Oversight {
         self.last = now.mono;
     }
 
-    /// How long nothing is to be done, unless something happens. Attempts in `ended` need nothing
-    /// more, although their ends are not on disk yet.
+    /// Returns how long nothing is to be done, unless something happens. Attempts in `ended` need
+    /// nothing more, although their ends are not on disk yet.
     pub(super) fn next_wait(&self, ended: &[SlotEnd]) -> Option<Duration> {
         let ended: HashSet<i64> = ended.iter().map(|end| end.run).collect();
         let watched = self.watched.iter().filter(|(run, _)| !ended.contains(run));
@@ -187,7 +187,7 @@ impl Oversight {
         }
     }
 
-    /// What has ended needs nobody to look after it.
+    /// Forgets an attempt that has ended.
     pub(super) fn forget(&mut self, run: i64, claim: i64) {
         let is_it = |one: &Watched| one.claim == claim;
         if self.watched.get(&run).is_some_and(is_it) {
@@ -258,8 +258,8 @@ impl Oversight {
         }
     }
 
-    /// Whether the keeper of an attempt was killed because it did not end that when it was told to:
-    /// then the attempt was stopped.
+    /// Returns whether the keeper of an attempt was killed because it did not end that when it was
+    /// told to: then the attempt was stopped.
     pub(super) fn was_told(&self, run: i64, claim: i64) -> bool {
         let one = self.watched.get(&run);
         one.is_some_and(|one| one.claim == claim && one.killed == Some(Cause::Told))

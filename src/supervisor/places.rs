@@ -23,7 +23,7 @@ pub(crate) struct Taken {
     pub(crate) place: u32,
 }
 
-/// What somebody else holds.
+/// The place or lock that another process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Busy {
     /// The places of the job.

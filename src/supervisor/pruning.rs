@@ -2,7 +2,7 @@
 
 use crate::core::time::{Mono, Now};
 
-/// How far old runs and output are gone through.
+/// The progress of pruning old runs and output.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pruning {
     /// When old runs were looked for last.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::core::time::{Mono, Now, Wall};
 use crate::store::{NewOccurrence, RunRow, Store, StoreError};
 
-/// Where a run stands in the queue: by priority, then due time, then id.
+/// The position of a run in the queue: by priority, then due time, then id.
 pub(super) type HeadKey = (Reverse<i8>, Wall, i64);
 
-/// What is to be known of a job's first queued run at every turn.
+/// The facts about a job's first queued run that every turn needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     /// The job.
@@ -72,7 +72,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// One that was never read.
+    /// Returns a queue that was never read.
     pub(super) fn unread() -> Self {
         Self { is_stale: true, owes_lanes: true, owes_moves: true, ..Self::default() }
     }
@@ -104,7 +104,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Which state of the store this is, as far as others write it.
+    /// Returns which state of the store this is, as far as others write it.
     pub(super) fn data_version(&self) -> Option<i64> {
         self.data_version
     }

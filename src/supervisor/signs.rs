@@ -40,7 +40,7 @@ const EXTEND_BY: Duration = Duration::from_secs(30);
 /// How long the last metrics may take, and what is written before them.
 const LAST_METRICS: Duration = Duration::from_secs(1);
 
-/// What was told, and when.
+/// The signs of life that were given, and when.
 #[derive(Debug, Default)]
 pub(super) struct Signs {
     notify: Option<Notify>,
@@ -132,7 +132,7 @@ impl<S: Spawner> Supervisor<S> {
         self.beat(now);
     }
 
-    /// How long no sign is due.
+    /// Returns how long no sign is due.
     pub(super) fn next_sign_wait(&self, now: Now) -> Option<Duration> {
         if !self.signs.is_ready {
             return None;

@@ -20,7 +20,7 @@ use crate::os::{file, process};
 /// A keeper that had nothing to do for this long is let go.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(3);
 
-/// What the record of an attempt says when no keeper works on it any more.
+/// The verdict of an attempt's record when no keeper works on it any more.
 pub(super) enum Judgement {
     /// All that will ever be known of it.
     Known(Report),
@@ -62,7 +62,7 @@ pub(super) struct Keeper {
     pub(super) pidfd: OwnedFd,
 }
 
-/// What a slot is used for.
+/// The use of a slot.
 #[derive(Debug)]
 pub(super) enum State {
     Free {
@@ -110,8 +110,8 @@ impl Slot {
         })
     }
 
-    /// Whether the record says that the command of this claim was started, or has ended. What
-    /// cannot be read may say so.
+    /// Returns whether the record says that the command of this claim was started, or has ended.
+    /// What cannot be read may say so.
     pub(super) fn is_started(&self, run: i64, claim: i64) -> bool {
         match self.read_record() {
             Ok(Some(record)) => {

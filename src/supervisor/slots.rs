@@ -102,7 +102,7 @@ impl Slots {
         }
     }
 
-    /// Whether lines wait for standard output.
+    /// Returns whether lines wait for standard output.
     pub(crate) fn is_behind(&self) -> bool {
         self.forward.as_ref().is_some_and(Forward::is_behind)
     }
@@ -121,13 +121,13 @@ impl Slots {
         self
     }
 
-    /// Where attempts have control groups of their own.
+    /// Returns where attempts have control groups of their own.
     pub(crate) fn cgroup(&self) -> Option<&str> {
         self.cgroup.as_ref().map(Delegated::dir)
     }
 
-    /// Whether somebody lives who has a slot: a keeper, or the supervisor it is of. What cannot be
-    /// asked may be held.
+    /// Returns whether somebody lives who has a slot: a keeper, or the supervisor it is of. What
+    /// cannot be asked may be held.
     pub(crate) fn is_held(&self, slot: u32) -> bool {
         !matches!(try_lock_inside(&self.record_path(slot), Kind::Exclusive), Ok(Some(_)))
     }
@@ -156,7 +156,7 @@ impl Slots {
         slots.chain(forwarded)
     }
 
-    /// How long nothing is to be done here, unless a descriptor becomes readable.
+    /// Returns how long nothing is to be done here, unless a descriptor becomes readable.
     pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
         let waits = self.slots.values().filter_map(|slot| match &slot.state {
             State::Free { since: Some(since) } if slot.keeper.is_some() => {

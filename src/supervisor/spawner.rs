@@ -80,7 +80,7 @@ pub(crate) trait Spawner {
     }
 }
 
-/// How an attempt is stopped.
+/// The way in which an attempt is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// By the stop sequence of its job.
@@ -89,7 +89,7 @@ pub(crate) enum Stop {
     AtOnce,
 }
 
-/// What became of a signal.
+/// The result of sending a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// The keeper has it.
@@ -111,7 +111,7 @@ pub(crate) struct SlotEnd {
     pub(crate) report: Report,
 }
 
-/// What is known of an attempt that has ended.
+/// The report on an attempt that has ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Report {
     /// The keeper's record.
@@ -124,7 +124,7 @@ pub(crate) enum Report {
     Refused(Outcome),
 }
 
-/// What became of the attempt of a former supervisor.
+/// The result of adopting an attempt of a former supervisor.
 #[derive(Clone, Debug)]
 pub(crate) enum Adopted {
     /// Its keeper works on it; its end will be told.

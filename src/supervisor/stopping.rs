@@ -41,7 +41,7 @@ impl Stopping {
         }
     }
 
-    /// Whether attempts have time to end.
+    /// Returns whether attempts have time to end.
     pub(super) fn finishes(&self) -> bool {
         self.on_stop == OnStop::Finish
     }
@@ -76,12 +76,12 @@ impl Stopping {
         self.deadline() + oversight::AFTER_A_STOP
     }
 
-    /// Whether it has had its time.
+    /// Returns whether it has had its time.
     pub(super) fn is_over(&self, now: Now) -> bool {
         self.on_stop == OnStop::Detach || self.asked > 1 || self.deadline() <= now.mono
     }
 
-    /// Whether it waits for these attempts.
+    /// Returns whether it waits for these attempts.
     pub(super) fn waits_for_attempts(&self, now: Now) -> bool {
         self.finishes() && now.mono < self.leave_deadline()
     }

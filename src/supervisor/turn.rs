@@ -58,7 +58,7 @@ impl<'a, S: Spawner> Turn<'a, S> {
         &self.memory.jobs.all[index]
     }
 
-    /// Where a job is; none: it is not in the jobfile.
+    /// Returns where a job is; none: it is not in the jobfile.
     pub(super) fn index(&self, job_id: i64) -> Option<usize> {
         self.memory.jobs.index(job_id)
     }
@@ -69,7 +69,7 @@ impl<'a, S: Spawner> Turn<'a, S> {
         self.effects.begun.get(&run).or_else(before)
     }
 
-    /// How many attempts of jobs count as running.
+    /// Returns how many attempts of jobs count as running.
     pub(super) fn live_len(&self) -> usize {
         let before = self.memory.live.len() + self.memory.live.of_job(NOTIFY_JOB).len();
         let all = before - self.effects.gone.len() + self.effects.begun.len();
@@ -83,13 +83,13 @@ impl<'a, S: Spawner> Turn<'a, S> {
         before.chain(self.effects.begun.iter().map(|(run, live)| (*run, live)))
     }
 
-    /// How many of them are of a job.
+    /// Returns how many of them are of a job.
     pub(super) fn running_len(&self, job_id: i64) -> usize {
         let before = self.memory.live.of_job(job_id).len();
         self.effects.of_job.get(&job_id).map_or(before, |(gone, begun)| before - gone + begun.len())
     }
 
-    /// Those of a job, with their places.
+    /// Returns the running attempts of a job, with their places.
     pub(super) fn running_of(&self, job_id: i64) -> impl Iterator<Item = (i64, u32)> {
         let before = self.memory.live.of_job(job_id).iter();
         let before = before.filter(|(run, _)| !self.effects.gone.contains(run));
@@ -118,7 +118,7 @@ impl<'a, S: Spawner> Turn<'a, S> {
         }
     }
 
-    /// Whether the keeper of an attempt was told to stop, or will be.
+    /// Returns whether the keeper of an attempt was told to stop, or will be.
     pub(super) fn is_stopping(&self, run: i64) -> bool {
         self.live(run).is_none_or(|live| live.is_stopping)
             || self.effects.stops.iter().any(|(stopped, _)| *stopped == run)
@@ -129,7 +129,7 @@ impl<'a, S: Spawner> Turn<'a, S> {
         self.effects.stops.push((run, stop));
     }
 
-    /// How far a job is planned.
+    /// Returns how far a job is planned.
     pub(super) fn planning(&self, index: usize) -> Planning {
         self.effects.planned.get(&index).copied().unwrap_or(self.job(index).planning)
     }
@@ -139,7 +139,7 @@ impl<'a, S: Spawner> Turn<'a, S> {
         self.job(index).timetable(self.planning(index).grid_at)
     }
 
-    /// What is paused.
+    /// Returns the pauses in force.
     pub(super) fn pauses(&self) -> &Pauses {
         self.effects.pauses.as_ref().unwrap_or(&self.memory.pauses)
     }

@@ -70,7 +70,7 @@ impl Watching {
         self.watcher.as_ref().map(|watcher| watcher.as_fd())
     }
 
-    /// How long there will be nothing to do, unless it is told.
+    /// Returns how long there will be nothing to do, unless it is told.
     pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
         // Where no more may be begun, the end of one of those under way is heard.
         let is_full = self.under_way() >= LOOKS_MAX;

@@ -13,7 +13,7 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 /// A store that another process has locked is free again soon.
 const LOCKED_AGAIN: Duration = Duration::from_millis(50);
 
-/// How the last turn went.
+/// The result of the last turn.
 #[derive(Debug)]
 pub(super) struct Weather {
     /// It failed: when another one is tried.
@@ -30,7 +30,7 @@ impl Default for Weather {
 }
 
 impl Weather {
-    /// Whether the store can be written, as far as is known.
+    /// Returns whether the store can be written, as far as is known.
     pub(super) fn is_fine(&self) -> bool {
         self.again_at.is_none()
     }
@@ -48,7 +48,7 @@ impl Weather {
         *self = Self::default();
     }
 
-    /// What was in the way may be gone.
+    /// Lets the next turn begin at once, because the obstacle may be gone.
     pub(super) fn try_at_once(&mut self, now: Now) {
         self.again_at = Some(now.mono);
         self.back_off = BACK_OFF_MIN;

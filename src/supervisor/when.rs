@@ -29,7 +29,7 @@ pub(super) enum When {
 }
 
 impl When {
-    /// Whether that has come.
+    /// Returns whether that has come.
     pub(super) fn is_due(self, now: Now) -> bool {
         match self {
             Self::Soon => true,
@@ -38,7 +38,7 @@ impl When {
         }
     }
 
-    /// How long until then.
+    /// Returns how long until then.
     pub(super) fn wait(self, now: Now) -> Duration {
         match self {
             Self::Soon => GAP,

@@ -1,7 +1,7 @@
 //! What a keeper works on, and the number by which the keeper and its record know it.
 
-/// What a keeper works on. Only runs are in sight of users; the others have no place, no lock and
-/// no output that is kept.
+/// The work of a keeper. Only runs are in sight of users; the others have no place, no lock and no
+/// output that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// An attempt of a run; runs count from 1.

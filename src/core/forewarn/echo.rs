@@ -3,7 +3,7 @@
 use super::{About, Finding};
 use crate::core::job::{CommandLine, Job};
 
-/// What is said of a job, by its index.
+/// Returns the finding on a job, by its index.
 pub(super) fn look(index: usize, job: &Job) -> Option<Finding> {
     let watch = job.policy.watch.as_deref()?;
     let (dir, last) = watch.rsplit_once('/')?;

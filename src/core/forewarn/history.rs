@@ -12,7 +12,7 @@ use crate::core::tally::percentile;
 /// Fewer attempts say nothing.
 const ATTEMPTS_MIN: usize = 5;
 
-/// What is known of a job's past.
+/// The history of a job.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     /// How long the attempts of runs that succeeded took, sorted.

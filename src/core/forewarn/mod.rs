@@ -32,7 +32,7 @@ pub(crate) struct Finding {
     pub(crate) hint: Option<String>,
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// The file as a whole.

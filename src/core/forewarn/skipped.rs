@@ -8,7 +8,7 @@ use crate::core::job::{CatchUp, ExpectEvery, Job};
 /// Occurrences that are closer make up for each other.
 const FAR: Duration = Duration::from_secs(20 * 3600);
 
-/// One word for all of them.
+/// Returns one finding for all of them.
 pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
     let is_rare = |job: &&Job| {
         let policy = &job.policy;

@@ -3,7 +3,7 @@
 use super::{About, Finding, count, names};
 use crate::core::job::Job;
 
-/// One word for all of them.
+/// Returns one finding for all of them.
 pub(super) fn look(jobs: &[Job]) -> Option<Finding> {
     let is_unheard = |job: &&Job| {
         let policy = &job.policy;

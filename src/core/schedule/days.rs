@@ -85,8 +85,8 @@ struct Date {
 }
 
 impl DayRule {
-    /// Whether any day matches in 2024 to 2063. In 28 years each date has had each day of the week,
-    /// so these 40 years stand for all others.
+    /// Returns whether any day matches in 2024 to 2063. In 28 years each date has had each day of
+    /// the week, so these 40 years stand for all others.
     pub(super) fn ever_matches(&self) -> bool {
         const BEGIN: i64 = 19_723;
         const END: i64 = BEGIN + 40 * 365 + 10;
@@ -194,12 +194,12 @@ impl DayRule {
 }
 
 impl DayExtras {
-    /// Whether something of it is about days of the month.
+    /// Returns whether something of it is about days of the month.
     pub(super) fn has_month_days(&self) -> bool {
         self.before_last != 0 || self.last_workday || self.workday_near != 0
     }
 
-    /// Whether something of it is about days of the week.
+    /// Returns whether something of it is about days of the week.
     pub(super) fn has_weekdays(&self) -> bool {
         self.last_weekdays != 0 || self.nth_weekdays != [0; 5]
     }

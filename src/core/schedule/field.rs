@@ -7,7 +7,7 @@
 use super::days::DayExtras;
 use super::{HashSeed, ScheduleError};
 
-/// Which of the five fields.
+/// One of the five fields.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Minute,

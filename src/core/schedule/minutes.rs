@@ -36,8 +36,8 @@ impl Calendar {
         Some(self.days.last_to(day - 1)? * DAY + self.last_of_day(DAY - 1)?)
     }
 
-    /// How many minutes of the calendar there are from `from` to before `to`. Costs one step a day,
-    /// whatever the minutes.
+    /// Returns how many minutes of the calendar there are from `from` to before `to`. Costs one
+    /// step a day, whatever the minutes.
     pub(super) fn count_minutes(&self, from: i64, to: i64) -> u64 {
         let mut count = 0;
         let mut next = self.days.first_from(split(from).0);

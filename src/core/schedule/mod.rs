@@ -46,7 +46,7 @@ pub struct Zone {
     pub transitions: Box<[Transition]>,
 }
 
-/// What `H` is computed from: a value fixed for machine and job.
+/// The seed of `H`: a value fixed for machine and job.
 #[derive(Clone, Copy, Debug)]
 pub struct HashSeed<'a> {
     /// `hash_seed` of the jobfile, else the machine id.
@@ -55,7 +55,7 @@ pub struct HashSeed<'a> {
     pub job: &'a str,
 }
 
-/// Why an expression is not valid.
+/// Explains why an expression is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleError {
     /// Byte offset in the expression.
@@ -88,7 +88,7 @@ pub struct Calendar {
     days: days::DayRule,
 }
 
-/// What a clock change did to an occurrence.
+/// An occurrence, with the effect of a clock change on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// The instant, a whole minute for calendars.
@@ -185,8 +185,8 @@ impl Calendar {
         })
     }
 
-    /// Whether the minute or the hour field is starred: such a schedule follows real time over a
-    /// clock change.
+    /// Returns whether the minute or the hour field is starred: such a schedule follows real time
+    /// over a clock change.
     pub(crate) fn is_wild(&self) -> bool {
         self.is_wild
     }

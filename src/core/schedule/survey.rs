@@ -16,7 +16,7 @@ const DAYS_LOOKED_AT: usize = 120;
 /// 2027-01-01 in days since the epoch: a Friday, the first day of a year without a 29 February.
 const ANY_YEAR: i64 = 20_819;
 
-/// What a change of the clock moves: times of a fixed schedule that a coming day does not have.
+/// The times that a clock change moves: times of a fixed schedule that a coming day does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moved {
     /// When they run instead.
@@ -31,7 +31,7 @@ pub(crate) struct Moved {
     pub(crate) count: u64,
 }
 
-/// What the day fields of a calendar say together.
+/// The way in which the day fields of a calendar combine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DayFields {
     /// At most one of them restricts the days.
@@ -63,12 +63,12 @@ impl Calendar {
         (shortest < limit).then(|| Duration::from_secs(minutes.saturating_mul(60)))
     }
 
-    /// Whether two days in a row are named.
+    /// Returns whether two days in a row are named.
     pub(crate) fn has_days_in_a_row(&self) -> bool {
         self.days_apart() == Some(1)
     }
 
-    /// Whether an hour and the one after it are named.
+    /// Returns whether an hour and the one after it are named.
     pub(crate) fn has_hours_in_a_row(&self) -> bool {
         let after_midnight = self.hours >> 23 & self.hours & 1 == 1 && self.has_days_in_a_row();
         self.hours & self.hours >> 1 != 0 || after_midnight
@@ -84,7 +84,7 @@ impl Calendar {
         (self.hours.trailing_zeros(), self.hours.ilog2())
     }
 
-    /// What its day fields say together.
+    /// Returns the way in which its day fields combine.
     pub(crate) fn day_fields(&self) -> DayFields {
         let extra = self.days.extra.as_deref();
         let is_any_month_day = self.days.month_days & FULL.0 == FULL.0
@@ -114,7 +114,7 @@ impl Calendar {
         std::iter::successors(self.days.first_from(day), |day| self.days.first_from(day + 1))
     }
 
-    /// Whether a minute of the wall (since 1970) is named.
+    /// Returns whether a minute of the wall (since 1970) is named.
     pub(crate) fn names_minute(&self, minute: i64) -> bool {
         self.first_minute(minute) == Some(minute)
     }

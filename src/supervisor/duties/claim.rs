@@ -288,7 +288,7 @@ impl Memory {
         })
     }
 
-    /// How long a run whose start was refused waits before it is tried again.
+    /// Returns how long a run whose start was refused waits before it is tried again.
     pub(in crate::supervisor) fn wait_after_refusal(&self, run: i64) -> Duration {
         let count = self.refusals.get(&run).copied().unwrap_or(1);
         LOCK_AGAIN * 2_u32.saturating_pow(count.clamp(1, REFUSALS_MAX - 1) - 1)

@@ -205,8 +205,8 @@ impl<S: Spawner> Turn<'_, S> {
         Ok(next)
     }
 
-    /// What follows an attempt of a run, and its budget then. An item waits for its job where an
-    /// occurrence does not.
+    /// Returns the next step after an attempt of a run, and its budget then. An item waits for its
+    /// job where an occurrence does not.
     pub(super) fn what_follows(
         &self,
         run: &RunRow,

@@ -20,7 +20,7 @@ const LINES_AT_ONCE: usize = if cfg!(test) { 3 } else { 500 };
 const RUNS_AT_ONCE: u32 = if cfg!(test) { 2 } else { 500 };
 const BYTES_AT_ONCE: u64 = 1 << 20;
 
-/// What became of a finder's output in a turn.
+/// The result of a turn for a finder's output.
 pub(super) enum Found {
     /// It feeds nobody, or has not succeeded, or said nothing.
     Nothing,

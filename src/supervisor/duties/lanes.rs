@@ -26,7 +26,7 @@ pub(super) fn due(queue: &Queue) -> Option<When> {
 }
 
 impl<S: Spawner> Turn<'_, S> {
-    /// Whether it is known that the lane of a job's run is taken.
+    /// Returns whether it is known that the lane of a job's run is taken.
     pub(super) fn is_taken(&self, index: usize, lock: &str) -> bool {
         let state = self.job(index);
         let is_blocked = || {

@@ -24,8 +24,8 @@ pub(super) fn due(memory: &Memory, queue: &Queue, now: Now) -> Option<When> {
 }
 
 impl Memory {
-    /// What is expected of a job, as the store has it: a success in three occurrences (0), or one
-    /// in so many milliseconds.
+    /// Returns the expectation of a job, as the store has it: a success in three occurrences (0),
+    /// or one in so many milliseconds.
     pub(in crate::supervisor) fn expectation_of(&self, job: &Job) -> Option<i64> {
         let expected = match job.policy.expect_every {
             ExpectEvery::Auto => (!job.schedules.is_empty()).then_some(0),

@@ -19,7 +19,7 @@ use crate::supervisor::turn::Turn;
 const OUTPUT_MAX: u64 = 64 * 1024;
 
 impl<S: Spawner> Turn<'_, S> {
-    /// What is executed for a mail; none if the job wants none any more.
+    /// Returns the command for a mail; none if the job no longer wants it.
     pub(super) fn mail_subject<'a>(
         &self,
         job: &'a Job,

@@ -94,13 +94,13 @@ fn all<S: Spawner>() -> [Duty<S>; 20] {
     ]
 }
 
-/// Whether there is anything to write: an idle look at the clock costs no transaction.
+/// Returns whether there is anything to write: an idle look at the clock costs no transaction.
 pub(super) fn are_due<S: Spawner>(memory: &Memory, queue: &Queue, now: Now) -> bool {
     let mine = all::<S>().into_iter().filter(|(of, ..)| of.includes(memory));
     mine.filter_map(|(_, due, _)| due(memory, queue, now)).any(|when| when.is_due(now))
 }
 
-/// How long nothing will be due.
+/// Returns how long nothing will be due.
 pub(super) fn next_wait<S: Spawner>(memory: &Memory, queue: &Queue, now: Now) -> Option<Duration> {
     let mine = all::<S>().into_iter().filter(|(of, ..)| of.includes(memory));
     mine.filter_map(|(_, due, _)| due(memory, queue, now)).map(|when| when.wait(now)).min()

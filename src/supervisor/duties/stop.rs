@@ -12,13 +12,13 @@ use crate::supervisor::turn::Turn;
 use crate::supervisor::when::When;
 
 impl Memory {
-    /// Whether new hooks and mails may be started: not by a shadow, which starts nothing.
+    /// Returns whether new hooks and mails may be started: not by a shadow, which starts nothing.
     pub(in crate::supervisor) fn may_tell(&self, now: Now) -> bool {
         self.is_live() && self.stopping.is_none_or(|stopping| !stopping.is_over(now))
     }
 
-    /// Who is being told, and what is due to be told, has the time of the stop, too. What is left
-    /// is told by the next supervisor.
+    /// Returns whether the stop waits for notices that run or are due. The next supervisor sends
+    /// the rest.
     pub(in crate::supervisor) fn waits_for_telling(&self, queue: &Queue, now: Now) -> bool {
         let is_due = queue.next_notice_at.is_some_and(|at| at <= now.wall);
         let has_time = self.stopping.is_some_and(|stopping| !stopping.is_over(now));

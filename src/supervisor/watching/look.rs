@@ -23,7 +23,7 @@ pub(super) struct Site {
     pub(super) wanted: Wanted,
 }
 
-/// Which names of a directory are meant.
+/// The names of a directory that are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// All but those that begin with a dot.
@@ -52,7 +52,7 @@ impl Wanted {
 }
 
 impl Site {
-    /// What a jobfile's `watch` means now: a directory, if there is one of that name.
+    /// Returns the meaning of a jobfile's `watch` now: a directory, if there is one of that name.
     pub(super) fn of(watch: &str) -> Self {
         let path = PathBuf::from(watch);
         let last = path.file_name().unwrap_or_default().to_owned();
@@ -68,7 +68,7 @@ impl Site {
     }
 }
 
-/// What a directory had in it.
+/// The content of a directory.
 #[derive(Debug)]
 pub(super) struct Scanned {
     /// In the order in which they were changed.
@@ -77,7 +77,7 @@ pub(super) struct Scanned {
     pub(super) read_at: Wall,
 }
 
-/// What was found where a job begins to watch.
+/// The files that were there when a job began to watch.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) site: Site,
@@ -132,7 +132,7 @@ pub(super) fn scan(site: &Site) -> io::Result<Scanned> {
     Ok(Scanned { files, read_at: clock::now().wall })
 }
 
-/// What a regular file is now; none if there is none of this name.
+/// Returns the identity of a regular file now; none without one of this name.
 pub(super) fn mark_of(path: &Path) -> Option<Mark> {
     let is_file = |meta: &Metadata| meta.is_file();
     let meta = fs::symlink_metadata(path).ok().filter(is_file)?;

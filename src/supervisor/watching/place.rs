@@ -31,7 +31,7 @@ const OTHER_CLOCK: Duration = Duration::from_secs(60);
 /// another file is another one by its times, too.
 const FORGET_AFTER: Duration = Duration::from_secs(1);
 
-/// Where a job watches.
+/// The place that a job watches.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) job: i64,
@@ -81,7 +81,7 @@ enum Look {
     Names(Site, BTreeMap<OsString, News>),
 }
 
-/// What an errand brings.
+/// The result of an errand.
 #[derive(Debug)]
 pub(super) enum Seen {
     Begun(Begun),
@@ -89,7 +89,7 @@ pub(super) enum Seen {
     Names(Vec<Found>),
 }
 
-/// What was found at a path.
+/// A file that was found, or is gone.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
@@ -127,7 +127,7 @@ impl Place {
         }
     }
 
-    /// Whether something of it is to be written to the store.
+    /// Returns whether something of it is to be written to the store.
     pub(super) fn owes_store(&self) -> bool {
         !self.found.is_empty() || self.baseline.is_some()
     }
@@ -283,7 +283,7 @@ impl Place {
         }
     }
 
-    /// What a look at these files brings, if one is due.
+    /// Returns the result of a look at these files, if one is due.
     #[cfg(test)]
     pub(super) fn look_at(
         &mut self,
@@ -325,8 +325,9 @@ fn found_of(
     found.collect()
 }
 
-/// Whether a file that a look found may still be written: its content or its name was changed a
-/// moment ago, by a clock that is about this machine's. `read_at` is what that said after the look.
+/// Returns whether a file that a look found may still be written: its content or its name was
+/// changed a moment ago, by a clock that is about this machine's. `read_at` is what that said after
+/// the look.
 pub(super) fn is_young(mark: &Mark, read_at: Wall) -> bool {
     let span_ns = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     let read_ns = read_at.ms().saturating_mul(1_000_000);

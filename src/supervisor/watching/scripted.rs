@@ -76,12 +76,12 @@ impl Scripted {
         self.files.keys().map(PathBuf::as_path)
     }
 
-    /// Whether nothing is to be looked at or taken, now or later.
+    /// Returns whether nothing is to be looked at or taken, now or later.
     pub(crate) fn is_quiet(&self, now: Now) -> bool {
         self.seen.is_none() && self.place.next_wait(now).is_none()
     }
 
-    /// How many files that were found at a path, at the most, are still to be taken.
+    /// Returns how many files that were found at a path, at the most, are still to be taken.
     pub(crate) fn pending(&self, path: &Path) -> usize {
         let found = self.place.found.iter().filter(|found| found.path == path);
         found.count() + usize::from(self.seen.is_some())

@@ -97,7 +97,7 @@ impl Files {
         self.script.paths().map(Path::to_owned).collect()
     }
 
-    /// Whether nothing is to be looked at or taken.
+    /// Returns whether nothing is to be looked at or taken.
     pub(super) fn is_quiet(&self, now: Now) -> bool {
         self.script.is_quiet(now)
     }
