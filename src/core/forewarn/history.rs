@@ -40,8 +40,13 @@ fn timeout(job: &Job, history: &History) -> Option<(String, String)> {
     let timeout = job.policy.timeout?;
     let longest = *history.successes.last()?;
     let limit = show_duration(timeout);
-    let double = show_duration(longest * 2);
-    let hint = format!("write `timeout = \"{double}\"`, twice the longest success");
+    let double = longest * 2;
+    let double = Duration::from_secs(double.as_secs() + u64::from(double.subsec_nanos() > 0));
+    let hint = if double > timeout {
+        format!("write `timeout = \"{}\"`, twice the longest success", show_duration(double))
+    } else {
+        format!("see what they were doing: `jobctl runs --failed {}`", job.name)
+    };
     if history.timeouts > 0 {
         let times = count(history.timeouts, "run");
         return Some((
@@ -90,5 +95,44 @@ fn show(span: Duration) -> String {
         show_duration(Duration::from_secs(span.as_secs()))
     } else {
         show_duration(Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::job::{CommandLine, Name, Policy};
+
+    #[test]
+    fn a_longer_timeout_is_proposed_only_where_it_would_be_longer() {
+        for (timeout, longest, message, hint) in [
+            (
+                8,
+                2007,
+                "1 run timed out (limit 8s); successes take up to 2s 7ms",
+                "see what they were doing: `jobctl runs --failed work`",
+            ),
+            (
+                8,
+                7200,
+                "1 run timed out (limit 8s); successes take up to 7s 200ms",
+                "write `timeout = \"15s\"`, twice the longest success",
+            ),
+        ] {
+            let policy =
+                Policy { timeout: Some(Duration::from_secs(timeout)), ..Policy::default() };
+            let job = Job {
+                name: Name::parse("work").unwrap(),
+                command: CommandLine::Shell("true".into()),
+                schedules: Box::default(),
+                timezone: None,
+                policy: policy.into(),
+            };
+            let successes = vec![Duration::from_millis(longest)];
+            let history = History { successes, timeouts: 1, ..History::default() };
+            let found = look(0, &job, &history);
+            assert_eq!(found[0].message, message);
+            assert_eq!(found[0].hint.as_deref(), Some(hint));
+        }
     }
 }
