@@ -19,7 +19,7 @@ stop_grace = "300ms"
 @KEYS@
 command = '''
 echo "$JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/executed"
-until [ -e "$T/go" ]; do read -t 0.02 _ <> "$T/never" || :; done
+until [ -s "$T/go" ]; do read -t 0.02 _ <> "$T/never" || :; done
 echo "$JOBCTL_RUN/$JOBCTL_ATTEMPT" >> "$T/ended"
 exit $(cat "$T/go")
 '''
