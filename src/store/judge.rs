@@ -364,7 +364,11 @@ mod tests {
             ("CREATE INDEX i ON run(abs(state))", "the index `i`"),
             ("CREATE TRIGGER t AFTER INSERT ON run BEGIN SELECT 1; END", "the trigger `t`"),
             ("ALTER TABLE job ADD COLUMN evil AS (name || name)", "table `job`"),
-            ("CREATE VIRTUAL TABLE f USING rtree(i, a, b)", "the table `f_rowid`"),
+            // As a program writes it whose SQLite has the module.
+            (
+                "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES('table', 'f', 'f', 0, 'CREATE VIRTUAL TABLE f USING fts5(x)'); PRAGMA writable_schema = OFF",
+                "the table `f`",
+            ),
             ("DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS id", "view `runs`"),
             (
                 "DROP TRIGGER run_gone; CREATE TRIGGER run_gone AFTER DELETE ON run BEGIN SELECT 1; END",

@@ -41,7 +41,11 @@ fn a_backup_with_sql_of_another_hand_is_refused_at_once_and_named() {
             "ALTER TABLE job ADD COLUMN g TEXT GENERATED ALWAYS AS (hex(name)) VIRTUAL",
             "its table `job` differs from what jobctl creates",
         ),
-        ("CREATE VIRTUAL TABLE f USING fts5(x)", "the table `f`, which jobctl did not create"),
+        // As a program writes it whose SQLite has the module.
+        (
+            "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES('table', 'f', 'f', 0, 'CREATE VIRTUAL TABLE f USING fts5(x)'); PRAGMA writable_schema = OFF",
+            "the table `f`, which jobctl did not create",
+        ),
     ] {
         let hostile = house.path("hostile");
         fs::copy(&copy, &hostile).expect("it can be copied");
