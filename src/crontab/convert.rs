@@ -99,10 +99,22 @@ fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
             if before == 0 {
                 return String::new();
             }
-            for item in items.iter_mut() {
-                keep(Some(item), |_| Some(whole.clone()));
-            }
+            keep_unnamed(items, whole, tools);
         }
+    }
+}
+
+/// Keeps the jobs that do not load by themselves, or all if each of them does.
+fn keep_unnamed(items: &mut [Item], whole: &str, tools: Tools<'_>) {
+    let reason = |item: &Item| {
+        let Item::Job(_) = item else { return None };
+        let text = write::jobfile(std::slice::from_ref(item), "").text;
+        (tools.refusals)(&text).into_iter().next().map(|refusal| refusal.reason)
+    };
+    let reasons: Vec<Option<String>> = items.iter().map(reason).collect();
+    let is_known = reasons.iter().any(Option::is_some);
+    for (item, own) in items.iter_mut().zip(reasons) {
+        keep(Some(item), |_| if is_known { own.clone() } else { Some(whole.to_owned()) });
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Draft {
     pub(super) cwd: Option<String>,
     /// `mailto`.
     pub(super) mailto: Option<String>,
+    /// Whether it sends no mail of what it prints, although it has an address.
+    pub(super) is_quiet: bool,
     /// `mail_from`.
     pub(super) mail_from: Option<String>,
     /// `jitter`.

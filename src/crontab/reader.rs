@@ -329,6 +329,7 @@ impl<'a> Reader<'a> {
             shell,
             cwd: None,
             jitter: self.now.jitter.clone(),
+            is_quiet: false,
             keys: Vec::new(),
             remarks: Vec::new(),
         }

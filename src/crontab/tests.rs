@@ -303,3 +303,17 @@ fn a_job_that_does_not_load_is_listed() {
     assert_eq!((import.jobs.len(), import.unknown.len()), (1, 1));
     assert_eq!(import.switch_off, ["crontab -l | sed '2s/^/# /' | crontab -"]);
 }
+
+#[test]
+fn a_text_that_is_no_toml_costs_only_the_job_it_is_of() {
+    let request = Request {
+        sources: vec![source("* * * * * a\n* * * * * b\n", Kind::User(None))],
+        ..Request::default()
+    };
+    let refusals = |text: &str| {
+        let refusal = Refusal { job: None, reason: "no".to_owned() };
+        if text.contains("[jobs.a]") { vec![refusal] } else { Vec::new() }
+    };
+    let import = import(&request, Tools { refusals: &refusals, is_zone: &|_| true });
+    assert_eq!((import.jobs.len(), import.unknown.len()), (1, 1));
+}

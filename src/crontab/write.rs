@@ -216,9 +216,11 @@ impl<'a> Shared<'a> {
         let mut lines = Vec::new();
         match (draft.mailto.as_deref(), self.mailto) {
             (own, shared) if own == shared => {}
-            (Some(own), None) => lines.push(mail_lines(own)),
-            (own, Some(_)) => lines.push(format!("mailto = {}", string(own.unwrap_or_default()))),
-            (None, None) => {}
+            (Some(own), None) if !draft.is_quiet => lines.push(mail_lines(own)),
+            (own, _) => lines.push(format!("mailto = {}", string(own.unwrap_or_default()))),
+        }
+        if draft.is_quiet && draft.mailto.is_some() {
+            lines.push("mail_on = \"failure\"".to_owned());
         }
         let mail_from = draft.mail_from.as_deref();
         if mail_from != self.mail_from {

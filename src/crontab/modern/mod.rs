@@ -413,9 +413,7 @@ impl Rewritten {
         draft.cwd = self.cwd.or(draft.cwd.take());
         draft.jitter = self.jitter.or(draft.jitter.take());
         draft.action = Action::Shell(self.text);
-        if self.is_quiet && draft.mailto.is_some() {
-            draft.keys.push(("mail_on", "\"failure\"".to_owned()));
-        }
+        draft.is_quiet |= self.is_quiet;
         is_changed
     }
 }

@@ -149,6 +149,10 @@ fn a_job_whose_output_went_nowhere_still_mails_no_output() {
     let text = modern("MAILTO=ops\n1 * * * * a >/dev/null 2>&1\n2 * * * * b\n").text;
     assert!(text.contains("command = \"a\"\nmail_on = \"failure\"\n"), "{text}");
     assert!(text.contains("mailto = \"ops\"\nmail_on = \"output\"\n\n"), "{text}");
+    for first in ["1 * * * * b\n", "MAILTO=x\n1 * * * * b\n3 * * * * c\n"] {
+        let text = modern(&format!("{first}MAILTO=ops\n1 * * * * a >/dev/null 2>&1\n")).text;
+        assert!(text.ends_with("\nmailto = \"ops\"\nmail_on = \"failure\"\n"), "{text}");
+    }
 }
 
 #[test]
