@@ -89,7 +89,7 @@ pub(super) fn read(fields: &[&str; 5]) -> Result<Fields, String> {
     let text = written.join(" ");
     match Schedule::parse(&text, SEED) {
         Ok(_) => Ok(Fields::Fires { text, rewritten }),
-        Err(error) if error.message.ends_with("never fires") => Ok(Fields::Never(None)),
+        Err(error) if error.message.ends_with("never matches a date") => Ok(Fields::Never(None)),
         Err(error) => Err(error.message),
     }
 }
@@ -279,7 +279,7 @@ impl<'a> Reader<'a> {
         if (*low..=*high).contains(&value) {
             return Ok(());
         }
-        Err(format!("{name} {value} is not in {low}..={high}"))
+        Err(format!("{name} must be {low} to {high}, not {value}"))
     }
 
     fn step_without_range(&self) -> String {

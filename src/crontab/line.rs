@@ -3,6 +3,7 @@
 
 use super::env;
 use super::fields::{self, Fields};
+use crate::core::noun::count;
 
 /// What a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,8 +154,8 @@ fn schedule<'a>(
         (*field, rest) = word(trim(rest));
         if field.is_empty() {
             return Err(format!(
-                "neither `NAME = value` nor five fields and a command: it ends after {index} \
-                     fields"
+                "neither `NAME = value` nor five fields and a command: it ends after {}",
+                count(index, "field")
             ));
         }
     }

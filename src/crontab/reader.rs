@@ -107,8 +107,8 @@ impl<'a> Reader<'a> {
         if !bytes.is_empty() && !bytes.ends_with(b"\n") && *self.kind != Kind::Anacron {
             self.note(
                 None,
-                "the last line has no line feed; it is imported here, but Debian's cron rejects \
-                 such a file",
+                "the last line lacks a newline; Debian's cron ignores the whole file, jobctl \
+                 imports it",
             );
         }
         self.note_refused(first_kept);

@@ -105,7 +105,7 @@ command = \"a\"
 
 # loose
 
-# Not imported (tab:8): neither `NAME = value` nor five fields and a command: it ends after 1 fields
+# Not imported (tab:8): neither `NAME = value` nor five fields and a command: it ends after 1 field
 # nonsense
 
 # above b
@@ -178,7 +178,7 @@ fn what_changes_its_meaning_is_said() {
         ("* * * * * a\n", "without MAILTO, cron mails the output of 1 job"),
         ("MAILTO=x\n* * * * * a\n", "MAILTO of 1 job becomes `mailto`"),
         ("* * * * * a\r\n", "CR LF"),
-        ("* * * * * a", "no line feed"),
+        ("* * * * * a", "lacks a newline"),
         ("\u{feff}* * * * * a\n", "byte order mark"),
         ("* * * * * a &\n", "background"),
         ("* * * * * a \\\\b\n", "cronie keeps both"),

@@ -174,7 +174,7 @@ impl<'a> Value<'a> {
             .filter(|value| range.contains(value));
         let value = value.and_then(|value| T::try_from(value).ok());
         if value.is_none() {
-            self.complain(format_args!("is not in {}..={}", range.start(), range.end()), None);
+            self.complain(format_args!("must be {} to {}", range.start(), range.end()), None);
         }
         value
     }
@@ -200,7 +200,7 @@ impl<'a> Value<'a> {
             // The range bounds the value, so that nothing is cut off.
             Some(milli) if (low..=high).contains(&milli) => Some(milli as u32),
             Some(_) | None => {
-                self.complain(format_args!("is not in {}..={}", low / 1000.0, high / 1000.0), None);
+                self.complain(format_args!("must be {} to {}", low / 1000.0, high / 1000.0), None);
                 None
             }
         }
@@ -263,7 +263,7 @@ impl<'a> Value<'a> {
         match size {
             Ok(size) if (least..=most).contains(&size) => Some(size),
             Ok(_) => {
-                self.complain(format_args!("is not in {least}..={most} bytes"), None);
+                self.complain(format_args!("must be {least} to {most} bytes"), None);
                 None
             }
             Err(usage) => {

@@ -100,7 +100,7 @@ fn a_stop_says_what_it_waits_for_and_when_the_rest_starts() {
     let why = house.ask(&["why", &second]).expect(0).out;
     assert!(why.contains("the supervisor is stopping; it starts after the next start"), "{why}");
     let said = house.ask(&["enqueue", "obeys"]).expect(0).err;
-    assert!(said.contains("the supervisor is stopping: it starts after the next start"), "{said}");
+    assert!(said.contains("the supervisor is stopping; it starts after the next start"), "{said}");
     let doctor = house.ask(&["doctor"]).out;
     assert!(doctor.contains(&format!("{waits}: no runs start")), "{doctor}");
     house.write("go", "");

@@ -539,7 +539,7 @@ fn a_pause_says_who_since_when_and_why() {
     let text = house.ask(&["status"]).out;
     assert!(text.contains(&format!("paused, by {by}: new disk")), "{text}");
     let why = house.ask(&["why", &waits]).expect(0).out;
-    assert!(why.contains("the job is paused until `jobctl resume` (since "), "{why}");
+    assert!(why.contains("the job is paused until `jobctl resume a` (since "), "{why}");
     assert!(why.contains(&format!(", by {by}: new disk)")), "{why}");
     house.ask(&["resume", "a"]).expect(0);
     house.ask(&["resume", "--all"]).expect(0);

@@ -76,7 +76,7 @@ fn a_run_that_waits_is_told_whose_lock_and_place_and_who_is_ahead() {
         &why(&house, &[&same.to_string()]),
         &[&format!("waiting for its place, held by run {holder} for ")],
     );
-    assert_says(&why(&house, &[&holder.to_string()]), &["attempt 1 runs since"]);
+    assert_says(&why(&house, &[&holder.to_string()]), &["attempt 1 has been running since"]);
     house.write("go", "");
     house.wait_state(second, "succeeded");
     assert_says(&why(&house, &["waits"]), &["succeeded", "exit 0"]);
@@ -92,7 +92,7 @@ fn a_rate_a_pause_and_a_missing_supervisor_are_named() {
     let second = house.enqueue(&["slow"]);
     assert_says(&why(&house, &[&second.to_string()]), &["`rate` allows the next start"]);
     house.ask(&["pause", "slow"]).expect(0);
-    assert_says(&why(&house, &["slow"]), &["the job is paused until `jobctl resume`"]);
+    assert_says(&why(&house, &["slow"]), &["the job is paused until `jobctl resume slow`"]);
     house.ask(&["pause", "--all", "--for", "1h"]).expect(0);
     assert_says(&why(&house, &["waits"]), &["everything is paused until 2"]);
     supervisor.kill();

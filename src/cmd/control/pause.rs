@@ -56,7 +56,7 @@ fn until(context: &Context, span: Option<&str>) -> Result<Option<Wall>> {
     };
     let span = context.viewer().parse_span(text)?;
     if span.is_zero() {
-        return Err(Failure::usage(format!("`--for {text}`: must be longer than zero")));
+        return Err(Failure::usage("`--for` must be longer than 0"));
     }
     Ok(Some(context.now.wall + span))
 }

@@ -333,7 +333,7 @@ impl<'a> Parser<'a> {
         if !(low..=high).contains(&number) {
             return Err(plain_error(
                 at,
-                format!("{what} {} is not in {low}..={high}", clip(digits)),
+                format!("{what} must be {low} to {high}, not {}", clip(digits)),
             ));
         }
         Ok(number)

@@ -133,7 +133,7 @@ fn five_fields(text: &str, seed: HashSeed<'_>) -> Result<Calendar, ScheduleError
         let at = words(text).nth(2).map_or(0, |(at, _)| at);
         return Err(error(
             at,
-            "expression never fires".to_owned(),
+            "expression never matches a date".to_owned(),
             "no matching day in the next 40 years".to_owned(),
         ));
     }

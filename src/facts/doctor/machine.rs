@@ -150,8 +150,8 @@ fn synchronised() -> Finding {
         }
         Some(false) => Finding::warning(
             "clock",
-            "not synchronised, as far as the kernel knows",
-            "start a time service such as `chronyd`; in a container, on the host",
+            "the kernel reports it as not synchronised",
+            "start your time service, e.g. chronyd; in a container, on the host",
         ),
         None => Finding::good("clock", "cannot tell here whether it is synchronised"),
     }

@@ -71,7 +71,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
 /// Whether the unit is installed and enabled, and for users whether it outlives their session.
 pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
     if !has_systemd() {
-        return vec![Finding::good("unit", "not checked: systemd does not run here")];
+        return vec![Finding::good("unit", "not checked: this machine does not run systemd")];
     }
     let caller = patient.caller;
     let dirs: Vec<PathBuf> = if caller.is_root {

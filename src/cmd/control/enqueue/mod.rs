@@ -293,19 +293,19 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     };
     let (now, everything) = (context.now.wall, store.supervisor()?);
     if everything.is_paused(now) {
-        let text = "everything is paused: it waits until `jobctl resume --all`";
+        let text = "everything is paused; it waits until `jobctl resume --all`";
         return Ok(Some(text.to_owned()));
     }
     if everything.is_shadow && context.is_supervised()? {
-        let text = "the supervisor runs with --shadow: it waits until one runs without";
+        let text = "the supervisor runs with --shadow; it waits until one runs without";
         return Ok(Some(text.to_owned()));
     }
     if everything.stopping_at.is_some() && context.is_supervised()? {
-        return Ok(Some("the supervisor is stopping: it starts after the next start".to_owned()));
+        return Ok(Some("the supervisor is stopping; it starts after the next start".to_owned()));
     }
     let job = store.job(name)?;
     let is_paused = job.is_some_and(|job| job.is_paused(now));
-    Ok(is_paused.then(|| format!("job `{name}` is paused: it waits until `jobctl resume {name}`")))
+    Ok(is_paused.then(|| format!("job `{name}` is paused; it waits until `jobctl resume {name}`")))
 }
 
 fn wait_for(context: &Context, added: &[Added], deadline: Option<Mono>) -> Result<Exit> {

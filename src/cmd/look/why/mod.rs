@@ -83,12 +83,13 @@ impl Case<'_> {
     }
 
     fn running(&self, run: &RunRow) -> String {
-        let known =
-            if self.is_supervised { "" } else { " as last known (no supervisor is running)" };
+        let known = if self.is_supervised { "" } else { " (last known; no supervisor is running)" };
         let stop = run.stop.map_or("", |_| "; it was asked to stop");
-        let since =
-            run.started_at.map(|at| format!(" since {}", self.time(at))).unwrap_or_default();
-        format!("attempt {} runs{since}{known}{stop}", run.attempt)
+        let what = match run.started_at {
+            Some(at) => format!("has been running since {}", self.time(at)),
+            None => "is running".to_owned(),
+        };
+        format!("attempt {} {what}{known}{stop}", run.attempt)
     }
 
     /// What is next in the queue of a job, else what it did last, else why it has nothing to do.
@@ -119,7 +120,7 @@ impl Case<'_> {
         };
         let mut text = self.of_run(&run)?;
         if run.state.is_ended() {
-            text = format!("{text}. Nothing waits: {}", self.idle(name, Some(&row))?);
+            text = format!("{text}. Nothing is queued; {}", self.idle(name, Some(&row))?);
         }
         Ok((Some(run), text))
     }
@@ -139,7 +140,7 @@ impl Case<'_> {
         };
         let mut parts = Vec::new();
         if job.schedules.is_empty() {
-            parts.push("it has no schedule and its queue is empty".to_owned());
+            parts.push("the job has no schedule and runs only when enqueued".to_owned());
         } else if !job.policy.enabled {
             parts.push("it is not enabled, so no occurrence is planned".to_owned());
         } else if let Some(coming) = self.jobs.coming(job, row, self.viewer.now) {
@@ -161,21 +162,24 @@ impl Case<'_> {
         } else if supervisor.stopping_at.is_some() {
             parts.push("the supervisor is stopping; it starts after the next start".to_owned());
         }
-        let until = |pause: Pause, note: &PauseNote| {
+        let until = |pause: Pause, note: &PauseNote, whose: &str| {
             let until = match pause.until {
                 Some(until) => format!("until {}", self.time(until)),
-                None => "until `jobctl resume`".to_owned(),
+                None => format!("until `jobctl resume {whose}`"),
             };
             let said = Some(note.text()).filter(|text| !text.is_empty());
             let said = said.map(|text| format!(", {text}")).unwrap_or_default();
             format!("{until} (since {}{said})", self.viewer.show(pause.since))
         };
         if let Some(pause) = supervisor.pause.filter(|pause| pause.holds(now)) {
-            parts.push(format!("everything is paused {}", until(pause, &supervisor.pause_note)));
+            parts.push(format!(
+                "everything is paused {}",
+                until(pause, &supervisor.pause_note, "--all")
+            ));
         }
-        let own = row.and_then(|row| Some((row.pause?, &row.pause_note)));
-        if let Some((pause, note)) = own.filter(|(pause, _)| pause.holds(now)) {
-            parts.push(format!("the job is paused {}", until(pause, note)));
+        let own = row.and_then(|row| Some((row.pause?, row)));
+        if let Some((pause, row)) = own.filter(|(pause, _)| pause.holds(now)) {
+            parts.push(format!("the job is paused {}", until(pause, &row.pause_note, &row.name)));
         }
         if row.is_some_and(|row| !row.present) {
             parts.push("the job is not in the jobfile that was last loaded".to_owned());

@@ -79,7 +79,7 @@ fn looked_at(source: Source, path: Option<&Path>) -> Result<(Source, Vec<Note>)>
             let what = format!("{file}: an anacrontab, whose jobs run as root, not as {user}");
             return Err(Failure::usage(what));
         }
-        let text = "read as an anacrontab: its lines have the form of one".to_owned();
+        let text = "looks like an anacrontab, so it was read as one".to_owned();
         let note = Note { file: file.clone(), line: None, text };
         return Ok((Source { kind: Kind::Anacron, ..source }, vec![note]));
     }
