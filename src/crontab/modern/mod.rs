@@ -21,11 +21,16 @@ const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "ksh", "zsh"];
 /// Programs that are asked for at the beginning of a command.
 const PROGRAMS: [&str; 8] = ["cd", "umask", "sleep", "perl", "nice", "timeout", "flock", "ionice"];
 
-/// Words that are a program's to a shell, and none to another program.
+/// Words that a shell does not look up in PATH, or that it reads as syntax: another program runs
+/// something else by that name, or nothing.
 const BUILTINS: &[&str] = &[
-    ".", ":", "alias", "builtin", "case", "cd", "command", "eval", "exec", "exit", "export", "for",
-    "function", "if", "read", "return", "set", "shift", "source", "time", "trap", "type", "ulimit",
-    "umask", "unset", "until", "wait", "while",
+    ".", ":", "alias", "bg", "bind", "break", "builtin", "caller", "case", "cd", "chdir",
+    "command", "compgen", "complete", "continue", "coproc", "declare", "dirs", "disown", "echo",
+    "enable", "eval", "exec", "exit", "export", "fc", "fg", "for", "function", "getopts", "hash",
+    "history", "if", "jobs", "kill", "let", "local", "logout", "mapfile", "popd", "print",
+    "printf", "pushd", "pwd", "read", "readonly", "return", "select", "set", "shift", "shopt",
+    "source", "suspend", "test", "time", "times", "trap", "type", "typeset", "ulimit", "umask",
+    "unalias", "unset", "until", "wait", "whence", "while",
 ];
 
 const NO_KEY: &str = "no key does the same";
@@ -441,9 +446,13 @@ impl<'t> Line<'t> {
 
     /// Errs unless a program starts there, and is all that follows.
     fn runs(&self, at: usize) -> Result<(), &'static str> {
-        let is_program =
-            |word: &str| !word.starts_with('-') && !word.contains('=') && !BUILTINS.contains(&word);
-        match self.plain(at).is_some_and(is_program) && self.is_simple() {
+        let is_program = |word: &str| !word.starts_with('-') && !word.contains('=');
+        if self.plain(at).is_some_and(|word| BUILTINS.contains(&word)) {
+            return Err("without it, the next word would be the shell's own command");
+        }
+        // The shell expands these before it starts the program.
+        let is_nested = self.tokens.iter().any(|token| token.text.contains(['`', '(']));
+        match self.plain(at).is_some_and(is_program) && self.is_simple() && !is_nested {
             true => Ok(()),
             false => Err("it does not apply to the whole command"),
         }
