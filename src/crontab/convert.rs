@@ -20,7 +20,7 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     reader.note_all();
     let Reader { mut items, mut notes, idle, .. } = reader;
     give_names(&mut items);
-    notes.extend(modernise(&mut items, request));
+    notes.extend(modernise(&mut items, request, tools));
     let text = settle(&mut items, &head(request), tools);
     let switch_off = switch_off(request, &items);
     let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
@@ -35,8 +35,11 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
 }
 
 /// Writes keys for programs where that is wanted, else says where it could.
-fn modernise(items: &mut [Item], request: &Request) -> Option<Note> {
-    let jobs = if request.is_modern { modern::apply(items) } else { modern::count(items) };
+fn modernise(items: &mut [Item], request: &Request, tools: Tools<'_>) -> Option<Note> {
+    let jobs = match request.is_modern {
+        true => modern::apply(items, tools),
+        false => modern::count(items, tools),
+    };
     let noun = count(jobs, "job");
     let text = if request.is_modern {
         format!("parts of the commands of {noun} became keys; the line from cron is above each")

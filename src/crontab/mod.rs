@@ -193,4 +193,6 @@ pub(crate) struct Tools<'a> {
     pub(crate) refusals: &'a Refusals<'a>,
     /// Whether a time zone is known.
     pub(crate) is_zone: &'a dyn Fn(&str) -> bool,
+    /// Resolves the links of an absolute path, as far as it exists.
+    pub(crate) real_path: &'a dyn Fn(&str) -> String,
 }

@@ -6,8 +6,12 @@ fn source(text: &str, kind: Kind) -> Source {
     Source { file: "tab".to_owned(), bytes: text.as_bytes().to_vec(), kind, off: Off::Own }
 }
 
+fn tools<'a>(refusals: &'a Refusals<'a>) -> Tools<'a> {
+    Tools { refusals, is_zone: &|zone| zone.contains('/'), real_path: &str::to_owned }
+}
+
 fn import_all(request: &Request) -> Import {
-    import(request, Tools { refusals: &|_| Vec::new(), is_zone: &|zone| zone.contains('/') })
+    import(request, tools(&|_| Vec::new()))
 }
 
 fn of_user(text: &str) -> Import {
@@ -298,8 +302,7 @@ fn a_job_that_does_not_load_is_listed() {
         let refusal = Refusal { job: Some("a".to_owned()), reason: "no".to_owned() };
         if text.contains("[jobs.a]") { vec![refusal] } else { Vec::new() }
     };
-    let tools = Tools { refusals: &refusals, is_zone: &|_| true };
-    let import = import(&request, tools);
+    let import = import(&request, tools(&refusals));
     assert_eq!((import.jobs.len(), import.unknown.len()), (1, 1));
     assert_eq!(import.switch_off, ["crontab -l | sed '2s/^/# /' | crontab -"]);
 }
@@ -314,6 +317,6 @@ fn a_text_that_is_no_toml_costs_only_the_job_it_is_of() {
         let refusal = Refusal { job: None, reason: "no".to_owned() };
         if text.contains("[jobs.a]") { vec![refusal] } else { Vec::new() }
     };
-    let import = import(&request, Tools { refusals: &refusals, is_zone: &|_| true });
+    let import = import(&request, tools(&refusals));
     assert_eq!((import.jobs.len(), import.unknown.len()), (1, 1));
 }

@@ -26,7 +26,11 @@ pub fn crontab(data: &[u8]) {
         }],
         ..Request::default()
     };
-    let tools = Tools { refusals: &refusals, is_zone: &|name| zone(name).is_ok() };
+    let tools = Tools {
+        refusals: &refusals,
+        is_zone: &|name| zone(name).is_ok(),
+        real_path: &str::to_owned,
+    };
     let import = crontab::import(&request, tools);
     let loaded = load(&import.text).unwrap_or_else(|all| panic!("{all:?}\n{}", import.text));
     assert_eq!(loaded.jobs.len(), import.jobs.len(), "{}", import.text);

@@ -388,6 +388,32 @@ fn a_modern_import_has_keys_and_runs_at_the_same_times() {
 }
 
 #[test]
+fn a_modern_import_knows_one_lock_file_and_directory_by_two_paths() {
+    let house = House::empty();
+    let (real, link) = (house.path("real"), house.path("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let (real, link) = (real.display(), link.display());
+    let tab = house.write(
+        "tab",
+        format!(
+            "1 * * * * flock -n {real}/x a\n2 * * * * flock -n {link}/x b\n\
+             3 * * * * cd {link} && c\n4 * * * * cd {real} && d\n"
+        ),
+    );
+    let args = ["--user", "root", "--modern", tab.to_str().unwrap()];
+    let answer = import(&house, &args).expect(0);
+    for line in [
+        format!("command = \"flock -n {real}/x a\""),
+        format!("command = \"flock -n {link}/x b\""),
+        format!("command = \"cd {link} && c\""),
+        "command = \"d\"".to_owned(),
+    ] {
+        assert!(answer.out.contains(&line), "{line}: {}", answer.out);
+    }
+}
+
+#[test]
 fn lines_that_do_nothing_and_reboots_are_no_differences_from_crons_log() {
     let house = House::empty();
     script(&house, "usr/sbin/anacron");

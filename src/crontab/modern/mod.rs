@@ -9,10 +9,11 @@ mod lex;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use super::draft::{Action, Draft, Item};
-use super::name;
 use super::write::string;
+use super::{Tools, name};
 use lex::{Kind, Token, lex};
 
 /// Shells whose texts are read.
@@ -36,10 +37,10 @@ const BUILTINS: &[&str] = &[
 const NO_KEY: &str = "no key does the same";
 
 /// Rewrites the commands of all jobs; answers of how many.
-pub(super) fn apply(items: &mut [Item]) -> usize {
-    let locks: Vec<Option<Lock>> =
-        items.iter().filter_map(job).map(|draft| rewritten(draft, Flock::Replaced).lock).collect();
-    let shared = shared_files(items, &locks);
+pub(super) fn apply(items: &mut [Item], tools: Tools<'_>) -> usize {
+    let lock = |draft| rewritten(draft, Flock::Replaced, tools).lock;
+    let locks: Vec<Option<Lock>> = items.iter().filter_map(job).map(lock).collect();
+    let shared = shared_files(items, &locks, tools);
     let jobs = items.iter_mut().filter_map(|item| match item {
         Item::Job(draft) => Some(draft),
         Item::Comment(_) | Item::Break | Item::Kept(_) => None,
@@ -48,20 +49,21 @@ pub(super) fn apply(items: &mut [Item]) -> usize {
     for (draft, lock) in jobs.zip(&locks) {
         let is_shared = lock.as_ref().is_some_and(|lock| shared.contains(&lock.path));
         let flock = if is_shared { Flock::Left } else { Flock::Replaced };
-        changed += usize::from(rewritten(draft, flock).put_into(draft));
+        changed += usize::from(rewritten(draft, flock, tools).put_into(draft));
     }
     changed
 }
 
 /// How many commands [`apply`] would rewrite.
-pub(super) fn count(items: &[Item]) -> usize {
-    let is_rewritten = |draft: &&Draft| rewritten(draft, Flock::Replaced).text != text_of(draft);
+pub(super) fn count(items: &[Item], tools: Tools<'_>) -> usize {
+    let is_rewritten =
+        |draft: &&Draft| rewritten(draft, Flock::Replaced, tools).text != text_of(draft);
     items.iter().filter_map(job).filter(is_rewritten).count()
 }
 
 /// Lock files that commands name otherwise than all to wait for them, or with which a lock would
 /// have the name of another one.
-fn shared_files(items: &[Item], locks: &[Option<Lock>]) -> HashSet<String> {
+fn shared_files(items: &[Item], locks: &[Option<Lock>], tools: Tools<'_>) -> HashSet<String> {
     let mut shared = HashSet::new();
     let mut known: HashMap<String, &Lock> = HashMap::new();
     for lock in locks.iter().flatten() {
@@ -77,8 +79,9 @@ fn shared_files(items: &[Item], locks: &[Option<Lock>]) -> HashSet<String> {
         }
     }
     for (draft, own) in items.iter().filter_map(job).zip(locks) {
-        for path in text_of(draft).split(|c| !is_in_path(c)) {
-            let path = real_path(path);
+        let text = text_of(draft);
+        for path in text.split(|c| !is_in_path(c)).filter(|path| path.starts_with('/')) {
+            let path = (tools.real_path)(path);
             let is_own = own.as_ref().is_some_and(|own| own.path == path);
             if !is_own && known.contains_key(&path) {
                 shared.insert(path);
@@ -86,14 +89,6 @@ fn shared_files(items: &[Item], locks: &[Option<Lock>]) -> HashSet<String> {
         }
     }
     shared
-}
-
-/// The path behind the links that most systems have.
-fn real_path(path: &str) -> String {
-    let links = [("/var/lock/", "/run/lock/"), ("/var/run/", "/run/")];
-    let real =
-        links.iter().find_map(|(link, to)| Some(format!("{to}{}", path.strip_prefix(link)?)));
-    real.unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether a character does not end the path of a lock file.
@@ -143,7 +138,8 @@ enum Flock {
 }
 
 /// A command on its way to a shorter one.
-struct Rewritten {
+struct Rewritten<'a> {
+    tools: Tools<'a>,
     text: String,
     keys: Vec<(&'static str, String)>,
     cwd: Option<String>,
@@ -162,9 +158,10 @@ enum Rest {
     Text(String),
 }
 
-fn rewritten(draft: &Draft, flock: Flock) -> Rewritten {
+fn rewritten<'a>(draft: &Draft, flock: Flock, tools: Tools<'a>) -> Rewritten<'a> {
     let shell = draft.shell.rsplit('/').next().unwrap_or_default();
     let mut new = Rewritten {
+        tools,
         text: text_of(draft),
         keys: Vec::new(),
         cwd: None,
@@ -183,7 +180,7 @@ fn rewritten(draft: &Draft, flock: Flock) -> Rewritten {
     new
 }
 
-impl Rewritten {
+impl Rewritten<'_> {
     /// Takes a program off the beginning; false if there is none that can go.
     fn shorten(&mut self) -> bool {
         let text = std::mem::take(&mut self.text);
@@ -228,6 +225,16 @@ impl Rewritten {
         });
         if !is_and || !is_one || self.cwd.is_some() {
             return Err("with `cwd`, the command would not run if the directory is missing");
+        }
+        // `cd` keeps the name of a link in PWD, `cwd` does not.
+        if Path::new(&(self.tools.real_path)(path)) != Path::new(path) {
+            return Err("a part of its path is a link, which `cwd` resolves");
+        }
+        let asks = |token: &Token<'_>| {
+            token.text == "cd" || ["..", "PWD", "pwd"].iter().any(|it| token.text.contains(it))
+        };
+        if line.tokens.iter().skip(3).any(asks) {
+            return Err("the command asks for its directory, or goes to another one");
         }
         let rest = line.from(3)?;
         self.cwd = Some(path.to_owned());
@@ -344,7 +351,7 @@ impl Rewritten {
             path.starts_with('/') && !path.ends_with('/') && path.chars().all(is_in_path)
         };
         let path = line.plain(at).filter(is_path);
-        let path = real_path(path.ok_or("its file is not a literal absolute path")?);
+        let path = (self.tools.real_path)(path.ok_or("its file is not a literal absolute path")?);
         at += 1;
         if waits && self.has("timeout") {
             return Err("the timeout includes the time it waits");

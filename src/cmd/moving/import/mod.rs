@@ -161,7 +161,18 @@ pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
 
 fn convert(request: &Request) -> Import {
     let is_zone = |name: &str| zone::load(name).is_ok();
-    crontab::import(request, Tools { refusals: &refusals, is_zone: &is_zone })
+    let tools = Tools { refusals: &refusals, is_zone: &is_zone, real_path: &real_path };
+    crontab::import(request, tools)
+}
+
+/// Resolves the links of a path; what does not exist stays as it is.
+fn real_path(path: &str) -> String {
+    let path = Path::new(path);
+    let real = path.ancestors().find_map(|parent| {
+        let rest = path.strip_prefix(parent).ok()?;
+        Some(parent.canonicalize().ok()?.components().chain(rest.components()).collect())
+    });
+    real.unwrap_or_else(|| path.to_owned()).to_string_lossy().into_owned()
 }
 
 /// Why a text does not load as a jobfile.
