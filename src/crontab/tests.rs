@@ -43,6 +43,7 @@ env.RANDOM_DELAY = \"5\"
 env.SHELL = \"/bin/bash\"
 mailto = \"a@b, c\"
 mail_on = \"output\"
+hook_interval = \"0s\"
 jitter = \"5m\"
 
 [jobs.a]
@@ -163,7 +164,7 @@ fn the_address_of_most_jobs_is_the_default() {
     let import = of_user(
         "1 * * * * a\nMAILTO=ops\nMAILFROM=cron@x\n2 * * * * b\nMAILTO=dev\n3 * * * * c\nMAILTO=ops\n4 * * * * d\n",
     );
-    let shared = "\nmailto = \"ops\"\nmail_on = \"output\"\nmail_from = \"cron@x\"\n\n";
+    let shared = "\nmailto = \"ops\"\nmail_on = \"output\"\nhook_interval = \"0s\"\nmail_from = \"cron@x\"\n\n";
     assert!(import.text.contains(shared), "{}", import.text);
     let of_job = |name: &str| {
         let (_, job) = import.text.split_once(&format!("[jobs.{name}]\n")).unwrap();

@@ -248,7 +248,8 @@ fn variable(name: &str, value: &str) -> String {
 }
 
 fn mail_lines(mailto: &str) -> String {
-    format!("mailto = {}\nmail_on = \"output\"", string(mailto))
+    // As cron, without holding mail back to send several together.
+    format!("mailto = {}\nmail_on = \"output\"\nhook_interval = \"0s\"", string(mailto))
 }
 
 /// A key of TOML.

@@ -162,7 +162,10 @@ fn a_lock_file_of_several_lines_is_a_lock_only_if_all_wait_for_it() {
 fn a_job_whose_output_went_nowhere_still_mails_no_output() {
     let text = modern("MAILTO=ops\n1 * * * * a >/dev/null 2>&1\n2 * * * * b\n").text;
     assert!(text.contains("command = \"a\"\nmail_on = \"failure\"\n"), "{text}");
-    assert!(text.contains("mailto = \"ops\"\nmail_on = \"output\"\n\n"), "{text}");
+    assert!(
+        text.contains("mailto = \"ops\"\nmail_on = \"output\"\nhook_interval = \"0s\"\n\n"),
+        "{text}"
+    );
     for first in ["1 * * * * b\n", "MAILTO=x\n1 * * * * b\n3 * * * * c\n"] {
         let text = modern(&format!("{first}MAILTO=ops\n1 * * * * a >/dev/null 2>&1\n")).text;
         assert!(text.ends_with("\nmailto = \"ops\"\nmail_on = \"failure\"\n"), "{text}");
