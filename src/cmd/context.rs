@@ -9,6 +9,7 @@ use crate::cli::Global;
 use crate::cmd::state_key::{self, Named};
 use crate::cmd::{Exit, Failure, Result, Viewer, plain};
 use crate::cmd::{Out, said, trust};
+use crate::core::shell;
 use crate::core::time::Now;
 use crate::os::paths::Caller;
 use crate::os::{clock, inside, wake, zone};
@@ -114,6 +115,21 @@ impl Context {
         let system = Caller { is_root: true, ..Caller::default() };
         let jobfile = system.default_jobfile().ok().filter(|path| !is_own && path.exists())?;
         Some(format!("for the system's jobfile, {}, use `sudo jobctl status`", jobfile.display()))
+    }
+
+    /// The command line that reaches the same store: `jobctl`, with the options that were given.
+    /// What the environment says need not be repeated.
+    pub(crate) fn jobctl(&self) -> String {
+        let option = |name, variable, path: &Option<PathBuf>| {
+            let inherited = std::env::var_os(variable);
+            let path = path.as_ref().filter(|path| inherited.as_deref() != Some(path.as_os_str()));
+            let path = path?.to_string_lossy();
+            let quoted = shell::quote(&path, |c| c.is_alphanumeric() || "-_./".contains(c));
+            Some(format!(" {name} {quoted}"))
+        };
+        let jobfile = option("--jobfile", "JOBCTL_JOBFILE", &self.global.jobfile);
+        let state_dir = option("--state-dir", "JOBCTL_STATE_DIR", &self.global.state_dir);
+        ["jobctl".to_owned()].into_iter().chain(jobfile).chain(state_dir).collect()
     }
 
     /// The one who looks.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::support::{House, Need, is_root, skipped};
+use crate::support::{House, Need, answer_of, is_root, skipped};
 use crate::terminals::on_terminal_of;
 
 /// The page on a terminal of so many columns.
@@ -361,4 +361,22 @@ fn doctor_finds_locks_of_strangers_mail_without_a_mailer_and_commands_that_cron_
         );
     }
     assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
+fn hints_of_status_name_the_jobfile_and_the_state_directory_that_were_given() {
+    let house = House::new("[jobs.fails]\ncommand = 'exit 3'\n");
+    let _supervisor = house.start();
+    let run = house.enqueue(&["fails"]);
+    house.wait_state(run, "failed");
+    let inherited = house.ask(&["status"]).expect(0).out;
+    assert!(inherited.contains(&format!("`jobctl retry {run}` runs it again")), "{inherited}");
+    let (jobfile, state_dir) = (house.jobfile(), house.state_dir());
+    let mut command = house.jobctl();
+    command.env_remove("JOBCTL_JOBFILE").env_remove("JOBCTL_STATE_DIR");
+    command.arg("--jobfile").arg(&jobfile).arg("--state-dir").arg(&state_dir).arg("status");
+    let given = answer_of(&mut command).expect(0).out;
+    let (jobfile, state_dir) = (jobfile.display(), state_dir.display());
+    let hint = format!("`jobctl --jobfile {jobfile} --state-dir {state_dir} retry {run}` runs it");
+    assert!(given.contains(&hint), "{given}");
 }

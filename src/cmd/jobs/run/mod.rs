@@ -10,13 +10,12 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::{self, Global};
+use crate::cli;
 use crate::cmd::InFile;
 use crate::cmd::jobset;
 use crate::cmd::trust;
 use crate::cmd::{Context, Exit, Failure, Out, Result, plain};
 use crate::core::job::{Job, LogFormat, OnStop, Settings};
-use crate::core::shell;
 use crate::core::time::Now;
 use crate::facts::traffic::running_max;
 use crate::jobfile::{Jobfile, LoadError};
@@ -79,21 +78,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     reserve::make_way(state_dir).in_file(state_dir)?;
     let exit = service.serve(&mut office, &signals)?;
     if std::io::stderr().is_terminal() {
-        context.say(&what_next(&context.global));
+        context.say(&what_next(&context.jobctl()));
     }
     Ok(exit)
 }
 
-/// What somebody who tries a jobfile in a terminal may do next, with the options that were given.
-fn what_next(global: &Global) -> String {
-    let quote = |path: &PathBuf| {
-        shell::quote(&path.to_string_lossy(), |c| c.is_alphanumeric() || "-_./".contains(c))
-    };
-    let option = |name, path: &Option<PathBuf>| {
-        path.as_ref().map(|path| format!(" {name} {}", quote(path))).unwrap_or_default()
-    };
-    let jobfile = option("--jobfile", &global.jobfile);
-    let jobctl = format!("jobctl{jobfile}{}", option("--state-dir", &global.state_dir));
+/// What somebody who tries a jobfile in a terminal may do next.
+fn what_next(jobctl: &str) -> String {
     format!(
         "stopped; next, try\n  {jobctl} status          see the jobs and what failed\n  \
          {jobctl} runs            list the runs\n  \

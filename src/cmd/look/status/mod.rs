@@ -56,6 +56,7 @@ pub(crate) fn print_once(
     let page = page::Page {
         status: &status,
         viewer: &context.viewer(),
+        jobctl: context.jobctl(),
         elsewhere: context.system_supervisor(),
         lines_max: lines_max.filter(|_| !args.all),
         is_failed_only: args.failed,

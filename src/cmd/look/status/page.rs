@@ -10,6 +10,8 @@ pub(super) struct Page<'a> {
     pub(super) status: &'a Status<'a>,
     /// Who looks.
     pub(super) viewer: &'a Viewer,
+    /// The command line that reaches the same store.
+    pub(super) jobctl: String,
     /// Where the supervisor of the system is, for those who have another one.
     pub(super) elsewhere: Option<String>,
     /// How many lines there are for it, if it is shown again and again.

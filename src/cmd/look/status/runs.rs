@@ -44,10 +44,14 @@ fn print_failed(page: &Page<'_>, failed: &List<RunRow>, out: &mut Out) -> Result
         [only] if are_all => (only.id.to_string(), only.id.to_string()),
         _ => ("ID".to_owned(), "--failed".to_owned()),
     };
-    let all = if are_all { "" } else { "`jobctl runs --failed` lists all, " };
+    let jobctl = &page.jobctl;
+    let all = match are_all {
+        true => String::new(),
+        false => format!("`{jobctl} runs --failed` lists all, "),
+    };
     let hint = format!(
-        "{all}`jobctl logs {id}` shows its output, `jobctl retry {others}` runs it again, \
-             `jobctl ack {others}` acknowledges it"
+        "{all}`{jobctl} logs {id}` shows its output, `{jobctl} retry {others}` runs it again, \
+         `{jobctl} ack {others}` acknowledges it"
     );
     print_words(&hint, out)
 }

@@ -57,7 +57,7 @@ impl Page<'_> {
         match self.status.left_out + all.len() - shown.len() {
             0 => {}
             more => {
-                let text = format!("and {more} more jobs: `jobctl status --all`");
+                let text = format!("and {more} more jobs: `{} status --all`", self.jobctl);
                 out.line(out.styled(Style::Dim, &text))?;
             }
         }
@@ -83,9 +83,9 @@ fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
     fields.put("jobfile", supervisor.jobfile.clone());
     let error = supervisor.jobfile_error.as_deref().map(|error| {
         let more = if error.contains("`jobctl reload`") {
-            "load it now with `jobctl reload`"
+            format!("load it now with `{} reload`", page.jobctl)
         } else {
-            "see `jobctl check`"
+            format!("see `{} check`", page.jobctl)
         };
         format!("{} ({more})", first_line(error))
     });
@@ -346,6 +346,7 @@ mod tests {
         let page = Page {
             status: &gather(&overview, &jobs, (Extent::Page, now)),
             viewer: &viewer,
+            jobctl: "jobctl".to_owned(),
             elsewhere: None,
             lines_max: None,
             is_failed_only: false,
@@ -367,6 +368,7 @@ mod tests {
         let page = Page {
             status: &gather(&overview, &jobs, (Extent::Page, now)),
             viewer: &viewer,
+            jobctl: "jobctl".to_owned(),
             elsewhere: None,
             lines_max: None,
             is_failed_only: false,
