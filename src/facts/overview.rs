@@ -37,6 +37,9 @@ pub(crate) struct Supervisor {
     pub(crate) stopping_at: Option<Wall>,
     /// The runs that a stop waits for, some of them.
     pub(crate) waits_for: Vec<i64>,
+    /// Whether hooks or mails are all that it waits for.
+    #[serde(skip)]
+    waits_for_notices: bool,
     /// The pause of everything.
     #[serde(skip)]
     pub(crate) pause: Option<Pause>,
@@ -58,6 +61,7 @@ impl Supervisor {
             shadow: row.is_shadow && is_running,
             stopping_at: row.stopping_at.filter(|_| is_running),
             waits_for: Vec::new(),
+            waits_for_notices: false,
             pause: row.pause,
             pause_note: row.pause_note,
         }
@@ -67,6 +71,7 @@ impl Supervisor {
     pub(crate) fn stopping(&self) -> Option<String> {
         self.stopping_at?;
         Some(match self.waits_for.as_slice() {
+            [] if self.waits_for_notices => "stopping, waits for hooks or mail".to_owned(),
             [] => "stopping".to_owned(),
             [one] => format!("stopping, waits for run {one}"),
             several => {
@@ -82,6 +87,8 @@ impl Supervisor {
             let filter = Filter { states: vec![State::Running], ..Filter::default() };
             let newest = store.runs(&filter, Some(WAITS_MAX))?;
             self.waits_for = newest.iter().rev().map(|run| run.id).collect();
+            self.waits_for_notices =
+                self.waits_for.is_empty() && !store.notices_under_way()?.is_empty();
         }
         Ok(())
     }

@@ -319,3 +319,26 @@ fn a_stop_takes_no_longer_than_its_time_also_where_a_grace_is_longer() {
         (&"failed".into(), &"shutdown".into(), &9.into())
     );
 }
+
+#[test]
+fn a_stop_that_waits_only_for_a_hook_says_so() {
+    let hook = r#"on_failure = 'echo x >> "$T/told"; until [ -e "$T/go" ]; do sleep 0.05; done'"#;
+    let house = house(
+        "[defaults]\nhook_interval = '0s'",
+        &format!("[jobs.fails]\ncommand = 'exit 4'\n{hook}"),
+    );
+    let mut supervisor = house.start();
+    house.enqueue(&["fails"]);
+    house.wait_lines("told", 1);
+    supervisor.send(Signal::SIGTERM);
+    wait_for("the store to say that it stops", || {
+        house.status()["supervisor"]["stopping_at"].as_str().map(str::to_owned)
+    });
+    let status = house.ask(&["status"]).expect(0).out;
+    assert!(status.starts_with("supervisor  stopping, waits for hooks or mail, pid "), "{status}");
+    let doctor = house.ask(&["doctor"]).out;
+    assert!(doctor.contains("stopping, waits for hooks or mail: no runs start"), "{doctor}");
+    assert!(!doctor.contains("jobctl cancel"), "{doctor}");
+    house.write("go", "");
+    assert_eq!(supervisor.wait_code(), 0);
+}

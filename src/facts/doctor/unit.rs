@@ -23,7 +23,11 @@ fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding
     patient.store.as_ref().map(|store| supervisor.read_waits(store)).transpose()?;
     Ok(supervisor.stopping().map(|text| {
         let message = format!("{text}: no runs start");
-        Finding::warning("supervisor", message, "wait, or cancel those runs with `jobctl cancel`")
+        let hint = match supervisor.waits_for.is_empty() {
+            true => "wait",
+            false => "wait, or cancel those runs with `jobctl cancel`",
+        };
+        Finding::warning("supervisor", message, hint)
     }))
 }
 

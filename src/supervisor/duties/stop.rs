@@ -29,7 +29,7 @@ impl Memory {
 /// When the next attempt's time is over.
 pub(super) fn due(memory: &Memory) -> Option<When> {
     let stopping = memory.stopping.filter(Stopping::finishes)?;
-    if stopping.unnoted_since().is_some() && !memory.live.is_empty() {
+    if stopping.unnoted_since().is_some() && memory.live.iter().next().is_some() {
         return Some(When::Soon);
     }
     let live = || memory.live.iter().map(|(_, live)| live).filter(|live| live.is_of_a_job());
