@@ -1,8 +1,9 @@
-//! The last lines that an attempt printed.
+//! The last lines that an attempt printed, or why it was never started.
 
 use std::collections::HashMap;
 
 use crate::core::escape;
+use crate::core::run::Reason;
 use crate::store::{RunRow, Store, StoreError};
 
 /// As much of the output is looked at, half of it from its beginning.
@@ -27,9 +28,13 @@ pub(crate) fn last_lines(
     Ok(last.iter().map(|line| escape::bytes(line).chars().take(LINE_MAX).collect()).collect())
 }
 
-/// The last line of each of these runs that printed one.
+/// The last line of each of these runs that printed one; of one that could not be started, why.
 pub(crate) fn last_line_of_each(store: &Store, runs: &[RunRow]) -> HashMap<i64, String> {
     // Output that cannot be read is no reason to show nothing.
-    let last = |run: &RunRow| last_lines(store, run, 1).unwrap_or_default().pop();
+    let last = |run: &RunRow| {
+        let error = || run.error.as_deref().filter(|_| run.reason == Some(Reason::Spawn));
+        let said = last_lines(store, run, 1).unwrap_or_default().pop();
+        said.or_else(|| Some(escape::text(error()?).chars().take(LINE_MAX).collect()))
+    };
     runs.iter().filter_map(|run| Some((run.id, last(run)?))).collect()
 }

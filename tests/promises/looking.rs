@@ -380,3 +380,17 @@ fn hints_of_status_name_the_jobfile_and_the_state_directory_that_were_given() {
     let hint = format!("`jobctl --jobfile {jobfile} --state-dir {state_dir} retry {run}` runs it");
     assert!(given.contains(&hint), "{given}");
 }
+
+#[test]
+fn status_shows_why_a_run_could_not_be_started_and_points_to_why() {
+    let house = House::new("[jobs.gone]\ncommand = ['/no/such/program']\n");
+    let _supervisor = house.start();
+    let run = house.enqueue(&["gone"]);
+    house.wait_state(run, "failed");
+    let status = house.ask(&["status"]).expect(0).out;
+    let failed = house.ask(&["runs", "--failed"]).expect(0).out;
+    for text in [&status, &failed] {
+        assert!(text.contains("no such file"), "{text}");
+    }
+    assert!(status.contains(&format!("`jobctl why {run}` says why, `jobctl retry")), "{status}");
+}

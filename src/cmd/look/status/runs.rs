@@ -7,6 +7,7 @@ use crate::cmd::look::status::page::Page;
 use crate::cmd::look::status::untold;
 use crate::cmd::{Cell, Out, Result, Style, Table};
 use crate::core::ended::HowItEnded;
+use crate::core::run::Reason;
 use crate::facts::status::{List, Why};
 use crate::facts::traffic::{Holder, Obstacle};
 use crate::store::RunRow;
@@ -49,8 +50,14 @@ fn print_failed(page: &Page<'_>, failed: &List<RunRow>, out: &mut Out) -> Result
         true => String::new(),
         false => format!("`{jobctl} runs --failed` lists all, "),
     };
+    let look = match failed.runs.as_slice() {
+        [only] if are_all && only.reason == Some(Reason::Spawn) => {
+            format!("`{jobctl} why {id}` says why")
+        }
+        _ => format!("`{jobctl} logs {id}` shows its output"),
+    };
     let hint = format!(
-        "{all}`{jobctl} logs {id}` shows its output, `{jobctl} retry {others}` runs it again, \
+        "{all}{look}, `{jobctl} retry {others}` runs it again, \
          `{jobctl} ack {others}` acknowledges it"
     );
     print_words(&hint, out)
