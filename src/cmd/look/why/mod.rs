@@ -1,6 +1,7 @@
 //! `jobctl why`: one paragraph on why a run waits, was skipped or gave up, or why a job did not run
 //! at a time.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::json;
@@ -193,6 +194,7 @@ impl Case<'_> {
         let until = if at.ms() % 60_000 == 0 { at + MINUTE } else { at + Duration::from_secs(1) };
         if let Some(row) = &row {
             let mut runs = self.store.runs_of_instant(row.id, at, until)?;
+            runs.retain(|run| !self.is_between(run, (name, row), at..until));
             if let Some(run) = runs.pop() {
                 let mut text = self.of_run(&run)?;
                 for other in &runs {
@@ -206,6 +208,21 @@ impl Case<'_> {
             Some(job) => self.unrecorded(job, row.as_ref(), at, until)?,
         };
         Ok((None, format!("job `{name}`: {text}")))
+    }
+
+    /// Returns whether a run stands for earlier and later occurrences, but for none of that time.
+    /// Only a schedule that has its ends can tell: it may have changed since.
+    fn is_between(&self, run: &RunRow, (name, row): (&str, &JobRow), time: Range<Wall>) -> bool {
+        let (Some(job), Some(first), Some(last)) =
+            (self.jobs.get(name), run.scheduled_at, run.last_scheduled_at)
+        else {
+            return false;
+        };
+        let from =
+            |at: Wall| Some(self.jobs.next(job, row.grid_at, at.just_before())?.occurrence.at);
+        let ends_are_outside = first < time.start && last >= time.end;
+        let has_ends = || [first, last].iter().all(|at| from(*at) == Some(*at));
+        ends_are_outside && has_ends() && from(time.start).is_none_or(|at| at >= time.end)
     }
 
     /// Why there is no row of a time.
@@ -259,5 +276,47 @@ impl Case<'_> {
 
     fn time(&self, at: Wall) -> String {
         format!("{} ({})", self.viewer.show(at), self.viewer.relative(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::run::{Cause, Reason};
+    use crate::facts::jobs::tests::jobs;
+    use crate::store::NewSkip;
+
+    #[test]
+    fn a_skip_of_many_occurrences_answers_for_no_other_time() {
+        let store = Store::in_memory();
+        let noon = Wall::from_secs(1_785_067_200);
+        let later = |secs: u64| noon + Duration::from_secs(secs);
+        let job_id = store.register_job("a", &[], Some("0 * * * *"), noon).unwrap().id;
+        let skip = NewSkip {
+            job_id,
+            cause: Cause::Schedule,
+            scheduled_at: noon,
+            last_scheduled_at: Some(later(7200)),
+            count: 3,
+            reason: Reason::Missed,
+            by: None,
+            same_since: None,
+            now: later(7300),
+        };
+        store.record_skip(&skip).unwrap();
+        let answer = |schedule: &str, at: Wall| {
+            let viewer = Viewer { zone: crate::os::zone::load("UTC").unwrap(), now: later(7300) };
+            let jobs = jobs(&format!(
+                "timezone = 'UTC'\n[jobs.a]\nschedule = '{schedule}'\ncommand = 'x'\n"
+            ));
+            let case = Case { store: &store, jobs: &jobs, viewer, is_supervised: true };
+            case.of_instant("a", at).unwrap().1
+        };
+        for at in [noon, later(3600), later(7200)] {
+            assert!(answer("0 * * * *", at).starts_with("run 1 of `a`: "));
+        }
+        assert!(answer("0 * * * *", later(1800)).contains("not scheduled at "));
+        // Another schedule cannot tell.
+        assert!(answer("15 * * * *", later(1800)).starts_with("run 1 of `a`: "));
     }
 }
