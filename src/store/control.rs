@@ -77,6 +77,8 @@ impl Store {
                 State::Scheduled | State::Queued | State::Running => refused(run),
                 State::Succeeded if force == Force::No => refused(run),
                 State::Retrying => queue_retrying(tx, id, now),
+                // It would report all its occurrences as what becomes of one.
+                State::Skipped if run.count > 1 => refused(run),
                 State::Succeeded | State::Failed | State::Skipped | State::Cancelled => {
                     queue_ended(tx, &run, fresh, now)
                 }

@@ -181,6 +181,14 @@ impl Retry {
                 Failure::no(format!("run {id} has succeeded ({})", at(run.ended_at)))
                     .hint(format!("run it again with `jobctl retry --force {id}`")),
             ),
+            State::Skipped if run.count > 1 => {
+                let (count, job) = (run.count, &run.job);
+                let message = format!("run {id} stands for {count} skipped occurrences");
+                Some(
+                    Failure::no(message)
+                        .hint(format!("to run its job once, use `jobctl enqueue {job}`")),
+                )
+            }
             State::Retrying
             | State::Succeeded
             | State::Failed
@@ -226,6 +234,17 @@ mod tests {
 
     fn in_state(state: State) -> RunRow {
         RunRow { state, attempt: 2, ..sample_run() }
+    }
+
+    #[test]
+    fn a_run_of_several_occurrences_is_refused() {
+        let several = RunRow { count: 3, ..in_state(State::Skipped) };
+        let failure = retry(Force::Yes).refusal_by_state(&several).unwrap();
+        assert_eq!(failure.message, "run 412 stands for 3 skipped occurrences");
+        let hint = "to run its job once, use `jobctl enqueue backup`";
+        assert_eq!(failure.hint.as_deref(), Some(hint));
+        let one = in_state(State::Skipped);
+        assert_eq!(retry(Force::No).refusal_by_state(&one), None);
     }
 
     #[test]

@@ -128,6 +128,8 @@ fn skips_of_one_cause_in_a_row_are_one_row() {
     assert_ne!(store.record_skip(&skip(120, 2)).unwrap(), first);
     let row = run(&store, first);
     assert_eq!((row.count, row.last_scheduled_at, row.by), (2, Some(later(60)), Some(1)));
+    let answer = store.retry_if_ended(first, Some(1), later(180), Force::Yes).unwrap();
+    assert!(matches!(answer, Answer::Refused(_)));
     assert_counters_are_true(&store);
 }
 
