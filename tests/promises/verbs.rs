@@ -543,6 +543,9 @@ fn a_pause_says_who_since_when_and_why() {
     assert!(why.contains(&format!(", by {by}: new disk)")), "{why}");
     house.ask(&["resume", "a"]).expect(0);
     house.ask(&["resume", "--all"]).expect(0);
+    let said = house.ask(&["pause", "a", "--reason", &"x".repeat(201)]).expect_refusal(2);
+    assert!(said.err.contains("201 characters are too many; at most 200"), "{}", said.err);
+    house.ask(&["pause", "a", "--reason", &"\u{e9}".repeat(200)]).expect(0);
     house.ask(&["pause", "a"]).expect(0);
     assert!(house.status()["jobs"][0]["pause"]["reason"].is_null());
 }

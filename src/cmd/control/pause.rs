@@ -10,8 +10,12 @@ use crate::core::time::Wall;
 use crate::os::user;
 use crate::store::{Scope, Store};
 
+/// Characters of a reason: it is shown in one line.
+const REASON_MAX: usize = 200;
+
 /// Answers `jobctl pause`.
 pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Result<Exit> {
+    refuse_long(args.reason.as_deref())?;
     let until = until(context, args.span.as_deref())?;
     let scope = scope(args.job.as_deref());
     let mut store = context.open_write()?;
@@ -23,6 +27,15 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     selection::ring(context, "the next one keeps the pause")?;
     let facts = json!({ "job": args.job, "paused": true, "until": until, "by": note.by, "reason": note.reason });
     context.tell(&facts, &words(context, scope, until), out)
+}
+
+fn refuse_long(reason: Option<&str>) -> Result<()> {
+    match reason.map_or(0, |text| text.chars().count()) {
+        0..=REASON_MAX => Ok(()),
+        len => Err(Failure::usage(format!(
+            "pause --reason: {len} characters are too many; at most {REASON_MAX}"
+        ))),
+    }
 }
 
 /// Who pauses: the one who became root by sudo(8), else the user of this process.
