@@ -49,7 +49,7 @@ impl Reader<'_> {
                 "`\\\\` is written as `\\`, as Debian's cron reads it; cronie keeps both",
             );
         }
-        if command.trim_end().ends_with('&') {
+        if command.trim_end().strip_suffix('&').is_some_and(|it| !it.ends_with('&')) {
             self.note(
                 line,
                 "ends with `&`: the run ends at once, and output of the background process is \

@@ -203,6 +203,7 @@ fn what_changes_its_meaning_is_said() {
         assert_eq!(import.jobs.len(), 1, "{text}");
         assert!(notes(&import).contains(word), "{text}: {}", notes(&import));
     }
+    assert!(!notes(&of_user("* * * * * a &&\n")).contains("background"));
     let cut = of_user("* * * * * echo '%'\n").text;
     assert!(
         cut.contains("which is probably a mistake. A jobfile takes `%` literally.\n[jobs.echo]"),

@@ -382,7 +382,7 @@ impl Rewritten<'_> {
         let Some(line) = lex(&text).map(|tokens| Line { tokens }) else {
             return;
         };
-        let [.., file, errors] = line.tokens.as_slice() else {
+        let [_, .., file, errors] = line.tokens.as_slice() else {
             return;
         };
         let is_all =

@@ -109,6 +109,7 @@ fn what_a_key_would_not_mean_stays() {
         "sleep ${RANDOM:0:2}; a",
         "a >> /var/log/a.log 2>&1",
         "a > /dev/null",
+        ">/dev/null 2>&1",
         "a && b >/dev/null 2>&1",
         "nice a 'b",
         "A=1 nice a",
