@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum, value_parser};
 
-use super::Filters;
+use super::{Filters, run_id};
 
 /// `jobctl enqueue`.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Enqueue {
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
     /// Start it after these runs succeeded; cancel it if one of them does not
-    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with_all = ["delay", "at"], value_parser = value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with_all = ["delay", "at"], value_parser = run_id)]
     pub(crate) after: Vec<i64>,
     /// Cancel it if it has not started by this time
     #[arg(long, value_name = "TIME")]
@@ -78,7 +78,7 @@ pub(crate) enum OnConflict {
 )]
 pub(crate) struct Exec {
     /// Use the job, arguments and standard input of this run
-    #[arg(long, value_name = "ID", conflicts_with = "words", value_parser = value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "ID", conflicts_with = "words", value_parser = run_id)]
     pub(crate) run: Option<i64>,
     /// Connect the command to this standard input, for example a terminal
     #[arg(long)]
@@ -99,7 +99,7 @@ pub(crate) struct Exec {
 )]
 pub(crate) struct Retry {
     /// Ids of runs
-    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
+    #[arg(value_parser = run_id, conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
     /// With --failed: include older failed occurrences
     #[arg(long, requires = "failed")]
@@ -125,7 +125,7 @@ pub(crate) struct Retry {
 )]
 pub(crate) struct Cancel {
     /// Ids of runs
-    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
+    #[arg(value_parser = run_id, conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
     /// Only print what would be done
     #[arg(long)]
@@ -142,7 +142,7 @@ pub(crate) struct Cancel {
 )]
 pub(crate) struct Ack {
     /// Ids of runs
-    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "filters", required_unless_present = "filters")]
+    #[arg(value_parser = run_id, conflicts_with = "filters", required_unless_present = "filters")]
     pub(crate) ids: Vec<i64>,
     /// Only print what would be done
     #[arg(long)]
@@ -159,7 +159,7 @@ pub(crate) struct Ack {
 )]
 pub(crate) struct Wait {
     /// Ids of runs
-    #[arg(value_parser = value_parser!(i64).range(1..), conflicts_with = "idle", required_unless_present = "idle")]
+    #[arg(value_parser = run_id, conflicts_with = "idle", required_unless_present = "idle")]
     pub(crate) ids: Vec<i64>,
     /// Wait until nothing is due or running
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! The arguments of verbs that only look.
 
+use std::fmt;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, value_parser};
 
@@ -133,12 +135,41 @@ pub(crate) struct Runs {
     pub(crate) filters: Filters,
 }
 
+/// Reads the id of a run.
+pub(super) fn run_id(text: &str) -> Result<i64, IdError> {
+    match text.parse::<i64>() {
+        Ok(id) if id >= 1 => Ok(id),
+        Ok(_) => Err(IdError::TooSmall),
+        Err(_) => Err(IdError::NoNumber(text.to_owned())),
+    }
+}
+
+/// Why a text is not the id of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum IdError {
+    /// It is not a number that fits.
+    NoNumber(String),
+    /// It is zero or less.
+    TooSmall,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNumber(text) => write!(f, "`{text}` is not a run id"),
+            Self::TooSmall => f.write_str("run ids start at 1"),
+        }
+    }
+}
+
+impl std::error::Error for IdError {}
+
 /// `jobctl show`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  jobctl show 412\n  jobctl --json show 412")]
 pub(crate) struct Show {
     /// Id of the run
-    #[arg(value_parser = value_parser!(i64).range(1..))]
+    #[arg(value_parser = run_id)]
     pub(crate) id: i64,
 }
 

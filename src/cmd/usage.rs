@@ -1,14 +1,16 @@
 //! Turns clap's answers into ours: help goes to standard output, errors become a [`Failure`] in the
 //! house's form.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use clap::CommandFactory;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, IdError};
 use crate::cmd::{Exit, Failure, Out, Result};
+use crate::core::job::Name;
 
 /// Answers a command line that clap did not take, or that asked for help.
 pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
@@ -28,8 +30,25 @@ pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
     Err(failure(error, std::env::args_os().skip(1)))
 }
 
-/// The first paragraph of clap's text is what is wrong, its tips are the hint.
+/// What is wrong in the house's words, else the first paragraph of clap's text; its tips are the
+/// hint.
 fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failure {
+    let command = command_of(words);
+    let name =
+        command.as_ref().map_or("jobctl".to_owned(), |it| format!("jobctl {}", it.get_name()));
+    let see = format!("see `{name} --help`");
+    if let Some(wrong) = error.source().and_then(|source| source.downcast_ref::<IdError>()) {
+        let hint = match wrong {
+            IdError::NoNumber(text) if takes_job(command.as_ref()) && Name::parse(text).is_ok() => {
+                format!("`{name} --job {text}`")
+            }
+            IdError::NoNumber(_) | IdError::TooSmall => see,
+        };
+        return Failure::usage(wrong.to_string()).hint(hint);
+    }
+    if let Some(message) = conflict(error) {
+        return Failure::usage(message).hint(see);
+    }
     let text = error.render().to_string();
     let (mut message, mut hint) = (String::new(), String::new());
     for line in text.lines() {
@@ -38,13 +57,15 @@ fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failur
             break;
         }
         match (line.strip_prefix("error: "), line.strip_prefix("tip: ")) {
-            (Some(rest), _) => message.push_str(rest),
-            (_, Some(tip)) => push_part(&mut hint, tip, "; "),
+            (Some(rest), _) => {
+                message.push_str(&rest.replace("unrecognized subcommand", "unknown verb"));
+            }
+            (_, Some(tip)) => push_part(&mut hint, &tip.replace("subcommand", "verb"), "; "),
             _ if line.is_empty() => {}
             _ => push_part(&mut message, line, " "),
         }
     }
-    push_part(&mut hint, &format!("see `{} --help`", command_name(words)), "; ");
+    push_part(&mut hint, &see, "; ");
     Failure::usage(message).hint(hint)
 }
 
@@ -54,11 +75,30 @@ fn push_part(text: &mut String, part: &str, between: &str) {
 }
 
 /// The command that was called, as far as one can tell: the first word that is one.
-fn command_name(words: impl Iterator<Item = OsString>) -> String {
+fn command_of(mut words: impl Iterator<Item = OsString>) -> Option<clap::Command> {
     let cli = Cli::command();
-    let mut names = words
-        .filter_map(|word| cli.find_subcommand(&word).map(|found| found.get_name().to_owned()));
-    names.next().map_or_else(|| "jobctl".to_owned(), |name| format!("jobctl {name}"))
+    words.find_map(|word| cli.find_subcommand(&word).cloned())
+}
+
+/// Whether runs can be selected by job.
+fn takes_job(command: Option<&clap::Command>) -> bool {
+    command.is_some_and(|it| it.get_arguments().any(|arg| arg.get_long() == Some("job")))
+}
+
+/// What cannot stand together: an option with itself, or ids with filters.
+fn conflict(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::ArgumentConflict {
+        return None;
+    }
+    let Some(ContextValue::String(one)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let other = error.get(ContextKind::PriorArg)?;
+    if matches!(other, ContextValue::String(other) if other == one) {
+        let option = one.split_whitespace().next().unwrap_or(one);
+        return Some(format!("`{option}` was given twice"));
+    }
+    one.contains("[IDS]").then(|| "give either ids or filters, not both".to_owned())
 }
 
 #[cfg(test)]
@@ -75,21 +115,32 @@ mod tests {
     #[test]
     fn a_misspelt_command_is_guessed() {
         let failure = failure_of("jobctl encueue");
-        assert_eq!(failure.message, "unrecognized subcommand 'encueue'");
-        assert_eq!(
-            failure.hint.unwrap(),
-            "a similar subcommand exists: 'enqueue'; see `jobctl --help`"
-        );
+        assert_eq!(failure.message, "unknown verb 'encueue'");
+        assert_eq!(failure.hint.unwrap(), "a similar verb exists: 'enqueue'; see `jobctl --help`");
     }
 
     #[test]
-    fn a_bad_id_names_the_value_and_the_command() {
-        let failure = failure_of("jobctl show abc");
-        assert_eq!(
-            failure.message,
-            "invalid value 'abc' for '<ID>': invalid digit found in string"
-        );
-        assert_eq!(failure.hint.unwrap(), "see `jobctl show --help`");
+    fn what_is_wrong_with_ids_and_filters_is_said_in_plain_words() {
+        for (line, message, hint) in [
+            ("jobctl show abc", "`abc` is not a run id", "see `jobctl show --help`"),
+            ("jobctl show 0", "run ids start at 1", "see `jobctl show --help`"),
+            ("jobctl retry hourly", "`hourly` is not a run id", "`jobctl retry --job hourly`"),
+            ("jobctl cancel 1 a/b", "`a/b` is not a run id", "see `jobctl cancel --help`"),
+            ("jobctl enqueue --after 3,x a", "`x` is not a run id", "see `jobctl enqueue --help`"),
+            (
+                "jobctl cancel 3 --state queued",
+                "give either ids or filters, not both",
+                "see `jobctl cancel --help`",
+            ),
+            (
+                "jobctl why a --at 02:30 --at 03:30",
+                "`--at` was given twice",
+                "see `jobctl why --help`",
+            ),
+        ] {
+            let failure = failure_of(line);
+            assert_eq!((failure.message.as_str(), failure.hint.as_deref()), (message, Some(hint)));
+        }
     }
 
     #[test]

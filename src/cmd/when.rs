@@ -46,7 +46,8 @@ impl Viewer {
         if let Some(time) = time_of_day(text) {
             return Ok(self.nearest(time, toward));
         }
-        if text.contains([':', 'T']) || text.matches('-').count() > 1 {
+        let is_duration = text.starts_with(|c: char| c.is_ascii_digit());
+        if !is_duration || text.contains([':', 'T']) || text.matches('-').count() > 1 {
             return Err(Failure::usage(format!("`{text}` is not a time")).hint(
                 "write 2026-07-26 02:30, 02:30, 2026-07-26T02:30:00Z or a duration such as 90m",
             ));
@@ -203,6 +204,13 @@ mod tests {
             assert_eq!(failure.code, crate::cmd::exit::Exit::Usage, "{text}");
             assert!(failure.hint.is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_is_not_a_time_and_a_number_has_no_unit() {
+        let message = |text| viewer().parse(text, Toward::Past).unwrap_err().message;
+        assert_eq!(message("foo"), "`foo` is not a time");
+        assert_eq!(message("90"), "`90` has no unit");
     }
 
     #[test]

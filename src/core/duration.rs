@@ -103,11 +103,10 @@ fn explain(text: &str, cause: &humantime::DurationError) -> DurationError {
         humantime::DurationError::NumberOverflow => {
             error(format!("`{text}` is too long or too precise"), EXAMPLES)
         }
-        humantime::DurationError::InvalidCharacter(at)
-        | humantime::DurationError::NumberExpected(at) => error(
-            format!("`{}` is not a duration: unexpected `{}`", text, text.get(*at..).unwrap_or("")),
-            EXAMPLES,
-        ),
+        humantime::DurationError::InvalidCharacter(_)
+        | humantime::DurationError::NumberExpected(_) => {
+            error(format!("`{text}` is not a duration"), EXAMPLES)
+        }
     }
 }
 
@@ -171,7 +170,7 @@ mod tests {
             ),
             ("1year", "`year` has no fixed length", "write days (30d, 365d); `m` is minutes"),
             ("5 parsecs", "`parsecs` is not a unit of time", "units are ms, s, m, h, d and w"),
-            ("-5s", "`-5s` is not a duration: unexpected `-5s`", EXAMPLES),
+            ("-5s", "`-5s` is not a duration", EXAMPLES),
             ("11y", "`y` has no fixed length", "write days (30d, 365d); `m` is minutes"),
             ("4000d", "`4000d` is more than ten years", EXAMPLES),
             ("99999999999999999999s", "`99999999999999999999s` is more than ten years", EXAMPLES),

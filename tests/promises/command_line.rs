@@ -67,7 +67,7 @@ fn a_job_named_to_run_is_a_hint_to_enqueue() {
 fn a_misspelt_command_or_job_is_guessed() {
     let house = House::new(JOBFILE);
     let answer = ask(&house, "encueue x");
-    assert!(answer.err.contains("hint: a similar subcommand exists: 'enqueue'"), "{answer:?}");
+    assert!(answer.err.contains("hint: a similar verb exists: 'enqueue'"), "{answer:?}");
     let answer = ask(&house, "status bakcup").expect_refusal(3);
     assert!(answer.err.contains("hint: did you mean `backup`?"), "{answer:?}");
 }

@@ -284,9 +284,11 @@ fn status_says_that_nobody_was_told_until_the_failure_is_acknowledged() {
         id
     });
     let page = house.ask(&["status"]).expect(0).out;
-    let gone = format!("no alert delivered for run {} (gone): on_failure spawn_failed (", ids[0]);
-    let bad =
-        format!("some alerts failed for run {} (bad): on_failure exited 7 (no route)\n", ids[1]);
+    let gone = format!("no alert delivered for run {} (gone): on_failure not started (", ids[0]);
+    let bad = format!(
+        "some alerts failed for run {} (bad): on_failure exit 7 (output: no route)\n",
+        ids[1]
+    );
     assert!(page.contains(&gone) && page.contains(&bad), "{page}");
     assert_eq!(page.matches("alert").count(), 2, "{page}");
     let page = house.ask(&["status", "gone"]).expect(0).out;
@@ -516,7 +518,7 @@ fn for_a_user_that_does_not_exist_a_mail_is_sent_and_no_hook_is_started_as_anoth
     assert!(hooks.to_string().contains("no such user"), "{hooks:#}");
     let b = house.enqueue(&["b"]);
     house.wait_state(b, "failed");
-    let nobody = format!("no alert delivered for run {b} (b): on_failure spawn_failed (");
+    let nobody = format!("no alert delivered for run {b} (b): on_failure not started (");
     let page = wait_for("status says it", || {
         let page = house.ask(&["status"]).expect(0).out;
         page.contains(&nobody).then_some(page)

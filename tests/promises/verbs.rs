@@ -60,7 +60,11 @@ fn an_item_is_on_disk_when_its_id_is_printed() {
     let house = house();
     let said = house.ask(&["enqueue", "resize", "a b", "--key", "-v"]);
     assert_eq!((said.code, said.out.as_str()), (0, "1\n"));
-    assert!(said.err.contains("no supervisor is running: it runs when one starts"), "{}", said.err);
+    assert!(
+        said.err.contains("no supervisor is running; the run will start when one does"),
+        "{}",
+        said.err
+    );
     let run = house.show(1);
     assert_eq!(run["args"], serde_json::json!(["a b", "--key", "-v"]));
     assert_eq!((&run["state"], &run["cause"]), (&Value::from("queued"), &Value::from("enqueue")));
@@ -164,7 +168,7 @@ fn a_key_is_in_the_queue_once() {
     let add = ["--json", "enqueue", "--key", "k", "resize"];
     assert_eq!(house.ask(&add).out, "{\"id\":1,\"existing\":false}\n");
     let said = house.ask(&add);
-    assert!(!said.err.contains("when one starts"), "{}", said.err);
+    assert!(!said.err.contains("no supervisor is running"), "{}", said.err);
     assert_eq!((said.code, said.out.as_str()), (0, "{\"id\":1,\"existing\":true}\n"));
     set(&house, SUCCEEDED, 1);
     assert_eq!(house.ask(&add).out, "{\"id\":2,\"existing\":false}\n");
@@ -318,7 +322,7 @@ fn what_waits_is_cancelled_and_what_runs_is_asked_to_stop() {
     assert_eq!(
         said.err,
         "jobctl: stopping run 2 (resize)\n\
-         jobctl: no supervisor is running: it takes effect when one starts\n"
+         jobctl: no supervisor is running; it takes effect when one starts\n"
     );
     assert_eq!((state(&house, 1), state(&house, 2)), ("cancelled".into(), "running".into()));
     assert_eq!(house.ask(&["cancel", "1"]).code, 1);

@@ -31,7 +31,7 @@ impl Verb for Ack {
         let id = run.id;
         if run.state != State::Failed && !run.is_missed() {
             let verdict = verdict(run);
-            return Ok(Some(Failure::no(format!("run {id} did not fail ({verdict})"))));
+            return Ok(Some(Failure::no(format!("run {id} did not fail: {verdict}"))));
         }
         Ok(run.acked.map(|at| {
             let at = briefly(&self.viewer, at);
@@ -75,7 +75,7 @@ mod tests {
         let refusal =
             |run: &RunRow| ack.refusal(&store, run).unwrap().map(|failure| failure.message);
         let mut run = sample_run();
-        assert_eq!(refusal(&run).as_deref(), Some("run 412 did not fail (succeeded)"));
+        assert_eq!(refusal(&run).as_deref(), Some("run 412 did not fail: succeeded"));
         run.state = State::Failed;
         assert_eq!(refusal(&run), None);
         run.acked = Some(Wall::from_secs(1_785_067_203));

@@ -47,7 +47,7 @@ impl Verb for Cancel {
         Ok(run
             .state
             .is_ended()
-            .then(|| Failure::no(format!("run {} has already ended ({})", run.id, verdict(run)))))
+            .then(|| Failure::no(format!("run {} has already ended: {}", run.id, verdict(run)))))
     }
 
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError> {
@@ -107,7 +107,7 @@ mod tests {
         let cancel = Cancel { now: Wall::from_secs(0) };
         let store = Store::in_memory();
         let failure = cancel.refusal(&store, &sample_run()).unwrap().unwrap();
-        assert_eq!(failure.message, "run 412 has already ended (succeeded)");
+        assert_eq!(failure.message, "run 412 has already ended: succeeded");
         for state in [State::Scheduled, State::Queued, State::Running, State::Retrying] {
             let run = RunRow { state, ..sample_run() };
             assert_eq!(cancel.refusal(&store, &run), Ok(None), "{state}");

@@ -133,8 +133,8 @@ impl Verb for Retry {
     fn ring(&self, context: &Context, tally: Tally) -> Result<()> {
         match tally.done {
             0 => Ok(()),
-            1 => selection::ring(context, "it runs when one starts"),
-            _ => selection::ring(context, "they run when one starts"),
+            1 => selection::ring(context, "the run will start when one does"),
+            _ => selection::ring(context, "the runs will start when one does"),
         }
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn ring(context: &Context, nobody: &str) -> Result<()> {
     match wake::ring(context.state_dir()?) {
         Ok(Rung::Heard) => {}
         Ok(Rung::NobodyListens) => {
-            context.say(&format!("no supervisor is running: {nobody}"));
+            context.say(&format!("no supervisor is running; {nobody}"));
         }
         Err(error) => context.say(&format!("the supervisor could not be woken: {error}")),
     }

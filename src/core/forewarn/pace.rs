@@ -47,20 +47,21 @@ fn timeout(job: &Job) -> Option<super::Words> {
         return None;
     }
     let (held, each) = (show_duration(timeout), show_duration(gap));
-    let due = count(meanwhile, "occurrence");
+    let due = match meanwhile {
+        1 => "up to 1 occurrence falls due".to_owned(),
+        many => format!("up to {many} occurrences fall due"),
+    };
     let consequence = match job.policy.overlap {
         Overlap::Skip => format!(
-            "up to {due} fall due in that time, and those beyond `concurrency` are skipped \
+            "{due} in that time, and those beyond `concurrency` are skipped \
                  (overlap)"
         ),
         Overlap::QueueOne => {
-            format!(
-                "up to {due} fall due in that time: one waits, the others are skipped (overlap)"
-            )
+            format!("{due} in that time: one waits, the others are skipped (overlap)")
         }
-        Overlap::QueueAll => format!(
-            "up to {due} fall due in that time and wait, so the queue may grow without limit"
-        ),
+        Overlap::QueueAll => {
+            format!("{due} in that time and wait, so the queue may grow without limit")
+        }
         Overlap::Replace => "the next occurrence replaces the run before it times out".to_owned(),
         Overlap::Allow => format!("up to {} may run at once", count(meanwhile + 1, "run")),
     };

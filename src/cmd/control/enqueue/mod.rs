@@ -52,8 +52,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
     }
     match added.iter().filter(|added| !added.existing).count() {
         0 => {}
-        1 => selection::ring(context, "it runs when one starts")?,
-        _ => selection::ring(context, "they run when one starts")?,
+        1 => selection::ring(context, "the run will start when one does")?,
+        _ => selection::ring(context, "the runs will start when one does")?,
     }
     let ids = |out: &mut Out| match out.is_terminal() && added.len() > 1 {
         true => out.line(ids_words(&added)),

@@ -4,6 +4,7 @@ use crate::cmd::look::show;
 use crate::core::ended::HowItEnded;
 use crate::core::escape;
 use crate::core::notice::Means;
+use crate::core::run::OutcomeKind;
 use crate::store::Untold;
 
 /// So many are shown, the newest ones.
@@ -19,7 +20,7 @@ pub(super) fn lines(untold: &[Untold]) -> Vec<String> {
     lines
 }
 
-/// `no alert delivered for run 12 (backup): on_failure spawn_failed (no such user)`.
+/// `no alert delivered for run 12 (backup): on_failure not started (no such user)`.
 fn line(untold: &Untold) -> String {
     let who = match untold.is_told_otherwise {
         true => "some alerts failed",
@@ -29,12 +30,14 @@ fn line(untold: &Untold) -> String {
         Means::Hook => format!("on_{}", untold.event.as_str()),
         Means::Mail => "mail".to_owned(),
     };
-    // The error says more than the code that stands for it.
-    let exit_code = untold.exit_code.filter(|_| untold.error.is_none());
-    let outcome = HowItEnded::of(untold.outcome, exit_code, untold.signal).word();
+    let outcome = match (untold.outcome, untold.signal) {
+        (Some(OutcomeKind::Signaled), Some(signal)) => format!("killed by signal {signal}"),
+        (outcome, signal) => HowItEnded::of(outcome, untold.exit_code, signal).phrase(),
+    };
     let said = show::said(&untold.error, &untold.output).map(str::trim);
     let said = said.filter(|said| !said.is_empty());
-    let said = said.map(|said| format!(" ({})", escape::text(said)));
+    let what = if untold.error.is_none() { "output: " } else { "" };
+    let said = said.map(|said| format!(" ({what}{})", escape::text(said)));
     let (run, job) = (untold.run, escape::text(&untold.job));
     format!("{who} for run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
 }
