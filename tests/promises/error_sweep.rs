@@ -132,7 +132,8 @@ fn try_fault(fault: &Fault) -> Trial {
 }
 
 fn fails_before_main(log: &str) -> bool {
-    log.is_empty() || log.contains("shared lib") || log.contains("stack_overflow.rs")
+    let texts = ["shared lib", "TLS data structures", "stack_overflow.rs"];
+    log.is_empty() || texts.iter().any(|text| log.contains(text))
 }
 
 fn say(house: &House, fault: &Fault, trial: &Trial) {

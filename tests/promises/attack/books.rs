@@ -42,6 +42,7 @@ pub(super) struct Attempt {
     pub(super) started_at_ms: Option<i64>,
     pub(super) ended_at_ms: Option<i64>,
     pub(super) outcome: Option<String>,
+    pub(super) error: Option<String>,
     pub(super) exit_code: Option<i64>,
 }
 
@@ -140,7 +141,9 @@ fn runs(house: &House) -> BTreeMap<i64, Run> {
 fn attempts(house: &House) -> BTreeMap<(i64, i64), Attempt> {
     let store = store(house);
     let mut query = store
-        .prepare("SELECT run, attempt, started_at, ended_at, outcome, exit_code FROM attempts")
+        .prepare(
+            "SELECT run, attempt, started_at, ended_at, outcome, exit_code, error FROM attempts",
+        )
         .expect("it is a query");
     query
         .query_map([], |row| {
@@ -149,6 +152,7 @@ fn attempts(house: &House) -> BTreeMap<(i64, i64), Attempt> {
                 ended_at_ms: row.get(3)?,
                 outcome: row.get(4)?,
                 exit_code: row.get(5)?,
+                error: row.get(6)?,
             };
             Ok(((row.get(0)?, row.get(1)?), attempt))
         })

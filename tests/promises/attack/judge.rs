@@ -121,7 +121,8 @@ impl<'a> Judge<'a> {
                 self.find("wrong", Some(run), text);
             }
             if matches!(outcome, Some("spawn_failed")) {
-                self.find("wrong", Some(run), format!("attempt {number} could not be started"));
+                let text = format!("attempt {number} could not be started: {:?}", attempt.error);
+                self.find("wrong", Some(run), text);
             }
         }
         // A keeper has one attempt at a time.

@@ -71,7 +71,13 @@ fn run(job: &str, failed: bool) -> Run {
 
 fn attempt(outcome: &str, exit_code: Option<i64>) -> Attempt {
     let (started_at_ms, ended_at_ms) = (Some(0), Some(100));
-    Attempt { started_at_ms, ended_at_ms, outcome: Some(outcome.to_owned()), exit_code }
+    Attempt {
+        started_at_ms,
+        ended_at_ms,
+        outcome: Some(outcome.to_owned()),
+        exit_code,
+        error: None,
+    }
 }
 
 fn write(books: &mut Books, line: &str) {
