@@ -230,15 +230,15 @@ impl Slots {
         locks: Vec<File>,
         lent: &Lent,
     ) -> io::Result<()> {
-        let is_new = self.slots[&slot].keeper.is_none() || self.slots[&slot].moved.is_some();
-        if is_new {
+        if self.slots[&slot].keeper.is_none() || self.slots[&slot].moved.is_some() {
             self.start_keeper(slot)?;
         }
         if let Err(error) = self.send(slot, order, &locks, lent) {
-            if is_new || error.raw_os_error() == Some(libc::EMSGSIZE) {
+            if error.raw_os_error() == Some(libc::EMSGSIZE) {
                 return Err(error);
             }
-            // An idle keeper may be killed by anybody: what it was not sent, another one can be.
+            // A keeper may be killed by anybody, an idle one as one that has just begun: what it
+            // was not sent, another one can be.
             self.start_keeper(slot)?;
             self.send(slot, order, &locks, lent)?;
         }
