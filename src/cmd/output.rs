@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::{Color, Global};
 use crate::cmd::{Exit, Failure, Result};
 use crate::core::escape;
+pub(crate) use crate::core::style::Style;
 use crate::os::terminal::Terminal;
 
 /// The only way to standard output.
@@ -22,47 +23,6 @@ pub(crate) struct Out {
     pub(crate) has_color: bool,
     /// Whether programs read it: then it is JSON and nothing else.
     pub(crate) is_json: bool,
-}
-
-/// How a piece of text is shown where colour is available.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// As it is.
-    Plain,
-    /// Headings.
-    Bold,
-    /// What matters less.
-    Dim,
-    /// What is well.
-    Good,
-    /// What waits or is worth a look.
-    Warn,
-    /// What failed.
-    Bad,
-}
-
-impl Style {
-    /// The SGR parameter (ECMA-48); none for plain text.
-    const fn sgr(self) -> Option<&'static str> {
-        match self {
-            Self::Plain => None,
-            Self::Bold => Some("1"),
-            Self::Dim => Some("2"),
-            Self::Good => Some("32"),
-            Self::Warn => Some("33"),
-            Self::Bad => Some("31"),
-        }
-    }
-
-    /// The text in this style, if there is colour.
-    pub(crate) fn paint(self, text: &str, has_color: bool) -> Cow<'_, str> {
-        match self.sgr() {
-            Some(sgr) if has_color && !text.is_empty() => {
-                format!("\x1b[{sgr}m{text}\x1b[0m").into()
-            }
-            _ => Cow::Borrowed(text),
-        }
-    }
 }
 
 /// Output that is not printed yet.
@@ -87,16 +47,21 @@ impl Write for Sheet {
     }
 }
 
+/// Whether output to a terminal, or to something else, is coloured.
+pub(crate) fn has_color(wanted: Color, terminal: Option<Terminal>) -> bool {
+    match wanted {
+        Color::Auto => terminal.is_some_and(|terminal| terminal.has_color),
+        Color::Always => true,
+        Color::Never => false,
+    }
+}
+
 impl Out {
     /// Standard output of the process.
     pub(crate) fn standard(global: &Global) -> Self {
         let stdout = io::stdout();
         let terminal = Terminal::of(&stdout);
-        let has_color = match global.color {
-            Color::Auto => terminal.is_some_and(|terminal| terminal.has_color),
-            Color::Always => true,
-            Color::Never => false,
-        };
+        let has_color = has_color(global.color, terminal);
         let width = terminal.map(|terminal| terminal.width);
         Self { is_json: global.json, ..Self::over(Box::new(stdout.lock()), width, has_color) }
     }

@@ -30,6 +30,7 @@ pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod shell;
 pub(crate) mod stop;
+pub(crate) mod style;
 pub(crate) mod tally;
 pub(crate) mod terms;
 pub(crate) mod time;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::cli::Color;
+use crate::cmd::output::has_color;
 use crate::cmd::table::{last_columns, shorten};
 use crate::cmd::{Context, Style, said};
 use crate::core::escape;
@@ -46,11 +46,7 @@ pub(super) fn say(
     let Some(terminal) = Terminal::of(&io::stderr()) else {
         return said::lines(problems);
     };
-    let has_color = match context.global.color {
-        Color::Auto => terminal.has_color,
-        Color::Always => true,
-        Color::Never => false,
-    };
+    let has_color = has_color(context.global.color, Some(terminal));
     let mut texts: HashMap<PathBuf, String> = HashMap::new();
     if let Some((path, bytes)) = draft {
         texts.insert(path.to_owned(), String::from_utf8_lossy(bytes).into_owned());

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDateTime};
 use crate::core::escape;
 use crate::core::local::local;
 use crate::core::schedule::Zone;
+use crate::core::style::Style;
 use crate::core::time::Wall;
 use crate::os::journal::{ERROR, WARNING};
 use crate::os::terminal::Terminal;
@@ -42,7 +43,7 @@ impl Screen {
         let value = |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, text)| text);
         let mut about = String::new();
         if let Some(job) = value("job") {
-            about.push_str(&self.styled("1", job));
+            about.push_str(&self.styled(Style::Bold, job));
         }
         for key in ["run", "attempt"] {
             // Most runs have one attempt.
@@ -55,24 +56,20 @@ impl Screen {
             match *key {
                 "job" | "run" | "attempt" => {}
                 "outcome" => end.push(escape::text(text).into_owned()),
-                "next" => end.push(self.styled(color_of_next(priority), &self.localized(text))),
+                "next" => end.push(self.styled(style_of_next(priority), &self.localized(text))),
                 _ if text.contains(' ') => end.push(format!("{key} \"{}\"", escape::text(text))),
                 _ => end.push(format!("{key} {}", escape::text(text))),
             }
         }
         let between = if about.is_empty() || end.is_empty() { "" } else { ": " };
-        let name = self.styled(color_of(priority), &format!("{name:NAME_WIDTH$}"));
-        let time = self.styled("2", &time);
+        let name = self.styled(style_of(priority), &format!("{name:NAME_WIDTH$}"));
+        let time = self.styled(Style::Dim, &time);
         let line = format!("{time} {name} {}{between}{}", about.trim_start(), end.join(", "));
         format!("{}\n", line.trim_end())
     }
 
-    fn styled(&self, sgr: &str, text: &str) -> String {
-        let text = escape::text(text);
-        match self.has_color && !sgr.is_empty() {
-            true => format!("\x1b[{sgr}m{text}\x1b[0m"),
-            false => text.into_owned(),
-        }
+    fn styled(&self, style: Style, text: &str) -> String {
+        style.paint(&escape::text(text), self.has_color).into_owned()
     }
 
     /// `retry at 2026-07-26T12:03:05Z` in local time.
@@ -90,20 +87,19 @@ fn time_of(at: NaiveDateTime) -> String {
     at.format("%H:%M:%S").to_string()
 }
 
-/// The SGR parameter (ECMA-48) of an event.
-fn color_of(priority: u8) -> &'static str {
+fn style_of(priority: u8) -> Style {
     match priority {
-        ERROR => "31",
-        WARNING => "33",
-        _ => "",
+        ERROR => Style::Bad,
+        WARNING => Style::Warn,
+        _ => Style::Plain,
     }
 }
 
-/// The same of what comes next for a run, where a success is worth a colour.
-fn color_of_next(priority: u8) -> &'static str {
-    match color_of(priority) {
-        "" => "32",
-        color => color,
+/// The style of what comes next for a run, where a success is worth a colour.
+fn style_of_next(priority: u8) -> Style {
+    match priority {
+        ERROR | WARNING => style_of(priority),
+        _ => Style::Good,
     }
 }
 
