@@ -277,6 +277,20 @@ pub(crate) struct Hooks {
     pub(crate) on_late: Option<CommandLine>,
 }
 
+impl Hooks {
+    /// Those that are given, with their keys.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &CommandLine)> {
+        let all = [
+            ("on_failure", &self.on_failure),
+            ("on_recovery", &self.on_recovery),
+            ("on_success", &self.on_success),
+            ("on_attempt_failure", &self.on_attempt_failure),
+            ("on_late", &self.on_late),
+        ];
+        all.into_iter().filter_map(|(key, hook)| Some((key, hook.as_ref()?)))
+    }
+}
+
 /// All keys of a job but its name, command and schedules, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Policy {

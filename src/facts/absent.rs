@@ -59,16 +59,7 @@ fn of_job(job: &Job) -> Vec<Remark> {
         remarks.extend(search.command("command", &job.command));
     }
     let search = Search { cwd: Path::new("/"), fails: "the hook fails", ..search };
-    let hooks = &policy.hooks;
-    for (key, hook) in [
-        ("on_failure", &hooks.on_failure),
-        ("on_recovery", &hooks.on_recovery),
-        ("on_success", &hooks.on_success),
-        ("on_attempt_failure", &hooks.on_attempt_failure),
-        ("on_late", &hooks.on_late),
-    ] {
-        remarks.extend(hook.as_ref().and_then(|hook| search.command(key, hook)));
-    }
+    remarks.extend(policy.hooks.given().filter_map(|(key, hook)| search.command(key, hook)));
     remarks
 }
 

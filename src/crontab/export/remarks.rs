@@ -37,17 +37,8 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
     if policy.expect_every != ExpectEvery::Auto {
         remarks.add("expect_every", "cron does not monitor jobs");
     }
-    let hooks = &policy.hooks;
-    for (key, hook) in [
-        ("on_failure", &hooks.on_failure),
-        ("on_recovery", &hooks.on_recovery),
-        ("on_success", &hooks.on_success),
-        ("on_attempt_failure", &hooks.on_attempt_failure),
-        ("on_late", &hooks.on_late),
-    ] {
-        if hook.is_some() {
-            remarks.add(key, "cron has no hooks, only mail");
-        }
+    for (key, _) in policy.hooks.given() {
+        remarks.add(key, "cron has no hooks, only mail");
     }
 }
 
