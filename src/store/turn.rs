@@ -291,7 +291,8 @@ impl Store {
         let is_finished = self.change_one(
             "finish an attempt",
             sql! {"UPDATE OR ROLLBACK run SET state = ?3, reason = ?4, due_at = coalesce(?5, \
-            due_at), first_due_at = coalesce(first_due_at, iif(?5 IS NULL, NULL, due_at)), charged = ?6, max_attempts = ?7, lost = ?8, put_off = ?9, began_at = ?10, \
+            due_at), first_due_at = coalesce(first_due_at, iif(?5 IS NULL, NULL, due_at)), \
+            charged = ?6, max_attempts = ?7, lost = ?8, put_off = ?9, began_at = ?10, \
             ended_at = ?11, stop = NULL WHERE id = ?1 AND state = {RUNNING} AND claim = ?2"},
             params![
                 finish.run.id,

@@ -17,12 +17,10 @@ use crate::supervisor::claim::Claim;
 use crate::supervisor::live::Live;
 use crate::supervisor::memory::Memory;
 use crate::supervisor::places::{Busy, Taken};
-use crate::supervisor::queue::HeadKey;
-use crate::supervisor::queue::Queue;
+use crate::supervisor::queue::{HeadKey, Queue};
 use crate::supervisor::spawner::{Report, Spawner};
 use crate::supervisor::turn::Turn;
-use crate::supervisor::when::LOCK_AGAIN;
-use crate::supervisor::when::When;
+use crate::supervisor::when::{LOCK_AGAIN, When};
 
 /// How often a keeper is tried to be started for a run: after 1, 2, 4, 8 and 16 seconds, so for
 /// half a minute.

@@ -10,8 +10,7 @@ use crate::store::{LanesBegun, StoreError};
 use crate::supervisor::queue::Queue;
 use crate::supervisor::spawner::Spawner;
 use crate::supervisor::turn::Turn;
-use crate::supervisor::when::LOCK_AGAIN;
-use crate::supervisor::when::When;
+use crate::supervisor::when::{LOCK_AGAIN, When};
 
 /// Runs that are let go in one turn at the most, because it is not known which lanes are taken. Few
 /// in tests, so that they see the portions.

@@ -16,11 +16,9 @@ use crate::supervisor::environment::{self, Subject, words_of};
 use crate::supervisor::live::{Live, NOTIFY_JOB};
 use crate::supervisor::memory::Memory;
 use crate::supervisor::queue::Queue;
-use crate::supervisor::spawner::Kept;
-use crate::supervisor::spawner::{SlotEnd, Spawner};
+use crate::supervisor::spawner::{Kept, SlotEnd, Spawner};
 use crate::supervisor::turn::Turn;
-use crate::supervisor::when::LOCK_AGAIN;
-use crate::supervisor::when::When;
+use crate::supervisor::when::{LOCK_AGAIN, When};
 use crate::supervisor::work::Work;
 
 /// Hooks and mails under way at once.
