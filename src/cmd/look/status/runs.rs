@@ -63,18 +63,29 @@ fn print_failed(page: &Page<'_>, failed: &List<RunRow>, out: &mut Out) -> Result
     print_words(&hint, out)
 }
 
-/// A sentence of several parts in as many lines as the terminal needs for it.
+/// Prints a sentence in as many lines as the terminal needs for it.
 fn print_words(text: &str, out: &mut Out) -> Result<()> {
-    let mut line = String::new();
-    for part in text.split_inclusive(", ") {
-        let is_full = out.width.is_some_and(|width| line.width() + part.trim_end().width() > width);
-        if is_full && !line.is_empty() {
-            out.line(out.styled(Style::Dim, line.trim_end()))?;
-            line.clear();
+    let lines = wrapped(text, out.width.unwrap_or(usize::MAX));
+    lines.iter().try_for_each(|line| out.line(out.styled(Style::Dim, line)))
+}
+
+/// `text` in lines of at most `width` columns; a command in backquotes stays in one line.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut is_command = false;
+    let ends_word = |c: char| {
+        is_command ^= c == '`';
+        c == ' ' && !is_command
+    };
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(ends_word) {
+        let line = lines.last_mut().expect("a text has at least one line");
+        if !line.is_empty() && line.width() + word.trim_end().width() > width {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(word);
         }
-        line.push_str(part);
     }
-    out.line(out.styled(Style::Dim, &line))
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// Prints the title of a list, if it has runs. Whether it has.
@@ -142,4 +153,21 @@ fn attempt_words(run: &RunRow) -> String {
     let max = run.budget.max.map(|max| format!(" of {}", max.max(run.attempt)));
     let how = HowItEnded::of(run.outcome, run.exit_code, run.signal).code();
     format!("attempt {}{}: {how}", run.attempt, max.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn a_hint_wraps_between_words_and_never_inside_a_command() {
+        let hint = "`jobctl --jobfile /srv/x.toml logs 4` shows its output, `jobctl retry 4` runs it again";
+        let lines = [
+            "`jobctl --jobfile /srv/x.toml logs 4`",
+            "shows its output, `jobctl retry 4` runs",
+            "it again",
+        ];
+        assert_eq!(wrapped(hint, 40), lines);
+        assert_eq!(wrapped(hint, usize::MAX), [hint]);
+    }
 }

@@ -320,10 +320,24 @@ mod tests {
     use super::*;
     use crate::cmd::output::capture;
     use crate::core::pause::Pause;
+    use crate::facts::jobs::Jobs;
     use crate::facts::jobs::tests::jobs;
     use crate::facts::overview::Overview;
     use crate::facts::status::Extent;
     use crate::facts::status::tests::{gather, row};
+
+    /// The whole page, to no terminal.
+    fn text(overview: &Overview, jobs: &Jobs, now: Wall) -> String {
+        let page = Page {
+            status: &gather(overview, jobs, (Extent::Page, now)),
+            viewer: &Viewer { zone: crate::os::zone::load("UTC").unwrap(), now },
+            jobctl: "jobctl".to_owned(),
+            elsewhere: None,
+            lines_max: None,
+            is_failed_only: false,
+        };
+        capture(None, |out| page.print(out))
+    }
 
     #[test]
     fn what_was_missed_and_a_pause_that_was_forgotten_are_shown_and_not_well() {
@@ -331,7 +345,6 @@ mod tests {
             "timezone = 'UTC'\n[jobs.a]\nschedule = '30 2 * * *'\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n",
         );
         let now = Wall::from_secs(1_785_067_200);
-        let viewer = Viewer { zone: crate::os::zone::load("UTC").unwrap(), now };
         let missed_at = Some(Wall::from_secs(1_784_946_600));
         let pause = Some(Pause { since: Wall::from_secs(1_784_946_600), until: None });
         let rows = vec![JobRow { missed_at, ..row("a") }, JobRow { pause, id: 2, ..row("b") }];
@@ -343,15 +356,7 @@ mod tests {
         let overview = of(rows);
         assert!(overview.is_ill(Some("a"), now) && overview.is_ill(Some("b"), now));
         assert!(!of(vec![row("a")]).is_ill(None, now));
-        let page = Page {
-            status: &gather(&overview, &jobs, (Extent::Page, now)),
-            viewer: &viewer,
-            jobctl: "jobctl".to_owned(),
-            elsewhere: None,
-            lines_max: None,
-            is_failed_only: false,
-        };
-        let text = capture(None, |out| page.print(out));
+        let text = text(&overview, &jobs, now);
         assert!(text.contains("missed 07-25 02:30\n"), "{text}");
         assert!(text.contains("paused since 2026-07-25 02:30:00\n"), "{text}");
     }
@@ -362,18 +367,9 @@ mod tests {
             "timezone = 'UTC'\n[jobs.backup]\nschedule = '30 2 * * *'\ncommand = 'true'\n[jobs.item]\ncommand = 'true'\n",
         );
         let now = Wall::from_secs(1_785_067_200);
-        let viewer = Viewer { zone: crate::os::zone::load("UTC").unwrap(), now };
         let mut overview = Overview::default();
         overview.supervisor.jobfile = Some("/j".into());
-        let page = Page {
-            status: &gather(&overview, &jobs, (Extent::Page, now)),
-            viewer: &viewer,
-            jobctl: "jobctl".to_owned(),
-            elsewhere: None,
-            lines_max: None,
-            is_failed_only: false,
-        };
-        let text = capture(None, |out| page.print(out));
+        let text = text(&overview, &jobs, now);
         assert_eq!(
             text,
             "supervisor  not running: no runs start\njobfile     /j\n\n\
