@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use chrono::{DateTime, Datelike, Utc};
+
 use super::fixture::{BINARY, Place, Supervisor, many_jobs, median_ms, pause};
 use super::{Bar, Figure};
 
@@ -94,10 +96,9 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// The day of the month, near enough.
+/// The day of the month, in UTC.
 pub(crate) fn today() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(since.as_secs() / 86_400 % 28).unwrap_or(0)
+    DateTime::<Utc>::from(SystemTime::now()).day()
 }
 
 /// The proportional set size of a supervisor and its keepers, in bytes.
