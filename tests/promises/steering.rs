@@ -3,6 +3,8 @@
 
 use std::process::Stdio;
 
+use serde_json::{Value, json};
+
 use crate::support::{House, is_alive, time, wait_for};
 
 const LONG: &str = "[jobs.long]\ncommand = 'echo $JOBCTL_RUN >> \"$T/began\"; exec sleep 1000'\n";
@@ -140,6 +142,19 @@ fn enqueue_can_wait_and_answers_what_became_of_it() {
     let last = house.runs("a")[1]["id"].to_string();
     house.ask(&["wait", &last]).expect(1);
     house.ask(&["wait", "--idle"]).expect(0);
+}
+
+#[test]
+fn enqueue_with_json_prints_the_id_and_then_the_run_that_ended() {
+    let house = House::new("[jobs.a]\ncommand = 'exit $1'\n");
+    let supervisor = house.start();
+    let said = house.ask(&["--json", "enqueue", "--wait", "a", "6"]).expect(1);
+    let lines: Vec<Value> =
+        said.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines, [json!({"id": 1, "existing": false}), house.show(1)]);
+    assert_eq!((&lines[1]["state"], &lines[1]["exit_code"]), (&json!("failed"), &json!(6)));
+    assert_eq!(supervisor.stop(), 0);
+    house.ask(&["--json", "enqueue", "--wait", "a", "0"]).expect_refusal(4);
 }
 
 #[test]

@@ -433,7 +433,7 @@ fn wait_ends_with_the_run_and_says_when_nobody_runs_it() {
     let said = house.ask(&["--json", "wait", "2", "1"]);
     assert_eq!(said.code, 1);
     let first: Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["id"], &first["state"]), (&Value::from(2), &Value::from("failed")));
+    assert_eq!(first, house.show(2));
     assert_eq!(house.ask(&["wait", "--idle"]).code, 0);
 }
 

@@ -20,6 +20,7 @@ use crate::core::key::{self, KeyError};
 use crate::core::noun::count;
 use crate::core::run::Cause;
 use crate::core::time::{Mono, Wall};
+use crate::facts::run::Run;
 use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, Store, StoreError};
 use batch::Aim;
 
@@ -59,14 +60,18 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         true => out.line(ids_words(&added)),
         false => added.iter().try_for_each(|added| out.line(added.id.to_string())),
     };
-    let printed = out.answers(&added, ids).and_then(|_| out.flush());
+    let mut printed = out.answers(&added, ids).and_then(|_| out.flush());
     tell(context, job, &added);
     if !args.wait {
         return printed.map(|()| Exit::Done);
     }
-    let exit = wait_for(context, &added, deadline)?;
+    let exit = wait_for(context, &added, deadline, |run| {
+        if printed.is_ok() {
+            printed = out.answer(run, |_| Ok(())).and_then(|_| out.flush());
+        }
+    })?;
     match printed {
-        // A reader of the ids that went away says nothing about the runs.
+        // A reader that went away says nothing about the runs.
         Err(failure) if failure.code != Exit::Done => Err(failure),
         Ok(()) | Err(_) => Ok(exit),
     }
@@ -308,10 +313,18 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     Ok(is_paused.then(|| format!("job `{name}` is paused; it waits until `jobctl resume {name}`")))
 }
 
-fn wait_for(context: &Context, added: &[Added], deadline: Option<Mono>) -> Result<Exit> {
+fn wait_for(
+    context: &Context,
+    added: &[Added],
+    deadline: Option<Mono>,
+    mut ended: impl FnMut(&Run),
+) -> Result<Exit> {
     let ids: Vec<i64> = added.iter().map(|added| added.id).collect();
     let store = Store::open_read(context.state_dir()?)?;
-    wait::until_ended(context, (&store, deadline), &ids, |_| Ok(()))
+    wait::until_ended(context, (&store, deadline), &ids, |run| {
+        ended(run);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ use crate::cmd::look::runs::sentence;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::run::State;
 use crate::core::time::{Mono, Wall};
+use crate::facts::{self, run::Run};
 use crate::os::wake::{self, Rung};
 use crate::os::{clock, poll};
-use crate::store::{Filter, JobRow, RunRow, Store};
+use crate::store::{Filter, JobRow, Store};
 use progress::{Progress, Tally};
 
 /// Between two looks at the store's version.
@@ -44,7 +45,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Resu
     for &id in &args.ids {
         store.run(id)?.ok_or_else(|| Failure::no_such_run(id))?;
     }
-    until_ended(context, (&store, deadline), &args.ids, |run| report(context, run, out))
+    until_ended(context, (&store, deadline), &args.ids, |facts| {
+        context.tell(facts, &sentence(&facts.run), out)?;
+        out.flush()
+    })
 }
 
 /// When waiting is over; none: when what is waited for is there.
@@ -59,7 +63,7 @@ pub(crate) fn until_ended(
     context: &Context,
     (store, deadline): (&Store, Option<Mono>),
     ids: &[i64],
-    mut ended: impl FnMut(&RunRow) -> Result<()>,
+    mut ended: impl FnMut(&Run) -> Result<()>,
 ) -> Result<Exit> {
     let mut watch = Watch::new(context, store, deadline)?;
     let mut tally = Tally { ended: 0, failed: 0, total: ids.len() };
@@ -72,7 +76,8 @@ pub(crate) fn until_ended(
         tally.ended += 1;
         tally.failed += usize::from(run.state != State::Succeeded);
         watch.progress.clear();
-        ended(&run)?;
+        let facts = facts::run::read(store, watch.state_dir, id)?;
+        ended(&facts.ok_or_else(|| Failure::no_such_run(id))?)?;
     }
     Ok(match tally.failed {
         0 => Exit::Done,
@@ -83,11 +88,6 @@ pub(crate) fn until_ended(
 fn until_idle(context: &Context, store: &Store, deadline: Option<Mono>) -> Result<()> {
     Watch::new(context, store, deadline)?
         .until(|| Ok(is_idle(store, clock::now().wall)?.then_some(())))
-}
-
-fn report(context: &Context, run: &RunRow, out: &mut Out) -> Result<()> {
-    context.tell(run, &sentence(run), out)?;
-    out.flush()
 }
 
 /// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is
