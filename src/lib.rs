@@ -18,6 +18,7 @@ pub mod properties;
 mod skipped;
 mod store;
 mod supervisor;
+mod wording;
 
 use std::process::ExitCode;
 

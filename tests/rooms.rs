@@ -15,7 +15,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("supervisor", &["keeper", "jobfile", "store", "os", "core"]),
     ("facts", &["keeper", "jobfile", "store", "os", "core"]),
     ("cli", &["core"]),
-    ("cmd", &["cli", "facts", "supervisor", "keeper", "jobfile", "crontab", "store", "os", "core"]),
+    ("wording", &["facts", "store", "core"]),
+    (
+        "cmd",
+        &[
+            "cli",
+            "wording",
+            "facts",
+            "supervisor",
+            "keeper",
+            "jobfile",
+            "crontab",
+            "store",
+            "os",
+            "core",
+        ],
+    ),
 ];
 
 /// A crate that only one place may use, and the place.

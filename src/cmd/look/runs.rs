@@ -7,10 +7,11 @@ use crate::cmd::filter;
 use crate::cmd::when;
 use crate::cmd::{Cell, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
-use crate::core::{escape, shell};
 use crate::facts::live;
 use crate::facts::said;
 use crate::store::{Filter, RunRow, Store};
+pub(crate) use crate::wording::runs::{arguments, verdict};
+use crate::wording::runs::{attempt, moment, took};
 
 /// Answers `jobctl runs`.
 pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Result<Exit> {
@@ -88,42 +89,6 @@ fn table<'a>(runs: &'a [RunRow], viewer: &Viewer, detail: Detail) -> Table<'a, R
         .flexible("ARGS", |run| arguments(&run.args).into())
 }
 
-/// How long its newest attempt took, or takes so far; in milliseconds.
-fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
-    match run.state {
-        State::Running => Some(viewer.now.ms().saturating_sub(run.started_at?.ms())),
-        State::Scheduled
-        | State::Queued
-        | State::Retrying
-        | State::Succeeded
-        | State::Failed
-        | State::Skipped
-        | State::Cancelled => run.duration_ms,
-    }
-}
-
-/// State, and what made it so: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.
-pub(crate) fn verdict(run: &RunRow) -> String {
-    let detail = run.reason.map(|reason| match (reason.as_str(), run.exit_code, run.signal) {
-        (word @ "exit", Some(code), _) => format!("{word} {code}"),
-        (word @ "signal", _, Some(signal)) => format!("{word} {signal}"),
-        (word, _, _) => word.to_owned(),
-    });
-    let progress = run
-        .progress
-        .filter(|_| run.state == State::Running)
-        .map(|progress| format!("{progress} %"));
-    let by = run.by.map(|by| format!("by {by}"));
-    let count = (run.count > 1).then(|| format!("{} times", run.count));
-    let acked = run.acked.filter(|_| run.state == State::Failed).map(|_| "acknowledged".to_owned());
-    let details: Vec<String> =
-        detail.into_iter().chain(progress).chain(by).chain(count).chain(acked).collect();
-    match details.is_empty() {
-        true => run.state.to_string(),
-        false => format!("{} ({})", run.state, details.join(", ")),
-    }
-}
-
 /// What became of a run, for who waited for it: `run 7 (backup): failed (exit 3)`.
 pub(crate) fn sentence(run: &RunRow) -> String {
     format!("run {} ({}): {}", run.id, run.job, verdict(run))
@@ -138,35 +103,6 @@ pub(crate) fn style(run: &RunRow) -> Style {
         State::Running => Style::Bold,
         State::Skipped | State::Cancelled | State::Failed => Style::Dim,
         State::Scheduled | State::Queued => Style::Plain,
-    }
-}
-
-/// Arguments in one line, quoted where they hold blanks or nothing.
-pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
-    let quoted = |arg: &Vec<u8>| {
-        let text = escape::bytes(arg);
-        shell::quote(&text, |c| !matches!(c, ' ' | '\'' | '"'))
-    };
-    args.iter().map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// The time that says most about a run: of its start, else of its end, else when it is due.
-fn moment(run: &RunRow) -> crate::core::time::Wall {
-    match run.state {
-        State::Scheduled | State::Queued | State::Retrying => run.due_at.unwrap_or(run.created_at),
-        State::Running | State::Succeeded | State::Failed | State::Skipped | State::Cancelled => {
-            run.started_at.or(run.scheduled_at).or(run.ended_at).unwrap_or(run.created_at)
-        }
-    }
-}
-
-/// `2 of 4`; nothing for a run that needed only one.
-fn attempt(run: &RunRow) -> String {
-    match (run.attempt, run.budget.max) {
-        (0 | 1, Some(1)) | (0, _) => String::new(),
-        (1, _) if run.state == State::Succeeded => String::new(),
-        (attempt, Some(max)) => format!("{attempt} of {}", max.max(attempt)),
-        (attempt, None) => attempt.to_string(),
     }
 }
 
@@ -197,45 +133,8 @@ fn none_found(context: &Context, filter: &Filter) -> Exit {
 mod tests {
     use super::*;
     use crate::cmd::output::capture;
-    use crate::core::run::Reason;
     use crate::core::time::Wall;
     use crate::facts::run::tests::sample_run;
-
-    #[test]
-    fn a_verdict_says_what_made_it() {
-        let failed = RunRow {
-            state: State::Failed,
-            reason: Some(Reason::Exit),
-            exit_code: Some(3),
-            ..sample_run()
-        };
-        assert_eq!(verdict(&failed), "failed (exit 3)");
-        assert_eq!(
-            verdict(&RunRow { acked: Some(Wall::from_secs(0)), ..failed }),
-            "failed (exit 3, acknowledged)"
-        );
-        let skipped = RunRow {
-            state: State::Skipped,
-            reason: Some(Reason::Overlap),
-            by: Some(411),
-            count: 3,
-            ..sample_run()
-        };
-        assert_eq!(verdict(&skipped), "skipped (overlap, by 411, 3 times)");
-        assert_eq!(verdict(&sample_run()), "succeeded");
-    }
-
-    #[test]
-    fn arguments_can_be_told_apart() {
-        let args = [
-            b"plain".to_vec(),
-            b"a b".to_vec(),
-            b"".to_vec(),
-            b"it's".to_vec(),
-            b"\xff\n".to_vec(),
-        ];
-        assert_eq!(arguments(&args), "plain 'a b' '' 'it'\\''s' \\xff\\n");
-    }
 
     #[test]
     fn a_run_is_a_line() {

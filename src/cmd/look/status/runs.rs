@@ -6,11 +6,10 @@ use crate::cmd::look::runs::{self, style};
 use crate::cmd::look::status::page::Page;
 use crate::cmd::look::status::untold;
 use crate::cmd::{Cell, Out, Result, Style, Table};
-use crate::core::ended::HowItEnded;
 use crate::core::run::Reason;
 use crate::facts::status::{List, Why};
-use crate::facts::traffic::{Holder, Obstacle};
 use crate::store::RunRow;
+use crate::wording::runs::waits_for;
 
 /// Prints what runs, waits and failed.
 pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
@@ -111,48 +110,9 @@ fn waiting<'a>(page: &Page<'_>, runs: &'a [(RunRow, Why)]) -> Table<'a, (RunRow,
         .names("JOB", |(run, _)| run.job.as_str().into())
         .left("STATE", |(run, _)| Cell::styled(style(run), run.state.as_str()))
         .left("DUE", |(run, _)| Cell::maybe(due(run)))
-        .firm("WHY", |(run, why)| words(page, run, why).into())
+        .firm("WHY", |(run, why)| waits_for(run, why, page.viewer).into())
         .flexible("KEY", |(run, _)| Cell::maybe(run.key.as_ref()))
         .flexible("ARGS", |(run, _)| runs::arguments(&run.args).into())
-}
-
-/// Why a run waits, in a few words.
-fn words(page: &Page<'_>, run: &RunRow, why: &Why) -> String {
-    match why {
-        Why::Unsaid => String::new(),
-        Why::After(runs) => {
-            let ids: Vec<String> = runs.iter().map(i64::to_string).collect();
-            format!("after {}", ids.join(", "))
-        }
-        Why::Attempt => attempt_words(run),
-        Why::NoSupervisor => "no supervisor".to_owned(),
-        Why::Stopping => "supervisor stopping".to_owned(),
-        Why::NotInJobfile => "not in the jobfile".to_owned(),
-        Why::Paused => "paused".to_owned(),
-        Why::Obstacle(Obstacle::Place(holders)) => format!("{} its place", has(holders)),
-        Why::Obstacle(Obstacle::Lock { name, holders, .. }) => {
-            format!("{} lock {name}", has(holders))
-        }
-        Why::Obstacle(Obstacle::MaxRunning(_)) => "max_running".to_owned(),
-        Why::Obstacle(Obstacle::Rate(at)) => format!("rate: {}", page.viewer.relative(*at)),
-    }
-}
-
-/// `run 7 has`, `run 7 and 2 more have`.
-fn has(holders: &[Holder]) -> String {
-    match holders {
-        [] => "another process has".to_owned(),
-        [one] => format!("run {} has", one.run),
-        [first, rest @ ..] => format!("run {} and {} more have", first.run, rest.len()),
-    }
-}
-
-/// How far a run that is retrying has come, and what its last attempt did: `attempt 1 of 3: exit
-/// 4`.
-fn attempt_words(run: &RunRow) -> String {
-    let max = run.budget.max.map(|max| format!(" of {}", max.max(run.attempt)));
-    let how = HowItEnded::of(run.outcome, run.exit_code, run.signal).code();
-    format!("attempt {}{}: {how}", run.attempt, max.unwrap_or_default())
 }
 
 #[cfg(test)]

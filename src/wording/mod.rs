@@ -1,0 +1,6 @@
+//! How facts are worded for people: what the terminal and the pages say alike.
+//!
+//! Text without colour or markup; no I/O and no clock.
+
+pub(crate) mod runs;
+pub(crate) mod when;
