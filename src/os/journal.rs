@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::fstat;
 
-/// The priorities of syslog(3) that are used here.
-pub(crate) const ERROR: u8 = 3;
-pub(crate) const WARNING: u8 = 4;
-pub(crate) const INFO: u8 = 6;
+/// The priorities that are used here, with the numbers of syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    Error = 3,
+    Warning = 4,
+    Info = 6,
+}
 
 /// Where journald takes events.
 const SOCKET: &str = "/run/systemd/journal/socket";

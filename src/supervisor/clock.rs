@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::jobs::{JobState, Jobs};
-use super::log::Log;
+use super::log::{Log, LogEvent};
 use super::when::When;
 use crate::core::duration::in_words;
 use crate::core::plan::{self, LATE_MAX, STEP_MAX};
@@ -87,12 +87,12 @@ impl Clock {
         if back >= JUMP_MIN {
             self.went_back(highest, now.wall, log);
         } else if forward >= JUMP_MIN {
-            self.went_forward("clock_forward", expected, now.wall, log);
+            self.went_forward(LogEvent::ClockForward, expected, now.wall, log);
             self.hold_age_after(forward, now);
         } else if unseen > LATE_MAX {
             // The monotonic clock went along, but nobody looked: this process was stopped, or the
             // clocks count sleep.
-            self.went_forward("clock_unseen", last.wall, now.wall, log);
+            self.went_forward(LogEvent::ClockUnseen, last.wall, now.wall, log);
         }
     }
 
@@ -197,22 +197,22 @@ impl Clock {
             jump.is_far_back = true;
             self.reached = to;
         }
-        say_jump("clock_back", [from, to], from.since(to), log);
+        say_jump(LogEvent::ClockBack, [from, to], from.since(to), log);
     }
 
-    fn went_forward(&mut self, name: &str, from: Wall, to: Wall, log: &mut Log) {
+    fn went_forward(&mut self, event: LogEvent, from: Wall, to: Wall, log: &mut Log) {
         let by = to.since(from);
         self.jump.get_or_insert_default().forward += by;
-        say_jump(name, [from, to], by, log);
+        say_jump(event, [from, to], by, log);
     }
 }
 
-fn say_jump(name: &str, [from, to]: [Wall; 2], by: Duration, log: &mut Log) {
+fn say_jump(event: LogEvent, [from, to]: [Wall; 2], by: Duration, log: &mut Log) {
     let fields: [(&str, &dyn std::fmt::Display); 4] = [
         ("from", &from.rfc3339()),
         ("to", &to.rfc3339()),
         ("by", &in_words(by)),
         ("by_s", &by.as_secs()),
     ];
-    log.event(to, name, &fields);
+    log.event(to, event, &fields);
 }

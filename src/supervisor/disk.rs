@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::libc;
 
-use super::log::Log;
+use super::log::{Log, LogEvent};
 use super::spawner::{SlotEnd, Spawner};
 use crate::core::time::{Mono, Now};
 use crate::os::disk::{self, Space};
@@ -206,14 +206,14 @@ impl Disk {
         let hint = "free some space; until then output is not kept";
         let fields: [(&str, &dyn std::fmt::Display); 2] =
             [("state_dir", &self.state_dir.display()), ("hint", &hint)];
-        log.event(now.wall, "disk_full", &fields);
+        log.event(now.wall, LogEvent::DiskFull, &fields);
     }
 
     fn release_reserve(&mut self, log: &mut Log, now: Now) -> bool {
         let released = self.reserve.release();
         match &released {
-            Ok(()) => log.event(now.wall, "reserve_released", &[("bytes", &RESERVE)]),
-            Err(error) => log.event(now.wall, "reserve_not_released", &[("error", error)]),
+            Ok(()) => log.event(now.wall, LogEvent::ReserveReleased, &[("bytes", &RESERVE)]),
+            Err(error) => log.event(now.wall, LogEvent::ReserveNotReleased, &[("error", error)]),
         }
         released.is_ok()
     }
@@ -226,7 +226,7 @@ impl Disk {
         // The output of an end that waits to be written may be gone already. An error is no room.
         if ended.is_empty() && matches!(self.reserve.make(), Ok(true)) {
             self.look_at = None;
-            log.event(now.wall, "disk_has_room", &[("reserve_bytes", &RESERVE)]);
+            log.event(now.wall, LogEvent::DiskHasRoom, &[("reserve_bytes", &RESERVE)]);
         } else {
             self.look_at = Some(now.mono + LOOK_FOR_ROOM);
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::claim::Claim;
 use super::jobs::{Pauses, Planning};
 use super::live::Live;
+use super::log::LogEvent;
 use super::pruning::Pruning;
 use super::spawner::Stop;
 use crate::core::notice::Kind;
@@ -64,7 +65,7 @@ pub(super) struct Effects {
 }
 
 /// An event of the log that is not written yet.
-pub(super) type Line = (&'static str, Vec<(&'static str, String)>);
+pub(super) type Line = (LogEvent, Vec<(&'static str, String)>);
 
 impl Effects {
     /// Takes the lines of the log.

@@ -1,6 +1,6 @@
 //! The file of the store: whether it is still where it was, and whether its log can be begun anew.
 
-use super::log::Log;
+use super::log::{Log, LogEvent};
 use super::when::LOOK_EVERY;
 use crate::core::time::{Mono, Now};
 use crate::store::{Rescued, Store};
@@ -51,9 +51,9 @@ impl StoreFile {
         let grows = bytes > LOG_LARGE && moved < bytes;
         if grows && !self.is_log_large {
             let hint = "a process keeps reading the store; find it with `fuser`";
-            log.event(now.wall, "wal_grows", &[("bytes", &bytes), ("hint", &hint)]);
+            log.event(now.wall, LogEvent::WalGrows, &[("bytes", &bytes), ("hint", &hint)]);
         } else if !grows && self.is_log_large {
-            log.event(now.wall, "wal_reset", &[("bytes", &bytes)]);
+            log.event(now.wall, LogEvent::WalReset, &[("bytes", &bytes)]);
         }
         self.is_log_large = grows;
     }
@@ -69,22 +69,22 @@ impl StoreFile {
         }
         match store.rescue(now.wall) {
             Ok(rescued @ Rescued::PutBack) => {
-                log.event(now.wall, "store_put_back", &[]);
+                log.event(now.wall, LogEvent::StorePutBack, &[]);
                 self.astray = Some(rescued);
             }
             Ok(Rescued::Aside(path)) => {
                 let hint = "this file has the previous store; restore it with `jobctl restore`";
                 let fields: [(&str, &dyn std::fmt::Display); 2] =
                     [("kept", &path.display()), ("hint", &hint)];
-                log.event(now.wall, "store_replaced", &fields);
+                log.event(now.wall, LogEvent::StoreReplaced, &fields);
                 self.astray = Some(Rescued::Aside(path));
             }
             Ok(Rescued::Nowhere) => {
                 let error = "the file at its path cannot be used as a store";
-                log.event(now.wall, "store_not_put_back", &[("error", &error)]);
+                log.event(now.wall, LogEvent::StoreNotPutBack, &[("error", &error)]);
             }
             Err(error) => {
-                log.event(now.wall, "store_not_put_back", &[("error", &error)]);
+                log.event(now.wall, LogEvent::StoreNotPutBack, &[("error", &error)]);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The supervisor's log: one event a line on standard error, or with fields to journald. A log that
 //! cannot be written, or whose reader is stuck, is no reason to stop, nor to wait.
 
+mod event;
 mod terminal;
 
 use std::collections::VecDeque;
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::event::LogEvent;
+pub use self::event::events;
 use self::terminal::Screen;
 use crate::core::hash::fnv1a;
 use crate::core::job::LogFormat;
 use crate::core::time::Wall;
-use crate::os::journal::{self, ERROR, INFO, Journal, Sent, WARNING};
+use crate::os::journal::{self, Journal, Priority, Sent};
 use crate::os::poll;
 
 /// So much may wait for a reader that is stuck; events beyond it are counted.
@@ -26,64 +29,6 @@ const PIECE: usize = 4096;
 
 /// While lines wait for their reader, it is looked after this often.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// The events that there are (jobctl(1), "The log"), and how much each matters.
-const EVENTS: &[(&str, u8)] = &[
-    ("store_failed", ERROR),
-    ("store_lost_commits", ERROR),
-    ("ousted", ERROR),
-    ("store_not_put_back", ERROR),
-    ("store_replaced", ERROR),
-    ("disk_full", ERROR),
-    ("jobfile_bad", ERROR),
-    ("reserve_not_released", ERROR),
-    ("late", WARNING),
-    ("missed", WARNING),
-    ("hook_failed", WARNING),
-    ("mail_failed", WARNING),
-    ("cannot_start", WARNING),
-    ("cannot_tell", WARNING),
-    ("cannot_watch", WARNING),
-    ("not_started", WARNING),
-    ("output_not_kept", WARNING),
-    ("jobfile_held", WARNING),
-    ("watch_failed", WARNING),
-    ("paused", WARNING),
-    ("clock_forward", WARNING),
-    ("clock_back", WARNING),
-    ("clock_unseen", WARNING),
-    ("no_cgroup", WARNING),
-    ("no_reports", WARNING),
-    ("files_wait", WARNING),
-    ("wal_grows", WARNING),
-    ("store_put_back", WARNING),
-    ("log_dropped", WARNING),
-    ("metrics_failed", WARNING),
-    ("heartbeat_failed", WARNING),
-    ("notify_failed", WARNING),
-    ("ready", INFO),
-    ("start", INFO),
-    ("end", INFO),
-    ("adopt", INFO),
-    ("skipped", INFO),
-    ("reload", INFO),
-    ("hook_works", INFO),
-    ("mail_works", INFO),
-    ("metrics_work", INFO),
-    ("heartbeat_works", INFO),
-    ("cgroup", INFO),
-    ("disk_has_room", INFO),
-    ("reserve_released", INFO),
-    ("wal_reset", INFO),
-    ("keeper_killed", INFO),
-    ("leaving", INFO),
-    ("stopping", INFO),
-];
-
-/// The names of all events of the log.
-pub fn events() -> impl Iterator<Item = &'static str> {
-    EVENTS.iter().map(|(name, _)| *name)
-}
 
 /// The form in which events are written.
 #[derive(Debug, Default)]
@@ -152,7 +97,7 @@ impl Log {
     }
 
     /// Notes an event. Values with blanks, quotes or control characters are quoted.
-    pub(crate) fn event(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
+    pub(crate) fn event(&mut self, at: Wall, event: LogEvent, fields: &[(&str, &dyn Display)]) {
         if self.lines.len() + self.events_len >= WAITING_MAX {
             self.dropped += 1;
             self.dropped_since.get_or_insert(at);
@@ -161,39 +106,38 @@ impl Log {
         if let Some(since) = self.dropped_since.take() {
             let count = std::mem::take(&mut self.dropped);
             let since = text_of(since);
-            self.note(at, "log_dropped", &[("count", &count), ("since", &since)]);
+            self.note(at, LogEvent::LogDropped, &[("count", &count), ("since", &since)]);
         }
-        self.note(at, name, fields);
+        self.note(at, event, fields);
     }
 
-    fn note(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn Display)]) {
+    fn note(&mut self, at: Wall, event: LogEvent, fields: &[(&str, &dyn Display)]) {
         let fields: Vec<(&str, String)> =
             fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
-        let priority = priority(name, &fields);
         match &self.form {
             Form::Dated => {
                 let _ = write!(self.lines, "{} ", text_of(at));
-                line(&mut self.lines, name, &fields);
+                line(&mut self.lines, event, &fields);
             }
-            Form::Short(screen) => self.lines.push_str(&screen.line(at, name, priority, &fields)),
+            Form::Short(screen) => self.lines.push_str(&screen.line(at, event, &fields)),
             Form::Prefixed => {
-                let _ = write!(self.lines, "<{priority}>");
-                line(&mut self.lines, name, &fields);
+                let _ = write!(self.lines, "<{}>", event.priority() as u8);
+                line(&mut self.lines, event, &fields);
             }
             Form::Json => {
                 let mut object = Map::new();
                 object.insert("time".to_owned(), text_of(at).to_string().into());
-                object.insert("level".to_owned(), level(priority).into());
-                object.insert("event".to_owned(), name.into());
+                object.insert("level".to_owned(), level(event.priority()).into());
+                object.insert("event".to_owned(), event.as_str().into());
                 object.extend(
                     fields.into_iter().map(|(key, value)| (key.to_owned(), json_of(value))),
                 );
                 let _ = writeln!(self.lines, "{}", Value::Object(object));
             }
             Form::Native(_) => {
-                let event = native(name, priority, &fields);
-                self.events_len += event.len();
-                self.events.push_back(event);
+                let datagram = native(event, &fields);
+                self.events_len += datagram.len();
+                self.events.push_back(datagram);
             }
         }
     }
@@ -232,8 +176,8 @@ impl Log {
     }
 }
 
-fn line(lines: &mut String, name: &str, fields: &[(&str, String)]) {
-    let _ = write!(lines, "event={name}");
+fn line(lines: &mut String, event: LogEvent, fields: &[(&str, String)]) {
+    let _ = write!(lines, "event={event}");
     for (key, value) in fields {
         let is_plain = !value.is_empty()
             && value.chars().all(|c| c.is_alphanumeric() || "-_.:/@+,%".contains(c));
@@ -246,24 +190,11 @@ fn line(lines: &mut String, name: &str, fields: &[(&str, String)]) {
     lines.push('\n');
 }
 
-/// How much an event matters. An `end` matters by what comes next for the run.
-fn priority(name: &str, fields: &[(&str, String)]) -> u8 {
-    let next = fields.iter().find(|(key, _)| *key == "next").map(|(_, next)| next.as_str());
-    match next.filter(|_| name == "end") {
-        Some(next) if next.starts_with("failed") => return ERROR,
-        Some(next) if next.starts_with("retry") => return WARNING,
-        Some(_) | None => {}
-    }
-    let known = EVENTS.iter().find(|(known, _)| *known == name);
-    debug_assert!(known.is_some(), "`{name}` is not one of the events");
-    known.map_or(INFO, |(_, priority)| *priority)
-}
-
-fn level(priority: u8) -> &'static str {
+fn level(priority: Priority) -> &'static str {
     match priority {
-        ERROR => "error",
-        WARNING => "warning",
-        _ => "info",
+        Priority::Error => "error",
+        Priority::Warning => "warning",
+        Priority::Info => "info",
     }
 }
 
@@ -276,20 +207,20 @@ fn json_of(value: String) -> Value {
 }
 
 /// An event as journald takes it. Each field is there as `JOBCTL_` and its name.
-fn native(name: &str, priority: u8, fields: &[(&str, String)]) -> Vec<u8> {
+fn native(event: LogEvent, fields: &[(&str, String)]) -> Vec<u8> {
     let mut message = String::new();
-    line(&mut message, name, fields);
+    line(&mut message, event, fields);
     let message = message.trim_end().trim_start_matches("event=");
-    let mut event = Vec::new();
-    journal::field(&mut event, "MESSAGE", message);
-    journal::field(&mut event, "MESSAGE_ID", &message_id(name));
-    journal::field(&mut event, "PRIORITY", &priority.to_string());
-    journal::field(&mut event, "SYSLOG_IDENTIFIER", "jobctl");
-    journal::field(&mut event, "JOBCTL_EVENT", name);
+    let mut datagram = Vec::new();
+    journal::field(&mut datagram, "MESSAGE", message);
+    journal::field(&mut datagram, "MESSAGE_ID", &message_id(event.as_str()));
+    journal::field(&mut datagram, "PRIORITY", &(event.priority() as u8).to_string());
+    journal::field(&mut datagram, "SYSLOG_IDENTIFIER", "jobctl");
+    journal::field(&mut datagram, "JOBCTL_EVENT", event.as_str());
     for (key, value) in fields {
-        journal::field(&mut event, &format!("JOBCTL_{}", key.to_ascii_uppercase()), value);
+        journal::field(&mut datagram, &format!("JOBCTL_{}", key.to_ascii_uppercase()), value);
     }
-    event
+    datagram
 }
 
 /// The id of an event of this name: the same in every version (systemd.journal-fields(7)).
@@ -381,8 +312,8 @@ mod tests {
         let mut log = Log::default();
         let at = Wall::from_ms(1_785_067_200_250);
         log.set_form(form, at);
-        log.event(at, "start", &[("job", &"a b"), ("run", &7), ("key", &"07")]);
-        log.event(at, "end", &[("job", &"a"), ("next", &"failed (exit)")]);
+        log.event(at, LogEvent::Start, &[("job", &"a b"), ("run", &7), ("key", &"07")]);
+        log.event(at, LogEvent::EndFailed, &[("job", &"a"), ("next", &"failed (exit)")]);
         log.take()
     }
 
@@ -406,7 +337,8 @@ mod tests {
 
     #[test]
     fn journald_gets_fields_and_an_id_for_each_kind() {
-        let event = native("start", INFO, &[("job", "backup".to_owned()), ("run", "7".to_owned())]);
+        let event =
+            native(LogEvent::Start, &[("job", "backup".to_owned()), ("run", "7".to_owned())]);
         let text = String::from_utf8(event).unwrap();
         assert_eq!(
             text,
@@ -422,12 +354,12 @@ mod tests {
         let at = Wall::from_ms(1_785_067_200_000);
         let noise = "x".repeat(1024);
         for _ in 0..300 {
-            log.event(at, "start", &[("text", &noise)]);
+            log.event(at, LogEvent::Start, &[("text", &noise)]);
         }
         let waiting = log.take();
         assert!(waiting.len() < WAITING_MAX + 2048);
         let kept = waiting.lines().count() as u64;
-        log.event(at, "ready", &[]);
+        log.event(at, LogEvent::Ready, &[]);
         let dropped = format!("event=log_dropped count={}", 300 - kept);
         let text = log.take();
         assert!(text.lines().next().unwrap().contains(&dropped), "{text}");

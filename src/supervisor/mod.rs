@@ -61,7 +61,7 @@ use errand::Errands;
 use file::StoreFile;
 use live::NOTIFY_JOB;
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
-use log::{Form, Log};
+use log::{Form, Log, LogEvent};
 use memory::Memory;
 use oversight::Oversight;
 use queue::Queue;
@@ -233,10 +233,10 @@ impl<S: Spawner> Supervisor<S> {
             self.oversight.forget(end.run, end.claim);
         }
         self.disk.is_wanted |= effects.wants_room;
-        for (name, fields) in effects.take_log() {
+        for (event, fields) in effects.take_log() {
             let fields: Vec<_> =
                 fields.iter().map(|(key, value)| (*key, value as &dyn std::fmt::Display)).collect();
-            self.log.event(now.wall, name, &fields);
+            self.log.event(now.wall, event, &fields);
         }
         for slot in effects.released {
             self.spawner.release(slot, now);
@@ -305,11 +305,15 @@ impl<S: Spawner> Supervisor<S> {
             self.disk.is_wanted |= error.kind() == ErrorKind::StorageFull;
             let why = ("error", &plain(&error) as _);
             let report = if let Some(notice) = notice {
-                self.log.event(now.wall, "cannot_tell", &[("notice", &notice), why]);
+                self.log.event(now.wall, LogEvent::CannotTell, &[("notice", &notice), why]);
                 self.queue.tell_again_at = again_at;
                 Report::NeverStarted
             } else {
-                self.log.event(now.wall, "cannot_start", &[("job", &job), ("run", &run), why]);
+                self.log.event(
+                    now.wall,
+                    LogEvent::CannotStart,
+                    &[("job", &job), ("run", &run), why],
+                );
                 self.queue.start_again_at = again_at;
                 self.memory.refused(run, &error)
             };
@@ -338,7 +342,7 @@ impl<S: Spawner> Supervisor<S> {
             ("hooks", &hooks),
             ("asked", &stopping.asked()),
         ];
-        self.log.event(now.wall, "stopping", &fields);
+        self.log.event(now.wall, LogEvent::Stopping, &fields);
     }
 
     /// Whether the loop goes on: after a stop it does as long as attempts run (`finish`) or ends
@@ -356,7 +360,7 @@ impl<S: Spawner> Supervisor<S> {
                 ("running", &running),
                 ("ended", &ended),
             ];
-            self.log.event(now.wall, "leaving", &fields);
+            self.log.event(now.wall, LogEvent::Leaving, &fields);
             return Flow::Leave;
         }
         let waits_for_attempts = stopping.waits_for_attempts(now) && !memory.live.is_empty();
@@ -456,8 +460,13 @@ impl<S: Spawner> Supervisor<S> {
     }
 
     /// Notes a line in the log at once.
-    pub(crate) fn say(&mut self, at: Wall, name: &str, fields: &[(&str, &dyn std::fmt::Display)]) {
-        self.log.event(at, name, fields);
+    pub(crate) fn say(
+        &mut self,
+        at: Wall,
+        event: LogEvent,
+        fields: &[(&str, &dyn std::fmt::Display)],
+    ) {
+        self.log.event(at, event, fields);
         self.log.flush();
     }
 

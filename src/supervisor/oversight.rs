@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::log::Log;
+use super::log::{Log, LogEvent};
 use super::spawner::{Sent, SlotEnd, Spawner, Stop};
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
@@ -237,7 +237,7 @@ impl Oversight {
                 Cause::Start => "did not start its command",
                 Cause::Told => "did not end its attempt when asked to",
             };
-            log.event(now.wall, "keeper_killed", &[("run", &run), ("why", &why)]);
+            log.event(now.wall, LogEvent::KeeperKilled, &[("run", &run), ("why", &why)]);
         }
     }
 

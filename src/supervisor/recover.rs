@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Supervisor;
 use super::environment::NOTICE_TIMES;
 use super::live::Live;
+use super::log::LogEvent;
 use super::memory::{Boot, Memory};
 use super::spawner::{Adopted, SlotEnd, Spawner};
 use super::work::Work;
@@ -42,7 +43,7 @@ impl<S: Spawner> Supervisor<S> {
                 adopted += 1;
                 self.log.event(
                     now.wall,
-                    "adopt",
+                    LogEvent::Adopt,
                     &[("job", &run.job), ("run", &run.id), ("attempt", &run.attempt)],
                 );
             }
@@ -62,7 +63,7 @@ impl<S: Spawner> Supervisor<S> {
             let live = Live { is_doubted, ..Live::of_notice(slot, claim) };
             self.memory.live.insert(run, live);
             if self.adopt((run, claim), slot, NOTICE_TIMES) {
-                self.log.event(now.wall, "adopt", &[("notice", &row.id)]);
+                self.log.event(now.wall, LogEvent::Adopt, &[("notice", &row.id)]);
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use super::Supervisor;
 use super::ending::{Attempt, Word};
 use super::environment::{Subject, words_of};
 use super::errand::{Errand, OVERDUE};
+use super::log::LogEvent;
 use super::metrics::{self, Outside};
 use super::spawner::{SlotEnd, Spawner};
 use super::when::LOOK_EVERY;
@@ -177,7 +178,7 @@ impl<S: Spawner> Supervisor<S> {
             Ok(()) => self.signs.ills.notify = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.signs.ills.notify, true) {
-                    self.log.event(now.wall, "notify_failed", &[("error", &plain(&error))]);
+                    self.log.event(now.wall, LogEvent::NotifyFailed, &[("error", &plain(&error))]);
                 }
             }
         }
@@ -287,11 +288,11 @@ impl<S: Spawner> Supervisor<S> {
         let was_ill = std::mem::replace(&mut self.signs.ills.metrics, written.is_err());
         match written {
             Ok(()) if was_ill => {
-                self.log.event(now.wall, "metrics_work", &[("file", &path.display())])
+                self.log.event(now.wall, LogEvent::MetricsWork, &[("file", &path.display())])
             }
             Err(error) if !was_ill => self.log.event(
                 now.wall,
-                "metrics_failed",
+                LogEvent::MetricsFailed,
                 &[("file", &path.display()), ("error", &error)],
             ),
             Ok(()) | Err(_) => {}
@@ -380,9 +381,9 @@ impl<S: Spawner> Supervisor<S> {
         let was_ill = std::mem::replace(&mut self.signs.ills.heartbeat, error.is_some());
         match error {
             Some(error) if !was_ill => {
-                self.log.event(now.wall, "heartbeat_failed", &[("error", &error)])
+                self.log.event(now.wall, LogEvent::HeartbeatFailed, &[("error", &error)])
             }
-            None if was_ill => self.log.event(now.wall, "heartbeat_works", &[]),
+            None if was_ill => self.log.event(now.wall, LogEvent::HeartbeatWorks, &[]),
             Some(_) | None => {}
         }
     }

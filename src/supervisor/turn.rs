@@ -11,6 +11,7 @@ use std::io;
 use super::effects::Effects;
 use super::jobs::{JobState, Pauses, Planning};
 use super::live::{Live, NOTIFY_JOB};
+use super::log::LogEvent;
 use super::memory::Memory;
 use super::oversight::Oversight;
 use super::queue::Queue;
@@ -48,9 +49,9 @@ impl<'a, S: Spawner> Turn<'a, S> {
     }
 
     /// Notes a line of the log.
-    pub(super) fn say(&mut self, name: &'static str, fields: &[(&'static str, &dyn Display)]) {
+    pub(super) fn say(&mut self, event: LogEvent, fields: &[(&'static str, &dyn Display)]) {
         let fields = fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
-        self.effects.log.push((name, fields));
+        self.effects.log.push((event, fields));
     }
 
     /// A job by its place among all.

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use super::Supervisor;
 use super::errand::OVERDUE;
+use super::log::LogEvent;
 use super::spawner::Spawner;
 use crate::core::job::Job;
 use crate::core::key;
@@ -224,7 +225,7 @@ impl<S: Spawner> Supervisor<S> {
     /// The store failed: it is asked again a little later.
     fn look_later(&mut self, place: &mut Place, error: &StoreError, now: Now) {
         self.store.rollback();
-        self.say(now.wall, "store_failed", &[("error", error)]);
+        self.say(now.wall, LogEvent::StoreFailed, &[("error", error)]);
         place.again_deadline = Some(now.mono + AGAIN);
     }
 
@@ -324,7 +325,7 @@ impl<S: Spawner> Supervisor<S> {
         if !std::mem::replace(&mut place.is_told, true) {
             let hint = "queued once backlog_max allows it";
             let fields: [(&str, &dyn Display); 2] = [("watch", &place.watch), ("hint", &hint)];
-            self.say(now.wall, "files_wait", &fields);
+            self.say(now.wall, LogEvent::FilesWait, &fields);
         }
         Ok(taken > 0)
     }
@@ -338,7 +339,7 @@ impl<S: Spawner> Supervisor<S> {
     fn say_cannot_watch(&mut self, place: &Place, error: &dyn Display, now: Now) {
         let dir = place.site.as_ref().map(|site| site.dir.as_path());
         let path = dir.unwrap_or(Path::new(&*place.watch)).display();
-        self.say(now.wall, "cannot_watch", &[("path", &path), ("error", error)]);
+        self.say(now.wall, LogEvent::CannotWatch, &[("path", &path), ("error", error)]);
     }
 
     /// Makes a run of a file, unless it was taken as it is. False: the backlog is full.

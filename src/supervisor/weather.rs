@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::log::Log;
+use super::log::{Log, LogEvent};
 use super::when::BACK_OFF_MAX;
 use crate::core::time::{Mono, Now};
 use crate::store::StoreError;
@@ -64,7 +64,7 @@ impl Weather {
         }
         let fields: [(&str, &dyn std::fmt::Display); 2] =
             [("error", error), ("again_in_ms", &wait.as_millis())];
-        log.event(now.wall, "store_failed", &fields);
+        log.event(now.wall, LogEvent::StoreFailed, &fields);
         self.say_again_at = Some(now.mono + self.back_off);
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
     }

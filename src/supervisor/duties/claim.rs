@@ -15,6 +15,7 @@ use crate::core::time::Now;
 use crate::store::{RunRow, StoreError};
 use crate::supervisor::claim::Claim;
 use crate::supervisor::live::Live;
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::memory::Memory;
 use crate::supervisor::places::{Busy, Taken};
 use crate::supervisor::queue::{HeadKey, Queue};
@@ -197,7 +198,7 @@ impl<S: Spawner> Turn<'_, S> {
         }
         let fields =
             [("job", &run.job as _), ("run", &run.id as _), ("attempt", &run.attempt as _)];
-        self.say("start", &fields);
+        self.say(LogEvent::Start, &fields);
         self.begin(run.id, live);
         self.effects.claims.push(claim);
         self.take_of_rate(index)
@@ -265,7 +266,7 @@ impl<S: Spawner> Turn<'_, S> {
     fn cannot_start(&mut self, index: usize, error: &std::io::Error) -> Tried {
         self.effects.wants_room |= error.kind() == ErrorKind::StorageFull;
         let name = &self.job(index).job.name;
-        self.say("cannot_start", &[("job", name), ("error", &plain(error))]);
+        self.say(LogEvent::CannotStart, &[("job", name), ("error", &plain(error))]);
         Tried::NotNow
     }
 }

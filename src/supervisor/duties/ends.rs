@@ -13,6 +13,7 @@ use crate::keeper::record::Record;
 use crate::store::{Finish, Output, RunRow, StoreError};
 use crate::supervisor::ending::{Attempt, Word, joined, told_by_this_clock};
 use crate::supervisor::live::Live;
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::spawner::{Kept, Report, SlotEnd, Spawner};
 use crate::supervisor::turn::Turn;
 use crate::supervisor::when::BACK_OFF_MAX;
@@ -117,7 +118,7 @@ impl<S: Spawner> Turn<'_, S> {
         }
         let wait = self.memory.wait_after_refusal(run.id);
         self.put_off(run.job_id, now.mono + wait);
-        self.say("not_started", &[("job", &run.job), ("run", &run.id)]);
+        self.say(LogEvent::NotStarted, &[("job", &run.job), ("run", &run.id)]);
         self.load_head(run.job_id)
     }
 
@@ -162,7 +163,7 @@ impl<S: Spawner> Turn<'_, S> {
                     Report::Lost | Report::NeverStarted | Report::Refused(_) => 0,
                 };
                 let remark = Some(not_kept(total, &error));
-                self.say("output_not_kept", &[("run", &run.id), ("error", &plain(&error))]);
+                self.say(LogEvent::OutputNotKept, &[("run", &run.id), ("error", &plain(&error))]);
                 Ok(KeptOutput { last_line: None, remark })
             }
         }
@@ -218,14 +219,16 @@ impl<S: Spawner> Turn<'_, S> {
     }
 
     fn log_end(&mut self, run: &RunRow, outcome: &Outcome, next: Next) {
-        let follows = match next {
-            Next::Finish(verdict) => match verdict.reason() {
-                Some(reason) => format!("{} ({reason})", verdict.state()),
-                None => verdict.state().to_string(),
-            },
-            Next::RetryAt(at) => format!("retry at {}", at.rfc3339()),
-            Next::PutOffTo(at) => format!("put off to {}", at.rfc3339()),
-            Next::Requeue => "queued again".to_owned(),
+        let (event, follows) = match next {
+            Next::Finish(verdict) => {
+                let is_failed = verdict.state() == State::Failed;
+                let event = if is_failed { LogEvent::EndFailed } else { LogEvent::End };
+                let reason = verdict.reason().map(|reason| format!(" ({reason})"));
+                (event, format!("{}{}", verdict.state(), reason.unwrap_or_default()))
+            }
+            Next::RetryAt(at) => (LogEvent::EndRetried, format!("retry at {}", at.rfc3339())),
+            Next::PutOffTo(at) => (LogEvent::End, format!("put off to {}", at.rfc3339())),
+            Next::Requeue => (LogEvent::End, "queued again".to_owned()),
         };
         let fields: [(&str, &dyn std::fmt::Display); 5] = [
             ("job", &run.job),
@@ -234,7 +237,7 @@ impl<S: Spawner> Turn<'_, S> {
             ("outcome", &retry::describe(outcome)),
             ("next", &follows),
         ];
-        self.say("end", &fields);
+        self.say(event, &fields);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::core::job::{ExpectEvery, Job};
 use crate::core::notice::Event;
 use crate::core::time::{Now, Wall};
 use crate::store::StoreError;
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::memory::Memory;
 use crate::supervisor::queue::Queue;
 use crate::supervisor::spawner::Spawner;
@@ -56,7 +57,7 @@ impl<S: Spawner> Turn<'_, S> {
             };
             let since = job.well_at.map_or("never".to_owned(), Wall::rfc3339);
             let name = &self.job(index).job.name;
-            self.say("late", &[("job", name), ("no_success_since", &since)]);
+            self.say(LogEvent::Late, &[("job", name), ("no_success_since", &since)]);
             let run = job.last_run.map(|run| self.store.run(run)).transpose()?.flatten();
             self.note(index, run.as_ref().map(|run| (run.id, run.attempt)), Event::Late)?;
         }
@@ -95,7 +96,7 @@ impl<S: Spawner> Turn<'_, S> {
         let job = &self.job(index).job;
         let within = show_duration(job.policy.expect_within.unwrap_or_default());
         self.say(
-            "late",
+            LogEvent::Late,
             &[
                 ("job", &job.name),
                 ("run", &run),

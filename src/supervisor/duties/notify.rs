@@ -14,6 +14,7 @@ use crate::supervisor::claim::Claim;
 use crate::supervisor::ending::{Attempt, Word};
 use crate::supervisor::environment::{self, Subject, words_of};
 use crate::supervisor::live::{Live, NOTIFY_JOB};
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::memory::Memory;
 use crate::supervisor::queue::Queue;
 use crate::supervisor::spawner::{Kept, SlotEnd, Spawner};
@@ -153,7 +154,10 @@ impl<S: Spawner> Turn<'_, S> {
                 Ok(slot) => slot,
                 Err(error) => {
                     self.queue.tell_again_at = Some(now.mono + LOCK_AGAIN);
-                    self.say("cannot_tell", &[("notice", &row.id), ("error", &plain(&error))]);
+                    self.say(
+                        LogEvent::CannotTell,
+                        &[("notice", &row.id), ("error", &plain(&error))],
+                    );
                     break;
                 }
             };
@@ -265,11 +269,11 @@ impl<S: Spawner> Turn<'_, S> {
         if had_failed.unwrap_or(self.memory.notify.unheard.contains(&kind)) == has_failed {
             return;
         }
-        let name = match (row.means, has_failed) {
-            (Means::Hook, true) => "hook_failed",
-            (Means::Mail, true) => "mail_failed",
-            (Means::Hook, false) => "hook_works",
-            (Means::Mail, false) => "mail_works",
+        let event = match (row.means, has_failed) {
+            (Means::Hook, true) => LogEvent::HookFailed,
+            (Means::Mail, true) => LogEvent::MailFailed,
+            (Means::Hook, false) => LogEvent::HookWorks,
+            (Means::Mail, false) => LogEvent::MailWorks,
         };
         let job = self.name_of(row.job_id);
         let said = said.and_then(|said| said.trim_end().lines().last()).unwrap_or_default();
@@ -280,7 +284,7 @@ impl<S: Spawner> Turn<'_, S> {
             ("outcome", &retry::describe(outcome)),
             ("said", &said),
         ];
-        self.say(name, if has_failed { &fields } else { &fields[..3] });
+        self.say(event, if has_failed { &fields } else { &fields[..3] });
     }
 
     /// The order for a notice, for the job as it is defined now.

@@ -11,6 +11,7 @@ use crate::core::schedule::Span;
 use crate::core::time::Wall;
 use crate::store::{NewOccurrence, NewSkip, StoreError};
 use crate::supervisor::configuration::Mode;
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::memory::Memory;
 use crate::supervisor::spawner::{Spawner, Stop};
 use crate::supervisor::turn::Turn;
@@ -138,7 +139,7 @@ impl<S: Spawner> Turn<'_, S> {
             let (name, scheduled_at) = (&state.job.name, at.rfc3339());
             let reason = Reason::Shadow;
             self.say(
-                "skipped",
+                LogEvent::Skipped,
                 &[
                     ("job", name),
                     ("run", &run),
@@ -186,7 +187,7 @@ impl<S: Spawner> Turn<'_, S> {
             newest = Some(run);
         }
         let state = self.job(index);
-        self.say("missed", &[("job", &state.job.name), ("count", &count)]);
+        self.say(LogEvent::Missed, &[("job", &state.job.name), ("count", &count)]);
         Ok(newest)
     }
 
@@ -258,7 +259,10 @@ impl<S: Spawner> Turn<'_, S> {
             now: now.wall,
         })?;
         let (name, reason) = (&state.job.name, Reason::Overlap);
-        self.say("skipped", &[("job", name), ("run", &run), ("reason", &reason), ("by", &by)]);
+        self.say(
+            LogEvent::Skipped,
+            &[("job", name), ("run", &run), ("reason", &reason), ("by", &by)],
+        );
         Ok(())
     }
 
@@ -307,7 +311,7 @@ impl<S: Spawner> Turn<'_, S> {
         };
         let count = self.store.skip_overdue(state.id, now - deadline, now)?;
         let (name, reason) = (&state.job.name, Reason::Missed);
-        self.say("skipped", &[("job", name), ("reason", &reason), ("count", &count)]);
+        self.say(LogEvent::Skipped, &[("job", name), ("reason", &reason), ("count", &count)]);
         self.load_head(state.id)
     }
 }

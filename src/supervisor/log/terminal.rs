@@ -5,12 +5,13 @@ use std::io::stderr;
 
 use chrono::{DateTime, NaiveDateTime};
 
+use super::LogEvent;
 use crate::core::escape;
 use crate::core::local::local;
 use crate::core::schedule::Zone;
 use crate::core::style::Style;
 use crate::core::time::Wall;
-use crate::os::journal::{ERROR, WARNING};
+use crate::os::journal::Priority;
 use crate::os::terminal::Terminal;
 use crate::os::zone;
 
@@ -32,13 +33,7 @@ impl Screen {
     }
 
     /// `14:03:05 end      backup run 12: exit 0, succeeded`
-    pub(super) fn line(
-        &self,
-        at: Wall,
-        name: &str,
-        priority: u8,
-        fields: &[(&str, String)],
-    ) -> String {
+    pub(super) fn line(&self, at: Wall, event: LogEvent, fields: &[(&str, String)]) -> String {
         let time = local(&self.zone, at).map(time_of).unwrap_or_default();
         let value = |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, text)| text);
         let mut about = String::new();
@@ -56,13 +51,15 @@ impl Screen {
             match *key {
                 "job" | "run" | "attempt" => {}
                 "outcome" => end.push(escape::text(text).into_owned()),
-                "next" => end.push(self.styled(style_of_next(priority), &self.localized(text))),
+                "next" => {
+                    end.push(self.styled(style_of_next(event.priority()), &self.localized(text)))
+                }
                 _ if text.contains(' ') => end.push(format!("{key} \"{}\"", escape::text(text))),
                 _ => end.push(format!("{key} {}", escape::text(text))),
             }
         }
         let between = if about.is_empty() || end.is_empty() { "" } else { ": " };
-        let name = self.styled(style_of(priority), &format!("{name:NAME_WIDTH$}"));
+        let name = self.styled(style_of(event.priority()), &format!("{event:NAME_WIDTH$}"));
         let time = self.styled(Style::Dim, &time);
         let line = format!("{time} {name} {}{between}{}", about.trim_start(), end.join(", "));
         format!("{}\n", line.trim_end())
@@ -87,19 +84,19 @@ fn time_of(at: NaiveDateTime) -> String {
     at.format("%H:%M:%S").to_string()
 }
 
-fn style_of(priority: u8) -> Style {
+fn style_of(priority: Priority) -> Style {
     match priority {
-        ERROR => Style::Bad,
-        WARNING => Style::Warn,
-        _ => Style::Plain,
+        Priority::Error => Style::Bad,
+        Priority::Warning => Style::Warn,
+        Priority::Info => Style::Plain,
     }
 }
 
 /// The style of what comes next for a run, where a success is worth a colour.
-fn style_of_next(priority: u8) -> Style {
+fn style_of_next(priority: Priority) -> Style {
     match priority {
-        ERROR | WARNING => style_of(priority),
-        _ => Style::Good,
+        Priority::Error | Priority::Warning => style_of(priority),
+        Priority::Info => Style::Good,
     }
 }
 
@@ -111,26 +108,26 @@ mod tests {
         Screen { zone: zone::load("Asia/Tokyo").unwrap(), has_color }
     }
 
-    fn line(screen: &Screen, name: &str, priority: u8, fields: &[(&str, &str)]) -> String {
+    fn line(screen: &Screen, event: LogEvent, fields: &[(&str, &str)]) -> String {
         let fields: Vec<(&str, String)> =
             fields.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
-        screen.line(Wall::from_secs(1_785_067_385), name, priority, &fields)
+        screen.line(Wall::from_secs(1_785_067_385), event, &fields)
     }
 
     #[test]
     fn an_event_is_a_short_line_in_local_time() {
         let plain = screen(false);
         let of_run = [("job", "a"), ("run", "12"), ("attempt", "1")];
-        assert_eq!(line(&plain, "start", 6, &of_run), "21:03:05 start    a run 12\n");
+        assert_eq!(line(&plain, LogEvent::Start, &of_run), "21:03:05 start    a run 12\n");
         let end = [&of_run[..2], &[("attempt", "2"), ("outcome", "exit 1")]].concat();
         let retry = [&end[..], &[("next", "retry at 2026-07-26T12:04:00Z")]].concat();
         assert_eq!(
-            line(&plain, "end", 4, &retry),
+            line(&plain, LogEvent::EndRetried, &retry),
             "21:03:05 end      a run 12 attempt 2: exit 1, retry at 21:04:00\n"
         );
         let ready = [("mode", "live"), ("state_dir", "/a b")];
         assert_eq!(
-            line(&plain, "ready", 6, &ready),
+            line(&plain, LogEvent::Ready, &ready),
             "21:03:05 ready    mode live, state_dir \"/a b\"\n"
         );
     }
@@ -138,7 +135,7 @@ mod tests {
     #[test]
     fn colour_says_what_matters_and_nothing_commands_the_terminal() {
         let fields = [("job", "a"), ("run", "1"), ("error", "\x1b[2J"), ("next", "failed (exit)")];
-        let coloured = line(&screen(true), "end", 3, &fields);
+        let coloured = line(&screen(true), LogEvent::EndFailed, &fields);
         assert!(coloured.contains("\x1b[31mend     \x1b[0m \x1b[1ma\x1b[0m run 1"), "{coloured:?}");
         assert!(coloured.ends_with("\x1b[31mfailed (exit)\x1b[0m\n"), "{coloured:?}");
         assert!(!coloured.contains("\x1b[2J"), "{coloured:?}");

@@ -30,6 +30,7 @@ use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
 use crate::supervisor::disk as reserve;
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::forward::LineForm;
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::slots::Slots;
 use crate::supervisor::watching::Watching;
 use crate::supervisor::{
@@ -108,7 +109,7 @@ fn ousted(
         Ousted::Taken(pid) => not_in_office(state_dir, OfficeError::Taken(pid.clone())),
     };
     let now = clock::now();
-    supervisor.say(now.wall, "ousted", &[("error", &failure.message)]);
+    supervisor.say(now.wall, LogEvent::Ousted, &[("error", &failure.message)]);
     supervisor.sign_off(now);
     failure
 }
@@ -258,7 +259,7 @@ impl Service {
         };
         supervisor.say(
             now.wall,
-            "ready",
+            LogEvent::Ready,
             &[
                 ("mode", &mode),
                 ("version", &env!("CARGO_PKG_VERSION")),
@@ -286,12 +287,12 @@ impl Service {
         match Notify::of_process() {
             Ok(notify) => supervisor.attach(notify),
             Err(error) => {
-                supervisor.say(now.wall, "notify_failed", &[("error", &plain(&error))]);
+                supervisor.say(now.wall, LogEvent::NotifyFailed, &[("error", &plain(&error))]);
             }
         }
         say_cgroup(&mut supervisor, unusable.as_ref(), now);
         if let Err(failure) = self.reports_dir() {
-            supervisor.say(now.wall, "no_reports", &[("error", &failure.message)]);
+            supervisor.say(now.wall, LogEvent::NoReports, &[("error", &failure.message)]);
         }
         Ok(supervisor)
     }
@@ -436,15 +437,19 @@ fn say_odds(
     if let Some(error) = jobfile_error {
         let fields: [(&str, &dyn std::fmt::Display); 2] =
             [("error", &error), ("instead", &"the last good one")];
-        supervisor.say(now.wall, "jobfile_bad", &fields);
+        supervisor.say(now.wall, LogEvent::JobfileBad, &fields);
     }
     if let Some(Behind { lost }) = supervisor.parts().0.take_behind()? {
         let hint = "its log was truncated or removed; restore a backup with `jobctl restore`";
-        supervisor.say(now.wall, "store_lost_commits", &[("commits", &lost), ("hint", &hint)]);
+        supervisor.say(
+            now.wall,
+            LogEvent::StoreLostCommits,
+            &[("commits", &lost), ("hint", &hint)],
+        );
     }
     if let Some(reason) = why_paused {
         let hint = "run `jobctl resume --all` if the jobs should run here";
-        supervisor.say(now.wall, "paused", &[("reason", &reason), ("hint", &hint)]);
+        supervisor.say(now.wall, LogEvent::Paused, &[("reason", &reason), ("hint", &hint)]);
     }
     Ok(())
 }
@@ -454,9 +459,9 @@ fn say_odds(
 fn say_cgroup(supervisor: &mut Supervisor<Slots>, unusable: Option<&Unusable>, now: Now) {
     if let Some(Unusable { dir, error }) = unusable {
         let fields: [(&str, &dyn std::fmt::Display); 2] = [("path", dir), ("error", error)];
-        supervisor.say(now.wall, "no_cgroup", &fields);
+        supervisor.say(now.wall, LogEvent::NoCgroup, &fields);
     } else if let Some(dir) = supervisor.parts().1.cgroup().map(str::to_owned) {
-        supervisor.say(now.wall, "cgroup", &[("path", &dir)]);
+        supervisor.say(now.wall, LogEvent::Cgroup, &[("path", &dir)]);
     }
 }
 
@@ -465,7 +470,11 @@ fn say_unlimitable(supervisor: &mut Supervisor<Slots>, jobs: &[String], now: Now
     for job in jobs {
         let error = "limits.memory: no control group (cgroup v2) is delegated to the supervisor";
         let hint = "set `Delegate=yes` in its systemd unit";
-        supervisor.say(now.wall, "no_cgroup", &[("job", job), ("error", &error), ("hint", &hint)]);
+        supervisor.say(
+            now.wall,
+            LogEvent::NoCgroup,
+            &[("job", job), ("error", &error), ("hint", &hint)],
+        );
     }
 }
 

@@ -27,6 +27,7 @@ use crate::os::watch::{Notice, Watcher};
 use crate::store::{GoneJob, Patience};
 use crate::supervisor::daemon::Reload;
 use crate::supervisor::errand::{Errand, OVERDUE};
+use crate::supervisor::log::LogEvent;
 use crate::supervisor::slots::Slots;
 use crate::supervisor::{Loaded, Removal, Supervisor};
 
@@ -283,7 +284,7 @@ impl<'s> Reloading<'s> {
             let instead = "the jobfile in force stays";
             let fields: [(&str, &dyn std::fmt::Display); 2] =
                 [("error", &OVERDUE), ("instead", &instead)];
-            supervisor.say(now.wall, "watch_failed", &fields);
+            supervisor.say(now.wall, LogEvent::WatchFailed, &fields);
         }
         let Some(sight) = self.look.take(now) else {
             return false;
@@ -350,7 +351,7 @@ impl<'s> Reloading<'s> {
             let instead = "a look every minute";
             supervisor.say(
                 now.wall,
-                "watch_failed",
+                LogEvent::WatchFailed,
                 &[("error", &plain(&error)), ("instead", &instead)],
             );
         }
@@ -421,7 +422,7 @@ impl<'s> Reloading<'s> {
                 self.write_error(supervisor, None, now);
                 supervisor.say(
                     now.wall,
-                    "reload",
+                    LogEvent::Reload,
                     &[
                         ("jobs", &answer.jobs),
                         ("added", &answer.added.len()),
@@ -436,7 +437,7 @@ impl<'s> Reloading<'s> {
                 self.write_error(supervisor, Some(&error.to_string()), now);
                 supervisor.say(
                     now.wall,
-                    "jobfile_bad",
+                    LogEvent::JobfileBad,
                     &[("error", &error), ("instead", &"the previous one stays")],
                 );
                 Answer::of_error(&self.service.path, &error)
@@ -446,13 +447,17 @@ impl<'s> Reloading<'s> {
                 let hint = "load it now with `jobctl reload`; otherwise it is loaded when they have \
                      ended";
                 self.write_error(supervisor, Some(&format!("{error}\nhint: {hint}")), now);
-                supervisor.say(now.wall, "jobfile_held", &[("error", &error), ("hint", &hint)]);
+                supervisor.say(
+                    now.wall,
+                    LogEvent::JobfileHeld,
+                    &[("error", &error), ("hint", &hint)],
+                );
                 self.held = jobs;
                 Answer::of_failure(&self.service.path, &error)
             }
             Judged::StoreFailed(failure) => {
                 self.try_again(now);
-                supervisor.say(now.wall, "store_failed", &[("error", &failure.message)]);
+                supervisor.say(now.wall, LogEvent::StoreFailed, &[("error", &failure.message)]);
                 Answer::of_failure(&self.service.path, &failure.message)
             }
         }
@@ -463,7 +468,7 @@ impl<'s> Reloading<'s> {
         let written = store.set_meta("jobfile_error", error);
         if let Err(error) = written {
             self.try_again(now);
-            supervisor.say(now.wall, "store_failed", &[("error", &error)]);
+            supervisor.say(now.wall, LogEvent::StoreFailed, &[("error", &error)]);
         }
     }
 
