@@ -8,6 +8,7 @@ mod absent;
 pub(crate) mod check;
 pub(crate) mod closely;
 pub(crate) mod doctor;
+pub(crate) mod failures;
 pub(crate) mod jobs;
 pub(crate) mod live;
 pub(crate) mod next;

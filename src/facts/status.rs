@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::closely::{self, Closely};
+use super::failures::{self, Alike};
+use super::live;
 use super::overview::{JobStatus, Sources, Supervisor};
 use super::traffic::{Obstacle, Traffic};
-use super::{live, said};
 use crate::core::run::State;
 use crate::store::{Filter, JobRow, RunRow, Store, StoreError, Untold};
 
@@ -79,10 +80,8 @@ pub(crate) struct Lists {
     pub(crate) running: List<RunRow>,
     /// What waits, and why.
     pub(crate) waiting: List<(RunRow, Why)>,
-    /// What failed; of many failures the newest of each job, so that a noisy job hides no other.
-    pub(crate) failed: List<RunRow>,
-    /// The last lines of output of those.
-    pub(crate) last_lines: HashMap<i64, String>,
+    /// What failed.
+    pub(crate) failed: List<Alike>,
 }
 
 /// Some of so many.
@@ -102,8 +101,38 @@ impl<T> Default for List<T> {
 
 impl<T> List<T> {
     /// Whether there are no more than are listed at the most.
-    pub(crate) fn is_whole(&self) -> bool {
+    fn is_whole(&self) -> bool {
         self.count <= i64::from(RUNS_MAX)
+    }
+}
+
+impl<T: Row> List<T> {
+    /// How many runs there are besides.
+    pub(crate) fn left_out(&self) -> i64 {
+        self.count - self.runs.iter().map(T::times).sum::<i64>()
+    }
+}
+
+/// A row of a list of runs.
+pub(crate) trait Row {
+    /// The run that it shows.
+    fn run(&self) -> &RunRow;
+
+    /// How many runs it stands for.
+    fn times(&self) -> i64 {
+        1
+    }
+}
+
+impl Row for RunRow {
+    fn run(&self) -> &RunRow {
+        self
+    }
+}
+
+impl Row for (RunRow, Why) {
+    fn run(&self) -> &RunRow {
+        &self.0
     }
 }
 
@@ -236,10 +265,9 @@ fn lists(
     let total = |counter: fn(&JobRow) -> i64| {
         jobs.iter().filter_map(|job| job.row).map(counter).sum::<i64>()
     };
-    let failed = failed(from, store, jobs, total(|row| row.failed))?;
-    let last_lines = said::last_line_of_each(store, &failed.runs);
+    let failed = failures::of_jobs(store, jobs, RUNS_MAX as usize)?;
     if is_failed_only {
-        return Ok(Lists { failed, last_lines, ..Lists::default() });
+        return Ok(Lists { failed, ..Lists::default() });
     }
     let running = newest_in(from, store, &[State::Running], total(|row| row.running))?;
     let states = [State::Queued, State::Retrying, State::Scheduled];
@@ -256,7 +284,7 @@ fn lists(
             waiting.runs.push((run, why));
         }
     }
-    Ok(Lists { running, waiting, failed, last_lines })
+    Ok(Lists { running, waiting, failed })
 }
 
 /// The newest runs in these states, if there are any, with what they say now.
@@ -289,28 +317,6 @@ fn next_to_start(store: &Store, jobs: &[JobStatus<'_>]) -> Result<Vec<RunRow>, S
     runs.extend(store.due_next(RUNS_MAX)?);
     runs.truncate(RUNS_MAX as usize);
     Ok(runs)
-}
-
-fn failed(
-    from: &Sources<'_>,
-    store: &Store,
-    jobs: &[JobStatus<'_>],
-    count: i64,
-) -> Result<List<RunRow>, StoreError> {
-    let newest = |job: Option<&str>, max| {
-        let job = job.map(str::to_owned);
-        store.runs(&Filter { failed: true, job, ..Filter::default() }, Some(max))
-    };
-    let mut list = List { count, runs: Vec::new() };
-    if count > 0 && list.is_whole() {
-        list.runs = newest(None, RUNS_MAX)?;
-    } else if count > 0 {
-        for job in jobs.iter().filter(|job| job.failed > 0).take(RUNS_MAX as usize) {
-            list.runs.extend(newest(Some(job.name), 1)?);
-        }
-    }
-    live::fill_in(from.state_dir, &mut list.runs);
-    Ok(list)
 }
 
 fn why(from: &Sources<'_>, traffic: &Traffic<'_>, run: &RunRow) -> Result<Why, StoreError> {

@@ -324,10 +324,13 @@ fn where_clause(filter: &Filter, of_job: &str) -> (String, Vec<Value>) {
     }
     if filter.failed {
         // The partial index, whatever the order: there may be a million runs and no failure among
-        // the newest.
-        parts.push(format!(
-            "run.id IN (SELECT id FROM run WHERE state = {FAILED} AND acked IS NULL)"
-        ));
+        // the newest. Of one job it has them in their order.
+        parts.push(match filter.job {
+            Some(_) => format!("run.state = {FAILED} AND run.acked IS NULL"),
+            None => {
+                format!("run.id IN (SELECT id FROM run WHERE state = {FAILED} AND acked IS NULL)")
+            }
+        });
     }
     let number = |at: Wall| Value::Integer(at.ms());
     let asked = [

@@ -134,6 +134,43 @@ fn status_watch_shows_the_page_again_when_something_has_changed() {
 }
 
 #[test]
+fn equal_failures_are_one_row_and_a_noisy_job_hides_no_other() {
+    let house = House::new(
+        "[jobs.rare]\ncommand = 'echo rarely; exit 4'\n\
+         [jobs.noisy]\ncommand = 'echo \"no $1\"; exit 3'\n",
+    );
+    let supervisor = house.start();
+    let rare = house.enqueue(&["rare"]);
+    house.wait_state(rare, "failed");
+    for word in std::iter::repeat_n("host", 3).chain(["1", "2", "3", "4", "5", "6", "7", "8", "9"])
+    {
+        house.wait_state(house.enqueue(&["noisy", word]), "failed");
+    }
+    let again = house.enqueue(&["noisy", "host"]);
+    house.wait_state(again, "failed");
+    assert_eq!(supervisor.stop(), 0);
+    let status = house.ask(&["status"]).expect(0).out;
+    let (_, failed) = status.split_once("failed: 14\n").expect("they are counted");
+    let rows: Vec<Vec<&str>> =
+        failed.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let id = again.to_string();
+    assert_eq!(rows[0][..6], [&*id, "noisy", "failed", "(exit", "3)", "4"], "{status}");
+    assert!(rows[0].ends_with(&["no", "host"]), "{status}");
+    assert!(rows[9].starts_with(&[&*rare.to_string(), "rare"]), "{status}");
+    assert_eq!(rows[10], ["1", "more:", "`jobctl", "runs", "--failed`"], "{status}");
+    let runs = page(&house, 100, &["runs", "--failed", "-n", "2"]);
+    assert!(runs.ends_with("\n9 more: `-n 0` lists all\n"), "{runs}");
+    let piped = house.ask(&["runs", "--failed"]).expect(0).out;
+    assert_eq!((piped.lines().count(), piped.contains("more")), (12, false), "{piped}");
+    assert!(
+        page(&house, 100, &["runs", "-n", "2"]).ends_with("\nthere are more: `-n 0` lists all\n")
+    );
+    // Programs get each run.
+    let json = house.ask(&["runs", "--failed", "--json"]).expect(0).out;
+    assert_eq!(json.lines().count(), 14);
+}
+
+#[test]
 fn stats_count_runs_retries_and_durations() {
     let house = House::new(
         "[jobs.work]\ncommand = 'test $JOBCTL_ATTEMPT = 2 || exit 3'\nretry = { max = 1, delay = '1ms' }\n\

@@ -201,11 +201,16 @@ fn a_long_queue_says_what_starts_next_and_its_ids_are_for_pipes() {
     let shown: Vec<&str> = next
         .lines()
         .skip(1)
+        .take(10)
         .filter_map(|line| line.split(' ').find(|word| !word.is_empty()))
         .collect();
     let expected: Vec<String> =
         std::iter::once(first).chain(1..=9).map(|id| id.to_string()).collect();
     assert_eq!(shown, expected);
+    assert!(
+        next.ends_with("\n51 more: `jobctl runs --state queued,retrying,scheduled`\n"),
+        "{next}"
+    );
 }
 
 #[test]

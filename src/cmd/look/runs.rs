@@ -1,14 +1,13 @@
 //! `jobctl runs`: the newest runs, one a line.
 
-use std::collections::HashMap;
-
 use crate::cli;
 use crate::cmd::filter;
 use crate::cmd::when;
 use crate::cmd::{Cell, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
+use crate::facts::failures::{self, Alike};
 use crate::facts::live;
-use crate::facts::said;
+use crate::facts::status::Row;
 use crate::store::{Filter, RunRow, Store};
 pub(crate) use crate::wording::runs::{arguments, verdict};
 use crate::wording::runs::{attempt, moment, took};
@@ -22,41 +21,62 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
     if let Some(name) = &filter.job {
         check_job(context, store.as_ref(), name)?;
     }
-    let limit = (args.count > 0).then_some(args.count);
-    let store = store.as_ref();
-    let mut runs = store.map(|store| store.runs(&filter, limit)).transpose()?.unwrap_or_default();
-    live::fill_in(context.state_dir()?, &mut runs);
-    if runs.is_empty() {
-        return Ok(none_found(context, &filter));
-    }
     let is_of_failures = filter.failed || filter.states == [State::Failed];
-    out.answers(&runs, |out| match store.filter(|_| is_of_failures) {
-        Some(store) => print_failed(&runs, &said::last_line_of_each(store, &runs), &viewer, out),
-        None => print(&runs, &viewer, out),
+    let is_compared = is_of_failures && !out.is_json;
+    let rows_max = (args.count > 0).then_some(args.count);
+    // One more than is shown says that there are more.
+    let least = if is_compared { failures::COMPARED_MAX } else { 0 };
+    let limit = rows_max.map(|max| max.saturating_add(1).max(least));
+    let mut runs = match &store {
+        Some(store) => store.runs(&filter, limit)?,
+        None => Vec::new(),
+    };
+    live::fill_in(context.state_dir()?, &mut runs);
+    let Some(store) = store.filter(|_| !runs.is_empty()) else {
+        return Ok(none_found(context, &filter));
+    };
+    let rows_max = rows_max.map_or(usize::MAX, |max| max as usize);
+    let is_cut = runs.len() > rows_max;
+    if !is_compared {
+        runs.truncate(rows_max);
+    }
+    out.answers(&runs, |out| {
+        if is_compared {
+            let failed = failures::of_filter(&store, &filter, &runs, rows_max)?;
+            print_failed(&failed.runs, &viewer, out)?;
+            return print_more(Some(failed.left_out()), out);
+        }
+        print(&runs, &viewer, out)?;
+        print_more((!is_cut).then_some(0), out)
     })
 }
 
-/// Prints failed runs, with the last line of output of each.
-pub(crate) fn print_failed(
-    runs: &[RunRow],
-    lines: &HashMap<i64, String>,
-    viewer: &Viewer,
-    out: &mut Out,
-) -> Result<()> {
-    let said = |run: &RunRow| Cell::maybe(lines.get(&run.id));
-    let table = |detail| table(runs, viewer, detail).flexible("LAST LINE", said);
+/// Tells a person that a list was cut, and how many are missing if that is known.
+fn print_more(count: Option<i64>, out: &mut Out) -> Result<()> {
+    let text = match count {
+        Some(0) => return Ok(()),
+        Some(count) => format!("{count} more: `-n 0` lists all"),
+        None => "there are more: `-n 0` lists all".to_owned(),
+    };
+    if !out.is_terminal() {
+        return Ok(());
+    }
+    out.line(out.styled(Style::Dim, &text))
+}
+
+/// Prints failed runs, those that are alike in one row, with the last line of their output.
+pub(crate) fn print_failed(failed: &[Alike], viewer: &Viewer, out: &mut Out) -> Result<()> {
+    let said = |alike: &Alike| Cell::maybe(alike.last_line.as_ref());
+    let table = |detail| table(failed, viewer, detail).flexible("LAST LINE", said);
     let full = table(Detail::Full);
     if full.fits(out.width) { full.print(out) } else { table(Detail::Brief).print(out) }
 }
 
 /// Prints runs as a table; where it would be too wide, without what matters least.
 pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
-    let full = table(runs, viewer, Detail::Full);
-    if full.fits(out.width) {
-        full.print(out)
-    } else {
-        table(runs, viewer, Detail::Brief).print(out)
-    }
+    let table = |detail| table(runs, viewer, detail);
+    let full = table(Detail::Full);
+    if full.fits(out.width) { full.print(out) } else { table(Detail::Brief).print(out) }
 }
 
 /// How much of a run is shown.
@@ -68,7 +88,7 @@ enum Detail {
     Brief,
 }
 
-fn table<'a>(runs: &'a [RunRow], viewer: &Viewer, detail: Detail) -> Table<'a, RunRow> {
+fn table<'a, R: Row>(rows: &'a [R], viewer: &Viewer, detail: Detail) -> Table<'a, R> {
     let when = |run: &RunRow| match detail {
         Detail::Full => viewer.show(moment(run)),
         Detail::Brief => viewer.relative(moment(run)),
@@ -77,16 +97,17 @@ fn table<'a>(runs: &'a [RunRow], viewer: &Viewer, detail: Detail) -> Table<'a, R
         Detail::Full => run.cause.as_str(),
         Detail::Brief => "",
     };
-    Table::of(runs)
-        .right("ID", |run| run.id.to_string().into())
-        .names("JOB", |run| run.job.as_str().into())
-        .firm("STATE", |run| Cell::styled(style(run), verdict(run)))
-        .left("WHEN", |run| when(run).into())
-        .right("TOOK", |run| Cell::maybe(took(run, viewer).map(when::span)))
-        .left("ATTEMPT", |run| attempt(run).into())
-        .left("CAUSE", |run| cause(run).into())
-        .flexible("KEY", |run| Cell::maybe(run.key.as_ref()))
-        .flexible("ARGS", |run| arguments(&run.args).into())
+    Table::of(rows)
+        .right("ID", |row| row.run().id.to_string().into())
+        .names("JOB", |row| row.run().job.as_str().into())
+        .firm("STATE", |row| Cell::styled(style(row.run()), verdict(row.run())))
+        .right("TIMES", |row| Cell::maybe(Some(row.times()).filter(|times| *times > 1)))
+        .left("WHEN", |row| when(row.run()).into())
+        .right("TOOK", |row| Cell::maybe(took(row.run(), viewer).map(when::span)))
+        .left("ATTEMPT", |row| attempt(row.run()).into())
+        .left("CAUSE", |row| cause(row.run()).into())
+        .flexible("KEY", |row| Cell::maybe(row.run().key.as_ref()))
+        .flexible("ARGS", |row| arguments(&row.run().args).into())
 }
 
 /// What became of a run, for who waited for it: `run 7 (backup): failed (exit 3)`.

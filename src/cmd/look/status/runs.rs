@@ -7,6 +7,7 @@ use crate::cmd::look::status::page::Page;
 use crate::cmd::look::status::untold;
 use crate::cmd::{Cell, Out, Result, Style, Table};
 use crate::core::run::Reason;
+use crate::facts::failures::Alike;
 use crate::facts::status::{List, Why};
 use crate::store::RunRow;
 use crate::wording::runs::waits_for;
@@ -15,49 +16,59 @@ use crate::wording::runs::waits_for;
 pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
     let lists = &page.status.lists;
     let known = if page.status.supervisor.running { "" } else { " (last known)" };
-    if print_title(&format!("running{known}"), &lists.running, out)? {
+    let title = format!("running{known}: {}", lists.running.count);
+    if print_title(&title, &lists.running, out)? {
         runs::print(&lists.running.runs, page.viewer, out)?;
+        print_more(page, lists.running.left_out(), "runs --state running", out)?;
     }
-    if lists.waiting.count > i64::try_from(lists.waiting.runs.len()).unwrap_or(i64::MAX) {
-        let title = format!("{} waiting; next to start:", lists.waiting.count);
-        out.line("")?;
-        out.line(out.styled(Style::Bold, &title))?;
+    let title = match lists.waiting.left_out() {
+        0 => format!("waiting: {}", lists.waiting.count),
+        _ => format!("{} waiting; next to start:", lists.waiting.count),
+    };
+    if print_title(&title, &lists.waiting, out)? {
         waiting(page, &lists.waiting.runs).print(out)?;
-    } else if print_title("waiting", &lists.waiting, out)? {
-        waiting(page, &lists.waiting.runs).print(out)?;
+        print_more(page, lists.waiting.left_out(), "runs --state queued,retrying,scheduled", out)?;
     }
     print_failed(page, &lists.failed, out)
 }
 
-/// The failures, and what to do about them.
-fn print_failed(page: &Page<'_>, failed: &List<RunRow>, out: &mut Out) -> Result<()> {
-    let are_all = failed.is_whole();
-    let title = if are_all { "failed" } else { "failed, the newest of each job" };
-    if !print_title(title, failed, out)? {
+/// Says that a list was cut, and what lists all of it.
+fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Result<()> {
+    if count <= 0 {
         return Ok(());
     }
-    runs::print_failed(&failed.runs, &page.status.lists.last_lines, page.viewer, out)?;
+    let text = format!("{count} more: `{} {command}`", page.jobctl);
+    out.line(out.styled(Style::Dim, &text))
+}
+
+/// The failures, and what to do about them.
+fn print_failed(page: &Page<'_>, failed: &List<Alike>, out: &mut Out) -> Result<()> {
+    if !print_title(&format!("failed: {}", failed.count), failed, out)? {
+        return Ok(());
+    }
+    runs::print_failed(&failed.runs, page.viewer, out)?;
+    print_more(page, failed.left_out(), "runs --failed", out)?;
+    let jobctl = &page.jobctl;
     for line in untold::lines(&page.status.untold) {
         out.line(out.styled(Style::Bad, &line))?;
     }
-    let (id, others) = match failed.runs.as_slice() {
-        [only] if are_all => (only.id.to_string(), only.id.to_string()),
-        _ => ("ID".to_owned(), "--failed".to_owned()),
-    };
-    let jobctl = &page.jobctl;
-    let all = match are_all {
-        true => String::new(),
-        false => format!("`{jobctl} runs --failed` lists all, "),
+    let (id, others, them) = match failed.runs.as_slice() {
+        [only] if failed.count == 1 => {
+            let id = only.newest.id.to_string();
+            (id.clone(), id, "it")
+        }
+        [only] => (only.newest.id.to_string(), "--failed".to_owned(), "them"),
+        _ => ("ID".to_owned(), "--failed".to_owned(), "them"),
     };
     let look = match failed.runs.as_slice() {
-        [only] if are_all && only.reason == Some(Reason::Spawn) => {
+        [only] if only.newest.reason == Some(Reason::Spawn) => {
             format!("`{jobctl} why {id}` says why")
         }
         _ => format!("`{jobctl} logs {id}` shows its output"),
     };
     let hint = format!(
-        "{all}{look}, `{jobctl} retry {others}` runs it again, \
-         `{jobctl} ack {others}` acknowledges it"
+        "{look}, `{jobctl} retry {others}` runs {them} again, \
+         `{jobctl} ack {others}` acknowledges {them}"
     );
     print_words(&hint, out)
 }
@@ -89,16 +100,11 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 /// Prints the title of a list, if it has runs. Whether it has.
 fn print_title<T>(title: &str, list: &List<T>, out: &mut Out) -> Result<bool> {
-    let shown = i64::try_from(list.runs.len()).unwrap_or(i64::MAX);
-    if shown == 0 {
+    if list.runs.is_empty() {
         return Ok(false);
     }
-    let newest = match list.count > shown && !title.contains("newest") {
-        true => format!(" (the newest {shown})"),
-        false => String::new(),
-    };
     out.line("")?;
-    out.line(out.styled(Style::Bold, &format!("{title}: {}{newest}", list.count)))?;
+    out.line(out.styled(Style::Bold, title))?;
     Ok(true)
 }
 
