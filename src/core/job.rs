@@ -358,6 +358,8 @@ pub(crate) struct Policy {
     pub(crate) stdin: Option<Box<str>>,
     /// Bytes of output kept for each attempt, head and tail together.
     pub(crate) output_max: u64,
+    /// A file that output is appended to, besides.
+    pub(crate) output_file: Option<Box<str>>,
     /// The job that gets this one's lines.
     pub(crate) feeds: Option<Name>,
     /// Path or glob whose files become runs.
@@ -419,6 +421,7 @@ impl Default for Policy {
             limits: Limits::default(),
             stdin: None,
             output_max: 1 << 20,
+            output_file: None,
             feeds: None,
             watch: None,
             key: None,

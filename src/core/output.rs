@@ -9,6 +9,14 @@ use serde::{Deserialize, Serialize};
 /// bytes.
 pub(crate) const NOT_KEPT: &str = "bytes of output not kept";
 
+/// What an attempt's error says where the job's own file did not get its output, before the path.
+pub(crate) const NOT_WRITTEN: &str = "output_file";
+
+/// Whether an attempt's error says that some of its output is missing.
+pub(crate) fn is_missing(error: &str) -> bool {
+    error.contains(NOT_KEPT) || error.contains(NOT_WRITTEN)
+}
+
 /// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its
 /// beginning, the rest goes round in the `tail_max` bytes behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -53,6 +53,7 @@ fn of_job(job: &Job) -> Vec<Remark> {
         None => true,
     };
     remarks.extend(files(policy));
+    remarks.extend(policy.output_file.as_deref().and_then(output_file));
     let path = path_of(policy, &entry);
     let search = Search { policy, path: &path, home: &entry.home, cwd: &cwd, fails: FAILS };
     if is_cwd_there {
@@ -69,6 +70,21 @@ fn directory(path: &Path) -> Option<String> {
         Ok(_) => Some("not a directory".to_owned()),
         Err(error) => Some(plain(&error)),
     }
+}
+
+/// A file that output cannot be appended to.
+fn output_file(path: &str) -> Option<Remark> {
+    let file = Path::new(path);
+    let why = match file.metadata() {
+        Ok(meta) if meta.is_file() => return None,
+        Ok(_) => "not a regular file".to_owned(),
+        Err(_) => {
+            let dir = file.parent().unwrap_or(file);
+            format!("directory {}: {}", dir.display(), directory(dir)?)
+        }
+    };
+    let message = format!("output_file {path}: {why}: no output is written to it");
+    Some(("output_file", message, None))
 }
 
 /// The files of its environment; whom they may belong to is another finding.

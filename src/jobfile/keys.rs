@@ -141,6 +141,7 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("limits", TABLE, |d, v| set(&mut d.policy().limits, fresh(LIMITS, v))),
     key("stdin", STRING, |d, v| set_some(&mut d.policy().stdin, v.text().map(Box::from))),
     key("output_max", SIZE, |d, v| set(&mut d.policy().output_max, v.size(1 << 10, 1 << 30))),
+    key("output_file", STRING, |d, v| set_some(&mut d.policy().output_file, v.path())),
     key("feeds", "the name of a job", |d, v| set_some(&mut d.policy().feeds, v.job_name())),
     key("watch", STRING, |d, v| set_some(&mut d.policy().watch, compound::watch(v))),
     key("key", STRING, |d, v| set_some(&mut d.policy().key, compound::key_template(v))),

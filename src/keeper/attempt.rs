@@ -14,7 +14,7 @@ use super::begin::{self, Begun};
 use super::enclosure::Enclosure;
 use super::message::Lent;
 use super::order::Order;
-use super::output::{Copy, Output, Pumped};
+use super::output::{Appended, Copy, Output, Pumped};
 use super::record::{End, Ending, ProcessId, Record, StopCause};
 use super::spool::Spool;
 use super::start::Started;
@@ -22,7 +22,7 @@ use super::sweep::{self, Left};
 use super::tools::{Identity, Tools};
 use crate::core::job::Leftovers;
 use crate::core::noun::count;
-use crate::core::output::OutputLayout;
+use crate::core::output::{NOT_WRITTEN, OutputLayout};
 use crate::core::reason::plain;
 use crate::core::report::{self, Report};
 use crate::core::stop::{Action, Stop};
@@ -60,8 +60,8 @@ struct Attempt<'a> {
     stop: Stop,
     exit: Option<(Status, Usage)>,
     left: Left,
-    /// Why there is no file for its report, although there should be one.
-    unreported: Option<String>,
+    /// What it cannot use: a file for its report, its output file.
+    unusable: Option<String>,
 }
 
 /// Works on `order` until it has ended and its end is written.
@@ -82,10 +82,10 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
     };
     let Lent { copy, input } = lent;
     match begin::begin(tools, order, input.as_ref(), enclosure.as_ref(), &mut record)? {
-        Begun::Started { started, unreported, asked } => {
+        Begun::Started { started, remark: unusable, asked } => {
             drop(input);
             let attempt = Attempt::new(tools, order, record, started, copy)?;
-            Attempt { enclosure, unreported, ..attempt }.run(asked)
+            Attempt { enclosure, unusable, ..attempt }.run(asked)
         }
         Begun::Ended { end, remark } => {
             if let Some(enclosure) = &enclosure {
@@ -209,11 +209,16 @@ impl<'a> Attempt<'a> {
         Ok(Self {
             tools,
             order,
-            output: Output::new(started.output, record.layout, copy),
+            output: Output::new(
+                started.output,
+                record.layout,
+                started.file.map(Appended::to),
+                copy,
+            ),
             spool,
             leader: started.pid,
             enclosure: None,
-            unreported: None,
+            unusable: None,
             stop: Stop::new(record.started_mono, order.timeout, order.stop_grace),
             exit: None,
             left: Left::Something,
@@ -387,11 +392,14 @@ impl<'a> Attempt<'a> {
         };
         let limit = self.enclosure.as_ref().and_then(Enclosure::remark);
         let (report, unread) = take_report(self.order);
+        let file = self.order.output_file.as_deref().unwrap_or_default();
         let remarks = [
             limit,
-            self.unreported.take().or(unread),
+            self.unusable.take(),
+            unread,
             unended.or_else(|| self.left_running()),
             self.output.remark(),
+            self.output.appended_remark().map(|why| format!("{NOT_WRITTEN} {file}: {why}")),
         ];
         let remark = remarks.into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
         self.record.output_total = self.output.total();

@@ -39,7 +39,7 @@ pub(super) enum Begun {
         /// What the keeper has of it.
         started: Started,
         /// A word about what it cannot use.
-        unreported: Option<String>,
+        remark: Option<String>,
         /// What was heard meanwhile, and is for the command now.
         asked: Asked,
     },
@@ -82,17 +82,14 @@ pub(super) fn begin(
                 let Some(mut launch) = started.launch.take() else {
                     return Ok(Begun::Started {
                         started,
-                        unreported: own_report,
+                        remark: own_report,
                         asked: Asked::default(),
                     });
                 };
                 match follow(tools, order, &mut launch, enclosure, record)? {
                     Followed::Executed(asked) => {
-                        return Ok(Begun::Started {
-                            started,
-                            unreported: launch.unreported,
-                            asked,
-                        });
+                        started.file = launch.file;
+                        return Ok(Begun::Started { started, remark: launch.remark, asked });
                     }
                     Followed::Refused(refusal, unended) => (refusal, unended),
                     Followed::Killed(end, remark) => return Ok(Begun::Ended { end, remark }),
@@ -125,7 +122,7 @@ fn follow(
     let deadline = timeout_deadline.map_or(start_deadline, |at| at.min(start_deadline));
     loop {
         let left = deadline.since(clock::now().mono);
-        let mut fds = [poll::readable(tools.signals.fd()), poll::readable(launch.pipe())];
+        let mut fds = [poll::readable(tools.signals.fd()), poll::readable(launch.socket())];
         poll::wait(&mut fds, Some(left))?;
         // What is heard and what is over comes before the look: a child that is the command by then
         // is stopped as one.

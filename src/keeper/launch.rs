@@ -1,8 +1,8 @@
 //! A start that may hang: a child with its own memory looks up what the order names, takes the ids
 //! and becomes the command.
 //!
-//! It tells by a pipe what it is about to do and what it could not do; the end of the pipe without
-//! a word is the command. The keeper waits for none of it: it listens to the pipe as to everything
+//! It tells by a socket what it is about to do and what it could not do; the end of the socket
+//! without a word is the command. The keeper waits for none of it: it listens to it as to everything
 //! else, and kills the child when its time is over. What the child looks up before it takes the
 //! ids, it looks up as the supervisor's user. From then on it is as good as the job's user's own:
 //! he may stop it or kill it, but not look into it, for a process that has changed its ids cannot
@@ -12,20 +12,19 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{Gid, Uid, fchown, pipe2, read, write};
+use nix::unistd::{Gid, Uid, fchown};
 
 use super::order::Order;
 use super::ready::Ready;
 use super::record::End;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, failed};
 use crate::core::env_file;
 use crate::core::environment::{Account, Reader};
+use crate::core::output::NOT_WRITTEN;
 use crate::core::reason::plain;
 use crate::os::spawn::{self, Frame};
 use crate::os::user::{self, AccountError, Identity};
-use crate::os::{file, reports, trust};
+use crate::os::{file, reports, socket, trust};
 
 /// An `env_file` may be this long: an environment of the kernel's own limit.
 pub(crate) const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
@@ -33,12 +32,13 @@ pub(crate) const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
 /// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
 const VALUE_MAX: u64 = 128 * 1024;
 
-/// Longer texts are cut off: a message is written in one piece (pipe(7), `PIPE_BUF`).
+/// Longer texts are cut off.
 const TEXT_MAX: usize = 2048;
 
 /// What a message is about.
 const DOING: u8 = b'D';
-const UNREPORTED: u8 = b'U';
+const UNUSABLE: u8 = b'U';
+const OPENED: u8 = b'O';
 const REFUSED: u8 = b'F';
 
 /// A child that is on the way to be the command.
@@ -48,13 +48,14 @@ pub(super) struct Launch {
     pub(super) pid: i32,
     /// What it is doing, for people.
     pub(super) doing: String,
-    /// Why there is no file for the command's report, although there should be one.
-    pub(super) unreported: Option<String>,
-    pipe: OwnedFd,
-    heard: Vec<u8>,
+    /// Why there is no file for the command's report or output, although there should be one.
+    pub(super) remark: Option<String>,
+    /// The file for its output.
+    pub(super) file: Option<OwnedFd>,
+    socket: OwnedFd,
 }
 
-/// What a look at the pipe tells.
+/// What a look at the socket tells.
 #[derive(Debug)]
 pub(super) enum News {
     /// Nothing that matters.
@@ -73,8 +74,7 @@ impl Launch {
         nice: Option<i32>,
         keeper: i32,
     ) -> Result<Self, Refusal> {
-        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(Refusal::of_output)?;
-        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(Refusal::of_output)?;
+        let (socket, theirs) = socket::pair().map_err(|error| failed("socket", &error))?;
         let forked = spawn::fork(|| {
             let teller = Teller(theirs.as_fd());
             if let Err(failure) = frame.enter(theirs.as_fd(), keeper) {
@@ -85,53 +85,56 @@ impl Launch {
                 Ok(ready) => {
                     let (dir, program) = (ready.directory(), &order.program);
                     let program = String::from_utf8_lossy(program);
-                    teller.tell(DOING, &format!("entering {dir} and executing {program}"));
-                    ready.refusal(ready.command().become_it(keeper))
+                    let executing = format!("entering {dir} and executing {program}");
+                    teller.tell(DOING, &executing);
+                    ready.refusal(ready.command().become_it(keeper, || {
+                        if let Some(path) = &order.output_file {
+                            teller.open(path);
+                            teller.tell(DOING, &executing);
+                        }
+                    }))
                 }
                 Err(end) => end.into(),
             };
             teller.refuse(&refusal);
         });
         let pid = forked.map_err(|failure| Refusal::early(failure, order))?;
-        Ok(Self { pid, doing: "setting up".to_owned(), unreported: None, pipe, heard: Vec::new() })
+        Ok(Self { pid, doing: "setting up".to_owned(), remark: None, file: None, socket })
     }
 
     /// What to wait for before the next [`Launch::look`].
-    pub(super) fn pipe(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Takes what the child has told since the last look, without waiting.
     pub(super) fn look(&mut self) -> io::Result<News> {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 1 + TEXT_MAX];
         loop {
-            match read(&self.pipe, &mut buffer) {
-                Ok(0) => return Ok(News::Gone),
-                Ok(len) => self.heard.extend_from_slice(&buffer[..len]),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(News::None),
-                Err(errno) => return Err(errno.into()),
-            }
-            while let Some((kind, text)) = self.next_message() {
-                match kind {
-                    DOING => self.doing = text,
-                    UNREPORTED => self.unreported = Some(text),
-                    _ => return Ok(News::Refused(refusal_of(&text))),
-                }
+            let message = match socket::receive(self.socket.as_fd(), &mut buffer) {
+                Ok(message) => message,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(News::None),
+                Err(error) => return Err(error),
+            };
+            let Some((kind, text)) = buffer[..message.len].split_first() else {
+                return Ok(News::Gone);
+            };
+            let text = String::from_utf8_lossy(text).into_owned();
+            match *kind {
+                DOING => self.doing = text,
+                UNUSABLE => self.remark = joined(self.remark.take(), text),
+                OPENED => self.file = message.descriptors.into_iter().next(),
+                _ => return Ok(News::Refused(refusal_of(&text))),
             }
         }
     }
-
-    fn next_message(&mut self) -> Option<(u8, String)> {
-        let (&[kind, low, high], rest) = self.heard.split_first_chunk()?;
-        let text = rest.get(..usize::from(u16::from_le_bytes([low, high])))?;
-        let message = (kind, String::from_utf8_lossy(text).into_owned());
-        self.heard.drain(..3 + text.len());
-        Some(message)
-    }
 }
 
-/// The child's end of the pipe.
+fn joined(remark: Option<String>, other: String) -> Option<String> {
+    Some(remark.into_iter().chain([other]).collect::<Vec<_>>().join("; "))
+}
+
+/// The child's end of the socket.
 #[derive(Clone, Copy)]
 struct Teller<'a>(BorrowedFd<'a>);
 
@@ -141,11 +144,23 @@ impl Teller<'_> {
     }
 
     fn tell(self, kind: u8, text: &str) {
+        self.send(kind, text, &[]);
+    }
+
+    fn send(self, kind: u8, text: &str, descriptors: &[BorrowedFd<'_>]) {
         let len = text.floor_char_boundary(TEXT_MAX);
-        let size = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
-        let message = [&[kind], &size[..], &text.as_bytes()[..len]].concat();
         // Where nobody listens any more, this process gets KILL.
-        while write(self.0, &message) == Err(Errno::EINTR) {}
+        let _ = socket::send(self.0, &[&[kind], &text.as_bytes()[..len]], descriptors);
+    }
+
+    /// Opens the file for the output. Where that fails the command runs all the same, and why is
+    /// said at the end.
+    fn open(self, path: &str) {
+        self.tell(DOING, &format!("opening output_file {path}"));
+        match file::open_to_append(Path::new(path)) {
+            Ok(file) => self.send(OPENED, "", &[file.as_fd()]),
+            Err(error) => self.tell(UNUSABLE, &format!("{NOT_WRITTEN} {path}: {}", plain(&error))),
+        }
     }
 
     /// The last word. First whether it may pass, then an exit code or nothing, then the sentence.
@@ -195,7 +210,7 @@ fn ready<'a>(order: &'a Order, nice: Option<i32>, teller: Teller<'_>) -> Result<
         give_output_to(owner);
     }
     if let Some(why) = make_report(order, identity.as_ref()) {
-        teller.tell(UNREPORTED, &why);
+        teller.tell(UNUSABLE, &why);
     }
     let env = order.sources.compose(account, &mut Files(teller))?;
     Ok(Ready::of(order, nice, env, account.home)?.with_identity(identity))
@@ -263,17 +278,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_survives_the_pipe_with_its_exit_code_and_its_sentence() {
-        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let mut launch =
-            Launch { pid: 1, doing: String::new(), unreported: None, pipe, heard: Vec::new() };
+    fn a_refusal_survives_the_socket_with_its_exit_code_and_its_sentence() {
+        let (socket, theirs) = socket::pair().unwrap();
+        let mut launch = Launch { pid: 1, doing: String::new(), remark: None, file: None, socket };
         assert!(matches!(launch.look(), Ok(News::None)));
         let teller = Teller(theirs.as_fd());
         teller.tell(DOING, "reading env_file /mnt/x");
-        teller.tell(UNREPORTED, &"ä".repeat(TEXT_MAX));
+        teller.tell(UNUSABLE, &"ä".repeat(TEXT_MAX));
         assert!(matches!(launch.look(), Ok(News::None)));
         assert_eq!(launch.doing, "reading env_file /mnt/x");
-        assert_eq!(launch.unreported.as_deref(), Some(&*"ä".repeat(TEXT_MAX / 2)));
+        assert_eq!(launch.remark.as_deref(), Some(&*"ä".repeat(TEXT_MAX / 2)));
         for (exit_code, is_passing) in [(Some(127), false), (None, true)] {
             let end = End::SpawnFailed {
                 exit_code,

@@ -76,6 +76,9 @@ pub(crate) struct Order {
     pub(crate) feeds: Option<String>,
     /// Bytes of output kept: the first half from the beginning, the rest from the end.
     pub(crate) output_max: u64,
+    /// The file that output is appended to, besides; opened with the rights of the command.
+    #[serde(default)]
+    pub(crate) output_file: Option<String>,
 }
 
 /// What the supervisor's own account gives to commands.
@@ -103,7 +106,10 @@ impl Order {
     /// Whether something besides the order is to be looked at before the command can be started: a
     /// user, a group, a file.
     pub(crate) fn looks_outside(&self) -> bool {
-        self.user.is_some() || self.group.is_some() || !self.sources.is_whole()
+        self.user.is_some()
+            || self.group.is_some()
+            || self.output_file.is_some()
+            || !self.sources.is_whole()
     }
 
     /// Makes bytes of it.
@@ -171,11 +177,12 @@ mod tests {
             (timeout, stop_grace) in any::<(Option<Duration>, Duration)>(),
             limits in vec(any::<(u32, u64, u64)>(), 0..6),
             kill in any::<bool>(),
-            (cgroup, memory_max, report) in (name(), any::<Option<u64>>(), name()),
+            (cgroup, memory_max) in (name(), any::<Option<u64>>()),
+            (report, output_file) in (name(), name()),
         ) -> Order {
             Order {
                 run: ids.0, attempt: ids.1, claim: ids.2, program, argv, sources, cwd, own_account, user, group, umask, nice,
-                stdin, timeout, stop_signal, stop_grace, output_max, cgroup, memory_max, report, spool, feeds,
+                stdin, timeout, stop_signal, stop_grace, output_max, output_file, cgroup, memory_max, report, spool, feeds,
                 limits: limits.into_iter().map(|(resource, soft, hard)| Limit { resource, soft, hard }).collect(),
                 leftovers: if kill { Leftovers::Kill } else { Leftovers::Leave },
             }

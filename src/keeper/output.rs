@@ -31,7 +31,33 @@ pub(super) struct Output {
     /// Bytes that were to be kept, or came after them, and were not; they are not in `total`.
     lost: u64,
     failure: Option<Errno>,
+    appended: Option<Appended>,
     copy: Option<Copy>,
+}
+
+/// The job's own file, to which every chunk is appended.
+#[derive(Debug)]
+pub(super) struct Appended {
+    file: OwnedFd,
+    /// Bytes that it did not take.
+    lost: u64,
+    failure: Option<Errno>,
+}
+
+impl Appended {
+    /// One that was opened to append.
+    pub(super) fn to(file: OwnedFd) -> Self {
+        Self { file, lost: 0, failure: None }
+    }
+
+    /// Once something could not be written, nothing more is, as for what is kept.
+    fn take(&mut self, chunk: &[u8]) {
+        let mut written = 0;
+        if self.failure.is_none() {
+            (written, self.failure) = file::write_at_most(self.file.as_fd(), chunk, 0);
+        }
+        self.lost += (chunk.len() - written) as u64;
+    }
 }
 
 /// So long an attempt that has ended waits for whoever gets a copy. What is not taken by then is
@@ -81,13 +107,19 @@ pub(super) enum Pumped {
 
 impl Output {
     /// Output that comes from `pipe`, which never waits. `copy` gets all of it, too.
-    pub(super) fn new(pipe: OwnedFd, layout: OutputLayout, copy: Option<OwnedFd>) -> Self {
+    pub(super) fn new(
+        pipe: OwnedFd,
+        layout: OutputLayout,
+        appended: Option<Appended>,
+        copy: Option<OwnedFd>,
+    ) -> Self {
         Self {
             pipe: Some(pipe),
             layout,
             total: 0,
             lost: 0,
             failure: None,
+            appended,
             copy: copy.map(|to| Copy { to, behind: Vec::new() }),
         }
     }
@@ -104,9 +136,12 @@ impl Output {
             .or_else(|| self.pipe.as_ref().map(|pipe| poll::readable(pipe.as_fd())))
     }
 
-    /// Keeps a chunk, and gives it to whoever gets a copy.
+    /// Keeps a chunk, appends it to the job's file, and gives it to whoever gets a copy.
     pub(super) fn take(&mut self, file: BorrowedFd<'_>, chunk: &[u8]) {
         self.keep(file, chunk);
+        if let Some(appended) = &mut self.appended {
+            appended.take(chunk);
+        }
         if let Some(copy) = &mut self.copy {
             copy.behind.extend_from_slice(chunk);
         }
@@ -139,6 +174,13 @@ impl Output {
     pub(super) fn remark(&self) -> Option<String> {
         let errno = self.failure?;
         Some(format!("{} {NOT_KEPT}: {}", self.lost, super::refusal::reason(errno)))
+    }
+
+    /// Why some of it is not in the job's file.
+    pub(super) fn appended_remark(&self) -> Option<String> {
+        let Appended { lost, failure, .. } = self.appended.as_ref()?;
+        let reason = super::refusal::reason((*failure)?);
+        Some(format!("{lost} bytes not written: {reason}"))
     }
 
     /// Gives the pipe away, none if its end was seen; and whoever has not taken all of his copy.
@@ -251,7 +293,7 @@ mod tests {
         write(&command, b"last words").unwrap();
         drop(command);
         let kept = tempfile();
-        let mut output = Output::new(output, OutputLayout::of(1024), Some(copy));
+        let mut output = Output::new(output, OutputLayout::of(1024), None, Some(copy));
         output.drain(kept.as_fd(), &mut Buffer::new()).unwrap();
         assert_eq!(output.total(), 10);
         let (pipe, behind) = output.into_parts();

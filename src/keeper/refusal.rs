@@ -30,11 +30,6 @@ impl Refusal {
         let is_passing = matches!(failure.errno, Errno::EAGAIN | Errno::ENOMEM);
         Self { is_passing, end: explain_early(failure, order) }
     }
-
-    /// A pipe for output could not be made.
-    pub(super) fn of_output(errno: Errno) -> Self {
-        failed("output pipe", &errno.into()).into()
-    }
 }
 
 /// The end that a failure makes of an attempt, with what the order says about it.

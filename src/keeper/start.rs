@@ -29,6 +29,8 @@ pub(super) struct Started {
     pub(super) output: OwnedFd,
     /// The same of its standard output, where that is spooled.
     pub(super) stdout: Option<OwnedFd>,
+    /// The job's file, opened to append.
+    pub(super) file: Option<OwnedFd>,
     /// The process is still on the way to be the command; none: it is executing.
     pub(super) launch: Option<Launch>,
 }
@@ -63,7 +65,7 @@ pub(super) fn start(
         let pid = tools.spawner.spawn(&frame, &ready.command());
         (pid.map_err(|failure| ready.refusal(failure))?, None)
     };
-    Ok(Started { pid, output, stdout, launch })
+    Ok(Started { pid, output, stdout, file: None, launch })
 }
 
 /// Only the end that is read from must not wait: what the command does with its own is its

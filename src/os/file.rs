@@ -30,7 +30,8 @@ pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Res
     }
 }
 
-/// Writes as much of `bytes` at `offset` as can be written; how much that was, and why no more.
+/// Writes as much of `bytes` at `offset` as can be written, or at the end of a file that was opened
+/// to append (pwrite(2), BUGS); how much that was, and why no more.
 pub(crate) fn write_at_most(
     fd: BorrowedFd<'_>,
     bytes: &[u8],
@@ -49,6 +50,20 @@ pub(crate) fn write_at_most(
         }
     }
     (written, None)
+}
+
+/// Opens a regular file to append to, and makes it where it is missing; links are followed. Never
+/// waits for the other end of a FIFO.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let opened =
+        OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        // What it says of a FIFO that nobody reads.
+        Err(error) if error.raw_os_error() != Some(libc::ENXIO) => Err(error),
+        Ok(_) | Err(_) => Err(io::Error::other("not a regular file")),
+    }
 }
 
 /// Opens a file for reading, without waiting for the other end of a FIFO.

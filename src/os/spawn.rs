@@ -247,9 +247,10 @@ fn keep_as_third(pipe: RawFd) -> Result<(), Failure> {
 }
 
 impl Command<'_> {
-    /// Becomes the command, in a child made by [`fork`] that has entered its frame. Returns only if
-    /// something could not be done.
-    pub(crate) fn become_it(&self, parent: i32) -> Failure {
+    /// Becomes the command, in a child made by [`fork`] that has entered its frame. `at_last` is
+    /// done with the ids and in the directory of the command. Returns only if something could not
+    /// be done.
+    pub(crate) fn become_it(&self, parent: i32, at_last: impl FnOnce()) -> Failure {
         // What was looked up may have left something open.
         close_from(4);
         if self.identity.is_some()
@@ -257,7 +258,12 @@ impl Command<'_> {
         {
             return Failure { step: Step::Keyring, errno };
         }
-        execute(&mut Prepared::new(self, parent))
+        let mut prepared = Prepared::new(self, parent);
+        if let Err(failure) = set_up(&mut prepared) {
+            return failure;
+        }
+        at_last();
+        Failure { step: Step::Exec, errno: try_candidates(&prepared) }
     }
 }
 

@@ -109,6 +109,7 @@ impl Surroundings {
             spool: None,
             feeds: None,
             output_max: policy.output_max,
+            output_file: policy.output_file.as_deref().map(str::to_owned),
         }
     }
 
@@ -152,6 +153,7 @@ impl Surroundings {
             spool: None,
             feeds: None,
             output_max: NOTICE_OUTPUT_MAX,
+            output_file: None,
         }
     }
 

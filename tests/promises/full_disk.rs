@@ -33,6 +33,12 @@ command = 'echo a word; echo done >> "$T/said"'
 shell = ["/bin/bash", "-o", "pipefail", "-c"]
 output_max = "8 MiB"
 command = 'head -c 6000000 /dev/zero | tr "\000" x && echo whole >> "$T/flooded"'
+
+[jobs.appends]
+shell = ["/bin/bash", "-o", "pipefail", "-c"]
+output_max = "1 KiB"
+output_file = "@T@/disk/log"
+command = 'head -c 6000000 /dev/zero | tr "\000" x && echo whole >> "$T/appended"'
 "#;
 
 struct Disk {
@@ -238,6 +244,24 @@ fn output_that_does_not_fit_on_the_disk_is_dropped_and_said_and_does_the_command
     // Afterwards all is as before.
     let run = disk.enqueue("says");
     assert_eq!(disk.wait_ended(run)["state"], "succeeded");
+}
+
+#[test]
+fn a_log_file_on_a_full_disk_is_said_and_does_the_command_no_harm() {
+    let Some(disk) = Disk::of_2_mib() else { return };
+    let _supervisor = disk.start();
+    let run = disk.enqueue("appends");
+    let ended = disk.wait_ended(run);
+    assert_eq!((&ended["state"], &ended["exit_code"]), (&"succeeded".into(), &0.into()));
+    assert_eq!(disk.house.lines("appended"), ["whole"]);
+    let error = ended["error"].as_str().expect("it is said");
+    let log = disk.house.path("disk/log").display().to_string();
+    let (file, why) = error.split_once(": ").expect("it names the file");
+    assert_eq!(file, format!("output_file {log}"));
+    let (lost, why) = why.split_once(' ').expect("it says how much");
+    assert!(why.starts_with("bytes not written: no space left on device"), "{error}");
+    let written = fs::metadata(disk.path("log")).expect("it is there").len();
+    assert_eq!(written + lost.parse::<u64>().expect("a number"), 6_000_000);
 }
 
 #[test]

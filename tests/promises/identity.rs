@@ -1,10 +1,11 @@
 //! `user` and `group`: a command has the rights it was promised, or it is not executed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use nix::libc;
+use serde_json::Value;
 
 use crate::support::{House, Need, answer_of, is_root, program, skipped};
 
@@ -233,6 +234,30 @@ fn keys_seen(keys: &str) -> String {
     let out = house.ask(&["logs", "--raw", &run]).expect(0).out;
     assert_eq!(supervisor.stop(), 0);
     out
+}
+
+#[test]
+fn a_log_file_belongs_to_the_user_of_its_job_who_must_be_allowed_to_write_it() {
+    if is_left_out() {
+        return;
+    }
+    let house = House::new(&format!(
+        "[defaults]\nuser = '{USER}'\ncwd = '/'\ncommand = 'echo said'\n[jobs.may]\noutput_file = '@T@/open/log'\n\
+         [jobs.may_not]\noutput_file = '@T@/closed'\n"
+    ));
+    fs::create_dir(house.path("open")).expect("it can be made");
+    fs::set_permissions(house.path("open"), fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let _supervisor = house.start();
+    let may = house.enqueue(&["may"]);
+    assert_eq!(house.wait_state(may, "succeeded")["error"], Value::Null);
+    let meta = fs::metadata(house.path("open/log")).expect("it is there");
+    let uid: u32 = passwd(USER)[2].parse().expect("a number");
+    assert_eq!((meta.uid(), meta.mode() & 0o7777), (uid, 0o640));
+    let may_not = house.enqueue(&["may_not"]);
+    let error = house.wait_state(may_not, "succeeded")["error"].clone();
+    let log = house.path("closed").display().to_string();
+    assert_eq!(error, format!("output_file {log}: permission denied"));
+    assert!(!house.path("closed").exists());
 }
 
 #[test]

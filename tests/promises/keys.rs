@@ -538,6 +538,15 @@ const OF_JOBS: &[Row] = &[
         letters_kept,
     ),
     row(
+        "output_file",
+        "[jobs.a]\ncommand = 'echo said'\n",
+        [(NOTHING, ""), ("output_file = '@T@/log.a'", "said\n")],
+        |house| {
+            run(house);
+            house.read("log.a")
+        },
+    ),
+    row(
         "feeds",
         "[jobs.b]\ncommand = 'true'\n[jobs.a]\ncommand = 'echo item'\n",
         [(NOTHING, "0"), ("feeds = 'b'", "1")],

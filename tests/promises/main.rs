@@ -41,6 +41,7 @@ mod nothing_is_lost;
 mod notices;
 mod numbers_reused;
 mod one_supervisor;
+mod output_file;
 mod overlap;
 mod poor_starts;
 mod power_cut;

@@ -29,14 +29,18 @@ pub(super) fn text(
             quoted(words.chain([&**text, job.name.as_str()]))
         }
     };
-    let command = match policy.nice {
-        0 => command,
-        nice if is_simple => format!("nice -n {nice} {command}"),
-        nice => {
-            let shell = policy.shell.first().map_or("/bin/sh", |shell| &**shell);
-            format!("nice -n {nice} {}", quoted([shell, "-c", command.as_str()]))
-        }
+    let nice = match policy.nice {
+        0 => String::new(),
+        nice => format!("nice -n {nice} "),
     };
+    let output = policy.output_file.as_deref().map(|path| format!(" >>{} 2>&1", quote(path)));
+    let command = if is_simple || (nice.is_empty() && output.is_none()) {
+        command
+    } else {
+        let shell = policy.shell.first().map_or("/bin/sh", |shell| &**shell);
+        quoted([shell, "-c", command.as_str()])
+    };
+    let command = nice + &command + &output.unwrap_or_default();
     let command = preamble(export, common, remarks) + &command;
     if command.contains("JOBCTL_") {
         remarks.add("command", "uses JOBCTL_ variables, which cron does not set");
@@ -131,10 +135,11 @@ fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'
         CommandLine::Shell(_) | CommandLine::Exec(_) => "/bin/sh",
     };
     let name = shell.rsplit('/').next().unwrap_or(shell);
-    if !text.is_empty() && !SHELLS.contains(&name) {
+    let is_set_up = !text.is_empty() || policy.output_file.is_some();
+    if is_set_up && !SHELLS.contains(&name) {
         remarks.refuse(
             "shell",
-            format!("{shell}: umask, env and cwd cannot be written for this shell"),
+            format!("{shell}: umask, env, cwd and output_file cannot be written for this shell"),
         );
     }
     text

@@ -27,6 +27,9 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
     if policy.mailto.is_some() && !mails_output(job) {
         remarks.add("mail_on", "cron mails all output, not only failures");
     }
+    if policy.output_file.is_some() && policy.mailto.is_some() && mails_output(job) {
+        remarks.add("output_file", "cron mails no output that goes to a file");
+    }
     let differs = places(policy, &default)
         .into_iter()
         .chain(ends(policy, &default))

@@ -156,6 +156,21 @@ fn surroundings_stand_before_the_command() {
 }
 
 #[test]
+fn the_file_of_its_output_stands_behind_the_command() {
+    let policy = |nice| Policy { output_file: Some("/l/a b".into()), nice, ..Policy::default() };
+    for (text, nice, line) in [
+        ("make all", 0, "@daily make all >>'/l/a b' 2>&1"),
+        ("make all", 5, "@daily nice -n 5 make all >>'/l/a b' 2>&1"),
+        ("a; b", 0, "@daily /bin/sh -c 'a; b' >>'/l/a b' 2>&1"),
+        ("a; b", 5, "@daily nice -n 5 /bin/sh -c 'a; b' >>'/l/a b' 2>&1"),
+    ] {
+        assert_eq!(active(&exported(&job("@daily", text, policy(nice))).text), [line]);
+    }
+    let fish = Policy { shell: Box::from(["/bin/fish".into(), "-c".into()]), ..policy(0) };
+    assert_eq!(exported(&job("@daily", "a", fish)).refused, 1);
+}
+
+#[test]
 fn a_variable_that_jobs_have_different_stands_before_the_command() {
     let with = |value: &str| Policy {
         env: Box::from([("A".into(), EnvValue::Text(value.into()))]),

@@ -35,6 +35,20 @@ impl<'t> Token<'t> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@+,-=".contains(c);
         (self.kind == Kind::Word && self.text.chars().all(is_plain)).then_some(self.text)
     }
+
+    /// The file that standard output goes to by a redirection, and whether it is appended there.
+    pub(super) fn output(&self) -> Option<(&'t str, bool)> {
+        let text = self.text.strip_prefix('1').unwrap_or(self.text).strip_prefix('>')?;
+        let appended = text.strip_prefix('>');
+        let file = appended.unwrap_or(text).trim_start();
+        let is_file = self.kind == Kind::Redirection && !file.starts_with(['&', '|']);
+        is_file.then_some((file, appended.is_some()))
+    }
+
+    /// Whether it redirects anything but standard input.
+    pub(super) fn redirects_output(&self) -> bool {
+        self.kind == Kind::Redirection && !self.text.starts_with('<')
+    }
 }
 
 /// Takes a text apart; none where that is not certain: comments, several lines, here-documents,

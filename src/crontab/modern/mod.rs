@@ -382,27 +382,42 @@ impl Rewritten<'_> {
         let Some(line) = lex(&text).map(|tokens| Line { tokens }) else {
             return;
         };
-        let [_, .., file, errors] = line.tokens.as_slice() else {
+        if let [command @ .., file] = line.tokens.as_slice()
+            && let Some((_, true)) = file.output()
+            && !command.iter().any(Token::redirects_output)
+        {
+            self.remarks.push(format!(
+                "# `{}` stays in the command: `output_file` would get standard error, too.",
+                file.text
+            ));
+        }
+        let [_, command @ .., file, errors] = line.tokens.as_slice() else {
             return;
         };
-        let is_all =
-            file.kind == Kind::Redirection && matches!(errors.text, "2>&1" | "2>/dev/null");
-        let target = file.text.trim_start_matches('1');
-        if !is_all || !target.starts_with('>') {
+        let Some((target, is_appended)) = file.output() else {
+            return;
+        };
+        if !matches!(errors.text, "2>&1" | "2>/dev/null") {
             return;
         }
-        let target = target.trim_start_matches('>').trim_start();
-        if target.starts_with(['&', '|']) {
+        let is_path = target.starts_with('/') && target.chars().all(is_in_path);
+        let is_key = is_appended
+            && is_path
+            && errors.text == "2>&1"
+            && !command.iter().any(Token::redirects_output);
+        if !line.is_simple() || (target != "/dev/null" && !is_key) {
+            if target != "/dev/null" {
+                let text = text.get(file.start..).unwrap_or_default();
+                self.remarks.push(format!(
+                    "# Its output goes to {target}; without `{text}`, jobctl keeps it: `jobctl logs`."
+                ));
+            }
             return;
         }
+        self.text = text.get(..file.start).unwrap_or_default().trim_end().to_owned();
+        self.is_quiet = true;
         if target != "/dev/null" {
-            let text = text.get(file.start..).unwrap_or_default();
-            self.remarks.push(format!(
-                "# Its output goes to {target}; without `{text}`, jobctl keeps it: `jobctl logs`."
-            ));
-        } else if line.is_simple() {
-            self.text = text.get(..file.start).unwrap_or_default().trim_end().to_owned();
-            self.is_quiet = true;
+            self.keys.push(("output_file", string(target)));
         }
     }
 

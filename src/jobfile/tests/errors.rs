@@ -114,6 +114,7 @@ const OF_A_JOB: &[(&str, &str)] = &[
     ("output_max = \"1M\"", "3:14: job `a`: output_max \"1M\": is not a size"),
     ("output_max = 5", "3:14: job `a`: output_max 5: must be 1024 to 1073741824 bytes"),
     ("output_max = -1", "3:14: job `a`: output_max -1: is not a size"),
+    ("output_file = \"x.log\"", "3:15: job `a`: output_file \"x.log\": is not an absolute path"),
     ("feeds = \"b\"", "3:9: job `a`: feeds \"b\": no such job"),
     ("feeds = \"a\"", "3:9: job `a`: feeds \"a\": a job cannot feed itself"),
     ("watch = \"in/*\"", "3:9: job `a`: watch \"in/*\": is not an absolute path"),

@@ -82,6 +82,7 @@ inherit_env = true
 limits = { cpu_time = "10s", open_files = 64, processes = 8, file_size = "1 MiB", address_space = "1 GiB", memory = "512MB" }
 stdin = "hello\n"
 output_max = "64 KiB"
+output_file = "/var/log/x.log"
 feeds = "small"
 watch = "/in/*.png"
 key = "{1}-{2}"
@@ -133,6 +134,7 @@ fn every_key_is_accepted_and_arrives() {
     assert_eq!(env, [("A", text("default")), ("B", text("job")), ("C", file_value)]);
     assert_eq!((policy.limits.open_files, policy.limits.memory), (Some(64), Some(512_000_000)));
     assert_eq!((policy.output_max, policy.keep.runs), (64 << 10, 10));
+    assert_eq!(policy.output_file.as_deref(), Some("/var/log/x.log"));
     assert_eq!(policy.expect_every, ExpectEvery::Span(Duration::from_secs(86_400)));
     assert_eq!(policy.feeds.as_ref(), Some(&small.name));
     assert_eq!(

@@ -173,6 +173,7 @@ impl Bench {
             report: None,
             spool: None,
             feeds: None,
+            output_file: None,
             run: 7,
             attempt: 1,
             claim: 70,

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli;
 use crate::cmd::look::transcript::Transcript;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
-use crate::core::output::NOT_KEPT;
+use crate::core::output;
 use crate::core::run::State;
 use crate::facts::live::Live;
 use crate::facts::pieces::{self, Piece};
@@ -59,7 +59,7 @@ fn say_missing(context: &Context, store: &Store, run: &RunRow, attempt: u32) -> 
     };
     let id = run.id;
     match row.error {
-        Some(error) if error.contains(NOT_KEPT) => {
+        Some(error) if output::is_missing(&error) => {
             context.say(&format!("run {id}, attempt {attempt}: {error}"));
         }
         Some(_) | None if row.output_bytes.unwrap_or(0) > 0 => {

@@ -7,6 +7,7 @@ use crate::cmd::look::status::{job, runs};
 use crate::cmd::output::Sheet;
 use crate::cmd::when;
 use crate::cmd::{Cell, Out, Result, Style, Table, Viewer};
+use crate::core::output;
 use crate::core::run::State;
 use crate::core::schedule::Schedule;
 use crate::core::tally::percentile;
@@ -192,6 +193,7 @@ fn jobs_table<'a, 'j>(
     let style = |job: &JobStatus<'_>| match job.need() {
         0 => Style::Bad,
         1 | 2 => Style::Warn,
+        _ if lost_output(job).is_some() => Style::Warn,
         3 => Style::Bold,
         _ => Style::Plain,
     };
@@ -255,6 +257,7 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
         view.late_at.map_or("late".to_owned(), |at| format!("late ({})", page.viewer.relative(at)))
     });
     let missed = view.missed_at.map(|at| format!("missed {}", clock_of(page.viewer, at)));
+    let lost = lost_output(view).map(str::to_owned);
     let note = Some(note(page, view)).filter(|note| !note.is_empty());
     let parts = [
         count("failed", |row| row.failed),
@@ -264,9 +267,16 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
         count("queued", |row| row.queued),
         count("retrying", |row| row.retrying),
         count("due later", |row| row.scheduled),
+        lost,
         note,
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Which output of a last run that succeeded is missing, and why.
+fn lost_output<'a>(view: &'a JobStatus<'_>) -> Option<&'a str> {
+    let last = view.last.as_ref().filter(|run| run.state == State::Succeeded)?;
+    last.error.as_deref().filter(|error| output::is_missing(error))
 }
 
 /// When the job is next: `02:30 in 3h 12m`, or why no time can be said.
