@@ -20,6 +20,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod traffic;
 pub(crate) mod trust;
+pub(crate) mod why;
 
 use std::time::Duration;
 

@@ -4,3 +4,4 @@
 
 pub(crate) mod runs;
 pub(crate) mod when;
+pub(crate) mod why;

@@ -23,6 +23,11 @@ impl Viewer {
         local_text(&self.zone, at)
     }
 
+    /// A time both ways: `2026-07-26 14:00:00 (5m 3s ago)`.
+    pub(crate) fn both(&self, at: Wall) -> String {
+        format!("{} ({})", self.show(at), self.relative(at))
+    }
+
     /// What the viewer's clock shows at a time; none where the calendar ends.
     pub(crate) fn local(&self, at: Wall) -> Option<NaiveDateTime> {
         local(&self.zone, at)

@@ -36,8 +36,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Resu
 
 fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Result<()> {
     let mut fields = Fields::default();
-    let time =
-        |at: Option<Wall>| at.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
+    let time = |at: Option<Wall>| at.map(|at| viewer.both(at));
     let known = if run.state == State::Running { known } else { "" };
     fields.put("run", Some(run.id.to_string()));
     fields.put("job", Some(run.job.clone()));
