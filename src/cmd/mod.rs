@@ -15,6 +15,7 @@ mod jobset;
 mod look;
 mod moving;
 pub(crate) mod output;
+mod progress;
 mod said;
 mod state_key;
 mod table;
@@ -29,6 +30,7 @@ pub(crate) use context::Context;
 pub(crate) use exit::Exit;
 pub(crate) use failure::{Failure, InFile, plain};
 pub(crate) use output::{Out, Style};
+pub(crate) use progress::Progress;
 pub(crate) use table::{Cell, Table};
 pub(crate) use when::{Toward, Viewer};
 

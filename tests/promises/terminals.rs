@@ -364,3 +364,33 @@ fn a_supervisor_on_a_terminal_logs_for_a_person_and_says_what_to_try_next() {
     assert!(shown.contains("jobctl: stopped; next, try\r\n"), "{shown}");
     assert!(shown.contains(" retry --failed "), "{shown}");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a stranger with a tool of his own")]
+fn long_work_shows_how_far_it_is_on_a_terminal_and_takes_the_line_away() {
+    let house = House::new("[jobs.a]\ncommand = 'true'\n");
+    house.enqueue(&["a"]);
+    let shown = |columns, args: &[&str]| {
+        let said = on_terminal_of(columns, house.jobctl().args(args));
+        String::from_utf8(said).expect("it is text")
+    };
+    let wait = |timeout| ["wait", "1", "--timeout", timeout];
+    let said = shown(80, &wait("3s"));
+    let line = "\rrun 1 (a): queued\rrun 1 (a): queued";
+    assert!(said.contains(line), "{said:?}");
+    let blanks = " ".repeat("run 1 (a): queued".len());
+    assert!(said.contains(&format!("\r{blanks}\rjobctl: timed out: ")), "{said:?}");
+    assert!(shown(12, &wait("3s")).contains("\rrun 1 (a):\u{2026}"));
+    assert!(!shown(80, &wait("0.1s")).contains("\rrun"));
+    for quiet in [house.ask(&wait("1s")).err, shown(80, &[&["-q"], &wait("1s")[..]].concat())] {
+        assert!(!quiet.contains("\rrun"), "{quiet:?}");
+    }
+    let backup = house.path("backup").display().to_string();
+    house.ask(&["backup", &backup]).expect(0);
+    let stranger = rusqlite::Connection::open(house.state_dir().join("jobctl.db"));
+    let stranger = stranger.expect("the store is there");
+    stranger.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    let said = shown(80, &["restore", &backup]);
+    assert!(said.contains("\rrestoring the store (1s)"), "{said:?}");
+    assert!(said.contains("\rjobctl: "), "{said:?}");
+}

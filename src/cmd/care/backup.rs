@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli;
-use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
+use crate::cmd::{Context, Exit, Failure, InFile, Out, Result, progress};
 use crate::os::trust;
 use crate::store::{Copied, Goal, Store};
 
@@ -15,7 +15,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Re
     let store = Store::open_read(context.state_dir()?)?;
     let dir = path.parent().unwrap_or(Path::new("/"));
     let goal = if trust::is_closed(dir) { Goal::Closed } else { Goal::Shared };
-    let Copied { bytes, flaw } = store.backup(&path, goal)?;
+    let Copied { bytes, flaw } =
+        progress::during(context, "copying the store", || store.backup(&path, goal))?;
     if let Some(flaw) = flaw {
         context.warn(&format!("warning: `jobctl restore` will refuse this backup: {flaw}"));
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli;
 use crate::cmd::care::backup::named;
 use crate::cmd::jobs::run::not_in_office;
-use crate::cmd::{Context, Exit, Failure, Out, Result};
+use crate::cmd::{Context, Exit, Failure, Out, Result, progress};
 use crate::os::process;
 use crate::store::{Restored, Restoring, Store, StoreError};
 use crate::supervisor::daemon::Office;
@@ -27,7 +27,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Restore, out: &mut Out) -> R
         }
     })?;
     let restoring = Restoring { file: &file, now: context.now.wall, boot_id: &boot_id };
-    let restored = Store::restore(state_dir, &restoring).map_err(failure)?;
+    let restore = || Store::restore(state_dir, &restoring);
+    let restored = progress::during(context, "restoring the store", restore).map_err(failure)?;
     tell(context, &restored, out)
 }
 

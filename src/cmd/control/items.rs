@@ -71,8 +71,9 @@ pub(crate) fn read(input: impl Read) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Holds each item of a text to the limits. The text must be one that [`read`] gave.
-pub(crate) fn check(text: &[u8], separator: Separator) -> Result<()> {
+/// Holds each item of a text to the limits and counts them. The text must be one that [`read`]
+/// gave.
+pub(crate) fn check(text: &[u8], separator: Separator) -> Result<usize> {
     let mut count = 0;
     for (index, item) in text.split(|&byte| byte == separator.byte()).enumerate() {
         let at = || format!("standard input: {} {}", separator.noun(), index + 1);
@@ -89,7 +90,7 @@ pub(crate) fn check(text: &[u8], separator: Separator) -> Result<()> {
     if count > ITEMS_MAX {
         return Err(too_much());
     }
-    Ok(())
+    Ok(count)
 }
 
 /// The items of a text, each with the key that `key` makes of its argument; empty ones are left
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(failure.message, "standard input: line 3 contains a NUL");
         let mut text = b"ok\n".to_vec();
         text.resize(3 + ARGUMENT_MAX, b'x');
-        assert_eq!(check(&text, Separator::Newline), Ok(()));
+        assert_eq!(check(&text, Separator::Newline), Ok(1));
         text.push(b'x');
         let failure = check(&text, Separator::Newline).unwrap_err();
         assert_eq!(failure.message, "standard input: line 2 has 131072 bytes");

@@ -9,7 +9,7 @@ use crate::cli::Filters;
 use crate::cmd::control::portions::{PORTIONS, failed_after};
 use crate::cmd::filter;
 use crate::cmd::look::runs;
-use crate::cmd::{Context, Exit, Failure, Out, Result, Viewer};
+use crate::cmd::{Context, Exit, Failure, Out, Progress, Result, Viewer};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::wake::{self, Rung};
@@ -85,6 +85,7 @@ pub(crate) fn all(
     };
     let ids = ids(context, verb, &store, wanted)?;
     let mut teller = Teller::new(context, wanted, out);
+    teller.total = ids.len();
     let mut ids = ids.into_iter();
     let told = if wanted.dry_run {
         ids.try_for_each(|id| teller.tell(&one(verb, &mut store, id, Mode::Rehearsal)?))
@@ -266,6 +267,9 @@ struct Teller<'a> {
     out: &'a mut Out,
     said_max: u32,
     tally: Tally,
+    /// How many runs it will be told of.
+    total: usize,
+    progress: Progress,
 }
 
 impl<'a> Teller<'a> {
@@ -276,6 +280,8 @@ impl<'a> Teller<'a> {
             out,
             said_max: if is_all_said { u32::MAX } else { SAID_MAX },
             tally: Tally::default(),
+            total: 0,
+            progress: Progress::of(context),
         }
     }
 
@@ -287,11 +293,16 @@ impl<'a> Teller<'a> {
             Became::Refused => self.tally.refused += 1,
             Became::NotFound => self.tally.unknown += 1,
         }
-        let is_said = self.tally.done + self.tally.asked <= self.said_max;
         let Step { message, hint, .. } = step;
+        let done = self.tally.done + self.tally.asked;
+        if matches!(step.answer, Became::Done | Became::Asked) && done > self.said_max {
+            self.progress.tick(|| format!("{done} of {} runs", self.total));
+        } else {
+            self.progress.clear();
+        }
         self.out.answer(step, |out| {
             match step.answer {
-                Became::Done | Became::Asked if is_said => self.context.say(message),
+                Became::Done | Became::Asked if done <= self.said_max => self.context.say(message),
                 Became::Done | Became::Asked => {}
                 Became::Would => out.text(&format!("{message}\n"))?,
                 Became::Refused | Became::NotFound => {
@@ -303,7 +314,8 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Tally {
+    fn finish(mut self) -> Tally {
+        self.progress.clear();
         let unsaid = (self.tally.done + self.tally.asked).saturating_sub(self.said_max);
         if unsaid > 0 && !self.out.is_json {
             self.context.say(&format!("and {unsaid} more"));

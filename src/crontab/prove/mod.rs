@@ -86,10 +86,16 @@ pub(crate) struct Proof<'a> {
     pub(crate) mismatches: Vec<Mismatch<'a>>,
 }
 
-/// Compares each line with its job over a span.
-pub(crate) fn prove<'a>(pairs: &[Pair<'a>], span: Span) -> Proof<'a> {
+/// Compares each line with its job over a span; `before` hears how many it has compared, before
+/// each one.
+pub(crate) fn prove<'a>(
+    pairs: &[Pair<'a>],
+    span: Span,
+    mut before: impl FnMut(usize),
+) -> Proof<'a> {
     let mut proof = Proof { jobs: pairs.len(), ..Proof::default() };
-    for pair in pairs {
+    for (compared, pair) in pairs.iter().enumerate() {
+        before(compared);
         let found = compare(pair, span);
         proof.boots += usize::from(found.is_boot);
         proof.occurrences += found.occurrences;

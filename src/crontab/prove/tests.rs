@@ -60,7 +60,7 @@ fn days(count: i64) -> Span {
 fn proof_of(line: &Imported, job: Option<&Job>) -> (u64, Vec<Difference>, u64) {
     let berlin = zone::load("Europe/Berlin").unwrap();
     let pair = Pair { line, line_zone: Some(&berlin), job: job.map(|job| (job, &berlin)) };
-    let proof = prove(&[pair], days(400));
+    let proof = prove(&[pair], days(400), |_| {});
     let mismatch = proof.mismatches.into_iter().next();
     let (shown, count) = mismatch.map_or((Vec::new(), 0), |it| (it.shown, it.count));
     (proof.occurrences, shown, count)
@@ -175,7 +175,7 @@ fn a_job_in_another_zone_is_different() {
     let (line, job) = (line("a", "0 12 * * *"), job("a", &["0 12 * * *"], Policy::default()));
     let (berlin, tokyo) = (zone::load("Europe/Berlin").unwrap(), zone::load("Asia/Tokyo").unwrap());
     let pair = Pair { line: &line, line_zone: Some(&berlin), job: Some((&job, &tokyo)) };
-    assert_eq!(prove(&[pair], days(10)).mismatches[0].count, 20);
+    assert_eq!(prove(&[pair], days(10), |_| {}).mismatches[0].count, 20);
 }
 
 #[test]

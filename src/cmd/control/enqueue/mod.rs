@@ -14,7 +14,7 @@ use crate::cli;
 use crate::cmd::control::items::{self, Separator};
 use crate::cmd::control::selection;
 use crate::cmd::control::wait;
-use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, Toward};
+use crate::cmd::{Context, Exit, Failure, Jobs, Out, Progress, Result, Toward};
 use crate::core::job::Job;
 use crate::core::key::{self, KeyError};
 use crate::core::noun::count;
@@ -40,12 +40,17 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         None => add(context, args, &addition, [one(args, job, arguments)?])?,
         Some(separator) => {
             let text = items::read(std::io::stdin().lock())?;
-            items::check(&text, separator)?;
+            let count = items::check(&text, separator)?;
             for item in items::each(&text, separator, |_| None) {
                 key_of(args, job, &item.args)?;
             }
             let key = |arguments: &[Vec<u8>]| key_of(args, job, arguments).ok().flatten();
-            add(context, args, &addition, items::each(&text, separator, key))?
+            let mut progress = Progress::of(context);
+            let items = items::each(&text, separator, key).enumerate().map(|(before, item)| {
+                progress.tick(|| format!("adding items: {before} of {count}"));
+                item
+            });
+            add(context, args, &addition, items)?
         }
     };
     if args.dry_run {

@@ -11,23 +11,20 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::cmd::look::runs::sentence;
-use crate::cmd::{Context, Exit, Failure, Out, Result};
+use crate::cmd::{Context, Exit, Failure, Out, Progress, Result};
 use crate::core::run::State;
 use crate::core::time::{Mono, Wall};
-use crate::facts::{self, run::Run};
+use crate::facts::{self, live, run::Run};
 use crate::os::wake::{self, Rung};
 use crate::os::{clock, poll};
 use crate::store::{Filter, JobRow, Store};
-use progress::{Progress, Tally};
+use progress::Tally;
 
 /// Between two looks at the store's version.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks for the supervisor, in looks at the version.
 const LOOKS_PER_PROBE: u32 = 20;
-
-/// Between two lines that say how far it is, likewise.
-const LOOKS_PER_PROGRESS: u32 = 5;
 
 /// Answers `jobctl wait`.
 pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Result<Exit> {
@@ -142,9 +139,7 @@ impl<'a> Watch<'a> {
             if self.looks.is_multiple_of(LOOKS_PER_PROBE) {
                 self.look_for_supervisor();
             }
-            if self.looks.is_multiple_of(LOOKS_PER_PROGRESS) {
-                self.show_progress()?;
-            }
+            self.show_progress()?;
             self.looks = self.looks.wrapping_add(1);
             if self.deadline.is_some_and(|deadline| deadline <= clock::now().mono) {
                 self.progress.clear();
@@ -162,11 +157,12 @@ impl<'a> Watch<'a> {
     }
 
     fn show_progress(&mut self) -> Result<()> {
-        let Some((id, tally)) = self.waits_for else {
+        let Some((id, tally)) = self.waits_for.filter(|_| self.progress.is_due()) else {
             return Ok(());
         };
-        if let Some(run) = self.store.run(id)? {
-            self.progress.show(self.state_dir, &run, tally);
+        if let Some(mut run) = self.store.run(id)? {
+            live::fill_in(self.state_dir, std::slice::from_mut(&mut run));
+            self.progress.show(&progress::line(&run, tally));
         }
         Ok(())
     }

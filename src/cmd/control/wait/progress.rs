@@ -1,67 +1,22 @@
-//! One line on a terminal that says how far a wait is, written over each time; nothing where
-//! standard error is none.
+//! How far a wait is, in a line.
 
-use std::io::IsTerminal;
-use std::path::Path;
-
-use crate::cmd::Context;
 use crate::cmd::look::runs::sentence;
-use crate::cmd::said;
 use crate::core::noun::count;
-use crate::facts::live;
 use crate::store::RunRow;
-
-/// The line.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    is_shown: bool,
-    /// Columns that the line has now.
-    width: usize,
-}
 
 /// What a wait for runs has behind it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tally {
+pub(super) struct Tally {
     /// Of those that were waited for, how many have ended.
-    pub(crate) ended: usize,
+    pub(super) ended: usize,
     /// How many of these did not succeed.
-    pub(crate) failed: usize,
+    pub(super) failed: usize,
     /// How many are waited for.
-    pub(crate) total: usize,
+    pub(super) total: usize,
 }
 
-impl Progress {
-    /// A line that is shown to people who want to be told.
-    pub(crate) fn of(context: &Context) -> Self {
-        Self { is_shown: !context.global.quiet && std::io::stderr().is_terminal(), width: 0 }
-    }
-
-    /// Says what is waited for.
-    pub(crate) fn show(&mut self, state_dir: &Path, run: &RunRow, tally: Tally) {
-        if !self.is_shown {
-            return;
-        }
-        let mut run = run.clone();
-        live::fill_in(state_dir, std::slice::from_mut(&mut run));
-        self.write(&line(&run, tally));
-    }
-
-    /// Takes the line away, for others who write there.
-    pub(crate) fn clear(&mut self) {
-        if self.width > 0 {
-            self.write("");
-        }
-    }
-
-    fn write(&mut self, text: &str) {
-        let width = text.chars().count();
-        let blanks = " ".repeat(self.width.saturating_sub(width));
-        said::over(&format!("{text}{blanks}\r{text}"));
-        self.width = width;
-    }
-}
-
-fn line(run: &RunRow, tally: Tally) -> String {
+/// Says which run is waited for, and what is behind it.
+pub(super) fn line(run: &RunRow, tally: Tally) -> String {
     let one = sentence(run);
     if tally.total == 1 {
         return one;

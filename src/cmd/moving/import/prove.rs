@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::cmd::{Context, Failure, Jobs, Result};
+use crate::cmd::{Context, Failure, Jobs, Progress, Result};
 use crate::core::local::with_offset;
 use crate::core::noun::count;
 use crate::core::schedule::{Span, Zone};
@@ -65,8 +65,12 @@ pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Tol
             job: job.as_ref().map(|(job, zone)| (*job, &**zone)),
         })
         .collect();
+    let mut progress = Progress::of(context);
+    let compared = |compared| {
+        progress.tick(|| format!("proving: {compared} of {}", count(pairs.len(), "job")));
+    };
     let report = Report {
-        proof: prove(&pairs, span),
+        proof: prove(&pairs, span, compared),
         days: (span.until.secs() - span.after.secs()) / DAY_SECS,
         anacron: anacron.len(),
         unknown: import.unknown.len(),

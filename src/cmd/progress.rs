@@ -1,0 +1,106 @@
+//! One line on a terminal that says how far long work is, written over each time and taken away in
+//! the end; nothing where standard error is no terminal.
+
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::SigSet;
+use unicode_width::UnicodeWidthStr;
+
+use crate::cmd::table::shorten;
+use crate::cmd::{Context, said};
+use crate::core::duration::in_words;
+use crate::core::escape;
+use crate::core::time::Mono;
+use crate::os::clock;
+use crate::os::terminal::Terminal;
+
+/// Work that takes no longer shows nothing.
+const UNSEEN: Duration = Duration::from_millis(500);
+
+/// From one line to the next.
+const GAP: Duration = Duration::from_millis(100);
+
+/// The line.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    is_shown: bool,
+    /// Columns that it has now.
+    width: usize,
+    next_at: Mono,
+}
+
+impl Progress {
+    /// A line for work that begins now, for people who want to be told.
+    pub(crate) fn of(context: &Context) -> Self {
+        let is_shown = !context.global.quiet && Terminal::of(&io::stderr()).is_some();
+        Self { is_shown, width: 0, next_at: clock::now().mono + UNSEEN }
+    }
+
+    /// Whether the line may change by now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_shown && self.next_at <= clock::now().mono
+    }
+
+    /// Shows what `text` says, if the line may change by now.
+    pub(crate) fn tick(&mut self, text: impl FnOnce() -> String) {
+        if self.is_due() {
+            self.show(&text());
+        }
+    }
+
+    /// Shows a text.
+    pub(crate) fn show(&mut self, text: &str) {
+        let Some(terminal) = Terminal::of(&io::stderr()).filter(|_| self.is_shown) else {
+            return;
+        };
+        self.next_at = clock::now().mono + GAP;
+        // A text in the last column would begin a new line.
+        self.write(&shorten(&escape::text(text), terminal.width.saturating_sub(1)));
+    }
+
+    /// Takes the line away, for others who write there.
+    pub(crate) fn clear(&mut self) {
+        if self.width > 0 {
+            self.write("");
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        let width = text.width();
+        let blanks = " ".repeat(self.width.saturating_sub(width));
+        said::over(&format!("{text}{blanks}\r{text}"));
+        self.width = width;
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Does work that cannot say how far it is, and shows how long it has taken so far.
+pub(crate) fn during<T>(context: &Context, what: &str, work: impl FnOnce() -> T) -> T {
+    let mut progress = Progress::of(context);
+    if !progress.is_shown {
+        return work();
+    }
+    let begin = clock::now().mono;
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // They are for the thread that works, which keeps some away from a transaction.
+            let _ = SigSet::all().thread_block();
+            while is_done.recv_timeout(GAP) == Err(RecvTimeoutError::Timeout) {
+                let seconds = clock::now().mono.since(begin).as_secs();
+                progress.tick(|| format!("{what} ({})", in_words(Duration::from_secs(seconds))));
+            }
+        });
+        let answer = work();
+        drop(done);
+        answer
+    })
+}
