@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::live;
 use super::overview::{JobStatus, Sources};
+use super::queue::Progress;
+use super::status::{List, Why, with_why};
 use crate::core::job::Job;
 use crate::core::retry::Waiting;
 use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::store::{Filter, RunRow, StoreError};
+use crate::store::{Filter, JobRow, RunRow, Store, StoreError};
 
 /// Coming occurrences.
 const NEXT_MAX: usize = 3;
@@ -33,7 +35,13 @@ pub(crate) struct Closely {
     pub(crate) coming: Vec<Wall>,
     /// The attempts to come of what is retrying, the newest runs first.
     pub(crate) plans: Vec<Plan>,
-    /// Its newest runs.
+    /// What starts next of its queue.
+    pub(crate) queue: List<(RunRow, Why)>,
+    /// How far that has come.
+    pub(crate) progress: Option<Progress>,
+    /// Whether that is so long that its newest runs all wait.
+    pub(crate) is_queue_long: bool,
+    /// Its newest runs; of a long queue those that started last.
     pub(crate) newest: Vec<RunRow>,
 }
 
@@ -51,10 +59,17 @@ pub(crate) struct Plan {
 /// Reads it.
 pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely, StoreError> {
     let Sources { jobs, store, now, .. } = *from;
-    let filter = Filter { job: Some(status.name.to_owned()), ..Filter::default() };
-    let newest = store.map(|store| store.runs(&filter, Some(RUNS_MAX))).transpose()?;
-    let mut newest = newest.unwrap_or_default();
-    live::fill_in(from.state_dir, &mut newest);
+    let long = status.row.filter(|row| row.queued + row.scheduled >= i64::from(RUNS_MAX));
+    let newest = match (store, long) {
+        (None, _) => Vec::new(),
+        (Some(store), None) => {
+            let filter = Filter { job: Some(status.name.to_owned()), ..Filter::default() };
+            with_reports(from, store.runs(&filter, Some(RUNS_MAX))?)
+        }
+        (Some(store), Some(row)) => with_reports(from, last_started(store, row)?),
+    };
+    let is_queue_long = long.is_some();
+    let (queue, progress) = (queue(from, status)?, Progress::read(from, status)?);
     let Some(job) = status.job else {
         let (schedules, coming, plans) = (Vec::new(), Vec::new(), Vec::new());
         return Ok(Closely {
@@ -63,6 +78,9 @@ pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely
             jitter: Duration::ZERO,
             coming,
             plans,
+            queue,
+            progress,
+            is_queue_long,
             newest,
         });
     };
@@ -78,8 +96,39 @@ pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely
         jitter: jobs.jitter(job),
         coming: std::iter::successors(following(&begin), following).take(NEXT_MAX).collect(),
         plans: plans(from, status, job)?,
+        queue,
+        progress,
+        is_queue_long,
         newest,
     })
+}
+
+fn last_started(store: &Store, row: &JobRow) -> Result<Vec<RunRow>, StoreError> {
+    let filter = Filter { states: vec![State::Running], ..Filter::default() };
+    let mut runs = store.runs(&filter, None)?;
+    runs.retain(|run| run.job_id == row.id);
+    if let Some(last) = row.last_run {
+        let ended = store.recent_runs(row.id, last, RUNS_MAX as usize)?;
+        let ids: Vec<i64> = ended.iter().map(|run| run.id).collect();
+        runs.extend(store.runs_of_ids(&ids)?);
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+    runs.truncate(RUNS_MAX as usize);
+    Ok(runs)
+}
+
+/// With what their commands say now.
+fn with_reports(from: &Sources<'_>, mut runs: Vec<RunRow>) -> Vec<RunRow> {
+    live::fill_in(from.state_dir, &mut runs);
+    runs
+}
+
+fn queue(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<List<(RunRow, Why)>, StoreError> {
+    let (Some(store), Some(row)) = (from.store, status.row.filter(|row| row.queued > 0)) else {
+        return Ok(List::default());
+    };
+    let runs = store.queue(row.id, RUNS_MAX)?;
+    Ok(List { count: row.queued, runs: with_why(from, store, runs)? })
 }
 
 fn plans(from: &Sources<'_>, status: &JobStatus<'_>, job: &Job) -> Result<Vec<Plan>, StoreError> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::jobs::{Coming, Jobs, job_row};
+use super::queue::Progress;
 use crate::core::job::Job;
 use crate::core::pause::{Pause, PauseNote};
 use crate::core::run::State;
@@ -79,6 +80,11 @@ impl Supervisor {
                 format!("stopping, waits for runs {}", ids.join(", "))
             }
         })
+    }
+
+    /// Whether it starts runs.
+    pub(super) fn starts(&self) -> bool {
+        self.running && !self.shadow && self.stopping_at.is_none()
     }
 
     /// Reads what a stop waits for.
@@ -234,6 +240,9 @@ pub(crate) struct JobStatus<'a> {
     /// Its newest ended runs, newest first.
     #[serde(skip)]
     pub(crate) recent: Vec<RecentRun>,
+    /// How far its queue has come.
+    #[serde(skip)]
+    pub(crate) progress: Option<Progress>,
 }
 
 impl<'a> JobStatus<'a> {
@@ -271,7 +280,13 @@ impl<'a> JobStatus<'a> {
             job,
             row,
             recent: Vec::new(),
+            progress: None,
         }
+    }
+
+    /// Whether a pause holds, its own or that of everything.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// How much it needs a look: what failed, what is late or was missed, what is retried, what runs, what waits,

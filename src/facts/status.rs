@@ -12,6 +12,7 @@ use super::closely::{self, Closely};
 use super::failures::{self, Alike};
 use super::live;
 use super::overview::{JobStatus, Sources, Supervisor};
+use super::queue::Progress;
 use super::traffic::{Obstacle, Traffic};
 use crate::core::run::State;
 use crate::store::{Filter, JobRow, RunRow, Store, StoreError, Untold};
@@ -184,7 +185,7 @@ impl<'a> Status<'a> {
                     status.choose();
                 }
                 status.read_last(from.store)?;
-                status.read_recent(from.store)?;
+                status.read_recent(from)?;
             }
         }
         Ok(status)
@@ -218,12 +219,13 @@ impl<'a> Status<'a> {
         Ok(())
     }
 
-    fn read_recent(&mut self, store: Option<&Store>) -> Result<(), StoreError> {
+    fn read_recent(&mut self, from: &Sources<'_>) -> Result<(), StoreError> {
         for job in &mut self.jobs {
             let last = job.row.and_then(|row| Some((row.id, row.last_run?)));
-            if let Some((store, (id, last))) = store.zip(last) {
+            if let Some((store, (id, last))) = from.store.zip(last) {
                 job.recent = store.recent_runs(id, last, RESULTS_MAX)?;
             }
+            job.progress = Progress::read(from, job)?;
         }
         Ok(())
     }
@@ -276,15 +278,22 @@ fn lists(
         list if list.is_whole() => list,
         list => List { count: list.count, runs: next_to_start(store, jobs)? },
     };
-    let mut waiting = List { count, runs: Vec::with_capacity(runs.len()) };
-    if !runs.is_empty() {
-        let traffic = Traffic::read(store, from.jobs, from.now)?;
-        for run in runs {
-            let why = why(from, &traffic, &run)?;
-            waiting.runs.push((run, why));
-        }
-    }
+    let waiting = List { count, runs: with_why(from, store, runs)? };
     Ok(Lists { running, waiting, failed })
+}
+
+/// Runs that wait, and why.
+pub(super) fn with_why(
+    from: &Sources<'_>,
+    store: &Store,
+    runs: Vec<RunRow>,
+) -> Result<Vec<(RunRow, Why)>, StoreError> {
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let traffic = Traffic::read(store, from.jobs, from.now)?;
+    let with_why = |run: RunRow| Ok((run.clone(), why(from, &traffic, &run)?));
+    runs.into_iter().map(with_why).collect()
 }
 
 /// The newest runs in these states, if there are any, with what they say now.

@@ -17,7 +17,7 @@ use super::prune::PruneLimits;
 use super::types::{Finish, NewOccurrence, NewSkip, Usage};
 use super::{
     Added, Addition, Answer, Conditions, Enqueued, Filter, Force, NewItem, OnConflict, Output,
-    RunRow, Scope, Store,
+    Pace, RunRow, Scope, Store,
 };
 use crate::core::job::Policy;
 use crate::core::pause::Pause;

@@ -58,7 +58,7 @@ pub(crate) use feed::{Bringing, Fed, Keys};
 pub(crate) use hold::Patience;
 pub(crate) use lane::LanesBegun;
 pub(crate) use notice::{NewNotice, NoticeRow, Told};
-pub(crate) use numbers::{JobNumbers, PastRun, RecentRun, Tally};
+pub(crate) use numbers::{JobNumbers, Pace, PastRun, RecentRun, Tally};
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use prune::{PruneLimits, Pruned};
 pub(crate) use read::read_kept;

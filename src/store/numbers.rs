@@ -9,6 +9,9 @@ use super::{Store, StoreError};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
 
+/// The runs of a queue that its pace is measured by.
+const PACE_RUNS: u32 = 200;
+
 /// The numbers of a job that are no row of `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JobNumbers {
@@ -69,9 +72,19 @@ pub(crate) struct RecentRun {
     pub(crate) duration_ms: Option<i64>,
 }
 
+/// How fast a queue was lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// So many runs ended.
+    pub(crate) ended: i64,
+    /// The first of them started then.
+    pub(crate) since: Wall,
+}
+
 reads!(Tally: job_id outcome bucket count duration_ms);
 reads!(PastRun: state reason cause count ended_at attempt duration_ms has_timed_out);
 reads!(RecentRun: id state attempt duration_ms);
+reads!(Pace: ended since);
 
 impl Store {
     /// Changes of rows by this connection so far.
@@ -198,6 +211,35 @@ impl Store {
             duration_ms FROM {RUNS} WHERE run.job = ?1 AND run.id <= ?2 ORDER BY run.id DESC \
             LIMIT ?3 + 4) WHERE state > {RETRYING} LIMIT ?3"},
             params![job_id, until, limit],
+        )
+    }
+
+    /// How fast the newest runs of a job ended, of those that ended at or after `since`; none if
+    /// there are none. Only some runs up to `last_run` are looked at.
+    pub(crate) fn pace(
+        &self,
+        job_id: i64,
+        last_run: i64,
+        since: Wall,
+    ) -> Result<Option<Pace>, StoreError> {
+        self.one(
+            "read runs",
+            sql! {"SELECT count(*), min(started_at) FROM (SELECT run.state, run.ended_at, \
+            attempt.started_at FROM {RUNS} WHERE run.job = ?1 AND run.id <= ?2 \
+            ORDER BY run.id DESC LIMIT {PACE_RUNS}) WHERE state > {RETRYING} AND ended_at >= ?3 \
+            AND started_at IS NOT NULL HAVING count(*) > 0"},
+            params![job_id, last_run, since],
+        )
+    }
+
+    /// How many runs of a job without a schedule have ended since its queue was last empty; none
+    /// if a store does not know.
+    pub(crate) fn ended_since_empty(&self, job_id: i64) -> Result<Option<i64>, StoreError> {
+        self.value(
+            "read jobs",
+            "SELECT ended_succeeded + ended_failed + ended_skipped + ended_cancelled - (SELECT value \
+             FROM meta WHERE key = 'ended_when_empty_' || job.id) FROM job WHERE id = ?1",
+            [job_id],
         )
     }
 

@@ -238,6 +238,11 @@ fn move_job(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     conn.run("INSERT INTO tally(job, outcome, bucket, count, duration_ms) \
          SELECT ?2, outcome, bucket, count, duration_ms FROM tally WHERE job = ?1 \
          ON CONFLICT DO UPDATE SET count = count + excluded.count, duration_ms = duration_ms + excluded.duration_ms", [from, to])?;
+    // The ends of both are one number from now on.
+    conn.run(
+        "DELETE FROM meta WHERE key IN ('ended_when_empty_' || ?1, 'ended_when_empty_' || ?2)",
+        [from, to],
+    )?;
     for sql in [
         "DELETE FROM tally WHERE job = ?1",
         "UPDATE job SET scheduled = 0, queued = 0, running = 0, retrying = 0, failed = 0, ended = \

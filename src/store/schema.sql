@@ -377,6 +377,14 @@ CREATE TRIGGER run_changed AFTER UPDATE OF state, acked ON run BEGIN
     WHERE id = NEW.job;
 END;
 
+-- A job without a schedule is a queue: how many of its runs had ended when it was last empty.
+CREATE TRIGGER job_begun AFTER UPDATE OF scheduled, queued, running, retrying ON job
+WHEN NEW.schedule IS NULL AND OLD.scheduled + OLD.queued + OLD.running + OLD.retrying = 0
+    AND NEW.scheduled + NEW.queued + NEW.running + NEW.retrying > 0 BEGIN
+    INSERT OR REPLACE INTO meta(key, value) VALUES ('ended_when_empty_' || NEW.id,
+        NEW.ended_succeeded + NEW.ended_failed + NEW.ended_skipped + NEW.ended_cancelled);
+END;
+
 CREATE TRIGGER run_stretched AFTER UPDATE OF count ON run BEGIN
     UPDATE job SET
         ended_skipped = ended_skipped + NEW.count - coalesce(OLD.count, 1),

@@ -171,6 +171,54 @@ fn equal_failures_are_one_row_and_a_noisy_job_hides_no_other() {
 }
 
 #[test]
+fn a_queue_shows_what_is_next_how_far_it_is_and_how_long_it_takes() {
+    let house = House::new(
+        "[jobs.work]\ncommand = 'while [ ! -e \"$T/go$1\" ]; do sleep 0.01; done'\n\
+         [jobs.daily]\nschedule = '@daily'\ncommand = 'true'\n",
+    );
+    let items: String = (1..=9).map(|nth| format!("{nth}\n")).collect();
+    house.ask_with(&["enqueue", "--lines", "work"], items).expect(0);
+    // Each field is one blank and its value here, however wide the names are.
+    let about = || {
+        let text = house.ask(&["status", "work"]).expect(0).out;
+        let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
+        text.lines().map(line).collect::<String>()
+    };
+    let text = about();
+    assert!(text.contains("\ndone 0 of 9 since the queue was last empty\n"), "{text}");
+    assert!(!text.contains("\nrate "), "nothing starts: {text}");
+    let supervisor = house.start();
+    for nth in 1..=2 {
+        house.write(&format!("go{nth}"), "");
+        house.wait_state(nth, "succeeded");
+    }
+    house.wait_state(3, "running");
+    let text = about();
+    assert!(text.contains("\ndone 2 of 9 since the queue was last empty\n"), "{text}");
+    assert!(text.contains("\nrate ") && text.contains(" left\n"), "{text}");
+    let (_, next) = text.split_once("\nnext to start:\n").expect("it is shown");
+    let ids = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip(1).take(5);
+        lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+    };
+    assert_eq!(ids(next), ["4", "5", "6", "7", "8"], "{text}");
+    assert!(next.contains("\n1 more: `jobctl runs work --state queued`\n"), "{text}");
+    let (_, last) = text.split_once("\nlast started:\n").expect("it is shown");
+    assert_eq!(ids(last), ["3", "2", "1"], "{text}");
+    let status = house.ask(&["status"]).expect(0).out;
+    assert!(status.contains("1 running, 6 queued, ~"), "{status}");
+    house.ask(&["pause", "work"]).expect(0);
+    assert!(!about().contains("\nrate "), "{}", about());
+    for nth in 3..=9 {
+        house.write(&format!("go{nth}"), "");
+    }
+    house.ask(&["resume", "work"]).expect(0);
+    house.wait_idle(&["work"]);
+    assert!(!about().contains("\ndone "), "{}", about());
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn stats_count_runs_retries_and_durations() {
     let house = House::new(
         "[jobs.work]\ncommand = 'test $JOBCTL_ATTEMPT = 2 || exit 3'\nretry = { max = 1, delay = '1ms' }\n\

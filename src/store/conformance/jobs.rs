@@ -225,3 +225,33 @@ fn a_reload_is_asked_by_number_and_one_answer_is_for_all_before_it() {
     let third = store.ask_reload().unwrap();
     assert_eq!(store.reload_answer(third).unwrap(), None);
 }
+
+#[test]
+fn a_queue_knows_how_many_runs_ended_since_it_was_empty_and_how_fast() {
+    let mut store = Store::in_memory();
+    let end = |store: &Store, id: i64| {
+        let row = claim(store, id);
+        finish(store, &row, &Outcome::Exited(0), Next::Finish(Verdict::Succeeded));
+        row.job_id
+    };
+    let first = add(&mut store, "a", "1");
+    let job = end(&store, first);
+    assert_eq!(store.ended_since_empty(job).unwrap(), Some(1));
+    let ids: Vec<i64> = (2..5).map(|n| add(&mut store, "a", &n.to_string())).collect();
+    assert_eq!(store.ended_since_empty(job).unwrap(), Some(0));
+    end(&store, ids[0]);
+    end(&store, ids[1]);
+    assert_eq!(store.ended_since_empty(job).unwrap(), Some(2));
+    let pace = |since| store.pace(job, ids[1], since).unwrap();
+    assert_eq!(pace(later(2)), Some(Pace { ended: 3, since: NOW }));
+    assert_eq!(store.pace(job, first, NOW).unwrap(), Some(Pace { ended: 1, since: NOW }));
+    assert_eq!(pace(later(3)), None);
+    // What becomes one with another job is one number with its ends.
+    store.register_job("b", &["a"], None, NOW).unwrap();
+    store.know_job("c").unwrap();
+    store.register_job("c", &["b"], None, NOW).unwrap();
+    move_all(&store);
+    let heir = store.job("c").unwrap().unwrap().id;
+    assert_ne!(heir, job);
+    assert_eq!(store.ended_since_empty(heir).unwrap(), None);
+}

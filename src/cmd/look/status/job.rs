@@ -13,6 +13,7 @@ use crate::core::time::Wall;
 use crate::facts;
 use crate::facts::closely::{Closely, Plan};
 use crate::facts::overview::JobStatus;
+use crate::facts::queue::{Progress, Rate};
 use crate::store::JobRow;
 
 /// Prints what is known of the job, its next occurrences and its newest runs.
@@ -36,6 +37,9 @@ pub(super) fn print(
     if let Some(row) = status.row {
         put_counts(page, status.job, row, &mut fields);
     }
+    if let Some(progress) = &closely.progress {
+        put_progress(progress, &mut fields);
+    }
     for plan in &closely.plans {
         fields.put_styled("retries", Style::Warn, Some(plan_words(page, plan)));
     }
@@ -43,11 +47,40 @@ pub(super) fn print(
         fields.put_styled("alert", Style::Bad, Some(line));
     }
     fields.print(out)?;
+    super::runs::print_queue(page, &closely.queue, status.name, out)?;
     if closely.newest.is_empty() {
         return Ok(());
     }
     out.line("")?;
+    let title = if closely.is_queue_long { "last started:" } else { "newest runs:" };
+    out.line(out.styled(Style::Bold, title))?;
     runs::print(&closely.newest, page.viewer, out)
+}
+
+/// How far the queue has come, how fast it is, and how long it still takes.
+fn put_progress(progress: &Progress, fields: &mut Fields) {
+    let done = progress
+        .done
+        .map(|done| format!("{done} of {} since the queue was last empty", done + progress.left));
+    fields.put("done", done);
+    let rate = progress.rate.map(|rate| {
+        let (span, left) = (when::span(rate.in_ms), when::span(rate.left_ms));
+        format!("{} (over the last {span}), about {left} left", rate_text(rate))
+    });
+    fields.put("rate", rate);
+}
+
+/// `372/min`, `4.5/min`, `12/h`.
+fn rate_text(rate: Rate) -> String {
+    let in_tenths = |unit_ms: i64| rate.ended.saturating_mul(10 * unit_ms) / rate.in_ms;
+    let (tenths, unit) = match in_tenths(60_000) {
+        tenths @ 10.. => (tenths, "min"),
+        _ => (in_tenths(3_600_000), "h"),
+    };
+    match tenths {
+        100.. => format!("{}/{unit}", tenths / 10),
+        _ => format!("{}.{}/{unit}", tenths / 10, tenths % 10),
+    }
 }
 
 /// The attempts to come, if they fail at once.

@@ -32,6 +32,20 @@ pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
     print_failed(page, &lists.failed, out)
 }
 
+/// Prints what starts next of a job's queue.
+pub(super) fn print_queue(
+    page: &Page<'_>,
+    queue: &List<(RunRow, Why)>,
+    job: &str,
+    out: &mut Out,
+) -> Result<()> {
+    if print_title("next to start:", queue, out)? {
+        waiting(page, &queue.runs).print(out)?;
+        print_more(page, queue.left_out(), &format!("runs {job} --state queued"), out)?;
+    }
+    Ok(())
+}
+
 /// Says that a list was cut, and what lists all of it.
 fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Result<()> {
     if count <= 0 {

@@ -13,6 +13,7 @@ use crate::core::schedule::Schedule;
 use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::facts::overview::JobStatus;
+use crate::facts::queue::Progress;
 use crate::facts::status::RESULTS_MAX;
 use crate::os::terminal;
 use crate::store::{JobRow, RecentRun};
@@ -267,6 +268,7 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
         count("queued", |row| row.queued),
         count("retrying", |row| row.retrying),
         count("due later", |row| row.scheduled),
+        time_left(view.progress.as_ref()).map(|span| format!("~{span} left")),
         lost,
         note,
     ];
@@ -277,6 +279,12 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
 fn lost_output<'a>(view: &'a JobStatus<'_>) -> Option<&'a str> {
     let last = view.last.as_ref().filter(|run| run.state == State::Succeeded)?;
     last.error.as_deref().filter(|error| output::is_missing(error))
+}
+
+/// How long a queue still takes, if it is more than what runs.
+fn time_left(progress: Option<&Progress>) -> Option<String> {
+    let progress = progress.filter(|progress| progress.left > 1)?;
+    Some(when::span(progress.rate?.left_ms))
 }
 
 /// When the job is next: `02:30 in 3h 12m`, or why no time can be said.
