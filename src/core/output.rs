@@ -12,9 +12,13 @@ pub(crate) const NOT_KEPT: &str = "bytes of output not kept";
 /// What an attempt's error says where the job's own file did not get its output, before the path.
 pub(crate) const NOT_WRITTEN: &str = "output_file";
 
-/// Whether an attempt's error says that some of its output is missing.
-pub(crate) fn is_missing(error: &str) -> bool {
-    error.contains(NOT_KEPT) || error.contains(NOT_WRITTEN)
+/// What an attempt's error says of its output, in short; none if nothing of it is missing.
+pub(crate) fn missing(error: &str) -> Option<&'static str> {
+    if error.contains(NOT_KEPT) {
+        Some("output not kept")
+    } else {
+        error.contains(NOT_WRITTEN).then_some("output not written")
+    }
 }
 
 /// Where output stands in a slot's output file: the first `head_max` bytes of the output are at its

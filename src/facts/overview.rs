@@ -289,12 +289,17 @@ impl<'a> JobStatus<'a> {
         self.paused
     }
 
-    /// How much it needs a look: what failed, what is late or was missed, what is retried, what runs, what waits,
-    /// and then what is next.
+    /// Which output of its last run is missing, and why, as far as that run was read.
+    pub(crate) fn lost_output(&self) -> Option<&str> {
+        self.last.as_ref().and_then(RunRow::lost_output)
+    }
+
+    /// How much it needs a look: what failed, what is late, was missed or lost its output, what is
+    /// retried, what runs, what waits, and then what is next.
     pub(crate) fn need(&self) -> u8 {
         let has = [
             self.failed > 0,
-            self.late || self.missed_at.is_some(),
+            self.late || self.missed_at.is_some() || self.lost_output().is_some(),
             self.retrying > 0,
             self.running > 0,
             self.queued > 0,

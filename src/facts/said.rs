@@ -28,11 +28,15 @@ pub(crate) fn last_lines(
     Ok(last.iter().map(|line| escape::bytes(line).chars().take(LINE_MAX).collect()).collect())
 }
 
-/// The last line of each of these runs that printed one; of one that could not be started, why.
+/// The last line of each of these runs that printed one; of one that could not be started, or whose
+/// output was not kept, why.
 pub(crate) fn last_line_of_each(store: &Store, runs: &[RunRow]) -> HashMap<i64, String> {
     // Output that cannot be read is no reason to show nothing.
     let last = |run: &RunRow| {
-        let error = || run.error.as_deref().filter(|_| run.reason == Some(Reason::Spawn));
+        let error = || match run.reason {
+            Some(Reason::Spawn) => run.error.as_deref(),
+            _ => run.lost_output(),
+        };
         let said = last_lines(store, run, 1).unwrap_or_default().pop();
         said.or_else(|| Some(escape::text(error()?).chars().take(LINE_MAX).collect()))
     };

@@ -185,6 +185,7 @@ impl<'a> Status<'a> {
                     status.choose();
                 }
                 status.read_last(from.store)?;
+                sort(&mut status.jobs);
                 status.read_recent(from)?;
             }
         }

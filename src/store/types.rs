@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::cells::reads;
+use crate::core::output;
 use crate::core::pause::{Pause, PauseNote};
 use crate::core::report::Report;
 use crate::core::retry::{Budget, Next, Stopped};
@@ -93,6 +94,12 @@ impl RunRow {
     /// Returns whether it stands for occurrences that were missed.
     pub(crate) fn is_missed(&self) -> bool {
         self.state == State::Skipped && self.reason == Some(Reason::Missed)
+    }
+
+    /// Which output of its newest attempt is missing, and why; none if all of it is kept.
+    pub(crate) fn lost_output(&self) -> Option<&str> {
+        let error = self.error.as_deref().filter(|_| self.reason != Some(Reason::Spawn));
+        error.filter(|error| output::missing(error).is_some())
     }
 }
 

@@ -4,7 +4,7 @@ use super::when::Viewer;
 use crate::core::ended::HowItEnded;
 use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::core::{escape, shell};
+use crate::core::{escape, output, shell};
 use crate::facts::status::Why;
 use crate::facts::traffic::{Holder, Obstacle};
 use crate::store::RunRow;
@@ -34,11 +34,12 @@ pub(crate) fn verdict(run: &RunRow) -> String {
         .progress
         .filter(|_| run.state == State::Running)
         .map(|progress| format!("{progress} %"));
+    let output = run.lost_output().and_then(output::missing).map(str::to_owned);
     let by = run.by.map(|by| format!("by {by}"));
     let count = (run.count > 1).then(|| format!("{} times", run.count));
     let acked = run.acked.filter(|_| run.state == State::Failed).map(|_| "acknowledged".to_owned());
     let details: Vec<String> =
-        detail.into_iter().chain(progress).chain(by).chain(count).chain(acked).collect();
+        [detail, progress, by, count, acked, output].into_iter().flatten().collect();
     match details.is_empty() {
         true => run.state.to_string(),
         false => format!("{} ({})", run.state, details.join(", ")),

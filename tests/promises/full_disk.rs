@@ -241,6 +241,13 @@ fn output_that_does_not_fit_on_the_disk_is_dropped_and_said_and_does_the_command
     assert!(error.contains(" bytes of output not kept: no space left on device"), "{error}");
     let said = disk.ask(&["logs", &run.to_string()]).expect(0);
     assert!(said.err.contains("bytes of output not kept"), "{said:?}");
+    let status = disk.ask(&["status"]).expect(0).out;
+    let jobs = status.split_once("NOW\n").map_or("", |(_, jobs)| jobs);
+    assert!(jobs.starts_with("floods ") && jobs.contains(&format!("  {error}\n")), "{status}");
+    let closely = disk.ask(&["status", "floods"]).expect(0).out;
+    assert!(closely.contains(&format!("run {run}: {error}\n")), "{closely}");
+    let listed = disk.ask(&["runs", "floods"]).expect(0).out;
+    assert!(listed.contains("  succeeded (output not kept)  "), "{listed}");
     // Afterwards all is as before.
     let run = disk.enqueue("says");
     assert_eq!(disk.wait_ended(run)["state"], "succeeded");

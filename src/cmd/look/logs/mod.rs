@@ -59,7 +59,7 @@ fn say_missing(context: &Context, store: &Store, run: &RunRow, attempt: u32) -> 
     };
     let id = run.id;
     match row.error {
-        Some(error) if output::is_missing(&error) => {
+        Some(error) if output::missing(&error).is_some() => {
             context.say(&format!("run {id}, attempt {attempt}: {error}"));
         }
         Some(_) | None if row.output_bytes.unwrap_or(0) > 0 => {

@@ -43,6 +43,9 @@ pub(super) fn print(
     for plan in &closely.plans {
         fields.put_styled("retries", Style::Warn, Some(plan_words(page, plan)));
     }
+    let lost = closely.newest.iter().find_map(|run| Some((run.id, run.lost_output()?)));
+    let lost = lost.map(|(run, what)| format!("run {run}: {what}"));
+    fields.put_styled("output", Style::Warn, lost);
     for line in untold::lines(&page.status.untold) {
         fields.put_styled("alert", Style::Bad, Some(line));
     }

@@ -7,7 +7,6 @@ use crate::cmd::look::status::{job, runs};
 use crate::cmd::output::Sheet;
 use crate::cmd::when;
 use crate::cmd::{Cell, Out, Result, Style, Table, Viewer};
-use crate::core::output;
 use crate::core::run::State;
 use crate::core::schedule::Schedule;
 use crate::core::tally::percentile;
@@ -194,7 +193,6 @@ fn jobs_table<'a, 'j>(
     let style = |job: &JobStatus<'_>| match job.need() {
         0 => Style::Bad,
         1 | 2 => Style::Warn,
-        _ if lost_output(job).is_some() => Style::Warn,
         3 => Style::Bold,
         _ => Style::Plain,
     };
@@ -258,7 +256,7 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
         view.late_at.map_or("late".to_owned(), |at| format!("late ({})", page.viewer.relative(at)))
     });
     let missed = view.missed_at.map(|at| format!("missed {}", clock_of(page.viewer, at)));
-    let lost = lost_output(view).map(str::to_owned);
+    let lost = view.lost_output().map(str::to_owned);
     let note = Some(note(page, view)).filter(|note| !note.is_empty());
     let parts = [
         count("failed", |row| row.failed),
@@ -273,12 +271,6 @@ fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
         note,
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// Which output of a last run that succeeded is missing, and why.
-fn lost_output<'a>(view: &'a JobStatus<'_>) -> Option<&'a str> {
-    let last = view.last.as_ref().filter(|run| run.state == State::Succeeded)?;
-    last.error.as_deref().filter(|error| output::is_missing(error))
 }
 
 /// How long a queue still takes, if it is more than what runs.
