@@ -88,6 +88,11 @@ pub(crate) fn hang_up(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::empty())
 }
 
+/// Whether the other end of a descriptor has gone away.
+pub(crate) fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
+    wait(&mut [hang_up(fd)], Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
+}
+
 /// Whether a pipe, terminal or file would take up to 4,096 bytes without waiting (pipe(7),
 /// `PIPE_BUF`). One whose reader is gone is: writing to it tells.
 pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> bool {

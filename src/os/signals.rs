@@ -26,6 +26,7 @@ static HANDLERS_END: AtomicI32 = AtomicI32::new(-1);
 pub(crate) struct SelfPipe {
     read_end: OwnedFd,
     _write_end: OwnedFd,
+    ignored: Vec<Signal>,
 }
 
 impl SelfPipe {
@@ -39,12 +40,20 @@ impl SelfPipe {
         let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let former = HANDLERS_END.swap(write_end.as_raw_fd(), Ordering::SeqCst);
         assert!(former == -1, "a process has one pipe for its signals");
+        let mut ignored = Vec::new();
         for signal in signals {
-            handle(*signal)?;
+            if matches!(handle(*signal)?.handler(), SigHandler::SigIgn) {
+                ignored.push(*signal);
+            }
         }
         let handled: SigSet = signals.iter().copied().collect();
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&handled), None)?;
-        Ok(Self { read_end, _write_end: write_end })
+        Ok(Self { read_end, _write_end: write_end, ignored })
+    }
+
+    /// Whether this process was started with a signal ignored that has a handler now.
+    pub(crate) fn was_ignored(&self, signal: Signal) -> bool {
+        self.ignored.contains(&signal)
     }
 
     /// Becomes readable when a signal was handled.
@@ -81,13 +90,12 @@ impl Drop for SelfPipe {
 }
 
 #[expect(unsafe_code, reason = "a handler runs between any two instructions")]
-fn handle(signal: Signal) -> io::Result<()> {
+fn handle(signal: Signal) -> io::Result<SigAction> {
     let action =
         SigAction::new(SigHandler::Handler(on_signal), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: `on_signal` does only what is allowed in a handler: it reads an atomic, calls
     // write(2) and keeps errno.
-    unsafe { sigaction(signal, &action) }?;
-    Ok(())
+    Ok(unsafe { sigaction(signal, &action) }?)
 }
 
 #[expect(unsafe_code, reason = "write(2) is the one thing a handler can tell with")]

@@ -1,8 +1,11 @@
 //! What a person sees: whether a stream is a terminal, how wide it is, whether it shows colour.
 
+use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
+use nix::libc;
 use nix::pty::Winsize;
 
 /// Columns of a terminal that does not say.
@@ -34,6 +37,12 @@ impl Terminal {
         let height = size.map(|size| usize::from(size.ws_row));
         Some(Self { width, height: height.filter(|rows| *rows > 0), has_color: color_is_wanted() })
     }
+}
+
+/// Opens the controlling terminal of this process; none if it has none.
+pub(crate) fn controlling() -> Option<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags).open("/dev/tty").ok()
 }
 
 /// Whether the environment lets a terminal be coloured (no-color.org, TERM).

@@ -11,15 +11,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
-use nix::sys::signal::Signal;
 
+use super::ears::{Ears, Heard};
 use super::slots::Slots;
 use super::watching::Watching;
 use super::{Event, Flow, Supervisor};
 use crate::core::time::{Now, Wall};
 use crate::os::inside::Wide;
 use crate::os::lock::{Kind, is_at, is_held, try_lock};
-use crate::os::signals::SelfPipe;
 use crate::os::wake::{self, Bell, Rung};
 use crate::os::{clock, inside, poll, process};
 
@@ -31,9 +30,6 @@ const TIMEOUT_BEHIND: Duration = Duration::from_millis(2);
 
 /// How long the reader of standard output may take for the last lines of commands.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// What a supervisor listens to.
-const SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
 
 /// What is in a state directory besides files.
 const INSIDE: [&str; 3] = ["locks", "slots", "output"];
@@ -124,11 +120,11 @@ impl Office {
     }
 
     /// Waits until no other process is the supervisor, and takes the lock then. A lock gives no
-    /// sign when it is free: it is tried each second. None: a signal told this process to stop.
+    /// sign when it is free: it is tried each second. None: this process was told to stop.
     pub(crate) fn wait(
         state_dir: &Path,
         jobfile: &Path,
-        signals: &SelfPipe,
+        ears: &mut Ears,
     ) -> Result<Option<Self>, OfficeError> {
         loop {
             match Self::take(state_dir, jobfile) {
@@ -136,11 +132,9 @@ impl Office {
                 Ok(office) => return Ok(Some(office)),
                 Err(error) => return Err(error),
             }
-            poll::wait(&mut [poll::readable(signals.fd())], Some(STANDBY_LOOK))
-                .map_err(OfficeError::Failed)?;
-            let rings = signals.take().map_err(OfficeError::Failed)?;
-            let is_over = |signal: &Signal| matches!(signal, Signal::SIGTERM | Signal::SIGINT);
-            if rings.iter().any(is_over) {
+            let mut awaited: Vec<_> = ears.awaited().collect();
+            poll::wait(&mut awaited, Some(STANDBY_LOOK)).map_err(OfficeError::Failed)?;
+            if ears.take().map_err(OfficeError::Failed)?.contains(&Heard::Stop) {
                 return Ok(None);
             }
         }
@@ -278,11 +272,6 @@ fn wall_of(time: SystemTime) -> Option<Wall> {
     Some(Wall::from_ms(i64::try_from(since_epoch.as_millis()).ok()?))
 }
 
-/// Installs the handlers. Before the first keeper is started, so that no end of one is missed.
-pub(crate) fn listen_to_signals() -> io::Result<SelfPipe> {
-    SelfPipe::install(&SIGNALS)
-}
-
 /// Reloads the jobfile. The loop waits for it as well, and calls it.
 pub(crate) trait Reload {
     /// Becomes readable when something of the jobfile has changed.
@@ -304,7 +293,7 @@ pub(crate) struct Post<'a> {
     /// Commands ring it.
     pub(crate) bell: &'a mut Bell,
     /// Signals come in here.
-    pub(crate) signals: &'a SelfPipe,
+    pub(crate) ears: &'a mut Ears,
     /// There is no second one.
     pub(crate) office: &'a mut Office,
 }
@@ -329,7 +318,7 @@ pub(crate) fn serve(
     watching: &mut Watching,
     mut events: Vec<Event>,
 ) -> io::Result<Left> {
-    let Post { bell, signals, office } = post;
+    let Post { bell, ears, office } = post;
     let timers = Timers { alarm: poll::Alarm::new()?, clock: poll::ClockWatch::new()? };
     let mut touched = clock::now();
     loop {
@@ -362,20 +351,16 @@ pub(crate) fn serve(
             continue;
         }
         let others = Others { reload, watching };
-        wait(supervisor, bell, signals, &timers, &others)?;
+        wait(supervisor, bell, ears, &timers, &others)?;
         if bell.drain()? {
             events.push(Event::Rung);
         }
-        let rings = signals.take()?;
-        for signal in &rings {
-            if matches!(signal, Signal::SIGTERM | Signal::SIGINT) {
-                events.push(Event::StopAsked);
-            } else if *signal == Signal::SIGHUP {
-                reload.ask();
+        for heard in ears.take()? {
+            match heard {
+                Heard::Stop => events.push(Event::StopAsked),
+                Heard::Reload => reload.ask(),
+                Heard::ChildEnded => process::reap_children(),
             }
-        }
-        if rings.contains(&Signal::SIGCHLD) {
-            process::reap_children();
         }
     }
 }
@@ -395,7 +380,7 @@ struct Others<'a> {
 fn wait(
     supervisor: &mut Supervisor<Slots>,
     bell: &Bell,
-    signals: &SelfPipe,
+    ears: &Ears,
     timers: &Timers,
     others: &Others<'_>,
 ) -> io::Result<()> {
@@ -408,8 +393,7 @@ fn wait(
     supervisor.note_wait(timeout);
     let (errands, slots) = supervisor.to_wait_for();
     timers.alarm.set(timeout)?;
-    let own: [BorrowedFd<'_>; 4] =
-        [timers.alarm.as_fd(), timers.clock.as_fd(), bell.as_fd(), signals.fd()];
+    let own: [BorrowedFd<'_>; 3] = [timers.alarm.as_fd(), timers.clock.as_fd(), bell.as_fd()];
     let mut descriptors: Vec<_> = own
         .into_iter()
         .chain(reload.descriptor())
@@ -417,6 +401,7 @@ fn wait(
         .chain(errands.descriptor())
         .chain(slots.descriptors())
         .map(poll::readable)
+        .chain(ears.awaited())
         .collect();
     let stdout = io::stdout();
     if slots.is_behind() {

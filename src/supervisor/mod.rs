@@ -10,6 +10,7 @@ mod configuration;
 pub(crate) mod daemon;
 pub(crate) mod disk;
 mod duties;
+pub(crate) mod ears;
 mod effects;
 mod ending;
 pub(crate) mod environment;

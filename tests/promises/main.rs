@@ -24,6 +24,7 @@ mod feeds;
 mod full_disk;
 mod handover;
 mod hang;
+mod hang_up;
 mod hostile;
 mod hostile_backup;
 mod identity;

@@ -22,12 +22,12 @@ use crate::jobfile::{Jobfile, LoadError};
 use crate::os::delegated::{Delegated, Unusable};
 use crate::os::notify::Notify;
 use crate::os::paths::Caller;
-use crate::os::signals::SelfPipe;
 use crate::os::wake::Bell;
 use crate::os::{clock, disk, limit, machine, process, reports, user, wake};
 use crate::store::{Behind, Downtime, Patience, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
 use crate::supervisor::disk as reserve;
+use crate::supervisor::ears::Ears;
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::forward::LineForm;
 use crate::supervisor::log::LogEvent;
@@ -70,18 +70,30 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     trust::refuse_way(state_dir)?;
     daemon::take_state_dir(state_dir)
         .map_err(|error| Failure::system(format!("state directory {}", plain(&error))))?;
-    let Some((mut office, signals)) = take_office(context, args.standby, path, state_dir)? else {
+    let Some((mut office, mut ears)) = take_office(context, args.standby, path, state_dir)? else {
         return Ok(Exit::Done);
     };
     // Another one may have begun at the same time; now each of the two finds the lock of the other
     // one.
     twin::refuse(context, path, state_dir)?;
     reserve::make_way(state_dir).in_file(state_dir)?;
-    let exit = service.serve(&mut office, &signals)?;
-    if std::io::stderr().is_terminal() {
+    let is_on_terminal = std::io::stderr().is_terminal();
+    if is_on_terminal {
+        context.say(what_ends_it(&ears));
+    }
+    let exit = service.serve(&mut office, &mut ears)?;
+    if is_on_terminal {
         context.say(&what_next(&context.jobctl()));
     }
     Ok(exit)
+}
+
+/// What ends a supervisor that somebody starts in a terminal.
+fn what_ends_it(ears: &Ears) -> &'static str {
+    match ears.has_terminal() {
+        true => "Ctrl-C and closing this terminal stop it; started with nohup, it goes on",
+        false => "it goes on when this terminal is closed",
+    }
 }
 
 /// What somebody who tries a jobfile in a terminal may do next.
@@ -135,8 +147,8 @@ fn take_office(
     is_standby: bool,
     jobfile: &std::path::Path,
     state_dir: &std::path::Path,
-) -> Result<Option<(Office, SelfPipe)>> {
-    let listen = || daemon::listen_to_signals().context("signals");
+) -> Result<Option<(Office, Ears)>> {
+    let listen = || Ears::open().context("signals");
     match Office::take(state_dir, jobfile) {
         Ok(office) => return Ok(Some((office, listen()?))),
         Err(OfficeError::Taken(pid)) if is_standby => {
@@ -144,10 +156,10 @@ fn take_office(
         }
         Err(error) => return Err(not_in_office(state_dir, error)),
     }
-    let signals = listen()?;
-    let taken = Office::wait(state_dir, jobfile, &signals)
+    let mut ears = listen()?;
+    let taken = Office::wait(state_dir, jobfile, &mut ears)
         .map_err(|error| not_in_office(state_dir, error))?;
-    Ok(taken.map(|office| (office, signals)))
+    Ok(taken.map(|office| (office, ears)))
 }
 
 /// What stays the same over reloads.
@@ -196,7 +208,7 @@ impl Service {
 
     /// Is the supervisor until it is told to stop; a store that takes the place of another has a
     /// supervisor of its own.
-    fn serve(&self, office: &mut Office, signals: &SelfPipe) -> Result<Exit> {
+    fn serve(&self, office: &mut Office, ears: &mut Ears) -> Result<Exit> {
         let mut bell: Option<Bell> = None;
         let mut first = vec![Event::Rung];
         let mut begins = Begins::AsItIs;
@@ -211,7 +223,7 @@ impl Service {
                 None => bell
                     .insert(wake::listen(&self.state_dir).in_file(&self.state_dir.join("wake"))?),
             };
-            let mut post = Post { bell, signals, office: &mut *office };
+            let mut post = Post { bell, ears: &mut *ears, office: &mut *office };
             let mut reload = Reloading::new(self, snapshot);
             let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
                 .context("cannot wait")?;
