@@ -83,3 +83,39 @@ pub(crate) fn serialize<B: Bytes, S: Serializer>(bytes: &B, to: S) -> Result<S::
 pub(crate) fn deserialize<'de, B: Bytes, D: Deserializer<'de>>(from: D) -> Result<B, D::Error> {
     B::of_text(B::Text::deserialize(from)?).ok_or_else(|| D::Error::custom("no base64"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An argument, a value that may be absent, and a variable.
+    type All = (Vec<Vec<u8>>, (Option<Vec<u8>>, Vec<u8>));
+
+    #[test]
+    fn bytes_stand_as_text_where_they_are_text_and_all_of_them_come_back() {
+        for (bytes, text) in [
+            (&b"a b\nc"[..], "a b\nc"),
+            (b"", ""),
+            ("h\u{e4}".as_bytes(), "h\u{e4}"),
+            (b"\0", "\0AA=="),
+            (b"a\tb", "\0YQli"),
+            (b"\xff", "\0/w=="),
+        ] {
+            assert_eq!(bytes.to_vec().to_text(), text);
+            assert_eq!(Vec::<u8>::of_text(text.to_owned()).as_deref(), Some(bytes));
+        }
+        assert_eq!(Vec::<u8>::of_text("\0no base64".to_owned()), None);
+    }
+
+    #[test]
+    fn what_is_made_of_bytes_comes_back_too() {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let args = vec![bytes("a"), vec![0xff]];
+        let both: All = (args.clone(), (Some(bytes("b")), bytes("c")));
+        let without: All = (args, (None, bytes("c")));
+        for all in [both, without] {
+            assert_eq!(All::of_text(all.to_text()), Some(all));
+        }
+        assert_eq!(Option::<Vec<u8>>::of_text(Some("\0?".to_owned())), None);
+    }
+}

@@ -55,6 +55,14 @@ mod tests {
     }
 
     #[test]
+    fn only_a_lock_with_the_sign_is_one_for_each_argument() {
+        let with = |lock: Option<&str>| Policy { lock: lock.map(Into::into), ..Policy::default() };
+        assert!(is_template(&with(Some("c-{1}"))));
+        assert!(!is_template(&with(Some("db"))));
+        assert!(!is_template(&with(None)));
+    }
+
+    #[test]
     fn what_is_no_name_is_a_number_of_its_own() {
         let odd: [&[u8]; 9] =
             [b"a/b", b"../x", b"", b"42", b"a b", b"\xff", b"\xfe", b"%0", b"x\ny"];

@@ -61,6 +61,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_holds_up_to_its_end() {
+        let (since, until) = (Wall::from_secs(0), Wall::from_secs(60));
+        let pause = Pause { since, until: Some(until) };
+        assert!(pause.holds(until.just_before()));
+        assert!(!pause.holds(until));
+        assert!(!pause.holds(Wall::from_secs(61)));
+        assert!(Pause { since, until: None }.holds(Wall::from_secs(1 << 40)));
+    }
+
+    #[test]
     fn only_a_pause_without_an_end_is_forgotten_after_a_day() {
         let since = Wall::from_secs(0);
         let day = Wall::from_secs(86_400);

@@ -248,4 +248,52 @@ mod tests {
         assert_eq!(State::parse("Running"), None);
         assert_eq!(State::from_code(0), None);
     }
+
+    #[test]
+    fn a_verdict_ends_its_run_and_gives_the_reason() {
+        for verdict in [
+            Verdict::Succeeded,
+            Verdict::Failed(Reason::Exit),
+            Verdict::Skipped(Reason::Missed),
+            Verdict::Cancelled(Reason::ByHand),
+        ] {
+            assert!(verdict.state().is_ended(), "{verdict:?}");
+        }
+        let unfinished = State::ALL.iter().filter(|state| !state.is_ended());
+        let expected = [State::Scheduled, State::Queued, State::Running, State::Retrying];
+        assert!(unfinished.eq(&expected));
+        assert_eq!(Verdict::Skipped(Reason::Missed).reason(), Some(Reason::Missed));
+        assert_eq!(Verdict::Succeeded.reason(), None);
+    }
+
+    #[test]
+    fn only_what_a_schedule_makes_is_an_occurrence() {
+        let occurrences = Cause::ALL.iter().filter(|cause| cause.is_occurrence());
+        assert!(occurrences.eq(&[Cause::Schedule, Cause::CatchUp]));
+    }
+
+    #[test]
+    fn an_outcome_has_the_details_of_its_kind() {
+        let error = || "not found".to_owned();
+        let table = [
+            (Outcome::Exited(3), Some(3), None, None, true),
+            (Outcome::Signaled(9), None, Some(9), None, true),
+            (Outcome::TimedOut { exit_code: Some(0), signal: None }, Some(0), None, None, true),
+            (Outcome::TimedOut { exit_code: None, signal: Some(15) }, None, Some(15), None, true),
+            (
+                Outcome::SpawnFailed { exit_code: Some(127), error: error() },
+                Some(127),
+                None,
+                Some("not found"),
+                false,
+            ),
+            (Outcome::Lost, None, None, None, false),
+        ];
+        for (outcome, code, signal, error, has_duration) in table {
+            assert_eq!(outcome.exit_code(), code, "{outcome:?}");
+            assert_eq!(outcome.signal(), signal, "{outcome:?}");
+            assert_eq!(outcome.error(), error, "{outcome:?}");
+            assert_eq!(outcome.kind().has_duration(), has_duration, "{outcome:?}");
+        }
+    }
 }

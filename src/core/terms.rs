@@ -75,8 +75,17 @@ mod tests {
 
     #[test]
     fn a_policy_is_judged_by_what_its_terms_say_and_they_stand_as_they_are_documented() {
-        let all: Box<[u8]> = (0..=u8::MAX).collect();
-        let policy = Policy { skip_exit: all, lock: Some("deep".into()), ..Policy::default() };
+        let policy = Policy {
+            success_exit: Box::from([0, 3]),
+            skip_exit: (0..=u8::MAX).collect(),
+            no_retry_exit: Box::from([2]),
+            retry: Retry { lost: false, ..Retry::default() },
+            timeout: Some(Duration::from_secs(5)),
+            stop_grace: Duration::from_secs(6),
+            output_max: 7,
+            lock: Some("deep".into()),
+            ..Policy::default()
+        };
         let text = serde_json::to_string(&Terms::of(&policy, true)).unwrap();
         let terms: Terms = serde_json::from_str(&text).unwrap();
         assert!(terms.is_shell);

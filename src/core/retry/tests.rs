@@ -31,11 +31,43 @@ fn the_plan_is_what_next_will_answer() {
         assert_eq!(what_follows(&policy, &end), Next::RetryAt(plan[nth as usize - 1].1));
     }
     assert_eq!(policy.plan(&waiting, 1).len(), 1);
-    let impatient = Policy {
-        retry: Retry { give_up_after: Some(due_at.since(BEGAN_AT)), ..policy.retry.clone() },
-        ..policy
-    };
-    assert_eq!(impatient.plan(&waiting, 10).len(), 1);
+    let until = |nth: usize| plan[nth].1.since(BEGAN_AT);
+    let moment = Duration::from_millis(1);
+    for (limit, count) in [(until(0), 1), (until(1) - moment, 1), (until(1), 2)] {
+        let retry = Retry { give_up_after: Some(limit), ..policy.retry.clone() };
+        let impatient = Policy { retry, ..policy.clone() };
+        assert_eq!(impatient.plan(&waiting, 10).len(), count, "{limit:?}");
+    }
+}
+
+#[test]
+fn a_fresh_budget_has_one_attempt_more_than_retries() {
+    assert_eq!(policy(0).attempts_max(), Some(1));
+    assert_eq!(policy(3).attempts_max(), Some(4));
+    let retry = Retry { max: RetryMax::Unlimited, ..Retry::default() };
+    assert_eq!(Policy { retry, ..Policy::default() }.attempts_max(), None);
+}
+
+#[test]
+fn a_success_with_unfit_output_is_a_failure_and_nothing_to_do_stays_so() {
+    let unfit = |outcome| Ended { is_unfit: true, ..ended(outcome, 1, Some(3)) };
+    let retry = Next::RetryAt(Wall::from_secs(1010));
+    assert_eq!(what_follows(&policy(2), &unfit(&Outcome::Exited(0))), retry);
+    let skipped = Next::Finish(Verdict::Skipped(Reason::Exit));
+    assert_eq!(what_follows(&policy(2), &unfit(&Outcome::Exited(75))), skipped);
+}
+
+#[test]
+fn a_delay_that_does_not_grow_is_known_at_once_whatever_the_attempt() {
+    let constant = Retry { factor_milli: 1000, jitter_milli: 0, ..Retry::default() };
+    assert_eq!(constant.delay_after(u32::MAX, 0), constant.delay);
+}
+
+#[test]
+fn an_outcome_is_told_with_what_kept_the_command_from_starting() {
+    assert_eq!(describe(&Outcome::Exited(4)), "exit 4");
+    let outcome = Outcome::SpawnFailed { exit_code: Some(127), error: "no such file".into() };
+    assert_eq!(describe(&outcome), "not started: no such file");
 }
 
 const BEGAN_AT: Wall = Wall::from_secs(900);
@@ -185,6 +217,8 @@ fn no_retry_starts_after_give_up_after() {
 fn a_keeper_lost_too_often_is_poison_and_a_job_may_refuse_to_be_retried_after_it() {
     let outcome = lost();
     let mut often = ended(&outcome, 4, None);
+    often.budget.lost = LOST_MAX - 1;
+    assert_eq!(what_follows(&policy(9), &often), Next::RetryAt(Wall::from_secs(1080)));
     often.budget.lost = LOST_MAX;
     assert_eq!(what_follows(&policy(9), &often), Next::Finish(Verdict::Failed(Reason::Poison)));
     let mut careful = policy(9);
@@ -213,6 +247,17 @@ fn jitter_only_shortens_by_its_share_and_is_the_same_for_the_same_attempt() {
 }
 
 #[test]
+fn runs_that_failed_together_are_not_retried_together() {
+    let retry = Retry { delay: Duration::from_secs(100), jitter_milli: 1000, ..Retry::default() };
+    let mut tenths = [0; 10];
+    for run in 1..=1000 {
+        let delay = retry.delay_after(1, jitter_seed(run, 1));
+        tenths[usize::try_from(delay.as_millis().saturating_sub(1) / 10_000).unwrap()] += 1;
+    }
+    assert!(tenths.iter().all(|count| (60..140).contains(count)), "{tenths:?}");
+}
+
+#[test]
 fn a_shells_word_for_a_missing_command_is_a_failed_start_unless_the_job_gave_it_a_meaning() {
     let mut policy = policy(0);
     let said = policy.outcome_of_shell(127, Some("sh: 1: foo: not found".into()));
@@ -220,6 +265,8 @@ fn a_shells_word_for_a_missing_command_is_a_failed_start_unless_the_job_gave_it_
         said,
         Outcome::SpawnFailed { exit_code: Some(127), error: "sh: 1: foo: not found".into() }
     );
+    assert_eq!(policy.outcome_of_shell(126, None).exit_code(), Some(126));
+    assert!(policy.outcome_of_shell(126, None).error().is_some());
     assert_eq!(policy.outcome_of_shell(1, None), Outcome::Exited(1));
     policy.success_exit = Box::from([0, 127]);
     assert_eq!(policy.outcome_of_shell(127, None), Outcome::Exited(127));
