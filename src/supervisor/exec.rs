@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Supervisor;
+use super::memory::{Execs, Memory};
 use super::recover::adopted_live;
 use super::slots::Slots;
 use super::spawner::{Adopted, Report, SlotEnd, Spawner, Stop};
@@ -227,42 +228,42 @@ impl Supervisor<Slots> {
     }
 }
 
-impl<S: Spawner> Supervisor<S> {
+impl Execs {
     /// When those runs are to be looked at.
-    pub(super) fn execs_look_at(&self) -> Option<Mono> {
-        (!self.memory.execs.all.is_empty()).then_some(self.memory.execs.looked_at + LOCK_AGAIN)
+    pub(super) fn look_at(&self) -> Option<Mono> {
+        (!self.all.is_empty()).then_some(self.looked_at + LOCK_AGAIN)
     }
+}
 
+impl Memory {
     /// Takes over what nobody looks after any more.
-    pub(super) fn look_at_execs(&mut self, now: Now) {
-        if self.execs_look_at().is_none_or(|at| at > now.mono) {
+    pub(super) fn look_at_execs<S: Spawner>(&mut self, store: &Store, spawner: &mut S, now: Now) {
+        if self.execs.look_at().is_none_or(|at| at > now.mono) {
             return;
         }
-        self.memory.execs.looked_at = now.mono;
-        for exec in std::mem::take(&mut self.memory.execs.all) {
+        self.execs.looked_at = now.mono;
+        for exec in std::mem::take(&mut self.execs.all) {
             let RunningExec { run, slot, claim, .. } = exec;
             // What cannot be read now is asked for again.
-            let (Ok(row), Ok(terms)) = (self.store.run(run), self.store.terms(run)) else {
-                self.memory.execs.all.push(exec);
+            let (Ok(row), Ok(terms)) = (store.run(run), store.terms(run)) else {
+                self.execs.all.push(exec);
                 continue;
             };
             let Some(row) = row.filter(|row| row.is_exec() && row.claim == claim) else {
                 continue;
             };
-            let Some(found) = self.spawner.take_over(slot, run, claim) else {
-                self.memory.execs.all.push(exec);
+            let Some(found) = spawner.take_over(slot, run, claim) else {
+                self.execs.all.push(exec);
                 continue;
             };
-            let live = adopted_live(&self.memory, &row, terms, now);
-            self.memory.live.insert(run, live);
+            let live = adopted_live(self, &row, terms, now);
+            self.live.insert(run, live);
             match found {
                 Adopted::Working | Adopted::Ending => {}
-                Adopted::Ended(report) => self.memory.ended.push(SlotEnd {
-                    slot,
-                    run,
-                    claim,
-                    report: never_again(report),
-                }),
+                Adopted::Ended(report) => {
+                    let report = never_again(report);
+                    self.ended.push(SlotEnd { slot, run, claim, report });
+                }
             }
         }
     }

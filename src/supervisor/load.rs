@@ -5,17 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Supervisor;
 use super::configuration::Mode;
 use super::jobs::{JobState, Planning};
 use super::memory::Memory;
-use super::spawner::Spawner;
 use crate::core::job::Job;
 use crate::core::plan;
 use crate::core::run::Cause;
 use crate::core::schedule::{HashSeed, Zone};
 use crate::core::time::Now;
-use crate::store::{GoneJob, NewOccurrence, NewSkip, StoreError};
+use crate::store::{GoneJob, NewOccurrence, NewSkip, Store, StoreError};
 
 /// The treatment of a jobfile that would remove a job with unfinished runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +61,10 @@ pub(crate) struct Changes {
 }
 
 /// The jobs of a jobfile as the store has just noted them.
-struct Registered {
-    states: Vec<JobState>,
+pub(super) struct Registered {
+    pub(super) states: Vec<JobState>,
     /// Rows of former names, and those that they are part of now.
-    merged: Vec<(i64, i64)>,
+    pub(super) merged: Vec<(i64, i64)>,
     gone: Vec<GoneJob>,
 }
 
@@ -77,53 +75,51 @@ impl Registered {
     }
 }
 
-impl<S: Spawner> Supervisor<S> {
-    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`, or
-    /// nothing of it. Running attempts keep what they were started with.
-    pub(crate) fn load(
-        &mut self,
+/// A supervisor that is given a jobfile.
+pub(super) struct Loading<'a> {
+    pub(super) store: &'a Store,
+    pub(super) memory: &'a Memory,
+    pub(super) now: Now,
+}
+
+impl Loading<'_> {
+    /// Writes down the jobs with the copy of their `sources`, all in one transaction or nothing.
+    pub(super) fn write(
+        &self,
         new: NewJobs<'_>,
         zone_of: &mut dyn FnMut(Option<&str>) -> Arc<Zone>,
-        now: Now,
-    ) -> Result<Loaded, StoreError> {
-        let NewJobs { jobs, sources, removal } = new;
+    ) -> Result<Result<Registered, Vec<GoneJob>>, StoreError> {
         self.store.begin()?;
-        let loaded = self.register(jobs, zone_of, now).and_then(|registered| {
-            let held = match removal {
-                Removal::Now => Vec::new(),
-                Removal::WaitsForRuns => registered.unfinished(),
-            };
-            if !held.is_empty() {
-                self.store.rollback();
-                return Ok(Err(held));
-            }
-            self.store.save_jobfile(sources)?;
-            self.store.commit().map(|()| Ok(registered))
-        });
-        match loaded {
-            Ok(Ok(registered)) => {
-                let changes = self.changes(&registered);
-                self.memory.live.follow_merged(&registered.merged.iter().copied().collect());
-                self.memory.jobs.replace(registered.states);
-                self.queue.begin_anew();
-                let Memory { clock, jobs, .. } = &mut self.memory;
-                clock.look_at_watermarks(jobs, now, &mut self.log);
-                Ok(Loaded::Taken(changes))
-            }
-            Ok(Err(held)) => Ok(Loaded::Held(held)),
-            Err(error) => {
-                self.store.rollback();
-                Err(error)
-            }
+        let written = self.write_in_transaction(new, zone_of);
+        if !matches!(written, Ok(Ok(_))) {
+            self.store.rollback();
         }
+        written
+    }
+
+    fn write_in_transaction(
+        &self,
+        NewJobs { jobs, sources, removal }: NewJobs<'_>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Arc<Zone>,
+    ) -> Result<Result<Registered, Vec<GoneJob>>, StoreError> {
+        let registered = self.register(jobs, zone_of)?;
+        let held = match removal {
+            Removal::Now => Vec::new(),
+            Removal::WaitsForRuns => registered.unfinished(),
+        };
+        if !held.is_empty() {
+            return Ok(Err(held));
+        }
+        self.store.save_jobfile(sources)?;
+        self.store.commit().map(|()| Ok(registered))
     }
 
     fn register(
-        &mut self,
+        &self,
         jobs: Vec<Job>,
         zone_of: &mut dyn FnMut(Option<&str>) -> Arc<Zone>,
-        now: Now,
     ) -> Result<Registered, StoreError> {
+        let now = self.now;
         let is_new_boot =
             self.store.boot_id()?.is_some_and(|boot| boot != self.memory.configuration.boot_id);
         let mut states = Vec::with_capacity(jobs.len());
@@ -158,45 +154,46 @@ impl<S: Spawner> Supervisor<S> {
             let timetable = state.timetable(known.grid_at);
             let (has_reboot, next) = (timetable.has_reboot(), timetable.next(watermark));
             if is_new_boot && was_here && has_reboot {
-                self.insert_reboot(&state, now)?;
+                self.insert_reboot(&state)?;
             }
             state.planning.next = next;
             states.push(state);
         }
-        let gone = self.forget_removed(&states, now)?;
+        let gone = self.forget_removed(&states)?;
         self.store.set_meta("boot_id", Some(&self.memory.configuration.boot_id))?;
         Ok(Registered { states, merged, gone })
     }
 
-    fn insert_reboot(&self, state: &JobState, now: Now) -> Result<(), StoreError> {
+    fn insert_reboot(&self, state: &JobState) -> Result<(), StoreError> {
+        let now = self.now.wall;
         if self.memory.configuration.mode == Mode::Shadow {
-            let skip = NewSkip::shadow(state.id, now.wall, now.wall);
+            let skip = NewSkip::shadow(state.id, now, now);
             return self.store.record_skip(&skip).map(|_| ());
         }
         self.store
             .insert_occurrence(&NewOccurrence {
                 job_id: state.id,
                 cause: Cause::Schedule,
-                scheduled_at: now.wall,
-                due_at: now.wall,
+                scheduled_at: now,
+                due_at: now,
                 priority: state.job.policy.priority,
                 max_attempts: state.job.policy.attempts_max(),
-                now: now.wall,
+                now,
             })
             .map(|_| ())
     }
 
-    fn forget_removed(&self, states: &[JobState], now: Now) -> Result<Vec<GoneJob>, StoreError> {
+    fn forget_removed(&self, states: &[JobState]) -> Result<Vec<GoneJob>, StoreError> {
         let present: HashSet<i64> = states.iter().map(|state| state.id).collect();
         let gone = self.store.mark_absent(&present)?;
         for job in &gone {
-            self.store.skip_removed(job.id, now.wall)?;
+            self.store.skip_removed(job.id, self.now.wall)?;
         }
         Ok(gone)
     }
 
     /// What is different from the jobs that are in force.
-    fn changes(&self, registered: &Registered) -> Changes {
+    pub(super) fn changes(&self, registered: &Registered) -> Changes {
         let mut changes = Changes {
             jobs: registered.states.len(),
             removed: registered.gone.iter().map(|job| job.name.clone()).collect(),

@@ -46,9 +46,11 @@ mod scenarios;
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::reason::plain;
+use crate::core::schedule::Zone;
 use crate::core::time::{Mono, Now, Wall};
 use crate::keeper::order::Order;
 use crate::store::{Store, StoreError};
@@ -61,11 +63,13 @@ use environment::Surroundings;
 use errand::Errands;
 use file::StoreFile;
 use live::NOTIFY_JOB;
+use load::Loading;
 pub(crate) use load::{Changes, Loaded, NewJobs, Removal};
 use log::{Form, Log, LogEvent};
 use memory::Memory;
 use oversight::Oversight;
 use queue::Queue;
+use recover::Recovery;
 use spawner::{Report, SlotEnd, Spawner, Stop};
 use stopping::Stopping;
 use turn::Turn;
@@ -134,6 +138,35 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
+    /// Takes over the jobs of a jobfile, all in one transaction with the copy of its `sources`, or
+    /// nothing of it. Running attempts keep what they were started with.
+    pub(crate) fn load(
+        &mut self,
+        new: NewJobs<'_>,
+        zone_of: &mut dyn FnMut(Option<&str>) -> Arc<Zone>,
+        now: Now,
+    ) -> Result<Loaded, StoreError> {
+        let loading = Loading { store: &self.store, memory: &self.memory, now };
+        let registered = match loading.write(new, zone_of)? {
+            Ok(registered) => registered,
+            Err(held) => return Ok(Loaded::Held(held)),
+        };
+        let changes = loading.changes(&registered);
+        let Memory { live, jobs, clock, .. } = &mut self.memory;
+        live.follow_merged(&registered.merged.into_iter().collect());
+        jobs.replace(registered.states);
+        self.queue.begin_anew();
+        clock.look_at_watermarks(jobs, now, &mut self.log);
+        Ok(Loaded::Taken(changes))
+    }
+
+    /// Looks after every run that was running when the last supervisor ended. Returns how many were
+    /// adopted.
+    pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
+        let Self { store, spawner, memory, oversight, log, .. } = self;
+        Recovery { store, spawner, memory, oversight, log, now }.finish_books()
+    }
+
     /// Does what is to be done at `now`, after what has happened.
     ///
     /// An error of the store is no error of the supervisor: the turn is dropped and tried again a
@@ -145,7 +178,7 @@ impl<S: Spawner> Supervisor<S> {
             return Flow::BeginAnew;
         }
         self.hear_ends(now);
-        self.look_at_execs(now);
+        self.memory.look_at_execs(&self.store, &mut self.spawner, now);
         self.disk.look(&self.memory.ended, &mut self.log, now);
         if self.weather.allows_a_turn(now) {
             self.take_turn(now);
@@ -378,7 +411,7 @@ impl<S: Spawner> Supervisor<S> {
             Some(at) => Some(at.since(now.mono)),
             None => duties::next_wait::<S>(&self.memory, &self.queue, now),
         };
-        let looks = [self.disk.look_at(), self.execs_look_at(), self.leave_at()];
+        let looks = [self.disk.look_at(), self.memory.execs.look_at(), self.leave_at()];
         let looks = looks.into_iter().flatten().map(|at| at.since(now.mono));
         let keepers = self.oversight.next_wait(&self.memory.ended);
         let others = [keepers, self.next_sign_wait(now), self.log.next_wait()];

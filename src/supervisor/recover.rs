@@ -4,24 +4,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Supervisor;
 use super::environment::NOTICE_TIMES;
 use super::live::Live;
-use super::log::LogEvent;
+use super::log::{Log, LogEvent};
 use super::memory::{Boot, Memory};
+use super::oversight::Oversight;
 use super::spawner::{Adopted, SlotEnd, Spawner};
 use super::work::Work;
 use crate::core::lane;
 use crate::core::run::State;
 use crate::core::terms::Terms;
 use crate::core::time::Now;
-use crate::store::{Filter, RunRow, StoreError};
+use crate::store::{Filter, RunRow, Store, StoreError};
 
-impl<S: Spawner> Supervisor<S> {
+/// A supervisor that begins, as far as the books of the one before concern it.
+pub(super) struct Recovery<'a, S> {
+    pub(super) store: &'a Store,
+    pub(super) spawner: &'a mut S,
+    pub(super) memory: &'a mut Memory,
+    pub(super) oversight: &'a mut Oversight,
+    pub(super) log: &'a mut Log,
+    pub(super) now: Now,
+}
+
+impl<S: Spawner> Recovery<'_, S> {
     /// Looks after every run that was running when the last supervisor ended. How many were
     /// adopted.
-    pub(crate) fn recover(&mut self, now: Now) -> Result<usize, StoreError> {
-        let memory = &mut self.memory;
+    pub(super) fn finish_books(&mut self) -> Result<usize, StoreError> {
+        let now = self.now;
+        let memory = &mut *self.memory;
         let boot_id = &memory.configuration.boot_id;
         let is_new = self.store.books_boot_id()?.is_some_and(|boot| boot != *boot_id);
         memory.boot = Boot { is_new, owes_id: true };
@@ -35,7 +46,7 @@ impl<S: Spawner> Supervisor<S> {
         for run in running.filter(|run| !run.is_exec()) {
             let slot = run.slot.unwrap_or(u32::MAX);
             let terms = self.store.terms(run.id)?;
-            let live = adopted_live(&self.memory, &run, terms, now);
+            let live = adopted_live(self.memory, &run, terms, now);
             let live = Live { is_doubted: is_new, ..live };
             let times = (live.policy.timeout, live.policy.stop_grace);
             self.memory.live.insert(run.id, live);
@@ -48,12 +59,12 @@ impl<S: Spawner> Supervisor<S> {
                 );
             }
         }
-        self.recover_notices(now)?;
+        self.recover_notices()?;
         Ok(adopted)
     }
 
     /// Looks after what the last supervisor was telling.
-    fn recover_notices(&mut self, now: Now) -> Result<(), StoreError> {
+    fn recover_notices(&mut self) -> Result<(), StoreError> {
         for row in self.store.notices_under_way()? {
             let (Some(slot), Some(claim)) = (row.slot, row.claim) else {
                 continue;
@@ -63,7 +74,7 @@ impl<S: Spawner> Supervisor<S> {
             let live = Live { is_doubted, ..Live::of_notice(slot, claim) };
             self.memory.live.insert(run, live);
             if self.adopt((run, claim), slot, NOTICE_TIMES) {
-                self.log.event(now.wall, LogEvent::Adopt, &[("notice", &row.id)]);
+                self.log.event(self.now.wall, LogEvent::Adopt, &[("notice", &row.id)]);
             }
         }
         Ok(())

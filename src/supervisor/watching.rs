@@ -22,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Supervisor;
-use super::errand::OVERDUE;
-use super::log::LogEvent;
-use super::spawner::Spawner;
+use super::errand::{Errands, OVERDUE};
+use super::jobs::Jobs;
+use super::log::{Log, LogEvent};
+use super::queue::Queue;
 use crate::core::job::Job;
 use crate::core::key;
 use crate::core::reason::plain;
@@ -32,7 +33,7 @@ use crate::core::run::Cause;
 use crate::core::time::{Mono, Now};
 use crate::os::clock;
 use crate::os::watch::{Notice, Watcher};
-use crate::store::{Addition, Conditions, Enqueued, NewItem, StoreError};
+use crate::store::{Addition, Conditions, Enqueued, NewItem, Store, StoreError};
 
 use baseline::Baseline;
 use look::Scanned;
@@ -88,14 +89,15 @@ impl Watching {
 
     /// Looks at everything for the first time, before it is said that the supervisor is ready: what
     /// is there by then is the baseline. A place that does not answer soon has it when it does.
-    pub(crate) fn start<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
+    pub(crate) fn start<S>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
         let limit = clock::now().mono + FIRST_LOOK;
         self.step(supervisor, now);
         for index in 0..self.places.len() {
             let place = &mut self.places[index];
             if let Some(seen) = place.errand.wait(limit.since(clock::now().mono)) {
-                let learnt = supervisor.learn(place, seen, now);
-                learnt.unwrap_or_else(|error| supervisor.look_later(place, &error, now));
+                let mut taker = Taker::of(supervisor, now);
+                let learnt = taker.learn(place, seen);
+                learnt.unwrap_or_else(|error| taker.look_later(place, &error));
             }
             self.step(supervisor, now);
         }
@@ -112,8 +114,8 @@ impl Watching {
 
     /// Looks at what is to be looked at, and takes some of what it finds. Whether the supervisor
     /// has another turn to do before it waits.
-    pub(crate) fn step<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) -> bool {
-        if !supervisor.memory.is_live() || supervisor.is_stopping() {
+    pub(crate) fn step<S>(&mut self, supervisor: &mut Supervisor<S>, now: Now) -> bool {
+        if !supervisor.memory.is_live() || supervisor.memory.stopping.is_some() {
             *self = Self::default();
             return false;
         }
@@ -130,15 +132,16 @@ impl Watching {
             self.begin();
         }
         let mut has_more = false;
+        let mut taker = Taker::of(supervisor, now);
         let mut room = LOOKS_MAX.saturating_sub(self.under_way());
         for place in &mut self.places {
             if room > 0 && !place.errand.is_under_way() {
-                supervisor.set_out(place, self.watcher.as_ref(), now);
+                taker.set_out(place, self.watcher.as_ref());
                 room -= usize::from(place.errand.is_under_way());
             }
-            match supervisor.look_at_place(place, now) {
+            match taker.look_at_place(place) {
                 Ok(more) => has_more |= more,
-                Err(error) => supervisor.look_later(place, &error, now),
+                Err(error) => taker.look_later(place, &error),
             }
             let looks = self.look_deadline.into_iter().chain(place.look_deadline.take());
             self.look_deadline = looks.min();
@@ -147,7 +150,7 @@ impl Watching {
     }
 
     /// The places of the jobs that are there now. One that was there before keeps what it knows.
-    fn find_places<S: Spawner>(&mut self, supervisor: &Supervisor<S>) {
+    fn find_places<S>(&mut self, supervisor: &Supervisor<S>) {
         let mut former = std::mem::take(&mut self.places);
         for state in &supervisor.memory.jobs.all {
             let Some(watch) = &state.job.policy.watch else {
@@ -191,51 +194,66 @@ impl Watching {
     }
 }
 
-impl<S: Spawner> Supervisor<S> {
+/// A supervisor, as far as watched files concern it.
+struct Taker<'a> {
+    store: &'a mut Store,
+    jobs: &'a Jobs,
+    queue: &'a mut Queue,
+    errands: &'a mut Errands,
+    log: &'a mut Log,
+    now: Now,
+}
+
+impl<'a> Taker<'a> {
+    fn of<S>(supervisor: &'a mut Supervisor<S>, now: Now) -> Self {
+        let Supervisor { store, memory, queue, errands, log, .. } = supervisor;
+        Self { store, jobs: &memory.jobs, queue, errands, log, now }
+    }
+
     /// Begins what is due outside.
-    fn set_out(&mut self, place: &mut Place, watcher: Option<&Arc<Watcher>>, now: Now) {
-        if let Err(error) = place.set_out(&mut self.errands, watcher, now) {
-            place.again_deadline = Some(now.mono + AGAIN);
-            self.say_once(place, &plain(&error), now);
+    fn set_out(&mut self, place: &mut Place, watcher: Option<&Arc<Watcher>>) {
+        if let Err(error) = place.set_out(self.errands, watcher, self.now) {
+            place.again_deadline = Some(self.now.mono + AGAIN);
+            self.say_once(place, &plain(&error));
         }
     }
 
     /// Hears what was found in a place, and takes some of its files. Whether there is more to do.
-    fn look_at_place(&mut self, place: &mut Place, now: Now) -> Result<bool, StoreError> {
-        if let Some(seen) = place.errand.take(now) {
-            self.learn(place, seen, now)?;
-        } else if place.errand.is_newly_overdue(now) {
-            self.say_cannot_watch(place, &OVERDUE, now);
+    fn look_at_place(&mut self, place: &mut Place) -> Result<bool, StoreError> {
+        if let Some(seen) = place.errand.take(self.now) {
+            self.learn(place, seen)?;
+        } else if place.errand.is_newly_overdue(self.now) {
+            self.say_cannot_watch(place, &OVERDUE);
         }
-        if place.again_deadline.is_some_and(|at| at <= now.mono) {
+        if place.again_deadline.is_some_and(|at| at <= self.now.mono) {
             place.again_deadline = None;
         }
         if !place.owes_store() || place.again_deadline.is_some() {
             return Ok(false);
         }
         if let Some(baseline) = &mut place.baseline {
-            if baseline.write(&self.store, place.job, &place.watch)? {
+            if baseline.write(self.store, place.job, &place.watch)? {
                 place.baseline = None;
             }
             return Ok(true);
         }
-        self.take_files(place, now)
+        self.take_files(place)
     }
 
     /// The store failed: it is asked again a little later.
-    fn look_later(&mut self, place: &mut Place, error: &StoreError, now: Now) {
+    fn look_later(&mut self, place: &mut Place, error: &StoreError) {
         self.store.rollback();
-        self.say(now.wall, LogEvent::StoreFailed, &[("error", error)]);
-        place.again_deadline = Some(now.mono + AGAIN);
+        self.say(LogEvent::StoreFailed, &[("error", error)]);
+        place.again_deadline = Some(self.now.mono + AGAIN);
     }
 
-    fn learn(&mut self, place: &mut Place, seen: Seen, now: Now) -> Result<(), StoreError> {
+    fn learn(&mut self, place: &mut Place, seen: Seen) -> Result<(), StoreError> {
         match seen {
             Seen::Names(found) => {
                 place.found.extend(found);
                 Ok(())
             }
-            Seen::Scanned(scanned) => self.learn_scan(place, scanned, now),
+            Seen::Scanned(scanned) => self.learn_scan(place, scanned),
             Seen::Begun(begun) => {
                 place.is_beginning = false;
                 let meanwhile = std::mem::take(&mut place.meanwhile);
@@ -246,14 +264,14 @@ impl<S: Spawner> Supervisor<S> {
                 place.site = Some(begun.site);
                 // A look cannot tell a file that is still written from one that is whole: it is for
                 // those who are told nothing.
-                place.look_deadline = (!begun.sees_all).then(|| now.mono + LOOK_EVERY);
+                place.look_deadline = (!begun.sees_all).then(|| self.now.mono + LOOK_EVERY);
                 if begun.is_late {
-                    place.look_deadline = Some(now.mono);
+                    place.look_deadline = Some(self.now.mono);
                 }
                 for notice in &meanwhile {
-                    place.note(notice, now);
+                    place.note(notice, self.now);
                 }
-                self.learn_scan(place, begun.scanned, now)
+                self.learn_scan(place, begun.scanned)
             }
         }
     }
@@ -264,19 +282,18 @@ impl<S: Spawner> Supervisor<S> {
         &mut self,
         place: &mut Place,
         scanned: io::Result<Scanned>,
-        now: Now,
     ) -> Result<(), StoreError> {
         let Scanned { files, read_at } = match scanned {
             Ok(scanned) => scanned,
             Err(error) => {
-                self.say_once(place, &plain(&error), now);
+                self.say_once(place, &plain(&error));
                 // No notice tells that it can be read again.
-                place.look_deadline.get_or_insert(now.mono + LOOK_EVERY);
+                place.look_deadline.get_or_insert(self.now.mono + LOOK_EVERY);
                 return Ok(());
             }
         };
         // If the store fails, it is gone through again.
-        place.scan_deadline = Some(now.mono);
+        place.scan_deadline = Some(self.now.mono);
         if self.store.watch_of(place.job)?.as_deref() != Some(&*place.watch) {
             place.baseline = Some(Baseline::new(files));
             place.scan_deadline = None;
@@ -297,18 +314,18 @@ impl<S: Spawner> Supervisor<S> {
         }
         // They go first: they need no room in the backlog.
         place.found.extend(marks.into_keys().map(Found::gone));
-        place.scan_deadline = is_any_young.then(|| now.mono + SETTLED);
+        place.scan_deadline = is_any_young.then(|| self.now.mono + SETTLED);
         place.found.extend(found);
         Ok(())
     }
 
     /// Takes some of the files that were found. Whether there is more.
-    fn take_files(&mut self, place: &mut Place, now: Now) -> Result<bool, StoreError> {
+    fn take_files(&mut self, place: &mut Place) -> Result<bool, StoreError> {
         let some = place.found.len().min(TAKEN_AT_ONCE);
         self.store.begin()?;
         let mut taken = 0;
         for found in place.found.iter().take(some) {
-            if !self.take_file(place.job, found, now)? {
+            if !self.take_file(place.job, found)? {
                 break;
             }
             taken += 1;
@@ -321,31 +338,36 @@ impl<S: Spawner> Supervisor<S> {
         }
         // The backlog is full: what is left is found again.
         place.found.clear();
-        place.scan_deadline = Some(now.mono + AGAIN);
+        place.scan_deadline = Some(self.now.mono + AGAIN);
         if !std::mem::replace(&mut place.is_told, true) {
             let hint = "queued once backlog_max allows it";
             let fields: [(&str, &dyn Display); 2] = [("watch", &place.watch), ("hint", &hint)];
-            self.say(now.wall, LogEvent::FilesWait, &fields);
+            self.say(LogEvent::FilesWait, &fields);
         }
         Ok(taken > 0)
     }
 
-    fn say_once(&mut self, place: &mut Place, error: &dyn Display, now: Now) {
+    fn say(&mut self, event: LogEvent, fields: &[(&str, &dyn Display)]) {
+        self.log.event(self.now.wall, event, fields);
+        self.log.flush();
+    }
+
+    fn say_once(&mut self, place: &mut Place, error: &dyn Display) {
         if !std::mem::replace(&mut place.is_told, true) {
-            self.say_cannot_watch(place, error, now);
+            self.say_cannot_watch(place, error);
         }
     }
 
-    fn say_cannot_watch(&mut self, place: &Place, error: &dyn Display, now: Now) {
+    fn say_cannot_watch(&mut self, place: &Place, error: &dyn Display) {
         let dir = place.site.as_ref().map(|site| site.dir.as_path());
         let path = dir.unwrap_or(Path::new(&*place.watch)).display();
-        self.say(now.wall, LogEvent::CannotWatch, &[("path", &path), ("error", error)]);
+        self.say(LogEvent::CannotWatch, &[("path", &path), ("error", error)]);
     }
 
     /// Makes a run of a file, unless it was taken as it is. False: the backlog is full.
-    fn take_file(&mut self, job_id: i64, found: &Found, now: Now) -> Result<bool, StoreError> {
+    fn take_file(&mut self, job_id: i64, found: &Found) -> Result<bool, StoreError> {
         let bytes = found.path.as_os_str().as_bytes();
-        let Some(state) = self.memory.jobs.get(job_id) else {
+        let Some(state) = self.jobs.get(job_id) else {
             return Ok(true);
         };
         if found.is_gone {
@@ -362,15 +384,15 @@ impl<S: Spawner> Supervisor<S> {
         }
         let job = &state.job;
         let item = item_of(job, bytes);
-        let held_since = job.policy.key_held_since(now.wall);
+        let held_since = job.policy.key_held_since(self.now.wall);
         let addition = Addition {
             job: job.name.as_str(),
-            due_at: now.wall,
+            due_at: self.now.wall,
             priority: job.policy.priority,
             max_attempts: job.policy.attempts_max(),
             backlog_max: job.policy.backlog_max,
             cause: Cause::Watch,
-            created_at: now.wall,
+            created_at: self.now.wall,
             conditions: Conditions { key_held_since: held_since, ..Conditions::default() },
         };
         match self.store.enqueue(&addition, [item])? {

@@ -6,12 +6,11 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Supervisor;
 use super::place::{Place, Seen};
+use super::{Supervisor, Taker};
 use crate::core::time::Now;
 use crate::os::watch::{Change, Notice};
 use crate::store::Mark;
-use crate::supervisor::spawner::Spawner;
 
 /// A place with the files in it, which outlive the supervisor.
 pub(crate) struct Scripted {
@@ -88,14 +87,15 @@ impl Scripted {
     }
 
     /// Tells what the last look has seen, takes some of it, and looks again if that is due.
-    pub(crate) fn step<S: Spawner>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
+    pub(crate) fn step<S>(&mut self, supervisor: &mut Supervisor<S>, now: Now) {
         let place = &mut self.place;
+        let mut taker = Taker::of(supervisor, now);
         let learnt = match self.seen.take() {
-            Some(seen) => supervisor.learn(place, seen, now),
+            Some(seen) => taker.learn(place, seen),
             None => Ok(()),
         };
-        if let Err(error) = learnt.and_then(|()| supervisor.look_at_place(place, now).map(drop)) {
-            supervisor.look_later(place, &error, now);
+        if let Err(error) = learnt.and_then(|()| taker.look_at_place(place).map(drop)) {
+            taker.look_later(place, &error);
         }
         // As the loop does it for all places together.
         if place.look_deadline.take_if(|at| *at <= now.mono).is_some() {
