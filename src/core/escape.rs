@@ -24,6 +24,48 @@ pub(crate) fn output(bytes: &[u8]) -> Cow<'_, str> {
     escape_bytes(bytes, lines)
 }
 
+/// Bytes without what colours text, moves the cursor or names a window: the control sequences and
+/// strings of ECMA-48, from ESC to their end, which is at the latest that of the line.
+pub(crate) fn without_sequences(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_escape = |byte: &u8| *byte == 0x1b;
+    if !bytes.iter().any(is_escape) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(is_escape) {
+        kept.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        rest = &rest[sequence_len(rest)..];
+    }
+    kept.extend_from_slice(rest);
+    kept.into()
+}
+
+/// How many bytes after an ESC belong to it.
+fn sequence_len(after: &[u8]) -> usize {
+    let is_in =
+        |byte: Option<&u8>, from: u8, to: u8| byte.is_some_and(|byte| (from..=to).contains(byte));
+    let count =
+        |bytes: &[u8], to: u8| bytes.iter().take_while(|byte| (0x20..=to).contains(*byte)).count();
+    match after.first() {
+        Some(b'[') => {
+            let len = 1 + count(&after[1..], 0x3f);
+            len + usize::from(is_in(after.get(len), 0x40, 0x7e))
+        }
+        // The ESC that begins the end of a string is one of its own.
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
+            let ends = |byte: &u8| matches!(byte, 0x07 | 0x1b | b'\n');
+            let len = after.iter().position(ends).unwrap_or(after.len());
+            len + usize::from(after.get(len) == Some(&0x07))
+        }
+        Some(_) | None => {
+            let len = count(after, 0x2f);
+            len + usize::from(is_in(after.get(len), 0x30, 0x7e))
+        }
+    }
+}
+
 fn escape_bytes(bytes: &[u8], escape: fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return escape(text);
@@ -103,6 +145,21 @@ mod tests {
             ("\u{2066}x\u{2069}", "\\u{2066}x\\u{2069}"),
         ] {
             assert_eq!(text(from), to);
+        }
+    }
+
+    #[test]
+    fn sequences_of_a_terminal_are_left_out() {
+        for (from, to) in [
+            ("plain", "plain"),
+            ("\x1b[1;31merror\x1b[0m: x", "error: x"),
+            ("a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c", "abc"),
+            ("a\x1b(Bb\x1b7c\x1b", "abc"),
+            ("a\x1b[12\nb\x1b]0;x\nc", "a\nb\nc"),
+            ("\x1b[\u{fc}", "\u{fc}"),
+        ] {
+            let kept = without_sequences(from.as_bytes());
+            assert_eq!(std::str::from_utf8(&kept), Ok(to), "{from:?}");
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) fn last_lines(
         return Ok(Vec::new());
     };
     let bytes = if output.tail.is_empty() { &output.head } else { &output.tail };
+    let bytes = escape::without_sequences(bytes);
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(lines_max)..];
