@@ -15,6 +15,7 @@ pub(crate) mod next;
 pub(crate) mod overview;
 pub(crate) mod pieces;
 pub(crate) mod queue;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod said;
 pub(crate) mod stats;

@@ -11,11 +11,15 @@ use super::queue::Progress;
 use crate::core::job::Job;
 use crate::core::pause::{Pause, PauseNote};
 use crate::core::run::State;
+use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow};
 
 /// So many runs are named that a stop waits for.
 const WAITS_MAX: u32 = 10;
+
+/// Fewer successes have no usual duration.
+const USUAL_MIN: usize = 3;
 
 /// The supervisor as it is, and as it was written down.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -209,7 +213,8 @@ pub(crate) struct JobStatus<'a> {
     pub(crate) name: &'a str,
     schedule: Texts,
     enabled: bool,
-    paused: bool,
+    /// Whether it, or everything, is paused.
+    pub(crate) paused: bool,
     next: Option<Wall>,
     /// The run that last started or ended.
     pub(crate) last: Option<RunRow>,
@@ -284,9 +289,12 @@ impl<'a> JobStatus<'a> {
         }
     }
 
-    /// Whether a pause holds, its own or that of everything.
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
+    /// How long its runs usually take: the median of its last successes, if there are enough.
+    pub(crate) fn usual_ms(&self) -> Option<i64> {
+        let succeeded = self.recent.iter().filter(|run| run.state == State::Succeeded);
+        let mut usual: Vec<i64> = succeeded.filter_map(|run| run.duration_ms).collect();
+        usual.sort_unstable();
+        percentile(&usual, 50).filter(|_| usual.len() >= USUAL_MIN)
     }
 
     /// Which output of its last run is missing, and why, as far as that run was read.

@@ -44,7 +44,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn add(&mut self, run: &PastRun) {
+    /// Of a job, before anything is counted.
+    pub(super) fn of(job: &str) -> Self {
+        Self { job: job.to_owned(), ..Self::default() }
+    }
+
+    /// Counts a run.
+    pub(super) fn add(&mut self, run: &PastRun) {
         self.runs += run.count;
         match run.state {
             State::Succeeded => self.succeeded += 1,
@@ -57,7 +63,14 @@ impl Line {
         self.durations.extend(run.duration_ms.filter(|_| run.attempt > 0));
     }
 
-    fn summed_up(mut self) -> Self {
+    /// The same with one more run.
+    pub(super) fn with(mut self, run: &PastRun) -> Self {
+        self.add(run);
+        self
+    }
+
+    /// What follows from all that was counted.
+    pub(super) fn summed_up(mut self) -> Self {
         self.durations.sort_unstable();
         let share = |percent| percentile(&self.durations, percent);
         let (p50_ms, p95_ms, max_ms) = (share(50), share(95), share(100));
@@ -106,6 +119,7 @@ mod tests {
             attempt,
             duration_ms,
             has_timed_out: false,
+            due_at: None,
         }
     }
 

@@ -23,6 +23,9 @@ const RUNS_MAX: u32 = 10;
 /// Queues of so many jobs are looked at for what starts next.
 const QUEUES_MAX: usize = 200;
 
+/// So many runs are looked at for what falls due next.
+const DUE_MAX: u32 = 200;
+
 /// So many jobs are shown without a question.
 const JOBS_PLAIN: usize = 50;
 
@@ -283,6 +286,19 @@ fn lists(
     Ok(Lists { running, waiting, failed })
 }
 
+/// What waits of some jobs, as far as can be told in the order in which it starts.
+pub(super) fn waiting(
+    from: &Sources<'_>,
+    jobs: &[JobStatus<'_>],
+) -> Result<List<(RunRow, Why)>, StoreError> {
+    let Some(store) = from.store else {
+        return Ok(List::default());
+    };
+    let rows = jobs.iter().filter_map(|job| job.row);
+    let count = rows.map(|row| row.queued + row.retrying + row.scheduled).sum();
+    Ok(List { count, runs: with_why(from, store, next_to_start(store, jobs)?)? })
+}
+
 /// Runs that wait, and why.
 pub(super) fn with_why(
     from: &Sources<'_>,
@@ -324,7 +340,8 @@ fn next_to_start(store: &Store, jobs: &[JobStatus<'_>]) -> Result<Vec<RunRow>, S
         runs.extend(store.queue(row.id, RUNS_MAX)?);
     }
     runs.sort_by_key(|run| (std::cmp::Reverse(run.priority), run.due_at, run.id));
-    runs.extend(store.due_next(RUNS_MAX)?);
+    let is_of_these = |run: &RunRow| jobs.iter().any(|job| job.name == run.job);
+    runs.extend(store.due_next(DUE_MAX)?.into_iter().filter(is_of_these));
     runs.truncate(RUNS_MAX as usize);
     Ok(runs)
 }

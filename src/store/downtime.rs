@@ -32,6 +32,23 @@ impl Store {
         Ok(row.map(|(from, to, is_stopping)| Downtime { from, to, is_stopping }))
     }
 
+    /// Those that reach into a time, in order.
+    pub(crate) fn downtimes(
+        &self,
+        first: Wall,
+        last: Wall,
+        limit: u32,
+    ) -> Result<Vec<Downtime>, StoreError> {
+        let rows: Vec<(Wall, Wall, bool)> = self.all(
+            "read downtime",
+            "SELECT from_at, to_at, is_stopping FROM downtime WHERE to_at >= ?1 AND from_at <= ?2 \
+             ORDER BY from_at LIMIT ?3",
+            params![first, last, limit],
+        )?;
+        let down = |(from, to, is_stopping)| Downtime { from, to, is_stopping };
+        Ok(rows.into_iter().map(down).collect())
+    }
+
     /// Where one such time, or none, turns into another one, after `first` and up to `last`; in
     /// order.
     pub(crate) fn downtime_borders(

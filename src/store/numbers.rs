@@ -4,7 +4,7 @@
 use rusqlite::params;
 
 use super::cells::reads;
-use super::sql::{QUEUED, RETRYING, RUNS, TIMED_OUT, sql};
+use super::sql::{QUEUED, RETRYING, RUNS, SUCCEEDED, TIMED_OUT, sql};
 use super::{Store, StoreError};
 use crate::core::run::{Cause, OutcomeKind, Reason, State};
 use crate::core::time::Wall;
@@ -57,6 +57,8 @@ pub(crate) struct PastRun {
     pub(crate) duration_ms: Option<i64>,
     /// Whether that ran into its timeout.
     pub(crate) has_timed_out: bool,
+    /// When its newest attempt was due.
+    pub(crate) due_at: Option<Wall>,
 }
 
 /// A run that has ended, as a glance sees it.
@@ -82,7 +84,7 @@ pub(crate) struct Pace {
 }
 
 reads!(Tally: job_id outcome bucket count duration_ms);
-reads!(PastRun: state reason cause count ended_at attempt duration_ms has_timed_out);
+reads!(PastRun: state reason cause count ended_at attempt duration_ms has_timed_out due_at);
 reads!(RecentRun: id state attempt duration_ms);
 reads!(Pace: ended since);
 
@@ -173,7 +175,7 @@ impl Store {
         self.all(
             "read runs",
             sql! {"SELECT state, reason, cause, coalesce(count, 1), ended_at, run.attempt, \
-            duration_ms, outcome IS {TIMED_OUT} FROM {RUNS} WHERE run.job = ?1 \
+            duration_ms, outcome IS {TIMED_OUT}, run.due_at FROM {RUNS} WHERE run.job = ?1 \
             AND state > {RETRYING} AND ended_at >= ?2 ORDER BY run.id DESC LIMIT ?3"},
             params![job_id, since, limit],
         )
@@ -240,6 +242,22 @@ impl Store {
             "SELECT ended_succeeded + ended_failed + ended_skipped + ended_cancelled - (SELECT value \
              FROM meta WHERE key = 'ended_when_empty_' || job.id) FROM job WHERE id = ?1",
             [job_id],
+        )
+    }
+
+    /// The queued runs by job and by the stretch of `step_ms` from `begin` on in which they fell
+    /// due; those from before are in stretch -1. Of a very long queue only the first ones count.
+    pub(crate) fn queued_by_due(
+        &self,
+        begin: Wall,
+        step_ms: i64,
+    ) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+        self.all(
+            "read the queue",
+            sql! {"SELECT job, CASE WHEN due_at < ?1 THEN -1 ELSE (due_at - ?1) / ?2 END AS nth, \
+            count(*) FROM (SELECT job, due_at FROM run WHERE state < {SUCCEEDED} AND state = {QUEUED} \
+            LIMIT 100000) GROUP BY job, nth"},
+            params![begin, step_ms],
         )
     }
 
