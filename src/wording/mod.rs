@@ -2,6 +2,7 @@
 //!
 //! Text without colour or markup; no I/O and no clock.
 
+pub(crate) mod jobs;
 pub(crate) mod runs;
 pub(crate) mod when;
 pub(crate) mod why;

@@ -15,6 +15,7 @@ use crate::facts::jobs::job_row;
 use crate::facts::next::{self, Line, Range};
 use crate::os::{machine, zone};
 use crate::store::{JobRow, Store};
+use crate::wording::jobs::with_values;
 
 /// Occurrences shown when no number is given.
 const COUNT_DEFAULT: u32 = 10;
@@ -160,11 +161,6 @@ pub(crate) fn delay_text(jitter_ms: i64) -> String {
         0 => String::new(),
         ms => format!(" +{}", when::span(ms)),
     }
-}
-
-/// An expression, and what it is with values in place of each `H`.
-pub(crate) fn with_values(text: &str, resolved: Option<&str>) -> String {
-    resolved.map_or_else(|| text.to_owned(), |resolved| format!("{text} = {resolved}"))
 }
 
 fn shows_alike(line: &Line, viewer: &Viewer) -> bool {

@@ -1,20 +1,21 @@
 //! `jobctl status JOB` for people: one job in detail.
 
 use crate::cmd::fields::Fields;
-use crate::cmd::look::next::{delay_text, with_values};
+use crate::cmd::look::next::delay_text;
 use crate::cmd::look::runs;
-use crate::cmd::look::status::page::{Page, note};
+use crate::cmd::look::status::page::Page;
 use crate::cmd::look::status::untold;
 use crate::cmd::when;
 use crate::cmd::{Out, Result, Style};
 use crate::core::duration::show_duration;
-use crate::core::job::{CommandLine, ExpectEvery, Job};
+use crate::core::job::{ExpectEvery, Job};
 use crate::core::time::Wall;
 use crate::facts;
 use crate::facts::closely::{Closely, Plan};
 use crate::facts::overview::JobStatus;
-use crate::facts::queue::{Progress, Rate};
+use crate::facts::queue::Progress;
 use crate::store::JobRow;
+use crate::wording::jobs::{command, note, rate_text, with_values};
 
 /// Prints what is known of the job, its next occurrences and its newest runs.
 pub(super) fn print(
@@ -29,7 +30,7 @@ pub(super) fn print(
     if let Some(job) = status.job {
         put_definition(job, closely, &mut fields);
     }
-    let note = Some(note(page, status)).filter(|note| !note.is_empty());
+    let note = Some(note(status, page.viewer)).filter(|note| !note.is_empty());
     fields.put_styled("note", Style::Warn, note);
     for at in &closely.coming {
         fields.put("next", Some(coming(page, closely, *at)));
@@ -73,19 +74,6 @@ fn put_progress(progress: &Progress, fields: &mut Fields) {
     fields.put("rate", rate);
 }
 
-/// `372/min`, `4.5/min`, `12/h`.
-fn rate_text(rate: Rate) -> String {
-    let in_tenths = |unit_ms: i64| rate.ended.saturating_mul(10 * unit_ms) / rate.in_ms;
-    let (tenths, unit) = match in_tenths(60_000) {
-        tenths @ 10.. => (tenths, "min"),
-        _ => (in_tenths(3_600_000), "h"),
-    };
-    match tenths {
-        100.. => format!("{}/{unit}", tenths / 10),
-        _ => format!("{}.{}/{unit}", tenths / 10, tenths % 10),
-    }
-}
-
 /// The attempts to come, if they fail at once.
 fn plan_words(page: &Page<'_>, plan: &Plan) -> String {
     let attempt = |(attempt, at): &(u32, Wall)| format!("{attempt} {}", page.viewer.relative(*at));
@@ -110,13 +98,6 @@ fn put_definition(job: &Job, closely: &Closely, fields: &mut Fields) {
         format!("{} of {whole}", when::span(own))
     });
     fields.put("jitter", share);
-}
-
-fn command(command: &CommandLine) -> String {
-    match command {
-        CommandLine::Shell(text) => text.to_string(),
-        CommandLine::Exec(words) => words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
-    }
 }
 
 fn put_counts(page: &Page<'_>, job: Option<&Job>, row: &JobRow, fields: &mut Fields) {

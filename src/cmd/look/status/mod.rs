@@ -83,7 +83,7 @@ fn quiet(args: &cli::Status, overview: &Overview, now: Wall) -> Exit {
 }
 
 /// The jobs; a jobfile that cannot be loaded is no reason to hide what the store knows.
-fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs> {
+pub(crate) fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs> {
     match Jobs::load(context, store) {
         Ok(jobs) => Ok(jobs),
         Err(failure) if rows.is_empty() => Err(match context.system_supervisor() {

@@ -1,7 +1,6 @@
 //! What the parts of the page of `jobctl status` are made from.
 
 use crate::cmd::Viewer;
-use crate::facts::overview::JobStatus;
 use crate::facts::status::Status;
 
 /// What a page is made from.
@@ -18,31 +17,4 @@ pub(super) struct Page<'a> {
     pub(super) lines_max: Option<usize>,
     /// Only failures were asked for.
     pub(super) is_failed_only: bool,
-}
-
-/// What is not as usual with a job.
-pub(super) fn note(page: &Page<'_>, view: &JobStatus<'_>) -> String {
-    match view.job {
-        None => return "not in the jobfile".to_owned(),
-        Some(job) if !job.policy.enabled => return "not enabled".to_owned(),
-        Some(_) => {}
-    }
-    let pause = view.row.and_then(|row| row.pause);
-    let Some(pause) = pause.filter(|pause| pause.holds(page.viewer.now)) else {
-        return String::new();
-    };
-    let said = view.row.map(|row| noted(row.pause_note.text())).unwrap_or_default();
-    let paused = match pause.until {
-        Some(until) => format!("paused, ends {}", page.viewer.relative(until)),
-        None if pause.is_forgotten(page.viewer.now) => {
-            format!("paused since {}", page.viewer.show(pause.since))
-        }
-        None => "paused".to_owned(),
-    };
-    paused + &said
-}
-
-/// What a pause says of itself, behind it.
-pub(super) fn noted(text: String) -> String {
-    if text.is_empty() { text } else { format!(", {text}") }
 }

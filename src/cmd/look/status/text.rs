@@ -2,20 +2,18 @@
 
 use crate::cmd::fields::Fields;
 use crate::cmd::look::runs::style;
-use crate::cmd::look::status::page::{Page, note, noted};
+use crate::cmd::look::status::page::Page;
 use crate::cmd::look::status::{job, runs};
 use crate::cmd::output::Sheet;
 use crate::cmd::when;
 use crate::cmd::{Cell, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
-use crate::core::schedule::Schedule;
-use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::facts::overview::JobStatus;
-use crate::facts::queue::Progress;
 use crate::facts::status::RESULTS_MAX;
 use crate::os::terminal;
-use crate::store::{JobRow, RecentRun};
+use crate::store::RecentRun;
+use crate::wording::jobs::{clock_of, no_next, noted, now};
 
 /// On a screen that is shown again and again: lines above the jobs and with their number, and the
 /// fewest jobs.
@@ -27,9 +25,6 @@ const NARROW_MIN: usize = 56;
 
 /// So many are shown before other columns are shortened.
 const RESULTS_MIN: usize = 5;
-
-/// Fewer successes have no usual duration.
-const USUAL_MIN: usize = 3;
 
 impl Page<'_> {
     /// Prints the supervisor, the jobs, and what runs, waits and failed; or one job closely.
@@ -200,9 +195,9 @@ fn jobs_table<'a, 'j>(
         .names("JOB", |job| job.name.into())
         .left("NEXT", |job| next(page, job, room).into())
         .left("LAST", |job| last(page, job, room))
-        .left("TOOK", |job| took(&job.recent, room).into())
+        .left("TOOK", |job| took(job, room).into())
         .firm("RESULTS", |job| strip(&job.recent, room.results).into())
-        .flexible("NOW", |job| Cell::styled(style(job), now(page, job)))
+        .flexible("NOW", |job| Cell::styled(style(job), now(job, page.viewer)))
 }
 
 /// The last results, oldest first, a mark for each.
@@ -228,87 +223,27 @@ fn mark(run: &RecentRun, is_utf8: bool) -> char {
     if is_utf8 { unicode } else { ascii }
 }
 
-/// How long the last attempt took, and how long they usually take: the median of the last
-/// successes.
-fn took(recent: &[RecentRun], room: Room) -> String {
+/// How long the last attempt took, and how long they usually take.
+fn took(job: &JobStatus<'_>, room: Room) -> String {
     let executed = |run: &&RecentRun| run.attempt > 0;
-    let last = recent.iter().find(executed).and_then(|run| run.duration_ms);
+    let last = job.recent.iter().find(executed).and_then(|run| run.duration_ms);
     let Some(last) = last.filter(|_| room.has_duration) else {
         return String::new();
     };
-    let is_success = |run: &&RecentRun| run.state == State::Succeeded;
-    let mut usual: Vec<i64> =
-        recent.iter().filter(is_success).filter_map(|run| run.duration_ms).collect();
-    usual.sort_unstable();
-    match percentile(&usual, 50).filter(|_| room.has_more && usual.len() >= USUAL_MIN) {
+    match job.usual_ms().filter(|_| room.has_more) {
         Some(usual) => format!("{} (usually {})", when::span(last), when::span(usual)),
         None => when::span(last),
     }
 }
 
-/// What there is of a job now, and what is not as usual.
-fn now(page: &Page<'_>, view: &JobStatus<'_>) -> String {
-    let count = |name: &str, counter: fn(&JobRow) -> i64| {
-        let count = view.row.map_or(0, counter);
-        (count > 0).then(|| format!("{count} {name}"))
-    };
-    let late = view.late.then(|| {
-        view.late_at.map_or("late".to_owned(), |at| format!("late ({})", page.viewer.relative(at)))
-    });
-    let missed = view.missed_at.map(|at| format!("missed {}", clock_of(page.viewer, at)));
-    let lost = view.lost_output().map(str::to_owned);
-    let note = Some(note(page, view)).filter(|note| !note.is_empty());
-    let parts = [
-        count("failed", |row| row.failed),
-        late,
-        missed,
-        count("running", |row| row.running),
-        count("queued", |row| row.queued),
-        count("retrying", |row| row.retrying),
-        count("due later", |row| row.scheduled),
-        time_left(view.progress.as_ref()).map(|span| format!("~{span} left")),
-        lost,
-        note,
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// How long a queue still takes, if it is more than what runs.
-fn time_left(progress: Option<&Progress>) -> Option<String> {
-    let progress = progress.filter(|progress| progress.left > 1)?;
-    Some(when::span(progress.rate?.left_ms))
-}
-
 /// When the job is next: `02:30 in 3h 12m`, or why no time can be said.
 fn next(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> String {
-    let Some(job) = view.job.filter(|job| job.policy.enabled) else {
-        return "-".to_owned();
-    };
-    let fires =
-        |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
     match view.next_due_at {
         Some(at) if room.has_more => {
             format!("{} {}", clock_of(page.viewer, at), page.viewer.relative(at))
         }
         Some(at) => room.relative(page.viewer, at),
-        None if fires(|schedule| matches!(schedule, Schedule::Reboot)) => "at boot".to_owned(),
-        None if fires(|schedule| matches!(schedule, Schedule::Every(_))) => {
-            "once loaded".to_owned()
-        }
-        None => "-".to_owned(),
-    }
-}
-
-/// A time without what goes without saying: the day only if it is another one, the seconds only
-/// where there are any.
-fn clock_of(viewer: &Viewer, at: Wall) -> String {
-    let (text, today) = (viewer.show(at), viewer.show(viewer.now));
-    let (day, time) = text.split_once(' ').unwrap_or(("", &text));
-    let time = time.strip_suffix(":00").unwrap_or(time);
-    match (today.starts_with(day), day.get(..4) == today.get(..4)) {
-        (true, _) => time.to_owned(),
-        (false, true) => format!("{} {time}", day.get(5..).unwrap_or(day)),
-        (false, false) => format!("{day} {time}"),
+        None => no_next(view).unwrap_or("-").to_owned(),
     }
 }
 
@@ -335,6 +270,7 @@ mod tests {
     use crate::facts::overview::Overview;
     use crate::facts::status::Extent;
     use crate::facts::status::tests::{gather, row};
+    use crate::store::JobRow;
 
     /// The whole page, to no terminal.
     fn text(overview: &Overview, jobs: &Jobs, now: Wall) -> String {

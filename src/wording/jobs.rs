@@ -1,0 +1,120 @@
+//! Jobs in words: what there is of them now, what is not as usual, what they are.
+
+use super::when::{Viewer, span};
+use crate::core::job::CommandLine;
+use crate::core::schedule::Schedule;
+use crate::core::time::Wall;
+use crate::facts::overview::JobStatus;
+use crate::facts::queue::{Progress, Rate};
+use crate::store::JobRow;
+
+/// What there is of a job now, and what is not as usual.
+pub(crate) fn now(view: &JobStatus<'_>, viewer: &Viewer) -> String {
+    let count = |name: &str, counter: fn(&JobRow) -> i64| {
+        let count = view.row.map_or(0, counter);
+        (count > 0).then(|| format!("{count} {name}"))
+    };
+    let late = view.late.then(|| {
+        view.late_at.map_or("late".to_owned(), |at| format!("late ({})", viewer.relative(at)))
+    });
+    let missed = view.missed_at.map(|at| format!("missed {}", clock_of(viewer, at)));
+    let lost = view.lost_output().map(str::to_owned);
+    let note = Some(note(view, viewer)).filter(|note| !note.is_empty());
+    let parts = [
+        count("failed", |row| row.failed),
+        late,
+        missed,
+        count("running", |row| row.running),
+        count("queued", |row| row.queued),
+        count("retrying", |row| row.retrying),
+        count("due later", |row| row.scheduled),
+        time_left(view.progress.as_ref()).map(|span| format!("~{span} left")),
+        lost,
+        note,
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// How long a queue still takes, if it is more than what runs.
+fn time_left(progress: Option<&Progress>) -> Option<String> {
+    let progress = progress.filter(|progress| progress.left > 1)?;
+    Some(span(progress.rate?.left_ms))
+}
+
+/// What is not as usual with a job.
+pub(crate) fn note(view: &JobStatus<'_>, viewer: &Viewer) -> String {
+    match view.job {
+        None => return "not in the jobfile".to_owned(),
+        Some(job) if !job.policy.enabled => return "not enabled".to_owned(),
+        Some(_) => {}
+    }
+    let pause = view.row.and_then(|row| row.pause);
+    let Some(pause) = pause.filter(|pause| pause.holds(viewer.now)) else {
+        return String::new();
+    };
+    let said = view.row.map(|row| noted(row.pause_note.text())).unwrap_or_default();
+    let paused = match pause.until {
+        Some(until) => format!("paused, ends {}", viewer.relative(until)),
+        None if pause.is_forgotten(viewer.now) => {
+            format!("paused since {}", viewer.show(pause.since))
+        }
+        None => "paused".to_owned(),
+    };
+    paused + &said
+}
+
+/// What a pause says of itself, behind it.
+pub(crate) fn noted(text: String) -> String {
+    if text.is_empty() { text } else { format!(", {text}") }
+}
+
+/// Why no time can be said of a job that has a schedule.
+pub(crate) fn no_next(view: &JobStatus<'_>) -> Option<&'static str> {
+    let job = view.job.filter(|job| job.policy.enabled)?;
+    let fires =
+        |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
+    if fires(|schedule| matches!(schedule, Schedule::Reboot)) {
+        Some("at boot")
+    } else {
+        fires(|schedule| matches!(schedule, Schedule::Every(_))).then_some("once loaded")
+    }
+}
+
+/// A command as it was written; the words of an array with blanks between them.
+pub(crate) fn command(command: &CommandLine) -> String {
+    match command {
+        CommandLine::Shell(text) => text.to_string(),
+        CommandLine::Exec(words) => words.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// An expression, and what it is with values in place of each `H`.
+pub(crate) fn with_values(text: &str, resolved: Option<&str>) -> String {
+    resolved.map_or_else(|| text.to_owned(), |resolved| format!("{text} = {resolved}"))
+}
+
+/// A time without what goes without saying: the day only if it is another one, the seconds only
+/// where there are any.
+pub(crate) fn clock_of(viewer: &Viewer, at: Wall) -> String {
+    let (text, today) = (viewer.show(at), viewer.show(viewer.now));
+    let (day, time) = text.split_once(' ').unwrap_or(("", &text));
+    let time = time.strip_suffix(":00").unwrap_or(time);
+    match (today.starts_with(day), day.get(..4) == today.get(..4)) {
+        (true, _) => time.to_owned(),
+        (false, true) => format!("{} {time}", day.get(5..).unwrap_or(day)),
+        (false, false) => format!("{day} {time}"),
+    }
+}
+
+/// `372/min`, `4.5/min`, `12/h`.
+pub(crate) fn rate_text(rate: Rate) -> String {
+    let in_tenths = |unit_ms: i64| rate.ended.saturating_mul(10 * unit_ms) / rate.in_ms;
+    let (tenths, unit) = match in_tenths(60_000) {
+        tenths @ 10.. => (tenths, "min"),
+        _ => (in_tenths(3_600_000), "h"),
+    };
+    match tenths {
+        100.. => format!("{}/{unit}", tenths / 10),
+        _ => format!("{}.{}/{unit}", tenths / 10, tenths % 10),
+    }
+}
