@@ -11,6 +11,7 @@ mod facts;
 mod jobfile;
 mod keeper;
 mod os;
+mod pages;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 #[cfg(test)]

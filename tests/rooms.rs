@@ -16,10 +16,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("facts", &["keeper", "jobfile", "store", "os", "core"]),
     ("cli", &["core"]),
     ("wording", &["facts", "store", "core"]),
+    ("pages", &["wording", "facts", "store", "core"]),
     (
         "cmd",
         &[
             "cli",
+            "pages",
             "wording",
             "facts",
             "supervisor",
@@ -35,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// A crate that only one place may use, and the place.
 const CRATES: &[(&str, &[&str])] = &[
+    ("askama", &["pages/"]),
     ("cron", &["core/schedule/"]),
     ("humantime", &["core/duration.rs", "jobfile/"]),
     ("jiff", &["os/zone.rs"]),
