@@ -6,7 +6,7 @@ _jobctl_words() {
     local word words=""
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$word" in
-            status | next | runs | history | enqueue | trigger | start | exec | pause | resume) words=jobs ;;
+            status | report | next | runs | history | enqueue | trigger | start | exec | pause | resume) words=jobs ;;
             show | retry | cancel | stop | ack | wait) words=runs ;;
             logs | why) words="jobs runs" ;;
             *) continue ;;
@@ -15,7 +15,7 @@ _jobctl_words() {
     done
     case "$3" in
         --job) words=jobs ;;
-        --at | --attempt | --color | --count | --exit | --for | --from | --in | --jobfile | --key | -n) return ;;
+        --at | --attempt | --color | --count | --exit | --for | --from | --html | --in | --jobfile | --key | -n) return ;;
         --priority | --schedule | --since | --state | --state-dir | --timezone | --until) return ;;
     esac
     [[ $words ]] || return

@@ -10,7 +10,7 @@ use super::Cli;
 /// The verbs of a first day, then the groups of `cmd`.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("First day", &["init", "check", "run", "status", "retry"]),
-    ("Look", &["next", "runs", "show", "why", "logs", "stats", "metrics"]),
+    ("Look", &["next", "runs", "show", "why", "logs", "stats", "report", "metrics"]),
     ("Control", &["enqueue", "exec", "cancel", "ack", "wait", "pause", "resume"]),
     ("Jobfile", &["edit", "reload"]),
     ("Move", &["import", "export"]),

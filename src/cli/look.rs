@@ -1,6 +1,7 @@
 //! The arguments of verbs that only look.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, value_parser};
@@ -56,6 +57,23 @@ pub(crate) enum Period {
     Week,
     /// A month
     Month,
+}
+
+/// `jobctl report`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = concat!("Examples:\n  jobctl report --html report.html\n  jobctl report --html - --since 30d backup mirror > report.html", times!())
+)]
+pub(crate) struct Report {
+    /// Show only these jobs
+    #[arg(value_name = "JOB")]
+    pub(crate) jobs: Vec<String>,
+    /// Write the page to this file; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: PathBuf,
+    /// Only runs that ended at or after this time [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
 }
 
 /// `jobctl next`.

@@ -151,6 +151,8 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Show success rates and durations of jobs
     Stats(Stats),
+    /// Write a page of jobs, failures and the queue
+    Report(Report),
     /// Print metrics in the Prometheus text format
     #[command(
         after_help = "Examples:\n  jobctl metrics\n  jobctl metrics > /var/lib/node_exporter/jobctl.prom"

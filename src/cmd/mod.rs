@@ -76,6 +76,7 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit>
         Command::Pause(args) => control::pause::answer(context, args, out),
         Command::Resume(args) => control::resume::answer(context, args, out),
         Command::Stats(args) => look::stats::answer(context, args, out),
+        Command::Report(args) => look::report::answer(context, args, out),
         Command::Metrics => look::metrics::answer(context, out),
         Command::Prune => care::prune::answer(context, out),
         Command::Doctor => care::doctor::answer(context, out),

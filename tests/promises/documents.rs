@@ -32,6 +32,7 @@ const COMMANDS: &[&str] = &[
     "resume",
     "import",
     "stats",
+    "report",
     "metrics",
     "prune",
     "doctor",

@@ -48,6 +48,7 @@ mod poor_starts;
 mod power_cut;
 mod queue;
 mod reloading;
+mod report;
 mod reports;
 mod retries;
 mod shadow;

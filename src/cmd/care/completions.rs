@@ -61,6 +61,7 @@ fn zsh_words(line: &str) -> Option<&'static str> {
     let argument = line.trim_start_matches(['\'', '*', ':']);
     let functions = [
         ("job -- ", "_jobctl_jobs"),
+        ("jobs -- ", "_jobctl_jobs"),
         ("--job=", "_jobctl_jobs"),
         ("words -- ", "_jobctl_jobs"),
         ("id -- ", "_jobctl_runs"),

@@ -3,6 +3,7 @@
 pub(super) mod logs;
 pub(super) mod metrics;
 pub(super) mod next;
+pub(super) mod report;
 pub(super) mod runs;
 pub(super) mod show;
 pub(super) mod stats;

@@ -9,7 +9,7 @@ use crate::core::time::Wall;
 use crate::facts::stats::{self, Line};
 
 /// How far it looks back where nothing is said.
-const SINCE: &str = "7d";
+pub(crate) const SINCE: &str = "7d";
 
 /// Answers `jobctl stats`.
 pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Result<Exit> {
