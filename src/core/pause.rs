@@ -36,7 +36,12 @@ impl PauseNote {
 impl Pause {
     /// Returns whether it has no end and has gone on for so long that it is worth a look.
     pub(crate) fn is_forgotten(&self, at: Wall) -> bool {
-        self.until.is_none() && self.since + FORGOTTEN_AFTER <= at
+        self.forgotten_at().is_some_and(|forgotten_at| forgotten_at <= at)
+    }
+
+    /// Returns when it is forgotten; none: it ends by itself.
+    pub(crate) fn forgotten_at(&self) -> Option<Wall> {
+        self.until.is_none().then_some(self.since + FORGOTTEN_AFTER)
     }
 
     /// Returns whether it has not ended by itself at a time.

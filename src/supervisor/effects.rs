@@ -33,6 +33,8 @@ pub(super) struct Effects {
     pub(super) is_stop_noted: bool,
     /// Attempts that are late, which is told once.
     pub(super) late: Vec<i64>,
+    /// Jobs of which it was told that an occurrence was missed: that they are late is no news.
+    pub(super) missed: HashSet<i64>,
     /// Slots that were given out.
     pub(super) given: Vec<u32>,
     /// Slots that are free again.

@@ -118,6 +118,13 @@ impl Pauses {
         self.all.into_iter().chain(self.jobs.get(&job_id).copied())
     }
 
+    /// Returns the pause of a job that has no end, and whether it is that of all.
+    pub(super) fn endless(&self, job_id: i64) -> Option<(Pause, bool)> {
+        let own = self.jobs.get(&job_id).map(|pause| (*pause, false));
+        let of_all = self.all.map(|pause| (pause, true));
+        own.into_iter().chain(of_all).find(|(pause, _)| pause.until.is_none())
+    }
+
     /// Returns whether a job may not start anything, and since when.
     pub(super) fn holding(&self, job_id: i64, now: Wall) -> Option<Pause> {
         self.of(job_id).find(|pause| pause.holds(now))

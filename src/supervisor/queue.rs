@@ -67,6 +67,8 @@ pub(super) struct Queue {
     pub(super) tell_again_at: Option<Mono>,
     /// When the next job is late.
     pub(super) next_late_at: Option<Wall>,
+    /// When the next pause is forgotten.
+    pub(super) next_forgotten_at: Option<Wall>,
     /// The newest `jobctl reload` that has no answer.
     pub(super) reload_asked: Option<i64>,
 }

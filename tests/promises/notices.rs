@@ -156,6 +156,28 @@ fn a_mail_has_a_subject_the_exit_status_and_the_output() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a day passes in the store only")]
+fn a_forgotten_pause_is_told_with_who_paused_and_why() {
+    let house = house(
+        "[jobs.work]\ncommand = 'true'\nmailto = 'ops'\non_late = '@T@/tell'\n\
+         env = { PATH = '@T@:/usr/bin:/bin' }\n",
+    );
+    install_mailer(&house);
+    house.enqueue(&["work"]);
+    house.ask(&["pause", "work", "--reason", "new disk"]).expect(0);
+    let store = rusqlite::Connection::open(house.state_dir().join("jobctl.db"));
+    let ago = "UPDATE job SET paused_at = paused_at - 86400000";
+    store.and_then(|store| store.execute(ago, [])).expect("it is there");
+    let supervisor = house.start();
+    assert_eq!(told(&house, 1), ["late 1  paused work ."]);
+    let mail = mail_of(&house);
+    assert!(mail.contains("> work: late (paused since 20"), "{mail}");
+    assert!(mail.contains(": new disk)\n"), "{mail}");
+    assert!(house.read("log").contains("event=late job=work paused_since="));
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn a_mail_of_much_output_has_its_beginning_and_its_end() {
     let house = house(
         "[jobs.work]\ncommand = 'echo first; seq 1000000; echo last; exit 3'\noutput_max = '4 MiB'\nmailto = 'ops'\n\

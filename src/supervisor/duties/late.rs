@@ -58,6 +58,9 @@ impl<S: Spawner> Turn<'_, S> {
             let since = job.well_at.map_or("never".to_owned(), Wall::rfc3339);
             let name = &self.job(index).job.name;
             self.say(LogEvent::Late, &[("job", name), ("no_success_since", &since)]);
+            if self.effects.missed.contains(&job.id) {
+                continue;
+            }
             let run = job.last_run.map(|run| self.store.run(run)).transpose()?.flatten();
             self.note(index, run.as_ref().map(|run| (run.id, run.attempt)), Event::Late)?;
         }
@@ -76,7 +79,9 @@ impl<S: Spawner> Turn<'_, S> {
         if next.is_some_and(|next| next.since(self.now.wall) <= MADE_UP_SOON) {
             return Ok(());
         }
-        self.store.note_missed(self.job(index).id, at)?;
+        let job_id = self.job(index).id;
+        self.effects.missed.insert(job_id);
+        self.store.note_missed(job_id, at)?;
         self.note(index, Some((run, 0)), Event::Late)
     }
 

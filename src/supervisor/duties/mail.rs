@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::core::ended::HowItEnded;
 use crate::core::job::Job;
 use crate::core::notice::{self, Event, Mail, Message};
-use crate::core::run::State;
+use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 use crate::os::machine;
 use crate::store::{NoticeRow, RunRow, StoreError};
@@ -40,6 +40,7 @@ impl<S: Spawner> Turn<'_, S> {
         let place = format!("{user}@{}", machine::host_name());
         let outcome = run.and_then(outcome_words);
         let summary = match row.event {
+            Event::Late if row.reason == Some(Reason::Paused) => self.pause_words(job, row)?,
             Event::Late => late_words(row, run),
             Event::Failure
             | Event::Output
@@ -69,6 +70,18 @@ impl<S: Spawner> Turn<'_, S> {
             path_end: MAILERS_PATH,
             ..Subject::default()
         }))
+    }
+
+    /// `paused since 2026-11-29T02:30:00Z, by ann: new disk`; who has resumed it meanwhile knows.
+    fn pause_words(&self, job: &Job, row: &NoticeRow) -> Result<String, StoreError> {
+        let Some((pause, is_of_all)) = self.pauses().endless(row.job_id) else {
+            return Ok("was paused for more than a day".to_owned());
+        };
+        let name = (!is_of_all).then_some(job.name.as_str());
+        let what = if is_of_all { "everything is paused" } else { "paused" };
+        let note = self.store.note_of_pause(name)?.text();
+        let note = if note.is_empty() { note } else { format!(", {note}") };
+        Ok(format!("{what} since {}{note}", pause.since.rfc3339()))
     }
 }
 

@@ -7,6 +7,7 @@ pub(super) mod books;
 pub(super) mod claim;
 pub(super) mod ends;
 mod feed;
+mod forgotten;
 mod lanes;
 pub(super) mod late;
 mod mail;
@@ -53,7 +54,7 @@ type Duty<S> =
     (Of, fn(&Memory, &Queue, Now) -> Option<When>, fn(&mut Turn<'_, S>) -> Result<(), StoreError>);
 
 /// In the order in which they are done.
-fn all<S: Spawner>() -> [Duty<S>; 20] {
+fn all<S: Spawner>() -> [Duty<S>; 21] {
     /// It is done along with others.
     fn along(_: &Memory, _: &Queue, _: Now) -> Option<When> {
         None
@@ -87,6 +88,11 @@ fn all<S: Spawner>() -> [Duty<S>; 20] {
         (Of::Live, |_, queue, _| lanes::due(queue), |turn| turn.free_lanes()),
         (Of::Live, claim::due, |turn| turn.claim_what_can_start()),
         (Of::Live, late::due, |turn| turn.look_for_late()),
+        (
+            Of::Live,
+            |_, queue, _| queue.next_forgotten_at.map(When::At),
+            |turn| turn.tell_of_forgotten(),
+        ),
         (Of::All, |memory, _, _| stop::due(memory), |turn| turn.stop_in_time()),
         (Of::All, notify::due, |turn| turn.tell()),
         (Of::All, |memory, _, _| Some(When::By(prune::due_at(memory))), |turn| turn.prune()),

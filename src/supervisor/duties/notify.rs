@@ -103,23 +103,31 @@ impl<S: Spawner> Turn<'_, S> {
         run: Option<(i64, u32)>,
         event: Event,
     ) -> Result<(), StoreError> {
+        let row = run.map(|(id, _)| self.store.run(id)).transpose()?.flatten();
+        let state = row.as_ref().map(|row| row.state);
+        let superseded = (event == Event::Failure).then_some(Reason::Superseded);
+        let reason = row.and_then(|row| row.reason).or(superseded);
+        self.put_notices(index, event, |new| NewNotice { run, state, reason, ..new })
+    }
+
+    /// Puts down who is to be told that a job has been paused for long.
+    pub(super) fn note_forgotten(&mut self, index: usize) -> Result<(), StoreError> {
+        let reason = Some(Reason::Paused);
+        self.put_notices(index, Event::Late, |new| NewNotice { reason, ..new })
+    }
+
+    fn put_notices(
+        &mut self,
+        index: usize,
+        event: Event,
+        with: impl Fn(NewNotice) -> NewNotice,
+    ) -> Result<(), StoreError> {
         let job_id = self.job(index).id;
         let policy = &self.job(index).job.policy;
-        let is_failure = event == Event::Failure;
-        let row = run.map(|(id, _)| self.store.run(id)).transpose()?.flatten();
+        let (interval, at) = (policy.hook_interval, self.now.wall);
         for (event, means) in told(policy, event) {
-            let new = NewNotice {
-                job_id,
-                run,
-                state: row.as_ref().map(|row| row.state),
-                reason: row
-                    .as_ref()
-                    .and_then(|row| row.reason)
-                    .or(is_failure.then_some(Reason::Superseded)),
-                interval: policy.hook_interval,
-                at: self.now.wall,
-            };
-            self.put_notice(&new, event, means)?;
+            let new = NewNotice { job_id, run: None, state: None, reason: None, interval, at };
+            self.put_notice(&with(new), event, means)?;
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ impl<S: Spawner> Turn<'_, S> {
         self.queue.clear_heads();
         self.load_heads(queued)?;
         self.refresh_pauses()?;
+        self.refresh_forgotten()?;
         self.refresh_execs()?;
         let (store, queue) = (self.store, &mut *self.queue);
         queue.next_due_at = store.next_due_at()?;

@@ -370,3 +370,63 @@ fn a_missed_occurrence_is_told_until_a_success_if_the_next_one_is_far() {
     day.advance(5);
     assert_eq!(missed(&day, "daily"), None);
 }
+
+/// Late hooks that were begun, by job.
+fn late_hooks(day: &Scenario) -> Vec<&str> {
+    let hooks = day.supervisor.spawner.orders.iter();
+    hooks.filter_map(|(.., name)| name.strip_suffix(" late")).collect()
+}
+
+#[test]
+fn a_pause_that_is_forgotten_is_told_once_a_day_after_it_began() {
+    let jobfile =
+        "[jobs.a]\ncommand = 'x'\non_late = 'l'\n[jobs.b]\ncommand = 'x'\non_late = 'l'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    let pause = |day: &mut Scenario, job, until| {
+        let now = day.now.wall;
+        day.supervisor.store.pause(Scope::Job(job), until, now).unwrap();
+    };
+    pause(&mut day, "a", None);
+    let later = day.now.wall + Duration::from_secs(7 * 86_400);
+    pause(&mut day, "b", Some(later));
+    day.advance(86_390);
+    assert!(late_hooks(&day).is_empty());
+    day.advance(20);
+    assert_eq!(late_hooks(&day), ["a"]);
+    day.restart(jobfile, Duration::from_secs(60));
+    day.advance(2 * 86_400);
+    assert!(late_hooks(&day).is_empty(), "the one before has told it");
+    let now = day.now.wall;
+    assert!(day.supervisor.store.resume(Scope::Job("a"), now).unwrap());
+    day.advance(60);
+    pause(&mut day, "a", None);
+    day.advance(86_410);
+    assert_eq!(late_hooks(&day), ["a"]);
+}
+
+#[test]
+fn a_pause_of_everything_is_told_once_to_each_who_is_told_of_late_jobs() {
+    let job = |name: &str, keys: &str| format!("[jobs.{name}]\ncommand = 'x'\n{keys}");
+    let jobfile = job("a", "")
+        + &job("b", "on_late = 'l'\n")
+        + &job("c", "on_late = 'l'\n")
+        + &job("d", "on_late = 'other'\n");
+    let mut day = Scenario::new(&jobfile, T0);
+    let now = day.now.wall;
+    day.supervisor.store.pause(Scope::All, None, now).unwrap();
+    day.advance(2 * 86_400);
+    assert_eq!(late_hooks(&day), ["b", "d"]);
+}
+
+#[test]
+fn a_downtime_is_told_once_of_a_job_that_missed_an_occurrence_and_is_late() {
+    let jobfile = "timezone = 'UTC'\n[jobs.a]\nschedule = '30 2 * * *'\ncommand = 'x'\n\
+                   expect_every = '1d'\non_late = 'l'\n";
+    let mut day = Scenario::new(jobfile, T0);
+    day.advance(3 * 3600);
+    day.restart(jobfile, Duration::from_secs(2 * 86_400));
+    let _ = day.turn(&[]);
+    day.advance(60);
+    assert!(day.is_late("a"));
+    assert_eq!(late_hooks(&day), ["a"]);
+}
