@@ -44,7 +44,6 @@ mod work;
 #[cfg(test)]
 mod scenarios;
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +51,7 @@ use std::time::Duration;
 use crate::core::reason::plain;
 use crate::core::schedule::Zone;
 use crate::core::time::{Mono, Now, Wall};
-use crate::keeper::order::Order;
+use crate::os::notify::Notify;
 use crate::store::{Store, StoreError};
 
 use claim::Claim;
@@ -70,6 +69,7 @@ use memory::Memory;
 use oversight::Oversight;
 use queue::Queue;
 use recover::Recovery;
+use signs::{Hands, Manager, Sight, Signs, Starter};
 use spawner::{Report, SlotEnd, Spawner, Stop};
 use stopping::Stopping;
 use turn::Turn;
@@ -109,7 +109,7 @@ pub(crate) struct Supervisor<S> {
     weather: Weather,
     disk: Disk,
     file: StoreFile,
-    signs: signs::Signs,
+    signs: Signs,
     errands: Errands,
 }
 
@@ -133,7 +133,7 @@ impl<S: Spawner> Supervisor<S> {
             oversight: Oversight::at(now),
             weather: Weather::default(),
             file: StoreFile::seen_at(now),
-            signs: signs::Signs::default(),
+            signs: Signs::default(),
             errands: Errands::default(),
         }
     }
@@ -209,7 +209,10 @@ impl<S: Spawner> Supervisor<S> {
     fn hear_ends(&mut self, now: Now) {
         for end in self.spawner.ended(now) {
             match Work::of(end.run) {
-                Work::Heartbeat => self.finish_beat(&end, now),
+                Work::Heartbeat => {
+                    let Self { spawner, oversight, signs, log, .. } = self;
+                    signs.heartbeat.finish(&end, Starter { spawner, oversight }, log, now);
+                }
                 Work::Run(_) | Work::Notice(_) => self.memory.ended.push(end),
             }
         }
@@ -332,7 +335,7 @@ impl<S: Spawner> Supervisor<S> {
         let again_at = Some(now.mono + LOCK_AGAIN);
         for Claim { slot, job, notice, locks, order } in claims {
             let (run, claim) = (order.run, order.claim);
-            let Err(error) = self.start(slot, &order, locks) else {
+            let Err(error) = self.oversight.start(&mut self.spawner, slot, &order, locks) else {
                 self.memory.refusals.remove(&run);
                 continue;
             };
@@ -355,19 +358,56 @@ impl<S: Spawner> Supervisor<S> {
         }
     }
 
-    /// Hands an order to the keeper of a slot, which has to keep its times from now on.
-    fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> std::io::Result<()> {
-        self.spawner.start(slot, order, locks)?;
-        let times = (order.timeout, order.stop_grace);
-        self.oversight.oversee((order.run, order.claim), slot, times);
-        Ok(())
+    /// Gives the signs of life that are due.
+    fn give_signs(&mut self, now: Now) {
+        let Self { store, spawner, memory, queue, oversight, weather, signs, errands, log, .. } =
+            self;
+        let sight = Sight { store, memory, queue, is_well: weather.is_fine(), now };
+        signs.give(sight, &mut Hands { errands, log }, Starter { spawner, oversight });
+    }
+
+    /// What the signs of life show.
+    fn sight(&self, now: Now) -> Sight<'_> {
+        let Self { store, memory, queue, weather, .. } = self;
+        Sight { store, memory, queue, is_well: weather.is_fine(), now }
+    }
+
+    /// From now on the service manager is told, if there is one.
+    pub(crate) fn attach(&mut self, notify: Option<Notify>) {
+        self.signs.manager = Manager::of(notify);
+    }
+
+    /// Says that the supervisor has begun.
+    pub(crate) fn sign_ready(&mut self, now: Now) {
+        self.signs.is_ready = true;
+        self.signs.manager.tell("READY=1", &mut self.log, now);
+    }
+
+    /// Says that the jobfile is being read; [`Self::sign_ready`] says that it was.
+    pub(crate) fn sign_reloading(&mut self, now: Now) {
+        let micros = now.mono.as_duration().as_micros();
+        let message = format!("RELOADING=1\nMONOTONIC_USEC={micros}");
+        self.signs.manager.tell(&message, &mut self.log, now);
+    }
+
+    /// The last word of a supervisor that leaves.
+    pub(crate) fn sign_off(&mut self, now: Now) {
+        let Self { store, memory, queue, weather, signs, errands, log, .. } = self;
+        let sight = Sight { store, memory, queue, is_well: weather.is_fine(), now };
+        signs.metrics.finish(sight, &mut Hands { errands, log });
+        log.flush();
+    }
+
+    /// Notes how long a turn took.
+    pub(crate) fn note_turn(&mut self, span: Duration) {
+        self.memory.lag.longest = self.memory.lag.longest.max(span);
     }
 
     /// Begins a stop; a second time: the stop sequence at once; a third time: KILL.
     fn ask_to_stop(&mut self, now: Now) {
         let stopping = Stopping::ask(self.memory.stopping, &self.memory.configuration, now);
         if self.memory.stopping.replace(stopping).is_none() {
-            self.sign_stopping(now);
+            self.signs.manager.tell("STOPPING=1", &mut self.log, now);
         }
         let running = self.memory.live.len();
         let hooks = self.memory.live.of_job(NOTIFY_JOB).len();
@@ -414,7 +454,7 @@ impl<S: Spawner> Supervisor<S> {
         let looks = [self.disk.look_at(), self.memory.execs.look_at(), self.leave_at()];
         let looks = looks.into_iter().flatten().map(|at| at.since(now.mono));
         let keepers = self.oversight.next_wait(&self.memory.ended);
-        let others = [keepers, self.next_sign_wait(now), self.log.next_wait()];
+        let others = [keepers, self.signs.next_wait(self.sight(now)), self.log.next_wait()];
         let all = others.into_iter().chain([turn]).flatten().chain(looks);
         all.fold(LOOK_EVERY, Duration::min)
     }

@@ -6,6 +6,8 @@
 //! keeper becomes late.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
 use std::time::Duration;
 
 use super::log::{Log, LogEvent};
@@ -13,6 +15,7 @@ use super::spawner::{Sent, SlotEnd, Spawner, Stop};
 use crate::core::run::Outcome;
 use crate::core::time::{Mono, Now};
 use crate::keeper::START_MAX;
+use crate::keeper::order::Order;
 
 /// A keeper may be so much later than what it is told says.
 const KEEPER_MAX: Duration = Duration::from_secs(5);
@@ -142,6 +145,19 @@ impl Oversight {
             Some(if is_late { wait.min(LOOK) } else { wait })
         });
         waits.min()
+    }
+
+    /// Hands an order to the keeper of a slot, which has to keep its times from now on.
+    pub(super) fn start<S: Spawner>(
+        &mut self,
+        spawner: &mut S,
+        slot: u32,
+        order: &Order,
+        locks: Vec<File>,
+    ) -> io::Result<()> {
+        spawner.start(slot, order, locks)?;
+        self.oversee((order.run, order.claim), slot, (order.timeout, order.stop_grace));
+        Ok(())
     }
 
     /// From now on the keeper of a slot has to keep these times. How much of them is over for what

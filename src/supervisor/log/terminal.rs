@@ -5,7 +5,7 @@ use std::io::stderr;
 
 use chrono::{DateTime, NaiveDateTime};
 
-use super::LogEvent;
+use super::event::LogEvent;
 use crate::core::escape;
 use crate::core::local::local;
 use crate::core::schedule::Zone;
