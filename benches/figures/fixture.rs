@@ -40,6 +40,10 @@ impl Place {
         fs::write(self.dir.join("jobs.toml"), jobfile)
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.join("state")
     }

@@ -17,6 +17,7 @@ mod large;
 mod locks;
 mod missed;
 mod queue;
+mod report;
 mod schedule;
 
 use std::io::{self, Write};
@@ -56,6 +57,7 @@ const GROUPS: &[Group] = &[
     ("missed", missed::missed),
     ("idle", idle::idle),
     ("large", large::large),
+    ("report", report::report),
     ("locks", locks::locks),
     ("consequences", locks::consequences),
 ];

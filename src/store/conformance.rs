@@ -8,6 +8,7 @@ mod items;
 mod jobs;
 mod names;
 mod notices;
+mod past;
 mod portions;
 
 use std::sync::Arc;

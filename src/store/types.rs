@@ -232,7 +232,7 @@ pub(crate) struct SupervisorRow {
 }
 
 /// A time in which nothing was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Downtime {
     /// From when.
     pub(crate) from: Wall,
