@@ -82,7 +82,7 @@ impl JobView {
             success: permille.map(rate).unwrap_or_default(),
             runs: numbers.runs.to_string(),
             usual: status.usual_ms().map(span).unwrap_or_default(),
-            last: status.last.as_ref().map_or_else(|| "–".to_owned(), |run| last(run, viewer)),
+            last: last(job, viewer),
             no_next: jobs::no_next(status).unwrap_or("–"),
             next: next(job, viewer),
             trouble: failed.map(|alike| trouble(alike, job, viewer)),
@@ -105,9 +105,19 @@ pub(super) fn rate(permille: i64) -> String {
     }
 }
 
-fn last(run: &RunRow, viewer: &Viewer) -> String {
-    let at = run.ended_at.or(run.started_at).unwrap_or(run.created_at);
-    format!("{} {}", run.state, viewer.relative(at))
+/// What became of its last run, and before that what there is of the job now.
+fn last(job: &JobReport<'_>, viewer: &Viewer) -> String {
+    let now = jobs::now(&job.status, viewer);
+    let last = job.status.last.as_ref().map(|run| {
+        let at = run.ended_at.or(run.started_at).unwrap_or(run.created_at);
+        format!("last {} {}", run.state, viewer.relative(at))
+    });
+    match (now.is_empty(), last) {
+        (true, Some(last)) => last,
+        (false, Some(last)) => format!("{now}; {last}"),
+        (true, None) => "no runs yet".to_owned(),
+        (false, None) => now,
+    }
 }
 
 fn next(job: &JobReport<'_>, viewer: &Viewer) -> Vec<NextView> {

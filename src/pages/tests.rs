@@ -8,12 +8,12 @@ use crate::core::time::Wall;
 use crate::facts::failures::Alike;
 use crate::facts::jobs::tests::jobs;
 use crate::facts::overview::{Overview, Sources};
-use crate::facts::report::{Asked, Day, Gap, Kind, Point, Report, Row, Span};
+use crate::facts::report::{Asked, Day, Kind, Point, Report, Row, Span};
 use crate::facts::run::tests::sample_run;
 use crate::facts::status::Why;
 use crate::facts::status::tests::row;
 use crate::pages::{Frame, report};
-use crate::store::{JobRow, RecentRun, RunRow};
+use crate::store::{Downtime, JobRow, RecentRun, RunRow};
 use crate::wording::when::tests::viewer;
 
 /// Text that means harm wherever it is shown.
@@ -126,7 +126,7 @@ fn fill(facts: &mut Report<'_>, now: Wall) {
         past: vec![span(State::Succeeded), span(State::Failed), span(State::Running)],
         coming: vec![Span { from: now, to: now, state: State::Scheduled, count: 1 }],
     }];
-    facts.timeline.gaps = vec![Gap { from: now - DAY / 2, to: now, is_stopping: false }];
+    facts.timeline.gaps = vec![Downtime { from: now - DAY / 2, to: now, is_stopping: false }];
 }
 
 /// The tags of a page, without its style sheet.

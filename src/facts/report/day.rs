@@ -34,7 +34,7 @@ pub(crate) struct Timeline {
     /// The jobs that ran or are due in it, by name.
     pub(crate) rows: Vec<Row>,
     /// When nothing was started.
-    pub(crate) gaps: Vec<Gap>,
+    pub(crate) gaps: Vec<Downtime>,
 }
 
 /// A job in it.
@@ -61,17 +61,6 @@ pub(crate) struct Span {
     pub(crate) count: i64,
 }
 
-/// A time in which nothing was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Gap {
-    /// From when.
-    pub(crate) from: Wall,
-    /// To when.
-    pub(crate) to: Wall,
-    /// A supervisor was there, but was stopping.
-    pub(crate) is_stopping: bool,
-}
-
 /// A time line that is being made.
 pub(super) struct Building(Timeline);
 
@@ -81,13 +70,9 @@ impl Building {
         let (begin, end) = (from.now - REACH, from.now + REACH);
         let downtimes = from.store.map(|store| store.downtimes(begin, from.now, GAPS_MAX));
         let downtimes = downtimes.transpose()?.unwrap_or_default();
-        let mut gaps: Vec<Gap> = downtimes
+        let mut gaps: Vec<Downtime> = downtimes
             .into_iter()
-            .map(|Downtime { from: at, to, is_stopping }| Gap {
-                from: at.max(begin),
-                to: to.min(from.now),
-                is_stopping,
-            })
+            .map(|down| Downtime { from: down.from.max(begin), to: down.to.min(from.now), ..down })
             .collect();
         gaps.extend(open_gap(from, begin));
         gaps.retain(|gap| gap.to.since(gap.from) >= SHORT);
@@ -124,14 +109,14 @@ impl Building {
 }
 
 /// From the last sign of life to now, if no supervisor is there.
-fn open_gap(from: &Sources<'_>, begin: Wall) -> Option<Gap> {
+fn open_gap(from: &Sources<'_>, begin: Wall) -> Option<Downtime> {
     if from.overview.supervisor.running {
         return None;
     }
     let lock = std::fs::metadata(from.state_dir.join("supervisor.lock")).ok()?;
     let since = lock.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     let since = (Wall::from_secs(0) + since).max(begin);
-    (since < from.now).then_some(Gap { from: since, to: from.now, is_stopping: false })
+    (since < from.now).then_some(Downtime { from: since, to: from.now, is_stopping: false })
 }
 
 /// A run that ended after `begin`; nothing of one that was not executed.

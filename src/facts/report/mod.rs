@@ -11,8 +11,6 @@ mod queue;
 use serde::Serialize;
 
 pub(crate) use calendar::Day;
-#[cfg(test)]
-pub(crate) use day::Gap;
 pub(crate) use day::{Row, Span, Timeline};
 #[cfg(test)]
 pub(crate) use durations::Point;
