@@ -1,6 +1,7 @@
 //! What every command knows: the global options, the time of the call, and where things are.
 
-use std::cell::OnceCell;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,6 +17,14 @@ use crate::os::{clock, inside, wake, zone};
 use crate::store::{Store, StoreError};
 use crate::supervisor::daemon;
 
+const JOBFILE: &str = "JOBCTL_JOBFILE";
+const STATE_DIR: &str = "JOBCTL_STATE_DIR";
+
+/// Whether a path of the command line is another one than that of the environment.
+fn is_new(variable: &str, path: &Path) -> bool {
+    std::env::var_os(variable).as_deref() != Some(path.as_os_str())
+}
+
 /// What every command knows. Paths are looked up when first asked for, so that commands that need
 /// none work without a home.
 #[derive(Debug)]
@@ -27,12 +36,20 @@ pub(crate) struct Context {
     /// Who calls.
     pub(crate) caller: Caller,
     state_dir: OnceCell<PathBuf>,
+    /// Whether it was said that there is no store where `--state-dir` says.
+    is_missing_said: Cell<bool>,
 }
 
 impl Context {
     /// The context of this process.
     pub(crate) fn of_process(global: Global) -> Self {
-        Self { global, now: clock::now(), caller: Caller::of_process(), state_dir: OnceCell::new() }
+        Self {
+            global,
+            now: clock::now(),
+            caller: Caller::of_process(),
+            state_dir: OnceCell::new(),
+            is_missing_said: Cell::new(false),
+        }
     }
 
     /// The jobfile: the one named, else the default one. It need not exist.
@@ -93,8 +110,22 @@ impl Context {
         Ok(self.named_state_dir()?.is_none() && self.caller.service_state.is_none())
     }
 
-    /// The store for reading; none if there is none yet.
+    /// The store for reading, for a command that makes none; none if there is none yet, which is
+    /// said if the command line names the place.
     pub(crate) fn open_read(&self) -> Result<Option<Store>> {
+        let store = self.open_if_there()?;
+        if let Some(dir) = self.global.state_dir.as_ref().filter(|_| store.is_none())
+            && is_new(STATE_DIR, dir)
+            && !self.is_missing_said.replace(true)
+        {
+            let what = if dir.is_dir() { "no store is in it" } else { "no such directory" };
+            self.say(&format!("--state-dir {}: {what}", dir.display()));
+        }
+        Ok(store)
+    }
+
+    /// The store for reading; none if there is none yet.
+    pub(crate) fn open_if_there(&self) -> Result<Option<Store>> {
         match Store::open_read(self.state_dir()?) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Missing(_)) => Ok(None),
@@ -109,27 +140,55 @@ impl Context {
 
     /// Where the supervisor of the system is, for those who would look for it in vain: not for
     /// root, nor for who names another jobfile.
-    pub(crate) fn system_supervisor(&self) -> Option<String> {
-        let is_own =
-            self.caller.is_root || self.global.jobfile.is_some() || self.global.state_dir.is_some();
+    pub(crate) fn system_supervisor(&self, verb: &str) -> Option<String> {
+        let is_own = self.global.jobfile.is_some() || self.global.state_dir.is_some();
+        let jobfile = self.system_jobfile().filter(|_| !is_own)?;
+        let jobfile = jobfile.display();
+        Some(format!("for the system's jobfile, {jobfile}, use `sudo jobctl {verb}`"))
+    }
+
+    /// The jobfile of the system, for users other than root.
+    pub(crate) fn system_jobfile(&self) -> Option<PathBuf> {
         let system = Caller { is_root: true, ..Caller::default() };
-        let jobfile = system.default_jobfile().ok().filter(|path| !is_own && path.exists())?;
-        Some(format!("for the system's jobfile, {}, use `sudo jobctl status`", jobfile.display()))
+        let jobfile = system.default_jobfile().ok();
+        jobfile.filter(|path| !self.caller.is_root && path.exists())
     }
 
     /// The command line that reaches the same store: `jobctl`, with the options that were given.
     /// What the environment says need not be repeated.
     pub(crate) fn jobctl(&self) -> String {
         let option = |name, variable, path: &Option<PathBuf>| {
-            let inherited = std::env::var_os(variable);
-            let path = path.as_ref().filter(|path| inherited.as_deref() != Some(path.as_os_str()));
-            let path = path?.to_string_lossy();
+            let path = path.as_ref().filter(|path| is_new(variable, path))?.to_string_lossy();
             let quoted = shell::quote(&path, |c| c.is_alphanumeric() || "-_./".contains(c));
             Some(format!(" {name} {quoted}"))
         };
-        let jobfile = option("--jobfile", "JOBCTL_JOBFILE", &self.global.jobfile);
-        let state_dir = option("--state-dir", "JOBCTL_STATE_DIR", &self.global.state_dir);
+        let jobfile = option("--jobfile", JOBFILE, &self.global.jobfile);
+        let state_dir = option("--state-dir", STATE_DIR, &self.global.state_dir);
         ["jobctl".to_owned()].into_iter().chain(jobfile).chain(state_dir).collect()
+    }
+
+    /// A text for people: each command in it, such as `jobctl run`, with the options that reach the
+    /// same store.
+    pub(crate) fn reaching<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let jobctl = self.jobctl();
+        if jobctl == "jobctl" {
+            return text.into();
+        }
+        let mut parts = text.split("`jobctl ");
+        let first = parts.next().unwrap_or_default().to_owned();
+        let with = |text: String, rest: &str| match rest.starts_with("--") {
+            // It has some, or asks for help.
+            true => text + "`jobctl " + rest,
+            false => text + "`" + &jobctl + " " + rest,
+        };
+        parts.fold(first, with).into()
+    }
+
+    /// The same in an error.
+    pub(crate) fn failure(&self, failure: Failure) -> Failure {
+        let Failure { message, hint, code } = failure;
+        let hint = hint.map(|hint| self.reaching(&hint).into_owned());
+        Failure { message: self.reaching(&message).into_owned(), hint, code }
     }
 
     /// The one who looks.
@@ -146,7 +205,7 @@ impl Context {
 
     /// Says what must be heard, also with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
-        said::text(&format!("jobctl: {text}\n"));
+        said::text(&format!("jobctl: {}\n", self.reaching(text)));
     }
 
     /// Answers something: as JSON where programs read it, else a sentence on standard error.

@@ -50,7 +50,7 @@ pub(crate) fn answer(cli: Cli) -> Result<Exit> {
     let context = Context::of_process(cli.global);
     let answer = dispatch(&context, &cli.command, &mut out);
     let flushed = out.flush();
-    let exit = answer?;
+    let exit = answer.map_err(|failure| context.failure(failure))?;
     flushed.map(|()| exit)
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::process::Stdio;
 
 use crate::support::{Answer, House, answer_from, answer_of};
+use crate::terminals::on_terminal_of;
 
 /// What a line answers, split at its spaces.
 fn ask(house: &House, line: &str) -> Answer {
@@ -52,6 +53,76 @@ fn wrong_usage_is_exit_code_2() {
     ] {
         ask(&house, line).expect_refusal(2);
     }
+}
+
+/// The same with the options on the line, and without those of the environment.
+fn ask_by_options(house: &House, line: &str) -> (Answer, String) {
+    let (jobfile, state_dir) = (house.jobfile(), house.state_dir());
+    let mut command = house.jobctl();
+    command.env_remove("JOBCTL_JOBFILE").env_remove("JOBCTL_STATE_DIR");
+    command.arg("--jobfile").arg(&jobfile).arg("--state-dir").arg(&state_dir);
+    let answer = answer_of(command.args(line.split_whitespace()));
+    let jobctl =
+        format!("`jobctl --jobfile {} --state-dir {}", jobfile.display(), state_dir.display());
+    (answer, jobctl)
+}
+
+#[test]
+fn a_command_in_a_hint_reaches_the_store_that_was_asked() {
+    let house = House::new(JOBFILE);
+    for (line, rest) in [
+        ("enqueue --wait backup", " run`\n"),
+        ("enqueue backup", ""),
+        ("retry 1", " show 1`\n"),
+        ("enqueue --key k backup", ""),
+        ("retry 9", " runs` lists the newest ones\n"),
+        ("exec nothing", " status --all`\n"),
+        ("pause backup", " resume backup`\n"),
+    ] {
+        let (answer, jobctl) = ask_by_options(&house, line);
+        assert!(rest.is_empty() || answer.err.contains(&format!("{jobctl}{rest}")), "{answer:?}");
+        assert!(!answer.err.replace(&jobctl, "").contains("`jobctl "), "{answer:?}");
+    }
+    let (doctor, jobctl) = ask_by_options(&house, "doctor");
+    assert!(doctor.out.contains(&format!("{jobctl} run`\n")), "{doctor:?}");
+}
+
+#[test]
+fn a_state_directory_on_the_line_without_a_store_is_said_once_by_who_looks() {
+    let house = House::new(JOBFILE);
+    let said = |line: &str| ask_by_options(&house, line).0.err;
+    let missing = format!("jobctl: --state-dir {}: ", house.state_dir().display());
+    for line in ["status", "runs", "show 1", "why 1", "logs 1", "next", "stats", "wait 1"] {
+        let err = said(line);
+        assert_eq!(err.matches(&missing).count(), 1, "{line}: {err}");
+        assert!(err.contains(&format!("{missing}no such directory\n")), "{line}: {err}");
+        assert!(!ask(&house, line).err.contains("--state-dir"), "{line}");
+    }
+    std::fs::create_dir(house.state_dir()).expect("it can be made");
+    assert!(said("status").contains(&format!("{missing}no store is in it\n")));
+    assert!(!said("enqueue backup").contains(&missing));
+    assert!(!said("status").contains(&missing));
+}
+
+#[test]
+fn an_option_behind_the_job_is_pointed_out_on_a_terminal() {
+    let house = House::new(JOBFILE);
+    let words = ["enqueue", "thumbnail", "a", "--wait"];
+    let said = String::from_utf8(on_terminal_of(100, house.jobctl().args(words)));
+    let said = said.expect("it is text");
+    assert!(said.contains("jobctl: `--wait` is an argument of the command; "), "{said}");
+    assert_eq!(house.show(1)["args"], serde_json::json!(["a", "--wait"]));
+    assert!(!house.ask(&words).err.contains("--wait"));
+}
+
+#[test]
+fn what_has_no_json_prints_its_text_all_the_same() {
+    let house = House::empty();
+    for line in ["man", "man jobctl.toml", "completions bash", "help", "help enqueue"] {
+        let text = ask(&house, line).expect(0).out;
+        assert_eq!(ask(&house, &format!("--json {line}")).expect(0).out, text, "{line}");
+    }
+    ask(&house, "--json metrics").expect_refusal(2);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn a_good_edit_is_installed_with_its_mode_and_loaded() {
 fn without_a_supervisor_it_is_read_at_the_next_start() {
     let house = House::new(ONE);
     let answer = edit(&house, &writes(TWO)).expect(0);
-    assert!(answer.err.contains("when it starts"), "{answer:#?}");
+    assert!(answer.err.contains("no supervisor is running: start it with `"), "{answer:#?}");
     assert_eq!(house.read("jobs.toml"), TWO);
 }
 

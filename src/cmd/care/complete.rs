@@ -18,7 +18,7 @@ const RUNS_MAX: u32 = 50;
 pub(crate) fn answer(context: &Context, args: &cli::Complete, out: &mut Out) -> Result<Exit> {
     let line = Line::read(&args.line, context);
     let context = &Context::of_process(line.global);
-    let store = context.open_read().ok().flatten();
+    let store = context.open_if_there().ok().flatten();
     let words = match args.what {
         Words::Jobs => jobs(context, store.as_ref()),
         Words::Runs => runs(store.as_ref(), &of_verb(&line.verb)),

@@ -44,11 +44,11 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
 fn print_all(context: &Context, findings: &[Finding], out: &mut Out) -> Result<Exit> {
     let is_said = |finding: &&Finding| finding.level != Level::Good || !context.global.quiet;
     out.answers(findings, |out| {
-        findings.iter().filter(is_said).try_for_each(|finding| print(finding, out))
+        findings.iter().filter(is_said).try_for_each(|finding| print(context, finding, out))
     })
 }
 
-fn print(finding: &Finding, out: &mut Out) -> Result<()> {
+fn print(context: &Context, finding: &Finding, out: &mut Out) -> Result<()> {
     let style = match finding.level {
         Level::Good => Style::Good,
         Level::Warning => Style::Warn,
@@ -59,7 +59,10 @@ fn print(finding: &Finding, out: &mut Out) -> Result<()> {
     let message = crate::core::escape::text(&finding.message).into_owned();
     out.line(format!("{level}  {}: {message}", finding.check))?;
     match &finding.remedy {
-        Some(remedy) => out.line(format!("         {}", crate::core::escape::text(remedy))),
+        Some(remedy) => {
+            let remedy = context.reaching(remedy);
+            out.line(format!("         {}", crate::core::escape::text(&remedy)))
+        }
         None => Ok(()),
     }
 }

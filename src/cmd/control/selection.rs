@@ -306,7 +306,8 @@ impl<'a> Teller<'a> {
                 Became::Done | Became::Asked => {}
                 Became::Would => out.text(&format!("{message}\n"))?,
                 Became::Refused | Became::NotFound => {
-                    Failure { hint: hint.clone(), ..Failure::no(message) }.print();
+                    let failure = Failure { hint: hint.clone(), ..Failure::no(message) };
+                    self.context.failure(failure).print();
                 }
             }
             Ok(())

@@ -34,7 +34,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
 
 /// What is to be said about a jobfile that could be read. A store that cannot be read has no past.
 pub(super) fn of(context: &Context, jobfile: Jobfile) -> Report {
-    let store = context.open_read().ok().flatten();
+    let store = context.open_if_there().ok().flatten();
     let past = Past::of(store.as_ref(), context.now.wall);
     Report::of(&jobfile).forewarned(jobfile, &past, context.now.wall)
 }

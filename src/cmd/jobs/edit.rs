@@ -18,6 +18,7 @@ use crate::cmd::said;
 use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
 use crate::core::noun::count;
 use crate::facts::check::Report;
+use crate::facts::doctor::unit;
 use crate::facts::jobs::with_environment;
 use crate::jobfile::{self, STARTER};
 use crate::os::editor::{self, Ended};
@@ -33,6 +34,11 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     // was.
     context.state_dir()?;
     let original = Original::read(&path)?;
+    if original.bytes.is_none()
+        && let Some(elsewhere) = context.system_supervisor("edit")
+    {
+        context.say(&elsewhere);
+    }
     let editor = editor::find().ok_or_else(|| {
         Failure::no("no editor: neither `editor` nor `vi` is installed")
             .hint("set VISUAL or EDITOR to one")
@@ -141,7 +147,15 @@ fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
     let answer = if context.is_supervised()? {
         Some(reload::ask(context)?)
     } else {
-        context.say("no supervisor is running: `jobctl run` reads it when it starts");
+        context.say(&match context.system_jobfile().is_some_and(|of_system| of_system == path) {
+            true => "the supervisor of the system loads it by itself; `sudo jobctl reload` says \
+                     whether it does"
+                .to_owned(),
+            false => {
+                let start = unit::start_command(context.caller.is_root);
+                format!("no supervisor is running: start it with {start}")
+            }
+        });
         None
     };
     out.answer(&facts(path, true, answer.as_ref()), |out| {
@@ -191,7 +205,13 @@ impl Original {
 
     /// Better said before the editor starts than after.
     fn refuse_if_not_writable(&self) -> Result<()> {
-        let refuse = |path: &Path, errno: nix::Error| Failure::of_file(path, &errno.into());
+        let refuse = |path: &Path, errno: nix::Error| {
+            let failure = Failure::of_file(path, &errno.into());
+            if errno != nix::Error::EACCES {
+                return failure;
+            }
+            failure.hint(format!("use `sudo jobctl --jobfile {} edit`", self.path.display()))
+        };
         let dir = self.dir();
         let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
         let flags = AccessFlags::W_OK | AccessFlags::X_OK;

@@ -44,7 +44,9 @@ pub(super) fn say(
     draft: Option<(&Path, &[u8])>,
 ) {
     let Some(terminal) = Terminal::of(&io::stderr()) else {
-        return said::lines(problems);
+        let texts = problems.iter().map(ToString::to_string);
+        let texts: Vec<_> = texts.map(|text| context.reaching(&text).into_owned()).collect();
+        return said::lines(&texts);
     };
     let has_color = has_color(context.global.color, Some(terminal));
     let mut texts: HashMap<PathBuf, String> = HashMap::new();
@@ -62,7 +64,7 @@ pub(super) fn say(
             said::plain(&format!("{line}\n{}\n", style.paint(&caret, has_color)));
         }
         if let Some(hint) = &problem.hint {
-            said::text(&format!("hint: {hint}\n"));
+            said::text(&format!("hint: {}\n", context.reaching(hint)));
         }
         said::plain("\n");
     }

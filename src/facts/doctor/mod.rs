@@ -1,7 +1,7 @@
 //! Whether all around the supervisor is well, and the command that mends what is not.
 
 mod machine;
-mod unit;
+pub(crate) mod unit;
 
 use std::path::Path;
 

@@ -34,11 +34,7 @@ fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding
 /// Whether one runs, and of which version.
 pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     if !patient.is_supervised {
-        let start = if has_systemd() {
-            format!("`systemctl {}start jobctl`, or `jobctl run`", user_option(patient))
-        } else {
-            "`jobctl run`".to_owned()
-        };
+        let start = start_command(patient.caller.is_root);
         return Ok(vec![Finding::bad("supervisor", "not running: no runs start", start)]);
     }
     let row = patient.store.as_ref().map(Store::supervisor).transpose()?.unwrap_or_default();
@@ -142,6 +138,18 @@ pub(super) fn has_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
+/// What starts a supervisor.
+pub(crate) fn start_command(is_root: bool) -> String {
+    match has_systemd() {
+        true => format!("`systemctl {}start jobctl`, or `jobctl run`", option_of(is_root)),
+        false => "`jobctl run`".to_owned(),
+    }
+}
+
 fn user_option(patient: &Patient<'_>) -> &'static str {
-    if patient.caller.is_root { "" } else { "--user " }
+    option_of(patient.caller.is_root)
+}
+
+fn option_of(is_root: bool) -> &'static str {
+    if is_root { "" } else { "--user " }
 }

@@ -6,8 +6,10 @@
 mod batch;
 
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 
+use clap::Args;
 use serde::Serialize;
 
 use crate::cli;
@@ -27,7 +29,14 @@ use batch::Aim;
 /// Answers `jobctl enqueue`.
 pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> Result<Exit> {
     let (name, arguments) = split(args)?;
-    let jobs = Jobs::load(context, context.open_read()?.as_ref())?;
+    if std::io::stderr().is_terminal()
+        && let Some(option) = option_among(arguments)
+    {
+        context.say(&format!(
+            "`{option}` is an argument of the command; options of `jobctl enqueue` stand before the job"
+        ));
+    }
+    let jobs = Jobs::load(context, context.open_if_there()?.as_ref())?;
     let job = jobs.find(&name.to_string_lossy())?;
     let addition = addition(context, args, job)?;
     if args.wait && !context.is_supervised()? {
@@ -127,6 +136,17 @@ fn split(args: &cli::Enqueue) -> Result<(&OsStr, &[OsString])> {
         return Err(Failure::usage("enqueue: the key is empty"));
     }
     Ok((name, arguments))
+}
+
+/// The first argument that is an option of this command, in the wrong place perhaps.
+fn option_among(arguments: &[OsString]) -> Option<&str> {
+    let command = cli::Enqueue::augment_args(clap::Command::new("enqueue"));
+    let is_own = |word: &&str| {
+        let long = word.strip_prefix("--").map(|long| long.split('=').next().unwrap_or(long));
+        command.get_arguments().any(|arg| long.is_some() && arg.get_long() == long)
+    };
+    let words = arguments.iter().filter_map(|word| word.to_str());
+    words.take_while(|word| *word != "--").find(is_own)
 }
 
 fn separator(args: &cli::Enqueue) -> Option<Separator> {
@@ -298,7 +318,7 @@ fn ids_words(added: &[Added]) -> String {
 
 /// What keeps the job's runs waiting, if it is a pause, a shadow or a stop.
 fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
-    let Some(store) = context.open_read()? else {
+    let Some(store) = context.open_if_there()? else {
         return Ok(None);
     };
     let (now, everything) = (context.now.wall, store.supervisor()?);
@@ -355,6 +375,20 @@ mod tests {
         assert_eq!(name, "resize");
         assert_eq!(arguments, ["--key", "-v", "--", "--lines"]);
         assert_eq!((args.priority, args.key), (Some(-5), None));
+    }
+
+    #[test]
+    fn an_option_behind_the_job_is_noticed_unless_it_is_meant() {
+        for (line, option) in [
+            (&["resize", "a", "--wait"][..], Some("--wait")),
+            (&["resize", "--key=k"], Some("--key=k")),
+            (&["resize", "--", "--wait"], None),
+            (&["resize", "--verbose", "-v", "wait"], None),
+        ] {
+            let args = args_of(line);
+            let (_, arguments) = split(&args).unwrap();
+            assert_eq!(option_among(arguments), option, "{line:?}");
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ fn environment_of_supervisor(context: &Context) -> Result<Option<Vec<(OsString, 
     if !context.is_supervised()? {
         return Ok(None);
     }
-    let Some(store) = context.open_read()? else {
+    let Some(store) = context.open_if_there()? else {
         return Ok(None);
     };
     let pid = store.supervisor()?.pid;

@@ -43,7 +43,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
     loop {
         match &store {
             Some(store) => watch.look(context, store, out)?,
-            None => store = context.open_read()?,
+            None => store = context.open_if_there()?,
         }
         if wait(out)? == Waited::ReaderGone {
             return Ok(Exit::Done);

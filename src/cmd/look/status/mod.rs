@@ -57,7 +57,7 @@ pub(crate) fn print_once(
         status: &status,
         viewer: &context.viewer(),
         jobctl: context.jobctl(),
-        elsewhere: context.system_supervisor(),
+        elsewhere: context.system_supervisor("status"),
         lines_max: lines_max.filter(|_| !args.all),
         is_failed_only: args.failed,
     };
@@ -86,12 +86,12 @@ fn quiet(args: &cli::Status, overview: &Overview, now: Wall) -> Exit {
 pub(crate) fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs> {
     match Jobs::load(context, store) {
         Ok(jobs) => Ok(jobs),
-        Err(failure) if rows.is_empty() => Err(match context.system_supervisor() {
+        Err(failure) if rows.is_empty() => Err(match context.system_supervisor("status") {
             Some(elsewhere) => failure.hint(elsewhere),
             None => failure,
         }),
         Err(failure) => {
-            failure.print();
+            context.failure(failure).print();
             Ok(Jobs::none())
         }
     }

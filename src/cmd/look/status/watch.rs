@@ -27,7 +27,7 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     let mut version = None;
     loop {
         let context = Context::of_process(context.global.clone());
-        let store = context.open_read()?;
+        let store = context.open_if_there()?;
         let stdout = io::stdout();
         let screen = Terminal::of(&stdout).filter(|_| terminal::obeys_sequences());
         let supervised = context.is_supervised()?;
