@@ -21,9 +21,9 @@ nextest *arguments:
 ci:
     .ci/run
 
-# Mutants of `core` that its own unit tests do not notice; with a file, those of that one.
-mutants file="src/core/**":
-    CARGO_PROFILE_TEST_DEBUG=0 cargo mutants --file '{{file}}'
+# Changes to the rules of `core` that its own tests do not notice; with files, those of these.
+mutants *files:
+    contrib/mutants {{files}}
 
 # The figures of the README.
 bench *arguments:

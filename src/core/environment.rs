@@ -185,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn one_file_is_enough_to_be_not_whole() {
+        let text = |path: Option<&str>| Sources {
+            env_file: path.map(str::to_owned),
+            values: vec![("B".into(), EnvValue::Text("text".into()))],
+            ..Sources::default()
+        };
+        assert!(text(None).is_whole());
+        assert!(!text(Some("/env")).is_whole());
+        assert!(!Sources { env_file: None, ..sources() }.is_whole());
+    }
+
+    #[test]
     fn without_files_nothing_is_read() {
         let broken = Sources { env_file: Some("/none".into()), ..sources() };
         assert!(!broken.is_whole());

@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn json_means_the_same_and_moves_no_cursor() {
+        for (from, to) in [
+            (r#"{"a":"plain"}"#, r#"{"a":"plain"}"#),
+            ("[\"\u{9b}2J\u{7f}\"]", r#"["\u009b2J\u007f"]"#),
+            ("[\"\u{e0041}\"]", r#"["\udb40\udc41"]"#),
+        ] {
+            assert_eq!(json(from), to);
+        }
+    }
+
+    #[test]
     fn sequences_of_a_terminal_are_left_out() {
         for (from, to) in [
             ("plain", "plain"),

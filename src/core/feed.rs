@@ -78,6 +78,13 @@ mod tests {
     }
 
     #[test]
+    fn the_last_byte_that_is_allowed_is_taken() {
+        let mut lines = Lines { bytes: BYTES_MAX - 1, ..Lines::default() };
+        assert_eq!(lines.take(b"x"), Ok(()));
+        assert_eq!(lines.take(b"x"), Err("standard output: more than 256 MiB".to_owned()));
+    }
+
+    #[test]
     fn what_no_command_can_take_is_named_by_its_line() {
         let long = vec![b'x'; 65_536];
         let mut lines = Lines::default();

@@ -540,6 +540,48 @@ mod tests {
     }
 
     #[test]
+    fn a_name_comes_back_as_it_was_written() {
+        assert_eq!(
+            Name::parse("db.backup").map(|name| name.as_str().to_owned()).as_deref(),
+            Ok("db.backup")
+        );
+    }
+
+    #[test]
+    fn only_a_former_name_is_one() {
+        let was = Box::from([Name::parse("old").unwrap(), Name::parse("older").unwrap()]);
+        let job = Job {
+            name: Name::parse("new").unwrap(),
+            command: CommandLine::Shell("true".into()),
+            schedules: Box::default(),
+            timezone: None,
+            policy: Arc::new(Policy { was, ..Policy::default() }),
+        };
+        assert!(job.was("old") && job.was("older"));
+        assert!(!job.was("new") && !job.was("oldest"));
+    }
+
+    #[test]
+    fn a_success_holds_its_key_for_as_long_as_the_job_says() {
+        let holds = |secs| {
+            let policy = Policy { key_for: Duration::from_secs(secs), ..Policy::default() };
+            policy.key_held_since(Wall::from_secs(100))
+        };
+        assert_eq!(holds(0), None);
+        assert_eq!(holds(60), Some(Wall::from_secs(40)));
+    }
+
+    #[test]
+    fn the_environment_is_passed_unless_the_job_says_no_or_has_a_user_of_its_own() {
+        let passes = |inherit_env, user: Option<&str>| {
+            let user = user.map(Into::into);
+            Policy { inherit_env, user, ..Policy::default() }.passes_env()
+        };
+        assert!(passes(None, None) && passes(Some(true), Some("ann")));
+        assert!(!passes(Some(false), None) && !passes(None, Some("ann")));
+    }
+
+    #[test]
     fn a_name_is_safe_as_a_file_name_and_is_no_run_id() {
         for good in ["a", "A9", "db.backup_2-x", "9lives", &"x".repeat(64)] {
             assert!(Name::parse(good).is_ok(), "{good}");

@@ -48,3 +48,61 @@ pub(crate) fn instants(zone: &Zone, time: NaiveDateTime) -> (Wall, Wall) {
     let first = found.clone().map(at).min().unwrap_or_else(|| at(before));
     (first, found.map(at).max().unwrap_or(first))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::schedule::Transition;
+
+    const HOUR: i64 = 3600;
+
+    /// An hour east of UTC; two from hour 100 to hour 300.
+    fn zone() -> Zone {
+        let change = |hour, offset_secs| Transition { at_secs: hour * HOUR, offset_secs };
+        Zone {
+            name: "test".into(),
+            offset_first_secs: 3600,
+            transitions: Box::from([change(100, 7200), change(300, 3600)]),
+        }
+    }
+
+    fn at(hour: i64, minute: i64) -> Wall {
+        Wall::from_secs(hour * HOUR + minute * 60)
+    }
+
+    fn shown(hour: i64, minute: i64) -> NaiveDateTime {
+        DateTime::from_timestamp(hour * HOUR + minute * 60, 0).unwrap().naive_utc()
+    }
+
+    #[test]
+    fn a_change_counts_from_its_first_second_on() {
+        let (forward, back) = (100 * HOUR, 300 * HOUR);
+        for (secs, offset) in
+            [(0, 3600), (forward - 1, 3600), (forward, 7200), (back - 1, 7200), (back, 3600)]
+        {
+            assert_eq!(offset_at(&zone(), secs), offset, "{secs}");
+        }
+        assert_eq!(local(&zone(), at(99, 59)), Some(shown(100, 59)));
+        assert_eq!(local(&zone(), at(100, 0)), Some(shown(102, 0)));
+        assert_eq!(local(&zone(), Wall::from_ms(i64::MAX)), None);
+    }
+
+    #[test]
+    fn a_time_stands_with_the_offset_of_its_instant() {
+        assert_eq!(with_offset(&zone(), at(9, 0)), "1970-01-01T10:00:00.000+01:00");
+        assert_eq!(with_offset(&zone(), at(100, 0)), "1970-01-05T06:00:00.000+02:00");
+        assert_eq!(with_offset(&zone(), Wall::from_ms(i64::MAX)), format!("{} ms", i64::MAX));
+    }
+
+    #[test]
+    fn a_clock_shows_most_times_once_some_twice_and_some_never() {
+        for (time, first, last) in [
+            (shown(9, 0), at(8, 0), at(8, 0)),
+            (shown(110, 0), at(108, 0), at(108, 0)),
+            (shown(301, 30), at(299, 30), at(300, 30)),
+            (shown(101, 30), at(100, 30), at(100, 30)),
+        ] {
+            assert_eq!(instants(&zone(), time), (first, last), "{time}");
+        }
+    }
+}

@@ -118,3 +118,49 @@ fn names<'a>(mut names: impl ExactSizeIterator<Item = &'a Job>) -> String {
     }
     list(&words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::job::{CommandLine, Name, Policy};
+    use crate::core::schedule::HashSeed;
+
+    fn job(name: &str, schedule: &str) -> Job {
+        let seed = HashSeed { seed: "", job: name };
+        let parsed = Schedule::parse(schedule, seed).unwrap();
+        Job {
+            name: Name::parse(name).unwrap(),
+            command: CommandLine::Shell("true".into()),
+            schedules: Box::from([(schedule.into(), parsed)]),
+            timezone: None,
+            policy: std::sync::Arc::new(Policy::default()),
+        }
+    }
+
+    fn utc() -> Rc<Zone> {
+        let (offset_first_secs, transitions) = (0, Box::default());
+        Rc::new(Zone { name: "UTC".into(), offset_first_secs, transitions })
+    }
+
+    #[test]
+    fn a_schedule_is_warned_of_at_its_place_with_a_hint() {
+        let jobs = [job("a", "0 3 * * *"), job("b", "*/7 * * * *"), job("c", "@every 7m")];
+        let findings = look(&jobs, &|_| utc(), Wall::from_secs(0));
+        assert_eq!(findings[0].about, About::Schedule(1, 0), "{findings:?}");
+        assert!(findings[0].hint.is_some());
+        assert!(findings[1..].iter().all(|finding| finding.about == About::File), "{findings:?}");
+    }
+
+    #[test]
+    fn names_are_listed_as_a_sentence_has_them() {
+        let list = |count: usize| {
+            let jobs: Vec<Job> = (0..count).map(|nth| job(&format!("j{nth}"), "@daily")).collect();
+            names(jobs.iter())
+        };
+        assert_eq!(list(0), "");
+        assert_eq!(list(1), "`j0`");
+        assert_eq!(list(2), "`j0` and `j1`");
+        assert_eq!(list(5), "`j0`, `j1`, `j2`, `j3` and `j4`");
+        assert_eq!(list(7), "`j0`, `j1`, `j2`, `j3` and 3 more");
+    }
+}
