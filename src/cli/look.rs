@@ -24,7 +24,7 @@ pub(crate) struct Status {
     /// Show every job, however many there are
     #[arg(long, conflicts_with = "job")]
     pub(crate) all: bool,
-    /// Refresh until interrupted
+    /// Refresh every second; on a terminal, ? lists the keys
     #[arg(long)]
     pub(crate) watch: bool,
 }

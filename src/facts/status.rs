@@ -20,6 +20,9 @@ use crate::store::{Filter, JobRow, RunRow, Store, StoreError, Untold};
 /// Runs of each kind that people are shown.
 const RUNS_MAX: u32 = 10;
 
+/// Runs of each kind that are looked at for those of some jobs.
+const FILTERED_MAX: u32 = 1000;
+
 /// Queues of so many jobs are looked at for what starts next.
 const QUEUES_MAX: usize = 200;
 
@@ -51,10 +54,23 @@ pub(crate) enum Extent {
 pub(crate) struct Wanted<'a> {
     /// Only this job.
     pub(crate) job: Option<&'a str>,
+    /// Only jobs with this in their names.
+    pub(crate) part: Option<&'a str>,
     /// Only jobs with failed runs that nobody has acknowledged.
     pub(crate) failed: bool,
     /// How much.
     pub(crate) extent: Extent,
+}
+
+impl Wanted<'_> {
+    fn shows(&self, job: &str) -> bool {
+        self.part.is_none_or(|part| job.contains(part))
+    }
+
+    /// How many of all runs are read, of which some may be of jobs that are not wanted.
+    fn runs_max(&self) -> u32 {
+        self.part.map_or(RUNS_MAX, |_| FILTERED_MAX)
+    }
 }
 
 /// All of it.
@@ -100,13 +116,6 @@ pub(crate) struct List<T> {
 impl<T> Default for List<T> {
     fn default() -> Self {
         Self { count: 0, runs: Vec::new() }
-    }
-}
-
-impl<T> List<T> {
-    /// Whether there are no more than are listed at the most.
-    fn is_whole(&self) -> bool {
-        self.count <= i64::from(RUNS_MAX)
     }
 }
 
@@ -164,7 +173,7 @@ pub(crate) enum Why {
 impl<'a> Status<'a> {
     /// Gathers it; of a job that was asked for and is not there it has no job.
     pub(crate) fn gather(from: &Sources<'a>, wanted: Wanted<'_>) -> Result<Self, StoreError> {
-        let mut jobs = jobs(from, wanted.job);
+        let mut jobs = jobs(from, wanted);
         if wanted.failed {
             jobs.retain(|job| job.failed > 0);
         }
@@ -182,7 +191,7 @@ impl<'a> Status<'a> {
                 status.closely = job.map(|job| closely::read(from, job)).transpose()?;
             }
             (Extent::Page | Extent::All, None) => {
-                status.lists = lists(from, &status.jobs, wanted.failed)?;
+                status.lists = lists(from, &status.jobs, wanted)?;
                 sort(&mut status.jobs);
                 if wanted.extent == Extent::Page && !wanted.failed {
                     status.choose();
@@ -237,9 +246,9 @@ impl<'a> Status<'a> {
 
 /// Jobs of the jobfile, or the one that was asked for, and those of the store that are not in it
 /// but still have something to do or to say; by name.
-fn jobs<'a>(from: &Sources<'a>, asked: Option<&str>) -> Vec<JobStatus<'a>> {
+fn jobs<'a>(from: &Sources<'a>, wanted: Wanted<'_>) -> Vec<JobStatus<'a>> {
     let Sources { overview, jobs, .. } = *from;
-    let is_asked = |name: &str| asked.is_none_or(|asked| asked == name);
+    let is_asked = |name: &str| wanted.job.is_none_or(|asked| asked == name) && wanted.shows(name);
     let known = jobs.jobs.iter().filter(|job| is_asked(job.name.as_str()));
     let known = known.map(|job| {
         let name = job.name.as_str();
@@ -263,7 +272,7 @@ fn sort(jobs: &mut [JobStatus<'_>]) {
 fn lists(
     from: &Sources<'_>,
     jobs: &[JobStatus<'_>],
-    is_failed_only: bool,
+    wanted: Wanted<'_>,
 ) -> Result<Lists, StoreError> {
     let Some(store) = from.store else {
         return Ok(Lists::default());
@@ -272,15 +281,21 @@ fn lists(
         jobs.iter().filter_map(|job| job.row).map(counter).sum::<i64>()
     };
     let failed = failures::of_jobs(store, jobs, RUNS_MAX as usize)?;
-    if is_failed_only {
+    if wanted.failed {
         return Ok(Lists { failed, ..Lists::default() });
     }
-    let running = newest_in(from, store, &[State::Running], total(|row| row.running))?;
+    let count = total(|row| row.running);
+    let runs = match count {
+        0 => Vec::new(),
+        _ => newest_in(from, store, &[State::Running], wanted)?,
+    };
+    let running = List { count, runs };
     let states = [State::Queued, State::Retrying, State::Scheduled];
-    let waiting = total(|row| row.queued + row.retrying + row.scheduled);
-    let List { count, runs } = match newest_in(from, store, &states, waiting)? {
-        list if list.is_whole() => list,
-        list => List { count: list.count, runs: next_to_start(store, jobs)? },
+    let count = total(|row| row.queued + row.retrying + row.scheduled);
+    let runs = match count {
+        0 => Vec::new(),
+        count if count <= i64::from(RUNS_MAX) => newest_in(from, store, &states, wanted)?,
+        _ => next_to_start(store, jobs)?,
     };
     let waiting = List { count, runs: with_why(from, store, runs)? };
     Ok(Lists { running, waiting, failed })
@@ -313,23 +328,24 @@ pub(super) fn with_why(
     runs.into_iter().map(with_why).collect()
 }
 
-/// The newest runs in these states, if there are any, with what they say now.
+/// The newest runs in these states, with what they say now.
 fn newest_in(
     from: &Sources<'_>,
     store: &Store,
     states: &[State],
-    count: i64,
-) -> Result<List<RunRow>, StoreError> {
+    wanted: Wanted<'_>,
+) -> Result<Vec<RunRow>, StoreError> {
     let mut runs = Vec::new();
-    for state in states.iter().filter(|_| count > 0) {
+    for state in states {
         // State by state: only within one of them the index has the runs in their order.
         let filter = Filter { states: vec![*state], ..Filter::default() };
-        runs.extend(store.runs(&filter, Some(RUNS_MAX))?);
+        runs.extend(store.runs(&filter, Some(wanted.runs_max()))?);
     }
+    runs.retain(|run| wanted.shows(&run.job));
     runs.sort_by_key(|run| std::cmp::Reverse(run.id));
     runs.truncate(RUNS_MAX as usize);
     live::fill_in(from.state_dir, &mut runs);
-    Ok(List { count, runs })
+    Ok(runs)
 }
 
 /// Of a long queue, what starts next as far as can be told: what is queued, then what falls due.
@@ -424,7 +440,7 @@ pub(crate) mod tests {
     ) -> Status<'a> {
         let state_dir = Path::new("/nowhere");
         let sources = Sources { overview, jobs, store: None, state_dir, now };
-        Status::gather(&sources, Wanted { job: None, failed: false, extent }).unwrap()
+        Status::gather(&sources, Wanted { job: None, part: None, failed: false, extent }).unwrap()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, raise, sigaction, sigprocmask,
 };
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{pipe2, read};
@@ -223,12 +223,21 @@ impl Drop for Sheltered {
     }
 }
 
+/// Lets a signal do to this process what it does without a handler; returns where it only stopped
+/// it for a while.
+pub(crate) fn obey(signal: Signal) -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    let former = dispose(signal, &default)?;
+    raise(signal)?;
+    dispose(signal, &former).map(drop)
+}
+
 extern "C" fn on_nothing(_signal: libc::c_int) {}
 
 #[expect(unsafe_code, reason = "a handler runs between any two instructions")]
 fn dispose(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
-    // SAFETY: the action is that of `on_nothing`, which does nothing, or one that was in force
-    // before.
+    // SAFETY: the action is that of `on_nothing`, which does nothing, the default, or one that was
+    // in force before.
     Ok(unsafe { sigaction(signal, action) }?)
 }
 

@@ -1,12 +1,19 @@
-//! What a person sees: whether a stream is a terminal, how wide it is, whether it shows colour.
+//! What a person sees: whether a stream is a terminal, how wide it is, whether it shows colour; and
+//! the keys that they press.
 
+use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
-use std::io::IsTerminal;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Mutex, PoisonError};
 
 use nix::libc;
 use nix::pty::Winsize;
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
+use nix::unistd::{getpgrp, tcgetpgrp};
 
 /// Columns of a terminal that does not say.
 const WIDTH_DEFAULT: usize = 80;
@@ -83,9 +90,107 @@ fn window_size(stream: BorrowedFd<'_>) -> Option<Winsize> {
     Some(size)
 }
 
+/// How the terminal was before its keys were taken; none while they are not.
+static BEFORE: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
+
+/// A terminal whose keys come one by one and unseen. It is as before when this is dropped, and when
+/// the process panics.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    input: OwnedFd,
+    /// How it was; not known as long as another process group has it.
+    before: OnceCell<Termios>,
+}
+
+impl Keys {
+    /// Those of a terminal; none if it is something else.
+    pub(crate) fn of(input: &(impl AsFd + IsTerminal)) -> io::Result<Option<Self>> {
+        if !input.is_terminal() {
+            return Ok(None);
+        }
+        let input = input.as_fd().try_clone_to_owned()?;
+        give_back_in_panic();
+        let keys = Self { input, before: OnceCell::new() };
+        keys.take()?;
+        Ok(Some(keys))
+    }
+
+    /// Takes them, at first or again. Signals of the keyboard stay signals. Does nothing in the
+    /// background, where it would stop the process.
+    pub(crate) fn take(&self) -> io::Result<()> {
+        if !is_foreground(self.input.as_fd()) {
+            return Ok(());
+        }
+        let now = tcgetattr(&self.input)?;
+        take(&self.input, self.before.get_or_init(|| now))
+    }
+
+    /// Whether there is something to read for this process.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.input.as_fd()).filter(|fd| is_foreground(*fd))
+    }
+
+    /// Reads what was typed; nothing is the end.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; 256];
+        let len = nix::unistd::read(&self.input, &mut bytes)?;
+        bytes.truncate(len);
+        Ok(bytes)
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Makes a terminal whose keys were taken as it was before.
+pub(crate) fn give_back() {
+    let taken = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((input, before)) = taken {
+        // Where it is gone, there is nothing to give back.
+        let _ = tcsetattr(&input, SetArg::TCSANOW, &before);
+    }
+}
+
+fn take(input: &OwnedFd, before: &Termios) -> io::Result<()> {
+    let saved = (input.try_clone()?, before.clone());
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+    let mut unseen = before.clone();
+    unseen.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+    unseen.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+    unseen.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+    Ok(tcsetattr(input, SetArg::TCSANOW, &unseen)?)
+}
+
+fn give_back_in_panic() {
+    let former = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        give_back();
+        former(panic);
+    }));
+}
+
+fn is_foreground(terminal: BorrowedFd<'_>) -> bool {
+    tcgetpgrp(terminal) == Ok(getpgrp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let before = tcgetattr(&pty.slave).unwrap();
+        take(&pty.slave, &before).unwrap();
+        let flags = || tcgetattr(&pty.slave).unwrap().local_flags;
+        assert!(!flags().intersects(LocalFlags::ICANON | LocalFlags::ECHO));
+        give_back_in_panic();
+        std::thread::spawn(|| panic!("to be seen to")).join().unwrap_err();
+        assert_eq!(flags(), before.local_flags);
+    }
 
     #[test]
     fn a_file_is_no_terminal() {

@@ -67,4 +67,5 @@ mod terminals;
 mod trust;
 mod verbs;
 mod watch;
+mod watch_keys;
 mod why;

@@ -89,7 +89,7 @@ pub(crate) struct JobReport<'a> {
 impl<'a> Report<'a> {
     /// Gathers it; jobs that were asked for and are not there are left out.
     pub(crate) fn gather(from: &Sources<'a>, asked: &Asked<'_>) -> Result<Self, StoreError> {
-        let wanted = Wanted { job: None, failed: false, extent: Extent::All };
+        let wanted = Wanted { job: None, part: None, failed: false, extent: Extent::All };
         let Status { supervisor, mut jobs, .. } = Status::gather(from, wanted)?;
         let is_asked = |name: &str| asked.jobs.is_empty() || asked.jobs.iter().any(|it| it == name);
         jobs.retain(|job| is_asked(job.name));

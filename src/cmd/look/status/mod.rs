@@ -2,6 +2,7 @@
 //! failed.
 
 mod job;
+mod keys;
 mod page;
 mod runs;
 mod text;
@@ -24,14 +25,23 @@ pub(crate) fn answer(context: &Context, args: &cli::Status, out: &mut Out) -> Re
         return watch::watch(context, args);
     }
     let store = context.open_read()?;
-    print_once(context, args, (store.as_ref(), None), out)
+    print_once(context, (args, &Part::default()), store.as_ref(), out)
 }
 
-/// Prints the page as it is now, in so many lines if it can be.
-pub(crate) fn print_once(
+/// What is shown of the page.
+#[derive(Debug, Default)]
+struct Part<'a> {
+    /// So many lines, if it can be.
+    lines_max: Option<usize>,
+    /// Jobs with this in their names.
+    jobs: Option<&'a str>,
+}
+
+/// Prints the page as it is now.
+fn print_once(
     context: &Context,
-    args: &cli::Status,
-    (store, lines_max): (Option<&Store>, Option<usize>),
+    (args, part): (&cli::Status, &Part<'_>),
+    store: Option<&Store>,
     out: &mut Out,
 ) -> Result<Exit> {
     // All is read as it was at one moment, which is over before anything is printed: a reader may
@@ -45,7 +55,7 @@ pub(crate) fn print_once(
         overview.supervisor.jobfile = Some(context.jobfile()?.display().to_string());
     }
     let jobs = &load_jobs(context, store, &overview.rows)?;
-    let wanted = wanted(args, out);
+    let wanted = Wanted { part: part.jobs, ..wanted(args, out) };
     let (state_dir, now) = (context.state_dir()?, context.now.wall);
     let sources = Sources { overview: &overview, jobs, store, state_dir, now };
     let status = Status::gather(&sources, wanted)?;
@@ -58,7 +68,7 @@ pub(crate) fn print_once(
         viewer: &context.viewer(),
         jobctl: context.jobctl(),
         elsewhere: context.system_supervisor("status"),
-        lines_max: lines_max.filter(|_| !args.all),
+        lines_max: part.lines_max.filter(|_| !args.all),
         is_failed_only: args.failed,
     };
     out.answer(&status, |out| page.print(out))
@@ -70,7 +80,7 @@ fn wanted<'a>(args: &'a cli::Status, out: &Out) -> Wanted<'a> {
         (false, true) => Extent::All,
         (false, false) => Extent::Page,
     };
-    Wanted { job: args.job.as_deref(), failed: args.failed, extent }
+    Wanted { job: args.job.as_deref(), part: None, failed: args.failed, extent }
 }
 
 /// Only the exit code: what is worse wins.

@@ -1,87 +1,153 @@
-//! `jobctl status --watch`: the page again and again.
+//! `jobctl status --watch`: the page again and again, and the keys that move it.
 
-use anyhow::Context as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anyhow::Context as _;
+use nix::sys::signal::Signal;
+
 use crate::cli;
-use crate::cmd::look::status::print_once;
+use crate::cmd::look::status::keys::{View, parse};
+use crate::cmd::look::status::{Part, print_once};
 use crate::cmd::output::Sheet;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::os::poll;
-use crate::os::terminal::{self, Terminal};
+use crate::os::signals::{self, SelfPipe};
+use crate::os::terminal::{self, Keys, Terminal};
+use crate::store::Store;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// To the first cell of the screen; the rest of a line, and of the screen, is empty (ECMA-48: CUP,
-/// EL, ED). What is there is written over, not taken away first, so that nothing flickers.
-const HOME: &str = "\x1b[H";
-const LINE_END: &str = "\x1b[K\n";
-const END: &str = "\x1b[J";
+/// How long the rest of a key's sequence may take.
+const REST_OF_KEY: Duration = Duration::from_millis(50);
+
+/// Takes the line below the page away (ECMA-48: EL).
+const NO_LINE: &str = "\r\x1b[K";
+
+/// Signals that end this process or stop it for a while, after the terminal is as it was.
+const OBEYED: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 
 /// Prints the page each second over the one before, as much as fits; where nothing can be printed
-/// over, below it when something has changed. Ends when it is interrupted, or when nobody reads any
-/// more.
+/// over, below it when something has changed. Ends with the key `q`, when it is interrupted, or
+/// when nobody reads any more.
 pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     let mut version = None;
+    let mut view = View::default();
+    let mut typist = match screen() {
+        Some(_) => Typist::of_stdin().context("the terminal")?,
+        None => None,
+    };
     loop {
         let context = Context::of_process(context.global.clone());
         let store = context.open_if_there()?;
-        let stdout = io::stdout();
-        let screen = Terminal::of(&stdout).filter(|_| terminal::obeys_sequences());
+        let screen = screen();
         let supervised = context.is_supervised()?;
-        let current = store.as_ref().map(crate::store::Store::stamp).transpose()?;
+        let current = store.as_ref().map(Store::stamp).transpose()?;
         let is_news = version.replace((current, supervised)) != Some((current, supervised));
         if screen.is_some() || is_news {
-            let sheet = Sheet::default();
-            let standard = Out::standard(&context.global);
-            let mut out = standard.onto(Box::new(sheet.clone()));
-            drop(standard);
             // The last line is where the cursor stays.
             let lines_max = screen.and_then(|screen| screen.height).map(|rows| rows - 1);
-            print_once(&context, args, (store.as_ref(), lines_max), &mut out)?;
-            out.flush()?;
-            let page = sheet.text();
-            let shown = match screen {
-                Some(_) => over(&page, lines_max),
+            let part = Part { lines_max: view.lines_max(lines_max), jobs: view.part() };
+            let (page, has_color) = page(&context, (args, &part), store.as_ref())?;
+            let line = typist.as_ref().map(|_| view.line(has_color)).unwrap_or_default();
+            write(&match screen {
+                Some(_) => view.compose(&page, lines_max, &line),
                 None => format!("{page}\n"),
-            };
-            let mut lock = stdout.lock();
-            lock.write_all(shown.as_bytes())
-                .and_then(|()| lock.flush())
-                .map_err(|error| Failure::of_output(&error))?;
+            })?;
         }
         drop(store);
-        poll::wait(&mut [], Some(EVERY)).context("cannot wait")?;
+        let is_over = match &mut typist {
+            Some(typist) => typist.wait(&mut view).context("the terminal")?,
+            None => poll::wait(&mut [], Some(EVERY)).map(|_| false).context("cannot wait")?,
+        };
+        if is_over {
+            write(NO_LINE)?;
+            return Ok(Exit::Done);
+        }
     }
 }
 
-/// The page as it is written over the one before; where it has more lines than there is room for,
-/// the last one says how many.
-fn over(page: &str, lines_max: Option<usize>) -> String {
-    let mut lines: Vec<&str> = page.lines().collect();
-    let max = lines_max.unwrap_or(usize::MAX).max(1);
-    let more = (lines.len() + 1).checked_sub(max).filter(|more| *more > 1);
-    let more = more.map(|more| format!("... {more} more lines"));
-    if let Some(more) = &more {
-        lines.truncate(max - 1);
-        lines.push(more);
-    }
-    let lines: String = lines.iter().flat_map(|line| [*line, LINE_END]).collect();
-    format!("{HOME}{lines}{END}")
+/// The terminal, if a page can be written over another one.
+fn screen() -> Option<Terminal> {
+    Terminal::of(&io::stdout()).filter(|_| terminal::obeys_sequences())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The page as it is now, and whether it has colour.
+fn page(
+    context: &Context,
+    what: (&cli::Status, &Part<'_>),
+    store: Option<&Store>,
+) -> Result<(String, bool)> {
+    let sheet = Sheet::default();
+    let standard = Out::standard(&context.global);
+    let mut out = standard.onto(Box::new(sheet.clone()));
+    drop(standard);
+    print_once(context, what, store, &mut out)?;
+    out.flush()?;
+    Ok((sheet.text(), out.has_color))
+}
 
-    #[test]
-    fn a_page_is_written_over_and_says_what_the_screen_has_no_room_for() {
-        let shown = |page: &str, max| over(page, max).replace(LINE_END, "|");
-        assert_eq!(shown("a\nb\nc\n", Some(3)), format!("{HOME}a|b|c|{END}"));
-        assert_eq!(shown("a\nb\nc\nd\n", Some(3)), format!("{HOME}a|b|... 2 more lines|{END}"));
-        assert_eq!(shown("a\n", None), format!("{HOME}a|{END}"));
-        assert_eq!(shown("", Some(0)), format!("{HOME}{END}"));
+fn write(text: &str) -> Result<()> {
+    let mut lock = io::stdout().lock();
+    let written = lock.write_all(text.as_bytes()).and_then(|()| lock.flush());
+    written.map_err(|error| Failure::of_output(&error))
+}
+
+/// Somebody with a keyboard.
+struct Typist {
+    keys: Keys,
+    signals: SelfPipe,
+    /// The beginning of a key.
+    pending: Vec<u8>,
+}
+
+impl Typist {
+    /// None where standard input is no terminal.
+    fn of_stdin() -> io::Result<Option<Self>> {
+        let Some(keys) = Keys::of(&io::stdin())? else {
+            return Ok(None);
+        };
+        let others = [Signal::SIGCONT, Signal::SIGWINCH];
+        let signals = SelfPipe::install(&[&OBEYED[..], &others].concat())?;
+        Ok(Some(Self { keys, signals, pending: Vec::new() }))
+    }
+
+    /// Waits until the page is to be shown again. Whether it was left instead.
+    fn wait(&mut self, view: &mut View) -> io::Result<bool> {
+        let timeout = if self.pending.is_empty() { EVERY } else { REST_OF_KEY };
+        let mut fds = vec![poll::readable(self.signals.fd())];
+        fds.extend(self.keys.fd().map(poll::readable));
+        let ready = poll::wait(&mut fds, Some(timeout))?;
+        let [is_signalled, is_typed] = [0, 1].map(|nth| fds.get(nth).is_some_and(poll::is_ready));
+        if ready > 0 && is_signalled {
+            self.obey()?;
+        }
+        if ready > 0 && is_typed {
+            let bytes = self.keys.read()?;
+            if bytes.is_empty() {
+                return Ok(true);
+            }
+            self.pending.extend(bytes);
+        } else if !self.pending.is_empty() {
+            // Nothing follows. A byte that is no key ends what it was.
+            self.pending.push(0);
+        }
+        let (keys, len) = parse(&self.pending);
+        self.pending.drain(..len);
+        Ok(keys.into_iter().any(|key| view.press(key)))
+    }
+
+    fn obey(&self) -> io::Result<()> {
+        let signals = self.signals.take()?;
+        for signal in signals.iter().filter(|signal| OBEYED.contains(signal)) {
+            // Where nobody reads any more, there is nothing to take away.
+            let _ = write(NO_LINE);
+            terminal::give_back();
+            signals::obey(*signal)?;
+        }
+        // After a stop, which may have been by a signal that cannot be handled.
+        self.keys.take()
     }
 }
