@@ -3,6 +3,7 @@
 //! It looks as the caller does and starts nothing. What only a run can find out, such as the rights
 //! of another user, is left to the run.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::core::env_file;
@@ -53,7 +54,7 @@ fn of_job(job: &Job) -> Vec<Remark> {
         None => true,
     };
     remarks.extend(files(policy));
-    remarks.extend(policy.output_file.as_deref().and_then(output_file));
+    remarks.extend(policy.output_file.as_deref().and_then(|path| output_file(path, &entry)));
     let path = path_of(policy, &entry);
     let search = Search { policy, path: &path, home: &entry.home, cwd: &cwd, fails: FAILS };
     if is_cwd_there {
@@ -72,16 +73,20 @@ fn directory(path: &Path) -> Option<String> {
     }
 }
 
-/// A file that output cannot be appended to.
-fn output_file(path: &str) -> Option<Remark> {
+/// What is wrong with a file that output of a user's command is to be appended to.
+fn output_file(path: &str, user: &UserEntry) -> Option<Remark> {
     let file = Path::new(path);
+    let dir = file.parent().unwrap_or(file);
+    // Others could put a link there, and root would write through it.
+    if user.name == "root" && dir.metadata().is_ok_and(|meta| meta.mode() & 0o002 != 0) {
+        let message =
+            format!("output_file {path}: every user may write in {}: not for root", dir.display());
+        return Some(("output_file", message, Some("use a directory such as /var/log".to_owned())));
+    }
     let why = match file.metadata() {
         Ok(meta) if meta.is_file() => return None,
         Ok(_) => "not a regular file".to_owned(),
-        Err(_) => {
-            let dir = file.parent().unwrap_or(file);
-            format!("directory {}: {}", dir.display(), directory(dir)?)
-        }
+        Err(_) => format!("directory {}: {}", dir.display(), directory(dir)?),
     };
     let message = format!("output_file {path}: {why}: no output is written to it");
     Some(("output_file", message, None))

@@ -1,11 +1,11 @@
 //! `output_file`: a log that other programs read and rotate gets all output, and costs no run.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use serde_json::Value;
 
-use crate::support::{House, answer_of, program};
+use crate::support::{DeadMount, House, Need, answer_of, is_root, program, skipped};
 
 #[test]
 fn each_attempt_appends_to_the_file_that_has_the_name_then() {
@@ -63,4 +63,41 @@ fn a_file_that_cannot_be_opened_is_said_and_the_run_goes_on() {
     assert_eq!(house.wait_state(run, "succeeded")["error"], Value::Null);
     assert_eq!(house.read("linked"), "said\n");
     assert!(!check.contains("link: "), "{check}");
+}
+
+#[test]
+fn check_warns_root_of_a_directory_in_which_others_may_put_a_link() {
+    if !is_root() {
+        return skipped(Need::Root, "only to root the files of others are a danger");
+    }
+    let house = House::new(
+        "[jobs.a]\ncommand = 'true'\noutput_file = '@T@/open/log'\n\
+         [jobs.b]\ncommand = 'true'\nuser = 'daemon'\ncwd = '/'\noutput_file = '@T@/open/log'\n",
+    );
+    fs::create_dir(house.path("open")).expect("it can be made");
+    let check = || house.ask(&["check"]).expect(0).err;
+    assert!(!check().contains("output_file"), "{}", check());
+    fs::set_permissions(house.path("open"), fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let said = check();
+    assert_eq!(said.matches("every user may write in ").count(), 1, "{said}");
+    assert!(said.contains("job `a`: output_file "), "{said}");
+}
+
+#[test]
+fn a_file_system_that_hangs_holds_up_neither_the_timeout_nor_another_job() {
+    let house = House::new(
+        "[jobs.a]\ncommand = 'true'\ntimeout = '1s'\noutput_file = '@T@/dead/log'\n\
+         [jobs.b]\ncommand = 'true'\n",
+    );
+    let Some(_dead) = DeadMount::at(&house, "dead") else {
+        return skipped(Need::Fuse, "a mount that never answers takes root and /dev/fuse");
+    };
+    let supervisor = house.start();
+    let (hangs, other) = (house.enqueue(&["a"]), house.enqueue(&["b"]));
+    house.wait_state(other, "succeeded");
+    let ended = house.wait_state(hangs, "failed");
+    assert_eq!(ended["reason"], "timeout");
+    let doing = format!("opening output_file {}", house.path("dead/log").display());
+    assert!(ended["error"].as_str().expect("it is said").contains(&doing), "{ended}");
+    assert_eq!(supervisor.stop(), 0);
 }
