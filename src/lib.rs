@@ -7,6 +7,8 @@ mod cli;
 mod cmd;
 mod core;
 mod crontab;
+#[cfg(feature = "door")]
+mod door;
 mod facts;
 mod jobfile;
 mod keeper;
@@ -19,6 +21,7 @@ pub mod properties;
 mod skipped;
 mod store;
 mod supervisor;
+mod verbs;
 mod wording;
 
 use std::process::ExitCode;
@@ -50,6 +53,10 @@ pub fn main() -> ExitCode {
     // The verb of the processes that a supervisor starts; people have no use for it.
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "keeper") {
         return keeper::main();
+    }
+    #[cfg(feature = "door")]
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "door") {
+        return door::main();
     }
     cmd::prepare();
     let mut out = Out::standard(&Global::default());

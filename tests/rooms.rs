@@ -14,6 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("keeper", &["os", "core"]),
     ("supervisor", &["keeper", "jobfile", "store", "os", "core"]),
     ("facts", &["keeper", "jobfile", "store", "os", "core"]),
+    ("verbs", &["store", "os", "core"]),
+    ("door", &["verbs", "wording", "facts", "jobfile", "store", "os", "core"]),
     ("cli", &["core"]),
     ("wording", &["facts", "store", "core"]),
     ("pages", &["wording", "facts", "store", "core"]),
@@ -21,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cmd",
         &[
             "cli",
+            "verbs",
             "pages",
             "wording",
             "facts",
@@ -39,9 +42,11 @@ const ROOMS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("askama", &["pages/"]),
     ("cron", &["core/schedule/"]),
+    ("hyper", &["door/"]),
     ("humantime", &["core/duration.rs", "jobfile/"]),
     ("jiff", &["os/zone.rs"]),
     ("rusqlite", &["store/"]),
+    ("tokio", &["door/"]),
     ("toml", &["cmd/state_key.rs", "jobfile/"]),
 ];
 

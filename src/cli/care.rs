@@ -27,6 +27,17 @@ pub(crate) struct Restore {
     pub(crate) file: PathBuf,
 }
 
+/// `jobctl token`.
+#[cfg(feature = "door")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  jobctl token shop\n\nPrints the token once, then the line for [door.tokens] of the jobfile, which has only its SHA-256"
+)]
+pub(crate) struct Token {
+    /// Name of the token: `token:NAME` in lists of the jobfile
+    pub(crate) name: String,
+}
+
 /// `jobctl completions`.
 #[derive(Debug, Args)]
 #[command(
@@ -55,7 +66,7 @@ pub(crate) enum Shell {
     after_help = "Examples:\n  jobctl man\n  jobctl man jobctl.toml\n  jobctl man > jobctl.1\n\nOn a terminal man(1) shows the page; elsewhere its source is printed"
 )]
 pub(crate) struct Man {
-    /// Page: jobctl (the command) or jobctl.toml (the jobfile)
+    /// Page: jobctl (the command), jobctl.toml (the jobfile) or jobctl-http (the door)
     #[arg(value_enum, default_value_t = Page::Command, hide_possible_values = true)]
     pub(crate) page: Page,
 }
@@ -69,6 +80,9 @@ pub(crate) enum Page {
     /// jobctl.toml(5)
     #[value(name = "jobctl.toml")]
     Jobfile,
+    /// jobctl-http(7)
+    #[value(name = "jobctl-http")]
+    Http,
 }
 
 /// `jobctl __complete`, called by completion scripts.

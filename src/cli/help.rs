@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Control", &["enqueue", "exec", "cancel", "ack", "wait", "pause", "resume"]),
     ("Jobfile", &["edit", "reload"]),
     ("Move", &["import", "export"]),
-    ("Care", &["doctor", "prune", "backup", "restore", "completions", "man", "help"]),
+    ("Care", &["doctor", "prune", "backup", "restore", "token", "completions", "man", "help"]),
 ];
 
 /// Where the description of a verb begins.

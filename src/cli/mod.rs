@@ -176,6 +176,9 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Restore the store from a backup
     Restore(Restore),
+    /// Make a token for the door
+    #[cfg(feature = "door")]
+    Token(Token),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Show a manual page

@@ -5,8 +5,10 @@ use std::io::{self, ErrorKind};
 pub(crate) use crate::core::reason::plain;
 
 use crate::cmd::{Exit, said};
+use crate::core::item::ItemError;
 use crate::os::paths::NoHome;
 use crate::store::StoreError;
+use crate::verbs::batch::AddError;
 
 /// An error for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,15 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// The same, where so many runs were done before it came.
+    pub(crate) fn after(self, done: u32) -> Self {
+        if done == 0 || self.message.is_empty() {
+            return self;
+        }
+        let runs = crate::core::noun::count(done as usize, "run");
+        Self { message: format!("{}; {runs} were done before that", self.message), ..self }
+    }
+
     /// Prints message and hint to standard error. If that is gone, there is nobody left to tell.
     pub(crate) fn print(&self) {
         if self.message.is_empty() {
@@ -107,6 +118,31 @@ impl From<StoreError> for Failure {
             | StoreError::Failed { .. } => Exit::System,
         };
         Self { message: error.to_string(), hint: error.hint().map(str::to_owned), code }
+    }
+}
+
+impl From<AddError> for Failure {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Store(error) => error.into(),
+            AddError::Restored => Self::system(error.to_string()),
+            AddError::Directory(error) => {
+                Self::system(format!("state directory: {}", plain(&error)))
+            }
+        }
+    }
+}
+
+impl From<ItemError> for Failure {
+    fn from(error: ItemError) -> Self {
+        let failure = Self::usage(error.to_string());
+        match (&error, error.hint()) {
+            (ItemError::KeyNeeds { .. }, _) => {
+                failure.hint("give that argument, or a key with --key")
+            }
+            (_, Some(hint)) => failure.hint(hint),
+            (_, None) => failure,
+        }
     }
 }
 
@@ -152,6 +188,12 @@ mod tests {
             (failure.message.as_str(), failure.code),
             ("standard output: no space left on device", Exit::System)
         );
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_is_told() {
+        let failure = Failure::system("the disk is gone").after(6);
+        assert_eq!(failure.message, "the disk is gone; 6 runs were done before that");
     }
 
     #[test]

@@ -85,6 +85,8 @@ fn dispatch(context: &Context, command: &Command, out: &mut Out) -> Result<Exit>
         Command::Backup(args) => care::backup::answer(context, args, out),
         Command::Restore(args) => care::restore::answer(context, args, out),
         Command::Completions(args) => care::completions::answer(args, out),
+        #[cfg(feature = "door")]
+        Command::Token(args) => care::token::answer(context, args, out),
         Command::Man(args) => care::man::answer(args, out),
         Command::Complete(args) => care::complete::answer(context, args, out),
     }

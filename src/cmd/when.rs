@@ -2,79 +2,26 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
-
 use crate::cmd::{Failure, Result};
 use crate::core::duration::parse_duration;
-use crate::core::local::local;
+use crate::core::moment;
+pub(crate) use crate::core::moment::Toward;
 use crate::core::time::Wall;
-use crate::wording::when::from_local;
 pub(crate) use crate::wording::when::{Viewer, local_text, span};
-
-/// Where a duration or a bare time of day points to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Toward {
-    /// So long ago; the last time it was so late.
-    Past,
-    /// So long from now; the next time it will be so late.
-    Future,
-}
 
 /// What the viewer types.
 impl Viewer {
     /// Reads RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration. The error is one of
     /// usage.
     pub(crate) fn parse(&self, text: &str, toward: Toward) -> Result<Wall> {
-        let text = text.trim();
-        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Wall::from_ms(at.timestamp_millis()));
-        }
-        if let Some(local) = local_time(text) {
-            return Ok(from_local(&self.zone, local));
-        }
-        if let Some(time) = time_of_day(text) {
-            return Ok(self.nearest(time, toward));
-        }
-        let is_duration = text.starts_with(|c: char| c.is_ascii_digit());
-        if !is_duration || text.contains([':', 'T']) || text.matches('-').count() > 1 {
-            return Err(Failure::usage(format!("`{text}` is not a time")).hint(
-                "write 2026-07-26 02:30, 02:30, 2026-07-26T02:30:00Z or a duration such as 90m",
-            ));
-        }
-        let span = self.parse_span(text)?;
-        Ok(match toward {
-            Toward::Past => self.now - span,
-            Toward::Future => self.now + span,
-        })
+        moment::parse(text, (&self.zone, self.now), toward)
+            .map_err(|error| Failure::usage(error.message).hint(error.hint))
     }
 
     /// Reads a duration. The error is one of usage.
     pub(crate) fn parse_span(&self, text: &str) -> Result<Duration> {
         parse_duration(text).map_err(|error| Failure::usage(error.message).hint(error.hint))
     }
-
-    /// The time of day nearest to now in a direction.
-    fn nearest(&self, time: NaiveTime, toward: Toward) -> Wall {
-        let today = local(&self.zone, self.now).map_or_else(NaiveDate::default, |at| at.date());
-        let on =
-            |date: Option<NaiveDate>| date.map(|date| from_local(&self.zone, date.and_time(time)));
-        let at = on(Some(today)).unwrap_or(self.now);
-        match toward {
-            Toward::Past if at > self.now => on(today.pred_opt()).unwrap_or(at),
-            Toward::Future if at < self.now => on(today.succ_opt()).unwrap_or(at),
-            Toward::Past | Toward::Future => at,
-        }
-    }
-}
-
-fn local_time(text: &str) -> Option<NaiveDateTime> {
-    let full = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"];
-    let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-    full.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).or_else(midnight)
-}
-
-fn time_of_day(text: &str) -> Option<NaiveTime> {
-    ["%H:%M:%S", "%H:%M"].iter().find_map(|form| NaiveTime::parse_from_str(text, form).ok())
 }
 
 #[cfg(test)]

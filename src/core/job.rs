@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::door::{Door, Principal};
 use super::schedule::Schedule;
 use super::time::Wall;
 use super::words::words;
@@ -314,6 +315,8 @@ pub(crate) struct Policy {
     pub(crate) rate: Option<Rate>,
     /// Adding beyond it is refused.
     pub(crate) backlog_max: Option<u32>,
+    /// Who may add runs by the door.
+    pub(crate) enqueue_by: Box<[Principal]>,
     /// How it is retried.
     pub(crate) retry: Retry,
     /// For each attempt.
@@ -399,6 +402,7 @@ impl Default for Policy {
             priority: 0,
             rate: None,
             backlog_max: None,
+            enqueue_by: Box::default(),
             retry: Retry::default(),
             timeout: None,
             stop_signal: SIGTERM,
@@ -510,6 +514,8 @@ pub(crate) struct Settings {
     pub(crate) metrics_file: Option<Box<str>>,
     /// Sign of life.
     pub(crate) heartbeat: Option<(HeartbeatTarget, Duration)>,
+    /// The door; none: there is none.
+    pub(crate) door: Option<Box<Door>>,
     /// Seed of `H` and `jitter`; none: the machine id.
     pub(crate) hash_seed: Option<Box<str>>,
     /// How log lines are written.

@@ -4,7 +4,10 @@
 //! Imports nothing of the crate but itself, and from outside only std, serde, base64 (in `bytes`),
 //! chrono, cron (in `schedule`) and humantime (in `duration`).
 
+#[cfg(feature = "door")]
+pub(crate) mod admission;
 pub(crate) mod bytes;
+pub(crate) mod door;
 pub(crate) mod duration;
 pub(crate) mod ended;
 pub(crate) mod env_file;
@@ -13,10 +16,12 @@ pub(crate) mod escape;
 pub(crate) mod feed;
 pub(crate) mod forewarn;
 pub(crate) mod hash;
+pub(crate) mod item;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod lane;
 pub(crate) mod local;
+pub(crate) mod moment;
 pub(crate) mod notice;
 pub(crate) mod noun;
 pub(crate) mod output;

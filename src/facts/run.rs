@@ -81,6 +81,7 @@ pub(crate) mod tests {
             slot: None,
             claim: 9,
             late_at: None,
+            created_by: Some("user:alice".to_owned()),
         }
     }
 
@@ -99,7 +100,7 @@ pub(crate) mod tests {
         let names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = "id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at \
                         ended_at attempt max_attempts outcome exit_code signal error duration_ms args key priority \
-                        progress result late acked after";
+                        progress result late acked after created_by";
         assert_eq!(names, contract.split_whitespace().collect::<Vec<_>>());
         assert_eq!(value["started_at"], "2026-07-26T12:00:00.250Z");
         assert_eq!(value["reason"], Value::Null);

@@ -8,6 +8,7 @@ use toml::de::{DeString, DeValue};
 
 use super::Environment;
 use super::between;
+use super::door;
 use super::entry::{Entry, Table};
 use super::keys::{self, Draft, JOB, TOP};
 use super::problem::{Findings, Place, Problem};
@@ -53,6 +54,7 @@ pub(super) fn assemble<'a>(
     check_count(entries.len(), main, findings);
     entries.sort_by(|one, other| one.name.cmp(&other.name));
     between::check(&entries);
+    door::check_tokens(settings.door.as_deref(), &entries);
     if is_whole {
         between::check_feeds(&entries);
     }

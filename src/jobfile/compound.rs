@@ -100,7 +100,7 @@ pub(super) fn was(value: &Value<'_>) -> Option<Box<[Name]>> {
 }
 
 /// The elements of an array; a value that is none stands for an array with it.
-fn one_or_each<'a, T>(
+pub(super) fn one_or_each<'a, T>(
     value: &Value<'a>,
     wants: &'static str,
     read: impl Fn(&Value<'a>) -> Option<T>,
@@ -374,7 +374,7 @@ pub(super) fn heartbeat(value: &Value<'_>) -> Option<(HeartbeatTarget, Duration)
 
 impl Value<'_> {
     /// Whether this table has a key, right or wrong.
-    fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.node.get_ref().as_table().is_some_and(|table| table.contains_key(key))
     }
 }

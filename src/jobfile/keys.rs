@@ -2,6 +2,7 @@
 //! unknown keys come from here too.
 
 use super::compound::{self, HEARTBEAT, KEEP, LIMITS, RETRY};
+use super::door::{self, DOOR};
 use super::units;
 use super::value::{
     BOOL, COMMAND, DURATION, EXIT_CODES, Key, NUMBER, SIZE, STRING, TABLE, Value, did_you_mean,
@@ -26,12 +27,14 @@ pub enum Table {
     Keep,
     /// `heartbeat`.
     Heartbeat,
+    /// `[door]`.
+    Door,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Top, Self::Job, Self::Retry, Self::Limits, Self::Keep, Self::Heartbeat];
+    pub const ALL: [Self; 7] =
+        [Self::Top, Self::Job, Self::Retry, Self::Limits, Self::Keep, Self::Heartbeat, Self::Door];
 }
 
 /// The keys that a table may have.
@@ -43,6 +46,7 @@ pub fn keys_of(table: Table) -> Vec<&'static str> {
         Table::Limits => names(LIMITS),
         Table::Keep => names(KEEP),
         Table::Heartbeat => names(HEARTBEAT),
+        Table::Door => names(DOOR),
     }
 }
 
@@ -88,6 +92,7 @@ pub(super) const TOP: &[Key<Settings>] = &[
     key("log_format", STRING, |s, v| {
         set_some(&mut s.log_format, v.word());
     }),
+    key("door", TABLE, |s, v| set_some(&mut s.door, door::door(v).map(Box::new))),
 ];
 
 /// Keys of a job, and of `[defaults]`.
@@ -110,6 +115,9 @@ pub(super) const JOB: &[Key<Draft>] = &[
     }),
     key("backlog_max", NUMBER, |d, v| {
         set_some(&mut d.policy().backlog_max, v.number(1..=1_000_000_000));
+    }),
+    key("enqueue_by", door::PRINCIPALS, |d, v| {
+        set(&mut d.policy().enqueue_by, door::principals(v));
     }),
     key("retry", "a number or a table", |d, v| set(&mut d.policy().retry, compound::retry(v))),
     key("timeout", DURATION, |d, v| set_some(&mut d.policy().timeout, v.duration())),
@@ -189,7 +197,12 @@ pub(super) fn hint_for_unknown(name: &str, here: Vec<&'static str>) -> Option<St
             "`{name}` is a key of a job: write it under [jobs.NAME] or [defaults]"
         ));
     }
-    let nested = [("retry", names(RETRY)), ("limits", names(LIMITS)), ("keep", names(KEEP))];
+    let nested = [
+        ("retry", names(RETRY)),
+        ("limits", names(LIMITS)),
+        ("keep", names(KEEP)),
+        ("door", names(DOOR)),
+    ];
     let owner = nested.iter().find(|(_, keys)| keys.contains(&name) && !is_here(keys));
     match owner {
         Some((owner, _)) => {

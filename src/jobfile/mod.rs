@@ -8,6 +8,7 @@ mod action;
 mod assemble;
 mod between;
 mod compound;
+mod door;
 mod entry;
 mod include;
 pub(crate) mod keys;

@@ -58,7 +58,7 @@ pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// Keeps the C library from a heap for each thread, which costs memory and is of no use to threads
 /// that mostly wait.
 #[cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "the C library's settings"))]
-fn share_one_heap() {
+pub(crate) fn share_one_heap() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         #[cfg(target_env = "gnu")]

@@ -7,6 +7,8 @@ mod acl;
 pub(crate) mod aside;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
+#[cfg(feature = "door")]
+pub(crate) mod confine;
 pub(crate) mod delegated;
 pub(crate) mod disk;
 pub(crate) mod editor;
@@ -15,12 +17,15 @@ pub(crate) mod inside;
 pub(crate) mod journal;
 pub(crate) mod keyring;
 pub(crate) mod limit;
+pub(crate) mod listener;
 pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod manual;
 pub(crate) mod notify;
 pub(crate) mod outside;
 pub(crate) mod paths;
+#[cfg(feature = "door")]
+pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod program;

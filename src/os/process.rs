@@ -343,6 +343,11 @@ pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Returns whether the process behind a handle has ended.
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    poll::wait(&mut [poll::readable(pidfd)], Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
+}
+
 /// Sends a signal to the process behind a handle. Errs with ESRCH when it has been reaped.
 #[expect(unsafe_code, reason = "nix has no pidfd_send_signal(2)")]
 pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
@@ -427,6 +432,26 @@ pub(crate) fn spawn_keeper(
         .stdin(Stdio::from(socket))
         .stdout(Stdio::from(record.try_clone_to_owned()?))
         .stderr(Stdio::from(output.try_clone_to_owned()?))
+        .spawn()?;
+    i32::try_from(child.id()).map_err(io::Error::other)
+}
+
+/// What a door needs of the environment: time zones, and what a test puts before the C library.
+const DOOR_ENVIRONMENT: [&str; 4] = ["TZ", "TZDIR", "LD_PRELOAD", "FAKETIME"];
+
+/// Starts a door: `exe door` with a socket as its standard input. Answers its number; it is a child
+/// of the caller, which reaps it.
+#[expect(clippy::disallowed_methods, reason = "processes are started here")]
+pub(crate) fn spawn_door(exe: &Path, socket: OwnedFd) -> io::Result<i32> {
+    let kept = std::env::vars_os()
+        .filter(|(name, _)| DOOR_ENVIRONMENT.iter().any(|kept| name.as_os_str() == *kept));
+    let child = Command::new(exe)
+        .arg0(OsStr::new("jobctl"))
+        .arg("door")
+        .env_clear()
+        .envs(kept)
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::null())
         .spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)
 }

@@ -89,6 +89,18 @@ pub(crate) fn current() -> UserEntry {
     }
 }
 
+/// The login name of who calls: of the one who became root by sudo(8), else of this process's user.
+pub(crate) fn login() -> String {
+    let user = current();
+    let sudo = std::env::var("SUDO_USER").ok().filter(|_| user.name == "root");
+    sudo.filter(|name| !name.is_empty()).unwrap_or(user.name)
+}
+
+/// Who calls, as it is recorded with what he does: `user:alice`.
+pub(crate) fn author() -> String {
+    format!("user:{}", login())
+}
+
 /// Whether passwd(5) knows a name.
 pub(crate) fn exists(name: &str) -> bool {
     matches!(User::from_name(name), Ok(Some(_)))

@@ -17,6 +17,7 @@ use super::keys::{
 };
 use super::sql::{Ask, OF_JOB, RUNNING, STAGED, SUCCEEDED, sql};
 use super::types::{Addition, NewItem, OnConflict};
+use super::who;
 use super::{Store, StoreError};
 
 /// Items that one step takes away again.
@@ -128,7 +129,7 @@ impl Store {
                 params![feed, pid, addition.created_at],
             )?;
             // What its runs wait for is noted now, so that no end is missed until they are there.
-            let missing = followers::follow(&self.conn, -feed, addition.conditions.after)?;
+            let missing = followers::follow(&self.conn, -feed, &addition.conditions)?;
             Ok(missing.map_or(Begun::Batch(Batch { feed, ticket }), Begun::NoSuchRun))
         };
         begun().map_err(|e| self.failed("begin a batch", e))
@@ -251,7 +252,11 @@ fn judge(
     Ok(match (conditions.on_conflict, staged, holder, succeeded) {
         (_, Some((_, feed)), ..) if feed != batch.feed => Judged::Run(Claim::Contested),
         (OnConflict::Replace, Some((own, _)), ..) => Judged::Run(Claim::Supersedes(own)),
-        (OnConflict::Replace, None, Some(by), _) if is_running(tx, by)? => Judged::Refused(by),
+        (OnConflict::Replace, None, Some(by), _)
+            if is_running(tx, by)? || !who::may_touch(tx, conditions.author, by)? =>
+        {
+            Judged::Refused(by)
+        }
         (OnConflict::Replace, None, Some(by), _) => Judged::Run(Claim::Replaces(by)),
         (OnConflict::Replace, None, None, _) | (_, None, None, None) => Judged::Run(Claim::Free),
         (OnConflict::Ignore, Some((by, _)), ..)

@@ -8,6 +8,7 @@ use super::keys::{Held, Standing, give_up_key, held, holder_of, put_down, take_f
 use super::sql::{Ask, CANCELLED, QUEUED, RETRYING, RUN, RUNNING, RUNS, SCHEDULED, SUCCEEDED, sql};
 use super::transaction::Verb;
 use super::types::{Added, Addition, Answer, Enqueued, Force, NewItem, OnConflict, RunRow, Scope};
+use super::who;
 use super::{Store, StoreError};
 use crate::core::retry::{Budget, Stopped};
 use crate::core::run::{Reason, State};
@@ -222,7 +223,9 @@ fn conflict(
         OnConflict::Ignore => Ok(Some(Insertion::Done(Added { id: by, existing: true }))),
         OnConflict::Error => Ok(refused()),
         OnConflict::Replace => {
-            let is_free = holder.is_none() || give_up_key(tx, by, addition.created_at)?;
+            let is_free = holder.is_none()
+                || (who::may_touch(tx, conditions.author, by)?
+                    && give_up_key(tx, by, addition.created_at)?);
             Ok(if is_free { None } else { refused() })
         }
     }
@@ -254,7 +257,7 @@ fn insert_item(
     let key = item.key.as_deref();
     let standing = Standing { job, state: state.code(), key, feed: None };
     let id = put_down(tx, &standing, addition, item)?;
-    if let Some(missing) = followers::follow(tx, id, conditions.after)? {
+    if let Some(missing) = followers::follow(tx, id, conditions)? {
         return Ok(Insertion::Refused(Enqueued::NoSuchRun(missing)));
     }
     if let Some(replaced) = replaced {

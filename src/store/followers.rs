@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::sql::{Ask, CANCELLED, QUEUED, SCHEDULED, sql};
+use super::types::Conditions;
+use super::who;
 use super::{Store, StoreError};
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
@@ -34,13 +36,21 @@ impl Store {
     }
 }
 
-/// Notes what a new run waits for. The first of `after` that is no run, if there is one.
-pub(super) fn follow(tx: &Connection, run: i64, after: &[i64]) -> rusqlite::Result<Option<i64>> {
-    for on in after {
-        let Some(state) = tx.one::<Option<State>>("SELECT state FROM run WHERE id = ?1", [on])?
-        else {
+/// Notes what a new run waits for. The first of `after` that is no run for its author, if there is
+/// one.
+pub(super) fn follow(
+    tx: &Connection,
+    run: i64,
+    conditions: &Conditions<'_>,
+) -> rusqlite::Result<Option<i64>> {
+    for on in conditions.after {
+        let found = tx.one::<Option<State>>("SELECT state FROM run WHERE id = ?1", [on])?;
+        let Some(state) = found else {
             return Ok(Some(*on));
         };
+        if !who::may_touch(tx, conditions.author, *on)? {
+            return Ok(Some(*on));
+        }
         let ended = state.filter(|state| state.is_ended());
         tx.run(
             "INSERT OR IGNORE INTO dependency(run, \"on\", ended) VALUES (?1, ?2, ?3)",

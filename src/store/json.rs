@@ -44,6 +44,7 @@ pub(crate) fn run_fields(run: &RunRow) -> Map<String, Value> {
     put("acked", time(run.acked));
     let after = (!run.after.is_empty()).then(|| run.after.clone());
     put("after", after.into());
+    put("created_by", run.created_by.as_deref().into());
     fields
 }
 

@@ -17,8 +17,8 @@ use super::sql::{CANCELLED, EXEC, RUNNING, SCHEDULE, STAGED, sql};
 use crate::core::job::Name;
 
 /// Tables without which a file is no backup.
-const NEEDED: [&str; 8] =
-    ["meta", "source", "run", "attempt", "policy", "output", "downtime", "job"];
+const NEEDED: [&str; 9] =
+    ["meta", "source", "run", "attempt", "policy", "output", "downtime", "job", "who"];
 
 /// What an administrator's ANALYZE makes; only the planner reads it.
 const STATISTICS: [(&str, &str); 2] =

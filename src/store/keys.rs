@@ -11,6 +11,7 @@ use super::sql::{
     Ask, CANCELLED, FAILED, HOLDS_KEY, OF_JOB, QUEUED, RETRYING, SCHEDULED, STAGED, SUCCEEDED, sql,
 };
 use super::types::{Addition, NewItem};
+use super::who;
 use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 
@@ -131,7 +132,8 @@ pub(super) fn put_down(
     let conditions = &addition.conditions;
     tx.run(
         "INSERT INTO run(job, state, cause, created_at, due_at, priority, max_attempts, args, key, \
-         expires_at, \"after\", feed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         expires_at, \"after\", feed, created_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             job,
             state,
@@ -145,6 +147,7 @@ pub(super) fn put_down(
             conditions.expires_at,
             encode_ids(conditions.after),
             feed,
+            who::number(tx, conditions.author)?,
         ],
     )?;
     let id = tx.last_insert_rowid();

@@ -10,6 +10,8 @@ mod batch;
 mod cells;
 mod commits;
 mod control;
+#[cfg(feature = "door")]
+mod door;
 mod downtime;
 mod draft;
 mod error;
@@ -41,6 +43,7 @@ mod turn;
 mod types;
 mod untold;
 mod watched;
+mod who;
 
 #[cfg(test)]
 mod conformance;
@@ -64,8 +67,8 @@ pub(crate) use prune::{PruneLimits, Pruned};
 pub(crate) use read::read_kept;
 pub(crate) use registry::AgeHeld;
 pub(crate) use types::{
-    Added, Addition, Answer, AttemptRow, Conditions, Downtime, Enqueued, Filter, Finish, Force,
-    GoneJob, JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, RunRow, Scope,
+    Added, Addition, Answer, AttemptRow, Author, Conditions, Downtime, Enqueued, Filter, Finish,
+    Force, GoneJob, JobRow, NewItem, NewOccurrence, NewSkip, OnConflict, Output, RunRow, Scope,
     SupervisorRow, Usage,
 };
 pub(crate) use untold::Untold;

@@ -15,7 +15,7 @@ use crate::core::words::Word;
 pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
 
 /// The version of the schema. A later one must be able to read what this one has written.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The statements that make a store.
 pub(super) static SCHEMA: LazyLock<String> = LazyLock::new(|| {

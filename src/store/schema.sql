@@ -1,4 +1,4 @@
--- The schema of a store, version 2. Names in braces are numbers of states, causes, reasons and the like (`src/store/sql.rs`).
+-- The schema of a store, version 3. Names in braces are numbers of states, causes, reasons and the like (`src/store/sql.rs`).
 -- Times are milliseconds since 1970 in UTC. Read the views `runs` and `attempts`; the tables may gain columns.
 
 CREATE TABLE meta(
@@ -105,7 +105,17 @@ CREATE TABLE run(
     -- When a run that is tried again first fell due: its place in the queue.
     first_due_at INTEGER,
     -- Attempts that were charged to earlier budgets.
-    budget_from INTEGER
+    budget_from INTEGER,
+    -- Who added it; null of a schedule, a file or a finder.
+    created_by INTEGER
+);
+
+-- Those who add runs: `user:NAME` or `token:NAME`. Where `owns` is 1 they do it by the job's `enqueue_by`, and the runs are their own.
+CREATE TABLE who(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    owns INTEGER NOT NULL,
+    UNIQUE(name, owns)
 );
 
 -- What judges attempts, as JSON with a version (src/store/policy.rs): each text once.
@@ -431,7 +441,8 @@ SELECT run.id, coalesce((SELECT heir.name FROM job AS heir WHERE heir.id = job.m
     strftime('%Y-%m-%dT%H:%M:%fZ', started_at / 1000.0, 'unixepoch') AS started_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch') AS ended_at,
     run.attempt, max_attempts, exit_code, signal, error, duration_ms, key, priority,
-    strftime('%Y-%m-%dT%H:%M:%fZ', acked / 1000.0, 'unixepoch') AS acked
+    strftime('%Y-%m-%dT%H:%M:%fZ', acked / 1000.0, 'unixepoch') AS acked,
+    (SELECT who.name FROM who WHERE who.id = run.created_by) AS created_by
 FROM run JOIN job ON job.id = run.job
 LEFT JOIN attempt ON attempt.run = run.id AND attempt.attempt = run.attempt
 WHERE state > {STAGED} OR feed IN (SELECT id FROM feed WHERE is_done);

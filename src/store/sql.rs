@@ -115,7 +115,8 @@ pub(super) const RUN: Part = Part(|| {
          run.max_attempts, run.lost, run.put_off, run.began_at, run.budget_from, attempt.outcome, attempt.exit_code, attempt.signal, \
          attempt.error, attempt.duration_ms, run.args, \
          coalesce(run.key, run.staged_key), run.priority, run.\"after\", run.expires_at, run.acked, run.stop, attempt.slot, \
-         run.claim, attempt.progress, attempt.result, attempt.late_at"
+         run.claim, attempt.progress, attempt.result, attempt.late_at, \
+         (SELECT who.name FROM who WHERE who.id = run.created_by)"
     )
 });
 

@@ -82,12 +82,14 @@ pub(crate) struct RunRow {
     pub(crate) result: Option<String>,
     /// When its newest attempt had taken longer than was expected.
     pub(crate) late_at: Option<Wall>,
+    /// Who added it: `user:alice`, `token:shop`; none of a schedule, a file or a finder.
+    pub(crate) created_by: Option<String>,
 }
 
 reads!(RunRow:
     id job_id job state reason by cause scheduled_at last_scheduled_at count due_at created_at started_at
     ended_at attempt budget outcome exit_code signal error duration_ms args key priority after
-    expires_at acked stop slot claim progress result late_at
+    expires_at acked stop slot claim progress result late_at created_by
 );
 
 impl RunRow {
@@ -334,9 +336,24 @@ pub(crate) enum OnConflict {
     Error,
 }
 
+/// The one who adds items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Author<'a> {
+    /// A schedule, a file or a finder.
+    #[default]
+    Nobody,
+    /// Who is recorded.
+    Named(&'a str),
+    #[cfg_attr(not(feature = "door"), expect(dead_code, reason = "only the door has owners"))]
+    /// Who is recorded and owns what is added; may wait for and replace only what is his own.
+    Owner(&'a str),
+}
+
 /// Under which conditions items are added and started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Conditions<'a> {
+    /// Who adds them.
+    pub(crate) author: Author<'a>,
     /// Cancelled if not started before.
     pub(crate) expires_at: Option<Wall>,
     /// Started when all of these have succeeded, cancelled when one ends otherwise.

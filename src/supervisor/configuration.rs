@@ -1,8 +1,10 @@
 //! What the supervisor is told by its jobfile and its command line, and may be told anew.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use super::door::Charge;
 use crate::core::job::{HeartbeatTarget, LogFormat, OnStop};
 
 /// The mode of a supervisor: does it start what it plans?
@@ -40,4 +42,6 @@ pub(crate) struct Configuration {
     pub(crate) metrics_file: Option<PathBuf>,
     /// What says that the supervisor lives, and how often.
     pub(crate) heartbeat: Option<(HeartbeatTarget, Duration)>,
+    /// What the door is told; none: there is none.
+    pub(crate) door: Option<Rc<Charge>>,
 }

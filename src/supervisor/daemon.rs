@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
 
+use super::door::Doorkeeper;
 use super::ears::{Ears, Heard};
 use super::slots::Slots;
 use super::watching::Watching;
@@ -296,6 +297,8 @@ pub(crate) struct Post<'a> {
     pub(crate) ears: &'a mut Ears,
     /// There is no second one.
     pub(crate) office: &'a mut Office,
+    /// Looks after the door.
+    pub(crate) door: &'a mut Doorkeeper,
 }
 
 /// The cause for which a supervisor left its loop.
@@ -318,7 +321,7 @@ pub(crate) fn serve(
     watching: &mut Watching,
     mut events: Vec<Event>,
 ) -> io::Result<Left> {
-    let Post { bell, ears, office } = post;
+    let Post { bell, ears, office, door } = post;
     let timers = Timers { alarm: poll::Alarm::new()?, clock: poll::ClockWatch::new()? };
     let mut touched = clock::now();
     loop {
@@ -341,6 +344,7 @@ pub(crate) fn serve(
             Flow::Leave => {
                 office.touch(now.wall);
                 supervisor.sign_off(now);
+                door.close();
                 supervisor.parts().1.finish_forwarding(LAST_WORDS);
                 return Ok(Left::Stopped);
             }
@@ -350,7 +354,8 @@ pub(crate) fn serve(
         if reload.step(supervisor, clock::now()) || watching.step(supervisor, clock::now()) {
             continue;
         }
-        let others = Others { reload, watching };
+        door.step(supervisor, clock::now());
+        let others = Others { reload, watching, door };
         wait(supervisor, bell, ears, &timers, &others)?;
         if bell.drain()? {
             events.push(Event::Rung);
@@ -375,6 +380,7 @@ struct Timers {
 struct Others<'a> {
     reload: &'a dyn Reload,
     watching: &'a Watching,
+    door: &'a Doorkeeper,
 }
 
 fn wait(
@@ -384,10 +390,11 @@ fn wait(
     timers: &Timers,
     others: &Others<'_>,
 ) -> io::Result<()> {
-    let Others { reload, watching } = others;
+    let Others { reload, watching, door } = others;
     let now = clock::now();
     let timeout = supervisor.next_wait(now).min(reload.next_wait(now));
     let timeout = watching.next_wait(now).map_or(timeout, |wait| wait.min(timeout));
+    let timeout = door.next_wait(now).map_or(timeout, |wait| wait.min(timeout));
     let of_slots = supervisor.parts().1.next_wait(now);
     let timeout = of_slots.map_or(timeout, |wait| wait.min(timeout));
     supervisor.note_wait(timeout);
@@ -398,6 +405,7 @@ fn wait(
         .into_iter()
         .chain(reload.descriptor())
         .chain(watching.descriptor())
+        .chain(door.descriptors(now))
         .chain(errands.descriptor())
         .chain(slots.descriptors())
         .map(poll::readable)

@@ -9,6 +9,7 @@ mod clock;
 mod configuration;
 pub(crate) mod daemon;
 pub(crate) mod disk;
+pub(crate) mod door;
 mod duties;
 pub(crate) mod ears;
 mod effects;
@@ -45,6 +46,7 @@ mod work;
 mod scenarios;
 
 use std::io::ErrorKind;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -511,6 +513,11 @@ impl<S: Spawner> Supervisor<S> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<()> {
         errand.begin(&mut self.errands, now, work)
+    }
+
+    /// Returns what the door is told; none: there is none.
+    pub(crate) fn door_charge(&self) -> Option<Rc<door::Charge>> {
+        self.memory.configuration.door.clone()
     }
 
     /// Notes how long this process is to wait at most.

@@ -234,6 +234,7 @@ fn supervisor(
         log_format: None,
         metrics_file: None,
         heartbeat: None,
+        door: None,
         output_total_max: 1000,
         stop_timeout: Duration::from_secs(60),
         seed: "machine".into(),

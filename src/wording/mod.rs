@@ -4,5 +4,6 @@
 
 pub(crate) mod jobs;
 pub(crate) mod runs;
+pub(crate) mod verbs;
 pub(crate) mod when;
 pub(crate) mod why;

@@ -2,7 +2,8 @@
 
 use chrono::NaiveDateTime;
 
-use crate::core::local::{instants, local};
+use crate::core::local::local;
+use crate::core::moment::from_local;
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 
@@ -72,12 +73,6 @@ pub(crate) fn span(ms: i64) -> String {
         3600..DAY_SECS => pair(secs / 3600, "h", secs % 3600 / 60, "m"),
         _ => pair(secs / DAY_SECS, "d", secs % DAY_SECS / 3600, "h"),
     }
-}
-
-/// The instant at which the clock on the wall shows `time`: the first of two, and in a gap the one
-/// as long after it.
-pub(crate) fn from_local(zone: &Zone, time: NaiveDateTime) -> Wall {
-    instants(zone, time).0
 }
 
 fn out_of_range(at: Wall) -> String {

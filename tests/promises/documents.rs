@@ -39,6 +39,7 @@ const COMMANDS: &[&str] = &[
     "export",
     "backup",
     "restore",
+    "token",
     "completions",
     "man",
     "help",
@@ -46,7 +47,7 @@ const COMMANDS: &[&str] = &[
 
 const EXIT_CODES: &[&str] = &["0", "1", "2", "3", "4", "75", "111"];
 
-const PAGES: &[&str] = &["man/jobctl.1", "man/jobctl.toml.5"];
+const PAGES: &[&str] = &["man/jobctl.1", "man/jobctl.toml.5", "man/jobctl-http.7"];
 
 const DOCUMENTS: &[&str] = &[
     "README.md",
@@ -119,8 +120,31 @@ fn the_manual_pages_are_clean() {
 
 #[test]
 fn the_binary_prints_the_manual_pages_it_was_built_with() {
-    for (name, page) in [("jobctl", "man/jobctl.1"), ("jobctl.toml", "man/jobctl.toml.5")] {
+    for (name, page) in ["jobctl", "jobctl.toml", "jobctl-http"].into_iter().zip(PAGES) {
         assert_eq!(House::empty().ask(&["man", name]).out, read(page), "{page}");
+    }
+}
+
+#[test]
+fn every_request_of_the_manual_page_works() {
+    if program("curl").arg("--version").output().is_err() {
+        return skipped(Need::Curl, "curl is not installed");
+    }
+    let house = House::new("[door]\nlisten = 'unix:@T@/d.sock'\n[jobs.resize]\ncommand = 'true'\n");
+    let _supervisor = house.start();
+    house.wait_text("log", "event=listening");
+    let socket = house.path("d.sock").display().to_string();
+    let blocks = literals(&read("man/jobctl-http.7"));
+    let requests = blocks.iter().filter(|block| block.contains("curl"));
+    let scripts: Vec<String> = requests
+        .map(|block| {
+            let block = block.replace("/run/jobctl/door.sock", &socket);
+            format!("set -e\n{}", block.replace("curl ", "curl -sS --fail-with-body "))
+        })
+        .collect();
+    assert!(scripts.len() >= 7, "{scripts:#?}");
+    for script in scripts {
+        answer_of(program("sh").args(["-c", &script])).expect(0);
     }
 }
 

@@ -11,6 +11,7 @@ use jobctl::keys::Table;
 use serde_json::Value;
 
 use crate::clock_changes::library;
+use crate::support::http::{request, send};
 use crate::support::{House, is_root, wait_for};
 
 /// A key, the rest of the jobfile, the key's line in both of them with what a user is to see (`*`
@@ -354,6 +355,14 @@ const NOTHING: &str = "";
 /// before it.
 const OF_JOBS: &[Row] = &[
     row(
+        "enqueue_by",
+        "door.listen = 'unix:@T@/d.sock'\n\
+         door.tokens.shop = 'sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b'\n\
+         [jobs.a]\ncommand = 'true'\n",
+        [(NOTHING, "403 404"), ("enqueue_by = 'token:shop'", "201 404")],
+        knock,
+    ),
+    row(
         "command",
         "[jobs.a]\n",
         [("command = 'echo one'", "succeeded 1 one"), ("command = 'echo two'", "succeeded 1 two")],
@@ -633,7 +642,36 @@ const OF_JOBS: &[Row] = &[
 ];
 
 /// The line stands above the jobfile.
+/// The status of adding to `a` by the token, and of looking at a run of somebody else's.
+pub(crate) fn knock(house: &House) -> String {
+    let supervisor = house.start();
+    let run = house.enqueue(&["a"]);
+    let is_open = house.read("jobs.toml").contains("d.sock");
+    if is_open {
+        house.wait_text("log", "event=listening");
+    }
+    let ask = |first: String| {
+        let path = house.path("d.sock");
+        if !path.exists() {
+            return "closed".to_owned();
+        }
+        send(&path, &request(&first, &["Authorization: Bearer secret"], "")).status.to_string()
+    };
+    let seen = [ask("POST /v1/jobs/a/runs".to_owned()), ask(format!("GET /v1/runs/{run}"))];
+    assert_eq!(supervisor.stop(), 0);
+    seen.join(" ")
+}
+
 const OF_THE_TOP: &[Row] = &[
+    row(
+        "door",
+        "[jobs.a]\ncommand = 'true'\n",
+        [
+            ("door = { listen = [] }", "closed closed"),
+            ("door = { listen = ['unix:@T@/d.sock'] }", "401 401"),
+        ],
+        knock,
+    ),
     row(
         "timezone",
         "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n",

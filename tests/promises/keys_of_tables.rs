@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::keys::{Row, both, join, left_after_prune, names, row, run, tried, word};
+use crate::keys::{Row, both, join, knock, left_after_prune, names, row, run, tried, word};
 use crate::support::{House, found_within, wait_for};
 
 fn ms(run: &Value, name: &str) -> i64 {
@@ -293,6 +293,51 @@ const OF_HEARTBEAT: &[Row] = &[
     ),
 ];
 
+const TOKEN: &str = "door.tokens.shop = 'sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b'\n\
+     [jobs.a]\ncommand = 'true'\n";
+
+const OPEN: &str = "door.listen = 'unix:@T@/d.sock'\n\
+     door.tokens.shop = 'sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b'\n\
+     [jobs.a]\ncommand = 'true'\n";
+
+const OF_DOOR: &[Row] = &[
+    row(
+        "listen",
+        TOKEN,
+        [("door.listen = []", "closed closed"), ("door.listen = 'unix:@T@/d.sock'", "403 404")],
+        knock,
+    ),
+    row(
+        "view",
+        OPEN,
+        [("door.view = []", "403 404"), ("door.view = 'token:shop'", "403 200")],
+        knock,
+    ),
+    row(
+        "operate",
+        OPEN,
+        [("door.operate = []", "403 404"), ("door.operate = 'token:shop'", "201 200")],
+        knock,
+    ),
+    row(
+        "tokens",
+        "door.listen = 'unix:@T@/d.sock'\n[jobs.a]\ncommand = 'true'\n",
+        [
+            ("door.tokens = { }", "401 401"),
+            (
+                "door.tokens.shop = 'sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b'",
+                "403 404",
+            ),
+        ],
+        knock,
+    ),
+];
+
+#[test]
+fn each_key_of_the_door_makes_a_difference() {
+    both(OF_DOOR, true);
+}
+
 #[test]
 fn each_key_of_a_retry_makes_a_difference() {
     both(OF_RETRY, false);
@@ -322,4 +367,5 @@ fn no_key_of_a_table_is_left_out() {
     assert_eq!(names(Table::Limits), limits);
     assert_eq!(names(Table::Keep), tried(OF_KEEP));
     assert_eq!(names(Table::Heartbeat), tried(OF_HEARTBEAT));
+    assert_eq!(names(Table::Door), tried(OF_DOOR));
 }

@@ -15,6 +15,7 @@ mod command_line;
 mod crash_loop;
 mod crowd;
 mod documents;
+mod door;
 mod editing;
 mod error_sweep;
 mod exec;

@@ -11,6 +11,7 @@ use serde_json::Value;
 mod answer;
 mod dead_mount;
 mod house;
+pub(crate) mod http;
 mod process;
 mod supervisor;
 mod waiting;

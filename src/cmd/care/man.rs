@@ -8,6 +8,7 @@ use crate::os::manual;
 
 const COMMAND: &str = include_str!("../../../man/jobctl.1");
 const JOBFILE: &str = include_str!("../../../man/jobctl.toml.5");
+const HTTP: &str = include_str!("../../../man/jobctl-http.7");
 
 /// Answers `jobctl man`: on a terminal man(1) shows the page; elsewhere, and where there is no
 /// man(1), its roff source is printed.
@@ -15,6 +16,7 @@ pub(crate) fn answer(args: &cli::Man, out: &mut Out) -> Result<Exit> {
     let page = match args.page {
         Page::Command => COMMAND,
         Page::Jobfile => JOBFILE,
+        Page::Http => HTTP,
     };
     if out.is_terminal() {
         match manual::show(page.as_bytes()) {

@@ -7,3 +7,5 @@ pub(super) mod doctor;
 pub(super) mod man;
 pub(super) mod prune;
 pub(super) mod restore;
+#[cfg(feature = "door")]
+pub(super) mod token;

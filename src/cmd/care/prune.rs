@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::cmd::control::portions::{PORTIONS, failed_after};
 use crate::cmd::{Context, Exit, Jobs, Out, Result};
 use crate::core::job::Keep;
 use crate::core::noun::{count, size};
 use crate::os::wake;
 use crate::store::{PruneLimits, Pruned, Store, StoreError};
+use crate::verbs::portions::PORTIONS;
 
 /// Rows that one step looks at: few milliseconds, however much output they have.
 const PRUNED_AT_ONCE: u32 = 50;
@@ -32,7 +32,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let pruned = prune_jobs(&mut store, limits.collect(), &mut removed);
     let _ = wake::ring(state_dir);
     let done = u32::try_from(removed.runs).unwrap_or(u32::MAX);
-    pruned.map_err(|failure| failed_after(done, failure))?;
+    pruned.map_err(|failure| failure.after(done))?;
     say(context, &removed, out)
 }
 

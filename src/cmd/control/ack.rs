@@ -7,6 +7,7 @@ use crate::cmd::{Context, Exit, Failure, Out, Result, Viewer};
 use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
+use crate::wording::verbs;
 
 /// Answers `jobctl ack`.
 pub(crate) fn answer(context: &Context, args: &cli::Ack, out: &mut Out) -> Result<Exit> {
@@ -46,7 +47,7 @@ impl Verb for Ack {
     fn words(&self, run: &RunRow, _: bool) -> Words {
         let (id, job) = (run.id, &run.job);
         Words {
-            done: format!("run {id} ({job}) is acknowledged"),
+            done: verbs::acknowledged(run),
             would: format!("would acknowledge run {id} ({job}, {})", verdict(run)),
         }
     }

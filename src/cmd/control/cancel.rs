@@ -8,6 +8,7 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::core::words::Word;
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
+use crate::wording::verbs;
 
 /// Answers `jobctl cancel`.
 pub(crate) fn answer(context: &Context, args: &cli::Cancel, out: &mut Out) -> Result<Exit> {
@@ -56,11 +57,8 @@ impl Verb for Cancel {
 
     fn words(&self, run: &RunRow, asked: bool) -> Words {
         let (id, job) = (run.id, &run.job);
-        let (done, verb) = if asked {
-            (format!("stopping run {id} ({job})"), "stop")
-        } else {
-            (format!("run {id} ({job}) is cancelled"), "cancel")
-        };
+        let (done, verb) =
+            if asked { (verbs::stopping(run), "stop") } else { (verbs::cancelled(run), "cancel") };
         Words { done, would: format!("would {verb} run {id} ({job}, {})", verdict(run)) }
     }
 

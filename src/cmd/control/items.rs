@@ -4,28 +4,14 @@
 //! Everything is read and checked before anything is added, so that a producer that dies halfway
 //! adds nothing wrong.
 
-use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
-use std::os::unix::ffi::OsStrExt;
 
 use crate::cmd::{Failure, Result, plain};
+use crate::core::item::{ARGUMENT_MAX, INPUT_MAX, ITEMS_MAX, TOO_LONG_HINT};
 use crate::store::NewItem;
 
-/// The longest argument: `MAX_ARG_STRLEN` of Linux is 131,072 with the NUL that ends it.
-const ARGUMENT_MAX: usize = 131_071;
-
-/// All arguments of an item, each with its NUL and its pointer: a quarter of the usual stack limit
-/// of 8 MiB (execve(2)).
-const ARGUMENTS_MAX: usize = 2 << 20;
-
 /// Standard input is held in memory; larger ones are to be cut.
-const INPUT_MAX: u64 = 256 << 20;
-
-/// Standard input that an item brings is kept in the store.
-const ITEM_INPUT_MAX: u64 = 16 << 20;
-
-/// So many items fit in one transaction without keeping others out for long.
-const ITEMS_MAX: usize = 1_000_000;
+const TEXT_MAX: u64 = 256 << 20;
 
 /// What ends an item on standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +41,7 @@ impl Separator {
 /// Reads all of standard input.
 pub(crate) fn read(input: impl Read) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    match input.take(INPUT_MAX + 1).read_to_end(&mut text) {
+    match input.take(TEXT_MAX + 1).read_to_end(&mut text) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::OutOfMemory => return Err(too_much()),
         Err(error) => {
@@ -65,7 +51,7 @@ pub(crate) fn read(input: impl Read) -> Result<Vec<u8>> {
             )));
         }
     }
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > INPUT_MAX {
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > TEXT_MAX {
         return Err(too_much());
     }
     Ok(text)
@@ -79,7 +65,7 @@ pub(crate) fn check(text: &[u8], separator: Separator) -> Result<usize> {
         let at = || format!("standard input: {} {}", separator.noun(), index + 1);
         if item.len() > ARGUMENT_MAX {
             let len = item.len();
-            return Err(Failure::usage(format!("{} has {len} bytes", at())).hint(LONGEST));
+            return Err(Failure::usage(format!("{} has {len} bytes", at())).hint(TOO_LONG_HINT));
         }
         if item.contains(&0) {
             return Err(Failure::usage(format!("{} contains a NUL", at()))
@@ -111,38 +97,15 @@ pub(crate) fn each<'a>(
 /// Reads the standard input of one item.
 pub(crate) fn read_input(input: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    input.take(ITEM_INPUT_MAX + 1).read_to_end(&mut bytes).map_err(|error| {
+    input.take(INPUT_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| {
         Failure::system(format!("standard input: {}: nothing was added", plain(&error)))
     })?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > ITEM_INPUT_MAX {
+    if bytes.len() > INPUT_MAX {
         return Err(Failure::usage("standard input: more than 16 MiB: nothing was added")
             .hint("write it to a file and pass the file's name as an argument"));
     }
     Ok(bytes)
 }
-
-/// Holds the arguments of one item to the limits.
-pub(crate) fn check_arguments(arguments: &[OsString]) -> Result<()> {
-    for (index, argument) in arguments.iter().enumerate() {
-        let len = argument.as_bytes().len();
-        if len > ARGUMENT_MAX {
-            return Err(
-                Failure::usage(format!("argument {} has {len} bytes", index + 1)).hint(LONGEST)
-            );
-        }
-    }
-    let size: usize =
-        arguments.iter().map(|argument| argument.as_bytes().len() + 1 + size_of::<usize>()).sum();
-    if size > ARGUMENTS_MAX {
-        return Err(Failure::usage(format!("the arguments have {size} bytes in total")).hint(
-            "a command takes at most 2 MiB of arguments; write them to a file and pass its name",
-        ));
-    }
-    Ok(())
-}
-
-const LONGEST: &str =
-    "an argument can have at most 131,071 bytes; write it to a file and pass the file's name";
 
 fn too_much() -> Failure {
     Failure::usage("standard input: more than 1,000,000 items or 256 MiB: nothing was added")
@@ -176,19 +139,10 @@ mod tests {
         assert_eq!(failure.message, "standard input: line 3 contains a NUL");
         let mut text = b"ok\n".to_vec();
         text.resize(3 + ARGUMENT_MAX, b'x');
-        assert_eq!(check(&text, Separator::Newline), Ok(1));
+        assert_eq!(check(&text, Separator::Newline), Ok(2));
         text.push(b'x');
         let failure = check(&text, Separator::Newline).unwrap_err();
         assert_eq!(failure.message, "standard input: line 2 has 131072 bytes");
-    }
-
-    #[test]
-    fn arguments_are_held_to_what_a_command_can_take() {
-        let long = OsString::from("x".repeat(ARGUMENT_MAX));
-        assert_eq!(check_arguments(std::slice::from_ref(&long)), Ok(()));
-        assert!(check_arguments(&["x".repeat(ARGUMENT_MAX + 1).into()]).is_err());
-        assert_eq!(check_arguments(&vec![long.clone(); 15]), Ok(()));
-        assert!(check_arguments(&vec![long; 16]).is_err());
     }
 
     #[test]

@@ -6,7 +6,6 @@ pub(super) mod enqueue;
 pub(super) mod exec;
 pub(super) mod items;
 pub(super) mod pause;
-pub(super) mod portions;
 pub(super) mod resume;
 pub(super) mod retry;
 pub(super) mod selection;

@@ -20,7 +20,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     let scope = scope(args.job.as_deref());
     let mut store = context.open_write()?;
     know(context, &mut store, scope)?;
-    let note = PauseNote { by: Some(who()), reason: args.reason.clone() };
+    let note = PauseNote { by: Some(user::login()), reason: args.reason.clone() };
     store.pause(scope, until, context.now.wall)?;
     store.note_pause(scope, &note)?;
     // It holds from now on without a supervisor, too.
@@ -36,13 +36,6 @@ fn refuse_long(reason: Option<&str>) -> Result<()> {
             "pause --reason: {len} characters are too many; at most {REASON_MAX}"
         ))),
     }
-}
-
-/// Who pauses: the one who became root by sudo(8), else the user of this process.
-fn who() -> String {
-    let user = user::current();
-    let sudo = std::env::var("SUDO_USER").ok().filter(|_| user.name == "root");
-    sudo.filter(|name| !name.is_empty()).unwrap_or(user.name)
 }
 
 /// What is meant: a job, else everything.

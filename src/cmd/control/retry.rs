@@ -12,6 +12,7 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::jobfile;
 use crate::store::{Answer, Filter, Force, RunRow, Store, StoreError};
+use crate::wording::verbs;
 
 /// Answers `jobctl retry`.
 pub(crate) fn answer(context: &Context, args: &cli::Retry, out: &mut Out) -> Result<Exit> {
@@ -125,7 +126,7 @@ impl Verb for Retry {
     fn words(&self, run: &RunRow, _: bool) -> Words {
         let (id, job) = (run.id, &run.job);
         Words {
-            done: format!("run {id} ({job}) is queued again"),
+            done: verbs::queued_again(run),
             would: format!("would retry run {id} ({job}, {})", verdict(run)),
         }
     }

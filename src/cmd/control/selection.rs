@@ -6,7 +6,6 @@
 use serde::Serialize;
 
 use crate::cli::Filters;
-use crate::cmd::control::portions::{PORTIONS, failed_after};
 use crate::cmd::filter;
 use crate::cmd::look::runs;
 use crate::cmd::{Context, Exit, Failure, Out, Progress, Result, Viewer};
@@ -14,6 +13,7 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::os::wake::{self, Rung};
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
+use crate::verbs::portions::PORTIONS;
 
 /// Of so many runs that a filter found, each is said.
 const SAID_MAX: u32 = 20;
@@ -101,7 +101,7 @@ pub(crate) fn all(
     verb.ring(context, tally)?;
     match told {
         Ok(()) => Ok(tally),
-        Err(failure) => Err(failed_after(tally.done + tally.asked, failure)),
+        Err(failure) => Err(failure.after(tally.done + tally.asked)),
     }
 }
 

@@ -49,13 +49,14 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
 type Difference = (&'static str, bool, &'static str);
 
 /// How many run at once, and in which order.
-fn places(policy: &Policy, default: &Policy) -> [Difference; 5] {
+fn places(policy: &Policy, default: &Policy) -> [Difference; 6] {
     [
         ("lock", policy.lock != default.lock, "cron has no locks; use flock(1)"),
         ("concurrency", policy.concurrency != 1, "cron has no limit"),
         ("priority", policy.priority != 0, "cron has no priorities"),
         ("rate", policy.rate.is_some(), "cron has no limit"),
         ("backlog_max", policy.backlog_max.is_some(), "cron has no queue"),
+        ("enqueue_by", !policy.enqueue_by.is_empty(), "cron has no queue"),
     ]
 }
 

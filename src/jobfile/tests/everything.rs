@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::core::door::{Door, Listen, Principal, Token};
 use crate::core::job::{
     CatchUp, CommandLine, EnvValue, ExpectEvery, HeartbeatTarget, Leftovers, LogFormat, MailOn,
     OnNext, OnStop, Overlap, Rate, RetryMax,
@@ -41,6 +42,7 @@ metrics_file = "/run/x.prom"
 heartbeat = { command = ["ping", "x"], every = "1m" }
 hash_seed = "seed"
 log_format = "json"
+door = { listen = ["unix:/run/x.sock", "127.0.0.1:7070"], view = ["group:adm", "anyone"], operate = "user:alice", tokens = { shop = "sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f" } }
 
 [defaults]
 timeout = "2h"
@@ -60,6 +62,7 @@ lock = "disk"
 priority = -7
 rate = "10/min"
 backlog_max = 9
+enqueue_by = ["user:www-data", "token:shop"]
 retry = { max = "unlimited", delay = "0s", factor = 1.5, max_delay = "5m", jitter = 0, give_up_after = "1d", on_next = "keep", lost = false }
 timeout = "1m"
 stop_signal = "SIGINT"
@@ -146,6 +149,19 @@ fn every_key_is_accepted_and_arrives() {
         (settings.on_stop, settings.log_format),
         (Some(OnStop::Detach), Some(LogFormat::Json))
     );
+    let principal = |text: &str| Principal::parse(text).expect("it is one");
+    let door = Door {
+        listen: [
+            Listen::Unix("/run/x.sock".into()),
+            Listen::Tcp("127.0.0.1:7070".parse().expect("an address")),
+        ]
+        .into(),
+        view: [principal("group:adm"), Principal::Anyone].into(),
+        operate: [principal("user:alice")].into(),
+        tokens: [Token { name: "shop".into(), sha256: [0x0f; 32] }].into(),
+    };
+    assert_eq!(settings.door.as_deref(), Some(&door));
+    assert_eq!(*policy.enqueue_by, [principal("user:www-data"), principal("token:shop")]);
     let beat = settings.heartbeat.clone().expect("a heartbeat");
     assert_eq!(
         beat,

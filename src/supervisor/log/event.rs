@@ -58,6 +58,9 @@ events! {
         MetricsFailed "metrics_failed",
         HeartbeatFailed "heartbeat_failed",
         NotifyFailed "notify_failed",
+        CannotListen "cannot_listen",
+        DoorFailed "door_failed",
+        DoorEnded "door_ended",
         EndRetried "end",
     }
     Info {
@@ -72,6 +75,7 @@ events! {
         MetricsWork "metrics_work",
         HeartbeatWorks "heartbeat_works",
         Cgroup "cgroup",
+        Listening "listening",
         DiskHasRoom "disk_has_room",
         ReserveReleased "reserve_released",
         WalReset "wal_reset",

@@ -16,13 +16,13 @@ use nix::sys::signal::Signal;
 use nix::unistd::{pipe2, read, write};
 
 use crate::cli;
-use crate::cmd::control::items;
 use crate::cmd::jobs::run::Service;
 use crate::cmd::look::runs::sentence;
 use crate::cmd::look::transcript::Transcript;
 use crate::cmd::trust;
 use crate::cmd::when;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result, plain};
+use crate::core::item;
 use crate::core::job::Job;
 use crate::core::lane;
 use crate::core::run::State;
@@ -145,7 +145,8 @@ fn of_words<'a>(jobs: &'a Jobs, words: &[OsString]) -> Result<(&'a Job, NewItem)
         return Err(Failure::usage("exec: no job given"));
     };
     let job = jobs.find(&name.to_string_lossy())?;
-    items::check_arguments(arguments)?;
+    let bytes: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+    item::check_arguments(&bytes)?;
     let item = NewItem {
         args: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
         key: None,

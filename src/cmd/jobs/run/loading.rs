@@ -1,16 +1,22 @@
 //! What `jobctl run` reads to have jobs: the jobfile or its copy, and the zones that it names.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cmd::jobset;
 use crate::cmd::{Failure, Result};
+use crate::core::door::Brief;
+use crate::core::job::Settings;
 use crate::core::schedule::Zone;
 use crate::facts::trust;
 use crate::jobfile::{Jobfile, LoadError};
 use crate::os::zone;
 use crate::store::Store;
+use crate::supervisor::door::Charge;
 
 /// A jobfile with all that its jobs need from outside: who has it needs no file any more.
 #[derive(Debug)]
@@ -57,6 +63,22 @@ pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded> {
             LoadError::Missing(_) | LoadError::Problems(_) => Failure::no(error.to_string()),
         }),
     }
+}
+
+/// What the door is told; none where the jobfile has none.
+pub(super) fn charge(
+    settings: &Settings,
+    sources: &[(PathBuf, String)],
+    state_dir: &Path,
+) -> io::Result<Option<Rc<Charge>>> {
+    let Some(door) = &settings.door else {
+        return Ok(None);
+    };
+    let sources = sources.iter().map(|(path, text)| (path.to_string_lossy().into(), text.clone()));
+    let brief =
+        Brief { state_dir: state_dir.as_os_str().as_bytes().to_vec(), sources: sources.collect() };
+    let text = serde_json::to_vec(&brief)?;
+    Charge::new(&door.listen, &text).map(Rc::new).map(Some)
 }
 
 /// The zones of a jobfile's jobs by name; none is the jobfile's, else the system's.

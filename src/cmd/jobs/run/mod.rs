@@ -7,6 +7,7 @@ mod twin;
 
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,10 +24,11 @@ use crate::os::delegated::{Delegated, Unusable};
 use crate::os::notify::Notify;
 use crate::os::paths::Caller;
 use crate::os::wake::Bell;
-use crate::os::{clock, disk, limit, machine, process, reports, user, wake};
+use crate::os::{clock, disk, limit, listener, machine, process, reports, user, wake};
 use crate::store::{Behind, Downtime, Patience, Store, SupervisorRow};
 use crate::supervisor::daemon::{self, Left, Office, OfficeError, Ousted, Post};
 use crate::supervisor::disk as reserve;
+use crate::supervisor::door::Doorkeeper;
 use crate::supervisor::ears::Ears;
 use crate::supervisor::environment::{self, Surroundings};
 use crate::supervisor::forward::LineForm;
@@ -59,6 +61,7 @@ const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
 
 /// Answers `jobctl run`.
 pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Result<Exit> {
+    let passed = listener::passed();
     refuse_names(args)?;
     raise_open_files()?;
     let service = Service::of(context, args)?;
@@ -81,7 +84,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     if is_on_terminal {
         context.say(what_ends_it(&ears));
     }
-    let exit = service.serve(&mut office, &mut ears)?;
+    let exit = service.serve(&mut office, &mut ears, passed)?;
     if is_on_terminal {
         context.say(&what_next(&context.jobctl()));
     }
@@ -208,7 +211,9 @@ impl Service {
 
     /// Is the supervisor until it is told to stop; a store that takes the place of another has a
     /// supervisor of its own.
-    fn serve(&self, office: &mut Office, ears: &mut Ears) -> Result<Exit> {
+    fn serve(&self, office: &mut Office, ears: &mut Ears, passed: Vec<OwnedFd>) -> Result<Exit> {
+        let exe = PathBuf::from("/proc/self/exe");
+        let mut door = Doorkeeper::new(exe, passed);
         let mut bell: Option<Bell> = None;
         let mut first = vec![Event::Rung];
         let mut begins = Begins::AsItIs;
@@ -223,7 +228,7 @@ impl Service {
                 None => bell
                     .insert(wake::listen(&self.state_dir).in_file(&self.state_dir.join("wake"))?),
             };
-            let mut post = Post { bell, ears: &mut *ears, office: &mut *office };
+            let mut post = Post { bell, ears: &mut *ears, office: &mut *office, door: &mut door };
             let mut reload = Reloading::new(self, snapshot);
             let left = daemon::serve(&mut supervisor, &mut post, &mut reload, &mut watching, first)
                 .context("cannot wait")?;
@@ -332,7 +337,9 @@ impl Service {
         let sources: Vec<(PathBuf, String)> =
             sources.into_iter().map(|source| (source.path, source.text)).collect();
         let limited = limited_in_memory(&jobs);
-        let former = supervisor.configure(self.configuration(&settings)?);
+        let door = loading::charge(&settings, &sources, &self.state_dir).context("the door")?;
+        let configuration = Configuration { door, ..self.configuration(&settings)? };
+        let former = supervisor.configure(configuration);
         let new = NewJobs { jobs, sources: &sources, removal };
         let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
         if !matches!(loaded, Ok(Taken::Taken(_))) {
@@ -372,6 +379,7 @@ impl Service {
             log_format: self.log_format.or(settings.log_format),
             metrics_file: settings.metrics_file.as_deref().map(PathBuf::from),
             heartbeat: settings.heartbeat.clone(),
+            door: None,
             boot_id: process::boot_id().context("boot id")?,
         })
     }

@@ -3,8 +3,6 @@
 //! Everything that can be wrong is found before the first item is written; what was printed is on
 //! disk.
 
-mod batch;
-
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
@@ -17,14 +15,15 @@ use crate::cmd::control::items::{self, Separator};
 use crate::cmd::control::selection;
 use crate::cmd::control::wait;
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Progress, Result, Toward};
+use crate::core::item;
 use crate::core::job::Job;
-use crate::core::key::{self, KeyError};
 use crate::core::noun::count;
-use crate::core::run::Cause;
-use crate::core::time::{Mono, Wall};
+use crate::core::time::Mono;
 use crate::facts::run::Run;
-use crate::store::{Added, Addition, Conditions, Enqueued, NewItem, OnConflict, Store, StoreError};
-use batch::Aim;
+use crate::os::user;
+use crate::store::{Added, Addition, Author, Enqueued, NewItem, OnConflict, Store, StoreError};
+use crate::verbs::batch::{self, Aim};
+use crate::verbs::enqueue::{self, ExpiresTooSoon, Wish};
 
 /// Answers `jobctl enqueue`.
 pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> Result<Exit> {
@@ -38,7 +37,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
     }
     let jobs = Jobs::load(context, context.open_if_there()?.as_ref())?;
     let job = jobs.find(&name.to_string_lossy())?;
-    let addition = addition(context, args, job)?;
+    let author = user::author();
+    let addition = addition(context, args, (job, &author))?;
     if args.wait && !context.is_supervised()? {
         return Err(Failure::no_supervisor(
             "no supervisor is running: nothing was added, because --wait would not end",
@@ -50,10 +50,11 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         Some(separator) => {
             let text = items::read(std::io::stdin().lock())?;
             let count = items::check(&text, separator)?;
-            for item in items::each(&text, separator, |_| None) {
-                key_of(args, job, &item.args)?;
+            let given = args.key.as_deref();
+            for one in items::each(&text, separator, |_| None) {
+                item::key_of(job, given, &one.args)?;
             }
-            let key = |arguments: &[Vec<u8>]| key_of(args, job, arguments).ok().flatten();
+            let key = |arguments: &[Vec<u8>]| item::key_of(job, given, arguments).ok().flatten();
             let mut progress = Progress::of(context);
             let items = items::each(&text, separator, key).enumerate().map(|(before, item)| {
                 progress.tick(|| format!("adding items: {before} of {count}"));
@@ -93,31 +94,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
 
 /// The item of a call that does not read lines.
 fn one(args: &cli::Enqueue, job: &Job, arguments: &[OsString]) -> Result<NewItem> {
-    items::check_arguments(arguments)?;
     let arguments: Vec<Vec<u8>> = arguments.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+    item::check_arguments(&arguments)?;
     let input = args.stdin.then(|| items::read_input(std::io::stdin().lock())).transpose()?;
-    Ok(NewItem { key: key_of(args, job, &arguments)?, args: arguments, input })
-}
-
-/// The key of an item: the one of the command line, else what the job's template makes of its
-/// arguments.
-fn key_of(args: &cli::Enqueue, job: &Job, arguments: &[Vec<u8>]) -> Result<Option<String>> {
-    let template = match (&args.key, &job.policy.key) {
-        (Some(key), _) => return Ok(Some(key.clone())),
-        (None, Some(template)) => template,
-        (None, None) => return Ok(None),
-    };
-    let name = &job.name;
-    match key::of(template, arguments) {
-        Ok(key) => Ok(Some(key)),
-        Err(KeyError::Missing(number)) => Err(Failure::usage(format!(
-            "job `{name}`: its key `{template}` needs argument {number}"
-        ))
-        .hint("give that argument, or a key with --key")),
-        Err(KeyError::Empty) => {
-            Err(Failure::usage(format!("job `{name}`: its key `{template}` would be empty")))
-        }
-    }
+    Ok(NewItem { key: item::key_of(job, args.key.as_deref(), &arguments)?, args: arguments, input })
 }
 
 /// The job's name and the arguments behind it.
@@ -157,46 +137,35 @@ fn separator(args: &cli::Enqueue) -> Option<Separator> {
     }
 }
 
-fn addition<'a>(context: &Context, args: &'a cli::Enqueue, job: &'a Job) -> Result<Addition<'a>> {
+fn addition<'a>(
+    context: &Context,
+    args: &'a cli::Enqueue,
+    (job, author): (&'a Job, &'a str),
+) -> Result<Addition<'a>> {
     let (now, viewer) = (context.now.wall, context.viewer());
     let due_at = match (&args.delay, &args.at) {
-        (Some(span), _) => now + viewer.parse_span(span)?,
-        (None, Some(at)) => viewer.parse(at, Toward::Future)?.max(now),
-        (None, None) => now,
+        (Some(span), _) => Some(now + viewer.parse_span(span)?),
+        (None, Some(at)) => Some(viewer.parse(at, Toward::Future)?),
+        (None, None) => None,
     };
-    Ok(Addition {
-        job: job.name.as_str(),
+    let expires_at =
+        args.expires.as_ref().map(|text| viewer.parse(text, Toward::Future)).transpose()?;
+    let wish = Wish {
+        author: Author::Named(author),
         due_at,
-        priority: args.priority.unwrap_or(job.policy.priority),
-        max_attempts: job.policy.attempts_max(),
-        backlog_max: job.policy.backlog_max,
-        cause: Cause::Enqueue,
-        created_at: now,
-        conditions: Conditions {
-            expires_at: expiry(context, args, due_at)?,
-            after: &args.after,
-            on_conflict: match args.on_conflict {
-                cli::OnConflict::Ignore => OnConflict::Ignore,
-                cli::OnConflict::Replace => OnConflict::Replace,
-                cli::OnConflict::Error => OnConflict::Error,
-            },
-            key_held_since: job.policy.key_held_since(now),
+        expires_at,
+        priority: args.priority,
+        after: &args.after,
+        on_conflict: match args.on_conflict {
+            cli::OnConflict::Ignore => OnConflict::Ignore,
+            cli::OnConflict::Replace => OnConflict::Replace,
+            cli::OnConflict::Error => OnConflict::Error,
         },
-    })
-}
-
-/// Until when it has to be started; a time at which it could not start yet is a mistake.
-fn expiry(context: &Context, args: &cli::Enqueue, due_at: Wall) -> Result<Option<Wall>> {
-    let Some(text) = &args.expires else {
-        return Ok(None);
     };
-    let at = context.viewer().parse(text, Toward::Future)?;
-    if at <= due_at {
-        return Err(Failure::usage(format!(
-            "`--expires {text}`: not later than the earliest start"
-        )));
-    }
-    Ok(Some(at))
+    enqueue::addition(job, &wish, now).map_err(|ExpiresTooSoon| {
+        let text = args.expires.as_deref().unwrap_or_default();
+        Failure::usage(format!("`--expires {text}`: not later than the earliest start"))
+    })
 }
 
 /// Adds the items, in a new store if there is none; of a dry run nothing stays.
@@ -358,7 +327,10 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::core::run::Cause;
+    use crate::core::time::Wall;
     use crate::facts::jobs::tests::jobs;
+    use crate::store::Conditions;
 
     fn args_of(line: &[&str]) -> cli::Enqueue {
         let line = ["jobctl", "enqueue"].iter().chain(line);

@@ -1,16 +1,47 @@
 //! Large additions: items are put down out of sight in portions, and all of them come into sight in
 //! one small commit, or none.
 
-use anyhow::Context as _;
 use std::collections::HashMap;
+use std::fmt;
+use std::io;
 use std::path::Path;
 
-use crate::cmd::control::portions::PORTIONS;
-use crate::cmd::{Failure, Result};
+use super::portions::PORTIONS;
 use crate::os::ticket::Ticket;
 use crate::store::{
     Added, Addition, Batch, Begun, Enqueued, NewItem, Shown, Staged, Store, StoreError,
 };
+
+/// Explains why nothing was added.
+#[derive(Debug)]
+pub(crate) enum AddError {
+    /// The store failed.
+    Store(StoreError),
+    /// The state directory does not take a lock.
+    Directory(io::Error),
+    /// The store was restored while the items were put down.
+    Restored,
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Directory(error) => write!(f, "state directory: {error}"),
+            Self::Restored => {
+                f.write_str("the store was restored in the meantime: nothing was added")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for AddError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+type Result<T, E = AddError> = std::result::Result<T, E>;
 
 /// So many items, and so many bytes of arguments, are one transaction of a few milliseconds.
 const DIRECT_ITEMS_MAX: usize = 1000;
@@ -83,7 +114,7 @@ fn rehearse(
 /// Why a batch came to nothing.
 enum Stopped {
     Refused(Enqueued),
-    Failed(Failure),
+    Failed(AddError),
 }
 
 impl From<StoreError> for Stopped {
@@ -99,7 +130,7 @@ fn add_in_portions(
     items: impl Iterator<Item = NewItem>,
     aim: Aim,
 ) -> Result<Enqueued> {
-    let ticket = |from| Ticket::take(state_dir, from).context("state directory");
+    let ticket = |from| Ticket::take(state_dir, from).map_err(AddError::Directory);
     let mut held = ticket(i64::from(std::process::id()))?;
     let batch = loop {
         let begun = store.together(|store| {
@@ -267,7 +298,7 @@ impl Adding<'_> {
 }
 
 fn gone() -> Stopped {
-    Stopped::Failed(Failure::system("the store was restored in the meantime: nothing was added"))
+    Stopped::Failed(AddError::Restored)
 }
 
 #[cfg(test)]
@@ -275,7 +306,7 @@ mod tests {
     use super::*;
     use crate::core::run::Cause;
     use crate::core::time::Wall;
-    use crate::store::{Bringing, Conditions, Filter, OnConflict, RunRow};
+    use crate::store::{Author, Bringing, Conditions, Filter, OnConflict, RunRow};
 
     const NOW: Wall = Wall::from_secs(1000);
 
@@ -351,6 +382,7 @@ mod tests {
                     (&[][..], NOW, Some(4)),
                 ] {
                     let conditions = Conditions {
+                        author: Author::Nobody,
                         on_conflict,
                         key_held_since: since,
                         after,

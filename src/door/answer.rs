@@ -1,0 +1,81 @@
+//! Answers, and the headers that all of them have.
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::problem::{Kind, Problem};
+use crate::core::escape;
+
+/// An answer.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// JSON.
+pub(super) const JSON: &str = "application/json";
+/// JSON objects, a line each.
+pub(super) const NDJSON: &str = "application/x-ndjson";
+
+/// An object.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let text = serde_json::to_string(value).expect("what is shown is JSON");
+    of(status, JSON, escape::json(&text).into_owned() + "\n")
+}
+
+/// Objects, a line each.
+pub(super) fn ndjson<T: Serialize>(status: StatusCode, values: &[T]) -> Answer {
+    let mut text = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut text, value).expect("what is shown is JSON");
+        text.push(b'\n');
+    }
+    of(status, NDJSON, text)
+}
+
+/// The same, with the address of what was made or found.
+pub(super) fn at(answer: Answer, location: &str) -> Answer {
+    with(answer, LOCATION, location)
+}
+
+/// A problem.
+pub(super) fn problem(problem: &Problem) -> Answer {
+    let (_, status, _) = problem.kind.facts();
+    let status = StatusCode::from_u16(status).expect("the table has statuses of HTTP");
+    let mut answer = of(status, "application/problem+json", problem.json());
+    if let Some(seconds) = problem.retry_after {
+        answer = with(answer, RETRY_AFTER, &seconds.to_string());
+    }
+    if let Some(methods) = problem.allow {
+        answer = with(answer, ALLOW, methods);
+    }
+    if problem.kind == Kind::Unauthorized {
+        answer = with(answer, WWW_AUTHENTICATE, "Bearer realm=\"jobctl\"");
+    }
+    answer
+}
+
+/// A text.
+pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
+    of(status, "text/plain; charset=utf-8", text)
+}
+
+fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: &str) -> Answer {
+    // A value that no header can have would be one of ours.
+    let value = HeaderValue::from_str(value).expect("numbers, methods and paths of ours");
+    answer.headers_mut().insert(name, value);
+    answer
+}

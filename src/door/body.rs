@@ -1,0 +1,117 @@
+//! Bodies of requests: bounded each and together, and not slower than some pace.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::body::{Body, Incoming};
+use hyper::header::CONTENT_TYPE;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::answer::{JSON, NDJSON};
+use super::problem::{Kind, Problem, Result};
+
+/// An item with 16 MiB of standard input in base64.
+pub(super) const JSON_MAX: usize = 24 << 20;
+
+/// Lines of items.
+pub(super) const NDJSON_MAX: usize = 16 << 20;
+
+/// All bodies together.
+const TOGETHER_MAX: usize = 32 << 20;
+
+/// No more may pass between two pieces of a body, and from its beginning to its end.
+const PIECE_MAX: Duration = Duration::from_secs(30);
+const WHOLE_MAX: Duration = Duration::from_secs(300);
+
+/// The form of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One item; where there is no body, one without arguments.
+    Json,
+    /// An item a line.
+    Ndjson,
+}
+
+/// The memory that bodies may take.
+#[derive(Debug)]
+pub(super) struct Bodies(Semaphore);
+
+/// A body, and its part of that memory.
+pub(super) struct Held<'a> {
+    /// What it says.
+    pub(super) bytes: Vec<u8>,
+    _permits: Option<SemaphorePermit<'a>>,
+}
+
+/// The form of a body by its header. `is_empty` is whether there is one at all.
+pub(super) fn form(headers: &HeaderMap, is_empty: bool) -> Result<Form> {
+    let value = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let kind = value.map(|value| value.split(';').next().unwrap_or_default().trim());
+    match kind {
+        None if is_empty => Ok(Form::Json),
+        Some(kind) if kind.eq_ignore_ascii_case(JSON) => Ok(Form::Json),
+        Some(kind) if kind.eq_ignore_ascii_case(NDJSON) => Ok(Form::Ndjson),
+        Some(_) | None => {
+            let detail = format!("Content-Type `{}`: not taken here", kind.unwrap_or_default());
+            let hint = format!("send `Content-Type: {JSON}`, or {NDJSON} for an item a line");
+            Err(Problem::new(Kind::UnsupportedType, detail).hint(hint))
+        }
+    }
+}
+
+impl Bodies {
+    /// Nothing is taken yet.
+    pub(super) fn new() -> Self {
+        Self(Semaphore::new(TOGETHER_MAX))
+    }
+
+    /// Reads a body of at most `max` bytes.
+    pub(super) async fn read(&self, body: Incoming, max: usize) -> Result<Held<'_>> {
+        let too_large = || {
+            let detail = format!("the body has more than {} MiB", max >> 20);
+            Problem::new(Kind::TooLarge, detail)
+        };
+        if body.size_hint().lower() > max as u64 {
+            return Err(too_large());
+        }
+        let reading = self.pieces(body, max, &too_large);
+        timeout(WHOLE_MAX, reading).await.unwrap_or_else(|_| Err(too_slow()))
+    }
+
+    async fn pieces(
+        &self,
+        mut body: Incoming,
+        max: usize,
+        too_large: &impl Fn() -> Problem,
+    ) -> Result<Held<'_>> {
+        let mut held = Held { bytes: Vec::new(), _permits: None };
+        while let Some(frame) = timeout(PIECE_MAX, body.frame()).await.map_err(|_| too_slow())? {
+            let Ok(piece) = frame.map_err(|_| broken_off())?.into_data() else {
+                continue;
+            };
+            if held.bytes.len() + piece.len() > max {
+                return Err(too_large());
+            }
+            let count = u32::try_from(piece.len()).map_err(|_| too_large())?;
+            let permits = self.0.try_acquire_many(count).map_err(|_| {
+                Problem::new(Kind::Busy, "the bodies under way have 32 MiB").retry_after(1)
+            })?;
+            match &mut held._permits {
+                Some(own) => own.merge(permits),
+                none => *none = Some(permits),
+            }
+            held.bytes.extend_from_slice(&piece);
+        }
+        Ok(held)
+    }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Kind::BadRequest, "the body did not come in time")
+}
+
+fn broken_off() -> Problem {
+    Problem::new(Kind::BadRequest, "the body broke off")
+}

@@ -1,0 +1,244 @@
+//! Why a request was not answered as it was meant: a problem of RFC 9457.
+
+use serde::Serialize;
+
+use crate::core::item::ItemError;
+use crate::core::reason::plain;
+use crate::store::StoreError;
+use crate::verbs::batch::AddError;
+
+/// The types. Programs decide by them, so none is renamed or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Query, path or header are not as they should be.
+    BadRequest,
+    /// The body is no JSON.
+    BadJson,
+    /// The caller has to say who he is.
+    Unauthorized,
+    /// No list of the jobfile allows it.
+    Forbidden,
+    /// It comes from a page of elsewhere.
+    CrossOrigin,
+    /// There is no such path.
+    NotFound,
+    /// There is no such job.
+    NoSuchJob,
+    /// There is no such run.
+    NoSuchRun,
+    /// The path has other methods.
+    MethodNotAllowed,
+    /// A run has the key.
+    KeyHeld,
+    /// The state of the run forbids it.
+    WrongState,
+    /// The body is too long.
+    TooLarge,
+    /// The body is of another type.
+    UnsupportedType,
+    /// The name is not the door's.
+    WrongHost,
+    /// The body is JSON, but no command can take what it says.
+    Invalid,
+    /// So many wait that no more may be added.
+    BacklogFull,
+    /// Too much is under way.
+    Busy,
+    /// The store cannot be read or written.
+    StoreUnavailable,
+    /// The loop of the supervisor does not turn.
+    LoopStopped,
+}
+
+impl Kind {
+    /// All of them.
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 19] = [
+        Self::BadRequest,
+        Self::BadJson,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::CrossOrigin,
+        Self::NotFound,
+        Self::NoSuchJob,
+        Self::NoSuchRun,
+        Self::MethodNotAllowed,
+        Self::KeyHeld,
+        Self::WrongState,
+        Self::TooLarge,
+        Self::UnsupportedType,
+        Self::WrongHost,
+        Self::Invalid,
+        Self::BacklogFull,
+        Self::Busy,
+        Self::StoreUnavailable,
+        Self::LoopStopped,
+    ];
+
+    /// Its name, its status, and its title.
+    pub(super) const fn facts(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::BadRequest => ("bad-request", 400, "The request is malformed"),
+            Self::BadJson => ("bad-json", 400, "The body is not JSON"),
+            Self::Unauthorized => ("unauthorized", 401, "A token is needed"),
+            Self::Forbidden => ("forbidden", 403, "The caller may not do this"),
+            Self::CrossOrigin => ("cross-origin", 403, "The request comes from another site"),
+            Self::NotFound => ("not-found", 404, "There is no such resource"),
+            Self::NoSuchJob => ("no-such-job", 404, "There is no such job"),
+            Self::NoSuchRun => ("no-such-run", 404, "There is no such run"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", 405, "The resource does not have this method")
+            }
+            Self::KeyHeld => ("key-held", 409, "Another run has the key"),
+            Self::WrongState => ("wrong-state", 409, "The state of the run forbids it"),
+            Self::TooLarge => ("too-large", 413, "The body is too long"),
+            Self::UnsupportedType => ("unsupported-type", 415, "The body is of another type"),
+            Self::WrongHost => ("wrong-host", 421, "The host is not this one"),
+            Self::Invalid => ("invalid", 422, "The item is not valid"),
+            Self::BacklogFull => ("backlog-full", 429, "Too many runs wait"),
+            Self::Busy => ("busy", 503, "Too many requests are under way"),
+            Self::StoreUnavailable => ("store-unavailable", 503, "The store is not available"),
+            Self::LoopStopped => ("loop-stopped", 503, "The supervisor does not respond"),
+        }
+    }
+}
+
+/// A problem, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Its type.
+    pub(super) kind: Kind,
+    /// A sentence, the object first.
+    pub(super) detail: String,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+    /// After how many seconds it may work.
+    pub(super) retry_after: Option<u32>,
+    /// The methods of the path.
+    pub(super) allow: Option<&'static str>,
+}
+
+/// What everything here answers: something, or why not.
+pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
+
+impl Problem {
+    /// A problem of a type.
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), hint: None, retry_after: None, allow: None }
+    }
+
+    /// Adds what to do about it.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Adds when it may work.
+    pub(super) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// There is no such run, or none that the caller may see.
+    pub(super) fn no_such_run(id: i64) -> Self {
+        Self::new(Kind::NoSuchRun, format!("run {id}: no such run"))
+    }
+
+    /// The same about a line of a body.
+    pub(super) fn in_line(self, line: usize) -> Self {
+        Self { detail: format!("line {line}: {}", self.detail), ..self }
+    }
+
+    /// The object of RFC 9457.
+    pub(super) fn json(&self) -> Vec<u8> {
+        let (name, status, title) = self.kind.facts();
+        let object = Object {
+            r#type: format!("/problems/{name}"),
+            title,
+            status,
+            detail: &self.detail,
+            hint: self.hint.as_deref(),
+        };
+        serde_json::to_vec(&object).expect("texts are JSON")
+    }
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        // Not its own words, which name files that are nobody else's business.
+        let (detail, seconds) = match error {
+            StoreError::Locked(_) => ("the store is locked by another process", 1),
+            StoreError::Full(_) => ("the disk of the store is full", 10),
+            StoreError::Missing(_)
+            | StoreError::Foreign(_)
+            | StoreError::Newer { .. }
+            | StoreError::Older(_)
+            | StoreError::Damaged(..)
+            | StoreError::Strange(..)
+            | StoreError::Altered(..)
+            | StoreError::Network(_)
+            | StoreError::Unreadable(..)
+            | StoreError::Exists(_)
+            | StoreError::Itself(_)
+            | StoreError::Limited(_)
+            | StoreError::Failed { .. } => ("the store cannot be used; see `jobctl doctor`", 10),
+        };
+        Self::new(Kind::StoreUnavailable, detail).retry_after(seconds)
+    }
+}
+
+impl From<AddError> for Problem {
+    fn from(error: AddError) -> Self {
+        let detail = match error {
+            AddError::Store(error) => return error.into(),
+            AddError::Directory(error) => format!("the state directory: {}", plain(&error)),
+            AddError::Restored => error.to_string(),
+        };
+        Self::new(Kind::StoreUnavailable, detail).retry_after(10)
+    }
+}
+
+impl From<ItemError> for Problem {
+    fn from(error: ItemError) -> Self {
+        let problem = Self::new(Kind::Invalid, error.to_string());
+        match error.hint() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_a_name_of_its_own_and_a_title() {
+        let names: std::collections::BTreeSet<_> =
+            Kind::ALL.iter().map(|kind| kind.facts().0).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+        for (name, status, title) in Kind::ALL.map(Kind::facts) {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
+            assert!((400..600).contains(&status) && !title.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_an_object_of_rfc_9457() {
+        let problem = Problem::no_such_run(7).hint("look").in_line(3);
+        let text = String::from_utf8(problem.json()).unwrap();
+        assert_eq!(
+            text,
+            "{\"type\":\"/problems/no-such-run\",\"title\":\"There is no such run\",\
+             \"status\":404,\"detail\":\"line 3: run 7: no such run\",\"hint\":\"look\"}"
+        );
+    }
+}

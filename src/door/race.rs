@@ -1,0 +1,29 @@
+//! Two futures of which the first one counts.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+/// The one that was ready first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First<A, B> {
+    /// This one.
+    One(A),
+    /// The other one.
+    Other(B),
+}
+
+/// Waits for the first of two; the other one is dropped.
+pub(super) async fn first<A, B>(
+    one: impl Future<Output = A>,
+    other: impl Future<Output = B>,
+) -> First<A, B> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(move |context| {
+        if let Poll::Ready(answer) = one.as_mut().poll(context) {
+            return Poll::Ready(First::One(answer));
+        }
+        other.as_mut().poll(context).map(First::Other)
+    })
+    .await
+}

@@ -1,0 +1,143 @@
+//! What is there: paths, methods, and who may ask.
+
+mod add;
+mod adding;
+mod change;
+mod health;
+mod run;
+
+use hyper::body::{Body, Incoming};
+use hyper::{Method, Request};
+
+use change::{Steer, Verb};
+
+use super::answer::Answer;
+use super::desk::Desk;
+use super::problem::{Kind, Problem, Result};
+use super::query;
+use crate::core::admission::{Act, Caller, List, Reach, Ruling, Whose};
+
+/// The path that is open to all.
+pub(super) const HEALTH: &str = "/healthz";
+
+/// Answers a request of a caller.
+pub(super) async fn answer(
+    desk: &Desk,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<Answer> {
+    let path = request.uri().path();
+    let not_found = || Problem::new(Kind::NotFound, format!("{path}: no such resource"));
+    let segments = query::segments(path).ok_or_else(not_found)?;
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["healthz"] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            health::answer(desk, request.uri().query()).await
+        }
+        ["v1", "jobs", job, "runs"] => {
+            only(&request, &[Method::POST], "POST")?;
+            let job = (*job).to_owned();
+            add::answer(desk, caller, &job, request).await
+        }
+        ["v1", "runs", id] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            run::answer(desk, caller, number(id)?, request.uri().query()).await
+        }
+        ["v1", "runs", id, verb @ ("cancel" | "ack" | "retry")] => {
+            only(&request, &[Method::POST], "POST")?;
+            let verb = match *verb {
+                "cancel" => Verb::Cancel,
+                "ack" => Verb::Ack,
+                _ => Verb::Retry,
+            };
+            bare(&request)?;
+            change::run(desk, caller, number(id)?, verb).await
+        }
+        ["v1", steer @ ("pause" | "resume")] => {
+            self::steer(desk, caller, None, (steer, &request)).await
+        }
+        ["v1", "jobs", job, steer @ ("pause" | "resume")] => {
+            self::steer(desk, caller, Some(job), (steer, &request)).await
+        }
+        _ => Err(not_found()),
+    }
+}
+
+async fn steer(
+    desk: &Desk,
+    caller: &Caller,
+    job: Option<&str>,
+    (word, request): (&str, &Request<Incoming>),
+) -> Result<Answer> {
+    only(request, &[Method::POST], "POST")?;
+    bare(request)?;
+    let steer = if word == "pause" { Steer::Pause } else { Steer::Resume };
+    change::steer(desk, caller, job, steer).await
+}
+
+/// Refuses what would change nothing.
+fn bare(request: &Request<Incoming>) -> Result<()> {
+    query::pairs(request.uri().query(), &[])?;
+    match request.body().is_end_stream() {
+        true => Ok(()),
+        false => Err(Problem::new(Kind::BadRequest, "this request has no body")),
+    }
+}
+
+/// There is no such job.
+fn no_such_job(name: &str) -> Problem {
+    Problem::new(Kind::NoSuchJob, format!("job `{name}`: no such job"))
+}
+
+/// Refuses other methods.
+fn only(request: &Request<Incoming>, methods: &[Method], allow: &'static str) -> Result<()> {
+    if methods.contains(request.method()) {
+        return Ok(());
+    }
+    let detail = format!("{}: takes {allow}", request.uri().path());
+    Err(Problem { allow: Some(allow), ..Problem::new(Kind::MethodNotAllowed, detail) })
+}
+
+/// The number of a run.
+fn number(text: &str) -> Result<i64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number).ok_or_else(|| {
+        Problem::new(Kind::NoSuchRun, format!("run `{text}`: no such run"))
+            .hint("a run is named by its number")
+    })
+}
+
+/// How far an act on no run or on one may reach.
+fn permit(
+    desk: &Desk,
+    caller: &Caller,
+    act: Act<'_>,
+    hidden: impl FnOnce() -> Problem,
+) -> Result<Reach> {
+    let list = match desk.rules.judge(caller, act) {
+        Ruling::Allowed(reach) => return Ok(reach),
+        Ruling::Hidden if *caller == Caller::Unknown => List::View,
+        Ruling::Hidden => return Err(hidden()),
+        Ruling::Forbidden(list) => list,
+    };
+    let key = match list {
+        List::View => "`view` of [door]",
+        List::Operate => "`operate` of [door]",
+        List::EnqueueBy => "`enqueue_by` of the job",
+    };
+    Err(match caller.name() {
+        None => {
+            Problem::new(Kind::Unauthorized, format!("no account and no token: {key} names none"))
+        }
+        Some(name) => Problem::new(Kind::Forbidden, format!("{name}: not in {key}")),
+    })
+}
+
+/// Whose a run is for a caller, by its owner.
+fn whose(caller: &Caller, owner: Option<&str>) -> Whose {
+    match caller.name() {
+        Some(name) if owner == Some(name.as_str()) => Whose::Own,
+        Some(_) | None => Whose::Foreign,
+    }
+}

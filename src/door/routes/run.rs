@@ -1,0 +1,56 @@
+//! `GET /v1/runs/ID`: a run, at once or when it has ended.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use tokio::time::timeout;
+
+use super::{permit, whose};
+use crate::core::admission::{Act, Caller};
+use crate::core::duration::parse_duration;
+use crate::door::answer::{self, Answer};
+use crate::door::desk::Desk;
+use crate::door::problem::{Kind, Problem, Result};
+use crate::door::query;
+use crate::door::race;
+use crate::facts;
+
+/// Nobody waits for longer.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// Answers it.
+pub(super) async fn answer(
+    desk: &Desk,
+    caller: &Caller,
+    id: i64,
+    query: Option<&str>,
+) -> Result<Answer> {
+    let wait = wait(query)?;
+    let hidden = || Problem::no_such_run(id);
+    let owner = desk.read(move |store, _| store.owner(id)).await?;
+    permit(desk, caller, Act::See(whose(caller, owner.as_deref())), hidden)?;
+    if let Some(wait) = wait {
+        let mut leaving = desk.control.leaving();
+        let ended = timeout(wait, desk.waits.end_of(id));
+        // Whatever comes first: the run is told as it is then.
+        race::first(ended, leaving.wait_for(|leaving| *leaving)).await;
+    }
+    let run = desk.read(move |store, shelf| facts::run::read(store, &shelf.state_dir, id)).await?;
+    Ok(answer::json(StatusCode::OK, &run.ok_or_else(hidden)?))
+}
+
+/// How long the answer may wait for the run's end.
+fn wait(query: Option<&str>) -> Result<Option<Duration>> {
+    let pairs = query::pairs(query, &["wait"])?;
+    let Some((_, text)) = pairs.first() else {
+        return Ok(None);
+    };
+    match parse_duration(text) {
+        Ok(span) if span <= WAIT_MAX => Ok(Some(span)),
+        Ok(_) => Err(Problem::new(Kind::BadRequest, "`wait` is more than 10m")),
+        Err(error) => {
+            let detail = format!("`wait`: {}", error.message);
+            Err(Problem::new(Kind::BadRequest, detail).hint(error.hint))
+        }
+    }
+}

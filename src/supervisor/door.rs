@@ -1,0 +1,365 @@
+//! The door's sockets and its process: opened, started, started again, and ended here. What it
+//! does with them is its own matter.
+//!
+//! The sockets stay while doors come and go, so a restart refuses no connection. The loop never
+//! waits for a door: sockets are opened by an errand, messages are sent without waiting, and a
+//! door that is stopped or killed costs nobody else anything.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::Supervisor;
+use super::errand::Errand;
+use super::log::LogEvent;
+use super::slots::Slots;
+use crate::core::door::{Listen, READY};
+use crate::core::reason::plain;
+use crate::core::time::{Mono, Now};
+use crate::os::listener::{self, Bound};
+use crate::os::{file, process, socket};
+
+/// Before a socket that could not be opened is tried again.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// Before a door that has ended is started again; doubled up to the limit as long as none is ready.
+const START_AGAIN: Duration = Duration::from_millis(100);
+const START_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How long a door that was told to end may take for what it has begun.
+const LEAVING_MAX: Duration = Duration::from_secs(30);
+
+/// Between two looks at what a door says: it cannot keep the loop busy.
+const HEAR_EVERY: Duration = Duration::from_millis(20);
+
+/// The longest message of a door.
+const MESSAGE_MAX: usize = 64;
+
+/// Descriptors of a message besides the first one's jobfile.
+const SOCKETS_PER_MESSAGE: usize = socket::DESCRIPTORS_MAX - 1;
+
+/// What a door is told.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    listen: Box<[Listen]>,
+    /// What it reads: the last good jobfile and where things are, in memory that nobody can change.
+    text: OwnedFd,
+}
+
+impl Charge {
+    /// Makes one of what the door is to read.
+    pub(crate) fn new(listen: &[Listen], text: &[u8]) -> io::Result<Self> {
+        Ok(Self { listen: listen.into(), text: file::sealed_memory(text)? })
+    }
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+struct Socket {
+    listen: Listen,
+    bound: Held,
+}
+
+/// How it is held.
+#[derive(Debug)]
+enum Held {
+    Unix(Bound),
+    Tcp(OwnedFd),
+}
+
+impl Socket {
+    fn open(listen: &Listen) -> io::Result<Self> {
+        let bound = match listen {
+            Listen::Unix(path) => Held::Unix(listener::bind_unix(Path::new(&**path))?),
+            Listen::Tcp(address) => Held::Tcp(listener::bind_tcp(*address)?),
+        };
+        Ok(Self { listen: listen.clone(), bound })
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.bound {
+            Held::Unix(bound) => bound.socket.as_fd(),
+            Held::Tcp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let (Listen::Unix(path), Held::Unix(bound)) = (&self.listen, &self.bound) {
+            bound.remove(Path::new(&**path));
+        }
+    }
+}
+
+/// A door that runs.
+#[derive(Debug)]
+struct Running {
+    /// Its end is the sign to leave.
+    control: OwnedFd,
+    pidfd: OwnedFd,
+    /// It serves.
+    is_ready: bool,
+    heard: Mono,
+}
+
+/// A door that was told to end.
+#[derive(Debug)]
+struct Leaving {
+    pidfd: OwnedFd,
+    kill_deadline: Mono,
+}
+
+type Opened = Vec<(Listen, io::Result<Socket>)>;
+
+/// Looks after the door.
+#[derive(Debug)]
+pub(crate) struct Doorkeeper {
+    exe: PathBuf,
+    passed: Vec<OwnedFd>,
+    charge: Option<Rc<Charge>>,
+    sockets: Vec<Socket>,
+    opening: Errand<Opened>,
+    open_deadline: Option<Mono>,
+    /// What was said of each socket that could not be opened.
+    faults: Vec<(Listen, String)>,
+    running: Option<Running>,
+    start_deadline: Option<Mono>,
+    delay: Duration,
+    leaving: Vec<Leaving>,
+}
+
+impl Doorkeeper {
+    /// Has the sockets that the service manager has passed, and starts doors from `exe`.
+    pub(crate) fn new(exe: PathBuf, passed: Vec<OwnedFd>) -> Self {
+        Self {
+            exe,
+            passed,
+            charge: None,
+            sockets: Vec::new(),
+            opening: Errand::default(),
+            open_deadline: None,
+            faults: Vec::new(),
+            running: None,
+            start_deadline: None,
+            delay: START_AGAIN,
+            leaving: Vec::new(),
+        }
+    }
+
+    /// What becomes readable when a door says something or has ended.
+    pub(crate) fn descriptors(&self, now: Now) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let running = self.running.iter().flat_map(move |running| {
+            let is_heard = running.heard + HEAR_EVERY <= now.mono;
+            let control = is_heard.then(|| running.control.as_fd());
+            control.into_iter().chain([running.pidfd.as_fd()])
+        });
+        running.chain(self.leaving.iter().map(|leaving| leaving.pidfd.as_fd()))
+    }
+
+    /// How long there will be nothing to do, unless a descriptor becomes readable.
+    pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
+        let heard = self.running.as_ref().map(|running| running.heard + HEAR_EVERY);
+        [self.open_deadline, self.start_deadline]
+            .into_iter()
+            .chain([heard.filter(|deadline| *deadline > now.mono)])
+            .chain(self.leaving.iter().map(|leaving| Some(leaving.kill_deadline)))
+            .flatten()
+            .map(|deadline| deadline.since(now.mono))
+            .min()
+    }
+
+    /// Does what is to be done now.
+    pub(crate) fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        self.look_at_leaving(now);
+        self.take_charge(supervisor.door_charge(), now);
+        self.open(supervisor, now);
+        self.hear(supervisor, now);
+        self.start(supervisor, now);
+    }
+
+    /// Tells the door to end, and gives its sockets up.
+    pub(crate) fn close(&mut self) {
+        self.running = None;
+        self.sockets.clear();
+    }
+
+    /// Takes over what a new jobfile says. What is not listened on any more is closed.
+    fn take_charge(&mut self, charge: Option<Rc<Charge>>, now: Now) {
+        let is_same = match (&charge, &self.charge) {
+            (Some(new), Some(old)) => Rc::ptr_eq(new, old),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if is_same {
+            return;
+        }
+        let wanted: &[Listen] = charge.as_ref().map_or(&[], |charge| &charge.listen);
+        self.sockets.retain(|socket| wanted.contains(&socket.listen));
+        self.faults.retain(|(listen, _)| wanted.contains(listen));
+        self.open_deadline = charge.as_ref().map(|_| now.mono);
+        self.charge = charge;
+        self.restart(now);
+    }
+
+    /// Lets another door take the place of the one that runs, which ends what it has begun.
+    fn restart(&mut self, now: Now) {
+        if let Some(Running { pidfd, .. }) = self.running.take() {
+            self.leaving.push(Leaving { pidfd, kill_deadline: now.mono + LEAVING_MAX });
+        }
+        self.delay = START_AGAIN;
+        self.start_deadline = self.charge.as_ref().map(|_| now.mono);
+    }
+
+    fn look_at_leaving(&mut self, now: Now) {
+        self.leaving.retain(|Leaving { pidfd, kill_deadline }| {
+            let is_over = *kill_deadline <= now.mono;
+            if is_over {
+                // One that has ended meanwhile is what was wanted.
+                let _ = process::pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL);
+            }
+            !is_over && !process::has_ended(pidfd.as_fd())
+        });
+    }
+
+    /// Opens what is not open yet. A file system that does not answer holds up nobody.
+    fn open(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        if let Some(opened) = self.opening.take(now) {
+            self.note_opened(opened, supervisor, now);
+        }
+        let is_time = self.open_deadline.is_some_and(|deadline| deadline <= now.mono);
+        let Some(charge) = self.charge.as_ref().filter(|_| is_time) else {
+            return;
+        };
+        if self.opening.is_under_way() {
+            return;
+        }
+        let is_open = |listen: &&Listen| self.sockets.iter().any(|open| open.listen == **listen);
+        let closed: Vec<Listen> =
+            charge.listen.iter().filter(|listen| !is_open(listen)).cloned().collect();
+        self.open_deadline = None;
+        if closed.is_empty() {
+            return;
+        }
+        let work = move || {
+            let open = |listen: Listen| {
+                let socket = Socket::open(&listen);
+                (listen, socket)
+            };
+            closed.into_iter().map(open).collect()
+        };
+        if supervisor.begin_errand(&mut self.opening, now, work).is_err() {
+            // There is no thread to be had.
+            self.open_deadline = Some(now.mono + OPEN_AGAIN);
+        }
+    }
+
+    fn note_opened(&mut self, opened: Opened, supervisor: &mut Supervisor<Slots>, now: Now) {
+        let charge = self.charge.clone();
+        let is_wanted =
+            |listen: &Listen| charge.as_ref().is_some_and(|charge| charge.listen.contains(listen));
+        for (listen, socket) in opened.into_iter().filter(|(listen, _)| is_wanted(listen)) {
+            match socket {
+                Ok(socket) => {
+                    supervisor.say(now.wall, LogEvent::Listening, &[("address", &listen)]);
+                    self.faults.retain(|(known, _)| *known != listen);
+                    self.sockets.push(socket);
+                    self.restart(now);
+                }
+                Err(error) => {
+                    self.open_deadline = Some(now.mono + OPEN_AGAIN);
+                    let fault = (listen, plain(&error));
+                    if !self.faults.contains(&fault) {
+                        let (address, error) = (&fault.0, &fault.1);
+                        let fields: [(&str, &dyn std::fmt::Display); 2] =
+                            [("address", address), ("error", error)];
+                        supervisor.say(now.wall, LogEvent::CannotListen, &fields);
+                        self.faults.retain(|(known, _)| *known != fault.0);
+                        self.faults.push(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers a door that asks whether the loop turns, and hears that one has ended.
+    fn hear(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        if process::has_ended(running.pidfd.as_fd()) {
+            if running.is_ready {
+                self.delay = START_AGAIN;
+            }
+            let again_in = self.delay.as_millis();
+            supervisor.say(now.wall, LogEvent::DoorEnded, &[("again_in_ms", &again_in)]);
+            self.start_deadline = Some(now.mono + self.delay);
+            self.delay = (self.delay * 2).min(START_AGAIN_MAX);
+            self.running = None;
+            return;
+        }
+        if running.heard + HEAR_EVERY > now.mono {
+            return;
+        }
+        let mut message = [0; MESSAGE_MAX];
+        if let Ok(received) = socket::receive(running.control.as_fd(), &mut message) {
+            running.heard = now.mono;
+            if message.get(..received.len) == Some(READY) {
+                running.is_ready = true;
+                return;
+            }
+            // Who does not take the answer does not hear that the loop turns.
+            let _ = socket::send(running.control.as_fd(), &[b"turning"], &[]);
+        }
+    }
+
+    fn start(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
+        if self.running.is_some() || self.start_deadline.is_none_or(|at| at > now.mono) {
+            return;
+        }
+        self.start_deadline = None;
+        let Some(charge) = &self.charge else {
+            return;
+        };
+        let sockets = self.sockets.iter().map(AsFd::as_fd);
+        let sockets: Vec<_> = sockets.chain(self.passed.iter().map(AsFd::as_fd)).collect();
+        if sockets.is_empty() {
+            return;
+        }
+        match start(&self.exe, charge, &sockets) {
+            Ok((control, pidfd)) => {
+                self.running = Some(Running { control, pidfd, is_ready: false, heard: Mono::ZERO });
+            }
+            Err(error) => {
+                supervisor.say(now.wall, LogEvent::DoorFailed, &[("error", &plain(&error))]);
+                self.start_deadline = Some(now.mono + self.delay);
+                self.delay = (self.delay * 2).min(START_AGAIN_MAX);
+            }
+        }
+    }
+}
+
+/// Starts a door and hands it what it needs.
+fn start(
+    exe: &Path,
+    charge: &Charge,
+    sockets: &[BorrowedFd<'_>],
+) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (control, theirs) = socket::pair()?;
+    let count = sockets.len().to_string();
+    let mut first = vec![charge.text.as_fd()];
+    let mut rest = sockets.chunks(SOCKETS_PER_MESSAGE);
+    first.extend_from_slice(rest.next().unwrap_or_default());
+    socket::send(control.as_fd(), &[count.as_bytes()], &first)?;
+    for sockets in rest {
+        socket::send(control.as_fd(), &[b"more"], sockets)?;
+    }
+    let pid = process::spawn_door(exe, theirs)?;
+    Ok((control, process::pidfd_open(pid)?))
+}
