@@ -4,6 +4,7 @@
 
 pub(crate) mod jobs;
 pub(crate) mod runs;
+pub(crate) mod untold;
 pub(crate) mod verbs;
 pub(crate) mod when;
 pub(crate) mod why;

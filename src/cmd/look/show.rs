@@ -11,6 +11,7 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::facts;
 use crate::store::{AttemptRow, NoticeRow, RunRow};
+use crate::wording::untold::said;
 
 /// Answers `jobctl show`.
 pub(crate) fn answer(context: &Context, args: &cli::Show, out: &mut Out) -> Result<Exit> {
@@ -115,12 +116,6 @@ fn notices<'a>(notices: &'a [NoticeRow], viewer: &Viewer) -> Table<'a, NoticeRow
         .left("WHEN", |row| viewer.show(when(row)).into())
         .left("OUTCOME", |row| Cell::styled(style(row), outcome(row)))
         .flexible("SAID", |row| Cell::maybe(said(&row.error, &row.output)))
-}
-
-/// Why a hook or mail was not started, else the last line that it printed.
-pub(super) fn said<'a>(error: &'a Option<String>, output: &'a Option<String>) -> Option<&'a str> {
-    let last_line = |text: &'a String| text.trim_end().lines().last().unwrap_or("");
-    error.as_deref().or(output.as_ref().map(last_line)).map(str::trim_end)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use crate::cmd::fields::Fields;
 use crate::cmd::look::next::delay_text;
 use crate::cmd::look::runs;
 use crate::cmd::look::status::page::Page;
-use crate::cmd::look::status::untold;
 use crate::cmd::when;
 use crate::cmd::{Out, Result, Style};
 use crate::core::duration::show_duration;
@@ -16,6 +15,7 @@ use crate::facts::overview::JobStatus;
 use crate::facts::queue::Progress;
 use crate::store::JobRow;
 use crate::wording::jobs::{command, note, rate_text, with_values};
+use crate::wording::untold;
 
 /// Prints what is known of the job, its next occurrences and its newest runs.
 pub(super) fn print(

@@ -6,7 +6,6 @@ mod keys;
 mod page;
 mod runs;
 mod text;
-mod untold;
 mod watch;
 
 use crate::cli;

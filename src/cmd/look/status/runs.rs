@@ -4,13 +4,13 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::cmd::look::runs::{self, style};
 use crate::cmd::look::status::page::Page;
-use crate::cmd::look::status::untold;
 use crate::cmd::{Cell, Out, Result, Style, Table};
 use crate::core::run::Reason;
 use crate::facts::failures::Alike;
 use crate::facts::status::{List, Why};
 use crate::store::RunRow;
 use crate::wording::runs::waits_for;
+use crate::wording::untold;
 
 /// Prints what runs, waits and failed.
 pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {

@@ -1,6 +1,5 @@
-//! What `jobctl status` says of failures whose hook or mail failed, too.
+//! Failures whose hook or mail failed, too, in words.
 
-use crate::cmd::look::show;
 use crate::core::ended::HowItEnded;
 use crate::core::escape;
 use crate::core::notice::Means;
@@ -11,7 +10,7 @@ use crate::store::Untold;
 const SHOWN_MAX: usize = 3;
 
 /// A line for each of the newest, and how many more there are.
-pub(super) fn lines(untold: &[Untold]) -> Vec<String> {
+pub(crate) fn lines(untold: &[Untold]) -> Vec<String> {
     let mut lines: Vec<String> = untold.iter().take(SHOWN_MAX).map(line).collect();
     if untold.len() > SHOWN_MAX {
         let more = untold.len() - SHOWN_MAX;
@@ -34,10 +33,16 @@ fn line(untold: &Untold) -> String {
         (Some(OutcomeKind::Signaled), Some(signal)) => format!("killed by signal {signal}"),
         (outcome, signal) => HowItEnded::of(outcome, untold.exit_code, signal).phrase(),
     };
-    let said = show::said(&untold.error, &untold.output).map(str::trim);
+    let said = said(&untold.error, &untold.output).map(str::trim);
     let said = said.filter(|said| !said.is_empty());
     let what = if untold.error.is_none() { "output: " } else { "" };
     let said = said.map(|said| format!(" ({what}{})", escape::text(said)));
     let (run, job) = (untold.run, escape::text(&untold.job));
     format!("{who} for run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
+}
+
+/// Why a hook or mail was not started, else the last line that it printed.
+pub(crate) fn said<'a>(error: &'a Option<String>, output: &'a Option<String>) -> Option<&'a str> {
+    let last_line = |text: &'a String| text.trim_end().lines().last().unwrap_or("");
+    error.as_deref().or(output.as_ref().map(last_line)).map(str::trim_end)
 }
