@@ -376,3 +376,61 @@ pub(super) fn grid(line: &Timeline, viewer: &Viewer) -> String {
 fn minute(at: Wall, line: &Timeline) -> i64 {
     (at.ms() - line.from.ms()).div_euclid(60_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(paths: &[Path]) -> Vec<(&str, &str)> {
+        paths.iter().map(|path| (path.class, &*path.d)).collect()
+    }
+
+    #[test]
+    fn results_differ_in_shape_and_stand_oldest_first() {
+        let run = |id, state, attempt| RecentRun { id, state, attempt, duration_ms: None };
+        let strip = strip(&[
+            run(4, State::Cancelled, 0),
+            run(3, State::Failed, 1),
+            run(2, State::Succeeded, 2),
+            run(1, State::Succeeded, 1),
+        ]);
+        let expected =
+            [("o", "M4 16v-9"), ("r", "M12 16v-4m0-2v-4"), ("f", "M20 16v-16"), ("s", "M28 16v-4")];
+        assert_eq!(drawn(&strip.paths), expected);
+        assert_eq!(strip.title, "Last 4 runs, oldest first: 2 succeeded, 1 failed");
+    }
+
+    #[test]
+    fn a_calendar_ends_with_this_week_and_marks_days_by_shape() {
+        let date = |month, day| NaiveDate::from_ymd_opt(2026, month, day).unwrap();
+        // A Tuesday.
+        let today = date(12, 1);
+        assert_eq!(cell(today, today), Some((52, 1)));
+        assert_eq!(cell(date(11, 30), today), Some((52, 0)));
+        assert_eq!(cell(date(11, 29), today), Some((51, 6)));
+        assert_eq!(cell(NaiveDate::from_ymd_opt(2025, 11, 30).unwrap(), today), None);
+        let day = |date, succeeded, failed| Day { date, succeeded, failed };
+        let days = [
+            day(date(11, 26), 3, 0),
+            day(date(11, 27), 3, 0),
+            day(date(11, 28), 0, 1),
+            day(date(11, 30), 1, 1),
+        ];
+        let year = year(&days, today).unwrap();
+        let expected = [("o", "M566 34v20M577 1v9"), ("p", "M573 1h9v9z"), ("f", "M566 60h0")];
+        assert_eq!(drawn(&year.paths), expected);
+        assert!(super::year(&[], today).is_none());
+    }
+
+    #[test]
+    fn a_short_run_is_seen_on_the_time_line() {
+        let at = |minutes: i64| Wall::from_secs(minutes * 60);
+        let line = Timeline { from: at(0), to: at(2880), rows: Vec::new(), gaps: Vec::new() };
+        let span = |from, to, state| Span { from: at(from), to: at(to), state, count: 1 };
+        let of = |past, coming| row(&Row { job: "a".into(), past, coming }, &line);
+        let past = vec![span(60, 60, State::Succeeded), span(1440, 1440, State::Failed)];
+        let coming = vec![span(1500, 1500, State::Scheduled), span(1600, 1700, State::Scheduled)];
+        let expected = [("o", "M60 5H65"), ("f", "M1435 5H1440"), ("n", "M1500 2v6M1600 5H1700")];
+        assert_eq!(drawn(&of(past, coming)), expected);
+    }
+}

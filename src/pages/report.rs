@@ -14,8 +14,9 @@ use crate::facts::overview::Supervisor;
 use crate::facts::report::{JobReport, QueueOfJob, Report};
 use crate::facts::status::Why;
 use crate::store::RunRow;
-use crate::wording::jobs::rate_text;
+use crate::wording::jobs::{noted, rate_text};
 use crate::wording::runs::{arguments, moment, verdict, waits_for};
+use crate::wording::untold;
 use crate::wording::when::{Viewer, span};
 
 /// What a report says besides its facts.
@@ -38,7 +39,8 @@ struct Page {
     since: Moment,
     made_at: Moment,
     zone: String,
-    supervisor: Mark,
+    supervisor: Vec<Mark>,
+    untold: Vec<String>,
     tiles: Vec<Tile>,
     needs: Vec<Need>,
     jobs: Vec<JobView>,
@@ -143,6 +145,7 @@ pub(crate) fn report(report: &Report<'_>, frame: &Frame<'_>) -> Result<String, a
         made_at: Moment::of(report.made_at, viewer),
         zone: plain(&viewer.zone.name),
         supervisor: supervisor(report.supervisor, viewer),
+        untold: untold::lines(&report.untold).iter().map(|line| plain(line)).collect(),
         tiles: tiles(report),
         needs: report.jobs.iter().filter_map(|job| need(job, report, viewer)).collect(),
         jobs: report.jobs.iter().map(|job| JobView::of(job, report, viewer)).collect(),
@@ -162,7 +165,8 @@ pub(crate) fn report(report: &Report<'_>, frame: &Frame<'_>) -> Result<String, a
     Ok(page.render()? + "\n")
 }
 
-fn supervisor(supervisor: &Supervisor, viewer: &Viewer) -> Mark {
+/// What the supervisor does, and what holds for all jobs.
+fn supervisor(supervisor: &Supervisor, viewer: &Viewer) -> Vec<Mark> {
     let since = supervisor.since.map(|at| format!(" since {}", Moment::of(at, viewer).text));
     let since = since.unwrap_or_default();
     let (class, mark, text) = match (supervisor.stopping(), supervisor.running) {
@@ -173,7 +177,22 @@ fn supervisor(supervisor: &Supervisor, viewer: &Viewer) -> Mark {
         (None, true) => ("ok", "✓", format!("The supervisor runs{since}")),
         (None, false) => ("bad", "✗", "No supervisor is running: no runs start".to_owned()),
     };
-    Mark { class, mark, text }
+    let mut marks = vec![Mark { class, mark, text }];
+    let error = supervisor.jobfile_error.as_deref().filter(|_| supervisor.running);
+    marks.extend(error.map(|error| Mark {
+        class: "bad",
+        mark: "✗",
+        text: format!("The jobfile is not in force: {}", plain(error.lines().next().unwrap_or(""))),
+    }));
+    let pause = supervisor.pause.filter(|pause| pause.holds(viewer.now));
+    marks.extend(pause.map(|pause| {
+        let until = pause.until.map(|at| format!(" until {}", Moment::of(at, viewer).text));
+        let (since, until) = (Moment::of(pause.since, viewer).text, until.unwrap_or_default());
+        let note = plain(&noted(supervisor.pause_note.text()));
+        let text = format!("Everything is paused since {since}{until}{note}");
+        Mark { class: "warn", mark: "!", text }
+    }));
+    marks
 }
 
 fn tiles(report: &Report<'_>) -> Vec<Tile> {

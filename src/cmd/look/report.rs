@@ -63,12 +63,17 @@ fn page(context: &Context, args: &cli::Report) -> Result<String> {
 /// Writes a file that is there as a whole or not at all. Where another kind of file has the name,
 /// such as a pipe or `/dev/stdout`, it is written to as it is.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let is_special = path.metadata().is_ok_and(|meta| !meta.is_file());
-    if is_special {
-        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    let mut path = path.to_owned();
+    if let Ok(meta) = path.metadata() {
+        // Opened as a redirection does it: what may not be written is not replaced, either, and the
+        // kernel refuses links that others have laid in a directory like /tmp.
+        let mut there = OpenOptions::new().write(true).open(&path)?;
+        if !meta.is_file() {
+            return there.write_all(bytes);
+        }
+        // What a link leads to is replaced, not the link.
+        path = std::fs::canonicalize(&path)?;
     }
-    // What a link leads to is replaced, not the link.
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let draft = file::draft_of(&path);
     let written = write_draft(&draft, &path, bytes);
     if written.is_err() {

@@ -24,7 +24,7 @@ use super::stats::Line;
 use super::status::{Extent, List, Status, Wanted};
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
-use crate::store::{PastRun, StoreError};
+use crate::store::{PastRun, StoreError, Untold};
 
 /// So many of a job's newest runs count.
 const RUNS_MAX: u32 = 20_000;
@@ -58,7 +58,9 @@ pub(crate) struct Report<'a> {
     pub(crate) jobs: Vec<JobReport<'a>>,
     /// How many jobs were left out.
     pub(crate) left_out: usize,
-    /// The jobs of all these together.
+    /// Failures whose hook or mail failed, too.
+    pub(crate) untold: Vec<Untold>,
+    /// The numbers of all these together.
     pub(crate) numbers: Line,
     /// Unacknowledged failures, grouped.
     #[serde(skip)]
@@ -90,9 +92,10 @@ impl<'a> Report<'a> {
     /// Gathers it; jobs that were asked for and are not there are left out.
     pub(crate) fn gather(from: &Sources<'a>, asked: &Asked<'_>) -> Result<Self, StoreError> {
         let wanted = Wanted { job: None, part: None, failed: false, extent: Extent::All };
-        let Status { supervisor, mut jobs, .. } = Status::gather(from, wanted)?;
+        let Status { supervisor, mut jobs, mut untold, .. } = Status::gather(from, wanted)?;
         let is_asked = |name: &str| asked.jobs.is_empty() || asked.jobs.iter().any(|it| it == name);
         jobs.retain(|job| is_asked(job.name));
+        untold.retain(|untold| is_asked(&untold.job));
         let left_out = jobs.len().saturating_sub(JOBS_MAX);
         let failed = match from.store {
             Some(store) => failures::of_jobs(store, &jobs, FAILURES_MAX)?,
@@ -122,6 +125,7 @@ impl<'a> Report<'a> {
             supervisor,
             jobs: all,
             left_out,
+            untold,
             numbers: numbers.summed_up(),
             failed,
             queue: queue.end(),
