@@ -233,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn mails_are_bounded_and_hooks_of_failures_and_a_mail_shows_what_is_worst() {
+        assert!(is_bounded(Event::Failure, Means::Hook) && is_bounded(Event::Success, Means::Mail));
+        assert!(!is_bounded(Event::Success, Means::Hook) && !is_bounded(Event::Late, Means::Hook));
+        assert!(weight(Event::Failure) > weight(Event::Late));
+        for event in [Event::Output, Event::Recovery, Event::Success, Event::AttemptFailure] {
+            assert!(weight(Event::Late) > weight(event), "{event:?}");
+        }
+    }
+
+    #[test]
     fn each_end_is_told_as_what_it_is() {
         use {Event as E, Means as M};
         let failed = Next::Finish(Verdict::Failed(Reason::Exit));

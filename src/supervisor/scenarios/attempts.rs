@@ -149,6 +149,36 @@ fn a_job_whose_start_is_refused_holds_no_other_job_back_for_longer_than_a_second
 }
 
 #[test]
+fn after_a_refused_start_nothing_is_started_for_a_second() {
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'\n[jobs.b]\ncommand = 'x'", T0);
+    day.supervisor.spawner.refuse_starts = 1;
+    day.enqueue("a", 1);
+    let _ = day.turn(&[Event::Rung]);
+    let other = day.enqueue("b", 1)[0];
+    day.advance_clocks(Duration::from_millis(999));
+    let _ = day.turn(&[Event::Rung]);
+    assert_eq!(day.run(other).state, State::Queued);
+    day.advance_clocks(Duration::from_millis(1));
+    let _ = day.turn(&[]);
+    assert_eq!(day.run(other).state, State::Running);
+}
+
+#[test]
+fn a_run_of_exec_takes_a_place_of_its_job() {
+    let mut day = Scenario::new("[jobs.a]\ncommand = 'x'", T0);
+    let state = &day.supervisor.memory.jobs.all[0];
+    let (job_id, terms, now) = (state.id, state.job.terms(), day.now.wall);
+    let store = &day.supervisor.store;
+    store.begin().unwrap();
+    let exec = store.insert_exec(job_id, &NewItem::default(), 0, now).unwrap();
+    assert!(store.claim_if_queued(&exec, 7, &terms, now).unwrap().is_some());
+    store.commit().unwrap();
+    let item = day.enqueue("a", 1)[0];
+    day.advance(10);
+    assert_eq!(day.run(item).state, State::Queued);
+}
+
+#[test]
 fn a_claim_without_a_record_is_lost_after_a_boot_and_never_started_without_one() {
     let jobfile = "[jobs.a]\ncommand = 'x'";
     for (boot, state, started) in [("boot", State::Succeeded, 1), ("another", State::Failed, 0)] {
