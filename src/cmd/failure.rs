@@ -104,7 +104,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Missing(_) | StoreError::Exists(_) | StoreError::Itself(_) => Exit::No,
-            StoreError::Locked(_) => Exit::NotNow,
+            StoreError::Locked(_) | StoreError::Unmigrated { .. } => Exit::NotNow,
             StoreError::Foreign(_)
             | StoreError::Newer { .. }
             | StoreError::Older(_)

@@ -181,6 +181,7 @@ impl From<StoreError> for Problem {
             | StoreError::Foreign(_)
             | StoreError::Newer { .. }
             | StoreError::Older(_)
+            | StoreError::Unmigrated { .. }
             | StoreError::Damaged(..)
             | StoreError::Strange(..)
             | StoreError::Altered(..)

@@ -26,6 +26,13 @@ pub(crate) enum StoreError {
     },
     /// Made by a jobctl from before the first release, whose tables had fewer columns.
     Older(PathBuf),
+    /// Of an earlier version, which the next supervisor migrates.
+    Unmigrated {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
     /// SQLite says that its pages do not fit together.
     Damaged(PathBuf, String),
     /// A backup with something in its schema that jobctl did not make.
@@ -73,6 +80,9 @@ impl fmt::Display for StoreError {
             Self::Older(path) => {
                 write!(f, "{}: made by a jobctl older than the first release", path.display())
             }
+            Self::Unmigrated { path, found } => {
+                write!(f, "{}: made by an earlier jobctl (version {found})", path.display())
+            }
             Self::Altered(path, what) => {
                 write!(f, "{}: its {what} differs from what jobctl creates", path.display())
             }
@@ -107,6 +117,7 @@ impl std::error::Error for StoreError {
             | Self::Foreign(_)
             | Self::Newer { .. }
             | Self::Older(_)
+            | Self::Unmigrated { .. }
             | Self::Damaged(..)
             | Self::Strange(..)
             | Self::Altered(..)
@@ -136,6 +147,9 @@ impl StoreError {
             Self::Older(_) => Some(
                 "let that jobctl finish its runs, then move the file away: it cannot be converted",
             ),
+            Self::Unmigrated { .. } => {
+                Some("restart the supervisor, which migrates the store: `systemctl restart jobctl`")
+            }
             Self::Damaged(..) => Some(
                 "stop the supervisor, keep a copy of the file, then try `sqlite3 FILE .recover` or move it away",
             ),

@@ -9,16 +9,17 @@ use std::collections::BTreeSet;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 
+use super::migrate::{Entry, entries_of_version, entry_of};
 use super::rename;
-use super::schema::{APPLICATION_ID, SCHEMA, VERSION};
+use super::schema::{APPLICATION_ID, VERSION, migratable};
 use super::sql::{CANCELLED, EXEC, RUNNING, SCHEDULE, STAGED, sql};
 use crate::core::job::Name;
 
 /// Tables without which a file is no backup.
-const NEEDED: [&str; 9] =
-    ["meta", "source", "run", "attempt", "policy", "output", "downtime", "job", "who"];
+const NEEDED: [&str; 8] =
+    ["meta", "source", "run", "attempt", "policy", "output", "downtime", "job"];
 
 /// What an administrator's ANALYZE makes; only the planner reads it.
 const STATISTICS: [(&str, &str); 2] =
@@ -66,9 +67,6 @@ impl From<rusqlite::Error> for Refused {
         Self::Failed(error)
     }
 }
-
-/// An entry of a schema: type, name, table, and the text that made it.
-type Entry = (String, String, String, Option<String>);
 
 /// Lets a file have no say in what SQL does: its schema is not trusted, and views are not read. No
 /// statement of ours reads one.
@@ -192,10 +190,10 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
     if found > known {
         return Err(Refused::Newer { found, known });
     }
-    if found < known {
+    if found < known && !migratable().any(|version| version == found) {
         return Err(Refused::Older);
     }
-    let own = own_entries()?;
+    let own = own_entries(found)?;
     let mut is_there = BTreeSet::new();
     let mut entries = conn.prepare("SELECT type, name, tbl_name, sql FROM backup.sqlite_schema")?;
     let mut rows = entries.query([])?;
@@ -221,11 +219,9 @@ pub(super) fn judge_schema(conn: &Connection) -> Result<i64, Refused> {
     }
 }
 
-/// All that jobctl makes in a store.
-fn own_entries() -> rusqlite::Result<BTreeSet<Entry>> {
-    let conn = Connection::open_in_memory()?;
-    conn.execute_batch(&SCHEMA)?;
-    let mut entries = entries_of(&conn)?;
+/// All that jobctl makes in a store of a version, and what ANALYZE makes.
+fn own_entries(version: i64) -> rusqlite::Result<BTreeSet<Entry>> {
+    let mut entries = entries_of_version(version)?;
     for (name, columns) in STATISTICS {
         let sql = format!("CREATE TABLE {name}({columns})");
         let name = name.to_owned();
@@ -234,18 +230,9 @@ fn own_entries() -> rusqlite::Result<BTreeSet<Entry>> {
     Ok(entries)
 }
 
-fn entries_of(conn: &Connection) -> rusqlite::Result<BTreeSet<Entry>> {
-    conn.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema")?
-        .query_map([], entry_of)?
-        .collect()
-}
-
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::schema::statements;
     use super::*;
 
     fn guarded() -> Connection {
@@ -262,7 +249,7 @@ mod tests {
             std::thread::current().id()
         ));
         let conn = Connection::open_in_memory().unwrap();
-        conn.execute_batch(&SCHEMA).unwrap();
+        conn.execute_batch(statements(VERSION)).unwrap();
         conn.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {sql}"
         ))

@@ -25,6 +25,7 @@ mod judge;
 mod keys;
 mod lane;
 mod late;
+mod migrate;
 mod notice;
 mod numbers;
 mod open;

@@ -14,7 +14,7 @@ use super::draft::Draft;
 use super::files::identity_of;
 use super::hold::{Patience, Unstopped, be_patient};
 use super::judge::distrust_schema;
-use super::schema::{APPLICATION_ID, VERSION, make};
+use super::schema::{APPLICATION_ID, VERSION, make, migratable};
 use super::{Store, StoreError};
 
 /// The file in the state directory.
@@ -86,6 +86,19 @@ impl Store {
         let mut store = Self::open_and_make(path)?;
         store.commits = Commits::beside(&store.path);
         Ok(store)
+    }
+
+    /// Does the same for a supervisor, whose lock the caller holds, and migrates a store of an
+    /// earlier version. Also returns that version.
+    pub(crate) fn create_or_migrate(state_dir: &Path) -> Result<(Self, Option<i64>), StoreError> {
+        match Self::create(state_dir) {
+            Err(StoreError::Unmigrated { path, found }) => {
+                let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+                Self::of(conn, path).migrate()?;
+                Ok((Self::create(state_dir)?, Some(found)))
+            }
+            created => Ok((created?, None)),
+        }
     }
 
     fn open_and_make(path: PathBuf) -> Result<Self, StoreError> {
@@ -181,17 +194,24 @@ impl Store {
             .map_err(|e| self.failed("read the store", e))
     }
 
-    /// Refuses what this version cannot read.
-    pub(super) fn check_version(&self) -> Result<(), StoreError> {
+    /// Returns the version of the file: this one, or an earlier one that can be migrated.
+    pub(super) fn version(&self) -> Result<i64, StoreError> {
         if self.pragma("application_id")? != APPLICATION_ID {
             return Err(StoreError::Foreign(self.path.clone()));
         }
         let (found, known) = (self.pragma("user_version")?, VERSION);
-        if found > known {
-            return Err(StoreError::Newer { path: self.path.clone(), found, known });
+        match found {
+            _ if found > known => Err(StoreError::Newer { path: self.path.clone(), found, known }),
+            _ if found == known || migratable().any(|version| version == found) => Ok(found),
+            _ => Err(StoreError::Older(self.path.clone())),
         }
-        if found < known {
-            return Err(StoreError::Older(self.path.clone()));
+    }
+
+    /// Refuses what this version cannot read.
+    pub(super) fn check_version(&self) -> Result<(), StoreError> {
+        let found = self.version()?;
+        if found != VERSION {
+            return Err(StoreError::Unmigrated { path: self.path.clone(), found });
         }
         self.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())

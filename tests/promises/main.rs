@@ -66,6 +66,7 @@ mod support;
 mod surroundings;
 mod terminals;
 mod trust;
+mod upgrading;
 mod verbs;
 mod watch;
 mod watch_keys;

@@ -64,6 +64,7 @@ events! {
         EndRetried "end",
     }
     Info {
+        StoreMigrated "store_migrated",
         Ready "ready",
         Start "start",
         End "end",

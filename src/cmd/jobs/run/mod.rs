@@ -218,11 +218,12 @@ impl Service {
         let mut first = vec![Event::Rung];
         let mut begins = Begins::AsItIs;
         loop {
-            let store = Store::create(&self.state_dir)?;
+            let (store, migrated_from) = Store::create_or_migrate(&self.state_dir)?;
             let why_paused = claim_store(&store, begins, clock::now())?;
+            let odds = Odds { migrated_from, why_paused };
             let snapshot = crate::facts::trust::snapshot(&self.path, None);
             let loaded = loading::load(&store, &self.path)?;
-            let (mut supervisor, mut watching) = self.start(store, loaded, office, why_paused)?;
+            let (mut supervisor, mut watching) = self.start(store, loaded, office, &odds)?;
             let bell = match &mut bell {
                 Some(bell) => bell,
                 None => bell
@@ -253,7 +254,7 @@ impl Service {
         store: Store,
         loaded: Loaded,
         office: &Office,
-        why_paused: Option<&'static str>,
+        odds: &Odds,
     ) -> Result<(Supervisor<Slots>, Watching)> {
         let now = clock::now();
         let mut supervisor = self.supervisor(store, &loaded.read.jobfile.settings, now)?;
@@ -266,7 +267,7 @@ impl Service {
         let adopted = supervisor.recover(now)?;
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
         supervisor.parts().0.set_patience(Patience::Turn)?;
-        say_odds(&mut supervisor, loaded.error.as_deref(), why_paused, now)?;
+        say_odds(&mut supervisor, loaded.error.as_deref(), odds, now)?;
         // What is there now is the baseline; whoever was told that it is ready may add files.
         let mut watching = Watching::default();
         watching.start(&mut supervisor, clock::now());
@@ -447,11 +448,18 @@ impl Service {
     }
 }
 
+/// What is unusual about the store of a supervisor that begins.
+struct Odds {
+    /// The version that it had.
+    migrated_from: Option<i64>,
+    why_paused: Option<&'static str>,
+}
+
 /// Says what is not as usual with jobfile and store of a supervisor that begins.
 fn say_odds(
     supervisor: &mut Supervisor<Slots>,
     jobfile_error: Option<&str>,
-    why_paused: Option<&str>,
+    odds: &Odds,
     now: Now,
 ) -> Result<()> {
     if let Some(error) = jobfile_error {
@@ -467,7 +475,10 @@ fn say_odds(
             &[("commits", &lost), ("hint", &hint)],
         );
     }
-    if let Some(reason) = why_paused {
+    if let Some(from) = odds.migrated_from {
+        supervisor.say(now.wall, LogEvent::StoreMigrated, &[("from_version", &from)]);
+    }
+    if let Some(reason) = odds.why_paused {
         let hint = "run `jobctl resume --all` if the jobs should run here";
         supervisor.say(now.wall, LogEvent::Paused, &[("reason", &reason), ("hint", &hint)]);
     }

@@ -1,0 +1,122 @@
+//! Turns a store of an earlier version into one of a later version: steps give the tables their new
+//! columns, and what else the later schema has is made anew from it. Rows are left alone.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Row, TransactionBehavior};
+
+use super::hold::Unstopped;
+use super::open::classify;
+use super::schema::{VERSION, migratable, statements, steps};
+use super::{Store, StoreError};
+
+/// An entry of a schema: type, name, table, and the text that made it.
+pub(super) type Entry = (String, String, String, Option<String>);
+
+impl Store {
+    /// Makes a store of an earlier version one of this version, in one transaction.
+    pub(super) fn migrate(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let failed = |error| classify(&path, "migrate the store", error);
+        let found = self.version()?;
+        let _unstopped = Unstopped::begin();
+        let tx =
+            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        migrate(&tx, found, VERSION)
+            .and_then(|()| tx.pragma_update(None, "user_version", VERSION))
+            .map_err(failed)?;
+        tx.commit().map_err(failed)
+    }
+}
+
+/// Migrates the tables within a transaction of the caller's, who writes the version.
+fn migrate(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+    steps(from, to).try_for_each(|step| conn.execute_batch(step))?;
+    let (former, own) = (made(from)?, made(to)?);
+    let names = |entries: &[Entry]| -> BTreeSet<String> {
+        entries.iter().map(|(_, name, ..)| name.clone()).collect()
+    };
+    let known: BTreeSet<_> = names(&former).union(&names(&own)).cloned().collect();
+    for entry in entries_of(conn)?.iter().filter(|entry| !own.contains(entry)) {
+        let (kind, name, _, text) = entry;
+        // A table has its columns by now, and an index without a text belongs to its table.
+        if kind != "table" && text.is_some() && known.contains(name) {
+            conn.execute_batch(&format!("DROP {kind} \"{name}\""))?;
+        }
+    }
+    let there = names(&entries_of(conn)?);
+    let missing = own.iter().filter(|(_, name, ..)| !there.contains(name));
+    missing.filter_map(|(.., text)| text.as_ref()).try_for_each(|text| conn.execute_batch(text))
+}
+
+/// Returns every entry that jobctl can have made in a store of a version, whether it was made or
+/// migrated.
+pub(super) fn entries_of_version(version: i64) -> rusqlite::Result<BTreeSet<Entry>> {
+    let mut entries: BTreeSet<Entry> = made(version)?.into_iter().collect();
+    for origin in migratable().filter(|origin| *origin < version) {
+        let conn = store_of(origin)?;
+        migrate(&conn, origin, version)?;
+        entries.extend(entries_of(&conn)?);
+    }
+    Ok(entries)
+}
+
+/// The entries of a new store of a version, in the order in which they are made.
+fn made(version: i64) -> rusqlite::Result<Vec<Entry>> {
+    entries_of(&store_of(version)?)
+}
+
+fn store_of(version: i64) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_in_memory()?;
+    conn.execute_batch(statements(version))?;
+    Ok(conn)
+}
+
+fn entries_of(conn: &Connection) -> rusqlite::Result<Vec<Entry>> {
+    conn.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY rowid")?
+        .query_map([], entry_of)?
+        .collect()
+}
+
+/// Reads an entry of a schema.
+pub(super) fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The columns of all tables, and the texts of what else there is.
+    fn shape(conn: &Connection) -> BTreeSet<String> {
+        let mut shape = BTreeSet::new();
+        for (kind, name, _, text) in entries_of(conn).unwrap() {
+            if kind == "table" {
+                let mut columns =
+                    conn.prepare("SELECT name || ' ' || type FROM pragma_table_info(?1)").unwrap();
+                let columns = columns.query_map([&name], |row| row.get::<_, String>(0)).unwrap();
+                shape.extend(columns.map(|column| format!("{name}.{}", column.unwrap())));
+            } else {
+                shape.insert(format!("{name} {text:?}"));
+            }
+        }
+        shape
+    }
+
+    #[test]
+    fn a_migrated_store_has_what_a_new_one_has() {
+        for version in migratable() {
+            let migrated = store_of(version).unwrap();
+            migrate(&migrated, version, VERSION).unwrap();
+            assert_eq!(shape(&migrated), shape(&store_of(VERSION).unwrap()), "{version}");
+        }
+    }
+
+    #[test]
+    fn an_index_of_somebody_else_stays() {
+        let store = store_of(2).unwrap();
+        store.execute_batch("CREATE INDEX own ON run(key)").unwrap();
+        migrate(&store, 2, VERSION).unwrap();
+        assert!(entries_of(&store).unwrap().iter().any(|(_, name, ..)| name == "own"));
+    }
+}
