@@ -21,6 +21,9 @@ enum Kind {
     Firm,
 }
 
+/// Longer texts are shortened before other columns are left out.
+const FLEXIBLE_FAIR: usize = 32;
+
 /// A column: its title, how it takes its room, and its cells.
 #[derive(Clone, Debug)]
 struct Column {
@@ -147,6 +150,16 @@ impl<'a, R> Table<'a, R> {
     /// Whether it stands in so many columns as it is; in any number if there is no bound.
     pub(crate) fn fits(&self, width: Option<usize>) -> bool {
         width.is_none_or(|width| total(&widths_of(&self.filled())) <= width)
+    }
+
+    /// Whether it stands in so many columns if flexible columns are shortened to what is fair.
+    pub(crate) fn fits_shortened(&self, width: Option<usize>) -> bool {
+        let fair = |column: &&Column| match column.kind {
+            Kind::Flexible => column.width().min(FLEXIBLE_FAIR),
+            Kind::Left | Kind::Right | Kind::Firm => column.width(),
+        };
+        let widths: Vec<usize> = self.filled().iter().map(fair).collect();
+        width.is_none_or(|width| total(&widths) <= width)
     }
 
     /// The columns in which something stands.

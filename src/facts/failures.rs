@@ -23,17 +23,29 @@ pub(crate) struct Alike {
     pub(crate) newest: RunRow,
     /// How many.
     pub(crate) count: i64,
+    /// Whether older failures of the job were not compared.
+    pub(crate) has_older: bool,
     /// Their last line of output; of those that could not be started, why.
     pub(crate) last_line: Option<String>,
 }
 
 impl Row for Alike {
+    const ARE_FAILURES: bool = true;
+
     fn run(&self) -> &RunRow {
         &self.newest
     }
 
     fn times(&self) -> i64 {
         self.count
+    }
+
+    fn is_at_least(&self) -> bool {
+        self.has_older
+    }
+
+    fn last_line(&self) -> Option<&str> {
+        self.last_line.as_deref()
     }
 }
 
@@ -48,7 +60,9 @@ fn alike(store: &Store, runs: &[RunRow]) -> Vec<Alike> {
         let place = *places.entry((run.job_id, how, last_line.clone())).or_insert(found.len());
         match found.get_mut(place) {
             Some(alike) => alike.count += 1,
-            None => found.push(Alike { newest: run.clone(), count: 1, last_line }),
+            None => {
+                found.push(Alike { newest: run.clone(), count: 1, has_older: false, last_line })
+            }
         }
     }
     found
@@ -66,6 +80,7 @@ pub(crate) fn of_filter(
         false => newest.len(),
     };
     let mut runs = alike(store, newest);
+    runs.iter_mut().for_each(|alike| alike.has_older = count > newest.len());
     runs.truncate(rows_max);
     Ok(List { count: i64::try_from(count).unwrap_or(i64::MAX), runs })
 }
@@ -86,13 +101,16 @@ pub(super) fn of_jobs(
         true => OF_STATUS_MAX,
         false => OF_STATUS_MAX / jobs_count,
     };
-    let mut runs = Vec::new();
+    let (mut runs, mut cut) = (Vec::new(), HashSet::new());
     for job in failing {
+        cut.extend(job.row.filter(|row| row.failed > i64::from(each)).map(|row| row.id));
         let filter = Filter { failed: true, job: Some(job.name.to_owned()), ..Filter::default() };
         runs.extend(store.runs(&filter, Some(each))?);
     }
     runs.sort_by_key(|run| std::cmp::Reverse(run.id));
-    Ok(List { count, runs: choose(alike(store, &runs), rows_max) })
+    let mut found = alike(store, &runs);
+    found.iter_mut().for_each(|alike| alike.has_older = cut.contains(&alike.newest.job_id));
+    Ok(List { count, runs: choose(found, rows_max) })
 }
 
 /// The newest of each job, then the newest of all; in their order.
@@ -114,7 +132,7 @@ mod tests {
     /// A failure: its id, its job, how it ended, and how many are like it.
     fn failure(id: i64, job_id: i64, count: i64) -> Alike {
         let newest = RunRow { id, job_id, state: State::Failed, ..sample_run() };
-        Alike { newest, count, last_line: None }
+        Alike { newest, count, has_older: false, last_line: None }
     }
 
     #[test]

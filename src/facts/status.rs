@@ -128,12 +128,25 @@ impl<T: Row> List<T> {
 
 /// A row of a list of runs.
 pub(crate) trait Row {
+    /// Whether all rows of the list are failures.
+    const ARE_FAILURES: bool = false;
+
     /// The run that it shows.
     fn run(&self) -> &RunRow;
 
     /// How many runs it stands for.
     fn times(&self) -> i64 {
         1
+    }
+
+    /// Whether there may be more of them.
+    fn is_at_least(&self) -> bool {
+        false
+    }
+
+    /// The last line that they printed, or what stands for it.
+    fn last_line(&self) -> Option<&str> {
+        None
     }
 }
 

@@ -88,7 +88,8 @@ fn fill(facts: &mut Report<'_>, now: Wall) {
     };
     facts.failed.count = 2;
     let last_line = Some(HARM.to_owned());
-    facts.failed.runs = vec![Alike { newest: failed.clone(), count: 2, last_line }];
+    facts.failed.runs =
+        vec![Alike { newest: failed.clone(), count: 2, has_older: false, last_line }];
     let waits = RunRow { state: State::Queued, id: 413, ..failed.clone() };
     facts.queue.waiting.count = 1;
     facts.queue.waiting.runs = vec![(waits, Why::Paused)];

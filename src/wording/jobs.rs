@@ -15,7 +15,7 @@ pub(crate) fn now(view: &JobStatus<'_>, viewer: &Viewer) -> String {
         (count > 0).then(|| format!("{count} {name}"))
     };
     let late = view.late.then(|| {
-        view.late_at.map_or("late".to_owned(), |at| format!("late ({})", viewer.relative(at)))
+        view.late_at.map_or("late".to_owned(), |at| format!("late ({})", viewer.roughly(at)))
     });
     let missed = view.missed_at.map(|at| format!("missed {}", clock_of(viewer, at)));
     let lost = view.lost_output().map(str::to_owned);

@@ -46,6 +46,13 @@ pub(crate) fn verdict(run: &RunRow) -> String {
     }
 }
 
+/// What made a failure one, where it goes without saying that it is one: `exit 3`.
+pub(crate) fn how_failed(run: &RunRow) -> String {
+    let verdict = verdict(run);
+    let inner = verdict.strip_prefix("failed (").and_then(|rest| rest.strip_suffix(')'));
+    inner.unwrap_or(&verdict).to_owned()
+}
+
 /// Arguments in one line, quoted where they hold blanks or nothing.
 pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
     let quoted = |arg: &Vec<u8>| {
@@ -88,21 +95,21 @@ pub(crate) fn waits_for(run: &RunRow, why: &Why, viewer: &Viewer) -> String {
         Why::Stopping => "supervisor stopping".to_owned(),
         Why::NotInJobfile => "not in the jobfile".to_owned(),
         Why::Paused => "paused".to_owned(),
-        Why::Obstacle(Obstacle::Place(holders)) => format!("{} its place", has(holders)),
+        Why::Obstacle(Obstacle::Place(holders)) => format!("concurrency: {}", held_by(holders)),
         Why::Obstacle(Obstacle::Lock { name, holders, .. }) => {
-            format!("{} lock {name}", has(holders))
+            format!("lock {name}: {}", held_by(holders))
         }
         Why::Obstacle(Obstacle::MaxRunning(_)) => "max_running".to_owned(),
         Why::Obstacle(Obstacle::Rate(at)) => format!("rate: {}", viewer.relative(*at)),
     }
 }
 
-/// `run 7 has`, `run 7 and 2 more have`.
-fn has(holders: &[Holder]) -> String {
+/// `run 7`, `run 7 and 2 more`.
+fn held_by(holders: &[Holder]) -> String {
     match holders {
-        [] => "another process has".to_owned(),
-        [one] => format!("run {} has", one.run),
-        [first, rest @ ..] => format!("run {} and {} more have", first.run, rest.len()),
+        [] => "another process".to_owned(),
+        [one] => format!("run {}", one.run),
+        [first, rest @ ..] => format!("run {} and {} more", first.run, rest.len()),
     }
 }
 
@@ -129,6 +136,7 @@ mod tests {
             ..sample_run()
         };
         assert_eq!(verdict(&failed), "failed (exit 3)");
+        assert_eq!(how_failed(&failed), "exit 3");
         assert_eq!(
             verdict(&RunRow { acked: Some(Wall::from_secs(0)), ..failed }),
             "failed (exit 3, acknowledged)"

@@ -49,6 +49,17 @@ impl Viewer {
             _ => format!("{} ago", span(ms.saturating_neg() / 1000 * 1000)),
         }
     }
+
+    /// The same in one unit: `in 3h`, `5m ago`.
+    pub(crate) fn roughly(&self, at: Wall) -> String {
+        let text = self.relative(at);
+        let words: Vec<&str> = text.split(' ').collect();
+        match words.as_slice() {
+            ["in", first, _] => format!("in {first}"),
+            [first, _, "ago"] => format!("{first} ago"),
+            _ => text,
+        }
+    }
 }
 
 /// A time as `YYYY-MM-DD HH:MM:SS` in a zone.
@@ -136,6 +147,9 @@ pub(crate) mod tests {
     fn a_time_is_near_or_far_from_now() {
         let viewer = viewer();
         assert_eq!(viewer.relative(viewer.now), "now");
+        assert_eq!(viewer.roughly(viewer.now), "now");
+        assert_eq!(viewer.roughly(viewer.now + Duration::from_secs(11_520)), "in 3h");
+        assert_eq!(viewer.roughly(viewer.now - Duration::from_secs(11_520)), "3h ago");
         assert_eq!(viewer.relative(viewer.now - Duration::from_millis(9)), "just now");
         assert_eq!(viewer.relative(viewer.now + Duration::from_secs(11_520)), "in 3h 12m");
         assert_eq!(viewer.relative(viewer.now - Duration::from_millis(9_900)), "9s ago");

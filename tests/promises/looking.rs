@@ -65,7 +65,7 @@ fn status_has_what_needs_a_person_first_and_says_what_waits_and_what_to_do() {
     }
     let text = ascii(&house);
     assert!(text.contains("RESULTS") && text.contains("+++"), "{text}");
-    assert!(text.contains(&format!("run {held} has its place")), "{text}");
+    assert!(text.contains(&format!("concurrency: run {held}")), "{text}");
     assert!(text.contains("attempt 1 of 3: exit 4"), "{text}");
     assert!(text.contains(&format!("`jobctl retry {broken}`")), "{text}");
     assert!(text.contains("02:30 in "), "{text}");
@@ -160,6 +160,11 @@ fn equal_failures_are_one_row_and_a_noisy_job_hides_no_other() {
     assert_eq!(rows[10], ["1", "more:", "`jobctl", "runs", "--failed`"], "{status}");
     let runs = page(&house, 100, &["runs", "--failed", "-n", "2"]);
     assert!(runs.ends_with("\n9 more: `-n 0` lists all\n"), "{runs}");
+    // Where there is little room, how they failed and what they said goes before the rest.
+    let narrow = page(&house, 60, &["status"]);
+    let row = narrow.lines().find(|line| line.starts_with(&id)).expect("it is shown");
+    assert!(row.contains("  exit 3  ") && row.ends_with("  no host"), "{narrow}");
+    assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
     let piped = house.ask(&["runs", "--failed"]).expect(0).out;
     assert_eq!((piped.lines().count(), piped.contains("more")), (12, false), "{piped}");
     assert!(

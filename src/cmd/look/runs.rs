@@ -5,12 +5,16 @@ use crate::cmd::filter;
 use crate::cmd::when;
 use crate::cmd::{Cell, Context, Exit, Failure, Jobs, Out, Result, Style, Table, Viewer};
 use crate::core::run::State;
-use crate::facts::failures::{self, Alike};
+use crate::facts::failures;
 use crate::facts::live;
 use crate::facts::status::Row;
 use crate::store::{Filter, RunRow, Store};
+use crate::wording::runs::how_failed;
 pub(crate) use crate::wording::runs::{arguments, verdict};
 use crate::wording::runs::{attempt, moment, took};
+
+/// Fewer columns are a narrow terminal.
+const NARROW: usize = 80;
 
 /// Answers `jobctl runs`.
 pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Result<Exit> {
@@ -43,7 +47,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
     out.answers(&runs, |out| {
         if is_compared {
             let failed = failures::of_filter(&store, &filter, &runs, rows_max)?;
-            print_failed(&failed.runs, &viewer, out)?;
+            print(&failed.runs, &viewer, out)?;
             return print_more(Some(failed.left_out()), out);
         }
         print(&runs, &viewer, out)?;
@@ -64,19 +68,14 @@ fn print_more(count: Option<i64>, out: &mut Out) -> Result<()> {
     out.line(out.styled(Style::Dim, &text))
 }
 
-/// Prints failed runs, those that are alike in one row, with the last line of their output.
-pub(crate) fn print_failed(failed: &[Alike], viewer: &Viewer, out: &mut Out) -> Result<()> {
-    let said = |alike: &Alike| Cell::maybe(alike.last_line.as_ref());
-    let table = |detail| table(failed, viewer, detail).flexible("LAST LINE", said);
-    let full = table(Detail::Full);
-    if full.fits(out.width) { full.print(out) } else { table(Detail::Brief).print(out) }
-}
-
 /// Prints runs as a table; where it would be too wide, without what matters least.
-pub(crate) fn print(runs: &[RunRow], viewer: &Viewer, out: &mut Out) -> Result<()> {
+pub(crate) fn print<R: Row>(runs: &[R], viewer: &Viewer, out: &mut Out) -> Result<()> {
+    let is_narrow = out.width.is_some_and(|width| width < NARROW);
     let table = |detail| table(runs, viewer, detail);
-    let full = table(Detail::Full);
-    if full.fits(out.width) { full.print(out) } else { table(Detail::Brief).print(out) }
+    let details = [Detail::Full, Detail::Brief];
+    let fits = |detail: &Detail| table(*detail).fits(out.width);
+    let least = if is_narrow { Detail::Narrow } else { Detail::Brief };
+    table(details.into_iter().find(fits).unwrap_or(least)).print(out)
 }
 
 /// How much of a run is shown.
@@ -86,28 +85,44 @@ enum Detail {
     Full,
     /// How long ago in place of a date, and not where it comes from.
     Brief,
+    /// Neither durations, attempts and keys; of failures only how they failed and their last lines.
+    Narrow,
 }
 
 fn table<'a, R: Row>(rows: &'a [R], viewer: &Viewer, detail: Detail) -> Table<'a, R> {
+    let is_narrow = detail == Detail::Narrow;
     let when = |run: &RunRow| match detail {
         Detail::Full => viewer.show(moment(run)),
         Detail::Brief => viewer.relative(moment(run)),
+        Detail::Narrow => viewer.roughly(moment(run)),
     };
-    let cause = |run: &RunRow| match detail {
-        Detail::Full => run.cause.as_str(),
-        Detail::Brief => "",
+    let state = |run: &RunRow| match is_narrow && R::ARE_FAILURES {
+        true => Cell::styled(style(run), how_failed(run)),
+        false => Cell::styled(style(run), verdict(run)),
+    };
+    let times = |row: &R| match (row.times(), row.is_at_least()) {
+        (1, _) => String::new(),
+        (times, false) => times.to_string(),
+        (times, true) => format!("{times}+"),
+    };
+    let took = |run: &RunRow| took(run, viewer).filter(|_| !is_narrow).map(when::span);
+    let cause = |run: &RunRow| Some(run.cause).filter(|_| detail == Detail::Full);
+    let args = |run: &RunRow| match is_narrow && R::ARE_FAILURES {
+        true => String::new(),
+        false => arguments(&run.args),
     };
     Table::of(rows)
         .right("ID", |row| row.run().id.to_string().into())
         .names("JOB", |row| row.run().job.as_str().into())
-        .firm("STATE", |row| Cell::styled(style(row.run()), verdict(row.run())))
-        .right("TIMES", |row| Cell::maybe(Some(row.times()).filter(|times| *times > 1)))
+        .firm("STATE", |row| state(row.run()))
+        .right("TIMES", |row| times(row).into())
         .left("WHEN", |row| when(row.run()).into())
-        .right("TOOK", |row| Cell::maybe(took(row.run(), viewer).map(when::span)))
-        .left("ATTEMPT", |row| attempt(row.run()).into())
-        .left("CAUSE", |row| cause(row.run()).into())
-        .flexible("KEY", |row| Cell::maybe(row.run().key.as_ref()))
-        .flexible("ARGS", |row| arguments(&row.run().args).into())
+        .right("TOOK", |row| Cell::maybe(took(row.run())))
+        .left("ATTEMPT", |row| Cell::maybe(Some(attempt(row.run())).filter(|_| !is_narrow)))
+        .left("CAUSE", |row| Cell::maybe(cause(row.run())))
+        .flexible("KEY", |row| Cell::maybe(row.run().key.as_ref().filter(|_| !is_narrow)))
+        .flexible("ARGS", |row| args(row.run()).into())
+        .flexible("LAST LINE", |row| Cell::maybe(row.last_line()))
 }
 
 /// What became of a run, for who waited for it: `run 7 (backup): failed (exit 3)`.

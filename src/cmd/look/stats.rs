@@ -81,13 +81,19 @@ fn print(lines: &[Line], by: Option<cli::Period>, viewer: &Viewer, out: &mut Out
         .firm("FROM", |line| Cell::maybe(period(line)))
         .right("RUNS", |line| line.runs.to_string().into())
         .right("OK", |line| number(line.succeeded))
+        .spare()
         .right("FAILED", |line| bad(line.failed))
         .right("SKIPPED", |line| number(line.skipped))
+        .spare()
         .right("CANCELLED", |line| number(line.cancelled))
+        .spare()
         .right("SUCCESS", |line| Cell::maybe(rate(line)))
+        .spare()
         .right("RETRIES", |line| number(line.retries))
+        .spare()
         .right("P50", |line| span(line.p50_ms))
         .right("P95", |line| span(line.p95_ms))
+        .spare()
         .right("MAX", |line| span(line.max_ms));
     table.print(out)
 }
@@ -98,6 +104,28 @@ mod tests {
 
     fn viewer(zone: &str) -> Viewer {
         Viewer { zone: crate::os::zone::load(zone).unwrap(), now: Wall::from_secs(1_785_067_200) }
+    }
+
+    #[test]
+    fn a_line_fits_on_a_narrow_terminal() {
+        let mut line = Line::default();
+        line.job = "backup-database-nightly".to_owned();
+        line.from = Some(Wall::from_secs(1_785_067_200));
+        (line.runs, line.succeeded, line.failed) = (100_000, 99_000, 999);
+        (line.skipped, line.cancelled, line.retries) = (9_999, 999, 99_999);
+        let longest = Some(59_999_000);
+        (line.p50_ms, line.p95_ms, line.max_ms) = (longest, longest, longest);
+        let print = |width, by| {
+            let print = |out: &mut Out| print(&[line.clone()], by, &viewer("UTC"), out);
+            crate::cmd::output::capture(Some(width), print)
+        };
+        for width in [60, 80, 120] {
+            for by in [None, Some(cli::Period::Hour)] {
+                let text = print(width, by);
+                assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+                assert!(text.contains(" FAILED ") && text.contains(" MAX\n"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn print_failed(page: &Page<'_>, failed: &List<Alike>, out: &mut Out) -> Result<
     if !print_title(&format!("failed: {}", failed.count), failed, out)? {
         return Ok(());
     }
-    runs::print_failed(&failed.runs, page.viewer, out)?;
+    runs::print(&failed.runs, page.viewer, out)?;
     print_more(page, failed.left_out(), "runs --failed", out)?;
     let jobctl = &page.jobctl;
     for line in untold::lines(&page.status.untold) {

@@ -131,53 +131,47 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
 struct Room {
     /// Results of past runs.
     results: usize,
-    /// The usual duration, and the time of the next run beside the span until then.
-    has_more: bool,
+    /// The usual duration beside the last one.
+    has_usual: bool,
+    /// The time of the next run beside the span until then.
+    has_clock: bool,
     /// How long the last attempt took; spans in two units.
     has_duration: bool,
 }
 
 impl Room {
-    fn of(width: Option<usize>) -> Self {
+    /// The choices for a width, the roomiest one first.
+    fn choices(width: Option<usize>) -> Vec<Self> {
         let results = match width {
             None | Some(120..) => RESULTS_MAX,
             Some(100..) => 10,
             Some(NARROW_MIN..) => RESULTS_MIN,
             Some(_) => 0,
         };
-        Self {
-            results,
-            has_more: width.is_none_or(|width| width >= 100),
-            has_duration: width.is_none_or(|width| width >= 80),
-        }
+        let is_wide = width.is_none_or(|width| width >= 100);
+        let has_duration = width.is_none_or(|width| width >= 80);
+        let most = Self { results, has_usual: is_wide, has_clock: is_wide, has_duration };
+        let with = |results| Self { results, ..most };
+        let few = with(results.min(RESULTS_MIN));
+        let plain = Self { has_usual: false, ..few };
+        vec![most, with(results.min(10)), few, plain, Self { has_clock: false, ..plain }]
     }
 
-    /// A time as seen from now, where there is little room in one unit: `in 3h`, `5m ago`.
+    /// A time as seen from now, where there is little room in one unit.
     fn relative(self, viewer: &Viewer, at: Wall) -> String {
-        let text = viewer.relative(at);
-        if self.has_duration {
-            return text;
-        }
-        let words: Vec<&str> = text.split(' ').collect();
-        match words.as_slice() {
-            ["in", first, _] => format!("in {first}"),
-            [first, _, "ago"] => format!("{first} ago"),
-            _ => text,
-        }
+        if self.has_duration { viewer.relative(at) } else { viewer.roughly(at) }
     }
 }
 
-/// Prints the jobs, with as many results of past runs as there is room for.
+/// Prints the jobs, with as much of them as leaves a fair part to the names and to what is now.
 fn print_jobs(page: &Page<'_>, jobs: &[JobStatus<'_>], out: &mut Out) -> Result<()> {
-    let room = Room::of(out.width);
-    for results in [room.results, 10] {
-        let table = jobs_table(page, jobs, Room { results, ..room });
-        if results <= room.results && table.fits(out.width) {
-            return table.print(out);
-        }
+    let mut choices = Room::choices(out.width).into_iter().map(|room| jobs_table(page, jobs, room));
+    let fits = |table: &Table<'_, _>| table.fits_shortened(out.width);
+    let last = choices.next_back();
+    match choices.find(fits).or(last) {
+        Some(table) => table.print(out),
+        None => Ok(()),
     }
-    let results = room.results.min(RESULTS_MIN);
-    jobs_table(page, jobs, Room { results, ..room }).print(out)
 }
 
 fn jobs_table<'a, 'j>(
@@ -230,7 +224,7 @@ fn took(job: &JobStatus<'_>, room: Room) -> String {
     let Some(last) = last.filter(|_| room.has_duration) else {
         return String::new();
     };
-    match job.usual_ms().filter(|_| room.has_more) {
+    match job.usual_ms().filter(|_| room.has_usual) {
         Some(usual) => format!("{} (usually {})", when::span(last), when::span(usual)),
         None => when::span(last),
     }
@@ -239,7 +233,7 @@ fn took(job: &JobStatus<'_>, room: Room) -> String {
 /// When the job is next: `02:30 in 3h 12m`, or why no time can be said.
 fn next(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> String {
     match view.next_due_at {
-        Some(at) if room.has_more => {
+        Some(at) if room.has_clock => {
             format!("{} {}", clock_of(page.viewer, at), page.viewer.relative(at))
         }
         Some(at) => room.relative(page.viewer, at),
