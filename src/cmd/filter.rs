@@ -18,6 +18,8 @@ pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter> {
         exit: filters.exit,
         key: filters.key.clone(),
         failed: filters.failed,
+        before: None,
+        owner: None,
     })
 }
 
@@ -47,6 +49,8 @@ mod tests {
             exit: Some(3),
             key: Some("k".into()),
             failed: true,
+            before: None,
+            owner: None,
         };
         assert_eq!(read(&args.filters, &viewer), Ok(expected));
     }

@@ -73,7 +73,8 @@ fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer 
     answer
 }
 
-fn with(mut answer: Answer, name: HeaderName, value: &str) -> Answer {
+/// The same with another header.
+pub(super) fn with(mut answer: Answer, name: HeaderName, value: &str) -> Answer {
     // A value that no header can have would be one of ours.
     let value = HeaderValue::from_str(value).expect("numbers, methods and paths of ours");
     answer.headers_mut().insert(name, value);

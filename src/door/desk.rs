@@ -10,7 +10,7 @@ use super::problem::{Kind, Problem, Result};
 use super::waits::Waits;
 use super::writer::Writer;
 use crate::core::door::Door;
-use crate::core::job::Job;
+use crate::core::job::{Job, Settings};
 use crate::core::schedule::Zone;
 use crate::store::{Store, StoreError};
 
@@ -43,13 +43,15 @@ pub(super) struct Shelf {
     pub(super) state_dir: PathBuf,
     /// The jobs, sorted by name.
     pub(super) jobs: Vec<Job>,
+    /// The top-level keys of the same jobfile.
+    pub(super) settings: Settings,
     open: Mutex<Vec<Store>>,
 }
 
 impl Shelf {
     /// Of a state directory and the jobs of the last good jobfile.
-    pub(super) fn new(state_dir: PathBuf, jobs: Vec<Job>) -> Self {
-        Self { state_dir, jobs, open: Mutex::default() }
+    pub(super) fn new(state_dir: PathBuf, jobs: Vec<Job>, settings: Settings) -> Self {
+        Self { state_dir, jobs, settings, open: Mutex::default() }
     }
 
     /// The job of a name.

@@ -13,6 +13,7 @@ mod body;
 mod control;
 mod desk;
 mod item;
+mod list;
 mod problem;
 mod query;
 mod race;

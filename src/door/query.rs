@@ -31,6 +31,24 @@ pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, 
     Ok(pairs)
 }
 
+/// A value as it may stand in a query.
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]),
+        }
+    }
+    encoded
+}
+
+fn digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
 fn decode(text: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

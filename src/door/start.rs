@@ -59,7 +59,7 @@ pub(super) fn run() -> io::Result<()> {
     let brief = read(text)?;
     let state_dir = PathBuf::from(OsString::from_vec(brief.state_dir));
     let Jobfile { settings, jobs, .. } = jobs_of(brief.sources)?;
-    let rules = settings.door.map(|door| *door).unwrap_or_default();
+    let rules = settings.door.as_deref().cloned().unwrap_or_default();
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -77,7 +77,7 @@ pub(super) fn run() -> io::Result<()> {
             writer,
             waits: Waits::default(),
             control: Control::of(control)?,
-            shelf: Arc::new(Shelf::new(state_dir, jobs)),
+            shelf: Arc::new(Shelf::new(state_dir, jobs, settings)),
         });
         serve::all(&desk, sockets).await
     })

@@ -144,12 +144,12 @@ impl Jobs {
 
     /// Takes a jobfile that was loaded.
     pub(crate) fn of(jobfile: jobfile::Jobfile) -> Self {
-        Self {
-            jobs: jobfile.jobs,
-            settings: jobfile.settings,
-            zones: RefCell::default(),
-            machine_id: OnceCell::new(),
-        }
+        Self::with(jobfile.jobs, jobfile.settings)
+    }
+
+    /// Jobs that are sorted by name, and the top-level keys of the same jobfile.
+    pub(crate) fn with(jobs: Vec<Job>, settings: Settings) -> Self {
+        Self { jobs, settings, zones: RefCell::default(), machine_id: OnceCell::new() }
     }
 }
 

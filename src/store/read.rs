@@ -339,6 +339,11 @@ fn where_clause(filter: &Filter, of_job: &str) -> (String, Vec<Value>) {
         ("run.created_at < ?", filter.until.map(number)),
         ("attempt.exit_code = ?", filter.exit.map(|code| Value::Integer(code.into()))),
         ("run.key = ?", filter.key.clone().map(Value::Text)),
+        ("run.id < ?", filter.before.map(Value::Integer)),
+        (
+            "run.created_by IN (SELECT id FROM who WHERE owns AND name = ?)",
+            filter.owner.clone().map(Value::Text),
+        ),
     ];
     for (part, value) in asked {
         if let Some(value) = value {

@@ -310,6 +310,10 @@ pub(crate) struct Filter {
     pub(crate) key: Option<String>,
     /// Only failures that nobody has acknowledged.
     pub(crate) failed: bool,
+    /// Only with a smaller number.
+    pub(crate) before: Option<i64>,
+    /// Only those that this one added by the job's `enqueue_by`.
+    pub(crate) owner: Option<String>,
 }
 
 /// An item to be added.

@@ -181,6 +181,103 @@ fn whom_view_and_operate_name_may_look_and_change() {
     assert_eq!(post("/v1/runs/9/cancel").problem(), "no-such-run");
 }
 
+#[test]
+fn what_the_verbs_show_is_shown_to_whom_view_names() {
+    let home = Home::with(
+        "view = ['token:shop']",
+        "[jobs.a]\ncommand = 'true'\nschedule = '0 3 * * *'\n[jobs.b]\ncommand = 'true'\n",
+    );
+    let run = home.house.enqueue(&["a"]);
+    home.house.wait_state(run, "succeeded");
+    let get = |path: &str| home.ask(&format!("GET {path}"), &[BEARER], "");
+    let verb = |args: &[&str]| {
+        let out = home.house.ask(&[args, &["--json"]].concat()).expect(0).out;
+        let lines = out.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        lines.collect::<Vec<Value>>()
+    };
+    let lines = |path: &str| {
+        let reply = get(path);
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (200, Some("application/x-ndjson")),
+            "{reply:?}"
+        );
+        reply
+            .body
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect::<Vec<Value>>()
+    };
+    assert_eq!(get("/v1/status").json(), home.house.status());
+    assert_eq!(json!(lines("/v1/jobs")), home.house.status()["jobs"]);
+    assert_eq!(get("/v1/jobs/b").json(), home.house.status()["jobs"][1]);
+    assert_eq!(lines("/v1/runs"), verb(&["runs"]));
+    assert_eq!(vec![get("/v1/why/1").json()], verb(&["why", "1"]));
+    assert_eq!(lines("/v1/next?limit=3"), verb(&["next", "-n", "3"]));
+    assert_eq!(lines("/v1/next?job=a&limit=1").len(), 1);
+    assert_eq!(lines("/v1/stats?job=a"), verb(&["stats", "a"]));
+    for (path, problem) in [
+        ("/v1/jobs/c", "no-such-job"),
+        ("/v1/next?job=c", "no-such-job"),
+        ("/v1/why/9", "no-such-run"),
+        ("/v1/runs?state=odd", "bad-request"),
+        ("/v1/runs?since=odd", "bad-request"),
+        ("/v1/runs?limit=0", "bad-request"),
+        ("/v1/runs?cursor=x", "bad-request"),
+        ("/v1/status?x", "bad-request"),
+    ] {
+        assert_eq!(get(path).problem(), problem, "{path}");
+    }
+    home.house
+        .write_jobfile(&jobfile("", "[jobs.a]\ncommand = 'true'\nenqueue_by = 'token:shop'\n"));
+    home.house.ask(&["reload"]).expect(0);
+    wait_for("the new jobfile", || (get("/v1/status").status == 403).then_some(()));
+    for path in ["/v1/jobs", "/v1/jobs/a", "/v1/jobs/c", "/v1/next", "/v1/stats"] {
+        assert_eq!(get(path).problem(), "forbidden", "{path}");
+    }
+    assert_eq!(lines("/v1/runs"), [json!(null); 0]);
+    let own = home.ask("POST /v1/jobs/a/runs", &[BEARER], "").json();
+    let ids: Vec<Value> = lines("/v1/runs").iter().map(|run| run["id"].clone()).collect();
+    assert_eq!(ids, [own["id"].clone()]);
+}
+
+#[test]
+fn a_list_goes_on_behind_what_was_seen() {
+    let home = Home::with(
+        "view = ['token:shop']",
+        "[jobs.a]\ncommand = 'true'\n[jobs.b]\ncommand = 'true'\n[jobs.c]\ncommand = 'true'\n",
+    );
+    home.house.ask(&["pause", "--all"]).expect(0);
+    for job in ["a", "b", "a", "a", "b"] {
+        home.house.enqueue(&[job]);
+    }
+    let accept = "Accept: application/json";
+    let pages = |first: &str, item: fn(&Value) -> String| {
+        let (mut seen, mut next) = (Vec::new(), first.to_owned());
+        loop {
+            let reply = home.ask(&format!("GET {next}"), &[BEARER, accept], "");
+            let page = reply.json();
+            seen.extend(page["items"].as_array().expect("a list").iter().map(item));
+            let Some(following) = page["next"].as_str() else {
+                assert_eq!(reply.header("link"), None);
+                return seen;
+            };
+            let link = format!("<{following}>; rel=\"next\"");
+            assert_eq!(reply.header("link"), Some(link.as_str()));
+            next = following.to_owned();
+            // What comes meanwhile changes no page.
+            home.house.enqueue(&["a"]);
+        }
+    };
+    assert_eq!(pages("/v1/runs?limit=2", |run| run["id"].to_string()), ["5", "4", "3", "2", "1"]);
+    assert_eq!(pages("/v1/runs?job=b&limit=1", |run| run["id"].to_string()), ["5", "2"]);
+    assert_eq!(
+        pages("/v1/jobs?limit=2", |job| job["name"].to_string()),
+        ["\"a\"", "\"b\"", "\"c\""]
+    );
+    assert_eq!(pages("/v1/runs?state=running", |run| run["id"].to_string()), [""; 0]);
+}
+
 /// A port that nobody listens on.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -4,6 +4,7 @@ mod add;
 mod adding;
 mod change;
 mod health;
+mod look;
 mod run;
 
 use hyper::body::{Body, Incoming};
@@ -43,6 +44,26 @@ pub(super) async fn answer(
         ["v1", "runs", id] => {
             only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
             run::answer(desk, caller, number(id)?, request.uri().query()).await
+        }
+        ["v1", what @ ("runs" | "jobs" | "status" | "next" | "stats")] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            let (uri, headers) = (request.uri(), request.headers());
+            let asked = (uri.path(), uri.query());
+            match *what {
+                "runs" => look::runs(desk, caller, asked, headers).await,
+                "jobs" => look::jobs(desk, caller, asked, headers).await,
+                "next" => look::next(desk, caller, asked, headers).await,
+                "stats" => look::stats(desk, caller, asked, headers).await,
+                _ => look::status(desk, caller, uri.query()).await,
+            }
+        }
+        ["v1", "jobs", job] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            look::job(desk, caller, (job, request.uri().query())).await
+        }
+        ["v1", "why", id] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            look::why(desk, caller, (number(id)?, request.uri().query())).await
         }
         ["v1", "runs", id, verb @ ("cancel" | "ack" | "retry")] => {
             only(&request, &[Method::POST], "POST")?;
