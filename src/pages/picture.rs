@@ -119,7 +119,8 @@ pub(super) fn durations(durations: &Durations, (from, to): (Wall, Wall)) -> Opti
             }
             Kind::Outlier => draw!(odd, "M{x} {}h0", height(point.high_ms)),
             Kind::Failed => {
-                draw!(bad, "M{x} {y}h0");
+                // Printed, a square without length would not be there.
+                draw!(bad, "M{x} {y}h.1");
                 draw!(stems, "M{x} {y}V100");
             }
         }
