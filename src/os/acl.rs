@@ -1,8 +1,8 @@
-//! POSIX access control lists (acl(5)), as the kernel hands them out: who may write besides owner,
-//! group and others.
+//! POSIX access control lists (acl(5)) in the kernel's format: who may write besides owner, group
+//! and others.
 //!
-//! Where there is a list, the group bits of the mode are its mask and say nothing of the group.
-//! Lists of NFSv4 are not read.
+//! If a file has a list, the group bits of its mode are the list's mask and do not describe the
+//! group. NFSv4 lists are not read.
 
 use std::ffi::CStr;
 use std::io;
@@ -11,17 +11,18 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::errno::Errno;
 use nix::libc;
 
-/// The list that is in force, and the one that what is made in a directory gets.
+/// The list in force, and the default for new entries of a directory.
 const NAMES: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default"];
 
 /// The only version there is (linux/posix_acl_xattr.h).
 const VERSION: u32 = 2;
 
-/// Lengths of the header and of an entry: tag and rights, two bytes each, and an id.
+/// Lengths of the header and of an entry. An entry is a tag and rights of two bytes each, and an
+/// id.
 const HEADER: usize = 4;
 const ENTRY: usize = 8;
 
-/// The bit of an entry's rights that matters here.
+/// The write bit of an entry's rights.
 const WRITE: u16 = 2;
 
 /// Tags of entries.
@@ -31,7 +32,7 @@ const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 
-/// Who may write by a list.
+/// Whom a list allows to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writer {
     /// A user of this number.
@@ -44,10 +45,10 @@ pub(super) enum Writer {
     Others,
 }
 
-/// The first one whom a list of an open file or directory lets write, but for users that
-/// `is_trusted`.
+/// Returns the first entry of an open file's or directory's lists that allows writing, except for
+/// users that `is_trusted` accepts.
 ///
-/// The descriptor may be one that was opened with `O_PATH`.
+/// The descriptor may have been opened with `O_PATH`.
 pub(super) fn writer(
     fd: impl AsFd,
     is_trusted: impl Fn(u32) -> bool,
@@ -66,7 +67,7 @@ pub(super) fn writer(
     Ok(None)
 }
 
-/// An attribute; none where the file has none, or the file system knows none.
+/// Reads an attribute; none if the file has none or the file system does not support them.
 #[expect(unsafe_code, reason = "the C library's getxattr(2)")]
 fn read(path: &CStr, name: &CStr) -> io::Result<Option<Vec<u8>>> {
     // A list has at most some thousand entries; the kernel's limit for an attribute is 64 KiB.
@@ -87,7 +88,7 @@ fn read(path: &CStr, name: &CStr) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Whom a list lets write. The outer none: it is no list.
+/// Returns whom a list allows to write. The outer none means that this is no list.
 fn first_writer(list: &[u8], is_trusted: &impl Fn(u32) -> bool) -> Option<Option<Writer>> {
     let (header, entries) = list.split_at_checked(HEADER)?;
     let is_known = u32::from_le_bytes(header.try_into().ok()?) == VERSION;

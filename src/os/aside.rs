@@ -1,8 +1,6 @@
-//! Work on a thread of its own, for calls that may never return, and the bell that says that it has
-//! ended.
+//! Runs calls that may never return on a thread of their own, and rings a bell when they end.
 //!
-//! A thread that hangs in a call goes with the process. No process is started from such a thread,
-//! and no signal is handled in one.
+//! A hanging thread ends with the process. Such a thread starts no process and handles no signal.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,15 +10,15 @@ use std::thread;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
-/// Room for a jobfile as deeply nested as one may be. What is not used costs addresses only.
+/// Enough for the deepest nesting that a jobfile may have. Unused stack costs only address space.
 const STACK_SIZE: usize = 2 << 20;
 
-/// Tells a loop that work has ended; all its copies ring the same one.
+/// Tells a loop that work has ended. All copies ring the same bell.
 #[derive(Clone, Debug)]
 pub(crate) struct Bell(Arc<EventFd>);
 
 impl Bell {
-    /// Makes one that nobody has rung.
+    /// Makes a bell that has not been rung.
     pub(crate) fn new() -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Self(Arc::new(EventFd::from_value_and_flags(0, flags)?)))
@@ -44,8 +42,7 @@ impl AsFd for Bell {
     }
 }
 
-/// Begins `work` on a thread of its own, with all signals blocked. Nobody waits for it. Errs where
-/// there is no thread to be had.
+/// Runs `work` on a detached thread with all signals blocked. Errs if no thread can be created.
 pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     share_one_heap();
     let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
@@ -55,8 +52,8 @@ pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     started.map(|_| ())
 }
 
-/// Keeps the C library from a heap for each thread, which costs memory and is of no use to threads
-/// that mostly wait.
+/// Keeps the C library from making a heap for each thread: threads that mostly wait have no use for
+/// one.
 #[cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "the C library's settings"))]
 pub(crate) fn share_one_heap() {
     static ONCE: Once = Once::new();

@@ -1,7 +1,7 @@
-//! One control group (cgroup v2) of an attempt: made, entered, limited, killed and removed. Which
-//! part of the tree is ours to do so in is `os::delegated`.
+//! The control group (cgroup v2) of an attempt: create, enter, limit, kill and remove it.
+//! `os::delegated` finds the part of the tree where this is allowed.
 //!
-//! No policy: what is wanted, and what an error means, is said elsewhere.
+//! No policy: callers decide what they want and what an error means.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -15,7 +15,8 @@ use nix::poll::{PollFd, PollFlags};
 use super::process::{self, Stat};
 use super::{clock, poll};
 
-/// The longest wait between two looks at a group that is being killed; the kernel tells before.
+/// The longest wait between two looks at a group that is being killed. The kernel usually reports
+/// earlier.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A control group, by its directory.
@@ -25,13 +26,12 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroup {
-    /// The one at a path, whether or not it is there.
+    /// The group at a path, whether or not it exists.
     pub(crate) fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// Makes it anew, so that nothing of the one before is left in it. Errs with EBUSY where
-    /// somebody lives in that.
+    /// Replaces it by an empty group. Errs with EBUSY if the old one has processes.
     pub(crate) fn make_anew(&self) -> io::Result<()> {
         match self.remove() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -39,8 +39,8 @@ impl Cgroup {
         }
     }
 
-    /// Removes it with those below it. Errs with EBUSY where somebody lives there, with `NotFound`
-    /// where it is gone.
+    /// Removes it with the groups below it. Errs with EBUSY if any of them has processes, with
+    /// `NotFound` if it does not exist.
     pub(crate) fn remove(&self) -> io::Result<()> {
         for below in below(&self.dir)? {
             Self::at(below).remove()?;
@@ -48,13 +48,13 @@ impl Cgroup {
         fs::remove_dir(&self.dir)
     }
 
-    /// The file a process writes `0` to in order to get in, with all it starts from then on.
+    /// The file to which a process writes `0` to enter the group with all its later children.
     pub(crate) fn door(&self) -> io::Result<File> {
         write_only(&self.dir.join("cgroup.procs"))
     }
 
-    /// Lets the groups below this one be limited in their memory. Errs with EBUSY where it has
-    /// processes of its own, with ENOENT where it has no such controller.
+    /// Enables memory limits for the groups below this one. Errs with EBUSY if it has processes of
+    /// its own, with ENOENT if the controller is missing.
     pub(crate) fn let_memory_be_limited(&self) -> io::Result<()> {
         write(&self.dir.join("cgroup.subtree_control"), "+memory")
     }
@@ -64,7 +64,7 @@ impl Cgroup {
         write(&self.dir.join("memory.max"), &max.to_string())
     }
 
-    /// How many of its processes were killed because it had come to its limit of memory.
+    /// Returns how many of its processes the kernel killed for its memory limit.
     pub(crate) fn killed_at_limit(&self) -> u64 {
         let events = fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
         let count = |key| number_of(&events, key).unwrap_or(0);
@@ -72,13 +72,13 @@ impl Cgroup {
         if count("oom") == 0 { 0 } else { count("oom_kill") }
     }
 
-    /// Kills everything in it at once, whoever it belongs to; nobody can be born meanwhile and be
-    /// missed. Does not wait.
+    /// Kills all its processes at once, whoever owns them, without missing new children. Does not
+    /// wait.
     pub(crate) fn kill(&self) -> io::Result<()> {
         write(&self.dir.join("cgroup.kill"), "1")
     }
 
-    /// Whether it is empty, those below it too, or gets so within a time.
+    /// Returns whether it and the groups below it are empty, or become so within a time.
     pub(crate) fn is_empty_within(&self, patience: Duration) -> io::Result<bool> {
         let begin = clock::now().mono;
         let path = self.dir.join("cgroup.events");
@@ -97,7 +97,7 @@ impl Cgroup {
         }
     }
 
-    /// Who lives in it and below it.
+    /// Returns the processes in it and below it.
     pub(crate) fn processes(&self) -> Vec<Stat> {
         let text = fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
         let here = text.lines().filter_map(|line| process::stat(line.parse().ok()?).ok());
@@ -105,8 +105,7 @@ impl Cgroup {
         here.chain(below.into_iter().flat_map(|dir| Self::at(dir).processes())).collect()
     }
 
-    /// Removes those beside it whose name begins with its own and a dot, as far as nobody lives
-    /// there.
+    /// Removes the empty groups beside it whose names begin with its own and a dot.
     pub(crate) fn remove_later_ones(&self) {
         let (Some(parent), Some(name)) = (self.dir.parent(), self.dir.file_name()) else {
             return;
@@ -123,7 +122,7 @@ impl Cgroup {
     }
 }
 
-/// Whether an error says that somebody lives in a group.
+/// Returns whether an error means that a group has processes.
 pub(crate) fn is_inhabited(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EBUSY)
 }
@@ -148,7 +147,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// Never makes a file: where there is none, there is no such group or controller.
+/// Creates no file: a missing one means that the group or controller does not exist.
 fn write_only(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).open(path)
 }

@@ -1,4 +1,4 @@
-//! The clocks. The only place that asks them: everything else is told.
+//! The clocks. Only this file reads them; all other code gets the time as an argument.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::core::time::{Mono, Now, Wall};
 
-/// A wall clock that was read longer ago than this is not of the same time as the monotonic one.
+/// If the two readings are further apart than this, they do not describe the same instant.
 const APART_MAX: Duration = Duration::from_secs(10);
 
-/// Reads the wall clock and the monotonic clock as of one time: a process that was stopped between
-/// the two would take the time that passed for a clock that was set back.
+/// Reads the wall clock and the monotonic clock at one instant: a process that was stopped between
+/// the two readings would otherwise mistake the pause for a clock set back.
 ///
 /// # Panics
 ///
-/// Where the kernel has no such clocks, which no Linux does.
+/// If the kernel lacks one of these clocks; every Linux has them.
 pub(crate) fn now() -> Now {
     let before = mono();
     let now = wall_and_mono();
@@ -47,7 +47,8 @@ struct Steady {
 
 static STEADY: Steady = Steady { last_ns: AtomicU64::new(0), lost_ns: AtomicU64::new(0) };
 
-/// Whether the kernel's wall clock follows a better one (adjtimex(2)). None: it cannot be asked.
+/// Returns whether the kernel's wall clock is synchronized (adjtimex(2)); none if that cannot be
+/// read.
 #[expect(unsafe_code, reason = "nix has no adjtimex(2)")]
 pub(crate) fn is_synchronised() -> Option<bool> {
     // SAFETY: all of it is numbers, for which zero is a value; no mode set means that nothing is

@@ -1,4 +1,4 @@
-//! The part of the tree of control groups that this process may use as its own, if there is one.
+//! The part of the cgroup tree that was delegated to this process, if any.
 //!
 //! The kernel's rule (cgroup-v2.rst, "Delegation"): who may write a group's directory and three of
 //! its files may make groups below it. systemd's rule (CGROUP_DELEGATION.md): below a unit only
@@ -17,21 +17,21 @@ use nix::unistd::{AccessFlags, Uid, access};
 use super::cgroup::Cgroup;
 use super::lock::{Kind, try_lock_open};
 
-/// The group of the supervisor itself and of its keepers: a group whose controllers its children
-/// use may have no processes.
+/// The group of the supervisor and its keepers: a group whose children use its controllers may have
+/// no processes itself.
 const OWN: &str = "supervisor";
 
-/// A longer path does not go into a record whole, and one that was cut off would be another group.
+/// A record would cut off a longer path, which would then name another group.
 const PATH_MAX: usize = 400;
 
-/// What a group must have to be made use of. The kernel's own group at the top has no
-/// `cgroup.kill`, nor have kernels before 5.14.
+/// The files that a usable group must have. The root group has no `cgroup.kill`, nor do kernels
+/// before 5.14.
 const NEEDED: [&str; 4] = ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.kill"];
 
-/// Kinds of systemd's units that have a group.
+/// Types of systemd units that have a group.
 const UNITS: [&str; 3] = [".service", ".scope", ".slice"];
 
-/// A part of the tree that is this process's own as long as it lives.
+/// A part of the tree that this process owns while it lives.
 #[derive(Debug)]
 pub(crate) struct Delegated {
     dir: String,
@@ -49,8 +49,8 @@ pub(crate) struct Unusable {
 }
 
 impl Delegated {
-    /// Takes what was delegated to this process and moves into a group of its own below it. None:
-    /// nothing was delegated.
+    /// Takes the delegated group and moves this process into a group below it; none if nothing was
+    /// delegated.
     pub(crate) fn take() -> Result<Option<Self>, Unusable> {
         let Some(dir) = find() else { return Ok(None) };
         match Self::take_at(&dir) {
@@ -84,8 +84,8 @@ impl Delegated {
     }
 }
 
-/// Whether this machine, or what can be seen of it from here, can limit the memory of control
-/// groups at all.
+/// Returns whether this machine, as far as it is visible from here, supports memory limits for
+/// control groups.
 pub(crate) fn is_memory_limitable() -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     mounts_of(&mounts).any(|mount| {

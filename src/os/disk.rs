@@ -1,4 +1,4 @@
-//! Room on a disk: how much there is, and blocks that a file has before anything is written.
+//! Disk space: how much is free, and preallocated blocks.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,18 +10,17 @@ use nix::sys::statvfs::statvfs;
 
 use super::file;
 
-/// What is written where a file system cannot give blocks to a file beforehand.
+/// Written where a file system cannot preallocate.
 const ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
-/// The size of a disk and what of it is free, in bytes.
+/// The size of a disk and its free space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Space {
     /// All of it.
     pub(crate) total: u64,
-    /// What this process may still use.
+    /// Bytes that this process may still use.
     pub(crate) available: u64,
-    /// How many files this process may still make; none where the file system has no number of
-    /// them.
+    /// Files that this process may still create; none if the file system does not count them.
     pub(crate) files: Option<u64>,
 }
 
@@ -36,8 +35,8 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
-/// Gives the first `len` bytes of a file their blocks, and the file that length. Errs with
-/// `StorageFull` where there are none.
+/// Allocates the first `len` bytes of a file and sets its length. Errs with `StorageFull` if there
+/// is no room.
 pub(crate) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     let end = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
     match fallocate(fd, FallocateFlags::empty(), 0, end) {
@@ -47,8 +46,8 @@ pub(crate) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     }
 }
 
-/// The same without changing the length: later writes there need no room. Does nothing where the
-/// file system cannot do it.
+/// The same without changing the length, so that later writes there cannot fail for want of room.
+/// Does nothing if the file system cannot do it.
 pub(crate) fn allocate_behind_end(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     let end = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
     match fallocate(fd, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, end) {

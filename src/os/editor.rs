@@ -1,4 +1,4 @@
-//! A person's editor: which one it is, and running it in the foreground.
+//! Finds the user's editor and runs it in the foreground.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -10,8 +10,8 @@ use nix::unistd::{AccessFlags, access};
 
 use super::signals::Sheltered;
 
-/// Looked for where the environment names none: Debian's choice of the machine, then what POSIX
-/// has.
+/// Tried if the environment names none: Debian's system default, then the editor that POSIX
+/// requires.
 const FALLBACKS: [&str; 2] = ["editor", "vi"];
 
 /// How an editor ended.
@@ -19,14 +19,15 @@ const FALLBACKS: [&str; 2] = ["editor", "vi"];
 pub(crate) enum Ended {
     /// With exit code 0.
     Well,
-    /// With another one; 127 and 126 are the shell's word that it is missing or cannot be executed.
+    /// With another one; 127 and 126 are the shell's codes for a missing and a non-executable
+    /// program.
     Exited(i32),
     /// By a signal.
     Signaled(i32),
 }
 
-/// The command line of the editor: `$VISUAL`, else `$EDITOR`, else what is installed. None: nothing
-/// is.
+/// The command line of the editor: `$VISUAL`, else `$EDITOR`, else an installed one; none if there
+/// is none.
 pub(crate) fn find() -> Option<OsString> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     variable("VISUAL").or_else(|| variable("EDITOR")).or_else(|| {
@@ -43,9 +44,8 @@ fn is_in_path(name: &str) -> bool {
     })
 }
 
-/// Runs an editor on a file and waits for its end, as crontab(1) does: through the shell, so that
-/// its line may have options, and deaf to INT, QUIT and HUP meanwhile, which are the editor's
-/// business.
+/// Runs an editor on a file and waits for it, as crontab(1) does: through the shell, so that its
+/// line may have options, and ignoring INT, QUIT and HUP meanwhile, which are meant for the editor.
 #[expect(clippy::disallowed_methods, reason = "processes are started here")]
 pub(crate) fn run(editor: &OsStr, file: &Path) -> io::Result<Ended> {
     let _sheltered = Sheltered::begin()?;

@@ -1,5 +1,4 @@
-//! Reading and writing at a place of an open file, whatever its offset is, and files that live in
-//! memory.
+//! Positioned reads and writes on open files, and files in memory.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -15,8 +14,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::uio;
 use nix::{NixPath, libc};
 
-/// Whether this process may make and replace files in a directory (access(2)); errs with the reason
-/// why not.
+/// Checks that this process may create and replace files in a directory (access(2)); errs with the
+/// reason why not.
 pub(crate) fn is_writable_dir(dir: &Path) -> io::Result<()> {
     let may = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
     Ok(nix::unistd::access(dir, may)?)
@@ -30,8 +29,8 @@ pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Res
     }
 }
 
-/// Writes as much of `bytes` at `offset` as can be written, or at the end of a file that was opened
-/// to append (pwrite(2), BUGS); how much that was, and why no more.
+/// Writes as much of `bytes` as possible at `offset`, or at the end if the file was opened to
+/// append (pwrite(2), BUGS). Returns how much, and why not more.
 pub(crate) fn write_at_most(
     fd: BorrowedFd<'_>,
     bytes: &[u8],
@@ -52,8 +51,8 @@ pub(crate) fn write_at_most(
     (written, None)
 }
 
-/// Opens a regular file to append to, and makes it where it is missing; links are followed. Never
-/// waits for the other end of a FIFO.
+/// Opens a regular file to append to and creates it if it is missing; follows links. Never waits
+/// for the other end of a FIFO.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened =
@@ -92,7 +91,7 @@ pub(crate) fn read_whole(file: File, len_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads what is there between `offset` and `offset + len_max`; less only at the end of the file.
+/// Reads up to `len_max` bytes from `offset`; fewer only at the end of the file.
 pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, len_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len_max];
     let mut len = 0;
@@ -109,8 +108,7 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, len_max: usize) -> io::Re
     Ok(bytes)
 }
 
-/// Makes a file in memory that holds `bytes` and can never be changed again, to be read from its
-/// beginning.
+/// Makes a sealed file in memory that holds `bytes`, positioned at its beginning.
 pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let file = memfd_create(c"jobctl", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     write_at(file.as_fd(), bytes, 0)?;
@@ -122,8 +120,8 @@ pub(crate) fn sealed_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// A hidden name for a file beside `path`, which nobody can guess; the file is made with
-/// `create_new`, so that it is ours alone.
+/// A hidden, unpredictable name beside `path`. The file is created with `create_new`, so nobody
+/// else can own it.
 pub(crate) fn draft_of(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -131,8 +129,8 @@ pub(crate) fn draft_of(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Renames what is in a directory unless something has the new name. nix has renameat2(2) for one C
-/// library only.
+/// Renames an entry of a directory unless the new name exists. nix has renameat2(2) only for one C
+/// library.
 #[expect(unsafe_code, reason = "a raw call")]
 pub(crate) fn rename_if_free(dir: impl AsFd, from: &Path, to: &Path) -> nix::Result<()> {
     let dir = dir.as_fd().as_raw_fd();
@@ -146,8 +144,8 @@ pub(crate) fn rename_if_free(dir: impl AsFd, from: &Path, to: &Path) -> nix::Res
     Errno::result(answer).map(drop)
 }
 
-/// Gives an open file another name, in place of what has that one, if it has its own still: others
-/// may write in the directory.
+/// Renames an open file over another name, provided that it still has its own: others may write in
+/// the directory.
 pub(crate) fn rename_own(file: &File, from: &Path, to: &Path) -> io::Result<()> {
     let (ours, there) = (file.metadata()?, std::fs::symlink_metadata(from)?);
     if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {

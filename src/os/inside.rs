@@ -1,7 +1,6 @@
-//! The state directory and what is in it: for nobody but its user, and nothing in it is reached
-//! through a symbolic link.
+//! The state directory: private to its user, and nothing in it is reached through a symbolic link.
 //!
-//! The way to the state directory may go through links, as that of any other directory.
+//! The path to the state directory itself may contain links.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
@@ -18,33 +17,33 @@ use nix::unistd::Uid;
 use crate::core::reason::plain;
 use crate::os::user;
 
-/// What a state directory is for everybody but its user: closed.
+/// The mode bits that a state directory denies to everybody but its user.
 const PRIVATE: Mode = Mode::S_IRWXU;
 
-/// What others may do in a directory if they may write there, and if they may do anything.
+/// The mode bits by which others may write, and by which they may do anything.
 const WRITABLE: u32 = 0o022;
 const OPEN: u32 = 0o077;
 
-/// The store, and with something behind it its log, its copies and its drafts.
+/// The store; with a suffix also its log, copies and drafts.
 const STORE: &str = "jobctl.db";
 
-/// Where a supervisor was, there was a store, too.
+/// A supervisor has run here, so there was a store.
 const OFFICE: &str = "supervisor.lock";
 
-/// What else there is before there is a store, or where one was removed.
+/// What exists before there is a store, or after one was removed.
 const OURS: [&str; 9] =
     ["wake", "mark", "locks", "slots", "output", "reports", "reserve", "spare", "lost+found"];
 
-/// What to do with a state directory in which others may write.
+/// What to do with a state directory that others can write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wide {
-    /// Close it: the one who asks is its supervisor, and others left nothing in it.
+    /// Close it, if the caller is its supervisor and others left nothing in it.
     Close,
     /// Refuse it.
     Refuse,
 }
 
-/// Makes the state directory and the directories in it where they are missing.
+/// Creates the state directory and the directories in it if they are missing.
 ///
 /// One that was there is taken only if it is empty or has a store, or the beginning of one; its
 /// mode is left as it is, unless others may write in it and `wide` says to close it. Errs with a
@@ -85,8 +84,7 @@ pub(crate) fn judge(state_dir: &Path) -> io::Result<()> {
     refuse_wide(&dir, state_dir)
 }
 
-/// Makes what is missing of the way to a directory, and the directory itself, for nobody but this
-/// user.
+/// Creates a directory and its missing parents, private to this user.
 fn make_way(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(PRIVATE.bits()).create(dir)
 }
@@ -96,7 +94,7 @@ fn open_dir(dir: &Path) -> io::Result<OwnedFd> {
     open(dir, flags, Mode::empty()).map_err(|errno| of_path(dir, &errno.into()))
 }
 
-/// Opens a file in a directory of the state directory; neither of the two may be a symbolic link.
+/// Opens a file in a directory of the state directory; neither may be a symbolic link.
 pub(crate) fn open_inside(path: &Path, flags: OFlag) -> io::Result<File> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Errno::EISDIR.into());
@@ -107,7 +105,7 @@ pub(crate) fn open_inside(path: &Path, flags: OFlag) -> io::Result<File> {
     open_at(dir_fd.as_fd(), Path::new(name), flags).map_err(|errno| reason(path, "is", errno))
 }
 
-/// Opens a file that stands in the state directory itself; it may not be a symbolic link.
+/// Opens a file in the state directory itself; it may not be a symbolic link.
 pub(crate) fn open_top(path: &Path, flags: OFlag) -> io::Result<File> {
     open_at(nix::fcntl::AT_FDCWD, path, flags).map_err(|errno| reason(path, "is", errno))
 }
@@ -117,7 +115,7 @@ fn open_at(dir: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<File> {
     openat(dir, path, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
 }
 
-/// Why a path was not opened, in words where it is because of a link.
+/// Returns why a path was not opened, and explains it if a link is the reason.
 fn reason(path: &Path, what: &str, errno: Errno) -> io::Error {
     let is_link = matches!(errno, Errno::ELOOP | Errno::ENOTDIR)
         && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
@@ -141,7 +139,7 @@ fn refuse_somebody_elses(dir: &OwnedFd, path: &Path) -> io::Result<()> {
     Err(denied(format!("{}: belongs to {owner}: use `{sudo} ...`", path.display())))
 }
 
-/// A directory that has something in it and no store is used for other things.
+/// Refuses a directory that has entries but no store: it serves another purpose.
 fn refuse_used_for_other_things(state_dir: &Path) -> io::Result<()> {
     let named = |error: io::Error| of_path(state_dir, &error);
     let mut strange = None;
@@ -176,7 +174,7 @@ fn is_one_of_ours(name: &OsStr) -> bool {
     OURS.contains(&name) || is_of_jobfile || name.starts_with(STORE)
 }
 
-/// Takes the rights of `bits` from all but this user, if any of them are given.
+/// Removes the rights in `bits` from everybody but this user.
 fn close_to_others(dir: &OwnedFd, path: &Path, bits: u32) -> io::Result<()> {
     let mode = fstat(dir).map_err(|errno| of_path(path, &errno.into()))?.st_mode;
     if mode & WRITABLE != 0 {

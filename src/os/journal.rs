@@ -16,7 +16,7 @@ pub(crate) enum Priority {
     Info = 6,
 }
 
-/// Where journald takes events.
+/// The socket on which journald receives events.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Whether `$JOURNAL_STREAM` names the device and inode of standard error, which is how systemd
@@ -27,18 +27,18 @@ pub(crate) fn reads_stderr() -> bool {
         .is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// What became of an event.
+/// The result of sending an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// It is there.
+    /// It was sent.
     Done,
-    /// Nobody takes it now.
+    /// The receiver is busy; try again later.
     Later,
-    /// It cannot be taken.
+    /// It cannot be sent at all.
     Never,
 }
 
-/// The way to journald.
+/// A connection to journald.
 #[derive(Debug)]
 pub(crate) struct Journal {
     socket: UnixDatagram,
@@ -46,12 +46,12 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// The way to the journald of this machine; none if there is none.
+    /// Connects to this machine's journald; none if there is none.
     pub(crate) fn here() -> Option<Self> {
         Self::at(Path::new(SOCKET)).ok()
     }
 
-    /// The way to one that listens on a socket of this path.
+    /// Connects to the one that listens on a socket at this path.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;

@@ -1,8 +1,8 @@
-//! Locks on files (flock), taken without waiting and held by an open file, so that they can be
-//! passed to another process.
+//! File locks (flock(2)): taken without waiting, held by an open file, and so passed to other
+//! processes.
 //!
-//! Closing one copy of the open file leaves the lock with the others; only [`File::unlock`] ends it
-//! for all of them.
+//! Closing one copy of the open file leaves the lock to the others; only [`File::unlock`] releases
+//! it for all.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -13,11 +13,10 @@ use nix::fcntl::OFlag;
 
 use super::inside::{open_inside, open_top};
 
-/// How often a lock file may be replaced under our hands before it counts as held by whoever does
-/// so.
+/// How often a lock file may be replaced while it is being locked before it counts as held.
 const REPLACED_MAX: u32 = 16;
 
-/// A lock file is made where there is none.
+/// Creates the lock file if it is missing.
 const MAKE: OFlag = OFlag::O_RDWR.union(OFlag::O_CREAT);
 
 /// Who may hold it at the same time.
@@ -61,7 +60,7 @@ fn try_lock_with(
     Ok(None)
 }
 
-/// Takes the lock on an open file; false: somebody else holds it.
+/// Takes the lock on an open file; false if somebody else holds it.
 pub(crate) fn try_lock_open(file: &File, kind: Kind) -> io::Result<bool> {
     let taken = match kind {
         Kind::Exclusive => file.try_lock(),
@@ -89,7 +88,7 @@ pub(crate) fn holders_in(dir: &Path) -> io::Result<Vec<(PathBuf, i32)>> {
     Ok(holders)
 }
 
-/// Whether a process holds the lock on a file, as the kernel lists them. Takes no lock itself.
+/// Returns whether a process holds the lock on a file, by the kernel's list. Takes no lock itself.
 pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
     let inode = fs::symlink_metadata(path)?.ino();
     let table = fs::read_to_string("/proc/locks")?;
@@ -109,7 +108,7 @@ fn holders_of(inode: u64, table: &str) -> impl Iterator<Item = i32> {
     })
 }
 
-/// Whether `file` is the one that stands at `path` now.
+/// Returns whether `path` names `file` now.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {

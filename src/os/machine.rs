@@ -4,7 +4,7 @@
 const FILES: [&str; 3] =
     ["/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/hostname"];
 
-/// The machine's id: the same in each call, also after a restart; empty if it has none.
+/// Returns the machine's id, which survives restarts; empty if it has none.
 pub(crate) fn id() -> String {
     let read = |path: &&str| {
         let text = std::fs::read_to_string(path).ok()?;
@@ -13,7 +13,7 @@ pub(crate) fn id() -> String {
     FILES.iter().find_map(read).unwrap_or_default()
 }
 
-/// The machine's name in the network; `localhost` where it cannot be asked.
+/// Returns the machine's host name; `localhost` if it cannot be read.
 pub(crate) fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use super::file;
 use super::signals::Sheltered;
 
-/// Has man(1) show a page, given as roff source, and waits for its end, deaf to INT, QUIT and HUP
-/// meanwhile, which are the pager's business. Whether it did; errs with `NotFound` where there is
-/// no man(1).
+/// Shows a page, given as roff source, with man(1) and waits for it, ignoring INT, QUIT and HUP
+/// meanwhile, which are meant for the pager. Returns whether man(1) succeeded; errs with `NotFound`
+/// if it is not installed.
 #[expect(clippy::disallowed_methods, reason = "processes are started here")]
 pub(crate) fn show(page: &[u8]) -> io::Result<bool> {
     let page = file::sealed_memory(page)?;

@@ -1,5 +1,4 @@
-//! What systemd wants to hear of a service (sd_notify(3)): messages on the socket that
-//! `$NOTIFY_SOCKET` names.
+//! Messages to the service manager (sd_notify(3)) on the socket that `$NOTIFY_SOCKET` names.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,18 +7,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// The way to the service manager.
+/// A connection to the service manager.
 #[derive(Debug)]
 pub(crate) struct Notify {
     socket: UnixDatagram,
     address: SocketAddr,
-    /// How often it wants to hear that the service lives; none: it does not.
+    /// How often it expects a watchdog message; none if it expects none.
     pub(crate) watchdog: Option<Duration>,
 }
 
 impl Notify {
-    /// As the environment of this process says; none if nobody wants to hear anything. Errs if
-    /// `$NOTIFY_SOCKET` names no socket of a file or of the abstract kind.
+    /// Connects as this process's environment says; none if no manager listens. Errs if
+    /// `$NOTIFY_SOCKET` names neither a path nor an abstract socket.
     pub(crate) fn of_process() -> io::Result<Option<Self>> {
         let name = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         name.map(|name| Self::to(&name)).transpose()

@@ -25,8 +25,8 @@ const SAFELY: OFlag =
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 
-/// Replaces a file by one with these bytes, readable by all; whoever reads it meanwhile sees the
-/// old one or the new one. Not synced. Errs where the name is that of anything but a regular file.
+/// Replaces a file atomically with these bytes, readable by all. Not synced. Errs if the name is
+/// taken by anything but a regular file.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (dir, name) = place_of(path)?;
     match fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -48,8 +48,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// Makes a file if there is none, and says that it was changed at `at`. Errs where it is no regular
-/// file, or has another name besides.
+/// Creates a file if it is missing and sets its modification time to `at`. Errs if it is not a
+/// regular file or has another link.
 pub(crate) fn touch(path: &Path, at: SystemTime) -> io::Result<()> {
     let (dir, name) = place_of(path)?;
     let flags = SAFELY | OFlag::O_WRONLY | OFlag::O_CREAT;

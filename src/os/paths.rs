@@ -11,7 +11,7 @@ use nix::unistd::{Uid, User};
 
 use crate::core::hash::fnv1a;
 
-/// Who calls, as far as paths depend on it.
+/// The facts about the caller on which paths depend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// Whether the effective user is root.
@@ -41,7 +41,7 @@ impl fmt::Display for NoHome {
 impl std::error::Error for NoHome {}
 
 impl Caller {
-    /// Reads who calls from the process and its environment.
+    /// Reads them from the process and its environment.
     pub(crate) fn of_process() -> Self {
         let uid = Uid::effective();
         Self {
@@ -55,7 +55,7 @@ impl Caller {
         }
     }
 
-    /// Where commands report: it is to be cleared when the machine is booted, and nobody else's.
+    /// The directory of report files: cleared at boot, and owned by nobody else.
     pub(crate) fn reports_dir(&self, state_dir: &Path) -> PathBuf {
         match &self.runtime_dir {
             _ if self.is_root => PathBuf::from("/run/jobctl"),

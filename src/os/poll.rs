@@ -1,5 +1,5 @@
-//! The one wait: until a descriptor is ready, a span of the monotonic clock is over, or the wall
-//! clock was set.
+//! The only wait: until a descriptor is ready, a span of the monotonic clock is over, or the wall
+//! clock is set.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,13 +18,13 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Makes one that is not set.
+    /// Makes an alarm that is not set.
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         Ok(Self { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)? })
     }
 
-    /// Makes it readable `after` this span, and not readable before, whatever it was.
+    /// Makes it readable `after` this span, and unreadable until then.
     pub(crate) fn set(&self, after: Duration) -> io::Result<()> {
         // Nothing at all would turn it off.
         let after = after.max(Duration::from_nanos(1));
@@ -50,7 +50,7 @@ pub(crate) struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Makes one that watches from now on.
+    /// Watches from now on.
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_REALTIME, flags)?;
@@ -61,7 +61,7 @@ impl ClockWatch {
         Ok(Self { timer })
     }
 
-    /// Whether the clock was set since the last time this was asked. It goes on watching.
+    /// Returns whether the clock was set since the last call, and goes on watching.
     pub(crate) fn was_set(&self) -> bool {
         self.timer.wait() == Err(Errno::ECANCELED)
     }
@@ -88,7 +88,7 @@ pub(crate) fn hang_up(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::empty())
 }
 
-/// Whether the other end of a descriptor has gone away.
+/// Returns whether the other end of a descriptor is closed.
 pub(crate) fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
     wait(&mut [hang_up(fd)], Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
 }
@@ -100,7 +100,7 @@ pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> bool {
     wait(&mut fds, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
 }
 
-/// Whether the last [`wait`] found this one ready.
+/// Returns whether the last [`wait`] found this one ready.
 pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
     fd.revents().is_none_or(|events| !events.is_empty())
 }

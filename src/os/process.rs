@@ -1,5 +1,4 @@
-//! Processes: who they are, what is below them, how they are signalled and reaped, and how a keeper
-//! is started.
+//! Processes: identify them, list their descendants, signal and reap them, and start a keeper.
 //!
 //! The command itself is started in `os::spawn`.
 
@@ -41,7 +40,7 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// Whether it has ended and only its number is left.
+    /// Returns whether it has ended and only waits to be reaped.
     pub(crate) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')
     }
@@ -63,7 +62,7 @@ pub(crate) fn stat(pid: i32) -> io::Result<Stat> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/PID/stat cannot be read"))
 }
 
-/// The name stands in parentheses and may hold anything, parentheses included: the last one ends
+/// The name is in parentheses and may contain any character, even a parenthesis: the last one ends
 /// it.
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
@@ -81,7 +80,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     Some(Stat { pid, name, state, parent, group, session, start_ticks })
 }
 
-/// The environment with which a process was executed, each variable with a NUL behind it.
+/// The environment with which a process was executed; a NUL ends each variable.
 pub(crate) fn environment(pid: i32) -> io::Result<Vec<u8>> {
     fs::read(format!("/proc/{pid}/environ"))
 }
@@ -266,7 +265,7 @@ pub(crate) fn reap() -> io::Result<Reaped> {
     }
 }
 
-/// Gives freed memory back to the system, after a piece of work that needed much of it once.
+/// Returns freed memory to the system, after work that needed much of it once.
 #[cfg_attr(
     target_env = "gnu",
     expect(unsafe_code, reason = "only the C library knows what it has freed")
@@ -292,7 +291,7 @@ pub(crate) fn descriptors_max() -> usize {
     usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
-/// Reaps every child that has ended, for a process that has no more interest in them.
+/// Reaps all children that have ended and ignores how.
 pub(crate) fn reap_children() {
     while let Ok(Reaped::Ended { .. }) = reap() {}
 }
@@ -317,7 +316,7 @@ pub(crate) fn signal_group(leader: i32, signal: i32) -> io::Result<()> {
     kill(-leader, signal)
 }
 
-/// Whether somebody, maybe already dead but not reaped, is left in the process group.
+/// Returns whether the process group still has a member, even an unreaped one.
 pub(crate) fn has_group(leader: i32) -> bool {
     match signal_group(leader, 0) {
         Ok(()) => true,
@@ -388,7 +387,7 @@ pub(crate) fn signal_exactly(process: &Stat, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Closes every descriptor from `first` on.
+/// Closes all descriptors from `first` on.
 #[expect(unsafe_code, reason = "nix has no close_range(2)")]
 pub(crate) fn close_from(first: u32) -> io::Result<()> {
     // SAFETY: the caller is a process that has just begun and owns no descriptors but the ones
@@ -402,7 +401,7 @@ pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
-/// The nice value of this process.
+/// Returns the nice value of this process.
 #[expect(unsafe_code, reason = "nix has no getpriority(2)")]
 pub(crate) fn nice() -> io::Result<i32> {
     // -1 is an answer too, so the error is told apart by errno.
