@@ -1,4 +1,4 @@
-//! What signals ask of a keeper.
+//! The requests that a keeper receives as signals.
 
 use std::io;
 
@@ -6,19 +6,19 @@ use nix::sys::signal::Signal;
 
 use crate::os::signals::SignalQueue;
 
-/// What signals have said.
+/// The requests received so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     /// A child has ended or stopped.
     pub(super) child: bool,
-    /// The stop sequence is to begin.
+    /// The stop sequence should begin.
     pub(super) stop: bool,
-    /// Everything is to be killed at once.
+    /// Everything should be killed at once.
     pub(super) kill: bool,
 }
 
 impl Asked {
-    /// Takes all that have come.
+    /// Takes all pending signals.
     pub(super) fn take(signals: &SignalQueue) -> io::Result<Self> {
         let mut asked = Self::default();
         while let Some(signal) = signals.take()? {
@@ -29,7 +29,7 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Whether the attempt is to end.
+    /// Returns whether the attempt should end.
     pub(super) fn is_to_end(self) -> bool {
         self.stop || self.kill
     }

@@ -1,7 +1,8 @@
 //! One attempt, from the record of its start to the record of its end.
 //!
-//! The order of things is the promise: "started" is written before the command exists, everything a
-//! stop sequence may end has ended before the end is written, and the locks go only after that.
+//! The order of the steps is the promise: "started" is written before the command exists, the end
+//! is written after everything that the stop sequence may end has ended, and the locks are released
+//! only after that.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -34,12 +35,12 @@ use crate::os::{clock, poll, reports};
 /// chunks of what a pipe holds.
 const DRAIN_CHUNKS: u32 = 16;
 
-/// What an attempt leaves to its keeper.
+/// What an attempt leaves behind in its keeper.
 #[derive(Debug)]
 pub(super) enum Aftermath {
-    /// Nothing: it is ready for the next one.
+    /// Nothing: the keeper is ready for the next one.
     Clean,
-    /// Processes, or somebody who still holds the pipe.
+    /// Processes, or an open end of the pipe.
     Left {
         /// The pipes whose end was not seen.
         pipes: Vec<OwnedFd>,
@@ -48,7 +49,7 @@ pub(super) enum Aftermath {
     },
 }
 
-/// The attempt whose command runs.
+/// An attempt whose command runs.
 struct Attempt<'a> {
     tools: &'a mut Tools,
     order: &'a Order,
@@ -64,10 +65,10 @@ struct Attempt<'a> {
     unusable: Option<String>,
 }
 
-/// Works on `order` until it has ended and its end is written.
+/// Executes `order` and writes its end.
 ///
-/// Errs where the record cannot be written, before anything was started or with the end unknown:
-/// then the keeper must go, for only its death can tell.
+/// Errs if the record cannot be written, before anything was started or with the end unknown. The
+/// keeper must leave then, because only its death can report that.
 pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<Aftermath> {
     let now = clock::now();
     let mut record = first_record(&tools.identity, order, now);
@@ -96,7 +97,7 @@ pub(super) fn work(tools: &mut Tools, order: &Order, lent: Lent) -> io::Result<A
     }
 }
 
-/// Writes the end of an attempt that has no command.
+/// Writes the end of an attempt whose command was never started.
 fn refuse(
     tools: &mut Tools,
     mut record: Record,
@@ -162,7 +163,7 @@ fn ending(record: &Record, end: End, usage: Usage, remark: Option<String>) -> En
     }
 }
 
-/// Takes what the command has reported, with a word about what says nothing.
+/// Takes the command's report, with a remark about lines that cannot be used.
 fn take_report(order: &Order) -> (Report, Option<String>) {
     let Some(path) = order.report.as_deref().map(Path::new) else {
         return (Report::default(), None);
@@ -277,7 +278,7 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Waits for something to do. Whether there are signals.
+    /// Waits for something to do. Returns whether signals arrived.
     fn wait(&self) -> io::Result<bool> {
         let now = clock::now();
         let timeout = self.stop.next_deadline().map(|deadline| deadline.since(now.mono));
@@ -294,7 +295,7 @@ impl<'a> Attempt<'a> {
         spool.pipe().filter(|_| !self.output.is_held_up())
     }
 
-    /// Moves a chunk of each pipe that has some. Whether there was any.
+    /// Moves a chunk from each pipe that is ready. Returns whether there was any.
     fn pump(&mut self) -> io::Result<bool> {
         let (slot, buffer) = (&self.tools.slot, &mut self.tools.buffer);
         let mut has_some = false;
@@ -370,7 +371,7 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// What may not be signalled is named at the end, if it is still there then.
+    /// Processes that may not be signalled are named at the end, if they still exist.
     fn signal_group(&self, signals: &[i32]) {
         if self.exit.is_none() {
             for signal in signals {

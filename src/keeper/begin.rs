@@ -1,6 +1,5 @@
-//! The beginning of an attempt: its command is started, again where the system has too few
-//! processes, and nothing that hangs meanwhile keeps the keeper from hearing that it is to stop, or
-//! that time is over.
+//! Starts the command of an attempt, and tries again if the system has too few processes. A start
+//! that hangs does not keep the keeper from noticing a stop or the timeout.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,12 +28,12 @@ const START_AGAIN: [Duration; 4] = [
     Duration::from_millis(800),
 ];
 
-/// What an order names is looked up, and its program executed, within this time.
+/// The time limit for looking up what an order names and executing its program.
 pub(crate) const START_MAX: Duration = Duration::from_secs(30);
 
-/// How it went.
+/// The result of a start.
 pub(super) enum Begun {
-    /// The command is executing.
+    /// The command runs.
     Started {
         /// What the keeper has of it.
         started: Started,
@@ -43,7 +42,7 @@ pub(super) enum Begun {
         /// What was heard meanwhile, and is for the command now.
         asked: Asked,
     },
-    /// There is no command, and will be none.
+    /// The command was not started and will not be.
     Ended {
         /// What that makes of the attempt.
         end: End,
@@ -52,7 +51,7 @@ pub(super) enum Begun {
     },
 }
 
-/// What became of a launch.
+/// The result of a launch.
 enum Followed {
     /// It is the command now; with what was heard meanwhile.
     Executed(Asked),
@@ -109,7 +108,7 @@ pub(super) fn begin(
     }
 }
 
-/// Waits until a child is the command, or says that it cannot be, or has to be killed.
+/// Waits until a child has executed the command, reports that it cannot, or must be killed.
 fn follow(
     tools: &Tools,
     order: &Order,
@@ -159,7 +158,7 @@ fn is_over(deadline: Option<Mono>, now: Mono) -> bool {
     deadline.is_some_and(|deadline| deadline <= now)
 }
 
-/// What it means that a child was killed before it was the command.
+/// The outcome of a child that was killed before it executed the command.
 fn killed(cause: Option<StopCause>, doing: &str, unended: Option<String>) -> Followed {
     let (end, remark) = match cause {
         Some(StopCause::Timeout | StopCause::Signal) => {
@@ -179,7 +178,7 @@ fn killed(cause: Option<StopCause>, doing: &str, unended: Option<String>) -> Fol
     Followed::Killed(end, remark)
 }
 
-/// Ends the child, and answers what could not be ended.
+/// Kills the child. Returns what could not be killed.
 fn kill(tools: &Tools, enclosure: Option<&Enclosure>) -> io::Result<Option<String>> {
     if let Some(enclosure) = enclosure {
         enclosure.strike();
@@ -187,7 +186,7 @@ fn kill(tools: &Tools, enclosure: Option<&Enclosure>) -> io::Result<Option<Strin
     sweep::end_all(tools.identity.process.pid, &tools.signals)
 }
 
-/// Waits, and hears a TERM or USR1 meanwhile.
+/// Waits, but notices TERM and USR1.
 fn is_told_to_stop(signals: &SignalQueue, wait: Duration) -> io::Result<bool> {
     let deadline = clock::now().mono + wait;
     loop {

@@ -1,5 +1,5 @@
-//! The control group of an attempt: made before its command, killed where everything is to be
-//! ended, asked for what happened in it.
+//! The control group of an attempt: created before its command, killed with it, and read for what
+//! happened in it.
 //!
 //! Only where the order names one; else there is nothing here, and the sweep below the keeper is
 //! all.
@@ -16,7 +16,7 @@ use super::remark::{PATIENCE, named};
 use crate::os::cgroup::{self, Cgroup};
 use crate::os::process;
 
-/// A supervisor waits this long for the end of what it has just killed.
+/// How long a supervisor waits for the end of processes that it killed.
 const PATIENCE_FOR_LOST: Duration = Duration::from_secs(2);
 
 /// The control group of an attempt.
@@ -30,7 +30,7 @@ pub(super) struct Enclosure {
 }
 
 impl Enclosure {
-    /// Makes the group that `order` names, empty and with its limits. None: it names none. Errs
+    /// Creates the group that `order` names, empty and with its limits; none if it names none. Errs
     /// with the end of the attempt.
     pub(super) fn make(order: &Order) -> Result<Option<Self>, End> {
         let (dir, max) = match (order.cgroup.as_deref(), order.memory_max) {
@@ -62,13 +62,13 @@ impl Enclosure {
         written.map_err(|error| refused(format!("limits.memory: {}", reason_of(&error))))
     }
 
-    /// Kills everything in it, without waiting.
+    /// Kills all its processes without waiting.
     pub(super) fn strike(&self) {
         // Where the group is gone, so is everybody in it; and there is the sweep below the keeper.
         let _ = self.group.kill();
     }
 
-    /// Kills everything in it and waits until it is empty. Answers what could not be ended.
+    /// Kills all its processes and waits until it is empty. Returns what could not be killed.
     pub(super) fn end_all(&self) -> Option<String> {
         self.strike();
         match self.group.is_empty_within(PATIENCE) {
@@ -77,12 +77,12 @@ impl Enclosure {
         }
     }
 
-    /// Who was left running in it, for people.
+    /// Names the processes left in it, for people.
     pub(super) fn left_running(&self) -> Option<String> {
         named("left running", &self.group.processes())
     }
 
-    /// What its limits did, for people.
+    /// Tells what its limits did, for people.
     pub(super) fn remark(&self) -> Option<String> {
         let max = self.memory_max?;
         let count = self.group.killed_at_limit();
@@ -94,7 +94,7 @@ impl Enclosure {
         })
     }
 
-    /// Removes it, unless somebody was left in it.
+    /// Removes it, unless processes were left in it.
     pub(super) fn close(&self) {
         // The next attempt of the slot finds it, and removes it when it is empty.
         let _ = self.group.remove();

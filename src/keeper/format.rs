@@ -1,5 +1,5 @@
-//! How a record stands in its file: lines of text, so that people can read it, whole or
-//! recognisably not.
+//! The file format of a record: lines of text that people can read, and that show whether they are
+//! complete.
 //!
 //! The first line has a fixed width and holds the live total of the output; it alone moves while
 //! the command runs, so it is not covered by the checksum. Then come the version and, as JSON on
@@ -18,7 +18,7 @@ use crate::core::hash::fnv1a;
 /// Where in the file the digits of the live total of the output begin.
 pub(crate) const OUTPUT_TOTAL_AT: u64 = 7;
 
-/// No record is longer than this.
+/// The maximum length of a record.
 pub(crate) const RECORD_MAX: usize = 16 * 1024;
 
 /// What a record has besides its JSON.
@@ -29,7 +29,7 @@ const FIRST_LINE_LEN: usize = 28;
 
 const VERSION: u32 = 2;
 
-/// Why a file holds no record that can be read.
+/// Why a record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RecordError {
     /// It ends too early or its checksum is wrong: it was being written, or the machine stopped
@@ -37,7 +37,7 @@ pub(crate) enum RecordError {
     Torn,
     /// A later version wrote it.
     Newer(u32),
-    /// It lacks something, or has what cannot be right.
+    /// A field is missing or impossible.
     Wrong(String),
 }
 
@@ -74,7 +74,7 @@ impl Record {
         format!("output {digits}\n{text}checksum {checksum:016x}\nend\n").into_bytes()
     }
 
-    /// Where it would be too long, its texts are cut off.
+    /// Cuts off the texts of a record that would be too long.
     fn json(&self) -> String {
         let whole = serde_json::to_string(self).expect("a record is JSON");
         if whole.len() + FRAME <= RECORD_MAX {

@@ -1,5 +1,5 @@
-//! A start that may hang: a child with its own memory looks up what the order names, takes the ids
-//! and becomes the command.
+//! A start that may hang: a forked child looks up what the order names, takes the ids and executes
+//! the command.
 //!
 //! It tells by a socket what it is about to do and what it could not do; the end of the socket
 //! without a word is the command. The keeper waits for none of it: it listens to it as to everything
@@ -32,16 +32,16 @@ pub(crate) const ENV_FILE_MAX: u64 = 2 * 1024 * 1024;
 /// A value in a file may be this long: the kernel takes no longer string (MAX_ARG_STRLEN).
 const VALUE_MAX: u64 = 128 * 1024;
 
-/// Longer texts are cut off.
+/// The maximum length of a text; longer ones are cut off.
 const TEXT_MAX: usize = 2048;
 
-/// What a message is about.
+/// The kinds of messages.
 const DOING: u8 = b'D';
 const UNUSABLE: u8 = b'U';
 const OPENED: u8 = b'O';
 const REFUSED: u8 = b'F';
 
-/// A child that is on the way to be the command.
+/// A child that is about to execute the command.
 #[derive(Debug)]
 pub(super) struct Launch {
     /// Its number, which is the command's.
@@ -55,12 +55,12 @@ pub(super) struct Launch {
     socket: OwnedFd,
 }
 
-/// What a look at the socket tells.
+/// The result of a look at the socket.
 #[derive(Debug)]
 pub(super) enum News {
-    /// Nothing that matters.
+    /// Nothing new.
     None,
-    /// The child is the command, or has ended.
+    /// The child has executed the command, or has ended.
     Gone,
     /// The command cannot be started.
     Refused(Refusal),
@@ -102,12 +102,12 @@ impl Launch {
         Ok(Self { pid, doing: "setting up".to_owned(), remark: None, file: None, socket })
     }
 
-    /// What to wait for before the next [`Launch::look`].
+    /// The descriptor to wait for before the next [`Launch::look`].
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Takes what the child has told since the last look, without waiting.
+    /// Takes the child's messages since the last look, without waiting.
     pub(super) fn look(&mut self) -> io::Result<News> {
         let mut buffer = [0; 1 + TEXT_MAX];
         loop {
@@ -182,7 +182,7 @@ fn refusal_of(text: &str) -> Refusal {
     Refusal { end, is_passing }
 }
 
-/// Looks up all that the order names.
+/// Looks up everything that the order names.
 fn ready<'a>(order: &'a Order, nice: Option<i32>, teller: Teller<'_>) -> Result<Ready<'a>, End> {
     let (user, group) = (order.user.as_deref(), order.group.as_deref());
     if let Some((what, name)) =
@@ -233,7 +233,7 @@ pub(super) fn make_report(order: &Order, owner: Option<&Identity>) -> Option<Str
     Some(format!("report: cannot be created: {}", plain(&error)))
 }
 
-/// Whoever reads the files that sources name.
+/// Reads the files that sources name.
 struct Files<'a>(Teller<'a>);
 
 impl Reader for Files<'_> {

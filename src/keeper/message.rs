@@ -1,4 +1,4 @@
-//! What a supervisor and a keeper say to each other.
+//! The messages between a supervisor and a keeper.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +9,7 @@ use super::order::Order;
 use super::sweep::Witness;
 use crate::os::{file, socket};
 
-/// Longer orders go through memory that is passed with the message.
+/// The maximum length of an order in a message; longer ones are passed as a file in memory.
 const INLINE_MAX: usize = 60 * 1024;
 
 /// First byte of a message: the order follows.
@@ -28,7 +28,7 @@ pub(super) const REUSABLE: u8 = b'E';
 /// The end is written; the keeper takes no more orders and has let go of its slot.
 pub(super) const RETIRED: u8 = b'R';
 
-/// Most locks that an order can carry.
+/// The maximum number of locks of an order.
 pub(crate) const LOCKS_MAX: usize = 4;
 
 /// What somebody who waits for an attempt lends to it: descriptors that go with its order.
@@ -56,7 +56,7 @@ impl Lent {
         self.copy.iter().chain(&self.input).map(AsFd::as_fd)
     }
 
-    /// Takes what was lent from the end of the descriptors of a message.
+    /// Takes the lent descriptors from the end of those of a message.
     pub(super) fn taken(flags: u8, descriptors: &mut Vec<OwnedFd>) -> Self {
         let mut take = |flag| (flags & flag != 0).then(|| descriptors.pop()).flatten();
         let input = take(HAS_INPUT);
@@ -98,7 +98,7 @@ pub(crate) fn send_sweep(to: BorrowedFd<'_>, state_dir: &Path, witness: Witness)
     socket::send(to, &[&[SWEEP, witness], state_dir.as_os_str().as_bytes()], &[])
 }
 
-/// What a supervisor hears from a keeper.
+/// The messages of a keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// Nothing yet.
@@ -114,7 +114,7 @@ pub(crate) enum Heard {
     Gone,
 }
 
-/// Takes what a keeper has to say, without waiting.
+/// Takes a message of a keeper, without waiting.
 pub(crate) fn hear(from: BorrowedFd<'_>) -> Heard {
     let mut byte = [0; 1];
     match socket::receive(from, &mut byte) {

@@ -1,4 +1,4 @@
-//! What a keeper is told to do: one attempt, as data, with the locks it holds meanwhile as passed
+//! The order for a keeper: one attempt as data. The locks that it holds meanwhile are passed as
 //! descriptors.
 //!
 //! What stands outside of the supervisor is named in it and not looked at: users and groups, files
@@ -35,7 +35,7 @@ pub(crate) struct Order {
     /// Its arguments, the zeroth included.
     #[serde(with = "bytes")]
     pub(crate) argv: Vec<Vec<u8>>,
-    /// What its environment is made of.
+    /// The sources of its environment.
     pub(crate) sources: Sources,
     /// Working directory; none: the home directory of its account.
     #[serde(with = "bytes")]
@@ -59,13 +59,13 @@ pub(crate) struct Order {
     /// Standard input; empty is `/dev/null`.
     #[serde(with = "bytes")]
     pub(crate) stdin: Vec<u8>,
-    /// On the monotonic clock, from the start.
+    /// Timeout, on the monotonic clock, from the start.
     pub(crate) timeout: Option<Duration>,
     /// First signal of the stop sequence.
     pub(crate) stop_signal: i32,
-    /// From that signal to KILL.
+    /// Time from that signal to KILL.
     pub(crate) stop_grace: Duration,
-    /// What becomes of processes left running.
+    /// What to do with processes left running.
     pub(crate) leftovers: Leftovers,
     /// The file in which the command reports: made before it starts, read and removed after it.
     /// None: it is not told of any.
@@ -81,7 +81,7 @@ pub(crate) struct Order {
     pub(crate) output_file: Option<String>,
 }
 
-/// What the supervisor's own account gives to commands.
+/// The supervisor's own account, as commands see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OwnAccount {
     /// Login name.

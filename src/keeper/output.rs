@@ -1,8 +1,8 @@
 //! The output of an attempt: from the pipe to the slot's file, head and tail kept, the rest
 //! counted.
 //!
-//! A disk that takes no more never stops the command: what cannot be written is dropped, and that
-//! is said at the end.
+//! A full disk never stops the command: output that cannot be written is dropped, and the record
+//! says so.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ use nix::unistd::{read, write};
 use crate::core::output::{NOT_KEPT, OutputLayout};
 use crate::os::{clock, file, poll};
 
-/// As much as a pipe holds.
+/// The capacity of a pipe.
 const CHUNK: usize = 64 * 1024;
 
 /// What is still in the pipe when the main process has ended is read up to here: the size a pipe
@@ -50,7 +50,7 @@ impl Appended {
         Self { file, lost: 0, failure: None }
     }
 
-    /// Once something could not be written, nothing more is, as for what is kept.
+    /// After the first failed write nothing more is written, as for the kept output.
     fn take(&mut self, chunk: &[u8]) {
         let mut written = 0;
         if self.failure.is_none() {
@@ -73,12 +73,12 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// What to wait for; none: he has taken everything.
+    /// The descriptor to wait for; none if everything was taken.
     pub(super) fn awaited(&self) -> Option<PollFd<'_>> {
         (!self.behind.is_empty()).then(|| poll::writable(self.to.as_fd()))
     }
 
-    /// Gives him what he takes now. False: he is gone.
+    /// Writes as much as the reader takes now; false if it is gone.
     pub(super) fn catch_up(&mut self) -> bool {
         while !self.behind.is_empty() {
             match write(&self.to, &self.behind) {
@@ -94,14 +94,14 @@ impl Copy {
     }
 }
 
-/// What one look into the pipe gave.
+/// The result of one read from the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pumped {
     /// Some bytes.
     Some,
-    /// Nothing just now.
+    /// Nothing yet.
     Nothing,
-    /// The end: nobody holds the other end.
+    /// The end: the other end is closed.
     End,
 }
 
@@ -124,7 +124,7 @@ impl Output {
         }
     }
 
-    /// Whether the end was not seen yet.
+    /// Returns whether the pipe may still deliver output.
     pub(super) fn is_open(&self) -> bool {
         self.pipe.is_some()
     }
@@ -170,13 +170,13 @@ impl Output {
         self.total
     }
 
-    /// Why some of it was not kept although it should have been.
+    /// Returns why some output was not kept although it should have been.
     pub(super) fn remark(&self) -> Option<String> {
         let errno = self.failure?;
         Some(format!("{} {NOT_KEPT}: {}", self.lost, super::refusal::reason(errno)))
     }
 
-    /// Why some of it is not in the job's file.
+    /// Returns why some output is not in the job's file.
     pub(super) fn appended_remark(&self) -> Option<String> {
         let Appended { lost, failure, .. } = self.appended.as_ref()?;
         let reason = super::refusal::reason((*failure)?);
@@ -257,7 +257,7 @@ impl Output {
     }
 }
 
-/// Where chunks go through; made once.
+/// The buffer for chunks, allocated once.
 #[derive(Debug)]
 pub(super) struct Buffer(Vec<u8>);
 

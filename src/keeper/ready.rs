@@ -1,5 +1,4 @@
-//! A command that was looked up: what the kernel is asked to execute, and what a failure of that
-//! means to people.
+//! A command that is ready to execute, and the explanation of a failure to execute it.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +12,7 @@ use super::refusal::{Refusal, explain_early, failed, identity_text, sentence, sh
 use crate::os::spawn::{Command, Failure, Step};
 use crate::os::user::Identity;
 
-/// Where programs are looked for if the environment has no `PATH`.
+/// The search path if the environment has no `PATH`.
 const PATH_DEFAULT: &[u8] = b"/usr/bin:/bin";
 
 /// All that is known of a command once everything that its order names was looked up.
@@ -66,7 +65,7 @@ impl<'a> Ready<'a> {
         }
     }
 
-    /// Its working directory, for people.
+    /// Names its working directory, for people.
     pub(super) fn directory(&self) -> String {
         shown(self.cwd.as_bytes())
     }
@@ -116,7 +115,7 @@ fn explain_exec(errno: Errno, ready: &Ready<'_>) -> End {
     End::SpawnFailed { exit_code, error }
 }
 
-/// Whether the program is there and cannot be executed as it is.
+/// Returns whether the program exists but cannot be executed as it is.
 fn is_not_executable(errno: Errno) -> bool {
     matches!(
         errno,

@@ -1,5 +1,4 @@
-//! What a keeper leaves behind about the attempt it works on: enough to finish the books without
-//! it.
+//! What a keeper records about its attempt: enough for a supervisor to finish the books without it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,7 +11,7 @@ use crate::core::report::Report;
 use crate::core::time::{Mono, Wall, as_ms};
 use crate::os::process;
 
-/// A process that cannot be mistaken for another of the same boot.
+/// A process, identified uniquely within a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessId {
     /// Its number.
@@ -34,7 +33,7 @@ impl ProcessId {
         if self.is_alive() { Ok(pidfd) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
-    /// Whether it is still there and has not ended, on the boot it was seen on.
+    /// Returns whether it still runs, on the boot on which it was seen.
     pub(crate) fn is_alive(self) -> bool {
         process::stat(self.pid)
             .is_ok_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_dead())
@@ -84,9 +83,9 @@ pub(crate) struct Ending {
     pub(crate) system: Duration,
     /// Largest resident set, in KiB, likewise.
     pub(crate) max_rss_kib: u64,
-    /// What could not be ended or was left behind, for people.
+    /// Processes that could not be killed or were left behind, for people.
     pub(crate) remark: Option<String>,
-    /// What the command said of itself.
+    /// The command's report.
     pub(crate) report: Report,
     /// What is in the spool, if there is one.
     pub(crate) spooled: Option<Spooled>,
