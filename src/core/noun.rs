@@ -43,6 +43,14 @@ mod tests {
     }
 
     #[test]
+    fn a_list_has_so_many_names_and_counts_the_rest() {
+        let names = ["a", "b", "c"];
+        assert_eq!(listed(&names[..0], 2), "");
+        assert_eq!(listed(&names[..2], 2), "a, b");
+        assert_eq!(listed(&names, 2), "a, b and 1 more");
+    }
+
+    #[test]
     fn sizes_are_short() {
         for (bytes, text) in [
             (0, "0 B"),
@@ -51,6 +59,7 @@ mod tests {
             (1536, "1.5 KiB"),
             (13_000_000, "12 MiB"),
             (-1, "0 B"),
+            (i64::MAX, "8388607 TiB"),
         ] {
             assert_eq!(size(bytes), text);
         }

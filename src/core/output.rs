@@ -117,6 +117,23 @@ mod tests {
             .collect()
     }
 
+    #[test]
+    fn half_of_the_output_is_kept_from_each_end() {
+        assert_eq!(OutputLayout::of(10), OutputLayout { head_max: 5, tail_max: 5 });
+        assert_eq!(OutputLayout::of(11), OutputLayout { head_max: 5, tail_max: 6 });
+        assert_eq!(OutputLayout::of(0), OutputLayout { head_max: 0, tail_max: 0 });
+    }
+
+    #[test]
+    fn a_place_has_room_up_to_the_end_of_its_part() {
+        let layout = OutputLayout { head_max: 5, tail_max: 4 };
+        for (total, place) in
+            [(0, (0, 5)), (4, (4, 1)), (5, (5, 4)), (7, (7, 2)), (9, (5, 4)), (12, (8, 1))]
+        {
+            assert_eq!(layout.place(total), place, "{total}");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_ends_are_those_of_what_is_kept(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::duration::parse_duration;
 
 /// Of a longer file only the end is read.
-pub(crate) const REPORT_MAX: u64 = 64 * 1024;
+pub(crate) const REPORT_MAX: u64 = 65_536;
 
 /// Longer texts are cut off, in bytes.
 pub(crate) const TEXT_MAX: usize = 500;
