@@ -145,3 +145,18 @@ pub(crate) struct Now {
     /// For durations, timeouts and deadlines.
     pub(crate) mono: Mono,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_stands_as_rfc_3339_in_utc_also_where_the_calendar_ends() {
+        let at = Wall::from_ms(1_785_067_200_250);
+        assert_eq!(at.rfc3339(), "2026-07-26T12:00:00Z");
+        assert_eq!(at.rfc3339_ms(), "2026-07-26T12:00:00.250Z");
+        let beyond = Wall::from_ms(i64::MAX);
+        assert_eq!(beyond.rfc3339(), "1970-01-01T00:00:00Z");
+        assert_eq!(beyond.rfc3339_ms(), format!("{} ms since 1970", i64::MAX));
+    }
+}
