@@ -51,6 +51,7 @@ fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Resul
     fields.put("scheduled", time(run.scheduled_at));
     fields.put("last scheduled", time(run.last_scheduled_at));
     fields.put("created", time(Some(run.created_at)));
+    fields.put("created by", run.created_by.clone());
     fields.put("due", time(run.due_at.filter(|_| !run.state.is_ended())));
     fields.put("started", time(run.started_at));
     fields.put("ended", time(run.ended_at));
@@ -131,8 +132,12 @@ mod tests {
             now: Wall::from_secs(1_785_067_300),
         };
         let text = capture(None, |out| print_run(&sample_run(), "", &viewer, out));
-        assert!(text.starts_with("run      412\njob      backup\nstate    succeeded\n"), "{text}");
-        assert!(text.contains("started  2026-07-26 12:00:00 (1m 39s ago)\n"), "{text}");
+        assert!(
+            text.starts_with("run         412\njob         backup\nstate       succeeded\n"),
+            "{text}"
+        );
+        assert!(text.contains("started     2026-07-26 12:00:00 (1m 39s ago)\n"), "{text}");
+        assert!(text.contains("created by  user:alice\n"), "{text}");
         assert!(!text.contains("key") && !text.contains("due"), "{text}");
     }
 }
