@@ -15,7 +15,9 @@ pub(crate) fn now(view: &JobStatus<'_>, viewer: &Viewer) -> String {
         (count > 0).then(|| format!("{count} {name}"))
     };
     let late = view.late.then(|| {
-        view.late_at.map_or("late".to_owned(), |at| format!("late ({})", viewer.roughly(at)))
+        let since = view.late_at.map(|at| viewer.roughly(at));
+        let span = since.as_deref().and_then(|since| since.strip_suffix(" ago"));
+        span.map_or("late".to_owned(), |span| format!("late for {span}"))
     });
     let missed = view.missed_at.map(|at| format!("missed {}", clock_of(viewer, at)));
     let lost = view.lost_output().map(str::to_owned);
@@ -52,15 +54,15 @@ pub(crate) fn note(view: &JobStatus<'_>, viewer: &Viewer) -> String {
     let Some(pause) = pause.filter(|pause| pause.holds(viewer.now)) else {
         return String::new();
     };
-    let said = view.row.map(|row| noted(row.pause_note.text())).unwrap_or_default();
-    let paused = match pause.until {
-        Some(until) => format!("paused, ends {}", viewer.relative(until)),
-        None if pause.is_forgotten(viewer.now) => {
-            format!("paused since {}", viewer.show(pause.since))
-        }
-        None => "paused".to_owned(),
+    let said = view.row.map(|row| row.pause_note.clone()).unwrap_or_default();
+    let by = said.by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let when = match pause.until {
+        Some(until) => format!(", ends {}", viewer.relative(until)),
+        None if pause.is_forgotten(viewer.now) => format!(" since {}", viewer.show(pause.since)),
+        None => String::new(),
     };
-    paused + &said
+    let reason = said.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("paused{by}{when}{reason}")
 }
 
 /// What a pause says of itself, behind it.
