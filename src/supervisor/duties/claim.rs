@@ -293,3 +293,15 @@ impl Memory {
         LOCK_AGAIN * 2_u32.saturating_pow(count.clamp(1, REFUSALS_MAX - 1) - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_want_of_processes_memory_or_descriptors_may_pass() {
+        let of = |code| is_shortage(&std::io::Error::from_raw_os_error(code));
+        assert!([libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE].into_iter().all(of));
+        assert!(![libc::EACCES, libc::ENOENT, libc::ENOSPC].into_iter().any(of));
+    }
+}
