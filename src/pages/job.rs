@@ -97,11 +97,11 @@ impl JobView {
     }
 }
 
-/// Thousandths as a share: `99.2 %`.
+/// Thousandths as a share: `99.2%`.
 pub(super) fn rate(permille: i64) -> String {
     match permille {
-        1000 => "100 %".to_owned(),
-        _ => format!("{}.{} %", permille / 10, permille % 10),
+        1000 => "100%".to_owned(),
+        _ => format!("{}.{}%", permille / 10, permille % 10),
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn verdict(run: &RunRow) -> String {
     let progress = run
         .progress
         .filter(|_| run.state == State::Running)
-        .map(|progress| format!("{progress} %"));
+        .map(|progress| format!("{progress}%"));
     let output = run.lost_output().and_then(output::missing).map(str::to_owned);
     let by = run.by.map(|by| format!("by {by}"));
     let count = (run.count > 1).then(|| format!("{} times", run.count));

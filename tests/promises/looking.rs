@@ -254,7 +254,7 @@ fn stats_count_runs_retries_and_durations() {
     assert_eq!((&by_day["job"], &by_day["runs"]), (&"work".into(), &2.into()));
     assert!(by_day["from"].as_str().is_some_and(|from| from.ends_with('Z')));
     let text = house.ask(&["stats"]).expect(0).out;
-    assert!(text.starts_with("JOB") && text.contains("100.0 %"), "{text}");
+    assert!(text.starts_with("JOB") && text.contains("100.0%"), "{text}");
     house.ask(&["stats", "nobody"]).expect(3);
     house.ask(&["stats", "--since", "never"]).expect(2);
     assert_eq!(supervisor.stop(), 0);

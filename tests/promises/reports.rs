@@ -42,7 +42,7 @@ echo 'result=12 files, "all" good' >> "$JOBCTL_REPORT"
     assert_eq!((run["progress"].as_i64(), run["result"].as_str()), (Some(40), Some("half")));
     assert_eq!(house.runs("work")[0]["progress"], 40);
     let status = house.ask(&["status"]).expect(0).out;
-    assert!(status.contains("running (40 %)"), "{status}");
+    assert!(status.contains("running (40%)"), "{status}");
     let meta = std::fs::symlink_metadata(&path).expect("it is there");
     assert_eq!(meta.mode() & 0o7777, 0o600);
     open_door(&house);
@@ -211,7 +211,7 @@ fn a_person_who_waits_on_a_terminal_sees_how_far_it_is() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("it starts");
-    house.wait_text("screen", "run 1 (work): running (40 %)");
+    house.wait_text("screen", "run 1 (work): running (40%)");
     open_door(&house);
     assert!(script.wait().expect("it is a child").success());
     assert_eq!(supervisor.stop(), 0);

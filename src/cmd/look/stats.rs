@@ -69,7 +69,7 @@ fn print(lines: &[Line], by: Option<cli::Period>, viewer: &Viewer, out: &mut Out
     let number = |count: i64| Cell::maybe((count != 0).then_some(count));
     let period = |line: &Line| Some(name_of(by?, line.from?, viewer));
     let rate = |line: &Line| {
-        line.permille().map(|permille| format!("{}.{} %", permille / 10, permille % 10))
+        line.permille().map(|permille| format!("{}.{}%", permille / 10, permille % 10))
     };
     let span = |ms: Option<i64>| Cell::maybe(ms.map(when::span));
     let bad = |count: i64| match count {

@@ -48,10 +48,10 @@ mod tests {
         };
         let name = format!("run {} ({})", run.id, run.job);
         let tally = |ended, failed, total| Tally { ended, failed, total };
-        assert_eq!(line(&run, tally(0, 0, 1)), format!("{name}: running (42 %)"));
+        assert_eq!(line(&run, tally(0, 0, 1)), format!("{name}: running (42%)"));
         assert_eq!(
             line(&run, tally(3, 1, 10)),
-            format!("3 of 10 runs ended, 1 without success; {name}: running (42 %)")
+            format!("3 of 10 runs ended, 1 without success; {name}: running (42%)")
         );
     }
 }
