@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("supervisor", &["keeper", "jobfile", "store", "os", "core"]),
     ("facts", &["keeper", "jobfile", "store", "os", "core"]),
     ("verbs", &["store", "os", "core"]),
-    ("door", &["verbs", "wording", "facts", "jobfile", "store", "os", "core"]),
+    ("door", &["verbs", "pages", "wording", "facts", "jobfile", "store", "os", "core"]),
     ("cli", &["core"]),
     ("wording", &["facts", "store", "core"]),
     ("pages", &["wording", "facts", "store", "core"]),

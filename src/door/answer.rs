@@ -1,13 +1,16 @@
 //! Answers, and the headers that all of them have.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::problem::{Kind, Problem};
 use crate::core::escape;
@@ -61,6 +64,20 @@ pub(super) fn problem(problem: &Problem) -> Answer {
 /// A text.
 pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
     of(status, "text/plain; charset=utf-8", text)
+}
+
+/// A page without a script, which a browser lets use its own styles and nothing else.
+pub(super) fn page(text: &str) -> Answer {
+    let style = text.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
+    let digest = Sha256::digest(style.map_or("", |(style, _)| style));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'",
+        STANDARD.encode(digest)
+    );
+    let answer = of(StatusCode::OK, "text/html; charset=utf-8", text.to_owned());
+    let answer = with(answer, CONTENT_SECURITY_POLICY, &policy);
+    with(answer, REFERRER_POLICY, "no-referrer")
 }
 
 fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {

@@ -12,4 +12,5 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use askama::Error;
 pub(crate) use report::{Frame, report};

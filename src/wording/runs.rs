@@ -30,10 +30,8 @@ pub(crate) fn verdict(run: &RunRow) -> String {
         (word @ "signal", _, Some(signal)) => format!("{word} {signal}"),
         (word, _, _) => word.to_owned(),
     });
-    let progress = run
-        .progress
-        .filter(|_| run.state == State::Running)
-        .map(|progress| format!("{progress}%"));
+    let progress =
+        run.progress.filter(|_| run.state == State::Running).map(|progress| format!("{progress}%"));
     let output = run.lost_output().and_then(output::missing).map(str::to_owned);
     let by = run.by.map(|by| format!("by {by}"));
     let count = (run.count > 1).then(|| format!("{} times", run.count));

@@ -103,6 +103,26 @@ fn a_run_is_added_and_answered_when_it_has_ended() {
 }
 
 #[test]
+fn a_browser_of_who_may_look_gets_the_report_without_a_script() {
+    let home = Home::new(RESIZE);
+    assert_eq!(home.add("resize", &json!({})).status, 201);
+    home.house.wait_state(1, "succeeded");
+    let page = home.ask("GET /", &[], "");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").expect("it has one");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(page.body.contains("resize") && page.body.contains("other"), "{page:?}");
+    assert!(!page.body.contains("<script"), "{page:?}");
+    let one = home.ask("GET /?job=other&since=1h", &[], "");
+    assert!(one.status == 200 && !one.body.contains("resize"), "{one:?}");
+    assert_eq!(home.ask("GET /?job=none", &[], "").problem(), "no-such-job");
+    assert_eq!(home.ask("GET /?since=soon", &[], "").problem(), "bad-request");
+    assert_eq!(home.ask("GET /", &[BEARER], "").problem(), "forbidden");
+    assert_eq!(home.ask("POST /", &[], "").problem(), "method-not-allowed");
+}
+
+#[test]
 fn another_user_adds_to_his_jobs_and_sees_his_runs_and_nothing_else() {
     if !is_root() {
         return skipped(Need::Root, "another user calls");

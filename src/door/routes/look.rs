@@ -26,7 +26,7 @@ use crate::wording::when::Viewer;
 use crate::wording::why::paragraph;
 
 /// How far `stats` looks back where nothing is said.
-const SINCE: &str = "7d";
+pub(super) const SINCE: &str = "7d";
 
 /// `GET /v1/runs`: newest first; who may not look at all sees his own.
 pub(super) async fn runs(
@@ -86,13 +86,13 @@ fn filter(desk: &Desk, asked: &Asked) -> Result<Filter> {
     })
 }
 
-fn time(desk: &Desk, (name, text): (&str, &str), toward: Toward) -> Result<Wall> {
+pub(super) fn time(desk: &Desk, (name, text): (&str, &str), toward: Toward) -> Result<Wall> {
     moment::parse(text, (&desk.zone, clock::now().wall), toward).map_err(|error| {
         Problem::new(Kind::BadRequest, format!("`{name}`: {}", error.message)).hint(error.hint)
     })
 }
 
-fn may_look(desk: &Desk, caller: &Caller) -> Result<Reach> {
+pub(super) fn may_look(desk: &Desk, caller: &Caller) -> Result<Reach> {
     permit(desk, caller, Act::Look, || Problem::new(Kind::NotFound, "no such resource"))
 }
 
@@ -245,7 +245,7 @@ pub(super) async fn stats(
 
 impl Shelf {
     /// The jobs, for one thread.
-    fn jobs(&self) -> Jobs {
+    pub(super) fn jobs(&self) -> Jobs {
         Jobs::with(self.jobs.clone(), self.settings.clone())
     }
 }

@@ -5,6 +5,7 @@ mod adding;
 mod change;
 mod health;
 mod look;
+mod page;
 mod run;
 
 use hyper::body::{Body, Incoming};
@@ -32,6 +33,10 @@ pub(super) async fn answer(
     let segments = query::segments(path).ok_or_else(not_found)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
+        [""] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            page::answer(desk, caller, request.uri().query()).await
+        }
         ["healthz"] => {
             only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
             health::answer(desk, request.uri().query()).await
