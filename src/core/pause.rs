@@ -19,7 +19,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
 /// The author and the reason of a pause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PauseNote {
-    /// The user who paused.
+    /// Who paused: `user:ann`, `token:deploy`.
     pub(crate) by: Option<String>,
     /// Why.
     pub(crate) reason: Option<String>,
@@ -28,8 +28,13 @@ pub(crate) struct PauseNote {
 impl PauseNote {
     /// `by ann: disk is replaced`; empty if it says nothing.
     pub(crate) fn text(&self) -> String {
-        let by = self.by.as_ref().map(|by| format!("by {by}"));
+        let by = self.author().map(|by| format!("by {by}"));
         by.into_iter().chain(self.reason.clone()).collect::<Vec<_>>().join(": ")
+    }
+
+    /// The author, for people: `ann`, `token:deploy`.
+    pub(crate) fn author(&self) -> Option<&str> {
+        self.by.as_deref().map(|by| by.strip_prefix("user:").unwrap_or(by))
     }
 }
 
@@ -60,7 +65,8 @@ mod tests {
             by: by.map(str::to_owned),
             reason: reason.map(str::to_owned),
         };
-        assert_eq!(note(Some("ann"), Some("new disk")).text(), "by ann: new disk");
+        assert_eq!(note(Some("user:ann"), Some("new disk")).text(), "by ann: new disk");
+        assert_eq!(note(Some("token:deploy"), None).text(), "by token:deploy");
         assert_eq!(note(None, Some("new disk")).text(), "new disk");
         assert_eq!(note(None, None).text(), "");
     }

@@ -89,16 +89,12 @@ pub(crate) fn current() -> UserEntry {
     }
 }
 
-/// The login name of who calls: of the one who became root by sudo(8), else of this process's user.
-pub(crate) fn login() -> String {
+/// Returns who calls, as it is recorded: `user:alice`, the one who became root by sudo(8), else the
+/// user of this process.
+pub(crate) fn author() -> String {
     let user = current();
     let sudo = std::env::var("SUDO_USER").ok().filter(|_| user.name == "root");
-    sudo.filter(|name| !name.is_empty()).unwrap_or(user.name)
-}
-
-/// Who calls, as it is recorded with what he does: `user:alice`.
-pub(crate) fn author() -> String {
-    format!("user:{}", login())
+    format!("user:{}", sudo.filter(|name| !name.is_empty()).unwrap_or(user.name))
 }
 
 /// Whether passwd(5) knows a name.

@@ -172,9 +172,9 @@ fn supervisor(supervisor: &Supervisor, viewer: &Viewer) -> Vec<Mark> {
     let (class, mark, text) = match (supervisor.stopping(), supervisor.running) {
         (Some(stopping), _) => ("warn", "!", format!("The supervisor is {stopping}")),
         (None, true) if supervisor.shadow => {
-            ("warn", "!", format!("The supervisor runs with --shadow{since}: no runs start"))
+            ("warn", "!", format!("The supervisor is running with --shadow{since}: no runs start"))
         }
-        (None, true) => ("ok", "✓", format!("The supervisor runs{since}")),
+        (None, true) => ("ok", "✓", format!("The supervisor is running{since}")),
         (None, false) => ("bad", "✗", "No supervisor is running: no runs start".to_owned()),
     };
     let mut marks = vec![Mark { class, mark, text }];

@@ -55,7 +55,7 @@ pub(crate) fn note(view: &JobStatus<'_>, viewer: &Viewer) -> String {
         return String::new();
     };
     let said = view.row.map(|row| row.pause_note.clone()).unwrap_or_default();
-    let by = said.by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let by = said.author().map(|by| format!(" by {by}")).unwrap_or_default();
     let when = match pause.until {
         Some(until) => format!(", ends {}", viewer.relative(until)),
         None if pause.is_forgotten(viewer.now) => format!(" since {}", viewer.show(pause.since)),

@@ -20,7 +20,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     let scope = scope(args.job.as_deref());
     let mut store = context.open_write()?;
     know(context, &mut store, scope)?;
-    let note = PauseNote { by: Some(user::login()), reason: args.reason.clone() };
+    let note = PauseNote { by: Some(user::author()), reason: args.reason.clone() };
     store.pause(scope, until, context.now.wall)?;
     store.note_pause(scope, &note)?;
     // It holds from now on without a supervisor, too.
