@@ -1,4 +1,4 @@
-//! Who calls: by the kernel on a unix socket, by a token everywhere.
+//! Identifies callers: by the kernel on a unix socket, by a token on any socket.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,27 +16,27 @@ use crate::core::time::Mono;
 use crate::os::clock;
 use crate::os::peer::{self, Peer};
 
-/// How long the names of a user and its groups are taken for what they were.
+/// How long the names of a user and its groups are cached.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// So many callers are kept in mind.
+/// The number of callers in the cache.
 const KNOWN_MAX: usize = 1000;
 
-/// The callers of unix sockets, with their names.
+/// A cache of the callers on unix sockets, with their names.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// The supervisor's own user, who is this process's.
+    /// The supervisor's user, which is also this process's.
     own: u32,
     known: RefCell<HashMap<Peer, (Mono, Rc<Caller>)>>,
 }
 
 impl Accounts {
-    /// Nobody is known yet.
+    /// Starts with an empty cache.
     pub(super) fn new() -> Self {
         Self { own: nix::unistd::geteuid().as_raw(), known: RefCell::default() }
     }
 
-    /// Names who connected. What knows the names may take its time, and nobody else waits for it.
+    /// Looks up the names of a peer. The name service may be slow; only this caller waits for it.
     pub(super) async fn name(&self, peer: &Peer) -> Rc<Caller> {
         let now = clock::now().mono;
         if let Some((at, caller)) = self.known.borrow().get(peer)
@@ -64,7 +64,7 @@ fn caller_of(peer: &Peer, own: u32) -> Caller {
     }
 }
 
-/// The caller by the token of a request; none where it shows none.
+/// Identifies the caller by the token of a request; `None` if it has no token.
 pub(super) fn by_token(headers: &HeaderMap, tokens: &[Token]) -> Result<Option<Caller>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -82,7 +82,7 @@ pub(super) fn by_token(headers: &HeaderMap, tokens: &[Token]) -> Result<Option<C
     }
 }
 
-/// The name of a token. All are compared, and each to its end, so that the time says nothing.
+/// Returns the name of a token. Compares every token to its end, so that the time reveals nothing.
 fn find<'t>(text: &str, tokens: &'t [Token]) -> Option<&'t str> {
     let shown: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     let mut found = None;

@@ -1,8 +1,8 @@
-//! Whether a request is meant for this door, and comes from where it may.
+//! Checks that a request is meant for this door and does not come from another site's page.
 //!
-//! A browser carries its user's rights to whatever a page tells it to ask, and a page of elsewhere
-//! may have a name that leads here (DNS rebinding). So over TCP `Host` must be the address that was
-//! listened on, and a request of a page must be of a page of this door.
+//! A browser lends its user's rights to every page it shows, and another site can point its name at
+//! this machine (DNS rebinding). So over TCP `Host` must be an address that the door listens on,
+//! and a request from a page must come from one of the door's own pages.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,20 +11,20 @@ use hyper::header::{HOST, ORIGIN};
 
 use super::problem::{Kind, Problem, Result};
 
-/// The port that `Host` leaves out.
+/// The port of a `Host` without one.
 const DEFAULT_PORT: u16 = 80;
 
-/// How a request came.
+/// The kind of socket that a request arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By a socket of the file system, which no browser can use.
+    /// A unix socket, which no browser can use.
     Unix,
-    /// By this address of the machine.
+    /// A TCP socket, with its local address.
     Tcp(SocketAddr),
 }
 
 impl Way {
-    /// Returns whether other machines can come this way.
+    /// Returns whether other machines can reach this socket.
     pub(super) fn is_from_elsewhere(self) -> bool {
         match self {
             Self::Unix => false,
@@ -33,8 +33,8 @@ impl Way {
     }
 }
 
-/// Refuses a request that is not meant for this door. `has_token` is whether it shows one, which no
-/// page of elsewhere has.
+/// Refuses a request that is not meant for this door. One with a token (`has_token`) cannot come
+/// from another site's page, which does not know any.
 pub(super) fn check(way: Way, headers: &HeaderMap, has_token: bool) -> Result<()> {
     let Way::Tcp(own) = way else {
         return Ok(());
@@ -59,7 +59,7 @@ pub(super) fn check(way: Way, headers: &HeaderMap, has_token: bool) -> Result<()
     Ok(())
 }
 
-/// The value of a header that may stand there once.
+/// Returns the value of a header, which may be given only once.
 fn one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>> {
     let mut values = headers.get_all(name).iter();
     let (first, second) = (values.next(), values.next());
@@ -72,10 +72,10 @@ fn one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>> {
     }
 }
 
-/// Whether `Host` is the address that was connected to.
+/// Returns whether `Host` is the address that the client connected to.
 fn is_own(host: &str, own: SocketAddr) -> bool {
     let (name, port) = match host.rsplit_once(':') {
-        // The colons of an address in brackets are its own.
+        // A colon inside brackets belongs to an IPv6 address.
         Some((name, port)) if !port.ends_with(']') => match port.parse() {
             Ok(port) => (name, port),
             Err(_) => return false,

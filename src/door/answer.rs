@@ -1,4 +1,4 @@
-//! Answers, and the headers that all of them have.
+//! Builds responses, with the headers that all of them have.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,21 +15,21 @@ use sha2::{Digest, Sha256};
 use super::problem::{Kind, Problem};
 use crate::core::escape;
 
-/// An answer.
+/// A response with its whole body.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// JSON.
+/// The content type of one JSON value.
 pub(super) const JSON: &str = "application/json";
-/// JSON objects, a line each.
+/// The content type of JSON objects, one per line.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
-/// An object.
+/// Responds with a JSON value.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let text = serde_json::to_string(value).expect("what is shown is JSON");
     of(status, JSON, escape::json(&text).into_owned() + "\n")
 }
 
-/// Objects, a line each.
+/// Responds with JSON objects, one per line.
 pub(super) fn ndjson<T: Serialize>(status: StatusCode, values: &[T]) -> Answer {
     let mut text = Vec::new();
     for value in values {
@@ -39,12 +39,12 @@ pub(super) fn ndjson<T: Serialize>(status: StatusCode, values: &[T]) -> Answer {
     of(status, NDJSON, text)
 }
 
-/// The same, with the address of what was made or found.
+/// Adds `Location`: the address of the run that was created or found.
 pub(super) fn at(answer: Answer, location: &str) -> Answer {
     with(answer, LOCATION, location)
 }
 
-/// A problem.
+/// Responds with a problem.
 pub(super) fn problem(problem: &Problem) -> Answer {
     let (_, status, _) = problem.kind.facts();
     let status = StatusCode::from_u16(status).expect("the table has statuses of HTTP");
@@ -61,7 +61,7 @@ pub(super) fn problem(problem: &Problem) -> Answer {
     answer
 }
 
-/// A text.
+/// Responds with plain text.
 pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
     of(status, "text/plain; charset=utf-8", text)
 }
@@ -90,9 +90,9 @@ fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer 
     answer
 }
 
-/// The same with another header.
+/// Adds a header.
 pub(super) fn with(mut answer: Answer, name: HeaderName, value: &str) -> Answer {
-    // A value that no header can have would be one of ours.
+    // All values come from the program itself.
     let value = HeaderValue::from_str(value).expect("numbers, methods and paths of ours");
     answer.headers_mut().insert(name, value);
     answer

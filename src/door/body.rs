@@ -1,4 +1,4 @@
-//! Bodies of requests: bounded each and together, and not slower than some pace.
+//! Reads request bodies, within limits for each body, for all bodies together, and for time.
 
 use std::time::Duration;
 
@@ -12,40 +12,40 @@ use tokio::time::timeout;
 use super::answer::{JSON, NDJSON};
 use super::problem::{Kind, Problem, Result};
 
-/// An item with 16 MiB of standard input in base64.
+/// The limit of a JSON body: an item with 16 MiB of standard input in base64.
 pub(super) const JSON_MAX: usize = 24 << 20;
 
-/// Lines of items.
+/// The limit of an NDJSON body.
 pub(super) const NDJSON_MAX: usize = 16 << 20;
 
-/// All bodies together.
+/// The limit of all bodies in memory together.
 const TOGETHER_MAX: usize = 32 << 20;
 
-/// No more may pass between two pieces of a body, and from its beginning to its end.
+/// The time limits between two pieces of a body, and from its beginning to its end.
 const PIECE_MAX: Duration = Duration::from_secs(30);
 const WHOLE_MAX: Duration = Duration::from_secs(300);
 
-/// The form of a body.
+/// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// One item; where there is no body, one without arguments.
+    /// One item; an empty body is an item without arguments.
     Json,
-    /// An item a line.
+    /// One item per line.
     Ndjson,
 }
 
-/// The memory that bodies may take.
+/// The memory that bodies share.
 #[derive(Debug)]
 pub(super) struct Bodies(Semaphore);
 
-/// A body, and its part of that memory.
+/// A body, with its share of that memory until it is dropped.
 pub(super) struct Held<'a> {
-    /// What it says.
+    /// The content.
     pub(super) bytes: Vec<u8>,
     _permits: Option<SemaphorePermit<'a>>,
 }
 
-/// The form of a body by its header. `is_empty` is whether there is one at all.
+/// Determines the format of a body from its header, which may be absent if the body `is_empty`.
 pub(super) fn form(headers: &HeaderMap, is_empty: bool) -> Result<Form> {
     let value = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let kind = value.map(|value| value.split(';').next().unwrap_or_default().trim());
@@ -62,7 +62,7 @@ pub(super) fn form(headers: &HeaderMap, is_empty: bool) -> Result<Form> {
 }
 
 impl Bodies {
-    /// Nothing is taken yet.
+    /// Starts with all of the memory free.
     pub(super) fn new() -> Self {
         Self(Semaphore::new(TOGETHER_MAX))
     }

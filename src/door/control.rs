@@ -1,5 +1,5 @@
-//! The socket to the supervisor: its end is the sign to leave, and an answer on it the sign that
-//! the loop turns.
+//! The socket to the supervisor: when it closes the door stops; an answer on it shows that the
+//! supervisor's loop responds.
 
 use std::cell::Cell;
 use std::io;
@@ -14,19 +14,19 @@ use crate::core::door::READY;
 use crate::core::time::Mono;
 use crate::os::clock;
 
-/// An answer so old is as good as a new one.
+/// How long an answer of the supervisor remains valid.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// A loop that turns answers within this.
+/// How long to wait for an answer before the loop counts as stopped.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
-/// The longest message.
+/// The limit of a message in bytes.
 const MESSAGE_MAX: usize = 64;
 
-/// The socket.
+/// The door's end of the socket.
 #[derive(Debug)]
 pub(super) struct Control {
-    /// A pair of another type than the name says, which is received and sent on in the same way.
+    /// Really a sequenced-packet socket, which sends and receives like a datagram socket.
     socket: UnixDatagram,
     turned_at: Cell<Option<Mono>>,
     turned: Notify,
@@ -34,7 +34,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Of the socket that the supervisor has the other end of.
+    /// Wraps the door's end of the socket.
     pub(super) fn of(socket: OwnedFd) -> io::Result<Self> {
         let socket = std::os::unix::net::UnixDatagram::from(socket);
         socket.set_nonblocking(true)?;
@@ -46,21 +46,21 @@ impl Control {
         })
     }
 
-    /// Says that this door serves.
+    /// Tells the supervisor that the door is serving.
     pub(super) async fn say_ready(&self) {
-        // One that cannot be said makes the next start slower.
+        // If this fails, only the delay before the next start is longer.
         let _ = self.socket.send(READY).await;
     }
 
-    /// Becomes true when this door is to leave.
+    /// Becomes true when the door has to stop.
     pub(super) fn leaving(&self) -> watch::Receiver<bool> {
         self.leaving.subscribe()
     }
 
-    /// Hears the supervisor until it says or leaves.
+    /// Listens to the supervisor until it closes the socket.
     pub(super) async fn hear(&self) {
         let mut buffer = [0; MESSAGE_MAX];
-        // Nothing is its end.
+        // An empty message means that the other end is closed.
         while self.socket.recv(&mut buffer).await.is_ok_and(|len| len > 0) {
             self.turned_at.set(Some(clock::now().mono));
             self.turned.notify_waiters();
@@ -68,16 +68,16 @@ impl Control {
         self.leaving.send_replace(true);
     }
 
-    /// Returns whether the loop of the supervisor turns.
+    /// Returns whether the supervisor's loop responds.
     pub(super) async fn is_turning(&self) -> bool {
         let now = clock::now().mono;
         if self.turned_at.get().is_some_and(|at| now.since(at) < FRESH) {
             return true;
         }
         let asked = async {
-            // It is heard from now on.
+            // Register before asking, so that the answer is not missed.
             let turned = self.turned.notified();
-            // What cannot be asked is not answered, either.
+            // A question that cannot be sent times out below.
             let _ = self.socket.send(b"?").await;
             turned.await;
         };

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state that all requests share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,58 +14,58 @@ use crate::core::job::{Job, Settings};
 use crate::core::schedule::Zone;
 use crate::store::{Store, StoreError};
 
-/// Stores that stay open for the next one who reads.
+/// The number of store connections kept open for later reads.
 const OPEN_MAX: usize = 4;
 
-/// The jobs, the rules, and the ways to the store.
+/// The jobs, the permissions, and access to the store.
 pub(super) struct Desk {
-    /// The rules of the jobfile.
+    /// The table `[door]`.
     pub(super) rules: Door,
-    /// Who calls.
+    /// The known callers.
     pub(super) accounts: Accounts,
-    /// The zone of times without one.
+    /// The zone of times that are given without one.
     pub(super) zone: Zone,
-    /// The memory of bodies.
+    /// The memory for bodies.
     pub(super) bodies: Bodies,
-    /// The way to what is written.
+    /// The writing thread.
     pub(super) writer: Writer,
-    /// Those who wait for the end of a run.
+    /// The requests that wait for the end of a run.
     pub(super) waits: Waits,
-    /// The supervisor.
+    /// The socket to the supervisor.
     pub(super) control: Control,
-    /// What is read from other threads.
+    /// The part that reading threads use.
     pub(super) shelf: Arc<Shelf>,
 }
 
-/// What may be used on any thread.
+/// The state that any thread may use.
 pub(super) struct Shelf {
-    /// Where the store is.
+    /// The directory of the store.
     pub(super) state_dir: PathBuf,
     /// The jobs, sorted by name.
     pub(super) jobs: Vec<Job>,
-    /// The top-level keys of the same jobfile.
+    /// The top-level keys of the jobfile.
     pub(super) settings: Settings,
     open: Mutex<Vec<Store>>,
 }
 
 impl Shelf {
-    /// Of a state directory and the jobs of the last good jobfile.
+    /// Takes a state directory and the contents of the last valid jobfile.
     pub(super) fn new(state_dir: PathBuf, jobs: Vec<Job>, settings: Settings) -> Self {
         Self { state_dir, jobs, settings, open: Mutex::default() }
     }
 
-    /// The job of a name.
+    /// Returns the job with this name.
     pub(super) fn job(&self, name: &str) -> Option<&Job> {
         let found = self.jobs.binary_search_by(|job| job.name.as_str().cmp(name));
         found.ok().map(|index| &self.jobs[index])
     }
 
-    /// The job that a recorded name means today.
+    /// Returns the job that has this recorded name today, or took it over (`was`).
     pub(super) fn today(&self, name: &str) -> Option<&Job> {
         self.job(name).or_else(|| self.jobs.iter().find(|job| job.was(name)))
     }
 
-    /// Reads the store with one that is open, or with a new one.
+    /// Reads the store over an open connection, or a new one.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&Store) -> Result<T, StoreError>,
@@ -85,7 +85,7 @@ impl Shelf {
 }
 
 impl Desk {
-    /// Reads the store on another thread: a disk that is slow holds up nobody else.
+    /// Reads the store on another thread, so that a slow disk delays only this request.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Store, &Shelf) -> Result<T, StoreError> + Send + 'static,

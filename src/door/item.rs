@@ -1,4 +1,4 @@
-//! An item of a body: JSON to what is added, held to the limits of the command line.
+//! Turns the JSON of an item into what is added, with the same limits as the command line.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 use crate::store::{NewItem, OnConflict};
 
-/// The members of an item; all may be left out.
+/// The members of an item; all are optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Body {
@@ -30,7 +30,7 @@ struct Body {
     on_conflict: Option<Conflict>,
 }
 
-/// What happens to an item whose key is held.
+/// What to do with an item whose key another run holds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Conflict {
@@ -39,22 +39,22 @@ enum Conflict {
     Error,
 }
 
-/// What is asked for beside the item itself.
+/// How an item is to be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
-    /// When it may start.
+    /// The earliest start.
     pub(super) due_at: Option<Wall>,
-    /// Cancelled if not started before.
+    /// When the run is cancelled if it has not started.
     pub(super) expires_at: Option<Wall>,
-    /// Instead of the job's priority.
+    /// Overrides the job's priority.
     pub(super) priority: Option<i8>,
-    /// The runs it waits for.
+    /// The ids of the runs that have to succeed first.
     pub(super) after: Vec<i64>,
-    /// What happens if its key is held.
+    /// What to do if another run holds the key.
     pub(super) on_conflict: OnConflict,
 }
 
-/// Reads an item of a job.
+/// Parses and checks an item of a job.
 pub(super) fn read(text: &[u8], job: &Job, clock: (&Zone, Wall)) -> Result<(Options, NewItem)> {
     let body: Body = serde_json::from_slice(text).map_err(|error| {
         let kind = if error.is_data() { Kind::Invalid } else { Kind::BadJson };
@@ -88,7 +88,7 @@ pub(super) fn read(text: &[u8], job: &Job, clock: (&Zone, Wall)) -> Result<(Opti
     Ok((options, NewItem { args, key, input }))
 }
 
-/// The bytes of a member that is text, or base64 under another name.
+/// Returns the bytes of a member that is given either as text or, under another name, in base64.
 fn one_of<Plain: IntoBytes, Coded>(
     (name, plain): (&str, Option<Plain>),
     (coded_name, coded): (&str, Option<Coded>),
@@ -102,7 +102,7 @@ fn one_of<Plain: IntoBytes, Coded>(
     }
 }
 
-/// Text as bytes.
+/// Conversion of text into bytes.
 trait IntoBytes {
     type Bytes;
     fn into_bytes(self) -> Self::Bytes;

@@ -1,5 +1,5 @@
-//! Lists: objects a line, or one object with all of them; in pages that go on behind what was seen,
-//! so that nothing is left out or comes twice when something is added meanwhile.
+//! Lists: one object per line, or one object with all of them. A page continues after the last item
+//! of the one before, so additions in between neither hide nor repeat an item.
 
 use hyper::header::{ACCEPT, LINK};
 use hyper::{HeaderMap, StatusCode};
@@ -10,20 +10,20 @@ use super::answer::{self, Answer, JSON};
 use super::problem::{Kind, Problem, Result};
 use super::query;
 
-/// Items of a page where nothing is said, and at the most.
+/// Items of a page: the default and the maximum.
 const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 
-/// Some of a list.
+/// A page of a list.
 #[derive(Debug)]
 pub(super) struct Page {
     /// The items.
     pub(super) items: Vec<Value>,
-    /// Behind what the next page goes on; none: there is no more.
+    /// Where the next page starts; `None` if this is the last one.
     pub(super) cursor: Option<String>,
 }
 
-/// What a list was asked by: its path and its parameters.
+/// The request for a list: its path and parameters.
 #[derive(Debug)]
 pub(super) struct Asked {
     path: String,
@@ -38,7 +38,7 @@ struct Object<'a> {
 }
 
 impl Asked {
-    /// Reads the parameters, `limit` and `cursor` besides those that are known.
+    /// Reads the parameters: the `known` ones, `limit` and `cursor`.
     pub(super) fn read(
         (path, query): (&str, Option<&str>),
         headers: &HeaderMap,
@@ -55,12 +55,12 @@ impl Asked {
         Ok(Self { path: path.to_owned(), pairs: query::pairs(query, &known)?, is_object })
     }
 
-    /// The value of a parameter.
+    /// Returns the value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How many items a page has.
+    /// Returns the maximum number of items of the page.
     pub(super) fn limit(&self) -> Result<u32> {
         let Some(text) = self.get("limit") else {
             return Ok(LIMIT);
@@ -69,7 +69,7 @@ impl Asked {
         limit.ok_or_else(|| Problem::new(Kind::BadRequest, "`limit` must be 1 to 1000"))
     }
 
-    /// Answers with a page.
+    /// Responds with a page.
     pub(super) fn answer(&self, page: &Page) -> Answer {
         let next = page.cursor.as_ref().map(|cursor| self.next(cursor));
         let answered = match self.is_object {
@@ -85,7 +85,7 @@ impl Asked {
         }
     }
 
-    /// Where the list goes on.
+    /// Returns the address of the next page.
     fn next(&self, cursor: &str) -> String {
         let kept = self.pairs.iter().filter(|(name, _)| name != "cursor");
         let pairs: String = kept

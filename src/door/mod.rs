@@ -1,10 +1,9 @@
-//! The door: HTTP for other users and programs (jobctl-http(7)). A process of its own, which the
-//! supervisor starts, watches and ends.
+//! The door: HTTP for other users and programs (jobctl-http(7)). It is a separate process that the
+//! supervisor starts, watches and stops.
 //!
-//! One thread serves all connections; the store is read on a few others and written by one, so that
-//! requests that are in flight together share a commit. What a caller may do is decided in
-//! `core::admission`, what is shown is gathered by `facts`, what is changed is changed by `verbs` and
-//! the store's own verbs: there is no second copy of a rule here.
+//! One thread serves all connections. A few others read the store, and one writes it, so that
+//! concurrent requests share a commit. The door has no rules of its own: `core::admission` decides
+//! what a caller may do, `facts` gathers what is shown, and `verbs` and the store make the changes.
 
 mod accounts;
 mod address;
@@ -26,12 +25,12 @@ mod writer;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Serves what the supervisor hands over, until it says or leaves.
+/// Serves the sockets from the supervisor until it stops the door or exits itself.
 pub(crate) fn main() -> ExitCode {
     match start::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell where standard error is gone.
+            // If standard error is closed there is no other place to report to.
             let _ = writeln!(std::io::stderr(), "jobctl door: {error}");
             ExitCode::FAILURE
         }

@@ -1,4 +1,4 @@
-//! Why a request was not answered as it was meant: a problem of RFC 9457.
+//! Error responses: the problem objects of RFC 9457.
 
 use serde::Serialize;
 
@@ -7,51 +7,51 @@ use crate::core::reason::plain;
 use crate::store::StoreError;
 use crate::verbs::batch::AddError;
 
-/// The types. Programs decide by them, so none is renamed or removed.
+/// The types of problems. Clients depend on their names, so none is renamed or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Query, path or header are not as they should be.
+    /// The query, the path or a header is malformed.
     BadRequest,
-    /// The body is no JSON.
+    /// The body is not JSON.
     BadJson,
-    /// The caller has to say who he is.
+    /// The token is missing or unknown.
     Unauthorized,
-    /// No list of the jobfile allows it.
+    /// No list of the jobfile allows this caller.
     Forbidden,
-    /// It comes from a page of elsewhere.
+    /// The request comes from another site's page.
     CrossOrigin,
-    /// There is no such path.
+    /// The path does not exist.
     NotFound,
-    /// There is no such job.
+    /// The job does not exist.
     NoSuchJob,
-    /// There is no such run.
+    /// The run does not exist, or the caller may not see it.
     NoSuchRun,
-    /// The path has other methods.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// A run has the key.
+    /// Another run holds the key.
     KeyHeld,
-    /// The state of the run forbids it.
+    /// The state of the run does not allow the change.
     WrongState,
-    /// The body is too long.
+    /// The body is too large.
     TooLarge,
-    /// The body is of another type.
+    /// The content type of the body is not supported.
     UnsupportedType,
-    /// The name is not the door's.
+    /// `Host` is not an address of the door.
     WrongHost,
-    /// The body is JSON, but no command can take what it says.
+    /// The body is JSON but not a valid item.
     Invalid,
-    /// So many wait that no more may be added.
+    /// The queue is at its `backlog_max`.
     BacklogFull,
-    /// Too much is under way.
+    /// Too many requests are in progress.
     Busy,
     /// The store cannot be read or written.
     StoreUnavailable,
-    /// The loop of the supervisor does not turn.
+    /// The supervisor's loop does not respond.
     LoopStopped,
 }
 
 impl Kind {
-    /// All of them.
+    /// All types.
     #[cfg(test)]
     pub(super) const ALL: [Self; 19] = [
         Self::BadRequest,
@@ -75,7 +75,7 @@ impl Kind {
         Self::LoopStopped,
     ];
 
-    /// Its name, its status, and its title.
+    /// Returns the name, the HTTP status and the title.
     pub(super) const fn facts(self) -> (&'static str, u16, &'static str) {
         match self {
             Self::BadRequest => ("bad-request", 400, "The request is malformed"),
@@ -103,51 +103,51 @@ impl Kind {
     }
 }
 
-/// A problem, as it is told.
+/// A problem as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Its type.
+    /// The type.
     pub(super) kind: Kind,
-    /// A sentence, the object first.
+    /// What is wrong with this request.
     pub(super) detail: String,
     /// What to do about it.
     pub(super) hint: Option<String>,
-    /// After how many seconds it may work.
+    /// After how many seconds the client may try again.
     pub(super) retry_after: Option<u32>,
-    /// The methods of the path.
+    /// The methods that the path supports.
     pub(super) allow: Option<&'static str>,
 }
 
-/// What everything here answers: something, or why not.
+/// The result of handling a request.
 pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 impl Problem {
-    /// A problem of a type.
+    /// Makes a problem without hint and headers.
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), hint: None, retry_after: None, allow: None }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Adds when it may work.
+    /// Adds `Retry-After`.
     pub(super) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// There is no such run, or none that the caller may see.
+    /// The problem of a run that does not exist or that the caller may not see.
     pub(super) fn no_such_run(id: i64) -> Self {
         Self::new(Kind::NoSuchRun, format!("run {id}: no such run"))
     }
 
-    /// The same about a line of a body.
+    /// Adds the number of the line that has the problem.
     pub(super) fn in_line(self, line: usize) -> Self {
         Self { detail: format!("line {line}: {}", self.detail), ..self }
     }
 
-    /// The object of RFC 9457.
+    /// Serializes the problem object.
     pub(super) fn json(&self) -> Vec<u8> {
         let (name, status, title) = self.kind.facts();
         let object = Object {
@@ -173,7 +173,7 @@ struct Object<'a> {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        // Not its own words, which name files that are nobody else's business.
+        // The error's own text names files, which a client should not learn.
         let (detail, seconds) = match error {
             StoreError::Locked(_) => ("the store is locked by another process", 1),
             StoreError::Full(_) => ("the disk of the store is full", 10),

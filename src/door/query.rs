@@ -1,13 +1,13 @@
-//! Paths and queries: percent-decoded, and strict.
+//! Parses paths and queries strictly, with percent-decoding.
 
 use super::problem::{Kind, Problem, Result};
 
-/// The parts of a path between its slashes, decoded; none where one cannot be.
+/// Splits a path at its slashes and decodes the parts; `None` if one is malformed.
 pub(super) fn segments(path: &str) -> Option<Vec<String>> {
     path.strip_prefix('/')?.split('/').map(|part| decode(part.as_bytes())).collect()
 }
 
-/// The names and values of a query, of which each name stands there once and is one of `known`.
+/// Parses a query; each name must be one of `known` and may be given only once.
 pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -31,7 +31,7 @@ pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, 
     Ok(pairs)
 }
 
-/// A value as it may stand in a query.
+/// Encodes a value for a query.
 pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,19 +1,19 @@
-//! Two futures of which the first one counts.
+//! Waiting for whichever of two futures is ready first.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-/// The one that was ready first.
+/// The output of the future that was ready first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First<A, B> {
-    /// This one.
+    /// The first argument's.
     One(A),
-    /// The other one.
+    /// The second argument's.
     Other(B),
 }
 
-/// Waits for the first of two; the other one is dropped.
+/// Waits for either future and drops the other.
 pub(super) async fn first<A, B>(
     one: impl Future<Output = A>,
     other: impl Future<Output = B>,

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded in number, and served until they end.
+//! Accepts connections, limits their number, and serves them until they close.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -31,50 +31,50 @@ use crate::core::admission::Caller;
 use crate::os::peer::{self, Peer};
 use crate::os::process;
 
-/// Connections at once, and those of one user, or of all on TCP.
+/// Open connections: in total, and those of one user or of TCP as a whole.
 const CONNECTIONS_MAX: usize = 2048;
 const CONNECTIONS_OF_ONE_MAX: usize = 1024;
 
-/// Descriptors for what is no connection.
+/// Descriptors reserved for other uses than connections.
 const DESCRIPTORS_OWN: usize = 64;
 
-/// How long the head of a request may take, and how long a connection may be idle.
+/// The time limit for the head of a request, and for an idle connection.
 const HEAD_MAX: Duration = Duration::from_secs(30);
 
-/// Bytes of a head, and lines of it.
+/// The size of the head of a request, and its number of headers.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 
-/// How long requests may take that are under way when the door leaves.
+/// How long requests in progress may take to finish when the door stops.
 const LEAVING_MAX: Duration = Duration::from_secs(25);
 
-/// Before a socket that gives no connections is asked again.
+/// The pause after a failed accept(2).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// A socket that listens.
+/// A listening socket.
 enum Listener {
     Unix(UnixListener),
     Tcp(TcpListener),
 }
 
-/// Where connections are counted together: those of a user, or those of TCP.
+/// The unit of the connection limit: a user, or `None` for all of TCP.
 type Origin = Option<u32>;
 
-/// How many connections there are.
+/// The number of open connections.
 struct Counts {
     max: usize,
     all: Cell<usize>,
     of: RefCell<HashMap<Origin, usize>>,
 }
 
-/// A connection that is counted.
+/// A connection's part of the count, given back when it is dropped.
 struct Counted {
     counts: Rc<Counts>,
     origin: Origin,
 }
 
 impl Counted {
-    /// Counts one more, unless there are too many.
+    /// Counts another connection, unless the limit is reached.
     fn one(counts: &Rc<Counts>, origin: Origin) -> Option<Self> {
         let mut of = counts.of.borrow_mut();
         let own = of.entry(origin).or_default();
@@ -100,14 +100,14 @@ impl Drop for Counted {
     }
 }
 
-/// The other end of a connection.
+/// The client of a connection.
 struct Client {
     way: Way,
-    /// Who connected; none where the kernel cannot say.
+    /// The connected process; `None` if the kernel cannot identify it.
     peer: Option<Peer>,
 }
 
-/// Serves all sockets until the supervisor says that it is enough.
+/// Serves all sockets until the supervisor tells the door to stop.
 pub(super) async fn all(desk: &Rc<Desk>, sockets: Vec<OwnedFd>) -> io::Result<()> {
     let max = process::descriptors_max().saturating_sub(DESCRIPTORS_OWN).min(CONNECTIONS_MAX);
     let counts = Rc::new(Counts { max, all: Cell::new(0), of: RefCell::default() });
@@ -122,7 +122,7 @@ pub(super) async fn all(desk: &Rc<Desk>, sockets: Vec<OwnedFd>) -> io::Result<()
         accepting.spawn_local(async move { listener.serve(&desk, &counts).await });
     }
     desk.control.say_ready().await;
-    // An error is the end of the supervisor's part.
+    // An error means that the sender is gone, so stop as well.
     let _ = leaving.wait_for(|leaving| *leaving).await;
     accepting.shutdown().await;
     let rest = async {
@@ -130,7 +130,7 @@ pub(super) async fn all(desk: &Rc<Desk>, sockets: Vec<OwnedFd>) -> io::Result<()
             sleep(ACCEPT_AGAIN).await;
         }
     };
-    // What takes longer is broken off.
+    // Requests that take longer are cut off.
     let _ = timeout(LEAVING_MAX, rest).await;
     Ok(())
 }
@@ -151,7 +151,7 @@ impl Listener {
     async fn serve(&self, desk: &Rc<Desk>, counts: &Rc<Counts>) {
         loop {
             if self.accept(desk, counts).await.is_err() {
-                // The descriptors of this process or of the machine are used up, say.
+                // For example, the process or the machine is out of descriptors.
                 sleep(ACCEPT_AGAIN).await;
             }
         }
@@ -177,7 +177,7 @@ impl Listener {
                     refuse(&stream.into_std()?);
                     return Ok(());
                 };
-                // An answer is one piece, and nothing is to wait for another one.
+                // A response is written in one piece, so there is nothing to wait for.
                 stream.set_nodelay(true)?;
                 serve(Rc::clone(desk), TokioIo::new(stream), Client { way, peer: None }, counted);
             }
@@ -186,14 +186,14 @@ impl Listener {
     }
 }
 
-/// Tells a client that there are too many, as far as that takes no waiting.
+/// Tells a client, without blocking, that there are too many connections.
 fn refuse(mut stream: impl Write) {
     let answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\
                   Connection: close\r\n\r\n";
     let _ = stream.write_all(answer.as_bytes());
 }
 
-/// Begins to serve a connection.
+/// Serves a connection in a task of its own.
 fn serve<I>(desk: Rc<Desk>, io: I, client: Client, counted: Counted)
 where
     I: Read + HyperWrite + Unpin + 'static,
@@ -216,14 +216,14 @@ where
         let leaving = leaving.wait_for(|leaving| *leaving);
         if matches!(first(connection.as_mut(), leaving).await, First::Other(_)) {
             connection.as_mut().graceful_shutdown();
-            // What a client does wrong, or that it left, is its own business.
+            // A client that misbehaves or disconnects is not an error of the door.
             let _ = connection.await;
         }
         drop(counted);
     });
 }
 
-/// Answers a request.
+/// Responds to a request.
 async fn answer(desk: &Desk, client: &Client, request: Request<Incoming>) -> Answer {
     match admitted(desk, client, request).await {
         Ok(answer) => answer,

@@ -1,4 +1,4 @@
-//! The beginning of a door's process: what it is handed, what it gives up, and what it serves with.
+//! Starts the door's process: receives what the supervisor hands over, drops privileges, serves.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,29 +25,29 @@ use crate::facts::jobs::with_environment;
 use crate::jobfile::{self, Jobfile, Source};
 use crate::os::{aside, confine, file, poll, process, signals, socket, zone};
 
-/// The memory that a door may have for its data.
+/// The limit of a door's data segment (RLIMIT_DATA).
 const DATA_MAX: u64 = 512 << 20;
 
-/// Threads that read.
+/// The number of threads that read the store.
 const READERS_MAX: usize = 4;
 
-/// How long a thread that reads waits for more.
+/// How long an idle reading thread is kept.
 const READERS_IDLE: Duration = Duration::from_secs(10);
 
-/// How long the supervisor may take to say what is to be done.
+/// How long to wait for the supervisor's instructions.
 const CHARGE_MAX: Duration = Duration::from_secs(10);
 
-/// The longest message.
+/// The limit of a message in bytes.
 const MESSAGE_MAX: usize = 64;
 
-/// What the supervisor hands over.
+/// The descriptors that the supervisor hands over.
 struct Charge {
     control: OwnedFd,
     text: OwnedFd,
     sockets: Vec<OwnedFd>,
 }
 
-/// Serves until the supervisor says that it is enough.
+/// Serves until the supervisor tells the door to stop.
 pub(super) fn run() -> io::Result<()> {
     let Charge { control, text, sockets } = receive()?;
     confine::belong_to_parent()?;
@@ -83,14 +83,14 @@ pub(super) fn run() -> io::Result<()> {
     })
 }
 
-/// Reads what is the same for all doors of a supervisor, and has one position for all.
+/// Reads the brief from its start: all doors of a supervisor share its file position.
 fn read(text: OwnedFd) -> io::Result<Brief> {
     let text = File::from(text);
     let len = usize::try_from(text.metadata()?.len()).map_err(io::Error::other)?;
     Ok(serde_json::from_slice(&file::read_at(text.as_fd(), 0, len)?)?)
 }
 
-/// The jobs of the last good jobfile. It was judged by the same program.
+/// Parses the last valid jobfile, which the supervisor (the same program) has already checked.
 fn jobs_of(sources: Vec<(String, String)>) -> io::Result<Jobfile> {
     let source = |(path, text): (String, String)| Source { path: path.into(), text };
     let sources: Vec<Source> = sources.into_iter().map(source).collect();
@@ -98,7 +98,7 @@ fn jobs_of(sources: Vec<(String, String)>) -> io::Result<Jobfile> {
         .map_err(|_| io::Error::other("the jobfile is not as it was"))
 }
 
-/// Receives what the supervisor has sent before it started this process.
+/// Receives the messages that the supervisor sent before it started this process.
 fn receive() -> io::Result<Charge> {
     let control = io::stdin().as_fd().try_clone_to_owned()?;
     let mut buffer = [0; MESSAGE_MAX];

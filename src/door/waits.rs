@@ -1,4 +1,4 @@
-//! Requests that wait for the end of a run: one look at the store for all of them.
+//! Requests that wait for the end of a run: a single poll of the store serves all of them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,20 +11,20 @@ use tokio::time::sleep;
 use super::desk::Shelf;
 use crate::store::{Store, StoreError};
 
-/// Between two looks.
+/// The interval between two polls.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The runs whose end somebody waits for.
+/// The runs that requests wait for.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     waiting: RefCell<BTreeMap<i64, Vec<oneshot::Sender<()>>>>,
     begun: Notify,
-    /// Somebody has begun to wait since the last look.
+    /// Whether a request has started to wait since the last poll.
     has_new: Cell<bool>,
 }
 
 impl Waits {
-    /// Becomes ready when a run has ended, or is gone.
+    /// Becomes ready when a run has ended or was deleted.
     pub(super) fn end_of(&self, run: i64) -> oneshot::Receiver<()> {
         let (sender, ended) = oneshot::channel();
         self.waiting.borrow_mut().entry(run).or_default().push(sender);
@@ -33,7 +33,7 @@ impl Waits {
         ended
     }
 
-    /// Looks after them, for as long as this process lives.
+    /// Polls for as long as the process lives.
     pub(super) async fn serve(&self, shelf: &Arc<Shelf>) {
         let mut seen = None;
         loop {
@@ -43,11 +43,11 @@ impl Waits {
                 sleep(LOOK_EVERY).await;
             }
             let runs: Vec<i64> = self.waiting.borrow().keys().copied().collect();
-            // Where nothing was committed, nothing has ended.
+            // Without a new commit no run can have ended.
             let known = seen.filter(|_| !self.has_new.replace(false));
             let shelf = Arc::clone(shelf);
             let look = move || shelf.read(|store| look(store, known, &runs));
-            // What cannot be read now is read at the next look.
+            // The next poll tries again.
             let Ok(Ok((stamp, ended))) = tokio::task::spawn_blocking(look).await else {
                 self.has_new.set(true);
                 continue;
@@ -55,13 +55,13 @@ impl Waits {
             seen = Some(stamp);
             let mut waiting = self.waiting.borrow_mut();
             for sender in ended.iter().filter_map(|run| waiting.remove(run)).flatten() {
-                // Who waited may have left.
+                // The client may have disconnected.
                 let _ = sender.send(());
             }
         }
     }
 
-    /// Forgets those who have left. Whether nobody waits.
+    /// Drops the requests whose clients have disconnected; returns whether none is left.
     fn forget_the_gone(&self) -> bool {
         let mut waiting = self.waiting.borrow_mut();
         waiting.retain(|_, senders| {
@@ -72,7 +72,8 @@ impl Waits {
     }
 }
 
-/// What was committed last, and which of the runs have ended, unless nothing was committed since.
+/// Returns the stamp of the last commit and the runs that have ended; skips the runs if `known` is
+/// still the last commit.
 fn look(store: &Store, known: Option<i64>, runs: &[i64]) -> Result<(i64, Vec<i64>), StoreError> {
     let stamp = store.stamp()?;
     let mut ended = Vec::new();

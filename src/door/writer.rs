@@ -1,5 +1,5 @@
-//! The one thread that writes: what is asked for together shares a commit, and is answered after it
-//! is on disk.
+//! The only thread that writes: concurrent requests share a commit, and are answered after it is on
+//! disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,24 +11,24 @@ use super::problem::{Kind, Problem, Result};
 use crate::os::{aside, clock, poll, wake};
 use crate::store::{Store, StoreError};
 
-/// So much may wait for the writer.
+/// The length of the writer's queue.
 const WAITING_MAX: usize = 4096;
 
-/// A commit has no more of either. With what it takes to put it on disk it holds the lock for
-/// 50 ms at the most, also on a busy machine.
+/// The limits of one commit, in requests and in time. Including the sync it holds the lock for at
+/// most 50 ms, even on a busy machine.
 const TOGETHER_MAX: usize = 512;
 const PORTION: Duration = Duration::from_millis(15);
 
-/// How long others have the store when more waits already.
+/// How long the lock is free for others between two commits.
 const GAP: Duration = Duration::from_millis(1);
 
-/// What is done within the transaction. Where it fails, nothing of that is kept.
+/// A change within the transaction; if it fails, all of it is undone.
 type Work = Box<dyn FnOnce(&mut Store) -> std::result::Result<Done, (Done, Problem)> + Send>;
 
-/// Hears what became of the commit.
+/// Receives the result of the commit.
 type Done = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// The way to the thread.
+/// A handle of the writing thread.
 #[derive(Clone, Debug)]
 pub(super) struct Writer(SyncSender<Work>);
 
@@ -41,15 +41,15 @@ impl Writer {
         Ok(Self(sender))
     }
 
-    /// Does work in a transaction, with what others want at the same time. When this returns, it is
-    /// on disk, or nothing of it was done.
+    /// Does work in a transaction, together with that of concurrent requests. When this returns,
+    /// either all of the work is on disk or none of it was done.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T> {
         let (sender, answer) = oneshot::channel();
         let work: Work = Box::new(move |store| match work(store) {
-            // Who asked may have left, and then nobody wants to know.
+            // The client may have disconnected.
             Ok(done) => Ok(Box::new(move |committed: Result<()>| {
                 let _ = sender.send(committed.map(|()| done));
             })),
@@ -75,14 +75,14 @@ struct Thread {
 }
 
 impl Thread {
-    /// Writes until nobody can ask any more.
+    /// Writes until all handles are dropped.
     fn serve(mut self, orders: &Receiver<Work>) {
         let mut next = orders.recv().ok();
         while let Some(first) = next {
             self.commit(first, orders);
             next = orders.try_recv().ok();
             if next.is_some() {
-                // A signal may shorten it, which costs somebody else a millisecond.
+                // A signal may cut the pause short, which is harmless.
                 let _ = poll::wait(&mut [], Some(GAP));
             } else {
                 next = orders.recv().ok();
@@ -90,15 +90,15 @@ impl Thread {
         }
     }
 
-    /// Does what is wanted, and as much more as a commit may have.
+    /// Commits the first request, with as many others as fit into one commit.
     fn commit(&mut self, first: Work, orders: &Receiver<Work>) {
         let mut done: Vec<Done> = Vec::new();
         let committed = self.together(first, orders, &mut done);
         if committed.is_ok() {
-            // It is on disk, and found there without a ring a little later.
+            // Without the ring the supervisor finds the commit a little later.
             let _ = wake::ring(&self.state_dir);
         } else {
-            // Its file may be another one by now.
+            // The file may have been replaced: open it anew next time.
             self.store = None;
         }
         for done in done {
@@ -116,7 +116,7 @@ impl Thread {
             Some(store) => Ok(store),
             none => Store::open_write(&self.state_dir).map(|store| none.insert(store)),
         };
-        // Who asked hears of it: the work is dropped, and with it the way to say more.
+        // On an error the work is dropped, which tells the requests that it was not done.
         let store = store?;
         let begin = clock::now().mono;
         store.together(|store| {

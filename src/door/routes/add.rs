@@ -1,4 +1,4 @@
-//! `POST /v1/jobs/JOB/runs`: adds an item, or one for each line.
+//! `POST /v1/jobs/JOB/runs`: adds one item, or an item for each line.
 
 use hyper::body::{Body, Incoming};
 use hyper::{Request, StatusCode};
@@ -20,7 +20,7 @@ use crate::door::query;
 use crate::os::clock;
 use crate::store::Added;
 
-/// Answers it.
+/// Responds to the request.
 pub(super) async fn answer(
     desk: &Desk,
     caller: &Caller,
@@ -55,7 +55,7 @@ pub(super) async fn answer(
     }
 }
 
-/// Adds one item, and answers with its run.
+/// Adds one item and responds with its run.
 async fn single(desk: &Desk, caller: &Caller, order: Order) -> Result<Answer> {
     let (caller, reach) = (caller.clone(), order.reach);
     let (Added { id, existing }, run, owner) = adding::add_one(desk, order).await?;
@@ -68,7 +68,7 @@ async fn single(desk: &Desk, caller: &Caller, order: Order) -> Result<Answer> {
     Ok(answer::at(answer, &format!("/v1/runs/{id}")))
 }
 
-/// The run that has the key of an item, of which the caller may see no more.
+/// The run that holds the key of an item, reduced to what any caller may see.
 #[derive(Serialize)]
 struct Holder {
     id: i64,
@@ -76,14 +76,14 @@ struct Holder {
     existing: bool,
 }
 
-/// Whether the priority is above the job's.
+/// Whether a priority above the job's is requested.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Raised {
     Yes,
     No,
 }
 
-/// Who may not look at all jobs does not learn which there are.
+/// Checks the permission. A caller who may not view all jobs does not learn which ones exist.
 fn may_add(desk: &Desk, caller: &Caller, name: &str, raised: Raised) -> Result<Reach> {
     let job = desk.shelf.job(name);
     let enqueue_by = job.map_or(&[][..], |job| &job.policy.enqueue_by);
@@ -101,7 +101,7 @@ fn one(text: &[u8], job: &Job, desk: &Desk, now: Wall) -> Result<Group> {
     Ok(Group { options, items: vec![item] })
 }
 
-/// The items of lines; empty lines are left out.
+/// Parses the items of a body, one per line; empty lines are ignored.
 fn lines(text: &[u8], job: &Job, desk: &Desk, now: Wall) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut count = 0;

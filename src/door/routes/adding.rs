@@ -1,5 +1,4 @@
-//! Items of a request on their way into the store, all or none: by the same verbs as those of the
-//! command line.
+//! Adds the items of a request, all or none, by the same verbs as the command line.
 
 use std::sync::Arc;
 
@@ -15,36 +14,36 @@ use crate::store::{Added, Addition, Author, Enqueued, NewItem, Store, StoreError
 use crate::verbs::batch::{self, Aim};
 use crate::verbs::enqueue::{self, ExpiresTooSoon, Wish};
 
-/// More items, or more bytes of arguments, are put down in portions.
+/// Requests with more items, or more bytes of arguments, are written in portions.
 const TOGETHER_MAX: usize = 1000;
 const TOGETHER_BYTES_MAX: usize = 1 << 20;
 
-/// Before a full backlog may have room.
+/// When to try again after a full backlog.
 const BACKLOG_AGAIN_SECONDS: u32 = 10;
 
-/// Items that are asked for in the same way, one behind the other.
+/// Consecutive items with the same options.
 pub(super) struct Group {
-    /// The way.
+    /// The options.
     pub(super) options: Options,
     /// The items.
     pub(super) items: Vec<NewItem>,
 }
 
-/// Items to be added to a job.
+/// A request to add items to a job.
 pub(super) struct Order {
     /// The job.
     pub(super) job: Job,
     /// The items.
     pub(super) groups: Vec<Group>,
-    /// Who adds them.
+    /// The caller's name.
     pub(super) author: Option<String>,
-    /// How far that one reaches.
+    /// The runs that the caller may wait for and replace.
     pub(super) reach: Reach,
     /// The time of the request.
     pub(super) now: Wall,
 }
 
-/// What became of an order.
+/// The result of an order.
 type Outcome = Result<Vec<Added>, Refused>;
 
 /// Why nothing was added.
@@ -86,7 +85,7 @@ impl Order {
         items.flat_map(|item| &item.args).map(Vec::len).sum()
     }
 
-    /// Puts the items down within a transaction.
+    /// Writes the items within a transaction.
     fn put_down(&mut self, store: &mut Store) -> Result<Outcome, StoreError> {
         let groups = std::mem::take(&mut self.groups);
         let mut all = Vec::new();
@@ -106,7 +105,7 @@ impl Order {
     }
 }
 
-/// Adds items, and answers when they are on disk.
+/// Adds items and returns when they are on disk.
 pub(super) async fn add(desk: &Desk, order: Order) -> Result<Vec<Added>> {
     if order.len() > TOGETHER_MAX || order.bytes() > TOGETHER_BYTES_MAX && order.len() > 1 {
         return in_portions(desk, order).await;
@@ -116,14 +115,14 @@ pub(super) async fn add(desk: &Desk, order: Order) -> Result<Vec<Added>> {
     let outcome = desk
         .writer
         .write(move |store| {
-            // One group that is refused undoes those before it.
+            // If one group is refused, those before it are undone.
             store.attempt(|store| order.put_down(store))
         })
         .await?;
     outcome.map_err(|refused| refused.problem(&job))
 }
 
-/// Adds one item: what became of it, its run, and whose own that is.
+/// Adds one item; returns what happened, the run, and the run's owner.
 pub(super) async fn add_one(desk: &Desk, mut order: Order) -> Result<(Added, Run, Option<String>)> {
     let (job, shelf) = (order.job.clone(), Arc::clone(&desk.shelf));
     let outcome = desk
@@ -153,7 +152,7 @@ fn look_at(store: &Store, shelf: &Shelf, added: Vec<Added>) -> Result<Found, Sto
     Ok(run.map(|run| (added, run, owner)))
 }
 
-/// Adds many items out of sight and then all at once, without keeping others out for long.
+/// Stages many items in short transactions, then makes all of them visible at once.
 async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
     let (job, shelf) = (order.job.clone(), Arc::clone(&desk.shelf));
     let Some(Group { options, items }) = order.groups.pop().filter(|_| order.groups.is_empty())
@@ -170,7 +169,7 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
         let mut store = Store::open_write(&shelf.state_dir)?;
         let items = items.into_iter();
         let enqueued = batch::add(&mut store, &shelf.state_dir, &addition, items, Aim::Add)?;
-        // They are on disk, and found there without a ring a little later.
+        // Without the ring the supervisor finds them a little later.
         let _ = wake::ring(&shelf.state_dir);
         Ok(match enqueued {
             Enqueued::Added(added) => Ok(added),

@@ -1,5 +1,5 @@
 //! `POST /v1/runs/ID/cancel`, `/ack` and `/retry`; `POST /v1/jobs/JOB/pause` and `/resume`, `POST
-//! /v1/pause` and `/resume`: as the verbs of the command line.
+//! /v1/pause` and `/resume`: the same as the verbs of the command line.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use crate::os::clock;
 use crate::store::{Answer, Force, RunRow, Scope, Store, StoreError};
 use crate::wording::verbs;
 
-/// What is done with a run.
+/// A change of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
-    /// Takes it out of the queue, or has it stopped.
+    /// Removes it from the queue, or asks the supervisor to stop it.
     Cancel,
-    /// Takes note of its failure.
+    /// Acknowledges its failure.
     Ack,
     /// Runs it again.
     Retry,
 }
 
-/// What was done with a run, as the verbs' `--json` has it.
+/// The result of a change, with the members of the verbs' `--json`.
 #[derive(Serialize)]
 struct Step {
     id: i64,
@@ -74,7 +74,7 @@ impl Verb {
     }
 }
 
-/// Does a verb with a run.
+/// Applies a verb to a run.
 pub(super) async fn run(desk: &Desk, caller: &Caller, id: i64, verb: Verb) -> Result<Reply> {
     let hidden = || Problem::no_such_run(id);
     let owner = desk.read(move |store, _| store.owner(id)).await?;
@@ -108,7 +108,7 @@ pub(super) async fn run(desk: &Desk, caller: &Caller, id: i64, verb: Verb) -> Re
     Ok(answer::json(StatusCode::OK, &step))
 }
 
-/// Why a run stays as it is.
+/// Explains why a run was not changed.
 fn refusal(desk: &Desk, run: &RunRow, verb: Verb) -> String {
     let RunRow { id, job, state, .. } = run;
     match verb {
@@ -123,16 +123,16 @@ fn refusal(desk: &Desk, run: &RunRow, verb: Verb) -> String {
     }
 }
 
-/// Whether a pause begins or ends.
+/// A change of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Steer {
-    /// Nothing more starts.
+    /// Stops starting runs.
     Pause,
-    /// It starts again.
+    /// Starts runs again.
     Resume,
 }
 
-/// A pause, as `pause --json` has it.
+/// A pause, with the members of `pause --json`.
 #[derive(Serialize)]
 struct Paused {
     job: Option<String>,
@@ -141,7 +141,7 @@ struct Paused {
     by: Option<String>,
 }
 
-/// Pauses or resumes a job, or everything.
+/// Pauses or resumes one job, or all jobs.
 pub(super) async fn steer(
     desk: &Desk,
     caller: &Caller,

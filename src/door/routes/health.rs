@@ -1,4 +1,4 @@
-//! `GET /healthz`: whether the loop of the supervisor turns.
+//! `GET /healthz`: whether the supervisor's loop responds.
 
 use hyper::StatusCode;
 
@@ -7,7 +7,7 @@ use crate::door::desk::Desk;
 use crate::door::problem::{Kind, Problem, Result};
 use crate::door::query;
 
-/// Answers it.
+/// Responds to the request.
 pub(super) async fn answer(desk: &Desk, query: Option<&str>) -> Result<Answer> {
     query::pairs(query, &[])?;
     if desk.control.is_turning().await {

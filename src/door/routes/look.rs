@@ -1,5 +1,5 @@
-//! What there is to look at besides one run: `GET /v1/runs`, `/v1/jobs`, `/v1/jobs/JOB`,
-//! `/v1/status`, `/v1/why/ID`, `/v1/next` and `/v1/stats`, each as the verb's `--json`.
+//! Everything to read besides a single run: `GET /v1/runs`, `/v1/jobs`, `/v1/jobs/JOB`,
+//! `/v1/status`, `/v1/why/ID`, `/v1/next` and `/v1/stats`, each like the verb's `--json`.
 
 use hyper::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -25,10 +25,10 @@ use crate::store::{Filter, Store, StoreError};
 use crate::wording::when::Viewer;
 use crate::wording::why::paragraph;
 
-/// How far `stats` looks back where nothing is said.
+/// How far `stats` looks back by default.
 pub(super) const SINCE: &str = "7d";
 
-/// `GET /v1/runs`: newest first; who may not look at all sees his own.
+/// `GET /v1/runs`: newest first; callers outside `view` see their own runs.
 pub(super) async fn runs(
     desk: &Desk,
     caller: &Caller,
@@ -45,7 +45,7 @@ pub(super) async fn runs(
     let limit = asked.limit()?;
     let filter = Filter { owner, ..filter(desk, &asked)? };
     let read = move |store: &Store, shelf: &Shelf| {
-        // One more says that there are more.
+        // One run more than the page shows tells whether there is another page.
         let mut runs = store.runs(&filter, Some(limit.saturating_add(1)))?;
         let has_more = runs.len() > limit as usize;
         runs.truncate(limit as usize);
@@ -96,7 +96,7 @@ pub(super) fn may_look(desk: &Desk, caller: &Caller) -> Result<Reach> {
     permit(desk, caller, Act::Look, || Problem::new(Kind::NotFound, "no such resource"))
 }
 
-/// `GET /v1/status`, the whole of it.
+/// `GET /v1/status`: the complete status.
 pub(super) async fn status(desk: &Desk, caller: &Caller, query: Option<&str>) -> Result<Answer> {
     query::pairs(query, &[])?;
     may_look(desk, caller)?;
@@ -104,7 +104,7 @@ pub(super) async fn status(desk: &Desk, caller: &Caller, query: Option<&str>) ->
     Ok(answer::json(StatusCode::OK, &status))
 }
 
-/// `GET /v1/jobs`: the jobs of the status, by name.
+/// `GET /v1/jobs`: the jobs of the status, sorted by name.
 pub(super) async fn jobs(
     desk: &Desk,
     caller: &Caller,
@@ -141,7 +141,7 @@ pub(super) async fn job(
     }
 }
 
-/// The status as its verb has it. This process lives, so the supervisor does.
+/// Gathers the status like its verb. The supervisor is alive, or this process would not be.
 fn gather(store: &Store, shelf: &Shelf, job: Option<&str>) -> Result<Value, StoreError> {
     let moment = store.moment().map(Some)?;
     let overview = Overview::read(Some(store), true)?;
@@ -185,8 +185,8 @@ pub(super) async fn why(
     Ok(answer::json(StatusCode::OK, &explained))
 }
 
-/// `GET /v1/next`: what is planned, in the order of time; it has no further page, but a time from
-/// which on it is told.
+/// `GET /v1/next`: upcoming occurrences in order of time. There are no further pages; `from` sets
+/// where the list starts.
 pub(super) async fn next(
     desk: &Desk,
     caller: &Caller,
@@ -244,7 +244,7 @@ pub(super) async fn stats(
 }
 
 impl Shelf {
-    /// The jobs, for one thread.
+    /// Copies the jobs for the current thread.
     pub(super) fn jobs(&self) -> Jobs {
         Jobs::with(self.jobs.clone(), self.settings.clone())
     }

@@ -1,4 +1,4 @@
-//! What is there: paths, methods, and who may ask.
+//! The routes: paths, methods and the permission that each needs.
 
 mod add;
 mod adding;
@@ -19,10 +19,10 @@ use super::problem::{Kind, Problem, Result};
 use super::query;
 use crate::core::admission::{Act, Caller, List, Reach, Ruling, Whose};
 
-/// The path that is open to all.
+/// The only path that needs no permission.
 pub(super) const HEALTH: &str = "/healthz";
 
-/// Answers a request of a caller.
+/// Responds to a caller's request.
 pub(super) async fn answer(
     desk: &Desk,
     caller: &Caller,
@@ -102,7 +102,7 @@ async fn steer(
     change::steer(desk, caller, job, steer).await
 }
 
-/// Refuses what would change nothing.
+/// Refuses a body where none is used.
 fn bare(request: &Request<Incoming>) -> Result<()> {
     query::pairs(request.uri().query(), &[])?;
     match request.body().is_end_stream() {
@@ -111,12 +111,12 @@ fn bare(request: &Request<Incoming>) -> Result<()> {
     }
 }
 
-/// There is no such job.
+/// The problem of an unknown job.
 fn no_such_job(name: &str) -> Problem {
     Problem::new(Kind::NoSuchJob, format!("job `{name}`: no such job"))
 }
 
-/// Refuses other methods.
+/// Refuses all methods but these.
 fn only(request: &Request<Incoming>, methods: &[Method], allow: &'static str) -> Result<()> {
     if methods.contains(request.method()) {
         return Ok(());
@@ -125,7 +125,7 @@ fn only(request: &Request<Incoming>, methods: &[Method], allow: &'static str) ->
     Err(Problem { allow: Some(allow), ..Problem::new(Kind::MethodNotAllowed, detail) })
 }
 
-/// The number of a run.
+/// Parses the id of a run.
 fn number(text: &str) -> Result<i64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number).ok_or_else(|| {
@@ -134,7 +134,8 @@ fn number(text: &str) -> Result<i64> {
     })
 }
 
-/// How far an act on no run or on one may reach.
+/// Checks the permission for an act and returns its reach; `hidden` is the problem to report to a
+/// caller who may not learn of the object.
 fn permit(
     desk: &Desk,
     caller: &Caller,
@@ -160,7 +161,7 @@ fn permit(
     })
 }
 
-/// Whose a run is for a caller, by its owner.
+/// Returns whether a run is the caller's own.
 fn whose(caller: &Caller, owner: Option<&str>) -> Whose {
     match caller.name() {
         Some(name) if owner == Some(name.as_str()) => Whose::Own,

@@ -1,4 +1,4 @@
-//! `GET /v1/runs/ID`: a run, at once or when it has ended.
+//! `GET /v1/runs/ID`: a run, immediately or once it has ended.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::door::query;
 use crate::door::race;
 use crate::facts;
 
-/// Nobody waits for longer.
+/// The limit of `wait`.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 
-/// Answers it.
+/// Responds to the request.
 pub(super) async fn answer(
     desk: &Desk,
     caller: &Caller,
@@ -32,14 +32,14 @@ pub(super) async fn answer(
     if let Some(wait) = wait {
         let mut leaving = desk.control.leaving();
         let ended = timeout(wait, desk.waits.end_of(id));
-        // Whatever comes first: the run is told as it is then.
+        // Whichever comes first; the response shows the run as it is then.
         race::first(ended, leaving.wait_for(|leaving| *leaving)).await;
     }
     let run = desk.read(move |store, shelf| facts::run::read(store, &shelf.state_dir, id)).await?;
     Ok(answer::json(StatusCode::OK, &run.ok_or_else(hidden)?))
 }
 
-/// How long the answer may wait for the run's end.
+/// Parses how long to wait for the end of the run.
 fn wait(query: Option<&str>) -> Result<Option<Duration>> {
     let pairs = query::pairs(query, &["wait"])?;
     let Some((_, text)) = pairs.first() else {
