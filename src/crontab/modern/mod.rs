@@ -485,9 +485,12 @@ impl<'t> Line<'t> {
         self.tokens.iter().all(|token| matches!(token.kind, Kind::Word | Kind::Redirection))
     }
 
+    /// What follows, unless a jobfile would take it for an empty command.
     fn from(&self, at: usize) -> Result<Rest, &'static str> {
-        let start = self.tokens.get(at).map(|token| token.start);
-        start.map(Rest::From).ok_or("nothing follows it")
+        let rest = self.tokens.get(at..).unwrap_or_default();
+        let is_blank = rest.iter().all(|token| token.text.trim().is_empty());
+        let first = rest.first().filter(|_| !is_blank);
+        first.map(|token| Rest::From(token.start)).ok_or("nothing follows it")
     }
 }
 

@@ -68,6 +68,8 @@ fn keys_replace_the_programs_that_a_command_begins_with() {
 fn what_a_key_would_not_mean_stays() {
     for command in [
         "cd /srv; a",
+        "umask 0777; \u{b} ",
+        "nice \u{3000}",
         "cd /srv && a || b",
         "cd /srv && a; b",
         "cd /srv && a &",
