@@ -216,7 +216,7 @@ pub(super) fn depth(queue: &Queue) -> Option<Plot> {
 pub(super) fn deepest(queue: &Queue) -> String {
     let now = queue.depth.last().copied().unwrap_or(0);
     let most = queue.depth.iter().copied().max().unwrap_or(0);
-    format!("{most} at the most, {now} now")
+    format!("{most} at the most, {now} now, counted every 15 minutes")
 }
 
 /// The last Monday of a calendar's weeks, and where a day is in it: its column and row.

@@ -82,9 +82,9 @@ pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
         exported: Exported::default(),
     };
     writer.comment(
-        "Made by `jobctl export crontab`. Each command gets only HOME, LOGNAME, SHELL and",
+        "Made by `jobctl export crontab`. Besides the variables below, each command gets only",
     );
-    writer.comment("PATH=/usr/bin:/bin, as cron sets them.");
+    writer.comment("HOME, LOGNAME, SHELL and PATH=/usr/bin:/bin, as cron sets them.");
     for (name, text) in std::mem::take(&mut writer.common) {
         writer.line(&format!("{name}={}", command::value(text)));
         writer.common.insert(name, text);
@@ -167,7 +167,8 @@ impl Writer<'_> {
             self.comment(text);
         }
         for remark in &remarks.list {
-            self.comment(&format!("not exported: {}: {}", remark.key, remark.text));
+            let label = if remark.is_refusal { "not exported" } else { "note" };
+            self.comment(&format!("{label}: {}: {}", remark.key, remark.text));
         }
         if is_active {
             self.environment(export);
