@@ -78,7 +78,7 @@ pub(super) fn by_token(headers: &HeaderMap, tokens: &[Token]) -> Result<Option<C
     let found = text.and_then(|(_, text)| find(text.trim(), tokens));
     match found {
         Some(name) => Ok(Some(Caller::Token(name.into()))),
-        None => Err(Problem::new(Kind::Unauthorized, "the token is not known here")),
+        None => Err(Problem::new(Kind::Unauthorized, "unknown token")),
     }
 }
 

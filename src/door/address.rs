@@ -42,8 +42,11 @@ pub(super) fn check(way: Way, headers: &HeaderMap, has_token: bool) -> Result<()
     let host = one(headers, HOST.as_str())?;
     if !host.is_some_and(|host| is_own(host, own)) {
         let host = host.unwrap_or_default();
-        return Err(Problem::new(Kind::WrongHost, format!("Host `{host}`: not listened on"))
-            .hint(format!("use http://{own}/")));
+        return Err(Problem::new(
+            Kind::WrongHost,
+            format!("Host `{host}`: not an address of this server"),
+        )
+        .hint(format!("use http://{own}/")));
     }
     if has_token {
         return Ok(());
@@ -54,7 +57,10 @@ pub(super) fn check(way: Way, headers: &HeaderMap, has_token: bool) -> Result<()
         (None, None) => true,
     };
     if !is_same {
-        return Err(Problem::new(Kind::CrossOrigin, "the request comes from a page of elsewhere"));
+        return Err(Problem::new(
+            Kind::CrossOrigin,
+            "the request comes from a page of another site",
+        ));
     }
     Ok(())
 }
@@ -67,7 +73,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>> {
         (None, _) => Ok(None),
         (Some(Ok(value)), None) => Ok(Some(value)),
         (Some(_), _) => {
-            Err(Problem::new(Kind::BadRequest, format!("`{name}` is given twice or is no text")))
+            Err(Problem::new(Kind::BadRequest, format!("`{name}` is given twice or is not text")))
         }
     }
 }

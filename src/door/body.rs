@@ -54,8 +54,8 @@ pub(super) fn form(headers: &HeaderMap, is_empty: bool) -> Result<Form> {
         Some(kind) if kind.eq_ignore_ascii_case(JSON) => Ok(Form::Json),
         Some(kind) if kind.eq_ignore_ascii_case(NDJSON) => Ok(Form::Ndjson),
         Some(_) | None => {
-            let detail = format!("Content-Type `{}`: not taken here", kind.unwrap_or_default());
-            let hint = format!("send `Content-Type: {JSON}`, or {NDJSON} for an item a line");
+            let detail = format!("Content-Type `{}`: not supported", kind.unwrap_or_default());
+            let hint = format!("send `Content-Type: {JSON}`, or {NDJSON} for one item per line");
             Err(Problem::new(Kind::UnsupportedType, detail).hint(hint))
         }
     }
@@ -70,7 +70,7 @@ impl Bodies {
     /// Reads a body of at most `max` bytes.
     pub(super) async fn read(&self, body: Incoming, max: usize) -> Result<Held<'_>> {
         let too_large = || {
-            let detail = format!("the body has more than {} MiB", max >> 20);
+            let detail = format!("the body is larger than {} MiB", max >> 20);
             Problem::new(Kind::TooLarge, detail)
         };
         if body.size_hint().lower() > max as u64 {
@@ -96,7 +96,7 @@ impl Bodies {
             }
             let count = u32::try_from(piece.len()).map_err(|_| too_large())?;
             let permits = self.0.try_acquire_many(count).map_err(|_| {
-                Problem::new(Kind::Busy, "the bodies under way have 32 MiB").retry_after(1)
+                Problem::new(Kind::Busy, "all request bodies together exceed 32 MiB").retry_after(1)
             })?;
             match &mut held._permits {
                 Some(own) => own.merge(permits),
@@ -109,9 +109,9 @@ impl Bodies {
 }
 
 fn too_slow() -> Problem {
-    Problem::new(Kind::BadRequest, "the body did not come in time")
+    Problem::new(Kind::BadRequest, "the body did not arrive in time")
 }
 
 fn broken_off() -> Problem {
-    Problem::new(Kind::BadRequest, "the body broke off")
+    Problem::new(Kind::BadRequest, "the body is incomplete")
 }

@@ -94,7 +94,7 @@ impl Desk {
         let work = move || shelf.read(|store| read(store, &shelf));
         match tokio::task::spawn_blocking(work).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(Problem::new(Kind::Busy, "it was not read").retry_after(1)),
+            Err(_) => Err(Problem::new(Kind::Busy, "the store was not read").retry_after(1)),
         }
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn read(text: &[u8], job: &Job, clock: (&Zone, Wall)) -> Result<(Opti
         bytes("stdin_base64", &text)
     })?;
     if input.as_ref().is_some_and(|input| input.len() > INPUT_MAX) {
-        return Err(Problem::new(Kind::TooLarge, "`stdin` has more than 16 MiB")
+        return Err(Problem::new(Kind::TooLarge, "`stdin` is larger than 16 MiB")
             .hint("write it to a file and pass the file's name as an argument"));
     }
     check_key(body.key.as_deref())?;
@@ -130,7 +130,7 @@ fn check_key(key: Option<&str>) -> Result<()> {
     match key {
         Some("") => Err(invalid("`key` is empty".to_owned())),
         Some(key) if key.len() > ARGUMENT_MAX || key.contains('\0') => {
-            Err(invalid("`key` has more than 131,071 bytes, or a NUL".to_owned()))
+            Err(invalid("`key` is longer than 131,071 bytes or contains a NUL".to_owned()))
         }
         Some(_) | None => Ok(()),
     }

@@ -87,16 +87,16 @@ impl Kind {
             Self::NoSuchJob => ("no-such-job", 404, "There is no such job"),
             Self::NoSuchRun => ("no-such-run", 404, "There is no such run"),
             Self::MethodNotAllowed => {
-                ("method-not-allowed", 405, "The resource does not have this method")
+                ("method-not-allowed", 405, "The resource does not support this method")
             }
             Self::KeyHeld => ("key-held", 409, "Another run has the key"),
-            Self::WrongState => ("wrong-state", 409, "The state of the run forbids it"),
-            Self::TooLarge => ("too-large", 413, "The body is too long"),
-            Self::UnsupportedType => ("unsupported-type", 415, "The body is of another type"),
-            Self::WrongHost => ("wrong-host", 421, "The host is not this one"),
+            Self::WrongState => ("wrong-state", 409, "The state of the run does not allow this"),
+            Self::TooLarge => ("too-large", 413, "The body is too large"),
+            Self::UnsupportedType => ("unsupported-type", 415, "The content type is not supported"),
+            Self::WrongHost => ("wrong-host", 421, "The host is not an address of this server"),
             Self::Invalid => ("invalid", 422, "The item is not valid"),
-            Self::BacklogFull => ("backlog-full", 429, "Too many runs wait"),
-            Self::Busy => ("busy", 503, "Too many requests are under way"),
+            Self::BacklogFull => ("backlog-full", 429, "Too many runs are waiting"),
+            Self::Busy => ("busy", 503, "Too many requests are in progress"),
             Self::StoreUnavailable => ("store-unavailable", 503, "The store is not available"),
             Self::LoopStopped => ("loop-stopped", 503, "The supervisor does not respond"),
         }

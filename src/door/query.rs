@@ -19,8 +19,8 @@ pub(super) fn pairs(query: Option<&str>, known: &[&str]) -> Result<Vec<(String, 
         if !known.contains(&name.as_str()) {
             let problem = Problem::new(Kind::BadRequest, format!("`{name}`: no such parameter"));
             return Err(match known {
-                [] => problem.hint("this resource has no parameters"),
-                _ => problem.hint(format!("known are {}", known.join(", "))),
+                [] => problem.hint("this resource takes no parameters"),
+                _ => problem.hint(format!("known parameters: {}", known.join(", "))),
             });
         }
         if pairs.iter().any(|(other, _)| *other == name) {

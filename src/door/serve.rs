@@ -242,7 +242,10 @@ async fn admitted(desk: &Desk, client: &Client, request: Request<Incoming>) -> R
     };
     let is_open = request.uri().path() == routes::HEALTH;
     if *caller == Caller::Unknown && client.way.is_from_elsewhere() && !is_open {
-        return Err(Problem::new(Kind::Unauthorized, "other machines need a token"));
+        return Err(Problem::new(
+            Kind::Unauthorized,
+            "a request from another machine needs a token",
+        ));
     }
     routes::answer(desk, &caller, request).await
 }

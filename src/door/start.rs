@@ -95,7 +95,7 @@ fn jobs_of(sources: Vec<(String, String)>) -> io::Result<Jobfile> {
     let source = |(path, text): (String, String)| Source { path: path.into(), text };
     let sources: Vec<Source> = sources.into_iter().map(source).collect();
     with_environment(|env| jobfile::load_sources(&sources, env))
-        .map_err(|_| io::Error::other("the jobfile is not as it was"))
+        .map_err(|_| io::Error::other("the jobfile does not load any more"))
 }
 
 /// Receives the messages that the supervisor sent before it started this process.
@@ -112,14 +112,15 @@ fn receive() -> io::Result<Charge> {
     let count: usize = std::str::from_utf8(said)
         .ok()
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| io::Error::other("the supervisor is of another version"))?;
+        .ok_or_else(|| io::Error::other("the supervisor has a different version"))?;
     let mut descriptors = first.descriptors.into_iter();
-    let text = descriptors.next().ok_or_else(|| io::Error::other("there is no jobfile"))?;
+    let text =
+        descriptors.next().ok_or_else(|| io::Error::other("the supervisor sent no jobfile"))?;
     let mut sockets: Vec<OwnedFd> = descriptors.collect();
     while sockets.len() < count {
         let more = next(&mut buffer)?;
         if more.descriptors.is_empty() {
-            return Err(io::Error::other("there are fewer sockets than were said"));
+            return Err(io::Error::other("the supervisor sent too few sockets"));
         }
         sockets.extend(more.descriptors);
     }

@@ -66,7 +66,7 @@ impl Writer {
 }
 
 fn busy() -> Problem {
-    Problem::new(Kind::Busy, "too much waits to be written").retry_after(1)
+    Problem::new(Kind::Busy, "too many changes are waiting to be written").retry_after(1)
 }
 
 struct Thread {

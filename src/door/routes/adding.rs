@@ -137,7 +137,7 @@ pub(super) async fn add_one(desk: &Desk, mut order: Order) -> Result<(Added, Run
         .await?;
     let found = outcome.map_err(|refused| refused.problem(&job))?;
     found.ok_or_else(|| {
-        Problem::new(Kind::StoreUnavailable, "the run is not in the store").retry_after(1)
+        Problem::new(Kind::StoreUnavailable, "the added run is not in the store").retry_after(1)
     })
 }
 
@@ -159,7 +159,7 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
     else {
         let detail = "more than 1,000 items, or 1 MiB of arguments, in different ways";
         return Err(Problem::new(Kind::Invalid, detail)
-            .hint("give all lines the same members but for args, stdin and key"));
+            .hint("give all lines the same members apart from args, stdin and key"));
     };
     let work = move || -> Result<Outcome> {
         let addition = match order.addition(&options) {
@@ -179,7 +179,7 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
         })
     };
     let outcome = tokio::task::spawn_blocking(work).await;
-    let broken = |_| Problem::new(Kind::Busy, "it was not written").retry_after(1);
+    let broken = |_| Problem::new(Kind::Busy, "the runs were not added").retry_after(1);
     outcome.map_err(broken)??.map_err(|refused| refused.problem(&job))
 }
 

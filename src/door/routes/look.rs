@@ -39,7 +39,10 @@ pub(super) async fn runs(
     let owner = match may_look(desk, caller) {
         Ok(Reach::All) => None,
         Ok(Reach::Own) | Err(_) => Some(caller.name().ok_or_else(|| {
-            Problem::new(Kind::Unauthorized, "no account and no token: there are no own runs")
+            Problem::new(
+                Kind::Unauthorized,
+                "no token and no known user: there are no runs to show",
+            )
         })?),
     };
     let limit = asked.limit()?;
@@ -61,11 +64,12 @@ fn filter(desk: &Desk, asked: &Asked) -> Result<Filter> {
         State::parse(text).ok_or_else(|| {
             let words: Vec<&str> = State::ALL.iter().map(|state| state.word()).collect();
             let problem = Problem::new(Kind::BadRequest, format!("`state={text}`: no such state"));
-            problem.hint(format!("known are {}", words.join(", ")))
+            problem.hint(format!("known states: {}", words.join(", ")))
         })
     };
     let before = |text: &str| {
-        text.parse().map_err(|_| Problem::new(Kind::BadRequest, "`cursor` is not one of this list"))
+        text.parse()
+            .map_err(|_| Problem::new(Kind::BadRequest, "`cursor` does not belong to this list"))
     };
     let failed = match asked.get("failed") {
         None | Some("false") => false,

@@ -107,7 +107,7 @@ fn bare(request: &Request<Incoming>) -> Result<()> {
     query::pairs(request.uri().query(), &[])?;
     match request.body().is_end_stream() {
         true => Ok(()),
-        false => Err(Problem::new(Kind::BadRequest, "this request has no body")),
+        false => Err(Problem::new(Kind::BadRequest, "this request takes no body")),
     }
 }
 
@@ -121,7 +121,7 @@ fn only(request: &Request<Incoming>, methods: &[Method], allow: &'static str) ->
     if methods.contains(request.method()) {
         return Ok(());
     }
-    let detail = format!("{}: takes {allow}", request.uri().path());
+    let detail = format!("{}: supports only {allow}", request.uri().path());
     Err(Problem { allow: Some(allow), ..Problem::new(Kind::MethodNotAllowed, detail) })
 }
 
@@ -130,7 +130,7 @@ fn number(text: &str) -> Result<i64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number).ok_or_else(|| {
         Problem::new(Kind::NoSuchRun, format!("run `{text}`: no such run"))
-            .hint("a run is named by its number")
+            .hint("a run id is a number")
     })
 }
 
@@ -155,7 +155,7 @@ fn permit(
     };
     Err(match caller.name() {
         None => {
-            Problem::new(Kind::Unauthorized, format!("no account and no token: {key} names none"))
+            Problem::new(Kind::Unauthorized, format!("no token and no known user: not in {key}"))
         }
         Some(name) => Problem::new(Kind::Forbidden, format!("{name}: not in {key}")),
     })
