@@ -1,5 +1,5 @@
-//! Large additions: items are put down out of sight in portions, and all of them come into sight in
-//! one small commit, or none.
+//! Large additions: items are staged invisibly in portions, then one small commit makes all of them
+//! visible, or none.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,9 +17,9 @@ use crate::store::{
 pub(crate) enum AddError {
     /// The store failed.
     Store(StoreError),
-    /// The state directory does not take a lock.
+    /// The state directory cannot be locked.
     Directory(io::Error),
-    /// The store was restored while the items were put down.
+    /// The store was restored while the items were being staged.
     Restored,
 }
 
@@ -43,20 +43,21 @@ impl From<StoreError> for AddError {
 
 type Result<T, E = AddError> = std::result::Result<T, E>;
 
-/// So many items, and so many bytes of arguments, are one transaction of a few milliseconds.
+/// Up to this many items, and bytes of arguments, are added in one transaction of a few
+/// milliseconds.
 const DIRECT_ITEMS_MAX: usize = 1000;
 const DIRECT_BYTES_MAX: usize = 1 << 20;
 
-/// Whether the items come into sight in the end.
+/// Whether the items become visible in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aim {
-    /// They do.
+    /// They do: `enqueue`.
     Add,
-    /// All is done but for that, and undone.
+    /// Everything but the last step is done, then undone: `enqueue --dry-run`.
     Rehearse,
 }
 
-/// Adds items to a store that is there, all or none.
+/// Adds items to an existing store, all or none.
 pub(crate) fn add(
     store: &mut Store,
     state_dir: &Path,
@@ -84,7 +85,7 @@ fn size(item: &NewItem) -> usize {
     item.args.iter().map(Vec::len).sum()
 }
 
-/// What ends a rehearsal: its answer, or an error of the store.
+/// What ends a rehearsal: its result, or an error of the store.
 enum Rehearsal {
     Answer(Enqueued),
     Failed(StoreError),
@@ -96,7 +97,7 @@ impl From<StoreError> for Rehearsal {
     }
 }
 
-/// Adds the items to the store as it is, and undoes that.
+/// Adds the items to the store in a transaction and rolls it back.
 fn rehearse(
     store: &mut Store,
     addition: &Addition<'_>,
@@ -111,7 +112,7 @@ fn rehearse(
     }
 }
 
-/// Why a batch came to nothing.
+/// Why a batch added nothing.
 enum Stopped {
     Refused(Enqueued),
     Failed(AddError),
@@ -149,7 +150,7 @@ fn add_in_portions(
     let mut adding = Adding { addition, batch, added: Vec::new(), new: 0, instead: 0 };
     let answer = adding.put_down(store, items).and_then(|()| adding.show(store, aim));
     if answer.is_err() || aim == Aim::Rehearse {
-        // What this cannot take away is the supervisor's.
+        // The supervisor removes what this cannot.
         let dropped: Result<(), StoreError> = PORTIONS.each(
             store,
             |store| Ok(store.drop_batch(batch)?.then_some(((), 0))),
@@ -173,14 +174,14 @@ impl Stopped {
     }
 }
 
-/// A batch under way.
+/// A batch in progress.
 struct Adding<'a> {
     addition: &'a Addition<'a>,
     batch: Batch,
     added: Vec<Added>,
-    /// How many runs it has.
+    /// The number of new runs.
     new: i64,
-    /// How many runs that wait it replaces.
+    /// The number of waiting runs that it replaces.
     instead: i64,
 }
 
@@ -201,7 +202,7 @@ impl Adding<'_> {
                 let staged = store.stage_item(batch, addition, &item)?;
                 if let Staged::Run(_) = staged {
                     more.set(more.get() + 1);
-                    // Not at each one: it is decided in the end, and this only saves the work.
+                    // An early check that saves work; the last step decides.
                     if more.get() % 1000 == 0
                         && let Some(waiting) = store.is_backlog_full(addition, more.get())?
                     {
@@ -214,7 +215,7 @@ impl Adding<'_> {
         )
     }
 
-    /// Notes what became of the next item.
+    /// Records the result of the next item.
     fn note(&mut self, staged: Staged) -> Result<(), Stopped> {
         let (id, existing) = match staged {
             Staged::Run(id) => (id, false),
@@ -233,8 +234,8 @@ impl Adding<'_> {
         Ok(())
     }
 
-    /// Settles keys that others have taken meanwhile, until none is left in the transaction that
-    /// shows all.
+    /// Settles the keys that other runs have taken in the meantime, until the transaction that
+    /// makes the items visible finds none.
     fn show(&mut self, store: &mut Store, aim: Aim) -> Result<(), Stopped> {
         let (batch, addition) = (self.batch, self.addition);
         loop {
@@ -272,7 +273,7 @@ impl Adding<'_> {
         }
     }
 
-    /// Notes what became of items whose keys others have taken.
+    /// Records the results of items whose keys other runs have taken.
     fn note_settled(&mut self, settled: HashMap<i64, Staged>) -> Result<(), Stopped> {
         if settled.is_empty() {
             return Ok(());
@@ -281,7 +282,7 @@ impl Adding<'_> {
             match settled.get(&added.id) {
                 None | Some(Staged::Run(_)) => {}
                 Some(Staged::Instead(_)) => self.instead += i64::from(!added.existing),
-                // Also for a later item of this batch that has the same key: its run is gone.
+                // This also applies to a later item of the batch with the same key: its run is gone.
                 Some(Staged::Existing(by)) => {
                     self.new -= i64::from(!added.existing);
                     *added = Added { id: *by, existing: true };

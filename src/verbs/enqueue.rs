@@ -1,32 +1,32 @@
-//! What an addition is, by the wish of who adds and the policy of the job.
+//! Builds an addition from the caller's options and the policy of the job.
 
 use crate::core::job::Job;
 use crate::core::run::Cause;
 use crate::core::time::Wall;
 use crate::store::{Addition, Author, Conditions, OnConflict};
 
-/// What somebody who adds items may ask for.
+/// The options of whoever adds items.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish<'a> {
-    /// Who adds them.
+    /// Who adds the items.
     pub(crate) author: Author<'a>,
-    /// When they may start; none, and what is past: at once.
+    /// The earliest start; `None` or a time in the past means immediately.
     pub(crate) due_at: Option<Wall>,
-    /// Cancelled if not started before.
+    /// When the runs are cancelled if they have not started.
     pub(crate) expires_at: Option<Wall>,
-    /// Instead of the job's priority.
+    /// Overrides the job's priority.
     pub(crate) priority: Option<i8>,
-    /// The runs they wait for.
+    /// The ids of the runs that have to succeed first.
     pub(crate) after: &'a [i64],
-    /// What happens to an item whose key is held.
+    /// What to do with an item whose key another run holds.
     pub(crate) on_conflict: OnConflict,
 }
 
-/// They would have to be started before they may start.
+/// The error of items that would expire before their earliest start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExpiresTooSoon;
 
-/// The addition that is meant.
+/// Makes the addition.
 pub(crate) fn addition<'a>(
     job: &'a Job,
     wish: &Wish<'a>,

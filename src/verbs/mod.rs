@@ -1,5 +1,5 @@
-//! What changes the store on somebody's word, as far as command line and door do it alike. Prints
-//! nothing, and knows neither options nor HTTP.
+//! The changes of the store that the command line and the door share. Prints nothing and knows
+//! neither options nor HTTP.
 
 pub(crate) mod batch;
 pub(crate) mod enqueue;

@@ -1,8 +1,8 @@
-//! Work on many rows in portions that are short by the clock: whatever a verb is given, others have
-//! the store between two of them.
+//! Work on many rows in portions that are limited by time, so that other processes can use the
+//! store between two of them however much a verb has to do.
 //!
-//! A portion is a transaction. What it did is told when it is on disk, and stays when a later one
-//! fails.
+//! A portion is a transaction. Its results are reported once it is on disk, and remain when a later
+//! portion fails.
 
 use std::time::Duration;
 
@@ -10,37 +10,38 @@ use crate::core::time::Mono;
 use crate::os::{clock, poll};
 use crate::store::{Store, StoreError};
 
-/// How long a portion works. With what it takes to put it on disk it holds the lock for 50 ms at
-/// the most, also on a busy machine.
+/// How long a portion works. Including the sync it holds the lock for at most 50 ms, even on a busy
+/// machine.
 const PORTION: Duration = Duration::from_millis(15);
 
-/// What a portion puts on disk at the most, in bytes that are known beforehand: their sync is a
+/// How many bytes, as far as they are known beforehand, a portion writes at most: syncing them is
 /// part of its time.
 const PORTION_BYTES: usize = 1 << 20;
 
-/// How long the lock is free after that: three looks of whoever waits for it.
+/// How long the lock is free between two portions: enough for a waiting process to poll it three
+/// times.
 const GAP: Duration = Duration::from_millis(3);
 
-/// The clock of the portions, and how they are kept apart.
+/// The clock that limits portions, and the pause between them.
 #[derive(Clone, Copy)]
 pub(crate) struct Portions<'a> {
     clock: &'a dyn Fn() -> Mono,
     rest: &'a dyn Fn(Duration),
 }
 
-/// Portions by the clock of the machine.
+/// Portions limited by the system's clock.
 pub(crate) const PORTIONS: Portions<'static> = Portions {
     clock: &|| clock::now().mono,
     rest: &|span| {
-        // A signal may shorten it, which costs somebody else a millisecond.
+        // A signal may cut the pause short, which is harmless.
         let _ = poll::wait(&mut [], Some(span));
     },
 };
 
 impl Portions<'_> {
-    /// Does steps until there is none any more, some in a transaction; what they did is told when
-    /// it is on disk. A step answers with what it did and how many bytes it wrote, as far as they
-    /// are more than a row. An error undoes the portion that it comes from, and ends it.
+    /// Runs steps until none is left, several per transaction, and reports their results once they
+    /// are on disk. A step returns its result and how many bytes it wrote beyond a row. An error
+    /// rolls back the current portion and ends the work.
     pub(crate) fn each<T, E>(
         &self,
         store: &mut Store,
@@ -60,8 +61,8 @@ impl Portions<'_> {
         }
     }
 
-    /// The steps of one portion, and whether they were the last ones. At least one, so that it goes
-    /// on however slow the machine is.
+    /// Runs the steps of one portion; returns whether they were the last ones. It runs at least
+    /// one, so that even a slow machine makes progress.
     fn portion<T, E>(
         &self,
         store: &mut Store,
