@@ -1,11 +1,11 @@
-//! What only the door asks of the store.
+//! The queries that only the door needs.
 
 use super::sql::Ask;
 use super::{Store, StoreError};
 use crate::core::run::State;
 
 impl Store {
-    /// Returns whose own a run is: who added it by the job's `enqueue_by`.
+    /// Returns the owner of a run: the caller who added it by the job's `enqueue_by`.
     pub(crate) fn owner(&self, run: i64) -> Result<Option<String>, StoreError> {
         self.one(
             "read the owner of a run",
@@ -15,15 +15,15 @@ impl Store {
         )
     }
 
-    /// Returns whether a run has ended, or is not there.
+    /// Returns whether a run has ended or does not exist.
     pub(crate) fn has_ended(&self, run: i64) -> Result<bool, StoreError> {
         let state: Option<State> =
             self.one("read a run", "SELECT state FROM run WHERE id = ?1", [run])?;
         Ok(state.is_none_or(State::is_ended))
     }
 
-    /// Does several verbs within a transaction: where their answer is an error, all of them are
-    /// undone, and the transaction goes on.
+    /// Runs several verbs within a transaction. If they return an error, their changes are rolled
+    /// back and the transaction continues.
     pub(crate) fn attempt<T, E>(
         &mut self,
         verbs: impl FnOnce(&mut Self) -> Result<Result<T, E>, StoreError>,

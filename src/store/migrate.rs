@@ -1,5 +1,5 @@
-//! Turns a store of an earlier version into one of a later version: steps give the tables their new
-//! columns, and what else the later schema has is made anew from it. Rows are left alone.
+//! Migrates a store from an earlier version: steps add new columns to the tables, and everything
+//! else is recreated from the new schema. Rows are not changed.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use super::open::classify;
 use super::schema::{VERSION, migratable, statements, steps};
 use super::{Store, StoreError};
 
-/// An entry of a schema: type, name, table, and the text that made it.
+/// An entry of a schema: type, name, table, and the SQL that created it.
 pub(super) type Entry = (String, String, String, Option<String>);
 
 impl Store {
-    /// Makes a store of an earlier version one of this version, in one transaction.
+    /// Migrates the store to this version in one transaction.
     pub(super) fn migrate(&mut self) -> Result<(), StoreError> {
         let path = self.path.clone();
         let failed = |error| classify(&path, "migrate the store", error);
@@ -29,7 +29,7 @@ impl Store {
     }
 }
 
-/// Migrates the tables within a transaction of the caller's, who writes the version.
+/// Migrates the tables within the caller's transaction; the caller writes the version.
 fn migrate(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     steps(from, to).try_for_each(|step| conn.execute_batch(step))?;
     let (former, own) = (made(from)?, made(to)?);
@@ -39,7 +39,7 @@ fn migrate(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     let known: BTreeSet<_> = names(&former).union(&names(&own)).cloned().collect();
     for entry in entries_of(conn)?.iter().filter(|entry| !own.contains(entry)) {
         let (kind, name, _, text) = entry;
-        // A table has its columns by now, and an index without a text belongs to its table.
+        // Tables already have their columns, and an index without SQL belongs to its table.
         if kind != "table" && text.is_some() && known.contains(name) {
             conn.execute_batch(&format!("DROP {kind} \"{name}\""))?;
         }
@@ -49,8 +49,8 @@ fn migrate(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     missing.filter_map(|(.., text)| text.as_ref()).try_for_each(|text| conn.execute_batch(text))
 }
 
-/// Returns every entry that jobctl can have made in a store of a version, whether it was made or
-/// migrated.
+/// Returns every entry that jobctl can have created in a store of a version, whether the store was
+/// new or migrated.
 pub(super) fn entries_of_version(version: i64) -> rusqlite::Result<BTreeSet<Entry>> {
     let mut entries: BTreeSet<Entry> = made(version)?.into_iter().collect();
     for origin in migratable().filter(|origin| *origin < version) {
@@ -61,7 +61,7 @@ pub(super) fn entries_of_version(version: i64) -> rusqlite::Result<BTreeSet<Entr
     Ok(entries)
 }
 
-/// The entries of a new store of a version, in the order in which they are made.
+/// Returns the entries of a new store of a version in their order of creation.
 fn made(version: i64) -> rusqlite::Result<Vec<Entry>> {
     entries_of(&store_of(version)?)
 }

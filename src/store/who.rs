@@ -1,11 +1,11 @@
-//! Who added a run, and whether it is that one's own.
+//! The authors of runs, and which runs they own.
 
 use rusqlite::{Connection, params};
 
 use super::sql::Ask;
 use super::types::Author;
 
-/// The number of an author, who has a row from now on; none of nobody.
+/// Returns the id of an author, adding a row if needed; `None` for [`Author::Nobody`].
 pub(super) fn number(tx: &Connection, author: Author<'_>) -> rusqlite::Result<Option<i64>> {
     let (name, owns) = match author {
         Author::Nobody => return Ok(None),
@@ -20,8 +20,8 @@ pub(super) fn number(tx: &Connection, author: Author<'_>) -> rusqlite::Result<Op
     Ok(Some(tx.last_insert_rowid()))
 }
 
-/// Returns whether a run is in the reach of an author: who adds runs of his own may wait for those
-/// and replace them, and no others.
+/// Returns whether an author may wait for a run and replace it. An owner may do so only with their
+/// own runs.
 pub(super) fn may_touch(tx: &Connection, author: Author<'_>, run: i64) -> rusqlite::Result<bool> {
     match author {
         Author::Nobody | Author::Named(_) => Ok(true),
