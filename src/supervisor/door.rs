@@ -1,9 +1,8 @@
-//! The door's sockets and its process: opened, started, started again, and ended here. What it
-//! does with them is its own matter.
+//! Opens the door's sockets, and starts, restarts and stops its process.
 //!
-//! The sockets stay while doors come and go, so a restart refuses no connection. The loop never
-//! waits for a door: sockets are opened by an errand, messages are sent without waiting, and a
-//! door that is stopped or killed costs nobody else anything.
+//! The sockets stay open across restarts, so no connection is refused. The loop never waits for a
+//! door: an errand opens the sockets, messages are sent without blocking, and a door that hangs or
+//! is killed does not affect the jobs.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,48 +22,49 @@ use crate::core::time::{Mono, Now};
 use crate::os::listener::{self, Bound};
 use crate::os::{file, process, socket};
 
-/// Before a socket that could not be opened is tried again.
+/// The delay before opening a socket is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
-/// Before a door that has ended is started again; doubled up to the limit as long as none is ready.
+/// The delay before a door is restarted; doubles up to the limit as long as none becomes ready.
 const START_AGAIN: Duration = Duration::from_millis(100);
 const START_AGAIN_MAX: Duration = Duration::from_secs(30);
 
-/// How long a door that was told to end may take for what it has begun.
+/// How long a door may take to finish its requests after it was told to stop.
 const LEAVING_MAX: Duration = Duration::from_secs(30);
 
-/// Between two looks at what a door says: it cannot keep the loop busy.
+/// The minimum interval between two reads of a door's messages, so that they cannot keep the loop
+/// busy.
 const HEAR_EVERY: Duration = Duration::from_millis(20);
 
-/// The longest message of a door.
+/// The limit of a door's message in bytes.
 const MESSAGE_MAX: usize = 64;
 
-/// Descriptors of a message besides the first one's jobfile.
+/// Sockets per message; the first message also carries the jobfile.
 const SOCKETS_PER_MESSAGE: usize = socket::DESCRIPTORS_MAX - 1;
 
-/// What a door is told.
+/// What a door is started with.
 #[derive(Debug)]
 pub(crate) struct Charge {
     listen: Box<[Listen]>,
-    /// What it reads: the last good jobfile and where things are, in memory that nobody can change.
+    /// The brief that it reads, in sealed memory.
     text: OwnedFd,
 }
 
 impl Charge {
-    /// Makes one of what the door is to read.
+    /// Seals the text of the brief.
     pub(crate) fn new(listen: &[Listen], text: &[u8]) -> io::Result<Self> {
         Ok(Self { listen: listen.into(), text: file::sealed_memory(text)? })
     }
 }
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 struct Socket {
     listen: Listen,
     bound: Held,
 }
 
-/// How it is held.
+/// The descriptor; with a unix socket, also what removes its file.
 #[derive(Debug)]
 enum Held {
     Unix(Bound),
@@ -98,18 +98,18 @@ impl Drop for Socket {
     }
 }
 
-/// A door that runs.
+/// A running door.
 #[derive(Debug)]
 struct Running {
-    /// Its end is the sign to leave.
+    /// Closing it tells the door to stop.
     control: OwnedFd,
     pidfd: OwnedFd,
-    /// It serves.
+    /// Whether it has reported that it serves.
     is_ready: bool,
     heard: Mono,
 }
 
-/// A door that was told to end.
+/// A door that was told to stop.
 #[derive(Debug)]
 struct Leaving {
     pidfd: OwnedFd,
@@ -118,7 +118,7 @@ struct Leaving {
 
 type Opened = Vec<(Listen, io::Result<Socket>)>;
 
-/// Looks after the door.
+/// Runs the door.
 #[derive(Debug)]
 pub(crate) struct Doorkeeper {
     exe: PathBuf,
@@ -127,7 +127,7 @@ pub(crate) struct Doorkeeper {
     sockets: Vec<Socket>,
     opening: Errand<Opened>,
     open_deadline: Option<Mono>,
-    /// What was said of each socket that could not be opened.
+    /// The error logged for each socket that could not be opened.
     faults: Vec<(Listen, String)>,
     running: Option<Running>,
     start_deadline: Option<Mono>,
@@ -136,7 +136,7 @@ pub(crate) struct Doorkeeper {
 }
 
 impl Doorkeeper {
-    /// Has the sockets that the service manager has passed, and starts doors from `exe`.
+    /// Takes the sockets that the service manager has passed; `exe` is the program to start.
     pub(crate) fn new(exe: PathBuf, passed: Vec<OwnedFd>) -> Self {
         Self {
             exe,
@@ -153,7 +153,7 @@ impl Doorkeeper {
         }
     }
 
-    /// What becomes readable when a door says something or has ended.
+    /// Returns the descriptors that become readable when a door sends a message or ends.
     pub(crate) fn descriptors(&self, now: Now) -> impl Iterator<Item = BorrowedFd<'_>> {
         let running = self.running.iter().flat_map(move |running| {
             let is_heard = running.heard + HEAR_EVERY <= now.mono;
@@ -163,7 +163,7 @@ impl Doorkeeper {
         running.chain(self.leaving.iter().map(|leaving| leaving.pidfd.as_fd()))
     }
 
-    /// How long there will be nothing to do, unless a descriptor becomes readable.
+    /// Returns how long there is nothing to do unless a descriptor becomes readable.
     pub(crate) fn next_wait(&self, now: Now) -> Option<Duration> {
         let heard = self.running.as_ref().map(|running| running.heard + HEAR_EVERY);
         [self.open_deadline, self.start_deadline]
@@ -175,7 +175,7 @@ impl Doorkeeper {
             .min()
     }
 
-    /// Does what is to be done now.
+    /// Does what is due now.
     pub(crate) fn step(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         self.look_at_leaving(now);
         self.take_charge(supervisor.door_charge(), now);
@@ -184,13 +184,13 @@ impl Doorkeeper {
         self.start(supervisor, now);
     }
 
-    /// Tells the door to end, and gives its sockets up.
+    /// Tells the door to stop, and closes its sockets.
     pub(crate) fn close(&mut self) {
         self.running = None;
         self.sockets.clear();
     }
 
-    /// Takes over what a new jobfile says. What is not listened on any more is closed.
+    /// Applies a new jobfile; closes sockets that it no longer lists.
     fn take_charge(&mut self, charge: Option<Rc<Charge>>, now: Now) {
         let is_same = match (&charge, &self.charge) {
             (Some(new), Some(old)) => Rc::ptr_eq(new, old),
@@ -208,7 +208,7 @@ impl Doorkeeper {
         self.restart(now);
     }
 
-    /// Lets another door take the place of the one that runs, which ends what it has begun.
+    /// Starts another door in place of the running one, which finishes its requests.
     fn restart(&mut self, now: Now) {
         if let Some(Running { pidfd, .. }) = self.running.take() {
             self.leaving.push(Leaving { pidfd, kill_deadline: now.mono + LEAVING_MAX });
@@ -221,14 +221,15 @@ impl Doorkeeper {
         self.leaving.retain(|Leaving { pidfd, kill_deadline }| {
             let is_over = *kill_deadline <= now.mono;
             if is_over {
-                // One that has ended meanwhile is what was wanted.
+                // An error means that it has already ended.
                 let _ = process::pidfd_send_signal(pidfd.as_fd(), Signal::SIGKILL);
             }
             !is_over && !process::has_ended(pidfd.as_fd())
         });
     }
 
-    /// Opens what is not open yet. A file system that does not answer holds up nobody.
+    /// Opens the missing sockets in an errand, so that a file system that hangs does not block the
+    /// loop.
     fn open(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         if let Some(opened) = self.opening.take(now) {
             self.note_opened(opened, supervisor, now);
@@ -255,7 +256,7 @@ impl Doorkeeper {
             closed.into_iter().map(open).collect()
         };
         if supervisor.begin_errand(&mut self.opening, now, work).is_err() {
-            // There is no thread to be had.
+            // No thread could be started.
             self.open_deadline = Some(now.mono + OPEN_AGAIN);
         }
     }
@@ -288,7 +289,7 @@ impl Doorkeeper {
         }
     }
 
-    /// Answers a door that asks whether the loop turns, and hears that one has ended.
+    /// Answers a door that asks whether the loop responds, and notices when one has ended.
     fn hear(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         let Some(running) = &mut self.running else {
             return;
@@ -314,7 +315,7 @@ impl Doorkeeper {
                 running.is_ready = true;
                 return;
             }
-            // Who does not take the answer does not hear that the loop turns.
+            // A door that does not take the answer reports the loop as stopped.
             let _ = socket::send(running.control.as_fd(), &[b"turning"], &[]);
         }
     }
@@ -345,7 +346,7 @@ impl Doorkeeper {
     }
 }
 
-/// Starts a door and hands it what it needs.
+/// Starts a door and sends it its descriptors.
 fn start(
     exe: &Path,
     charge: &Charge,
