@@ -1,9 +1,8 @@
-//! What a caller of the door may do. The one place that decides it; who calls is found out
-//! elsewhere.
+//! Decides what a caller of the door may do. Identifying the caller is the door's part.
 
 use super::door::{Door, Principal};
 
-/// An account or a group, by its number and, where it has one, its name.
+/// A user or group, by its number and, if known, its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     /// The number.
@@ -13,7 +12,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Returns whether a list means it by this text. A number is never a name.
+    /// Returns whether this text in a list names it; digits are always a number.
     fn is(&self, text: &str) -> bool {
         match text.parse::<u32>() {
             Ok(id) => id == self.id,
@@ -22,26 +21,26 @@ impl Account {
     }
 }
 
-/// The one who calls.
+/// An identified caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// Nobody knows: no token, and no account that the kernel could name.
+    /// Neither a token nor a user that the kernel could identify.
     Unknown,
-    /// A process of this machine.
+    /// A process on this machine.
     User {
-        /// Whose it is.
+        /// Its user.
         user: Account,
-        /// The groups it is in.
+        /// Its groups.
         groups: Vec<Account>,
-        /// It is root's or the supervisor's own, who need no permission.
+        /// Whether the user is root or the supervisor's, who need no permission.
         is_master: bool,
     },
-    /// Who has a token of this name.
+    /// The holder of the token with this name.
     Token(Box<str>),
 }
 
 impl Caller {
-    /// The name that is recorded for what the caller does: `user:www-data`, `token:shop`.
+    /// Returns the name that is recorded with the caller's changes: `user:www-data`, `token:shop`.
     pub(crate) fn name(&self) -> Option<String> {
         match self {
             Self::Unknown => None,
@@ -52,7 +51,7 @@ impl Caller {
         }
     }
 
-    /// Returns whether a list of the jobfile names the caller.
+    /// Returns whether a list names the caller.
     pub(crate) fn is_in(&self, list: &[Principal]) -> bool {
         list.iter().any(|principal| match (principal, self) {
             (Principal::Anyone, _) => true,
@@ -66,38 +65,38 @@ impl Caller {
     }
 }
 
-/// A run, as far as it matters who may see it.
+/// Who owns a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// The caller added it as one whom `enqueue_by` names.
+    /// The caller, who added it by `enqueue_by`.
     Own,
-    /// Anybody else's: also what came by a schedule or the command line.
+    /// Anyone else, or no one: schedules and the command line add runs without an owner.
     Foreign,
 }
 
-/// What somebody wants to do.
+/// What a caller wants to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act<'a> {
     /// Add runs to a job.
     Add {
-        /// Whom the job names; nobody where there is no such job.
+        /// The job's list; empty if the job does not exist.
         enqueue_by: &'a [Principal],
-        /// Their priority is above the job's.
+        /// Whether the requested priority is above the job's.
         is_raised: bool,
     },
-    /// Look at a run.
+    /// Read a run.
     See(Whose),
     /// Cancel a run.
     Cancel(Whose),
     /// Retry or acknowledge a run.
     Change(Whose),
-    /// Pause or resume.
+    /// Pause or resume jobs.
     Steer,
-    /// Look at what is not one run: jobs, status, metrics.
+    /// Read anything else: jobs, status, metrics.
     Look,
 }
 
-/// The list that would have to name the caller.
+/// A list that may name the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
     /// `view`.
@@ -108,23 +107,23 @@ pub(crate) enum List {
     EnqueueBy,
 }
 
-/// How far what is allowed reaches.
+/// The runs that a permission covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// Over all runs.
+    /// All runs.
     All,
-    /// Over the caller's own runs; what he adds is his own.
+    /// The caller's own runs, including those that the caller adds.
     Own,
 }
 
-/// Whether it may be done.
+/// The decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
-    /// It may.
+    /// Allowed, for these runs.
     Allowed(Reach),
-    /// As if it were not there.
+    /// Refused, as if the object did not exist.
     Hidden,
-    /// It may not: this list does not name the caller.
+    /// Refused because this list does not name the caller.
     Forbidden(List),
 }
 
@@ -211,8 +210,8 @@ mod tests {
         assert_eq!(Caller::Unknown.name(), None);
     }
 
-    /// Each line: an act, and what it comes to for an operator, a viewer, an enqueuer and one
-    /// whom nothing names.
+    /// Each line: an act, and the decision for an operator, a viewer, an enqueuer and a caller in
+    /// none of the lists.
     #[test]
     fn what_each_caller_may_do() {
         use Ruling::{Allowed, Forbidden, Hidden};

@@ -1,26 +1,26 @@
-//! What a jobfile says of the door: where it listens, and whom its lists name.
+//! The settings of the door: its addresses, and the callers that its lists name.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// What the door's process is told, as JSON.
+/// The information that the door's process receives, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Brief {
     /// The bytes of the path.
     pub(crate) state_dir: Vec<u8>,
-    /// The last good jobfile: names and texts of its files, the main one first.
+    /// The last valid jobfile: the names and texts of its files, the main one first.
     pub(crate) sources: Vec<(String, String)>,
 }
 
-/// What the door's process says once it serves.
+/// The message of the door's process once it serves.
 pub(crate) const READY: &[u8] = b"ready";
 
-/// Where the door listens.
+/// An address that the door listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listen {
-    /// A socket of the file system.
+    /// The path of a unix socket.
     Unix(Box<str>),
     /// An address of this machine.
     Tcp(SocketAddr),
@@ -35,23 +35,23 @@ impl fmt::Display for Listen {
     }
 }
 
-/// A token, by which a program without an account here is known.
+/// A token, which identifies a program without an account on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     /// Its name.
     pub(crate) name: Box<str>,
-    /// The SHA-256 of its text, which is kept nowhere.
+    /// The SHA-256 of the token; the token itself is not stored.
     pub(crate) sha256: [u8; 32],
 }
 
 /// The table `[door]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Door {
-    /// Where it listens.
+    /// The addresses.
     pub(crate) listen: Box<[Listen]>,
     /// Who may read everything.
     pub(crate) view: Box<[Principal]>,
-    /// Who may change everything, and read it.
+    /// Who may read and change everything.
     pub(crate) operate: Box<[Principal]>,
     /// The tokens.
     pub(crate) tokens: Box<[Token]>,
@@ -60,18 +60,18 @@ pub(crate) struct Door {
 /// An element of `view`, `operate` or `enqueue_by`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Principal {
-    /// Whoever reaches the door.
+    /// Every caller.
     Anyone,
     /// An account of this machine, by its name or number.
     User(Box<str>),
     /// All members of a group, by its name or number.
     Group(Box<str>),
-    /// Who has a token of this name.
+    /// The holder of the token with this name.
     Token(Box<str>),
 }
 
 impl Principal {
-    /// Reads one: `user:alice`, `group:adm`, `token:shop` or `anyone`.
+    /// Parses `user:alice`, `group:adm`, `token:shop` or `anyone`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "anyone" {
             return Some(Self::Anyone);

@@ -1,50 +1,50 @@
-//! What an item may be: the limits of its arguments, which are those of execve(2), and its key.
+//! The limits of an item's arguments, which are those of execve(2), and the item's key.
 
 use std::fmt;
 
 use super::job::Job;
 use super::key::{self, KeyError};
 
-/// The longest argument: `MAX_ARG_STRLEN` of Linux is 131,072 with the NUL that ends it.
+/// The limit of an argument: Linux's `MAX_ARG_STRLEN` is 131,072 including the final NUL.
 pub(crate) const ARGUMENT_MAX: usize = 131_071;
 
-/// All arguments of an item, each with its NUL and its pointer: a quarter of the usual stack limit
-/// of 8 MiB (execve(2)).
+/// The limit of all arguments of an item, each with its NUL and its pointer: a quarter of the usual
+/// stack limit of 8 MiB (execve(2)).
 pub(crate) const ARGUMENTS_MAX: usize = 2 << 20;
 
-/// Standard input that an item brings is kept in the store.
+/// The limit of an item's standard input, which is kept in the store.
 pub(crate) const INPUT_MAX: usize = 16 << 20;
 
-/// So many items fit in one addition without keeping others out for long.
+/// The limit of items in one addition.
 pub(crate) const ITEMS_MAX: usize = 1_000_000;
 
-/// What to do about an argument that is too long.
+/// The hint for an argument that is too long.
 pub(crate) const TOO_LONG_HINT: &str =
     "an argument can have at most 131,071 bytes; write it to a file and pass the file's name";
 
-/// Explains why no command can take an item, or why it has no key.
+/// Why an item cannot be passed to a command, or cannot get a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ItemError {
-    /// An argument, counted from 1, has so many bytes.
+    /// An argument, counted from 1, is too long; with its length in bytes.
     TooLong(usize, usize),
     /// An argument, counted from 1, contains a NUL.
     Nul(usize),
-    /// All of them together have so many bytes.
+    /// All arguments together are too long; with their length in bytes.
     TooMuch(usize),
-    /// The job's template of keys needs an argument that is not there.
+    /// The job's key template uses an argument that is missing.
     KeyNeeds {
         /// The job.
         job: String,
-        /// Its template.
+        /// The template.
         template: String,
         /// The argument, counted from 1.
         number: usize,
     },
-    /// The job's template of keys makes nothing of the arguments.
+    /// The job's key template gives an empty key.
     KeyEmpty {
         /// The job.
         job: String,
-        /// Its template.
+        /// The template.
         template: String,
     },
 }
@@ -66,7 +66,7 @@ impl fmt::Display for ItemError {
 }
 
 impl ItemError {
-    /// What to do about it.
+    /// Returns a hint on what to do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::TooLong(..) => Some(TOO_LONG_HINT),
@@ -78,7 +78,7 @@ impl ItemError {
     }
 }
 
-/// Holds the arguments of one item to the limits.
+/// Checks the arguments of one item against the limits.
 pub(crate) fn check_arguments<A: AsRef<[u8]>>(arguments: &[A]) -> Result<(), ItemError> {
     let mut size = 0;
     for (index, argument) in arguments.iter().enumerate() {
@@ -97,7 +97,8 @@ pub(crate) fn check_arguments<A: AsRef<[u8]>>(arguments: &[A]) -> Result<(), Ite
     Ok(())
 }
 
-/// The key of an item: the one that was given, else what the job's template makes of its arguments.
+/// Returns the key of an item: the given one, else the one that the job's template makes from its
+/// arguments.
 pub(crate) fn key_of(
     job: &Job,
     given: Option<&str>,

@@ -1,4 +1,4 @@
-//! Points in time as people write them: with a date, as a time of day, or as a span from now.
+//! Parses points in time as people write them: a date, a time of day, or a span from now.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -7,16 +7,16 @@ use super::local::{instants, local};
 use super::schedule::Zone;
 use super::time::Wall;
 
-/// Where a duration or a bare time of day points to.
+/// The direction in which a duration or a bare time of day is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Toward {
-    /// So long ago; the last time it was so late.
+    /// That long ago; the most recent such time of day.
     Past,
-    /// So long from now; the next time it will be so late.
+    /// That long from now; the next such time of day.
     Future,
 }
 
-/// Reads RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration, in a zone.
+/// Parses RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration, in a zone.
 pub(crate) fn parse(
     text: &str,
     (zone, now): (&Zone, Wall),
@@ -47,13 +47,13 @@ pub(crate) fn parse(
     })
 }
 
-/// The instant at which the clock on the wall shows `time`: the first of two, and in a gap the one
-/// as long after it.
+/// Returns the instant at which local clocks show `time`: the first of two, and for a time that a
+/// clock change skips, the instant as long after the change.
 pub(crate) fn from_local(zone: &Zone, time: NaiveDateTime) -> Wall {
     instants(zone, time).0
 }
 
-/// The time of day nearest to now in a direction.
+/// Returns the instant nearest to now in one direction with this time of day.
 fn nearest(time: NaiveTime, (zone, now): (&Zone, Wall), toward: Toward) -> Wall {
     let today = local(zone, now).map_or_else(NaiveDate::default, |at| at.date());
     let on = |date: Option<NaiveDate>| date.map(|date| from_local(zone, date.and_time(time)));
