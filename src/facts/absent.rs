@@ -1,7 +1,7 @@
-//! What jobs name that this machine does not have: directories, files and programs.
+//! Finds directories, files and programs that jobs name and this machine does not have.
 //!
-//! It looks as the caller does and starts nothing. What only a run can find out, such as the rights
-//! of another user, is left to the run.
+//! It checks with the caller's rights and starts nothing. Only a run can find out what another
+//! user's rights allow.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use crate::keeper::ENV_FILE_MAX;
 use crate::os::user::{self, UserEntry};
 use crate::os::{file, program, trust};
 
-/// What a wrong key costs.
+/// The consequence of a wrong key.
 const FAILS: &str = "attempts fail (spawn_failed)";
 
-/// A key, what is wrong with its value and what helps.
+/// A key, what is wrong with its value, and a hint.
 type Remark = (&'static str, String, Option<String>);
 
-/// Looks at what each job names that may run.
+/// Checks every enabled job.
 pub(super) fn look(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     let may_run = jobs.iter().enumerate().filter(|(_, job)| job.policy.enabled);
     may_run.flat_map(|(index, job)| {
@@ -35,7 +35,7 @@ pub(super) fn look(jobs: &[Job]) -> impl Iterator<Item = Finding> {
 
 fn of_job(job: &Job) -> Vec<Remark> {
     let policy = &job.policy;
-    // An account that is not there is another finding.
+    // A missing account is a finding of its own.
     let Ok(account) = user::account_of(policy.user.as_deref(), policy.group.as_deref()) else {
         return Vec::new();
     };
@@ -73,11 +73,11 @@ fn directory(path: &Path) -> Option<String> {
     }
 }
 
-/// What is wrong with a file that output of a user's command is to be appended to.
+/// Checks a file that a user's command appends its output to.
 fn output_file(path: &str, user: &UserEntry) -> Option<Remark> {
     let file = Path::new(path);
     let dir = file.parent().unwrap_or(file);
-    // Others could put a link there, and root would write through it.
+    // Other users could create a link there, and root would write through it.
     if user.name == "root" && dir.metadata().is_ok_and(|meta| meta.mode() & 0o002 != 0) {
         let message =
             format!("output_file {path}: every user may write in {}: not for root", dir.display());
@@ -92,7 +92,7 @@ fn output_file(path: &str, user: &UserEntry) -> Option<Remark> {
     Some(("output_file", message, None))
 }
 
-/// The files of its environment; whom they may belong to is another finding.
+/// Checks the environment files of a job; their ownership is checked elsewhere.
 fn files(policy: &Policy) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if let Some(path) = &policy.env_file
@@ -116,7 +116,7 @@ fn variables(path: &str) -> Result<env_file::Variables, String> {
     env_file::parse(&bytes).map_err(|error| format!("line {}: {}", error.line, error.message))
 }
 
-/// The `PATH` of a job's commands, as far as it can be known beforehand.
+/// Returns the `PATH` of a job's commands, as far as it is known before a run.
 fn path_of(policy: &Policy, entry: &UserEntry) -> Vec<u8> {
     let own = std::env::var_os("PATH").filter(|_| policy.passes_env());
     let sources = Sources {
@@ -139,7 +139,7 @@ fn path_of(policy: &Policy, entry: &UserEntry) -> Vec<u8> {
     path.unwrap_or_default().to_vec()
 }
 
-/// Reads what can be read: the rest is said elsewhere.
+/// Reads the readable files; the others are reported elsewhere.
 struct Readable;
 
 impl Reader for Readable {
@@ -157,18 +157,18 @@ impl Reader for Readable {
     }
 }
 
-/// Where programs are looked for.
+/// Where programs are searched.
 struct Search<'a> {
     policy: &'a Policy,
     path: &'a [u8],
     home: &'a Path,
     cwd: &'a Path,
-    /// What a wrong program costs.
+    /// The consequence of a wrong program.
     fails: &'a str,
 }
 
 impl Search<'_> {
-    /// What is wrong with the program of a command: of an array, or the one that text begins with.
+    /// Checks the program of a command: of an array, or the path that a shell command begins with.
     fn command(&self, key: &'static str, command: &CommandLine) -> Option<Remark> {
         let fails = self.fails;
         match command {
@@ -196,7 +196,7 @@ impl Search<'_> {
                     None => self.cwd.join(path),
                 };
                 let fault = match program::look(&path) {
-                    // A shell reads it itself then.
+                    // A shell interprets the file itself.
                     Ok(()) | Err(program::Fault::Text) => return None,
                     Err(fault) => fault,
                 };
@@ -223,7 +223,7 @@ impl Search<'_> {
     }
 }
 
-/// The path that a shell command begins with, if its first word is nothing else.
+/// Returns the path that a shell command begins with, if its first word is a plain path.
 fn first_path(text: &str) -> Option<&str> {
     let text = text.trim_start();
     let ends = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '<' | '>');

@@ -1,4 +1,4 @@
-//! What is wrong with a jobfile, and what would surprise.
+//! The errors of a jobfile, and warnings about likely mistakes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,28 +20,28 @@ use crate::os::user::{self, AccountError};
 use crate::os::zone;
 use crate::store::{JobRow, PastRun, Store};
 
-/// How far `check` looks back, and at how many runs of a job.
+/// How far back `check` reads, and how many runs per job.
 const PAST: Duration = Duration::from_secs(30 * 86_400);
 const PAST_RUNS: u32 = 1000;
 
-/// All that is to be said about a jobfile.
+/// The findings about a jobfile.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// How many jobs there are.
+    /// The number of jobs.
     pub(crate) jobs: usize,
-    /// What `run` does not take.
+    /// The problems that make `run` refuse it.
     pub(crate) errors: Vec<Problem>,
-    /// What would surprise.
+    /// Likely mistakes.
     pub(crate) warnings: Vec<Problem>,
 }
 
-/// What the store knows of the last weeks of each job.
+/// The store's records of each job in the last weeks.
 #[derive(Debug, Default)]
 pub(crate) struct Past(HashMap<String, History>);
 
 impl Past {
-    /// Reads it. Where there is no store, or none that can be read, there is no past: `check` is
-    /// about the jobfile.
+    /// Reads the past; it is empty if the store is missing or unreadable, because `check` is about
+    /// the jobfile.
     pub(crate) fn of(store: Option<&Store>, now: Wall) -> Self {
         let Some((store, Ok(rows))) = store.map(|store| (store, store.jobs())) else {
             return Self::default();
@@ -74,12 +74,12 @@ fn history_of(runs: &[PastRun]) -> History {
 }
 
 impl Report {
-    /// What is to be said about one that could be read.
+    /// Makes the findings about a jobfile that could be read.
     pub(crate) fn of(jobfile: &Jobfile) -> Self {
         Self { jobs: jobfile.jobs.len(), errors: Vec::new(), warnings: jobfile.notes.clone() }
     }
 
-    /// Adds what would surprise about the jobs from now on, each at its place.
+    /// Adds the warnings about the jobs, each with its place.
     pub(crate) fn forewarned(mut self, jobfile: Jobfile, past: &Past, now: Wall) -> Self {
         let sources = jobfile.sources.clone();
         let jobs = Jobs::of(jobfile);
@@ -116,23 +116,23 @@ impl Report {
         self
     }
 
-    /// Adds what others than root could change, which is of the whole file.
+    /// Adds the warnings about files that users other than root can change.
     pub(crate) fn distrusted(mut self, untrusted: Vec<Problem>) -> Self {
         self.warnings.splice(..0, untrusted);
         self
     }
 
-    /// What is to be said about one that could not.
+    /// Makes the findings about a jobfile that could not be read.
     pub(crate) fn of_errors(errors: Vec<Problem>) -> Self {
         Self { errors, ..Self::default() }
     }
 
-    /// Whether `run` takes it.
+    /// Returns whether `run` accepts it.
     pub(crate) fn is_ok(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// The same as JSON has it.
+    /// The findings in the form of the JSON.
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             ok: self.is_ok(),
@@ -144,7 +144,7 @@ impl Report {
     }
 }
 
-/// The same as JSON has it.
+/// The findings in the form of the JSON.
 #[derive(Serialize)]
 pub(crate) struct Facts<'a> {
     ok: bool,
@@ -154,7 +154,7 @@ pub(crate) struct Facts<'a> {
     time_zones: String,
 }
 
-/// What is said of several jobs at one place, because it stands in `[defaults]`, is said once.
+/// Merges equal warnings of several jobs at one place, such as in `[defaults]`.
 fn merge(warnings: &mut Vec<Problem>) {
     let mut firsts: Vec<Problem> = Vec::new();
     let mut seen: HashMap<(Place, String), usize> = HashMap::new();
@@ -170,7 +170,7 @@ fn merge(warnings: &mut Vec<Problem>) {
     *warnings = firsts;
 }
 
-/// Where a finding is about; no job has an empty name, so the file as a whole is meant by it.
+/// Returns the place of a finding; an empty job name, which no job has, means the whole file.
 fn spot<'a>(jobs: &'a [Job], about: &About) -> Spot<'a> {
     let (job, key, element) = match *about {
         About::File => ("", "", 0),
@@ -182,7 +182,7 @@ fn spot<'a>(jobs: &'a [Job], about: &About) -> Spot<'a> {
     Spot { job, key, element }
 }
 
-/// Jobs that cannot be started as whom they name, as this machine and the caller are now.
+/// Warns about jobs whose user or group does not exist here or that the caller cannot switch to.
 fn nobody(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     jobs.iter().enumerate().filter_map(|(index, job)| {
         let (user, group) = (job.policy.user.as_deref(), job.policy.group.as_deref());
@@ -205,7 +205,7 @@ fn nobody(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Files of jobs' environments that an attempt would not read, or that everybody can.
+/// Warns about environment files that an attempt would refuse or that all users can read.
 fn untrusted(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     jobs.iter().enumerate().flat_map(|(index, job)| {
         trust::remarks(job).into_iter().map(move |remark| Finding {
@@ -216,8 +216,8 @@ fn untrusted(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Jobs whose memory nobody can limit on this machine; whether a group is delegated to the
-/// supervisor, only that can tell.
+/// Warns about jobs whose memory cannot be limited on this machine. Only the supervisor can tell
+/// whether a group is delegated to it.
 fn unlimited(jobs: &[Job]) -> impl Iterator<Item = Finding> {
     let limited = |job: &Job| job.policy.limits.memory.is_some();
     let is_out = jobs.iter().any(limited) && !delegated::is_memory_limitable();

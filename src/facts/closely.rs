@@ -1,4 +1,5 @@
-//! What `status JOB` knows besides: the job's coming occurrences and attempts, and its newest runs.
+//! The additional facts of `status JOB`: the job's next occurrences and attempts, and its newest
+//! runs.
 
 use std::time::Duration;
 
@@ -12,51 +13,51 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow, RunRow, Store, StoreError};
 
-/// Coming occurrences.
+/// The number of next occurrences.
 const NEXT_MAX: usize = 3;
 
-/// Runs that are retrying whose coming attempts are told, and how many of those.
+/// The number of retrying runs whose next attempts are listed, and of attempts for each.
 const PLANS_MAX: u32 = 3;
 const ATTEMPTS_MAX: usize = 6;
 
-/// Past runs.
+/// The number of past runs.
 const RUNS_MAX: u32 = 5;
 
-/// One job closely.
+/// The details of a job.
 #[derive(Debug)]
 pub(crate) struct Closely {
-    /// Each schedule, and what it is with values in place of each `H`.
+    /// Each schedule as written, and with its `H` replaced by values.
     pub(crate) schedules: Vec<(String, Option<String>)>,
     /// The zone of its schedules.
     pub(crate) zone: Option<std::rc::Rc<crate::core::schedule::Zone>>,
-    /// How much later than its instants it falls due.
+    /// How long after their instants its occurrences fall due.
     pub(crate) jitter: Duration,
-    /// Its next instants.
+    /// The instants of its next occurrences.
     pub(crate) coming: Vec<Wall>,
-    /// The attempts to come of what is retrying, the newest runs first.
+    /// The next attempts of its retrying runs, newest run first.
     pub(crate) plans: Vec<Plan>,
-    /// What starts next of its queue.
+    /// The runs of its queue that start next.
     pub(crate) queue: List<(RunRow, Why)>,
-    /// How far that has come.
+    /// The progress of the queue.
     pub(crate) progress: Option<Progress>,
-    /// Whether that is so long that its newest runs all wait.
+    /// Whether the queue is so long that its newest runs are all waiting.
     pub(crate) is_queue_long: bool,
-    /// Its newest runs; of a long queue those that started last.
+    /// Its newest runs; for a long queue, those that started last.
     pub(crate) newest: Vec<RunRow>,
 }
 
-/// The attempts to come of a run, if they fail at once.
+/// The next attempts of a run, assuming that each fails immediately.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The run.
     pub(crate) run: i64,
     /// The next attempts and their times.
     pub(crate) attempts: Vec<(u32, Wall)>,
-    /// How many it has in all, if these are the last ones.
+    /// The total number of its attempts, if these are the last ones.
     pub(crate) max: Option<u32>,
 }
 
-/// Reads it.
+/// Reads the details.
 pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely, StoreError> {
     let Sources { jobs, store, now, .. } = *from;
     let long = status.row.filter(|row| row.queued + row.scheduled >= i64::from(RUNS_MAX));
@@ -117,7 +118,7 @@ fn last_started(store: &Store, row: &JobRow) -> Result<Vec<RunRow>, StoreError> 
     Ok(runs)
 }
 
-/// With what their commands say now.
+/// Adds the progress that running commands report.
 fn with_reports(from: &Sources<'_>, mut runs: Vec<RunRow>) -> Vec<RunRow> {
     live::fill_in(from.state_dir, &mut runs);
     runs

@@ -1,4 +1,4 @@
-//! Failures as people see them: those that are alike are one, so that a noisy job hides no other.
+//! Groups similar failures, so that a noisy job does not hide the others.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,25 +7,25 @@ use super::said;
 use super::status::{List, Row};
 use crate::store::{Filter, RunRow, Store, StoreError};
 
-/// So many of the newest failures are compared.
+/// How many of the newest failures are compared.
 pub(crate) const COMPARED_MAX: u32 = 1000;
 
-/// So many of them by `status`; of more, evenly of each failing job.
+/// How many `status` compares, shared evenly among the failing jobs.
 const OF_STATUS_MAX: u32 = 200;
 
-/// So many failing jobs are looked at, those that ran last.
+/// How many failing jobs are read: those that ran last.
 const JOBS_MAX: usize = 50;
 
 /// Failures of a job that ended the same way and printed the same last line.
 #[derive(Debug)]
 pub(crate) struct Alike {
-    /// The newest one.
+    /// The newest failure.
     pub(crate) newest: RunRow,
     /// How many.
     pub(crate) count: i64,
     /// Whether older failures of the job were not compared.
     pub(crate) has_older: bool,
-    /// Their last line of output; of those that could not be started, why.
+    /// Their last line of output, or why they could not be started.
     pub(crate) last_line: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Row for Alike {
     }
 }
 
-/// Puts failures together that are alike, in the order of their newest one.
+/// Groups similar failures, ordered by the newest of each group.
 fn alike(store: &Store, runs: &[RunRow]) -> Vec<Alike> {
     let mut lines = said::last_line_of_each(store, runs);
     let mut found: Vec<Alike> = Vec::new();
@@ -68,7 +68,7 @@ fn alike(store: &Store, runs: &[RunRow]) -> Vec<Alike> {
     found
 }
 
-/// The failures of a filter in at most `rows_max` rows; `newest` are those that are compared.
+/// Groups the failures of a filter into at most `rows_max` rows; `newest` are those to compare.
 pub(crate) fn of_filter(
     store: &Store,
     filter: &Filter,
@@ -85,8 +85,8 @@ pub(crate) fn of_filter(
     Ok(List { count: i64::try_from(count).unwrap_or(i64::MAX), runs })
 }
 
-/// The unacknowledged failures of some jobs, of which there are `count`, in at most `rows_max` rows,
-/// newest first. Of each job that has any the newest is there, as far as there are rows.
+/// Groups the `count` unacknowledged failures of some jobs into at most `rows_max` rows, newest
+/// first. As far as there are rows, the newest failure of each job is included.
 pub(super) fn of_jobs(
     store: &Store,
     jobs: &[JobStatus<'_>],
@@ -113,7 +113,7 @@ pub(super) fn of_jobs(
     Ok(List { count, runs: choose(found, rows_max) })
 }
 
-/// The newest of each job, then the newest of all; in their order.
+/// Picks the newest group of each job, then the newest of all, and keeps their order.
 fn choose(found: Vec<Alike>, rows_max: usize) -> Vec<Alike> {
     let mut seen = HashSet::new();
     let (first, more): (Vec<_>, Vec<_>) =

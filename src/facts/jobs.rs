@@ -1,4 +1,4 @@
-//! The jobs of a jobfile, and when they are next.
+//! The jobs of a jobfile and their next occurrences.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::jobfile::{self, Environment};
 use crate::os::{file, machine, zone};
 use crate::store::JobRow;
 
-/// Jobs, and the zones their schedules are in.
+/// Jobs, with the zones of their schedules.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     /// Sorted by name.
@@ -28,23 +28,23 @@ pub(crate) struct Jobs {
 /// An occurrence of one of a job's schedules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Coming {
-    /// When, and what a clock change did to it.
+    /// The instant, and what a clock change did to it.
     pub(crate) occurrence: Occurrence,
-    /// Which of the job's schedules.
+    /// The index of the job's schedule.
     pub(crate) schedule: usize,
-    /// How much later it falls due: the job's share of its jitter.
+    /// How long after its instant it falls due, because of the job's jitter.
     pub(crate) jitter: Duration,
 }
 
 impl Coming {
-    /// When it falls due.
+    /// Returns when it falls due.
     pub(crate) fn due_at(&self) -> Wall {
         self.occurrence.at + self.jitter
     }
 }
 
 impl Jobs {
-    /// No jobs, where none can be loaded.
+    /// Makes an empty set, for when no jobfile can be loaded.
     pub(crate) fn none() -> Self {
         Self {
             jobs: Vec::new(),
@@ -54,7 +54,7 @@ impl Jobs {
         }
     }
 
-    /// The job of a name.
+    /// Returns the job with this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Job> {
         self.jobs
             .binary_search_by(|job| job.name.as_str().cmp(name))
@@ -62,12 +62,12 @@ impl Jobs {
             .map(|index| &self.jobs[index])
     }
 
-    /// The job that a recorded name means today: the one that has it, or has taken it over (`was`).
+    /// Returns the job that has this recorded name today, or took it over (`was`).
     pub(crate) fn today(&self, name: &str) -> Option<&Job> {
         self.get(name).or_else(|| self.jobs.iter().find(|job| job.was(name)))
     }
 
-    /// The zone of a job's schedules: its own, else the jobfile's, else the system's.
+    /// Returns the zone of a job's schedules: its own, else the jobfile's, else the system's.
     pub(crate) fn zone(&self, job: &Job) -> Rc<Zone> {
         let name = job.timezone.as_ref().or(self.settings.timezone.as_ref());
         let read = || match name {
@@ -77,8 +77,8 @@ impl Jobs {
         self.zones.borrow_mut().entry(name.cloned()).or_insert_with(|| Rc::new(read())).clone()
     }
 
-    /// The first occurrence of a job after `after`. None for a job without a schedule, one that is
-    /// not enabled, `@reboot`, and `@every` before its grid is known.
+    /// Returns the first occurrence of a job after `after`; `None` for a job that has no schedule
+    /// or is disabled, for `@reboot`, and for `@every` before its grid is known.
     pub(crate) fn next(&self, job: &Job, grid_at: Option<Wall>, after: Wall) -> Option<Coming> {
         if !job.policy.enabled || job.schedules.is_empty() {
             return None;
@@ -95,7 +95,7 @@ impl Jobs {
             .iter()
             .filter(|other| other.occurrence.at == first.occurrence.at)
             .filter(|other| other.schedule != first.schedule);
-        // One instant fires once; where a clock change has brought several to it, that is said.
+        // An instant fires once; the note mentions a clock change that moved several to it.
         let mut notes: Vec<String> = first.occurrence.note.iter().cloned().collect();
         for other in others {
             if let Some(note) = &other.occurrence.note {
@@ -108,20 +108,20 @@ impl Jobs {
         Some(Coming { occurrence: Occurrence { at, note }, ..first.clone() })
     }
 
-    /// The first occurrence of a job that is still to fall due: one whose jitter is not over may
-    /// have been before now.
+    /// Returns the first occurrence of a job that has yet to fall due. Its instant may have passed
+    /// while its jitter has not.
     pub(crate) fn coming(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Option<Coming> {
         let grid_at = row.and_then(|row| row.grid_at);
         self.next(job, grid_at, self.undecided_after(job, row, now))
     }
 
-    /// From where on occurrences are still to fall due.
+    /// Returns the instant after which occurrences have yet to fall due.
     pub(crate) fn undecided_after(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Wall {
         let decided = row.and_then(|row| row.watermark).unwrap_or(now);
         decided.max(now - self.jitter(job)).min(now)
     }
 
-    /// How much later than its instants a job's occurrences fall due.
+    /// Returns how long after their instants a job's occurrences fall due.
     pub(crate) fn jitter(&self, job: &Job) -> Duration {
         if job.policy.jitter.is_zero() {
             return Duration::ZERO;
@@ -129,7 +129,7 @@ impl Jobs {
         plan::jitter_of(&job.policy, self.seed(job))
     }
 
-    /// Each schedule with the values that stand for `H` in it; none where there is no `H`.
+    /// Returns a schedule with its `H` replaced by values; `None` if it has no `H`.
     pub(crate) fn resolved(&self, job: &Job, index: usize) -> Option<String> {
         schedule::resolve(&job.schedules.get(index)?.0, self.seed(job))
     }
@@ -142,30 +142,29 @@ impl Jobs {
         }
     }
 
-    /// Takes a jobfile that was loaded.
+    /// Takes the contents of a loaded jobfile.
     pub(crate) fn of(jobfile: jobfile::Jobfile) -> Self {
         Self::with(jobfile.jobs, jobfile.settings)
     }
 
-    /// Jobs that are sorted by name, and the top-level keys of the same jobfile.
+    /// Takes jobs sorted by name and the top-level keys of the same jobfile.
     pub(crate) fn with(jobs: Vec<Job>, settings: Settings) -> Self {
         Self { jobs, settings, zones: RefCell::default(), machine_id: OnceCell::new() }
     }
 }
 
-/// The row of a job, of those of all jobs by name.
+/// Finds the row of a job among rows sorted by name.
 pub(crate) fn job_row<'a>(rows: &'a [JobRow], name: &str) -> Option<&'a JobRow> {
     let found = rows.binary_search_by(|row| row.name.as_str().cmp(name));
     found.ok().map(|index| &rows[index])
 }
 
-/// Calls `load` with what jobfiles need to know of this machine; whose their files are is no
-/// matter.
+/// Calls `load` with this machine's environment for jobfiles, without checking who owns the files.
 pub(crate) fn with_environment<T>(load: impl FnOnce(&Environment<'_>) -> T) -> T {
     with_files(&|path| file::open_at_once(path), load)
 }
 
-/// Calls `load` with what jobfiles need to know of this machine, and with a way to their files.
+/// Calls `load` with this machine's environment for jobfiles and with a way to open their files.
 pub(crate) fn with_files<T>(
     open: &jobfile::Open<'_>,
     load: impl FnOnce(&Environment<'_>) -> T,

@@ -1,7 +1,7 @@
-//! Output of an attempt that runs, read from its slot while its keeper writes.
+//! Reads the output of a running attempt from its slot while its keeper writes.
 //!
-//! A slot serves one attempt after another: its record says whose output stands there, and is asked
-//! before and after each look.
+//! A slot serves one attempt after another; its record names the current one and is therefore
+//! checked before and after each read.
 
 use std::fs::File;
 use std::io;
@@ -21,10 +21,10 @@ use crate::os::inside::open_inside;
 use crate::os::{file, reports};
 use crate::store::RunRow;
 
-/// Bytes read in one look.
+/// The number of bytes per read.
 const LOOK_MAX: u64 = 1 << 20;
 
-/// So much may be on its way into the file while its total does not say so yet.
+/// How many bytes may be in the file before its total counts them.
 const UNDER_WAY: u64 = 64 * 1024;
 
 /// An attempt that was seen running.
@@ -36,21 +36,20 @@ pub(crate) struct Live {
     claim: i64,
 }
 
-/// What a look gave.
+/// The result of a read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Look {
     /// New output.
     pub(crate) pieces: Vec<Piece>,
-    /// Where the next look goes on.
+    /// Where the next read continues.
     pub(crate) position: u64,
-    /// Whether there is more to read at once.
+    /// Whether more can be read immediately.
     pub(crate) has_more: bool,
-    /// Whether the attempt has ended and all of it was read.
+    /// Whether the attempt has ended and all of its output was read.
     pub(crate) is_ended: bool,
 }
 
-/// Fills in what the commands of running runs say now of how far they are; the store learns of it
-/// when they end.
+/// Fills in the progress that running commands report; the store gets it when they end.
 pub(crate) fn fill_in(state_dir: &Path, runs: &mut [RunRow]) {
     for run in runs.iter_mut().filter(|run| run.state == State::Running) {
         if let Some(report) = Live::open(state_dir, run).and_then(|live| live.report()) {
@@ -61,7 +60,7 @@ pub(crate) fn fill_in(state_dir: &Path, runs: &mut [RunRow]) {
 }
 
 impl Live {
-    /// Opens the slot of a run's newest attempt. None: it is not there, or not yet, or no more.
+    /// Opens the slot of a run's newest attempt; `None` if it has none yet or no longer.
     pub(crate) fn open(state_dir: &Path, run: &RunRow) -> Option<Self> {
         let slot = run.slot?;
         let open = |ending: &str| {
@@ -73,7 +72,7 @@ impl Live {
         live.current().map(|_| live)
     }
 
-    /// Reads what there is from `position` on. None: the slot serves another attempt by now.
+    /// Reads the output from `position` on; `None` if the slot already serves another attempt.
     pub(crate) fn look(&self, position: u64) -> io::Result<Option<Look>> {
         let Some(before) = self.current() else {
             return Ok(None);
@@ -86,26 +85,26 @@ impl Live {
         Ok(Some(look_of(position, wanted, bytes, &before, &after)))
     }
 
-    /// The number of the attempt's main process; none until it exists.
+    /// Returns the id of the attempt's main process; `None` until it exists.
     pub(crate) fn pid(&self) -> Option<i32> {
         Some(self.current()?.command?.pid)
     }
 
-    /// What the command has reported so far. None: it has not, or not to this user.
+    /// Returns the command's latest report; `None` if there is none that this user may read.
     fn report(&self) -> Option<Report> {
         let path = self.current()?.report?;
         let tail = reports::read(Path::new(&path), report::REPORT_MAX).ok()?;
         Some(report::parse(tail.whole_lines()).0)
     }
 
-    /// The record, if it is that of this attempt.
+    /// Returns the record if it belongs to this attempt.
     fn current(&self) -> Option<Record> {
         let bytes = file::read_at(self.record.as_fd(), 0, RECORD_MAX).ok()?;
         let record = Record::decode(&bytes).ok().flatten()?;
         (record.run == self.run && record.claim == self.claim).then_some(record)
     }
 
-    /// The next bytes that are kept, all from the head or all from the tail.
+    /// Returns the range of the next kept bytes, all from the head or all from the tail.
     fn wanted(&self, record: &Record, position: u64) -> Range<u64> {
         let (head_max, total) = (record.layout.head_max, record.output_total);
         let start =
@@ -138,8 +137,7 @@ impl Live {
     }
 }
 
-/// What is left of the bytes that were read once those are gone that may have been written over
-/// meanwhile.
+/// Drops the bytes that may have been overwritten during the read.
 fn look_of(
     position: u64,
     wanted: Range<u64>,
@@ -154,7 +152,7 @@ fn look_of(
         bytes.drain(..usize::try_from(lost).unwrap_or(usize::MAX).min(bytes.len()));
     }
     let end = start + bytes.len() as u64;
-    // Nothing behind the head is kept, or the file is shorter than it should be: go on behind it.
+    // Nothing after the head is kept, or the file is shorter than it should be: skip the range.
     let end = if bytes.is_empty() { start.max(wanted.end) } else { end };
     let left_out = start.saturating_sub(position);
     let is_new = left_out > 0 || !bytes.is_empty();
@@ -166,7 +164,7 @@ fn look_of(
     }
 }
 
-/// The oldest byte of the tail that is still there; `is_moving`: or may not be there any more.
+/// Returns the oldest byte of the tail; with `is_moving` it may already be overwritten.
 fn oldest(record: &Record, is_moving: bool) -> u64 {
     let OutputLayout { head_max, tail_max } = record.layout;
     let margin = if is_moving { UNDER_WAY.min(tail_max / 2) } else { 0 };

@@ -1,8 +1,8 @@
-//! What is known, gathered from the store and the jobfile as plain data; its serialisation is the
-//! JSON that jobctl(1) promises.
+//! Facts gathered from the store and the jobfile as plain data, which serializes to the JSON that
+//! jobctl(1) promises.
 //!
-//! No text for people and no printing: that is `cmd`. Fields are only ever added, absent values are
-//! null, times are in UTC.
+//! Text for people and printing are the part of `cmd`. Fields are only ever added, absent values
+//! are null, times are in UTC.
 
 mod absent;
 pub(crate) mod check;
@@ -26,7 +26,7 @@ pub(crate) mod why;
 
 use std::time::Duration;
 
-/// A span in whole milliseconds.
+/// Returns a span in whole milliseconds.
 pub(crate) fn ms(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

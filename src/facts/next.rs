@@ -1,4 +1,4 @@
-//! Coming occurrences, all jobs merged in the order of time.
+//! Upcoming occurrences of all jobs, in order of time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,12 +14,12 @@ use crate::core::schedule::{Schedule, Zone};
 use crate::core::time::Wall;
 use crate::store::JobRow;
 
-/// An occurrence that is to come.
+/// An upcoming occurrence.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
-    /// The instant with the offset of its zone.
+    /// The instant, with its zone's offset.
     at: String,
-    /// The job; none of an expression by itself.
+    /// The job; `None` for a bare expression.
     pub(crate) job: Option<String>,
     /// The schedule.
     pub(crate) schedule: String,
@@ -27,9 +27,9 @@ pub(crate) struct Line {
     pub(crate) note: Option<String>,
     /// When it falls due.
     pub(crate) due_at: Wall,
-    /// How much later than its instant that is.
+    /// How long that is after its instant.
     pub(crate) jitter_ms: i64,
-    /// The schedule with values in place of `H`.
+    /// The schedule with `H` replaced by values.
     pub(crate) resolved: Option<String>,
     /// The instant.
     #[serde(skip)]
@@ -39,16 +39,16 @@ pub(crate) struct Line {
     pub(crate) zone: Rc<Zone>,
 }
 
-/// The span asked for: not `after` itself, up to and with `until`, at most so many.
+/// The requested span: `after` excluded, `until` included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
-    /// Its begin.
+    /// The beginning.
     pub(crate) after: Wall,
-    /// Its end.
+    /// The end.
     pub(crate) until: Option<Wall>,
-    /// How many.
+    /// The maximum number of occurrences.
     pub(crate) count: usize,
-    /// Then what is still to fall due counts, also if its instant was before.
+    /// Whether to include occurrences that have yet to fall due although their instant has passed.
     pub(crate) is_from_now: bool,
 }
 
@@ -58,7 +58,7 @@ impl Range {
     }
 }
 
-/// The occurrences of an expression by itself; the grid of `@every` begins now.
+/// Returns the occurrences of a bare expression; the grid of `@every` begins now.
 pub(crate) fn of_schedule(
     schedule: &Schedule,
     (text, resolved): (&str, Option<String>),
@@ -81,7 +81,7 @@ pub(crate) fn of_schedule(
     all.take(range.count).take_while(|occurrence| range.holds(occurrence.at)).map(line).collect()
 }
 
-/// The occurrences of some jobs; `pause` is that of everything.
+/// Returns the occurrences of some jobs; `pause` is the pause of all jobs.
 pub(crate) fn of_jobs(
     jobs: &Jobs,
     (chosen, rows): (&[&Job], &[JobRow]),
@@ -95,7 +95,7 @@ pub(crate) fn of_jobs(
     merge(jobs, chosen, rows, &range).into_iter().map(line).collect()
 }
 
-/// The occurrences of all jobs in the order of time, then of name.
+/// Merges the occurrences of all jobs, ordered by time and then name.
 fn merge<'j>(
     jobs: &Jobs,
     chosen: &[&'j Job],

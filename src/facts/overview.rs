@@ -1,5 +1,5 @@
-//! Who supervises, and each job from both sides, the jobfile and the store: what `status` and its
-//! closer look at one job begin with.
+//! The supervisor, and each job as the jobfile and the store know it: the basis of `status` and
+//! `status JOB`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,24 +15,24 @@ use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::store::{Filter, JobRow, RecentRun, RunRow, Store, StoreError, SupervisorRow};
 
-/// So many runs are named that a stop waits for.
+/// How many runs that a stop waits for are named.
 const WAITS_MAX: u32 = 10;
 
-/// Fewer successes have no usual duration.
+/// The successes that are needed for a usual duration.
 const USUAL_MIN: usize = 3;
 
-/// The supervisor as it is, and as it was written down.
+/// The supervisor: whether it runs, and what the store knows of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Supervisor {
-    /// Whether it lives.
+    /// Whether it is running.
     pub(crate) running: bool,
-    /// Its process.
+    /// Its process id.
     pub(crate) pid: Option<i32>,
     /// When it became ready.
     pub(crate) since: Option<Wall>,
-    /// The jobfile it was given; none is the one that the caller means.
+    /// The jobfile that it was given; `None` if it is the caller's.
     pub(crate) jobfile: Option<String>,
-    /// Why that is not the one in force.
+    /// Why the current jobfile is not in force.
     pub(crate) jobfile_error: Option<String>,
     /// Its version.
     pub(crate) version: Option<String>,
@@ -42,19 +42,19 @@ pub(crate) struct Supervisor {
     pub(crate) stopping_at: Option<Wall>,
     /// The runs that a stop waits for, some of them.
     pub(crate) waits_for: Vec<i64>,
-    /// Whether hooks or mails are all that it waits for.
+    /// Whether it waits only for hooks or mails.
     #[serde(skip)]
     waits_for_notices: bool,
-    /// The pause of everything.
+    /// The pause of all jobs.
     #[serde(skip)]
     pub(crate) pause: Option<Pause>,
-    /// What it says of itself.
+    /// The author and reason of that pause.
     #[serde(skip)]
     pub(crate) pause_note: PauseNote,
 }
 
 impl Supervisor {
-    /// As it was written down, and whether it lives.
+    /// Takes the store's row and whether the supervisor runs.
     pub(super) fn of(row: SupervisorRow, is_running: bool) -> Self {
         Self {
             running: is_running,
@@ -72,7 +72,7 @@ impl Supervisor {
         }
     }
 
-    /// That it is stopping, and what it waits for.
+    /// Describes a stop in progress and what it waits for.
     pub(crate) fn stopping(&self) -> Option<String> {
         self.stopping_at?;
         Some(match self.waits_for.as_slice() {
@@ -86,12 +86,12 @@ impl Supervisor {
         })
     }
 
-    /// Whether it starts runs.
+    /// Returns whether it starts runs.
     pub(super) fn starts(&self) -> bool {
         self.running && !self.shadow && self.stopping_at.is_none()
     }
 
-    /// Reads what a stop waits for.
+    /// Reads the runs that a stop waits for.
     pub(super) fn read_waits(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.stopping_at.is_some() {
             let filter = Filter { states: vec![State::Running], ..Filter::default() };
@@ -104,19 +104,19 @@ impl Supervisor {
     }
 }
 
-/// What the store says of the supervisor and all jobs.
+/// The store's rows of the supervisor and all jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Overview {
     /// The supervisor.
     pub(crate) supervisor: Supervisor,
-    /// The jobs, by name.
+    /// The jobs, sorted by name.
     pub(crate) rows: Vec<JobRow>,
-    /// Those with an attempt that takes longer than expected.
+    /// The jobs with an attempt that takes longer than expected.
     pub(super) slow: BTreeSet<i64>,
 }
 
 impl Overview {
-    /// Reads it.
+    /// Reads the rows.
     pub(crate) fn read(store: Option<&Store>, is_running: bool) -> Result<Self, StoreError> {
         let supervisor = store.map(Store::supervisor).transpose()?.unwrap_or_default();
         let slow = store.map(Store::jobs_with_late_runs).transpose()?.unwrap_or_default();
@@ -129,7 +129,7 @@ impl Overview {
         })
     }
 
-    /// Whether a job, or any, has failed runs that nobody has acknowledged, is late, has missed an
+    /// Returns whether a job, or any job, has unacknowledged failures, is late, has missed an
     /// occurrence, or has been paused for long.
     pub(crate) fn is_ill(&self, job: Option<&str>, now: Wall) -> bool {
         let is_ill = |row: &JobRow| {
@@ -145,27 +145,27 @@ impl Overview {
         self.rows.iter().filter(|row| job.is_none_or(|name| *name == row.name)).any(is_ill)
     }
 
-    /// The store's row of a job.
+    /// Returns the store's row of a job.
     pub(super) fn row(&self, name: &str) -> Option<&JobRow> {
         job_row(&self.rows, name)
     }
 }
 
-/// What the facts are gathered from.
+/// The sources of the facts.
 pub(crate) struct Sources<'a> {
-    /// What was read of it already.
+    /// The rows that were already read.
     pub(crate) overview: &'a Overview,
     /// The jobfile.
     pub(crate) jobs: &'a Jobs,
-    /// Runs.
+    /// The store, to read runs.
     pub(crate) store: Option<&'a Store>,
-    /// Where running attempts have their slots.
+    /// The state directory with the slots of running attempts.
     pub(crate) state_dir: &'a Path,
     /// The time of the call.
     pub(crate) now: Wall,
 }
 
-/// None, one or several, as the jobfile has them.
+/// No text, one text or several, like in the jobfile.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Texts {
@@ -187,7 +187,7 @@ impl Texts {
     }
 }
 
-/// A pause that holds.
+/// A pause in force.
 #[derive(Debug, Serialize)]
 struct Paused {
     since: Wall,
@@ -206,14 +206,14 @@ impl Paused {
     }
 }
 
-/// A job from both sides: the jobfile and the store.
+/// A job as the jobfile and the store know it.
 #[derive(Debug, Serialize)]
 pub(crate) struct JobStatus<'a> {
     /// Its name.
     pub(crate) name: &'a str,
     schedule: Texts,
     enabled: bool,
-    /// Whether it, or everything, is paused.
+    /// Whether it is paused, by itself or with all jobs.
     pub(crate) paused: bool,
     next: Option<Wall>,
     /// The run that last started or ended.
@@ -221,37 +221,37 @@ pub(crate) struct JobStatus<'a> {
     queued: i64,
     running: i64,
     retrying: i64,
-    /// Failed runs that nobody has acknowledged.
+    /// The number of unacknowledged failures.
     pub(crate) failed: i64,
-    /// Whether it has had no success, or an attempt of it has taken, longer than expected.
+    /// Whether its last success is longer ago, or an attempt takes longer, than expected.
     pub(crate) late: bool,
-    /// Since when it has had no success.
+    /// The time since which a success is overdue.
     pub(crate) late_at: Option<Wall>,
-    /// The schedules with values in place of `H`; none if none has one.
+    /// The schedules with `H` replaced by values; none if no schedule has one.
     resolved: Texts,
     /// When its next occurrence falls due.
     pub(crate) next_due_at: Option<Wall>,
     jitter_ms: Option<i64>,
-    /// The occurrence that was missed and that nothing has made up for.
+    /// A missed occurrence without a later success.
     pub(crate) missed_at: Option<Wall>,
-    /// The pause that holds, its own before that of everything.
+    /// The pause in force: the job's own, else that of all jobs.
     pause: Option<Paused>,
-    /// In the jobfile.
+    /// The job in the jobfile.
     #[serde(skip)]
     pub(crate) job: Option<&'a Job>,
-    /// In the store.
+    /// The job in the store.
     #[serde(skip)]
     pub(crate) row: Option<&'a JobRow>,
     /// Its newest ended runs, newest first.
     #[serde(skip)]
     pub(crate) recent: Vec<RecentRun>,
-    /// How far its queue has come.
+    /// The progress of its queue.
     #[serde(skip)]
     pub(crate) progress: Option<Progress>,
 }
 
 impl<'a> JobStatus<'a> {
-    /// What the jobfile and the store say of a job.
+    /// Combines the jobfile's and the store's facts about a job.
     pub(super) fn of(
         from: &Sources<'a>,
         name: &'a str,
@@ -289,7 +289,7 @@ impl<'a> JobStatus<'a> {
         }
     }
 
-    /// How long its runs usually take: the median of its last successes, if there are enough.
+    /// Returns the usual duration: the median of its last successes, if there are enough.
     pub(crate) fn usual_ms(&self) -> Option<i64> {
         let succeeded = self.recent.iter().filter(|run| run.state == State::Succeeded);
         let mut usual: Vec<i64> = succeeded.filter_map(|run| run.duration_ms).collect();
@@ -297,13 +297,13 @@ impl<'a> JobStatus<'a> {
         percentile(&usual, 50).filter(|_| usual.len() >= USUAL_MIN)
     }
 
-    /// Which output of its last run is missing, and why, as far as that run was read.
+    /// Describes output that its last run lost, if that run was read.
     pub(crate) fn lost_output(&self) -> Option<&str> {
         self.last.as_ref().and_then(RunRow::lost_output)
     }
 
-    /// How much it needs a look: what failed, what is late, was missed or lost its output, what is
-    /// retried, what runs, what waits, and then what is next.
+    /// Returns the rank by need for attention: failed, then late, missed or lost output, then
+    /// retrying, running, waiting, and finally by the next start.
     pub(crate) fn need(&self) -> u8 {
         let has = [
             self.failed > 0,
@@ -321,7 +321,7 @@ fn texts(job: &Job) -> Vec<String> {
     job.schedules.iter().map(|(text, _)| text.to_string()).collect()
 }
 
-/// The schedules with values in place of `H`; nothing if none has an `H`.
+/// Returns the schedules with `H` replaced by values; empty if no schedule has an `H`.
 fn resolved(jobs: &Jobs, job: &Job) -> Vec<String> {
     let resolved: Vec<_> = (0..job.schedules.len()).map(|nth| jobs.resolved(job, nth)).collect();
     if resolved.iter().all(Option::is_none) {

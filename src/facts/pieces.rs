@@ -1,9 +1,8 @@
-//! Output of an attempt as pieces with gaps between them: what was kept, and how much was left out
-//! before each.
+//! The output of an attempt as pieces: the kept bytes, each with the size of the gap before it.
 
 use crate::store::Output;
 
-/// Bytes in a row.
+/// Consecutive bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// Bytes before this piece that were not kept.
@@ -12,7 +11,7 @@ pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What was kept of an output from `position` on.
+/// Returns the kept output from `position` on.
 pub(crate) fn rest(output: Output, position: u64) -> Vec<Piece> {
     let head_end = output.head.len() as u64;
     let tail_start = output.total.saturating_sub(output.tail.len() as u64).max(head_end);
@@ -28,8 +27,8 @@ pub(crate) fn rest(output: Output, position: u64) -> Vec<Piece> {
     pieces
 }
 
-/// The last lines of pieces; a last line without an end counts as one. What comes before them is
-/// dropped without a word.
+/// Returns the last lines; a last line without a newline counts. Earlier output is dropped and not
+/// reported as a gap.
 pub(crate) fn last_lines(pieces: Vec<Piece>, lines: u64) -> Vec<Piece> {
     let mut wanted = lines;
     let mut kept = Vec::new();
@@ -50,8 +49,8 @@ pub(crate) fn last_lines(pieces: Vec<Piece>, lines: u64) -> Vec<Piece> {
     kept
 }
 
-/// Where the `wanted`th line from the end begins; none if there are not so many, and `wanted` is
-/// then what is still to be found.
+/// Returns where the `wanted`th line from the end begins; `None` if there are fewer lines, with
+/// `wanted` reduced by those found.
 fn line_start(bytes: &[u8], wanted: &mut u64, is_end: bool) -> Option<usize> {
     let body = if is_end { bytes.strip_suffix(b"\n").unwrap_or(bytes) } else { bytes };
     for (index, byte) in body.iter().enumerate().rev() {

@@ -1,38 +1,38 @@
-//! How far a queue has come, and how long it still takes at its present pace. A queue is a job
-//! without a schedule.
+//! The progress of a queue and the time left at its present rate. A queue is a job without a
+//! schedule.
 
 use std::time::Duration;
 
 use super::overview::{JobStatus, Sources};
 use crate::store::{Pace, StoreError};
 
-/// How far back the pace is measured.
+/// The time over which the rate is measured.
 const PACE_WINDOW: Duration = Duration::from_secs(600);
 
-/// A queue that is not empty.
+/// The progress of a queue that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Runs that ended since the queue was last empty; none where the store does not know.
+    /// Runs that ended since the queue was last empty; `None` if the store does not know.
     pub(crate) done: Option<i64>,
     /// Runs that have not ended.
     pub(crate) left: i64,
-    /// How fast it was lately; none if nothing ended lately, or nothing may start now.
+    /// The recent rate; `None` if no run ended recently or none may start now.
     pub(crate) rate: Option<Rate>,
 }
 
-/// How fast runs of a queue ended.
+/// The rate at which runs of a queue end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
-    /// So many.
+    /// The number of runs that ended.
     pub(crate) ended: i64,
-    /// In so many milliseconds, at least one.
+    /// The measured time in milliseconds, at least one.
     pub(crate) in_ms: i64,
-    /// How long those take at this rate that need not wait for a time, in milliseconds.
+    /// The time left, in milliseconds, for the runs that do not wait for a later start.
     pub(crate) left_ms: i64,
 }
 
 impl Progress {
-    /// Reads it; none if the job is no queue, or if its queue is empty.
+    /// Reads the progress; `None` if the job is not a queue or its queue is empty.
     pub(super) fn read(
         from: &Sources<'_>,
         status: &JobStatus<'_>,

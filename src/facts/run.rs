@@ -1,4 +1,4 @@
-//! What is known of one run: its attempts, and who was told of it.
+//! The facts about one run: its attempts and its notifications.
 
 use std::path::Path;
 
@@ -8,26 +8,27 @@ use super::live::{self, Live};
 use crate::core::run::State;
 use crate::store::{AttemptRow, NoticeRow, RunRow, Store, StoreError};
 
-/// All of it.
+/// A run with its attempts and notifications.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
     /// The run.
     #[serde(flatten)]
     pub(crate) run: RunRow,
-    /// Its attempts, the first one first.
+    /// Its attempts, oldest first.
     pub(crate) attempts: Vec<AttemptRow>,
-    /// Who was told of it, or is to be.
+    /// Its hooks and mails, sent or pending.
     pub(crate) hooks: Vec<NoticeRow>,
 }
 
-/// Reads a run; none if there is no such run.
+/// Reads a run; `None` if it does not exist.
 pub(crate) fn read(store: &Store, state_dir: &Path, id: i64) -> Result<Option<Run>, StoreError> {
     let Some(mut run) = store.run(id)? else {
         return Ok(None);
     };
     live::fill_in(state_dir, std::slice::from_mut(&mut run));
     let mut attempts = store.attempts(id)?;
-    // The store learns of the process when it has ended; until then its keeper's record has it.
+    // The store gets the process id when the attempt has ended; until then the keeper's record
+    // has it.
     if run.state == State::Running
         && let Some(newest) = attempts.last_mut()
     {

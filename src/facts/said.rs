@@ -1,4 +1,4 @@
-//! The last lines that an attempt printed, or why it was never started.
+//! The last lines of an attempt's output, or why it was never started.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use crate::core::escape;
 use crate::core::run::Reason;
 use crate::store::{RunRow, Store, StoreError};
 
-/// As much of the output is looked at, half of it from its beginning.
+/// How many bytes of output are read, half of them from its beginning.
 const OUTPUT_MAX: u64 = 8192;
 
-/// Characters of a line that are shown.
+/// The maximum number of characters of a line.
 const LINE_MAX: usize = 200;
 
-/// The last lines of the newest attempt that are not empty, at most so many, in order.
+/// Returns the last non-empty lines of the newest attempt, in order.
 pub(crate) fn last_lines(
     store: &Store,
     run: &RunRow,
@@ -29,10 +29,10 @@ pub(crate) fn last_lines(
     Ok(last.iter().map(|line| escape::bytes(line).chars().take(LINE_MAX).collect()).collect())
 }
 
-/// The last line of each of these runs that printed one; of one that could not be started, or whose
-/// output was not kept, why.
+/// Returns the last line of each run that printed one; for a run that could not be started, or
+/// whose output was not kept, the reason.
 pub(crate) fn last_line_of_each(store: &Store, runs: &[RunRow]) -> HashMap<i64, String> {
-    // Output that cannot be read is no reason to show nothing.
+    // Unreadable output must not hide the run.
     let last = |run: &RunRow| {
         let error = || match run.reason {
             Some(Reason::Spawn) => run.error.as_deref(),

@@ -1,4 +1,4 @@
-//! How often jobs succeed and how long they take.
+//! Success rates and durations of jobs.
 
 use std::collections::BTreeMap;
 
@@ -9,42 +9,42 @@ use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::store::{JobRow, PastRun, Store, StoreError};
 
-/// Newest runs of a job that are looked at; a job keeps no more unless it is told to.
+/// How many of a job's newest runs are read; by default a job keeps no more.
 const RUNS_MAX: u32 = 100_000;
 
-/// The numbers of a job, in a period or in all.
+/// The figures of a job, for a period or for all its runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Line {
     /// The job.
     pub(crate) job: String,
-    /// When the period begins; none is all of them.
+    /// When the period begins; `None` for all runs.
     pub(crate) from: Option<Wall>,
-    /// Ended runs.
+    /// How many runs ended.
     pub(crate) runs: i64,
-    /// Those that succeeded.
+    /// How many succeeded.
     pub(crate) succeeded: i64,
-    /// Those that failed.
+    /// How many failed.
     pub(crate) failed: i64,
-    /// Those that were skipped.
+    /// How many were skipped.
     pub(crate) skipped: i64,
-    /// Those that were cancelled.
+    /// How many were cancelled.
     pub(crate) cancelled: i64,
-    /// Attempts after the first of a run.
+    /// How many attempts were not the first of their run.
     pub(crate) retries: i64,
-    /// How many of those that succeeded or failed did succeed, in thousandths.
+    /// The share of successes among the runs that succeeded or failed, rounded to thousandths.
     pub(crate) success_rate: Option<f64>,
-    /// The median of the newest attempts.
+    /// The median duration of the newest attempts.
     pub(crate) p50_ms: Option<i64>,
-    /// What 95 of a hundred do not exceed.
+    /// Their 95th percentile.
     pub(crate) p95_ms: Option<i64>,
-    /// The longest one.
+    /// The longest duration.
     pub(crate) max_ms: Option<i64>,
     #[serde(skip)]
     durations: Vec<i64>,
 }
 
 impl Line {
-    /// Of a job, before anything is counted.
+    /// Starts with zeros.
     pub(super) fn of(job: &str) -> Self {
         Self { job: job.to_owned(), ..Self::default() }
     }
@@ -63,13 +63,13 @@ impl Line {
         self.durations.extend(run.duration_ms.filter(|_| run.attempt > 0));
     }
 
-    /// The same with one more run.
+    /// Counts a run.
     pub(super) fn with(mut self, run: &PastRun) -> Self {
         self.add(run);
         self
     }
 
-    /// What follows from all that was counted.
+    /// Computes the rate and the percentiles once all runs are counted.
     pub(super) fn summed_up(mut self) -> Self {
         self.durations.sort_unstable();
         let share = |percent| percentile(&self.durations, percent);
@@ -78,14 +78,15 @@ impl Line {
         Self { success_rate, p50_ms, p95_ms, max_ms, ..self }
     }
 
-    /// Of a thousand runs that succeeded or failed, how many succeeded.
+    /// Returns the share of successes in thousandths.
     pub(crate) fn permille(&self) -> Option<i64> {
         let all = self.succeeded + self.failed;
         (all > 0).then(|| self.succeeded * 1000 / all)
     }
 }
 
-/// The numbers of a job, or of all, since a time, apart by what `period` makes of the end of a run.
+/// Gathers the figures of one job or of all jobs since a time; `period` maps the end of a run to
+/// the beginning of its period.
 pub(crate) fn gather(
     store: &Store,
     job: Option<&str>,

@@ -1,8 +1,7 @@
-//! What `status` knows: the supervisor, the jobs with their next and last run, and what runs, waits
-//! and failed.
+//! The facts of `status`: the supervisor, the jobs with their next and last run, and the running,
+//! waiting and failed runs.
 //!
-//! Never goes through all runs: counters of the jobs say what there is, and only what is wanted is
-//! read.
+//! Never reads all runs: the jobs' counters tell what exists, and only what is needed is read.
 
 use std::collections::HashMap;
 
@@ -17,39 +16,39 @@ use super::traffic::{Obstacle, Traffic};
 use crate::core::run::State;
 use crate::store::{Filter, JobRow, RunRow, Store, StoreError, Untold};
 
-/// Runs of each kind that people are shown.
+/// The number of runs of each kind that are shown to people.
 const RUNS_MAX: u32 = 10;
 
-/// Runs of each kind that are looked at for those of some jobs.
+/// The number of runs of each kind that are read to find those of some jobs.
 const FILTERED_MAX: u32 = 1000;
 
-/// Queues of so many jobs are looked at for what starts next.
+/// The number of jobs whose queues are read to find what starts next.
 const QUEUES_MAX: usize = 200;
 
-/// So many runs are looked at for what falls due next.
+/// The number of runs that are read to find what falls due next.
 const DUE_MAX: u32 = 200;
 
-/// So many jobs are shown without a question.
+/// Up to this many jobs, all are shown.
 const JOBS_PLAIN: usize = 50;
 
-/// Of more jobs, those that need attention and so many that are next.
+/// Otherwise those that need attention and this many that are next.
 const JOBS_NEXT: usize = 20;
 
-/// Results of past runs that are shown of a job.
+/// The number of past results that are shown for a job.
 pub(crate) const RESULTS_MAX: usize = 20;
 
-/// How much is wanted.
+/// How much to gather.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What programs are promised.
+    /// The promised JSON.
     Contract,
-    /// What people look at; of many jobs those that matter.
+    /// The page for people; of many jobs, those that matter.
     Page,
-    /// The same of every job.
+    /// The page for people, with all jobs.
     All,
 }
 
-/// What is asked for.
+/// The request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     /// Only this job.
@@ -67,28 +66,28 @@ impl Wanted<'_> {
         self.part.is_none_or(|part| job.contains(part))
     }
 
-    /// How many of all runs are read, of which some may be of jobs that are not wanted.
+    /// Returns how many runs to read, including those of jobs that are filtered out.
     fn runs_max(&self) -> u32 {
         self.part.map_or(RUNS_MAX, |_| FILTERED_MAX)
     }
 }
 
-/// All of it.
+/// The status.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status<'a> {
     /// The supervisor.
     pub(crate) supervisor: &'a Supervisor,
-    /// The jobs: by name for programs, by need for people.
+    /// The jobs: sorted by name for programs, by need for attention for people.
     pub(crate) jobs: Vec<JobStatus<'a>>,
-    /// Failures whose hook or mail failed, too.
+    /// Failures whose hook or mail also failed.
     pub(crate) untold: Vec<Untold>,
     /// How many jobs were left out.
     #[serde(skip)]
     pub(crate) left_out: usize,
-    /// What people are shown of all jobs.
+    /// The lists of the page for people.
     #[serde(skip)]
     pub(crate) lists: Lists,
-    /// What people are shown of one job.
+    /// The details of the page about one job.
     #[serde(skip)]
     pub(crate) closely: Option<Closely>,
 }
@@ -96,20 +95,20 @@ pub(crate) struct Status<'a> {
 /// The newest runs of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    /// What runs.
+    /// The running runs.
     pub(crate) running: List<RunRow>,
-    /// What waits, and why.
+    /// The waiting runs, and why they wait.
     pub(crate) waiting: List<(RunRow, Why)>,
-    /// What failed.
+    /// The failures.
     pub(crate) failed: List<Alike>,
 }
 
-/// Some of so many.
+/// Part of a list.
 #[derive(Debug)]
 pub(crate) struct List<T> {
     /// How many there are.
     pub(crate) count: i64,
-    /// Some of them.
+    /// The runs that are shown.
     pub(crate) runs: Vec<T>,
 }
 
@@ -120,7 +119,7 @@ impl<T> Default for List<T> {
 }
 
 impl<T: Row> List<T> {
-    /// How many runs there are besides.
+    /// Returns how many runs are not shown.
     pub(crate) fn left_out(&self) -> i64 {
         self.count - self.runs.iter().map(T::times).sum::<i64>()
     }
@@ -131,20 +130,20 @@ pub(crate) trait Row {
     /// Whether all rows of the list are failures.
     const ARE_FAILURES: bool = false;
 
-    /// The run that it shows.
+    /// Returns the run that it shows.
     fn run(&self) -> &RunRow;
 
-    /// How many runs it stands for.
+    /// Returns how many runs it stands for.
     fn times(&self) -> i64 {
         1
     }
 
-    /// Whether there may be more of them.
+    /// Returns whether there may be more of them.
     fn is_at_least(&self) -> bool {
         false
     }
 
-    /// The last line that they printed, or what stands for it.
+    /// Returns the last line of their output, or a replacement for it.
     fn last_line(&self) -> Option<&str> {
         None
     }
@@ -162,29 +161,29 @@ impl Row for (RunRow, Why) {
     }
 }
 
-/// Why a run waits, in short; `why` has more.
+/// Why a run waits, in brief; `why` has the details.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Why {
-    /// Nothing that is on record, or its time.
+    /// For its time, or for nothing that the store knows.
     Unsaid,
     /// For runs to succeed.
     After(Vec<i64>),
     /// For its next attempt.
     Attempt,
-    /// Nobody is there to start it.
+    /// No supervisor runs.
     NoSupervisor,
-    /// Whoever is there is stopping.
+    /// The supervisor is stopping.
     Stopping,
     /// Its job is not in the jobfile.
     NotInJobfile,
-    /// Its job, or everything, is paused.
+    /// Its job is paused, or all jobs are.
     Paused,
-    /// Something is in its way.
+    /// An obstacle blocks it.
     Obstacle(Obstacle),
 }
 
 impl<'a> Status<'a> {
-    /// Gathers it; of a job that was asked for and is not there it has no job.
+    /// Gathers the status; without a job if the requested one does not exist.
     pub(crate) fn gather(from: &Sources<'a>, wanted: Wanted<'_>) -> Result<Self, StoreError> {
         let mut jobs = jobs(from, wanted);
         if wanted.failed {
@@ -217,7 +216,7 @@ impl<'a> Status<'a> {
         Ok(status)
     }
 
-    /// Leaves out, of many jobs, those that neither need attention nor are next.
+    /// If there are many jobs, leaves out those that neither need attention nor are next.
     fn choose(&mut self) {
         let all = self.jobs.len();
         if all <= JOBS_PLAIN {
@@ -257,8 +256,8 @@ impl<'a> Status<'a> {
     }
 }
 
-/// Jobs of the jobfile, or the one that was asked for, and those of the store that are not in it
-/// but still have something to do or to say; by name.
+/// Returns the jobs of the jobfile, or the requested one, and removed jobs that still have runs to
+/// show; sorted by name.
 fn jobs<'a>(from: &Sources<'a>, wanted: Wanted<'_>) -> Vec<JobStatus<'a>> {
     let Sources { overview, jobs, .. } = *from;
     let is_asked = |name: &str| wanted.job.is_none_or(|asked| asked == name) && wanted.shows(name);
@@ -281,7 +280,7 @@ fn sort(jobs: &mut [JobStatus<'_>]) {
     });
 }
 
-/// The runs of each kind; asks only where the counters say there are any.
+/// Reads the runs of each kind; skips those whose counters are zero.
 fn lists(
     from: &Sources<'_>,
     jobs: &[JobStatus<'_>],
@@ -314,7 +313,7 @@ fn lists(
     Ok(Lists { running, waiting, failed })
 }
 
-/// What waits of some jobs, as far as can be told in the order in which it starts.
+/// Returns the waiting runs of some jobs, in the likely order of their starts.
 pub(super) fn waiting(
     from: &Sources<'_>,
     jobs: &[JobStatus<'_>],
@@ -327,7 +326,7 @@ pub(super) fn waiting(
     Ok(List { count, runs: with_why(from, store, next_to_start(store, jobs)?)? })
 }
 
-/// Runs that wait, and why.
+/// Adds to waiting runs why they wait.
 pub(super) fn with_why(
     from: &Sources<'_>,
     store: &Store,
@@ -341,7 +340,7 @@ pub(super) fn with_why(
     runs.into_iter().map(with_why).collect()
 }
 
-/// The newest runs in these states, with what they say now.
+/// Returns the newest runs in these states, with their latest reports.
 fn newest_in(
     from: &Sources<'_>,
     store: &Store,
@@ -350,7 +349,7 @@ fn newest_in(
 ) -> Result<Vec<RunRow>, StoreError> {
     let mut runs = Vec::new();
     for state in states {
-        // State by state: only within one of them the index has the runs in their order.
+        // The index orders runs only within a state, so each state is read separately.
         let filter = Filter { states: vec![*state], ..Filter::default() };
         runs.extend(store.runs(&filter, Some(wanted.runs_max()))?);
     }
@@ -361,7 +360,7 @@ fn newest_in(
     Ok(runs)
 }
 
-/// Of a long queue, what starts next as far as can be told: what is queued, then what falls due.
+/// Returns the likely next runs of a long queue: the queued ones, then those that fall due.
 fn next_to_start(store: &Store, jobs: &[JobStatus<'_>]) -> Result<Vec<RunRow>, StoreError> {
     let mut runs = Vec::new();
     let waiting = jobs.iter().filter_map(|job| job.row).filter(|row| row.queued > 0);

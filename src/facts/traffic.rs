@@ -1,5 +1,4 @@
-//! What is in the way of a queued run that could start otherwise, by what is on record: places,
-//! locks, `max_running`, rate.
+//! What blocks a queued run according to the store: concurrency, locks, `max_running`, rate.
 
 use super::jobs::Jobs;
 use crate::core::job::{Job, Settings};
@@ -9,36 +8,36 @@ use crate::core::run::State;
 use crate::core::time::Wall;
 use crate::store::{Filter, RunRow, Store, StoreError};
 
-/// Attempts at once for each CPU where the jobfile says nothing, and the least of it.
+/// The default of `max_running`: attempts per CPU, and the minimum.
 const RUNNING_PER_CPU: usize = 4;
 const RUNNING_MIN: usize = 16;
 
-/// Something that lets a run wait.
+/// Something that blocks a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Obstacle {
-    /// As many runs of its job run as may; these do.
+    /// Its job runs as many runs as it may: these.
     Place(Vec<Holder>),
-    /// Runs of one job have its lock.
+    /// Runs of another job hold its lock.
     Lock {
         /// The lock.
         name: Box<str>,
         /// The job.
         job: String,
-        /// Its runs that have it.
+        /// The runs that hold the lock.
         holders: Vec<Holder>,
     },
-    /// So many runs run, as many as `max_running` allows.
+    /// `max_running` runs are running: this many.
     MaxRunning(usize),
-    /// The rate of its job allows no start before this time.
+    /// The rate limit of its job allows the next start at this time.
     Rate(Wall),
 }
 
-/// A run that has what another one waits for.
+/// A run that holds what another one waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     /// The run.
     pub(crate) run: i64,
-    /// Since when it runs.
+    /// When it started.
     pub(crate) since: Wall,
 }
 
@@ -48,7 +47,7 @@ impl From<&RunRow> for Holder {
     }
 }
 
-/// What runs now, to be asked for several runs that wait.
+/// The runs that are running now, read once to explain several waiting runs.
 pub(crate) struct Traffic<'a> {
     store: &'a Store,
     jobs: &'a Jobs,
@@ -57,14 +56,14 @@ pub(crate) struct Traffic<'a> {
 }
 
 impl<'a> Traffic<'a> {
-    /// Reads what runs.
+    /// Reads the running runs.
     pub(crate) fn read(store: &'a Store, jobs: &'a Jobs, now: Wall) -> Result<Self, StoreError> {
         let filter = Filter { states: vec![State::Running], ..Filter::default() };
         Ok(Self { store, jobs, now, running: store.runs(&filter, None)? })
     }
 
-    /// What is in the way of a run, in the order in which it is looked at before a start; nothing
-    /// if its job is not in the jobfile.
+    /// Returns the obstacles of a run in the order in which a start checks them; empty if its job
+    /// is not in the jobfile.
     pub(crate) fn obstacles(&self, run: &RunRow) -> Result<Vec<Obstacle>, StoreError> {
         let Some(job) = self.jobs.get(&run.job) else {
             return Ok(Vec::new());
@@ -92,8 +91,7 @@ impl<'a> Traffic<'a> {
         (own.len() >= max).then_some(Obstacle::Place(own))
     }
 
-    /// The first job, in the order of the jobfile, with runs that have the lock which the run
-    /// needs.
+    /// Finds the first job, in the order of the jobfile, that holds the lock which the run needs.
     fn lock(&self, job: &Job, run: &RunRow) -> Option<Obstacle> {
         let name = lane::lock_of(&job.policy, &run.args)?;
         let with_lock = self.jobs.jobs.iter().filter(|other| other.policy.lock.is_some());
@@ -111,7 +109,7 @@ impl<'a> Traffic<'a> {
     }
 }
 
-/// How many runs may run at once.
+/// Returns how many runs may run at once.
 pub(crate) fn running_max(settings: &Settings) -> usize {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     match settings.max_running {

@@ -1,5 +1,5 @@
-//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): what others than root could change
-//! is refused, or noted.
+//! Checks who can change the files of a jobfile (jobctl.toml(5), "Trust"): those that users other
+//! than root can change are refused or noted.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,8 +10,7 @@ use crate::core::job::{EnvValue, Job};
 use crate::jobfile::{self, Jobfile, LoadError, Place, Problem, Snapshot};
 use crate::os::trust::{self, Fault, Opened};
 
-/// Reads a jobfile; one that others than root could change is refused, whatever else is wrong with
-/// it.
+/// Reads a jobfile; refuses one that users other than root can change, before any other error.
 pub(crate) fn load(path: &Path) -> Result<Jobfile, LoadError> {
     let faults = RefCell::default();
     let open = |path: &Path| {
@@ -28,7 +27,7 @@ pub(crate) fn load(path: &Path) -> Result<Jobfile, LoadError> {
     }
 }
 
-/// Reads a jobfile as [`load`] does, but says of what others could change instead of refusing it.
+/// Reads a jobfile like [`load`], but notes untrusted files instead of refusing them.
 pub(crate) fn load_with_notes(path: &Path) -> (Result<Jobfile, LoadError>, Vec<Problem>) {
     let faults = RefCell::default();
     let open = |path: &Path| open_and_note(path, &faults).map(|opened| opened.file);
@@ -36,22 +35,22 @@ pub(crate) fn load_with_notes(path: &Path) -> (Result<Jobfile, LoadError>, Vec<P
     (loaded, faults.into_inner().iter().map(note).collect())
 }
 
-/// What a jobfile's texts are now; what others could change is not read.
+/// Takes a snapshot of a jobfile's texts, without reading untrusted files.
 pub(crate) fn snapshot(path: &Path, before: Option<&Snapshot>) -> Snapshot {
     Snapshot::take(path, &trust::open_trusted, before)
 }
 
-/// A file that a job's environment is read from, and what is to be said about it.
+/// A problem with a file of a job's environment.
 pub(crate) struct Remark {
-    /// The key that names it.
+    /// The key that names the file.
     pub(crate) key: &'static str,
-    /// What is wrong, as it stands in a warning.
+    /// What is wrong, as text of a warning.
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) hint: String,
 }
 
-/// What is to be said about the files of a job's environment, as far as they are there.
+/// Returns the problems with the existing files of a job's environment.
 pub(crate) fn remarks(job: &Job) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if let Some(path) = &job.policy.env_file {
@@ -96,7 +95,7 @@ fn open_and_note(path: &Path, faults: &RefCell<Vec<Fault>>) -> io::Result<Opened
     Ok(opened)
 }
 
-/// What is wrong with the file of a fault, as the jobfile's reader says it.
+/// Turns a fault into a problem of the jobfile.
 pub(crate) fn problem(fault: &Fault) -> Problem {
     Problem {
         place: Place::whole(&fault.path),

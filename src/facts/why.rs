@@ -1,4 +1,4 @@
-//! Why a run waits, was skipped or gave up, or why a job did not run at a time.
+//! Explains why a run waits, was skipped or gave up, or why a job did not run at a given time.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,103 +12,103 @@ use crate::core::run::{Reason, State};
 use crate::core::time::Wall;
 use crate::store::{AttemptRow, Downtime, Filter, JobRow, RunRow, Store, StoreError};
 
-/// A time without seconds means any occurrence of that minute.
+/// A time without seconds matches any occurrence in that minute.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Lines of output that are shown.
+/// The number of output lines that are shown.
 const LINES_MAX: usize = 3;
 
-/// What an explanation is gathered from.
+/// The sources of an explanation.
 pub(crate) struct Sources<'a> {
     /// The store.
     pub(crate) store: &'a Store,
-    /// The jobs of today.
+    /// The jobs of the current jobfile.
     pub(crate) jobs: &'a Jobs,
-    /// The present.
+    /// The current time.
     pub(crate) now: Wall,
     /// Whether a supervisor runs.
     pub(crate) is_supervised: bool,
 }
 
-/// An answer.
+/// An explanation.
 #[derive(Debug)]
 pub(crate) enum Explanation {
-    /// What became of runs, the one in question first.
+    /// Of runs, the one in question first.
     Runs {
-        /// They, one at least.
+        /// At least one run.
         runs: Vec<ExplainedRun>,
-        /// Why their job has nothing else to do, where that was asked.
+        /// Why their job has nothing else to do, if a job was asked about.
         idle: Option<Idle>,
     },
-    /// Why a job that has no run has nothing to do.
+    /// Of a job without runs: why it has nothing to do.
     Idle(Idle),
-    /// Why a job has no run of a time.
+    /// Why a job has no run for a given time.
     NoRun(NoRun),
 }
 
-/// A run, and why it is as it is.
+/// A run with its explanation.
 #[derive(Debug)]
 pub(crate) struct ExplainedRun {
     /// The run.
     pub(crate) run: RunRow,
-    /// Why.
+    /// The explanation.
     pub(crate) because: Because,
 }
 
-/// What made a run what it is.
+/// The explanation of a run's state.
 #[derive(Debug)]
 pub(crate) enum Because {
-    /// It waits.
+    /// It is waiting.
     Waits(Waits),
-    /// It runs.
+    /// It is running.
     Runs {
-        /// Whether a supervisor would know if it did not.
+        /// Whether a supervisor would notice its end.
         is_supervised: bool,
     },
-    /// It ended.
+    /// It has ended.
     Ended(Past),
 }
 
-/// What led to the end of a run.
+/// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Past {
-    /// Its attempts that have ended.
+    /// Its ended attempts.
     pub(crate) attempts: Vec<AttemptRow>,
-    /// The last lines that the newest of them wrote.
+    /// The last lines of output of the newest attempt.
     pub(crate) last_lines: Vec<String>,
-    /// If it was missed: the time in which nothing was started.
+    /// For a missed run: the time in which nothing was started.
     pub(crate) down: Option<Downtime>,
 }
 
 /// What a run waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    /// What is in the way of a queued run.
+    /// The obstacles of a queued run.
     pub(crate) obstacles: Vec<Obstacle>,
-    /// How many queued runs are ahead of it.
+    /// The number of queued runs ahead of it.
     pub(crate) ahead: i64,
-    /// Runs that have to succeed before; without a state they are gone.
+    /// The runs that have to succeed first; without a state if they were deleted.
     pub(crate) after: Vec<(i64, Option<State>)>,
-    /// The attempts of a run that is retrying.
+    /// The attempts of a retrying run.
     pub(crate) attempts: Vec<AttemptRow>,
-    /// What keeps every run of its job from starting.
+    /// What blocks all runs of its job.
     pub(crate) hindrances: Vec<Hindrance>,
-    /// Whether today's jobfile lacks its job.
+    /// Whether its job is missing from the current jobfile.
     pub(crate) is_orphan: bool,
 }
 
-/// Something that keeps every run of a job from starting.
+/// Something that blocks all runs of a job.
 #[derive(Debug)]
 pub(crate) enum Hindrance {
     /// No supervisor runs.
     NoSupervisor,
-    /// The supervisor starts nothing.
+    /// The supervisor runs in shadow mode and starts nothing.
     Shadow,
     /// The supervisor is stopping.
     Stopping,
-    /// A pause of the job, or without a name that of everything.
+    /// The job is paused or, without a name, all jobs are.
     Paused(Option<String>, Pause, PauseNote),
-    /// The jobfile that was last loaded lacks the job.
+    /// The supervisor's jobfile does not contain the job.
     NotLoaded,
 }
 
@@ -121,42 +121,42 @@ pub(crate) enum Idle {
     Waits(NextStart, Vec<Hindrance>),
 }
 
-/// When a job starts next by itself.
+/// When a job is next started by its schedule.
 #[derive(Debug)]
 pub(crate) enum NextStart {
     /// It has no schedule.
     NoSchedule,
-    /// It is not enabled.
+    /// It is disabled.
     Disabled,
-    /// Then.
+    /// At this time.
     At(Wall),
-    /// Its schedule does not tell.
+    /// The schedule does not determine it.
     Unknown,
 }
 
-/// Why there is no run of a time.
+/// Why there is no run for a given time.
 #[derive(Debug)]
 pub(crate) enum NoRun {
     /// The job is not in the jobfile.
     NotInJobfile,
     /// It has no schedule.
     NoSchedule,
-    /// It is not enabled.
+    /// It is disabled.
     Disabled,
-    /// No occurrence falls into that time.
+    /// The schedule has no occurrence at that time.
     NotScheduled {
         /// The time.
         at: Wall,
         /// The next occurrence after it.
         next: Option<Wall>,
     },
-    /// The occurrence is still to come.
+    /// The occurrence is in the future.
     NotDue(Wall),
-    /// The occurrence has been, and no run of it is on record.
+    /// The occurrence has passed, and the store has no run of it.
     Unrecorded {
         /// Its instant.
         at: Wall,
-        /// If it is not decided yet: what keeps it from starting.
+        /// If it is still undecided: what blocks it.
         undecided: Option<Vec<Hindrance>>,
         /// The time in which nothing was started.
         down: Option<Downtime>,
@@ -164,7 +164,7 @@ pub(crate) enum NoRun {
 }
 
 impl Explanation {
-    /// The run in question.
+    /// Returns the run in question.
     pub(crate) fn run(&self) -> Option<&RunRow> {
         match self {
             Self::Runs { runs, .. } => runs.first().map(|explained| &explained.run),
@@ -179,8 +179,8 @@ impl Sources<'_> {
         Ok(Explanation::Runs { runs: vec![self.explained(run)?], idle: None })
     }
 
-    /// Explains what is next in the queue of a job, else what it did last, else why it has nothing
-    /// to do; none if neither the store nor the jobfile knows the job.
+    /// Explains the next run in a job's queue, else its last run, else why it has nothing to do;
+    /// `None` if neither the store nor the jobfile knows the job.
     pub(crate) fn of_job(&self, name: &str) -> Result<Option<Explanation>, StoreError> {
         let row = self.store.job(name)?;
         if row.is_none() && self.jobs.get(name).is_none() {
@@ -194,8 +194,8 @@ impl Sources<'_> {
         Ok(Some(Explanation::Runs { runs: vec![self.explained(run)?], idle }))
     }
 
-    /// Explains what became of the occurrence of a job at a time, or why there was none; none if
-    /// neither the store nor the jobfile knows the job.
+    /// Explains what happened to a job's occurrence at a given time, or why there was none; `None`
+    /// if neither the store nor the jobfile knows the job.
     pub(crate) fn of_instant(
         &self,
         name: &str,
@@ -275,7 +275,7 @@ impl Sources<'_> {
         Ok(attempts)
     }
 
-    /// The run of a job that is next in the queue, else one that is not finished, else the newest.
+    /// Returns a job's next run in the queue, else one that has not ended, else the newest.
     fn foremost(&self, row: &JobRow) -> Result<Option<RunRow>, StoreError> {
         let newest = |states: Vec<State>| {
             let filter = Filter { states, job: Some(row.name.clone()), ..Filter::default() };
@@ -329,8 +329,8 @@ impl Sources<'_> {
         Ok(all)
     }
 
-    /// Returns whether a run stands for earlier and later occurrences, but for none of that time.
-    /// Only a schedule that has its ends can tell: it may have changed since.
+    /// Returns whether a run stands for earlier and later occurrences, but for none at that time.
+    /// Only a schedule that still has both ends can tell, because it may have changed since.
     fn is_between(&self, run: &RunRow, row: &JobRow, time: Range<Wall>) -> bool {
         let (Some(job), Some(first), Some(last)) =
             (self.jobs.get(&row.name), run.scheduled_at, run.last_scheduled_at)

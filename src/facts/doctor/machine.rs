@@ -1,4 +1,4 @@
-//! Files, disk, clock, zones, mail, crontabs, locks.
+//! Checks of files, disk, clock, zones, mail, crontabs and locks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,14 +14,15 @@ use crate::facts::jobs::Jobs;
 use crate::os::{clock, disk, file, lock, process, user, zone};
 use crate::store::{JobRow, Store, StoreError};
 
-/// Less than this share of the disk, or than so many bytes, is little.
+/// Free space that is below both one part in this many of the disk and this many bytes is a
+/// warning.
 const FREE_SHARE: u64 = 20;
 const FREE_MIN: u64 = 256 << 20;
 
-/// Names of jobs in one finding.
+/// The maximum number of job names in one finding.
 const NAMES_MAX: usize = 5;
 
-/// Looks at all of it.
+/// Runs all checks.
 pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     let state_dir = patient.state_dir;
     let mut findings = vec![rights(state_dir)];
@@ -40,7 +41,7 @@ pub(super) fn look(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     Ok(findings)
 }
 
-/// A state directory of somebody else's is none that the caller can say anything about.
+/// Reports a state directory that belongs to another user: the caller cannot check it.
 pub(crate) fn somebody_elses(state_dir: &Path) -> Option<Finding> {
     let own = nix::unistd::geteuid().as_raw();
     let uid = fs::symlink_metadata(state_dir).ok()?.uid();
@@ -157,7 +158,7 @@ fn synchronised() -> Finding {
     }
 }
 
-/// Whether there is a sendmail where some job wants mail.
+/// Checks that sendmail exists if a job sends mail.
 fn mailer(jobs: &[Job]) -> Option<Finding> {
     let names: Vec<&str> = jobs
         .iter()
@@ -189,7 +190,7 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Jobs whose command cron starts, too.
+/// Reports jobs whose command cron also starts.
 fn still_in_crontab(patient: &Patient<'_>, jobs: &[Job]) -> Vec<Finding> {
     let commands: BTreeMap<String, &Job> = jobs
         .iter()
@@ -220,7 +221,7 @@ fn still_in_crontab(patient: &Patient<'_>, jobs: &[Job]) -> Vec<Finding> {
         .collect()
 }
 
-/// A command without what blanks say nothing.
+/// Normalizes the blanks of a command.
 fn plain(command: &str) -> String {
     command.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -233,8 +234,8 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Sto
     let mut names = Vec::new();
     let scheduled = |job: &&Job| job.policy.enabled && !job.schedules.is_empty();
     for job in jobs.iter().filter(scheduled) {
-        // Something of it has come and gone, and nothing was ever executed. Whose first occurrence
-        // is ahead is well.
+        // Occurrences have passed, but nothing was ever executed. A job whose first occurrence is
+        // still to come is fine.
         let is_idle = |row: JobRow| {
             row.ended > 0 && row.running + row.retrying == 0 && !executed.contains(&row.id)
         };
@@ -251,7 +252,7 @@ fn never_ran(patient: &Patient<'_>, jobs: &[Job]) -> Result<Option<Finding>, Sto
     }))
 }
 
-/// Jobs that missed an occurrence, or that have been paused for long.
+/// Reports jobs that missed an occurrence or have been paused for long.
 fn missed(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     let rows = patient.store.as_ref().map(Store::jobs).transpose()?.unwrap_or_default();
     let now = clock::now().wall;
@@ -276,7 +277,7 @@ fn missed(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     Ok(missed.into_iter().chain(paused).collect())
 }
 
-/// Whether the metrics file can be written, where one is wanted.
+/// Checks that the metrics file, if there is one, can be written.
 fn metrics(jobs: &Jobs) -> Option<Finding> {
     const CHECK: &str = "metrics";
     let path = jobs.settings.metrics_file.as_deref().map(Path::new)?;
@@ -291,8 +292,9 @@ fn metrics(jobs: &Jobs) -> Option<Finding> {
     })
 }
 
-/// Who holds a lock, if that is no jobctl. The kernel names who took it, which may be a supervisor
-/// that is gone: a keeper has it from that one, and whoever has the file open now holds it.
+/// Returns the process that holds a lock, unless it is a jobctl. The kernel names the process that
+/// took it, possibly a supervisor that has ended: its keeper inherited the lock, so the holder is
+/// whichever process has the file open now.
 fn stranger(path: &Path, taken_by: i32) -> Option<i32> {
     let have_open = process::that_have_open(path);
     let mut holders = have_open.iter().copied().chain([taken_by]);
@@ -302,7 +304,7 @@ fn stranger(path: &Path, taken_by: i32) -> Option<i32> {
     holders.next()
 }
 
-/// Locks of jobs that processes hold which are no jobctl.
+/// Reports locks of jobs that other programs hold.
 fn strangers(state_dir: &Path) -> Vec<Finding> {
     let held = lock::holders_in(&state_dir.join("locks")).unwrap_or_default();
     held.into_iter()

@@ -1,4 +1,4 @@
-//! Whether all around the supervisor is well, and the command that mends what is not.
+//! Diagnoses the installation and suggests fixes.
 
 mod machine;
 pub(crate) mod unit;
@@ -13,19 +13,19 @@ use super::jobs::Jobs;
 use crate::os::paths::Caller;
 use crate::store::{Store, StoreError};
 
-/// How it stands with something.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// As it should be.
+    /// Nothing to do.
     Good,
-    /// Worth a look.
+    /// Worth attention.
     Warning,
-    /// Something will not work, or does not.
+    /// Something does not or will not work.
     Bad,
 }
 
 impl Level {
-    /// The word, as in JSON and text.
+    /// Returns the word in JSON and text.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -41,16 +41,16 @@ impl Serialize for Level {
     }
 }
 
-/// What was found about one thing.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// What was looked at, in one word.
+    /// The name of the check.
     pub(crate) check: &'static str,
-    /// How it stands.
+    /// The severity.
     pub(crate) level: Level,
     /// What was found.
     pub(crate) message: String,
-    /// The command that mends it.
+    /// The command that fixes it.
     pub(crate) remedy: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl Finding {
         Self { check, level: Level::Warning, message: message.into(), remedy: Some(remedy.into()) }
     }
 
-    /// Something will not work.
+    /// Makes a finding of the worst level.
     pub(crate) fn bad(
         check: &'static str,
         message: impl Into<String>,
@@ -73,38 +73,38 @@ impl Finding {
     }
 }
 
-/// What the checks look at.
+/// The installation to check.
 pub(crate) struct Patient<'a> {
-    /// Where its files are.
+    /// The state directory.
     pub(crate) state_dir: &'a Path,
-    /// Who asks.
+    /// The calling user.
     pub(crate) caller: &'a Caller,
-    /// Whether a supervisor lives.
+    /// Whether a supervisor runs.
     pub(crate) is_supervised: bool,
     /// The store.
     pub(crate) store: Option<Store>,
-    /// Why there is none though there is a file.
+    /// Why an existing store could not be opened.
     pub(crate) store_error: Option<StoreError>,
     /// The jobfile.
     pub(crate) jobs: Option<Jobs>,
-    /// What cron starts.
+    /// The active crontab lines.
     pub(crate) cron_lines: Vec<CronLine>,
 }
 
-/// A line that cron starts now, with the command that the same job would have.
+/// An active crontab line, with the command that an imported job would have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CronLine {
     /// The crontab: a path, or `crontab of NAME`.
     pub(crate) file: String,
-    /// From 1.
+    /// The line, from 1.
     pub(crate) line: u32,
     /// The command.
     pub(crate) command: String,
-    /// The shell command that switches it off.
+    /// The shell command that disables the line.
     pub(crate) off: Option<String>,
 }
 
-/// Looks at all of it.
+/// Runs all checks.
 pub(crate) fn examine(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     let mut findings = unit::supervisor(patient)?;
     findings.extend(unit::unit(patient));

@@ -1,4 +1,4 @@
-//! The supervisor and its unit.
+//! Checks of the supervisor and its systemd unit.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::facts::overview::Supervisor;
 use crate::os::user;
 use crate::store::{Store, StoreError, SupervisorRow};
 
-/// Where units of the system are.
+/// The directories of system units.
 const SYSTEM_UNITS: [&str; 4] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -17,7 +17,7 @@ const SYSTEM_UNITS: [&str; 4] = [
 
 const UNIT: &str = "jobctl.service";
 
-/// That it is stopping, and what it waits for.
+/// Reports a supervisor that is stopping, and what it waits for.
 fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding>, StoreError> {
     let mut supervisor = Supervisor::of(row.clone(), true);
     patient.store.as_ref().map(|store| supervisor.read_waits(store)).transpose()?;
@@ -31,7 +31,7 @@ fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding
     }))
 }
 
-/// Whether one runs, and of which version.
+/// Checks that a supervisor runs, and its version.
 pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreError> {
     if !patient.is_supervised {
         let start = start_command(patient.caller.is_root);
@@ -68,7 +68,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
     Ok(findings)
 }
 
-/// Whether the unit is installed and enabled, and for users whether it outlives their session.
+/// Checks that the unit is installed and enabled, and that a user's unit outlives the session.
 pub(super) fn unit(patient: &Patient<'_>) -> Vec<Finding> {
     if !has_systemd() {
         return vec![Finding::good("unit", "not checked: this machine does not run systemd")];
@@ -133,12 +133,12 @@ fn linger(user: &str) -> Finding {
     }
 }
 
-/// Whether systemd is the system's manager (sd_booted(3)).
+/// Returns whether the system runs systemd (sd_booted(3)).
 pub(super) fn has_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// What starts a supervisor.
+/// Returns the command that starts a supervisor.
 pub(crate) fn start_command(is_root: bool) -> String {
     match has_systemd() {
         true => format!("`systemctl {}start jobctl`, or `jobctl run`", option_of(is_root)),

@@ -1,4 +1,4 @@
-//! How a job's runs ended on each day of the last year, by the viewer's clock.
+//! The results of a job's runs on each day of the last year, in the viewer's time zone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 use crate::store::PastRun;
 
-/// Days that are shown: 53 weeks.
+/// The number of days: 53 weeks.
 const DAYS: u32 = 53 * 7;
 
 /// A day on which runs ended.
@@ -31,12 +31,12 @@ fn as_text<S: Serializer>(date: &NaiveDate, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(date)
 }
 
-/// Where the year begins.
+/// Returns where the year begins.
 pub(super) fn begin(now: Wall) -> Wall {
     now - Duration::from_secs(u64::from(DAYS) * 86_400)
 }
 
-/// The days on which runs succeeded or failed, oldest first.
+/// Returns the days on which runs succeeded or failed, oldest first.
 pub(super) fn days(runs: &[PastRun], zone: &Zone, now: Wall) -> Vec<Day> {
     let begin = begin(now);
     let mut found: BTreeMap<NaiveDate, (i64, i64)> = BTreeMap::new();

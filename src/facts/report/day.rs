@@ -1,4 +1,4 @@
-//! What ran in the last 24 hours, what is due in the next, and when nothing was started.
+//! The time line: runs of the last 24 hours, occurrences of the next, and gaps without a supervisor.
 
 use std::time::Duration;
 
@@ -9,63 +9,63 @@ use crate::core::time::Wall;
 use crate::facts::overview::{JobStatus, Sources};
 use crate::store::{Downtime, Filter, PastRun, StoreError};
 
-/// How far it looks to either side.
+/// The length of the past and of the future.
 const REACH: Duration = Duration::from_secs(86_400);
 
-/// What is nearer to each other is one: a picture of two days shows no more.
+/// Runs closer together than this are merged: a picture of two days cannot show them apart.
 const NEAR: Duration = Duration::from_secs(300);
 
-/// A restart is no gap.
+/// Shorter gaps are restarts and not shown.
 const SHORT: Duration = Duration::from_secs(60);
 
-/// Running runs of a job that are looked at.
+/// The number of a job's running runs that are read.
 const RUNNING_MAX: u32 = 20;
 
-/// Gaps that are shown.
+/// The number of gaps that are shown.
 const GAPS_MAX: u32 = 200;
 
 /// The last 24 hours and the next.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Timeline {
-    /// Its begin.
+    /// The beginning.
     pub(crate) from: Wall,
-    /// Its end.
+    /// The end.
     pub(crate) to: Wall,
-    /// The jobs that ran or are due in it, by name.
+    /// The jobs that ran or are due in this time, sorted by name.
     pub(crate) rows: Vec<Row>,
-    /// When nothing was started.
+    /// The times in which nothing was started.
     pub(crate) gaps: Vec<Downtime>,
 }
 
-/// A job in it.
+/// A job on the time line.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Row {
     /// The job.
     pub(crate) job: String,
-    /// What was and what is, oldest first; those of one state do not overlap.
+    /// Past and running runs, oldest first; spans of the same state do not overlap.
     pub(crate) past: Vec<Span>,
-    /// When it is due.
+    /// The next occurrences.
     pub(crate) coming: Vec<Span>,
 }
 
-/// One run, or several near to each other.
+/// One run, or several close together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Span {
     /// When the first one began.
     pub(crate) from: Wall,
     /// When the last one ended.
     pub(crate) to: Wall,
-    /// What became of them.
+    /// The state of the runs.
     pub(crate) state: State,
     /// How many.
     pub(crate) count: i64,
 }
 
-/// A time line that is being made.
+/// A time line under construction.
 pub(super) struct Building(Timeline);
 
 impl Building {
-    /// Begins with the gaps.
+    /// Starts with the gaps.
     pub(super) fn begin(from: &Sources<'_>) -> Result<Self, StoreError> {
         let (begin, end) = (from.now - REACH, from.now + REACH);
         let downtimes = from.store.map(|store| store.downtimes(begin, from.now, GAPS_MAX));
@@ -79,7 +79,7 @@ impl Building {
         Ok(Self(Timeline { from: begin, to: end, rows: Vec::new(), gaps }))
     }
 
-    /// Adds a job, if it ran or is due.
+    /// Adds a job if it ran or is due.
     pub(super) fn add(
         &mut self,
         from: &Sources<'_>,
@@ -101,14 +101,14 @@ impl Building {
         Ok(())
     }
 
-    /// Ends it.
+    /// Finishes the time line.
     pub(super) fn end(mut self) -> Timeline {
         self.0.rows.sort_by(|a, b| a.job.cmp(&b.job));
         self.0
     }
 }
 
-/// From the last sign of life to now, if no supervisor is there.
+/// Returns the current gap, from the supervisor's last sign of life until now, if none runs.
 fn open_gap(from: &Sources<'_>, begin: Wall) -> Option<Downtime> {
     if from.overview.supervisor.running {
         return None;
@@ -119,7 +119,7 @@ fn open_gap(from: &Sources<'_>, begin: Wall) -> Option<Downtime> {
     (since < from.now).then_some(Downtime { from: since, to: from.now, is_stopping: false })
 }
 
-/// A run that ended after `begin`; nothing of one that was not executed.
+/// Returns the span of a run that ended after `begin`; `None` if it was not executed.
 fn span_of(run: &PastRun, begin: Wall) -> Option<Span> {
     let took = u64::try_from(run.duration_ms.filter(|_| run.attempt > 0)?).ok()?;
     let from = (run.ended_at - Duration::from_millis(took)).max(begin);
@@ -143,7 +143,7 @@ fn running(from: &Sources<'_>, job: &JobStatus<'_>, begin: Wall) -> Result<Vec<S
     Ok(runs.iter().filter_map(|run| run.started_at).map(span).collect())
 }
 
-/// When a job is due; what is near to the one before is left out, it would not be seen.
+/// Returns the next occurrences of a job, without those too close to the one before to be seen.
 fn coming(from: &Sources<'_>, job: &JobStatus<'_>, end: Wall) -> Vec<Span> {
     let Some(known) = job.job.filter(|_| !job.paused) else {
         return Vec::new();
@@ -157,7 +157,7 @@ fn coming(from: &Sources<'_>, job: &JobStatus<'_>, end: Wall) -> Vec<Span> {
     due.map(|at| Span { from: at, to: at, state: State::Scheduled, count: 1 }).collect()
 }
 
-/// Spans in their order, those of one state that are near to each other as one.
+/// Sorts the spans and merges those of the same state that are close together.
 fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_by_key(|span| (span.state, span.from));
     let mut found: Vec<Span> = Vec::new();

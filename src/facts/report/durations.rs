@@ -1,4 +1,4 @@
-//! How long attempts of a job took over time, each by itself or, where there are many, by stretches.
+//! The durations of a job's attempts over time: one point each or, if there are many, per interval.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +9,33 @@ use crate::core::tally::percentile;
 use crate::core::time::Wall;
 use crate::store::PastRun;
 
-/// More runs than that are shown by stretches, of which there are so many.
+/// More runs than this are grouped into intervals; and the number of those.
 const ALONE_MAX: usize = 160;
 const STRETCHES: i64 = 120;
 
-/// A success that takes so many times as long as usual stands out, if it is longer than the least.
+/// A success is an outlier if it takes this many times as long as usual and at least the minimum.
 const OUTLIER_FACTOR: i64 = 3;
 const OUTLIER_MIN_MS: i64 = 1000;
 
-/// How long attempts took.
+/// The durations of attempts.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Durations {
-    /// How long the last successes took, as `status` has it.
+    /// The usual duration of a success, as in `status`.
     pub(crate) usual_ms: Option<i64>,
-    /// The longest one.
+    /// The longest duration.
     pub(crate) longest_ms: i64,
-    /// One for each run, or several for each stretch of time; oldest first.
+    /// One point per run, or one per kind and interval; oldest first.
     pub(crate) points: Vec<Point>,
 }
 
-/// A run, or several alike.
+/// A run, or several of the same kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Point {
-    /// When it ended, or the middle of the stretch.
+    /// When it ended, or the middle of the interval.
     pub(crate) at: Wall,
-    /// What kind it is of.
+    /// The kind.
     pub(crate) kind: Kind,
-    /// How many runs it stands for.
+    /// The number of runs.
     pub(crate) count: usize,
     /// The shortest.
     pub(crate) low_ms: i64,
@@ -45,7 +45,7 @@ pub(crate) struct Point {
     pub(crate) high_ms: i64,
 }
 
-/// What is special about an attempt.
+/// The kind of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
@@ -58,7 +58,7 @@ pub(crate) enum Kind {
 }
 
 impl Durations {
-    /// Of the runs that were executed between two times.
+    /// Gathers the durations of the runs executed between two times.
     pub(super) fn of<'r>(
         runs: impl Iterator<Item = &'r PastRun>,
         usual_ms: Option<i64>,
@@ -85,7 +85,7 @@ impl Durations {
     }
 }
 
-/// One point for all of a kind in a stretch of time.
+/// Merges the points of each kind in each interval.
 fn by_stretches(points: &[Point], (from, to): (Wall, Wall)) -> Vec<Point> {
     let step = ((to.ms() - from.ms()) / STRETCHES).max(1);
     let mut found: BTreeMap<(i64, Kind), Vec<i64>> = BTreeMap::new();

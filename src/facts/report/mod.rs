@@ -1,7 +1,7 @@
-//! What a report shows: the jobs with their past and their future, failures, the queue, and the day.
+//! The facts of a report: the jobs with their past and future, failures, the queue, and the day.
 //!
-//! Read in one moment. Of each job so many of its newest runs are looked at, and only so many jobs
-//! are shown in detail: the cost is bounded, whatever the store holds.
+//! They are read in one transaction. The number of runs per job and of jobs in detail is limited, so
+//! the cost is bounded however large the store is.
 
 mod calendar;
 mod day;

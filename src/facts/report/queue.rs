@@ -1,4 +1,4 @@
-//! What waits: what is next and why it waits, how far each queue is, and how deep they were.
+//! The waiting runs: what starts next, the progress of each queue, and the depth over the last day.
 
 use serde::Serialize;
 
@@ -12,44 +12,44 @@ use crate::store::{PastRun, RunRow, StoreError};
 const BUCKETS: usize = 96;
 const STEP_MS: i64 = 900_000;
 
-/// What waits.
+/// The waiting runs.
 #[derive(Serialize)]
 pub(crate) struct Queue {
-    /// What is next, and why it waits.
+    /// The runs that start next, and what they wait for.
     #[serde(skip)]
     pub(crate) waiting: List<(RunRow, Why)>,
-    /// The jobs for which runs wait, the longest queue first.
+    /// The jobs with waiting runs, longest queue first.
     pub(crate) jobs: Vec<QueueOfJob>,
     /// How many runs waited at the end of each quarter of an hour of the last day.
     pub(crate) depth: Vec<i64>,
-    /// How many ended in each.
+    /// How many runs ended in each quarter.
     pub(crate) ended: Vec<i64>,
 }
 
-/// A job for which runs wait.
+/// A job with waiting runs.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct QueueOfJob {
     /// The job.
     pub(crate) job: String,
-    /// Runs that wait.
+    /// The number of waiting runs.
     pub(crate) waiting: i64,
-    /// Runs that run.
+    /// The number of running runs.
     pub(crate) running: i64,
-    /// How far the queue has come, if the job is one.
+    /// The progress, if the job is a queue.
     #[serde(skip)]
     pub(crate) progress: Option<Progress>,
 }
 
-/// A queue that is being looked at.
+/// The facts under construction.
 pub(super) struct Building {
     queue: Queue,
     now: Wall,
-    /// How much deeper it was at the end of each quarter than of the one before.
+    /// The change of the depth in each quarter.
     change: Vec<i64>,
 }
 
 impl Building {
-    /// Begins with what waits now.
+    /// Starts with the runs that wait now.
     pub(super) fn begin(from: &Sources<'_>, jobs: &[JobStatus<'_>]) -> Result<Self, StoreError> {
         let waiting = status::waiting(from, jobs)?;
         let queue = Queue { waiting, jobs: Vec::new(), depth: Vec::new(), ended: vec![0; BUCKETS] };
@@ -70,7 +70,7 @@ impl Building {
         self.now - std::time::Duration::from_millis(span)
     }
 
-    /// Adds what a job did in the last day.
+    /// Adds the runs of a job in the last day.
     pub(super) fn add(&mut self, job: &JobStatus<'_>, past: &[PastRun]) {
         let begin = self.begin_at();
         let nth = |at: Wall| place((at.ms() - begin.ms()).div_euclid(STEP_MS));
@@ -93,7 +93,7 @@ impl Building {
         });
     }
 
-    /// Ends it.
+    /// Finishes the facts.
     pub(super) fn end(mut self) -> Queue {
         self.queue.jobs.sort_by_key(|job| std::cmp::Reverse(job.waiting));
         let depth = self.change.iter().scan(0, |depth, change| {
@@ -105,7 +105,7 @@ impl Building {
     }
 }
 
-/// Where in the day a quarter is; what was before it is in the first one.
+/// Returns the index of a quarter in the day; earlier ones count as the first.
 fn place(nth: i64) -> usize {
     usize::try_from(nth).unwrap_or(0).min(BUCKETS)
 }
