@@ -1,4 +1,4 @@
-//! Readers of what a job does and when: commands, schedules and their zones.
+//! Readers of commands, schedules and time zones.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use super::value::{Value, did_you_mean};
 use crate::core::job::{CommandLine, Schedules};
 use crate::core::schedule::{HashSeed, Schedule};
 
-/// The longest argument the kernel passes to a program, in bytes.
+/// The limit of a program's argument in the kernel, in bytes.
 const ARGUMENT_MAX: usize = 131_071;
 
 impl<'a> Value<'a> {
-    /// What is executed: text for a shell, or a program and its arguments.
+    /// Reads a command: text for a shell, or a program and its arguments.
     pub(super) fn command(&self) -> Option<CommandLine> {
         if matches!(self.node.get_ref(), DeValue::Array(_)) {
             return self.program().map(CommandLine::Exec);
@@ -23,7 +23,7 @@ impl<'a> Value<'a> {
         Some(CommandLine::Shell(text.into()))
     }
 
-    /// A program and its arguments.
+    /// Reads a program and its arguments.
     pub(super) fn program(&self) -> Option<Box<[Box<str>]>> {
         let words =
             self.each("a string", |item| item.text().and_then(|word| item.fits_argument(word)))?;
@@ -50,7 +50,7 @@ impl<'a> Value<'a> {
         Some(text)
     }
 
-    /// The name of a time zone.
+    /// Reads the name of a time zone.
     pub(super) fn timezone(&self) -> Option<Arc<str>> {
         let text = self.words()?;
         match (self.scope.env.zones)(text) {
@@ -62,7 +62,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Schedules with the text they were written as.
+    /// Reads schedules, with their text.
     pub(super) fn schedules(&self) -> Option<Schedules> {
         if !matches!(self.node.get_ref(), DeValue::Array(_)) {
             return self.schedule().map(|schedule| Box::from([schedule]));
@@ -97,8 +97,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Where a byte of a string's value stands in the file; where escapes make that hard to say,
-    /// the string's begin.
+    /// Returns the place in the file of a byte of a string's value; if the string has escapes, its
+    /// beginning.
     fn offset_inside(&self, text: &str, position: usize) -> usize {
         let span = self.node.span();
         let raw = self.scope.text.as_str().get(span.clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From parsed files to jobs: settings, `[defaults]`, then each job over them.
+//! Assembles jobs from parsed files: settings, `[defaults]`, then each job on top of them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use super::units;
 use super::value;
 use crate::core::job::{CommandLine, Job, Name, Overlap, Policy, Settings};
 
-/// Jobs of a jobfile with all it includes.
+/// The maximum number of jobs, including those of included files.
 const JOBS_MAX: usize = 10_000;
 
-/// Reads everything; what is wrong is in `findings`, and then the result is not to be used.
+/// Reads everything. If `findings` has problems afterwards, the result must not be used.
 pub(super) fn assemble<'a>(
     documents: &'a [Document<'a>],
     env: &'a Environment<'a>,
     findings: &'a Findings,
 ) -> (Settings, Vec<Job>) {
-    // Broken or unreadable files may hold jobs that nobody sees now.
+    // Broken or unreadable files may contain further jobs.
     let is_whole = findings.is_clean();
     let mut settings = Settings::default();
     let Some(main) = documents.first() else {
@@ -61,7 +61,7 @@ pub(super) fn assemble<'a>(
     (settings, finish(entries))
 }
 
-/// The seed as the file has it; an unusable one is reported by whoever reads the key.
+/// Returns the seed in the file; the reader of the key reports an invalid one.
 fn hash_seed_of<'a>(main: &'a Document<'_>) -> Option<&'a str> {
     main.table.get("hash_seed").and_then(|node| node.get_ref().as_str())
 }
@@ -89,7 +89,7 @@ fn check_count(count: usize, main: &Document<'_>, findings: &Findings) {
     }
 }
 
-/// Reads jobs over the defaults.
+/// Reads jobs on top of the defaults.
 struct Reader<'a> {
     scope: Scope<'a>,
     base: Draft,
@@ -138,8 +138,8 @@ impl<'a> Reader<'a> {
         let defaults = self.defaults.as_ref();
         let inherited =
             defaults.filter(|defaults| !table.has("schedule") && defaults.has("schedule"));
-        // The defaults' schedule is read anew, because `H` depends on the job. What is wrong with
-        // it was said there.
+        // The defaults' schedule is read again, because `H` depends on the job. Its problems have
+        // been reported already.
         if let Some(defaults) = inherited.filter(|_| !self.base.schedules.is_empty()) {
             let scope = Scope { owner: table.scope.owner, ..defaults.scope };
             let again =
@@ -178,7 +178,7 @@ fn not_a_job_hint(name: &str) -> Option<String> {
     is_key.then(|| format!("`{name}` is a key of a job: write it under [jobs.NAME]"))
 }
 
-/// `concurrency` would be silently without effect under `overlap = "allow"`.
+/// Refuses `concurrency` with `overlap = "allow"`, which would silently ignore it.
 fn check_overlap(table: &Table<'_>) {
     let overlap = table.keys.get("overlap").filter(|node| node.get_ref().as_str() == Some("allow"));
     if let (Some(overlap), Some(offset)) = (overlap, table.offset("concurrency")) {
@@ -189,7 +189,7 @@ fn check_overlap(table: &Table<'_>) {
     }
 }
 
-/// A job's own `concurrency` is newer than an `overlap = "allow"` of `[defaults]`, such as that of
+/// Lets a job's own `concurrency` override an `overlap = "allow"` of `[defaults]`, such as that of
 /// an imported crontab.
 fn prefer_own_concurrency(table: &Table<'_>, draft: &mut Draft) {
     let is_inherited = draft.policy.overlap == Overlap::Allow && !table.has("overlap");
@@ -198,7 +198,7 @@ fn prefer_own_concurrency(table: &Table<'_>, draft: &mut Draft) {
     }
 }
 
-/// An exit code has one meaning.
+/// Checks that every exit code has only one meaning.
 fn check_exit_codes(table: &Table<'_>, offset: usize, policy: &Policy) {
     let meanings = [
         ("success_exit", &policy.success_exit),
@@ -229,11 +229,11 @@ fn warn_of_pipe(table: &Table<'_>, offset: usize, draft: &Draft) {
     }
 }
 
-/// Shares equal policies.
+/// Makes the jobs; equal policies are shared.
 fn finish(entries: Vec<Entry<'_>>) -> Vec<Job> {
     let mut policies: HashSet<Arc<Policy>> = HashSet::new();
-    // Most jobs have the one before's: looked at first, since hashing one costs more than all else
-    // here.
+    // Most jobs have the policy of the job before; comparing it first saves hashing, the most
+    // expensive step here.
     let mut last: Option<Arc<Policy>> = None;
     let mut jobs = Vec::with_capacity(entries.len());
     for Entry { name, draft, .. } in entries {

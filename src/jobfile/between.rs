@@ -1,5 +1,5 @@
-//! Rules between jobs: names given twice, former names, feeds, and files of locks that would be one
-//! and the same.
+//! Rules between jobs: duplicate names, former names, feeds, and names whose lock files would be
+//! the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -31,7 +31,7 @@ pub(super) fn check(entries: &[Entry<'_>]) {
 
 type Jobs<'e, 'a> = HashMap<&'e str, &'e Entry<'a>>;
 
-/// The place of a key, else of the job's name.
+/// Returns the offset of a key, else of the job's name.
 fn offset(entry: &Entry<'_>, key: &str) -> usize {
     entry.table.offset(key).unwrap_or(entry.offset)
 }
@@ -67,8 +67,7 @@ fn check_was(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     }
 }
 
-/// Checks that jobs feed others that there are: asks for all jobs, so it is for files that were
-/// read whole.
+/// Checks that the jobs named in `feeds` exist. Only valid if all files were read completely.
 pub(super) fn check_feeds(entries: &[Entry<'_>]) {
     let jobs: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     for entry in entries {
@@ -92,14 +91,14 @@ pub(super) fn check_feeds(entries: &[Entry<'_>]) {
     check_circles(entries);
 }
 
-/// Refuses jobs that feed each other in a circle: each circle once, at the first of its jobs.
+/// Refuses cycles of jobs that feed each other; each is reported once, at its first job.
 fn check_circles(entries: &[Entry<'_>]) {
     let index_of = |name: &Name| {
         let found = entries.binary_search_by(|entry| entry.name.cmp(name));
         found.ok()
     };
     let fed = |index: usize| entries[index].draft.policy.feeds.as_ref().and_then(index_of);
-    // In which walk a job was first met; a walk that comes back to itself has found a circle.
+    // The walk that first met each job; a walk that meets one of its own jobs has found a cycle.
     let mut met: Vec<Option<usize>> = vec![None; entries.len()];
     for start in 0..entries.len() {
         let mut at = start;
@@ -120,7 +119,7 @@ fn check_circles(entries: &[Entry<'_>]) {
 }
 
 fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
-    // One job alone is told that it cannot feed itself.
+    // A job that feeds itself is reported elsewhere.
     let Some(first) = circle.iter().copied().min().filter(|_| circle.len() > 1) else {
         return;
     };
@@ -137,8 +136,8 @@ fn report_circle(entries: &[Entry<'_>], circle: &[usize]) {
     report(&entries[first], "feeds", message, Some(hint));
 }
 
-/// The job, and the number, of which this is the name of a place: `a.3` is the third place of `a`
-/// if it has that many.
+/// Finds the job whose concurrency place has this name: `a.3` is the third place of `a` if it has
+/// that many.
 fn place_of<'e, 'a>(name: &str, jobs: &Jobs<'e, 'a>) -> Option<&'e Entry<'a>> {
     let (job, number) = name.rsplit_once('.')?;
     let number: u32 = number.parse().ok().filter(|parsed: &u32| parsed.to_string() == number)?;
@@ -146,8 +145,8 @@ fn place_of<'e, 'a>(name: &str, jobs: &Jobs<'e, 'a>) -> Option<&'e Entry<'a>> {
     jobs.get(job).copied().filter(|entry| max(entry).is_some_and(|max| (1..=max).contains(&number)))
 }
 
-/// Places of a job with `concurrency` are locked in `JOB.1.lock`, `JOB.2.lock` ...; a job `JOB.1`
-/// would lock the same file.
+/// Refuses a job `JOB.1` beside a job `JOB` with `concurrency`, whose places are locked in
+/// `JOB.1.lock`, `JOB.2.lock` ...
 fn check_places(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     for entry in entries {
         if let Some(other) = place_of(entry.name.as_str(), jobs) {
@@ -161,7 +160,7 @@ fn check_places(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     }
 }
 
-/// A lock `x` is locked in `lock-x.lock`; a job `lock-x` would lock the same file.
+/// Refuses a job `lock-x` beside a lock `x`, which is locked in `lock-x.lock`.
 fn check_locks(entries: &[Entry<'_>], jobs: &Jobs<'_, '_>) {
     let mut locks: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
     for entry in entries {

@@ -1,5 +1,5 @@
-//! Readers of values that have rules of their own: tables, names, notations, and what one key says
-//! of another.
+//! Readers of values with rules of their own: tables, names, notations, and dependencies between
+//! keys.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::core::job::{
     CommandLine, EnvValue, HeartbeatTarget, Keep, Limits, Name, Rate, Retry, RetryMax,
 };
 
-/// Variables a job may set.
+/// The maximum number of variables of a job.
 const ENV_COUNT_MAX: usize = 1000;
-/// Further attempts a number may grant; more is "unlimited".
+/// The maximum number of retries; more is "unlimited".
 const RETRIES_MAX: i64 = 1_000_000;
 
-/// Keys of `retry`.
+/// The keys of `retry`.
 pub(super) const RETRY: &[Key<RetryDraft>] = &[
     key("max", "a whole number or \"unlimited\"", |r, v| {
         let is_unlimited = v.node.get_ref().as_str() == Some("unlimited");
@@ -37,7 +37,7 @@ pub(super) const RETRY: &[Key<RetryDraft>] = &[
     key("lost", BOOL, |r, v| set(&mut r.retry.lost, v.bool())),
 ];
 
-/// Keys of `limits`.
+/// The keys of `limits`.
 pub(super) const LIMITS: &[Key<Limits>] = &[
     key("cpu_time", DURATION, |l, v| set_some(&mut l.cpu_time, whole_seconds(v))),
     key("open_files", NUMBER, |l, v| set_some(&mut l.open_files, v.number(3..=1_000_000_000))),
@@ -47,25 +47,25 @@ pub(super) const LIMITS: &[Key<Limits>] = &[
     key("memory", SIZE, |l, v| set_some(&mut l.memory, v.size(1 << 20, u64::MAX))),
 ];
 
-/// Keys of `keep`.
+/// The keys of `keep`.
 pub(super) const KEEP: &[Key<Keep>] = &[
     key("succeeded", DURATION, |k, v| set(&mut k.succeeded, v.duration_or_zero())),
     key("failed", DURATION, |k, v| set(&mut k.failed, v.duration_or_zero())),
     key("runs", NUMBER, |k, v| set(&mut k.runs, v.number(1..=1_000_000_000))),
 ];
 
-/// Keys of `heartbeat`.
+/// The keys of `heartbeat`.
 pub(super) const HEARTBEAT: &[Key<HeartbeatDraft>] = &[
     key("command", COMMAND, |h, v| set_some(&mut h.command, v.command())),
     key("file", STRING, |h, v| set_some(&mut h.file, v.path())),
     key("every", DURATION, |h, v| set_some(&mut h.every, v.duration())),
 ];
 
-/// Keys of a value of `env` that is a table.
+/// The keys of a table as value of `env`.
 pub(super) const ENV_VALUE: &[Key<Option<Box<str>>>] =
     &[key("file", STRING, |file, v| set_some(file, v.path()))];
 
-/// Reports anything but a table; its content is read elsewhere.
+/// Reports a value that is not a table; its content is read elsewhere.
 pub(super) fn expect_table(value: &Value<'_>) {
     match value.node.get_ref() {
         DeValue::Table(_) => {}
@@ -80,7 +80,7 @@ pub(super) fn expect_table(value: &Value<'_>) {
     }
 }
 
-/// A shell: a program that takes the text after `-c`, or all the words before the text.
+/// Reads a shell: a program that takes the text after `-c`, or all words that precede the text.
 pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
     if matches!(value.node.get_ref(), DeValue::Array(_)) {
         return value.program();
@@ -94,12 +94,12 @@ pub(super) fn shell(value: &Value<'_>) -> Option<Box<[Box<str>]>> {
     Some(Box::from([Box::from(text), Box::from("-c")]))
 }
 
-/// Former names of a job.
+/// Reads former names of a job.
 pub(super) fn was(value: &Value<'_>) -> Option<Box<[Name]>> {
     one_or_each(value, "a string", Value::job_name).map(Vec::into_boxed_slice)
 }
 
-/// The elements of an array; a value that is none stands for an array with it.
+/// Reads the elements of an array; any other value counts as an array of one element.
 pub(super) fn one_or_each<'a, T>(
     value: &Value<'a>,
     wants: &'static str,
@@ -111,7 +111,7 @@ pub(super) fn one_or_each<'a, T>(
     read(value).map(|only| vec![only])
 }
 
-/// How long runs are kept: a table, or one duration for succeeded and failed ones.
+/// Reads how long to keep runs: a table, or one duration for succeeded and failed ones.
 pub(super) fn keep(value: &Value<'_>) -> Option<Keep> {
     let mut keep = Keep::default();
     if matches!(value.node.get_ref(), DeValue::String(_)) {
@@ -122,7 +122,7 @@ pub(super) fn keep(value: &Value<'_>) -> Option<Keep> {
     Some(keep)
 }
 
-/// The name of a lock, or its template.
+/// Reads the name of a lock, or its template.
 pub(super) fn lock(value: &Value<'_>) -> Option<Box<str>> {
     let text = value.text()?;
     match units::check_lock(text) {
@@ -137,23 +137,23 @@ pub(super) fn lock(value: &Value<'_>) -> Option<Box<str>> {
     }
 }
 
-/// Starts over time.
+/// Reads a rate of starts.
 pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
     units::parse_rate(value.text()?)
         .map_err(|usage| value.complain("is not a rate", Some(usage.to_owned())))
         .ok()
 }
 
-/// A `retry` table as far as it was read.
+/// A `retry` table while it is being read.
 #[derive(Default)]
 pub(super) struct RetryDraft {
-    /// `max`, where it was given.
+    /// `max`, if given.
     pub(super) max: Option<RetryMax>,
-    /// The rest.
+    /// The other keys.
     pub(super) retry: Retry,
 }
 
-/// A number of further attempts, or the whole policy.
+/// Reads a number of retries, or a table with the whole policy.
 pub(super) fn retry(value: &Value<'_>) -> Option<Retry> {
     let mut draft = RetryDraft::default();
     if matches!(value.node.get_ref(), DeValue::Table(_)) {
@@ -165,7 +165,7 @@ pub(super) fn retry(value: &Value<'_>) -> Option<Retry> {
     Some(Retry { max: draft.max.unwrap_or(RetryMax::Times(0)), ..draft.retry })
 }
 
-/// A number of further attempts.
+/// Reads a number of retries.
 pub(super) fn times(value: &Value<'_>) -> Option<RetryMax> {
     if value.node.get_ref().as_str() == Some("unlimited") {
         value.complain("is not enough", Some("write `retry = { max = \"unlimited\" }`".to_owned()));
@@ -191,7 +191,7 @@ fn check_retry(draft: &RetryDraft, value: &Value<'_>) {
     }
 }
 
-/// The number of a signal.
+/// Reads a signal.
 pub(super) fn signal(value: &Value<'_>) -> Option<i32> {
     let text = value.text()?;
     let number = units::parse_signal(text);
@@ -205,7 +205,7 @@ pub(super) fn signal(value: &Value<'_>) -> Option<i32> {
     number
 }
 
-/// Exit codes, sorted, each once.
+/// Reads exit codes, sorted and without duplicates.
 pub(super) fn exit_codes(value: &Value<'_>) -> Option<Box<[u8]>> {
     let mut codes: Vec<u8> = one_or_each(value, "a whole number", |item| item.number(0..=255))?;
     codes.sort_unstable();
@@ -213,7 +213,7 @@ pub(super) fn exit_codes(value: &Value<'_>) -> Option<Box<[u8]>> {
     Some(codes.into())
 }
 
-/// Exit codes of which there must be one.
+/// Reads exit codes, at least one.
 pub(super) fn success_exit(value: &Value<'_>) -> Option<Box<[u8]>> {
     let codes = exit_codes(value)?;
     if codes.is_empty() {
@@ -223,7 +223,7 @@ pub(super) fn success_exit(value: &Value<'_>) -> Option<Box<[u8]>> {
     Some(codes)
 }
 
-/// A file mode creation mask.
+/// Reads a file mode creation mask.
 pub(super) fn umask(value: &Value<'_>) -> Option<u32> {
     let mask = units::parse_umask(value.text()?);
     if mask.is_none() {
@@ -232,7 +232,7 @@ pub(super) fn umask(value: &Value<'_>) -> Option<u32> {
     mask
 }
 
-/// The name of a user or group.
+/// Reads the name of a user or group.
 pub(super) fn account(value: &Value<'_>) -> Option<Box<str>> {
     let text = value.words()?;
     if text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ',')) {
@@ -242,7 +242,7 @@ pub(super) fn account(value: &Value<'_>) -> Option<Box<str>> {
     Some(text.into())
 }
 
-/// An address for mail; the empty text is none.
+/// Reads a mail address; empty text means no mail.
 pub(super) fn address(value: &Value<'_>) -> Option<Option<Box<str>>> {
     let text = value.text()?;
     if text.trim().is_empty() {
@@ -258,7 +258,7 @@ pub(super) fn address(value: &Value<'_>) -> Option<Option<Box<str>>> {
     Some(Some(text.into()))
 }
 
-/// Adds variables to those there are; a name that is there gets the new value.
+/// Adds variables, replacing those with the same name.
 pub(super) fn env(into: &mut Box<[(Box<str>, EnvValue)]>, value: &Value<'_>) {
     let DeValue::Table(table) = value.node.get_ref() else {
         value.complain_of_type(None);
@@ -308,7 +308,7 @@ fn env_value(value: &Value<'_>) -> Option<EnvValue> {
     value.text().and_then(|text| value.fits_argument(text)).map(|text| EnvValue::Text(text.into()))
 }
 
-/// A path or glob to watch.
+/// Reads a path or glob to watch.
 pub(super) fn watch(value: &Value<'_>) -> Option<Box<str>> {
     let path = value.path()?;
     if let Err(error) = glob::Pattern::new(&path) {
@@ -326,7 +326,7 @@ pub(super) fn watch(value: &Value<'_>) -> Option<Box<str>> {
     Some(path)
 }
 
-/// The template of a run's key.
+/// Reads the template of a run's key.
 pub(super) fn key_template(value: &Value<'_>) -> Option<Box<str>> {
     let text = value.words()?;
     units::check_key_template(text)
@@ -335,7 +335,7 @@ pub(super) fn key_template(value: &Value<'_>) -> Option<Box<str>> {
         .map(|()| text.into())
 }
 
-/// A span of whole seconds, at least one.
+/// Reads a duration of whole seconds, at least one.
 pub(super) fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
     let span = value.duration()?;
     if span.subsec_nanos() != 0 {
@@ -345,7 +345,7 @@ pub(super) fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
     Some(span)
 }
 
-/// A `heartbeat` table as far as it was read.
+/// A `heartbeat` table while it is being read.
 #[derive(Default)]
 pub(super) struct HeartbeatDraft {
     /// `command`.
@@ -356,7 +356,7 @@ pub(super) struct HeartbeatDraft {
     pub(super) every: Option<Duration>,
 }
 
-/// What says that the supervisor lives, and how often.
+/// Reads the target and the interval of the heartbeat.
 pub(super) fn heartbeat(value: &Value<'_>) -> Option<(HeartbeatTarget, Duration)> {
     let mut draft = HeartbeatDraft::default();
     value.table(HEARTBEAT, &mut draft)?;
@@ -373,7 +373,7 @@ pub(super) fn heartbeat(value: &Value<'_>) -> Option<(HeartbeatTarget, Duration)
 }
 
 impl Value<'_> {
-    /// Whether this table has a key, right or wrong.
+    /// Returns whether this table has a key, valid or not.
     pub(super) fn has(&self, key: &str) -> bool {
         self.node.get_ref().as_table().is_some_and(|table| table.contains_key(key))
     }

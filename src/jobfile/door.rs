@@ -1,4 +1,4 @@
-//! The table `[door]`, and the lists of those who may do something.
+//! Reads the table `[door]` and the lists of callers.
 
 use std::net::SocketAddr;
 
@@ -10,13 +10,13 @@ use super::value::{Key, STRING, TABLE, Value, key, set};
 use crate::core::door::{Door, Listen, Principal, Token};
 use crate::core::job::Name;
 
-/// The type of a list of those who may do something.
+/// The type of a list of callers.
 pub(super) const PRINCIPALS: &str = "an array of strings";
 
-/// The longest path of a socket (unix(7)), without the NUL that ends it.
+/// The limit of a socket's path (unix(7)), without the final NUL.
 const SOCKET_PATH_MAX: usize = 107;
 
-/// Keys of `[door]`.
+/// The keys of `[door]`.
 pub(super) const DOOR: &[Key<Door>] = &[
     key("listen", PRINCIPALS, |d, v| {
         set(&mut d.listen, one_or_each(v, STRING, listen).map(Vec::into_boxed_slice));
@@ -36,7 +36,7 @@ pub(super) const DOOR: &[Key<Door>] = &[
     key("tokens", TABLE, |d, v| set(&mut d.tokens, tokens(v))),
 ];
 
-/// The whole table.
+/// Reads the table.
 pub(super) fn door(value: &Value<'_>) -> Option<Door> {
     let mut door = Door::default();
     value.table(DOOR, &mut door)?;
@@ -56,12 +56,12 @@ pub(super) fn door(value: &Value<'_>) -> Option<Door> {
     Some(door)
 }
 
-/// Who may do something.
+/// Reads a list of callers.
 pub(super) fn principals(value: &Value<'_>) -> Option<Box<[Principal]>> {
     one_or_each(value, STRING, principal).map(Vec::into_boxed_slice)
 }
 
-/// Reports tokens that jobs name and the door does not have.
+/// Reports tokens that jobs name but `[door]` does not define.
 pub(super) fn check_tokens(door: Option<&Door>, entries: &[Entry<'_>]) {
     let none = Door::default();
     for entry in entries {
@@ -75,7 +75,7 @@ pub(super) fn check_tokens(door: Option<&Door>, entries: &[Entry<'_>]) {
     }
 }
 
-/// The first token of a list that the door does not have.
+/// Returns the first token of a list that `[door]` does not define.
 fn missing<'l>(list: &'l [Principal], door: &Door) -> Option<&'l str> {
     list.iter().find_map(|principal| match principal {
         Principal::Token(name) if door.tokens.iter().all(|token| token.name != *name) => {
@@ -118,7 +118,7 @@ fn listen(value: &Value<'_>) -> Option<Listen> {
     }
 }
 
-/// Other machines reach the door only with a token, and read what passes.
+/// Checks addresses that other machines can reach: they need a token, and traffic is not encrypted.
 fn check_addresses(door: &Door, value: &Value<'_>) {
     let open = door.listen.iter().find_map(|listen| match listen {
         Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(address),
@@ -166,7 +166,7 @@ fn tokens(value: &Value<'_>) -> Option<Box<[Token]>> {
             continue;
         };
         let Some(sha256) = text.strip_prefix("sha256:").and_then(sha256) else {
-            // Not what stands there: it may be the token itself.
+            // The value is not shown, because it may be the token itself.
             let message = format!("{}: is no SHA-256", item.name);
             let hint = format!("make a token with `jobctl token {name}`");
             value.scope.report(item.offset(), message, Some(hint));
@@ -177,7 +177,7 @@ fn tokens(value: &Value<'_>) -> Option<Box<[Token]>> {
     Some(tokens.into())
 }
 
-/// The bytes of 64 hexadecimal digits.
+/// Decodes 64 hexadecimal digits.
 fn sha256(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -1,4 +1,4 @@
-//! A job as it stands in a file: its name, its table, and what was read of it.
+//! A job in a file: its name, its table, and the values read so far.
 
 use toml::de::DeTable;
 
@@ -7,41 +7,41 @@ use super::scope::Scope;
 use super::value::Value;
 use crate::core::job::Name;
 
-/// A job, and where it stands in its file.
+/// A job and its place in the file.
 pub(super) struct Entry<'a> {
     /// Its name.
     pub(super) name: Name,
-    /// Its table and all that its values have in common.
+    /// Its table.
     pub(super) table: Table<'a>,
-    /// The byte where its name stands.
+    /// The offset of its name.
     pub(super) offset: usize,
-    /// What was read of it, over the defaults.
+    /// Its values, on top of the defaults.
     pub(super) draft: Draft,
 }
 
-/// A table of keys of a job.
+/// A table with keys of a job.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
-    /// What its values have in common.
+    /// The scope of its values.
     pub(super) scope: Scope<'a>,
     /// Its keys.
     pub(super) keys: &'a DeTable<'a>,
-    /// Some of it is wrong, and was reported.
+    /// Whether a problem in it was reported.
     pub(super) is_broken: bool,
 }
 
 impl<'a> Table<'a> {
-    /// Where the value of a key begins, if it is in this table.
+    /// Returns the offset of a key's value, if this table has the key.
     pub(super) fn offset(&self, key: &str) -> Option<usize> {
         self.keys.get(key).map(|node| node.span().start)
     }
 
-    /// Whether it has a key.
+    /// Returns whether it has a key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.keys.contains_key(key)
     }
 
-    /// The value of a key, if it is in this table.
+    /// Returns the value of a key, if this table has it.
     pub(super) fn value(&self, key: &str) -> Option<Value<'a>> {
         let node = self.keys.get(key)?;
         Some(Value { scope: self.scope, name: key.to_owned(), wants: "", node })

@@ -1,4 +1,4 @@
-//! `include`: the files that a jobfile names, found and read in a fixed order.
+//! `include`: finds and reads the files that a jobfile names, in a fixed order.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -13,19 +13,19 @@ use super::Open;
 use super::problem::{Findings, Problem};
 use super::text::{Document, ReadError, Text};
 
-/// Files that may be included.
+/// The maximum number of included files.
 const FILES_MAX: usize = 1000;
 
-/// As a shell does it: `*` matches neither `/` nor the dot of a hidden file, so no editor's lock or
-/// swap file is read.
+/// As in a shell, `*` matches neither `/` nor the dot of a hidden file, so editors' lock and swap
+/// files are not read.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
-/// Reads what a jobfile includes, sorted by path, each file once and never the jobfile itself.
-/// Patterns of a wrong type are passed over: whoever reads the key reports them.
+/// Reads the files that a jobfile includes, sorted by path, each once and never the jobfile itself.
+/// Skips patterns of a wrong type, which the reader of the key reports.
 pub(super) fn read_all(main: &Document<'_>, open: &Open<'_>, findings: &Findings) -> Vec<Text> {
     let mut found = BTreeMap::new();
     let items = main.table.get("include").and_then(|node| node.get_ref().as_array());
@@ -47,25 +47,25 @@ pub(super) fn read_all(main: &Document<'_>, open: &Open<'_>, findings: &Findings
     found.iter().filter_map(|(path, at)| at.read(path)).collect()
 }
 
-/// What a jobfile's patterns are relative to.
+/// Returns the directory that a jobfile's patterns are relative to.
 fn base_of(main: &Path) -> &Path {
     main.parent().unwrap_or(Path::new(""))
 }
 
-/// Whether a pattern, or a part of one, may match names other than itself.
+/// Returns whether a pattern, or a component of one, may match names other than itself.
 pub(super) fn has_wildcards(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
 
-/// A pattern with what it is relative to, which is taken as it is; none if that is not UTF-8.
+/// Prepends the escaped base directory to a pattern; `None` if the directory is not UTF-8.
 fn whole_pattern(base: &Path, pattern: &str) -> Option<String> {
     let whole = Path::new(&Pattern::escape(base.to_str()?)).join(pattern);
     whole.to_str().map(str::to_owned)
 }
 
-/// The patterns of a jobfile's text, as far as it can be read.
+/// Returns the patterns in a jobfile's text, as far as it can be parsed.
 pub(super) fn patterns_of(main: &Text) -> Vec<String> {
-    // Parsing ten thousand jobs only to find that there is no such key would be felt at each start.
+    // Parsing ten thousand jobs to find no such key would noticeably delay every start.
     let spellings = ["include", "\\u", "\\U", "\\x"];
     if !spellings.iter().any(|part| main.as_str().contains(part)) {
         return Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn patterns_of(main: &Text) -> Vec<String> {
         .collect()
 }
 
-/// The files of a pattern, as [`read_all`] finds them; what cannot be looked at is passed over.
+/// Returns the files of a pattern like [`read_all`], skipping unreadable directories.
 pub(super) fn files_of(main: &Path, pattern: &str) -> Vec<PathBuf> {
     let base = base_of(main);
     if !has_wildcards(pattern) {
@@ -91,7 +91,7 @@ pub(super) fn files_of(main: &Path, pattern: &str) -> Vec<PathBuf> {
     found.filter(|path| !path.is_dir()).take(FILES_MAX).collect()
 }
 
-/// Whether a name is one that a part of a pattern matches.
+/// Returns whether a component of a pattern matches a name.
 pub(super) fn is_match(part: &str, name: &str) -> bool {
     Pattern::new(part).is_ok_and(|part| part.matches_with(name, OPTIONS))
 }
@@ -113,7 +113,8 @@ impl Place<'_, '_> {
         self.findings.problem(Problem { place, job: None, message, hint: hint.map(str::to_owned) });
     }
 
-    /// The files of a pattern; a path without wildcards is itself, whether it exists or not.
+    /// Returns the files of a pattern; a path without wildcards is returned even if it does not
+    /// exist.
     fn expand(&self) -> Vec<PathBuf> {
         let base = base_of(self.main.text.path());
         if !has_wildcards(self.pattern) {
@@ -136,8 +137,8 @@ impl Place<'_, '_> {
         }
     }
 
-    /// Opens every directory in which the pattern looks for files: whoever may write there may take
-    /// files away, too.
+    /// Opens every directory that the pattern searches, to check who can write to it: they could
+    /// also remove files.
     fn look_at_directories(&self) {
         let base = base_of(self.main.text.path());
         for above in Path::new(self.pattern).ancestors().skip(1) {
@@ -147,7 +148,7 @@ impl Place<'_, '_> {
             let found = paths.into_iter().flatten().filter_map(Result::ok);
             for dir in found.filter(|path| path.is_dir()).take(FILES_MAX) {
                 match (self.open)(&dir) {
-                    // What cannot be read is said by the search for files.
+                    // The search for files reports directories that cannot be read.
                     Err(error) if error.raw_os_error().is_none() => self.report(error, None),
                     Ok(_) | Err(_) => {}
                 }

@@ -1,5 +1,5 @@
-//! The one table of all keys: name, the types it may have, and how it is read. Suggestions for
-//! unknown keys come from here too.
+//! The table of all keys, with their types and readers. Suggestions for unknown keys come from it
+//! too.
 
 use super::compound::{self, HEARTBEAT, KEEP, LIMITS, RETRY};
 use super::door::{self, DOOR};
@@ -12,7 +12,7 @@ use crate::core::job::{CommandLine, ExpectEvery, Policy, Settings};
 use crate::core::schedule::Schedule;
 use std::sync::Arc;
 
-/// A table of the jobfile with keys of its own.
+/// A table of the jobfile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// The top of the file.
@@ -32,12 +32,12 @@ pub enum Table {
 }
 
 impl Table {
-    /// All of them.
+    /// All tables.
     pub const ALL: [Self; 7] =
         [Self::Top, Self::Job, Self::Retry, Self::Limits, Self::Keep, Self::Heartbeat, Self::Door];
 }
 
-/// The keys that a table may have.
+/// Returns the keys that a table may have.
 pub fn keys_of(table: Table) -> Vec<&'static str> {
     match table {
         Table::Top => names(TOP),
@@ -50,7 +50,7 @@ pub fn keys_of(table: Table) -> Vec<&'static str> {
     }
 }
 
-/// A job as far as it was read.
+/// A job while it is being read.
 #[derive(Clone, Default)]
 pub(super) struct Draft {
     /// `command`.
@@ -59,18 +59,18 @@ pub(super) struct Draft {
     pub(super) schedules: Box<[(Box<str>, Schedule)]>,
     /// `timezone`.
     pub(super) timezone: Option<Arc<str>>,
-    /// The rest; that of the defaults itself until a key changes something of it.
+    /// All other keys; shared with the defaults until a key changes it.
     pub(super) policy: Arc<Policy>,
 }
 
 impl Draft {
-    /// The policy, to be changed.
+    /// Returns the policy for a change.
     pub(super) fn policy(&mut self) -> &mut Policy {
         Arc::make_mut(&mut self.policy)
     }
 }
 
-/// Keys at the top of a jobfile.
+/// The keys at the top of a jobfile.
 pub(super) const TOP: &[Key<Settings>] = &[
     key("timezone", STRING, |s, v| set_some(&mut s.timezone, v.timezone())),
     key("include", "an array of paths", |_, v| drop(v.each(STRING, |item| item.words()))),
@@ -95,7 +95,7 @@ pub(super) const TOP: &[Key<Settings>] = &[
     key("door", TABLE, |s, v| set_some(&mut s.door, door::door(v).map(Box::new))),
 ];
 
-/// Keys of a job, and of `[defaults]`.
+/// The keys of a job and of `[defaults]`.
 pub(super) const JOB: &[Key<Draft>] = &[
     key("command", COMMAND, |d, v| set_some(&mut d.command, v.command())),
     key("shell", COMMAND, |d, v| set(&mut d.policy().shell, compound::shell(v))),
@@ -177,14 +177,15 @@ pub(super) const JOB: &[Key<Draft>] = &[
     key("keep", "a duration or a table", |d, v| set(&mut d.policy().keep, compound::keep(v))),
 ];
 
-/// A table over the defaults of its keys: it replaces another one whole.
+/// Reads a table that starts from its default values, so that it replaces an inherited one as a
+/// whole.
 fn fresh<T: Default>(keys: &'static [Key<T>], value: &Value<'_>) -> Option<T> {
     let mut into = T::default();
     value.table(keys, &mut into)?;
     Some(into)
 }
 
-/// What may have been meant by a key that is not known among `here`: one of another table, else a
+/// Makes the hint for a key that is unknown among `here`: the same key of another table, else a
 /// similar one.
 pub(super) fn hint_for_unknown(name: &str, here: Vec<&'static str>) -> Option<String> {
     let is_here = |keys: &[&str]| keys.first() == here.first();

@@ -1,8 +1,7 @@
-//! The jobfile: text of TOML files to validated jobs (jobctl.toml(5)).
+//! The jobfile: turns the text of TOML files into validated jobs (jobctl.toml(5)).
 //!
-//! All or nothing: either every key of every file is right, or all that is wrong is reported at
-//! once, each with its place. Reads files, but asks no clock, no zone and no account: what it needs
-//! from outside comes in as [`Environment`].
+//! Either every key of every file is valid, or all problems are reported together, each with its
+//! place. Reads files, but no clock, zone or account: those come in as [`Environment`].
 
 mod action;
 mod assemble;

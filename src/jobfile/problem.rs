@@ -1,7 +1,6 @@
-//! What is wrong with a jobfile, or worth a word, and where: problems refuse it, notes are said by
-//! `check`.
+//! Problems of a jobfile, which make it invalid, and notes for `check`, both with their places.
 //!
-//! Nothing is printed here; a [`Problem`] knows only how it reads.
+//! Prints nothing; a [`Problem`] only knows its text.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,13 +12,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Place {
-    /// The file, as it was named.
+    /// The file, as named by the user.
     #[serde(serialize_with = "lossy")]
     pub(crate) file: PathBuf,
-    /// From 1; 0 means the file as a whole.
+    /// The line, from 1; 0 means the whole file.
     #[serde(with = "null_for_0")]
     pub(crate) line: u32,
-    /// In characters, from 1; 0 means the file as a whole.
+    /// The column in characters, from 1; 0 means the whole file.
     #[serde(with = "null_for_0")]
     pub(crate) column: u32,
 }
@@ -28,7 +27,7 @@ fn lossy<S: Serializer>(file: &Path, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&file.to_string_lossy())
 }
 
-/// A number that JSON has only where there is one.
+/// Represents 0 as null in JSON.
 mod null_for_0 {
     use super::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -42,7 +41,7 @@ mod null_for_0 {
 }
 
 impl Place {
-    /// The file as a whole.
+    /// Makes the place of a whole file.
     pub(crate) fn whole(file: &Path) -> Self {
         Self { file: file.to_owned(), line: 0, column: 0 }
     }
@@ -57,14 +56,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a jobfile is refused, or a word about one that is valid. Reads as `FILE:LINE:COLUMN: job
-/// `NAME`: what is wrong`, then a line `hint: ...` where one helps.
+/// A reason to refuse a jobfile, or a note about a valid one. Displayed as `FILE:LINE:COLUMN: job
+/// `NAME`: what is wrong`, then a line `hint: ...` if there is a hint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
-    /// Where.
+    /// The place.
     #[serde(flatten)]
     pub(crate) place: Place,
-    /// The job it is about, by the name it was given.
+    /// The name of the job that it is about.
     pub(crate) job: Option<String>,
     /// What is wrong: the object first, lower case.
     pub(crate) message: String,
@@ -73,7 +72,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// What is wrong, and with which job, without the place.
+    /// Returns the message with the job, without the place.
     pub(crate) fn sentence(&self) -> String {
         match &self.job {
             Some(job) => format!("job `{}`: {}", job.escape_debug(), self.message),
@@ -89,8 +88,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects what is found while jobfiles are read; shared by all readers, so that one error does
-/// not hide another.
+/// Collects problems and notes while jobfiles are read; shared by all readers, so that one error
+/// does not hide another.
 #[derive(Default)]
 pub(super) struct Findings {
     problems: RefCell<Vec<Problem>>,
@@ -104,23 +103,23 @@ impl Findings {
         self.problems.borrow_mut().push(problem);
     }
 
-    /// Adds a syntax error. What else is said about its place, or the lines from there to before
-    /// `line_end`, is its echo.
+    /// Adds a syntax error. Other problems at its place, or from there to before `line_end`, follow
+    /// from it and are dropped.
     pub(super) fn syntax_problem(&self, problem: Problem, line_end: u32) {
         self.syntax.borrow_mut().push((problem, line_end));
     }
 
-    /// Whether nothing was found wrong so far.
+    /// Returns whether no problem was found so far.
     pub(super) fn is_clean(&self) -> bool {
         self.problems.borrow().is_empty() && self.syntax.borrow().is_empty()
     }
 
-    /// Adds a word for `check`.
+    /// Adds a note for `check`.
     pub(super) fn note(&self, note: Problem) {
         self.notes.borrow_mut().push(note);
     }
 
-    /// The problems, else the notes, in the order of `files` and then of place.
+    /// Returns the problems, else the notes, ordered by `files` and then by place.
     pub(super) fn into_notes(self, files: &[&Path]) -> Result<Vec<Problem>, Vec<Problem>> {
         let order: HashMap<&Path, usize> =
             files.iter().enumerate().map(|(index, file)| (*file, index)).collect();

@@ -1,4 +1,4 @@
-//! Whose keys are read, where they stand, and how what is wrong with them is said.
+//! The context in which keys are read: their owner, their place, and where problems are reported.
 
 use std::fmt::Display;
 
@@ -6,31 +6,31 @@ use super::Environment;
 use super::problem::{Findings, Problem};
 use super::text::Text;
 
-/// Whose keys are read.
+/// The owner of keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner<'a> {
-    /// The file's.
+    /// The file.
     Top,
-    /// Those of `[defaults]`.
+    /// `[defaults]`.
     Defaults,
-    /// Those of a job, by the name it was given.
+    /// The job with this name.
     Job(&'a str),
 }
 
-/// What all values of a table have in common.
+/// The context that all values of a table share.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
-    /// Where they stand.
+    /// The file.
     pub(super) text: &'a Text,
-    /// Whose they are.
+    /// The owner.
     pub(super) owner: Owner<'a>,
-    /// What parsing needs from outside.
+    /// The environment for parsing.
     pub(super) env: &'a Environment<'a>,
-    /// What `H` is computed from, beside the job's name.
+    /// The seed that `H` is computed from, together with the job's name.
     pub(super) hash_seed: &'a str,
-    /// What may have been meant by a key that is none of a table's.
+    /// Makes the hint for an unknown key.
     pub(super) hint_for_unknown: fn(&str, Vec<&'static str>) -> Option<String>,
-    /// Where errors go.
+    /// Collects the problems.
     pub(super) findings: &'a Findings,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Describes what is wrong at a byte of the text.
+    /// Makes a problem at a byte of the text.
     pub(super) fn problem(
         &self,
         offset: usize,
@@ -64,12 +64,12 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Reports what is wrong at a byte of the text.
+    /// Reports a problem at a byte of the text.
     pub(super) fn report(&self, offset: usize, message: impl Display, hint: Option<String>) {
         self.findings.problem(self.problem(offset, message, hint));
     }
 
-    /// Notes something at a byte of the text.
+    /// Adds a note at a byte of the text.
     pub(super) fn note(&self, offset: usize, message: impl Display, hint: Option<String>) {
         let Problem { place, job, message, hint } = self.problem(offset, message, hint);
         self.findings.note(Problem { place, job, message, hint });

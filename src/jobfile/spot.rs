@@ -1,7 +1,7 @@
-//! Where a key of a job stands, for words that others have about a jobfile that was loaded.
+//! Finds the place of a job's key, for warnings about a loaded jobfile.
 //!
-//! The text is parsed anew for it: a supervisor with ten thousand jobs need not hold places that
-//! only `check` asks for.
+//! The text is parsed again for this, so that a supervisor with ten thousand jobs need not keep
+//! places that only `check` uses.
 
 use toml::de::{DeTable, DeValue};
 
@@ -16,12 +16,12 @@ pub(crate) struct Spot<'a> {
     pub(crate) job: &'a str,
     /// The key.
     pub(crate) key: &'a str,
-    /// Which element of the value, where that is an array.
+    /// The index of the element, if the value is an array.
     pub(crate) element: usize,
 }
 
-/// Where values stand: in the job, else in `[defaults]`; where they are in neither, the place of
-/// the job's name.
+/// Returns the places of values: in the job, else in `[defaults]`, else the place of the job's
+/// name.
 pub(crate) fn places(sources: &[Source], spots: &[Spot<'_>]) -> Vec<Place> {
     let findings = Findings::default();
     let read = |source: &Source| Text::new(&source.path, &source.text).ok();

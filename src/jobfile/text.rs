@@ -1,7 +1,6 @@
-//! The text of a jobfile: reading it within its limits, its lines, and its TOML with the place of
-//! each value.
+//! The text of a jobfile: reads it within limits, maps bytes to lines, and parses the TOML.
 //!
-//! Knows no key; what a value means is decided by the other rooms.
+//! Knows no keys; other modules interpret the values.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,19 +11,19 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Findings, Place, Problem};
 use super::{Open, Source};
 
-/// The longest jobfile, in bytes.
+/// The limit of a jobfile in bytes.
 const SIZE_MAX: usize = 4 << 20;
-/// The deepest nesting of tables and arrays.
+/// The limit of nested tables and arrays.
 const DEPTH_MAX: usize = 32;
-/// Syntax errors reported of one file: what follows the first ones is mostly their echo.
+/// The number of syntax errors reported per file; later ones mostly follow from the first.
 const SYNTAX_ERRORS_MAX: usize = 100;
 
 /// Why a file could not be read.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    /// The system refused.
+    /// The system reported an error.
     Io(io::Error),
-    /// Its content cannot be a jobfile.
+    /// The content cannot be a jobfile.
     Refused(Problem),
 }
 
@@ -37,12 +36,12 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Reads a file, not more than a jobfile may have.
+    /// Reads a file up to the limit of a jobfile.
     pub(super) fn read(path: &Path, open: &Open<'_>) -> Result<Self, ReadError> {
         let mut bytes = Vec::new();
         let limit = SIZE_MAX as u64 + 1;
         let file = open(path).map_err(ReadError::Io)?;
-        // A FIFO would be waited for without end.
+        // Reading a FIFO could block forever.
         if !file.metadata().map_err(ReadError::Io)?.is_file() {
             return Err(ReadError::Io(io::Error::other("not a regular file")));
         }
@@ -59,7 +58,7 @@ impl Text {
             .map_or_else(|error| Err(not_utf8(path, &error)), |text| Self::new(path, &text))
     }
 
-    /// Takes a text that was read before. A byte order mark is dropped.
+    /// Takes a text, dropping its byte order mark.
     pub(super) fn new(path: &Path, text: &str) -> Result<Self, Problem> {
         if text.len() > SIZE_MAX {
             return Err(too_long(path));
@@ -70,17 +69,17 @@ impl Text {
         Ok(Self { path: path.to_owned(), text: text.to_owned(), line_starts })
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The text without a byte order mark.
+    /// Returns the text without a byte order mark.
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The place of a byte.
+    /// Returns the line and column of a byte.
     pub(super) fn place(&self, offset: usize) -> Place {
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start =
@@ -89,7 +88,7 @@ impl Text {
         Place { file: self.path.clone(), line: saturate(line), column: saturate(column) }
     }
 
-    /// The header `[...]` that a byte stands in, if it stands in one.
+    /// Returns the header `[...]` that contains a byte.
     fn header(&self, offset: usize) -> Option<&str> {
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_starts.get(line.checked_sub(1)?)?;
@@ -99,7 +98,7 @@ impl Text {
         before.starts_with('[').then_some(header)
     }
 
-    /// The place of the last key in the first header that reads so, if it stands before a byte.
+    /// Returns the place of the last key in the first such header, if that is before a byte.
     fn first_header(&self, header: &str, before: usize) -> Option<Place> {
         let key = header.rfind('.').map_or(1, |dot| dot + 1);
         let at = self.line_starts.iter().find_map(|start| {
@@ -110,13 +109,13 @@ impl Text {
         at.filter(|at| *at < before).map(|at| self.place(at))
     }
 
-    /// Where the table that a byte stands in ends.
+    /// Returns the end of the table that contains a byte.
     fn table_end(&self, offset: usize) -> usize {
         let next = self.text.get(offset..).and_then(|rest| rest.find("\n["));
         next.map_or(self.text.len(), |at| offset + at)
     }
 
-    /// Hands the text back.
+    /// Gives up the path and text.
     pub(super) fn into_source(self) -> Source {
         Source { path: self.path, text: self.text }
     }
@@ -157,14 +156,14 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Problem {
 pub(super) struct Document<'a> {
     /// Its text.
     pub(super) text: &'a Text,
-    /// What was understood of it.
+    /// Its content, as far as it could be parsed.
     pub(super) table: DeTable<'a>,
-    /// It has syntax errors: something may be missing that is there for the reader.
+    /// Whether it has syntax errors, so that `table` may lack some of the text.
     pub(super) is_broken: bool,
 }
 
 impl<'a> Document<'a> {
-    /// Parses a text as far as possible; every syntax error is a problem.
+    /// Parses a text as far as possible and reports every syntax error.
     pub(super) fn parse(text: &'a Text, findings: &Findings) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text.as_str());
         let mut echo_end = 0;
@@ -192,9 +191,9 @@ impl<'a> Document<'a> {
     }
 }
 
-/// How the parser says that a key is there already.
+/// The parser's message for a duplicate key.
 const DUPLICATE: &str = "duplicate key";
-/// How the parser says that a header has no end: the keys below it fall to another table.
+/// The parser's message for a header without an end: the keys below it go to another table.
 const UNCLOSED: &str = "unclosed table";
 
 fn syntax_problem(text: &Text, error: &toml::de::Error, header: Option<&str>) -> Problem {
@@ -223,8 +222,8 @@ fn nesting_problem(place: Place) -> Problem {
     Problem { place, job: None, message, hint: None }
 }
 
-/// The offset of a value that is nested too deep. The parser's own limits bound what has to be
-/// visited.
+/// Returns the offset of a value that is nested too deeply. The parser's own limits bound the
+/// recursion.
 fn too_deep(table: &DeTable<'_>) -> Option<usize> {
     let mut waiting: Vec<(usize, &Spanned<DeValue<'_>>)> =
         table.values().map(|value| (1, value)).collect();

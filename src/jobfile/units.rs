@@ -1,7 +1,7 @@
-//! Small notations of the jobfile: sizes, rates, signals, octal masks, templates, and the nearest
+//! Parsers of sizes, rates, signals, octal masks and templates, and the search for the nearest
 //! known word.
 //!
-//! Pure; an error is a sentence fragment that says what to write.
+//! Pure; an error is a sentence fragment that tells what to write.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn split_number(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// The signals that may begin a stop sequence, by name and number of signal(7).
+/// The signals that may begin a stop sequence, with the numbers of signal(7).
 pub(super) const SIGNALS: &[(&str, i32)] = &[
     ("TERM", 15),
     ("INT", 2),
@@ -68,7 +68,7 @@ pub(super) const SIGNALS: &[(&str, i32)] = &[
     ("KILL", 9),
 ];
 
-/// The number of a signal that is named with or without `SIG`.
+/// Parses the name of a signal, with or without `SIG`.
 pub(super) fn parse_signal(text: &str) -> Option<i32> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
     SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
@@ -80,13 +80,12 @@ pub(super) fn parse_umask(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|mask| is_octal && *mask <= 0o777)
 }
 
-/// Checks the name of a lock, in which `{1}` may stand for the first argument. Returns whether it
-/// does.
+/// Checks the name of a lock, which may contain `{1}` for the first argument.
 pub(super) fn check_lock(text: &str) -> Result<(), &'static str> {
     Name::parse(&text.replace("{1}", "x")).map(|_| ())
 }
 
-/// Checks the template of a key: text in which `{1}`, `{2}` ... stand for arguments.
+/// Checks the template of a key: text with `{1}`, `{2}` ... for the arguments.
 pub(super) fn check_key_template(text: &str) -> Result<(), &'static str> {
     const USAGE: &str =
         "write `{1}`, `{2}` ... for the run's arguments; no other braces are allowed";
@@ -102,7 +101,7 @@ pub(super) fn check_key_template(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The candidate that was probably meant, by the measure clap uses.
+/// Returns the candidate that was probably meant, by the same measure as clap.
 pub(super) fn nearest<'a>(
     text: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -121,8 +120,8 @@ fn fold(text: &str) -> String {
     text.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Whether a shell text joins commands by a pipe, as far as can be told without being a shell: not
-/// a `|` that is quoted, part of `||`, a pattern of `case`, or an operator of `[[ ]]` or `(( ))`.
+/// Returns whether a shell text contains a pipe, as far as one can tell without parsing it: a `|`
+/// that is not quoted, part of `||`, in a pattern of `case`, or an operator in `[[ ]]` or `(( ))`.
 pub(super) fn has_pipe(text: &str) -> bool {
     let plain = plain_text(text);
     let bytes = plain.as_bytes();
@@ -170,8 +169,7 @@ pub(super) fn has_pipe(text: &str) -> bool {
     false
 }
 
-/// Whether a shell is told to count the failure of every command of a pipe: `-o pipefail`, also as
-/// `-euo pipefail`.
+/// Returns whether a shell text sets `pipefail`: `-o pipefail`, or for example `-euo pipefail`.
 pub(super) fn has_pipefail(text: &str) -> bool {
     let mut before = "";
     text.split(|c: char| c.is_whitespace() || ";&|()'\"".contains(c))
@@ -183,7 +181,7 @@ pub(super) fn has_pipefail(text: &str) -> bool {
         })
 }
 
-/// A shell text in ASCII without comments, and with a letter for whatever is quoted.
+/// Reduces a shell text to ASCII without comments, with a letter in place of everything quoted.
 fn plain_text(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut quote = None;
@@ -208,13 +206,13 @@ fn plain_text(text: &str) -> String {
     plain
 }
 
-/// Bytes in which the list of patterns of one `case` ends.
+/// The number of bytes in which to look for the end of a list of `case` patterns.
 const PATTERN_MAX: usize = 1024;
 
-/// Whether what follows a `|` among the patterns of `case` is one more of them: it ends with a
-/// bracket before anything else begins.
+/// Returns whether the text after a `|` is another pattern of `case`: it reaches a closing bracket
+/// before anything else begins.
 fn is_pattern(rest: &str) -> bool {
-    // Nobody's pattern is longer, and each `|` of a long line would go through the rest of it.
+    // Real patterns are shorter, and without a limit each `|` of a long line would scan the rest.
     let near = &rest.as_bytes()[..rest.len().min(PATTERN_MAX)];
     let end = near.iter().position(|byte| b")\n;(".contains(byte));
     end.is_some_and(|end| {

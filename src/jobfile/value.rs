@@ -1,7 +1,7 @@
-//! Typed reading of TOML values: each reader gives the value, or reports what is wrong with it at
-//! its place and gives nothing.
+//! Typed readers of TOML values: each returns the value, or reports a problem with its place and
+//! returns `None`.
 //!
-//! Knows types, not keys: `keys` and `compound` say which key wants which.
+//! Knows types but no keys; `keys` and `compound` assign the types to keys.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -17,7 +17,7 @@ use crate::core::duration::parse_duration;
 use crate::core::job::Name;
 use crate::core::words::Word;
 
-// Types as messages name them.
+// The names of types in messages.
 pub(super) const BOOL: &str = "true or false";
 pub(super) const COMMAND: &str = "a string or an array of strings";
 pub(super) const DURATION: &str = "a duration such as \"90s\"";
@@ -27,7 +27,7 @@ pub(super) const STRING: &str = "a string";
 pub(super) const TABLE: &str = "a table";
 pub(super) const EXIT_CODES: &str = "an array of exit codes";
 
-/// Values are shown up to this many characters.
+/// The maximum number of characters of a value in messages.
 const SHOWN_MAX: usize = 60;
 
 /// A key that a table may have.
@@ -36,11 +36,11 @@ pub(super) struct Key<T> {
     pub(super) name: &'static str,
     /// The types it may have, for messages.
     pub(super) wants: &'static str,
-    /// Reads it into what the table makes.
+    /// Reads its value into the result of the table.
     pub(super) read: fn(&mut T, &Value<'_>),
 }
 
-/// A row of a table of keys.
+/// Makes an entry of a table of keys.
 pub(super) const fn key<T>(
     name: &'static str,
     wants: &'static str,
@@ -51,9 +51,9 @@ pub(super) const fn key<T>(
 
 /// A value of a jobfile, with its key and place.
 pub(super) struct Value<'a> {
-    /// What it has in common with its neighbours.
+    /// The scope that it shares with its table.
     pub(super) scope: Scope<'a>,
-    /// Its key as messages show it: `retry.max`.
+    /// Its key in messages: `retry.max`.
     pub(super) name: String,
     /// The types it may have, for messages.
     pub(super) wants: &'static str,
@@ -62,17 +62,17 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The first byte of the value.
+    /// Returns the offset of the value's first byte.
     pub(super) fn offset(&self) -> usize {
         self.node.span().start
     }
 
-    /// Reports what is wrong: the key, the value if it is a plain one, the reason.
+    /// Reports a problem: the key, the value if it is a plain one, and the reason.
     pub(super) fn complain(&self, reason: impl Display, hint: Option<String>) {
         self.complain_at(self.offset(), reason, hint);
     }
 
-    /// [`Value::complain`] about another byte than the value's first.
+    /// Reports a problem at another byte than the value's first.
     pub(super) fn complain_at(&self, offset: usize, reason: impl Display, hint: Option<String>) {
         let name = self.name.escape_debug();
         match show(self.node.get_ref()) {
@@ -102,7 +102,7 @@ impl<'a> Value<'a> {
         );
     }
 
-    /// A string, without NUL: no command, path, name or variable can carry one.
+    /// Reads a string; refuses NUL, which no command, path, name or variable can contain.
     pub(super) fn text(&self) -> Option<&'a str> {
         let DeValue::String(text) = self.node.get_ref() else {
             let quoted =
@@ -120,7 +120,7 @@ impl<'a> Value<'a> {
         Some(text)
     }
 
-    /// A string that is not empty or blank.
+    /// Reads a string that is not blank.
     pub(super) fn words(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
@@ -130,7 +130,7 @@ impl<'a> Value<'a> {
         Some(text)
     }
 
-    /// The absolute path of something.
+    /// Reads an absolute path.
     pub(super) fn path(&self) -> Option<Box<str>> {
         let text = self.words()?;
         if !Path::new(text).is_absolute() {
@@ -141,7 +141,7 @@ impl<'a> Value<'a> {
         Some(text.into())
     }
 
-    /// True or false.
+    /// Reads a boolean.
     pub(super) fn bool(&self) -> Option<bool> {
         match self.node.get_ref() {
             DeValue::Boolean(value) => Some(*value),
@@ -161,7 +161,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A whole number within a range.
+    /// Reads an integer within a range.
     pub(super) fn number<T: TryFrom<i64>>(&self, range: RangeInclusive<i64>) -> Option<T> {
         let DeValue::Integer(number) = self.node.get_ref() else {
             let is_quoted =
@@ -179,7 +179,7 @@ impl<'a> Value<'a> {
         value
     }
 
-    /// A number within a range, in thousandths.
+    /// Reads a number within a range, in thousandths.
     pub(super) fn milli(&self, range: RangeInclusive<u32>) -> Option<u32> {
         let number = match self.node.get_ref() {
             DeValue::Integer(number) => {
@@ -197,7 +197,7 @@ impl<'a> Value<'a> {
         };
         let (low, high) = (f64::from(*range.start()), f64::from(*range.end()));
         match number.map(|number| (number * 1000.0).round()) {
-            // The range bounds the value, so that nothing is cut off.
+            // The range is within u32, so the cast loses nothing.
             Some(milli) if (low..=high).contains(&milli) => Some(milli as u32),
             Some(_) | None => {
                 self.complain(format_args!("must be {} to {}", low / 1000.0, high / 1000.0), None);
@@ -206,7 +206,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A span that may be zero.
+    /// Reads a duration that may be zero.
     pub(super) fn duration_or_zero(&self) -> Option<Duration> {
         let text = match self.node.get_ref() {
             DeValue::Integer(number) => {
@@ -235,7 +235,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A span longer than zero.
+    /// Reads a duration longer than zero.
     pub(super) fn duration(&self) -> Option<Duration> {
         let span = self.duration_or_zero()?;
         if span.is_zero() {
@@ -245,7 +245,7 @@ impl<'a> Value<'a> {
         Some(span)
     }
 
-    /// A size in bytes, at least `least` and at most `most`.
+    /// Reads a size in bytes, at least `least` and at most `most`.
     pub(super) fn size(&self, least: u64, most: u64) -> Option<u64> {
         let size = match self.node.get_ref() {
             DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
@@ -273,7 +273,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// One of a few words.
+    /// Reads one of a set of words.
     pub(super) fn word<W: Word>(&self) -> Option<W> {
         let text = self.text()?;
         let found = W::parse(text);
@@ -288,7 +288,7 @@ impl<'a> Value<'a> {
         found
     }
 
-    /// The name of a job or lock.
+    /// Reads the name of a job or lock.
     pub(super) fn job_name(&self) -> Option<Name> {
         match Name::parse(self.text()?) {
             Ok(name) => Some(name),
@@ -299,7 +299,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The elements of an array.
+    /// Returns the elements of an array.
     pub(super) fn items(&self, wants: &'static str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.node.get_ref() else {
             self.complain_of_type(None);
@@ -309,7 +309,7 @@ impl<'a> Value<'a> {
         Some(items.iter().map(item).collect())
     }
 
-    /// What `read` makes of each element; nothing if one of them is wrong, but all are read.
+    /// Reads each element with `read`; returns `None` if any is wrong, after reading all of them.
     pub(super) fn each<T>(
         &self,
         wants: &'static str,
@@ -319,7 +319,7 @@ impl<'a> Value<'a> {
         items.into_iter().collect()
     }
 
-    /// The keys of a table.
+    /// Reads the keys of a table.
     pub(super) fn table<T>(&self, keys: &'static [Key<T>], into: &mut T) -> Option<()> {
         let DeValue::Table(table) = self.node.get_ref() else {
             self.complain_of_type(None);
@@ -330,7 +330,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Reads all keys of a table into `into`; `prefix` is what stands before their names in messages.
+/// Reads all keys of a table into `into`; `prefix` precedes their names in messages.
 pub(super) fn read<'a, T>(
     scope: &Scope<'a>,
     prefix: &str,
@@ -354,26 +354,26 @@ pub(super) fn read<'a, T>(
     }
 }
 
-/// Takes a value over what was there, if there is one.
+/// Replaces the content of a slot if there is a value.
 pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
 }
 
-/// [`set`], where there may be none.
+/// Fills an optional slot if there is a value.
 pub(super) fn set_some<T>(slot: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *slot = value;
     }
 }
 
-/// The hint for a word that is almost known.
+/// Makes the hint for a misspelt word.
 pub(super) fn did_you_mean(word: &str) -> String {
     format!("did you mean `{word}`?")
 }
 
-/// A plain value as the user wrote it, cut where it is long.
+/// Returns a plain value as written, shortened if it is long.
 fn show(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(match text.char_indices().nth(SHOWN_MAX) {

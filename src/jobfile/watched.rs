@@ -1,7 +1,6 @@
-//! What a jobfile is made of, to notice when it changes: the texts of its files, and the places on
-//! disk they are found by.
+//! The texts of a jobfile's files and the places on disk that lead to them, to notice changes.
 //!
-//! Reads, but judges nothing: whether a changed jobfile is a good one is `load`'s to say.
+//! Only reads; `load` decides whether a changed jobfile is valid.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -14,16 +13,16 @@ use super::text::{ReadError, Text};
 use super::{Open, include};
 use crate::core::hash::fnv1a;
 
-/// Symbolic links that are followed on one way, as the kernel does it.
+/// The number of symbolic links that are followed in a path, as in the kernel.
 const LINKS_MAX: usize = 40;
 
-/// Places that are looked at; a pattern over a whole disk is not followed further.
+/// The maximum number of places, for patterns that match a whole disk.
 const PLACES_MAX: usize = 4096;
 
-/// What was read of a file: its hash, or why not.
+/// The hash of a file's content, or why it could not be read.
 type Content = Result<u64, io::ErrorKind>;
 
-/// The texts of a jobfile's files at one time. Equal ones are of equal texts.
+/// The texts of a jobfile's files at one time. Snapshots are equal if their texts are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     main: Content,
@@ -32,8 +31,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a jobfile and what it includes. `before` spares finding the patterns of a text that is
-    /// the same as then.
+    /// Reads a jobfile and its includes. An unchanged text takes its patterns from `before`, which
+    /// saves parsing it.
     pub(crate) fn take(path: &Path, open: &Open<'_>, before: Option<&Self>) -> Self {
         let text = Text::read(path, open);
         let main = content_of(&text);
@@ -60,24 +59,24 @@ fn content_of(text: &Result<Text, ReadError>) -> Content {
     }
 }
 
-/// Why a place on disk matters. Each matters besides when it goes away or is moved.
+/// Why a place on disk is watched, besides being removed or moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WatchedPlace {
-    /// It is a file of the jobfile: what is written into it matters.
+    /// Whether it is a file of the jobfile, whose content matters.
     pub(crate) is_file: bool,
-    /// Device and inode: another one is another place, also by the same path.
+    /// Device and inode: a new file at the same path is another place.
     identity: Option<(u64, u64)>,
     names: BTreeSet<OsString>,
     parts: BTreeSet<String>,
 }
 
 impl WatchedPlace {
-    /// Whether names in this directory matter.
+    /// Returns whether names in this directory matter.
     pub(crate) fn has_names(&self) -> bool {
         !self.names.is_empty() || !self.parts.is_empty()
     }
 
-    /// Whether it matters what happens to this name in the directory.
+    /// Returns whether this name in the directory matters.
     pub(crate) fn is_about(&self, name: &OsStr) -> bool {
         let is_match = |part: &String| {
             part == "**" || name.to_str().is_some_and(|name| include::is_match(part, name))
@@ -86,8 +85,8 @@ impl WatchedPlace {
     }
 }
 
-/// Every place whose change may change a jobfile: its files, the directories and symbolic links on
-/// the way to them, and where something is missing, the directory in which it would appear.
+/// Returns every place whose change may change a jobfile: its files, the directories and symbolic
+/// links that lead to them and, if something is missing, the directory in which it would appear.
 pub(crate) fn watched_places(path: &Path, snapshot: &Snapshot) -> BTreeMap<PathBuf, WatchedPlace> {
     let mut map = Map::default();
     map.walk(PathBuf::from("/"), parts_of(path, false), 0);
@@ -107,7 +106,7 @@ pub(crate) fn watched_places(path: &Path, snapshot: &Snapshot) -> BTreeMap<PathB
     map.places
 }
 
-/// A part of a way.
+/// A component of a path.
 #[derive(Clone, Debug)]
 enum Part {
     Name(OsString),
@@ -139,7 +138,7 @@ impl Map {
         self.places.entry(path.to_owned()).or_default()
     }
 
-    /// Notes all places of a way that begins in `dir`, which is a directory and no link.
+    /// Adds all places of a path that begins in `dir`, a directory and not a link.
     fn walk(&mut self, mut dir: PathBuf, mut parts: VecDeque<Part>, mut links: usize) {
         while let Some(part) = parts.pop_front() {
             if self.places.len() >= PLACES_MAX {
@@ -184,7 +183,7 @@ impl Map {
         }
     }
 
-    /// The same for all that a part of a pattern matches in a directory.
+    /// Continues with every name in a directory that a component of a pattern matches.
     fn walk_matches(&mut self, dir: &Path, pattern: &str, rest: &VecDeque<Part>, links: usize) {
         self.at(dir).parts.insert(pattern.to_owned());
         let is_deep = pattern == "**";
@@ -201,7 +200,7 @@ impl Map {
             }
             let mut parts = VecDeque::from([Part::Name(name)]);
             if is_deep {
-                // A link may lead back up: glob(3) does not go through it here either.
+                // A link may lead back up; glob(3) does not follow it here either.
                 if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     continue;
                 }
