@@ -1,4 +1,5 @@
-//! The time line: runs of the last 24 hours, occurrences of the next, and gaps without a supervisor.
+//! The time line: runs of the last 24 hours, occurrences of the next 24, and gaps in which no
+//! supervisor ran.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The facts of a report: the jobs with their past and future, failures, the queue, and the day.
 //!
-//! They are read in one transaction. The number of runs per job and of jobs in detail is limited, so
-//! the cost is bounded however large the store is.
+//! They are read in one transaction. The number of runs per job and of jobs in detail is limited,
+//! so the cost is bounded however large the store is.
 
 mod calendar;
 mod day;
