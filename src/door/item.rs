@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 
+use super::members::Members;
 use super::problem::{Kind, Problem, Result};
 use crate::core::duration::parse_duration;
 use crate::core::item::{self, ARGUMENT_MAX, INPUT_MAX};
@@ -12,32 +12,6 @@ use crate::core::moment::{self, Toward};
 use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 use crate::store::{NewItem, OnConflict};
-
-/// The members of an item; all are optional.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Body {
-    args: Option<Vec<String>>,
-    args_base64: Option<Vec<String>>,
-    stdin: Option<String>,
-    stdin_base64: Option<String>,
-    key: Option<String>,
-    priority: Option<i8>,
-    r#in: Option<String>,
-    at: Option<String>,
-    expires: Option<String>,
-    after: Option<Vec<i64>>,
-    on_conflict: Option<Conflict>,
-}
-
-/// What to do with an item whose key another run holds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Conflict {
-    Ignore,
-    Replace,
-    Error,
-}
 
 /// How an item is to be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,10 +30,7 @@ pub(super) struct Options {
 
 /// Parses and checks an item of a job.
 pub(super) fn read(text: &[u8], job: &Job, clock: (&Zone, Wall)) -> Result<(Options, NewItem)> {
-    let body: Body = serde_json::from_slice(text).map_err(|error| {
-        let kind = if error.is_data() { Kind::Invalid } else { Kind::BadJson };
-        Problem::new(kind, error.to_string())
-    })?;
+    let body = Members::read(text)?;
     let args = one_of(("args", body.args), ("args_base64", body.args_base64), |text| {
         text.iter().map(|text| bytes("args_base64", text)).collect()
     })?;
@@ -78,11 +49,7 @@ pub(super) fn read(text: &[u8], job: &Job, clock: (&Zone, Wall)) -> Result<(Opti
         expires_at: body.expires.map(|text| time("expires", &text, clock)).transpose()?,
         priority: priority(body.priority)?,
         after: body.after.unwrap_or_default(),
-        on_conflict: match body.on_conflict {
-            None | Some(Conflict::Ignore) => OnConflict::Ignore,
-            Some(Conflict::Replace) => OnConflict::Replace,
-            Some(Conflict::Error) => OnConflict::Error,
-        },
+        on_conflict: on_conflict(body.on_conflict.as_deref())?,
     };
     let key = item::key_of(job, body.key.as_deref(), &args)?;
     Ok((options, NewItem { args, key, input }))
@@ -142,6 +109,15 @@ fn priority(priority: Option<i8>) -> Result<Option<i8>> {
             Err(invalid("`priority` must be -100 to 100".to_owned()))
         }
         Some(_) | None => Ok(priority),
+    }
+}
+
+fn on_conflict(word: Option<&str>) -> Result<OnConflict> {
+    match word {
+        None | Some("ignore") => Ok(OnConflict::Ignore),
+        Some("replace") => Ok(OnConflict::Replace),
+        Some("error") => Ok(OnConflict::Error),
+        Some(_) => Err(invalid("`on_conflict` must be ignore, replace or error".to_owned())),
     }
 }
 

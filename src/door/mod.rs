@@ -13,6 +13,7 @@ mod control;
 mod desk;
 mod item;
 mod list;
+mod members;
 mod problem;
 mod query;
 mod race;
