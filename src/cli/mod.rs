@@ -176,7 +176,7 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Restore the store from a backup
     Restore(Restore),
-    /// Make a token for the door
+    /// Make a token for the HTTP interface (jobctl-http(7))
     #[cfg(feature = "door")]
     Token(Token),
     /// Print a completion script for a shell

@@ -97,7 +97,7 @@ fn listen(value: &Value<'_>) -> Option<Listen> {
     let text = value.text()?;
     if let Some(path) = text.strip_prefix("unix:") {
         let reason = match path {
-            _ if !path.starts_with('/') || path.ends_with('/') => "is no absolute path of a socket",
+            _ if !path.starts_with('/') || path.ends_with('/') => "is not an absolute path",
             _ if path.len() > SOCKET_PATH_MAX => "is longer than 107 bytes",
             _ => return Some(Listen::Unix(path.into())),
         };
@@ -112,7 +112,7 @@ fn listen(value: &Value<'_>) -> Option<Listen> {
         Ok(address) => Some(Listen::Tcp(address)),
         Err(_) => {
             let hint = "write `unix:/run/jobctl/door.sock`, `127.0.0.1:7070` or `[::1]:7070`";
-            value.complain("is no address", Some(hint.to_owned()));
+            value.complain("is not an address", Some(hint.to_owned()));
             None
         }
     }
@@ -128,7 +128,7 @@ fn check_addresses(door: &Door, value: &Value<'_>) {
         return;
     };
     if door.tokens.is_empty() {
-        let message = format!("{address} is no loopback address, and there are no tokens");
+        let message = format!("{address} is not a loopback address, and there are no tokens");
         complain_at_key(value, "listen", message);
     } else {
         let message = format!("`door.listen`: other machines can reach {address} unencrypted");
@@ -167,7 +167,7 @@ fn tokens(value: &Value<'_>) -> Option<Box<[Token]>> {
         };
         let Some(sha256) = text.strip_prefix("sha256:").and_then(sha256) else {
             // The value is not shown, because it may be the token itself.
-            let message = format!("{}: is no SHA-256", item.name);
+            let message = format!("{}: is not a SHA-256 hash", item.name);
             let hint = format!("make a token with `jobctl token {name}`");
             value.scope.report(item.offset(), message, Some(hint));
             continue;

@@ -74,7 +74,7 @@ pub(crate) fn bind_unix(path: &Path) -> io::Result<Bound> {
 /// Takes away a socket that nobody uses, and nothing else.
 fn clear(path: &Path, meta: &fs::Metadata) -> io::Result<()> {
     if !meta.file_type().is_socket() {
-        return Err(io::Error::other("is there and is no socket"));
+        return Err(io::Error::other("exists and is not a socket"));
     }
     if meta.st_uid() != Uid::effective().as_raw() {
         return Err(io::Error::other("is somebody else's socket"));
@@ -155,7 +155,7 @@ mod tests {
         fs::create_dir_all(&dir).unwrap();
         let path = dir.join("file");
         fs::write(&path, "precious").unwrap();
-        assert_eq!(bind_unix(&path).unwrap_err().to_string(), "is there and is no socket");
+        assert_eq!(bind_unix(&path).unwrap_err().to_string(), "exists and is not a socket");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
         std::os::unix::fs::symlink(&path, dir.join("link")).unwrap();
         assert!(bind_unix(&dir.join("link")).is_err());

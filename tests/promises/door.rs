@@ -559,7 +559,7 @@ fn a_socket_that_cannot_be_had_is_said_and_tried_again() {
     house.write("d.sock", "precious");
     let supervisor = house.start();
     house.wait_text("log", "event=cannot_listen");
-    assert!(house.read("log").contains("is there and is no socket"), "{}", house.read("log"));
+    assert!(house.read("log").contains("exists and is not a socket"), "{}", house.read("log"));
     assert_eq!(house.read("d.sock"), "precious");
     fs::remove_file(house.path("d.sock")).expect("it is there");
     house.wait_text("log", "event=listening");

@@ -157,9 +157,9 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
     let (job, shelf) = (order.job.clone(), Arc::clone(&desk.shelf));
     let Some(Group { options, items }) = order.groups.pop().filter(|_| order.groups.is_empty())
     else {
-        let detail = "more than 1,000 items, or 1 MiB of arguments, in different ways";
-        return Err(Problem::new(Kind::Invalid, detail)
-            .hint("give all lines the same members apart from args, stdin and key"));
+        let detail = "with more than 1,000 lines or 1 MiB of arguments, all lines need the same \
+                      members";
+        return Err(Problem::new(Kind::Invalid, detail).hint("only args, stdin and key may differ"));
     };
     let work = move || -> Result<Outcome> {
         let addition = match order.addition(&options) {

@@ -41,7 +41,7 @@ pub(super) async fn runs(
         Ok(Reach::Own) | Err(_) => Some(caller.name().ok_or_else(|| {
             Problem::new(
                 Kind::Unauthorized,
-                "no token and no known user: there are no runs to show",
+                "send a token: without one you have no runs of your own",
             )
         })?),
     };

@@ -188,16 +188,13 @@ const OF_A_FILE: &[(&str, &str)] = &[
     ("heartbeat = { every = \"1m\" }", "1:13: heartbeat: needs one of `command` and `file`"),
     ("heartbeat = { file = \"/x\" }", "1:13: heartbeat: has no `every`"),
     ("door = {}", "1:8: door: has no `listen`"),
-    ("door = { listen = '/run/x' }", "1:19: door.listen \"/run/x\": is no address"),
-    (
-        "door = { listen = 'unix:x' }",
-        "1:19: door.listen \"unix:x\": is no absolute path of a socket",
-    ),
-    ("door = { listen = 'localhost:1' }", "1:19: door.listen \"localhost:1\": is no address"),
+    ("door = { listen = '/run/x' }", "1:19: door.listen \"/run/x\": is not an address"),
+    ("door = { listen = 'unix:x' }", "1:19: door.listen \"unix:x\": is not an absolute path"),
+    ("door = { listen = 'localhost:1' }", "1:19: door.listen \"localhost:1\": is not an address"),
     ("door = { listen = '127.0.0.1:0' }", "1:19: door.listen \"127.0.0.1:0\": has no port"),
     (
         "door = { listen = '0.0.0.0:1' }",
-        "1:19: door.listen: 0.0.0.0:1 is no loopback address, and there are no tokens",
+        "1:19: door.listen: 0.0.0.0:1 is not a loopback address, and there are no tokens",
     ),
     (
         "door = { listen = [], view = 'alice' }",
@@ -212,7 +209,10 @@ const OF_A_FILE: &[(&str, &str)] = &[
         "door = { listen = [], tokens = { 'a b' = '' } }",
         "1:34: door.tokens: the name \"a b\" may hold only letters, digits, `.`, `_` and `-`",
     ),
-    ("door = { listen = [], tokens = { a = 'sha256:00' } }", "1:38: door.tokens.a: is no SHA-256"),
+    (
+        "door = { listen = [], tokens = { a = 'sha256:00' } }",
+        "1:38: door.tokens.a: is not a SHA-256 hash",
+    ),
     ("[jobs.a]\ncommand = 'x'\nenqueue_by = 'token:x'", "3:14: job `a`: there is no token `x`"),
     ("retries = 5", "1:1: unknown key `retries`"),
     ("a = 1\na = 2", "2:1: `a` is given twice"),
