@@ -1,4 +1,4 @@
-//! What every command knows: the global options, the time of the call, and where things are.
+//! The context of every command: the global options, the time of the call, and the paths.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
@@ -20,28 +20,28 @@ use crate::supervisor::daemon;
 const JOBFILE: &str = "JOBCTL_JOBFILE";
 const STATE_DIR: &str = "JOBCTL_STATE_DIR";
 
-/// Whether a path of the command line is another one than that of the environment.
+/// Returns whether a path of the command line differs from that of the environment.
 fn is_new(variable: &str, path: &Path) -> bool {
     std::env::var_os(variable).as_deref() != Some(path.as_os_str())
 }
 
-/// What every command knows. Paths are looked up when first asked for, so that commands that need
-/// none work without a home.
+/// The context of a command. Paths are determined when they are first needed, so that other
+/// commands work without a home directory.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// The global options.
     pub(crate) global: Global,
     /// When the command was called.
     pub(crate) now: Now,
-    /// Who calls.
+    /// The calling user.
     pub(crate) caller: Caller,
     state_dir: OnceCell<PathBuf>,
-    /// Whether it was said that there is no store where `--state-dir` says.
+    /// Whether the user was already told that `--state-dir` has no store.
     is_missing_said: Cell<bool>,
 }
 
 impl Context {
-    /// The context of this process.
+    /// Makes the context of this process.
     pub(crate) fn of_process(global: Global) -> Self {
         Self {
             global,
@@ -52,7 +52,7 @@ impl Context {
         }
     }
 
-    /// The jobfile: the one named, else the default one. It need not exist.
+    /// Returns the jobfile: the given one, else the default one. It need not exist.
     pub(crate) fn jobfile(&self) -> Result<PathBuf> {
         match &self.global.jobfile {
             Some(path) => Ok(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
@@ -60,8 +60,8 @@ impl Context {
         }
     }
 
-    /// The state directory: `--state-dir`, else the jobfile's `state_dir`, else the one that
-    /// belongs to the jobfile's path.
+    /// Returns the state directory: `--state-dir`, else the jobfile's `state_dir`, else the default
+    /// one of the jobfile's path.
     pub(crate) fn state_dir(&self) -> Result<&Path> {
         if self.state_dir.get().is_none() {
             let found = self.find_state_dir()?;
@@ -70,8 +70,8 @@ impl Context {
         Ok(self.state_dir.get().expect("it was just set"))
     }
 
-    /// As [`Self::state_dir`], for a command that writes: as root only where nobody else could lead
-    /// it elsewhere.
+    /// Like [`Self::state_dir`], for a command that writes; errs for root if other users could
+    /// redirect it.
     pub(crate) fn state_dir_to_write(&self) -> Result<&Path> {
         let state_dir = self.state_dir()?;
         trust::refuse_way(state_dir)?;
@@ -80,7 +80,7 @@ impl Context {
         Ok(state_dir)
     }
 
-    /// As [`Self::state_dir_to_write`], and makes it where it is missing.
+    /// Like [`Self::state_dir_to_write`], but creates a missing directory.
     pub(crate) fn made_state_dir(&self) -> Result<&Path> {
         let state_dir = self.state_dir()?;
         trust::refuse_way(state_dir)?;
@@ -89,12 +89,12 @@ impl Context {
         Ok(state_dir)
     }
 
-    /// The store for writing; it must be there.
+    /// Opens the existing store for writing.
     pub(crate) fn open_write(&self) -> Result<Store> {
         Ok(Store::open_write(self.state_dir_to_write()?)?)
     }
 
-    /// As [`Self::state_dir`], with `$STATE_DIRECTORY` before the default one. For the supervisor
+    /// Like [`Self::state_dir`], but prefers `$STATE_DIRECTORY` to the default. For the supervisor
     /// only.
     pub(crate) fn service_state_dir(&self) -> Result<PathBuf> {
         match (self.named_state_dir()?, &self.caller.service_state) {
@@ -104,14 +104,13 @@ impl Context {
         }
     }
 
-    /// Whether the state directory of a supervisor is the one that belongs to the path of its
-    /// jobfile: nobody has named one.
+    /// Returns whether a supervisor uses the default state directory of its jobfile's path.
     pub(crate) fn has_derived_state_dir(&self) -> Result<bool> {
         Ok(self.named_state_dir()?.is_none() && self.caller.service_state.is_none())
     }
 
-    /// The store for reading, for a command that makes none; none if there is none yet, which is
-    /// said if the command line names the place.
+    /// Opens the store for reading; `None` if there is none yet, which is reported if the command
+    /// line names the directory.
     pub(crate) fn open_read(&self) -> Result<Option<Store>> {
         let store = self.open_if_there()?;
         if let Some(dir) = self.global.state_dir.as_ref().filter(|_| store.is_none())
@@ -124,7 +123,7 @@ impl Context {
         Ok(store)
     }
 
-    /// The store for reading; none if there is none yet.
+    /// Opens the store for reading; `None` if there is none yet.
     pub(crate) fn open_if_there(&self) -> Result<Option<Store>> {
         match Store::open_read(self.state_dir()?) {
             Ok(store) => Ok(Some(store)),
@@ -133,13 +132,13 @@ impl Context {
         }
     }
 
-    /// Whether the supervisor lives. What cannot be asked counts as no.
+    /// Returns whether the supervisor runs; an error counts as no.
     pub(crate) fn is_supervised(&self) -> Result<bool> {
         Ok(wake::probe(self.state_dir()?).is_ok_and(|rung| rung == wake::Rung::Heard))
     }
 
-    /// Where the supervisor of the system is, for those who would look for it in vain: not for
-    /// root, nor for who names another jobfile.
+    /// Returns the system's supervisor, to point users to it who would not find it: `None` for root
+    /// and for users who name another jobfile.
     pub(crate) fn system_supervisor(&self, verb: &str) -> Option<String> {
         let is_own = self.global.jobfile.is_some() || self.global.state_dir.is_some();
         let jobfile = self.system_jobfile().filter(|_| !is_own)?;
@@ -154,8 +153,8 @@ impl Context {
         jobfile.filter(|path| !self.caller.is_root && path.exists())
     }
 
-    /// The command line that reaches the same store: `jobctl`, with the options that were given.
-    /// What the environment says need not be repeated.
+    /// Returns the command line for the same store: `jobctl` with the given options. Those from the
+    /// environment are not repeated.
     pub(crate) fn jobctl(&self) -> String {
         let option = |name, variable, path: &Option<PathBuf>| {
             let path = path.as_ref().filter(|path| is_new(variable, path))?.to_string_lossy();
@@ -167,8 +166,7 @@ impl Context {
         ["jobctl".to_owned()].into_iter().chain(jobfile).chain(state_dir).collect()
     }
 
-    /// A text for people: each command in it, such as `jobctl run`, with the options that reach the
-    /// same store.
+    /// Adds the options for the same store to each command in a text, such as `jobctl run`.
     pub(crate) fn reaching<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let jobctl = self.jobctl();
         if jobctl == "jobctl" {
@@ -177,7 +175,7 @@ impl Context {
         let mut parts = text.split("`jobctl ");
         let first = parts.next().unwrap_or_default().to_owned();
         let with = |text: String, rest: &str| match rest.starts_with("--") {
-            // It has some, or asks for help.
+            // It already has options, or asks for help.
             true => text + "`jobctl " + rest,
             false => text + "`" + &jobctl + " " + rest,
         };
@@ -191,24 +189,24 @@ impl Context {
         Failure { message: self.reaching(&message).into_owned(), hint, code }
     }
 
-    /// The one who looks.
+    /// Returns the viewer.
     pub(crate) fn viewer(&self) -> Viewer {
         Viewer { zone: zone::system(), now: self.now.wall }
     }
 
-    /// Says something to the person on standard error, unless told to be quiet.
+    /// Prints a message on standard error, unless told to be quiet.
     pub(crate) fn say(&self, text: &str) {
         if !self.global.quiet {
             self.warn(text);
         }
     }
 
-    /// Says what must be heard, also with `--quiet`.
+    /// Prints a message on standard error even with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
         said::text(&format!("jobctl: {}\n", self.reaching(text)));
     }
 
-    /// Answers something: as JSON where programs read it, else a sentence on standard error.
+    /// Answers as JSON for programs, else by a sentence on standard error.
     pub(crate) fn tell(&self, facts: &impl Serialize, text: &str, out: &mut Out) -> Result<Exit> {
         out.answer(facts, |_| {
             self.say(text);

@@ -1,9 +1,9 @@
 //! The exit codes (jobctl(1), "Exit status"), in one place.
 
-/// What a command says to the shell.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done.
+    /// Success.
     Done,
     /// The answer is no: the job failed, refused, nothing matched, the check found errors.
     No,
@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     NotNow,
     /// The system failed: disk, permission, damaged or newer store.
     System,
-    /// `exec`: what the command itself said.
+    /// `exec`: the exit code of the job's command.
     Command(u8),
 }
 

@@ -1,4 +1,4 @@
-//! Why a command did not do it: what is wrong, what a person can do about it, and the exit code.
+//! The failure of a command: what is wrong, what the user can do about it, and the exit code.
 
 use std::io::{self, ErrorKind};
 
@@ -13,11 +13,11 @@ use crate::verbs::batch::AddError;
 /// An error for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Lower case, the object first, then the reason. Empty: nothing is said.
+    /// Lower case, the object first, then the reason. Nothing is printed if it is empty.
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) hint: Option<String>,
-    /// What the shell is told.
+    /// The exit code.
     pub(crate) code: Exit,
 }
 
@@ -32,12 +32,12 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// There is no such job or run.
+    /// The job or run does not exist.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(Exit::NotFound, message)
     }
 
-    /// There is no supervisor, and it takes one.
+    /// The command needs a supervisor, and none runs.
     pub(crate) fn no_supervisor(message: impl Into<String>) -> Self {
         Self::new(Exit::NoSupervisor, message).hint("start it with `jobctl run`")
     }
@@ -52,14 +52,13 @@ impl Failure {
         Self::new(Exit::System, message)
     }
 
-    /// There is no run of this id.
+    /// No run has this id.
     pub(crate) fn no_such_run(id: i64) -> Self {
         Self::not_found(format!("run {id}: no such run"))
             .hint("`jobctl runs` lists the newest ones")
     }
 
-    /// Standard output did not take what was written. A reader that went away is no failure worth a
-    /// word.
+    /// Standard output could not be written. If its reader has gone away, nothing is printed.
     pub(crate) fn of_output(error: &io::Error) -> Self {
         if error.kind() == ErrorKind::BrokenPipe {
             return Self::new(Exit::Done, "");
@@ -72,12 +71,12 @@ impl Failure {
         Self::system(format!("{}: {}", path.display(), plain(error)))
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same, where so many runs were done before it came.
+    /// Adds how many runs were done before the failure.
     pub(crate) fn after(self, done: u32) -> Self {
         if done == 0 || self.message.is_empty() {
             return self;
@@ -86,7 +85,7 @@ impl Failure {
         Self { message: format!("{}; {runs} were done before that", self.message), ..self }
     }
 
-    /// Prints message and hint to standard error. If that is gone, there is nobody left to tell.
+    /// Prints the message and hint on standard error, if that is open.
     pub(crate) fn print(&self) {
         if self.message.is_empty() {
             return;
@@ -157,9 +156,9 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Names the file with which something could not be done.
+/// Adds the file to an error.
 pub(crate) trait InFile<T> {
-    /// The same, or a failure that names the file.
+    /// Turns an error into a failure that names the file.
     fn in_file(self, path: &std::path::Path) -> Result<T, Failure>;
 }
 

@@ -1,11 +1,11 @@
-//! Names and values below each other, for one thing of which much is known.
+//! A vertical list of names and values, for the details of one object.
 
 use unicode_width::UnicodeWidthStr;
 
 use crate::cmd::{Out, Result, Style};
 use crate::core::escape;
 
-/// Fields in the order they are put in; what is not known takes no line.
+/// Fields in the order of their addition; unknown values are omitted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields(Vec<(&'static str, Style, String)>);
 
@@ -20,7 +20,7 @@ impl Fields {
         self.0.extend(value.map(|value| (name, style, value)));
     }
 
-    /// Prints them, a line each; control characters in values are escaped.
+    /// Prints the fields, one per line; control characters in values are escaped.
     pub(crate) fn print(&self, out: &mut Out) -> Result<()> {
         let width = self.0.iter().map(|(name, _, _)| name.width()).max().unwrap_or(0);
         for (name, style, value) in &self.0 {

@@ -1,11 +1,11 @@
-//! From the filters of the command line to those of the store; one set for `runs`, `retry`,
-//! `cancel` and `ack`.
+//! Turns the filters of the command line into the store's; `runs`, `retry`, `cancel` and `ack`
+//! share them.
 
 use crate::cli::Filters;
 use crate::cmd::{Result, Toward, Viewer};
 use crate::store::Filter;
 
-/// The store's filter for what was asked.
+/// Makes the store's filter.
 pub(crate) fn read(filters: &Filters, viewer: &Viewer) -> Result<Filter> {
     let time = |text: &Option<String>| {
         text.as_deref().map(|text| viewer.parse(text, Toward::Past)).transpose()

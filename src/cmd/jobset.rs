@@ -1,5 +1,5 @@
-//! The jobs a command works with: those of the jobfile, and of the store's copy where that is
-//! broken or missing.
+//! The jobs that a command works with: from the jobfile or, if that is broken or missing, from the
+//! store's copy.
 
 use crate::cmd::trust;
 use crate::cmd::{Context, Failure, Result, plain};
@@ -10,7 +10,7 @@ use crate::jobfile::{self, LoadError, Source};
 use crate::store::Store;
 
 impl Jobs {
-    /// Loads the jobfile, else the last good one from the store, and says so.
+    /// Loads the jobfile, else the last valid one from the store, which it reports.
     ///
     /// Errs with the exit code 2 if there is neither, 1 if the jobfile is broken and there never
     /// was a good one.
@@ -31,13 +31,12 @@ impl Jobs {
         Ok(Self::of(copy))
     }
 
-    /// The jobs of a jobfile, where it is to be executed: one that others could have written is
-    /// none.
+    /// Loads a jobfile to execute it; refuses one that other users could have written.
     pub(crate) fn trusted(path: &std::path::Path) -> Result<Self> {
         crate::facts::trust::load(path).map(Self::of).map_err(|error| failure_of(&error))
     }
 
-    /// The jobs of a text that is no file yet. Errs as a broken jobfile does.
+    /// Loads the jobs of a text that is not in a file yet. Errs like for a broken jobfile.
     pub(crate) fn of_text(text: &str) -> Result<Self> {
         let source = Source { path: "jobs.toml".into(), text: text.to_owned() };
         with_environment(|env| jobfile::load_sources(&[source], env))
@@ -50,7 +49,7 @@ impl Jobs {
         self.get(name).ok_or_else(|| self.no_such_job(name))
     }
 
-    /// There is no job of this name, but perhaps a similar one.
+    /// Makes the error for an unknown job, suggesting a similar name.
     pub(crate) fn no_such_job(&self, name: &str) -> Failure {
         let failure = Failure::not_found(format!("job `{name}`: no such job"));
         let similar = |job: &&Job| strsim::jaro(name, job.name.as_str()) > 0.7;
@@ -62,8 +61,8 @@ impl Jobs {
     }
 }
 
-/// The last good jobfile of the store; none if it never had one, or if this version finds fault
-/// with it.
+/// Loads the store's last valid jobfile; `None` if it has none, or none that is valid for this
+/// version.
 pub(crate) fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
     let sources: Vec<Source> =
         store.jobfile_copy()?.into_iter().map(|(path, text)| Source { path, text }).collect();
@@ -73,7 +72,7 @@ pub(crate) fn copy_of(store: &Store) -> Result<Option<jobfile::Jobfile>> {
     Ok(with_environment(|env| jobfile::load_sources(&sources, env)).ok())
 }
 
-/// Why there are no jobs, for people.
+/// Explains to people why there are no jobs.
 pub(crate) fn failure_of(error: &LoadError) -> Failure {
     match error {
         LoadError::Missing(path) => Failure::usage(format!("{}: no such jobfile", path.display()))

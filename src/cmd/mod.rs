@@ -1,4 +1,5 @@
-//! One file a command: arguments to verbs to text. The only room that prints to standard output.
+//! One file per command: turns arguments into verbs and results into text. The only module that
+//! prints to standard output.
 //!
 //! A command is `answer(&Context, &its arguments, &mut Out) -> Result<Exit>`; it prints through
 //! [`output::Out`] only.
@@ -34,17 +35,17 @@ pub(crate) use progress::Progress;
 pub(crate) use table::{Cell, Table};
 pub(crate) use when::{Toward, Viewer};
 
-/// What most of this room answers: something, or why not.
+/// The result of most functions here.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// Sets this process up as every command needs it, whatever umask and limits it was started with.
+/// Sets up the umask and limits that every command needs.
 pub(crate) fn prepare() {
     process::keep_own_rights();
     // Where that is refused, a write beyond the limit ends this process, as it does by default.
     let _ = signals::survive_size_limit();
 }
 
-/// Does what the command line says and hands over everything printed.
+/// Runs the command and flushes its output.
 pub(crate) fn answer(cli: Cli) -> Result<Exit> {
     let mut out = Out::standard(&cli.global);
     let context = Context::of_process(cli.global);

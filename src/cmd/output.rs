@@ -1,5 +1,4 @@
-//! Standard output, checked: what could not be written is a [`Failure`], never a panic and never
-//! silence.
+//! Checked standard output: a failed write is a [`Failure`], never a panic and never silent.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,20 +16,20 @@ use crate::os::terminal::Terminal;
 /// The only way to standard output.
 pub(crate) struct Out {
     sink: BufWriter<Box<dyn Write>>,
-    /// The columns a line may have; none if the output is no terminal.
+    /// The width of a line; `None` if the output is not a terminal.
     pub(crate) width: Option<usize>,
     /// Whether output may be coloured.
     pub(crate) has_color: bool,
-    /// Whether programs read it: then it is JSON and nothing else.
+    /// Whether programs read it: then it is only JSON.
     pub(crate) is_json: bool,
 }
 
-/// Output that is not printed yet.
+/// Buffered output.
 #[derive(Clone, Default)]
 pub(crate) struct Sheet(Rc<RefCell<Vec<u8>>>);
 
 impl Sheet {
-    /// What was written to it.
+    /// The bytes written to it.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.borrow()).into_owned()
     }
@@ -47,7 +46,7 @@ impl Write for Sheet {
     }
 }
 
-/// Whether output to a terminal, or to something else, is coloured.
+/// Returns whether to colour output, depending on whether it is a terminal.
 pub(crate) fn has_color(wanted: Color, terminal: Option<Terminal>) -> bool {
     match wanted {
         Color::Auto => terminal.is_some_and(|terminal| terminal.has_color),
@@ -57,7 +56,7 @@ pub(crate) fn has_color(wanted: Color, terminal: Option<Terminal>) -> bool {
 }
 
 impl Out {
-    /// Standard output of the process.
+    /// Writes to the process's standard output.
     pub(crate) fn standard(global: &Global) -> Self {
         let stdout = io::stdout();
         let terminal = Terminal::of(&stdout);
@@ -66,7 +65,7 @@ impl Out {
         Self { is_json: global.json, ..Self::over(Box::new(stdout.lock()), width, has_color) }
     }
 
-    /// The same output into another sink.
+    /// Makes output with the same properties for another sink.
     pub(crate) fn onto(&self, sink: Box<dyn Write>) -> Self {
         Self { is_json: self.is_json, ..Self::over(sink, self.width, self.has_color) }
     }
@@ -76,8 +75,8 @@ impl Out {
         Self { sink, width, has_color, is_json: false }
     }
 
-    /// Prints an answer: its serialisation where programs read it, else what `text` prints. Only
-    /// here one of the two is chosen.
+    /// Prints an answer: as JSON for programs, else by `text`. This is the only place that chooses
+    /// between the two.
     pub(crate) fn answer(
         &mut self,
         facts: &impl Serialize,
@@ -86,7 +85,7 @@ impl Out {
         self.answers(std::slice::from_ref(facts), text)
     }
 
-    /// As [`Self::answer`], of a list: in JSON an object a line.
+    /// Prints a list like [`Self::answer`]; in JSON, one object per line.
     pub(crate) fn answers(
         &mut self,
         list: &[impl Serialize],
@@ -103,12 +102,12 @@ impl Out {
         Ok(Exit::Done)
     }
 
-    /// Whether a person's terminal is at the other end.
+    /// Returns whether it is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         self.width.is_some()
     }
 
-    /// The text in a style, where colour is available.
+    /// Returns the text in a style, if colours are on.
     pub(crate) fn styled<'t>(&self, style: Style, text: &'t str) -> Cow<'t, str> {
         style.paint(text, self.has_color)
     }
@@ -119,7 +118,7 @@ impl Out {
         self.bytes(b"\n")
     }
 
-    /// Writes lines that hold text from elsewhere: on a terminal, control characters are escaped.
+    /// Writes lines with untrusted text: on a terminal, control characters are escaped.
     pub(crate) fn text(&mut self, text: &str) -> Result<()> {
         if self.is_terminal() {
             self.bytes(escape::lines(text).as_bytes())
@@ -143,13 +142,13 @@ impl Out {
         self.bytes(b"\n")
     }
 
-    /// Hands over everything written so far. Must be called before the process ends.
+    /// Flushes the buffer. Must be called before the process ends.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.sink.flush().map_err(|error| Failure::of_output(&error))
     }
 }
 
-/// What `print` prints to an output so wide, for tests of commands.
+/// Returns what `print` prints at this width, for tests of commands.
 #[cfg(test)]
 pub(crate) fn capture(width: Option<usize>, print: impl FnOnce(&mut Out) -> Result<()>) -> String {
     let (mut reader, writer) = io::pipe().unwrap();

@@ -1,5 +1,5 @@
-//! One line on a terminal that says how far long work is, written over each time and taken away in
-//! the end; nothing where standard error is no terminal.
+//! A progress line for long work on a terminal, overwritten on each update and removed at the end;
+//! nothing if standard error is not a terminal.
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -17,34 +17,34 @@ use crate::core::time::Mono;
 use crate::os::clock;
 use crate::os::terminal::Terminal;
 
-/// Work that takes no longer shows nothing.
+/// Shorter work shows no progress.
 const UNSEEN: Duration = Duration::from_millis(500);
 
-/// From one line to the next.
+/// The interval of updates.
 const GAP: Duration = Duration::from_millis(100);
 
 /// The line.
 #[derive(Debug)]
 pub(crate) struct Progress {
     is_shown: bool,
-    /// Columns that it has now.
+    /// The width of the current line.
     width: usize,
     next_at: Mono,
 }
 
 impl Progress {
-    /// A line for work that begins now, for people who want to be told.
+    /// Starts a line, unless told to be quiet.
     pub(crate) fn of(context: &Context) -> Self {
         let is_shown = !context.global.quiet && Terminal::of(&io::stderr()).is_some();
         Self { is_shown, width: 0, next_at: clock::now().mono + UNSEEN }
     }
 
-    /// Whether the line may change by now.
+    /// Returns whether the next update is due.
     pub(crate) fn is_due(&self) -> bool {
         self.is_shown && self.next_at <= clock::now().mono
     }
 
-    /// Shows what `text` says, if the line may change by now.
+    /// Shows `text` if the next update is due.
     pub(crate) fn tick(&mut self, text: impl FnOnce() -> String) {
         if self.is_due() {
             self.show(&text());
@@ -61,7 +61,7 @@ impl Progress {
         self.write(&shorten(&escape::text(text), terminal.width.saturating_sub(1)));
     }
 
-    /// Takes the line away, for others who write there.
+    /// Removes the line, so that others can write there.
     pub(crate) fn clear(&mut self) {
         if self.width > 0 {
             self.write("");
@@ -82,7 +82,7 @@ impl Drop for Progress {
     }
 }
 
-/// Does work that cannot say how far it is, and shows how long it has taken so far.
+/// Runs work that cannot report its progress, and shows how long it has taken so far.
 pub(crate) fn during<T>(context: &Context, what: &str, work: impl FnOnce() -> T) -> T {
     let mut progress = Progress::of(context);
     if !progress.is_shown {

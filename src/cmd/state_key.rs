@@ -1,12 +1,12 @@
-//! Finds `state_dir` in a jobfile without loading it: the store must be found also where the rest
-//! of the file is broken.
+//! Finds `state_dir` in a jobfile without loading it, because the store must be found even if the
+//! rest of the file is broken.
 
 use std::path::{Path, PathBuf};
 
 use crate::os::file;
 use crate::os::trust::{self, Fault};
 
-/// No jobfile is longer.
+/// The limit of a jobfile in bytes.
 const JOBFILE_MAX: u64 = 4 * 1024 * 1024;
 
 /// The key, as it stands in the file.
@@ -15,14 +15,14 @@ const KEY: &str = "state_dir";
 /// The state directory that a jobfile names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// Where it is; absolute.
+    /// The absolute path.
     pub(crate) dir: PathBuf,
-    /// Why root must not go there because of this file; empty for everybody else.
+    /// Why root must not use it because of this file; empty for other users.
     pub(crate) faults: Vec<Fault>,
 }
 
-/// The state directory that `jobfile` names; none if it names none or cannot be read, or a relative
-/// one, which is an error of the jobfile.
+/// Returns the state directory that `jobfile` names; `None` if it names none, is unreadable, or has
+/// a relative path, which is an error of the jobfile.
 pub(crate) fn read(jobfile: &Path) -> Option<Named> {
     let opened = trust::open(jobfile).ok()?;
     let bytes = file::read_whole(opened.file, JOBFILE_MAX).ok()?;
@@ -31,7 +31,7 @@ pub(crate) fn read(jobfile: &Path) -> Option<Named> {
     dir.is_absolute().then_some(Named { dir, faults: opened.faults })
 }
 
-/// The value of the top-level key: the line is read by itself, tables are never reached.
+/// Returns the value of the top-level key. Reads only that line and stops before the first table.
 fn find(text: &str) -> Option<String> {
     let is_key = |line: &&str| line.trim_matches([' ', '"', '\'']).starts_with(KEY);
     let line =

@@ -6,13 +6,13 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::cmd::{Out, Result, Style};
 use crate::core::escape;
 
-/// Between two columns.
+/// The gap between two columns.
 const GAP: usize = 2;
 
-/// A flexible column is not shortened below this.
+/// The minimum width of a flexible column.
 const FLEXIBLE_MIN: usize = 8;
 
-/// How a column takes its room.
+/// How the width of a column is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Left,
@@ -21,17 +21,17 @@ enum Kind {
     Firm,
 }
 
-/// Longer texts are shortened before other columns are left out.
+/// Longer texts are shortened before other columns are omitted.
 const FLEXIBLE_FAIR: usize = 32;
 
-/// A column: its title, how it takes its room, and its cells.
+/// A column: its title, its kind of width, and its cells.
 #[derive(Clone, Debug)]
 struct Column {
     title: &'static str,
     kind: Kind,
-    /// It is left out where the terminal is too narrow.
+    /// Whether it may be omitted on a narrow terminal.
     is_spare: bool,
-    /// Its cells are names, whose ends say as much as their beginnings.
+    /// Whether its cells are names, whose ends matter as much as their beginnings.
     is_of_names: bool,
     cells: Vec<Cell>,
 }
@@ -47,7 +47,7 @@ impl Column {
     }
 }
 
-/// What stands in a row under a column.
+/// A cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     text: String,
@@ -60,7 +60,7 @@ impl Cell {
         Self { text: escape::text(text.as_ref()).into_owned(), style }
     }
 
-    /// A value; none is an empty cell, and a column of those is left out.
+    /// Makes a cell of a value; `None` is an empty cell, and a column of empty cells is omitted.
     pub(crate) fn maybe(value: Option<impl ToString>) -> Self {
         value.map(|value| value.to_string()).unwrap_or_default().into()
     }
@@ -72,7 +72,7 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// Rows under columns. A column in which nothing stands is left out.
+/// Rows and columns. Empty columns are omitted.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<'a, R> {
     rows: &'a [R],
@@ -80,7 +80,7 @@ pub(crate) struct Table<'a, R> {
 }
 
 impl<'a, R> Table<'a, R> {
-    /// A table of some rows, without columns.
+    /// Makes a table of some rows, without columns.
     pub(crate) const fn of(rows: &'a [R]) -> Self {
         Self { rows, columns: Vec::new() }
     }
@@ -109,13 +109,13 @@ impl<'a, R> Table<'a, R> {
         table
     }
 
-    /// Adds a column of words that are shortened last: a row means nothing without them.
+    /// Adds a column of words that are shortened last, because they identify the row.
     pub(crate) fn firm(self, title: &'static str, cell: impl Fn(&R) -> Cell) -> Self {
         self.with(title, Kind::Firm, cell)
     }
 
-    /// Where the table is too wide, the column that was added last may be left out, and those to
-    /// its right before it.
+    /// Allows the last added column to be omitted if the table is too wide; those to its right are
+    /// omitted first.
     pub(crate) fn spare(mut self) -> Self {
         if let Some(column) = self.columns.last_mut() {
             column.is_spare = true;
@@ -147,12 +147,12 @@ impl<'a, R> Table<'a, R> {
         })
     }
 
-    /// Whether it stands in so many columns as it is; in any number if there is no bound.
+    /// Returns whether it fits unshortened; always if there is no limit.
     pub(crate) fn fits(&self, width: Option<usize>) -> bool {
         width.is_none_or(|width| total(&widths_of(&self.filled())) <= width)
     }
 
-    /// Whether it stands in so many columns if flexible columns are shortened to what is fair.
+    /// Returns whether it fits with flexible columns shortened to a fair width.
     pub(crate) fn fits_shortened(&self, width: Option<usize>) -> bool {
         let fair = |column: &&Column| match column.kind {
             Kind::Flexible => column.width().min(FLEXIBLE_FAIR),
@@ -162,7 +162,7 @@ impl<'a, R> Table<'a, R> {
         width.is_none_or(|width| total(&widths) <= width)
     }
 
-    /// The columns in which something stands.
+    /// Returns the columns that are not empty.
     fn filled(&self) -> Vec<&Column> {
         self.columns.iter().filter(|column| !column.is_empty()).collect()
     }
@@ -172,7 +172,7 @@ fn widths_of(columns: &[&Column]) -> Vec<usize> {
     columns.iter().map(|column| column.width()).collect()
 }
 
-/// Leaves spare columns out, the last one first, until the others fit.
+/// Omits optional columns, the last one first, until the others fit.
 fn leave_out(columns: &mut Vec<&Column>, width: usize) {
     while total(&widths_of(columns)) > width {
         let Some(last) = columns.iter().rposition(|column| column.is_spare) else {
@@ -182,8 +182,8 @@ fn leave_out(columns: &mut Vec<&Column>, width: usize) {
     }
 }
 
-/// Takes from the widest flexible column, then from the widest one of words, the firm ones last,
-/// until the table fits or nothing more can be taken.
+/// Narrows the widest flexible column, then the widest column of words, firm ones last, until the
+/// table fits or nothing can be narrowed.
 fn fit(columns: &[&Column], widths: &mut [usize], width: usize) {
     take(columns, widths, width, &[Kind::Flexible]);
     take(columns, widths, width, &[Kind::Flexible, Kind::Left]);
@@ -229,12 +229,12 @@ fn print_row<'c>(
     out.line(line.trim_end_matches(' '))
 }
 
-/// What columns of these widths take together.
+/// Returns the total width of columns.
 fn total(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
-/// The text in so many columns, with an ellipsis where it is shortened.
+/// Shortens a text to a width, with an ellipsis at its end.
 pub(crate) fn shorten(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -252,18 +252,18 @@ pub(crate) fn shorten(text: &str, width: usize) -> String {
     short
 }
 
-/// The same with the ellipsis in the middle.
+/// Shortens a text to a width, with an ellipsis in the middle.
 fn shorten_middle(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
     let room = width.saturating_sub(1);
     let end = last_columns(text, room / 2);
-    // What `shorten` appends is the ellipsis.
+    // `shorten` appends the ellipsis.
     format!("{}{end}", shorten(text, width - end.width()))
 }
 
-/// The end of a text, in at most so many columns.
+/// Returns the end of a text, at most this wide.
 pub(crate) fn last_columns(text: &str, width: usize) -> &str {
     let mut left = width;
     let mut from = text.len();

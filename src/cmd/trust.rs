@@ -1,6 +1,6 @@
-//! Whose files a jobfile is read from (jobctl.toml(5), "Trust"): `run` refuses what others than
-//! root could change, `check` warns of it, and every other command reads it as it is, but goes to
-//! no state directory because of it, and writes in none that others lead it to.
+//! Trust in a jobfile's files (jobctl.toml(5), "Trust"): `run` refuses files that users other than
+//! root can change, and `check` warns about them. Every other command reads them, but ignores their
+//! `state_dir` and does not write to a directory to which other users could redirect it.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use crate::facts::trust::problem;
 use crate::jobfile::Problem;
 use crate::os::trust::{self, Fault};
 
-/// Refuses a jobfile that others than root could change, before anything is made because of it.
+/// Refuses a jobfile that users other than root can change, before creating anything for it.
 pub(super) fn refuse(path: &Path) -> Result<()> {
-    // What cannot be opened is told by whoever reads it.
+    // The reader of the file reports that it cannot be opened.
     let faults = trust::open(path).map_or_else(|_| Vec::new(), |opened| opened.faults);
     if faults.is_empty() {
         return Ok(());
@@ -21,7 +21,7 @@ pub(super) fn refuse(path: &Path) -> Result<()> {
     Err(failure_of(&problems))
 }
 
-/// Refuses a state directory to which others could lead root another way.
+/// Refuses a state directory whose path other users could redirect.
 pub(super) fn refuse_way(state_dir: &Path) -> Result<()> {
     let faults = trust::way_to(state_dir).in_file(state_dir)?;
     match faults.first() {
@@ -33,7 +33,7 @@ pub(super) fn refuse_way(state_dir: &Path) -> Result<()> {
     }
 }
 
-/// Why root does not go to the state directory that a jobfile names.
+/// Explains why root does not use the state directory that a jobfile names.
 pub(super) fn misled(named: &Named) -> Failure {
     let faults: Vec<_> = named.faults.iter().map(Fault::to_string).collect();
     Failure::no(format!(
@@ -44,7 +44,7 @@ pub(super) fn misled(named: &Named) -> Failure {
     .hint("give --state-dir if that directory is right")
 }
 
-/// Why a jobfile is not to be trusted, for people.
+/// Explains to people why a jobfile is not trusted.
 pub(super) fn failure_of(problems: &[Problem]) -> Failure {
     let text: Vec<_> = problems.iter().map(Problem::to_string).collect();
     Failure::no(text.join("\n"))

@@ -1,5 +1,4 @@
-//! Turns clap's answers into ours: help goes to standard output, errors become a [`Failure`] in the
-//! house's form.
+//! Handles clap's errors: help goes to standard output, usage errors become a [`Failure`].
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -12,7 +11,7 @@ use crate::cli::{Cli, IdError};
 use crate::cmd::{Exit, Failure, Out, Result};
 use crate::core::job::Name;
 
-/// Answers a command line that clap did not take, or that asked for help.
+/// Answers a command line that clap rejected or that asks for help.
 pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -30,8 +29,8 @@ pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
     Err(failure(error, std::env::args_os().skip(1)))
 }
 
-/// What is wrong in the house's words, else the first paragraph of clap's text; its tips are the
-/// hint.
+/// Describes the error in our words, else by the first paragraph of clap's text; its tips become
+/// the hint.
 fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failure {
     let command = command_of(words);
     let name =
@@ -74,18 +73,18 @@ fn push_part(text: &mut String, part: &str, between: &str) {
     write!(text, "{between}{part}").expect("writing into a string cannot fail");
 }
 
-/// The command that was called, as far as one can tell: the first word that is one.
+/// Returns the called command, as far as one can tell: the first word that is a command.
 fn command_of(mut words: impl Iterator<Item = OsString>) -> Option<clap::Command> {
     let cli = Cli::command();
     words.find_map(|word| cli.find_subcommand(&word).cloned())
 }
 
-/// Whether runs can be selected by job.
+/// Returns whether the command can select runs by job.
 fn takes_job(command: Option<&clap::Command>) -> bool {
     command.is_some_and(|it| it.get_arguments().any(|arg| arg.get_long() == Some("job")))
 }
 
-/// What cannot stand together: an option with itself, or ids with filters.
+/// Describes a conflict: an option given twice, or ids together with filters.
 fn conflict(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::ArgumentConflict {
         return None;

@@ -1,4 +1,4 @@
-//! Times and durations as people type them, read in the viewer's zone.
+//! Parses times and durations as people type them, in the viewer's zone.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) use crate::core::moment::Toward;
 use crate::core::time::Wall;
 pub(crate) use crate::wording::when::{Viewer, local_text, span};
 
-/// What the viewer types.
+/// Parsers of the viewer's input.
 impl Viewer {
     /// Reads RFC 3339, `YYYY-MM-DD[ HH:MM[:SS]]`, `HH:MM[:SS]` or a duration. The error is one of
     /// usage.

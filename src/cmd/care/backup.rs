@@ -25,8 +25,8 @@ pub(crate) fn answer(context: &Context, args: &cli::Backup, out: &mut Out) -> Re
     context.tell(&json!({ "file": file, "bytes": bytes }), &words, out)
 }
 
-/// The file of a command line, whole. A stream is none: it cannot be synced, and a half of it looks
-/// like the beginning of one.
+/// Returns the absolute path of the file. Refuses a stream, which cannot be synced and may end up
+/// incomplete.
 pub(super) fn named(file: &Path, command: &str) -> Result<PathBuf> {
     if file.as_os_str() == "-" {
         return Err(Failure::usage(format!(

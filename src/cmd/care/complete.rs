@@ -1,5 +1,5 @@
-//! `jobctl __complete`: words for a shell's completion, one a line. Whatever is wrong, it stays
-//! silent: somebody is typing.
+//! `jobctl __complete`: words for a shell's completion, one per line. Reports no errors, because
+//! the user is typing.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::facts::jobs::with_environment;
 use crate::jobfile;
 use crate::store::{Filter, Store};
 
-/// So many runs are offered.
+/// The number of runs that are offered.
 const RUNS_MAX: u32 = 50;
 
 /// Answers `jobctl __complete`.
@@ -29,7 +29,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Complete, out: &mut Out) -> 
     Ok(Exit::Done)
 }
 
-/// What the words before the cursor say.
+/// The parsed words before the cursor.
 struct Line {
     /// Of those of this process, those that the line names.
     global: Global,
@@ -81,7 +81,7 @@ fn path(word: &str, context: &Context) -> PathBuf {
     }
 }
 
-/// The runs that a command can do something with.
+/// Returns the runs that a command applies to.
 fn of_verb(verb: &str) -> Filter {
     let states = match verb {
         "retry" => vec![State::Retrying, State::Failed, State::Skipped, State::Cancelled],
@@ -93,7 +93,7 @@ fn of_verb(verb: &str) -> Filter {
     Filter { states, failed: verb == "ack", ..Filter::default() }
 }
 
-/// Names of the jobfile, else those the store knows.
+/// Returns the names of jobs in the jobfile, else those in the store.
 fn jobs(context: &Context, store: Option<&Store>) -> Vec<String> {
     let path = context.jobfile().ok();
     let loaded = path.and_then(|path| with_environment(|env| jobfile::load(&path, env)).ok());

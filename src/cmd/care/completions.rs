@@ -1,8 +1,8 @@
 //! `jobctl completions`: scripts for shells, made from the command line's own definition.
 //!
-//! What clap makes completes commands and options; what is added here completes names of jobs and
-//! ids of runs, by asking `jobctl __complete`. The scripts that are installed are in
-//! `completions/`; a test says when they are stale.
+//! Clap's scripts complete commands and options; the parts added here complete job names and run
+//! ids by calling `jobctl __complete`. The installed scripts are in `completions/`; a test fails
+//! when they are stale.
 
 use clap::{Command, CommandFactory};
 use clap_complete::aot;

@@ -1,5 +1,4 @@
-//! `jobctl doctor`: whether all around the supervisor is well, and the command that mends what is
-//! not.
+//! `jobctl doctor`: diagnoses the installation and suggests fixes.
 
 use crate::cmd::moving::import::lines_of_crontabs;
 use crate::cmd::{Context, Exit, Jobs, Out, Result, Style};
@@ -10,7 +9,7 @@ use crate::store::{Store, StoreError};
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     let state_dir = context.state_dir()?;
     if let Some(finding) = doctor::somebody_elses(state_dir) {
-        // Nothing in it can be looked at, and what would be said of it would be wrong.
+        // The directory cannot be read, so other findings would be wrong.
         print_all(context, &[finding], out)?;
         return Ok(Exit::No);
     }

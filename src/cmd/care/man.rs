@@ -1,4 +1,4 @@
-//! `jobctl man`: the manual pages, as they are installed.
+//! `jobctl man`: shows the manual pages.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! Verbs that care for the installation: diagnose, prune, back up, restore, and document.
+//! Verbs that maintain the installation: diagnose, prune, back up, restore, and document.
 
 pub(super) mod backup;
 pub(super) mod complete;

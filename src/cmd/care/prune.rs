@@ -1,4 +1,4 @@
-//! `jobctl prune`: removes now what the supervisor removes little by little.
+//! `jobctl prune`: removes immediately what the supervisor removes gradually.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     };
     let jobs = Jobs::load(context, Some(&store))?;
     let limits = store.jobs()?.into_iter().map(|row| {
-        // Jobs that are gone keep theirs as those that say nothing.
+        // Removed jobs have the default retention.
         let keep = jobs.today(&row.name).map_or_else(Keep::default, |job| job.policy.keep.clone());
         (row.id, PruneLimits::of(&keep, context.now.wall))
     });
@@ -36,7 +36,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     say(context, &removed, out)
 }
 
-/// What went.
+/// What was removed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Removed {
     runs: u64,
@@ -50,7 +50,7 @@ impl Removed {
     }
 }
 
-/// Removes what goes of the runs of some jobs.
+/// Removes expired runs of some jobs.
 fn prune_jobs(
     store: &mut Store,
     jobs: Vec<(i64, PruneLimits)>,
@@ -75,7 +75,7 @@ fn prune_jobs(
     };
     PORTIONS.each(store, step, |pruned| {
         for file in &pruned.files {
-            // One that cannot go costs its room and nothing else.
+            // A file that cannot be removed only takes up space.
             let _ = std::fs::remove_file(file);
         }
         removed.add(&pruned);

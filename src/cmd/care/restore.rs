@@ -1,5 +1,5 @@
-//! `jobctl restore`: makes the store what it was when a backup was made. Nothing starts afterwards
-//! until somebody resumes it.
+//! `jobctl restore`: restores the store from a backup. No run starts afterwards until `jobctl
+//! resume`.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -32,7 +32,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Restore, out: &mut Out) -> R
     tell(context, &restored, out)
 }
 
-/// What is wrong with a backup is mended in another way than with the store in use.
+/// Replaces the hints of store errors, which do not apply to a backup.
 fn failure(error: StoreError) -> Failure {
     let is_backup =
         !matches!(error, StoreError::Locked(_) | StoreError::Strange(..) | StoreError::Altered(..));

@@ -1,4 +1,4 @@
-//! `jobctl token`: makes a token for the door. It is printed once and kept nowhere.
+//! `jobctl token`: makes a token for the door. It is printed once and not stored.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,10 +13,10 @@ use crate::cli;
 use crate::cmd::{Context, Exit, Failure, InFile, Out, Result};
 use crate::core::job::Name;
 
-/// Bytes that nobody can guess.
+/// The number of random bytes.
 const BYTES: usize = 32;
 
-/// What a search for leaked secrets can find.
+/// A prefix that scanners for leaked secrets can find.
 const PREFIX: &str = "jobctl_";
 
 /// Answers `jobctl token`.

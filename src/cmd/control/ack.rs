@@ -1,4 +1,4 @@
-//! `jobctl ack`: takes note of failed runs, so that they are no longer shown as such.
+//! `jobctl ack`: acknowledges failed runs, so that they are no longer reported.
 
 use crate::cli;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words, briefly};
@@ -22,7 +22,7 @@ struct Ack {
 }
 
 impl Verb for Ack {
-    /// Filters without a state mean failed runs that nobody has acknowledged.
+    /// Filters without a state select unacknowledged failures.
     fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         filter.failed |= filter.states.is_empty();
         Ok(store.ids(&filter)?)
@@ -52,7 +52,7 @@ impl Verb for Ack {
         }
     }
 
-    /// Nothing follows from it.
+    /// The supervisor has nothing to do.
     fn ring(&self, _: &Context, _: Tally) -> Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `jobctl cancel`: takes runs that wait out of the queue, has running ones stopped.
+//! `jobctl cancel`: removes waiting runs from the queue and has running ones stopped.
 
 use crate::cli;
 use crate::cmd::control::selection::{self, Tally, Verb, Wanted, Words};
@@ -22,8 +22,8 @@ struct Cancel {
 }
 
 impl Verb for Cancel {
-    /// Filters without a state mean runs that have not ended. What runs comes last, so that none
-    /// that waits takes its place.
+    /// Filters without a state select runs that have not ended. Running ones come last, so that no
+    /// waiting run starts in their place.
     fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         if filter.states.is_empty() {
             filter.states = State::ALL
@@ -62,7 +62,7 @@ impl Verb for Cancel {
         Words { done, would: format!("would {verb} run {id} ({job}, {})", verdict(run)) }
     }
 
-    /// A run that waited is cancelled by the store's word alone; one that runs takes a supervisor.
+    /// A waiting run is cancelled in the store; only a running one needs a supervisor.
     fn ring(&self, context: &Context, tally: Tally) -> Result<()> {
         if tally.asked > 0 {
             return selection::ring(context, "it takes effect when one starts");

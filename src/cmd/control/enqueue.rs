@@ -1,7 +1,6 @@
 //! `jobctl enqueue`: adds items, all or none.
 //!
-//! Everything that can be wrong is found before the first item is written; what was printed is on
-//! disk.
+//! All errors are found before the first item is written; printed ids are on disk.
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
@@ -86,7 +85,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         }
     })?;
     match printed {
-        // A reader that went away says nothing about the runs.
+        // A reader that has gone away does not affect the runs.
         Err(failure) if failure.code != Exit::Done => Err(failure),
         Ok(()) | Err(_) => Ok(exit),
     }
@@ -168,7 +167,7 @@ fn addition<'a>(
     })
 }
 
-/// Adds the items, in a new store if there is none; of a dry run nothing stays.
+/// Adds the items, in a new store if there is none; a dry run leaves nothing behind.
 fn add(
     context: &Context,
     args: &cli::Enqueue,
@@ -201,7 +200,7 @@ fn add(
     }
 }
 
-/// What would be added where there is no store: nothing is in the way.
+/// Returns what would be added if there is no store: everything.
 fn added_to_none(addition: &Addition<'_>, items: impl Iterator<Item = NewItem>) -> Enqueued {
     let new = items.map(|_| Added { id: 0, existing: false });
     match addition.conditions.after.first() {
@@ -217,7 +216,7 @@ struct Rehearsed {
     existing: bool,
 }
 
-/// Says what a dry run found.
+/// Reports the result of a dry run.
 fn rehearsed(job: &Job, added: &[Added], out: &mut Out) -> Result<Exit> {
     let rehearsed = added
         .iter()
@@ -252,7 +251,7 @@ fn backlog_full(addition: &Addition<'_>, waiting: i64) -> Failure {
     .hint("try again later, or raise `backlog_max` in the jobfile")
 }
 
-/// Says what a person would not expect. By now the items are on disk, so nothing here is an error.
+/// Warns about what a person would not expect. The items are on disk, so none of it is an error.
 fn tell(context: &Context, job: &Job, added: &[Added]) {
     if added.is_empty() {
         return;
@@ -285,7 +284,7 @@ fn ids_words(added: &[Added]) -> String {
     format!("{}, {first} to {last}", count(added.len(), "run"))
 }
 
-/// What keeps the job's runs waiting, if it is a pause, a shadow or a stop.
+/// Describes the pause, shadow mode or stop that keeps the job's runs waiting.
 fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
     let Some(store) = context.open_if_there()? else {
         return Ok(None);

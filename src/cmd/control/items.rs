@@ -1,8 +1,8 @@
-//! The arguments of new items: read from standard input, cut into items, held to the limits of
-//! execve(2).
+//! Reads the arguments of new items from standard input, splits them into items and checks them
+//! against the limits of execve(2).
 //!
-//! Everything is read and checked before anything is added, so that a producer that dies halfway
-//! adds nothing wrong.
+//! Everything is read and checked before anything is added, so a producer that dies halfway adds
+//! nothing.
 
 use std::io::{ErrorKind, Read};
 
@@ -10,15 +10,15 @@ use crate::cmd::{Failure, Result, plain};
 use crate::core::item::{ARGUMENT_MAX, INPUT_MAX, ITEMS_MAX, TOO_LONG_HINT};
 use crate::store::NewItem;
 
-/// Standard input is held in memory; larger ones are to be cut.
+/// The limit of standard input, which is held in memory; larger inputs have to be split.
 const TEXT_MAX: u64 = 256 << 20;
 
-/// What ends an item on standard input.
+/// The terminator of an item on standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Separator {
-    /// A line is an item.
+    /// A line feed.
     Newline,
-    /// What is up to NUL is an item.
+    /// NUL.
     Null,
 }
 

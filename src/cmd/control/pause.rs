@@ -1,4 +1,4 @@
-//! `jobctl pause`: starts nothing more of a job or of all, until a time or until `jobctl resume`.
+//! `jobctl pause`: stops starting runs of one or all jobs, until a time or until `jobctl resume`.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::core::time::Wall;
 use crate::os::user;
 use crate::store::{Scope, Store};
 
-/// Characters of a reason: it is shown in one line.
+/// The maximum number of characters of a reason, which is shown in one line.
 const REASON_MAX: usize = 200;
 
 /// Answers `jobctl pause`.
@@ -23,7 +23,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Pause, out: &mut Out) -> Res
     let note = PauseNote { by: Some(user::author()), reason: args.reason.clone() };
     store.pause(scope, until, context.now.wall)?;
     store.note_pause(scope, &note)?;
-    // It holds from now on without a supervisor, too.
+    // The pause applies immediately, even without a supervisor.
     selection::ring(context, "the next one keeps the pause")?;
     let facts = json!({ "job": args.job, "paused": true, "until": until, "by": note.by, "reason": note.reason });
     context.tell(&facts, &words(context, scope, until), out)
@@ -38,7 +38,7 @@ fn refuse_long(reason: Option<&str>) -> Result<()> {
     }
 }
 
-/// What is meant: a job, else everything.
+/// Returns the scope: a job, else all jobs.
 pub(super) fn scope(job: Option<&str>) -> Scope<'_> {
     job.map_or(Scope::All, Scope::Job)
 }

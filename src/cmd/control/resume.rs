@@ -1,4 +1,4 @@
-//! `jobctl resume`: ends a pause. What was skipped meanwhile is not made up for.
+//! `jobctl resume`: ends a pause. Occurrences skipped during the pause are not made up for.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Resume, out: &mut Out) -> Re
     context.tell(&json!({ "job": args.job, "paused": false }), &words, out)
 }
 
-/// What ends, and which other pause remains.
+/// The pause that ends, and the other one that remains.
 fn words(store: &Store, scope: Scope<'_>, now: Wall) -> Result<String> {
     let everything = store.supervisor()?.is_paused(now);
     match scope {

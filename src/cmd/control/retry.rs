@@ -1,4 +1,4 @@
-//! `jobctl retry`: runs again what has failed, with a fresh budget from today's jobfile.
+//! `jobctl retry`: runs failed runs again, with a fresh retry budget from the current jobfile.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -41,11 +41,11 @@ struct Retry {
     force: Force,
     older: Older,
     pace: Option<Pace>,
-    /// Failed occurrences that were left for a newer one.
+    /// Failed occurrences that were skipped in favour of a newer one.
     left: Cell<usize>,
 }
 
-/// How fast runs are queued again: the first one now, each further one a span later.
+/// The pace of queuing runs again: the first one now, each further one a span later.
 struct Pace {
     span: Duration,
     queued: Cell<u32>,
@@ -58,7 +58,7 @@ impl Pace {
         Ok(Self { span: rate.per / rate.burst.max(1), queued: Cell::new(0) })
     }
 
-    /// How long after now the next run is due.
+    /// Returns how long from now the next run is due.
     fn next(&self) -> Duration {
         let queued = self.queued.get();
         self.queued.set(queued.saturating_add(1));
@@ -66,18 +66,17 @@ impl Pace {
     }
 }
 
-/// What happens to failed occurrences of a job that are not its newest one.
+/// What to do with failed occurrences of a job other than its newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Older {
-    /// They are left: one night's backup is enough.
+    /// Skip them: one night's backup is enough.
     Left,
-    /// They run again, too.
+    /// Run them again too.
     Too,
 }
 
 impl Verb for Retry {
-    /// Filters without a state mean failed runs that nobody has acknowledged; of the occurrences of
-    /// a job the newest one.
+    /// Filters without a state select unacknowledged failures; of a job's occurrences, the newest.
     fn select(&self, store: &Store, mut filter: Filter) -> Result<Vec<i64>> {
         if !filter.states.is_empty() && !filter.failed {
             return Ok(store.ids(&filter)?);
@@ -107,7 +106,7 @@ impl Verb for Retry {
         let Some(key) = run.key.as_deref().filter(|_| run.state.is_ended()) else {
             return Ok(None);
         };
-        // As far as can be told beforehand; the verb itself decides.
+        // A prediction; the verb itself decides.
         let holder = store.key_holder(run.job_id, key)?;
         Ok(holder.filter(|by| *by != run.id).map(|by| key_held(run, by)))
     }
@@ -141,7 +140,7 @@ impl Verb for Retry {
 }
 
 impl Retry {
-    /// What was left, and why.
+    /// Describes the skipped occurrences and why they were skipped.
     fn left_words(&self) -> Option<String> {
         let left = self.left.get();
         (left > 0).then(|| {
@@ -199,7 +198,7 @@ impl Retry {
     }
 }
 
-/// All items and of each job the newest occurrence, oldest first; `runs` come newest first.
+/// Returns all items and each job's newest occurrence, oldest first; `runs` are newest first.
 fn newest(runs: &[RunRow]) -> Vec<i64> {
     let mut seen = std::collections::HashSet::new();
     let mut ids: Vec<i64> = runs

@@ -1,7 +1,6 @@
-//! What `retry`, `cancel` and `ack` have in common: one verb on several runs, each for itself.
+//! The common part of `retry`, `cancel` and `ack`: applies a verb to several runs, each separately.
 //!
-//! Reads which runs are meant, does the verb on each, says what became of it, and sums up the exit
-//! code.
+//! Selects the runs, applies the verb to each, reports the results, and determines the exit code.
 
 use serde::Serialize;
 
@@ -15,43 +14,43 @@ use crate::os::wake::{self, Rung};
 use crate::store::{Answer, Filter, RunRow, Store, StoreError};
 use crate::verbs::portions::PORTIONS;
 
-/// Of so many runs that a filter found, each is said.
+/// Up to this many runs found by a filter, each is reported separately.
 const SAID_MAX: u32 = 20;
 
 /// A verb on one run.
 pub(crate) trait Verb {
     /// The runs of a filter that the verb is for, oldest first.
     fn select(&self, store: &Store, filter: Filter) -> Result<Vec<i64>>;
-    /// Why the verb is refused for a run; none if it is not.
+    /// Returns why the verb is refused for a run; `None` if it is not.
     fn refusal(&self, store: &Store, run: &RunRow) -> Result<Option<Failure>>;
-    /// Does it.
+    /// Applies the verb.
     fn apply(&self, store: &mut Store, run: &RunRow) -> Result<Answer, StoreError>;
-    /// What was done, or would be; `asked` is whether the supervisor has to do the rest.
+    /// Describes what was done or would be; `asked` is whether the supervisor has to do the rest.
     fn words(&self, run: &RunRow, asked: bool) -> Words;
-    /// Tells the supervisor, if that is its business.
+    /// Notifies the supervisor, if the verb needs it.
     fn ring(&self, context: &Context, tally: Tally) -> Result<()>;
 }
 
-/// What a verb says about a run.
+/// A verb's text about a run.
 pub(crate) struct Words {
-    /// What it did.
+    /// What was done.
     pub(crate) done: String,
-    /// What it would do.
+    /// What would be done.
     pub(crate) would: String,
 }
 
-/// Which runs, as the command line has it; clap sees to it that either ids or filters are given.
+/// The selected runs; clap ensures that either ids or filters are given.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// These.
+    /// The ids.
     pub(crate) ids: &'a [i64],
-    /// All that these filters find, if there are no ids.
+    /// The filters, if there are no ids.
     pub(crate) filters: &'a Filters,
-    /// Only say what would be done.
+    /// Whether to only report what would be done.
     pub(crate) dry_run: bool,
 }
 
-/// What became of all runs together.
+/// The combined result of all runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// How many were done.
@@ -73,7 +72,7 @@ impl Tally {
     }
 }
 
-/// Does a verb on all runs that are wanted.
+/// Applies a verb to all selected runs.
 pub(crate) fn all(
     context: &Context,
     verb: &impl Verb,
@@ -97,7 +96,7 @@ pub(crate) fn all(
         PORTIONS.each(&mut store, step, |step| teller.tell(&step))
     };
     let tally = teller.finish();
-    // What was done before an error is for the supervisor all the same.
+    // The supervisor still has to act on what was done before an error.
     verb.ring(context, tally)?;
     match told {
         Ok(()) => Ok(tally),
@@ -105,7 +104,7 @@ pub(crate) fn all(
     }
 }
 
-/// Wakes the supervisor; if there is none, says so with `nobody`.
+/// Wakes the supervisor; if none runs, prints `nobody`.
 pub(crate) fn ring(context: &Context, nobody: &str) -> Result<()> {
     match wake::ring(context.state_dir()?) {
         Ok(Rung::Heard) => {}
@@ -117,7 +116,7 @@ pub(crate) fn ring(context: &Context, nobody: &str) -> Result<()> {
     Ok(())
 }
 
-/// A point in time as short as it can be said: without the date if it is today's.
+/// Formats a time briefly: without the date if it is today.
 pub(crate) fn briefly(viewer: &Viewer, at: Wall) -> String {
     let (at, now) = (viewer.show(at), viewer.show(viewer.now));
     match (at.split_once(' '), now.split_once(' ')) {
@@ -126,7 +125,7 @@ pub(crate) fn briefly(viewer: &Viewer, at: Wall) -> String {
     }
 }
 
-/// What became of one run, as JSON has it.
+/// The result of one run in the JSON.
 #[derive(Serialize)]
 struct Step {
     id: i64,
@@ -136,7 +135,7 @@ struct Step {
     hint: Option<String>,
 }
 
-/// What a verb did with a run.
+/// The result of a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Became {
@@ -174,7 +173,7 @@ fn open(context: &Context, wanted: &Wanted<'_>) -> Result<Option<Store>> {
     }
 }
 
-/// Where there is no store, there are no runs.
+/// Answers without a store, and therefore without runs.
 fn none_without_store(context: &Context, wanted: &Wanted<'_>, out: &mut Out) -> Result<Tally> {
     if wanted.ids.is_empty() {
         return Err(nothing_matched());
@@ -210,13 +209,13 @@ fn nothing_matched() -> Failure {
     Failure::no("nothing matched").hint("try the same filters with `jobctl runs`")
 }
 
-/// Each id once, in the order given: `retry 5 5` means one run.
+/// Removes duplicate ids and keeps their order: `retry 5 5` means one run.
 fn distinct(ids: &[i64]) -> Vec<i64> {
     let mut seen = std::collections::HashSet::new();
     ids.iter().copied().filter(|id| seen.insert(*id)).collect()
 }
 
-/// Whether a verb is done or only thought through.
+/// Whether a verb is applied or only simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Earnest,
@@ -238,7 +237,7 @@ fn one(verb: &impl Verb, store: &mut Store, id: i64, mode: Mode) -> Result<Step>
         Answer::Done => Step::done(Became::Done, &run, verb.words(&run, false).done),
         Answer::Asked => Step::done(Became::Asked, &run, verb.words(&run, true).done),
         Answer::NoSuchRun => Step::unknown(id),
-        // It changed between the look and the verb.
+        // The run changed between the check and the verb.
         Answer::Refused(run) => Step::refused(
             id,
             verb.refusal(store, &run)?.unwrap_or_else(|| {
@@ -261,13 +260,13 @@ pub(crate) fn key_held(run: &RunRow, by: i64) -> Failure {
         .hint(format!("see `jobctl show {by}`"))
 }
 
-/// Says what became of the runs, one after the other.
+/// Reports the results of the runs, one after the other.
 struct Teller<'a> {
     context: &'a Context,
     out: &'a mut Out,
     said_max: u32,
     tally: Tally,
-    /// How many runs it will be told of.
+    /// The number of runs that it will report.
     total: usize,
     progress: Progress,
 }

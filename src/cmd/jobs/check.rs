@@ -1,6 +1,6 @@
-//! `jobctl check`: what is wrong with the jobfile, and what would surprise.
+//! `jobctl check`: validates the jobfile and warns about likely mistakes.
 //!
-//! Findings read as a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on
+//! Findings look like a compiler's, `FILE:LINE:COLUMN: ...`, on standard error; the verdict is on
 //! standard output.
 
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     Ok(if report.is_ok() { Exit::Done } else { Exit::No })
 }
 
-/// What is to be said about a jobfile that could be read. A store that cannot be read has no past.
+/// Checks a jobfile that could be read. An unreadable store counts as empty.
 pub(super) fn of(context: &Context, jobfile: Jobfile) -> Report {
     let store = context.open_if_there().ok().flatten();
     let past = Past::of(store.as_ref(), context.now.wall);
@@ -40,7 +40,7 @@ pub(super) fn of(context: &Context, jobfile: Jobfile) -> Report {
 }
 
 impl Report {
-    /// Says all findings, on standard error; `draft` is what was checked instead of a file.
+    /// Prints all findings on standard error; `draft` is a text that was checked instead of a file.
     pub(super) fn say(&self, context: &Context, draft: Option<(&Path, &[u8])>) {
         findings::say(context, Label::Error, &self.errors, draft);
         if !context.global.quiet {

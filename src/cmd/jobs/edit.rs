@@ -1,8 +1,8 @@
 //! `jobctl edit`: copy, editor, check, install, reload, as `crontab -e` does it.
 //!
-//! The copy lies in a directory of its own that nobody else can read: it may hold secrets, an
-//! editor puts more files beside it, and no `include` and no supervisor may find it. Only what was
-//! checked is written beside the jobfile and renamed over it.
+//! The copy is in a private directory: it may contain secrets, an editor may create more files next
+//! to it, and neither an `include` nor a supervisor may find it. Only the checked text is written
+//! next to the jobfile and renamed over it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
@@ -24,7 +24,7 @@ use crate::jobfile::{self, STARTER};
 use crate::os::editor::{self, Ended};
 use crate::os::file;
 
-/// No jobfile is longer.
+/// The limit of a jobfile in bytes.
 const SIZE_MAX: u64 = 4 << 20;
 
 /// Answers `jobctl edit`.
@@ -55,7 +55,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     finish(context, &path, out)
 }
 
-/// Lets the person edit until the copy is good; none: it is as it was.
+/// Runs the editor until the copy is valid; `None` if it was not changed.
 fn edit(
     context: &Context,
     editor: &std::ffi::OsStr,
@@ -101,7 +101,7 @@ fn run_editor(editor: &std::ffi::OsStr, draft: &Draft) -> Result<()> {
     }
 }
 
-/// Checks the text as if it stood in the jobfile, with all that `check` says.
+/// Checks the text as if it were the jobfile, with all findings of `check`.
 fn checked(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
     match with_environment(|env| jobfile::load_instead(path, bytes, env)) {
         Ok(jobfile) => check::of(context, jobfile),
@@ -109,7 +109,7 @@ fn checked(context: &Context, path: &Path, bytes: Vec<u8>) -> Report {
     }
 }
 
-/// Asks on a terminal; elsewhere there is nobody to ask.
+/// Asks on a terminal; without one the answer is no.
 fn wants_again(errors: &str) -> bool {
     let stdin = io::stdin();
     if !stdin.is_terminal() || !io::stderr().is_terminal() {
@@ -138,7 +138,7 @@ fn facts(path: &Path, installed: bool, reload: Option<&reload::Answer>) -> Value
     json!({ "jobfile": path.to_string_lossy(), "installed": installed, "reload": reload })
 }
 
-/// Lets the supervisor take what was installed, if there is one.
+/// Has a running supervisor load the new jobfile.
 fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
     if !out.is_json {
         out.text(&format!("installed {}\n", path.display()))?;
@@ -164,18 +164,18 @@ fn finish(context: &Context, path: &Path, out: &mut Out) -> Result<Exit> {
     Ok(answer.map_or(Exit::Done, |answer| answer.exit()))
 }
 
-/// The jobfile as it was when it was copied.
+/// The jobfile at the time it was copied.
 struct Original {
     /// Its name.
     path: PathBuf,
-    /// Where it is, behind symbolic links.
+    /// Its path, with symbolic links resolved.
     target: PathBuf,
-    /// None: there is no such file yet.
+    /// `None` if the file does not exist yet.
     bytes: Option<Vec<u8>>,
 }
 
 impl Original {
-    /// Reads it, and refuses what could not be replaced later.
+    /// Reads it; errs if it could not be replaced later.
     fn read(path: &Path) -> Result<Self> {
         let target = match fs::canonicalize(path) {
             Ok(target) => target,
@@ -203,7 +203,7 @@ impl Original {
         self.target.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Better said before the editor starts than after.
+    /// Checks before the editor starts that the file can be replaced.
     fn refuse_if_not_writable(&self) -> Result<()> {
         let refuse = |path: &Path, errno: nix::Error| {
             let failure = Failure::of_file(path, &errno.into());
@@ -232,7 +232,7 @@ impl Original {
         Ok(())
     }
 
-    /// Replaces it by `edited`, whole or not at all, unless it is not what was copied any more.
+    /// Replaces it atomically with `edited`, unless it has changed since it was copied.
     fn install(&self, edited: &[u8]) -> Result<()> {
         let failed = |error: &io::Error| Failure::of_file(&self.target, error);
         fs::create_dir_all(self.dir()).map_err(|error| failed(&error))?;
@@ -327,7 +327,7 @@ impl Draft {
         file::read_small(&self.file, SIZE_MAX).in_file(&self.file)
     }
 
-    /// After a failure, what was written is kept and its place is said.
+    /// Keeps the edited text after a failure and adds its path to the message.
     fn kept_if_failed<T>(&self, done: Result<T>) -> Result<T> {
         done.map_err(|failure| {
             if !self.file.exists() || self.read().is_ok_and(|bytes| bytes == self.before) {

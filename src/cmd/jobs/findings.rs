@@ -1,5 +1,5 @@
-//! What is said about a jobfile, on standard error: `FILE:LINE:COLUMN: ...` for editors; on a
-//! terminal with a label, the line of the source and a caret.
+//! Prints findings about a jobfile on standard error: `FILE:LINE:COLUMN: ...` for editors; on a
+//! terminal, with a label, the source line and a caret.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,15 +15,15 @@ use crate::jobfile::Problem;
 use crate::os::terminal::Terminal;
 use crate::os::{file, trust};
 
-/// A file from which lines are quoted may be this long.
+/// The limit of a file to quote lines from, in bytes.
 const TEXT_MAX: u64 = 16 << 20;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Label {
     /// The jobfile is refused.
     Error,
-    /// It is not.
+    /// The jobfile is valid.
     Warning,
 }
 
@@ -36,7 +36,7 @@ impl Label {
     }
 }
 
-/// Says findings. `draft` is the text that was checked in the place of a file.
+/// Prints findings. `draft` is the text that was checked instead of a file.
 pub(super) fn say(
     context: &Context,
     label: Label,
@@ -75,7 +75,7 @@ fn text_of(path: &Path) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-/// The line of the source with its number, and a line with a caret below the column.
+/// Returns the source line with its number, and a line with a caret below the column.
 fn quoted(problem: &Problem, text: &str, width: usize) -> Option<[String; 2]> {
     let place = &problem.place;
     let line = text.lines().nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;

@@ -1,4 +1,4 @@
-//! `jobctl init`: writes a commented jobfile to start from; never touches one that is there.
+//! `jobctl init`: writes a commented jobfile to start from; never changes an existing one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};

@@ -1,8 +1,8 @@
 //! `jobctl reload`: asks the supervisor to read the jobfile now, waits for its answer and prints
 //! it.
 //!
-//! Request and answer are in the store. While it waits it asks whether the supervisor is there, so
-//! that it never waits for nobody.
+//! Request and answer are in the store. While waiting it checks that the supervisor is still
+//! running.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,33 +21,33 @@ use crate::os::wake::{self, Rung};
 use crate::store::{Store, StoreError};
 use crate::supervisor::Changes;
 
-/// After so long a person is told why nothing happens, and after so long it is given up.
+/// When to explain the wait to a person, and when to give up.
 const WORD_AFTER: Duration = Duration::from_secs(5);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
-/// Names that are printed of one kind of change.
+/// The number of names printed per kind of change.
 const NAMES_MAX: usize = 12;
 
-/// What the supervisor answers.
+/// The supervisor's answer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Answer {
     /// Whether the jobfile is in force.
     pub(super) ok: bool,
-    /// How many jobs there are now.
+    /// The number of jobs now.
     pub(super) jobs: usize,
     /// New jobs.
     pub(super) added: Vec<String>,
-    /// Jobs that are defined in another way.
+    /// Changed jobs.
     pub(super) changed: Vec<String>,
-    /// Jobs that are gone.
+    /// Removed jobs.
     pub(super) removed: Vec<String>,
-    /// Jobs with another name.
+    /// Renamed jobs.
     pub(super) renamed: Vec<Renamed>,
-    /// Why it was not taken; empty if it was.
+    /// Why it was not loaded; empty if it was.
     errors: Vec<Problem>,
 }
 
-/// A job with another name.
+/// A renamed job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Renamed {
     from: String,
@@ -61,7 +61,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     Ok(answer.exit())
 }
 
-/// Asks the supervisor, which must be there, and waits for its answer.
+/// Asks the supervisor, which must be running, and waits for its answer.
 pub(super) fn ask(context: &Context) -> Result<Answer> {
     let state_dir = context.state_dir()?;
     if !context.is_supervised()? {
@@ -106,7 +106,7 @@ fn gone() -> Failure {
     Failure::no_supervisor("the supervisor ended without an answer")
 }
 
-/// Says why it takes so long, and gives up in the end.
+/// Explains why it takes long, and finally gives up.
 fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<()> {
     if !context.is_supervised()? {
         return Err(gone());
@@ -124,14 +124,14 @@ fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(
 }
 
 impl Answer {
-    /// It was taken.
+    /// The jobfile was loaded.
     pub(super) fn of_changes(changes: &Changes) -> Self {
         let Changes { jobs, added, changed, removed, renamed } = changes.clone();
         let renamed = renamed.into_iter().map(|(from, to)| Renamed { from, to }).collect();
         Self { ok: true, jobs, added, changed, removed, renamed, ..Self::default() }
     }
 
-    /// It is a bad one.
+    /// The jobfile is invalid.
     pub(super) fn of_error(path: &Path, error: &LoadError) -> Self {
         match error {
             LoadError::Problems(problems) | LoadError::Untrusted(problems) => {
@@ -142,19 +142,19 @@ impl Answer {
         }
     }
 
-    /// It could not be taken.
+    /// The jobfile could not be loaded.
     pub(super) fn of_failure(path: &Path, message: &str) -> Self {
         let (place, message) = (Place::whole(path), message.to_owned());
         let error = Problem { place, job: None, message, hint: None };
         Self { errors: vec![error], ..Self::default() }
     }
 
-    /// Whether it is in force.
+    /// Returns whether the jobfile is in force.
     pub(super) fn exit(&self) -> Exit {
         if self.ok { Exit::Done } else { Exit::No }
     }
 
-    /// What stands in the store.
+    /// Parses the answer in the store.
     pub(super) fn text(&self) -> String {
         json!(self).to_string()
     }

@@ -1,4 +1,4 @@
-//! `jobctl metrics`: the numbers of the store as Prometheus text.
+//! `jobctl metrics`: the store's metrics as Prometheus text.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let mut outside = Outside { is_up, now: context.now.wall, next: HashMap::new() };
-    // A jobfile that cannot be loaded costs the next runs, and nothing else: whoever collects this
-    // wants the rest all the more.
+    // If the jobfile cannot be loaded, only the next runs are missing; the other metrics are then
+    // even more important.
     if let Ok(jobs) = Jobs::load(context, Some(&store)) {
         let rows = store.jobs()?;
         outside.next.extend(jobs.jobs.iter().filter_map(|job| {

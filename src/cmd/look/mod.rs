@@ -1,4 +1,4 @@
-//! Verbs that only look: what runs, what is due, what came of it, and why.
+//! Verbs that only read: what runs, what is due, the results, and why.
 
 pub(super) mod logs;
 pub(super) mod metrics;

@@ -1,4 +1,4 @@
-//! `jobctl next`: coming occurrences, all jobs merged in the order of time.
+//! `jobctl next`: upcoming occurrences of all jobs, in order of time.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::os::{machine, zone};
 use crate::store::{JobRow, Store};
 use crate::wording::jobs::with_values;
 
-/// Occurrences shown when no number is given.
+/// The default number of occurrences.
 const COUNT_DEFAULT: u32 = 10;
 
 /// The time from the last point that is left out to the first one that is not.
@@ -43,13 +43,13 @@ pub(crate) fn answer(context: &Context, args: &cli::Next, out: &mut Out) -> Resu
     out.answers(&lines, |out| print(&lines, &viewer, out))
 }
 
-/// The span that was asked for.
+/// Returns the requested span.
 fn range(args: &cli::Next, viewer: &Viewer) -> Result<Range> {
     let time = |text: &Option<String>| {
         text.as_deref().map(|text| viewer.parse(text, Toward::Future)).transpose()
     };
     let until = time(&args.until)?;
-    // An end is limit enough; without one there are only so many.
+    // Only a span without an end needs a default number.
     let count = args.count.unwrap_or(if until.is_some() { u32::MAX } else { COUNT_DEFAULT });
     let after = match time(&args.from)? {
         Some(from) => Wall::from_ms(from.ms().saturating_sub(1)),
@@ -68,7 +68,7 @@ fn range(args: &cli::Next, viewer: &Viewer) -> Result<Range> {
     })
 }
 
-/// The occurrences of an expression, without any jobfile. The grid of `@every` begins now.
+/// Returns the occurrences of an expression, without a jobfile. The grid of `@every` begins now.
 fn of_expression(text: &str, timezone: Option<&str>, range: Range, now: Wall) -> Result<Vec<Line>> {
     let zone = Rc::new(match timezone {
         Some(name) => zone::load(name).map_err(|error| {
@@ -87,7 +87,7 @@ fn of_expression(text: &str, timezone: Option<&str>, range: Range, now: Wall) ->
     Ok(next::of_schedule(&schedule, (text, resolved), &zone, (range, now)))
 }
 
-/// What is wrong with an expression, and where.
+/// Describes an error in an expression and its position.
 fn refusal(text: &str, error: ScheduleError) -> Failure {
     const SHOWN: usize = 60;
     let before = text.get(..error.position).unwrap_or(text);
@@ -118,7 +118,7 @@ fn of_jobs(context: &Context, name: Option<&str>, range: Range) -> Result<Vec<Li
     Ok(next::of_jobs(&jobs, (&chosen, &rows), pause, range))
 }
 
-/// Why a job that was asked for has occurrences that cannot be shown.
+/// Explains why a requested job has occurrences that cannot be shown.
 fn say_why_not(context: &Context, job: &Job, row: Option<&JobRow>) {
     let has =
         |test: fn(&Schedule) -> bool| job.schedules.iter().any(|(_, schedule)| test(schedule));
@@ -155,7 +155,7 @@ fn print(lines: &[Line], viewer: &Viewer, out: &mut Out) -> Result<()> {
     table.print(out)
 }
 
-/// How much later than its instant an occurrence falls due: ` +7m 12s`, or nothing.
+/// Returns how long after its instant an occurrence falls due: ` +7m 12s`, or nothing.
 pub(crate) fn delay_text(jitter_ms: i64) -> String {
     match jitter_ms {
         0 => String::new(),

@@ -1,4 +1,4 @@
-//! `jobctl report`: one page of HTML on the jobs, what failed, the queue and the day.
+//! `jobctl report`: an HTML page about the jobs, the failures, the queue and the day.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -37,7 +37,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Report, out: &mut Out) -> Re
     context.tell(&json!({ "file": name, "bytes": bytes }), &format!("{name}: {bytes} bytes"), out)
 }
 
-/// The page, from all that is known at one moment.
+/// Makes the page from one read of the store.
 fn page(context: &Context, args: &cli::Report) -> Result<String> {
     let viewer = context.viewer();
     let since = viewer.parse(args.since.as_deref().unwrap_or(stats::SINCE), Toward::Past)?;
@@ -71,13 +71,13 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         if !meta.is_file() {
             return there.write_all(bytes);
         }
-        // What a link leads to is replaced, not the link.
+        // The target of a link is replaced, not the link.
         path = std::fs::canonicalize(&path)?;
     }
     let draft = file::draft_of(&path);
     let written = write_draft(&draft, &path, bytes);
     if written.is_err() {
-        // What could not be written is of no use to anybody.
+        // An incomplete file is useless.
         let _ = std::fs::remove_file(&draft);
     }
     written

@@ -1,4 +1,4 @@
-//! `jobctl runs`: the newest runs, one a line.
+//! `jobctl runs`: the newest runs, one per line.
 
 use crate::cli;
 use crate::cmd::filter;
@@ -13,7 +13,7 @@ use crate::wording::runs::how_failed;
 pub(crate) use crate::wording::runs::{arguments, verdict};
 use crate::wording::runs::{attempt, moment, took};
 
-/// Fewer columns are a narrow terminal.
+/// A terminal with fewer columns counts as narrow.
 const NARROW: usize = 80;
 
 /// Answers `jobctl runs`.
@@ -28,7 +28,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Runs, out: &mut Out) -> Resu
     let is_of_failures = filter.failed || filter.states == [State::Failed];
     let is_compared = is_of_failures && !out.is_json;
     let rows_max = (args.count > 0).then_some(args.count);
-    // One more than is shown says that there are more.
+    // One run more than is shown tells whether there are more.
     let least = if is_compared { failures::COMPARED_MAX } else { 0 };
     let limit = rows_max.map(|max| max.saturating_add(1).max(least));
     let mut runs = match &store {
@@ -68,7 +68,7 @@ fn print_more(count: Option<i64>, out: &mut Out) -> Result<()> {
     out.line(out.styled(Style::Dim, &text))
 }
 
-/// Prints runs as a table; where it would be too wide, without what matters least.
+/// Prints runs as a table; if it is too wide, without the least important columns.
 pub(crate) fn print<R: Row>(runs: &[R], viewer: &Viewer, out: &mut Out) -> Result<()> {
     let is_narrow = out.width.is_some_and(|width| width < NARROW);
     let table = |detail| table(runs, viewer, detail);
@@ -81,7 +81,7 @@ pub(crate) fn print<R: Row>(runs: &[R], viewer: &Viewer, out: &mut Out) -> Resul
 /// How much of a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
-    /// All of it.
+    /// Everything.
     Full,
     /// How long ago in place of a date, and not where it comes from.
     Brief,
@@ -125,7 +125,7 @@ fn table<'a, R: Row>(rows: &'a [R], viewer: &Viewer, detail: Detail) -> Table<'a
         .flexible("LAST LINE", |row| Cell::maybe(row.last_line()))
 }
 
-/// What became of a run, for who waited for it: `run 7 (backup): failed (exit 3)`.
+/// Describes the result of a run to a user who waited for it: `run 7 (backup): failed (exit 3)`.
 pub(crate) fn sentence(run: &RunRow) -> String {
     format!("run {} ({}): {}", run.id, run.job, verdict(run))
 }

@@ -1,4 +1,4 @@
-//! `jobctl show`: all that is known of one run, and its attempts.
+//! `jobctl show`: all facts about one run and its attempts.
 
 use crate::cli;
 use crate::cmd::fields::Fields;
@@ -97,7 +97,7 @@ fn attempts<'a>(attempts: &'a [AttemptRow], viewer: &Viewer) -> Table<'a, Attemp
         .flexible("ERROR", |row| Cell::styled(Style::Bad, row.error.as_deref().unwrap_or_default()))
 }
 
-/// Who was told of the run, or is to be.
+/// Prints the run's hooks and mails, sent or pending.
 fn notices<'a>(notices: &'a [NoticeRow], viewer: &Viewer) -> Table<'a, NoticeRow> {
     let when = |row: &NoticeRow| row.ended_at.or(row.started_at).unwrap_or(row.due_at);
     let outcome = |row: &NoticeRow| match (row.is_done, row.slot) {

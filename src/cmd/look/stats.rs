@@ -1,4 +1,4 @@
-//! `jobctl stats`: how often jobs succeed and how long they take.
+//! `jobctl stats`: success rates and durations of jobs.
 
 use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
 
@@ -8,7 +8,7 @@ use crate::cmd::{Cell, Context, Exit, Out, Result, Style, Table, Toward, Viewer}
 use crate::core::time::Wall;
 use crate::facts::stats::{self, Line};
 
-/// How far it looks back where nothing is said.
+/// How far it looks back by default.
 pub(crate) const SINCE: &str = "7d";
 
 /// Answers `jobctl stats`.
@@ -32,7 +32,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Stats, out: &mut Out) -> Res
     out.answers(&lines, |out| print(&lines, args.by, &viewer, out))
 }
 
-/// When the period begins that a time is in, by the viewer's clock.
+/// Returns when the period that contains a time begins, in the viewer's time zone.
 fn begin_of(by: cli::Period, at: Wall, viewer: &Viewer) -> Wall {
     let Some(local) = viewer.local(at) else {
         return at;

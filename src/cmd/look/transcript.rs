@@ -1,25 +1,25 @@
-//! Prints output of commands: as it is to a file or pipe, escaped to a terminal, with a word where
+//! Prints output of commands: unchanged to a file or pipe, escaped to a terminal, with a note where
 //! some was not kept.
 
 use crate::cmd::{Context, Out, Result, Style};
 use crate::core::escape;
 use crate::facts::pieces::Piece;
 
-/// Output on its way: as it is, or escaped for a terminal, whole characters at a time.
+/// A writer of output: unchanged, or escaped for a terminal by whole characters.
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
     is_escaped: bool,
-    /// A line that is open at the end is ended.
+    /// Whether to end an open last line.
     ends_line: bool,
-    /// Before each line, where several runs are shown at once.
+    /// The prefix of each line, if several runs are shown together.
     prefix: String,
-    /// The beginning of a character, or with a prefix of a line, whose end has not come yet.
+    /// An incomplete character or, with a prefix, an incomplete line.
     pending: Vec<u8>,
     is_line_open: bool,
 }
 
 impl Transcript {
-    /// Output of one attempt; `is_raw`: as it is, also to a terminal.
+    /// Prints output of one attempt; unchanged even to a terminal if `is_raw`.
     pub(crate) fn new(out: &Out, is_raw: bool) -> Self {
         let (is_escaped, ends_line) = (out.is_terminal() && !is_raw, out.is_terminal());
         Self { is_escaped, ends_line, ..Self::default() }
@@ -30,14 +30,13 @@ impl Transcript {
         Self { is_escaped, ends_line: is_escaped, ..Self::default() }
     }
 
-    /// The same with a word before each line; then only whole lines are printed.
+    /// Adds a prefix to each line; then only whole lines are printed.
     pub(crate) fn prefixed(self, prefix: String) -> Self {
         let ends_line = self.ends_line || !prefix.is_empty();
         Self { prefix, ends_line, ..self }
     }
 
-    /// Prints pieces. Where some output is missing, a terminal is told in its place, else standard
-    /// error.
+    /// Prints pieces. Reports missing output in place on a terminal, otherwise on standard error.
     pub(crate) fn print(
         &mut self,
         pieces: &[Piece],
@@ -58,7 +57,7 @@ impl Transcript {
         out.bytes(&self.end())
     }
 
-    /// What is to be written now that these bytes have come.
+    /// Takes new bytes and returns what to write now.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.pending.extend_from_slice(bytes);
         let ready = match (self.prefix.is_empty(), self.is_escaped) {
@@ -71,7 +70,7 @@ impl Transcript {
         self.shown(&ready)
     }
 
-    /// What is to be written when no more comes.
+    /// Returns what to write at the end.
     pub(crate) fn end(&mut self) -> Vec<u8> {
         let pending = std::mem::take(&mut self.pending);
         let mut shown = self.shown(&pending);
@@ -106,7 +105,7 @@ impl Transcript {
     }
 }
 
-/// How many bytes end with a whole character; bytes that can be no part of one are not waited for.
+/// Returns how many bytes end with a complete character; invalid bytes count as complete.
 fn whole_characters(bytes: &[u8]) -> usize {
     let begin = bytes.len().saturating_sub(3);
     let is_start = |byte: &u8| *byte >= 0xc0;
@@ -120,7 +119,7 @@ fn whole_characters(bytes: &[u8]) -> usize {
     }
 }
 
-/// How many bytes end with a whole line; a very long one is not waited for.
+/// Returns how many bytes end with a complete line; a very long line is split.
 fn whole_lines(bytes: &[u8]) -> usize {
     const LINE_MAX: usize = 64 * 1024;
     match bytes.iter().rposition(|byte| *byte == b'\n') {

@@ -1,5 +1,5 @@
-//! `jobctl why`: one paragraph on why a run waits, was skipped or gave up, or why a job did not run
-//! at a time.
+//! `jobctl why`: explains in one paragraph why a run waits, was skipped or gave up, or why a job
+//! did not run at a given time.
 
 use serde_json::json;
 

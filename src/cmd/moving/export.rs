@@ -1,5 +1,5 @@
-//! `jobctl export crontab`: the jobs as a crontab on standard output, what it cannot say on
-//! standard error.
+//! `jobctl export crontab`: prints the jobs as a crontab; lists what it cannot express on standard
+//! error.
 
 use std::rc::Rc;
 
@@ -44,7 +44,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Export, out: &mut Out) -> Re
     Ok(if exported.refused == 0 { Exit::Done } else { Exit::No })
 }
 
-/// Whether clocks in both zones show the same, whatever the zones are called.
+/// Returns whether clocks in both zones always agree, whatever the zones' names.
 fn is_same(a: &Zone, b: &Zone) -> bool {
     a.offset_first_secs == b.offset_first_secs && a.transitions == b.transitions
 }

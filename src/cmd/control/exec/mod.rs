@@ -1,5 +1,5 @@
-//! `jobctl exec`: one run, here and now, as the supervisor would do it, with its output on standard
-//! output.
+//! `jobctl exec`: executes one run immediately, as the supervisor would, with its output on
+//! standard output.
 
 mod input;
 
@@ -36,17 +36,17 @@ use crate::supervisor::exec::{Begun, Exec, Progress};
 use crate::supervisor::slots::Slots;
 use crate::supervisor::spawner::Stop;
 
-/// What begins the stop sequence; the last one is a terminal that is closed.
+/// The signals that begin the stop sequence; the last one is sent when a terminal closes.
 const STOPS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Between two looks for a `jobctl cancel`.
+/// The interval between two checks for a `jobctl cancel`.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What a pipe that is ready takes without waiting (pipe(7), `PIPE_BUF`).
+/// How many bytes a writable pipe accepts without blocking (pipe(7), `PIPE_BUF`).
 const PIECE: usize = 4096;
 
-/// A shell says this of a command that a signal ended: 128 and its number (POSIX, sh, "Exit Status
-/// for Commands").
+/// The exit code of a command that a signal ended is this plus the signal's number (POSIX, sh,
+/// "Exit Status for Commands").
 const BY_SIGNAL: i32 = 128;
 
 /// Answers `jobctl exec`.
@@ -86,7 +86,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
         );
         typed.copy();
     }
-    // Whoever is not there needs not be told.
+    // Without a supervisor there is nothing to wake.
     let _ = wake::ring(state_dir);
     let is_terminal =
         if out.is_json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
@@ -105,7 +105,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Exec, out: &mut Out) -> Resu
     conclude(context, &ended, session.refused(), out)
 }
 
-/// What executes a run as the supervisor would.
+/// Makes what executes a run like the supervisor.
 fn supervisor(
     service: &Service,
     store: Store,
@@ -118,7 +118,7 @@ fn supervisor(
     Ok(Supervisor::new(store, service.slots().0, configuration, surroundings, clock::now()))
 }
 
-/// Says what became of the run, and that its output could not be written.
+/// Reports the result of the run, and output that could not be written.
 fn conclude(
     context: &Context,
     ended: &RunRow,
@@ -133,7 +133,7 @@ fn conclude(
     })?;
     match refused {
         Some(failure) if ended.state == State::Succeeded => return Err(failure),
-        // What the command says counts for more.
+        // The command's exit code is more important.
         Some(failure) => context.say(&failure.message),
         None => {}
     }
@@ -168,8 +168,8 @@ fn of_run<'a>(context: &Context, jobs: &'a Jobs, id: i64) -> Result<(&'a Job, Ne
     Ok((job, item))
 }
 
-/// What the supervisor was started with, if there is one: what is executed here shall find what it
-/// would find there.
+/// Returns the environment that the supervisor was started with, if one runs: a command should find
+/// the same one here.
 fn environment_of_supervisor(context: &Context) -> Result<Option<Vec<(OsString, OsString)>>> {
     if !context.is_supervised()? {
         return Ok(None);
@@ -181,14 +181,14 @@ fn environment_of_supervisor(context: &Context) -> Result<Option<Vec<(OsString, 
     Ok(pid.and_then(|pid| environment::of_process(pid).ok()))
 }
 
-/// The end to read the copy of the output from, and what the keeper gets.
+/// Makes the pipe for the copy of the output: the end to read, and the end for the keeper.
 fn lend(input: Option<OwnedFd>) -> io::Result<(OwnedFd, Lent)> {
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((ours, Lent { copy: Some(theirs), input }))
 }
 
-/// Says who has what the job needs.
+/// Describes the runs that hold what the job needs.
 fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Failure> {
     let filter = Filter { states: vec![State::Running], ..Filter::default() };
     let running = store.runs(&filter, None)?;
@@ -221,7 +221,7 @@ fn locked(jobs: &Jobs, job: &Job, args: &[Vec<u8>], store: &Store) -> Result<Fai
     })
 }
 
-/// What the command said: its exit code, 128 and more for a signal, 111 where nothing is known.
+/// Returns the command's exit code: 128 or more for a signal, 111 if nothing is known.
 fn status_of(run: &RunRow) -> u8 {
     let by_signal = |signal: i32| u8::try_from(BY_SIGNAL.saturating_add(signal)).ok();
     let code = run.exit_code;
@@ -234,25 +234,25 @@ fn restored_meanwhile(run: &RunRow) -> Failure {
         .hint("`jobctl restore` ran in the meantime; the command's output was not kept")
 }
 
-/// The wait for an attempt, with what goes to and fro meanwhile.
+/// The wait for an attempt, while its output is copied.
 struct Session<'a> {
     supervisor: Supervisor<Slots>,
     run: Box<RunRow>,
     signals: &'a SelfPipe,
-    /// The keeper's copy of the output; none after its end, or after nobody reads it here any more.
+    /// The keeper's copy of the output; `None` after its end, or after our reader has gone away.
     copy: Option<OwnedFd>,
     /// How it is shown.
     shown: Transcript,
-    /// What was read of it and is not written yet.
+    /// Output that was read but not written yet.
     pending: Vec<u8>,
     /// Why output could not be written.
     refused: Option<Errno>,
-    /// Standard output is for the answer; what the command prints goes to standard error.
+    /// Whether the output goes to standard error, because standard output is for the answer.
     is_json: bool,
 }
 
 impl Session<'_> {
-    /// Until the end is on record and all output is out.
+    /// Waits until the end is recorded and all output is written.
     fn watch(&mut self) -> Result<RunRow> {
         let mut ended: Option<RunRow> = None;
         let mut asked = 0;
@@ -274,7 +274,7 @@ impl Session<'_> {
             let signals = self.signals.take().context("signals")?;
             for _ in signals {
                 if let Some(run) = ended {
-                    // Whoever reads the output is stuck.
+                    // The reader of the output is stuck.
                     return Ok(run);
                 }
                 asked += 1;
@@ -313,7 +313,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Why output is missing on standard output, unless its reader went away.
+    /// Returns why output is missing on standard output, unless its reader has gone away.
     fn refused(&self) -> Option<Failure> {
         let errno = self.refused.filter(|errno| *errno != Errno::EPIPE)?;
         (!self.is_json).then(|| Failure::of_output(&errno.into()))
@@ -336,8 +336,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A reader that went away, as `head` does, changes nothing for the command; nor does a full
-    /// disk.
+    /// Neither a reader that goes away, such as `head`, nor a full disk affects the command.
     fn write_piece(&mut self, target: BorrowedFd<'_>) {
         let len = self.pending.len().min(PIECE);
         match write(target, &self.pending[..len]) {

@@ -1,7 +1,7 @@
 //! `jobctl wait`: waits until runs have ended, or until nothing is due or running.
 //!
-//! Looks at the store when somebody has committed to it, asked twenty times a second at most; it
-//! never writes.
+//! Reads the store after each commit, for which it polls at most twenty times a second; never
+//! writes.
 
 mod progress;
 
@@ -20,7 +20,7 @@ use crate::os::{clock, poll};
 use crate::store::{Filter, JobRow, Store};
 use progress::Tally;
 
-/// Between two looks at the store's version.
+/// The interval between two looks at the store's version.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks for the supervisor, in looks at the version.
@@ -48,7 +48,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Wait, out: &mut Out) -> Resu
     })
 }
 
-/// When waiting is over; none: when what is waited for is there.
+/// The end of the wait, if there is a timeout.
 pub(crate) fn deadline(context: &Context, timeout: Option<&str>) -> Result<Option<Mono>> {
     let span = timeout.map(|text| context.viewer().parse_span(text)).transpose()?;
     Ok(span.map(|span| clock::now().mono + span))
@@ -87,8 +87,8 @@ fn until_idle(context: &Context, store: &Store, deadline: Option<Mono>) -> Resul
         .until(|| Ok(is_idle(store, clock::now().wall)?.then_some(())))
 }
 
-/// Asks at once and after each commit of somebody else, until there is an answer; `meanwhile` is
-/// called before each pause between two looks.
+/// Asks immediately and after each commit of another process, until there is an answer; calls
+/// `meanwhile` before each pause.
 pub(crate) fn until_answered<T>(
     store: &Store,
     mut ask: impl FnMut() -> Result<Option<T>>,
@@ -116,7 +116,7 @@ struct Watch<'a> {
     is_told: bool,
     deadline: Option<Mono>,
     progress: Progress,
-    /// The run that is waited for now, and what is behind it.
+    /// The run that is waited for, and the progress.
     waits_for: Option<(i64, Tally)>,
 }
 
@@ -167,7 +167,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Says when there is no supervisor: nothing starts then, and what ends is not noticed.
+    /// Reports a missing supervisor, without which no run starts or is seen to end.
     fn look_for_supervisor(&mut self) {
         let is_there = wake::probe(self.state_dir).is_ok_and(|rung| rung == Rung::Heard);
         if !is_there && !self.is_told {
@@ -178,8 +178,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Whether nothing runs, and nothing that is due could start. What is paused or not in the jobfile
-/// waits for people.
+/// Returns whether no run is running or due. Paused jobs and those missing from the jobfile do not
+/// count, because they wait for people.
 fn is_idle(store: &Store, now: Wall) -> Result<bool> {
     let everything = store.supervisor()?;
     let is_all_paused = everything.is_paused(now);
@@ -195,7 +195,7 @@ fn is_idle(store: &Store, now: Wall) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether a run of the job is due that the supervisor has not queued yet.
+/// Returns whether a run of the job is due that the supervisor has not queued yet.
 fn is_due(store: &Store, job: &JobRow, now: Wall) -> Result<bool> {
     if job.scheduled + job.retrying == 0 {
         return Ok(false);

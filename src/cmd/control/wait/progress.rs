@@ -1,21 +1,21 @@
-//! How far a wait is, in a line.
+//! The progress of a wait, in one line.
 
 use crate::cmd::look::runs::sentence;
 use crate::core::noun::count;
 use crate::store::RunRow;
 
-/// What a wait for runs has behind it.
+/// The progress of a wait for runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
-    /// Of those that were waited for, how many have ended.
+    /// How many of the runs have ended.
     pub(super) ended: usize,
-    /// How many of these did not succeed.
+    /// How many of those did not succeed.
     pub(super) failed: usize,
-    /// How many are waited for.
+    /// The number of runs.
     pub(super) total: usize,
 }
 
-/// Says which run is waited for, and what is behind it.
+/// Describes the run that is waited for, and the progress.
 pub(super) fn line(run: &RunRow, tally: Tally) -> String {
     let one = sentence(run);
     if tally.total == 1 {

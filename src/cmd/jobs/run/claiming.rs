@@ -1,4 +1,4 @@
-//! Whose a store is that `jobctl run` begins with: one from elsewhere starts paused.
+//! Checks where the store of a starting supervisor comes from: one from elsewhere starts paused.
 
 use crate::cmd::Result;
 use crate::core::time::Now;
@@ -8,15 +8,15 @@ use crate::store::Store;
 /// How a supervisor comes to its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begins {
-    /// It is as the last one left it, or was put back.
+    /// The store is as the last supervisor left it, or was restored.
     AsItIs,
-    /// It has taken the place of the one that was in use.
+    /// The store has replaced the one in use.
     Replaced,
 }
 
-/// A store that comes from another machine starts paused, as one that was restored does, and one
-/// that was put in the place of another and had a supervisor before: what waits in it may have been
-/// done since, and what was to be told may have been told. Why, if it does.
+/// Returns why a store has to start paused: it comes from another machine, was restored, or has
+/// replaced another store after having had a supervisor. Its waiting runs may have been done, and
+/// its notifications sent, in the meantime.
 pub(super) fn claim_store(store: &Store, begins: Begins, now: Now) -> Result<Option<&'static str>> {
     let here = machine::id();
     store.begin()?;

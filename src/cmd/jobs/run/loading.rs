@@ -1,4 +1,4 @@
-//! What `jobctl run` reads to have jobs: the jobfile or its copy, and the zones that it names.
+//! Loads the jobs of `jobctl run`: the jobfile or its copy, and the zones that it names.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +18,7 @@ use crate::os::zone;
 use crate::store::Store;
 use crate::supervisor::door::Charge;
 
-/// A jobfile with all that its jobs need from outside: who has it needs no file any more.
+/// A jobfile with everything that its jobs need from other files.
 #[derive(Debug)]
 pub(super) struct Read {
     /// The jobs.
@@ -33,21 +33,21 @@ impl Read {
     }
 }
 
-/// A jobfile to begin with, and why it is not the one on disk.
+/// The first jobfile, and why it is not the one on disk.
 pub(super) struct Loaded {
     /// The jobfile.
     pub(super) read: Read,
-    /// None: it is.
+    /// `None` if it is.
     pub(super) error: Option<String>,
 }
 
-/// Reads the jobfile on disk, unless others than root could change it.
+/// Reads the jobfile on disk, unless users other than root can change it.
 pub(super) fn read(path: &Path) -> Result<Read, LoadError> {
     trust::load(path).map(Read::of)
 }
 
-/// The jobfile on disk, else the last good one of the store; without one the supervisor does not
-/// begin.
+/// Returns the jobfile on disk, else the store's last valid one; without either the supervisor
+/// does not start.
 pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded> {
     let error = match read(path) {
         Ok(read) => return Ok(Loaded { read, error: None }),
@@ -65,7 +65,7 @@ pub(super) fn load(store: &Store, path: &Path) -> Result<Loaded> {
     }
 }
 
-/// What the door is told; none where the jobfile has none.
+/// Makes the door's charge; `None` if the jobfile has no door.
 pub(super) fn charge(
     settings: &Settings,
     sources: &[(PathBuf, String)],
@@ -81,7 +81,7 @@ pub(super) fn charge(
     Charge::new(&door.listen, &text).map(Rc::new).map(Some)
 }
 
-/// The zones of a jobfile's jobs by name; none is the jobfile's, else the system's.
+/// The zones of a jobfile's jobs by name; `None` stands for the jobfile's, else the system's.
 #[derive(Debug)]
 pub(super) struct Zones {
     default: Option<Arc<str>>,
@@ -104,7 +104,7 @@ impl Zones {
         Self { default, read }
     }
 
-    /// The zone of this name, which one of the jobs has.
+    /// Returns the zone with this name, which a job must have.
     pub(super) fn get(&self, name: Option<&str>) -> Arc<Zone> {
         let name = name.or(self.default.as_deref()).map(str::to_owned);
         self.read.get(&name).expect("the zones of all jobs were read").clone()

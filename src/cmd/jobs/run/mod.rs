@@ -46,16 +46,16 @@ use reloading::Reloading;
 /// Record, output, socket and process of a slot, two locks, and one to spare.
 const DESCRIPTORS_PER_SLOT: usize = 7;
 
-/// The fewest open files with which a supervisor runs one job: its own, those of a slot, and those
-/// of a keeper that is started.
+/// The minimum limit of open files to run one job: the supervisor's own, those of a slot, and those
+/// of a starting keeper.
 const DESCRIPTORS_MIN: usize = 32;
 
-/// How long a stop may take where the jobfile says nothing; less as PID 1, because a container
-/// runtime waits ten seconds.
+/// The default time limit of a stop; shorter as PID 1, because a container runtime waits ten
+/// seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT_PID_1: Duration = Duration::from_secs(8);
 
-/// Output that is kept in all where the jobfile says nothing: a tenth of the disk, at most 4 GiB.
+/// The default limit of all kept output: a tenth of the disk, at most 4 GiB.
 const OUTPUT_SHARE: u64 = 10;
 const OUTPUT_TOTAL_MAX: u64 = 4 << 30;
 
@@ -91,7 +91,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Run, _out: &mut Out) -> Resu
     Ok(exit)
 }
 
-/// What ends a supervisor that somebody starts in a terminal.
+/// Explains what stops a supervisor that was started in a terminal.
 fn what_ends_it(ears: &Ears) -> &'static str {
     match ears.has_terminal() {
         true => "Ctrl-C and closing this terminal stop it; started with nohup, it goes on",
@@ -99,7 +99,7 @@ fn what_ends_it(ears: &Ears) -> &'static str {
     }
 }
 
-/// What somebody who tries a jobfile in a terminal may do next.
+/// Suggests next commands to a person who tries a jobfile in a terminal.
 fn what_next(jobctl: &str) -> String {
     format!(
         "stopped; next, try\n  {jobctl} status          see the jobs and what failed\n  \
@@ -108,8 +108,8 @@ fn what_next(jobctl: &str) -> String {
     )
 }
 
-/// The supervisor is none any more. It leaves as if it were killed: what it has started goes on,
-/// and belongs to whoever has its state directory now.
+/// Exits after losing the state directory, as if killed: runs go on and belong to the supervisor
+/// that has the directory now.
 fn ousted(
     supervisor: &mut Supervisor<Slots>,
     state_dir: &std::path::Path,
@@ -129,9 +129,9 @@ fn ousted(
     failure
 }
 
-/// A low limit of open files is no reason to run nothing, unless it cannot be raised.
+/// Raises the limit of open files; errs if it is still too low.
 fn raise_open_files() -> Result<()> {
-    // What is left of it is looked at below.
+    // The resulting limit is checked below.
     let _ = limit::raise_open_files();
     let max = process::descriptors_max();
     if max >= DESCRIPTORS_MIN {
@@ -143,8 +143,8 @@ fn raise_open_files() -> Result<()> {
     .hint("raise it with `ulimit -Hn`, or with LimitNOFILE= in the systemd unit"))
 }
 
-/// The post of the supervisor, and the ear for signals. None: it was told to stop while it waited
-/// for the other one to end.
+/// Becomes the supervisor and starts to listen for signals. `None` if it was told to stop while it
+/// waited for another supervisor to end.
 fn take_office(
     context: &Context,
     is_standby: bool,
@@ -165,7 +165,7 @@ fn take_office(
     Ok(taken.map(|office| (office, ears)))
 }
 
-/// What stays the same over reloads.
+/// The state that reloads do not change.
 pub(crate) struct Service {
     /// The jobfile.
     pub(crate) path: PathBuf,
@@ -177,7 +177,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// What has the jobfile and state directory of a live supervisor, and is none.
+    /// Makes this state without being the supervisor.
     pub(crate) fn beside(path: PathBuf, state_dir: PathBuf) -> Self {
         Self {
             path,
@@ -189,7 +189,7 @@ impl Service {
         }
     }
 
-    /// What stays the same, by the command line.
+    /// Makes this state from the command line.
     fn of(context: &Context, args: &cli::Run) -> Result<Self> {
         let path = context.jobfile()?;
         trust::refuse(&path)?;
@@ -209,8 +209,7 @@ impl Service {
         })
     }
 
-    /// Is the supervisor until it is told to stop; a store that takes the place of another has a
-    /// supervisor of its own.
+    /// Supervises until told to stop; begins again when the store is replaced by another one.
     fn serve(&self, office: &mut Office, ears: &mut Ears, passed: Vec<OwnedFd>) -> Result<Exit> {
         let exe = PathBuf::from("/proc/self/exe");
         let mut door = Doorkeeper::new(exe, passed);
@@ -268,7 +267,7 @@ impl Service {
         self.write_down(&mut supervisor, loaded.error.as_deref(), office, now)?;
         supervisor.parts().0.set_patience(Patience::Turn)?;
         say_odds(&mut supervisor, loaded.error.as_deref(), odds, now)?;
-        // What is there now is the baseline; whoever was told that it is ready may add files.
+        // The files present now are the baseline; once it reports ready, others may add files.
         let mut watching = Watching::default();
         watching.start(&mut supervisor, clock::now());
         let mode = match self.mode {
@@ -294,8 +293,7 @@ impl Service {
         Ok((supervisor, watching))
     }
 
-    /// A supervisor without jobs, with its log and its service manager; what it cannot have is
-    /// said.
+    /// Makes a supervisor without jobs, with its log and service manager; logs what is missing.
     fn supervisor(&self, store: Store, settings: &Settings, now: Now) -> Result<Supervisor<Slots>> {
         let (slots, unusable) = self.slots();
         let configuration = self.configuration(settings)?;
@@ -315,7 +313,8 @@ impl Service {
         Ok(supervisor)
     }
 
-    /// The slots, in control groups where that can be; and what was delegated and cannot be used.
+    /// Makes the slots, in control groups if possible; also returns a delegated group that cannot
+    /// be used.
     pub(crate) fn slots(&self) -> (Slots, Option<Unusable>) {
         let slots = Slots::in_state_dir(&self.state_dir, PathBuf::from("/proc/self/exe"));
         match Delegated::take() {
@@ -324,8 +323,8 @@ impl Service {
         }
     }
 
-    /// Takes over a jobfile: jobs, settings, and the copy for worse days. Nothing outside the state
-    /// directory is asked for it.
+    /// Applies a jobfile: jobs, settings, and the backup copy. Reads nothing outside the state
+    /// directory.
     fn load(
         &self,
         supervisor: &mut Supervisor<Slots>,
@@ -354,7 +353,7 @@ impl Service {
         Ok(loaded?)
     }
 
-    /// Copies output to standard output where that is wanted.
+    /// Copies output to standard output if requested.
     fn forward(supervisor: &mut Supervisor<Slots>, settings: &Settings) {
         let form = if supervisor.logs_json() { LineForm::Json } else { LineForm::Prefix };
         let is_wanted = settings.forward_output.unwrap_or(std::process::id() == 1);
@@ -404,7 +403,7 @@ impl Service {
         }
     }
 
-    /// Where commands report; it is made if it is not there.
+    /// Returns the directory for reports of commands, creating it if necessary.
     fn reports_dir(&self) -> Result<PathBuf> {
         let dir = Caller::of_process().reports_dir(&self.state_dir);
         match reports::make_dir(&dir) {
@@ -413,7 +412,7 @@ impl Service {
         }
     }
 
-    /// Writes into the store what `status` says of this supervisor, and that none was there before
+    /// Writes what `status` shows of this supervisor to the store, and the time without one before
     /// it.
     fn write_down(
         &self,
@@ -448,14 +447,14 @@ impl Service {
     }
 }
 
-/// What is unusual about the store of a supervisor that begins.
+/// What is unusual about the store of a starting supervisor.
 struct Odds {
-    /// The version that it had.
+    /// The version before it was migrated.
     migrated_from: Option<i64>,
     why_paused: Option<&'static str>,
 }
 
-/// Says what is not as usual with jobfile and store of a supervisor that begins.
+/// Logs what is unusual about the jobfile and store of a starting supervisor.
 fn say_odds(
     supervisor: &mut Supervisor<Slots>,
     jobfile_error: Option<&str>,
@@ -485,8 +484,7 @@ fn say_odds(
     Ok(())
 }
 
-/// Says where attempts have control groups of their own, or why they have none though some were
-/// delegated.
+/// Logs where attempts get their control groups, or why a delegated group cannot be used.
 fn say_cgroup(supervisor: &mut Supervisor<Slots>, unusable: Option<&Unusable>, now: Now) {
     if let Some(Unusable { dir, error }) = unusable {
         let fields: [(&str, &dyn std::fmt::Display); 2] = [("path", dir), ("error", error)];
@@ -496,7 +494,7 @@ fn say_cgroup(supervisor: &mut Supervisor<Slots>, unusable: Option<&Unusable>, n
     }
 }
 
-/// Says of which jobs every attempt fails, because their memory cannot be limited.
+/// Logs the jobs whose attempts always fail because their memory cannot be limited.
 fn say_unlimitable(supervisor: &mut Supervisor<Slots>, jobs: &[String], now: Now) {
     for job in jobs {
         let error = "limits.memory: no control group (cgroup v2) is delegated to the supervisor";
@@ -514,7 +512,7 @@ fn limited_in_memory(jobs: &[Job]) -> Vec<String> {
     limited.map(|job| job.name.to_string()).collect()
 }
 
-/// Why this process is not the supervisor, for people.
+/// Explains to people why this process cannot be the supervisor.
 pub(crate) fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> Failure {
     match error {
         OfficeError::Taken(pid) => Failure::not_now(format!(
@@ -528,7 +526,7 @@ pub(crate) fn not_in_office(state_dir: &std::path::Path, error: OfficeError) -> 
     }
 }
 
-/// Who names a job wants to run it, not the supervisor.
+/// Suggests `exec` to a user who names a job.
 fn refuse_names(args: &cli::Run) -> Result<()> {
     let Some(name) = args.names.first() else {
         return Ok(());

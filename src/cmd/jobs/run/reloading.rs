@@ -1,10 +1,10 @@
 //! When and how `jobctl run` reads its jobfile again: at HUP, for `jobctl reload`, and by itself
 //! when a file of it has changed.
 //!
-//! A change is taken when nothing has changed for a second. What inotify does not tell is found by
-//! a look every minute.
+//! A change is loaded when nothing has changed for a second. A look every minute finds changes that
+//! inotify does not report.
 //!
-//! Files are read by errands only; what they bring is judged here, in the loop.
+//! Only errands read files; their results are judged here, in the loop.
 
 mod requests;
 mod sight;
@@ -34,23 +34,22 @@ use crate::supervisor::{Loaded, Removal, Supervisor};
 use requests::Requests;
 use sight::{Reading, Sight};
 
-/// So long nothing may have changed before a changed jobfile is read.
+/// How long a jobfile must be unchanged before it is read.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Between two looks that nobody asked for.
+/// The interval of regular looks.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Who is awake a little before looks then: two wakes a minute would be one too many.
+/// How much earlier a look may happen if the loop is awake anyway, to save a wake-up.
 const LOOK_EARLY: Duration = Duration::from_secs(5);
 
-/// Before a jobfile that was not judged to the end is tried again: the store did not take it, or
-/// its file system did not answer.
+/// The delay before a jobfile is tried again after the store or its file system failed.
 const JUDGE_AGAIN: Duration = Duration::from_secs(10);
 
-/// Before an answer that the store did not take is tried again.
+/// The delay before an answer is written again after the store failed.
 const ANSWER_AGAIN: Duration = Duration::from_secs(1);
 
-/// Readings that have not returned and beside which another one is begun.
+/// How many stuck readings may exist when another one begins.
 const STUCK_MAX: usize = 4;
 
 /// What is known of the jobfile on disk.
@@ -58,40 +57,39 @@ pub(super) struct Reloading<'s> {
     service: &'s Service,
     /// The texts that were last judged, good or bad.
     judged: Snapshot,
-    /// They could not be judged to the end: the store failed, or their file system.
+    /// Whether they could not be judged because the store or their file system failed.
     is_undone: bool,
-    /// Other texts that a look found, which may be half-written still.
+    /// New texts that a look found, which may be incomplete.
     settling: Option<Snapshot>,
-    /// Something is to be looked at then.
+    /// When to look next.
     quiet_deadline: Option<Mono>,
     looked_at: Option<Mono>,
-    /// A look under way, whether something was noticed before it, and whether it says only what is
-    /// to be watched: something has changed since.
+    /// The current look, whether a change preceded it, and whether only its places to watch count
+    /// because something has changed since.
     look: Errand<Sight>,
     is_noticed: bool,
     is_outdated: bool,
-    /// Something has changed that may have to be watched.
+    /// Whether the places to watch may have changed.
     owes_watch: bool,
-    /// Jobs whose unfinished runs keep a jobfile from being taken.
+    /// Jobs whose unfinished runs prevent a jobfile from being loaded.
     held: Vec<GoneJob>,
-    /// It is to be read: for HUP, a change, or because runs that kept it from being taken have
-    /// ended.
+    /// Whether to read it: after HUP, a change, or the end of runs that prevented it.
     is_wanted: bool,
     requests: Requests,
-    /// The reading under way, and earlier ones that have not returned.
+    /// The current reading, and earlier ones that have not returned.
     reading: Errand<Reading>,
     stuck: Vec<Errand<Reading>>,
-    /// There was no thread to read it: not before.
+    /// The earliest time for a reading after no thread could be started.
     thread_deadline: Option<Mono>,
-    /// An answer to `jobctl reload` that is not in the store yet, and when it is tried again.
+    /// An answer to `jobctl reload` that is not in the store yet, and when to try again.
     owed: Option<(i64, Answer, Mono)>,
     watcher: Option<Watcher>,
     places: BTreeMap<PathBuf, WatchedPlace>,
-    /// It was said that not everything can be watched.
+    /// Whether the log already mentions that not everything can be watched.
     is_blind: bool,
 }
 
-/// What became of a jobfile.
+/// The result of a reload.
 enum Judged {
     Taken(Answer),
     Bad(LoadError),
@@ -148,7 +146,7 @@ impl Reload for Reloading<'_> {
 }
 
 impl<'s> Reloading<'s> {
-    /// Begins with the texts that were read at the start.
+    /// Starts with the texts that were read at the start.
     pub(super) fn new(service: &'s Service, judged: Snapshot) -> Self {
         Self {
             service,
@@ -174,7 +172,7 @@ impl<'s> Reloading<'s> {
         }
     }
 
-    /// Whether the files are looked at, and by nobody who is known to be stuck.
+    /// Returns whether a look or reading is in progress that is not known to be stuck.
     fn is_busy(&self) -> bool {
         self.look.is_under_way() || self.reading.is_in_time()
     }
@@ -186,7 +184,7 @@ impl<'s> Reloading<'s> {
         is_asked && is_free && self.thread_deadline.is_none_or(|deadline| deadline <= now.mono)
     }
 
-    /// Begins to read the jobfile, for all who want it so far.
+    /// Begins to read the jobfile for all requests so far.
     fn begin_reading(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         let former = std::mem::take(&mut self.reading);
         if former.is_under_way() {
@@ -197,7 +195,7 @@ impl<'s> Reloading<'s> {
         let known = self.known().cloned();
         let work = move || Reading::take(&path, &judged, known.as_ref());
         if supervisor.begin_errand(&mut self.reading, now, work).is_err() {
-            // There is no thread to be had.
+            // No thread could be started.
             self.thread_deadline = Some(now.mono + QUIET);
             return;
         }
@@ -207,7 +205,8 @@ impl<'s> Reloading<'s> {
         supervisor.sign_reloading(now);
     }
 
-    /// Hears what was read, or that it takes too long. Whether either is the case.
+    /// Takes the result of a reading, or notices that it takes too long; returns whether either
+    /// happened.
     fn hear_reading(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
         self.stuck.retain_mut(|stuck| stuck.take(now).is_none() && stuck.is_under_way());
         let is_late = !self.reading.is_in_time();
@@ -235,8 +234,7 @@ impl<'s> Reloading<'s> {
         true
     }
 
-    /// The jobfile does not answer: the previous one stays. What it brings later is judged all the
-    /// same.
+    /// Keeps the previous jobfile because the reading hangs. A late result is still judged.
     fn give_up(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> Answer {
         let error = LoadError::Unreadable(io::Error::other(OVERDUE));
         let answer = self.note(supervisor, Judged::Bad(error), now);
@@ -263,7 +261,7 @@ impl<'s> Reloading<'s> {
         self.begin_sight(supervisor, now);
     }
 
-    /// Begins to read the texts on disk. Their file system may not answer.
+    /// Begins to read the texts on disk, whose file system may hang.
     fn begin_sight(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         let path = self.service.path.clone();
         let judged = self.judged.clone();
@@ -272,13 +270,13 @@ impl<'s> Reloading<'s> {
         let begun = supervisor.begin_errand(&mut self.look, now, work);
         self.owes_watch = false;
         if begun.is_err() {
-            // There is no thread to be had.
+            // No thread could be started.
             self.quiet_deadline = Some(now.mono + QUIET);
         }
     }
 
-    /// Compares the texts on disk with those that were judged. Whether there are others that have
-    /// settled.
+    /// Compares the texts on disk with the judged ones; returns whether there are new ones that
+    /// have settled.
     fn hear_look(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) -> bool {
         if self.look.is_newly_overdue(now) {
             let instead = "the jobfile in force stays";
@@ -329,13 +327,13 @@ impl<'s> Reloading<'s> {
         }
     }
 
-    /// The places that are watched, if they are.
+    /// Returns the watched places, if any.
     fn known(&self) -> Option<&BTreeMap<PathBuf, WatchedPlace>> {
         self.watcher.as_ref().map(|_| &self.places)
     }
 
-    /// Takes over what watches all places of the files on disk. What changed before it was watched
-    /// is looked for in a second.
+    /// Takes the watcher of all places of the files on disk. A look in a second finds changes from
+    /// before it watched.
     fn adopt(&mut self, sight: Sight, supervisor: &mut Supervisor<Slots>, now: Now) -> Snapshot {
         let Some(anew) = sight.anew else {
             return sight.snapshot;
@@ -362,7 +360,7 @@ impl<'s> Reloading<'s> {
         sight.snapshot
     }
 
-    /// Whether the runs that kept a jobfile from being taken are no more.
+    /// Returns whether the runs that prevented a jobfile from being loaded have ended.
     fn held_have_ended(&self, supervisor: &mut Supervisor<Slots>) -> bool {
         let (store, _) = supervisor.parts();
         let is_over = |held: &GoneJob| {
@@ -373,7 +371,7 @@ impl<'s> Reloading<'s> {
         !self.held.is_empty() && self.held.iter().all(is_over)
     }
 
-    /// Judges what was read: all of it is taken or nothing.
+    /// Applies a jobfile that was read, completely or not at all.
     fn reload(
         &mut self,
         supervisor: &mut Supervisor<Slots>,
@@ -413,7 +411,7 @@ impl<'s> Reloading<'s> {
         }
     }
 
-    /// Says what became of it, in the log, in the store and to who asked.
+    /// Reports the result in the log, in the store and to the requests.
     fn note(&mut self, supervisor: &mut Supervisor<Slots>, judged: Judged, now: Now) -> Answer {
         self.is_undone = false;
         self.held = Vec::new();
@@ -477,7 +475,7 @@ impl<'s> Reloading<'s> {
         self.quiet_deadline = Some(now.mono + JUDGE_AGAIN);
     }
 
-    /// Gives an answer that is owed to `jobctl reload`, if the store takes it.
+    /// Writes a pending answer to `jobctl reload` to the store.
     fn answer(&mut self, supervisor: &mut Supervisor<Slots>, now: Now) {
         let Some((number, answer, deadline)) = &mut self.owed else {
             return;
@@ -492,7 +490,7 @@ impl<'s> Reloading<'s> {
     }
 }
 
-/// Which jobs a jobfile would remove, and with how many runs.
+/// Describes the jobs that a jobfile would remove, with their numbers of runs.
 fn held_text(jobs: &[GoneJob]) -> String {
     let job = |job: &GoneJob| {
         let runs = count(job.unfinished, "unfinished run");

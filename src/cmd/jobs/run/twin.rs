@@ -1,9 +1,9 @@
-//! One jobfile by two paths, of which one goes through a link: each path has a state directory of
-//! its own, and the jobs are to be run once.
+//! Detects one jobfile under two paths, one of them through a link: each path has its own state
+//! directory, but the jobs must run only once.
 //!
-//! The path cannot be resolved for good, because what a link points to may change (a mounted
-//! ConfigMap). So a supervisor that begins looks whether another one executes the same file now.
-//! Who names a state directory has said what is wanted, and is not judged.
+//! The path cannot be resolved permanently, because the target of a link may change (a mounted
+//! ConfigMap). So a starting supervisor checks whether another one executes the same file now. An
+//! explicit state directory is always accepted.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::cmd::{Context, Failure, Result};
 use crate::supervisor::daemon::Holder;
 
-/// Refuses to begin where the supervisor of another state directory, one that follows from a path
-/// as well, has the same jobfile.
+/// Refuses to start if the supervisor of another default state directory has the same jobfile.
 pub(crate) fn refuse(context: &Context, jobfile: &Path, state_dir: &Path) -> Result<()> {
     if !context.has_derived_state_dir()? {
         return Ok(());
@@ -43,7 +42,7 @@ fn refusal(jobfile: &Path, other: &Path, holder: &Holder) -> Failure {
     )
 }
 
-/// The state directory of the default jobfile, and those of all others.
+/// Returns the default state directories: of the default jobfile and of all others.
 fn derived_in(root: &Path) -> Vec<PathBuf> {
     let below = fs::read_dir(root).into_iter().flatten();
     let mut dirs: Vec<PathBuf> = below

@@ -1,4 +1,4 @@
-//! `jobctl logs -f ID`: the output of a run as it comes, over all attempts from the newest on,
+//! `jobctl logs -f ID`: prints the output of a run as it is written, from the newest attempt on,
 //! until the run has ended.
 
 use anyhow::Context as _;
@@ -14,20 +14,20 @@ use crate::facts::pieces::{self, Piece};
 use crate::os::poll;
 use crate::store::{RunRow, Store};
 
-/// Between two looks.
+/// The interval between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Whom to follow.
+/// The run to follow.
 pub(crate) struct Subject<'a> {
-    /// Where things are.
+    /// The context of the command.
     pub(crate) context: &'a Context,
-    /// Where ended attempts are.
+    /// The store with the ended attempts.
     pub(crate) store: &'a Store,
     /// The run.
     pub(crate) run: i64,
 }
 
-/// How far the output of an attempt was read.
+/// The position in the output of an attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
     /// The attempt; 0 before the first.
@@ -35,7 +35,7 @@ pub(crate) struct Cursor {
     claim: i64,
     position: u64,
     live: Option<Live>,
-    /// All of it was read, and there will be no more.
+    /// Whether all of it was read and no more can follow.
     pub(crate) is_over: bool,
 }
 
@@ -45,7 +45,7 @@ impl Cursor {
         Self { attempt, claim: run.claim, ..Self::default() }
     }
 
-    /// Reads what came since the last time.
+    /// Reads the output since the last time.
     pub(crate) fn advance(
         &mut self,
         context: &Context,
@@ -171,11 +171,11 @@ fn refuse_to_wait_in_vain(context: &Context, cursor: &Cursor, run: &RunRow) -> R
 pub(crate) enum Waited {
     /// It is time for another look.
     Elapsed,
-    /// Nobody reads any more.
+    /// The reader of the output has gone away.
     ReaderGone,
 }
 
-/// Hands over what was printed and waits for the next look.
+/// Flushes the output and waits for the next look.
 pub(crate) fn wait(out: &mut Out) -> Result<Waited> {
     use std::os::fd::AsFd;
     out.flush()?;

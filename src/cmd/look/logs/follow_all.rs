@@ -1,8 +1,8 @@
-//! `jobctl logs -f`: the output of everything that runs, each line with its run before it. Ends
-//! when nobody reads any more.
+//! `jobctl logs -f`: prints the output of all running runs, each line prefixed with its run. Ends
+//! when the reader of the output goes away.
 //!
-//! What starts and ends between two looks is found by the jobs' last runs; of several such runs of
-//! one job only the last one.
+//! Runs that start and end between two looks are found by the jobs' last runs; of several such runs
+//! of one job, only the last.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,10 +19,10 @@ struct Followed {
     transcript: Transcript,
 }
 
-/// What is followed, and what was seen.
+/// The followed attempts, and the state at the last look.
 struct Watch {
     data_version: Option<i64>,
-    /// Id and claim of what ran, and of each job's last run, at the last look.
+    /// Id and claim of the running runs, and of each job's last run, at the last look.
     seen: HashSet<(i64, i64)>,
     followed: BTreeMap<(i64, i64), Followed>,
     is_raw: bool,
@@ -75,7 +75,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Begins to follow what runs, and what has run since the last look.
+    /// Starts to follow the running runs and those that have run since the last look.
     fn take_new(&mut self, store: &Store, out: &Out) -> Result<()> {
         let is_first = self.data_version.is_none();
         let filter = Filter { states: vec![State::Running], ..Filter::default() };

@@ -1,4 +1,4 @@
-//! `jobctl logs`: output of attempts, as far as it was kept.
+//! `jobctl logs`: prints the kept output of attempts.
 
 mod follow;
 mod follow_all;
@@ -50,7 +50,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Logs, out: &mut Out) -> Resu
     })
 }
 
-/// Says where output is not there that the command wrote.
+/// Reports output of the command that was not kept.
 fn say_missing(context: &Context, store: &Store, run: &RunRow, attempt: u32) -> Result<()> {
     let rows = store.attempts(run.id)?;
     let Some(row) = rows.into_iter().find(|row| row.attempt == attempt && row.outcome.is_some())
@@ -74,7 +74,7 @@ fn say_missing(context: &Context, store: &Store, run: &RunRow, attempt: u32) -> 
     Ok(())
 }
 
-/// The run that a target means: an id, or the newest run with an attempt of a job.
+/// Returns the run of a target: by id, or a job's newest run with an attempt.
 fn find(context: &Context, store: Option<&Store>, target: &str, is_followed: bool) -> Result<i64> {
     // No job's name is all digits.
     if target.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -104,7 +104,7 @@ fn no_attempt_yet(context: &Context, store: Option<&Store>, name: &str) -> Failu
     }
 }
 
-/// The attempt that was asked for, else the newest one.
+/// Returns the requested attempt, else the newest one.
 fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32> {
     match asked.unwrap_or(run.attempt) {
         0 => Err(Failure::no(format!("run {} has not started yet ({})", run.id, run.state))),
@@ -116,7 +116,7 @@ fn attempt_of(run: &RunRow, asked: Option<u32>) -> Result<u32> {
     }
 }
 
-/// All that is there of an attempt's output now.
+/// Returns all output of an attempt so far.
 pub(crate) fn snapshot(
     context: &Context,
     store: &Store,
@@ -143,7 +143,7 @@ pub(crate) fn snapshot(
     Ok(pieces)
 }
 
-/// What was kept of an attempt's output.
+/// Returns the kept output of an ended attempt.
 struct Kept<'a> {
     run: &'a RunRow,
     attempt: u32,

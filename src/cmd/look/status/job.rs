@@ -17,7 +17,7 @@ use crate::store::JobRow;
 use crate::wording::jobs::{command, note, rate_text, with_values};
 use crate::wording::untold;
 
-/// Prints what is known of the job, its next occurrences and its newest runs.
+/// Prints the facts about the job, its next occurrences and its newest runs.
 pub(super) fn print(
     page: &Page<'_>,
     status: &JobStatus<'_>,
@@ -61,7 +61,7 @@ pub(super) fn print(
     runs::print(&closely.newest, page.viewer, out)
 }
 
-/// How far the queue has come, how fast it is, and how long it still takes.
+/// Describes the progress, the rate and the time left of the queue.
 fn put_progress(progress: &Progress, fields: &mut Fields) {
     let done = progress
         .done
@@ -74,7 +74,7 @@ fn put_progress(progress: &Progress, fields: &mut Fields) {
     fields.put("rate", rate);
 }
 
-/// The attempts to come, if they fail at once.
+/// Describes the next attempts, assuming that each fails immediately.
 fn plan_words(page: &Page<'_>, plan: &Plan) -> String {
     let attempt = |(attempt, at): &(u32, Wall)| format!("{attempt} {}", page.viewer.relative(*at));
     let texts: Vec<String> = plan.attempts.iter().map(attempt).collect();

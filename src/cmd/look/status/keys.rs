@@ -1,5 +1,4 @@
-//! What keys do to the page of `jobctl status --watch`: they scroll it, and show only some jobs. Reads
-//! nothing and writes nothing.
+//! The keys of `jobctl status --watch`, which scroll the page and filter its jobs. Does no I/O.
 
 use crate::cmd::Style;
 use crate::core::escape;
@@ -30,7 +29,7 @@ keys of `jobctl status --watch`
 /// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// One that writes.
+    /// A printable character.
     Char(char),
     Up,
     Down,
@@ -43,8 +42,8 @@ pub(super) enum Key {
     Escape,
 }
 
-/// The keys that a terminal has sent, as far as they are known, and how many bytes they are: a
-/// sequence may not be complete yet.
+/// Parses the keys that a terminal has sent; also returns how many bytes they are, because the last
+/// sequence may be incomplete.
 pub(super) fn parse(bytes: &[u8]) -> (Vec<Key>, usize) {
     let (mut keys, mut at) = (Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
@@ -69,7 +68,7 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<Key>, usize) {
     (keys, at)
 }
 
-/// A key that is a sequence (ECMA-48, CSI and SS3), if it is complete.
+/// Parses a key that is a sequence (ECMA-48, CSI and SS3), if it is complete.
 fn sequence(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     let end = 2 + bytes.get(2..)?.iter().position(|byte| (0x40..=0x7e).contains(byte))?;
     let key = match (&bytes[2..end], bytes[end]) {
@@ -84,7 +83,7 @@ fn sequence(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     Some((key, end + 1))
 }
 
-/// A character, if it is complete; none that writes nothing.
+/// Parses a printable character, if it is complete.
 fn character(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     let len = match bytes[0] {
         0xc0..=0xdf => 2,
@@ -97,18 +96,18 @@ fn character(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     Some((writes.map(Key::Char), len))
 }
 
-/// What the lines are about.
+/// The content of the lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mode {
     #[default]
     Page,
-    /// A part of a name is being typed.
+    /// The page, while a filter is being typed.
     Typing,
-    /// The keys are shown.
+    /// The help about the keys.
     Help,
 }
 
-/// What of the page is looked at.
+/// The visible part of the page.
 #[derive(Debug, Default)]
 pub(super) struct View {
     mode: Mode,
@@ -120,7 +119,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Does what a key means. Whether it was the last one.
+    /// Handles a key; returns whether it quits.
     pub(super) fn press(&mut self, key: Key) -> bool {
         match (self.mode, key) {
             (Mode::Help, _) | (Mode::Typing, Key::Enter) => self.mode = Mode::Page,
@@ -149,19 +148,18 @@ impl View {
         self.above = self.above.saturating_add(lines);
     }
 
-    /// What the names of the jobs contain that are shown.
+    /// Returns the filter on the names of jobs.
     pub(super) fn part(&self) -> Option<&str> {
         Some(&*self.part).filter(|part| !part.is_empty())
     }
 
-    /// How many lines the page is asked for: at its beginning those of the screen, else all.
+    /// Returns how many lines of the page are needed: at its top those of the screen, else all.
     pub(super) fn lines_max(&self, lines_max: Option<usize>) -> Option<usize> {
         lines_max.filter(|_| self.above == 0)
     }
 
-    /// The page, or what is looked at instead, as it is written over the one before; `line` is below
-    /// it. Where it has more lines than there is room for and none are above, the last one says how
-    /// many.
+    /// Returns the page, or the help, in a form that overwrites the one before, with `line` below
+    /// it. If it does not fit and is at its top, the last line tells how many lines are missing.
     pub(super) fn compose(&mut self, page: &str, lines_max: Option<usize>, line: &str) -> String {
         let page = if self.mode == Mode::Help { HELP } else { page };
         let mut lines: Vec<&str> = page.lines().collect();
@@ -180,7 +178,7 @@ impl View {
         format!("{HOME}{lines}{LINE}{line}{END}")
     }
 
-    /// The line below the page: what is typed, or what can be.
+    /// Returns the line below the page: the typed filter, or the available keys.
     pub(super) fn line(&self, has_color: bool) -> String {
         let part = escape::text(&self.part);
         match (self.mode, self.part.is_empty()) {

@@ -1,5 +1,5 @@
-//! `jobctl status`: the supervisor, the jobs with their next and last run, what runs, waits and
-//! failed.
+//! `jobctl status`: the supervisor, the jobs with their next and last run, and the running, waiting
+//! and failed runs.
 
 mod job;
 mod keys;
@@ -27,10 +27,10 @@ pub(crate) fn answer(context: &Context, args: &cli::Status, out: &mut Out) -> Re
     print_once(context, (args, &Part::default()), store.as_ref(), out)
 }
 
-/// What is shown of the page.
+/// The part of the page to show.
 #[derive(Debug, Default)]
 struct Part<'a> {
-    /// So many lines, if it can be.
+    /// The preferred number of lines.
     lines_max: Option<usize>,
     /// Jobs with this in their names.
     jobs: Option<&'a str>,
@@ -43,8 +43,8 @@ fn print_once(
     store: Option<&Store>,
     out: &mut Out,
 ) -> Result<Exit> {
-    // All is read as it was at one moment, which is over before anything is printed: a reader may
-    // take its time.
+    // Everything is read in one transaction, which ends before anything is printed, because the
+    // reader of the output may be slow.
     let moment = store.map(Store::moment).transpose()?;
     let mut overview = Overview::read(store, context.is_supervised()?)?;
     if context.global.quiet {
@@ -82,7 +82,7 @@ fn wanted<'a>(args: &'a cli::Status, out: &Out) -> Wanted<'a> {
     Wanted { job: args.job.as_deref(), part: None, failed: args.failed, extent }
 }
 
-/// Only the exit code: what is worse wins.
+/// Returns only the exit code; the worst state wins.
 fn quiet(args: &cli::Status, overview: &Overview, now: Wall) -> Exit {
     match (overview.supervisor.running, overview.is_ill(args.job.as_deref(), now)) {
         (false, _) => Exit::NoSupervisor,
@@ -91,7 +91,7 @@ fn quiet(args: &cli::Status, overview: &Overview, now: Wall) -> Exit {
     }
 }
 
-/// The jobs; a jobfile that cannot be loaded is no reason to hide what the store knows.
+/// Loads the jobs; if the jobfile cannot be loaded, the store's facts are still shown.
 pub(crate) fn load_jobs(context: &Context, store: Option<&Store>, rows: &[JobRow]) -> Result<Jobs> {
     match Jobs::load(context, store) {
         Ok(jobs) => Ok(jobs),

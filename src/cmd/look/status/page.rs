@@ -1,20 +1,20 @@
-//! What the parts of the page of `jobctl status` are made from.
+//! The data that the parts of the page of `jobctl status` share.
 
 use crate::cmd::Viewer;
 use crate::facts::status::Status;
 
-/// What a page is made from.
+/// The data of a page.
 pub(super) struct Page<'a> {
-    /// What is known.
+    /// The facts.
     pub(super) status: &'a Status<'a>,
-    /// Who looks.
+    /// The viewer.
     pub(super) viewer: &'a Viewer,
     /// The command line that reaches the same store.
     pub(super) jobctl: String,
-    /// Where the supervisor of the system is, for those who have another one.
+    /// The system's supervisor, for users whose command line names another one.
     pub(super) elsewhere: Option<String>,
-    /// How many lines there are for it, if it is shown again and again.
+    /// The height of the page, if it is redrawn repeatedly.
     pub(super) lines_max: Option<usize>,
-    /// Only failures were asked for.
+    /// Whether only failures are shown.
     pub(super) is_failed_only: bool,
 }

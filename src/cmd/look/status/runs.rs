@@ -1,4 +1,5 @@
-//! `jobctl status` for people: what runs, what waits and why, what failed and what to do about it.
+//! `jobctl status` for people: the running runs, the waiting ones and why they wait, and the
+//! failures and what to do about them.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -12,7 +13,7 @@ use crate::store::RunRow;
 use crate::wording::runs::waits_for;
 use crate::wording::untold;
 
-/// Prints what runs, waits and failed.
+/// Prints the running, waiting and failed runs.
 pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
     let lists = &page.status.lists;
     let known = if page.status.supervisor.running { "" } else { " (last known)" };
@@ -32,7 +33,7 @@ pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
     print_failed(page, &lists.failed, out)
 }
 
-/// Prints what starts next of a job's queue.
+/// Prints the runs of a job's queue that start next.
 pub(super) fn print_queue(
     page: &Page<'_>,
     queue: &List<(RunRow, Why)>,
@@ -46,7 +47,7 @@ pub(super) fn print_queue(
     Ok(())
 }
 
-/// Says that a list was cut, and what lists all of it.
+/// Prints that a list was cut, and the command that lists everything.
 fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Result<()> {
     if count <= 0 {
         return Ok(());
@@ -55,7 +56,7 @@ fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Resu
     out.line(out.styled(Style::Dim, &text))
 }
 
-/// The failures, and what to do about them.
+/// Prints the failures and what to do about them.
 fn print_failed(page: &Page<'_>, failed: &List<Alike>, out: &mut Out) -> Result<()> {
     if !print_title(&format!("failed: {}", failed.count), failed, out)? {
         return Ok(());
@@ -93,7 +94,7 @@ fn print_words(text: &str, out: &mut Out) -> Result<()> {
     lines.iter().try_for_each(|line| out.line(out.styled(Style::Dim, line)))
 }
 
-/// `text` in lines of at most `width` columns; a command in backquotes stays in one line.
+/// Wraps `text` at `width` columns; a command in backquotes stays on one line.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut is_command = false;
     let ends_word = |c: char| {
@@ -112,7 +113,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Prints the title of a list, if it has runs. Whether it has.
+/// Prints the title of a list if it has runs; returns whether it has.
 fn print_title<T>(title: &str, list: &List<T>, out: &mut Out) -> Result<bool> {
     if list.runs.is_empty() {
         return Ok(false);
@@ -122,7 +123,7 @@ fn print_title<T>(title: &str, list: &List<T>, out: &mut Out) -> Result<bool> {
     Ok(true)
 }
 
-/// The runs that wait, and for what.
+/// Prints the waiting runs and what they wait for.
 fn waiting<'a>(page: &Page<'_>, runs: &'a [(RunRow, Why)]) -> Table<'a, (RunRow, Why)> {
     let due = |run: &RunRow| run.due_at.map(|at| page.viewer.relative(at));
     Table::of(runs)

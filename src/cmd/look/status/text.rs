@@ -23,11 +23,12 @@ const JOBS_MIN: usize = 3;
 /// Fewer columns have no room for results.
 const NARROW_MIN: usize = 56;
 
-/// So many are shown before other columns are shortened.
+/// The number of results that are shown before other columns are shortened.
 const RESULTS_MIN: usize = 5;
 
 impl Page<'_> {
-    /// Prints the supervisor, the jobs, and what runs, waits and failed; or one job closely.
+    /// Prints the supervisor, the jobs, and the running, waiting and failed runs; or one job in
+    /// detail.
     pub(super) fn print(&self, out: &mut Out) -> Result<()> {
         print_supervisor(self, out)?;
         if let (Some(closely), [job]) = (&self.status.closely, &*self.status.jobs) {
@@ -61,7 +62,7 @@ impl Page<'_> {
     }
 }
 
-/// The supervisor, the jobfile, and what holds for all jobs.
+/// Prints the supervisor, the jobfile, and the state of all jobs.
 fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
     let (supervisor, viewer) = (page.status.supervisor, page.viewer);
     let mut fields = Fields::default();
@@ -100,7 +101,7 @@ fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
     fields.print(out)
 }
 
-/// Whether it runs, as what, and since when.
+/// Describes whether it runs, in which mode, and since when.
 fn put_state(page: &Page<'_>, fields: &mut Fields) {
     let (supervisor, viewer) = (page.status.supervisor, page.viewer);
     let pid = supervisor.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
@@ -126,7 +127,7 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
     fields.put("since", since);
 }
 
-/// What the columns have room for.
+/// What fits into the columns.
 #[derive(Clone, Copy, Debug)]
 struct Room {
     /// Results of past runs.
@@ -163,7 +164,7 @@ impl Room {
     }
 }
 
-/// Prints the jobs, with as much of them as leaves a fair part to the names and to what is now.
+/// Prints the jobs with as many details as leave enough room for the names and current states.
 fn print_jobs(page: &Page<'_>, jobs: &[JobStatus<'_>], out: &mut Out) -> Result<()> {
     let mut choices = Room::choices(out.width).into_iter().map(|room| jobs_table(page, jobs, room));
     let fits = |table: &Table<'_, _>| table.fits_shortened(out.width);
@@ -230,7 +231,7 @@ fn took(job: &JobStatus<'_>, room: Room) -> String {
     }
 }
 
-/// When the job is next: `02:30 in 3h 12m`, or why no time can be said.
+/// Returns when the job runs next: `02:30 in 3h 12m`, or why the time is unknown.
 fn next(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> String {
     match view.next_due_at {
         Some(at) if room.has_clock => {
@@ -241,7 +242,7 @@ fn next(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> String {
     }
 }
 
-/// What became of the last run, and when.
+/// Returns the result and time of the last run.
 fn last(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> Cell {
     let Some(run) = &view.last else {
         return "-".into();

@@ -1,4 +1,4 @@
-//! `jobctl status --watch`: the page again and again, and the keys that move it.
+//! `jobctl status --watch`: redraws the page, and handles the keys that scroll it.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -16,22 +16,21 @@ use crate::os::signals::{self, SelfPipe};
 use crate::os::terminal::{self, Keys, Terminal};
 use crate::store::Store;
 
-/// Between two looks.
+/// The interval between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long the rest of a key's sequence may take.
 const REST_OF_KEY: Duration = Duration::from_millis(50);
 
-/// Takes the line below the page away (ECMA-48: EL).
+/// Erases the line below the page (ECMA-48: EL).
 const NO_LINE: &str = "\r\x1b[K";
 
-/// Signals that end this process or stop it for a while, after the terminal is as it was.
+/// The signals that end or stop this process after the terminal is restored.
 const OBEYED: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 
-/// Prints the page each second over the one before, as much as fits; where nothing can be printed
-/// over, below it when something has changed. Ends with the key `q`, when it is interrupted, or
-/// when nobody reads any more.
+/// Redraws as much of the page as fits each second; without a terminal, prints it again whenever it
+/// has changed. Ends with the key `q`, an interrupt, or when the reader of the output goes away.
 pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     let mut version = None;
     let mut view = View::default();
@@ -69,12 +68,12 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
     }
 }
 
-/// The terminal, if a page can be written over another one.
+/// Returns the terminal, if it can be redrawn.
 fn screen() -> Option<Terminal> {
     Terminal::of(&io::stdout()).filter(|_| terminal::obeys_sequences())
 }
 
-/// The page as it is now, and whether it has colour.
+/// Renders the current page.
 fn page(
     context: &Context,
     what: (&cli::Status, &Part<'_>),
@@ -95,7 +94,7 @@ fn write(text: &str) -> Result<()> {
     written.map_err(|error| Failure::of_output(&error))
 }
 
-/// Somebody with a keyboard.
+/// The keyboard of a terminal.
 struct Typist {
     keys: Keys,
     signals: SelfPipe,
@@ -104,7 +103,7 @@ struct Typist {
 }
 
 impl Typist {
-    /// None where standard input is no terminal.
+    /// `None` if standard input is not a terminal.
     fn of_stdin() -> io::Result<Option<Self>> {
         let Some(keys) = Keys::of(&io::stdin())? else {
             return Ok(None);
@@ -114,7 +113,7 @@ impl Typist {
         Ok(Some(Self { keys, signals, pending: Vec::new() }))
     }
 
-    /// Waits until the page is to be shown again. Whether it was left instead.
+    /// Waits until the page has to be redrawn; returns whether the user quit instead.
     fn wait(&mut self, view: &mut View) -> io::Result<bool> {
         let timeout = if self.pending.is_empty() { EVERY } else { REST_OF_KEY };
         let mut fds = vec![poll::readable(self.signals.fd())];
@@ -131,7 +130,7 @@ impl Typist {
             }
             self.pending.extend(bytes);
         } else if !self.pending.is_empty() {
-            // Nothing follows. A byte that is no key ends what it was.
+            // Nothing follows, so an incomplete sequence is dropped.
             self.pending.push(0);
         }
         let (keys, len) = parse(&self.pending);
@@ -142,7 +141,7 @@ impl Typist {
     fn obey(&self) -> io::Result<()> {
         let signals = self.signals.take()?;
         for signal in signals.iter().filter(|signal| OBEYED.contains(signal)) {
-            // Where nobody reads any more, there is nothing to take away.
+            // If the reader has gone away, there is nothing to erase.
             let _ = write(NO_LINE);
             terminal::give_back();
             signals::obey(*signal)?;

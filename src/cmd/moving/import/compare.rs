@@ -1,4 +1,4 @@
-//! `jobctl import --compare`: where cron's records are read, and how the comparison is told.
+//! `jobctl import --compare`: reads cron's records, and reports the comparison.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor};
@@ -20,15 +20,15 @@ use crate::crontab::prove::Occurrences;
 use crate::crontab::records::{Reader, is_cron};
 use crate::os::{process, user, zone};
 
-/// Longer lines are no records of cron.
+/// The limit of a line; records of cron are shorter.
 const LINE_MAX: usize = 1 << 20;
 
-/// A log covers no longer time: every minute of it is computed. One line with a wrong date would
-/// make it thousands of years.
+/// The limit of the time that a log covers, because every minute is computed: one line with a wrong
+/// date could make it thousands of years.
 const YEARS_MAX: i64 = 12;
 const MINUTES_MAX: i64 = YEARS_MAX * 366 * 24 * 60;
 
-/// Where cron's records are.
+/// The source of cron's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Log<'a> {
     /// The journal.
@@ -40,13 +40,13 @@ pub(super) enum Log<'a> {
 /// The lines that cron starts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lines<'a> {
-    /// Those that jobs were made of.
+    /// Those that became jobs.
     pub(super) with_jobs: &'a [Imported],
     /// Those that do nothing.
     pub(super) idle: &'a [Imported],
 }
 
-/// Compares what cron recorded with what the jobs' schedules say, and says what it found.
+/// Compares cron's records with the jobs' schedules and reports the result.
 ///
 /// `jobs` are those of the jobfile that was made, as loaded. `Exit::No` if there are differences,
 /// or nothing to compare.
@@ -132,7 +132,7 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// What cron wrote into the journal.
+/// Reads cron's records in the journal.
 fn journal() -> Result<Vec<u8>> {
     const ARGS: &[&str] = &[
         "--quiet",
@@ -189,7 +189,7 @@ fn journal_record(line: &str) -> Option<(Wall, String)> {
     }
     let message = match &record["MESSAGE"] {
         Value::String(text) => text.clone(),
-        // What is not printable text stands there byte by byte.
+        // The journal gives unprintable text as an array of bytes.
         Value::Array(bytes) => {
             let bytes: Option<Vec<u8>> =
                 bytes.iter().map(|it| u8::try_from(it.as_u64()?).ok()).collect();
@@ -200,7 +200,7 @@ fn journal_record(line: &str) -> Option<(Wall, String)> {
     Some((at, message))
 }
 
-/// A comparison, and what it takes to tell it.
+/// A comparison with the data to report it.
 struct Report<'a> {
     found: &'a Comparison,
     covered: Covered,

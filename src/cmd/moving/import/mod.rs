@@ -1,5 +1,5 @@
-//! `jobctl import`: a jobfile that means the same as crontabs do. The jobfile goes to standard
-//! output, all talk to standard error.
+//! `jobctl import`: converts crontabs into an equivalent jobfile. The jobfile goes to standard
+//! output, all messages to standard error.
 
 mod compare;
 mod gather;

@@ -1,5 +1,5 @@
-//! Whose a crontab is that an argument names. As root it is never guessed: lines of another user's
-//! would become commands of root.
+//! Determines the user of a crontab. For root it is never guessed, or another user's lines could
+//! become commands of root.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -10,12 +10,12 @@ use nix::unistd::Uid;
 use crate::cli;
 use crate::cmd::{Failure, Result};
 
-/// Where users' crontabs are: on Debian, SUSE, and elsewhere.
+/// The directories of users' crontabs: on Debian, SUSE, and elsewhere.
 pub(super) const SPOOLS: [&str; 3] =
     ["var/spool/cron/crontabs", "var/spool/cron/tabs", "var/spool/cron"];
 
-/// The user of the crontab on standard input; none: the caller's own. Errs as root, unless it was
-/// said.
+/// Returns the user of the crontab on standard input; `None` for the caller. Root has to name the
+/// user.
 pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
     if args.user.is_none() && Uid::effective().is_root() {
         let what = "standard input: root must name the owner of the crontab";
@@ -24,9 +24,9 @@ pub(super) fn of_standard_input(args: &cli::Import) -> Result<Option<String>> {
     Ok(args.user.clone())
 }
 
-/// The user of the crontab at `path`, of the opened file `meta`: the one that was said, or whose
-/// spool file it is; none: the caller's own. Errs as root where nothing says it and others than
-/// root may have written the file.
+/// Returns the user of the crontab at `path`, of the opened file `meta`: the given one, or the one
+/// whose spool file it is; `None` for the caller. Errs for root if neither is known and other users
+/// may have written the file.
 pub(super) fn of_file(args: &cli::Import, path: &Path, meta: &Metadata) -> Result<Option<String>> {
     if args.user.is_some() {
         return Ok(args.user.clone());
@@ -44,7 +44,7 @@ pub(super) fn of_file(args: &cli::Import, path: &Path, meta: &Metadata) -> Resul
     Ok(None)
 }
 
-/// The name of a file in a spool of crontabs, which is its user's.
+/// Returns the name of a file in a spool of crontabs, which is its user's name.
 fn name_in_spool(path: &Path) -> Option<String> {
     let named = std::path::absolute(path).ok();
     let real = fs::canonicalize(path).ok();
@@ -57,9 +57,9 @@ fn name_in_spool(path: &Path) -> Option<String> {
     real.and_then(in_spool).or_else(|| named.and_then(in_spool))
 }
 
-/// Whether a file in a spool is the crontab of the user of its name. Root believes it only where
-/// root alone gives names, because anybody can make a directory of that name at home, and takes
-/// none for root's that others may have written.
+/// Returns whether a file in a spool is the crontab of the user of its name. For root this only
+/// holds if no one else can create names there, because anyone can make a directory of that name at
+/// home; and a file that others may have written is never root's.
 pub(super) fn is_believed(name: &str, path: &Path, meta: &Metadata) -> bool {
     if !Uid::effective().is_root() {
         return true;
@@ -71,8 +71,8 @@ pub(super) fn is_believed(name: &str, path: &Path, meta: &Metadata) -> bool {
     is_roots && (name != "root" || is_roots_own(meta))
 }
 
-/// Whether a file is root's, and nobody else may write to it. Where there is an access control
-/// list, the bits of the group are the most that it grants.
+/// Returns whether a file is root's and no one else may write to it. With an access control list,
+/// the group bits are the maximum that it grants.
 fn is_roots_own(meta: &Metadata) -> bool {
     meta.is_file() && meta.uid() == 0 && meta.mode() & 0o022 == 0
 }

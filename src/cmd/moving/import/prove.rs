@@ -1,4 +1,4 @@
-//! `jobctl import --prove`: what the proof is made over, and how it is told.
+//! `jobctl import --prove`: the range of the proof, and the report of its result.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use crate::crontab::prove::{Difference, Mismatch, Pair, Proof, prove};
 use crate::crontab::{Import, Imported, Starter};
 use crate::os::zone;
 
-/// Days that a proof is made over when none are given.
+/// The default number of days of a proof.
 pub(super) const DAYS_DEFAULT: u32 = 400;
 
-/// The most days that may be given: ten years.
+/// The maximum number of days: ten years.
 pub(super) const DAYS_MAX: u32 = 3660;
 
 const DAY_SECS: i64 = 86_400;
@@ -25,18 +25,18 @@ const DAY_SECS: i64 = 86_400;
 /// Schedules end here: 2100-01-01.
 const END_SECS: i64 = 4_102_444_800;
 
-/// What a proof found, told.
+/// The report of a proof.
 #[derive(Debug)]
 pub(super) struct Told {
     /// The differences, then the verdict.
     pub(super) lines: Vec<String>,
-    /// The same as an object.
+    /// The report as JSON.
     pub(super) json: Value,
     /// Whether there are none.
     pub(super) is_equal: bool,
 }
 
-/// A number of days, as it was given.
+/// Parses a number of days.
 pub(super) fn parse_days(text: &str) -> Result<u32> {
     match text.parse() {
         Ok(days @ 1..=DAYS_MAX) => Ok(days),
@@ -46,8 +46,8 @@ pub(super) fn parse_days(text: &str) -> Result<u32> {
     }
 }
 
-/// Proves that the jobs mean what the lines meant, from the next full minute on. Lines of anacron
-/// are left out: cron has no occurrences of them.
+/// Proves that the jobs run when the lines did, from the next full minute on. Skips lines of
+/// anacron, which cron does not run.
 pub(super) fn proof(context: &Context, import: &Import, days: u32) -> Result<Told> {
     let jobs = Jobs::of_text(&import.text)?;
     let span = span_of(context.now.wall, days);
@@ -113,13 +113,13 @@ impl Zones {
     }
 }
 
-/// A proof, and what it takes to tell it.
+/// A proof with the data to report it.
 struct Report<'a> {
     proof: Proof<'a>,
     days: i64,
     /// Jobs that were left out.
     anacron: usize,
-    /// Lines that no job was made of.
+    /// Lines that became no job.
     unknown: usize,
     zones: &'a Zones,
 }

@@ -1,7 +1,7 @@
-//! Requests of `jobctl reload`, from when they are heard until their answer is known.
+//! Requests of `jobctl reload`, from their arrival until their answer is known.
 //!
-//! Only a reading that begins after a request serves it. Numbers grow, and an answer to one is an
-//! answer to all before it.
+//! Only a reading that begins after a request serves it. Numbers increase, and an answer to one
+//! request also answers all earlier ones.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::supervisor::errand::ERRAND_MAX;
 /// Requests that have no answer yet.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// The newest there was.
+    /// The newest request.
     heard: Option<i64>,
     /// The newest that no reading serves yet, and until when the oldest of them may go without one.
     waiting: Option<(i64, Mono)>,
-    /// The newest that the reading under way serves.
+    /// The newest request that the current reading serves.
     served: Option<i64>,
 }
 
 impl Requests {
-    /// Hears of the newest request; it may be known.
+    /// Takes the newest request, which may be known already.
     pub(super) fn hear(&mut self, number: i64, now: Now) {
         if self.heard.is_some_and(|heard| heard >= number) {
             return;
@@ -30,28 +30,28 @@ impl Requests {
         self.waiting = Some((number, deadline));
     }
 
-    /// Whether a reading is to be begun.
+    /// Returns whether to begin a reading.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// A reading begins: it serves all that wait.
+    /// Records that a reading begins, which serves all waiting requests.
     pub(super) fn begin(&mut self) {
         self.served = self.waiting.take().map(|(number, _)| number);
     }
 
-    /// The request that is answered by what the reading has brought.
+    /// Returns the request that the finished reading answers.
     pub(super) fn take_served(&mut self) -> Option<i64> {
         self.served.take()
     }
 
-    /// The request for which no reading could begin in time.
+    /// Returns the request for which no reading could begin in time.
     pub(super) fn take_overdue(&mut self, now: Now) -> Option<i64> {
         let (number, _) = self.waiting.take_if(|(_, deadline)| *deadline <= now.mono)?;
         Some(number)
     }
 
-    /// How long none is overdue.
+    /// Returns how long until a request becomes overdue.
     pub(super) fn next_wait(&self, now: Now) -> Option<Duration> {
         self.waiting.map(|(_, deadline)| deadline.since(now.mono))
     }

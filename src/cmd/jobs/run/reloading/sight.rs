@@ -1,5 +1,4 @@
-//! What is on disk of a jobfile, and what tells of its changes. Everything here may wait for a file
-//! system.
+//! Reads and watches a jobfile on disk. Everything here may block on a file system.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,24 +11,23 @@ use crate::jobfile::{self, LoadError, Snapshot, WatchedPlace};
 use crate::os::watch::{Watcher, What};
 use crate::os::zone;
 
-/// What a look finds on disk.
+/// The state on disk that a look finds.
 #[derive(Debug)]
 pub(super) struct Sight {
     /// The texts.
     pub(super) snapshot: Snapshot,
-    /// Where a change of them would show.
+    /// The places to watch.
     pub(super) places: BTreeMap<PathBuf, WatchedPlace>,
-    /// What watches these places, and what of them it could not; none: they are those that are
-    /// watched already.
+    /// The watcher of these places, and the first error; `None` if they are already watched.
     pub(super) anew: Option<io::Result<(Watcher, io::Result<()>)>>,
 }
 
 /// A jobfile that was read to be judged.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// The jobs, or why there are none.
+    /// The jobs, or the error.
     pub(super) read: Result<Read, LoadError>,
-    /// What was there a moment before.
+    /// The state on disk just before the read.
     pub(super) sight: Sight,
 }
 
@@ -58,7 +56,7 @@ impl Sight {
         Self::of(path, trust::snapshot(path, Some(judged)), known)
     }
 
-    /// Finds what is to be watched of texts that were read.
+    /// Finds the places to watch for texts that were read.
     fn of(
         path: &Path,
         snapshot: Snapshot,
@@ -74,7 +72,7 @@ impl Sight {
     }
 }
 
-/// Watches all that can be watched; the first error that is one.
+/// Watches every place that can be watched; returns the first real error.
 fn add_all(watcher: &Watcher, places: &BTreeMap<PathBuf, WatchedPlace>) -> io::Result<()> {
     let mut first = Ok(());
     for (path, place) in places {
