@@ -1,4 +1,4 @@
-//! Axes: round values, and where times stand.
+//! Axes of pictures: round values, and the positions of times.
 
 use chrono::{Datelike, Days, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 
@@ -63,7 +63,7 @@ pub(super) struct Tick {
     pub(super) text: String,
 }
 
-/// The values at which lines stand for durations up to `max_ms`; the last one is not below it.
+/// Returns the values of lines for durations up to `max_ms`; the last is at least that.
 pub(super) fn spans(max_ms: i64) -> Vec<i64> {
     let fits = |step: &&i64| max_ms <= **step * LINES_MAX;
     let step = SPANS.iter().find(fits).copied();
@@ -89,7 +89,7 @@ pub(super) fn times(span: (Wall, Wall), y: i64, viewer: &Viewer) -> Vec<Tick> {
     all.map(|(time, at)| Tick::of_time(time, share(at, span), y)).collect()
 }
 
-/// Where those labels stand: what the clock shows there, and when that is.
+/// Returns the positions of those labels: the local time, and the instant.
 pub(super) fn instants((from, to): (Wall, Wall), viewer: &Viewer) -> Vec<(NaiveDateTime, Wall)> {
     let hours = (to.ms() - from.ms()) / HOUR;
     let step = HOURS.into_iter().find(|step| hours <= step * LABELS_MAX).unwrap_or(hours.max(1));
@@ -101,7 +101,7 @@ pub(super) fn instants((from, to): (Wall, Wall), viewer: &Viewer) -> Vec<(NaiveD
     all.take_while(|(_, at)| *at <= to).filter(|(_, at)| *at >= from).collect()
 }
 
-/// Where steps of so many hours begin: at midnight, of weeks on Mondays.
+/// Returns where steps of some hours begin: at midnight, and for weeks on Mondays.
 fn begin_of(time: NaiveDateTime, step: i64) -> NaiveDateTime {
     let date = time.date();
     let back = if step % (7 * 24) == 0 { date.weekday().num_days_from_monday() } else { 0 };
@@ -117,7 +117,7 @@ impl Tick {
     }
 }
 
-/// Where a time is between two, in thousandths.
+/// Returns the position of a time between two others, in thousandths.
 pub(super) fn share(at: Wall, (from, to): (Wall, Wall)) -> i64 {
     let whole = (to.ms() - from.ms()).max(1);
     ((at.ms() - from.ms()).saturating_mul(1000) / whole).clamp(0, 1000)

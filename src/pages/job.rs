@@ -1,4 +1,4 @@
-//! A job's part of a page.
+//! The part of a page about one job.
 
 use super::parts::{Mark, Moment, plain};
 use super::picture::{self, Plot, Strip, Year};
@@ -13,7 +13,7 @@ use crate::wording::jobs;
 use crate::wording::runs::{moment, took, verdict};
 use crate::wording::when::{Viewer, local_text, span};
 
-/// All of it.
+/// The part.
 pub(super) struct JobView {
     pub(super) name: String,
     pub(super) state: Mark,
@@ -36,11 +36,11 @@ pub(super) struct JobView {
 /// An occurrence to come.
 pub(super) struct NextView {
     pub(super) at: Moment,
-    /// What the clock shows in the job's zone, if that is another time.
+    /// The time in the job's zone, if it differs.
     pub(super) there: String,
 }
 
-/// What a failed job begins with.
+/// The head of a failed job.
 pub(super) struct Trouble {
     pub(super) run: i64,
     pub(super) verdict: String,
@@ -67,7 +67,7 @@ pub(super) struct Fact {
 }
 
 impl JobView {
-    /// What there is to be said of a job of a report.
+    /// Makes the part of a job in a report.
     pub(super) fn of(job: &JobReport<'_>, report: &Report<'_>, viewer: &Viewer) -> Self {
         let (status, numbers) = (&job.status, &job.numbers);
         let permille = numbers.permille();
@@ -105,7 +105,7 @@ pub(super) fn rate(permille: i64) -> String {
     }
 }
 
-/// What became of its last run, and before that what there is of the job now.
+/// Describes the job's present state and the result of its last run.
 fn last(job: &JobReport<'_>, viewer: &Viewer) -> String {
     let now = jobs::now(&job.status, viewer);
     let last = job.status.last.as_ref().map(|run| {
@@ -178,7 +178,7 @@ impl RunView {
     }
 }
 
-/// Numbers and settings; of those that have a default, the others.
+/// Returns figures, and settings that differ from their defaults.
 fn facts(job: &JobReport<'_>) -> Vec<Fact> {
     let numbers = &job.numbers;
     let parts = [

@@ -1,4 +1,4 @@
-//! What several parts of a page are made of: times, marks of states, lines of pictures.
+//! The common elements of pages: times, marks of states, lines of pictures.
 
 use crate::core::escape;
 use crate::core::run::State;
@@ -60,7 +60,7 @@ impl Mark {
         Self::new(class, mark, run.state.as_str())
     }
 
-    /// Of a job: what needs a look most.
+    /// Returns the mark of a job: its most urgent state.
     pub(super) fn of_job(job: &JobStatus<'_>, viewer: &Viewer) -> Self {
         let now = jobs::now(job, viewer);
         match (job.need(), now.is_empty()) {
@@ -88,15 +88,14 @@ pub(super) struct Path {
 }
 
 impl Path {
-    /// Those of some paths on which there is something.
+    /// Makes the parts of the paths that are not empty.
     pub(super) fn all<const N: usize>(paths: [(&'static str, String); N]) -> Vec<Self> {
         let drawn = paths.into_iter().filter(|(_, d)| !d.is_empty());
         drawn.map(|(class, d)| Self { class, d }).collect()
     }
 }
 
-/// Text from elsewhere: without sequences that a terminal would obey, and with other control
-/// characters shown.
+/// Cleans untrusted text: removes terminal sequences and makes other control characters visible.
 pub(super) fn plain(text: &str) -> String {
     escape::bytes(&escape::without_sequences(text.as_bytes())).into_owned()
 }

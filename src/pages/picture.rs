@@ -1,4 +1,4 @@
-//! Pictures: what is drawn, in the units of their templates.
+//! The geometry of pictures, in the units of their templates.
 
 use std::fmt::Write;
 
@@ -13,18 +13,18 @@ use crate::facts::report::{Day, Durations, Kind, Queue, Row, Span, Timeline};
 use crate::store::RecentRun;
 use crate::wording::when::{Viewer, span};
 
-/// The drawing of a plot is so high, and begins so far down.
+/// The height of the drawing in a plot, and its top.
 const PLOT_HEIGHT: i64 = 120;
 const PLOT_TOP: i64 = 8;
 
-/// Where the labels of its time axis stand.
+/// The position of the labels of its time axis.
 const PLOT_TIMES: i64 = 146;
 
 /// Weeks of a year, and the distance of its cells.
 const WEEKS: i64 = 53;
 const CELL: i64 = 11;
 
-/// Minutes in a day, the unit of the time line, and the least length that is seen there.
+/// Minutes in a day, the unit of the time line, and the minimum visible length.
 const DAY_MIN: i64 = 1440;
 const SEEN_MIN: i64 = 5;
 
@@ -99,7 +99,7 @@ pub(super) fn strip(recent: &[RecentRun]) -> Strip {
     }
 }
 
-/// How long runs took; none where none was executed.
+/// Draws the durations of runs; `None` if none was executed.
 pub(super) fn durations(durations: &Durations, (from, to): (Wall, Wall)) -> Option<Plot> {
     if durations.points.is_empty() {
         return None;
@@ -151,7 +151,7 @@ pub(super) fn durations(durations: &Durations, (from, to): (Wall, Wall)) -> Opti
     })
 }
 
-/// What is to be seen in them, in words.
+/// Describes the picture in words.
 pub(super) fn about(durations: &Durations) -> String {
     let of = |kind| {
         let of_kind = durations.points.iter().filter(|point| point.kind == kind);
@@ -179,7 +179,7 @@ pub(super) fn times(span: (Wall, Wall), viewer: &Viewer) -> Vec<Tick> {
     axis::times(span, PLOT_TIMES, viewer)
 }
 
-/// How many runs waited and ended; none where none ever waited.
+/// Draws how many runs waited and ended; `None` if none waited.
 pub(super) fn depth(queue: &Queue) -> Option<Plot> {
     let most = queue.depth.iter().chain(&queue.ended).copied().max().unwrap_or(0);
     if queue.depth.iter().all(|depth| *depth == 0) {
@@ -258,7 +258,7 @@ pub(super) fn months(today: NaiveDate) -> Vec<Tick> {
     firsts.filter(|(_, column)| *column < WEEKS - 2).map(tick).collect()
 }
 
-/// A year of days; none where nothing ended.
+/// Draws a year of days; `None` if no run ended.
 pub(super) fn year(days: &[Day], today: NaiveDate) -> Option<Year> {
     let [mut good, mut partly, mut bad] = [const { String::new() }; 3];
     let (mut wrong, mut well) = (0_u64, 0_u64);
@@ -341,7 +341,7 @@ pub(super) fn row(row: &Row, line: &Timeline) -> Vec<Path> {
     Path::all([("o", good), ("s", rest), ("r", running), ("f", bad), ("n", next)])
 }
 
-/// What a row of the time line says, in words.
+/// Describes a row of the time line in words.
 pub(super) fn row_title(row: &Row, viewer: &Viewer) -> String {
     let of = |state| {
         let spans = row.past.iter().filter(|span| span.state == state);

@@ -19,13 +19,13 @@ use crate::wording::runs::{arguments, moment, verdict, waits_for};
 use crate::wording::untold;
 use crate::wording::when::{Viewer, span};
 
-/// What a report says besides its facts.
+/// The context of a report besides its facts.
 pub(crate) struct Frame<'a> {
     /// The machine's name.
     pub(crate) host: &'a str,
-    /// The jobs that were asked for; none is all.
+    /// The requested jobs; empty for all.
     pub(crate) only: &'a [String],
-    /// Who looks.
+    /// The viewer.
     pub(crate) viewer: &'a Viewer,
 }
 
@@ -62,11 +62,11 @@ struct Tile {
     name: &'static str,
     value: String,
     class: &'static str,
-    /// The part that says more.
+    /// The part of the page with the details.
     to: &'static str,
 }
 
-/// A job that needs a look, and why.
+/// A job that needs attention, and why.
 struct Need {
     job: String,
     state: Mark,
@@ -75,7 +75,7 @@ struct Need {
     usual: String,
 }
 
-/// Failures that are alike.
+/// Similar failures.
 struct Failure {
     job: String,
     count: i64,
@@ -161,11 +161,11 @@ pub(crate) fn report(report: &Report<'_>, frame: &Frame<'_>) -> Result<String, a
         grid: picture::grid(&report.timeline, viewer),
         gaps_path: picture::gaps(&report.timeline),
     };
-    // The engine takes the last line end of a template for the editor's.
+    // The template engine drops the last line feed of a template.
     Ok(page.render()? + "\n")
 }
 
-/// What the supervisor does, and what holds for all jobs.
+/// Describes the supervisor and the state of all jobs.
 fn supervisor(supervisor: &Supervisor, viewer: &Viewer) -> Vec<Mark> {
     let since = supervisor.since.map(|at| format!(" since {}", Moment::of(at, viewer).text));
     let since = since.unwrap_or_default();
