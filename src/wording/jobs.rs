@@ -1,4 +1,4 @@
-//! Jobs in words: what there is of them now, what is not as usual, what they are.
+//! Texts about jobs: their present state, anything unusual, and their settings.
 
 use super::when::{Viewer, span};
 use crate::core::job::CommandLine;
@@ -8,7 +8,7 @@ use crate::facts::overview::JobStatus;
 use crate::facts::queue::{Progress, Rate};
 use crate::store::JobRow;
 
-/// What there is of a job now, and what is not as usual.
+/// Describes the present state of a job and anything unusual.
 pub(crate) fn now(view: &JobStatus<'_>, viewer: &Viewer) -> String {
     let count = |name: &str, counter: fn(&JobRow) -> i64| {
         let count = view.row.map_or(0, counter);
@@ -37,13 +37,13 @@ pub(crate) fn now(view: &JobStatus<'_>, viewer: &Viewer) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// How long a queue still takes, if it is more than what runs.
+/// Describes the time left of a queue, if more runs wait than are running.
 fn time_left(progress: Option<&Progress>) -> Option<String> {
     let progress = progress.filter(|progress| progress.left > 1)?;
     Some(span(progress.rate?.left_ms))
 }
 
-/// What is not as usual with a job.
+/// Describes anything unusual about a job.
 pub(crate) fn note(view: &JobStatus<'_>, viewer: &Viewer) -> String {
     match view.job {
         None => return "not in the jobfile".to_owned(),
@@ -65,12 +65,12 @@ pub(crate) fn note(view: &JobStatus<'_>, viewer: &Viewer) -> String {
     format!("paused{by}{when}{reason}")
 }
 
-/// What a pause says of itself, behind it.
+/// Formats the author and reason of a pause, to be appended.
 pub(crate) fn noted(text: String) -> String {
     if text.is_empty() { text } else { format!(", {text}") }
 }
 
-/// Why no time can be said of a job that has a schedule.
+/// Explains why the next time of a job with a schedule is unknown.
 pub(crate) fn no_next(view: &JobStatus<'_>) -> Option<&'static str> {
     let job = view.job.filter(|job| job.policy.enabled)?;
     let fires =
@@ -90,13 +90,12 @@ pub(crate) fn command(command: &CommandLine) -> String {
     }
 }
 
-/// An expression, and what it is with values in place of each `H`.
+/// Formats an expression, with its `H` replaced by values.
 pub(crate) fn with_values(text: &str, resolved: Option<&str>) -> String {
     resolved.map_or_else(|| text.to_owned(), |resolved| format!("{text} = {resolved}"))
 }
 
-/// A time without what goes without saying: the day only if it is another one, the seconds only
-/// where there are any.
+/// Formats a time briefly: the day only if it is another one, the seconds only if not zero.
 pub(crate) fn clock_of(viewer: &Viewer, at: Wall) -> String {
     let (text, today) = (viewer.show(at), viewer.show(viewer.now));
     let (day, time) = text.split_once(' ').unwrap_or(("", &text));

@@ -1,4 +1,4 @@
-//! How facts are worded for people: what the terminal and the pages say alike.
+//! Texts about facts for people, shared by the terminal and the pages.
 //!
 //! Text without colour or markup; no I/O and no clock.
 

@@ -1,4 +1,4 @@
-//! Runs in words: what became of them, what they wait for, with which arguments.
+//! Texts about runs: their results, what they wait for, and their arguments.
 
 use super::when::Viewer;
 use crate::core::ended::HowItEnded;
@@ -9,7 +9,7 @@ use crate::facts::status::Why;
 use crate::facts::traffic::{Holder, Obstacle};
 use crate::store::RunRow;
 
-/// How long its newest attempt took, or takes so far; in milliseconds.
+/// Returns how long its newest attempt took, or has taken so far, in milliseconds.
 pub(crate) fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
     match run.state {
         State::Running => Some(viewer.now.ms().saturating_sub(run.started_at?.ms())),
@@ -23,7 +23,7 @@ pub(crate) fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
     }
 }
 
-/// State, and what made it so: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.
+/// Formats the state and its cause: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.
 pub(crate) fn verdict(run: &RunRow) -> String {
     let detail = run.reason.map(|reason| match (reason.as_str(), run.exit_code, run.signal) {
         (word @ "exit", Some(code), _) => format!("{word} {code}"),
@@ -44,14 +44,14 @@ pub(crate) fn verdict(run: &RunRow) -> String {
     }
 }
 
-/// What made a failure one, where it goes without saying that it is one: `exit 3`.
+/// Formats the cause of a failure where the state is evident: `exit 3`.
 pub(crate) fn how_failed(run: &RunRow) -> String {
     let verdict = verdict(run);
     let inner = verdict.strip_prefix("failed (").and_then(|rest| rest.strip_suffix(')'));
     inner.unwrap_or(&verdict).to_owned()
 }
 
-/// Arguments in one line, quoted where they hold blanks or nothing.
+/// Formats arguments in one line, quoted if they are empty or contain blanks.
 pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
     let quoted = |arg: &Vec<u8>| {
         let text = escape::bytes(arg);
@@ -60,7 +60,7 @@ pub(crate) fn arguments(args: &[Vec<u8>]) -> String {
     args.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// The time that says most about a run: of its start, else of its end, else when it is due.
+/// Returns the most relevant time of a run: its start, else its end, else when it is due.
 pub(crate) fn moment(run: &RunRow) -> Wall {
     match run.state {
         State::Scheduled | State::Queued | State::Retrying => run.due_at.unwrap_or(run.created_at),
@@ -80,7 +80,7 @@ pub(crate) fn attempt(run: &RunRow) -> String {
     }
 }
 
-/// Why a run waits, in a few words.
+/// Explains in a few words why a run waits.
 pub(crate) fn waits_for(run: &RunRow, why: &Why, viewer: &Viewer) -> String {
     match why {
         Why::Unsaid => String::new(),
@@ -111,7 +111,7 @@ fn held_by(holders: &[Holder]) -> String {
     }
 }
 
-/// How far a run that is retrying has come, and what its last attempt did: `attempt 1 of 3: exit
+/// Formats the progress of a retrying run and the result of its last attempt: `attempt 1 of 3: exit
 /// 4`.
 fn attempt_words(run: &RunRow) -> String {
     let max = run.budget.max.map(|max| format!(" of {}", max.max(run.attempt)));

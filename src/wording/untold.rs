@@ -1,4 +1,4 @@
-//! Failures whose hook or mail failed, too, in words.
+//! Texts about failures whose hook or mail also failed.
 
 use crate::core::ended::HowItEnded;
 use crate::core::escape;
@@ -6,10 +6,10 @@ use crate::core::notice::Means;
 use crate::core::run::OutcomeKind;
 use crate::store::Untold;
 
-/// So many are shown, the newest ones.
+/// How many are shown, newest first.
 const SHOWN_MAX: usize = 3;
 
-/// A line for each of the newest, and how many more there are.
+/// Formats a line for each of the newest, and the number of the others.
 pub(crate) fn lines(untold: &[Untold]) -> Vec<String> {
     let mut lines: Vec<String> = untold.iter().take(SHOWN_MAX).map(line).collect();
     if untold.len() > SHOWN_MAX {
@@ -41,7 +41,7 @@ fn line(untold: &Untold) -> String {
     format!("{who} for run {run} ({job}): {means} {outcome}{}", said.unwrap_or_default())
 }
 
-/// Why a hook or mail was not started, else the last line that it printed.
+/// Returns why a hook or mail was not started, else the last line of its output.
 pub(crate) fn said<'a>(error: &'a Option<String>, output: &'a Option<String>) -> Option<&'a str> {
     let last_line = |text: &'a String| text.trim_end().lines().last().unwrap_or("");
     error.as_deref().or(output.as_ref().map(last_line)).map(str::trim_end)

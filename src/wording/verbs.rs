@@ -1,23 +1,23 @@
-//! What verbs have done with a run, in a sentence.
+//! Sentences about what a verb has done to a run.
 
 use crate::store::RunRow;
 
-/// It waited.
+/// Cancelled a waiting run.
 pub(crate) fn cancelled(run: &RunRow) -> String {
     format!("run {} ({}) is cancelled", run.id, run.job)
 }
 
-/// It runs, and the supervisor stops it.
+/// Asked the supervisor to stop a running run.
 pub(crate) fn stopping(run: &RunRow) -> String {
     format!("stopping run {} ({})", run.id, run.job)
 }
 
-/// It failed, and somebody knows.
+/// Acknowledged a failed run.
 pub(crate) fn acknowledged(run: &RunRow) -> String {
     format!("run {} ({}) is acknowledged", run.id, run.job)
 }
 
-/// It runs again.
+/// Queued a run again.
 pub(crate) fn queued_again(run: &RunRow) -> String {
     format!("run {} ({}) is queued again", run.id, run.job)
 }

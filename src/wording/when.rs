@@ -1,4 +1,4 @@
-//! Times and durations as people are shown them, in the viewer's zone.
+//! Formats times and durations for people, in the viewer's zone.
 
 use chrono::NaiveDateTime;
 
@@ -9,7 +9,7 @@ use crate::core::time::Wall;
 
 const DAY_SECS: i64 = 86_400;
 
-/// The one who looks: a zone and a present.
+/// The viewer: a time zone and the current time.
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer {
     /// The viewer's zone.
@@ -19,27 +19,27 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// A time as `YYYY-MM-DD HH:MM:SS` in the viewer's zone.
+    /// Formats a time as `YYYY-MM-DD HH:MM:SS` in the viewer's zone.
     pub(crate) fn show(&self, at: Wall) -> String {
         local_text(&self.zone, at)
     }
 
-    /// A time both ways: `2026-07-26 14:00:00 (5m 3s ago)`.
+    /// Formats a time both ways: `2026-07-26 14:00:00 (5m 3s ago)`.
     pub(crate) fn both(&self, at: Wall) -> String {
         format!("{} ({})", self.show(at), self.relative(at))
     }
 
-    /// What the viewer's clock shows at a time; none where the calendar ends.
+    /// Converts an instant to the viewer's local time; `None` outside the calendar.
     pub(crate) fn local(&self, at: Wall) -> Option<NaiveDateTime> {
         local(&self.zone, at)
     }
 
-    /// The time at which the viewer's clock shows this, the first of two.
+    /// Converts a local time of the viewer to an instant, the first of two.
     pub(crate) fn at_local(&self, time: NaiveDateTime) -> Wall {
         from_local(&self.zone, time)
     }
 
-    /// A time as seen from now: `in 3h 12m`, `5m 3s ago`.
+    /// Formats a time relative to now: `in 3h 12m`, `5m 3s ago`.
     pub(crate) fn relative(&self, at: Wall) -> String {
         let ms = at.ms().saturating_sub(self.now.ms());
         match ms {
@@ -50,7 +50,7 @@ impl Viewer {
         }
     }
 
-    /// The same in one unit: `in 3h`, `5m ago`.
+    /// Formats a time relative to now in one unit: `in 3h`, `5m ago`.
     pub(crate) fn roughly(&self, at: Wall) -> String {
         let text = self.relative(at);
         let words: Vec<&str> = text.split(' ').collect();
@@ -62,13 +62,14 @@ impl Viewer {
     }
 }
 
-/// A time as `YYYY-MM-DD HH:MM:SS` in a zone.
+/// Formats a time as `YYYY-MM-DD HH:MM:SS` in a zone.
 pub(crate) fn local_text(zone: &Zone, at: Wall) -> String {
     local(zone, at)
         .map_or_else(|| out_of_range(at), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// A duration in its two largest units: `850ms`, `3.2s`, `45s`, `3m 20s`, `3h 12m`, `2d 4h`.
+/// Formats a duration in its two largest units: `850ms`, `3.2s`, `45s`, `3m 20s`, `3h 12m`, `2d
+/// 4h`.
 pub(crate) fn span(ms: i64) -> String {
     let ms = ms.max(0);
     let secs = ms / 1000;

@@ -1,4 +1,5 @@
-//! Why a run waits, was skipped or gave up, or why a job did not run at a time: one paragraph.
+//! One paragraph on why a run waits, was skipped or gave up, or why a job did not run at a given
+//! time.
 
 use super::when::{self, Viewer};
 use crate::core::ended::HowItEnded;
@@ -13,7 +14,7 @@ use crate::store::{AttemptRow, Downtime, RunRow};
 
 const DISABLED: &str = "it is not enabled, so no occurrence is planned";
 
-/// The answer to a question about a run, or about the job of this name.
+/// Answers a question about a run, or about the job with this name.
 pub(crate) fn paragraph(explanation: &Explanation, name: &str, viewer: &Viewer) -> String {
     match explanation {
         Explanation::Runs { runs, idle } => {
@@ -73,7 +74,7 @@ impl Viewer {
         parts.join("; ")
     }
 
-    /// What is in its way, how many are ahead of it, and what its rate allows.
+    /// Describes its obstacles, the number of runs ahead of it, and its rate limit.
     fn in_the_way(&self, waits: &Waits) -> Vec<String> {
         let is_rate = |obstacle: &&Obstacle| matches!(obstacle, Obstacle::Rate(_));
         let (rate, others): (Vec<_>, Vec<_>) = waits.obstacles.iter().partition(is_rate);
