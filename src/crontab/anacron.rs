@@ -1,8 +1,8 @@
 //! Lines of /etc/anacrontab: period, delay, identifier, command (anacrontab(5)).
 //!
-//! anacron starts once in the morning, or when the machine comes up, runs what is a period old, and
-//! waits so many minutes before each job. Here a job has a time of the day at which that begins
-//! plus its delay, and `catch_up = "last"` for the rest.
+//! anacron starts in the morning, or when the machine boots, runs each job whose period has passed,
+//! and waits for the job's delay. An imported job gets that time of day plus its delay, and
+//! `catch_up = "last"`.
 
 /// A line that starts a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,14 +13,14 @@ pub(super) struct Line {
     pub(super) id: String,
     /// The command.
     pub(super) command: String,
-    /// A word about what is not the same.
+    /// A note about differences.
     pub(super) remark: Option<String>,
 }
 
-/// The hour in which Debian's anacron is started.
+/// The hour in which Debian starts anacron.
 pub(super) const START_HOUR: u32 = 7;
 
-/// Reads a line that is no variable. Errs with the reason why there is no job for it.
+/// Parses a line that does not set a variable. Errs with the reason why it cannot become a job.
 pub(super) fn read(text: &str, start_hour: u32) -> Result<Line, String> {
     let mut rest = text;
     let mut words = [""; 3];

@@ -1,4 +1,4 @@
-//! What cron started beside what the jobs' schedules say, by user, command and minute.
+//! Compares cron's starts with the jobs' schedules, by user, command and minute.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,18 +13,18 @@ use crate::core::time::Wall;
 pub(crate) enum Due {
     /// At these minutes, in order: those of the time of the log, and one minute before it.
     At(Vec<Wall>),
-    /// No schedule tells, or it makes no difference: `@reboot`, and what does nothing.
+    /// At any time: `@reboot`, and lines that do nothing.
     AnyTime,
 }
 
-/// An imported line, and when its job is due.
+/// An imported line with the times of its job.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected<'a> {
     /// The line.
     pub(crate) line: &'a Imported,
-    /// Whose it is.
+    /// The user.
     pub(crate) user: &'a str,
-    /// When.
+    /// The times.
     pub(crate) due: Due,
 }
 
@@ -33,28 +33,28 @@ pub(crate) struct Expected<'a> {
 pub(crate) struct Lone {
     /// The minute; for cron the time of the record.
     pub(crate) at: Wall,
-    /// Whose.
+    /// The user.
     pub(crate) user: String,
-    /// The command, as cron prints it.
+    /// The command in cron's form.
     pub(crate) command: String,
-    /// The job, where one is known.
+    /// The job, if known.
     pub(crate) job: Option<String>,
 }
 
-/// What was found.
+/// The result of the comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Comparison {
-    /// Starts of both.
+    /// Starts on both sides.
     pub(crate) both: u64,
     /// Starts of lines that may be started at any time.
     pub(crate) apart: u64,
-    /// What cron started only.
+    /// Starts only by cron.
     pub(crate) only_cron: Vec<Lone>,
-    /// What jobctl would have started only.
+    /// Starts only by jobctl.
     pub(crate) only_jobctl: Vec<Lone>,
 }
 
-/// The minutes that a log speaks for, in minutes since the epoch, both ends part of it.
+/// The minutes that a log covers, in minutes since the epoch, including both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Covered {
     /// The first.
@@ -63,11 +63,11 @@ pub(crate) struct Covered {
     pub(crate) last: i64,
 }
 
-/// Cron starts its jobs in the first seconds of a minute: a log that begins later in it does not
-/// speak for it.
+/// Cron starts its jobs in the first seconds of a minute: a log that begins later does not cover
+/// that minute.
 const PROMPT_SECS: i64 = 5;
 
-/// The minutes that records speak for; none if there is no record. It may end before it begins.
+/// Returns the minutes that records cover; `None` without records. It may end before it begins.
 pub(crate) fn covered(records: &Records) -> Option<Covered> {
     let (first, last) = records.covered?;
     let minute = |at: Wall| at.secs().div_euclid(60);
@@ -79,8 +79,8 @@ pub(crate) fn covered(records: &Records) -> Option<Covered> {
     })
 }
 
-/// Compares. `expected` also holds minutes just outside of `covered`: they explain a start, and are
-/// never missing.
+/// Compares. `expected` also has minutes just outside of `covered`, which can explain a start but
+/// never count as missing.
 pub(crate) fn compare(
     records: &Records,
     expected: &[Expected<'_>],
@@ -115,7 +115,7 @@ pub(crate) fn compare(
     found
 }
 
-/// Minutes of lines that no start was found for yet.
+/// Minutes of lines that have no matching start yet.
 struct Waiting<'a> {
     lines: Vec<Line<'a>>,
     /// Lines by user and each form of their command.
@@ -149,7 +149,7 @@ impl<'a> Waiting<'a> {
         Self { lines, known }
     }
 
-    /// The lines whose command a start may be.
+    /// Returns the lines whose command a start may be.
     fn candidates(&self, start: &Start) -> Vec<usize> {
         let Some(of_user) = self.known.get(start.user.as_str()) else {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! From crontabs to a jobfile that loads: names for the jobs, and what does not load kept as
+//! Converts crontabs into a jobfile that loads: names the jobs, and keeps lines that do not load as
 //! comments.
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,8 +9,8 @@ use super::reader::Reader;
 use super::{Import, Note, Request, Tools, Unknown, modern, switch_off, write};
 use crate::core::noun::count;
 
-/// Makes a jobfile of crontabs. It loads, and each line that starts a command is a job of it or
-/// among the unknown ones.
+/// Makes a jobfile from crontabs. It loads, and each line that starts a command is either a job in
+/// it or among the unknown lines.
 pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     let mut reader = Reader::new(request, tools);
     for (index, source) in request.sources.iter().enumerate() {
@@ -34,7 +34,7 @@ pub(crate) fn import(request: &Request, tools: Tools<'_>) -> Import {
     Import { text, jobs, idle, unknown, notes, switch_off }
 }
 
-/// Writes keys for programs where that is wanted, else says where it could.
+/// Replaces programs by keys if requested, else notes where it could.
 fn modernise(items: &mut [Item], request: &Request, tools: Tools<'_>) -> Option<Note> {
     let jobs = match request.is_modern {
         true => modern::apply(items, tools),
@@ -59,7 +59,7 @@ fn head(request: &Request) -> String {
 
 fn give_names(items: &mut [Item]) {
     let mut names = Names::default();
-    // What is switched off takes no name from its successor.
+    // A disabled line must not take the name of its successor.
     for is_off in [false, true] {
         for item in items.iter_mut() {
             if let Item::Job(draft) = item
@@ -71,7 +71,7 @@ fn give_names(items: &mut [Item]) {
     }
 }
 
-/// Writes the jobfile, and takes jobs out of it until it loads.
+/// Writes the jobfile, removing jobs until it loads.
 fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
     loop {
         let written = write::jobfile(items, head);
@@ -107,7 +107,7 @@ fn settle(items: &mut [Item], head: &str, tools: Tools<'_>) -> String {
     }
 }
 
-/// Keeps the jobs that do not load by themselves, or all if each of them does.
+/// Turns the jobs that do not load individually into comments, or all jobs if each of them loads.
 fn keep_unnamed(items: &mut [Item], whole: &str, tools: Tools<'_>) {
     let reason = |item: &Item| {
         let Item::Job(_) = item else { return None };
@@ -125,7 +125,7 @@ fn count_jobs(items: &[Item]) -> usize {
     items.iter().filter(|item| matches!(item, Item::Job(_))).count()
 }
 
-/// Keeps a job's line as a comment where there is a reason.
+/// Turns a job into a comment if there is a reason.
 fn keep(item: Option<&mut Item>, reason: impl Fn(&Draft) -> Option<String>) {
     let Some(item) = item else { return };
     if let Item::Job(draft) = item

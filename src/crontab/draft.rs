@@ -1,11 +1,11 @@
-//! What crontabs are read into and jobfiles are written from: jobs and comments, in their order.
+//! The intermediate form between crontabs and jobfiles: jobs and comments in their order.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Imported, Starter, Unknown};
 
-/// What a command is.
+/// The kind of a command.
 #[derive(Clone, Debug)]
 pub(super) enum Action {
     /// Text for a shell.
@@ -14,16 +14,16 @@ pub(super) enum Action {
     Script(String),
 }
 
-/// A job as far as it is made.
+/// A job while it is being made.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    /// Which of the crontabs it is from.
+    /// The index of its crontab.
     pub(super) source: usize,
-    /// The name it would like to have.
+    /// Its preferred name.
     pub(super) base: String,
     /// Its line.
     pub(super) line: String,
-    /// Where it comes from, and its name.
+    /// The crontab and its name.
     pub(super) imported: Imported,
     /// `schedule`.
     pub(super) schedule: String,
@@ -39,15 +39,15 @@ pub(super) struct Draft {
     pub(super) cwd: Option<String>,
     /// `mailto`.
     pub(super) mailto: Option<String>,
-    /// Whether it sends no mail of what it prints, although it has an address.
+    /// Whether it does not mail its output although it has an address.
     pub(super) is_quiet: bool,
     /// `mail_from`.
     pub(super) mail_from: Option<String>,
     /// `jitter`.
     pub(super) jitter: Option<String>,
-    /// Further keys, each with its value as it is written.
+    /// Other keys, each with the text of its value.
     pub(super) keys: Vec<(&'static str, String)>,
-    /// What stands above it, besides the comments of the crontab.
+    /// The remarks above it, besides the crontab's comments.
     pub(super) remarks: Vec<String>,
 }
 
@@ -63,10 +63,10 @@ impl Draft {
 pub(super) enum Item {
     /// A comment, with its `#`.
     Comment(String),
-    /// What stands above belongs to no job below.
+    /// The end of comments that belong to no job.
     Break,
     /// A job.
     Job(Box<Draft>),
-    /// A line that no job was made of.
+    /// A line that became no job.
     Kept(Unknown),
 }

@@ -1,8 +1,8 @@
 //! Environment lines of a crontab (load_env of Vixie's env.c).
 
-/// Reads a line as `NAME = value`; none if cron takes it for something else.
+/// Parses a line as `NAME = value`; `None` if cron reads it as something else.
 ///
-/// `NAME=` with nothing behind it is an empty value for cronie; Debian's cron refuses it, see
+/// `NAME=` without a value is an empty value for cronie; Debian's cron refuses it, see
 /// [`is_bare`].
 pub(super) fn read(line: &str) -> Option<(String, String)> {
     let (name, rest) = name(line)?;
@@ -21,7 +21,7 @@ pub(super) fn read(line: &str) -> Option<(String, String)> {
     Some((name.to_owned(), unquote(value).to_owned()))
 }
 
-/// Whether nothing stands behind `=`.
+/// Returns whether nothing follows `=`.
 pub(super) fn is_bare(line: &str) -> bool {
     line.trim_end_matches(is_space).ends_with('=')
 }

@@ -1,28 +1,28 @@
 //! The five fields as cron reads them (get_list, get_range and get_number of Vixie's entry.c, as in
 //! Debian's cron 3.0pl1), and the expression that means the same to jobctl.
 //!
-//! Vixie's reader is forgiving where jobctl's is not: what follows an element without a comma is
-//! passed over, and a range that ends before it begins is empty.
+//! Vixie's reader accepts more than jobctl's: it ignores text after an element without a comma, and
+//! a range that ends before it begins is empty.
 
 use crate::core::schedule::{HashSeed, Schedule};
 
-/// Longer fields are written anew from their values.
+/// Longer fields are rewritten from their values.
 const FIELD_BYTES_MAX: usize = 200;
 
-/// No `H` comes from a crontab.
+/// The seed of `H`, which crontabs do not use.
 const SEED: HashSeed<'static> = HashSeed { seed: "", job: "" };
 
-/// What five fields mean to cron.
+/// The meaning of five fields to cron.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
     /// An expression for jobctl.
     Fires {
         /// The expression.
         text: String,
-        /// The fields that had to be written anew, as they were and as they are.
+        /// The fields that had to be rewritten, before and after.
         rewritten: Vec<(String, String)>,
     },
-    /// Cron accepts it, and it never comes true; what was probably meant, if jobctl can tell.
+    /// Cron accepts it but never runs it; with the probable intention, if jobctl can tell.
     Never(Option<String>),
 }
 
@@ -54,14 +54,14 @@ const KINDS: [Kind; 5] = [
     },
 ];
 
-/// A field as cron has it in memory.
+/// A field in cron's representation.
 struct Set {
     bits: u64,
     /// Whether the first character is `*`.
     is_starred: bool,
-    /// What the first element adds, if it is `*` or `*/S`.
+    /// The values of the first element, if it is `*` or `*/S`.
     star_step: u32,
-    /// Whether jobctl reads the same text the same way.
+    /// Whether jobctl reads the text in the same way.
     is_strict: bool,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn read(fields: &[&str; 5]) -> Result<Fields, String> {
     }
 }
 
-/// What an expression that cron never runs probably means.
+/// Returns the probable intention of an expression that cron never runs.
 fn meant(text: &str) -> Option<String> {
     match Schedule::parse(text, SEED) {
         Ok(_) => Some("jobctl would run it".to_owned()),
@@ -102,8 +102,8 @@ fn meant(text: &str) -> Option<String> {
     }
 }
 
-/// An empty day field beside another one that is restricted leaves that one alone; any other empty
-/// field never comes true.
+/// An empty day field next to a restricted one leaves only that one; any other empty field never
+/// matches.
 fn rescue_empty_days(sets: &[Set], written: &mut [String]) -> bool {
     let [minute, hour, month_day, month, weekday] = sets else {
         return false;
@@ -123,7 +123,7 @@ fn rescue_empty_days(sets: &[Set], written: &mut [String]) -> bool {
 }
 
 impl Set {
-    /// The field with the same values, starred or not as it was.
+    /// Rewrites the field with the same values, keeping its star.
     fn write(&self, kind: &Kind) -> String {
         let mut items = Vec::new();
         let mut left = self.bits;
@@ -153,14 +153,14 @@ impl Set {
     }
 }
 
-/// The values from `first` to `last`, both within a field's bounds; none if it ends before it
-/// begins.
+/// Returns the values from `first` to `last`, both within a field's bounds; none if it ends before
+/// it begins.
 fn span(first: u32, last: u32, step: u32) -> u64 {
     let step = usize::try_from(step.clamp(1, 64)).unwrap_or(64);
     (first..=last).step_by(step).fold(0, |set, value| set | 1 << value)
 }
 
-/// Goes through one field.
+/// Parses one field.
 struct Reader<'a> {
     kind: &'a Kind,
     text: &'a str,
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
                 clip(self.text)
             ));
         }
-        // Skip_Nonblanks: cron passes over the rest.
+        // Skip_Nonblanks: cron ignores the rest.
         self.set.is_strict &= self.at == self.text.len();
         Ok(self.set)
     }
@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The beginning of a long text.
+/// Shortens a long text to its beginning.
 fn clip(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),

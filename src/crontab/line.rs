@@ -1,14 +1,14 @@
-//! One line of a crontab: what cron takes it for (load_user, load_env and load_entry of Vixie's
-//! cron, with what cronie adds).
+//! Parses one line of a crontab like cron (load_user, load_env and load_entry of Vixie's cron, with
+//! cronie's additions).
 
 use super::env;
 use super::fields::{self, Fields};
 use crate::core::noun::count;
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// Nothing.
+    /// An empty line.
     Blank,
     /// A comment, with its `#`.
     Comment(String),
@@ -18,19 +18,19 @@ pub(super) enum Line {
         name: String,
         /// Its value.
         value: String,
-        /// A word about how it stands there.
+        /// A note about its syntax.
         remark: Option<String>,
     },
     /// A line that starts a command.
     Entry(Entry),
-    /// What cron refuses, or what has no equal here, and why.
+    /// A line that cron refuses or that has no equivalent, and why.
     Bad(String),
 }
 
 /// A line that starts a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The schedule as it stands there.
+    /// The schedule as written.
     pub(super) written: String,
     /// The schedule for jobctl.
     pub(super) schedule: String,
@@ -38,7 +38,7 @@ pub(super) struct Entry {
     pub(super) user: Option<String>,
     /// The rest of the line.
     pub(super) rest: String,
-    /// Words about how cron reads it.
+    /// Notes about how cron reads it.
     pub(super) remarks: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Entry {
 const MACROS: [&str; 8] =
     ["@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 
-/// Reads a line without its line feed and carriage return.
+/// Parses a line without its line feed and carriage return.
 pub(super) fn read(bytes: &[u8], has_user: bool) -> Line {
     let bytes = trim_start(bytes);
     match bytes.first() {
@@ -120,11 +120,11 @@ fn entry(text: &str, has_user: bool) -> Result<Entry, String> {
     }
 }
 
-/// Begins of commands in comments that explain the fields.
+/// How commands begin in comments that explain the fields.
 const LEGENDS: [&str; 5] =
     ["command to ", "user-name ", "<command", "/path/to/", "tar -zcf /var/backups/home.tgz /home/"];
 
-/// Reads a comment as a line that was commented out; none if it is more likely prose.
+/// Parses a comment as a line that was commented out; `None` if it is more likely prose.
 pub(super) fn commented_out(comment: &str, has_user: bool) -> Option<Entry> {
     let text = comment.trim_start_matches(['#', ' ', '\t']);
     let Ok(entry) = entry(text, has_user) else {
@@ -138,7 +138,7 @@ pub(super) fn commented_out(comment: &str, has_user: bool) -> Option<Entry> {
     (is_command && !is_legend && !text.contains('\0')).then_some(entry)
 }
 
-/// The schedule as written and for jobctl, and what follows it.
+/// Returns the schedule as written and for jobctl, and the rest of the line.
 fn schedule<'a>(
     text: &'a str,
     remarks: &mut Vec<String>,
@@ -197,7 +197,7 @@ fn macro_of(name: &str) -> Result<String, String> {
     Err(format!("`{shown}` is not a macro of cron"))
 }
 
-/// The text up to the next blank or tab, and the rest.
+/// Splits a text at the next blank or tab.
 fn word(text: &str) -> (&str, &str) {
     text.split_at(text.find([' ', '\t']).unwrap_or(text.len()))
 }

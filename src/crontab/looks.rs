@@ -1,10 +1,10 @@
-//! What kind of file a crontab looks like: its content, where its path says nothing.
+//! Guesses the kind of a crontab by its content, if its path does not tell.
 
 use super::anacron;
 use super::line::{self, Line};
 
-/// Whether a file is anacron's table: each of its lines is one of anacrontab(5), and to cron none
-/// of them has five fields.
+/// Returns whether a file is anacron's table: each line is one of anacrontab(5), and none has five
+/// fields for cron.
 pub(crate) fn is_anacrontab(bytes: &[u8]) -> bool {
     let mut has_lines = false;
     for line in lines(bytes) {
@@ -20,8 +20,8 @@ pub(crate) fn is_anacrontab(bytes: &[u8]) -> bool {
     has_lines
 }
 
-/// The first word of each command of a user's crontab; a command of one word has none of a user's
-/// column.
+/// Returns the first word of each command of a user's crontab; a command of one word cannot have a
+/// user column.
 pub(crate) fn first_words(bytes: &[u8]) -> Vec<String> {
     let entries = lines(bytes).filter_map(|line| match line::read(line, false) {
         Line::Entry(entry) => Some(entry),

@@ -1,7 +1,6 @@
-//! Crontabs: what their lines mean to cron, the jobs that mean the same, and the way back.
+//! Crontabs: the meaning of their lines to cron, the import into equivalent jobs, and the export.
 //!
-//! Pure: texts come in and go out as text; who reads files and asks `crontab -l` is `cmd`. Knows
-//! `core` only.
+//! Pure: turns text into text; `cmd` reads files and calls `crontab -l`. Depends only on `core`.
 
 mod anacron;
 pub(crate) mod compare;

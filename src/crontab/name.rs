@@ -1,14 +1,14 @@
-//! Names of imported jobs, made from their commands: valid, unique, and the same at each import.
+//! Makes names for imported jobs from their commands: valid, unique, and the same in every import.
 
 use std::collections::HashMap;
 
-/// Names are cut to this, which leaves room for a number.
+/// The length to which names are cut, leaving room for a number.
 const LENGTH_MAX: usize = 48;
 
-/// Only this much of a command is looked at.
+/// How much of a command is read.
 const LOOK_MAX: usize = 4096;
 
-/// Words that say nothing about what a command is for.
+/// Words that do not tell what a command is for.
 const SKIPPED: &[&str] = &[
     "cd", "pushd", "test", "[", "[[", ":", "true", "false", "export", "set", "unset", "umask",
     "ulimit", ".", "source", "sleep", "command", "type", "which", "trap", "wait", "exit", "return",
@@ -16,13 +16,13 @@ const SKIPPED: &[&str] = &[
     "function", "local", "shift", "break", "continue", "]", "]]",
 ];
 
-/// Those of them that name nothing even where there is nothing else.
+/// Those that are not used as a name even if there is nothing else.
 const NAMELESS: &[&str] = &[
     "test", "[", "[[", ":", "fi", "done", "esac", "case", "for", "in", "select", "function", "]",
     "]]", "cd", "pushd", "umask", "ulimit", "export", "set",
 ];
 
-/// Words that stand before a command.
+/// Words that may precede a command.
 const KEYWORDS: &[&str] =
     &["if", "then", "else", "elif", "while", "until", "do", "!", "time", "exec", "builtin"];
 
@@ -51,7 +51,7 @@ const WRAPPERS: &[(&str, &str, usize)] = &[
     ("su", "s", 2),
 ];
 
-/// Programs whose first argument says what they do, and a word before it that does not.
+/// Programs whose first argument tells what they do, and a word before it to skip.
 const TOOLS: &[(&str, &str)] = &[
     ("rake", ""),
     ("rails", ""),
@@ -71,16 +71,16 @@ const INTERPRETERS: &[&str] = &[
     "lua", "tclsh",
 ];
 
-/// Endings of scripts, which names go without.
+/// Extensions of scripts, which are dropped from names.
 const ENDINGS: &[&str] =
     &[".sh", ".bash", ".py", ".pl", ".php", ".rb", ".js", ".mjs", ".lua", ".ksh", ".zsh"];
 
-/// Names that were given, in lower case, each with the number to be tried next.
+/// The assigned names in lower case, each with the next number to try.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<String, u32>);
 
 impl Names {
-    /// Makes a name like `base` that was not given before.
+    /// Makes a name like `base` that is not yet assigned.
     pub(super) fn unique(&mut self, base: &str) -> String {
         let key = base.to_ascii_lowercase();
         let mut name = base.to_owned();
@@ -95,26 +95,27 @@ impl Names {
     }
 }
 
-/// A name for the job of a command.
+/// Makes a name for the job of a command.
 pub(super) fn of_command(command: &str) -> String {
     let end = (0..=LOOK_MAX.min(command.len())).rfind(|end| command.is_char_boundary(*end));
     let command = command.get(..end.unwrap_or(0)).unwrap_or_default();
     valid(&program(command, 0).unwrap_or_default())
 }
 
-/// A name for the job of a script.
+/// Makes a name for the job of a script.
 pub(super) fn of_file(name: &str) -> String {
     valid(name)
 }
 
-/// The program that matters.
+/// Returns the relevant program.
 fn program(command: &str, depth: u8) -> Option<String> {
     let parts = simple_commands(command);
     let found = parts.iter().find_map(|words| named(words, depth));
     found.or_else(|| parts.iter().find_map(|words| named_at_worst(words)))
 }
 
-/// The first word, where no simple command is worth a name: what `.` reads, else a builtin.
+/// Returns the first word if no simple command gives a name: the file that `.` reads, else a
+/// builtin.
 fn named_at_worst(words: &[String]) -> Option<String> {
     let is_name = |word: &&String| !is_assignment(word) && !KEYWORDS.contains(&word.as_str());
     let mut words = words.iter().filter(is_name);
@@ -125,7 +126,7 @@ fn named_at_worst(words: &[String]) -> Option<String> {
     }
 }
 
-/// What one simple command is for; none if that is not worth a name.
+/// Returns the name that one simple command gives, if any.
 fn named(words: &[String], depth: u8) -> Option<String> {
     let mut words = words;
     loop {
@@ -150,7 +151,7 @@ fn named(words: &[String], depth: u8) -> Option<String> {
     }
 }
 
-/// A program together with what it is told to do, where that says more.
+/// Returns a program with its subcommand, if that tells more.
 fn of_tool(base: &str, words: &[String]) -> String {
     if base == "run-parts" {
         let directory = words.iter().rfind(|word| !word.starts_with('-'));
@@ -167,7 +168,7 @@ fn of_tool(base: &str, words: &[String]) -> String {
     }
 }
 
-/// What stands behind the options of a program that runs another one.
+/// Returns the words after the options of a program that runs another one.
 enum Wrapped<'a> {
     Words(&'a [String]),
     Text(&'a str),
@@ -195,7 +196,7 @@ fn after_options<'a>(words: &'a [String], with_value: &str, positional: usize) -
     Wrapped::Words(words.get(index..).unwrap_or_default())
 }
 
-/// The script that an interpreter is given.
+/// Returns the script of an interpreter.
 fn script(interpreter: &str, words: &[String], depth: u8) -> Option<String> {
     let is_python = interpreter.starts_with("python");
     let mut words = words.iter();
@@ -234,8 +235,8 @@ fn basename(word: &str) -> &str {
     word.trim_end_matches('/').rsplit('/').next().unwrap_or(word)
 }
 
-/// The words of each simple command, as far as can be told without being a shell. Redirections are
-/// left out.
+/// Returns the words of each simple command, as far as one can tell without a shell, without
+/// redirections.
 fn simple_commands(command: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
@@ -261,7 +262,7 @@ fn simple_commands(command: &str) -> Vec<Vec<String>> {
                 commands.push(Vec::new());
             }
             (None, '<' | '>') => {
-                // A number before it is a descriptor; what follows is a file.
+                // A number before it is a descriptor, and a file follows.
                 word = word.filter(|word| !word.chars().all(|c| c.is_ascii_digit()));
                 end_word(&mut commands, &mut word);
                 while chars.next_if(|next| matches!(next, '>' | '&' | ' ')).is_some() {}
@@ -278,7 +279,7 @@ fn simple_commands(command: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// Passes over what stands in `$(...)`.
+/// Skips `$(...)`.
 fn skip_substitution(chars: &mut impl Iterator<Item = char>) {
     let mut depth = 1;
     for char in chars {
@@ -299,7 +300,7 @@ fn end_word(commands: &mut [Vec<String>], word: &mut Option<String>) {
     }
 }
 
-/// What remains of a text as a name that no lock's file can have (`lock-x`, `a.3`).
+/// Reduces a text to a valid name that no lock's file can have (`lock-x`, `a.3`).
 fn valid(text: &str) -> String {
     let text = ENDINGS.iter().find_map(|ending| text.strip_suffix(ending)).unwrap_or(text);
     let mut name = String::new();

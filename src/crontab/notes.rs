@@ -1,5 +1,4 @@
-//! What an import says beside the jobfile: what changes its meaning, and what cron would make of
-//! it.
+//! The notes of an import besides the jobfile: changes of meaning, and cron's own behaviour.
 
 use super::draft::Item;
 use super::reader::Reader;
@@ -10,19 +9,19 @@ use crate::core::noun::count;
 const DEBIAN_COMMAND_MAX: usize = 998;
 
 impl Reader<'_> {
-    /// Notes something about a line, or the whole crontab.
+    /// Adds a note about a line or the whole crontab.
     pub(super) fn note(&mut self, line: Option<u32>, text: &str) {
         self.notes.push(Note { file: self.file.to_owned(), line, text: text.to_owned() });
     }
 
-    /// Notes something about this line, if there is something.
+    /// Adds a note about this line, if there is one.
     pub(super) fn note_some(&mut self, text: Option<String>) {
         if let Some(text) = text {
             self.note(Some(self.line), &text);
         }
     }
 
-    /// Notes what is not the same for a command.
+    /// Notes the differences for a command.
     pub(super) fn note_command(&mut self, rest: &str, command: &str, stdin: &str) {
         let line = Some(self.line);
         if percent::is_mistaken(command, stdin) {
@@ -65,7 +64,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Debian's cron is all or nothing.
+    /// Notes that Debian's cron ignores a whole crontab with an error.
     pub(super) fn note_refused(&mut self, first: usize) {
         let refused = self.items.iter().skip(first).find_map(|item| match item {
             Item::Kept(unknown) if !unknown.reason.contains("never runs it") => Some(unknown.line),
@@ -79,7 +78,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is not about one crontab alone.
+    /// Adds the notes that are not about a single crontab.
     pub(super) fn note_all(&mut self) {
         self.file = "";
         if self.without_mail > 0 {
@@ -107,7 +106,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes directories whose scripts nothing runs.
+    /// Notes directories whose scripts are not run by any line.
     pub(super) fn note_idle_directories(&mut self) {
         for directory in &self.request.directories {
             if !self.run.contains(directory.path.as_str()) && !directory.scripts.is_empty() {

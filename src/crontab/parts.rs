@@ -1,23 +1,23 @@
-//! Lines that run the scripts of a directory: `run-parts /etc/cron.daily`, also behind Debian's
-//! test for anacron.
+//! Recognizes lines that run the scripts of a directory: `run-parts /etc/cron.daily`, also after
+//! Debian's test for anacron.
 
-/// A line that does nothing but run the scripts of a directory.
+/// A line that only runs the scripts of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     /// The directory.
     pub(super) directory: String,
-    /// It does so only where there is no anacron.
+    /// Whether it only does so if anacron is not installed.
     pub(super) is_guarded: bool,
-    /// Where the scripts start.
+    /// The working directory of the scripts.
     pub(super) cwd: Option<String>,
     /// Whether they run under nice(1).
     pub(super) is_nice: bool,
 }
 
-/// Options of run-parts(8) that change neither which scripts run nor how.
+/// Options of run-parts(8) that affect neither which scripts run nor how.
 const OPTIONS: &[&str] = &["--report", "-v", "--verbose", "--new-session", "-r"];
 
-/// Reads a command; none if it does anything besides.
+/// Parses a command; `None` if it does anything else.
 pub(super) fn read(command: &str) -> Option<Parts> {
     if command.len() > 500 || command.contains(['\'', '"', '\\', '$', '`']) {
         return None;
@@ -62,7 +62,7 @@ pub(super) fn read(command: &str) -> Option<Parts> {
     })
 }
 
-/// Takes `test -x /usr/sbin/anacron ||` away.
+/// Strips `test -x /usr/sbin/anacron ||`.
 fn take_guard(words: &mut Vec<&str>) -> bool {
     let length = match words.as_slice() {
         ["test", "-x", "/usr/sbin/anacron", "||", ..] => 4,

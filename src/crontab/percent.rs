@@ -1,7 +1,7 @@
-//! The rest of a crontab's line: where `%` ends the command and begins its standard input
-//! (child_process of do_command.c).
+//! Splits the rest of a crontab's line at `%` into command and standard input (child_process of
+//! do_command.c).
 
-/// Takes command and standard input apart, as Debian's cron 3.0pl1 does.
+/// Separates command and standard input like Debian's cron 3.0pl1.
 ///
 /// The first `%` ends the command, `\%` is `%` and `\\` is `\` in it. In the standard input `%` is
 /// a line feed and `\%` is `%`; a line feed is added to a last line that has none.
@@ -26,13 +26,13 @@ pub(super) fn split(rest: &str) -> (String, String) {
     (command, stdin(input))
 }
 
-/// Whether a `%` ended the command where it was hardly meant to: within quotes or parentheses, or in
+/// Returns whether a `%` probably ended the command by mistake: within quotes or parentheses, or in
 /// the format of `date`.
 pub(super) fn is_mistaken(command: &str, stdin: &str) -> bool {
     !stdin.is_empty() && (command.ends_with('+') || is_open(command))
 }
 
-/// Whether a quote or parenthesis of a shell's text is not closed.
+/// Returns whether a shell text has an unclosed quote or parenthesis.
 fn is_open(command: &str) -> bool {
     let (mut quote, mut depth, mut backticks) = (None, 0_i32, 0);
     let mut chars = command.chars();

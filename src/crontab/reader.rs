@@ -1,5 +1,5 @@
-//! Goes through crontabs line by line: what an environment line says to the lines after it, and
-//! which scripts a line runs.
+//! Reads crontabs line by line: applies environment lines to the lines after them, and expands
+//! lines that run the scripts of a directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -10,14 +10,14 @@ use super::parts::{self, Parts};
 use super::{Directory, Imported, Kind, Note, Request, Source, Starter, Tools, Unknown};
 use super::{anacron, name, percent, write};
 
-/// A jobfile may have so many jobs.
+/// The maximum number of jobs in a jobfile.
 const JOBS_MAX: usize = 10_000;
-/// A job may have so many variables.
+/// The maximum number of variables of a job.
 const VARIABLES_MAX: usize = 1000;
 /// cronie's and anacron's limit of `RANDOM_DELAY`, in minutes: a day.
 const RANDOM_DELAY_MAX: u32 = 24 * 60;
 
-/// What environment lines have said so far in a crontab.
+/// The environment lines of a crontab so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings {
     /// Variables.
@@ -27,38 +27,38 @@ pub(super) struct Surroundings {
     start_hour: Option<u32>,
 }
 
-/// Goes through the crontabs.
+/// The reader of the crontabs.
 pub(super) struct Reader<'a> {
-    /// What is imported.
+    /// The import options.
     pub(super) request: &'a Request,
     tools: Tools<'a>,
     /// The pieces of the jobfile.
     pub(super) items: Vec<Item>,
-    /// What is to be said.
+    /// The notes for the user.
     pub(super) notes: Vec<Note>,
     /// Lines of cron that do nothing.
     pub(super) idle: Vec<Imported>,
-    /// Directories whose scripts a line runs.
+    /// Directories whose scripts some line runs.
     pub(super) run: BTreeSet<&'a str>,
     source: usize,
-    /// The crontab, as it is called in messages.
+    /// The name of the crontab in messages.
     pub(super) file: &'a str,
-    /// How its lines are read.
+    /// The format of its lines.
     pub(super) kind: &'a Kind,
     /// The line, from 1.
     pub(super) line: u32,
-    /// What the lines before it have said.
+    /// The environment from the lines before it.
     pub(super) now: Surroundings,
-    /// Jobs so far.
+    /// The number of jobs so far.
     pub(super) jobs: usize,
-    /// Those of them without MAILTO.
+    /// The number of those without MAILTO.
     pub(super) without_mail: usize,
-    /// Those of them with an address.
+    /// The number of those with an address.
     pub(super) with_mail: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader that has read nothing yet.
+    /// Makes a reader at its start.
     pub(super) fn new(request: &'a Request, tools: Tools<'a>) -> Self {
         Self {
             request,
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// A comment, or a line that was commented out.
+    /// Reads a comment, or a line that was commented out.
     fn comment(&mut self, bytes: &[u8], text: String) {
         let off = line::commented_out(&text, *self.kind == Kind::System);
         let Some(entry) = off.filter(|_| self.is_full().is_none()) else {
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// The command of a line and its job, which lacks name and action.
+    /// Returns the command of a line and its job, without name and action.
     fn job(&self, bytes: &[u8], entry: &Entry) -> (String, Draft) {
         let (command, stdin) = percent::split(entry.rest.trim_start_matches([' ', '\t']));
         let user = entry.user.clone().or_else(|| match self.kind {
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
         (command, draft)
     }
 
-    /// Why there can be no further job.
+    /// Returns why no further job is possible.
     fn is_full(&self) -> Option<String> {
         if self.now.env.len() > VARIABLES_MAX {
             return Some(format!("more than {VARIABLES_MAX} variables apply to it"));
@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
         (self.jobs >= JOBS_MAX).then(|| format!("a jobfile has at most {JOBS_MAX} jobs"))
     }
 
-    /// What a line has from the lines before it.
+    /// Applies the environment of the lines before to a job.
     fn draft(&self, bytes: &[u8], schedule: &str, rest: &str) -> Draft {
         let env = Rc::clone(&self.now.env);
         let shell = env.get("SHELL").cloned().unwrap_or_default();
@@ -348,7 +348,7 @@ impl<'a> Reader<'a> {
         directories.find(|directory| directory.path == parts.directory)
     }
 
-    /// The scripts of a directory, instead of the line that runs them.
+    /// Adds the scripts of a directory, instead of the line that runs them.
     fn scripts(&mut self, parts: &Parts, directory: &'a Directory, line: Draft) {
         let place = format!("({}:{})", self.file, self.line);
         if parts.is_guarded && self.request.has_anacron {

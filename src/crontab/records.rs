@@ -1,8 +1,8 @@
 //! Cron's own records of what it started: `(root) CMD (command)`, in the formats that system logs
 //! have.
 //!
-//! Pure: takes lines, the zone of local times, and now. What is no record of cron is passed over;
-//! every line with a time tells how far the log reaches.
+//! Pure: takes lines, the zone of local times, and the current time. Ignores lines that are not
+//! cron's, except that any line with a time extends the range of the log.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -16,15 +16,15 @@ use crate::core::time::Wall;
 pub(crate) struct Start {
     /// When the line was written.
     pub(crate) at: Wall,
-    /// For whom.
+    /// The user.
     pub(crate) user: String,
-    /// The command as [`printed`] shows it.
+    /// The command in the form of [`printed`].
     pub(crate) command: String,
     /// Whether the end of the command is missing.
     pub(crate) is_cut: bool,
 }
 
-/// What a log says.
+/// The content of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Records {
     /// In the order of the log.
@@ -33,7 +33,7 @@ pub(crate) struct Records {
     pub(crate) covered: Option<(Wall, Wall)>,
 }
 
-/// When a line was written, as far as it says.
+/// The time of a line, as far as it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamp {
     /// With year and offset.
@@ -52,7 +52,7 @@ enum Stamp {
 /// User, command, and whether the end of the command is missing.
 type Said = (String, String, bool);
 
-/// A log that is being read, a line after another.
+/// A log that is being read line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     lines: Vec<(Stamp, Option<Said>)>,
@@ -60,7 +60,7 @@ pub(crate) struct Reader {
     turns: u32,
     /// The latest local time so far, as seconds in a leap year.
     high: i64,
-    /// Whether the clock has gone back, and has not come to it yet.
+    /// Whether the clock has gone back and has not reached that time again.
     is_again: bool,
     /// 29 February was seen after so many turns.
     leap_turns: Vec<u32>,
@@ -77,7 +77,7 @@ impl Reader {
         self.put(stamp, message_of(rest, is_5424).and_then(command_of));
     }
 
-    /// Takes a record whose time and program are known already.
+    /// Takes a record with a known time and program.
     pub(crate) fn record(&mut self, at: Wall, message: &str) {
         self.put(Stamp::Full(at), command_of(message));
     }
@@ -90,7 +90,7 @@ impl Reader {
         self.last = Some(stamp);
     }
 
-    /// The time in front of a line, and what follows it.
+    /// Splits the time off the beginning of a line.
     fn stamp<'l>(&mut self, line: &'l str) -> Option<(Stamp, &'l str)> {
         if line.starts_with(|c: char| c.is_ascii_digit()) {
             let (word, rest) = line.split_once(' ')?;
@@ -109,7 +109,7 @@ impl Reader {
         Some((self.local(in_leap_year, month, day), rest))
     }
 
-    /// Counts new years, and sees the clock go back.
+    /// Counts new years, and notices when the clock goes back.
     fn local(&mut self, in_leap_year: NaiveDateTime, month: u32, day: u32) -> Stamp {
         const DAY_SECS: i64 = 86_400;
         const SLACK_SECS: i64 = 120;
@@ -165,7 +165,7 @@ fn year_of(first: i64, turns: u32) -> i32 {
     i32::try_from(first + i64::from(turns)).unwrap_or(i32::MAX)
 }
 
-/// The instant of a stamp; none for a day that its year does not have.
+/// Returns the instant of a stamp; `None` for a day that its year does not have.
 fn instant(stamp: Stamp, first_year: i64, zone: &Zone) -> Option<Wall> {
     match stamp {
         Stamp::Full(at) => Some(at),
@@ -196,7 +196,7 @@ fn without_priority(line: &str) -> (&str, bool) {
     }
 }
 
-/// What cron said, if it is cron who speaks; `rest` begins with the host.
+/// Returns the message, if it is from cron; `rest` begins with the host.
 fn message_of(rest: &str, is_5424: bool) -> Option<&str> {
     let (_, rest) = rest.split_once(' ')?;
     if is_5424 {

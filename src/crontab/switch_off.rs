@@ -1,11 +1,11 @@
-//! The shell commands that comment out exactly the lines that were imported.
+//! Makes the shell commands that comment out exactly the imported lines.
 
 use std::collections::BTreeSet;
 
 use super::Off;
 use crate::core::shell;
 
-/// The command for the lines of one crontab; none if there are none.
+/// Makes the command for the lines of one crontab; `None` without lines.
 pub(super) fn command(off: &Off, lines: &BTreeSet<u32>) -> Option<String> {
     let hidden = match off {
         Off::Of { hidden, .. } => *hidden,
@@ -23,7 +23,7 @@ pub(super) fn command(off: &Off, lines: &BTreeSet<u32>) -> Option<String> {
     })
 }
 
-/// A script for sed(1); lines that follow one another are a range.
+/// Makes a script for sed(1); consecutive lines become a range.
 fn script(lines: impl Iterator<Item = u32>) -> Option<String> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for line in lines {
@@ -40,7 +40,7 @@ fn script(lines: impl Iterator<Item = u32>) -> Option<String> {
     (!commands.is_empty()).then(|| commands.join(";"))
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell.
 fn quoted(text: &str) -> String {
     let is_option = text.starts_with('-');
     shell::quote(text, |c| !is_option && (c.is_ascii_alphanumeric() || "/._-@+".contains(c)))

@@ -1,5 +1,5 @@
-//! The text of a jobfile: comments and tables in the order of the crontabs, what all jobs share in
-//! `[defaults]`.
+//! Writes a jobfile: comments and tables in the order of the crontabs, with the keys that all jobs
+//! share in `[defaults]`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -8,26 +8,26 @@ use std::hash::Hash;
 use super::draft::{Action, Draft, Item};
 use crate::core::escape::is_harmful;
 
-/// A jobfile may be this long.
+/// The limit of a jobfile in bytes.
 const SIZE_MAX: usize = 4 << 20;
-/// Comments are left out of a jobfile that has become this long.
+/// The length of a jobfile from which comments are omitted.
 const COMMENTS_UNTIL: usize = 3 << 20;
-/// A line that is kept as a comment is cut to this.
+/// The length to which a line that is kept as a comment is cut.
 const COMMENT_MAX: usize = 64 << 10;
 
 const OVERLAP: &str = "# As with cron, a job may overlap itself. You probably want `overlap = \"skip\"`, for a job \
      or here for all.";
 
-/// A jobfile, and the places among the items of jobs that it has no room for.
+/// A jobfile, and the indexes of jobs that do not fit into it.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// The text.
     pub(super) text: String,
-    /// Places of jobs that are not in it.
+    /// The indexes of jobs that are not in it.
     pub(super) left_out: Vec<usize>,
 }
 
-/// Writes a jobfile. The names of all jobs are given.
+/// Writes a jobfile. All jobs must have their names.
 pub(super) fn jobfile(items: &[Item], head: &str) -> Written {
     let shared = Shared::of(items);
     let mut out = Writer::default();
@@ -78,7 +78,7 @@ impl Writer {
         self.text.push('\n');
     }
 
-    /// Comments that do not stand above a job.
+    /// Writes comments that do not belong to a job.
     fn end_block(&mut self) {
         if !self.block.is_empty() {
             self.text.push('\n');
@@ -95,7 +95,7 @@ impl Writer {
     }
 }
 
-/// What all jobs have in common.
+/// The keys that all jobs share.
 #[derive(Default)]
 struct Shared<'a> {
     env: BTreeMap<&'a str, &'a str>,
@@ -135,7 +135,7 @@ impl<'a> Shared<'a> {
             shared.zone = keep(shared.zone, job.imported.zone.as_deref());
             shared.jitter = keep(shared.jitter, job.jitter.as_deref());
         }
-        // A job replaces a default that does not fit, but cannot be without it.
+        // A job can override a default but not remove it.
         for name in first.env.keys() {
             let values = || jobs().map(|job| job.env.get(name));
             if values().all(|value| value.is_some()) {
@@ -191,8 +191,8 @@ impl<'a> Shared<'a> {
             lines.extend(value.map(|value| format!("{name} = {}", string(value))));
         };
         add("stdin", Some(draft.stdin.as_str()).filter(|stdin| !stdin.is_empty()));
-        // Also root: a supervisor of somebody else has to refuse it, not to run it with other
-        // rights.
+        // This includes root: another user's supervisor has to refuse the job rather than run it
+        // with other rights.
         add("user", draft.imported.user.as_deref());
         add("timezone", draft.imported.zone.as_deref().filter(|zone| Some(*zone) != self.zone));
         add("cwd", draft.cwd.as_deref().filter(|cwd| Some(*cwd) != self.cwd));
@@ -211,7 +211,7 @@ impl<'a> Shared<'a> {
         lines.join("\n")
     }
 
-    /// Where its mail is not what all have.
+    /// Writes the keys about mail that differ from the defaults.
     fn mail(&self, draft: &Draft) -> Vec<String> {
         let mut lines = Vec::new();
         match (draft.mailto.as_deref(), self.mailto) {
@@ -230,7 +230,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// The value that most have; the first of those that as many have.
+/// Returns the most common value; the first one of a tie.
 fn most_common<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
     let mut counts: HashMap<T, (usize, Reverse<usize>)> = HashMap::new();
     for (index, value) in values.enumerate() {
@@ -248,11 +248,11 @@ fn variable(name: &str, value: &str) -> String {
 }
 
 fn mail_lines(mailto: &str) -> String {
-    // As cron, without holding mail back to send several together.
+    // Like cron, send each mail immediately.
     format!("mailto = {}\nmail_on = \"output\"\nhook_interval = \"0s\"", string(mailto))
 }
 
-/// A key of TOML.
+/// Writes a TOML key.
 fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.is_empty() && name.chars().all(is_bare) {
@@ -261,7 +261,7 @@ fn key(name: &str) -> String {
     basic(name)
 }
 
-/// A value of TOML, in the form that is read most easily.
+/// Writes a TOML value in its most readable form.
 pub(super) fn string(text: &str) -> String {
     let has_control = text.chars().any(|c| is_harmful(c) && !matches!(c, '\t' | '\n'));
     let is_plain = !text.contains(['"', '\\', '\n']);
@@ -275,7 +275,7 @@ pub(super) fn string(text: &str) -> String {
     if text.contains("'''") || text.ends_with('\'') {
         return basic(text);
     }
-    // A line feed behind the opening quotes is none of the text.
+    // TOML ignores a line feed right after the opening quotes.
     let newline = if has_lines { "\n" } else { "" };
     format!("'''{newline}{text}'''")
 }
@@ -301,8 +301,7 @@ fn basic(text: &str) -> String {
     out
 }
 
-/// A comment of TOML: one line without control characters, and without those that turn the order of
-/// what follows around.
+/// Writes a TOML comment: one line without control characters and bidirectional overrides.
 fn comment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,13 +1,13 @@
-//! The command of a job as the rest of a crontab's line.
+//! Writes the command of a job as the rest of a crontab's line.
 
 use super::{Export, Remarks, Variables};
 use crate::core::job::{CommandLine, EnvValue, Job};
 use crate::core::shell;
 
-/// Shells that know `export`, `cd` and `umask` as sh(1) does.
+/// Shells with the `export`, `cd` and `umask` of sh(1).
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "busybox"];
 
-/// The command with what must stand before it, `%` escaped, and its standard input behind it.
+/// Returns the command with its setup before it, `%` escaped, and its standard input after it.
 pub(super) fn text(
     export: &Export<'_>,
     common: &Variables<'_>,
@@ -48,8 +48,8 @@ pub(super) fn text(
     with_input(&command, policy.stdin.as_deref(), remarks)
 }
 
-/// Variables that all jobs have alike and a line of a crontab can say, but those that mean
-/// something to cron.
+/// Returns the variables that all jobs share and that an environment line can express, except those
+/// with a meaning for cron.
 pub(super) fn common<'a>(jobs: &[&'a Export<'a>]) -> Variables<'a> {
     const VALUE_MAX: usize = 900;
     let is_crons = |name: &str| {
@@ -82,7 +82,7 @@ pub(super) fn common<'a>(jobs: &[&'a Export<'a>]) -> Variables<'a> {
     variables.collect()
 }
 
-/// Whether an environment line above the command has given a variable its value.
+/// Returns whether an environment line above the command sets this variable.
 fn is_given(export: &Export<'_>, common: &Variables<'_>, name: &str, value: &str) -> bool {
     match name {
         "SHELL" => value == line_shell(export.job),
@@ -93,7 +93,7 @@ fn is_given(export: &Export<'_>, common: &Variables<'_>, name: &str, value: &str
     }
 }
 
-/// The shell that cron starts for a job.
+/// Returns the shell that cron starts for a job.
 pub(super) fn line_shell(job: &Job) -> &str {
     match (&job.command, &*job.policy.shell) {
         (CommandLine::Shell(_), [shell, flag]) if &**flag == "-c" => shell,
@@ -101,7 +101,7 @@ pub(super) fn line_shell(job: &Job) -> &str {
     }
 }
 
-/// What sets up the shell: umask, environment, working directory.
+/// Returns the setup in the shell: umask, environment, working directory.
 fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'_>) -> String {
     let job = export.job;
     let policy = &job.policy;
@@ -127,7 +127,7 @@ fn preamble(export: &Export<'_>, common: &Variables<'_>, remarks: &mut Remarks<'
     if let Some(dir) = &policy.cwd {
         text.push_str("cd ");
         text.push_str(&quote(dir));
-        // All of the command depends on it, also where it has several parts.
+        // All parts of the command depend on the setup.
         text.push_str(" || exit; ");
     }
     let shell = match &job.command {
@@ -149,7 +149,7 @@ fn format_umask(mask: u32) -> String {
     format!("umask {mask:03o}; ")
 }
 
-/// Escapes `%`, and puts the standard input behind the command (do_command.c: `%` is a line feed,
+/// Escapes `%` and appends the standard input to the command (do_command.c: `%` is a line feed,
 /// `\%` a percent sign).
 fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> String {
     if command.contains(['\n', '\0']) {
@@ -182,8 +182,8 @@ fn with_input(command: &str, stdin: Option<&str>, remarks: &mut Remarks<'_>) -> 
     text
 }
 
-/// A command as Debian's cron is to read it: `\%` is `%`, `\\` is `\`, and any other backslash is
-/// one.
+/// Escapes a command for Debian's cron: it reads `\%` as `%`, `\\` as `\`, and any other backslash
+/// as itself.
 fn escaped(command: &str) -> String {
     let mut text = String::with_capacity(command.len());
     let mut rest = command;
@@ -201,8 +201,8 @@ fn escaped(command: &str) -> String {
     text + rest
 }
 
-/// Whether an odd number of backslashes stands before a percent sign: cron would take the last one
-/// for its own.
+/// Returns whether an odd number of backslashes precedes a percent sign: cron would read the last
+/// one as an escape.
 fn has_odd_backslashes_before_percent(text: &str) -> bool {
     text.match_indices('%').any(|(at, _)| {
         let before = text[..at].bytes().rev();
@@ -210,17 +210,17 @@ fn has_odd_backslashes_before_percent(text: &str) -> bool {
     })
 }
 
-/// Words for a shell.
+/// Quotes words for a shell.
 fn quoted<'t>(words: impl IntoIterator<Item = &'t str>) -> String {
     words.into_iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-/// A word for a shell: as it is where nothing in it means anything, else in single quotes.
+/// Quotes a word for a shell: unchanged if it has no special characters, else in single quotes.
 fn quote(word: &str) -> String {
     shell::quote(word, |c| c.is_ascii_alphanumeric() || "/._-+:,@".contains(c))
 }
 
-/// The value of an environment line as cron reads it (load_env): in quotes where blanks or quotes
+/// Writes the value of an environment line for cron (load_env), in quotes if blanks or quotes
 /// matter.
 pub(super) fn value(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@".contains(&byte);

@@ -1,7 +1,7 @@
-//! The way back: jobs as lines of a crontab, and what a crontab cannot say of them.
+//! The export: jobs as lines of a crontab, and remarks on what a crontab cannot express.
 //!
-//! A line is written only if cron would start the same command at the same times; else it stands
-//! there as a comment.
+//! A line is active only if cron would start the same command at the same times; otherwise it is a
+//! comment.
 
 mod command;
 mod remarks;

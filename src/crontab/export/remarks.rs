@@ -1,10 +1,10 @@
-//! The keys of a job that a crontab has no word for.
+//! The keys of a job that a crontab cannot express.
 
 use super::{Remarks, mails_output};
 use crate::core::job::{ExpectEvery, Job, Leftovers, Overlap, Policy, RetryMax};
 use crate::core::schedule::Schedule;
 
-/// Lists what differs from what cron does.
+/// Lists the differences from cron.
 pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
     let policy = &*job.policy;
     if !policy.enabled {
@@ -45,10 +45,10 @@ pub(super) fn policy(job: &Job, remarks: &mut Remarks<'_>) {
     }
 }
 
-/// A key, whether it is not what cron does anyway, and what cron does.
+/// A key, whether it differs from cron, and what cron does.
 type Difference = (&'static str, bool, &'static str);
 
-/// How many run at once, and in which order.
+/// The keys about concurrency and order.
 fn places(policy: &Policy, default: &Policy) -> [Difference; 6] {
     [
         ("lock", policy.lock != default.lock, "cron has no locks; use flock(1)"),
@@ -60,7 +60,7 @@ fn places(policy: &Policy, default: &Policy) -> [Difference; 6] {
     ]
 }
 
-/// How a command is stopped, and what its end means.
+/// The keys about stopping a command and the meaning of its end.
 fn ends(policy: &Policy, default: &Policy) -> [Difference; 6] {
     [
         ("stop_signal", policy.stop_signal != default.stop_signal, "cron does not stop commands"),
@@ -72,7 +72,7 @@ fn ends(policy: &Policy, default: &Policy) -> [Difference; 6] {
     ]
 }
 
-/// When it may start besides, with what, and who gives it work.
+/// The keys about other starts, inputs and sources of items.
 fn surroundings(policy: &Policy, default: &Policy) -> [Difference; 9] {
     [
         (

@@ -1,4 +1,4 @@
-//! Schedules of a job as cron would have to read them.
+//! Writes the schedules of a job for cron.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use super::Remarks;
 use crate::core::job::Job;
 use crate::core::schedule::{Calendar, Schedule};
 
-/// The schedules, each as five fields or a macro. A job without one has `*` for its comment.
+/// Returns the schedules, each as five fields or a macro. A job without one gets `*` for its
+/// comment.
 pub(super) fn lines(job: &Job, remarks: &mut Remarks<'_>) -> Vec<String> {
     if job.schedules.is_empty() {
         remarks.refuse("schedule", "none: the job runs items from its queue");
@@ -29,7 +30,7 @@ pub(super) fn lines(job: &Job, remarks: &mut Remarks<'_>) -> Vec<String> {
         .collect()
 }
 
-/// `@every` where the period divides the hour or the day.
+/// Converts `@every` if the period divides the hour or the day.
 fn every(text: &str, period: Duration, remarks: &mut Remarks<'_>) -> String {
     let secs = period.as_secs();
     let minutes = secs / 60;
@@ -60,8 +61,7 @@ fn every(text: &str, period: Duration, remarks: &mut Remarks<'_>) -> String {
     }
 }
 
-/// Five fields. What jobctl reads as cron does stays as it is written; the rest is written out as
-/// lists.
+/// Converts five fields. A field that cron reads like jobctl is unchanged; others become lists.
 fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String {
     let words: Vec<&str> = text.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
     // A macro is one word.
@@ -79,7 +79,7 @@ fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String 
         }
         match word.split(',').next() {
             Some(_) if is_crons(index, word, sets[index]) => (*word).to_owned(),
-            // The star says more than its values (Vixie's rules for days and clock changes).
+            // A star means more than its values (Vixie's rules for days and clock changes).
             Some(first) if first.starts_with('*') => format!("{first},{}", list(sets[index])),
             Some(_) | None => list(sets[index]),
         }
@@ -87,7 +87,7 @@ fn fields(text: &str, calendar: &Calendar, remarks: &mut Remarks<'_>) -> String 
     fields.collect::<Vec<_>>().join(" ")
 }
 
-/// Whether cron reads a field as jobctl does.
+/// Returns whether cron reads a field like jobctl.
 fn is_crons(index: usize, word: &str, set: u64) -> bool {
     let mut words = ["*"; 5];
     words[index] = word;

@@ -1,7 +1,7 @@
-//! A shell's text in pieces, as far as they are certain: words, redirections and what stands
-//! between commands. Expands nothing.
+//! Splits a shell text into words, redirections and operators, as far as they are certain. Expands
+//! nothing.
 
-/// What a piece is.
+/// The kind of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A word, with its quotes.
@@ -14,29 +14,29 @@ pub(super) enum Kind {
     Pipe,
     /// `;`.
     Then,
-    /// `||`, `&`, parentheses: what makes a piece of the text depend on more than the one before.
+    /// `||`, `&`, parentheses: operators after which a part depends on more than the one before.
     Other,
 }
 
-/// A piece, and where it begins.
+/// A piece and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'t> {
-    /// What it is.
+    /// Its kind.
     pub(super) kind: Kind,
-    /// As it stands there.
+    /// Its text.
     pub(super) text: &'t str,
-    /// Its first byte.
+    /// The offset of its first byte.
     pub(super) start: usize,
 }
 
 impl<'t> Token<'t> {
-    /// The text of a word in which a shell finds nothing to expand.
+    /// Returns the text of a word without expansions.
     pub(super) fn plain(&self) -> Option<&'t str> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@+,-=".contains(c);
         (self.kind == Kind::Word && self.text.chars().all(is_plain)).then_some(self.text)
     }
 
-    /// The file that standard output goes to by a redirection, and whether it is appended there.
+    /// Returns the file that a redirection sends standard output to, and whether it appends.
     pub(super) fn output(&self) -> Option<(&'t str, bool)> {
         let text = self.text.strip_prefix('1').unwrap_or(self.text).strip_prefix('>')?;
         let appended = text.strip_prefix('>');
@@ -45,14 +45,14 @@ impl<'t> Token<'t> {
         is_file.then_some((file, appended.is_some()))
     }
 
-    /// Whether it redirects anything but standard input.
+    /// Returns whether it redirects anything but standard input.
     pub(super) fn redirects_output(&self) -> bool {
         self.kind == Kind::Redirection && !self.text.starts_with('<')
     }
 }
 
-/// Takes a text apart; none where that is not certain: comments, several lines, here-documents,
-/// quotes without end.
+/// Splits a text; `None` if that is uncertain: comments, several lines, here-documents, unclosed
+/// quotes.
 pub(super) fn lex(text: &str) -> Option<Vec<Token<'_>>> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::new();

@@ -1,7 +1,6 @@
 //! The five fields of a line as cron reads them: Vixie's entry.c, bit strings, flags and all.
 //!
-//! Shares no code with `core::schedule`, and is to stay so: it is what the engine is proved
-//! against.
+//! Must not share code with `core::schedule`, because it is what the engine is proved against.
 
 /// When a line of a crontab starts its command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(crate) struct Entry {
     pub(super) needs_both: bool,
 }
 
-/// What a field may hold.
+/// The bounds and names of a field.
 struct Bounds {
     low: u32,
     high: u32,
@@ -57,7 +56,7 @@ impl Bounds {
 }
 
 impl When {
-    /// Reads five fields or a macro as `load_entry` does; none where cron refuses the line.
+    /// Parses five fields or a macro like `load_entry`; `None` if cron refuses the line.
     pub(crate) fn read(schedule: &str) -> Option<Self> {
         let schedule = schedule.trim_matches([' ', '\t']);
         match schedule {
@@ -125,7 +124,7 @@ impl<'t> List<'t> {
         }
     }
 
-    /// `get_list`. What stands behind a complete range is passed over, as cron does: `5/15` is 5.
+    /// `get_list`. Ignores text after a complete range, like cron: `5/15` is 5.
     fn read(mut self, bounds: &Bounds) -> Option<u64> {
         let mut bits = self.range(bounds)?;
         while self.takes(b',') {
@@ -147,7 +146,7 @@ impl<'t> List<'t> {
         };
         let step =
             if self.takes(b'/') { self.number(&[], 0).filter(|&step| step > 0)? } else { 1 };
-        // Both ends are looked at before anything is gone through: the text may say 99999999999.
+        // Both ends are checked before the loop: the text may be 99999999999.
         let mut bits = 0;
         let mut value = first;
         while value <= last {

@@ -1,7 +1,6 @@
 //! Cron's main loop over a span of time, minute by minute (Vixie's cron.c).
 //!
-//! Real minutes go by, the wall clock is what the zone says, and what the loop makes of a jump is
-//! in [`Loop::wake`].
+//! Real minutes pass, the zone gives the wall clock, and [`Loop::wake`] handles its jumps.
 
 use chrono::{DateTime, Datelike};
 
@@ -44,7 +43,7 @@ impl<'a> Starts<'a> {
         }
     }
 
-    /// Whether the line is started in the minute that the loop has come to.
+    /// Returns whether the line is started in the loop's current minute.
     fn is_due(&mut self, wall: i64) -> bool {
         let entry = &self.entry;
         let today = &mut self.today;
@@ -77,7 +76,7 @@ impl Iterator for Starts<'_> {
     }
 }
 
-/// What cron does in a minute.
+/// The jobs that cron starts in a minute.
 enum Wake {
     /// All jobs that match it.
     Plain,
@@ -87,7 +86,7 @@ enum Wake {
     WildOnly,
 }
 
-/// What the main loop remembers, in minutes of the wall clock.
+/// The state of the main loop, in minutes of the wall clock.
 #[derive(Debug)]
 struct Loop {
     virtual_minute: i64,
@@ -130,7 +129,7 @@ impl<'a> Clock<'a> {
         }
     }
 
-    /// Goes on by a minute; what the wall showed in it, in minutes of its own.
+    /// Advances by a minute; returns the wall clock in minutes.
     fn tick(&mut self) -> i64 {
         let secs = self.next_minute * 60;
         while let Some(transition) = self.zone.transitions.get(self.next_transition)
@@ -144,7 +143,7 @@ impl<'a> Clock<'a> {
     }
 }
 
-/// The day of the minute looked at last, so that its date is made once.
+/// The day of the last minute, so that its date is computed once.
 #[derive(Debug, Default)]
 struct Today {
     day: Option<i64>,
@@ -152,7 +151,7 @@ struct Today {
 }
 
 impl Today {
-    /// `find_jobs`: whether minute, hour, month and days match.
+    /// `find_jobs`: returns whether minute, hour, month and days match.
     fn matches(&mut self, entry: &Entry, wall: i64) -> bool {
         let day = wall.div_euclid(DAY_MINUTES);
         if self.day != Some(day) {

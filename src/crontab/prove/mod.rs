@@ -1,9 +1,7 @@
-//! The proof that imported jobs mean what their lines meant: occurrences of both, one beside the
-//! other.
+//! Proves that imported jobs run when their lines did, by comparing the occurrences of both.
 //!
-//! The line's side is an evaluator of its own, which goes through each minute as cron does; the
-//! job's side is the engine. Jitter and `RANDOM_DELAY` are no part of it. Pure: span, zones and
-//! jobs are arguments.
+//! Lines have a separate evaluator, which steps through each minute like cron; jobs use the engine.
+//! Jitter and `RANDOM_DELAY` are ignored. Pure: span, zones and jobs are arguments.
 
 mod entry;
 mod minutes;
