@@ -45,6 +45,9 @@ pub(super) async fn runs(
             )
         })?),
     };
+    if owner.is_none() {
+        check_job(desk, &asked).await?;
+    }
     let limit = asked.limit()?;
     let filter = Filter { owner, ..filter(desk, &asked)? };
     let read = move |store: &Store, shelf: &Shelf| {
@@ -88,6 +91,18 @@ fn filter(desk: &Desk, asked: &Asked) -> Result<Filter> {
         before: asked.get("cursor").map(before).transpose()?,
         ..Filter::default()
     })
+}
+
+/// Refuses a filter for a job that neither the jobfile nor the store knows.
+async fn check_job(desk: &Desk, asked: &Asked) -> Result<()> {
+    let Some(name) = asked.get("job").filter(|name| desk.shelf.job(name).is_none()) else {
+        return Ok(());
+    };
+    let wanted = name.to_owned();
+    match desk.read(move |store, _| store.job(&wanted)).await? {
+        Some(_) => Ok(()),
+        None => Err(no_such_job(name)),
+    }
 }
 
 pub(super) fn time(desk: &Desk, (name, text): (&str, &str), toward: Toward) -> Result<Wall> {
@@ -238,6 +253,7 @@ pub(super) async fn stats(
 ) -> Result<Answer> {
     let asked = Asked::read(request, headers, &["job", "since"])?;
     may_look(desk, caller)?;
+    check_job(desk, &asked).await?;
     let name = asked.get("job").map(str::to_owned);
     let since = time(desk, ("since", asked.get("since").unwrap_or(SINCE)), Toward::Past)?;
     let read = move |store: &Store, _: &Shelf| {
