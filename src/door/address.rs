@@ -40,6 +40,9 @@ pub(super) fn check(way: Way, headers: &HeaderMap, has_token: bool) -> Result<()
         return Ok(());
     };
     let host = one(headers, HOST.as_str())?;
+    if host.is_none() {
+        return Err(Problem::new(Kind::WrongHost, "the Host header is missing"));
+    }
     if !host.is_some_and(|host| is_own(host, own)) {
         let host = host.unwrap_or_default();
         return Err(Problem::new(
@@ -158,7 +161,8 @@ mod tests {
         assert_eq!(check(own, &foreign, true), Ok(()));
         let elsewhere = headers(&[("host", "evil.example")]);
         assert_eq!(check(own, &elsewhere, true).unwrap_err().kind, Kind::WrongHost);
-        assert_eq!(check(own, &HeaderMap::new(), true).unwrap_err().kind, Kind::WrongHost);
+        let missing = Problem::new(Kind::WrongHost, "the Host header is missing");
+        assert_eq!(check(own, &HeaderMap::new(), true), Err(missing));
         assert_eq!(check(Way::Unix, &elsewhere, false), Ok(()));
     }
 }

@@ -153,6 +153,10 @@ fn another_user_adds_to_his_jobs_and_sees_his_runs_and_nothing_else() {
         let reply = ask(first, body);
         assert_eq!((reply.status, reply.problem().as_str()), (status, problem), "{first} {body}");
     }
+    let raised = ask("POST /v1/jobs/resize/runs", r#"{"priority": 10}"#).json();
+    let detail =
+        "priority 10 is above the job's priority 0; only callers in `operate` may set that";
+    assert_eq!(raised["detail"], detail);
     let again = ask("POST /v1/jobs/resize/runs", r#"{"key": "k"}"#);
     assert_eq!((again.status, &again.json()["id"]), (200, &json!(own)));
     home.house.enqueue(&["--key", "theirs", "resize"]);
@@ -239,6 +243,8 @@ fn what_the_verbs_show_is_shown_to_whom_view_names() {
     for (path, problem) in [
         ("/v1/jobs/c", "no-such-job"),
         ("/v1/next?job=c", "no-such-job"),
+        ("/v1/runs?job=c", "no-such-job"),
+        ("/v1/stats?job=c", "no-such-job"),
         ("/v1/why/9", "no-such-run"),
         ("/v1/runs?state=odd", "bad-request"),
         ("/v1/runs?since=odd", "bad-request"),
@@ -390,6 +396,7 @@ fn what_is_wrong_with_a_request_is_answered_with_a_problem_and_nothing_is_added(
         ("DELETE /v1/runs/1", &[], "", 405, "method-not-allowed"),
         ("GET /v1/runs/1", &[], "", 404, "no-such-run"),
         ("GET /v1/runs/+1", &[], "", 404, "no-such-run"),
+        ("GET /v1/runs/", &[], "", 404, "not-found"),
         ("GET /v1/runs/99999999999999999999", &[], "", 404, "no-such-run"),
         ("GET /v1/runs/1?wait=11m", &[], "", 400, "bad-request"),
         ("GET /v1/runs/1?wait=1s&wait=2s", &[], "", 400, "bad-request"),
@@ -447,6 +454,12 @@ fn lines_are_added_all_or_none_and_in_order() {
     assert_eq!(add(&many).body.lines().count(), 1500);
     let full = add(&many);
     assert_eq!((full.status, full.problem().as_str()), (429, "backlog-full"));
+    let detail = "job `a`: 1500 items do not fit: 1503 of at most 1600 wait already";
+    assert_eq!(full.json()["detail"], detail);
+    let groups: String =
+        (0..98).map(|number| format!("{{\"priority\": {}}}\n", number % 2)).collect();
+    let detail = "job `a`: 98 items do not fit: 1503 of at most 1600 wait already";
+    assert_eq!(add(&groups).json()["detail"], detail, "what is undone does not count");
     assert!(full.header("retry-after").is_some());
     assert_eq!(home.house.runs("a").len(), 1503);
     let last = home.house.show(1503);

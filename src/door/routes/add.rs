@@ -38,9 +38,15 @@ pub(super) async fn answer(
         Form::Json => vec![one(&body.bytes, job, desk, now)?],
         Form::Ndjson => lines(&body.bytes, job, desk, now)?,
     };
-    let raises = |group: &Group| group.options.priority.is_some_and(|p| p > job.policy.priority);
-    if groups.iter().any(raises) {
-        may_add(desk, caller, name, Raised::Yes)?;
+    let (own, asked) = (job.policy.priority, groups.iter().filter_map(|it| it.options.priority));
+    if let Some(priority) = asked.max().filter(|priority| *priority > own) {
+        may_add(desk, caller, name, Raised::Yes).map_err(|problem| {
+            let detail = format!(
+                "priority {priority} is above the job's priority {own}; only callers in `operate` \
+                 may set that"
+            );
+            Problem { detail, ..problem }
+        })?;
     }
     drop(body);
     let order = Order { job: job.clone(), groups, author: caller.name(), reach, now };

@@ -96,9 +96,15 @@ impl Order {
             };
             match store.enqueue(&addition, items)? {
                 Enqueued::Added(added) => all.extend(added),
-                refused @ (Enqueued::BacklogFull { .. }
-                | Enqueued::KeyHeld { .. }
-                | Enqueued::NoSuchRun(_)) => return Ok(Err(Refused::ByStore(refused))),
+                Enqueued::BacklogFull { waiting } => {
+                    // The groups before this one are undone.
+                    let new = all.iter().filter(|added: &&Added| !added.existing).count();
+                    let waiting = waiting.saturating_sub(i64::try_from(new).unwrap_or(i64::MAX));
+                    return Ok(Err(Refused::ByStore(Enqueued::BacklogFull { waiting })));
+                }
+                refused @ (Enqueued::KeyHeld { .. } | Enqueued::NoSuchRun(_)) => {
+                    return Ok(Err(Refused::ByStore(refused)));
+                }
             }
         }
         Ok(Ok(all))
@@ -110,7 +116,7 @@ pub(super) async fn add(desk: &Desk, order: Order) -> Result<Vec<Added>> {
     if order.len() > TOGETHER_MAX || order.bytes() > TOGETHER_BYTES_MAX && order.len() > 1 {
         return in_portions(desk, order).await;
     }
-    let job = order.job.clone();
+    let (job, count) = (order.job.clone(), order.len());
     let mut order = order;
     let outcome = desk
         .writer
@@ -119,12 +125,12 @@ pub(super) async fn add(desk: &Desk, order: Order) -> Result<Vec<Added>> {
             store.attempt(|store| order.put_down(store))
         })
         .await?;
-    outcome.map_err(|refused| refused.problem(&job))
+    outcome.map_err(|refused| refused.problem(&job, count))
 }
 
 /// Adds one item; returns what happened, the run, and the run's owner.
 pub(super) async fn add_one(desk: &Desk, mut order: Order) -> Result<(Added, Run, Option<String>)> {
-    let (job, shelf) = (order.job.clone(), Arc::clone(&desk.shelf));
+    let (job, count, shelf) = (order.job.clone(), order.len(), Arc::clone(&desk.shelf));
     let outcome = desk
         .writer
         .write(move |store| {
@@ -135,7 +141,7 @@ pub(super) async fn add_one(desk: &Desk, mut order: Order) -> Result<(Added, Run
             look_at(store, &shelf, added).map(Ok)
         })
         .await?;
-    let found = outcome.map_err(|refused| refused.problem(&job))?;
+    let found = outcome.map_err(|refused| refused.problem(&job, count))?;
     found.ok_or_else(|| {
         Problem::new(Kind::StoreUnavailable, "the added run is not in the store").retry_after(1)
     })
@@ -154,7 +160,7 @@ fn look_at(store: &Store, shelf: &Shelf, added: Vec<Added>) -> Result<Found, Sto
 
 /// Stages many items in short transactions, then makes all of them visible at once.
 async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
-    let (job, shelf) = (order.job.clone(), Arc::clone(&desk.shelf));
+    let (job, count, shelf) = (order.job.clone(), order.len(), Arc::clone(&desk.shelf));
     let Some(Group { options, items }) = order.groups.pop().filter(|_| order.groups.is_empty())
     else {
         let detail = "with more than 1,000 lines or 1 MiB of arguments, all lines need the same \
@@ -180,11 +186,11 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
     };
     let outcome = tokio::task::spawn_blocking(work).await;
     let broken = |_| Problem::new(Kind::Busy, "the runs were not added").retry_after(1);
-    outcome.map_err(broken)??.map_err(|refused| refused.problem(&job))
+    outcome.map_err(broken)??.map_err(|refused| refused.problem(&job, count))
 }
 
 impl Refused {
-    fn problem(self, job: &Job) -> Problem {
+    fn problem(self, job: &Job, count: usize) -> Problem {
         let name = &job.name;
         match self {
             Self::TooSoon => {
@@ -192,9 +198,16 @@ impl Refused {
             }
             Self::ByStore(Enqueued::BacklogFull { waiting }) => {
                 let max = job.policy.backlog_max.unwrap_or_default();
-                let detail = format!(
-                    "job `{name}`: nothing was added: {waiting} runs wait already (backlog_max is {max})"
-                );
+                let detail = match count {
+                    1 => format!(
+                        "job `{name}`: nothing was added: {waiting} of at most {max} runs wait \
+                         already"
+                    ),
+                    _ => format!(
+                        "job `{name}`: {count} items do not fit: {waiting} of at most {max} wait \
+                         already"
+                    ),
+                };
                 Problem::new(Kind::BacklogFull, detail).retry_after(BACKLOG_AGAIN_SECONDS)
             }
             Self::ByStore(Enqueued::KeyHeld { key, by }) => {

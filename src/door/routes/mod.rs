@@ -46,6 +46,7 @@ pub(super) async fn answer(
             let job = (*job).to_owned();
             add::answer(desk, caller, &job, request).await
         }
+        ["v1", "runs" | "why", ""] => Err(not_found()),
         ["v1", "runs", id] => {
             only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
             run::answer(desk, caller, number(id)?, request.uri().query()).await
