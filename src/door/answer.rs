@@ -25,18 +25,28 @@ pub(super) const NDJSON: &str = "application/x-ndjson";
 
 /// Responds with a JSON value.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    of(status, JSON, object(value))
+}
+
+/// Formats a JSON value.
+pub(super) fn object(value: &impl Serialize) -> Vec<u8> {
     let text = serde_json::to_string(value).expect("what is shown is JSON");
-    of(status, JSON, escape::json(&text).into_owned() + "\n")
+    (escape::json(&text).into_owned() + "\n").into_bytes()
 }
 
 /// Responds with JSON objects, one per line.
 pub(super) fn ndjson<T: Serialize>(status: StatusCode, values: &[T]) -> Answer {
+    of(status, NDJSON, lines(values))
+}
+
+/// Formats JSON objects, one per line.
+pub(super) fn lines<T: Serialize>(values: &[T]) -> Vec<u8> {
     let mut text = Vec::new();
     for value in values {
         serde_json::to_writer(&mut text, value).expect("what is shown is JSON");
         text.push(b'\n');
     }
-    of(status, NDJSON, text)
+    text
 }
 
 /// Adds `Location`: the address of the run that was created or found.
@@ -80,7 +90,8 @@ pub(super) fn page(text: &str) -> Answer {
     with(answer, REFERRER_POLICY, "no-referrer")
 }
 
-fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+/// Responds with a body of some type.
+pub(super) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -17,6 +17,7 @@ mod members;
 mod problem;
 mod query;
 mod race;
+mod repeat;
 mod routes;
 mod serve;
 mod start;

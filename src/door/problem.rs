@@ -40,8 +40,12 @@ pub(super) enum Kind {
     WrongHost,
     /// The body is JSON but not a valid item.
     Invalid,
+    /// The `Idempotency-Key` was used with another body.
+    KeyReused,
     /// The queue is at its `backlog_max`.
     BacklogFull,
+    /// The store holds as many `Idempotency-Key`s as it may.
+    KeysFull,
     /// Too many requests are in progress.
     Busy,
     /// The store cannot be read or written.
@@ -53,7 +57,7 @@ pub(super) enum Kind {
 impl Kind {
     /// All types.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::BadJson,
         Self::Unauthorized,
@@ -69,7 +73,9 @@ impl Kind {
         Self::UnsupportedType,
         Self::WrongHost,
         Self::Invalid,
+        Self::KeyReused,
         Self::BacklogFull,
+        Self::KeysFull,
         Self::Busy,
         Self::StoreUnavailable,
         Self::LoopStopped,
@@ -95,7 +101,11 @@ impl Kind {
             Self::UnsupportedType => ("unsupported-type", 415, "The content type is not supported"),
             Self::WrongHost => ("wrong-host", 421, "The host is not an address of this server"),
             Self::Invalid => ("invalid", 422, "The item is not valid"),
+            Self::KeyReused => {
+                ("idempotency-key-reused", 422, "The Idempotency-Key belongs to another body")
+            }
             Self::BacklogFull => ("backlog-full", 429, "Too many runs are waiting"),
+            Self::KeysFull => ("idempotency-keys-full", 429, "Too many Idempotency-Keys are kept"),
             Self::Busy => ("busy", 503, "Too many requests are in progress"),
             Self::StoreUnavailable => ("store-unavailable", 503, "The store is not available"),
             Self::LoopStopped => ("loop-stopped", 503, "The supervisor does not respond"),

@@ -56,6 +56,8 @@ pub(crate) use aside::Rescued;
 pub(crate) use backup::{Copied, Goal, Restored, Restoring};
 pub(crate) use batch::{Batch, Begun, Shown, Staged};
 pub(crate) use commits::Behind;
+#[cfg(feature = "door")]
+pub(crate) use door::{Answered, Remembered};
 pub(crate) use error::StoreError;
 pub(crate) use exec::RunningExec;
 pub(crate) use feed::{Bringing, Fed, Keys};

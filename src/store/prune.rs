@@ -1,6 +1,7 @@
 //! Removing runs that are too old to be kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::params;
 
@@ -11,6 +12,10 @@ use super::{Store, StoreError};
 use crate::core::job::Keep;
 use crate::core::run::State;
 use crate::core::time::Wall;
+
+/// How long a request with an `Idempotency-Key` gets the same answer again. An answer from as far
+/// ahead is of a clock that was set back since.
+pub(super) const ANSWERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The ages beyond which runs are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +118,16 @@ impl Store {
             pruned.cursor = None;
         }
         Ok(pruned)
+    }
+
+    /// Removes those of the oldest `count` answers that are not given again any more.
+    pub(crate) fn forget_answers(&self, now: Wall, count: u32) -> Result<(), StoreError> {
+        self.execute(
+            "remove old answers",
+            "DELETE FROM answered WHERE id IN (SELECT id FROM answered ORDER BY id LIMIT ?3) \
+             AND NOT (at > ?1 AND at < ?2)",
+            params![now - ANSWERED_FOR, now + ANSWERED_FOR, count],
+        )
     }
 
     /// Jobs that are gone from the jobfile and have runs still.

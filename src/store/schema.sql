@@ -118,6 +118,20 @@ CREATE TABLE who(
     UNIQUE(name, owns)
 );
 
+-- What was answered to requests with an `Idempotency-Key`, to be answered again for a day.
+CREATE TABLE answered(
+    -- In the order in which they were answered.
+    id INTEGER PRIMARY KEY,
+    -- SHA-256 of caller, job and key, and of what was asked.
+    request BLOB NOT NULL UNIQUE,
+    body BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    -- The run that the answer names; null of several.
+    run INTEGER,
+    answer BLOB NOT NULL
+);
+
 -- What judges attempts, as JSON with a version (src/store/policy.rs): each text once.
 CREATE TABLE policy(
     id INTEGER PRIMARY KEY,

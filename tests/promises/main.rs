@@ -28,6 +28,7 @@ mod hang;
 mod hang_up;
 mod hostile;
 mod hostile_backup;
+mod idempotency;
 mod identity;
 mod import;
 mod imported;

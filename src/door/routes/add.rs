@@ -1,24 +1,22 @@
 //! `POST /v1/jobs/JOB/runs`: adds one item, or an item for each line.
 
+use hyper::Request;
 use hyper::body::{Body, Incoming};
-use hyper::{Request, StatusCode};
-use serde::Serialize;
 
 use super::adding::{self, Group, Order};
-use super::{no_such_job, permit, whose};
-use crate::core::admission::{Act, Caller, Reach, Whose};
+use super::{no_such_job, permit};
+use crate::core::admission::{Act, Caller, Reach};
 use crate::core::item::ITEMS_MAX;
 use crate::core::job::Job;
-use crate::core::run::State;
 use crate::core::time::Wall;
-use crate::door::answer::{self, Answer};
+use crate::door::answer::Answer;
 use crate::door::body::{self, Form, JSON_MAX, NDJSON_MAX};
 use crate::door::desk::Desk;
 use crate::door::item;
 use crate::door::problem::{Kind, Problem, Result};
 use crate::door::query;
+use crate::door::repeat::{self, Repeat};
 use crate::os::clock;
-use crate::store::Added;
 
 /// Responds to the request.
 pub(super) async fn answer(
@@ -28,16 +26,37 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer> {
     query::pairs(request.uri().query(), &[])?;
-    let reach = may_add(desk, caller, name, Raised::No)?;
-    let job = desk.shelf.job(name).ok_or_else(|| no_such_job(name))?;
+    may_add(desk, caller, name, Raised::No)?;
     let form = body::form(request.headers(), request.body().is_end_stream())?;
+    let (head, body) = request.into_parts();
+    let key = repeat::key(&head.headers)?;
     let max = if form == Form::Json { JSON_MAX } else { NDJSON_MAX };
-    let body = desk.bodies.read(request.into_body(), max).await?;
+    let body = desk.bodies.read(body, max).await?;
+    let repeat = key.map(|key| {
+        let author = caller.name().unwrap_or_default();
+        Repeat::of(key, (&author, name), (form, &body.bytes))
+    });
+    // A repeated request gets the first reply even if it would be refused by now.
+    let order = order(desk, caller, name, (form, &body.bytes));
+    drop(body);
+    let reply = match (order, repeat) {
+        (Ok(order), None) if order.is_large() => adding::add_in_portions(desk, order).await?,
+        (Ok(order), Some(_)) if order.is_large() => return Err(too_large_for_a_key()),
+        (Err(problem), None) => return Err(problem),
+        (order, repeat) => adding::add(desk, order, repeat).await?,
+    };
+    Ok(reply.send(form))
+}
+
+/// Reads the order from the body.
+fn order(desk: &Desk, caller: &Caller, name: &str, (form, body): (Form, &[u8])) -> Result<Order> {
+    let job = desk.shelf.job(name).ok_or_else(|| no_such_job(name))?;
     let now = clock::now().wall;
     let groups = match form {
-        Form::Json => vec![one(&body.bytes, job, desk, now)?],
-        Form::Ndjson => lines(&body.bytes, job, desk, now)?,
+        Form::Json => vec![one(body, job, desk, now)?],
+        Form::Ndjson => lines(body, job, desk, now)?,
     };
+    let reach = may_add(desk, caller, name, Raised::No)?;
     let (own, asked) = (job.policy.priority, groups.iter().filter_map(|it| it.options.priority));
     if let Some(priority) = asked.max().filter(|priority| *priority > own) {
         may_add(desk, caller, name, Raised::Yes).map_err(|problem| {
@@ -48,38 +67,14 @@ pub(super) async fn answer(
             Problem { detail, ..problem }
         })?;
     }
-    drop(body);
-    let order = Order { job: job.clone(), groups, author: caller.name(), reach, now };
-    match form {
-        Form::Json => single(desk, caller, order).await,
-        Form::Ndjson => {
-            let added = adding::add(desk, order).await?;
-            let is_new = added.iter().any(|added| !added.existing);
-            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(answer::ndjson(status, &added))
-        }
-    }
+    Ok(Order { job: job.clone(), form, groups, caller: caller.clone(), reach, now })
 }
 
-/// Adds one item and responds with its run.
-async fn single(desk: &Desk, caller: &Caller, order: Order) -> Result<Answer> {
-    let (caller, reach) = (caller.clone(), order.reach);
-    let (Added { id, existing }, run, owner) = adding::add_one(desk, order).await?;
-    let status = if existing { StatusCode::OK } else { StatusCode::CREATED };
-    let is_foreign = reach == Reach::Own && whose(&caller, owner.as_deref()) == Whose::Foreign;
-    let answer = match is_foreign {
-        true => answer::json(status, &Holder { id, state: run.run.state, existing }),
-        false => answer::json(status, &run),
-    };
-    Ok(answer::at(answer, &format!("/v1/runs/{id}")))
-}
-
-/// The run that holds the key of an item, reduced to what any caller may see.
-#[derive(Serialize)]
-struct Holder {
-    id: i64,
-    state: State,
-    existing: bool,
+/// Refuses a key where items are written in portions, because no reply commits with them.
+fn too_large_for_a_key() -> Problem {
+    let detail = "with an `Idempotency-Key` there may be 1,000 items and 1 MiB of arguments";
+    Problem::new(Kind::Invalid, detail)
+        .hint("send the items in several requests, each with a key of its own")
 }
 
 /// Whether a priority above the job's is requested.

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::core::admission::Reach;
+use super::reply::{Holder, Reply};
+use super::whose;
+use crate::core::admission::{Caller, Reach, Whose};
 use crate::core::job::Job;
 use crate::core::time::Wall;
+use crate::door::body::Form;
 use crate::door::desk::{Desk, Shelf};
 use crate::door::item::Options;
 use crate::door::problem::{Kind, Problem, Result};
-use crate::facts::run::{self, Run};
-use crate::os::wake;
-use crate::store::{Added, Addition, Author, Enqueued, NewItem, Store, StoreError};
+use crate::door::repeat::Repeat;
+use crate::facts::run;
+use crate::os::{clock, wake};
+use crate::store::{Added, Addition, Author, Enqueued, NewItem, Remembered, Store, StoreError};
 use crate::verbs::batch::{self, Aim};
 use crate::verbs::enqueue::{self, ExpiresTooSoon, Wish};
 
@@ -20,6 +24,9 @@ const TOGETHER_BYTES_MAX: usize = 1 << 20;
 
 /// When to try again after a full backlog.
 const BACKLOG_AGAIN_SECONDS: u32 = 10;
+
+/// When to try again without room for another `Idempotency-Key`.
+const KEYS_AGAIN_SECONDS: u32 = 60;
 
 /// Consecutive items with the same options.
 pub(super) struct Group {
@@ -33,10 +40,12 @@ pub(super) struct Group {
 pub(super) struct Order {
     /// The job.
     pub(super) job: Job,
+    /// The form of the request and of the response.
+    pub(super) form: Form,
     /// The items.
     pub(super) groups: Vec<Group>,
-    /// The caller's name.
-    pub(super) author: Option<String>,
+    /// The caller.
+    pub(super) caller: Caller,
     /// The runs that the caller may wait for and replace.
     pub(super) reach: Reach,
     /// The time of the request.
@@ -59,8 +68,12 @@ impl From<ExpiresTooSoon> for Refused {
 }
 
 impl Order {
-    fn addition<'a>(&'a self, options: &'a Options) -> Result<Addition<'a>, Refused> {
-        let author = match (&self.author, self.reach) {
+    fn addition<'a>(
+        &'a self,
+        author: Option<&'a str>,
+        options: &'a Options,
+    ) -> Result<Addition<'a>, Refused> {
+        let author = match (author, self.reach) {
             (None, _) => Author::Nobody,
             (Some(name), Reach::All) => Author::Named(name),
             (Some(name), Reach::Own) => Author::Owner(name),
@@ -76,6 +89,32 @@ impl Order {
         Ok(enqueue::addition(&self.job, &wish, self.now)?)
     }
 
+    /// Returns whether the order is too large for one transaction.
+    pub(super) fn is_large(&self) -> bool {
+        self.len() > TOGETHER_MAX || self.bytes() > TOGETHER_BYTES_MAX && self.len() > 1
+    }
+
+    /// Makes the reply within the transaction that has written the items.
+    fn reply(
+        &self,
+        store: &Store,
+        shelf: &Shelf,
+        added: &[Added],
+    ) -> Result<Result<Reply>, StoreError> {
+        let (Form::Json, [one]) = (self.form, added) else {
+            return Ok(Ok(Reply::lines(added)));
+        };
+        let Some(run) = run::read(store, &shelf.state_dir, one.id)? else {
+            let problem = Problem::new(Kind::StoreUnavailable, "the added run is not in the store");
+            return Ok(Err(problem.retry_after(1)));
+        };
+        let owner = store.owner(one.id)?;
+        let is_foreign =
+            self.reach == Reach::Own && whose(&self.caller, owner.as_deref()) == Whose::Foreign;
+        let holder = Holder { id: one.id, state: run.run.state, existing: one.existing };
+        Ok(Ok(if is_foreign { Reply::one(one, &holder) } else { Reply::one(one, &run) }))
+    }
+
     fn len(&self) -> usize {
         self.groups.iter().map(|group| group.items.len()).sum()
     }
@@ -88,9 +127,10 @@ impl Order {
     /// Writes the items within a transaction.
     fn put_down(&mut self, store: &mut Store) -> Result<Outcome, StoreError> {
         let groups = std::mem::take(&mut self.groups);
+        let author = self.caller.name();
         let mut all = Vec::new();
         for Group { options, items } in groups {
-            let addition = match self.addition(&options) {
+            let addition = match self.addition(author.as_deref(), &options) {
                 Ok(addition) => addition,
                 Err(refused) => return Ok(Err(refused)),
             };
@@ -111,55 +151,66 @@ impl Order {
     }
 }
 
-/// Adds items and returns when they are on disk.
-pub(super) async fn add(desk: &Desk, order: Order) -> Result<Vec<Added>> {
-    if order.len() > TOGETHER_MAX || order.bytes() > TOGETHER_BYTES_MAX && order.len() > 1 {
-        return in_portions(desk, order).await;
-    }
-    let (job, count) = (order.job.clone(), order.len());
-    let mut order = order;
-    let outcome = desk
-        .writer
-        .write(move |store| {
-            // If one group is refused, those before it are undone.
-            store.attempt(|store| order.put_down(store))
-        })
-        .await?;
-    outcome.map_err(|refused| refused.problem(&job, count))
+/// Adds all items or none and returns when they are on disk. A repeated request returns the first
+/// reply.
+pub(super) async fn add(
+    desk: &Desk,
+    order: Result<Order>,
+    repeat: Option<Repeat>,
+) -> Result<Reply> {
+    let shelf = Arc::clone(&desk.shelf);
+    let now = clock::now().wall;
+    let work = move |store: &mut Store| match repeat {
+        None => anew(store, &shelf, order),
+        Some(repeat) => once(store, &shelf, order, (&repeat, now)),
+    };
+    // If one group is refused, those before it are undone.
+    desk.writer.write(move |store| store.attempt(work)).await?
 }
 
-/// Adds one item; returns what happened, the run, and the run's owner.
-pub(super) async fn add_one(desk: &Desk, mut order: Order) -> Result<(Added, Run, Option<String>)> {
-    let (job, count, shelf) = (order.job.clone(), order.len(), Arc::clone(&desk.shelf));
-    let outcome = desk
-        .writer
-        .write(move |store| {
-            let added = match order.put_down(store)? {
-                Ok(added) => added,
-                Err(refused) => return Ok(Err(refused)),
-            };
-            look_at(store, &shelf, added).map(Ok)
-        })
-        .await?;
-    let found = outcome.map_err(|refused| refused.problem(&job, count))?;
-    found.ok_or_else(|| {
-        Problem::new(Kind::StoreUnavailable, "the added run is not in the store").retry_after(1)
+/// Returns the first reply to a repeated request, or adds the items and stores the reply. Concurrent
+/// repeats wait for the first commit, because one thread writes.
+fn once(
+    store: &mut Store,
+    shelf: &Shelf,
+    order: Result<Order>,
+    (repeat, now): (&Repeat, Wall),
+) -> Result<Result<Reply>, StoreError> {
+    if let Some(answered) = store.answered(&repeat.request, now)? {
+        return Ok(Reply::again(answered, repeat));
+    }
+    let reply = match anew(store, shelf, order)? {
+        Ok(reply) => reply,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    Ok(match store.keep_answer(&repeat.request, &reply.answered(repeat), now)? {
+        Remembered::Yes => Ok(reply),
+        Remembered::Full => {
+            let detail = "nothing was added: 1,000,000 keys of the last 24 hours are kept";
+            Err(Problem::new(Kind::KeysFull, detail).retry_after(KEYS_AGAIN_SECONDS))
+        }
     })
 }
 
-type Found = Option<(Added, Run, Option<String>)>;
-
-fn look_at(store: &Store, shelf: &Shelf, added: Vec<Added>) -> Result<Found, StoreError> {
-    let Some(added) = added.into_iter().next() else {
-        return Ok(None);
+/// Adds the items within a transaction.
+fn anew(
+    store: &mut Store,
+    shelf: &Shelf,
+    order: Result<Order>,
+) -> Result<Result<Reply>, StoreError> {
+    let mut order = match order {
+        Ok(order) => order,
+        Err(problem) => return Ok(Err(problem)),
     };
-    let run = run::read(store, &shelf.state_dir, added.id)?;
-    let owner = store.owner(added.id)?;
-    Ok(run.map(|run| (added, run, owner)))
+    let count = order.len();
+    match order.put_down(store)? {
+        Ok(added) => order.reply(store, shelf, &added),
+        Err(refused) => Ok(Err(refused.problem(&order.job, count))),
+    }
 }
 
 /// Stages many items in short transactions, then makes all of them visible at once.
-async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
+pub(super) async fn add_in_portions(desk: &Desk, mut order: Order) -> Result<Reply> {
     let (job, count, shelf) = (order.job.clone(), order.len(), Arc::clone(&desk.shelf));
     let Some(Group { options, items }) = order.groups.pop().filter(|_| order.groups.is_empty())
     else {
@@ -168,7 +219,8 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
         return Err(Problem::new(Kind::Invalid, detail).hint("only args, stdin and key may differ"));
     };
     let work = move || -> Result<Outcome> {
-        let addition = match order.addition(&options) {
+        let author = order.caller.name();
+        let addition = match order.addition(author.as_deref(), &options) {
             Ok(addition) => addition,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -186,7 +238,8 @@ async fn in_portions(desk: &Desk, mut order: Order) -> Result<Vec<Added>> {
     };
     let outcome = tokio::task::spawn_blocking(work).await;
     let broken = |_| Problem::new(Kind::Busy, "the runs were not added").retry_after(1);
-    outcome.map_err(broken)??.map_err(|refused| refused.problem(&job, count))
+    let added = outcome.map_err(broken)??.map_err(|refused| refused.problem(&job, count))?;
+    Ok(Reply::lines(&added))
 }
 
 impl Refused {

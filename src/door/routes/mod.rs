@@ -6,6 +6,7 @@ mod change;
 mod health;
 mod look;
 mod page;
+mod reply;
 mod run;
 
 use hyper::body::{Body, Incoming};

@@ -18,6 +18,9 @@ const JOBS_A_TURN: usize = 50;
 /// Runs that are looked at in one turn, of all these jobs together.
 const RUNS_A_TURN: u32 = 500;
 
+/// Answers of the door that are looked at in one turn.
+const ANSWERS_A_TURN: u32 = 500;
+
 /// Batches of output that are removed in one turn.
 const TRIMS_A_TURN: usize = 8;
 
@@ -37,6 +40,9 @@ impl<S: Spawner> Turn<'_, S> {
         if due_at(self.memory) <= self.now.mono {
             self.effects.pruning.last = self.now.mono;
             self.prune_a_batch()?;
+            if !self.memory.clock.holds_age(self.now) {
+                self.store.forget_answers(self.now.wall, ANSWERS_A_TURN)?;
+            }
         }
         self.bound_output()
     }
