@@ -13,15 +13,18 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::problem::{Kind, Problem};
+use super::stream::{Pieces, Reading, Sent};
 use crate::core::escape;
 
-/// A response with its whole body.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// A response.
+pub(super) type Answer = Response<Sent>;
 
 /// The content type of one JSON value.
 pub(super) const JSON: &str = "application/json";
 /// The content type of JSON objects, one per line.
 pub(super) const NDJSON: &str = "application/x-ndjson";
+/// The content type of plain text.
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Responds with a JSON value.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
@@ -73,7 +76,12 @@ pub(super) fn problem(problem: &Problem) -> Answer {
 
 /// Responds with plain text.
 pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
-    of(status, "text/plain; charset=utf-8", text)
+    of(status, TEXT, text)
+}
+
+/// Responds with text that is read while it is sent.
+pub(super) fn pieces(pieces: Box<dyn Pieces>) -> Answer {
+    sent(StatusCode::OK, TEXT, Sent::Long(Reading::Idle(pieces)))
 }
 
 /// A page without a script, which a browser lets use its own styles and nothing else.
@@ -92,7 +100,11 @@ pub(super) fn page(text: &str) -> Answer {
 
 /// Responds with a body of some type.
 pub(super) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    sent(status, kind, Sent::Whole(Full::new(body.into())))
+}
+
+fn sent(status: StatusCode, kind: &'static str, body: Sent) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

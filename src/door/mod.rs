@@ -21,6 +21,7 @@ mod repeat;
 mod routes;
 mod serve;
 mod start;
+mod stream;
 mod waits;
 mod writer;
 

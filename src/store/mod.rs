@@ -67,6 +67,8 @@ pub(crate) use notice::{NewNotice, NoticeRow, Told};
 pub(crate) use numbers::{JobNumbers, Pace, PastRun, RecentRun, Tally};
 pub(crate) use output::{Expendable, Trimmed};
 pub(crate) use prune::{PruneLimits, Pruned};
+#[cfg(feature = "door")]
+pub(crate) use read::Kept;
 pub(crate) use read::read_kept;
 pub(crate) use registry::AgeHeld;
 pub(crate) use types::{

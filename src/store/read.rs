@@ -22,6 +22,22 @@ use crate::core::pause::Pause;
 use crate::core::run::State;
 use crate::core::time::Wall;
 
+/// Where the output of an attempt is kept.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// In the store.
+    Here(Output),
+    /// In a file, laid out as a keeper writes it.
+    File {
+        /// The file.
+        file: File,
+        /// Bytes of the output.
+        total: u64,
+        /// Where they stand.
+        layout: OutputLayout,
+    },
+}
+
 impl Store {
     /// The run of an id.
     pub(crate) fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
@@ -236,6 +252,17 @@ impl Store {
         attempt: u32,
         max: u64,
     ) -> Result<Option<Output>, StoreError> {
+        match self.kept(run, attempt)? {
+            None => Ok(None),
+            Some(Kept::Here(output)) => Ok(Some(output.ends(max))),
+            Some(Kept::File { file, total, layout }) => read_ends(&file, total, layout, max)
+                .map(Some)
+                .map_err(|error| StoreError::Unreadable(self.output_file(run, attempt), error)),
+        }
+    }
+
+    /// Where the output of an attempt is kept; none as for [`Self::output`].
+    pub(crate) fn kept(&self, run: i64, attempt: u32) -> Result<Option<Kept>, StoreError> {
         let row = self.one(
             "read output",
             "SELECT total, head_max, tail_max, head, tail FROM output WHERE run = ?1 \
@@ -246,12 +273,12 @@ impl Store {
             return Ok(None);
         };
         if let Some(head) = head {
-            return Ok(Some(Output { total, head, tail }.ends(max)));
+            return Ok(Some(Kept::Here(Output { total, head, tail })));
         }
         let path = self.output_file(run, attempt);
+        let layout = OutputLayout { head_max, tail_max };
         open_output(&path)
-            .and_then(|file| read_ends(&file, total, OutputLayout { head_max, tail_max }, max))
-            .map(Some)
+            .map(|file| Some(Kept::File { file, total, layout }))
             .map_err(|error| StoreError::Unreadable(path, error))
     }
 

@@ -5,79 +5,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::support::home::{BEARER, Home, JSON, NDJSON, jobfile};
 use crate::support::http::{Reply, as_user, request, send, send_to_port, unix};
-use crate::support::{
-    House, Need, Supervisor, environment, is_alive, is_root, processes, skipped, stat_field,
-    wait_for, wait_gone,
-};
-
-/// The SHA-256 of `secret`.
-pub(crate) const SHA256_OF_SECRET: &str =
-    "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
-
-pub(crate) const BEARER: &str = "Authorization: Bearer secret";
-pub(crate) const JSON: &str = "Content-Type: application/json";
-pub(crate) const NDJSON: &str = "Content-Type: application/x-ndjson";
+use crate::support::{House, Need, environment, is_alive, is_root, skipped, wait_for, wait_gone};
 
 /// A user who has no account.
 const SOMEBODY: u32 = 54_321;
-
-/// A house with a door, and a supervisor in it.
-pub(crate) struct Home {
-    pub(crate) house: House,
-    supervisor: Supervisor,
-}
-
-impl Home {
-    pub(crate) fn new(jobs: &str) -> Self {
-        Self::with("", jobs)
-    }
-
-    pub(crate) fn with(door: &str, jobs: &str) -> Self {
-        let house = House::new(&jobfile(door, jobs));
-        let supervisor = house.start();
-        house.wait_text("log", "event=listening");
-        Self { house, supervisor }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.house.path("d.sock")
-    }
-
-    #[track_caller]
-    pub(crate) fn ask(&self, first: &str, headers: &[&str], body: &str) -> Reply {
-        send(&self.socket(), &request(first, headers, body))
-    }
-
-    #[track_caller]
-    fn add(&self, job: &str, item: &Value) -> Reply {
-        self.ask(&format!("POST /v1/jobs/{job}/runs"), &[JSON], &item.to_string())
-    }
-
-    /// The process of the door.
-    fn door(&self) -> i32 {
-        let parent = self.supervisor.pid().to_string();
-        let is_door = |pid: &i32| {
-            stat_field(*pid, 1).is_some_and(|of| of == parent)
-                && fs::read(format!("/proc/{pid}/cmdline"))
-                    .is_ok_and(|line| line.ends_with(b"\0door\0"))
-        };
-        wait_for("the door", || processes().into_iter().find(is_door))
-    }
-}
-
-fn jobfile(door: &str, jobs: &str) -> String {
-    format!(
-        "[door]\nlisten = ['unix:@T@/d.sock']\n{door}\n\
-         [door.tokens]\nshop = '{SHA256_OF_SECRET}'\n{jobs}"
-    )
-}
 
 const RESIZE: &str = "[jobs.resize]\ncommand = 'echo \"$1\"; cat'\nenqueue_by = ['user:54321', 'token:shop']\n\
                       [jobs.other]\ncommand = 'true'\n";

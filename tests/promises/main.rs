@@ -16,6 +16,7 @@ mod crash_loop;
 mod crowd;
 mod documents;
 mod door;
+mod door_output;
 mod editing;
 mod error_sweep;
 mod exec;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 mod answer;
 mod dead_mount;
+pub(crate) mod home;
 mod house;
 pub(crate) mod http;
 mod process;

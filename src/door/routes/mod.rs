@@ -5,6 +5,7 @@ mod adding;
 mod change;
 mod health;
 mod look;
+mod output;
 mod page;
 mod reply;
 mod run;
@@ -51,6 +52,10 @@ pub(super) async fn answer(
         ["v1", "runs", id] => {
             only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
             run::answer(desk, caller, number(id)?, request.uri().query()).await
+        }
+        ["v1", "runs", id, "output"] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            output::answer(desk, caller, number(id)?, request.uri().query()).await
         }
         ["v1", what @ ("runs" | "jobs" | "status" | "next" | "stats")] => {
             only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
