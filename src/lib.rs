@@ -12,6 +12,7 @@ mod door;
 mod facts;
 mod jobfile;
 mod keeper;
+mod metrics;
 mod os;
 mod pages;
 #[cfg(any(test, fuzzing))]

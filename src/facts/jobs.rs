@@ -115,6 +115,15 @@ impl Jobs {
         self.next(job, grid_at, self.undecided_after(job, row, now))
     }
 
+    /// Returns when the next occurrence of each job falls due, by the job's name.
+    pub(crate) fn all_coming(&self, rows: &[JobRow], now: Wall) -> HashMap<String, Wall> {
+        let coming = self.jobs.iter().filter_map(|job| {
+            let coming = self.coming(job, job_row(rows, job.name.as_str()), now)?;
+            Some((job.name.to_string(), coming.due_at()))
+        });
+        coming.collect()
+    }
+
     /// Returns the instant after which occurrences have yet to fall due.
     pub(crate) fn undecided_after(&self, job: &Job, row: Option<&JobRow>, now: Wall) -> Wall {
         let decided = row.and_then(|row| row.watermark).unwrap_or(now);

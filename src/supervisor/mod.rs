@@ -24,7 +24,6 @@ mod live;
 mod load;
 pub(crate) mod log;
 mod memory;
-pub(crate) mod metrics;
 mod oversight;
 mod places;
 mod pruning;

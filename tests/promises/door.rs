@@ -179,6 +179,13 @@ fn what_the_verbs_show_is_shown_to_whom_view_names() {
     assert_eq!(lines("/v1/next?limit=3"), verb(&["next", "-n", "3"]));
     assert_eq!(lines("/v1/next?job=a&limit=1").len(), 1);
     assert_eq!(lines("/v1/stats?job=a"), verb(&["stats", "a"]));
+    let metrics = get("/metrics");
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8"),
+        "{metrics:?}"
+    );
+    assert_eq!(steady(&metrics.body), steady(&home.house.ask(&["metrics"]).expect(0).out));
     for (path, problem) in [
         ("/v1/jobs/c", "no-such-job"),
         ("/v1/next?job=c", "no-such-job"),
@@ -197,13 +204,19 @@ fn what_the_verbs_show_is_shown_to_whom_view_names() {
         .write_jobfile(&jobfile("", "[jobs.a]\ncommand = 'true'\nenqueue_by = 'token:shop'\n"));
     home.house.ask(&["reload"]).expect(0);
     wait_for("the new jobfile", || (get("/v1/status").status == 403).then_some(()));
-    for path in ["/v1/jobs", "/v1/jobs/a", "/v1/jobs/c", "/v1/next", "/v1/stats"] {
+    for path in ["/metrics", "/v1/jobs", "/v1/jobs/a", "/v1/jobs/c", "/v1/next", "/v1/stats"] {
         assert_eq!(get(path).problem(), "forbidden", "{path}");
     }
     assert_eq!(lines("/v1/runs"), [json!(null); 0]);
     let own = home.ask("POST /v1/jobs/a/runs", &[BEARER], "").json();
     let ids: Vec<Value> = lines("/v1/runs").iter().map(|run| run["id"].clone()).collect();
     assert_eq!(ids, [own["id"].clone()]);
+}
+
+/// The metrics that do not change from one moment to the next.
+fn steady(metrics: &str) -> Vec<&str> {
+    let changes = ["jobctl_store_size_bytes ", "jobctl_loop_lag_seconds "];
+    metrics.lines().filter(|line| !changes.iter().any(|name| line.starts_with(name))).collect()
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use crate::cmd::{Context, Exit, Failure, Jobs, Out, Result};
-use crate::facts::jobs::job_row;
-use crate::supervisor::metrics::{self, Outside};
+use crate::metrics::{self, Outside};
 
 /// Answers `jobctl metrics`.
 pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
@@ -21,11 +20,7 @@ pub(crate) fn answer(context: &Context, out: &mut Out) -> Result<Exit> {
     // If the jobfile cannot be loaded, only the next runs are missing; the other metrics are then
     // even more important.
     if let Ok(jobs) = Jobs::load(context, Some(&store)) {
-        let rows = store.jobs()?;
-        outside.next.extend(jobs.jobs.iter().filter_map(|job| {
-            let coming = jobs.coming(job, job_row(&rows, job.name.as_str()), context.now.wall)?;
-            Some((job.name.to_string(), coming.due_at()))
-        }));
+        outside.next = jobs.all_coming(&store.jobs()?, context.now.wall);
     }
     out.text(&metrics::text(&store, &outside)?)?;
     Ok(Exit::Done)

@@ -20,10 +20,14 @@ use crate::facts::next::{self, Range};
 use crate::facts::overview::{Overview, Sources};
 use crate::facts::status::{Extent, Status, Wanted};
 use crate::facts::{live, stats, why};
+use crate::metrics::{self, Outside};
 use crate::os::clock;
 use crate::store::{Filter, Store, StoreError};
 use crate::wording::when::Viewer;
 use crate::wording::why::paragraph;
+
+/// The text format of Prometheus.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How far `stats` looks back by default.
 pub(super) const SINCE: &str = "7d";
@@ -261,6 +265,18 @@ pub(super) async fn stats(
         Ok(lines.iter().map(|line| json!(line)).collect())
     };
     Ok(asked.answer(&Page { items: desk.read(read).await?, cursor: None }))
+}
+
+/// `GET /metrics`, as the verb prints it.
+pub(super) async fn metrics(desk: &Desk, caller: &Caller, query: Option<&str>) -> Result<Answer> {
+    query::pairs(query, &[])?;
+    may_look(desk, caller)?;
+    let read = |store: &Store, shelf: &Shelf| {
+        let now = clock::now().wall;
+        let next = shelf.jobs().all_coming(&store.jobs()?, now);
+        metrics::text(store, &Outside { is_up: true, next, now })
+    };
+    Ok(answer::of(StatusCode::OK, PROMETHEUS, desk.read(read).await?))
 }
 
 impl Shelf {

@@ -43,6 +43,10 @@ pub(super) async fn answer(
             only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
             health::answer(desk, request.uri().query()).await
         }
+        ["metrics"] => {
+            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
+            look::metrics(desk, caller, request.uri().query()).await
+        }
         ["v1", "jobs", job, "runs"] => {
             only(&request, &[Method::POST], "POST")?;
             let job = (*job).to_owned();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::{Hands, Sight, Version};
 use crate::core::reason::plain;
 use crate::core::time::{Mono, Now, Wall};
+use crate::metrics::{self, Outside};
 use crate::os::outside;
 use crate::supervisor::errand::{Errand, OVERDUE};
 use crate::supervisor::log::{Log, LogEvent};
-use crate::supervisor::metrics::{self, Outside};
 use crate::supervisor::when::LOOK_EVERY;
 
 /// Between two versions of the file.
