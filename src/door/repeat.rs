@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is sent again gets the first answer again.
+//! `Idempotency-Key`: a repeated request gets the first answer.
 
 use hyper::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -12,17 +12,17 @@ const NAME: &str = "idempotency-key";
 /// Bytes of a key.
 const KEY_MAX: usize = 255;
 
-/// What is known of a request by its key.
+/// The identity of a request with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Repeat {
     /// SHA-256 of caller, job and key.
     pub(super) request: [u8; 32],
-    /// SHA-256 of what is asked.
+    /// SHA-256 of the body and its form.
     pub(super) body: [u8; 32],
 }
 
 impl Repeat {
-    /// Of a key of a caller for a job, and a body.
+    /// Identifies the request of a caller for a job.
     pub(super) fn of(key: &[u8], (caller, job): (&str, &str), (form, body): (Form, &[u8])) -> Self {
         let form: &[u8] = match form {
             Form::Json => b"json",
@@ -32,7 +32,7 @@ impl Repeat {
     }
 }
 
-/// The hash of parts, of which only the last one may contain a NUL.
+/// Hashes parts; only the last one may contain a NUL.
 fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for (index, part) in parts.iter().enumerate() {
@@ -44,7 +44,7 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The key of a request, without its quotes; none where it has none.
+/// Returns the key of a request without its quotes, if there is one.
 pub(super) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>> {
     let mut values = headers.get_all(NAME).iter();
     let value = match (values.next(), values.next()) {

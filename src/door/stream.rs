@@ -1,4 +1,4 @@
-//! Bodies of answers: whole, or read a piece at a time while the client takes them.
+//! Response bodies: in memory, or read piece by piece at the client's pace.
 
 use std::future::Future;
 use std::io;
@@ -9,31 +9,31 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Something long that is read piece by piece, on another thread.
+/// A long text that is read piece by piece, on another thread.
 pub(super) trait Pieces: Send + 'static {
-    /// Reads the next piece; none at the end.
+    /// Reads the next piece; `None` at the end.
     fn next(&mut self) -> io::Result<Option<Vec<u8>>>;
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) enum Sent {
-    /// All of it.
+    /// A body in memory.
     Whole(Full<Bytes>),
-    /// More of it each time that the client has taken what there was.
+    /// A body that is read while it is sent.
     Long(Reading),
 }
 
-/// How far a long body is.
+/// The progress of a long body.
 pub(super) enum Reading {
-    /// The next piece is not asked for yet.
+    /// The client has yet to ask for the next piece.
     Idle(Box<dyn Pieces>),
-    /// It is being read.
+    /// The next piece is being read.
     Busy(JoinHandle<Read>),
-    /// There is no more.
+    /// The body is complete or has failed.
     Over,
 }
 
-/// What reads, and what it has read.
+/// The reader, and the piece it has read.
 type Read = (Box<dyn Pieces>, io::Result<Option<Vec<u8>>>);
 
 impl Reading {
@@ -59,7 +59,7 @@ impl Reading {
                 Some(Ok(bytes.into()))
             }
             Ok((_, Ok(None))) => None,
-            // The connection is broken off, which tells the client that something is missing.
+            // The connection is closed early, so the client sees that something is missing.
             Ok((_, Err(error))) => Some(Err(error)),
             Err(error) => Some(Err(io::Error::other(error))),
         })

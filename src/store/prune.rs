@@ -13,8 +13,8 @@ use crate::core::job::Keep;
 use crate::core::run::State;
 use crate::core::time::Wall;
 
-/// How long a request with an `Idempotency-Key` gets the same answer again. An answer from as far
-/// ahead is of a clock that was set back since.
+/// How long a repeated request with an `Idempotency-Key` gets the first answer. An answer from
+/// further ahead comes from a clock that was set back since.
 pub(super) const ANSWERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The ages beyond which runs are removed.
@@ -120,7 +120,7 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes those of the oldest `count` answers that are not given again any more.
+    /// Removes expired answers among the oldest `count`.
     pub(crate) fn forget_answers(&self, now: Wall, count: u32) -> Result<(), StoreError> {
         self.execute(
             "remove old answers",

@@ -1,4 +1,4 @@
-//! `GET /v1/runs/ID/output`: what is kept of an attempt's output, as it is, a piece at a time.
+//! `GET /v1/runs/ID/output`: the kept output of an attempt, byte for byte, in pieces.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +20,7 @@ use crate::store::{Kept, Store, StoreError};
 /// Bytes read from a file at once.
 const PIECE: u64 = 64 << 10;
 
-/// Answers it.
+/// Responds to the request.
 pub(super) async fn answer(
     desk: &Desk,
     caller: &Caller,
@@ -35,19 +35,19 @@ pub(super) async fn answer(
     Ok(answer::pieces(Box::new(text)))
 }
 
-/// What was asked for.
+/// The parameters.
 #[derive(Debug, PartialEq, Eq)]
 struct Asked {
     attempt: Option<u32>,
     from: From,
 }
 
-/// Where the answer begins.
+/// Where the response begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
-    /// Behind so many bytes.
+    /// After this many bytes.
     Bytes(u64),
-    /// At so many lines before the end.
+    /// This many lines before the end.
     Tail(u64),
 }
 
@@ -74,7 +74,7 @@ impl Asked {
     }
 }
 
-/// Opens it, and finds where the answer begins.
+/// Opens the output and finds where the response begins.
 fn text(
     store: &Store,
     shelf: &Shelf,
@@ -102,7 +102,7 @@ fn text(
     Ok(Ok(Text { source, position: 0, skip }))
 }
 
-/// The output of an attempt, or of the newest one; none where there is no such run or attempt.
+/// Opens the output of an attempt, by default the newest; `None` if there is no such attempt.
 fn open(
     store: &Store,
     shelf: &Shelf,
@@ -130,18 +130,18 @@ fn open(
     }))
 }
 
-/// Where output is read.
+/// The place that output is read from.
 enum Source {
     Here(Vec<u8>),
     File { file: File, parts: [Range<u64>; 3] },
     Live(Live),
 }
 
-/// Bytes, and the position behind them.
+/// Bytes, and the position after them.
 type Piece = Option<(Vec<u8>, u64)>;
 
 impl Source {
-    /// Reads some of it from a position on, which is 0 or behind a piece; none at its end.
+    /// Reads a piece at a position, which is 0 or the end of another piece; `None` at the end.
     fn piece(&self, position: u64) -> io::Result<Piece> {
         match self {
             Self::Here(bytes) if position == 0 => Ok(Some((bytes.clone(), bytes.len() as u64 + 1))),
@@ -159,7 +159,7 @@ impl Source {
     }
 }
 
-/// A piece of what is kept in the parts of a file.
+/// Reads a piece of the kept parts of a file.
 fn piece_of(file: &File, parts: &[Range<u64>; 3], position: u64) -> io::Result<Piece> {
     let mut before = 0;
     for part in parts {
@@ -180,7 +180,7 @@ fn piece_of(file: &File, parts: &[Range<u64>; 3], position: u64) -> io::Result<P
     Ok(None)
 }
 
-/// How many lines there are; a last one without an end counts.
+/// Counts the lines; a last line without a newline counts.
 fn lines(source: &Source) -> io::Result<u64> {
     let (mut count, mut position, mut last) = (0, 0, b'\n');
     while let Some((bytes, next)) = source.piece(position)? {
@@ -191,7 +191,7 @@ fn lines(source: &Source) -> io::Result<u64> {
     Ok(count + u64::from(last != b'\n'))
 }
 
-/// What is left out before the answer.
+/// What remains to be skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skip {
     Bytes(u64),
@@ -199,7 +199,7 @@ enum Skip {
 }
 
 impl Skip {
-    /// Takes what is left out from the beginning of a piece.
+    /// Removes the skipped part from the beginning of a piece.
     fn take(&mut self, bytes: &mut Vec<u8>) {
         let end = match self {
             Self::Bytes(count) => {
@@ -221,7 +221,7 @@ impl Skip {
     }
 }
 
-/// Output that is sent.
+/// Output on its way to the client.
 struct Text {
     source: Source,
     position: u64,

@@ -1,4 +1,4 @@
-//! The answer to what was added, now and again.
+//! Replies to requests that add runs.
 
 use hyper::StatusCode;
 use hyper::header::HeaderName;
@@ -11,44 +11,44 @@ use crate::door::problem::{Kind, Problem, Result};
 use crate::door::repeat::Repeat;
 use crate::store::{Added, Answered};
 
-/// What an answer has that was given before.
+/// The header of a repeated reply.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// An answer.
+/// A reply that can be stored and sent again.
 pub(super) struct Reply {
     status: StatusCode,
-    /// The run that it names.
+    /// The run for `Location`.
     run: Option<i64>,
     text: Vec<u8>,
     is_again: bool,
 }
 
-/// The run that has the key of an item, of which the caller may see no more.
+/// The run that holds the key of an item, reduced to what any caller may see.
 #[derive(Serialize)]
 pub(super) struct Holder {
-    /// The run.
+    /// The run's number.
     pub(super) id: i64,
-    /// Where it stands.
+    /// The run's state.
     pub(super) state: State,
-    /// That it was there before.
+    /// Whether it was there before.
     pub(super) existing: bool,
 }
 
 impl Reply {
-    /// Of one item, with what is told of its run.
+    /// Replies to one item with a description of its run.
     pub(super) fn one(added: &Added, told: &impl Serialize) -> Self {
         let status = if added.existing { StatusCode::OK } else { StatusCode::CREATED };
         Self { status, run: Some(added.id), text: answer::object(told), is_again: false }
     }
 
-    /// Of a line for each item.
+    /// Replies with a line for each item.
     pub(super) fn lines(added: &[Added]) -> Self {
         let is_new = added.iter().any(|added| !added.existing);
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         Self { status, run: None, text: answer::lines(added), is_again: false }
     }
 
-    /// The first answer to a request that comes again.
+    /// Returns the stored reply to a repeated request.
     pub(super) fn again(answered: Answered, repeat: &Repeat) -> Result<Self> {
         let Answered { body, status, run, answer: text } = answered;
         if body != repeat.body {
@@ -60,7 +60,7 @@ impl Reply {
         Ok(Self { status: status.unwrap_or(StatusCode::OK), run, text, is_again: true })
     }
 
-    /// The same to be put down.
+    /// Converts the reply for the store.
     pub(super) fn answered(&self, repeat: &Repeat) -> Answered {
         Answered {
             body: repeat.body.to_vec(),
@@ -70,7 +70,7 @@ impl Reply {
         }
     }
 
-    /// The same to be sent.
+    /// Converts the reply to a response.
     pub(super) fn send(self, form: Form) -> Answer {
         let kind = if form == Form::Json { JSON } else { NDJSON };
         let mut sent = answer::of(self.status, kind, self.text);

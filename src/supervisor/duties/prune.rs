@@ -18,7 +18,7 @@ const JOBS_A_TURN: usize = 50;
 /// Runs that are looked at in one turn, of all these jobs together.
 const RUNS_A_TURN: u32 = 500;
 
-/// Answers of the door that are looked at in one turn.
+/// Stored answers of the door that one turn looks at.
 const ANSWERS_A_TURN: u32 = 500;
 
 /// Batches of output that are removed in one turn.
