@@ -28,68 +28,68 @@ mod tests;
 pub(crate) use convert::import;
 pub(crate) use looks::{first_words, is_anacrontab};
 
-/// A line of a crontab that starts a command, and the job that was made of it.
+/// A line of a crontab that starts a command, and its job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Imported {
     /// The name of the job.
     pub(crate) job: String,
-    /// The crontab, as it is called in messages: a path, or `crontab of NAME`.
+    /// The name of the crontab in messages: a path, or `crontab of NAME`.
     pub(crate) file: String,
-    /// The line in it, from 1.
+    /// The line number, from 1.
     pub(crate) line: u32,
-    /// Five fields or a macro, as they stand there.
+    /// The five fields or the macro, as written.
     pub(crate) schedule: String,
-    /// What `CRON_TZ` says at that line.
+    /// The value of `CRON_TZ` at that line.
     pub(crate) zone: Option<String>,
-    /// Whose rights the command has; none: the crontab's owner is the caller.
+    /// The user of the command; `None` for the caller's crontab.
     pub(crate) user: Option<String>,
-    /// The rest of the line as it stands there, `%` and all: what cron writes into its `CMD` lines.
+    /// The rest of the line as written, including `%`, like in cron's `CMD` records.
     pub(crate) command: String,
-    /// Who starts it.
+    /// What starts it.
     pub(crate) starter: Starter,
 }
 
-/// Who starts the command of a line.
+/// What starts the command of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Starter {
     /// cron.
     Cron,
-    /// anacron: its schedule is the one that was made for it.
+    /// anacron; the schedule was made for the import.
     Anacron,
-    /// Nothing: the line is commented out, and so its job is not enabled.
+    /// Nothing: the line is commented out, so its job is disabled.
     Nothing,
 }
 
-/// What is to be imported.
+/// The input of an import.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     /// The crontabs, in the order of the jobfile.
     pub(crate) sources: Vec<Source>,
     /// Directories whose scripts become jobs.
     pub(crate) directories: Vec<Directory>,
-    /// Whether there is an anacron, so that what asks for it does nothing.
+    /// Whether anacron is installed, so that lines that test for it do nothing.
     pub(crate) has_anacron: bool,
-    /// Whether keys are written for what programs such as flock(1) and timeout(1) do in commands.
+    /// Whether keys replace programs such as flock(1) and timeout(1) in commands.
     pub(crate) is_modern: bool,
 }
 
-/// A crontab as it was read.
+/// The text of a crontab.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// What it is called in messages: a path, or `crontab of NAME`.
+    /// Its name in messages: a path, or `crontab of NAME`.
     pub(crate) file: String,
     /// Its content.
     pub(crate) bytes: Vec<u8>,
-    /// How its lines are read.
+    /// The format of its lines.
     pub(crate) kind: Kind,
-    /// How a line of it is switched off.
+    /// How to disable a line of it.
     pub(crate) off: Off,
 }
 
-/// How lines of a crontab are read.
+/// The format of a crontab's lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The crontab of a user: of this one, or of the caller.
+    /// The crontab of this user, or of the caller.
     User(Option<String>),
     /// Lines have a user column.
     System,
@@ -97,27 +97,26 @@ pub(crate) enum Kind {
     Anacron,
 }
 
-/// How a line of a crontab is switched off.
+/// How to disable a line of a crontab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Off {
     /// With crontab(1) of the caller.
     Own,
-    /// With crontab(1) for a user; `crontab -l` leaves out so many lines at the beginning.
+    /// With crontab(1) for a user; `crontab -l` omits some lines at the beginning.
     Of {
         /// The user.
         user: String,
-        /// Lines of the file that `crontab -l` does not show.
+        /// The number of lines that `crontab -l` omits.
         hidden: u32,
     },
     /// In the file of this path.
     File(String),
-    /// It came from nobody knows where.
+    /// Unknown, because the origin of the text is unknown.
     Elsewhere,
 }
 
 impl Source {
-    /// The shell command that switches off one of its lines; none if nobody knows where it came
-    /// from.
+    /// Returns the shell command that disables one of its lines; `None` if its origin is unknown.
     pub(crate) fn off_command(&self, line: u32) -> Option<String> {
         switch_off::command(&self.off, &std::collections::BTreeSet::from([line]))
     }
@@ -132,44 +131,44 @@ pub(crate) struct Directory {
     pub(crate) scripts: Vec<String>,
 }
 
-/// What was made of crontabs.
+/// The result of an import.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Import {
-    /// The jobfile. It loads.
+    /// The jobfile, which loads.
     pub(crate) text: String,
     /// Its jobs, in the order of files and lines.
     pub(crate) jobs: Vec<Imported>,
-    /// Lines that cron starts and that do nothing: no job was made of them, and none is missing.
+    /// Lines that cron starts but that do nothing, and therefore need no job.
     pub(crate) idle: Vec<Imported>,
-    /// Lines that no job was made of.
+    /// Lines that became no job.
     pub(crate) unknown: Vec<Unknown>,
-    /// What changes its meaning, and what else is worth a word.
+    /// Notes on changes of meaning and other remarks.
     pub(crate) notes: Vec<Note>,
-    /// Shell commands that switch the imported lines off.
+    /// Shell commands that disable the imported lines.
     pub(crate) switch_off: Vec<String>,
 }
 
-/// A line that no job was made of.
+/// A line that became no job.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Unknown {
     /// The crontab.
     pub(crate) file: String,
-    /// The line in it, from 1.
+    /// The line number, from 1.
     pub(crate) line: u32,
-    /// The line; what is not UTF-8 in it is U+FFFD.
+    /// The line, with U+FFFD in place of invalid UTF-8.
     pub(crate) text: String,
     /// Why.
     pub(crate) reason: String,
 }
 
-/// A word about an import.
+/// A note of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     /// The crontab; empty if it is about all of them.
     pub(crate) file: String,
-    /// The line it is about, if it is about one.
+    /// The line, if the note is about one.
     pub(crate) line: Option<u32>,
-    /// The word.
+    /// The text.
     pub(crate) text: String,
 }
 
@@ -182,10 +181,10 @@ pub(crate) struct Refusal {
     pub(crate) reason: String,
 }
 
-/// Answers why a text does not load as a jobfile; nothing if it does.
+/// Returns why a text does not load as a jobfile; empty if it does.
 pub(crate) type Refusals<'a> = dyn Fn(&str) -> Vec<Refusal> + 'a;
 
-/// What an import needs from outside.
+/// The environment of an import.
 #[derive(Clone, Copy)]
 pub(crate) struct Tools<'a> {
     /// Loads a jobfile.

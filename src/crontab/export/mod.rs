@@ -16,57 +16,57 @@ use serde::Serialize;
 
 use crate::core::job::{Job, MailOn};
 
-/// A job to be exported.
+/// A job to export.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Export<'a> {
     /// The job.
     pub(crate) job: &'a Job,
-    /// The zone of its schedules, if that is not the machine's own.
+    /// The zone of its schedules, if it is not the machine's.
     pub(crate) zone: Option<&'a str>,
 }
 
-/// What kind of crontab is made.
+/// The kind of crontab to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind<'a> {
-    /// That of this user.
+    /// The crontab of this user.
     User(&'a str),
-    /// One with a user column; jobs without a user are this one's.
+    /// A crontab with a user column; jobs without a user run as this one.
     System(&'a str),
 }
 
-/// Something that crontab cannot say.
+/// Something that a crontab cannot express.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Remark {
-    /// Of which job.
+    /// The job.
     pub(crate) job: String,
-    /// Which key of it.
+    /// The key.
     pub(crate) key: &'static str,
-    /// What is lost, or to be done.
+    /// What is lost, or has to be done.
     #[serde(rename = "message")]
     pub(crate) text: String,
-    /// Whether the line is a comment for it.
+    /// Whether the line is a comment because of it.
     #[serde(rename = "refused")]
     pub(crate) is_refusal: bool,
 }
 
-/// A crontab, and what it cannot say.
+/// A crontab, and what it cannot express.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exported {
     /// The crontab.
     pub(crate) text: String,
-    /// What it cannot say, in the order of its jobs.
+    /// What it cannot express, in the order of its jobs.
     pub(crate) remarks: Vec<Remark>,
-    /// How many jobs are in it only as comments, though they would run.
+    /// The number of enabled jobs that are only comments in it.
     pub(crate) refused: usize,
 }
 
 /// Names and values.
 type Variables<'a> = BTreeMap<&'a str, &'a str>;
 
-/// The longest command that Debian's cron takes whole (`MAX_COMMAND`).
+/// The longest command that Debian's cron does not truncate (`MAX_COMMAND`).
 const COMMAND_MAX: usize = 998;
 
-/// Makes a crontab. Jobs of the machine's own zone come first: a `CRON_TZ` holds for all lines
+/// Makes a crontab. Jobs in the machine's zone come first, because a `CRON_TZ` applies to all lines
 /// after it.
 pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
     let mut jobs: Vec<&Export<'a>> = jobs.iter().collect();
@@ -95,7 +95,7 @@ pub(crate) fn export<'a>(jobs: &'a [Export<'a>], kind: Kind<'a>) -> Exported {
     writer.exported
 }
 
-/// Remarks of one job while it is looked at.
+/// The remarks on one job while it is written.
 struct Remarks<'a> {
     job: &'a Job,
     list: Vec<Remark>,
@@ -119,14 +119,14 @@ impl Remarks<'_> {
     }
 }
 
-/// The crontab so far, and the environment lines that hold where it ends.
+/// The crontab so far, and the environment in force at its end.
 struct Writer<'a> {
     kind: Kind<'a>,
     shell: String,
     mailto: Option<String>,
     mail_from: String,
     zone: Option<String>,
-    /// Variables that all jobs have alike, in lines at the top.
+    /// Variables that all jobs share, in lines at the top.
     common: Variables<'a>,
     exported: Exported,
 }
@@ -184,7 +184,7 @@ impl Writer<'_> {
         self.exported.remarks.extend(remarks.list);
     }
 
-    /// The user column, where there is one.
+    /// Writes the user column, if there is one.
     fn user(&self, job: &Job, remarks: &mut Remarks<'_>) -> Option<String> {
         let user = job.policy.user.as_deref();
         match self.kind {
@@ -218,7 +218,7 @@ impl Writer<'_> {
             self.line(&format!("MAILTO={}", command::value(&mailto)));
             self.mailto = Some(mailto);
         }
-        // cronie's; to Debian's cron it is a variable like any other.
+        // Only cronie knows it; for Debian's cron it is an ordinary variable.
         let mail_from = policy.mail_from.as_deref().unwrap_or_default();
         if self.mail_from != mail_from {
             self.line(&format!("MAILFROM={}", command::value(mail_from)));
@@ -238,7 +238,7 @@ impl Writer<'_> {
     }
 }
 
-/// Whether mail goes out as cron sends it.
+/// Returns whether mail is sent like by cron.
 fn mails_output(job: &Job) -> bool {
     match job.policy.mail_on {
         MailOn::Output => true,

@@ -17,22 +17,22 @@ use super::{Imported, Starter};
 pub(crate) use entry::When;
 pub(crate) use minutes::Starts;
 
-/// Differences of one job that are told one by one; the rest is counted.
+/// The number of differences of a job that are listed; the others are only counted.
 const SHOWN_MAX: usize = 5;
 
-/// A line and the job that was made of it, each with its zone.
+/// A line and its job, each with its zone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair<'a> {
     /// The line.
     pub(crate) line: &'a Imported,
-    /// The zone cron takes the line in; none: it is not known.
+    /// The zone of the line in cron; `None` if it is unknown.
     pub(crate) line_zone: Option<&'a Zone>,
-    /// The job of the line's name in the loaded jobfile, and the zone of its schedules; none: there
-    /// is no such job.
+    /// The job with the line's name in the loaded jobfile, and the zone of its schedules; `None` if
+    /// it does not exist.
     pub(crate) job: Option<(&'a Job, &'a Zone)>,
 }
 
-/// Which of the two would start a command.
+/// The side that would start a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The line in cron.
@@ -42,7 +42,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// As it stands in messages.
+    /// Returns its name in messages.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Cron => "cron",
@@ -51,12 +51,12 @@ impl Side {
     }
 }
 
-/// What is different about a line and its job.
+/// A difference between a line and its job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// An occurrence of one side only.
     Only(Side, Wall),
-    /// What makes a comparison of occurrences pointless.
+    /// A reason why occurrences cannot be compared.
     Other(&'static str),
 }
 
@@ -65,27 +65,27 @@ pub(crate) enum Difference {
 pub(crate) struct Mismatch<'a> {
     /// The line.
     pub(crate) line: &'a Imported,
-    /// The first few.
+    /// The first differences.
     pub(crate) shown: Vec<Difference>,
-    /// How many there are.
+    /// The number of differences.
     pub(crate) count: u64,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Proof<'a> {
-    /// How many lines were looked at.
+    /// The number of lines.
     pub(crate) jobs: usize,
     /// How many of them are `@reboot` on both sides, which has no occurrences.
     pub(crate) boots: usize,
     /// The occurrences of all lines.
     pub(crate) occurrences: u64,
-    /// The lines that are not equal to their jobs.
+    /// The lines that differ from their jobs.
     pub(crate) mismatches: Vec<Mismatch<'a>>,
 }
 
-/// Compares each line with its job over a span; `before` hears how many it has compared, before
-/// each one.
+/// Compares each line with its job over a span; calls `before` with the number of finished lines
+/// before each one.
 pub(crate) fn prove<'a>(
     pairs: &[Pair<'a>],
     span: Span,
@@ -108,7 +108,7 @@ pub(crate) fn prove<'a>(
     proof
 }
 
-/// What was found about one pair.
+/// The result of one pair.
 #[derive(Debug, Default)]
 struct Found {
     is_boot: bool,
@@ -170,7 +170,7 @@ fn is_every(schedule: &Schedule) -> bool {
     }
 }
 
-/// Goes through both sides, which are in strictly increasing order, and puts down what only one of
+/// Walks through both sides, which are in strictly increasing order, and records what only one of
 /// them has.
 fn merge(cron: impl Iterator<Item = Wall>, jobctl: impl Iterator<Item = Wall>, found: &mut Found) {
     let (mut cron, mut jobctl) = (cron.peekable(), jobctl.peekable());
@@ -196,8 +196,7 @@ fn merge(cron: impl Iterator<Item = Wall>, jobctl: impl Iterator<Item = Wall>, f
     }
 }
 
-/// The occurrences of a job as the supervisor would plan them: those of all its schedules, an
-/// instant once.
+/// The occurrences of a job as the supervisor plans them: of all its schedules, each instant once.
 #[derive(Debug)]
 pub(crate) struct Occurrences<'a> {
     zone: &'a Zone,
@@ -207,7 +206,7 @@ pub(crate) struct Occurrences<'a> {
 }
 
 impl<'a> Occurrences<'a> {
-    /// The occurrences of a span. A job that is not enabled has none.
+    /// Returns the occurrences of a span; a disabled job has none.
     pub(crate) fn new(job: &'a Job, zone: &'a Zone, span: Span) -> Self {
         let schedules = job.schedules.iter().filter(|_| job.policy.enabled);
         let first = |schedule: &'a Schedule| {
