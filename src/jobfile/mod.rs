@@ -35,15 +35,15 @@ use text::{Document, ReadError, Text};
 pub(crate) use units::parse_rate;
 pub(crate) use watched::{Snapshot, WatchedPlace, watched_places};
 
-/// A commented jobfile to begin with; it loads as it is.
+/// A commented jobfile to start from, which loads unchanged.
 pub(crate) const STARTER: &str = include_str!("starter.toml");
 
-/// A file of a jobfile as it was read.
+/// The text of a jobfile's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
-    /// The file, as it was named or found.
+    /// The path, as given or found.
     pub(crate) path: PathBuf,
-    /// Its text, without a byte order mark.
+    /// The text, without a byte order mark.
     pub(crate) text: String,
 }
 
@@ -54,41 +54,40 @@ pub(crate) struct Jobfile {
     pub(crate) settings: Settings,
     /// The jobs, sorted by name.
     pub(crate) jobs: Vec<Job>,
-    /// The main file, then the included ones: what [`load_sources`] makes the same of.
+    /// The main file, then the included ones; [`load_sources`] loads the same jobs from them.
     pub(crate) sources: Vec<Source>,
-    /// What `check` says, in the order of files and lines.
+    /// The notes for `check`, in the order of files and lines.
     pub(crate) notes: Vec<Problem>,
 }
 
-/// Answers whether a time zone is known; if not, what is wrong and the name that was probably
-/// meant.
+/// Checks that a time zone is known; errs with what is wrong and the name that was probably meant.
 pub(crate) type Zones<'a> = dyn Fn(&str) -> Result<(), (String, Option<String>)> + 'a;
 
-/// Opens a file for reading, or a directory in which files are looked for. Must not wait for the
-/// writer of a FIFO. An error that is not the system's own is one of trust.
+/// Opens a file for reading, or a directory to search. Must not block on a FIFO. An error without a
+/// system code is a matter of trust.
 pub(crate) type Open<'a> = dyn Fn(&Path) -> io::Result<File> + 'a;
 
-/// What parsing needs from outside.
+/// The environment for parsing.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a> {
-    /// What `H` is computed from where the jobfile has no `hash_seed`.
+    /// The seed of `H` if the jobfile has no `hash_seed`.
     pub(crate) machine_id: &'a str,
     /// The time zones of the system.
     pub(crate) zones: &'a Zones<'a>,
-    /// The way to the files.
+    /// Opens files.
     pub(crate) open: &'a Open<'a>,
 }
 
 /// Why a jobfile could not be loaded.
 #[derive(Debug)]
 pub(crate) enum LoadError {
-    /// There is no such file.
+    /// The file does not exist.
     Missing(PathBuf),
-    /// The system refused to read it.
+    /// The system could not read it.
     Unreadable(io::Error),
-    /// It is wrong: all that is, in the order of files and lines; never empty.
+    /// It has problems, in the order of files and lines; never empty.
     Problems(Vec<Problem>),
-    /// Others than root may change it: the files and directories by which they may; never empty.
+    /// Users other than root can change it, through these files and directories; never empty.
     Untrusted(Vec<Problem>),
 }
 
@@ -117,13 +116,13 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// Reads and validates a jobfile and what it includes.
+/// Reads and validates a jobfile and its includes.
 pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadError> {
     let main = Text::read(path, env.open).map_err(|error| match error {
         ReadError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
             LoadError::Missing(path.to_owned())
         }
-        // What is no error of the system's is a word about the file, such as that it is none.
+        // An error without a system code describes the file, for example that it is a directory.
         ReadError::Io(error) if error.raw_os_error().is_none() => {
             LoadError::Unreadable(io::Error::other(format!("{}: {error}", path.display())))
         }
@@ -133,7 +132,7 @@ pub(crate) fn load(path: &Path, env: &Environment<'_>) -> Result<Jobfile, LoadEr
     load_text(main, env).map_err(LoadError::Problems)
 }
 
-/// Validates `bytes` as if they stood in the file `path`, with what they include.
+/// Validates `bytes` as if they were the file `path`, with its includes.
 pub(crate) fn load_instead(
     path: &Path,
     bytes: Vec<u8>,
@@ -155,8 +154,7 @@ fn load_text(main: Text, env: &Environment<'_>) -> Result<Jobfile, Vec<Problem>>
     conclude(settings, jobs, texts, findings)
 }
 
-/// Validates files that were read before, without touching the disk: the first one is the main
-/// file.
+/// Validates files that were read earlier, without disk access; the first one is the main file.
 pub(crate) fn load_sources(
     sources: &[Source],
     env: &Environment<'_>,
@@ -172,7 +170,7 @@ pub(crate) fn load_sources(
     conclude(settings, jobs, texts, findings)
 }
 
-/// A jobfile if nothing is wrong with it.
+/// Makes the jobfile if there are no problems.
 fn conclude(
     settings: Settings,
     jobs: Vec<Job>,
