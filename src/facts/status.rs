@@ -55,7 +55,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) job: Option<&'a str>,
     /// Only jobs with this in their names.
     pub(crate) part: Option<&'a str>,
-    /// Only jobs with failed runs that nobody has acknowledged.
+    /// Only jobs with unacknowledged failures.
     pub(crate) failed: bool,
     /// How much.
     pub(crate) extent: Extent,

@@ -26,13 +26,13 @@ use crate::core::schedule::Zone;
 use crate::core::time::Wall;
 use crate::store::{PastRun, StoreError, Untold};
 
-/// So many of a job's newest runs count.
+/// The number of a job's newest runs that count.
 const RUNS_MAX: u32 = 20_000;
 
-/// So many jobs are shown in detail, those first that need a look.
+/// The number of jobs in detail, beginning with those that need attention.
 const JOBS_MAX: usize = 250;
 
-/// So many kinds of failures are listed.
+/// The number of listed kinds of failures.
 const FAILURES_MAX: usize = 100;
 
 /// What is asked for.
@@ -152,7 +152,7 @@ pub(super) mod tests {
     use super::*;
     use crate::core::run::{Cause, State};
 
-    /// A run that ended at a second and took so many milliseconds.
+    /// Makes a run that ended at a second and took this many milliseconds.
     pub(super) fn ended(state: State, secs: i64, duration_ms: i64) -> PastRun {
         PastRun {
             state,
