@@ -28,7 +28,7 @@ use crate::facts::jobs::{Jobs, with_environment};
 use crate::jobfile;
 use crate::os::zone;
 
-/// Lines of crontabs are shown up to this many characters.
+/// The maximum number of characters of a crontab line in messages.
 const SHOWN_MAX: usize = 160;
 
 /// Answers `jobctl import`.
@@ -50,7 +50,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Import, out: &mut Out) -> Re
     Ok(if is_all_lost || is_wrong { Exit::No } else { Exit::Done })
 }
 
-/// What is wanted besides a jobfile.
+/// The requested actions besides writing a jobfile.
 struct Wish<'a> {
     file: Option<&'a Path>,
     days: Option<u32>,
@@ -72,7 +72,7 @@ impl<'a> Wish<'a> {
         let Some(word) = args.prove.as_deref() else {
             return Ok(wish);
         };
-        // `--prove FILE` means the default number of days, as people would read it.
+        // `--prove FILE` means the default number of days.
         let is_free = wish.file.is_none() && !args.all_users && !args.system;
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         if word.is_empty() {
@@ -87,7 +87,7 @@ impl<'a> Wish<'a> {
     }
 }
 
-/// Lines that cron starts, each once: the scripts of a directory share the line that runs them.
+/// Returns the lines that cron starts, each once: the scripts of a directory share a line.
 fn lines_of_cron(jobs: &[Imported]) -> Vec<Imported> {
     let mut lines: Vec<Imported> = Vec::new();
     for job in jobs.iter().filter(|job| job.starter == Starter::Cron) {
@@ -99,7 +99,7 @@ fn lines_of_cron(jobs: &[Imported]) -> Vec<Imported> {
     lines
 }
 
-/// The jobfile, and behind it what is to be said; what was proved stands in the jobfile, too.
+/// Prints the jobfile, then the messages; the jobfile also mentions the proof.
 fn print(
     context: &Context,
     import: &Import,
@@ -110,7 +110,7 @@ fn print(
     for line in proof.iter().flat_map(|proof| &proof.lines) {
         out.text(&format!("# {line}\n"))?;
     }
-    // What is said should stand behind the jobfile where both go to a terminal.
+    // On a terminal the messages should follow the jobfile.
     out.flush()?;
     say(import, context.global.quiet);
     if let Some(proof) = proof {
@@ -119,7 +119,7 @@ fn print(
     Ok(())
 }
 
-/// What the arguments name, imported.
+/// Imports the crontabs that the arguments name.
 fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import> {
     let (request, notes) = gather::request(args, file)?;
     let mut import = convert(&request);
@@ -127,8 +127,8 @@ fn read(args: &cli::Import, file: Option<&Path>) -> Result<Import> {
     Ok(import)
 }
 
-/// What cron starts: of all users and of the system for root, else of the caller. A crontab that
-/// cannot be read is none.
+/// Imports what cron starts: for root, of all users and the system; otherwise of the caller. Skips
+/// unreadable crontabs.
 pub(crate) fn lines_of_crontabs(is_root: bool) -> Vec<CronLine> {
     let args = cli::Import { all_users: is_root, system: is_root, ..cli::Import::default() };
     let Ok((request, _)) = gather::request(&args, None) else {
@@ -165,7 +165,7 @@ fn convert(request: &Request) -> Import {
     crontab::import(request, tools)
 }
 
-/// Resolves the links of a path; what does not exist stays as it is.
+/// Resolves the links of a path, as far as it exists.
 fn real_path(path: &str) -> String {
     let path = Path::new(path);
     let real = path.ancestors().find_map(|parent| {
@@ -175,7 +175,7 @@ fn real_path(path: &str) -> String {
     real.unwrap_or_else(|| path.to_owned()).to_string_lossy().into_owned()
 }
 
-/// Why a text does not load as a jobfile.
+/// Returns why a text does not load as a jobfile.
 fn refusals(text: &str) -> Vec<Refusal> {
     let source = jobfile::Source { path: PathBuf::from("jobs.toml"), text: text.to_owned() };
     let loaded = with_environment(|env| jobfile::load_sources(&[source], env));
@@ -202,7 +202,7 @@ fn json(import: &Import, proof: Option<&prove::Told>) -> Value {
     })
 }
 
-/// Says what is to be said about an import, on standard error.
+/// Prints the notes of an import on standard error.
 fn say(import: &Import, is_quiet: bool) {
     let mut text = Vec::new();
     text.extend(import.unknown.iter().map(unknown_line));
