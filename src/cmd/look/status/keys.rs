@@ -1,5 +1,7 @@
 //! The keys of `jobctl status --watch`, which scroll the page and filter its jobs. Does no I/O.
 
+use unicode_width::UnicodeWidthChar;
+
 use crate::cmd::Style;
 use crate::core::escape;
 
@@ -8,6 +10,8 @@ use crate::core::escape;
 /// whole, so that it does not flicker; a line is before it is written, because its last cell would
 /// go with what is behind it.
 const HOME: &str = "\x1b[?7l\x1b[H";
+const WRAPS: &str = "\x1b[?7h";
+const CUTS: &str = "\x1b[?7l";
 const LINE: &str = "\x1b[K";
 const END: &str = "\x1b[J\x1b[?7h";
 
@@ -20,7 +24,7 @@ keys of `jobctl status --watch`
   Up, k   Down, j        scroll by a line
   PgUp    PgDn           scroll by a page
   Home    End            to the beginning, to the end
-  /                      show only jobs whose name contains what you type
+  /                      show jobs by a part of their name
   Esc                    show all jobs again
   Ctrl-Z                 suspend
   ?                      these keys
@@ -159,23 +163,21 @@ impl View {
     }
 
     /// Returns the page, or the help, in a form that overwrites the one before, with `line` below
-    /// it. If it does not fit and is at its top, the last line tells how many lines are missing.
-    pub(super) fn compose(&mut self, page: &str, lines_max: Option<usize>, line: &str) -> String {
+    /// it. If it does not fit and is at its top, the last line tells how many rows are missing.
+    pub(super) fn compose(&mut self, page: &str, room: Room, line: &str) -> String {
         let page = if self.mode == Mode::Help { HELP } else { page };
-        let mut lines: Vec<&str> = page.lines().collect();
-        let max = lines_max.unwrap_or(usize::MAX).max(1);
+        let mut rows: Vec<Row<'_>> =
+            page.lines().flat_map(|line| rows_of(line, room.width)).collect();
+        let max = room.rows.unwrap_or(usize::MAX).max(1);
         self.rows = max;
-        self.above = self.above.min(lines.len().saturating_sub(max));
-        let more = (lines.len() + 1).checked_sub(max).filter(|more| *more > 1 && self.above == 0);
-        let more = more.map(|more| format!("... {more} more lines"));
-        lines.drain(..self.above);
-        lines.truncate(max);
-        if let Some(more) = &more {
-            lines.truncate(max - 1);
-            lines.push(more);
-        }
-        let lines: String = lines.iter().flat_map(|line| [LINE, *line, "\n"]).collect();
-        format!("{HOME}{lines}{LINE}{line}{END}")
+        self.above = self.above.min(rows.len().saturating_sub(max));
+        let is_cut = self.above == 0 && rows.len() > max;
+        rows.drain(..self.above);
+        let end = whole_lines(&rows, if is_cut { max - 1 } else { max });
+        let more = is_cut.then(|| format!("... {} more lines", rows.len() - end));
+        rows.truncate(end);
+        rows.extend(more.as_deref().map(|text| Row { text, is_rest: false }));
+        format!("{HOME}{}{LINE}{line}{END}", written(&rows))
     }
 
     /// Returns the line below the page: the typed filter, or the available keys.
@@ -195,14 +197,95 @@ impl View {
     }
 }
 
+/// How much a screen has room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Columns.
+    pub(super) width: usize,
+    /// Rows above the last line, where that is known.
+    pub(super) rows: Option<usize>,
+}
+
+/// A row of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row<'a> {
+    text: &'a str,
+    /// It goes on with the line of the row above.
+    is_rest: bool,
+}
+
+/// The rows that a line takes; what has no width stays with what it follows.
+fn rows_of(line: &str, width: usize) -> Vec<Row<'_>> {
+    let (mut rows, mut begin, mut used, mut is_sequence) = (Vec::new(), 0, 0, false);
+    for (at, c) in line.char_indices() {
+        is_sequence |= c == '\x1b';
+        let columns = if is_sequence { 0 } else { c.width().unwrap_or(0) };
+        is_sequence &= !c.is_ascii_alphabetic();
+        if used > 0 && used + columns > width {
+            rows.push(Row { text: &line[begin..at], is_rest: begin > 0 });
+            (begin, used) = (at, 0);
+        }
+        used += columns;
+    }
+    rows.push(Row { text: &line[begin..], is_rest: begin > 0 });
+    rows
+}
+
+/// How many of at most `max` rows end with the end of a line: half a command is worse than none.
+fn whole_lines(rows: &[Row<'_>], max: usize) -> usize {
+    let is_whole = |end: &usize| rows.get(*end).is_none_or(|next| !next.is_rest);
+    (1..=max.min(rows.len())).rev().find(is_whole).unwrap_or(max.min(rows.len()))
+}
+
+/// The rows as they are written: the terminal itself wraps a long line, so that it can be copied.
+fn written(rows: &[Row<'_>]) -> String {
+    let mut text = String::new();
+    for (nth, row) in rows.iter().enumerate() {
+        let wraps = rows.get(nth + 1).is_some_and(|next| next.is_rest);
+        match row.text.char_indices().nth(1).filter(|_| row.is_rest && nth > 0) {
+            // The row is made empty as soon as the terminal is in it.
+            Some((second, _)) => text.extend([&row.text[..second], LINE, &row.text[second..]]),
+            None if row.is_rest && nth > 0 => text.extend([row.text, LINE]),
+            None => text.extend([LINE, if wraps { WRAPS } else { CUTS }, row.text]),
+        }
+        if !wraps {
+            text.push('\n');
+        }
+    }
+    text + CUTS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn shown(view: &mut View, page: &str, max: usize) -> String {
-        let text = view.compose(page, Some(max), "=");
+        shown_in(view, page, (80, max))
+    }
+
+    fn shown_in(view: &mut View, page: &str, (width, max): (usize, usize)) -> String {
+        let text = view.compose(page, Room { width, rows: Some(max) }, "=");
         let text = text.strip_prefix(HOME).and_then(|text| text.strip_suffix(END)).unwrap();
-        text.replace(LINE, "").replace('\n', "|")
+        [LINE, CUTS, WRAPS]
+            .iter()
+            .fold(text.to_owned(), |text, part| text.replace(part, ""))
+            .replace('\n', "|")
+    }
+
+    #[test]
+    fn a_command_that_is_wider_than_the_screen_wraps_and_is_shown_whole_or_not_at_all() {
+        let view = &mut View::default();
+        let page = "a\n\x1b[2m`retry 302`\x1b[0m\n";
+        let row = |text, is_rest| Row { text, is_rest };
+        let line = page.lines().nth(1).unwrap();
+        let rows = [row("\x1b[2m`retry", false), row(" 302`\x1b[0m", true)];
+        assert_eq!(rows_of(line, 6), rows);
+        let both = format!("{LINE}{WRAPS}{} {LINE}302`\x1b[0m\n{CUTS}", rows[0].text);
+        assert_eq!(written(&rows), both);
+        assert_eq!(shown_in(view, page, (6, 3)), "a|\x1b[2m`retry 302`\x1b[0m|=");
+        assert_eq!(shown_in(view, page, (6, 2)), "a|... 2 more lines|=");
+        assert_eq!(rows_of("\u{6f22}\u{6f22}", 3).len(), 2);
+        assert!(HELP.lines().all(|line| rows_of(line, 60).len() == 1));
     }
 
     #[test]

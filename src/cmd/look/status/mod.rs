@@ -69,6 +69,7 @@ fn print_once(
         elsewhere: context.system_supervisor("status"),
         lines_max: part.lines_max.filter(|_| !args.all),
         is_failed_only: args.failed,
+        is_filtered: part.jobs.is_some(),
     };
     out.answer(&status, |out| page.print(out))
 }

@@ -17,4 +17,6 @@ pub(super) struct Page<'a> {
     pub(super) lines_max: Option<usize>,
     /// Whether only failures are shown.
     pub(super) is_failed_only: bool,
+    /// Only jobs with a part of a name were asked for.
+    pub(super) is_filtered: bool,
 }

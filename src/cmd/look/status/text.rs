@@ -44,7 +44,10 @@ impl Page<'_> {
             max.saturating_sub(HEADER_LINES + below.lines().count()).max(JOBS_MIN)
         });
         let shown = all.get(..jobs_max).unwrap_or(all);
-        if self.is_failed_only && shown.is_empty() {
+        if shown.is_empty() && self.is_filtered {
+            return out.line("\nno job matches");
+        }
+        if shown.is_empty() && self.is_failed_only {
             return out.line("\nno failed runs");
         }
         if !shown.is_empty() {
@@ -276,8 +279,25 @@ mod tests {
             elsewhere: None,
             lines_max: None,
             is_failed_only: false,
+            is_filtered: false,
         };
         capture(None, |out| page.print(out))
+    }
+
+    #[test]
+    fn a_filter_that_matches_no_job_says_so() {
+        let (overview, jobs) = (Overview::default(), jobs(""));
+        let now = Wall::from_secs(0);
+        let page = Page {
+            status: &gather(&overview, &jobs, (Extent::Page, now)),
+            viewer: &Viewer { zone: crate::os::zone::load("UTC").unwrap(), now },
+            jobctl: "jobctl".to_owned(),
+            elsewhere: None,
+            lines_max: None,
+            is_failed_only: true,
+            is_filtered: true,
+        };
+        assert!(capture(None, |out| page.print(out)).ends_with("\nno job matches\n"));
     }
 
     #[test]

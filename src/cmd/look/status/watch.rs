@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use nix::sys::signal::Signal;
 
 use crate::cli;
-use crate::cmd::look::status::keys::{View, parse};
+use crate::cmd::look::status::keys::{Room, View, parse};
 use crate::cmd::look::status::{Part, print_once};
 use crate::cmd::output::Sheet;
 use crate::cmd::{Context, Exit, Failure, Out, Result};
@@ -52,7 +52,9 @@ pub(super) fn watch(context: &Context, args: &cli::Status) -> Result<Exit> {
             let (page, has_color) = page(&context, (args, &part), store.as_ref())?;
             let line = typist.as_ref().map(|_| view.line(has_color)).unwrap_or_default();
             write(&match screen {
-                Some(_) => view.compose(&page, lines_max, &line),
+                Some(Terminal { width, .. }) => {
+                    view.compose(&page, Room { width, rows: lines_max }, &line)
+                }
                 None => format!("{page}\n"),
             })?;
         }
