@@ -56,7 +56,8 @@ fn print_run(run: &RunRow, known: &str, viewer: &Viewer, out: &mut Out) -> Resul
     fields.put("started", time(run.started_at));
     fields.put("ended", time(run.ended_at));
     fields.put("took", run.duration_ms.map(when::span));
-    fields.put("attempt", Some(attempts_of(run)));
+    let is_attempted = run.attempt > 0 || !run.state.is_ended();
+    fields.put("attempt", is_attempted.then(|| attempts_of(run)));
     fields.put("acknowledged", time(run.acked));
     fields.put_styled(
         "late",
@@ -139,5 +140,8 @@ mod tests {
         assert!(text.contains("started     2026-07-26 12:00:00 (1m 39s ago)\n"), "{text}");
         assert!(text.contains("created by  user:alice\n"), "{text}");
         assert!(!text.contains("key") && !text.contains("due"), "{text}");
+        let skipped = RunRow { state: State::Skipped, attempt: 0, ..sample_run() };
+        let text = capture(None, |out| print_run(&skipped, "", &viewer, out));
+        assert!(!text.contains("attempt"), "{text}");
     }
 }
