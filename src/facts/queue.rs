@@ -45,7 +45,7 @@ impl Progress {
         if left == 0 || !job.schedules.is_empty() {
             return Ok(None);
         }
-        let may_start = from.overview.supervisor.starts() && !status.paused;
+        let may_start = startable > 0 && from.overview.supervisor.starts() && !status.paused;
         let pace = match row.last_run.filter(|_| may_start) {
             Some(last_run) => store.pace(row.id, last_run, from.now - PACE_WINDOW)?,
             None => None,

@@ -199,6 +199,7 @@ impl<'a> Status<'a> {
         match (wanted.extent, wanted.job) {
             (Extent::Contract, _) => status.read_last(from.store)?,
             (Extent::Page | Extent::All, Some(_)) => {
+                status.read_last(from.store)?;
                 let job = status.jobs.first();
                 status.closely = job.map(|job| closely::read(from, job)).transpose()?;
             }
@@ -240,6 +241,14 @@ impl<'a> Status<'a> {
         let mut runs: HashMap<i64, RunRow> = runs.collect();
         for job in &mut self.jobs {
             job.last = last(job).and_then(|id| runs.remove(&id));
+            if let Some(run) = &job.last
+                && matches!(run.state, State::Scheduled | State::Queued)
+            {
+                // It is to run again. Before it another one was the last.
+                let ended = store.recent_runs(run.job_id, run.id, 1)?;
+                let ids: Vec<i64> = ended.iter().map(|run| run.id).collect();
+                job.last = store.runs_of_ids(&ids)?.pop();
+            }
         }
         Ok(())
     }

@@ -156,7 +156,12 @@ fn what_is_retried_at_a_rate_falls_due_one_after_the_other() {
         house.wait_state(run, "failed");
     }
     assert_eq!(supervisor.stop(), 0);
-    house.ask(&["retry", "--failed", "--rate", "2/h"]).expect(0);
+    let said = house.ask(&["retry", "--failed", "--rate", "2/h"]).expect(0).err;
+    assert!(said.contains("run 1 (fails) is queued again\n"), "{said}");
+    assert!(said.contains("run 3 (fails) is scheduled for "), "{said}");
+    let status = house.ask(&["status"]).expect(0).out;
+    let line = status.lines().find(|line| line.starts_with("fails ")).unwrap_or_default();
+    assert!(line.contains("2 due later") && !line.contains("scheduled"), "{status}");
     let due = runs.map(|run| crate::support::time(&house.show(run)["due_at"]));
     let gaps: Vec<i64> = due.windows(2).map(|pair| (pair[1] - pair[0]).num_seconds()).collect();
     assert_eq!(gaps, [1800, 1800]);
@@ -171,7 +176,11 @@ fn what_is_retried_at_a_rate_falls_due_one_after_the_other() {
         crate::support::wait_for("its second attempt", || {
             (house.show(run)["attempt"] == 2).then_some(())
         });
+        house.wait_state(run, "failed");
     }
+    house.ask_with(&["enqueue", "--in", "7h", "--lines", "fails"], b"a\nb\n").expect(0);
+    let status = house.ask(&["status", "fails"]).expect(0).out;
+    assert!(status.contains("due later") && !status.contains(" left"), "{status}");
 }
 
 #[test]

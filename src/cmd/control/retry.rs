@@ -49,20 +49,25 @@ struct Retry {
 struct Pace {
     span: Duration,
     queued: Cell<u32>,
+    /// When the run that was queued last is due; none if at once.
+    last_due: Cell<Option<Wall>>,
 }
 
 impl Pace {
     fn parse(text: &str) -> Result<Self> {
         let rate = jobfile::parse_rate(text)
             .map_err(|usage| Failure::usage(format!("`--rate {text}`: not a rate")).hint(usage))?;
-        Ok(Self { span: rate.per / rate.burst.max(1), queued: Cell::new(0) })
+        let span = rate.per / rate.burst.max(1);
+        Ok(Self { span, queued: Cell::new(0), last_due: Cell::new(None) })
     }
 
-    /// Returns how long from now the next run is due.
-    fn next(&self) -> Duration {
+    /// When the next run is due; none if now.
+    fn next(&self, now: Wall) -> Option<Wall> {
         let queued = self.queued.get();
         self.queued.set(queued.saturating_add(1));
-        self.span.saturating_mul(queued)
+        let delay = self.span.saturating_mul(queued);
+        self.last_due.set((!delay.is_zero()).then(|| now + delay));
+        self.last_due.get()
     }
 }
 
@@ -115,17 +120,21 @@ impl Verb for Retry {
         let fresh = self.jobs.today(&run.job).and_then(|job| job.policy.attempts_max());
         let answer = store.retry_if_ended(run.id, fresh, self.now, self.force)?;
         if answer == Answer::Done
-            && let Some(delay) = self.pace.as_ref().map(Pace::next).filter(|delay| !delay.is_zero())
+            && let Some(due_at) = self.pace.as_ref().and_then(|pace| pace.next(self.now))
         {
-            store.put_off_if_queued(run.id, self.now + delay)?;
+            store.put_off_if_queued(run.id, due_at)?;
         }
         Ok(answer)
     }
 
     fn words(&self, run: &RunRow, _: bool) -> Words {
         let (id, job) = (run.id, &run.job);
+        let due_at = self.pace.as_ref().and_then(|pace| pace.last_due.get());
         Words {
-            done: verbs::queued_again(run),
+            done: match due_at {
+                Some(at) => verbs::scheduled_again(run, &briefly(&self.viewer, at)),
+                None => verbs::queued_again(run),
+            },
             would: format!("would retry run {id} ({job}, {})", verdict(run)),
         }
     }
@@ -326,6 +335,18 @@ mod tests {
             run(5, 1, Cause::Enqueue),
         ];
         assert_eq!(newest(&runs), [5, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_run_that_a_rate_puts_off_is_said_with_its_time() {
+        let pace = Some(Pace::parse("1/h").unwrap());
+        let retry = Retry { pace, ..retry(Force::No) };
+        let next = || {
+            retry.pace.as_ref().and_then(|pace| pace.next(retry.now));
+            retry.words(&sample_run(), false).done
+        };
+        assert_eq!(next(), "run 412 (backup) is queued again");
+        assert_eq!(next(), "run 412 (backup) is scheduled for 13:01:40");
     }
 
     #[test]
