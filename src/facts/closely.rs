@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::failures::{self, Alike};
 use super::live;
 use super::overview::{JobStatus, Sources};
 use super::queue::Progress;
@@ -23,7 +24,10 @@ const ATTEMPTS_MAX: usize = 6;
 /// The number of past runs.
 const RUNS_MAX: u32 = 5;
 
-/// The details of a job.
+/// Rows of failures.
+const FAILED_MAX: usize = 3;
+
+/// One job closely.
 #[derive(Debug)]
 pub(crate) struct Closely {
     /// Each schedule as written, and with its `H` replaced by values.
@@ -40,7 +44,9 @@ pub(crate) struct Closely {
     pub(crate) queue: List<(RunRow, Why)>,
     /// The progress of the queue.
     pub(crate) progress: Option<Progress>,
-    /// Whether the queue is so long that its newest runs are all waiting.
+    /// Its failures that nobody has acknowledged.
+    pub(crate) failed: List<Alike>,
+    /// Whether its queue is so long that its newest runs all wait.
     pub(crate) is_queue_long: bool,
     /// Its newest runs; for a long queue, those that started last.
     pub(crate) newest: Vec<RunRow>,
@@ -71,6 +77,10 @@ pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely
     };
     let is_queue_long = long.is_some();
     let (queue, progress) = (queue(from, status)?, Progress::read(from, status)?);
+    let failed = match store {
+        Some(store) => failures::of_jobs(store, std::slice::from_ref(status), FAILED_MAX)?,
+        None => List::default(),
+    };
     let Some(job) = status.job else {
         let (schedules, coming, plans) = (Vec::new(), Vec::new(), Vec::new());
         return Ok(Closely {
@@ -80,6 +90,7 @@ pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely
             coming,
             plans,
             queue,
+            failed,
             progress,
             is_queue_long,
             newest,
@@ -98,6 +109,7 @@ pub(super) fn read(from: &Sources<'_>, status: &JobStatus<'_>) -> Result<Closely
         coming: std::iter::successors(following(&begin), following).take(NEXT_MAX).collect(),
         plans: plans(from, status, job)?,
         queue,
+        failed,
         progress,
         is_queue_long,
         newest,

@@ -76,12 +76,12 @@ impl Supervisor {
     pub(crate) fn stopping(&self) -> Option<String> {
         self.stopping_at?;
         Some(match self.waits_for.as_slice() {
-            [] if self.waits_for_notices => "stopping, waits for hooks or mail".to_owned(),
+            [] if self.waits_for_notices => "stopping, waiting for hooks or mail".to_owned(),
             [] => "stopping".to_owned(),
-            [one] => format!("stopping, waits for run {one}"),
-            several => {
-                let ids: Vec<String> = several.iter().map(i64::to_string).collect();
-                format!("stopping, waits for runs {}", ids.join(", "))
+            [one] => format!("stopping, waiting for run {one}"),
+            [others @ .., last] => {
+                let ids: Vec<String> = others.iter().map(i64::to_string).collect();
+                format!("stopping, waiting for runs {} and {last}", ids.join(", "))
             }
         })
     }
@@ -236,7 +236,10 @@ pub(crate) struct JobStatus<'a> {
     pub(crate) missed_at: Option<Wall>,
     /// The pause in force: the job's own, else that of all jobs.
     pause: Option<Paused>,
-    /// The job in the jobfile.
+    /// Its own pause and that of everything.
+    #[serde(skip)]
+    pauses: [Option<Pause>; 2],
+    /// In the jobfile.
     #[serde(skip)]
     pub(crate) job: Option<&'a Job>,
     /// The job in the store.
@@ -260,15 +263,14 @@ impl<'a> JobStatus<'a> {
     ) -> Self {
         let Sources { overview, jobs, now, .. } = *from;
         let count = |counter: fn(&JobRow) -> i64| row.map_or(0, counter);
-        let is_paused = |pause: Option<Pause>| pause.is_some_and(|pause| pause.holds(now));
+        let pauses = [row.and_then(|row| row.pause), overview.supervisor.pause];
         let coming = job.and_then(|job| jobs.coming(job, row, now));
         let late_at = row.and_then(|row| row.late_at);
         Self {
             name,
             schedule: Texts::of(job.map_or_else(Vec::new, texts)),
             enabled: job.is_some_and(|job| job.policy.enabled),
-            paused: is_paused(overview.supervisor.pause)
-                || is_paused(row.and_then(|row| row.pause)),
+            paused: pauses.into_iter().flatten().any(|pause| pause.holds(now)),
             next: coming.as_ref().map(|coming| coming.occurrence.at),
             last: None,
             queued: count(|row| row.queued),
@@ -282,6 +284,7 @@ impl<'a> JobStatus<'a> {
             jitter_ms: job.map(|job| super::ms(jobs.jitter(job))),
             missed_at: row.and_then(|row| row.missed_at),
             pause: Paused::of(row, &overview.supervisor, now),
+            pauses,
             job,
             row,
             recent: Vec::new(),
@@ -302,8 +305,23 @@ impl<'a> JobStatus<'a> {
         self.last.as_ref().and_then(RunRow::lost_output)
     }
 
-    /// Returns the rank by need for attention: failed, then late, missed or lost output, then
-    /// retrying, running, waiting, and finally by the next start.
+    /// Its own pause, if that holds.
+    pub(crate) fn own_pause(&self, now: Wall) -> Option<Pause> {
+        self.pauses[0].filter(|pause| pause.holds(now))
+    }
+
+    /// Whether a pause, its own or that of everything, still holds at a time.
+    pub(crate) fn is_paused_at(&self, at: Wall) -> bool {
+        self.pauses.into_iter().flatten().any(|pause| pause.holds(at))
+    }
+
+    /// Whether its next occurrence will be skipped because of a pause.
+    pub(crate) fn skips_next(&self) -> bool {
+        self.next.is_some_and(|at| self.is_paused_at(at))
+    }
+
+    /// How much it needs a look: what failed, what is late, was missed or lost its output, what is
+    /// retried, what runs, what waits, and then what is next.
     pub(crate) fn need(&self) -> u8 {
         let has = [
             self.failed > 0,

@@ -50,16 +50,14 @@ pub(crate) fn note(view: &JobStatus<'_>, viewer: &Viewer) -> String {
         Some(job) if !job.policy.enabled => return "not enabled".to_owned(),
         Some(_) => {}
     }
-    let pause = view.row.and_then(|row| row.pause);
-    let Some(pause) = pause.filter(|pause| pause.holds(viewer.now)) else {
+    let Some(pause) = view.own_pause(viewer.now) else {
         return String::new();
     };
     let said = view.row.map(|row| row.pause_note.clone()).unwrap_or_default();
     let by = said.author().map(|by| format!(" by {by}")).unwrap_or_default();
     let when = match pause.until {
         Some(until) => format!(", ends {}", viewer.relative(until)),
-        None if pause.is_forgotten(viewer.now) => format!(" since {}", viewer.show(pause.since)),
-        None => String::new(),
+        None => format!(" since {}", clock_of(viewer, pause.since)),
     };
     let reason = said.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("paused{by}{when}{reason}")

@@ -93,14 +93,17 @@ fn a_stop_says_what_it_waits_for_and_when_the_rest_starts() {
         house.status()["supervisor"]["stopping_at"].as_str().map(str::to_owned)
     });
     assert_eq!(house.status()["supervisor"]["waits_for"], serde_json::json!([first]));
-    let waits = format!("stopping, waits for run {first}");
+    let waits = format!("stopping, waiting for run {first}");
     let status = house.ask(&["status"]).expect(0).out;
-    assert!(status.starts_with(&format!("supervisor  {waits}, pid ")), "{status}");
+    assert!(status.starts_with(&format!("supervisor  {waits} (pid ")), "{status}");
     assert!(status.contains("supervisor stopping"), "{status}");
     let why = house.ask(&["why", &second]).expect(0).out;
-    assert!(why.contains("the supervisor is stopping; it starts after the next start"), "{why}");
+    assert!(why.contains("the supervisor is stopping; the run starts with the next one"), "{why}");
     let said = house.ask(&["enqueue", "obeys"]).expect(0).err;
-    assert!(said.contains("the supervisor is stopping; it starts after the next start"), "{said}");
+    assert!(
+        said.contains("the supervisor is stopping; the run starts with the next one"),
+        "{said}"
+    );
     let doctor = house.ask(&["doctor"]).out;
     assert!(doctor.contains(&format!("{waits}: no runs start")), "{doctor}");
     house.write("go", "");
@@ -335,7 +338,10 @@ fn a_stop_that_waits_only_for_a_hook_says_so() {
         house.status()["supervisor"]["stopping_at"].as_str().map(str::to_owned)
     });
     let status = house.ask(&["status"]).expect(0).out;
-    assert!(status.starts_with("supervisor  stopping, waits for hooks or mail, pid "), "{status}");
+    assert!(
+        status.starts_with("supervisor  stopping, waiting for hooks or mail (pid "),
+        "{status}"
+    );
     let doctor = house.ask(&["doctor"]).out;
     assert!(doctor.contains("stopping, waits for hooks or mail: no runs start"), "{doctor}");
     assert!(!doctor.contains("jobctl cancel"), "{doctor}");

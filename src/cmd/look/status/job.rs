@@ -15,7 +15,6 @@ use crate::facts::overview::JobStatus;
 use crate::facts::queue::Progress;
 use crate::store::JobRow;
 use crate::wording::jobs::{command, note, rate_text, with_values};
-use crate::wording::untold;
 
 /// Prints the facts about the job, its next occurrences and its newest runs.
 pub(super) fn print(
@@ -32,8 +31,11 @@ pub(super) fn print(
     }
     let note = Some(note(status, page.viewer)).filter(|note| !note.is_empty());
     fields.put_styled("note", Style::Warn, note);
+    let resume = status.own_pause(page.viewer.now);
+    fields.put("resume", resume.map(|_| format!("`{} resume {}`", page.jobctl, status.name)));
     for at in &closely.coming {
-        fields.put("next", Some(coming(page, closely, *at)));
+        let skip = if status.is_paused_at(*at) { "; paused: will be skipped" } else { "" };
+        fields.put("next", Some(format!("{}{skip}", coming(page, closely, *at))));
     }
     if let Some(row) = status.row {
         put_counts(page, status.job, row, &mut fields);
@@ -44,14 +46,12 @@ pub(super) fn print(
     for plan in &closely.plans {
         fields.put_styled("retries", Style::Warn, Some(plan_words(page, plan)));
     }
-    let lost = closely.newest.iter().find_map(|run| Some((run.id, run.lost_output()?)));
-    let lost = lost.map(|(run, what)| format!("run {run}: {what}"));
+    let last = status.last.as_ref();
+    let lost = last.and_then(|run| Some(format!("run {}: {}", run.id, run.lost_output()?)));
     fields.put_styled("output", Style::Warn, lost);
-    for line in untold::lines(&page.status.untold) {
-        fields.put_styled("alert", Style::Bad, Some(line));
-    }
     fields.print(out)?;
     super::runs::print_queue(page, &closely.queue, status.name, out)?;
+    super::runs::print_failed(page, &closely.failed, Some(status.name), out)?;
     if closely.newest.is_empty() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use crate::cmd::look::status::page::Page;
 use crate::cmd::{Cell, Out, Result, Style, Table};
 use crate::core::run::Reason;
 use crate::facts::failures::Alike;
+use crate::facts::overview::JobStatus;
 use crate::facts::status::{List, Why};
 use crate::store::RunRow;
 use crate::wording::runs::waits_for;
@@ -30,7 +31,7 @@ pub(super) fn print(page: &Page<'_>, out: &mut Out) -> Result<()> {
         waiting(page, &lists.waiting.runs).print(out)?;
         print_more(page, lists.waiting.left_out(), "runs --state queued,retrying,scheduled", out)?;
     }
-    print_failed(page, &lists.failed, out)
+    print_failed(page, &lists.failed, None, out)
 }
 
 /// Prints the runs of a job's queue that start next.
@@ -47,7 +48,19 @@ pub(super) fn print_queue(
     Ok(())
 }
 
-/// Prints that a list was cut, and the command that lists everything.
+/// What resumes the jobs that are paused by themselves.
+pub(super) fn print_resume(page: &Page<'_>, out: &mut Out) -> Result<()> {
+    let is_paused = |job: &&JobStatus<'_>| job.own_pause(page.viewer.now).is_some();
+    let paused: Vec<_> = page.status.jobs.iter().filter(is_paused).collect();
+    let (name, whom) = match paused.as_slice() {
+        [] => return Ok(()),
+        [only] => (only.name, "it"),
+        _ => ("JOB", "a paused job"),
+    };
+    print_words(&format!("`{} resume {name}` resumes {whom}", page.jobctl), out)
+}
+
+/// Says that a list was cut, and what lists all of it.
 fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Result<()> {
     if count <= 0 {
         return Ok(());
@@ -56,14 +69,21 @@ fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Resu
     out.line(out.styled(Style::Dim, &text))
 }
 
-/// Prints the failures and what to do about them.
-fn print_failed(page: &Page<'_>, failed: &List<Alike>, out: &mut Out) -> Result<()> {
+/// The failures, of all jobs or of one, and what to do about them.
+pub(super) fn print_failed(
+    page: &Page<'_>,
+    failed: &List<Alike>,
+    job: Option<&str>,
+    out: &mut Out,
+) -> Result<()> {
     if !print_title(&format!("failed: {}", failed.count), failed, out)? {
         return Ok(());
     }
     runs::print(&failed.runs, page.viewer, out)?;
-    print_more(page, failed.left_out(), "runs --failed", out)?;
+    let of_job = job.map(|job| format!(" --job {job}")).unwrap_or_default();
+    print_more(page, failed.left_out(), &format!("runs --failed{of_job}"), out)?;
     let jobctl = &page.jobctl;
+    let filter = format!("--failed{of_job}");
     for line in untold::lines(&page.status.untold) {
         out.line(out.styled(Style::Bad, &line))?;
     }
@@ -72,8 +92,8 @@ fn print_failed(page: &Page<'_>, failed: &List<Alike>, out: &mut Out) -> Result<
             let id = only.newest.id.to_string();
             (id.clone(), id, "it")
         }
-        [only] => (only.newest.id.to_string(), "--failed".to_owned(), "them"),
-        _ => ("ID".to_owned(), "--failed".to_owned(), "them"),
+        [only] => (only.newest.id.to_string(), filter, "them"),
+        _ => ("ID".to_owned(), filter, "them"),
     };
     let look = match failed.runs.as_slice() {
         [only] if only.newest.reason == Some(Reason::Spawn) => {
@@ -82,10 +102,25 @@ fn print_failed(page: &Page<'_>, failed: &List<Alike>, out: &mut Out) -> Result<
         _ => format!("`{jobctl} logs {id}` shows its output"),
     };
     let hint = format!(
-        "{look}, `{jobctl} retry {others}` runs {them} again, \
-         `{jobctl} ack {others}` acknowledges {them}"
+        "{look}, `{jobctl} retry {others}` runs {} again, \
+         `{jobctl} ack {others}` acknowledges {them}",
+        retried(failed, job).unwrap_or(them)
     );
     print_words(&hint, out)
+}
+
+/// What `retry` with a filter runs again, if that is not all.
+fn retried(failed: &List<Alike>, job: Option<&str>) -> Option<&'static str> {
+    let is_occurrence = |alike: &&Alike| alike.newest.cause.is_occurrence();
+    let of_occurrences: Vec<&Alike> = failed.runs.iter().filter(is_occurrence).collect();
+    let mut jobs = std::collections::HashSet::new();
+    let is_older = |alike: &&Alike| alike.count > 1 || !jobs.insert(alike.newest.job_id);
+    of_occurrences.iter().copied().find(is_older)?;
+    Some(match (of_occurrences.len() == failed.runs.len(), job) {
+        (true, Some(_)) => "the newest",
+        (true, None) => "the newest of each job",
+        (false, _) => "them (of occurrences the newest of each job)",
+    })
 }
 
 /// Prints a sentence in as many lines as the terminal needs for it.
@@ -138,7 +173,31 @@ fn waiting<'a>(page: &Page<'_>, runs: &'a [(RunRow, Why)]) -> Table<'a, (RunRow,
 
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::{retried, wrapped};
+    use crate::core::run::Cause;
+    use crate::facts::failures::Alike;
+    use crate::facts::run::tests::sample_run;
+    use crate::facts::status::List;
+    use crate::store::RunRow;
+
+    #[test]
+    fn of_occurrences_the_newest_of_each_job_is_said_to_run_again() {
+        let row = |job_id, cause, count| Alike {
+            newest: RunRow { job_id, cause, ..sample_run() },
+            count,
+            has_older: false,
+            last_line: None,
+        };
+        let of = |runs: Vec<Alike>, job| retried(&List { count: 9, runs }, job);
+        let (item, occurrence) = (Cause::Enqueue, Cause::Schedule);
+        assert_eq!(of(vec![row(1, item, 3), row(2, occurrence, 1)], None), None);
+        let each = Some("the newest of each job");
+        assert_eq!(of(vec![row(1, occurrence, 3), row(2, occurrence, 1)], None), each);
+        assert_eq!(of(vec![row(1, occurrence, 1), row(1, occurrence, 1)], None), each);
+        assert_eq!(of(vec![row(1, occurrence, 3)], Some("a")), Some("the newest"));
+        let mixed = Some("them (of occurrences the newest of each job)");
+        assert_eq!(of(vec![row(1, item, 1), row(2, occurrence, 2)], None), mixed);
+    }
 
     #[test]
     fn a_hint_wraps_between_words_and_never_inside_a_command() {

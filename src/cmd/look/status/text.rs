@@ -36,6 +36,7 @@ impl Page<'_> {
         }
         let below = Sheet::default();
         let mut lower = out.onto(Box::new(below.clone()));
+        runs::print_resume(self, &mut lower)?;
         runs::print(self, &mut lower)?;
         lower.flush()?;
         let below = below.text();
@@ -110,6 +111,7 @@ fn put_state(page: &Page<'_>, fields: &mut Fields) {
     let pid = supervisor.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     let since = supervisor.since.map(|at| format!("{} ({})", viewer.show(at), viewer.relative(at)));
     if let Some(text) = supervisor.stopping() {
+        let pid = supervisor.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
         fields.put_styled("supervisor", Style::Warn, Some(format!("{text}{pid}")));
         fields.put("since", since);
         return;
@@ -237,6 +239,7 @@ fn took(job: &JobStatus<'_>, room: Room) -> String {
 /// Returns when the job runs next: `02:30 in 3h 12m`, or why the time is unknown.
 fn next(page: &Page<'_>, view: &JobStatus<'_>, room: Room) -> String {
     match view.next_due_at {
+        Some(_) if view.skips_next() => "paused".to_owned(),
         Some(at) if room.has_clock => {
             format!("{} {}", clock_of(page.viewer, at), page.viewer.relative(at))
         }
@@ -319,7 +322,8 @@ mod tests {
         assert!(!of(vec![row("a")]).is_ill(None, now));
         let text = text(&overview, &jobs, now);
         assert!(text.contains("missed 07-25 02:30\n"), "{text}");
-        assert!(text.contains("paused since 2026-07-25 02:30:00\n"), "{text}");
+        assert!(text.contains("paused since 07-25 02:30\n"), "{text}");
+        assert!(text.contains("\n`jobctl resume b` resumes it\n"), "{text}");
     }
 
     #[test]
