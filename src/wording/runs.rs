@@ -25,6 +25,24 @@ pub(crate) fn took(run: &RunRow, viewer: &Viewer) -> Option<i64> {
 
 /// Formats the state and its cause: `failed (exit 3)`, `skipped (overlap by 411)`, `retrying`.
 pub(crate) fn verdict(run: &RunRow) -> String {
+    let output = run.lost_output().and_then(output::missing).map(str::to_owned);
+    with(run, &details(run).into_iter().chain(output).collect::<Vec<_>>())
+}
+
+/// The same without what is missing of its output.
+pub(crate) fn brief_verdict(run: &RunRow) -> String {
+    with(run, &details(run))
+}
+
+fn with(run: &RunRow, details: &[String]) -> String {
+    match details.is_empty() {
+        true => run.state.to_string(),
+        false => format!("{} ({})", run.state, details.join(", ")),
+    }
+}
+
+/// What made the state so.
+fn details(run: &RunRow) -> Vec<String> {
     let detail = run.reason.map(|reason| match (reason.as_str(), run.exit_code, run.signal) {
         (word @ "exit", Some(code), _) => format!("{word} {code}"),
         (word @ "signal", _, Some(signal)) => format!("{word} {signal}"),
@@ -32,23 +50,17 @@ pub(crate) fn verdict(run: &RunRow) -> String {
     });
     let progress =
         run.progress.filter(|_| run.state == State::Running).map(|progress| format!("{progress}%"));
-    let output = run.lost_output().and_then(output::missing).map(str::to_owned);
     let by = run.by.map(|by| format!("by {by}"));
     let count = (run.count > 1).then(|| format!("{} times", run.count));
     let acked = run.acked.filter(|_| run.state == State::Failed).map(|_| "acknowledged".to_owned());
-    let details: Vec<String> =
-        [detail, progress, by, count, acked, output].into_iter().flatten().collect();
-    match details.is_empty() {
-        true => run.state.to_string(),
-        false => format!("{} ({})", run.state, details.join(", ")),
-    }
+    [detail, progress, by, count, acked].into_iter().flatten().collect()
 }
 
-/// Formats the cause of a failure where the state is evident: `exit 3`.
+/// What made a failure one, where it goes without saying that it is one: `exit 3`. Missing output
+/// leaves the room to the last line of what there is.
 pub(crate) fn how_failed(run: &RunRow) -> String {
-    let verdict = verdict(run);
-    let inner = verdict.strip_prefix("failed (").and_then(|rest| rest.strip_suffix(')'));
-    inner.unwrap_or(&verdict).to_owned()
+    let details = details(run);
+    if details.is_empty() { run.state.to_string() } else { details.join(", ") }
 }
 
 /// Formats arguments in one line, quoted if they are empty or contain blanks.
@@ -135,6 +147,11 @@ mod tests {
         };
         assert_eq!(verdict(&failed), "failed (exit 3)");
         assert_eq!(how_failed(&failed), "exit 3");
+        let error = Some(format!("{}: no space left", output::NOT_WRITTEN));
+        let lost = RunRow { error, ..failed.clone() };
+        assert_eq!(verdict(&lost), "failed (exit 3, output not written)");
+        assert_eq!(brief_verdict(&lost), "failed (exit 3)");
+        assert_eq!(how_failed(&lost), "exit 3");
         assert_eq!(
             verdict(&RunRow { acked: Some(Wall::from_secs(0)), ..failed }),
             "failed (exit 3, acknowledged)"

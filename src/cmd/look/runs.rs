@@ -9,9 +9,8 @@ use crate::facts::failures;
 use crate::facts::live;
 use crate::facts::status::Row;
 use crate::store::{Filter, RunRow, Store};
-use crate::wording::runs::how_failed;
 pub(crate) use crate::wording::runs::{arguments, verdict};
-use crate::wording::runs::{attempt, moment, took};
+use crate::wording::runs::{attempt, brief_verdict, how_failed, moment, took};
 
 /// A terminal with fewer columns counts as narrow.
 const NARROW: usize = 80;
@@ -96,9 +95,10 @@ fn table<'a, R: Row>(rows: &'a [R], viewer: &Viewer, detail: Detail) -> Table<'a
         Detail::Brief => viewer.relative(moment(run)),
         Detail::Narrow => viewer.roughly(moment(run)),
     };
-    let state = |run: &RunRow| match is_narrow && R::ARE_FAILURES {
-        true => Cell::styled(style(run), how_failed(run)),
-        false => Cell::styled(style(run), verdict(run)),
+    let state = |run: &RunRow| match (detail, R::ARE_FAILURES) {
+        (Detail::Narrow, true) => Cell::styled(style(run), how_failed(run)),
+        (Detail::Brief, true) => Cell::styled(style(run), brief_verdict(run)),
+        (Detail::Full, _) | (_, false) => Cell::styled(style(run), verdict(run)),
     };
     let times = |row: &R| match (row.times(), row.is_at_least()) {
         (1, _) => String::new(),
