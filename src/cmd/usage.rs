@@ -4,11 +4,11 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, IdError};
-use crate::cmd::{Exit, Failure, Out, Result};
+use crate::cli::{Cli, Global, IdError};
+use crate::cmd::{Context, Exit, Failure, Out, Result};
 use crate::core::job::Name;
 
 /// Answers a command line that clap rejected or that asks for help.
@@ -32,14 +32,19 @@ pub(crate) fn answer(error: &clap::Error, out: &mut Out) -> Result<Exit> {
 /// Describes the error in our words, else by the first paragraph of clap's text; its tips become
 /// the hint.
 fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failure {
-    let command = command_of(words);
+    let words: Vec<OsString> = words.collect();
+    let command = command_of(words.iter().cloned());
     let name =
         command.as_ref().map_or("jobctl".to_owned(), |it| format!("jobctl {}", it.get_name()));
     let see = format!("see `{name} --help`");
     if let Some(wrong) = error.source().and_then(|source| source.downcast_ref::<IdError>()) {
         let hint = match wrong {
             IdError::NoNumber(text) if takes_job(command.as_ref()) && Name::parse(text).is_ok() => {
-                format!("`{name} --job {text}`")
+                let hint = format!("`{name} --job {text}`");
+                match options_of(&words) {
+                    Some(global) => Context::of_process(global).reaching(&hint).into_owned(),
+                    None => hint,
+                }
             }
             IdError::NoNumber(_) | IdError::TooSmall => see,
         };
@@ -47,6 +52,9 @@ fn failure(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Failur
     }
     if let Some(message) = conflict(error) {
         return Failure::usage(message).hint(see);
+    }
+    if lacks_ids(error) && takes_job(command.as_ref()) {
+        return Failure::usage("give an id or a filter").hint(see);
     }
     let text = error.render().to_string();
     let (mut message, mut hint) = (String::new(), String::new());
@@ -79,7 +87,23 @@ fn command_of(mut words: impl Iterator<Item = OsString>) -> Option<clap::Command
     words.find_map(|word| cli.find_subcommand(&word).cloned())
 }
 
-/// Returns whether the command can select runs by job.
+/// The options that every command takes, as far as a wrong command line has them.
+fn options_of(words: &[OsString]) -> Option<Global> {
+    let command = Cli::command().ignore_errors(true).no_binary_name(true);
+    Global::from_arg_matches(&command.try_get_matches_from(words).ok()?).ok()
+}
+
+/// Whether neither ids nor what stands for them was given.
+fn lacks_ids(error: &clap::Error) -> bool {
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) => missing.as_slice(),
+        _ => &[],
+    };
+    error.kind() == ErrorKind::MissingRequiredArgument
+        && missing.iter().any(|it| it.contains("<IDS>"))
+}
+
+/// Whether runs can be selected by job.
 fn takes_job(command: Option<&clap::Command>) -> bool {
     command.is_some_and(|it| it.get_arguments().any(|arg| arg.get_long() == Some("job")))
 }
@@ -124,6 +148,12 @@ mod tests {
             ("jobctl show abc", "`abc` is not a run id", "see `jobctl show --help`"),
             ("jobctl show 0", "run ids start at 1", "see `jobctl show --help`"),
             ("jobctl retry hourly", "`hourly` is not a run id", "`jobctl retry --job hourly`"),
+            (
+                "jobctl --jobfile /x cancel a --dry-run",
+                "`a` is not a run id",
+                "`jobctl --jobfile /x cancel --job a`",
+            ),
+            ("jobctl cancel", "give an id or a filter", "see `jobctl cancel --help`"),
             ("jobctl cancel 1 a/b", "`a/b` is not a run id", "see `jobctl cancel --help`"),
             ("jobctl enqueue --after 3,x a", "`x` is not a run id", "see `jobctl enqueue --help`"),
             (
@@ -144,8 +174,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let failure = failure_of("jobctl retry");
-        assert!(failure.message.contains("<IDS>"), "{failure:?}");
+        let failure = failure_of("jobctl show");
+        assert!(failure.message.contains("<ID>"), "{failure:?}");
         assert_eq!(failure.code, Exit::Usage);
     }
 }

@@ -145,9 +145,8 @@ impl Viewer {
                 "skipped: its command had nothing to do (exit {}, in `skip_exit`)",
                 run.exit_code.unwrap_or_default()
             ),
-            Reason::Exit | Reason::Signal | Reason::Timeout | Reason::Spawn | Reason::Lost => {
-                gave_up("")
-            }
+            Reason::Exit | Reason::Signal | Reason::Timeout | Reason::Spawn => gave_up(""),
+            Reason::Lost => format!("{}; {}", gave_up(""), lost(run)),
             Reason::Shutdown => {
                 "failed: the supervisor stopped while it ran, and its job has no retries".to_owned()
             }
@@ -182,7 +181,7 @@ impl Viewer {
             Hindrance::NoSupervisor => "no supervisor is running".to_owned(),
             Hindrance::Shadow => "the supervisor runs with --shadow, so no runs start".to_owned(),
             Hindrance::Stopping => {
-                "the supervisor is stopping; it starts after the next start".to_owned()
+                "the supervisor is stopping; the run starts with the next one".to_owned()
             }
             Hindrance::Paused(None, pause, note) => {
                 format!("everything is paused {}", self.pause(pause, note, "--all"))
@@ -231,7 +230,10 @@ impl Viewer {
             NoRun::NotScheduled { at, next } => {
                 let next = next.map_or_else(
                     || "no later occurrence is known".to_owned(),
-                    |next| format!("the next occurrence is {}", self.both(next)),
+                    |next| match next < self.now {
+                        true => format!("the next occurrence after that was {}", self.both(next)),
+                        false => format!("the next occurrence is {}", self.both(next)),
+                    },
                 );
                 format!("not scheduled at {}; {next}", self.show(*at))
             }
@@ -283,6 +285,19 @@ fn attempts_text(run: &RunRow, attempts: &[AttemptRow]) -> String {
     )
 }
 
+/// What a lost attempt means, and why no other one followed it.
+fn lost(run: &RunRow) -> String {
+    let why = match run.budget.max {
+        Some(max) if max.saturating_sub(run.budget.before) <= 1 => "its job has no retries",
+        Some(max) if run.budget.charged >= max => "no attempt was left",
+        Some(_) | None => "its job has `lost = false`",
+    };
+    format!(
+        "its keeper was killed or the machine lost power, so nobody knows how the command ended; \
+         it was not retried because {why}"
+    )
+}
+
 fn output(last_lines: &[String]) -> String {
     match last_lines {
         [] => String::new(),
@@ -305,4 +320,23 @@ fn story(attempts: &[AttemptRow]) -> String {
         })
         .collect::<Vec<_>>()
         .join(", then ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::retry::Budget;
+    use crate::facts::run::tests::sample_run;
+
+    #[test]
+    fn what_a_lost_attempt_means_is_said_with_why_no_other_followed() {
+        let of = |max, charged| {
+            let budget = Budget { max, charged, ..Budget::default() };
+            lost(&RunRow { budget, ..sample_run() })
+        };
+        assert!(of(Some(1), 1).ends_with("because its job has no retries"));
+        assert!(of(Some(3), 3).ends_with("because no attempt was left"));
+        assert!(of(Some(3), 1).ends_with("because its job has `lost = false`"));
+        assert!(of(None, 1).starts_with("its keeper was killed or the machine lost power, so "));
+    }
 }

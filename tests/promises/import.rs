@@ -450,8 +450,7 @@ fn a_proof_says_which_lines_it_is_not_about() {
     let house = House::empty();
     let tab = house.write("tab", "1 1 * * * x\n@every_minute y\nbogus\n");
     let answer = import(&house, &[tab.to_str().unwrap(), "--prove", "1"]);
-    let wanted =
-        "# 1 line kept as a comment not compared\n# 2 jobs, 1441 occurrences in 1 day, all equal\n";
+    let wanted = "# 1 line kept as a comment was not compared\n# 2 jobs, 1441 occurrences in 1 day, all equal\n";
     assert!(answer.out.ends_with(wanted), "{}", answer.out);
     assert_eq!(answer.code, 0);
 }

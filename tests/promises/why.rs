@@ -129,7 +129,7 @@ fn why_a_job_did_not_run_at_a_time_is_answered_without_a_row() {
     let at = |job: &str, time: &str| why(&house, &[job, "--at", time]);
     assert_says(
         &at("nightly", "2026-01-05T02:31:00Z"),
-        &["not scheduled at ", "the next occurrence is "],
+        &["not scheduled at ", "the next occurrence after that was "],
     );
     assert_says(&at("nightly", "2060-01-05T02:30:00Z"), &["not due yet: scheduled "]);
     assert_says(

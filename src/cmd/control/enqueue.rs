@@ -299,7 +299,7 @@ fn pause_of(context: &Context, name: &str) -> Result<Option<String>> {
         return Ok(Some(text.to_owned()));
     }
     if everything.stopping_at.is_some() && context.is_supervised()? {
-        return Ok(Some("the supervisor is stopping; it starts after the next start".to_owned()));
+        return Ok(Some("the supervisor is stopping; the run starts with the next one".to_owned()));
     }
     let job = store.job(name)?;
     let is_paused = job.is_some_and(|job| job.is_paused(now));

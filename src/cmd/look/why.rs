@@ -31,6 +31,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Why, out: &mut Out) -> Resul
     };
     let explanation = explanation?.ok_or_else(|| jobs.no_such_job(&args.target))?;
     let text = paragraph(&explanation, &args.target, &viewer);
+    let text = context.reaching(&text);
     let run = explanation.run();
     let answer = json!({
         "job": run.map_or(args.target.as_str(), |run| run.job.as_str()),

@@ -23,9 +23,10 @@ fn stopping(patient: &Patient<'_>, row: &SupervisorRow) -> Result<Option<Finding
     patient.store.as_ref().map(|store| supervisor.read_waits(store)).transpose()?;
     Ok(supervisor.stopping().map(|text| {
         let message = format!("{text}: no runs start");
-        let hint = match supervisor.waits_for.is_empty() {
-            true => "wait",
-            false => "wait, or cancel those runs with `jobctl cancel`",
+        let ids: Vec<String> = supervisor.waits_for.iter().map(i64::to_string).collect();
+        let hint = match ids.as_slice() {
+            [] => "wait".to_owned(),
+            ids => format!("wait, or stop what runs with `jobctl cancel {}`", ids.join(" ")),
         };
         Finding::warning("supervisor", message, hint)
     }))

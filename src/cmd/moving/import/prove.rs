@@ -141,10 +141,10 @@ impl Report<'_> {
             ));
         }
         if self.unknown > 0 {
-            lines.push(format!(
-                "{} kept as a comment not compared",
-                count(self.unknown as u64, "line")
-            ));
+            lines.push(match self.unknown {
+                1 => "1 line kept as a comment was not compared".to_owned(),
+                unknown => format!("{unknown} lines kept as comments were not compared"),
+            });
         }
         lines.push(self.verdict());
         Told { lines, json: self.json(), is_equal: self.proof.mismatches.is_empty() }
