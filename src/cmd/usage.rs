@@ -87,13 +87,13 @@ fn command_of(mut words: impl Iterator<Item = OsString>) -> Option<clap::Command
     words.find_map(|word| cli.find_subcommand(&word).cloned())
 }
 
-/// The options that every command takes, as far as a wrong command line has them.
+/// Returns the global options of a command line that does not parse.
 fn options_of(words: &[OsString]) -> Option<Global> {
     let command = Cli::command().ignore_errors(true).no_binary_name(true);
     Global::from_arg_matches(&command.try_get_matches_from(words).ok()?).ok()
 }
 
-/// Whether neither ids nor what stands for them was given.
+/// Returns whether both ids and filters are missing.
 fn lacks_ids(error: &clap::Error) -> bool {
     let missing = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::Strings(missing)) => missing.as_slice(),
@@ -103,7 +103,7 @@ fn lacks_ids(error: &clap::Error) -> bool {
         && missing.iter().any(|it| it.contains("<IDS>"))
 }
 
-/// Whether runs can be selected by job.
+/// Returns whether the command can select runs by job.
 fn takes_job(command: Option<&clap::Command>) -> bool {
     command.is_some_and(|it| it.get_arguments().any(|arg| arg.get_long() == Some("job")))
 }

@@ -24,10 +24,10 @@ const ATTEMPTS_MAX: usize = 6;
 /// The number of past runs.
 const RUNS_MAX: u32 = 5;
 
-/// Rows of failures.
+/// The number of rows of failures.
 const FAILED_MAX: usize = 3;
 
-/// One job closely.
+/// The details of a job.
 #[derive(Debug)]
 pub(crate) struct Closely {
     /// Each schedule as written, and with its `H` replaced by values.
@@ -44,9 +44,9 @@ pub(crate) struct Closely {
     pub(crate) queue: List<(RunRow, Why)>,
     /// The progress of the queue.
     pub(crate) progress: Option<Progress>,
-    /// Its failures that nobody has acknowledged.
+    /// Its unacknowledged failures.
     pub(crate) failed: List<Alike>,
-    /// Whether its queue is so long that its newest runs all wait.
+    /// Whether the queue is so long that its newest runs are all waiting.
     pub(crate) is_queue_long: bool,
     /// Its newest runs; for a long queue, those that started last.
     pub(crate) newest: Vec<RunRow>,

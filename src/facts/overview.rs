@@ -236,10 +236,10 @@ pub(crate) struct JobStatus<'a> {
     pub(crate) missed_at: Option<Wall>,
     /// The pause in force: the job's own, else that of all jobs.
     pause: Option<Paused>,
-    /// Its own pause and that of everything.
+    /// The pause of the job and that of all jobs.
     #[serde(skip)]
     pauses: [Option<Pause>; 2],
-    /// In the jobfile.
+    /// The job in the jobfile.
     #[serde(skip)]
     pub(crate) job: Option<&'a Job>,
     /// The job in the store.
@@ -305,23 +305,23 @@ impl<'a> JobStatus<'a> {
         self.last.as_ref().and_then(RunRow::lost_output)
     }
 
-    /// Its own pause, if that holds.
+    /// Returns the pause of the job itself, if it is in force.
     pub(crate) fn own_pause(&self, now: Wall) -> Option<Pause> {
         self.pauses[0].filter(|pause| pause.holds(now))
     }
 
-    /// Whether a pause, its own or that of everything, still holds at a time.
+    /// Returns whether a pause of the job or of all jobs is in force at a time.
     pub(crate) fn is_paused_at(&self, at: Wall) -> bool {
         self.pauses.into_iter().flatten().any(|pause| pause.holds(at))
     }
 
-    /// Whether its next occurrence will be skipped because of a pause.
+    /// Returns whether a pause will skip its next occurrence.
     pub(crate) fn skips_next(&self) -> bool {
         self.next.is_some_and(|at| self.is_paused_at(at))
     }
 
-    /// How much it needs a look: what failed, what is late, was missed or lost its output, what is
-    /// retried, what runs, what waits, and then what is next.
+    /// Returns the rank by need for attention: failed, then late, missed or lost output, then
+    /// retrying, running, waiting, and finally by the next start.
     pub(crate) fn need(&self) -> u8 {
         let has = [
             self.failed > 0,

@@ -29,7 +29,7 @@ pub(crate) fn verdict(run: &RunRow) -> String {
     with(run, &details(run).into_iter().chain(output).collect::<Vec<_>>())
 }
 
-/// The same without what is missing of its output.
+/// Formats the same without missing output.
 pub(crate) fn brief_verdict(run: &RunRow) -> String {
     with(run, &details(run))
 }
@@ -41,7 +41,7 @@ fn with(run: &RunRow, details: &[String]) -> String {
     }
 }
 
-/// What made the state so.
+/// Returns the causes of the state.
 fn details(run: &RunRow) -> Vec<String> {
     let detail = run.reason.map(|reason| match (reason.as_str(), run.exit_code, run.signal) {
         (word @ "exit", Some(code), _) => format!("{word} {code}"),
@@ -56,8 +56,8 @@ fn details(run: &RunRow) -> Vec<String> {
     [detail, progress, by, count, acked].into_iter().flatten().collect()
 }
 
-/// What made a failure one, where it goes without saying that it is one: `exit 3`. Missing output
-/// leaves the room to the last line of what there is.
+/// Formats the cause of a failure where the state is evident: `exit 3`. Missing output is left out
+/// to leave room for the last line.
 pub(crate) fn how_failed(run: &RunRow) -> String {
     let details = details(run);
     if details.is_empty() { run.state.to_string() } else { details.join(", ") }

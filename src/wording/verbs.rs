@@ -17,12 +17,12 @@ pub(crate) fn acknowledged(run: &RunRow) -> String {
     format!("run {} ({}) is acknowledged", run.id, run.job)
 }
 
-/// It runs again at a time.
+/// Scheduled a run again.
 pub(crate) fn scheduled_again(run: &RunRow, at: &str) -> String {
     format!("run {} ({}) is scheduled for {at}", run.id, run.job)
 }
 
-/// It runs again.
+/// Queued a run again.
 pub(crate) fn queued_again(run: &RunRow) -> String {
     format!("run {} ({}) is queued again", run.id, run.job)
 }

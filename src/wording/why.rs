@@ -285,7 +285,7 @@ fn attempts_text(run: &RunRow, attempts: &[AttemptRow]) -> String {
     )
 }
 
-/// What a lost attempt means, and why no other one followed it.
+/// Explains a lost attempt, and why no other one followed.
 fn lost(run: &RunRow) -> String {
     let why = match run.budget.max {
         Some(max) if max.saturating_sub(run.budget.before) <= 1 => "its job has no retries",

@@ -73,6 +73,9 @@ fn status_has_what_needs_a_person_first_and_says_what_waits_and_what_to_do() {
     let plan = house.ask(&["status", "again"]).expect(0).out;
     assert!(plan.contains(&format!("run {again}: attempt 2 in 9m")), "{plan}");
     assert!(plan.contains(", 3 in 29m"), "{plan}");
+    let closely = house.ask(&["status", "broken"]).expect(0).out;
+    assert!(closely.contains("\nfailed: 1\n"), "{closely}");
+    assert!(closely.contains(&format!("`jobctl retry {broken}` runs it again")), "{closely}");
     house.ask(&["cancel", &waits.to_string()]).expect(0);
     fs::write(house.path("door"), "\n").expect("somebody reads");
     house.wait_state(held, "succeeded");

@@ -30,6 +30,21 @@ fn each_attempt_appends_to_the_file_that_has_the_name_then() {
 }
 
 #[test]
+fn output_that_was_missing_is_forgotten_with_the_next_run() {
+    let house = House::new("[jobs.a]\ncommand = 'echo said'\noutput_file = '@T@/none/log'\n");
+    let supervisor = house.start();
+    let says = || house.ask(&["status", "a"]).expect(0).out.contains("\noutput ");
+    let run = house.enqueue(&["a"]);
+    house.wait_state(run, "succeeded");
+    assert!(says());
+    fs::create_dir(house.path("none")).expect("it can be made");
+    let run = house.enqueue(&["a"]);
+    house.wait_state(run, "succeeded");
+    assert!(!says());
+    assert_eq!(supervisor.stop(), 0);
+}
+
+#[test]
 fn a_file_that_cannot_be_opened_is_said_and_the_run_goes_on() {
     let house = House::new(
         "[defaults]\ncommand = 'echo said'\n[jobs.dir]\noutput_file = '@T@'\n[jobs.fifo]\noutput_file = '@T@/fifo'\n\

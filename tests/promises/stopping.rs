@@ -106,6 +106,7 @@ fn a_stop_says_what_it_waits_for_and_when_the_rest_starts() {
     );
     let doctor = house.ask(&["doctor"]).out;
     assert!(doctor.contains(&format!("{waits}: no runs start")), "{doctor}");
+    assert!(doctor.contains(&format!("jobctl cancel {first}`\n")), "{doctor}");
     house.write("go", "");
     assert_eq!(supervisor.wait_code(), 0);
     let _again = house.start();
@@ -343,7 +344,7 @@ fn a_stop_that_waits_only_for_a_hook_says_so() {
         "{status}"
     );
     let doctor = house.ask(&["doctor"]).out;
-    assert!(doctor.contains("stopping, waits for hooks or mail: no runs start"), "{doctor}");
+    assert!(doctor.contains("stopping, waiting for hooks or mail: no runs start"), "{doctor}");
     assert!(!doctor.contains("jobctl cancel"), "{doctor}");
     house.write("go", "");
     assert_eq!(supervisor.wait_code(), 0);

@@ -542,7 +542,9 @@ fn a_pause_says_who_since_when_and_why() {
     assert!(paused(0)["since"].is_string() && paused(0)["until"].is_null());
     assert!(paused(1)["until"].is_string() && paused(1)["reason"].is_null());
     let text = house.ask(&["status"]).out;
-    assert!(text.contains(&format!("paused by {by}: new disk")), "{text}");
+    assert!(text.contains(&format!("paused by {by} since ")), "{text}");
+    assert!(text.contains(": new disk\n"), "{text}");
+    assert!(text.contains("\n`jobctl resume a` resumes it\n"), "{text}");
     let why = house.ask(&["why", &waits]).expect(0).out;
     assert!(why.contains("the job is paused until `jobctl resume a` (since "), "{why}");
     assert!(why.contains(&format!(", by {by}: new disk)")), "{why}");

@@ -123,6 +123,16 @@ fn a_run_that_gave_up_tells_its_attempts_and_its_last_line() {
 }
 
 #[test]
+fn a_command_in_an_answer_reaches_the_same_store() {
+    let house = House::new(JOBS);
+    house.enqueue(&["waits"]);
+    house.ask(&["pause", "waits"]).expect(0);
+    let dir = format!("{}/.", house.state_dir().display());
+    let said = house.ask(&["--state-dir", &dir, "why", "waits"]).expect(0).out;
+    assert!(said.contains(&format!("`jobctl --state-dir {dir} resume waits`")), "{said}");
+}
+
+#[test]
 fn why_a_job_did_not_run_at_a_time_is_answered_without_a_row() {
     let house = House::new(JOBS);
     house.enqueue(&["waits"]);

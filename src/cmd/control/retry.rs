@@ -49,7 +49,7 @@ struct Retry {
 struct Pace {
     span: Duration,
     queued: Cell<u32>,
-    /// When the run that was queued last is due; none if at once.
+    /// When the last run is due; none means at once.
     last_due: Cell<Option<Wall>>,
 }
 
@@ -61,7 +61,7 @@ impl Pace {
         Ok(Self { span, queued: Cell::new(0), last_due: Cell::new(None) })
     }
 
-    /// When the next run is due; none if now.
+    /// Returns when the next run is due; none means now.
     fn next(&self, now: Wall) -> Option<Wall> {
         let queued = self.queued.get();
         self.queued.set(queued.saturating_add(1));

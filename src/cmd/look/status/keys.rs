@@ -11,7 +11,7 @@ use crate::core::escape;
 /// go with what is behind it.
 const HOME: &str = "\x1b[?7l\x1b[H";
 const WRAPS: &str = "\x1b[?7h";
-const CUTS: &str = "\x1b[?7l";
+const WRAPPED: &str = "\x1b[?7l\n";
 const LINE: &str = "\x1b[K";
 const END: &str = "\x1b[J\x1b[?7h";
 
@@ -197,12 +197,12 @@ impl View {
     }
 }
 
-/// How much a screen has room for.
+/// The size of a screen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// Columns.
+    /// The columns.
     pub(super) width: usize,
-    /// Rows above the last line, where that is known.
+    /// The rows above the last line, if known.
     pub(super) rows: Option<usize>,
 }
 
@@ -210,11 +210,11 @@ pub(super) struct Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row<'a> {
     text: &'a str,
-    /// It goes on with the line of the row above.
+    /// Whether it continues the line of the row above.
     is_rest: bool,
 }
 
-/// The rows that a line takes; what has no width stays with what it follows.
+/// Splits a line into rows; characters without width stay with the one before.
 fn rows_of(line: &str, width: usize) -> Vec<Row<'_>> {
     let (mut rows, mut begin, mut used, mut is_sequence) = (Vec::new(), 0, 0, false);
     for (at, c) in line.char_indices() {
@@ -231,13 +231,13 @@ fn rows_of(line: &str, width: usize) -> Vec<Row<'_>> {
     rows
 }
 
-/// How many of at most `max` rows end with the end of a line: half a command is worse than none.
+/// Returns how many of at most `max` rows are whole lines: half a command is worse than none.
 fn whole_lines(rows: &[Row<'_>], max: usize) -> usize {
     let is_whole = |end: &usize| rows.get(*end).is_none_or(|next| !next.is_rest);
     (1..=max.min(rows.len())).rev().find(is_whole).unwrap_or(max.min(rows.len()))
 }
 
-/// The rows as they are written: the terminal itself wraps a long line, so that it can be copied.
+/// Formats rows so that the terminal itself wraps long lines, which can then be copied.
 fn written(rows: &[Row<'_>]) -> String {
     let mut text = String::new();
     for (nth, row) in rows.iter().enumerate() {
@@ -246,13 +246,15 @@ fn written(rows: &[Row<'_>]) -> String {
             // The row is made empty as soon as the terminal is in it.
             Some((second, _)) => text.extend([&row.text[..second], LINE, &row.text[second..]]),
             None if row.is_rest && nth > 0 => text.extend([row.text, LINE]),
-            None => text.extend([LINE, if wraps { WRAPS } else { CUTS }, row.text]),
+            None => text.extend([LINE, if wraps { WRAPS } else { "" }, row.text]),
         }
-        if !wraps {
-            text.push('\n');
-        }
+        text.push_str(match (wraps, row.is_rest && nth > 0) {
+            (true, _) => "",
+            (false, true) => WRAPPED,
+            (false, false) => "\n",
+        });
     }
-    text + CUTS
+    text
 }
 
 #[cfg(test)]
@@ -266,10 +268,8 @@ mod tests {
     fn shown_in(view: &mut View, page: &str, (width, max): (usize, usize)) -> String {
         let text = view.compose(page, Room { width, rows: Some(max) }, "=");
         let text = text.strip_prefix(HOME).and_then(|text| text.strip_suffix(END)).unwrap();
-        [LINE, CUTS, WRAPS]
-            .iter()
-            .fold(text.to_owned(), |text, part| text.replace(part, ""))
-            .replace('\n', "|")
+        let text = text.replace(LINE, "").replace(WRAPS, "").replace(WRAPPED, "\n");
+        text.replace('\n', "|")
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
         let line = page.lines().nth(1).unwrap();
         let rows = [row("\x1b[2m`retry", false), row(" 302`\x1b[0m", true)];
         assert_eq!(rows_of(line, 6), rows);
-        let both = format!("{LINE}{WRAPS}{} {LINE}302`\x1b[0m\n{CUTS}", rows[0].text);
+        let both = format!("{LINE}{WRAPS}{} {LINE}302`\x1b[0m{WRAPPED}", rows[0].text);
         assert_eq!(written(&rows), both);
         assert_eq!(shown_in(view, page, (6, 3)), "a|\x1b[2m`retry 302`\x1b[0m|=");
         assert_eq!(shown_in(view, page, (6, 2)), "a|... 2 more lines|=");

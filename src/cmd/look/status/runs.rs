@@ -48,7 +48,7 @@ pub(super) fn print_queue(
     Ok(())
 }
 
-/// What resumes the jobs that are paused by themselves.
+/// Prints the command that resumes jobs with a pause of their own.
 pub(super) fn print_resume(page: &Page<'_>, out: &mut Out) -> Result<()> {
     let is_paused = |job: &&JobStatus<'_>| job.own_pause(page.viewer.now).is_some();
     let paused: Vec<_> = page.status.jobs.iter().filter(is_paused).collect();
@@ -60,7 +60,7 @@ pub(super) fn print_resume(page: &Page<'_>, out: &mut Out) -> Result<()> {
     print_words(&format!("`{} resume {name}` resumes {whom}", page.jobctl), out)
 }
 
-/// Says that a list was cut, and what lists all of it.
+/// Prints that a list was cut, and the command that lists everything.
 fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Result<()> {
     if count <= 0 {
         return Ok(());
@@ -69,7 +69,7 @@ fn print_more(page: &Page<'_>, count: i64, command: &str, out: &mut Out) -> Resu
     out.line(out.styled(Style::Dim, &text))
 }
 
-/// The failures, of all jobs or of one, and what to do about them.
+/// Prints the failures of all jobs or of one, and what to do about them.
 pub(super) fn print_failed(
     page: &Page<'_>,
     failed: &List<Alike>,
@@ -109,7 +109,7 @@ pub(super) fn print_failed(
     print_words(&hint, out)
 }
 
-/// What `retry` with a filter runs again, if that is not all.
+/// Returns what `retry` with a filter runs again, if that is not everything.
 fn retried(failed: &List<Alike>, job: Option<&str>) -> Option<&'static str> {
     let is_occurrence = |alike: &&Alike| alike.newest.cause.is_occurrence();
     let of_occurrences: Vec<&Alike> = failed.runs.iter().filter(is_occurrence).collect();

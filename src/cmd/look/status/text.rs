@@ -324,6 +324,9 @@ mod tests {
         assert!(text.contains("missed 07-25 02:30\n"), "{text}");
         assert!(text.contains("paused since 07-25 02:30\n"), "{text}");
         assert!(text.contains("\n`jobctl resume b` resumes it\n"), "{text}");
+        let rows = vec![JobRow { pause, ..row("a") }];
+        let text = self::text(&of(rows), &jobs, now);
+        assert!(text.contains("\na    paused  -     paused since 07-25 02:30\n"), "{text}");
     }
 
     #[test]
