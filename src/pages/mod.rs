@@ -12,5 +12,6 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "door")]
 pub(crate) use askama::Error;
 pub(crate) use report::{Frame, report};
