@@ -34,6 +34,9 @@ pub(crate) struct Supervisor {
     pub(crate) jobfile: Option<String>,
     /// Why the current jobfile is not in force.
     pub(crate) jobfile_error: Option<String>,
+    /// The addresses that the door cannot listen on, one per line.
+    #[serde(skip)]
+    pub(crate) door_error: Option<String>,
     /// Its version.
     pub(crate) version: Option<String>,
     /// Whether it only records what it would start.
@@ -62,6 +65,7 @@ impl Supervisor {
             since: row.since.filter(|_| is_running),
             jobfile: row.jobfile.filter(|_| is_running),
             jobfile_error: row.jobfile_error,
+            door_error: row.door_error.filter(|_| is_running),
             version: row.version,
             shadow: row.is_shadow && is_running,
             stopping_at: row.stopping_at.filter(|_| is_running),

@@ -216,6 +216,7 @@ impl Store {
             since: self.meta("supervisor_since")?,
             jobfile: self.meta("jobfile")?,
             jobfile_error: self.meta("jobfile_error")?,
+            door_error: self.meta("door_error")?,
             version: self.meta("version")?,
             is_shadow: self.meta("shadow")?.unwrap_or(false),
             stopping_at: self.meta("stopping_at")?,

@@ -116,6 +116,7 @@ impl Store {
         self.set_meta("supervisor_since", supervisor.since)?;
         self.set_meta("jobfile", &supervisor.jobfile)?;
         self.set_meta("jobfile_error", &supervisor.jobfile_error)?;
+        self.set_meta("door_error", &supervisor.door_error)?;
         self.set_meta("version", &supervisor.version)?;
         self.set_meta("stopping_at", supervisor.stopping_at)?;
         self.set_meta("shadow", supervisor.is_shadow.then_some(1))

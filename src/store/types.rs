@@ -221,6 +221,8 @@ pub(crate) struct SupervisorRow {
     pub(crate) jobfile: Option<String>,
     /// Why that is not the one in force.
     pub(crate) jobfile_error: Option<String>,
+    /// The addresses that the door cannot listen on, one `ADDRESS: error` per line.
+    pub(crate) door_error: Option<String>,
     /// Its version.
     pub(crate) version: Option<String>,
     /// Whether it only records what it would start.

@@ -16,7 +16,7 @@ use super::Supervisor;
 use super::errand::Errand;
 use super::log::LogEvent;
 use super::slots::Slots;
-use crate::core::door::{Listen, READY};
+use crate::core::door::{Door, Listen, READY};
 use crate::core::reason::plain;
 use crate::core::time::{Mono, Now};
 use crate::os::listener::{self, Bound};
@@ -45,15 +45,16 @@ const SOCKETS_PER_MESSAGE: usize = socket::DESCRIPTORS_MAX - 1;
 /// What a door is started with.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    listen: Box<[Listen]>,
+    /// The settings.
+    pub(crate) settings: Door,
     /// The brief that it reads, in sealed memory.
     text: OwnedFd,
 }
 
 impl Charge {
     /// Seals the text of the brief.
-    pub(crate) fn new(listen: &[Listen], text: &[u8]) -> io::Result<Self> {
-        Ok(Self { listen: listen.into(), text: file::sealed_memory(text)? })
+    pub(crate) fn new(settings: Door, text: &[u8]) -> io::Result<Self> {
+        Ok(Self { settings, text: file::sealed_memory(text)? })
     }
 }
 
@@ -129,6 +130,8 @@ pub(crate) struct Doorkeeper {
     open_deadline: Option<Mono>,
     /// The error logged for each socket that could not be opened.
     faults: Vec<(Listen, String)>,
+    /// What the store has of those errors; `None` before the first time.
+    recorded: Option<String>,
     running: Option<Running>,
     start_deadline: Option<Mono>,
     delay: Duration,
@@ -146,6 +149,7 @@ impl Doorkeeper {
             opening: Errand::default(),
             open_deadline: None,
             faults: Vec::new(),
+            recorded: None,
             running: None,
             start_deadline: None,
             delay: START_AGAIN,
@@ -182,6 +186,20 @@ impl Doorkeeper {
         self.open(supervisor, now);
         self.hear(supervisor, now);
         self.start(supervisor, now);
+        self.record(supervisor);
+    }
+
+    /// Records which addresses cannot be listened on; what the store refuses is tried again.
+    fn record(&mut self, supervisor: &mut Supervisor<Slots>) {
+        let lines = self.faults.iter().map(|(listen, error)| format!("{listen}: {error}"));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        if self.recorded.as_ref() == Some(&text) {
+            return;
+        }
+        let value = Some(&text).filter(|text| !text.is_empty());
+        if supervisor.parts().0.set_meta("door_error", value).is_ok() {
+            self.recorded = Some(text);
+        }
     }
 
     /// Tells the door to stop, and closes its sockets.
@@ -200,7 +218,7 @@ impl Doorkeeper {
         if is_same {
             return;
         }
-        let wanted: &[Listen] = charge.as_ref().map_or(&[], |charge| &charge.listen);
+        let wanted: &[Listen] = charge.as_ref().map_or(&[], |charge| &charge.settings.listen);
         self.sockets.retain(|socket| wanted.contains(&socket.listen));
         self.faults.retain(|(listen, _)| wanted.contains(listen));
         self.open_deadline = charge.as_ref().map(|_| now.mono);
@@ -243,7 +261,7 @@ impl Doorkeeper {
         }
         let is_open = |listen: &&Listen| self.sockets.iter().any(|open| open.listen == **listen);
         let closed: Vec<Listen> =
-            charge.listen.iter().filter(|listen| !is_open(listen)).cloned().collect();
+            charge.settings.listen.iter().filter(|listen| !is_open(listen)).cloned().collect();
         self.open_deadline = None;
         if closed.is_empty() {
             return;
@@ -263,8 +281,9 @@ impl Doorkeeper {
 
     fn note_opened(&mut self, opened: Opened, supervisor: &mut Supervisor<Slots>, now: Now) {
         let charge = self.charge.clone();
-        let is_wanted =
-            |listen: &Listen| charge.as_ref().is_some_and(|charge| charge.listen.contains(listen));
+        let is_wanted = |listen: &Listen| {
+            charge.as_ref().is_some_and(|charge| charge.settings.listen.contains(listen))
+        };
         for (listen, socket) in opened.into_iter().filter(|(listen, _)| is_wanted(listen)) {
             match socket {
                 Ok(socket) => {

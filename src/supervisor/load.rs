@@ -58,6 +58,8 @@ pub(crate) struct Changes {
     pub(crate) removed: Vec<String>,
     /// Former and new names.
     pub(crate) renamed: Vec<(String, String)>,
+    /// Whether the settings of the door are others.
+    pub(crate) is_door_changed: bool,
 }
 
 /// The jobs of a jobfile as the store has just noted them.

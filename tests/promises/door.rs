@@ -530,9 +530,21 @@ fn a_socket_that_cannot_be_had_is_said_and_tried_again() {
     house.wait_text("log", "event=cannot_listen");
     assert!(house.read("log").contains("exists and is not a socket"), "{}", house.read("log"));
     assert_eq!(house.read("d.sock"), "precious");
+    let error = format!("unix:{}: exists and is not a socket", house.path("d.sock").display());
+    let status = || house.ask(&["status"]).out;
+    wait_for("the status", || status().contains(&error).then_some(()));
+    let doctor = house.ask(&["doctor"]).out;
+    assert!(doctor.contains(&format!("not listening on {error}")), "{doctor}");
     fs::remove_file(house.path("d.sock")).expect("it is there");
     house.wait_text("log", "event=listening");
     assert_eq!(send(&house.path("d.sock"), &request("GET /healthz", &[], "")).status, 200);
+    wait_for("the status", || (!status().contains("not listening")).then_some(()));
+    let doctor = house.ask(&["doctor"]).out;
+    assert!(doctor.contains("listening on unix:") && !doctor.contains("not listening"), "{doctor}");
+    let text = jobfile("view = 'token:shop'", RESIZE);
+    house.write_jobfile(&text);
+    let reload = house.ask(&["reload"]).expect(0).out;
+    assert_eq!(reload, "in force, 2 jobs; changed [door]\n");
     assert_eq!(supervisor.stop(), 0);
 }
 

@@ -45,6 +45,9 @@ pub(super) struct Answer {
     pub(super) renamed: Vec<Renamed>,
     /// Why it was not loaded; empty if it was.
     errors: Vec<Problem>,
+    /// Whether the door has other settings; not part of `--json`.
+    #[serde(skip_serializing, default)]
+    is_door_changed: bool,
 }
 
 /// A renamed job.
@@ -126,9 +129,18 @@ fn look_after(context: &Context, asked_at: Mono, is_told: &mut bool) -> Result<(
 impl Answer {
     /// The jobfile was loaded.
     pub(super) fn of_changes(changes: &Changes) -> Self {
-        let Changes { jobs, added, changed, removed, renamed } = changes.clone();
+        let Changes { jobs, added, changed, removed, renamed, is_door_changed } = changes.clone();
         let renamed = renamed.into_iter().map(|(from, to)| Renamed { from, to }).collect();
-        Self { ok: true, jobs, added, changed, removed, renamed, ..Self::default() }
+        Self {
+            ok: true,
+            jobs,
+            added,
+            changed,
+            removed,
+            renamed,
+            is_door_changed,
+            ..Self::default()
+        }
     }
 
     /// The jobfile is invalid.
@@ -156,7 +168,9 @@ impl Answer {
 
     /// Parses the answer in the store.
     pub(super) fn text(&self) -> String {
-        json!(self).to_string()
+        let mut all = json!(self);
+        all["is_door_changed"] = json!(self.is_door_changed);
+        all.to_string()
     }
 
     fn read(text: &str) -> Result<Self> {
@@ -192,6 +206,9 @@ impl Answer {
                 parts.push(format!("{word} {}", listed(names, NAMES_MAX)));
             }
         }
+        if self.is_door_changed {
+            parts.push("changed [door]".to_owned());
+        }
         if parts.len() == 1 {
             parts.push("nothing changed".to_owned());
         }
@@ -210,10 +227,12 @@ mod tests {
             jobs: 3,
             added: vec!["a".into()],
             renamed: vec![Renamed { from: "b".into(), to: "c".into() }],
+            is_door_changed: true,
             ..Answer::default()
         };
         let read = Answer::read(&taken.text()).unwrap();
-        assert_eq!(read.line(), "in force, 3 jobs; added a; renamed b to c");
+        assert_eq!(read.line(), "in force, 3 jobs; added a; renamed b to c; changed [door]");
+        assert_eq!(json!(read)["is_door_changed"], json!(null), "it is not in the contract");
         let bad = Answer::of_failure(Path::new("/j"), "no");
         let read = Answer::read(&bad.text()).unwrap();
         assert_eq!(read.exit(), Exit::No);

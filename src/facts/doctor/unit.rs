@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
+use crate::core::door::Listen;
 use crate::facts::overview::Supervisor;
 use crate::os::user;
 use crate::store::{Store, StoreError, SupervisorRow};
@@ -58,6 +59,7 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
             "see `jobctl check`, then load it with `jobctl reload`",
         ));
     }
+    findings.extend(door(patient, row.door_error.as_deref()));
     findings.extend(stopping(patient, &row)?);
     if row.is_shadow {
         findings.push(Finding::warning(
@@ -67,6 +69,28 @@ pub(super) fn supervisor(patient: &Patient<'_>) -> Result<Vec<Finding>, StoreErr
         ));
     }
     Ok(findings)
+}
+
+/// Checks each address of the door; `errors` has those that cannot be listened on.
+fn door(patient: &Patient<'_>, errors: Option<&str>) -> Vec<Finding> {
+    let door = patient.jobs.as_ref().and_then(|jobs| jobs.settings.door.as_ref());
+    let listen = door.map_or(&[][..], |door| &door.listen);
+    let error_of = |address: &str| {
+        let mut lines = errors.unwrap_or_default().lines();
+        lines.find_map(|line| line.strip_prefix(address)?.strip_prefix(": "))
+    };
+    let finding = |listen: &Listen| {
+        let address = listen.to_string();
+        match error_of(&address) {
+            None => Finding::good("door", format!("listening on {address}")),
+            Some(error) => Finding::bad(
+                "door",
+                format!("not listening on {address}: {error}"),
+                "correct `listen` of [door], or free the address; it is tried every 5 seconds",
+            ),
+        }
+    };
+    listen.iter().map(finding).collect()
 }
 
 /// Checks that the unit is installed and enabled, and that a user's unit outlives the session.

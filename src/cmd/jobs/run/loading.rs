@@ -78,7 +78,7 @@ pub(super) fn charge(
     let brief =
         Brief { state_dir: state_dir.as_os_str().as_bytes().to_vec(), sources: sources.collect() };
     let text = serde_json::to_vec(&brief)?;
-    Charge::new(&door.listen, &text).map(Rc::new).map(Some)
+    Charge::new((**door).clone(), &text).map(Rc::new).map(Some)
 }
 
 /// The zones of a jobfile's jobs by name; `None` stands for the jobfile's, else the system's.

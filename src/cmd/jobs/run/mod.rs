@@ -340,15 +340,20 @@ impl Service {
         let door = loading::charge(&settings, &sources, &self.state_dir).context("the door")?;
         let configuration = Configuration { door, ..self.configuration(&settings)? };
         let former = supervisor.configure(configuration);
+        let is_door_changed = {
+            let door = supervisor.door_charge();
+            former.door.as_ref().map(|it| &it.settings) != door.as_ref().map(|it| &it.settings)
+        };
         let new = NewJobs { jobs, sources: &sources, removal };
-        let loaded = supervisor.load(new, &mut |name| zones.get(name), now);
-        if !matches!(loaded, Ok(Taken::Taken(_))) {
+        let mut loaded = supervisor.load(new, &mut |name| zones.get(name), now);
+        let Ok(Taken::Taken(changes)) = &mut loaded else {
             supervisor.configure(former);
-        } else {
-            Self::forward(supervisor, &settings);
-            if supervisor.parts().1.cgroup().is_none() {
-                say_unlimitable(supervisor, &limited, now);
-            }
+            return Ok(loaded?);
+        };
+        changes.is_door_changed = is_door_changed;
+        Self::forward(supervisor, &settings);
+        if supervisor.parts().1.cgroup().is_none() {
+            say_unlimitable(supervisor, &limited, now);
         }
         Ok(loaded?)
     }

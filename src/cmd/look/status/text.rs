@@ -91,6 +91,8 @@ fn print_supervisor(page: &Page<'_>, out: &mut Out) -> Result<()> {
         format!("{} ({more})", first_line(error))
     });
     fields.put_styled("not in force", Style::Bad, error.filter(|_| supervisor.running));
+    let deaf = supervisor.door_error.as_ref().map(|text| text.replace('\n', "; "));
+    fields.put_styled("not listening", Style::Bad, deaf);
     let pause = supervisor.pause.filter(|pause| pause.holds(viewer.now));
     let paused = pause.map(|pause| {
         let until =
