@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::absent;
+use super::callers;
 use super::jobs::Jobs;
 use super::trust;
 use crate::core::forewarn::history::{self, History};
@@ -90,6 +91,7 @@ impl Report {
             }
         }
         findings.extend(nobody(&jobs.jobs));
+        findings.extend(callers::look(jobs.settings.door.as_deref(), &jobs.jobs));
         findings.extend(untrusted(&jobs.jobs));
         findings.extend(absent::look(&jobs.jobs));
         findings.extend(unlimited(&jobs.jobs));
@@ -265,6 +267,14 @@ mod tests {
             "group = 'no-such-group'",
             &["jobs.toml:5:9", "group no-such-group: no such group"],
         );
+        assert_said(
+            "enqueue_by = ['user:no-such-user', 'user:0', 'anyone']",
+            &["jobs.toml:5:15", "user no-such-user: no such user: matches no caller"],
+        );
+        assert_said("enqueue_by = 'user:65534'", &["namespaces: matches no caller"]);
+        let door = report("[door]\nlisten = 'unix:/d'\nview = 'group:no-such-group'\n").warnings;
+        let said = "`door.view`: group no-such-group: no such group: matches no caller";
+        assert!(door.iter().any(|note| note.message == said), "{door:?}");
         let myself = format!("user = '{}'", user::current().name);
         assert_eq!(of_job(&myself), Vec::<String>::new());
     }

@@ -5,6 +5,7 @@
 //! are null, times are in UTC.
 
 mod absent;
+mod callers;
 pub(crate) mod check;
 pub(crate) mod closely;
 pub(crate) mod doctor;

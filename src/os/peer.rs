@@ -1,6 +1,5 @@
 //! Who is at the other end of a unix socket, as the kernel knows it.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -8,7 +7,7 @@ use nix::libc;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Group};
 
-use super::user::login_of;
+use super::user::{self, login_of};
 use crate::core::admission::Account;
 
 /// Groups that are asked for at first; more take a second call.
@@ -27,7 +26,7 @@ pub(crate) struct Peer {
 pub(crate) fn of(socket: &impl AsFd) -> io::Result<Option<Peer>> {
     let credentials = getsockopt(&socket.as_fd(), sockopt::PeerCredentials)?;
     let uid = credentials.uid();
-    if uid == overflow_uid() {
+    if uid == user::overflow_uid() {
         return Ok(None);
     }
     let mut gids = vec![credentials.gid()];
@@ -46,12 +45,6 @@ pub(crate) fn user(uid: u32) -> Account {
 pub(crate) fn group(gid: u32) -> Account {
     let found = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
     Account { id: gid, name: found.map(|group| group.name) }
-}
-
-/// The number that stands for all users of other namespaces.
-fn overflow_uid() -> u32 {
-    let text = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
-    text.trim().parse().unwrap_or(65_534)
 }
 
 /// The supplementary groups of who connected (`SO_PEERGROUPS`).

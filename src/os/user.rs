@@ -115,6 +115,22 @@ pub(crate) fn account_of(
     }
 }
 
+/// The number of a user, which may be given by name or number.
+pub(crate) fn number_of_user(text: &str) -> Result<u32, AccountError> {
+    text.parse().or_else(|_| find_user(text).map(|user| user.uid.as_raw()))
+}
+
+/// The number of a group, which may be given by name or number.
+pub(crate) fn number_of_group(text: &str) -> Result<u32, AccountError> {
+    text.parse().or_else(|_| find_group(text).map(Gid::as_raw))
+}
+
+/// The number that stands for all users of other namespaces.
+pub(crate) fn overflow_uid() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
+    text.trim().parse().unwrap_or(65_534)
+}
+
 /// The account of a user with its groups (initgroups(3)).
 fn of_user(name: &str) -> Result<Account, AccountError> {
     let user = find_user(name)?;
