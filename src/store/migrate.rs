@@ -3,34 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, TransactionBehavior};
+use rusqlite::{Connection, Row};
 
-use super::hold::Unstopped;
-use super::open::classify;
-use super::schema::{VERSION, migratable, statements, steps};
-use super::{Store, StoreError};
+use super::schema::{migratable, statements, steps};
 
 /// An entry of a schema: type, name, table, and the SQL that created it.
 pub(super) type Entry = (String, String, String, Option<String>);
 
-impl Store {
-    /// Migrates the store to this version in one transaction.
-    pub(super) fn migrate(&mut self) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let failed = |error| classify(&path, "migrate the store", error);
-        let found = self.version()?;
-        let _unstopped = Unstopped::begin();
-        let tx =
-            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        migrate(&tx, found, VERSION)
-            .and_then(|()| tx.pragma_update(None, "user_version", VERSION))
-            .map_err(failed)?;
-        tx.commit().map_err(failed)
-    }
-}
-
 /// Migrates the tables within the caller's transaction; the caller writes the version.
-fn migrate(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+pub(super) fn migrate(conn: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     steps(from, to).try_for_each(|step| conn.execute_batch(step))?;
     let (former, own) = (made(from)?, made(to)?);
     let names = |entries: &[Entry]| -> BTreeSet<String> {
@@ -85,6 +66,7 @@ pub(super) fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::VERSION;
     use super::*;
 
     /// The columns of all tables, and the texts of what else there is.

@@ -14,6 +14,7 @@ use super::draft::Draft;
 use super::files::identity_of;
 use super::hold::{Patience, Unstopped, be_patient};
 use super::judge::distrust_schema;
+use super::migrate::migrate;
 use super::schema::{APPLICATION_ID, VERSION, make, migratable};
 use super::{Store, StoreError};
 
@@ -215,6 +216,20 @@ impl Store {
         }
         self.conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         Ok(())
+    }
+
+    /// Makes a store of an earlier version one of this version, in one transaction.
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let failed = |error| classify(&path, "migrate the store", error);
+        let found = self.version()?;
+        let _unstopped = Unstopped::begin();
+        let tx =
+            self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        migrate(&tx, found, VERSION)
+            .and_then(|()| tx.pragma_update(None, "user_version", VERSION))
+            .map_err(failed)?;
+        tx.commit().map_err(failed)
     }
 
     /// Makes the tables of a file that has none, in one transaction.

@@ -14,7 +14,7 @@ use crate::core::words::Word;
 /// "jobc": what `file(1)` and SQLite's header say of whose file it is.
 pub(super) const APPLICATION_ID: i64 = 0x6A6F_6263;
 
-/// The version of the schema. A store of an earlier one is migrated (`super::migrate`).
+/// The version of the schema. A store of an earlier one is migrated (`store::migrate`).
 pub(super) const VERSION: i64 = 3;
 
 /// The statements that make a store.
