@@ -20,6 +20,7 @@ mod race;
 mod repeat;
 mod routes;
 mod serve;
+mod shelf;
 mod start;
 mod stream;
 mod waits;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::desk::Shelf;
+use super::shelf::Shelf;
 use crate::store::{Store, StoreError};
 
 /// The interval between two polls.
