@@ -45,7 +45,7 @@ pub(super) struct Script {
 
 pub(super) struct Acting {
     pub(super) order: Order,
-    pub(super) _locks: Vec<File>,
+    pub(super) _locks: Held,
     pub(super) started: Now,
     pub(super) ends_at: Mono,
     pub(super) end: End,
@@ -53,6 +53,18 @@ pub(super) struct Acting {
     pub(super) is_lost: bool,
     /// What it prints, if it is a finder's.
     pub(super) printed: Vec<u8>,
+}
+
+/// The locks of an attempt. They are released for good when it ends: a process that another test
+/// has just forked may still have copies of the open files.
+pub(super) struct Held(Vec<File>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            file.unlock().expect("a lock that is held can be released");
+        }
+    }
 }
 
 impl Script {
@@ -90,6 +102,7 @@ impl Spawner for Script {
     }
 
     fn start(&mut self, slot: u32, order: &Order, locks: Vec<File>) -> io::Result<()> {
+        let locks = Held(locks);
         if self.refuse_starts > 0 {
             self.refuse_starts -= 1;
             return Err(nix::errno::Errno::EAGAIN.into());
