@@ -46,21 +46,7 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
     let deadline = wait::deadline(context, args.timeout.as_deref())?;
     let added = match separator(args) {
         None => add(context, args, &addition, [one(args, job, arguments)?])?,
-        Some(separator) => {
-            let text = items::read(std::io::stdin().lock())?;
-            let count = items::check(&text, separator)?;
-            let given = args.key.as_deref();
-            for one in items::each(&text, separator, |_| None) {
-                item::key_of(job, given, &one.args)?;
-            }
-            let key = |arguments: &[Vec<u8>]| item::key_of(job, given, arguments).ok().flatten();
-            let mut progress = Progress::of(context);
-            let items = items::each(&text, separator, key).enumerate().map(|(before, item)| {
-                progress.tick(|| format!("adding items: {before} of {count}"));
-                item
-            });
-            add(context, args, &addition, items)?
-        }
+        Some(separator) => add_each(context, args, &addition, (job, separator))?,
     };
     if args.dry_run {
         return rehearsed(job, &added, out);
@@ -89,6 +75,28 @@ pub(crate) fn answer(context: &Context, args: &cli::Enqueue, out: &mut Out) -> R
         Err(failure) if failure.code != Exit::Done => Err(failure),
         Ok(()) | Err(_) => Ok(exit),
     }
+}
+
+/// Adds an item for each line of standard input, once the key of every line is known to be good.
+fn add_each(
+    context: &Context,
+    args: &cli::Enqueue,
+    addition: &Addition<'_>,
+    (job, separator): (&Job, Separator),
+) -> Result<Vec<Added>> {
+    let text = items::read(std::io::stdin().lock())?;
+    let count = items::check(&text, separator)?;
+    let given = args.key.as_deref();
+    for one in items::each(&text, separator, |_| None) {
+        item::key_of(job, given, &one.args)?;
+    }
+    let key = |arguments: &[Vec<u8>]| item::key_of(job, given, arguments).ok().flatten();
+    let mut progress = Progress::of(context);
+    let items = items::each(&text, separator, key).enumerate().map(|(before, item)| {
+        progress.tick(|| format!("adding items: {before} of {count}"));
+        item
+    });
+    add(context, args, addition, items)
 }
 
 /// The item of a call that does not read lines.

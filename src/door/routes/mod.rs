@@ -31,55 +31,13 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer> {
     let path = request.uri().path();
-    let not_found = || Problem::new(Kind::NotFound, format!("{path}: no such resource"));
-    let segments = query::segments(path).ok_or_else(not_found)?;
+    let segments = query::segments(path).ok_or_else(|| no_such_resource(path))?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
-        [""] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            page::answer(desk, caller, request.uri().query()).await
-        }
-        ["healthz"] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            health::answer(desk, request.uri().query()).await
-        }
-        ["metrics"] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            look::metrics(desk, caller, request.uri().query()).await
-        }
         ["v1", "jobs", job, "runs"] => {
             only(&request, &[Method::POST], "POST")?;
             let job = (*job).to_owned();
             add::answer(desk, caller, &job, request).await
-        }
-        ["v1", "runs" | "why", ""] => Err(not_found()),
-        ["v1", "runs", id] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            run::answer(desk, caller, number(id)?, request.uri().query()).await
-        }
-        ["v1", "runs", id, "output"] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            output::answer(desk, caller, number(id)?, request.uri().query()).await
-        }
-        ["v1", what @ ("runs" | "jobs" | "status" | "next" | "stats")] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            let (uri, headers) = (request.uri(), request.headers());
-            let asked = (uri.path(), uri.query());
-            match *what {
-                "runs" => look::runs(desk, caller, asked, headers).await,
-                "jobs" => look::jobs(desk, caller, asked, headers).await,
-                "next" => look::next(desk, caller, asked, headers).await,
-                "stats" => look::stats(desk, caller, asked, headers).await,
-                _ => look::status(desk, caller, uri.query()).await,
-            }
-        }
-        ["v1", "jobs", job] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            look::job(desk, caller, (job, request.uri().query())).await
-        }
-        ["v1", "why", id] => {
-            only(&request, &[Method::GET, Method::HEAD], "GET, HEAD")?;
-            look::why(desk, caller, (number(id)?, request.uri().query())).await
         }
         ["v1", "runs", id, verb @ ("cancel" | "ack" | "retry")] => {
             only(&request, &[Method::POST], "POST")?;
@@ -97,8 +55,49 @@ pub(super) async fn answer(
         ["v1", "jobs", job, steer @ ("pause" | "resume")] => {
             self::steer(desk, caller, Some(job), (steer, &request)).await
         }
-        _ => Err(not_found()),
+        path => read(desk, caller, path, &request).await,
     }
+}
+
+/// Responds to a request that changes nothing.
+async fn read(
+    desk: &Desk,
+    caller: &Caller,
+    path: &[&str],
+    request: &Request<Incoming>,
+) -> Result<Answer> {
+    let get = || only(request, &[Method::GET, Method::HEAD], "GET, HEAD");
+    let (uri, headers) = (request.uri(), request.headers());
+    let (query, asked) = (uri.query(), (uri.path(), uri.query()));
+    match path {
+        [""] => get().map(|()| page::answer(desk, caller, query))?.await,
+        ["healthz"] => get().map(|()| health::answer(desk, query))?.await,
+        ["metrics"] => get().map(|()| look::metrics(desk, caller, query))?.await,
+        ["v1", "runs" | "why", ""] => Err(no_such_resource(uri.path())),
+        ["v1", "runs"] => get().map(|()| look::runs(desk, caller, asked, headers))?.await,
+        ["v1", "jobs"] => get().map(|()| look::jobs(desk, caller, asked, headers))?.await,
+        ["v1", "next"] => get().map(|()| look::next(desk, caller, asked, headers))?.await,
+        ["v1", "stats"] => get().map(|()| look::stats(desk, caller, asked, headers))?.await,
+        ["v1", "status"] => get().map(|()| look::status(desk, caller, query))?.await,
+        ["v1", "jobs", job] => get().map(|()| look::job(desk, caller, (job, query)))?.await,
+        ["v1", "runs", id] => {
+            get()?;
+            run::answer(desk, caller, number(id)?, query).await
+        }
+        ["v1", "runs", id, "output"] => {
+            get()?;
+            output::answer(desk, caller, number(id)?, query).await
+        }
+        ["v1", "why", id] => {
+            get()?;
+            look::why(desk, caller, (number(id)?, query)).await
+        }
+        _ => Err(no_such_resource(uri.path())),
+    }
+}
+
+fn no_such_resource(path: &str) -> Problem {
+    Problem::new(Kind::NotFound, format!("{path}: no such resource"))
 }
 
 async fn steer(
